@@ -1,0 +1,207 @@
+//! Why it exists: every failure a caller can cause comes back as one value that names the place, what was
+//! expected and what came. The library itself never prints, panics or aborts on input.
+
+use crate::{DType, Shape};
+
+/// The result of every fallible function of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, in words a user can act on.
+///
+/// Layers wrap the errors of the operations inside them in [`Error::At`], so that a message begins with the
+/// layer's name and ends with the shapes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two operands whose shapes do not fit together.
+    #[error("{op}: {lhs} and {rhs} do not match: {why}")]
+    Shapes {
+        /// The operation.
+        op: &'static str,
+        /// The first operand's shape.
+        lhs: Box<Shape>,
+        /// The second operand's shape.
+        rhs: Box<Shape>,
+        /// The rule that was broken.
+        why: String,
+    },
+    /// One operand whose shape the operation cannot take.
+    #[error("{op}: expected {expected}, got shape {shape}")]
+    Shape {
+        /// The operation.
+        op: &'static str,
+        /// What it takes.
+        expected: String,
+        /// What it was given.
+        shape: Box<Shape>,
+    },
+    /// An element type that the operation cannot take.
+    #[error("{op}: expected {expected}, got {got}")]
+    DType {
+        /// The operation.
+        op: &'static str,
+        /// The element types it takes.
+        expected: &'static str,
+        /// What it was given.
+        got: DType,
+    },
+    /// An axis outside of the shape. Negative axes count from the end.
+    #[error("{op}: axis {axis} is out of range for shape {shape}")]
+    Axis {
+        /// The operation.
+        op: &'static str,
+        /// The axis as given.
+        axis: isize,
+        /// The shape it should index.
+        shape: Box<Shape>,
+    },
+    /// A value (label, index) outside of its range.
+    #[error("{op}: {what} {value} at position {position} is out of range: expected 0 to {last}")]
+    Index {
+        /// The operation.
+        op: &'static str,
+        /// What kind of value it is: `label`, `index`.
+        what: &'static str,
+        /// The offending value.
+        value: i64,
+        /// Where it stands, counted in row-major order.
+        position: usize,
+        /// The largest value allowed.
+        last: i64,
+    },
+    /// An argument that is out of its range or contradicts another.
+    #[error("{name}: expected {expected}, got {got}")]
+    Argument {
+        /// The argument, as the caller spells it.
+        name: &'static str,
+        /// What is allowed.
+        expected: String,
+        /// What came.
+        got: String,
+    },
+    /// A size that cannot be held in memory.
+    #[error("cannot allocate {bytes} bytes for a {dtype} tensor of shape {shape}: {why}")]
+    Memory {
+        /// Bytes asked for (saturating).
+        bytes: u128,
+        /// The tensor's element type.
+        dtype: DType,
+        /// The tensor's shape.
+        shape: Box<Shape>,
+        /// The limit that was met.
+        why: &'static str,
+    },
+    /// A trainable parameter from which the loss does not depend: it would never learn.
+    #[error(
+        "no gradient reached the trainable parameter '{path}': the loss does not depend on it. \
+         Use it in forward, freeze it with trainable(false), or call Fit::allow_missing_gradients()"
+    )]
+    NoGradient {
+        /// The parameter's path, such as `dense_1/kernel`.
+        path: String,
+    },
+    /// Values were asked of a tensor that is only being traced for its shape.
+    #[error("{op} needs values, but this tensor is only being traced for its shape")]
+    Abstract {
+        /// The operation.
+        op: &'static str,
+    },
+    /// An operation was asked for a derivative it does not have.
+    #[error("{op} has no gradient: {why}")]
+    NotDifferentiable {
+        /// The operation.
+        op: &'static str,
+        /// Why, and what to use instead.
+        why: &'static str,
+    },
+    /// A loss that is not one number where one is needed, or a tensor with no history.
+    #[error("backward: {0}")]
+    Backward(String),
+    /// Numbers that stopped being numbers, found by `Fit::check_finite`.
+    #[error("{what} is {value} at epoch {epoch}, step {step}")]
+    NotFinite {
+        /// Which quantity.
+        what: String,
+        /// Its value.
+        value: f64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+    },
+    /// A file, or bytes given as one, that does not hold what it should.
+    #[error("{what}: {why}")]
+    Format {
+        /// The file, or the kind of data.
+        what: String,
+        /// What was expected and what was found.
+        why: String,
+    },
+    /// A limit of [`Limits`](crate::io::Limits) that the input exceeds.
+    #[error("{what}: {quantity} is {got}, over the limit of {limit} (raise it in Limits if the file is trusted)")]
+    Limit {
+        /// The file, or the kind of data.
+        what: String,
+        /// Which quantity.
+        quantity: &'static str,
+        /// What the input declares or holds.
+        got: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// The operating system refused to read or write.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// An error inside a layer, a step or a file entry: where, then what.
+    #[error("{place}: {source}")]
+    At {
+        /// The layer or place.
+        place: String,
+        /// What happened there.
+        #[source]
+        source: Box<Error>,
+    },
+    /// An error of user code: a custom layer, loss or callback.
+    #[error("{0}")]
+    Custom(String),
+}
+
+impl Error {
+    /// Says where an error happened; layers and readers use it to add their name.
+    pub fn at(self, place: impl Into<String>) -> Error {
+        Error::At { place: place.into(), source: Box::new(self) }
+    }
+
+    pub(crate) fn argument(name: &'static str, expected: impl Into<String>, got: impl ToString) -> Error {
+        Error::Argument { name, expected: expected.into(), got: got.to_string() }
+    }
+
+    pub(crate) fn shapes(op: &'static str, lhs: Shape, rhs: Shape, why: impl Into<String>) -> Error {
+        Error::Shapes { op, lhs: Box::new(lhs), rhs: Box::new(rhs), why: why.into() }
+    }
+
+    pub(crate) fn shape(op: &'static str, expected: impl Into<String>, shape: Shape) -> Error {
+        Error::Shape { op, expected: expected.into(), shape: Box::new(shape) }
+    }
+
+    pub(crate) fn format(what: impl Into<String>, why: impl Into<String>) -> Error {
+        Error::Format { what: what.into(), why: why.into() }
+    }
+}
+
+/// Adds the place to whatever error comes out.
+pub trait Context<T> {
+    /// Wraps the error in [`Error::At`]; `place` is only evaluated on failure.
+    fn at<S: Into<String>>(self, place: impl FnOnce() -> S) -> Result<T>;
+}
+
+impl<T> Context<T> for Result<T> {
+    fn at<S: Into<String>>(self, place: impl FnOnce() -> S) -> Result<T> {
+        self.map_err(|e| e.at(place()))
+    }
+}

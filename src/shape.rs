@@ -1,0 +1,273 @@
+//! Why it exists: a shape is a small value, copied and compared freely, never allocated. Everything about sizes
+//! that does not depend on memory (broadcasting, axes, unknown dimensions) is decided here once.
+
+use crate::{Error, Result};
+use std::fmt;
+
+/// The largest number of dimensions.
+pub const MAX_RANK: usize = 8;
+
+/// Stand-ins for dimensions not known before data arrives (the batch first, then time and others), used while
+/// `compile` traces a network. They are primes, so that products and quotients of them stay recognisable; a
+/// shape prints any multiple of one as `None`.
+pub(crate) const UNKNOWN: [usize; 4] = [1_073_741_827, 1_073_741_831, 1_073_741_833, 1_073_741_839];
+
+/// Whether a size stands for, or was computed from, an unknown dimension.
+pub(crate) fn is_unknown(size: usize) -> bool {
+    size >= UNKNOWN[0] && UNKNOWN.iter().any(|u| size % u == 0)
+}
+
+/// The sizes of a tensor along each axis, at most [`MAX_RANK`] of them. A scalar has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    dims: [usize; MAX_RANK],
+    rank: u8,
+}
+
+impl Shape {
+    /// The shape of a single number.
+    pub const SCALAR: Shape = Shape { dims: [0; MAX_RANK], rank: 0 };
+
+    /// A shape from its sizes.
+    ///
+    /// # Errors
+    /// More than [`MAX_RANK`] dimensions.
+    pub fn new(sizes: &[usize]) -> Result<Shape> {
+        if sizes.len() > MAX_RANK {
+            return Err(Error::argument("shape", format!("at most {MAX_RANK} dimensions"), sizes.len()));
+        }
+        let mut dims = [0; MAX_RANK];
+        dims[..sizes.len()].copy_from_slice(sizes);
+        Ok(Shape { dims, rank: sizes.len() as u8 })
+    }
+
+    /// The number of dimensions.
+    pub fn rank(&self) -> usize {
+        usize::from(self.rank)
+    }
+
+    /// The sizes as a slice.
+    pub fn dims(&self) -> &[usize] {
+        &self.dims[..self.rank()]
+    }
+
+    pub(crate) fn dims_mut(&mut self) -> &mut [usize] {
+        let rank = self.rank();
+        &mut self.dims[..rank]
+    }
+
+    /// The number of elements. Shapes of existing tensors never overflow; for others it saturates.
+    pub fn elements(&self) -> usize {
+        self.checked_elements().unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn checked_elements(&self) -> Option<usize> {
+        if self.dims().contains(&0) {
+            return Some(0);
+        }
+        self.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+    }
+
+    /// An axis as an index, negative ones counted from the end.
+    pub(crate) fn axis(&self, op: &'static str, axis: isize) -> Result<usize> {
+        let rank = self.rank() as isize;
+        let at = if axis < 0 { axis + rank } else { axis };
+        if (0..rank).contains(&at) {
+            Ok(at as usize)
+        } else {
+            Err(Error::Axis { op, axis, shape: Box::new(*self) })
+        }
+    }
+
+    /// The set of axes as flags; no axes means all of them.
+    pub(crate) fn axes(&self, op: &'static str, axes: &[isize]) -> Result<[bool; MAX_RANK]> {
+        let mut set = [false; MAX_RANK];
+        if axes.is_empty() {
+            set[..self.rank()].fill(true);
+        }
+        for &axis in axes {
+            let at = self.axis(op, axis)?;
+            if set[at] {
+                return Err(Error::argument("axes", "each axis once", format!("axis {axis} twice")));
+            }
+            set[at] = true;
+        }
+        Ok(set)
+    }
+
+    /// Without the axes set in `drop`, or with size 1 there if `keep`.
+    pub(crate) fn reduced(&self, drop: &[bool; MAX_RANK], keep: bool) -> Shape {
+        let mut out = Shape::SCALAR;
+        for (i, &d) in self.dims().iter().enumerate() {
+            if !drop[i] {
+                out.push(d);
+            } else if keep {
+                out.push(1);
+            }
+        }
+        out
+    }
+
+    /// Adds a dimension at the end; the caller has checked that there is room.
+    pub(crate) fn push(&mut self, size: usize) {
+        self.dims[self.rank()] = size;
+        self.rank += 1;
+    }
+
+    /// With another size at one axis.
+    pub(crate) fn with(mut self, axis: usize, size: usize) -> Shape {
+        self.dims[axis] = size;
+        self
+    }
+
+    /// NumPy's rule: align at the end; equal sizes match, and size 1 stretches.
+    pub(crate) fn broadcast(op: &'static str, a: Shape, b: Shape) -> Result<Shape> {
+        let rank = a.rank().max(b.rank());
+        let mut out = Shape { dims: [0; MAX_RANK], rank: rank as u8 };
+        for i in 0..rank {
+            let get = |s: &Shape| if i + s.rank() < rank { 1 } else { s.dims[i + s.rank() - rank] };
+            out.dims[i] = match (get(&a), get(&b)) {
+                (x, y) if x == y => x,
+                (1, y) => y,
+                (x, 1) => x,
+                (x, y) => {
+                    let why = format!("sizes {} and {} cannot be broadcast together", Size(x), Size(y));
+                    return Err(Error::shapes(op, a, b, why));
+                }
+            };
+        }
+        Ok(out)
+    }
+
+    /// Row-major strides, in elements.
+    pub(crate) fn strides(&self) -> [isize; MAX_RANK] {
+        let mut strides = [0; MAX_RANK];
+        let mut step = 1isize;
+        for i in (0..self.rank()).rev() {
+            strides[i] = step;
+            step = step.saturating_mul(self.dims[i].max(1) as isize);
+        }
+        strides
+    }
+
+    /// Works out the one size that may be given as -1.
+    pub(crate) fn infer_reshape(self, sizes: &[isize]) -> Result<Shape> {
+        const OP: &str = "reshape";
+        let show = || format!("{sizes:?}");
+        if sizes.len() > MAX_RANK {
+            return Err(Error::argument("reshape", format!("at most {MAX_RANK} dimensions"), show()));
+        }
+        let total = self.dims().iter().map(|&d| d as u128).product::<u128>();
+        let mut out = Shape { dims: [0; MAX_RANK], rank: sizes.len() as u8 };
+        let mut hole = None;
+        let mut known = 1u128;
+        for (i, &s) in sizes.iter().enumerate() {
+            if s == -1 && hole.is_none() {
+                hole = Some(i);
+            } else if s < 0 {
+                return Err(Error::argument("reshape", "sizes of 0 or more and at most one -1", show()));
+            } else {
+                out.dims[i] = s as usize;
+                known = known.saturating_mul(s as u128);
+            }
+        }
+        if let Some(i) = hole {
+            if known == 0 || total % known != 0 {
+                return Err(Error::shape(OP, format!("a shape whose size is divisible into {}", show()), self));
+            }
+            out.dims[i] = usize::try_from(total / known).unwrap_or(usize::MAX);
+        } else if known != total {
+            let why = format!("{} elements cannot become {}", Size(self.elements()), Size(out.elements()));
+            return Err(Error::shapes(OP, self, out, why));
+        }
+        Ok(out)
+    }
+}
+
+/// A size that prints as `None` while it is unknown.
+pub(crate) struct Size(pub(crate) usize);
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_unknown(self.0) { f.write_str("None") } else { write!(f, "{}", self.0) }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (i, &d) in self.dims().iter().enumerate() {
+            write!(f, "{}{}", if i > 0 { ", " } else { "" }, Size(d))?;
+        }
+        f.write_str("]")
+    }
+}
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<const N: usize> PartialEq<[usize; N]> for Shape {
+    fn eq(&self, other: &[usize; N]) -> bool {
+        self.dims() == other
+    }
+}
+
+/// Whatever can be read as a list of sizes: arrays, slices, vectors, and [`Shape`] itself.
+pub trait IntoShape {
+    /// The shape, or why it is none.
+    ///
+    /// # Errors
+    /// More than [`MAX_RANK`] dimensions.
+    fn into_shape(self) -> Result<Shape>;
+}
+impl IntoShape for Shape {
+    fn into_shape(self) -> Result<Shape> {
+        Ok(self)
+    }
+}
+impl IntoShape for &[usize] {
+    fn into_shape(self) -> Result<Shape> {
+        Shape::new(self)
+    }
+}
+impl IntoShape for &Vec<usize> {
+    fn into_shape(self) -> Result<Shape> {
+        Shape::new(self)
+    }
+}
+impl IntoShape for Vec<usize> {
+    fn into_shape(self) -> Result<Shape> {
+        Shape::new(&self)
+    }
+}
+impl<const N: usize> IntoShape for [usize; N] {
+    fn into_shape(self) -> Result<Shape> {
+        Shape::new(&self)
+    }
+}
+impl<const N: usize> IntoShape for &[usize; N] {
+    fn into_shape(self) -> Result<Shape> {
+        Shape::new(self)
+    }
+}
+
+/// Shape and element type: all that is known of a tensor before its values are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spec {
+    /// The sizes.
+    pub shape: Shape,
+    /// The element type.
+    pub dtype: crate::DType,
+}
+impl Spec {
+    /// Both together.
+    pub fn new(shape: Shape, dtype: crate::DType) -> Spec {
+        Spec { shape, dtype }
+    }
+}
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.dtype, self.shape)
+    }
+}
