@@ -137,7 +137,7 @@ pub enum Error {
         /// What was expected and what was found.
         why: String,
     },
-    /// A limit of [`Limits`](crate::io::Limits) that the input exceeds.
+    /// A limit of `Limits` that the input exceeds.
     #[error("{what}: {quantity} is {got}, over the limit of {limit} (raise it in Limits if the file is trusted)")]
     Limit {
         /// The file, or the kind of data.

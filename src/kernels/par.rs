@@ -1,0 +1,139 @@
+//! Why it exists: the only file that names rayon. Work runs in the caller's pool, is cut by shape alone, and joins
+//! back before the call returns; so results cannot depend on how many threads there are.
+
+/// Arithmetic below which a job is not worth handing to another thread (about 20 µs of work; measured on a
+/// 2-core server: a hand-over costs 3 to 8 µs).
+pub const GRAIN: usize = 1 << 16;
+
+#[cfg(feature = "parallel")]
+mod imp {
+    use crate::{Error, Result};
+    use std::cell::Cell;
+
+    thread_local! {
+        static SERIAL: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Runs both, possibly at the same time.
+    pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+        if threads() == 1 { (a(), b()) } else { rayon::join(a, b) }
+    }
+
+    /// How many threads the current scope may use.
+    pub fn threads() -> usize {
+        if SERIAL.get() { 1 } else { rayon::current_num_threads() }
+    }
+
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SERIAL.set(self.0);
+        }
+    }
+
+    /// A set of worker threads, made once and entered as often as wanted. One thread means the caller's own.
+    #[derive(Debug)]
+    pub struct Threads(Option<rayon::ThreadPool>);
+
+    impl Threads {
+        /// A pool of `n` threads.
+        ///
+        /// # Errors
+        /// `n` is 0, or the system refuses to start threads.
+        pub fn new(n: usize) -> Result<Threads> {
+            match n {
+                0 => Err(Error::argument("threads", "at least 1", n)),
+                1 => Ok(Threads(None)),
+                _ => match rayon::ThreadPoolBuilder::new().num_threads(n).build() {
+                    Ok(pool) => Ok(Threads(Some(pool))),
+                    Err(e) => Err(Error::argument("threads", "a number the system can start", e)),
+                },
+            }
+        }
+
+        /// Runs `f` with these threads; everything inside uses them and no others.
+        pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+            match &self.0 {
+                Some(pool) => pool.install(f),
+                None => {
+                    let _restore = Restore(SERIAL.replace(true));
+                    f()
+                }
+            }
+        }
+    }
+
+    /// Enters the pool that work started from here will use, once, so that each kernel inside need not.
+    pub fn enter<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        if threads() == 1 || rayon::current_thread_index().is_some() {
+            f()
+        } else {
+            rayon::scope(|_| f())
+        }
+    }
+}
+
+#[cfg(not(feature = "parallel"))]
+mod imp {
+    use crate::{Error, Result};
+
+    /// Runs one after the other.
+    pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+        (a(), b())
+    }
+
+    /// Without the feature `parallel` there is one thread.
+    pub fn threads() -> usize {
+        1
+    }
+
+    /// The calling thread: the feature `parallel` is off.
+    #[derive(Debug)]
+    pub struct Threads(());
+
+    impl Threads {
+        /// Any number is accepted and means one.
+        ///
+        /// # Errors
+        /// `n` is 0.
+        pub fn new(n: usize) -> Result<Threads> {
+            if n == 0 { Err(Error::argument("threads", "at least 1", n)) } else { Ok(Threads(())) }
+        }
+
+        /// Runs `f`.
+        pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+            f()
+        }
+    }
+
+    /// Runs `f`.
+    pub fn enter<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        f()
+    }
+}
+pub use imp::{Threads, enter, join, threads};
+
+/// Runs `f` with `n` threads, whatever pool the caller is in.
+///
+/// # Errors
+/// `n` is 0, or the system refuses to start threads.
+pub fn with_threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> crate::Result<R> {
+    Ok(Threads::new(n)?.run(f))
+}
+
+/// Cuts `out` into runs of whole `unit`s, at least `grain` elements each, and calls `f(first_unit, run)` on each.
+/// The cut depends on sizes alone.
+pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(impl Fn(usize, &mut [T]) + Sync)) {
+    fn split<T: Send>(first: usize, out: &mut [T], unit: usize, grain: usize, f: &(impl Fn(usize, &mut [T]) + Sync)) {
+        let units = out.len() / unit;
+        if units < 2 || out.len() < 2 * grain {
+            return f(first, out);
+        }
+        let (left, right) = out.split_at_mut(units / 2 * unit);
+        join(|| split(first, left, unit, grain, f), || split(first + units / 2, right, unit, grain, f));
+    }
+    if out.is_empty() {
+        return;
+    }
+    if threads() == 1 { f(0, out) } else { split(0, out, unit.max(1), grain.max(1), f) }
+}

@@ -1,0 +1,8 @@
+//! gradus
+mod dtype;
+mod error;
+pub mod kernels;
+mod shape;
+pub use dtype::{DType, Element, Float, Stored};
+pub use error::{Context, Error, Result};
+pub use shape::{IntoShape, MAX_RANK, Shape, Spec};
