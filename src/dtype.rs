@@ -109,7 +109,7 @@ impl Element for bool {
 }
 
 /// The element types in which operations compute.
-pub trait Float: Element<Stored = Self> + Stored + Real + num_traits::Float {
+pub trait Float: Element<Stored = Self> + Stored + Real + num_traits::Float + std::ops::AddAssign {
     /// The nearest value of this type.
     fn of(v: f64) -> Self;
     /// Exact widening.

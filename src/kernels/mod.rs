@@ -1,6 +1,12 @@
 //! Why it exists: the functions on slices that the whole library spends its time in. A kernel knows nothing of
 //! tensors, history or layers; it allocates nothing, and its result depends on its arguments alone.
 
+pub mod gemm;
+pub mod index;
+pub mod map;
 pub mod math;
 pub mod par;
+pub mod reduce;
 pub mod simd;
+pub mod softmax;
+pub mod strided;

@@ -1,0 +1,248 @@
+//! Why it exists: the sweep. Gradients wait in a heap ordered by the age of the step they belong to; taking the
+//! newest first visits every step once, after all that was computed from it, without recursion or marks.
+
+use super::node::{Edge, Grads, Node, Step};
+use crate::tensor::Tensor;
+use crate::tensor::storage::PoolVec;
+use crate::{Error, Result, dtype::dispatch_float};
+use smallvec::SmallVec;
+
+/// A gradient on its way to the step that made the tensor.
+struct Waiting {
+    edge: Edge,
+    grad: Tensor,
+    /// Order of arrival, so that sums have one order.
+    arrival: u64,
+}
+
+impl Waiting {
+    fn key(&self) -> (u64, std::cmp::Reverse<u64>) {
+        (self.edge.node.id, std::cmp::Reverse(self.arrival))
+    }
+}
+
+/// A binary max-heap in a pool block.
+struct Queue {
+    heap: PoolVec<Waiting>,
+    arrivals: u64,
+}
+
+impl Queue {
+    fn push(&mut self, edge: Edge, grad: Tensor) {
+        self.arrivals += 1;
+        self.heap.push(Waiting { edge, grad, arrival: self.arrivals });
+        let mut at = self.heap.len() - 1;
+        while at > 0 && self.heap[at].key() > self.heap[(at - 1) / 2].key() {
+            self.heap.swap(at, (at - 1) / 2);
+            at = (at - 1) / 2;
+        }
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let last = self.heap.len().checked_sub(1)?;
+        self.heap.swap(0, last);
+        let top = self.heap.pop();
+        let (mut at, len) = (0, self.heap.len());
+        while 2 * at + 1 < len {
+            let (left, right) = (2 * at + 1, 2 * at + 2);
+            let child = if right < len && self.heap[right].key() > self.heap[left].key() { right } else { left };
+            if self.heap[at].key() >= self.heap[child].key() {
+                break;
+            }
+            self.heap.swap(at, child);
+            at = child;
+        }
+        top
+    }
+
+    fn next_is(&self, id: u64) -> bool {
+        self.heap.first().is_some_and(|w| w.edge.node.id == id)
+    }
+}
+
+/// The gradients that a sweep found, by leaf.
+#[derive(Default)]
+pub struct Gradients {
+    /// Sorted by key.
+    entries: PoolVec<(u64, Tensor)>,
+}
+
+impl<T> Default for PoolVec<T> {
+    fn default() -> Self {
+        PoolVec::new()
+    }
+}
+
+impl std::fmt::Debug for Gradients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gradients({} leaves)", self.entries.len())
+    }
+}
+
+impl Gradients {
+    /// The gradient of a leaf made by [`Tensor::tracked`], if the loss depends on it.
+    pub fn get(&self, leaf: &Tensor) -> Option<&Tensor> {
+        self.find(leaf.edge()?.node.leaf?)
+    }
+
+    pub(crate) fn find(&self, key: u64) -> Option<&Tensor> {
+        let at = self.entries.binary_search_by_key(&key, |e| e.0).ok()?;
+        Some(&self.entries[at].1)
+    }
+
+    pub(crate) fn find_mut(&mut self, key: u64) -> Option<&mut Tensor> {
+        let at = self.entries.binary_search_by_key(&key, |e| e.0).ok()?;
+        Some(&mut self.entries[at].1)
+    }
+
+    /// How many leaves have a gradient.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no leaf has a gradient.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn add(&mut self, key: u64, grad: Tensor) -> Result<()> {
+        match self.entries.binary_search_by_key(&key, |e| e.0) {
+            Ok(at) => accumulate(&mut self.entries[at].1, grad),
+            Err(at) => {
+                self.entries.insert(at, (key, grad));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds another sweep's gradients: accumulation over parts of a batch.
+    ///
+    /// # Errors
+    /// Shapes differ, or no memory.
+    pub fn merge(&mut self, mut other: Gradients) -> Result<()> {
+        while let Some((key, grad)) = other.entries.pop() {
+            self.add(key, grad)?;
+        }
+        Ok(())
+    }
+}
+
+/// `sum += more`: in place where the memory is nobody else's, recorded where either has a history.
+fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {
+    if sum.is_tracked() || more.is_tracked() || sum.is_traced() {
+        *sum = sum.add(&more)?;
+        return Ok(());
+    }
+    if sum.shape() != more.shape() {
+        return Err(Error::shapes("gradient", *sum.shape(), *more.shape(), "two paths gave different shapes"));
+    }
+    let more = more.into_array().contiguous()?;
+    dispatch_float!("gradient", sum.dtype(), T => {
+        let more = more.slice::<T>()?;
+        let sum = sum.array_mut().slice_mut::<T>()?;
+        crate::kernels::par::chunks(sum, 1, crate::kernels::par::GRAIN, &|first, run: &mut [T]| {
+            for (s, &m) in run.iter_mut().zip(&more[first..]) {
+                *s += m;
+            }
+        });
+    });
+    Ok(())
+}
+
+impl Tensor {
+    /// The gradients of this number with respect to every leaf it was computed from. Consumes the tape: each step
+    /// is freed as the sweep passes it, if nothing else holds it.
+    ///
+    /// # Errors
+    /// This is not one number, it has no history, or a step has no gradient.
+    pub fn backward(self) -> Result<Gradients> {
+        let seed = seed(&self)?;
+        let Some(edge) = self.edge().cloned() else { return Err(no_history()) };
+        drop(self);
+        let mut found = Gradients::default();
+        sweep(edge, seed, false, |node, _, grad| match node.leaf {
+            Some(key) => found.add(key, grad),
+            None => Ok(()),
+        })?;
+        Ok(found)
+    }
+}
+
+fn no_history() -> Error {
+    Error::Backward("this tensor was not computed from a tracked one, so nothing depends on anything".into())
+}
+
+fn seed(output: &Tensor) -> Result<Tensor> {
+    if output.elements() != 1 {
+        let shape = output.shape();
+        return Err(Error::Backward(format!("expected one number, got shape {shape}: take sum() or mean() first")));
+    }
+    output.new_full(*output.shape(), 1.0)
+}
+
+/// The derivatives of one number with respect to each of `wrt`, which may be leaves or anything computed on the way.
+/// The results are tracked: differentiating them gives the next order.
+///
+/// # Errors
+/// `output` is not one number or has no history, a step has no gradient, or `output` does not depend on one of `wrt`.
+pub fn grad(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let seed = seed(output)?;
+    let Some(edge) = output.edge().cloned() else { return Err(no_history()) };
+    let mut found: Vec<Option<Tensor>> = vec![None; wrt.len()];
+    sweep(edge, seed, true, |node, index, grad| {
+        for (slot, t) in found.iter_mut().zip(wrt) {
+            if t.edge().is_some_and(|e| e.node.id == node.id && e.output == index) {
+                *slot = Some(grad.clone());
+            }
+        }
+        Ok(())
+    })?;
+    found
+        .into_iter()
+        .enumerate()
+        .map(|(i, g)| g.ok_or_else(|| Error::Backward(format!("the output does not depend on wrt[{i}]"))))
+        .collect()
+}
+
+/// Visits every step behind `edge`, newest first, handing `arrive` the finished gradient of each tracked tensor.
+fn sweep(edge: Edge, seed: Tensor, attached: bool, mut arrive: impl FnMut(&Node, u32, Tensor) -> Result<()>) -> Result<()> {
+    let mut queue = Queue { heap: PoolVec::new(), arrivals: 0 };
+    queue.push(edge, seed);
+    while let Some(Waiting { edge, grad, .. }) = queue.pop() {
+        let id = edge.node.id;
+        if edge.node.leaf.is_some() {
+            let mut sum = grad;
+            while queue.next_is(id) {
+                if let Some(w) = queue.pop() {
+                    accumulate(&mut sum, w.grad)?;
+                }
+            }
+            arrive(&edge.node, 0, sum)?;
+            continue;
+        }
+        let mut sums: SmallVec<[Option<Tensor>; 2]> = smallvec::smallvec![None; Step::outputs(&edge.node)];
+        let first = edge.output as usize;
+        sums[first] = Some(grad);
+        while queue.next_is(id) {
+            if let Some(w) = queue.pop() {
+                match &mut sums[w.edge.output as usize] {
+                    Some(sum) => accumulate(sum, w.grad)?,
+                    empty => *empty = Some(w.grad),
+                }
+            }
+        }
+        for (i, g) in sums.iter().enumerate() {
+            if let Some(g) = g {
+                arrive(&edge.node, i as u32, g.clone())?;
+            }
+        }
+        let grads: Grads = Step { edge: &edge, grads: &sums, attached }.vjp()?;
+        drop(sums);
+        for (parent, grad) in edge.node.parents.iter().zip(grads) {
+            if let (Some(parent), Some(grad)) = (parent, grad) {
+                queue.push(parent.clone(), grad);
+            }
+        }
+    }
+    Ok(())
+}

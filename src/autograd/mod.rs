@@ -1,0 +1,100 @@
+//! Why it exists: the tape. A tensor that was computed from tracked ones holds the step that made it, a step holds
+//! its inputs' steps, and walking them from the newest back applies the chain rule. There is no global state: the
+//! tape is the graph that tensors hold, and dies with them.
+
+mod backward;
+mod check;
+mod node;
+
+pub use backward::{Gradients, grad};
+pub use check::{Check, gradcheck};
+pub use node::{Grads, Saves, Step};
+pub(crate) use node::{Edge, fresh_id};
+
+use crate::kernels::strided::Layout;
+use crate::tensor::{Array, Tensor};
+use crate::{Result, Spec};
+use smallvec::SmallVec;
+
+/// Shapes and dtypes of the outputs of a step; most have one.
+pub type Specs = SmallVec<[Spec; 2]>;
+/// The outputs of a step.
+pub type Outputs = SmallVec<[Tensor; 2]>;
+
+/// One differentiable step: how to check it, compute it and differentiate it. Everything the library knows about an
+/// operation is said here and nowhere else. Users add their own by implementing it and calling [`apply`].
+pub trait Op: std::fmt::Debug + Send + Sync + 'static {
+    /// The name in error messages.
+    fn name(&self) -> &'static str;
+
+    /// Accepts the inputs and says what comes out. The only check of shapes and dtypes that the operation has.
+    ///
+    /// # Errors
+    /// The inputs do not fit.
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs>;
+
+    /// Fills the outputs, which have the specs that `infer` returned and lie contiguous.
+    ///
+    /// # Errors
+    /// Values (an index, a label) out of range, or no memory.
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()>;
+
+    /// The gradients of the inputs, from those of the outputs. Written in tensor operations, the rule can itself be
+    /// differentiated; a fused kernel may stand in when [`Step::attached`] is false.
+    ///
+    /// # Errors
+    /// There is no gradient, or an operation in the rule failed.
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads>;
+
+    /// What `vjp` reads: the rest is freed as soon as nobody else holds it. `wants` tells which inputs' gradients will
+    /// be asked for.
+    fn saves(&self, _wants: &[bool]) -> Saves {
+        Saves::INPUTS
+    }
+
+    /// For operations that only relabel memory: the output's layout over the input's memory, if one exists.
+    fn view(&self, _input: &Layout, _output: Spec) -> Option<Layout> {
+        None
+    }
+}
+
+/// Runs an operation and, if an input is tracked, records it.
+///
+/// # Errors
+/// Those of [`Op::infer`] and [`Op::eval`].
+pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
+    let specs: SmallVec<[Spec; 4]> = inputs.iter().map(|t| t.spec()).collect();
+    let out_specs = op.infer(&specs)?;
+    let traced = inputs.iter().any(|t| t.is_traced());
+    let mut arrays: SmallVec<[Array; 2]> = SmallVec::new();
+    let view = if traced || inputs.len() != 1 { None } else { op.view(inputs[0].layout(), out_specs[0]) };
+    if let Some(layout) = view {
+        arrays.push(inputs[0].array().with_layout(layout));
+    } else {
+        for &spec in &out_specs {
+            arrays.push(if traced { Array::traced(spec) } else { Array::new(spec)? });
+        }
+        if !traced {
+            let values: SmallVec<[&Array; 4]> = inputs.iter().map(|t| t.array()).collect();
+            op.eval(&values, &mut arrays)?;
+        }
+    }
+    if inputs.iter().any(|t| t.is_tracked()) {
+        return Ok(node::record(op, inputs, arrays));
+    }
+    Ok(arrays.into_iter().map(Tensor::from).collect())
+}
+
+/// [`apply`] for operations with one output.
+///
+/// # Errors
+/// Those of [`apply`].
+pub fn apply1<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
+    let mut outputs = apply(op, inputs)?;
+    Ok(outputs.swap_remove(0))
+}
+
+/// One spec as the list that [`Op::infer`] returns.
+pub fn one(shape: crate::Shape, dtype: crate::DType) -> Specs {
+    smallvec::smallvec![Spec::new(shape, dtype)]
+}

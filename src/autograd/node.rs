@@ -1,0 +1,211 @@
+//! Why it exists: one recorded step of the tape, what it keeps for its gradient, and how a long tape is taken
+//! apart without recursion.
+
+use super::{Op, Outputs, Specs};
+use crate::tensor::storage::{PoolVec, Shared};
+use crate::tensor::{Array, Tensor};
+use crate::{Error, Result, Spec};
+use smallvec::SmallVec;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Gradients of a step's inputs, `None` where there is none (an integer input) or none is wanted.
+pub type Grads = SmallVec<[Option<Tensor>; 3]>;
+
+/// Creation order of steps and parameters: larger is newer, so descending order is a reverse topological order.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+pub(crate) fn fresh_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Which values of a step its gradient rule reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Saves {
+    inputs: u32,
+    outputs: u32,
+}
+
+impl Saves {
+    /// No values, only shapes.
+    pub const NONE: Saves = Saves { inputs: 0, outputs: 0 };
+    /// All inputs.
+    pub const INPUTS: Saves = Saves { inputs: u32::MAX, outputs: 0 };
+    /// All outputs.
+    pub const OUTPUTS: Saves = Saves { inputs: 0, outputs: u32::MAX };
+    /// Also input `i`.
+    #[must_use]
+    pub const fn input(self, i: usize) -> Saves {
+        Saves { inputs: self.inputs | 1 << i, outputs: self.outputs }
+    }
+    /// Also output `i`.
+    #[must_use]
+    pub const fn output(self, i: usize) -> Saves {
+        Saves { inputs: self.inputs, outputs: self.outputs | 1 << i }
+    }
+    fn has(mask: u32, i: usize) -> bool {
+        mask == u32::MAX || (i < 32 && mask >> i & 1 == 1)
+    }
+}
+
+/// Where a tracked tensor comes from: a step and which of its outputs.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    pub(crate) node: Shared<Node>,
+    pub(crate) output: u32,
+}
+
+/// A recorded step. The operation lies at its end, so that a step is one block of the pool.
+pub(crate) struct Node<O: ?Sized = dyn Op> {
+    pub(crate) id: u64,
+    /// For a leaf, the key under which its gradient is delivered.
+    pub(crate) leaf: Option<u64>,
+    pub(crate) parents: PoolVec<Option<Edge>>,
+    /// Inputs, then outputs; without values where the rule does not read them.
+    saved: PoolVec<Array>,
+    op: O,
+}
+
+impl<O: ?Sized> Drop for Node<O> {
+    /// Takes the chain behind it apart in a loop: a million steps must not be a million stack frames.
+    fn drop(&mut self) {
+        let mut pending = std::mem::replace(&mut self.parents, PoolVec::new());
+        while let Some(edge) = pending.pop() {
+            if let Some(mut edge) = edge
+                && let Some(node) = edge.node.unique()
+            {
+                let parents = std::mem::replace(&mut node.parents, PoolVec::new());
+                drop_into(parents, &mut pending);
+            }
+        }
+    }
+}
+
+fn drop_into(mut parents: PoolVec<Option<Edge>>, pending: &mut PoolVec<Option<Edge>>) {
+    while let Some(edge) = parents.pop() {
+        if edge.is_some() {
+            pending.push(edge);
+        }
+    }
+}
+
+/// The operation behind a leaf: nothing to compute or differentiate.
+#[derive(Debug)]
+struct Leaf;
+impl Op for Leaf {
+    fn name(&self) -> &'static str {
+        "leaf"
+    }
+    fn infer(&self, _: &[Spec]) -> Result<Specs> {
+        Err(Error::Backward("a leaf is not computed".into()))
+    }
+    fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
+        Ok(())
+    }
+    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
+        Ok(Grads::new())
+    }
+}
+
+fn node<O: Op>(id: u64, leaf: Option<u64>, parents: PoolVec<Option<Edge>>, saved: PoolVec<Array>, op: O) -> Shared<Node> {
+    Shared::new(Node { id, leaf, parents, saved, op }).erase(|n| n as &mut Node)
+}
+
+/// Records a step that was just computed and attaches its outputs to it.
+pub(super) fn record<O: Op>(op: O, inputs: &[&Tensor], outputs: SmallVec<[Array; 2]>) -> Outputs {
+    let wants: SmallVec<[bool; 4]> = inputs.iter().map(|t| t.is_tracked()).collect();
+    let saves = op.saves(&wants);
+    let keep = |mask, (i, a): (usize, &Array)| if Saves::has(mask, i) { a.clone() } else { a.forget() };
+    let parents = inputs.iter().map(|t| t.edge().cloned()).collect();
+    let saved_inputs = inputs.iter().map(|t| t.array()).enumerate().map(|x| keep(saves.inputs, x));
+    let saved = saved_inputs.chain(outputs.iter().enumerate().map(|x| keep(saves.outputs, x))).collect();
+    let node = node(fresh_id(), None, parents, saved, op);
+    let attach = |(i, array)| Tensor::with_edge(array, Some(Edge { node: node.clone(), output: i as u32 }));
+    outputs.into_iter().enumerate().map(attach).collect()
+}
+
+impl Tensor {
+    /// The same values as a leaf whose gradient can be asked for: everything computed from it is recorded.
+    pub fn tracked(&self) -> Tensor {
+        let id = fresh_id();
+        Tensor::leaf(self.array().clone(), id)
+    }
+
+    /// A leaf whose gradient is delivered under `key`.
+    pub(crate) fn leaf(array: Array, key: u64) -> Tensor {
+        let node = node(fresh_id(), Some(key), PoolVec::new(), PoolVec::new(), Leaf);
+        Tensor::with_edge(array, Some(Edge { node, output: 0 }))
+    }
+
+    /// The same values without history: nothing flows back through it. (Keras: `stop_gradient`.)
+    pub fn detach(&self) -> Tensor {
+        Tensor::from(self.array().clone())
+    }
+}
+
+/// What a gradient rule is given: the step's inputs and outputs and the gradients of its outputs.
+pub struct Step<'a> {
+    pub(super) edge: &'a Edge,
+    pub(super) grads: &'a [Option<Tensor>],
+    pub(super) attached: bool,
+}
+
+impl Step<'_> {
+    fn node(&self) -> &Node {
+        &self.edge.node
+    }
+
+    /// Whether the rule will itself be differentiated: then it must be made of recorded operations.
+    pub fn attached(&self) -> bool {
+        self.attached
+    }
+
+    /// Whether the gradient of input `i` is wanted; rules skip the others.
+    pub fn wants(&self, i: usize) -> bool {
+        self.node().parents[i].is_some()
+    }
+
+    /// How many inputs the step has.
+    pub fn inputs(&self) -> usize {
+        self.node().parents.len()
+    }
+
+    /// Shape and dtype of input `i`.
+    pub fn spec(&self, i: usize) -> Spec {
+        self.node().saved[i].spec()
+    }
+
+    /// Input `i`, which [`Op::saves`] must have named.
+    pub fn input(&self, i: usize) -> Tensor {
+        let node = self.node();
+        let edge = if self.attached { node.parents[i].clone() } else { None };
+        Tensor::with_edge(node.saved[i].clone(), edge)
+    }
+
+    /// Output `i`, which [`Op::saves`] must have named.
+    pub fn output(&self, i: usize) -> Tensor {
+        let node = self.node();
+        let edge = self.attached.then(|| Edge { node: self.edge.node.clone(), output: i as u32 });
+        Tensor::with_edge(node.saved[node.parents.len() + i].clone(), edge)
+    }
+
+    /// The gradient of output `i`; zeros if nothing flowed into it.
+    ///
+    /// # Errors
+    /// Memory for the zeros cannot be had.
+    pub fn grad(&self, i: usize) -> Result<Tensor> {
+        match &self.grads[i] {
+            Some(g) => Ok(g.clone()),
+            None => Tensor::filled(self.node().saved[self.node().parents.len() + i].spec(), 0.0),
+        }
+    }
+
+    pub(super) fn vjp(&self) -> Result<Grads> {
+        self.node().op.vjp(self).map_err(|e| match e {
+            e @ Error::At { .. } => e,
+            e => e.at(format!("gradient of {}", self.node().op.name())),
+        })
+    }
+
+    pub(super) fn outputs(node: &Node) -> usize {
+        node.saved.len() - node.parents.len()
+    }
+}

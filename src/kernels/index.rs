@@ -1,0 +1,50 @@
+//! Why it exists: moving whole runs by index, and its adjoint, adding them back. Additions into one place happen
+//! in ascending order of the index list, whatever the number of threads.
+
+use super::par;
+use crate::{Float, Stored};
+
+/// The shape of a gather: `outer` blocks, each holding `axis` runs of `inner` elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Runs {
+    /// Product of the sizes before the axis.
+    pub outer: usize,
+    /// Size of the indexed axis.
+    pub axis: usize,
+    /// Product of the sizes after the axis.
+    pub inner: usize,
+}
+
+/// `out[o, k, :] = x[o, index[k], :]`. Every index is below `runs.axis`: the caller has checked.
+pub fn gather<T: Stored>(x: &[T], index: &[i64], runs: Runs, out: &mut [T]) {
+    if runs.inner == 0 {
+        return;
+    }
+    par::chunks(out, runs.inner, par::GRAIN, &|first, part: &mut [T]| {
+        for (i, run) in part.chunks_exact_mut(runs.inner).enumerate() {
+            let (o, k) = ((first + i) / index.len(), (first + i) % index.len());
+            let at = (o * runs.axis + index[k] as usize) * runs.inner;
+            run.copy_from_slice(&x[at..at + runs.inner]);
+        }
+    });
+}
+
+/// `out[o, index[k], :] += g[o, k, :]`, in ascending k. Threads share out the blocks, or else the columns' owner
+/// is one thread: every sum has one order.
+pub fn scatter_add<T: Float>(g: &[T], index: &[i64], runs: Runs, out: &mut [T]) {
+    let block = runs.axis * runs.inner;
+    if block == 0 {
+        return;
+    }
+    par::chunks(out, block, par::GRAIN, &|first, part: &mut [T]| {
+        for (b, out) in part.chunks_exact_mut(block).enumerate() {
+            let g = &g[(first + b) * index.len() * runs.inner..];
+            for (&at, g) in index.iter().zip(g.chunks_exact(runs.inner)) {
+                let out = &mut out[at as usize * runs.inner..][..runs.inner];
+                for (o, &g) in out.iter_mut().zip(g) {
+                    *o = *o + g;
+                }
+            }
+        }
+    });
+}

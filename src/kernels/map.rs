@@ -1,0 +1,101 @@
+//! Why it exists: elementwise work over any strides and broadcasts. Operands are cut into contiguous runs (copied
+//! into a small tile where they are not), so that every formula is only ever a loop over slices.
+
+use super::par;
+use super::strided::{Axes, Strided, gather};
+use crate::Stored;
+
+/// Elements gathered at a time; a tile of each operand stays in the first-level cache.
+const TILE: usize = 256;
+
+/// `out[i] = f(x[i])` in row-major order, by a kernel on slices.
+pub fn unary<A: Stored, B: Stored>(x: Strided<A>, out: &mut [B], cost: usize, f: &(impl Fn(&[A], &mut [B]) + Sync)) {
+    let grain = par::GRAIN / cost.max(1);
+    if let Some(x) = x.as_slice() {
+        return par::chunks(out, 1, grain, &|first, run| f(&x[first..first + run.len()], run));
+    }
+    let axes = Axes::collapse([x.layout()]);
+    let (row, [step]) = (axes.row(), axes.steps());
+    par::chunks(out, row, grain, &|first, run: &mut [B]| {
+        let mut tile = [A::default(); TILE];
+        for (i, line) in run.chunks_mut(row).enumerate() {
+            let [mut at] = axes.start(first + i);
+            if step == 1 {
+                f(&x.data()[at as usize..at as usize + row], line);
+                continue;
+            }
+            for part in line.chunks_mut(TILE) {
+                let tile = &mut tile[..part.len()];
+                gather(x.data(), at, step, tile);
+                f(tile, part);
+                at += step * part.len() as isize;
+            }
+        }
+    });
+}
+
+/// `out[i] = f(a[i], b[i])` in row-major order; both operands already have the output's shape (strides of 0 repeat).
+pub fn binary<A: Stored, B: Stored, C: Stored>(
+    a: Strided<A>,
+    b: Strided<B>,
+    out: &mut [C],
+    cost: usize,
+    f: &(impl Fn(&[A], &[B], &mut [C]) + Sync),
+) {
+    let grain = par::GRAIN / cost.max(1);
+    if let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) {
+        return par::chunks(out, 1, grain, &|first, run| {
+            let end = first + run.len();
+            f(&a[first..end], &b[first..end], run);
+        });
+    }
+    let axes = Axes::collapse([a.layout(), b.layout()]);
+    let (row, [step_a, step_b]) = (axes.row(), axes.steps());
+    par::chunks(out, row, grain, &|first, run: &mut [C]| {
+        let (mut tile_a, mut tile_b) = ([A::default(); TILE], [B::default(); TILE]);
+        for (i, line) in run.chunks_mut(row).enumerate() {
+            let [mut at_a, mut at_b] = axes.start(first + i);
+            let width = if step_a == 1 && step_b == 1 { row } else { TILE };
+            for part in line.chunks_mut(width) {
+                let n = part.len();
+                let x = contiguous(a.data(), at_a, step_a, &mut tile_a, n);
+                let y = contiguous(b.data(), at_b, step_b, &mut tile_b, n);
+                f(x, y, part);
+                at_a += step_a * n as isize;
+                at_b += step_b * n as isize;
+            }
+        }
+    });
+}
+
+/// `n` elements as a slice: in place where they lie together, else in the tile.
+#[inline(always)]
+fn contiguous<'a, T: Stored>(data: &'a [T], at: isize, step: isize, tile: &'a mut [T; TILE], n: usize) -> &'a [T] {
+    if step == 1 {
+        return &data[at as usize..at as usize + n];
+    }
+    gather(data, at, step, &mut tile[..n]);
+    &tile[..n]
+}
+
+/// Copies to row-major order.
+pub fn copy<T: Stored>(x: Strided<T>, out: &mut [T]) {
+    unary(x, out, 1, &|x: &[T], out: &mut [T]| out.copy_from_slice(x));
+}
+
+/// Writes `x`, in row-major order, to the places in `out` that `target` names.
+pub fn scatter<T: Stored>(x: &[T], target: &super::strided::Layout, out: &mut [T]) {
+    let axes = Axes::collapse([target]);
+    let (row, [step]) = (axes.row(), axes.steps());
+    for (i, line) in x.chunks(row.max(1)).enumerate() {
+        let [mut at] = axes.start(i);
+        if step == 1 {
+            out[at as usize..at as usize + row].copy_from_slice(line);
+            continue;
+        }
+        for &v in line {
+            out[at as usize] = v;
+            at += step;
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Why it exists: sums and their kin over any axes. The order of additions is a function of the number of elements
+//! alone: element r of a reduction goes to virtual lane r mod 32, each lane adds in ascending order, and the lanes
+//! join in a fixed tree. Layout, threads and vector width do not enter.
+
+use super::par;
+use super::simd::stamped;
+use super::strided::{Axes, Layout, Strided};
+use crate::shape::MAX_RANK;
+use crate::{Float, Shape};
+
+/// Virtual lanes: a multiple of every vector width, wide enough to hide the latency of an addition.
+pub const LANES: usize = 32;
+
+/// Two-operand functions that a reduction folds with.
+pub trait Fold: Copy + Send + Sync + 'static {
+    /// The neutral element.
+    fn start<T: Float>() -> T;
+    /// Folds one more element in.
+    fn fold<T: Float>(acc: T, x: T) -> T;
+}
+
+/// Sums.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum;
+impl Fold for Sum {
+    #[inline(always)]
+    fn start<T: Float>() -> T {
+        T::zero()
+    }
+    #[inline(always)]
+    fn fold<T: Float>(acc: T, x: T) -> T {
+        acc + x
+    }
+}
+
+/// Largest element; NaN if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Max;
+impl Fold for Max {
+    #[inline(always)]
+    fn start<T: Float>() -> T {
+        T::neg_infinity()
+    }
+    #[inline(always)]
+    fn fold<T: Float>(acc: T, x: T) -> T {
+        acc.maximum(x)
+    }
+}
+
+/// Joins the lanes: halves onto halves.
+#[inline(always)]
+fn join<F: Fold, T: Float>(lanes: &mut [T; LANES]) -> T {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = F::fold(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Adds a run of elements to the lanes, the first of them to lane 0.
+#[inline(always)]
+fn feed<F: Fold, T: Float>(lanes: &mut [T; LANES], run: &[T]) {
+    let mut chunks = run.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for i in 0..LANES {
+            lanes[i] = F::fold(lanes[i], chunk[i]);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane = F::fold(*lane, x);
+    }
+}
+
+/// Folds a slice in the fixed order; for use inside stamped kernels.
+#[inline(always)]
+pub fn fold_slice<F: Fold, T: Float>(run: &[T]) -> T {
+    let mut lanes = [F::start(); LANES];
+    feed::<F, T>(&mut lanes, run);
+    join::<F, T>(&mut lanes)
+}
+
+stamped! {
+    /// Folds each row of `n` elements to one.
+    fn rows<F: Fold, T: Float>(x: &[T], n: usize, out: &mut [T]) {
+        for (o, row) in out.iter_mut().zip(x.chunks_exact(n)) {
+            *o = fold_slice::<F, T>(row);
+        }
+    }
+}
+
+/// Columns reduced together: 32 lanes of them stay in the first-level cache.
+const COLUMNS: usize = 32;
+
+stamped! {
+    /// Folds `count` rows, `step` apart from `start` on, to one row.
+    fn columns<F: Fold, T: Float>(data: &[T], start: isize, step: isize, count: usize, out: &mut [T]) {
+        for (tile, out) in out.chunks_mut(COLUMNS).enumerate() {
+            let mut lanes = [[F::start::<T>(); COLUMNS]; LANES];
+            let mut at = start + (tile * COLUMNS) as isize;
+            let used = count.min(LANES);
+            for r in 0..count {
+                let row = &data[at as usize..at as usize + out.len()];
+                for (acc, &x) in lanes[r % LANES].iter_mut().zip(row) {
+                    *acc = F::fold(*acc, x);
+                }
+                at += step;
+            }
+            let mut width = LANES / 2;
+            while width > 0 {
+                for i in 0..width {
+                    // Lanes that nothing reached hold the neutral element, which changes no bit (but the sign
+                    // of a zero sum, which `join` changes alike).
+                    if i + width < used || width < used {
+                        let (low, high) = lanes.split_at_mut(i + width);
+                        for (a, &b) in low[i].iter_mut().zip(&high[0]) {
+                            *a = F::fold(*a, b);
+                        }
+                    }
+                }
+                width /= 2;
+            }
+            out.copy_from_slice(&lanes[0][..out.len()]);
+        }
+    }
+}
+
+/// Splits a layout into its kept and its reduced axes.
+fn split(layout: &Layout, reduce: &[bool; MAX_RANK]) -> (Layout, Layout) {
+    let mut parts = [Layout { shape: Shape::SCALAR, strides: [0; MAX_RANK], offset: layout.offset }; 2];
+    parts[1].offset = 0;
+    for (i, &d) in layout.shape.dims().iter().enumerate() {
+        let part = &mut parts[usize::from(reduce[i])];
+        part.strides[part.shape.rank()] = layout.strides[i];
+        part.shape.push(d);
+    }
+    (parts[0], parts[1])
+}
+
+/// Folds over the axes set in `reduce`; `out` is in row-major order of the other axes.
+pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &mut [T]) {
+    let (kept, folded) = split(x.layout(), reduce);
+    let count = folded.shape.elements();
+    if count == 0 {
+        return out.fill(F::start());
+    }
+    let (kept, folded) = (Axes::collapse([&kept]), Axes::collapse([&folded]));
+    let grain = (par::GRAIN / count).max(1);
+    let data = x.data();
+    if let (1, Some(x)) = (folded.steps()[0], x.as_slice())
+        && folded.rank <= 1
+        && kept.rank <= 1
+        && (kept.rank == 0 || kept.steps()[0] == count as isize)
+    {
+        return par::chunks(out, 1, grain, &|first, run: &mut [T]| {
+            rows::<F, T>(&x[first * count..(first + run.len()) * count], count, run);
+        });
+    }
+    if folded.rank <= 1 && kept.rank > 0 && kept.steps()[0] == 1 {
+        let row = kept.row();
+        if kept.rank == 1 {
+            // One row of outputs: threads take columns of it.
+            return par::chunks(out, COLUMNS.min(row), grain, &|first, run: &mut [T]| {
+                let start = kept.start(0)[0] + (first * COLUMNS.min(row)) as isize;
+                columns::<F, T>(data, start, folded.steps()[0], count, run);
+            });
+        }
+        return par::chunks(out, row, grain, &|first, run: &mut [T]| {
+            for (i, line) in run.chunks_mut(row).enumerate() {
+                columns::<F, T>(data, kept.start(first + i)[0], folded.steps()[0], count, line);
+            }
+        });
+    }
+    let (row, [step], [inner]) = (kept.row(), kept.steps(), folded.steps());
+    par::chunks(out, 1, grain, &|first, run: &mut [T]| {
+        for (i, o) in run.iter_mut().enumerate() {
+            let index = first + i;
+            let start = kept.start(index / row)[0] + (index % row) as isize * step;
+            *o = scattered::<F, T>(data, start, &folded, inner);
+        }
+    });
+}
+
+/// Folds elements that lie anywhere, through a tile.
+fn scattered<F: Fold, T: Float>(data: &[T], start: isize, folded: &Axes<1>, inner: isize) -> T {
+    let mut lanes = [F::start(); LANES];
+    let mut tile = [T::default(); 4 * LANES];
+    let (row, mut filled) = (folded.row(), 0);
+    let rows = folded.dims[..folded.rank.saturating_sub(1)].iter().product::<usize>();
+    for r in 0..rows {
+        let mut at = start + folded.start(r)[0];
+        for _ in 0..row {
+            tile[filled] = data[at as usize];
+            at += inner;
+            filled += 1;
+            if filled == tile.len() {
+                feed::<F, T>(&mut lanes, &tile);
+                filled = 0;
+            }
+        }
+    }
+    feed::<F, T>(&mut lanes, &tile[..filled]);
+    join::<F, T>(&mut lanes)
+}
+
+/// The index of the first largest element of each row of `n`; of a NaN if there is one.
+pub fn argmax_rows<T: Float>(x: &[T], n: usize, out: &mut [i64]) {
+    for (o, row) in out.iter_mut().zip(x.chunks_exact(n)) {
+        let mut best = 0;
+        for (i, &v) in row.iter().enumerate().skip(1) {
+            if v > row[best] || (v.is_nan() && !row[best].is_nan()) {
+                best = i;
+            }
+        }
+        *o = best as i64;
+    }
+}

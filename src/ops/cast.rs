@@ -1,0 +1,80 @@
+//! Why it exists: from one element type to another.
+
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_stored;
+use crate::kernels::map;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Result, Spec, Stored};
+use half::{bf16, f16};
+use num_traits::AsPrimitive;
+use smallvec::smallvec;
+
+#[derive(Debug)]
+struct Cast(DType);
+
+/// Converts as Rust's `as` does: to floats by rounding to nearest, to integers by truncation and saturation.
+fn convert<A: Stored + AsPrimitive<B>, B: Stored>(x: &[A], out: &mut [B]) {
+    for (o, &x) in out.iter_mut().zip(x) {
+        *o = x.as_();
+    }
+}
+
+impl Op for Cast {
+    fn name(&self) -> &'static str {
+        "cast"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(one(inputs[0].shape, self.0))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        dispatch_stored!(inputs[0].dtype(), A => {
+            let x = inputs[0].view::<A>()?;
+            let out = &mut outputs[0];
+            match self.0 {
+                DType::F32 => map::unary(x, out.slice_mut()?, 1, &convert::<A, f32>),
+                DType::F64 => map::unary(x, out.slice_mut()?, 1, &convert::<A, f64>),
+                DType::BF16 => map::unary(x, out.slice_mut()?, 1, &convert::<A, bf16>),
+                DType::F16 => map::unary(x, out.slice_mut()?, 1, &convert::<A, f16>),
+                DType::I64 => map::unary(x, out.slice_mut()?, 1, &convert::<A, i64>),
+                DType::U8 => map::unary(x, out.slice_mut()?, 1, &convert::<A, u8>),
+                DType::Bool => {
+                    let truth = |x: &[A], out: &mut [u8]| {
+                        for (o, &x) in out.iter_mut().zip(x) {
+                            *o = u8::from(x != A::default());
+                        }
+                    };
+                    map::unary(x, out.slice_mut()?, 1, &truth);
+                }
+            }
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let from = step.spec(0).dtype;
+        let float = matches!(from, DType::F32 | DType::F64 | DType::BF16 | DType::F16);
+        Ok(smallvec![if float { Some(step.grad(0)?.cast(from)?) } else { None }])
+    }
+}
+
+impl Tensor {
+    /// With another element type: to floats rounded to nearest, to integers truncated and saturated, to bool whether
+    /// not zero.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn cast(&self, dtype: DType) -> Result<Tensor> {
+        if dtype == self.dtype() { Ok(self.clone()) } else { apply1(Cast(dtype), &[self]) }
+    }
+
+    /// Multiplied by a constant; integers and bytes become float32 first. (Keras: `Rescaling`.)
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn scale(&self, factor: f64) -> Result<Tensor> {
+        let float = if self.dtype().is_float() { self.clone() } else { self.cast(DType::F32)? };
+        float.affine(factor, 0.0)
+    }
+}

@@ -1,0 +1,416 @@
+//! Why it exists: the tables of elementwise operations. A row is everything there is to know about one: its formula,
+//! its derivative, and which of input and output the derivative reads; the method, the fused kernels, the rule for
+//! every order of differentiation and the gradient check follow from it.
+
+use super::expr::Expr;
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_float;
+use crate::kernels::map;
+use crate::kernels::math::Real;
+use crate::kernels::simd::stamped;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Float, Result, Shape, Spec};
+use smallvec::smallvec;
+
+/// What a derivative formula reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reads {
+    /// The input.
+    X,
+    /// The output: nothing is kept that the next operation does not keep anyway.
+    Y,
+    /// Neither.
+    Nothing,
+}
+
+/// A row of the unary table.
+pub(crate) trait Unary: std::fmt::Debug + Copy + Default + Send + Sync + 'static {
+    const NAME: &'static str;
+    const READS: Reads;
+    fn f<R: Real>(x: R) -> R;
+    /// The derivative from `v`, which is the input or the output as `READS` says.
+    fn df<R: Real>(v: R) -> R;
+}
+
+stamped! {
+    fn unary_slice<U: Unary, T: Float>(x: &[T], out: &mut [T]) {
+        for (o, &x) in out.iter_mut().zip(x) {
+            *o = U::f(x);
+        }
+    }
+}
+stamped! {
+    fn unary_grad_slice<U: Unary, T: Float>(g: &[T], v: &[T], out: &mut [T]) {
+        for ((o, &g), &v) in out.iter_mut().zip(g).zip(v) {
+            *o = g * U::df(v);
+        }
+    }
+}
+
+/// Relative cost of one element against an addition, for deciding where threads pay.
+const COST: usize = 8;
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Map<U>(U);
+
+impl<U: Unary> Op for Map<U> {
+    fn name(&self) -> &'static str {
+        U::NAME
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        float(U::NAME, inputs[0].dtype)?;
+        Ok(smallvec![inputs[0]])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        dispatch_float!(U::NAME, inputs[0].dtype(), T => {
+            map::unary(inputs[0].view::<T>()?, outputs[0].slice_mut::<T>()?, COST, &unary_slice::<U, T>);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        match U::READS {
+            Reads::X => Saves::INPUTS,
+            Reads::Y => Saves::OUTPUTS,
+            Reads::Nothing => Saves::NONE,
+        }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let g = step.grad(0)?;
+        let v = if U::READS == Reads::X { step.input(0) } else { step.output(0) };
+        if step.attached() || v.is_traced() {
+            let like = g.clone();
+            return Ok(smallvec![Some((Expr::Tensor(g) * U::df(Expr::Tensor(v))).tensor(&like)?)]);
+        }
+        Ok(smallvec![Some(unary_grad::<U>(g.array(), v.array())?.into())])
+    }
+}
+
+/// `g · df(v)` in one pass.
+fn unary_grad<U: Unary>(g: &Array, v: &Array) -> Result<Array> {
+    let mut out = Array::new(g.spec())?;
+    dispatch_float!(U::NAME, g.dtype(), T => {
+        map::binary(g.view::<T>()?, v.view::<T>()?, out.slice_mut::<T>()?, COST, &unary_grad_slice::<U, T>);
+    });
+    Ok(out)
+}
+
+pub(crate) fn float(op: &'static str, got: DType) -> Result<()> {
+    if got.is_float() { Ok(()) } else { Err(Error::DType { op, expected: "float32 or float64 (cast first)", got }) }
+}
+
+/// One row as data: for checks and tables generated from the code.
+#[derive(Clone, Copy)]
+pub struct UnaryRow {
+    /// The method's name.
+    pub name: &'static str,
+    /// The method.
+    pub apply: fn(&Tensor) -> Result<Tensor>,
+    /// An interval in which the function is smooth, for gradient checks.
+    pub domain: [f64; 2],
+}
+
+/// One row of the binary table as data.
+#[derive(Clone, Copy)]
+pub struct BinaryRow {
+    /// The method's name.
+    pub name: &'static str,
+    /// The method.
+    pub apply: fn(&Tensor, &Tensor) -> Result<Tensor>,
+    /// Intervals of both operands in which the function is smooth, for gradient checks.
+    pub domain: [[f64; 2]; 2],
+}
+
+macro_rules! unary {
+    ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident) = $f:expr; d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr];)*) => {
+        $(
+            #[derive(Debug, Clone, Copy, Default)]
+            pub(crate) struct $type;
+            impl Unary for $type {
+                const NAME: &'static str = stringify!($name);
+                const READS: Reads = Reads::$reads;
+                #[inline(always)]
+                fn f<R: Real>($x: R) -> R { $f }
+                #[inline(always)]
+                fn df<R: Real>($v: R) -> R { $df }
+            }
+        )*
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// The dtype is not float32 or float64, or memory cannot be had.
+                pub fn $name(&self) -> Result<Tensor> { apply1(Map($type), &[self]) }
+            )*
+        }
+        /// Every row of the unary table.
+        pub const UNARY: &[UnaryRow] = &[
+            $(UnaryRow { name: stringify!($name), apply: Tensor::$name, domain: [$lo, $hi] }),*
+        ];
+    };
+}
+
+/// 1/√2 and 1/√(2π), for gelu.
+const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
+const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
+const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
+
+unary! {
+    /// The negative.
+    neg: Neg(x) = -x; d(Nothing _v) = R::c(-1.0); on [-2.0, 2.0];
+    /// Absolute value. The derivative at 0 is 0.
+    abs: Abs(x) = x.abs(); d(X x) = x.clone().step() - (-x).step(); on [0.1, 2.0];
+    /// e to the power of each element.
+    exp: Exp(x) = x.exp(); d(Y y) = y; on [-2.0, 2.0];
+    /// `exp(x) - 1` without cancellation.
+    exp_m1: ExpM1(x) = x.exp_m1(); d(Y y) = y + R::c(1.0); on [-2.0, 2.0];
+    /// Natural logarithm.
+    ln: Ln(x) = x.ln(); d(X x) = R::c(1.0) / x; on [0.2, 3.0];
+    /// `ln(1 + x)` without cancellation.
+    ln_1p: Ln1p(x) = x.ln_1p(); d(X x) = R::c(1.0) / (x + R::c(1.0)); on [-0.5, 3.0];
+    /// Square root.
+    sqrt: Sqrt(x) = x.sqrt(); d(Y y) = R::c(0.5) / y; on [0.2, 3.0];
+    /// The square.
+    square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0];
+    /// Sine of radians.
+    sin: Sin(x) = x.sin(); d(X x) = x.cos(); on [-3.0, 3.0];
+    /// Cosine of radians.
+    cos: Cos(x) = x.cos(); d(X x) = -x.sin(); on [-3.0, 3.0];
+    /// Hyperbolic tangent.
+    tanh: Tanh(x) = x.tanh(); d(Y y) = R::c(1.0) - y.clone() * y; on [-2.0, 2.0];
+    /// `1 / (1 + exp(-x))`.
+    sigmoid: Sigmoid(x) = x.sigmoid(); d(Y y) = y.clone() * (R::c(1.0) - y); on [-3.0, 3.0];
+    /// Gauss's error function.
+    erf: Erf(x) = x.erf(); d(X x) = R::c(TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0];
+    /// `max(x, 0)`. The derivative at 0 is 0.
+    relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0];
+    /// 1 where positive, else 0. Its derivative is taken as 0 everywhere.
+    step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
+    /// `x·Φ(x)` with the normal distribution function Φ (Hendrycks and Gimpel 2016), exact as Keras's default.
+    gelu: Gelu(x) = R::c(0.5) * x.clone() * (R::c(1.0) + (x * R::c(FRAC_1_SQRT_2)).erf());
+        d(X x) = R::c(0.5) * (R::c(1.0) + (x.clone() * R::c(FRAC_1_SQRT_2)).erf())
+            + x.clone() * (R::c(-0.5) * x.clone() * x).exp() * R::c(FRAC_1_SQRT_2PI);
+        on [-3.0, 3.0];
+    /// `x·sigmoid(x)`, also called swish.
+    silu: Silu(x) = x.clone() * x.sigmoid();
+        d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x * (R::c(1.0) - s)) };
+        on [-3.0, 3.0];
+    /// `ln(1 + exp(x))` without overflow.
+    softplus: Softplus(x) = x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p(); d(X x) = x.sigmoid(); on [-3.0, 3.0];
+}
+
+/// A row of the binary table.
+pub(crate) trait Binary: std::fmt::Debug + Copy + Default + Send + Sync + 'static {
+    const NAME: &'static str;
+    /// Whether the derivatives read the operands.
+    const READS: bool;
+    fn f<R: Real>(a: R, b: R) -> R;
+    /// The same on integers, which wrap; `None` where integers are not taken.
+    fn int(a: i64, b: i64) -> Option<i64>;
+    /// What flows to each operand out of `g`.
+    fn da<R: Real>(g: R, a: R, b: R) -> R;
+    fn db<R: Real>(g: R, a: R, b: R) -> R;
+}
+
+stamped! {
+    fn binary_slice<B: Binary, T: Float>(a: &[T], b: &[T], out: &mut [T]) {
+        for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
+            *o = B::f(a, b);
+        }
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Zip<B>(B);
+
+impl<B: Binary> Op for Zip<B> {
+    fn name(&self) -> &'static str {
+        B::NAME
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [a, b] = [inputs[0], inputs[1]];
+        if a.dtype != b.dtype {
+            let why = format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype);
+            return Err(Error::shapes(B::NAME, a.shape, b.shape, why));
+        }
+        let int = a.dtype == DType::I64 && B::int(1, 1).is_some();
+        if !int {
+            float(B::NAME, a.dtype)?;
+        }
+        Ok(one(Shape::broadcast(B::NAME, a.shape, b.shape)?, a.dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let [a, b] = [0, 1].map(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*outputs[0].shape())));
+        if a.dtype() == DType::I64 {
+            let f = |a: &[i64], b: &[i64], out: &mut [i64]| {
+                for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                    *o = B::int(a, b).unwrap_or(0);
+                }
+            };
+            map::binary(a.view()?, b.view()?, outputs[0].slice_mut()?, 1, &f);
+            return Ok(());
+        }
+        dispatch_float!(B::NAME, a.dtype(), T => {
+            map::binary(a.view::<T>()?, b.view::<T>()?, outputs[0].slice_mut::<T>()?, 1, &binary_slice::<B, T>);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        if B::READS { Saves::INPUTS } else { Saves::NONE }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let g = step.grad(0)?;
+        let (a, b) = (step.input(0), step.input(1));
+        let expr = |t: &Tensor| Expr::Tensor(t.clone());
+        let mut grads: Grads = smallvec![None, None];
+        for (i, slot) in grads.iter_mut().enumerate().filter(|(i, _)| step.wants(*i)) {
+            let flow = if i == 0 { B::da } else { B::db };
+            *slot = Some(flow(expr(&g), expr(&a), expr(&b)).tensor(&g)?.sum_to(&step.spec(i).shape)?);
+        }
+        Ok(grads)
+    }
+}
+
+macro_rules! binary {
+    ($($(#[$doc:meta])* $name:ident: $type:ident($a:ident, $b:ident) = $f:expr; int $int:expr; reads $reads:expr;
+        da($g:ident) = $da:expr; db = $db:expr; on $domain:expr;)*) => {
+        $(
+            #[derive(Debug, Clone, Copy, Default)]
+            pub(crate) struct $type;
+            impl Binary for $type {
+                const NAME: &'static str = stringify!($name);
+                const READS: bool = $reads;
+                #[inline(always)]
+                fn f<R: Real>($a: R, $b: R) -> R { $f }
+                #[inline(always)]
+                fn int(a: i64, b: i64) -> Option<i64> { let f: Option<fn(i64, i64) -> i64> = $int; f.map(|f| f(a, b)) }
+                #[allow(unused_variables)]
+                fn da<R: Real>($g: R, $a: R, $b: R) -> R { $da }
+                #[allow(unused_variables)]
+                fn db<R: Real>($g: R, $a: R, $b: R) -> R { $db }
+            }
+        )*
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                ///
+                /// Shapes broadcast as in NumPy; dtypes must be equal.
+                ///
+                /// # Errors
+                /// Shapes do not broadcast, dtypes differ or are not computed in, or memory cannot be had.
+                pub fn $name(&self, other: &Tensor) -> Result<Tensor> { apply1(Zip($type), &[self, other]) }
+            )*
+        }
+        /// Every row of the binary table.
+        pub const BINARY: &[BinaryRow] = &[
+            $(BinaryRow { name: stringify!($name), apply: Tensor::$name, domain: $domain }),*
+        ];
+    };
+}
+
+binary! {
+    /// The sum.
+    add: Add(a, b) = a + b; int Some(i64::wrapping_add); reads false;
+        da(g) = g; db = g; on [[-2.0, 2.0]; 2];
+    /// The difference.
+    sub: Sub(a, b) = a - b; int Some(i64::wrapping_sub); reads false;
+        da(g) = g; db = -g; on [[-2.0, 2.0]; 2];
+    /// The product, element by element.
+    mul: Mul(a, b) = a * b; int Some(i64::wrapping_mul); reads true;
+        da(g) = g * b; db = g * a; on [[-2.0, 2.0]; 2];
+    /// The quotient.
+    div: Div(a, b) = a / b; int None; reads true;
+        da(g) = g / b; db = -(g * a) / (b.clone() * b); on [[-2.0, 2.0], [0.5, 2.0]];
+    /// The larger; NaN if either is NaN. Where both are equal the gradient is shared equally.
+    maximum: Maximum(a, b) = a.maximum(b); int Some(i64::max); reads true;
+        da(g) = g * prefers(a, b); db = g * prefers(b, a); on [[-2.0, 0.0], [0.1, 2.0]];
+    /// The smaller; NaN if either is NaN. Where both are equal the gradient is shared equally.
+    minimum: Minimum(a, b) = a.minimum(b); int Some(i64::min); reads true;
+        da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]];
+    /// Binary cross-entropy of a logit (first) against a probability (second), per element:
+    /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which overflows nowhere.
+    binary_cross_entropy: BinaryCrossEntropy(x, t) =
+        x.clone().maximum(R::c(0.0)) - x.clone() * t + (-x.abs()).exp().ln_1p(); int None; reads true;
+        da(g) = g * (x.sigmoid() - t); db = -(g * x); on [[0.1, 3.0], [0.0, 1.0]];
+}
+
+/// 1 where `a > b`, ½ where equal, 0 where less.
+fn prefers<R: Real>(a: R, b: R) -> R {
+    let d = a - b;
+    R::c(0.5) + R::c(0.5) * (d.clone().step() - (-d).step())
+}
+
+/// `scale · x + shift` with constants.
+#[derive(Debug, Clone, Copy)]
+struct Affine {
+    scale: f64,
+    shift: f64,
+}
+
+stamped! {
+    fn affine_slice<T: Float>(x: &[T], out: &mut [T], scale: T, shift: T) {
+        for (o, &x) in out.iter_mut().zip(x) {
+            *o = x * scale + shift;
+        }
+    }
+}
+
+impl Op for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        float("affine", inputs[0].dtype)?;
+        Ok(smallvec![inputs[0]])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        dispatch_float!("affine", inputs[0].dtype(), T => {
+            let (scale, shift) = (T::of(self.scale), T::of(self.shift));
+            let f = |x: &[T], out: &mut [T]| affine_slice(x, out, scale, shift);
+            map::unary(inputs[0].view::<T>()?, outputs[0].slice_mut::<T>()?, 1, &f);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let g = step.grad(0)?;
+        Ok(smallvec![Some(if self.scale == 1.0 { g } else { g.affine(self.scale, 0.0)? })])
+    }
+}
+
+impl Tensor {
+    /// `scale · x + shift` with constants, rounded after each of the two steps.
+    ///
+    /// # Errors
+    /// The dtype is not float32 or float64, or memory cannot be had.
+    pub fn affine(&self, scale: f64, shift: f64) -> Result<Tensor> {
+        apply1(Affine { scale, shift }, &[self])
+    }
+
+    /// Elements limited to `[low, high]`; the gradient is zero outside.
+    ///
+    /// # Errors
+    /// `low > high`, the dtype is not float32 or float64, or memory cannot be had.
+    pub fn clip(&self, low: f64, high: f64) -> Result<Tensor> {
+        if low > high || low.is_nan() || high.is_nan() {
+            return Err(Error::argument("clip", "low <= high", format!("{low} and {high}")));
+        }
+        self.maximum(&self.new_full([], low)?)?.minimum(&self.new_full([], high)?)
+    }
+
+    /// Summed over the axes along which `shape` was broadcast to this tensor's shape: broadcasting's adjoint.
+    pub(crate) fn sum_to(&self, shape: &Shape) -> Result<Tensor> {
+        if self.shape() == shape {
+            return Ok(self.clone());
+        }
+        let lead = self.rank() - shape.rank();
+        let stretched = |i: usize| i < lead || (shape.dims()[i - lead] == 1 && self.dims()[i] != 1);
+        let axes: Vec<isize> = (0..self.rank()).filter(|&i| stretched(i)).map(|i| i as isize).collect();
+        if axes.is_empty() {
+            return self.reshape_to(*shape);
+        }
+        self.sum(&axes, false)?.reshape_to(*shape)
+    }
+}

@@ -1,0 +1,155 @@
+//! Why it exists: derivative formulas are written once, over [`Real`]. Kernels give them numbers; this type gives them
+//! tensors, so that the same formula, recorded, can be differentiated again to any order.
+
+use crate::kernels::math::Real;
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// A formula's value: a constant, a tensor, or the first error on the way.
+#[derive(Clone)]
+pub(crate) enum Expr {
+    Const(f64),
+    Tensor(Tensor),
+    Failed(std::sync::Arc<Error>),
+}
+
+impl From<Result<Tensor>> for Expr {
+    fn from(r: Result<Tensor>) -> Expr {
+        match r {
+            Ok(t) => Expr::Tensor(t),
+            Err(e) => Expr::Failed(std::sync::Arc::new(e)),
+        }
+    }
+}
+
+impl Expr {
+    /// The tensor; `like` gives a constant its shape.
+    pub(crate) fn tensor(self, like: &Tensor) -> Result<Tensor> {
+        match self {
+            Expr::Tensor(t) => Ok(t),
+            Expr::Const(v) => like.new_full(*like.shape(), v),
+            Expr::Failed(e) => Err(std::sync::Arc::try_unwrap(e).unwrap_or_else(|e| Error::Custom(e.to_string()))),
+        }
+    }
+
+    fn map(self, number: impl Fn(f64) -> f64, tensor: impl Fn(&Tensor) -> Result<Tensor>) -> Expr {
+        match self {
+            Expr::Const(v) => Expr::Const(number(v)),
+            Expr::Tensor(t) => tensor(&t).into(),
+            failed => failed,
+        }
+    }
+}
+
+impl Add for Expr {
+    type Output = Expr;
+    fn add(self, other: Expr) -> Expr {
+        match (self, other) {
+            (Expr::Const(a), Expr::Const(b)) => Expr::Const(a + b),
+            (Expr::Tensor(a), Expr::Tensor(b)) => Tensor::add(&a, &b).into(),
+            (Expr::Tensor(t), Expr::Const(c)) | (Expr::Const(c), Expr::Tensor(t)) => t.affine(1.0, c).into(),
+            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
+        }
+    }
+}
+
+impl Sub for Expr {
+    type Output = Expr;
+    fn sub(self, other: Expr) -> Expr {
+        match (self, other) {
+            (Expr::Tensor(a), Expr::Tensor(b)) => Tensor::sub(&a, &b).into(),
+            (a, b) => a + -b,
+        }
+    }
+}
+
+impl Mul for Expr {
+    type Output = Expr;
+    fn mul(self, other: Expr) -> Expr {
+        match (self, other) {
+            (Expr::Const(a), Expr::Const(b)) => Expr::Const(a * b),
+            (Expr::Tensor(a), Expr::Tensor(b)) => Tensor::mul(&a, &b).into(),
+            (Expr::Tensor(t), Expr::Const(c)) | (Expr::Const(c), Expr::Tensor(t)) => t.affine(c, 0.0).into(),
+            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
+        }
+    }
+}
+
+impl Div for Expr {
+    type Output = Expr;
+    fn div(self, other: Expr) -> Expr {
+        match (self, other) {
+            (Expr::Const(a), Expr::Const(b)) => Expr::Const(a / b),
+            (Expr::Tensor(a), Expr::Tensor(b)) => Tensor::div(&a, &b).into(),
+            (Expr::Tensor(t), Expr::Const(c)) => t.affine(1.0 / c, 0.0).into(),
+            (Expr::Const(c), Expr::Tensor(t)) => t.new_full(*t.shape(), c).and_then(|c| Tensor::div(&c, &t)).into(),
+            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
+        }
+    }
+}
+
+impl Neg for Expr {
+    type Output = Expr;
+    fn neg(self) -> Expr {
+        self * Expr::Const(-1.0)
+    }
+}
+
+impl Real for Expr {
+    fn c(v: f64) -> Expr {
+        Expr::Const(v)
+    }
+    fn exp(self) -> Expr {
+        self.map(Real::exp, Tensor::exp)
+    }
+    fn ln(self) -> Expr {
+        self.map(Real::ln, Tensor::ln)
+    }
+    fn sqrt(self) -> Expr {
+        self.map(Real::sqrt, Tensor::sqrt)
+    }
+    fn tanh(self) -> Expr {
+        self.map(Real::tanh, Tensor::tanh)
+    }
+    fn sigmoid(self) -> Expr {
+        self.map(Real::sigmoid, Tensor::sigmoid)
+    }
+    fn erf(self) -> Expr {
+        self.map(Real::erf, Tensor::erf)
+    }
+    fn exp_m1(self) -> Expr {
+        self.map(Real::exp_m1, Tensor::exp_m1)
+    }
+    fn ln_1p(self) -> Expr {
+        self.map(Real::ln_1p, Tensor::ln_1p)
+    }
+    fn sin(self) -> Expr {
+        self.map(Real::sin, Tensor::sin)
+    }
+    fn cos(self) -> Expr {
+        self.map(Real::cos, Tensor::cos)
+    }
+    fn abs(self) -> Expr {
+        self.map(Real::abs, Tensor::abs)
+    }
+    fn step(self) -> Expr {
+        self.map(Real::step, Tensor::step)
+    }
+    fn maximum(self, other: Expr) -> Expr {
+        match (self, other) {
+            (Expr::Const(a), Expr::Const(b)) => Expr::Const(Real::maximum(a, b)),
+            (Expr::Tensor(a), Expr::Tensor(b)) => a.maximum(&b).into(),
+            (Expr::Tensor(t), Expr::Const(c)) | (Expr::Const(c), Expr::Tensor(t)) => {
+                t.new_full([], c).and_then(|c| t.maximum(&c)).into()
+            }
+            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
+        }
+    }
+    fn minimum(self, other: Expr) -> Expr {
+        -((-self).maximum(-other))
+    }
+    fn fma(self, a: Expr, b: Expr) -> Expr {
+        self * a + b
+    }
+}

@@ -1,0 +1,149 @@
+//! Why it exists: choosing runs of a tensor by index, and the adjoint, adding runs into place.
+
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::{dispatch_float, dispatch_stored};
+use crate::kernels::index::{Runs, gather, scatter_add};
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result, Shape, Spec};
+use smallvec::smallvec;
+
+fn runs(shape: &Shape, axis: usize) -> Runs {
+    let d = shape.dims();
+    Runs { outer: d[..axis].iter().product(), axis: d[axis], inner: d[axis + 1..].iter().product() }
+}
+
+/// The shape with `index`'s shape in place of one axis.
+fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Result<Shape> {
+    let mut sizes = shape.dims()[..axis].to_vec();
+    sizes.extend_from_slice(index.dims());
+    sizes.extend_from_slice(&shape.dims()[axis + 1..]);
+    Shape::new(&sizes).map_err(|_| Error::shape(op, "few enough dimensions for the result", *shape))
+}
+
+fn check_index(op: &'static str, index: &[i64], size: usize) -> Result<()> {
+    match index.iter().position(|&i| i < 0 || i >= size as i64) {
+        None => Ok(()),
+        Some(position) => {
+            Err(Error::Index { op, what: "index", value: index[position], position, last: size as i64 - 1 })
+        }
+    }
+}
+
+fn expect_index(op: &'static str, got: DType) -> Result<()> {
+    if got == DType::I64 { Ok(()) } else { Err(Error::DType { op, expected: "int64 indices", got }) }
+}
+
+#[derive(Debug)]
+struct Gather {
+    axis: usize,
+}
+
+impl Op for Gather {
+    fn name(&self) -> &'static str {
+        "gather"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        expect_index("gather", inputs[1].dtype)?;
+        Ok(one(replaced("gather", &inputs[0].shape, self.axis, &inputs[1].shape)?, inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        let runs = runs(x.shape(), self.axis);
+        check_index("gather", index.slice()?, runs.axis)?;
+        dispatch_stored!(x.dtype(), T => gather::<T>(x.slice()?, index.slice()?, runs, outputs[0].slice_mut()?));
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE.input(1)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let op = ScatterAdd { axis: self.axis, shape: step.spec(0).shape };
+        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
+    }
+}
+
+#[derive(Debug)]
+struct ScatterAdd {
+    axis: usize,
+    shape: Shape,
+}
+
+impl Op for ScatterAdd {
+    fn name(&self) -> &'static str {
+        "scatter_add"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        super::elementwise::float("scatter_add", inputs[0].dtype)?;
+        expect_index("scatter_add", inputs[1].dtype)?;
+        let expected = replaced("scatter_add", &self.shape, self.axis, &inputs[1].shape)?;
+        if inputs[0].shape != expected {
+            let why = format!("expected values of shape {expected}");
+            return Err(Error::shapes("scatter_add", inputs[0].shape, inputs[1].shape, why));
+        }
+        Ok(one(self.shape, inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (g, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        let runs = runs(&self.shape, self.axis);
+        check_index("scatter_add", index.slice()?, runs.axis)?;
+        dispatch_float!("scatter_add", g.dtype(), T => {
+            let out = outputs[0].slice_mut::<T>()?;
+            out.fill(0.0);
+            scatter_add::<T>(g.slice()?, index.slice()?, runs, out);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE.input(1)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        Ok(smallvec![Some(step.grad(0)?.gather(&step.input(1), self.axis as isize)?), None])
+    }
+}
+
+impl Tensor {
+    /// The runs of `axis` that `indices` (int64, any shape) name; the index's shape takes the axis's place. (NumPy and
+    /// Keras: `take`.)
+    ///
+    /// # Errors
+    /// The axis or an index is out of range, or the indices are not int64.
+    pub fn gather(&self, indices: &Tensor, axis: isize) -> Result<Tensor> {
+        apply1(Gather { axis: self.shape().axis("gather", axis)? }, &[self, indices])
+    }
+
+    /// Zeros of `shape`, with each run of this tensor added at the place along `axis` that its index names: the adjoint of
+    /// [`Tensor::gather`]. Runs with the same index add up in ascending order.
+    ///
+    /// # Errors
+    /// Shapes do not fit, an index is out of range, or dtypes are not float and int64.
+    pub fn scatter_add(&self, indices: &Tensor, axis: isize, shape: impl crate::IntoShape) -> Result<Tensor> {
+        let shape = shape.into_shape()?;
+        apply1(ScatterAdd { axis: shape.axis("scatter_add", axis)?, shape }, &[self, indices])
+    }
+
+    /// 1 at each index (int64) and 0 elsewhere, along a new last axis of `classes`.
+    ///
+    /// # Errors
+    /// An index is out of range, or the indices are not int64.
+    pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
+        expect_index("one_hot", self.dtype())?;
+        let mut sizes = self.dims().to_vec();
+        sizes.push(classes);
+        let zeros = Spec::new(Shape::new(&sizes)?, dtype);
+        if self.is_traced() {
+            return Ok(Array::traced(zeros).into());
+        }
+        let index = self.array().contiguous()?;
+        let index = index.slice::<i64>()?;
+        check_index("one_hot", index, classes)?;
+        let mut out = Tensor::filled(zeros, 0.0)?.into_array();
+        let one = Tensor::filled(Spec::new(Shape::SCALAR, dtype), 1.0)?;
+        dispatch_stored!(dtype, T => {
+            let one = one.array().slice::<T>()?[0];
+            for (row, &i) in out.slice_mut::<T>()?.chunks_mut(classes.max(1)).zip(index) {
+                row[i as usize] = one;
+            }
+        });
+        Ok(out.into())
+    }
+}

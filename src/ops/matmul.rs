@@ -1,0 +1,315 @@
+//! Why it exists: matrix products, plain and as the fused linear step `activation(x·W + b)` that dense layers are.
+
+use super::elementwise::{Relu, Sigmoid, Tanh, Unary, float};
+use super::expr::Expr;
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_float;
+use crate::kernels::gemm::{Mat, gemm};
+use crate::kernels::map;
+use crate::kernels::simd::stamped;
+use crate::kernels::strided::Layout;
+use crate::tensor::{Array, Tensor};
+use crate::{Error, Float, Result, Shape, Spec};
+use smallvec::smallvec;
+
+#[derive(Debug)]
+struct Matmul;
+
+/// Rows and columns of a stack of matrices.
+fn matrix(shape: &Shape) -> (usize, usize) {
+    let d = shape.dims();
+    (d[d.len() - 2], d[d.len() - 1])
+}
+
+/// The sizes before the last two.
+fn batch(shape: &Shape) -> Result<Shape> {
+    Shape::new(&shape.dims()[..shape.rank() - 2])
+}
+
+/// One matrix of a stack as the kernels see it; `at` is where its first element lies.
+fn mat<'a, T: Float>(data: &'a [T], layout: &Layout, at: usize) -> Mat<'a, T> {
+    let (rows, cols) = matrix(&layout.shape);
+    let r = layout.shape.rank();
+    Mat { data, offset: at, rows, cols, rs: layout.strides[r - 2], cs: layout.strides[r - 1] }
+}
+
+impl Op for Matmul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [a, b] = [inputs[0], inputs[1]];
+        float("matmul", a.dtype)?;
+        let fail = |why: String| Err(Error::shapes("matmul", a.shape, b.shape, why));
+        if a.dtype != b.dtype {
+            return fail(format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype));
+        }
+        if a.shape.rank() < 2 || b.shape.rank() < 2 {
+            return fail("both need at least two dimensions: use expand_dims on a vector".into());
+        }
+        let ((m, k), (k2, n)) = (matrix(&a.shape), matrix(&b.shape));
+        if k != k2 {
+            return fail(format!("inner sizes {} and {}", crate::shape::Size(k), crate::shape::Size(k2)));
+        }
+        let mut out = Shape::broadcast("matmul", batch(&a.shape)?, batch(&b.shape)?)?;
+        out.push(m);
+        out.push(n);
+        Ok(one(out, a.dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        dispatch_float!("matmul", inputs[0].dtype(), T => {
+            let stack = batch(outputs[0].shape())?;
+            product::<T>(inputs[0], inputs[1], stack, outputs[0].slice_mut()?, &|_| {})?;
+        });
+        Ok(())
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        let saves = if wants[0] { Saves::NONE.input(1) } else { Saves::NONE };
+        if wants[1] { saves.input(0) } else { saves }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let g = step.grad(0)?;
+        let mut grads: Grads = smallvec![None, None];
+        if step.wants(0) {
+            grads[0] = Some(g.matmul(&step.input(1).t()?)?.sum_to(&step.spec(0).shape)?);
+        }
+        if step.wants(1) {
+            let (a, b) = (step.input(0), step.spec(1).shape);
+            grads[1] = Some(if b.rank() == 2 {
+                // One product over all rows of the stack, rather than a stack of products to be summed.
+                rows(&a)?.t()?.matmul(&rows(&g)?)?
+            } else {
+                a.t()?.matmul(&g)?.sum_to(&b)?
+            });
+        }
+        Ok(grads)
+    }
+}
+
+/// A stack of matrices as one tall matrix.
+fn rows(t: &Tensor) -> Result<Tensor> {
+    if t.rank() == 2 {
+        return Ok(t.clone());
+    }
+    let last = t.dims()[t.rank() - 1];
+    let tall: usize = t.dims()[..t.rank() - 1].iter().product();
+    t.reshape_to([tall, last])
+}
+
+/// `out = a·b` for each matrix of the stack, then `finish` on finished rows.
+fn product<T: crate::kernels::gemm::Gemm>(
+    a: &Array,
+    b: &Array,
+    stack: Shape,
+    out: &mut [T],
+    finish: &(impl Fn(&mut [T]) + Sync),
+) -> Result<()> {
+    let (m, k) = matrix(a.shape());
+    let (_, n) = matrix(b.shape());
+    let (av, bv) = (a.view::<T>()?, b.view::<T>()?);
+    if batch(b.shape())?.elements() == 1 && batch(a.shape())? == stack {
+        let tall = Shape::new(&[stack.elements() * m, k])?;
+        if let Some(tall) = a.layout().reshaped(tall) {
+            // The right-hand side is one matrix and the left ones lie in a row: one product.
+            gemm(mat(av.data(), &tall, tall.offset), mat(bv.data(), b.layout(), b.layout().offset), out, finish);
+            return Ok(());
+        }
+    }
+    let full = |layout: &Layout| -> Result<Layout> {
+        let mut shape = stack;
+        let (r, c) = matrix(&layout.shape);
+        shape.push(r);
+        shape.push(c);
+        Ok(layout.broadcast(shape))
+    };
+    let (la, lb) = (full(a.layout())?, full(b.layout())?);
+    if m * n == 0 {
+        return Ok(());
+    }
+    crate::kernels::par::chunks(out, m * n, (crate::kernels::par::GRAIN / k.max(1)).max(1), &|first, run: &mut [T]| {
+        for (i, c) in run.chunks_mut(m * n).enumerate() {
+            let (mut index, mut at_a, mut at_b) = (first + i, la.offset as isize, lb.offset as isize);
+            for axis in (0..stack.rank()).rev() {
+                let at = (index % stack.dims()[axis]) as isize;
+                index /= stack.dims()[axis];
+                at_a += at * la.strides[axis];
+                at_b += at * lb.strides[axis];
+            }
+            gemm(mat(av.data(), &la, at_a as usize), mat(bv.data(), &lb, at_b as usize), c, finish);
+        }
+    });
+    Ok(())
+}
+
+/// The activations that [`Tensor::linear`] applies to its result while it is in cache: those whose derivative reads
+/// the output alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Fused {
+    /// `max(x, 0)`.
+    Relu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+}
+
+/// Runs a block with `$U` bound to the table row of a fused activation.
+macro_rules! fused {
+    ($act:expr, $U:ident => $body:expr) => {
+        match $act {
+            Fused::Relu => {
+                type $U = Relu;
+                $body
+            }
+            Fused::Sigmoid => {
+                type $U = Sigmoid;
+                $body
+            }
+            Fused::Tanh => {
+                type $U = Tanh;
+                $body
+            }
+        }
+    };
+}
+
+stamped! {
+    /// `row += bias` for each row.
+    fn add_bias<T: Float>(out: &mut [T], bias: &[T]) {
+        for row in out.chunks_exact_mut(bias.len()) {
+            for (o, &b) in row.iter_mut().zip(bias) {
+                *o += b;
+            }
+        }
+    }
+}
+stamped! {
+    fn activate<U: Unary, T: Float>(out: &mut [T]) {
+        for o in out.iter_mut() {
+            *o = U::f(*o);
+        }
+    }
+}
+stamped! {
+    fn activation_grad<U: Unary, T: Float>(g: &[T], y: &[T], out: &mut [T]) {
+        for ((o, &g), &y) in out.iter_mut().zip(g).zip(y) {
+            *o = g * U::df(y);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Linear {
+    activation: Option<Fused>,
+}
+
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [x, w] = [inputs[0], inputs[1]];
+        float("linear", x.dtype)?;
+        let fail = |with: Shape, why: String| Err(Error::shapes("linear", x.shape, with, why));
+        if let Some(other) = inputs.iter().find(|i| i.dtype != x.dtype) {
+            let why = format!("{} and {} differ in element type: cast one of them", x.dtype, other.dtype);
+            return fail(other.shape, why);
+        }
+        if w.shape.rank() != 2 || x.shape.rank() < 1 {
+            return fail(w.shape, "expected inputs of at least one dimension and a weight of two".into());
+        }
+        let [inputs_n, units] = [w.shape.dims()[0], w.shape.dims()[1]];
+        let last = x.shape.rank() - 1;
+        if x.shape.dims()[last] != inputs_n {
+            let got = crate::shape::Size(x.shape.dims()[last]);
+            return fail(w.shape, format!("the last size of the input is {got}, the weight takes {inputs_n}"));
+        }
+        if let Some(b) = inputs.get(2).filter(|b| b.shape.dims() != [units]) {
+            return fail(b.shape, format!("the bias should have shape [{units}]"));
+        }
+        Ok(one(x.shape.with(last, units), x.dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (last, units) = (inputs[1].shape().dims()[0], inputs[1].shape().dims()[1]);
+        let tall = outputs[0].shape().elements() / units.max(1);
+        let x = inputs[0].reshaped(Shape::new(&[tall, last])?)?;
+        dispatch_float!("linear", x.dtype(), T => {
+            let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
+            let bias = bias.as_ref().map(Array::slice::<T>).transpose()?;
+            let out = outputs[0].slice_mut::<T>()?;
+            product::<T>(&x, inputs[1], Shape::SCALAR, out, &|rows: &mut [T]| {
+                if let Some(bias) = bias {
+                    add_bias(rows, bias);
+                }
+                if let Some(activation) = self.activation {
+                    fused!(activation, U => activate::<U, T>(rows));
+                }
+            })?;
+        });
+        Ok(())
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        let mut saves = if wants[0] { Saves::NONE.input(1) } else { Saves::NONE };
+        if wants[1] {
+            saves = saves.input(0);
+        }
+        if self.activation.is_some() { saves.output(0) } else { saves }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let mut g = step.grad(0)?;
+        if let Some(activation) = self.activation {
+            let y = step.output(0);
+            g = if step.attached() {
+                let like = g.clone();
+                fused!(activation, U => Expr::Tensor(g) * U::df(Expr::Tensor(y))).tensor(&like)?
+            } else {
+                let mut out = Array::new(g.spec())?;
+                dispatch_float!("linear", g.dtype(), T => {
+                    let (g, y) = (g.array().view::<T>()?, y.array().view::<T>()?);
+                    fused!(activation, U => map::binary(g, y, out.slice_mut::<T>()?, 1, &activation_grad::<U, T>));
+                });
+                out.into()
+            };
+        }
+        let g = rows_of(&g)?;
+        let mut grads: Grads = smallvec![None, None, None];
+        if step.wants(0) {
+            grads[0] = Some(g.matmul(&step.input(1).t()?)?.reshape_to(step.spec(0).shape)?);
+        }
+        if step.wants(1) {
+            grads[1] = Some(rows_of(&step.input(0))?.t()?.matmul(&g)?);
+        }
+        if step.inputs() == 3 && step.wants(2) {
+            grads[2] = Some(g.sum(&[0], false)?);
+        }
+        Ok(grads)
+    }
+}
+
+/// As a matrix of rows, also from a single vector.
+fn rows_of(t: &Tensor) -> Result<Tensor> {
+    if t.rank() == 1 { t.expand_dims(0) } else { rows(t) }
+}
+
+impl Tensor {
+    /// The matrix product of the last two axes; the axes before them broadcast. Transposed operands
+    /// ([`Tensor::t`]) cost nothing. The order of additions depends on the inner size alone.
+    ///
+    /// # Errors
+    /// Fewer than two axes, inner sizes or dtypes that differ, or batch sizes that do not broadcast.
+    pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
+        apply1(Matmul, &[self, other])
+    }
+
+    /// `activation(x·weight + bias)` in one step: `x` is `[…, inputs]`, `weight` `[inputs, units]`, `bias` `[units]`.
+    ///
+    /// # Errors
+    /// Sizes or dtypes do not fit.
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>, activation: Option<Fused>) -> Result<Tensor> {
+        match bias {
+            Some(bias) => apply1(Linear { activation }, &[self, weight, bias]),
+            None => apply1(Linear { activation }, &[self, weight]),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Why it exists: random numbers that depend on what they are for and on nothing else. Streams here are counters
+//! put through a fixed function, so any of them can be drawn in any order, on any thread, with the same result.
+
+mod philox;
+
+pub use philox::philox4x32;
+
+use rand::rand_core::utils;
+
+/// What a stream of random numbers is for: streams of one seed and different purposes share no numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Initial values of parameter number `n`.
+    Init(u32),
+    /// The order of the rows of an epoch.
+    Shuffle,
+    /// Random layer number `n` in the order of calls within a forward pass.
+    Layer(u32),
+    /// Data augmentation.
+    Augment(u32),
+    /// Whatever the user's own code draws.
+    User(u32),
+}
+
+impl Purpose {
+    fn code(self) -> u64 {
+        let (kind, n) = match self {
+            Purpose::Init(n) => (1, n),
+            Purpose::Shuffle => (2, 0),
+            Purpose::Layer(n) => (3, n),
+            Purpose::Augment(n) => (4, n),
+            Purpose::User(n) => (5, n),
+        };
+        kind << 32 | u64::from(n)
+    }
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): a bijection that spreads every bit.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// A seed from the operating system, for programs that want a different run each time.
+pub fn os_seed() -> u64 {
+    let mut bytes = [0; 8];
+    match rand::rand_core::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        Err(_) => 0,
+    }
+}
+
+/// An endless table of random numbers: Philox4x32-10 (Salmon et al. 2011) under a key made of seed and purpose, with
+/// the step and the position as its counter. Reading it changes nothing; every position can be read at any time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stream {
+    key: [u32; 2],
+    step: u64,
+}
+
+impl Stream {
+    /// The stream of a seed for a purpose at a step.
+    pub fn new(seed: u64, purpose: Purpose, step: u64) -> Stream {
+        let key = mix(seed.wrapping_add(mix(purpose.code().wrapping_add(0x9E37_79B9_7F4A_7C15))));
+        Stream { key: [key as u32, (key >> 32) as u32], step }
+    }
+
+    /// The four numbers at a position.
+    #[inline]
+    pub fn block(&self, at: u64) -> [u32; 4] {
+        philox4x32(self.key, [at as u32, (at >> 32) as u32, self.step as u32, (self.step >> 32) as u32])
+    }
+
+    /// Number `at` of the stream of 64-bit numbers.
+    pub fn bits(&self, at: u64) -> u64 {
+        let b = self.block(at / 2);
+        let half = (at % 2 * 2) as usize;
+        u64::from(b[half]) | u64::from(b[half + 1]) << 32
+    }
+
+    /// Number `at` of the stream of uniform numbers in `[0, 1)`, multiples of 2⁻⁵³.
+    pub fn uniform(&self, at: u64) -> f64 {
+        (self.bits(at) >> 11) as f64 / 9_007_199_254_740_992.0
+    }
+
+    /// Number `at` of the stream of standard normal numbers (Box and Muller 1958).
+    pub fn normal(&self, at: u64) -> f64 {
+        let b = self.block(at);
+        let unit = |lo: u32, hi: u32| ((u64::from(lo) | u64::from(hi) << 32) >> 11) as f64 / 9_007_199_254_740_992.0;
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - unit(b[0], b[1])));
+        radius * libm::cos(std::f64::consts::TAU * unit(b[2], b[3]))
+    }
+
+    /// Number `at` of the stream of standard normal numbers cut off at two deviations: the first of up to 64 tries
+    /// that lies inside.
+    pub fn truncated_normal(&self, at: u64) -> f64 {
+        let inside = (0..64).map(|attempt| self.normal(at << 6 | attempt)).find(|v| v.abs() <= 2.0);
+        inside.unwrap_or(0.0)
+    }
+
+    /// The numbers one after the other, for algorithms that draw as they go; it serves the `rand` crate's traits.
+    pub fn draws(&self) -> Draws {
+        Draws { stream: *self, at: 0 }
+    }
+
+    /// The numbers `0..n` in random order (Fisher and Yates).
+    pub fn permutation(&self, n: usize) -> Vec<i64> {
+        let mut order: Vec<i64> = (0..n as i64).collect();
+        let mut draws = self.draws();
+        for i in (1..n).rev() {
+            order.swap(i, draws.below(i as u64 + 1) as usize);
+        }
+        order
+    }
+}
+
+/// A [`Stream`] read in order.
+#[derive(Clone, Debug)]
+pub struct Draws {
+    stream: Stream,
+    at: u64,
+}
+
+impl Draws {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.at += 1;
+        self.stream.bits(self.at - 1)
+    }
+
+    /// The next number below `n`, without bias (Lemire 2019).
+    pub fn below(&mut self, n: u64) -> u64 {
+        loop {
+            let wide = u128::from(self.bits()) * u128::from(n);
+            if wide as u64 >= n.wrapping_neg() % n.max(1) {
+                return (wide >> 64) as u64;
+            }
+        }
+    }
+}
+
+impl rand::rand_core::TryRng for Draws {
+    type Error = std::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.bits() as u32)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.bits())
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        utils::fill_bytes_via_next_word(bytes, || self.try_next_u64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_never_change() {
+        let s = Stream::new(42, Purpose::Init(3), 7);
+        let golden = [s.bits(0), s.bits(1), s.bits(1 << 40)];
+        assert_eq!(golden, [0, 0, 0]);
+        assert_eq!(s.permutation(8), [0i64; 8]);
+        let mut draws = s.draws();
+        assert_eq!([draws.bits(), draws.bits()], golden[..2]);
+    }
+
+    #[test]
+    fn streams_of_different_purposes_or_steps_differ() {
+        let a = Stream::new(0, Purpose::Shuffle, 0);
+        assert_ne!(a.bits(0), Stream::new(0, Purpose::Shuffle, 1).bits(0));
+        assert_ne!(a.bits(0), Stream::new(1, Purpose::Shuffle, 0).bits(0));
+        assert_ne!(a.bits(0), Stream::new(0, Purpose::Layer(0), 0).bits(0));
+    }
+
+    #[test]
+    fn moments_are_right() {
+        let s = Stream::new(1, Purpose::User(0), 0);
+        let n = 100_000;
+        let moments = |f: &dyn Fn(u64) -> f64| {
+            let mean = (0..n).map(f).sum::<f64>() / n as f64;
+            (mean, (0..n).map(|i| (f(i) - mean) * (f(i) - mean)).sum::<f64>() / n as f64)
+        };
+        let (mean, var) = moments(&|i| s.uniform(i));
+        assert!((mean - 0.5).abs() < 5e-3 && (var - 1.0 / 12.0).abs() < 2e-3);
+        let (mean, var) = moments(&|i| s.normal(i));
+        assert!(mean.abs() < 2e-2 && (var - 1.0).abs() < 2e-2);
+        let (mean, var) = moments(&|i| s.truncated_normal(i));
+        assert!(mean.abs() < 2e-2 && (var.sqrt() - 0.879_625_661_034_239_78).abs() < 1e-2);
+    }
+
+    #[test]
+    fn permutations_hold_every_number_once_and_are_not_biased() {
+        let mut firsts = [0; 5];
+        for step in 0..5000 {
+            let mut p = Stream::new(9, Purpose::Shuffle, step).permutation(5);
+            firsts[p[0] as usize] += 1;
+            p.sort_unstable();
+            assert_eq!(p, [0, 1, 2, 3, 4]);
+        }
+        assert!(firsts.iter().all(|f| (850..1150).contains(f)), "{firsts:?}");
+    }
+}

@@ -1,0 +1,139 @@
+//! Why it exists: an array is memory with a layout and no history: what operations compute on and what the tape
+//! saves. Clones share memory; writing copies it first unless nobody else holds it.
+
+use super::storage::Buffer;
+use crate::dtype::dispatch_stored;
+use crate::kernels::map;
+use crate::kernels::strided::{Layout, Strided};
+use crate::{DType, Error, Result, Shape, Spec, Stored};
+
+/// Values with a shape, or, while a network is traced for its shapes, a shape alone.
+#[derive(Clone)]
+pub struct Array {
+    buffer: Option<Buffer>,
+    layout: Layout,
+    dtype: DType,
+}
+
+impl Array {
+    /// A new array in row-major order, whose values are yet to be written.
+    ///
+    /// # Errors
+    /// The memory cannot be had.
+    pub fn new(spec: Spec) -> Result<Array> {
+        let buffer = Buffer::new(&spec.shape, spec.dtype)?;
+        Ok(Array { buffer: Some(buffer), layout: Layout::contiguous(spec.shape), dtype: spec.dtype })
+    }
+
+    /// A shape without values.
+    pub fn traced(spec: Spec) -> Array {
+        Array { buffer: None, layout: Layout::contiguous(spec.shape), dtype: spec.dtype }
+    }
+
+    /// Whether there are no values.
+    pub fn is_traced(&self) -> bool {
+        self.buffer.is_none()
+    }
+
+    /// Shape and element type.
+    pub fn spec(&self) -> Spec {
+        Spec::new(self.layout.shape, self.dtype)
+    }
+
+    /// The sizes.
+    pub fn shape(&self) -> &Shape {
+        &self.layout.shape
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// How the elements lie in memory.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The same shape and type, without the values.
+    pub(crate) fn forget(&self) -> Array {
+        Array::traced(self.spec())
+    }
+
+    /// The same memory under another layout, derived from this one's.
+    pub(crate) fn with_layout(&self, layout: Layout) -> Array {
+        Array { buffer: self.buffer.clone(), layout, dtype: self.dtype }
+    }
+
+    /// The values, to read. `T` is how this dtype lies in memory (`u8` for bool).
+    ///
+    /// # Errors
+    /// There are no values, or `T` is another type's.
+    pub fn view<T: Stored>(&self) -> Result<Strided<'_, T>> {
+        let buffer = self.buffer.as_ref().ok_or(Error::Abstract { op: "reading" })?;
+        self.expect::<T>()?;
+        Ok(Strided::new(buffer.slice(), self.layout))
+    }
+
+    /// The values as one row-major slice, if they lie so.
+    ///
+    /// # Errors
+    /// As [`Array::view`], or the layout has gaps; [`Array::contiguous`] closes them.
+    pub fn slice<T: Stored>(&self) -> Result<&[T]> {
+        self.view()?.as_slice().ok_or_else(|| Error::argument("array", "contiguous memory", "a strided view"))
+    }
+
+    /// The values, to write, as one row-major slice. Copies first if the memory is shared or has gaps.
+    ///
+    /// # Errors
+    /// There are no values, `T` is another type's, or memory for the copy cannot be had.
+    pub fn slice_mut<T: Stored>(&mut self) -> Result<&mut [T]> {
+        self.expect::<T>()?;
+        let exclusive = self.buffer.as_ref().ok_or(Error::Abstract { op: "writing" })?.is_unique();
+        if !exclusive || !self.layout.is_contiguous() {
+            *self = self.copied()?;
+        }
+        let (start, n) = (self.layout.offset, self.layout.shape.elements());
+        let all = self.buffer.as_mut().and_then(Buffer::unique).ok_or(Error::Abstract { op: "writing" })?;
+        Ok(&mut all[start..start + n])
+    }
+
+    fn expect<T: Stored>(&self) -> Result<()> {
+        let ok = dispatch_stored!(self.dtype, S => std::any::TypeId::of::<S>() == std::any::TypeId::of::<T>());
+        let expected = std::any::type_name::<T>();
+        if ok { Ok(()) } else { Err(Error::DType { op: "reading an array", expected, got: self.dtype }) }
+    }
+
+    fn copied(&self) -> Result<Array> {
+        let mut out = Array::new(self.spec())?;
+        dispatch_stored!(self.dtype, T => map::copy(self.view::<T>()?, out.slice_mut::<T>()?));
+        Ok(out)
+    }
+
+    /// In row-major order without gaps: itself if it already is, else a copy.
+    ///
+    /// # Errors
+    /// Memory for the copy cannot be had.
+    pub fn contiguous(&self) -> Result<Array> {
+        if self.is_traced() || self.layout.is_contiguous() { Ok(self.clone()) } else { self.copied() }
+    }
+
+    /// Under another shape of as many elements; copies only if strides cannot express it.
+    pub(crate) fn reshaped(&self, shape: Shape) -> Result<Array> {
+        match self.layout.reshaped(shape) {
+            Some(layout) => Ok(self.with_layout(layout)),
+            None => self.copied()?.reshaped(shape),
+        }
+    }
+
+    /// Whether both share memory.
+    pub(crate) fn shares(&self, other: &Array) -> bool {
+        matches!((&self.buffer, &other.buffer), (Some(a), Some(b)) if a.same(b))
+    }
+}
+
+impl std::fmt::Debug for Array {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Array({}{})", self.spec(), if self.is_traced() { ", traced" } else { "" })
+    }
+}

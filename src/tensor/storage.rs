@@ -1,0 +1,504 @@
+//! Why it exists: the memory under everything. Blocks come from a pool of size classes, so that a training step
+//! in its steady state asks nothing of the system allocator; tensors' values, steps of the tape and short lists
+//! are all made of these blocks, counted and shared by hand.
+//!
+//! A block begins with a 64-byte header and is aligned to 64 bytes. It is zeroed when it first comes from the
+//! system and keeps whatever was in it afterwards: always initialised memory, so plain numbers may be read from it.
+#![allow(unsafe_code)]
+
+use crate::{DType, Error, Result, Shape, Stored};
+use std::alloc::{Layout as Block, alloc_zeroed, dealloc};
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+const ALIGN: usize = 64;
+const HEADER: usize = 64;
+const CLASSES: usize = 160;
+/// Bytes that each thread keeps for itself, and that all share beyond that. More goes back to the system.
+const LOCAL_MAX: usize = 64 << 20;
+const SHARED_MAX: usize = 1 << 30;
+/// No single tensor is larger than this (1 TiB): beyond it a size is a mistake, not a wish.
+const MAX_BYTES: u128 = 1 << 40;
+
+struct Header {
+    refs: AtomicUsize,
+    class: usize,
+    /// Payload bytes asked for.
+    bytes: usize,
+}
+
+/// The class of a payload and the size of its blocks: 64-byte steps at first, then four per doubling, so that at
+/// most a quarter is wasted.
+fn class_of(payload: usize) -> (usize, usize) {
+    let units = (payload + HEADER).div_ceil(ALIGN);
+    if units <= 4 {
+        return (units - 1, units * ALIGN);
+    }
+    let p = (units - 1).ilog2() as usize;
+    let step = 1 << (p - 2);
+    let q = (units - 1) / step;
+    (4 + (p - 2) * 4 + (q - 4), (q + 1) * step * ALIGN)
+}
+
+fn size_of_class(class: usize) -> usize {
+    if class < 4 {
+        return (class + 1) * ALIGN;
+    }
+    let (p, q) = ((class - 4) / 4 + 2, (class - 4) % 4 + 4);
+    (q + 1) * (1 << (p - 2)) * ALIGN
+}
+
+/// Free blocks by class, chained through their own first bytes.
+struct FreeLists {
+    heads: [*mut u8; CLASSES],
+    bytes: usize,
+}
+
+// SAFETY: the blocks in the lists belong to the lists alone.
+unsafe impl Send for FreeLists {}
+
+impl FreeLists {
+    const fn new() -> FreeLists {
+        FreeLists { heads: [std::ptr::null_mut(); CLASSES], bytes: 0 }
+    }
+
+    fn pop(&mut self, class: usize) -> Option<NonNull<u8>> {
+        let head = NonNull::new(self.heads[class])?;
+        // SAFETY: a block in a list holds the next one's address in its first bytes.
+        self.heads[class] = unsafe { head.cast::<*mut u8>().read() };
+        self.bytes -= size_of_class(class);
+        Some(head)
+    }
+
+    fn push(&mut self, class: usize, block: NonNull<u8>) {
+        // SAFETY: the caller gives the block away; it is at least a header long and aligned.
+        unsafe { block.cast::<*mut u8>().write(self.heads[class]) };
+        self.heads[class] = block.as_ptr();
+        self.bytes += size_of_class(class);
+    }
+
+    fn release_all(&mut self) {
+        for class in 0..CLASSES {
+            while let Some(block) = self.pop(class) {
+                release(class, block);
+            }
+        }
+    }
+}
+
+struct Local(UnsafeCell<FreeLists>);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let lists = self.0.get_mut();
+        for class in 0..CLASSES {
+            while let Some(block) = lists.pop(class) {
+                give_shared(class, block);
+            }
+        }
+    }
+}
+
+thread_local! {
+    static LOCAL: Local = const { Local(UnsafeCell::new(FreeLists::new())) };
+}
+static SHARED: Mutex<FreeLists> = Mutex::new(FreeLists::new());
+
+fn shared() -> std::sync::MutexGuard<'static, FreeLists> {
+    SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn release(class: usize, block: NonNull<u8>) {
+    // SAFETY: every block was allocated in `take` with exactly this layout.
+    unsafe { dealloc(block.as_ptr(), Block::from_size_align_unchecked(size_of_class(class), ALIGN)) }
+}
+
+fn give_shared(class: usize, block: NonNull<u8>) {
+    let size = size_of_class(class);
+    let mut lists = shared();
+    if lists.bytes + size > SHARED_MAX {
+        drop(lists);
+        release(class, block);
+    } else {
+        lists.push(class, block);
+    }
+}
+
+/// A block for this many payload bytes with a reference count of one, or `None` if the system has no more.
+fn take(payload: usize) -> Option<NonNull<Header>> {
+    if payload as u128 > MAX_BYTES {
+        return None;
+    }
+    let (class, size) = class_of(payload);
+    // SAFETY: the cell is this thread's alone, and nothing called inside comes back here.
+    let local = LOCAL.try_with(|l| unsafe { &mut *l.0.get() }.pop(class)).ok().flatten();
+    let block = match local.or_else(|| shared().pop(class)) {
+        Some(block) => block,
+        // SAFETY: the size is not zero and the alignment is a power of two; MAX_BYTES keeps it below isize::MAX.
+        None => NonNull::new(unsafe { alloc_zeroed(Block::from_size_align_unchecked(size, ALIGN)) })?,
+    };
+    let header = block.cast::<Header>();
+    // SAFETY: the block is ours, aligned, and longer than a header.
+    unsafe { header.write(Header { refs: AtomicUsize::new(1), class, bytes: payload }) };
+    Some(header)
+}
+
+/// Gives a block back. Nobody may use it any more.
+fn give(header: NonNull<Header>) {
+    // SAFETY: the caller held the last reference.
+    let class = unsafe { header.as_ref() }.class;
+    let block = header.cast::<u8>();
+    let size = size_of_class(class);
+    let kept = LOCAL.try_with(|l| {
+        // SAFETY: as in `take`.
+        let lists = unsafe { &mut *l.0.get() };
+        let fits = lists.bytes + size <= LOCAL_MAX;
+        if fits {
+            lists.push(class, block);
+        }
+        fits
+    });
+    if kept != Ok(true) {
+        give_shared(class, block);
+    }
+}
+
+fn payload(header: NonNull<Header>) -> NonNull<u8> {
+    // SAFETY: every block is longer than its header.
+    unsafe { header.cast::<u8>().add(HEADER) }
+}
+
+/// Returns the pool's idle memory (this thread's and the shared part) to the system. Results never depend on it.
+pub fn trim() {
+    // SAFETY: as in `take`.
+    let _ = LOCAL.try_with(|l| unsafe { &mut *l.0.get() }.release_all());
+    shared().release_all();
+}
+
+/// Idle bytes in the pool: this thread's and the shared part.
+pub fn pooled_bytes() -> usize {
+    // SAFETY: as in `take`.
+    let local = LOCAL.try_with(|l| unsafe { &*l.0.get() }.bytes).unwrap_or(0);
+    local + shared().bytes
+}
+
+/// A counted reference to something in a pool block.
+fn retain(header: NonNull<Header>) {
+    // SAFETY: the caller holds a reference.
+    let old = unsafe { header.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
+    assert!(old < isize::MAX as usize, "reference count overflow");
+}
+
+/// Drops a reference; true if it was the last, in which case the caller owns the block.
+fn let_go(header: NonNull<Header>) -> bool {
+    // SAFETY: the caller holds a reference.
+    let last = unsafe { header.as_ref() }.refs.fetch_sub(1, Ordering::Release) == 1;
+    if last {
+        fence(Ordering::Acquire);
+    }
+    last
+}
+
+fn is_unique(header: NonNull<Header>) -> bool {
+    // SAFETY: the caller holds a reference.
+    unsafe { header.as_ref() }.refs.load(Ordering::Acquire) == 1
+}
+
+/// The bytes under a tensor, shared by its clones and views.
+pub(crate) struct Buffer(NonNull<Header>);
+
+// SAFETY: the payload is plain numbers, mutable only through a unique reference; the count is atomic.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// Memory for the elements of a tensor, with unspecified contents (NaNs in debug builds).
+    pub(crate) fn new(shape: &Shape, dtype: DType) -> Result<Buffer> {
+        let bytes = shape.dims().iter().fold(dtype.size() as u128, |n, &d| n.saturating_mul(d as u128));
+        let fail = |why| Error::Memory { bytes, dtype, shape: Box::new(*shape), why };
+        if bytes > MAX_BYTES {
+            return Err(fail("a tensor holds at most 1 TiB"));
+        }
+        let buffer = Buffer(take(bytes as usize).ok_or_else(|| fail("the system has no more memory"))?);
+        if cfg!(debug_assertions) {
+            // SAFETY: the block is new and ours, `bytes` long.
+            unsafe { payload(buffer.0).write_bytes(0xFF, bytes as usize) };
+        }
+        Ok(buffer)
+    }
+
+    /// The whole buffer as numbers of one type.
+    pub(crate) fn slice<T: Stored>(&self) -> &[T] {
+        // SAFETY: the payload is initialised, aligned to 64, and valid for every bit pattern of T.
+        unsafe {
+            let len = self.0.as_ref().bytes / size_of::<T>();
+            std::slice::from_raw_parts(payload(self.0).cast::<T>().as_ptr(), len)
+        }
+    }
+
+    /// The whole buffer, to write, if nobody else holds it.
+    pub(crate) fn unique<T: Stored>(&mut self) -> Option<&mut [T]> {
+        // SAFETY: as in `slice`; `is_unique` and `&mut self` exclude every other access.
+        is_unique(self.0).then(|| unsafe {
+            let len = self.0.as_ref().bytes / size_of::<T>();
+            std::slice::from_raw_parts_mut(payload(self.0).cast::<T>().as_ptr(), len)
+        })
+    }
+
+    pub(crate) fn is_unique(&self) -> bool {
+        is_unique(self.0)
+    }
+
+    /// Whether both are the same memory.
+    pub(crate) fn same(&self, other: &Buffer) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Buffer {
+        retain(self.0);
+        Buffer(self.0)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let_go(self.0) {
+            give(self.0);
+        }
+    }
+}
+
+/// What `Arc` is, in a pool block.
+pub(crate) struct Shared<T: ?Sized> {
+    header: NonNull<Header>,
+    value: NonNull<T>,
+    owns: PhantomData<T>,
+}
+
+// SAFETY: as for `Arc`.
+unsafe impl<T: ?Sized + Send + Sync> Send for Shared<T> {}
+// SAFETY: as for `Arc`.
+unsafe impl<T: ?Sized + Send + Sync> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// Moves a value into the pool. Memory this small running out aborts, as it does for `Box`.
+    pub(crate) fn new(value: T) -> Shared<T> {
+        const { assert!(align_of::<T>() <= ALIGN) };
+        let Some(header) = take(size_of::<T>()) else {
+            std::alloc::handle_alloc_error(Block::new::<T>());
+        };
+        let place = payload(header).cast::<T>();
+        // SAFETY: the payload is ours, large enough and aligned.
+        unsafe { place.write(value) };
+        Shared { header, value: place, owns: PhantomData }
+    }
+
+    /// Forgets the concrete type; `f` is the coercion.
+    pub(crate) fn erase<U: ?Sized>(self, f: impl for<'a> FnOnce(&'a mut T) -> &'a mut U) -> Shared<U> {
+        // SAFETY: nobody else has seen this new reference, so it is unique; asserted below to be the same object.
+        let value = NonNull::from(f(unsafe { &mut *self.value.as_ptr() }));
+        assert!(is_unique(self.header) && value.cast::<u8>() == self.value.cast::<u8>());
+        let header = self.header;
+        std::mem::forget(self);
+        Shared { header, value, owns: PhantomData }
+    }
+}
+
+impl<T: ?Sized> Shared<T> {
+    /// The value, to change, if nobody else holds it.
+    pub(crate) fn unique(&mut self) -> Option<&mut T> {
+        // SAFETY: `is_unique` and `&mut self` exclude every other access.
+        is_unique(self.header).then(|| unsafe { &mut *self.value.as_ptr() })
+    }
+}
+
+impl<T: ?Sized> Deref for Shared<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the value lives as long as any reference.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized> Clone for Shared<T> {
+    fn clone(&self) -> Shared<T> {
+        retain(self.header);
+        Shared { header: self.header, value: self.value, owns: PhantomData }
+    }
+}
+
+impl<T: ?Sized> Drop for Shared<T> {
+    fn drop(&mut self) {
+        if let_go(self.header) {
+            // SAFETY: the last reference: the value is dropped once, then its block.
+            unsafe { self.value.as_ptr().drop_in_place() };
+            give(self.header);
+        }
+    }
+}
+
+/// A growing list in a pool block: what the tape's lists are made of.
+pub(crate) struct PoolVec<T> {
+    header: Option<NonNull<Header>>,
+    len: usize,
+    owns: PhantomData<T>,
+}
+
+// SAFETY: it owns its elements, as `Vec` does.
+unsafe impl<T: Send> Send for PoolVec<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for PoolVec<T> {}
+
+impl<T> PoolVec<T> {
+    pub(crate) const fn new() -> PoolVec<T> {
+        const { assert!(align_of::<T>() <= ALIGN && size_of::<T>() > 0) };
+        PoolVec { header: None, len: 0, owns: PhantomData }
+    }
+
+    fn data(&self) -> NonNull<T> {
+        self.header.map_or(NonNull::dangling(), |h| payload(h).cast())
+    }
+
+    fn capacity(&self) -> usize {
+        // SAFETY: the header is ours.
+        self.header.map_or(0, |h| (size_of_class(unsafe { h.as_ref() }.class) - HEADER) / size_of::<T>())
+    }
+
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let need = self.len + more;
+        if need <= self.capacity() {
+            return;
+        }
+        let bytes = need.max(2 * self.capacity()) * size_of::<T>();
+        let Some(new) = take(bytes) else {
+            std::alloc::handle_alloc_error(Block::new::<T>());
+        };
+        // SAFETY: the new block has room for all elements, which move there.
+        unsafe { self.data().copy_to_nonoverlapping(payload(new).cast(), self.len) };
+        if let Some(old) = self.header.replace(new) {
+            give(old);
+        }
+    }
+
+    pub(crate) fn push(&mut self, value: T) {
+        self.reserve(1);
+        // SAFETY: `reserve` made room for one more.
+        unsafe { self.data().add(self.len).write(value) };
+        self.len += 1;
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        self.len = self.len.checked_sub(1)?;
+        // SAFETY: the element was initialised and is now outside of the list.
+        Some(unsafe { self.data().add(self.len).read() })
+    }
+
+    pub(crate) fn insert(&mut self, at: usize, value: T) {
+        assert!(at <= self.len);
+        self.push(value);
+        self[at..].rotate_right(1);
+    }
+}
+
+impl<T> Deref for PoolVec<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        // SAFETY: the first `len` elements are initialised.
+        unsafe { std::slice::from_raw_parts(self.data().as_ptr(), self.len) }
+    }
+}
+
+impl<T> DerefMut for PoolVec<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as above, and `&mut self` is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.data().as_ptr(), self.len) }
+    }
+}
+
+impl<T> Extend<T> for PoolVec<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        let items = items.into_iter();
+        self.reserve(items.size_hint().0);
+        items.for_each(|item| self.push(item));
+    }
+}
+
+impl<T> FromIterator<T> for PoolVec<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> PoolVec<T> {
+        let mut list = PoolVec::new();
+        list.extend(items);
+        list
+    }
+}
+
+impl<T> Drop for PoolVec<T> {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+        if let Some(header) = self.header {
+            give(header);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_cover_sizes_with_little_waste() {
+        for payload in (0..100_000).chain([1 << 20, (1 << 20) + 1, 123_456_789, 1 << 39]) {
+            let (class, size) = class_of(payload);
+            assert!(class < CLASSES);
+            assert_eq!(size, size_of_class(class));
+            assert!(size >= payload + HEADER);
+            assert!(size <= (payload + HEADER) * 5 / 4 + ALIGN, "{payload} takes {size}");
+        }
+    }
+
+    #[test]
+    fn a_freed_block_serves_the_next_request_of_its_class() {
+        let shape = Shape::new(&[1000]).unwrap();
+        let first = Buffer::new(&shape, DType::F32).unwrap();
+        let address = first.slice::<f32>().as_ptr();
+        drop(first);
+        let second = Buffer::new(&shape, DType::F32).unwrap();
+        assert_eq!(second.slice::<f32>().as_ptr(), address);
+    }
+
+    #[test]
+    fn pool_vec_behaves_like_vec() {
+        let mut list = PoolVec::new();
+        let mut twin = Vec::new();
+        for i in 0..1000 {
+            list.push(i.to_string());
+            twin.push(i.to_string());
+            if i % 7 == 0 {
+                assert_eq!(list.pop(), twin.pop());
+            }
+            if i % 11 == 0 {
+                list.insert(i / 22, "x".into());
+                twin.insert(i / 22, "x".into());
+            }
+        }
+        assert_eq!(&*list, &*twin);
+    }
+
+    #[test]
+    fn shared_drops_its_value_once() {
+        let probe = std::sync::Arc::new(());
+        let mut a = Shared::new(probe.clone());
+        let b = a.clone();
+        assert!(a.unique().is_none());
+        drop(b);
+        assert!(a.unique().is_some());
+        drop(a);
+        assert_eq!(std::sync::Arc::strong_count(&probe), 1);
+    }
+}
