@@ -1,12 +1,18 @@
 //! gradus
 pub mod autograd;
+pub mod config;
 mod dtype;
 mod error;
 pub mod kernels;
+pub mod loss;
+pub mod metric;
+pub mod nn;
 pub mod ops;
+pub mod optim;
 pub mod random;
 mod shape;
 pub mod tensor;
+pub mod train;
 pub use dtype::{DType, Element, Float, Stored};
 pub use error::{Context, Error, Result};
 pub use kernels::par::{Threads, with_threads};

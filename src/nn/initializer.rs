@@ -1,0 +1,260 @@
+//! Why it exists: how parameters begin. Formulas and defaults are Keras's; the numbers come from counter-based streams,
+//! so that a parameter's initial value depends on the seed and its place in the network alone.
+
+use crate::config::{Configured, Dyn, kind};
+use crate::random::Stream;
+use crate::tensor::{Array, Tensor};
+use crate::{Error, Result, Shape, Spec};
+use serde::{Deserialize, Serialize};
+
+/// Draws initial values.
+pub trait Initializer: Configured + std::fmt::Debug + Send + Sync {
+    /// Value number `at` of a parameter of this shape, in row-major order.
+    ///
+    /// # Errors
+    /// The initializer does not fit the shape.
+    fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>>;
+
+    /// The whole parameter.
+    ///
+    /// # Errors
+    /// The initializer does not fit the shape, or memory cannot be had.
+    fn tensor(&self, spec: Spec, stream: Stream) -> Result<Tensor> {
+        let f = self.value(&spec.shape, stream)?;
+        let mut out = Array::new(spec)?;
+        crate::dtype::dispatch_float!("initializer", spec.dtype, T => {
+            for (i, o) in out.slice_mut::<T>()?.iter_mut().enumerate() {
+                *o = crate::Float::of(f(i as u64));
+            }
+        });
+        Ok(out.into())
+    }
+}
+
+impl<I: Initializer + 'static> From<I> for Dyn<dyn Initializer> {
+    fn from(initializer: I) -> Self {
+        Dyn(std::sync::Arc::new(initializer))
+    }
+}
+
+/// Inputs and outputs per unit (Keras's rule): rows and columns of a matrix, times the receptive field of a kernel.
+fn fans(shape: &Shape) -> (f64, f64) {
+    match shape.dims() {
+        [] => (1.0, 1.0),
+        [n] => (*n as f64, *n as f64),
+        [field @ .., i, o] => {
+            let field: usize = field.iter().product();
+            ((i * field) as f64, (o * field) as f64)
+        }
+    }
+}
+
+/// Which fan scales the variance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fan {
+    In,
+    Avg,
+}
+
+/// The variance `scale / fan`, at least one.
+fn variance(shape: &Shape, scale: f64, fan: Fan) -> f64 {
+    let (i, o) = fans(shape);
+    scale / if fan == Fan::In { i } else { (i + o) / 2.0 }.max(1.0)
+}
+
+/// The deviation of a standard normal cut off at two deviations.
+const TRUNCATED: f64 = 0.879_625_661_034_239_8;
+
+/// Initializers that scale their variance by the number of inputs and outputs.
+macro_rules! scaled {
+    ($($(#[$doc:meta])* $type:ident: $scale:expr, $fan:ident, $dist:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $type {}
+        #[doc(hidden)]
+        #[allow(non_upper_case_globals)]
+        pub const $type: $type = $type {};
+        impl Initializer for $type {
+            fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+                let variance = variance(shape, $scale, Fan::$fan);
+                Ok($dist(variance, stream))
+            }
+        }
+    )*};
+}
+
+fn uniform(variance: f64, stream: Stream) -> Box<dyn Fn(u64) -> f64> {
+    let limit = libm::sqrt(3.0 * variance);
+    Box::new(move |i| limit * (2.0 * stream.uniform(i) - 1.0))
+}
+
+fn normal(variance: f64, stream: Stream) -> Box<dyn Fn(u64) -> f64> {
+    let deviation = libm::sqrt(variance) / TRUNCATED;
+    Box::new(move |i| deviation * stream.truncated_normal(i))
+}
+
+scaled! {
+    /// Uniform within `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010): the default of kernels.
+    GlorotUniform: 1.0, Avg, uniform;
+    /// Truncated normal of variance `2 / (fan_in + fan_out)`.
+    GlorotNormal: 1.0, Avg, normal;
+    /// Uniform within `±sqrt(6 / fan_in)` (He et al. 2015).
+    HeUniform: 2.0, In, uniform;
+    /// Truncated normal of variance `2 / fan_in`.
+    HeNormal: 2.0, In, normal;
+    /// Uniform within `±sqrt(3 / fan_in)`.
+    LecunUniform: 1.0, In, uniform;
+    /// Truncated normal of variance `1 / fan_in`.
+    LecunNormal: 1.0, In, normal;
+}
+
+/// All zeros: the default of biases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Zeros {}
+#[doc(hidden)]
+#[allow(non_upper_case_globals)]
+pub const Zeros: Zeros = Zeros {};
+impl Initializer for Zeros {
+    fn value(&self, _: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        Ok(Box::new(|_| 0.0))
+    }
+}
+
+/// All ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ones {}
+#[doc(hidden)]
+#[allow(non_upper_case_globals)]
+pub const Ones: Ones = Ones {};
+impl Initializer for Ones {
+    fn value(&self, _: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        Ok(Box::new(|_| 1.0))
+    }
+}
+
+/// All one value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constant {
+    value: f64,
+}
+impl Constant {
+    /// All `value`.
+    pub fn new(value: f64) -> Constant {
+        Constant { value }
+    }
+}
+impl Initializer for Constant {
+    fn value(&self, _: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        let value = self.value;
+        Ok(Box::new(move |_| value))
+    }
+}
+
+/// Uniform between two numbers; Keras's default is ±0.05.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomUniform {
+    minval: f64,
+    maxval: f64,
+}
+impl RandomUniform {
+    /// Uniform in `[minval, maxval)`.
+    pub fn new(minval: f64, maxval: f64) -> RandomUniform {
+        RandomUniform { minval, maxval }
+    }
+}
+impl Default for RandomUniform {
+    fn default() -> Self {
+        RandomUniform::new(-0.05, 0.05)
+    }
+}
+impl Initializer for RandomUniform {
+    fn value(&self, _: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        let RandomUniform { minval, maxval } = *self;
+        Ok(Box::new(move |i| minval + (maxval - minval) * stream.uniform(i)))
+    }
+}
+
+/// Normal; Keras's default is mean 0, deviation 0.05.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomNormal {
+    mean: f64,
+    stddev: f64,
+}
+impl RandomNormal {
+    /// Normal with this mean and standard deviation.
+    pub fn new(mean: f64, stddev: f64) -> RandomNormal {
+        RandomNormal { mean, stddev }
+    }
+}
+impl Default for RandomNormal {
+    fn default() -> Self {
+        RandomNormal::new(0.0, 0.05)
+    }
+}
+impl Initializer for RandomNormal {
+    fn value(&self, _: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        let RandomNormal { mean, stddev } = *self;
+        Ok(Box::new(move |i| mean + stddev * stream.normal(i)))
+    }
+}
+
+/// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Orthogonal {
+    gain: f64,
+}
+impl Orthogonal {
+    /// With a factor.
+    pub fn new(gain: f64) -> Orthogonal {
+        Orthogonal { gain }
+    }
+}
+impl Default for Orthogonal {
+    fn default() -> Self {
+        Orthogonal::new(1.0)
+    }
+}
+impl Initializer for Orthogonal {
+    /// Gram and Schmidt on normal vectors, twice for accuracy: the Q of a QR decomposition whose R has a positive
+    /// diagonal, as Keras takes it.
+    fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        let [lead @ .., cols] = shape.dims() else {
+            return Err(Error::shape("Orthogonal", "at least two dimensions", *shape));
+        };
+        let (rows, cols, gain) = (lead.iter().product::<usize>(), *cols, self.gain);
+        if lead.is_empty() {
+            return Err(Error::shape("Orthogonal", "at least two dimensions", *shape));
+        }
+        let (count, length) = (rows.min(cols), rows.max(cols));
+        let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
+        for v in 0..count {
+            let mut vector: Vec<f64> = (0..length).map(|i| stream.normal((i * count + v) as u64)).collect();
+            for _ in 0..2 {
+                for other in &basis {
+                    let dot: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+                    vector.iter_mut().zip(other).for_each(|(a, b)| *a -= dot * b);
+                }
+            }
+            let norm = libm::sqrt(vector.iter().map(|a| a * a).sum::<f64>());
+            vector.iter_mut().for_each(|a| *a /= norm);
+            basis.push(vector);
+        }
+        Ok(Box::new(move |at| {
+            let (r, c) = (at as usize / cols, at as usize % cols);
+            gain * if rows < cols { basis[r][c] } else { basis[c][r] }
+        }))
+    }
+}
+
+#[rustfmt::skip]
+kind!("initializer", Initializer:
+    Zeros, Ones, Constant, RandomUniform, RandomNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
+    LecunUniform, LecunNormal, Orthogonal,
+);

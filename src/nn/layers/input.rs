@@ -1,0 +1,75 @@
+//! Why it exists: says what a network takes, so that every shape behind it is known before data arrives.
+
+use crate::nn::{Build, Cx, Init, Layer};
+use crate::tensor::Tensor;
+use crate::{DType, Result, Spec};
+use serde::{Deserialize, Serialize};
+
+/// The shape and dtype of one sample. The batch is not part of it; sizes may be unknown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    shape: Vec<Option<usize>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dtype: Option<String>,
+}
+
+impl Input {
+    /// Samples of this shape: `Input::new([28, 28])`. `Input::new([])` is one number a sample.
+    pub fn new<const N: usize>(shape: [usize; N]) -> Input {
+        Input { shape: shape.iter().map(|&d| Some(d)).collect(), dtype: None }
+    }
+
+    /// Samples some of whose sizes vary from batch to batch: `Input::with_unknown([None, Some(16)])`.
+    pub fn with_unknown<const N: usize>(shape: [Option<usize>; N]) -> Input {
+        Input { shape: shape.to_vec(), dtype: None }
+    }
+
+    /// Of another dtype than the network's own: int64 for tokens.
+    #[must_use]
+    pub fn dtype(mut self, dtype: DType) -> Input {
+        self.dtype = Some(dtype.name().into());
+        self
+    }
+
+    pub(crate) fn dims(&self) -> &[Option<usize>] {
+        &self.shape
+    }
+
+    pub(crate) fn dtype_value(&self) -> Option<DType> {
+        let name = self.dtype.as_deref()?;
+        DType::ALL.into_iter().find(|d| d.name() == name)
+    }
+}
+
+impl std::fmt::Display for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[batch")?;
+        for d in &self.shape {
+            match d {
+                Some(d) => write!(f, ", {d}")?,
+                None => write!(f, ", None")?,
+            }
+        }
+        write!(f, "]")
+    }
+}
+
+/// Passes its input on.
+#[derive(Clone, Debug)]
+struct Identity;
+crate::params!(Identity {});
+impl Layer for Identity {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+}
+
+impl Build for Input {
+    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
+        Ok(Box::new(Identity))
+    }
+    fn input(&self) -> Option<&Input> {
+        Some(self)
+    }
+}

@@ -1,0 +1,86 @@
+//! Why it exists: Adam (Kingma and Ba 2015), by Keras's rule.
+
+use super::{Rule, Slots, Step};
+use crate::Float;
+use crate::kernels::simd::stamped;
+use serde::{Deserialize, Serialize};
+
+/// `m += (1-β₁)(g-m)`, `v += (1-β₂)(g²-v)`, `w -= lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + ε)`. As in Keras, ε is not corrected
+/// for bias.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adam {
+    learning_rate: f64,
+    beta_1: f64,
+    beta_2: f64,
+    epsilon: f64,
+}
+
+impl Adam {
+    /// With this learning rate (Keras's default is 0.001), β₁ 0.9, β₂ 0.999, ε 1e-7.
+    pub fn new(learning_rate: f64) -> Adam {
+        Adam { learning_rate, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+    }
+
+    /// How slowly the mean of gradients moves; 0.9 by default.
+    #[must_use]
+    pub fn beta_1(mut self, beta_1: f64) -> Adam {
+        self.beta_1 = beta_1;
+        self
+    }
+
+    /// How slowly the mean of squares moves; 0.999 by default.
+    #[must_use]
+    pub fn beta_2(mut self, beta_2: f64) -> Adam {
+        self.beta_2 = beta_2;
+        self
+    }
+
+    /// Keeps the divisor from zero; 1e-7 by default.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Adam {
+        self.epsilon = epsilon;
+        self
+    }
+}
+
+/// The scalars of one step.
+#[derive(Clone, Copy)]
+struct Scalars<T> {
+    rate: T,
+    one_minus_beta_1: T,
+    one_minus_beta_2: T,
+    epsilon: T,
+}
+
+stamped! {
+    fn kernel<T: Float>(w: &mut [T], g: &[T], m: &mut [T], v: &mut [T], s: Scalars<T>) {
+        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+            *m += (g - *m) * s.one_minus_beta_1;
+            *v += (g * g - *v) * s.one_minus_beta_2;
+            *w = *w - *m * s.rate / (num_traits::Float::sqrt(*v) + s.epsilon);
+        }
+    }
+}
+
+impl Rule for Adam {
+    fn slots(&self) -> &'static [&'static str] {
+        &["m", "v"]
+    }
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+    fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
+        let t = step.iteration as f64;
+        let unbias = libm::sqrt(1.0 - libm::pow(self.beta_2, t)) / (1.0 - libm::pow(self.beta_1, t));
+        let scalars = Scalars {
+            rate: T::of(step.learning_rate * unbias),
+            one_minus_beta_1: T::of(1.0 - self.beta_1),
+            one_minus_beta_2: T::of(1.0 - self.beta_2),
+            epsilon: T::of(self.epsilon),
+        };
+        if let [m, v] = &mut slots[..] {
+            kernel(w, g, m, v, scalars);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! Why it exists: a compiled network: parameters, optimizer state, loss and metrics in one value that can be trained,
+//! asked, cloned and saved.
+
+use super::data::{AsTensors, Tensors, rows, slice};
+use super::history::Logs;
+use crate::config::Dyn;
+use crate::error::Context;
+use crate::kernels::par;
+use crate::loss::{self, Loss};
+use crate::metric::Metric;
+use crate::nn::layers::Input;
+use crate::nn::{Cx, Layer, Param, Params, Path, Row, Sequential};
+use crate::optim::Driver;
+use crate::random::{Purpose, Stream};
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result, Spec};
+use std::sync::Arc;
+
+/// What training compares outputs with.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    /// One for each output.
+    pub(crate) losses: Vec<Dyn<dyn Loss>>,
+    /// The first loss as a function of what goes into the last activation, where that is exact.
+    pub(crate) fused: Option<Dyn<dyn Loss>>,
+    /// For each output.
+    pub(crate) metrics: Vec<Vec<Box<dyn Metric>>>,
+}
+
+/// A network with its optimizer, loss and metrics. `clone` is a snapshot that shares memory until one of the two changes;
+/// [`Model::clone_fresh`] is a new start.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) description: Option<Arc<Sequential>>,
+    name: String,
+    net: Box<dyn Layer<[Tensor], Vec<Tensor>>>,
+    inputs: Vec<Input>,
+    outputs: Vec<Spec>,
+    pub(crate) head: Head,
+    pub(crate) driver: Driver,
+    dtype: DType,
+    pub(crate) seed: u64,
+    /// Training steps and epochs that the model has seen in its life: they key its random streams.
+    pub(crate) steps: u64,
+    pub(crate) epochs: u64,
+    pub(crate) stop_training: bool,
+    pub(crate) allow_missing: bool,
+}
+
+impl Model {
+    #[expect(clippy::too_many_arguments, reason = "compile alone calls it")]
+    pub(crate) fn new(
+        description: Option<Arc<Sequential>>,
+        name: String,
+        net: Box<dyn Layer<[Tensor], Vec<Tensor>>>,
+        inputs: Vec<Input>,
+        outputs: Vec<Spec>,
+        head: Head,
+        driver: Driver,
+        dtype: DType,
+        seed: u64,
+    ) -> Model {
+        Model {
+            description,
+            name,
+            net,
+            inputs,
+            outputs,
+            head,
+            driver,
+            dtype,
+            seed,
+            steps: 0,
+            epochs: 0,
+            stop_training: false,
+            allow_missing: false,
+        }
+    }
+
+    /// The network's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The lines of `summary`, a layer each.
+    pub fn rows(&self) -> Vec<Row> {
+        self.net.rows()
+    }
+
+    /// Shape (with the batch as `None`) and dtype of each output.
+    pub fn outputs(&self) -> &[Spec] {
+        &self.outputs
+    }
+
+    /// The optimizer at work.
+    pub fn optimizer(&self) -> &Driver {
+        &self.driver
+    }
+
+    /// The optimizer at work, to change its learning rate.
+    pub fn optimizer_mut(&mut self) -> &mut Driver {
+        &mut self.driver
+    }
+
+    /// Asks a running `fit` to end after this epoch's callbacks.
+    pub fn stop_training(&mut self) {
+        self.stop_training = true;
+    }
+
+    /// Every parameter with its path, in a fixed order.
+    pub fn params(&self) -> Vec<(String, Tensor)> {
+        let mut out = Vec::new();
+        self.visit(&mut Path::default(), &mut |path, p| out.push((path.to_string(), p.value().clone())));
+        out
+    }
+
+    /// The value of the parameter at a path such as `dense/kernel`.
+    pub fn param(&self, path: &str) -> Option<Tensor> {
+        self.params().into_iter().find(|(p, _)| p == path).map(|(_, t)| t)
+    }
+
+    /// Sets parameters by path.
+    ///
+    /// # Errors
+    /// A path does not exist, or a shape or dtype differs; then none is changed.
+    pub fn set_params(&mut self, values: &[(String, Tensor)]) -> Result<()> {
+        let mut next = self.clone();
+        for (path, value) in values {
+            let mut found = Err(Error::argument("path", format!("a parameter of '{}'", self.name), format!("'{path}'")));
+            next.visit_mut(&mut Path::default(), &mut |at, p| {
+                if at.as_str() == path {
+                    found = p.set(value.clone());
+                }
+            });
+            found.at(|| path.clone())?;
+        }
+        self.net = next.net;
+        Ok(())
+    }
+
+    /// How many numbers the parameters hold.
+    pub fn count_params(&self) -> usize {
+        let mut n = 0;
+        self.visit(&mut Path::default(), &mut |_, p| n += p.value().elements());
+        n
+    }
+
+    /// The parameters' values as little-endian bytes, one after the other: for hashing.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn weight_bytes(&self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for (_, value) in self.params() {
+            match self.dtype {
+                DType::F64 => value.to_vec::<f64>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
+                _ => value.to_vec::<f32>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
+            }
+        }
+        Ok(out)
+    }
+
+    /// The same network with parameters drawn anew from another seed and an optimizer at its start.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn clone_fresh(&self, seed: u64) -> Result<Model> {
+        let mut fresh = self.clone();
+        fresh.driver = self.driver.fresh();
+        (fresh.seed, fresh.steps, fresh.epochs) = (seed, 0, 0);
+        let (mut made, mut result) = (0, Ok(()));
+        fresh.visit_mut(&mut Path::default(), &mut |_, p| {
+            let done = p.reset(Stream::new(seed, Purpose::Init(made), 0));
+            made += 1;
+            if result.is_ok() {
+                result = done;
+            }
+        });
+        result.map(|()| fresh)
+    }
+
+    // ---- inputs
+
+    /// Checks data against the declared inputs and brings it to the network's dtype.
+    pub(crate) fn accept(&self, x: &[Tensor]) -> Result<Tensors> {
+        if x.len() != self.inputs.len() {
+            return Err(Error::argument("x", format!("{} input tensors", self.inputs.len()), x.len()));
+        }
+        let one = |(t, input): (&Tensor, &Input)| {
+            input.accepts(t.spec()).at(|| format!("input of '{}'", self.name))?;
+            let want = input.dtype_value().unwrap_or(self.dtype);
+            if t.dtype() != want && want.is_float() && !t.dtype().is_float() {
+                return Err(Error::DType { op: "x", expected: "floating-point data (use scale or cast)", got: t.dtype() });
+            }
+            t.cast(want)
+        };
+        x.iter().zip(&self.inputs).map(one).collect()
+    }
+
+    // ---- steps
+
+    /// The loss of each output summed, regularization and added terms included, and the outputs as users see them.
+    fn losses(&self, x: &[Tensor], y: &[Tensor], weights: Option<&Tensor>, cx: &mut Cx) -> Result<(Tensor, Vec<Tensor>)> {
+        if y.len() != self.head.losses.len() {
+            return Err(Error::argument("y", format!("{} target tensors", self.head.losses.len()), y.len()));
+        }
+        let (mut total, outputs) = match (&self.head.fused, self.net.output_activation()) {
+            (Some(fused), Some(activation)) => {
+                let logits = self.net.forward_logits(x, cx)?;
+                let loss = loss::reduce(&fused.call(&y[0], &logits[0])?, weights)?;
+                let seen = if self.head.metrics[0].is_empty() { vec![] } else { vec![activation.apply(&logits[0].detach())?] };
+                (loss, seen)
+            }
+            _ => {
+                let outputs = self.net.forward(x, cx)?;
+                let mut total: Option<Tensor> = None;
+                for ((loss, output), y) in self.head.losses.iter().zip(&outputs).zip(y) {
+                    let term = loss::reduce(&loss.call(y, output)?, weights)?;
+                    total = Some(match total {
+                        Some(sum) => sum.add(&term)?,
+                        None => term,
+                    });
+                }
+                let total = total.ok_or_else(|| Error::argument("losses", "at least one", "none"))?;
+                (total, outputs.iter().map(Tensor::detach).collect())
+            }
+        };
+        let mut penalties = Ok(());
+        self.visit(&mut Path::default(), &mut |_, p| {
+            if let (Some(r), Ok(())) = (p.regularizer(), &penalties) {
+                match r.penalty(&cx.param(p)).and_then(|penalty| total.add(&penalty)) {
+                    Ok(sum) => total = sum,
+                    Err(e) => penalties = Err(e),
+                }
+            }
+        });
+        penalties?;
+        for term in cx.take_losses() {
+            total = total.add(&term)?;
+        }
+        Ok((total, outputs))
+    }
+
+    fn observe(&mut self, y: &[Tensor], outputs: &[Tensor]) -> Result<()> {
+        for ((metrics, y), output) in self.head.metrics.iter_mut().zip(y).zip(outputs) {
+            metrics.iter_mut().try_for_each(|m| m.update(y, output))?;
+        }
+        Ok(())
+    }
+
+    /// One update from data that [`Model::accept`] has passed. Returns the loss; nothing changes if it fails.
+    pub(crate) fn train_step(&mut self, x: &[Tensor], y: &[Tensor], weights: Option<&Tensor>) -> Result<f64> {
+        let mut cx = Cx::train(self.seed, self.steps);
+        let (loss, outputs) = self.losses(x, y, weights, &mut cx)?;
+        let value = loss.item()?;
+        let gradients = loss.backward()?;
+        self.driver.step(&mut *self.net, gradients, self.allow_missing)?;
+        let updates = cx.take_updates();
+        if !updates.is_empty() {
+            let mut result = Ok(());
+            self.net.visit_mut(&mut Path::default(), &mut |_, p| {
+                if let Some((_, value)) = updates.iter().rev().find(|(id, _)| *id == p.id())
+                    && result.is_ok()
+                {
+                    result = p.set(value.clone());
+                }
+            });
+            result?;
+        }
+        self.steps += 1;
+        self.observe(y, &outputs)?;
+        Ok(value)
+    }
+
+    pub(crate) fn reset_metrics(&mut self) {
+        self.head.metrics.iter_mut().flatten().for_each(|m| m.reset());
+    }
+
+    /// Loss and metrics as figures.
+    pub(crate) fn logs(&self, loss: f64) -> Logs {
+        let mut logs = Logs::new();
+        logs.set("loss", loss);
+        for m in self.head.metrics.iter().flatten() {
+            logs.set(m.name(), m.result());
+        }
+        logs
+    }
+
+    /// One update from one batch. Returns the loss and the metrics of this batch, as they were before the update.
+    ///
+    /// # Errors
+    /// The data does not fit the network or the loss, or a trainable parameter got no gradient; then no parameter has
+    /// changed.
+    pub fn train_on_batch(&mut self, x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Result<Logs> {
+        let (x, y) = (self.accept(&x.as_tensors())?, y.as_tensors());
+        same_rows(&x, &y)?;
+        self.reset_metrics();
+        let loss = par::enter(|| self.train_step(&x, &y, None))?;
+        Ok(self.logs(loss))
+    }
+
+    /// Loss and metrics over data, in batches of 32.
+    ///
+    /// # Errors
+    /// The data does not fit the network or the loss.
+    pub fn evaluate(&mut self, x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Result<Logs> {
+        self.evaluate_batched(x, y, 32)
+    }
+
+    /// [`Model::evaluate`] in batches of another size. The figures depend on it by rounding only.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate`], or the batch size is 0.
+    pub fn evaluate_batched(
+        &mut self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+        batch_size: usize,
+    ) -> Result<Logs> {
+        let (x, y) = (self.accept(&x.as_tensors())?, y.as_tensors());
+        same_rows(&x, &y)?;
+        par::enter(|| self.evaluate_accepted(&x, &y, batch_size))
+    }
+
+    pub(crate) fn evaluate_accepted(&mut self, x: &[Tensor], y: &[Tensor], batch_size: usize) -> Result<Logs> {
+        let n = rows("x", x)?;
+        check_batch(batch_size, n)?;
+        self.reset_metrics();
+        let mut sum = 0.0;
+        for start in (0..n).step_by(batch_size) {
+            let end = (start + batch_size).min(n);
+            let (x, y) = (slice(x, start, end)?, slice(y, start, end)?);
+            let (loss, outputs) = self.losses(&x, &y, None, &mut Cx::infer())?;
+            sum += loss.item()? * (end - start) as f64;
+            self.observe(&y, &outputs)?;
+        }
+        Ok(self.logs(sum / n as f64))
+    }
+
+    /// The network's output for each row. What a row gives does not depend on the rows beside it.
+    ///
+    /// # Errors
+    /// The data does not fit the network, or it has more than one output ([`Model::predict_all`]).
+    pub fn predict(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
+        let mut outputs = self.predict_all(x)?;
+        if outputs.len() != 1 {
+            return Err(Error::argument("predict", "a network with one output (use predict_all)", outputs.len()));
+        }
+        Ok(outputs.swap_remove(0))
+    }
+
+    /// Every output of the network for each row.
+    ///
+    /// # Errors
+    /// The data does not fit the network.
+    pub fn predict_all(&self, x: &(impl AsTensors + ?Sized)) -> Result<Vec<Tensor>> {
+        /// Rows at a time: intermediate results of so many stay in the cache.
+        const BATCH: usize = 1024;
+        let x = self.accept(&x.as_tensors())?;
+        let n = rows("x", &x)?;
+        par::enter(|| {
+            if n <= BATCH {
+                return self.net.forward(&x, &mut Cx::infer());
+            }
+            let parts: Vec<Vec<Tensor>> = (0..n)
+                .step_by(BATCH)
+                .map(|start| self.net.forward(&slice(&x, start, (start + BATCH).min(n))?, &mut Cx::infer()))
+                .collect::<Result<_>>()?;
+            let joined = |i: usize| Tensor::concat(&parts.iter().map(|p| &p[i]).collect::<Vec<_>>(), 0);
+            (0..self.outputs.len()).map(joined).collect()
+        })
+    }
+
+    /// Output specs of the network traced with an unknown batch: for `summary`.
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+}
+
+impl Params for Model {
+    fn visit(&self, at: &mut Path, f: &mut dyn FnMut(&Path, &Param)) {
+        self.net.visit(at, f);
+    }
+    fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param)) {
+        self.net.visit_mut(at, f);
+    }
+}
+
+pub(crate) fn same_rows(x: &[Tensor], y: &[Tensor]) -> Result<usize> {
+    let (n, m) = (rows("x", x)?, rows("y", y)?);
+    if n != m {
+        return Err(Error::argument("y", format!("{n} rows, as many as x"), m));
+    }
+    Ok(n)
+}
+
+pub(crate) fn check_batch(batch_size: usize, n: usize) -> Result<()> {
+    if batch_size == 0 {
+        return Err(Error::argument("batch_size", "at least 1", 0));
+    }
+    if n == 0 {
+        return Err(Error::argument("x", "at least one row", 0));
+    }
+    Ok(())
+}
