@@ -27,12 +27,12 @@ struct Case {
 #[rustfmt::skip]
 const CASES: [Case; 11] = [
     Case { name: "exp", kernel: exp, reference: libm::exp, ulps: 1.0, golden: 0x11df_4a2c_5bf6_da44 },
-    Case { name: "ln", kernel: ln, reference: libm::log, ulps: 1.0, golden: 0xef2e_ac8b_e1cf_c56b },
+    Case { name: "ln", kernel: ln, reference: libm::log, ulps: 1.0, golden: 0x2d12_2d9b_f9dc_bb48 },
     Case { name: "tanh", kernel: tanh, reference: libm::tanh, ulps: 2.0, golden: 0xf9c9_7e2d_65f0_58fc },
     Case { name: "sigmoid", kernel: sigmoid, reference: sigmoid64, ulps: 2.0, golden: 0x14a3_ba93_8858_5cd6 },
-    Case { name: "erf", kernel: erf, reference: libm::erf, ulps: 2.0, golden: 0x90e0_3bb8_2db5_15c9 },
+    Case { name: "erf", kernel: erf, reference: libm::erf, ulps: 2.0, golden: 0x3b8e_ae84_ed33_06d5 },
     Case { name: "exp_m1", kernel: exp_m1, reference: libm::expm1, ulps: 2.0, golden: 0xebad_4bcf_c94f_0d9f },
-    Case { name: "ln_1p", kernel: ln_1p, reference: libm::log1p, ulps: 2.0, golden: 0x9d8b_69c5_32b2_58bd },
+    Case { name: "ln_1p", kernel: ln_1p, reference: libm::log1p, ulps: 2.0, golden: 0x79b1_7878_3ca8_c104 },
     Case { name: "sin", kernel: sin, reference: libm::sin, ulps: 2.0, golden: 0xfc76_4ab6_0631_1322 },
     Case { name: "cos", kernel: cos, reference: libm::cos, ulps: 2.0, golden: 0xa453_ec1b_8f15_bb28 },
     Case { name: "sin_slice", kernel: sin_slice, reference: libm::sin, ulps: 2.0, golden: 0xfc76_4ab6_0631_1322 },
@@ -228,7 +228,7 @@ fn time_per_number() {
 stamped! {
     fn relu(out: &mut [f32], x: &[f32]) {
         for (o, &x) in out.iter_mut().zip(x) {
-            *o = x.maximum(0.0);
+            *o = Real::maximum(x, 0.0);
         }
     }
 }
@@ -236,7 +236,7 @@ stamped! {
 stamped! {
     fn smaller(out: &mut [f32], x: &[f32]) {
         for (o, &x) in out.iter_mut().zip(x) {
-            *o = x.minimum(*o);
+            *o = Real::minimum(x, *o);
         }
     }
 }

@@ -11,9 +11,14 @@ use crate::kernels::simd::stamped;
 /// From here on the reduction is made with integers.
 const BIG: f32 = 32_768.0;
 const ROUNDER: f32 = 12_582_912.0;
-/// The bits of 2/π, after 32 zeros.
-const TWO_OVER_PI: [u32; 8] =
-    [0, 0xa2f9_836e, 0x4e44_1529, 0xfc27_57d1, 0xf534_ddc0, 0xdb62_9599, 0x3c43_9041, 0xfe51_63ab];
+/// The bits of 2/π, 32 at a time.
+const P1: u32 = 0xa2f9_836e;
+const P2: u32 = 0x4e44_1529;
+const P3: u32 = 0xfc27_57d1;
+const P4: u32 = 0xf534_ddc0;
+const P5: u32 = 0xdb62_9599;
+const P6: u32 = 0x3c43_9041;
+const P7: u32 = 0xfe51_63ab;
 
 /// Quadrant (its low two bits) and rest of a number from 0 to `BIG`.
 #[inline(always)]
@@ -21,7 +26,7 @@ fn reduced_small(a: f32) -> (u32, f32) {
     let t = a.mul_add(std::f32::consts::FRAC_2_PI, ROUNDER);
     let n = t - ROUNDER;
     let r = n.mul_add(-std::f32::consts::FRAC_PI_2, a);
-    let r = n.mul_add(4.371_138_8e-8, r);
+    let r = n.mul_add(4.371_139e-8, r);
     (t.to_bits(), n.mul_add(1.715_124_5e-15, r))
 }
 
@@ -30,16 +35,15 @@ fn reduced_small(a: f32) -> (u32, f32) {
 fn reduced_big(a: f32) -> (u32, f32) {
     let bits = a.to_bits();
     let m = u64::from(bits & 0x007f_ffff | 0x0080_0000);
-    // a = m 2^e; the bit of 2/π that contributes 2m is number e + 30, counting from the 32 zeros' first.
+    // a = m 2^e; the bit of 2/π that contributes 2m is number e + 30, counting from the first of 32 zeros before them.
     let at = (bits >> 23).wrapping_sub(120);
     let (word, shift) = (at >> 5, at & 31);
-    let take = |i: usize| {
-        let w = select(word == 1, TWO_OVER_PI[i + 1], TWO_OVER_PI[i]);
-        let w = select(word == 2, TWO_OVER_PI[i + 2], w);
-        let w = select(word == 3, TWO_OVER_PI[i + 3], w);
-        select(word == 4, TWO_OVER_PI[i + 4], w)
-    };
-    let (w0, w1, w2, w3) = (take(0), take(1), take(2), take(3));
+    let (k1, k2, k3, k4) = (word == 1, word == 2, word == 3, word == 4);
+    let pick = |a, b, c, d, e| select(k4, e, select(k3, d, select(k2, c, select(k1, b, a))));
+    let w0 = pick(0, P1, P2, P3, P4);
+    let w1 = pick(P1, P2, P3, P4, P5);
+    let w2 = pick(P2, P3, P4, P5, P6);
+    let w3 = pick(P3, P4, P5, P6, P7);
     let join = |high: u32, low: u32| u64::from(high << shift | (low >> 1) >> (31 - shift));
     // The upper 64 of the product's 96 bits: two of the quadrant, 62 of the fraction.
     let product =
@@ -56,7 +60,7 @@ fn reduced_big(a: f32) -> (u32, f32) {
     // π/2 in units of 2^46, since the sum counts 2^-46.
     const UNIT: f32 = 1.0 / 70_368_744_177_664.0;
     const HIGH: f32 = std::f32::consts::FRAC_PI_2 * UNIT;
-    const LOW: f32 = -4.371_138_8e-8 * UNIT;
+    const LOW: f32 = -4.371_139e-8 * UNIT;
     (q, sum.mul_add(HIGH, sum.mul_add(LOW, error * HIGH)))
 }
 
