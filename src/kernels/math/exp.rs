@@ -15,27 +15,34 @@ const LN2_LO: f32 = -1.904_654_2e-9;
 /// The bits of 1.
 const ONE: u32 = 0x3f80_0000;
 
-/// `(b, r, q)` with `exp(x) = 2^n (1 + r + r² q)`, where the low nine bits of `b` are those of `n`. For `|x| < 150`.
+/// The coefficients of `Q`, ascending.
+const Q: [f32; 5] = [0.5, 0.166_665_43, 0.041_666_61, 0.008_366_54, 0.001_392_155_1];
+
+/// `(b, r)`, where the low nine bits of `b` are those of `n`. For `|x| < 150`.
 #[inline(always)]
-fn parts(x: f32) -> (u32, f32, f32) {
+pub(super) fn split(x: f32) -> (u32, f32) {
     let t = x.mul_add(LOG2_E, ROUNDER);
     let n = t - ROUNDER;
     // The first step is exact: both terms are multiples of 2^-24 and the result is below 1/2.
-    let r = n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, x));
-    let q = r.mul_add(0.001_392_155_1, 0.008_366_54);
-    let q = q.mul_add(r, 0.041_666_61);
-    let q = q.mul_add(r, 0.166_665_43);
-    (t.to_bits(), r, q.mul_add(r, 0.5))
+    (t.to_bits(), n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, x)))
+}
+
+/// `r² Q(r) + c`, in pairs: a short chain of dependent steps.
+#[inline(always)]
+pub(super) fn square_q(r: f32, c: f32) -> f32 {
+    let r2 = r * r;
+    let upper = r2.mul_add(Q[4], r.mul_add(Q[3], Q[2]));
+    r2.mul_add(r2.mul_add(upper, r.mul_add(Q[1], Q[0])), c)
 }
 
 /// `(b, m)` with `exp(x) = 2^n (1 + m)`.
 #[inline(always)]
-pub(super) fn reduced(x: f32) -> (u32, f32) {
-    let (b, r, q) = parts(x);
-    (b, q.mul_add(r * r, r))
+fn reduced(x: f32) -> (u32, f32) {
+    let (b, r) = split(x);
+    (b, square_q(r, r))
 }
 
-/// `2^(n + bias)`, for the `b` of [`reduced`], if that is a normal number.
+/// `2^(n + bias)`, for the `b` of [`split`], if that is a normal number.
 #[inline(always)]
 pub(super) fn power(b: u32, bias: i32) -> f32 {
     f32::from_bits((b << 23).wrapping_add(ONE.wrapping_add_signed(bias << 23)))
@@ -52,9 +59,10 @@ fn powers(b: u32) -> (f32, f32) {
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
     let x = select(x > 89.0, 89.0, x);
-    let (b, r, q) = parts(select(x < -104.0, -104.0, x));
+    let (b, r) = split(select(x < -104.0, -104.0, x));
     let (s, t) = powers(b);
-    // This order keeps more bits of the sum than `1 + m` does.
+    // This order takes the fewest steps and keeps more bits of the sum than `1 + m` does.
+    let q = r.mul_add(Q[4], Q[3]).mul_add(r, Q[2]).mul_add(r, Q[1]).mul_add(r, Q[0]);
     q.mul_add(r, 1.0).mul_add(r, 1.0) * s * t
 }
 

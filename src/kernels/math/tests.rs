@@ -28,10 +28,10 @@ struct Case {
 const CASES: [Case; 11] = [
     Case { name: "exp", kernel: exp, reference: libm::exp, ulps: 1.0, golden: 0x11df_4a2c_5bf6_da44 },
     Case { name: "ln", kernel: ln, reference: libm::log, ulps: 1.0, golden: 0x2d12_2d9b_f9dc_bb48 },
-    Case { name: "tanh", kernel: tanh, reference: libm::tanh, ulps: 2.0, golden: 0xf9c9_7e2d_65f0_58fc },
-    Case { name: "sigmoid", kernel: sigmoid, reference: sigmoid64, ulps: 2.0, golden: 0x14a3_ba93_8858_5cd6 },
-    Case { name: "erf", kernel: erf, reference: libm::erf, ulps: 2.0, golden: 0x3b8e_ae84_ed33_06d5 },
-    Case { name: "exp_m1", kernel: exp_m1, reference: libm::expm1, ulps: 2.0, golden: 0xebad_4bcf_c94f_0d9f },
+    Case { name: "tanh", kernel: tanh, reference: libm::tanh, ulps: 2.0, golden: 0xfd25_58eb_234b_7208 },
+    Case { name: "sigmoid", kernel: sigmoid, reference: sigmoid64, ulps: 2.0, golden: 0x2967_ef9a_d086_1adc },
+    Case { name: "erf", kernel: erf, reference: libm::erf, ulps: 2.0, golden: 0xd29e_876a_3a92_c90b },
+    Case { name: "exp_m1", kernel: exp_m1, reference: libm::expm1, ulps: 2.0, golden: 0x486e_3dd6_e67b_7d09 },
     Case { name: "ln_1p", kernel: ln_1p, reference: libm::log1p, ulps: 2.0, golden: 0x79b1_7878_3ca8_c104 },
     Case { name: "sin", kernel: sin, reference: libm::sin, ulps: 2.0, golden: 0xfc76_4ab6_0631_1322 },
     Case { name: "cos", kernel: cos, reference: libm::cos, ulps: 2.0, golden: 0xa453_ec1b_8f15_bb28 },
@@ -200,15 +200,13 @@ fn time_per_number() {
     let mut y = vec![0.0; x.len()];
     let mut time = |name: &str, f: &mut dyn FnMut(&mut [f32], &[f32])| {
         for n in [1 << 12, 1 << 22] {
-            let (mut best, rounds) = (f64::INFINITY, (1 << 22) / n);
-            for _ in 0..7 {
+            let mut best = f64::INFINITY;
+            for _ in 0..(1 << 24) / n {
                 let start = std::time::Instant::now();
-                for _ in 0..rounds {
-                    f(std::hint::black_box(&mut y[..n]), std::hint::black_box(&x[..n]));
-                }
+                f(std::hint::black_box(&mut y[..n]), std::hint::black_box(&x[..n]));
                 best = best.min(start.elapsed().as_secs_f64());
             }
-            let ns = best * 1e9 / (1 << 22) as f64;
+            let ns = best * 1e9 / n as f64;
             println!("{name:12} {n:8} numbers: {ns:6.3} ns each, {:6.2} GB/s", 8.0 / ns);
         }
     };
