@@ -14,10 +14,8 @@ pub(super) fn erf(x: f32) -> f32 {
     // In pairs: the chain of dependent steps through the exponential is what takes the time.
     let a2 = a * a;
     let a4 = a2 * a2;
-    let u = a2.mul_add(
-        a.mul_add(-0.000_118_848_176, 0.000_637_330_8),
-        a.mul_add(-0.001_675_638_9, 0.000_169_484_58),
-    );
+    let u = a2
+        .mul_add(a.mul_add(-0.000_118_848_18, 0.000_637_330_8), a.mul_add(-0.001_675_639, 0.000_169_484_58));
     let v = a2.mul_add(a.mul_add(0.019_147_826, -0.102_776_304), a.mul_add(-0.636_619_57, -0.128_379_17));
     let v = a4.mul_add(a4.mul_add(9.385_979e-6, u), v);
     let t = v.mul_add(a, -a);

@@ -78,14 +78,18 @@ pub(super) fn exp_m1(x: f32) -> f32 {
 }
 
 /// `w e` for negative and `w` for positive numbers, where `e = exp(-|x|)` and `w = 1 / (1 + e)`: nothing overflows on
-/// the way. The product is made before `e` is rounded.
+/// the way. The product is made before `e` is rounded, and takes back what rounding took from `1 + e`.
 #[inline(always)]
 pub(super) fn sigmoid(x: f32) -> f32 {
     let a = -x.abs();
     let (b, m) = reduced(select(a < -104.0, -104.0, a));
     let (s, t) = powers(b);
-    let w = 1.0 / m.mul_add(s, s).mul_add(t, 1.0);
-    select(x < 0.0, m.mul_add(w, w) * s * t, w)
+    let e = m.mul_add(s, s);
+    let d = e.mul_add(t, 1.0);
+    let rest = e.mul_add(t, 1.0 - d);
+    let w = 1.0 / d;
+    let negative = rest.mul_add(-w, m).mul_add(w, w) * s * t;
+    select(x < 0.0, negative, w)
 }
 
 /// `1 - 2 / (exp(2 |x|) + 1)` from 0.55 on, below that `x + x³ P(x²)`: degree 4, error below 2^-29.7 of the result.

@@ -109,7 +109,7 @@ macro_rules! slices {
             pub fn $name(out: &mut [f32], x: &[f32]) {
                 assert_eq!(out.len(), x.len());
                 for (out, x) in out.chunks_mut(BLOCK).zip(x.chunks(BLOCK)) {
-                    let big = x.iter().fold(false, |big, x| big | !(x.abs() < BIG));
+                    let big = x.iter().fold(false, |big, x| big | (x.abs() >= BIG));
                     if big {
                         for (o, &x) in out.iter_mut().zip(x) {
                             *o = $full(x);
