@@ -1,6 +1,16 @@
 //! Why it exists: the scalar arithmetic that every kernel is written in. All of it is made of operations that
 //! round alike on every instruction set, so that a loop over it gives the same bytes whatever the vector width.
 
+mod erf;
+mod exp;
+mod log;
+mod trig;
+
+#[cfg(test)]
+mod tests;
+
+pub use trig::{cos_slice, sin_slice};
+
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// Real arithmetic, as the formulas of elementwise operations need it. `f32` and `f64` compute with it; the tape
@@ -48,8 +58,20 @@ pub trait Real:
     fn fma(self, a: Self, b: Self) -> Self;
 }
 
+/// A choice without a branch: both values are there already.
+#[inline(always)]
+fn select<T>(condition: bool, yes: T, no: T) -> T {
+    if condition { yes } else { no }
+}
+
+/// A number that is not negative, with the sign of another.
+#[inline(always)]
+fn sign(magnitude: f32, of: f32) -> f32 {
+    f32::from_bits(magnitude.to_bits() | of.to_bits() & 0x8000_0000)
+}
+
 macro_rules! real {
-    ($t:ty, $exp:path, $ln:path, $tanh:path, $erf:path, $expm1:path, $log1p:path, $sin:path, $cos:path) => {
+    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path, $expm1:path, $log1p:path, $sin:path, $cos:path) => {
         impl Real for $t {
             #[inline(always)]
             fn c(v: f64) -> Self {
@@ -73,7 +95,7 @@ macro_rules! real {
             }
             #[inline(always)]
             fn sigmoid(self) -> Self {
-                1.0 / (1.0 + Real::exp(-self))
+                $sigmoid(self)
             }
             #[inline(always)]
             fn erf(self) -> Self {
@@ -101,34 +123,20 @@ macro_rules! real {
             }
             #[inline(always)]
             fn step(self) -> Self {
-                if self > 0.0 {
-                    1.0
-                } else if self <= 0.0 {
-                    0.0
-                } else {
-                    self
-                }
+                select(self.is_nan(), self, select(self > 0.0, 1.0, 0.0))
             }
             #[inline(always)]
             fn maximum(self, other: Self) -> Self {
-                // Of equal operands `self + 0` would lose a sign; bits decide between the zeros.
-                if self > other || self != self {
-                    self
-                } else if self == other {
-                    <$t>::from_bits(self.to_bits() & other.to_bits())
-                } else {
-                    other
-                }
+                // Of equal operands both choices are in the intersection: of zeros the positive one's bits.
+                let (a, b) = (select(self > other, self, other), select(other > self, other, self));
+                let larger = <$t>::from_bits(a.to_bits() & b.to_bits());
+                select(self.is_nan() | other.is_nan(), <$t>::NAN, larger)
             }
             #[inline(always)]
             fn minimum(self, other: Self) -> Self {
-                if self < other || self != self {
-                    self
-                } else if self == other {
-                    <$t>::from_bits(self.to_bits() | other.to_bits())
-                } else {
-                    other
-                }
+                let (a, b) = (select(self < other, self, other), select(other < self, other, self));
+                let smaller = <$t>::from_bits(a.to_bits() | b.to_bits());
+                select(self.is_nan() | other.is_nan(), <$t>::NAN, smaller)
             }
             #[inline(always)]
             fn fma(self, a: Self, b: Self) -> Self {
@@ -137,5 +145,33 @@ macro_rules! real {
         }
     };
 }
-real!(f32, libm::expf, libm::logf, libm::tanhf, libm::erff, libm::expm1f, libm::log1pf, libm::sinf, libm::cosf);
-real!(f64, libm::exp, libm::log, libm::tanh, libm::erf, libm::expm1, libm::log1p, libm::sin, libm::cos);
+real!(
+    f32,
+    exp::exp,
+    log::ln,
+    exp::tanh,
+    exp::sigmoid,
+    erf::erf,
+    exp::exp_m1,
+    log::ln_1p,
+    trig::sin,
+    trig::cos
+);
+real!(
+    f64,
+    libm::exp,
+    libm::log,
+    libm::tanh,
+    sigmoid,
+    libm::erf,
+    libm::expm1,
+    libm::log1p,
+    libm::sin,
+    libm::cos
+);
+
+/// As for f32.
+fn sigmoid(x: f64) -> f64 {
+    let e = libm::exp(-x.abs());
+    select(x < 0.0, e, 1.0) / (1.0 + e)
+}

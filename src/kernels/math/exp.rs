@@ -1,0 +1,110 @@
+//! Why it exists: the exponential of f32 and the functions made of it. One reduction and one polynomial serve all.
+//!
+//! `x = n ln 2 + r` with `|r| <= ln 2 / 2`, `n` found by adding 1.5 · 2^23 (which leaves `n` in the low bits), and
+//! `exp(r) - 1 = r + r² Q(r)`. `Q` is the minimax polynomial of degree 4 for weight `|r| + 0.03`, fitted with
+//! Remez's exchange and rounded coefficient by coefficient; its error in `exp(r) - 1` is below 2^-25.9 of that.
+
+use super::{select, sign};
+
+/// 1.5 · 2^23: the unit in the last place of numbers near it is 1.
+const ROUNDER: f32 = 12_582_912.0;
+const LOG2_E: f32 = std::f32::consts::LOG2_E;
+/// ln 2 rounded to f32, and the rest.
+const LN2_HI: f32 = std::f32::consts::LN_2;
+const LN2_LO: f32 = -1.904_654_2e-9;
+/// The bits of 1.
+const ONE: u32 = 0x3f80_0000;
+
+/// The coefficients of `Q`, ascending.
+const Q: [f32; 5] = [0.5, 0.166_665_43, 0.041_666_61, 0.008_366_54, 0.001_392_155_1];
+
+/// `(b, r)`, where the low nine bits of `b` are those of `n`. For `|x| < 150`.
+#[inline(always)]
+pub(super) fn split(x: f32) -> (u32, f32) {
+    let t = x.mul_add(LOG2_E, ROUNDER);
+    let n = t - ROUNDER;
+    // The first step is exact: both terms are multiples of 2^-24 and the result is below 1/2.
+    (t.to_bits(), n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, x)))
+}
+
+/// `r² Q(r) + c`, in pairs: a short chain of dependent steps.
+#[inline(always)]
+pub(super) fn square_q(r: f32, c: f32) -> f32 {
+    let r2 = r * r;
+    let upper = r2.mul_add(Q[4], r.mul_add(Q[3], Q[2]));
+    r2.mul_add(r2.mul_add(upper, r.mul_add(Q[1], Q[0])), c)
+}
+
+/// `(b, m)` with `exp(x) = 2^n (1 + m)`.
+#[inline(always)]
+fn reduced(x: f32) -> (u32, f32) {
+    let (b, r) = split(x);
+    (b, square_q(r, r))
+}
+
+/// `2^(n + bias)`, for the `b` of [`split`], if that is a normal number.
+#[inline(always)]
+pub(super) fn power(b: u32, bias: i32) -> f32 {
+    f32::from_bits((b << 23).wrapping_add(ONE.wrapping_add_signed(bias << 23)))
+}
+
+/// Two factors of `2^n`, for `n` down to -150 and up to 128: a product with one after the other overflows and
+/// underflows in the last step alone, with one rounding.
+#[inline(always)]
+fn powers(b: u32) -> (f32, f32) {
+    let half = b >> 1;
+    (power(half, 0), power(b.wrapping_sub(half), 0))
+}
+
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    let x = select(x > 89.0, 89.0, x);
+    let (b, r) = split(select(x < -104.0, -104.0, x));
+    let (s, t) = powers(b);
+    // This order takes the fewest steps and keeps more bits of the sum than `1 + m` does.
+    let q = r.mul_add(Q[4], Q[3]).mul_add(r, Q[2]).mul_add(r, Q[1]).mul_add(r, Q[0]);
+    q.mul_add(r, 1.0).mul_add(r, 1.0) * s * t
+}
+
+/// `2^n m + (2^n - 1)`, halved until the last step so that `n = 128` is no overflow.
+#[inline(always)]
+pub(super) fn exp_m1(x: f32) -> f32 {
+    let c = select(x > 89.0, 89.0, x);
+    let (b, m) = reduced(select(c < -30.0, -30.0, c));
+    let s = power(b, -1);
+    let y = m.mul_add(s, s - 0.5);
+    // The smallest would lose their last bit, and zero its sign.
+    select(x.abs() < f32::EPSILON / 4.0, x, y + y)
+}
+
+/// `w e` for negative and `w` for positive numbers, where `e = exp(-|x|)` and `w = 1 / (1 + e)`: nothing overflows on
+/// the way. The product is made before `e` is rounded, and takes back what rounding took from `1 + e`.
+#[inline(always)]
+pub(super) fn sigmoid(x: f32) -> f32 {
+    let a = -x.abs();
+    let (b, m) = reduced(select(a < -104.0, -104.0, a));
+    let (s, t) = powers(b);
+    let e = m.mul_add(s, s);
+    let d = e.mul_add(t, 1.0);
+    let rest = e.mul_add(t, 1.0 - d);
+    let w = 1.0 / d;
+    let negative = rest.mul_add(-w, m).mul_add(w, w) * s * t;
+    select(x < 0.0, negative, w)
+}
+
+/// `1 - 2 / (exp(2 |x|) + 1)` from 0.55 on, below that `x + x³ P(x²)`: degree 4, error below 2^-29.7 of the result.
+#[inline(always)]
+pub(super) fn tanh(x: f32) -> f32 {
+    let a = x.abs();
+    let c = select(a > 10.0, 10.0, a);
+    let (b, m) = reduced(c + c);
+    let s = power(b, 0);
+    let big = 1.0 - 2.0 / m.mul_add(s, s + 1.0);
+    let z = a * a;
+    let p = z.mul_add(-0.006_242_849_4, 0.021_050_714);
+    let p = p.mul_add(z, -0.053_847_548);
+    let p = p.mul_add(z, 0.133_325_44);
+    let p = p.mul_add(z, -0.333_333_16);
+    let small = p.mul_add(a * z, a);
+    sign(select(a < 0.55, small, big), x)
+}
