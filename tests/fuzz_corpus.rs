@@ -1,5 +1,7 @@
 //! Why it exists: what the fuzzer found once must stay fixed, without needing the fuzzer. Every file of each
 //! corpus goes through the check of its target in `fuzz/fuzz_targets`.
+#![allow(clippy::unwrap_used)]
+
 use gradus::datasets::idx;
 use gradus::io::Limits;
 use std::path::Path;
