@@ -1,8 +1,10 @@
 //! gradus
 pub mod autograd;
 pub mod config;
+pub mod datasets;
 mod dtype;
 mod error;
+pub mod io;
 pub mod kernels;
 pub mod loss;
 pub mod metric;

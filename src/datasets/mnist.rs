@@ -1,0 +1,195 @@
+//! Why it exists: MNIST is the data set that every first program uses. This finds its four files in a folder,
+//! whatever way they were unpacked, and makes sure that they are MNIST before anyone trains on them.
+
+use super::idx::{self, Idx};
+use crate::io::Limits;
+use crate::{Error, Result};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Rows, and columns, of an image.
+pub const SIDE: usize = 28;
+/// The number of classes: the digits 0 to 9.
+pub const CLASSES: usize = 10;
+
+/// Images and labels as they are in the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// The pixels, row by row, image after image: `n * 28 * 28` bytes, 0 for paper and 255 for ink.
+    pub images: Vec<u8>,
+    /// The digit in each image, 0 to 9: `n` bytes.
+    pub labels: Vec<u8>,
+    /// The number of images.
+    pub n: usize,
+}
+
+/// Reads the training and the test set from a folder with the four MNIST files: each as `train-images-idx3-ubyte`
+/// or `train-images.idx3-ubyte` (and so on), plain or with `.gz` added.
+///
+/// # Errors
+/// [`Error::Io`] of kind `NotFound` with the names that were looked for if a file is missing; otherwise an error
+/// that names the file and says what is wrong with it: see [`idx::read`], and also images that are not 28x28,
+/// labels over 9, and numbers of images and labels that differ.
+pub fn load_folder(dir: impl AsRef<Path>, limits: &Limits) -> Result<(Raw, Raw)> {
+    let dir = dir.as_ref();
+    let find = |stem, kind| find(dir, stem, kind);
+    // Look for all four before reading any.
+    let train = (find("train-images", "idx3")?, find("train-labels", "idx1")?);
+    let test = (find("t10k-images", "idx3")?, find("t10k-labels", "idx1")?);
+    Ok((load_pair(&train.0, &train.1, limits)?, load_pair(&test.0, &test.1, limits)?))
+}
+
+/// The folder in which MNIST is looked for when none is given: `mnist` in `$GRADUS_DATA`, else `gradus/mnist` in
+/// the user's cache (`$XDG_CACHE_HOME` or `~/.cache`; on Windows `%LOCALAPPDATA%`). It may not exist. `None` if the
+/// environment names no such place.
+pub fn cache_dir() -> Option<PathBuf> {
+    cache_dir_from(|name| std::env::var_os(name), cfg!(windows))
+}
+
+fn cache_dir_from(var: impl Fn(&str) -> Option<OsString>, windows: bool) -> Option<PathBuf> {
+    let path = |name| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(data) = path("GRADUS_DATA") {
+        return Some(data.join("mnist"));
+    }
+    let cache = if windows {
+        path("LOCALAPPDATA")
+    } else {
+        path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")))
+    };
+    Some(cache?.join("gradus").join("mnist"))
+}
+
+/// The path of one of the files, under whichever of its names exists.
+fn find(dir: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
+    let names = [
+        format!("{stem}-{kind}-ubyte"),
+        format!("{stem}-{kind}-ubyte.gz"),
+        format!("{stem}.{kind}-ubyte"),
+        format!("{stem}.{kind}-ubyte.gz"),
+    ];
+    if let Some(path) = names.iter().map(|name| dir.join(name)).find(|path| path.is_file()) {
+        return Ok(path);
+    }
+    let why = format!("no file of MNIST's {stem} in this folder; looked for {}", names.join(", "));
+    let source = std::io::Error::new(std::io::ErrorKind::NotFound, why);
+    Err(Error::Io { path: dir.display().to_string(), source })
+}
+
+/// Reads images and labels that belong together.
+fn load_pair(images: &Path, labels: &Path, limits: &Limits) -> Result<Raw> {
+    pair((idx::read(images, limits)?, images), (idx::read(labels, limits)?, labels))
+}
+
+fn pair((images, images_path): (Idx, &Path), (labels, labels_path): (Idx, &Path)) -> Result<Raw> {
+    let wrong = |path: &Path, why: String| Err(Error::format(path.display().to_string(), why));
+    let &[n, SIDE, SIDE] = images.shape.dims() else {
+        let sizes = images.shape.dims();
+        return wrong(images_path, format!("MNIST images have sizes [n, {SIDE}, {SIDE}], found {sizes:?}"));
+    };
+    let &[count] = labels.shape.dims() else {
+        return wrong(labels_path, format!("MNIST labels have sizes [n], found {:?}", labels.shape.dims()));
+    };
+    if count != n {
+        let why = format!("{count} labels, but {n} images in {}", images_path.display());
+        return wrong(labels_path, why);
+    }
+    if let Some((i, label)) =
+        labels.data.iter().enumerate().find(|&(_, &label)| usize::from(label) >= CLASSES)
+    {
+        return wrong(labels_path, format!("label {label} at position {i}: expected 0 to {}", CLASSES - 1));
+    }
+    Ok(Raw { images: images.data, labels: labels.data, n })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder for one test, removed when it ends.
+    struct Folder(PathBuf);
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("gradus-mnist-{}-{name}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+        fn put(&self, name: &str, sizes: &[u32], fill: u8) {
+            let mut bytes = vec![0, 0, 8, sizes.len() as u8];
+            bytes.extend(sizes.iter().flat_map(|s| s.to_be_bytes()));
+            bytes.resize(bytes.len() + sizes.iter().product::<u32>() as usize, fill);
+            std::fs::write(self.0.join(name), bytes).unwrap();
+        }
+        fn load(&self) -> Result<(Raw, Raw)> {
+            load_folder(&self.0, &Limits::default())
+        }
+        fn why(&self) -> String {
+            self.load().unwrap_err().to_string()
+        }
+    }
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn complete(name: &str) -> Folder {
+        let folder = Folder::new(name);
+        folder.put("train-images-idx3-ubyte", &[3, 28, 28], 200);
+        folder.put("train-labels.idx1-ubyte", &[3], 9);
+        folder.put("t10k-images.idx3-ubyte.gz", &[2, 28, 28], 100); // the name says gzip, the bytes decide
+        folder.put("t10k-labels-idx1-ubyte", &[2], 0);
+        folder
+    }
+
+    #[test]
+    fn both_spellings_are_found() {
+        let folder = complete("spellings");
+        let (train, test) = folder.load().unwrap();
+        assert_eq!(train, Raw { images: vec![200; 3 * 784], labels: vec![9; 3], n: 3 });
+        assert_eq!(test, Raw { images: vec![100; 2 * 784], labels: vec![0; 2], n: 2 });
+    }
+
+    #[test]
+    fn a_missing_file_lists_its_names() {
+        let folder = complete("missing");
+        std::fs::remove_file(folder.0.join("t10k-labels-idx1-ubyte")).unwrap();
+        // Programs that unpack each file into a folder of its name leave this behind.
+        std::fs::create_dir(folder.0.join("t10k-labels-idx1-ubyte")).unwrap();
+        let e = folder.load().unwrap_err();
+        assert!(matches!(&e, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound));
+        let text = e.to_string();
+        let names = "t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz, t10k-labels.idx1-ubyte, \
+                     t10k-labels.idx1-ubyte.gz";
+        assert!(text.contains(names) && text.contains("gradus-mnist"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_mnist_names_the_file() {
+        let folder = complete("wrong");
+        folder.put("train-images-idx3-ubyte", &[3, 28, 27], 0);
+        let text = folder.why();
+        assert!(text.contains("train-images-idx3-ubyte") && text.contains("found [3, 28, 27]"), "{text}");
+        folder.put("train-images-idx3-ubyte", &[4, 28, 28], 0);
+        let text = folder.why();
+        assert!(text.contains("train-labels.idx1-ubyte: 3 labels, but 4 images"), "{text}");
+        folder.put("train-images-idx3-ubyte", &[3, 28, 28], 0);
+        folder.put("train-labels.idx1-ubyte", &[3, 1], 0);
+        assert!(folder.why().contains("sizes [n], found [3, 1]"), "{}", folder.why());
+        folder.put("train-labels.idx1-ubyte", &[3], 10);
+        assert!(folder.why().contains("label 10 at position 0: expected 0 to 9"), "{}", folder.why());
+    }
+
+    #[test]
+    fn the_cache_follows_the_environment() {
+        let dir = |vars: &[(&str, &str)], windows| {
+            cache_dir_from(|name| vars.iter().find(|v| v.0 == name).map(|v| v.1.into()), windows)
+        };
+        let all = [("GRADUS_DATA", "/d"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h"), ("LOCALAPPDATA", "/l")];
+        assert_eq!(dir(&all, false), Some("/d/mnist".into()));
+        assert_eq!(dir(&all[1..], false), Some("/x/gradus/mnist".into()));
+        assert_eq!(dir(&all[2..], false), Some("/h/.cache/gradus/mnist".into()));
+        assert_eq!(dir(&all[1..], true), Some("/l/gradus/mnist".into()));
+        assert_eq!(dir(&[("GRADUS_DATA", ""), ("HOME", "/h")], false), Some("/h/.cache/gradus/mnist".into()));
+        assert_eq!(dir(&[], false), None);
+    }
+}
