@@ -138,7 +138,9 @@ pub enum Error {
         why: String,
     },
     /// A limit of `Limits` that the input exceeds.
-    #[error("{what}: {quantity} is {got}, over the limit of {limit} (raise it in Limits if the file is trusted)")]
+    #[error(
+        "{what}: {quantity} is {got}, over the limit of {limit} (raise it in Limits if the file is trusted)"
+    )]
     Limit {
         /// The file, or the kind of data.
         what: String,

@@ -173,7 +173,11 @@ impl Shape {
         }
         if let Some(i) = hole {
             if known == 0 || total % known != 0 {
-                return Err(Error::shape(OP, format!("a shape whose size is divisible into {}", show()), self));
+                return Err(Error::shape(
+                    OP,
+                    format!("a shape whose size is divisible into {}", show()),
+                    self,
+                ));
             }
             out.dims[i] = usize::try_from(total / known).unwrap_or(usize::MAX);
         } else if known != total {

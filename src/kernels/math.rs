@@ -137,5 +137,15 @@ macro_rules! real {
         }
     };
 }
-real!(f32, libm::expf, libm::logf, libm::tanhf, libm::erff, libm::expm1f, libm::log1pf, libm::sinf, libm::cosf);
+real!(
+    f32,
+    libm::expf,
+    libm::logf,
+    libm::tanhf,
+    libm::erff,
+    libm::expm1f,
+    libm::log1pf,
+    libm::sinf,
+    libm::cosf
+);
 real!(f64, libm::exp, libm::log, libm::tanh, libm::erf, libm::expm1, libm::log1p, libm::sin, libm::cos);

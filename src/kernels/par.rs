@@ -65,11 +65,7 @@ mod imp {
 
     /// Enters the pool that work started from here will use, once, so that each kernel inside need not.
     pub fn enter<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-        if threads() == 1 || rayon::current_thread_index().is_some() {
-            f()
-        } else {
-            rayon::scope(|_| f())
-        }
+        if threads() == 1 || rayon::current_thread_index().is_some() { f() } else { rayon::scope(|_| f()) }
     }
 }
 
@@ -124,7 +120,13 @@ pub fn with_threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> crate::R
 /// Cuts `out` into runs of whole `unit`s, at least `grain` elements each, and calls `f(first_unit, run)` on each.
 /// The cut depends on sizes alone.
 pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(impl Fn(usize, &mut [T]) + Sync)) {
-    fn split<T: Send>(first: usize, out: &mut [T], unit: usize, grain: usize, f: &(impl Fn(usize, &mut [T]) + Sync)) {
+    fn split<T: Send>(
+        first: usize,
+        out: &mut [T],
+        unit: usize,
+        grain: usize,
+        f: &(impl Fn(usize, &mut [T]) + Sync),
+    ) {
         let units = out.len() / unit;
         if units < 2 || out.len() < 2 * grain {
             return f(first, out);
