@@ -7,6 +7,7 @@ pub mod map;
 pub mod math;
 pub mod par;
 pub mod reduce;
+pub mod scratch;
 pub mod simd;
 pub mod softmax;
 pub mod strided;

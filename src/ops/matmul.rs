@@ -4,7 +4,8 @@ use super::elementwise::{Relu, Sigmoid, Tanh, Unary, float};
 use super::expr::Expr;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
-use crate::kernels::gemm::{Mat, gemm};
+use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Store, gemm};
+pub use crate::kernels::gemm::Act as Fused;
 use crate::kernels::map;
 use crate::kernels::simd::stamped;
 use crate::kernels::strided::Layout;
@@ -59,7 +60,7 @@ impl Op for Matmul {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         dispatch_float!("matmul", inputs[0].dtype(), T => {
             let stack = batch(outputs[0].shape())?;
-            product::<T>(inputs[0], inputs[1], stack, outputs[0].slice_mut()?, &|_| {})?;
+            product::<T>(inputs[0], inputs[1], stack, outputs[0].slice_mut()?, Epilogue::NONE)?;
         });
         Ok(())
     }
@@ -96,13 +97,13 @@ fn rows(t: &Tensor) -> Result<Tensor> {
     t.reshape_to([tall, last])
 }
 
-/// `out = a·b` for each matrix of the stack, then `finish` on finished rows.
-fn product<T: crate::kernels::gemm::Gemm>(
+/// `out = a·b` for each matrix of the stack, then the epilogue.
+fn product<T: Float + Gemm>(
     a: &Array,
     b: &Array,
     stack: Shape,
     out: &mut [T],
-    finish: &(impl Fn(&mut [T]) + Sync),
+    end: Epilogue<'_, T>,
 ) -> Result<()> {
     let (m, k) = matrix(a.shape());
     let (_, n) = matrix(b.shape());
@@ -111,7 +112,8 @@ fn product<T: crate::kernels::gemm::Gemm>(
         let tall = Shape::new(&[stack.elements() * m, k])?;
         if let Some(tall) = a.layout().reshaped(tall) {
             // The right-hand side is one matrix and the left ones lie in a row: one product.
-            gemm(mat(av.data(), &tall, tall.offset), mat(bv.data(), b.layout(), b.layout().offset), out, finish);
+            let c = MatMut::row_major(out, tall.shape.dims()[0], n);
+            gemm(mat(av.data(), &tall, tall.offset), mat(bv.data(), b.layout(), b.layout().offset), c, Store::Write, end);
             return Ok(());
         }
     }
@@ -135,23 +137,11 @@ fn product<T: crate::kernels::gemm::Gemm>(
                 at_a += at * la.strides[axis];
                 at_b += at * lb.strides[axis];
             }
-            gemm(mat(av.data(), &la, at_a as usize), mat(bv.data(), &lb, at_b as usize), c, finish);
+            let (a, b) = (mat(av.data(), &la, at_a as usize), mat(bv.data(), &lb, at_b as usize));
+            gemm(a, b, MatMut::row_major(c, m, n), Store::Write, end);
         }
     });
     Ok(())
-}
-
-/// The activations that [`Tensor::linear`] applies to its result while it is in cache: those whose derivative reads
-/// the output alone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Fused {
-    /// `max(x, 0)`.
-    Relu,
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
 }
 
 /// Runs a block with `$U` bound to the table row of a fused activation.
@@ -174,23 +164,6 @@ macro_rules! fused {
     };
 }
 
-stamped! {
-    /// `row += bias` for each row.
-    fn add_bias<T: Float>(out: &mut [T], bias: &[T]) {
-        for row in out.chunks_exact_mut(bias.len()) {
-            for (o, &b) in row.iter_mut().zip(bias) {
-                *o += b;
-            }
-        }
-    }
-}
-stamped! {
-    fn activate<U: Unary, T: Float>(out: &mut [T]) {
-        for o in out.iter_mut() {
-            *o = U::f(*o);
-        }
-    }
-}
 stamped! {
     fn activation_grad<U: Unary, T: Float>(g: &[T], y: &[T], out: &mut [T]) {
         for ((o, &g), &y) in out.iter_mut().zip(g).zip(y) {
@@ -238,14 +211,8 @@ impl Op for Linear {
             let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
             let bias = bias.as_ref().map(Array::slice::<T>).transpose()?;
             let out = outputs[0].slice_mut::<T>()?;
-            product::<T>(&x, inputs[1], Shape::SCALAR, out, &|rows: &mut [T]| {
-                if let Some(bias) = bias {
-                    add_bias(rows, bias);
-                }
-                if let Some(activation) = self.activation {
-                    fused!(activation, U => activate::<U, T>(rows));
-                }
-            })?;
+            let end = Epilogue { bias, activation: self.activation };
+            product::<T>(&x, inputs[1], Shape::SCALAR, out, end)?;
         });
         Ok(())
     }

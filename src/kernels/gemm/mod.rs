@@ -1,119 +1,289 @@
-//! Why it exists: the matrix product, which is most of the arithmetic of deep learning. Every output is a function
-//! of logical values alone: the inner size is cut into blocks of `KC`, each block is one ascending chain of fused
-//! multiply-adds from zero, block sums are added in ascending order, then bias and activation.
+//! Why it exists: the matrix product, in which networks spend most of their time.
+//!
+//! # The order of arithmetic
+//! K, the length of the sums, is cut into blocks of [`Gemm::KC`]. Within a block each element of the result is one chain of
+//! fused multiply-adds, ascending, from zero; the sums of the blocks are added, ascending. [`Store::Add`] then
+//! adds the finished sum to what C holds; then comes the bias, then the activation. Every path keeps this order, so a result
+//! is a function of the numbers and of K alone: not of strides, packing, instruction set, threads, or of the rows and columns around it.
+//!
+//! # The paths
+//! One row or column ([`vector`]); everything else ([`block`]), which copies operands into panels only where that pays.
+//! [`grid`] cuts C between threads. [`naive`] is the same product said plainly. [`tile`] holds the loops in vector instructions.
 
-mod naive;
-pub use naive::naive;
+mod block;
+mod grid;
+pub mod naive;
+mod packed;
+mod tile;
+mod vector;
 
-use super::par;
-use crate::Float;
+pub use packed::{Packed, gemm_packed};
 
-/// Length of a block of the inner size.
-pub const KC: usize = 256;
+use crate::kernels::math::Real;
+use crate::kernels::scratch::Scratch;
+use crate::kernels::simd::{Isa, isa, stamped};
+use block::Right;
+use tile::{End, Source, Stamped, Target};
 
-/// A matrix over a slice, with any strides: element (i, j) is `data[offset + i·rs + j·cs]`.
+/// Elements that matrices can be multiplied in.
+pub trait Gemm: Real + Copy + PartialEq + Scratch + Stamped + Send + Sync {
+    /// The length of the blocks that sums are cut into. It is part of what the result is, so it never changes.
+    const KC: usize;
+}
+impl Gemm for f32 {
+    const KC: usize = 512;
+}
+impl Gemm for f64 {
+    const KC: usize = 256;
+}
+
+/// A matrix to read: element (i, j) is `data[offset + i * rs + j * cs]`. Strides may be zero or negative.
 #[derive(Clone, Copy, Debug)]
 pub struct Mat<'a, T> {
-    /// The memory.
+    /// What the elements lie in.
     pub data: &'a [T],
-    /// Where element (0, 0) lies.
+    /// Where element (0, 0) is.
     pub offset: usize,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Columns.
+    /// Number of columns.
     pub cols: usize,
-    /// Distance between rows.
+    /// From a row to the next.
     pub rs: isize,
-    /// Distance between columns.
+    /// From a column to the next.
     pub cs: isize,
 }
 
-/// The element types that have tiles.
-pub trait Gemm: Float {
-    /// `c (+)= a·b` for one block of at most `KC` inner elements.
+impl<'a, T: Copy> Mat<'a, T> {
+    /// Rows one after the other.
+    pub fn row_major(data: &'a [T], rows: usize, cols: usize) -> Self {
+        Mat { data, offset: 0, rows, cols, rs: cols as isize, cs: 1 }
+    }
+
+    /// Rows and columns exchanged.
+    #[must_use]
+    pub fn t(self) -> Self {
+        Mat { rows: self.cols, cols: self.rows, rs: self.cs, cs: self.rs, ..self }
+    }
+
+    /// The element (i, j).
     ///
-    /// # Safety
-    /// The pointers and strides must stay inside of live memory, and `c` must not overlap the others.
-    #[allow(unsafe_code)]
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn block(
-        m: usize,
-        k: usize,
-        n: usize,
-        a: *const Self,
-        sa: [isize; 2],
-        b: *const Self,
-        sb: [isize; 2],
-        beta: Self,
-        c: *mut Self,
-        ld: isize,
-    );
+    /// # Panics
+    /// It lies outside `data`.
+    pub fn at(&self, i: usize, j: usize) -> T {
+        self.data[(self.offset as isize + i as isize * self.rs + j as isize * self.cs) as usize]
+    }
+
+    fn source(self) -> Source<'a, T> {
+        let source = Source::new(self.data, self.offset, self.rows, self.cols, self.rs, self.cs);
+        source.expect("every element of the matrix lies in its slice")
+    }
 }
-macro_rules! tile {
-    ($t:ty, $f:path) => {
-        impl Gemm for $t {
-            #[allow(unsafe_code)]
-            #[rustfmt::skip]
-            unsafe fn block(
-                m: usize, k: usize, n: usize,
-                a: *const $t, sa: [isize; 2], b: *const $t, sb: [isize; 2], beta: $t, c: *mut $t, ld: isize,
-            ) {
-                // SAFETY: passed on to the caller.
-                unsafe { $f(m, k, n, 1.0, a, sa[0], sa[1], b, sb[0], sb[1], beta, c, ld, 1) }
-            }
+
+/// A matrix to write: element (i, j) is `data[i * ld + j]`.
+#[derive(Debug)]
+pub struct MatMut<'a, T> {
+    /// What the elements lie in.
+    pub data: &'a mut [T],
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub cols: usize,
+    /// From a row to the next; at least `cols`.
+    pub ld: usize,
+}
+
+impl<'a, T: Copy> MatMut<'a, T> {
+    /// Rows one after the other.
+    pub fn row_major(data: &'a mut [T], rows: usize, cols: usize) -> Self {
+        MatMut { data, rows, cols, ld: cols }
+    }
+
+    fn target(self) -> Target<'a, T> {
+        let target = Target::new(self.data, self.rows, self.cols, self.ld);
+        target.expect("every element of the result lies in its slice, and its rows do not overlap")
+    }
+}
+
+/// What becomes of a finished sum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Store {
+    /// C = A · B. What C held is not looked at.
+    Write,
+    /// C = C + A · B.
+    Add,
+}
+
+/// A function applied to each element of the result, in the same pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Act {
+    /// `max(x, 0)`.
+    Relu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+}
+
+impl Act {
+    /// The function at `x`.
+    #[inline(always)]
+    pub fn apply<T: Real>(self, x: T) -> T {
+        match self {
+            Act::Relu => x.maximum(T::c(0.0)),
+            Act::Sigmoid => x.sigmoid(),
+            Act::Tanh => x.tanh(),
         }
-    };
+    }
+
+    fn apply_all<T: Gemm>(self, row: &mut [T]) {
+        match self {
+            Act::Relu => relu_all(row),
+            Act::Sigmoid => sigmoid_all(row),
+            Act::Tanh => tanh_all(row),
+        }
+    }
 }
-tile!(f32, matrixmultiply::sgemm);
-tile!(f64, matrixmultiply::dgemm);
+stamped! {
+    fn relu_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Relu.apply(*x)) }
+}
+stamped! {
+    fn sigmoid_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Sigmoid.apply(*x)) }
+}
+stamped! {
+    fn tanh_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Tanh.apply(*x)) }
+}
 
-/// Multiply-adds below which a product is not split between threads.
-const SPLIT: usize = 1 << 19;
+/// What is done to the result before it is stored: after all of K, and after what [`Store::Add`] adds.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<'a, T> {
+    /// One number per column, added first.
+    pub bias: Option<&'a [T]>,
+    /// Applied last.
+    pub activation: Option<Act>,
+}
 
-/// `c = a·b` (or `c += a·b`), then `finish` on each finished row block. `c` is row-major without gaps.
+impl<T> Epilogue<'_, T> {
+    /// Nothing.
+    pub const NONE: Self = Epilogue { bias: None, activation: None };
+}
+
+impl<T> Default for Epilogue<'_, T> {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// C = A · B, or C + A · B, then the epilogue.
 ///
 /// # Panics
-/// If sizes disagree or a matrix reaches outside of its memory.
-pub fn gemm<T: Gemm>(a: Mat<T>, b: Mat<T>, c: &mut [T], finish: &(impl Fn(&mut [T]) + Sync)) {
-    assert!(a.cols == b.rows && c.len() == a.rows * b.cols, "gemm: sizes disagree");
-    for m in [&a, &b] {
-        let reach = |n: usize, s: isize| (n.max(1) as isize - 1) * s;
-        let ends = [0, reach(m.rows, m.rs), reach(m.cols, m.cs), reach(m.rows, m.rs) + reach(m.cols, m.cs)];
-        let inside = |e: isize| usize::try_from(m.offset as isize + e).is_ok_and(|e| e < m.data.len());
-        assert!(m.rows * m.cols == 0 || ends.into_iter().all(inside), "gemm: matrix reaches outside of its memory");
-    }
-    if c.is_empty() {
-        return;
-    }
-    let grain = (SPLIT / a.cols.max(1)).max(1);
-    par::chunks(c, b.cols, grain, &|first, c: &mut [T]| {
-        rows(Mat { offset: (a.offset as isize + first as isize * a.rs) as usize, rows: c.len() / b.cols, ..a }, b, c);
-        finish(c);
-    });
+/// A matrix does not fit its slice, or sizes do not match.
+pub fn gemm<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>, store: Store, epilogue: Epilogue<T>) {
+    gemm_on(isa(), a, b, c, store, epilogue);
 }
 
-#[allow(unsafe_code)]
-fn rows<T: Gemm>(a: Mat<T>, b: Mat<T>, c: &mut [T]) {
-    if a.cols == 0 {
-        return c.fill(T::zero());
-    }
-    for k in (0..a.cols).step_by(KC) {
-        let beta = if k == 0 { T::zero() } else { T::one() };
-        let at = |m: &Mat<T>, step: isize| (m.offset as isize + k as isize * step) as usize;
-        // SAFETY: `gemm` has checked that both matrices lie inside of their slices; `c` is exclusive.
-        unsafe {
-            T::block(
-                a.rows,
-                KC.min(a.cols - k),
-                b.cols,
-                a.data.as_ptr().add(at(&a, a.cs)),
-                [a.rs, a.cs],
-                b.data.as_ptr().add(at(&b, b.rs)),
-                [b.rs, b.cs],
-                beta,
-                c.as_mut_ptr(),
-                b.cols as isize,
-            );
+/// [`gemm`] with the instructions of `isa`, if the processor has them.
+pub(crate) fn gemm_on<T: Gemm>(
+    isa: Isa,
+    a: Mat<T>,
+    b: Mat<T>,
+    c: MatMut<T>,
+    store: Store,
+    epilogue: Epilogue<T>,
+) {
+    assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols, "sizes of A, B and C match");
+    let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
+    assert!(bias.is_none_or(|b| b.len() == c.cols), "one bias per column");
+    grid::product(T::kernels(isa), a.source(), Right::Plain(b.source()), c.target(), bias, finish);
+}
+
+/// Where the matrices of a batch begin, from the first one's offset on.
+#[derive(Clone, Copy, Debug)]
+pub enum Steps<'a> {
+    /// Number `i` begins `i` times this further; zero shares one matrix.
+    Every(isize),
+    /// Number `i` begins at the offset plus entry `i`.
+    Listed(&'a [usize]),
+}
+
+impl Steps<'_> {
+    fn offset(self, first: usize, i: usize) -> usize {
+        match self {
+            Steps::Every(step) => first.wrapping_add_signed(step * i as isize),
+            Steps::Listed(list) => first + list[i],
         }
     }
 }
+
+/// `count` products of the same shape in one parallel grid. `a`, `b` and `c` describe the first one; number `i` of C begins
+/// `i * c_step` further: either each behind the one before, or all side by side in the same rows.
+///
+/// # Panics
+/// A matrix does not fit its slice, sizes do not match, or two results overlap.
+#[allow(clippy::too_many_arguments)] // three matrices with where they repeat
+pub fn batched<T: Gemm>(
+    count: usize,
+    a: (Mat<T>, Steps),
+    b: (Mat<T>, Steps),
+    c: MatMut<T>,
+    c_step: usize,
+    store: Store,
+    epilogue: Epilogue<T>,
+) {
+    let ((a, a_steps), (b, b_steps)) = (a, b);
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    assert!(m == c.rows && k == b.rows && n == c.cols, "sizes of A, B and C match");
+    if count == 0 || m == 0 || n == 0 {
+        return;
+    }
+    // One B for all, and the As and Cs continue each other: one product with all the rows.
+    let one_a = matches!(a_steps, Steps::Every(s) if s == a.rs * m as isize);
+    if one_a && matches!(b_steps, Steps::Every(0)) && c_step == c.ld * m {
+        let (a, c) = (Mat { rows: m * count, ..a }, MatMut { rows: m * count, ..c });
+        return gemm(a, b, c, store, epilogue);
+    }
+    let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
+    assert!(bias.is_none_or(|b| b.len() == n), "one bias per column");
+    let kernels = T::kernels(isa());
+    let one = move |i: usize, c: Target<T>| {
+        let a = Mat { offset: a_steps.offset(a.offset, i), ..a };
+        let b = Mat { offset: b_steps.offset(b.offset, i), ..b };
+        grid::product(kernels, a.source(), Right::Plain(b.source()), c, bias, finish);
+    };
+    let work = m.saturating_mul(n).saturating_mul(k.max(1));
+    let MatMut { data, ld, .. } = c;
+    if count == 1 || c_step >= (m - 1) * ld + n {
+        grid::stacked(count, work, data, c_step, (m, n, ld), &one);
+    } else {
+        assert!(c_step >= n && (count - 1) * c_step + n <= ld, "results do not overlap");
+        let all = MatMut { data, rows: m, cols: (count - 1) * c_step + n, ld };
+        grid::side_by_side(count, work, all.target(), c_step, n, &one);
+    }
+}
+
+/// What happens to a finished sum, but for the bias.
+#[derive(Clone, Copy)]
+struct Finish {
+    add: bool,
+    act: Option<Act>,
+}
+
+impl Finish {
+    fn new<T>(store: Store, epilogue: &Epilogue<T>) -> Finish {
+        Finish { add: store == Store::Add, act: epilogue.activation }
+    }
+
+    /// The part that tiles do.
+    fn end<T>(self, bias: Option<&[T]>) -> End<'_, T> {
+        End { add: self.add, bias, relu: self.act == Some(Act::Relu) }
+    }
+
+    /// The part that is left for a pass over the finished rows.
+    fn after(self) -> Option<Act> {
+        self.act.filter(|&act| act != Act::Relu)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,32 @@
-//! Why it exists: the obvious triple loop, in the promised order. It is the oracle that every faster path must
-//! agree with, byte for byte where multiply-add is fused.
+//! Why it exists: the matrix product said plainly, in the order that every other path must keep. Tests compare
+//! bytes with it.
 
-use super::{KC, Mat};
-use crate::Float;
+use super::{Epilogue, Gemm, Mat, MatMut, Store};
 
-/// `c = a·b`, one output at a time.
-pub fn naive<T: Float>(a: Mat<T>, b: Mat<T>, c: &mut [T]) {
-    let at = |m: &Mat<T>, i: usize, j: usize| m.data[(m.offset as isize + i as isize * m.rs + j as isize * m.cs) as usize];
-    for i in 0..a.rows {
-        for j in 0..b.cols {
-            let mut sum = T::zero();
-            for start in (0..a.cols).step_by(KC) {
-                let mut chain = T::zero();
-                for k in start..(start + KC).min(a.cols) {
-                    chain = at(&a, i, k).fma(at(&b, k, j), chain);
+/// What [`super::gemm`] computes, one element after the other.
+///
+/// # Panics
+/// A matrix does not fit its slice, or sizes do not match.
+pub fn gemm<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>, store: Store, epilogue: Epilogue<T>) {
+    assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols);
+    for i in 0..c.rows {
+        for j in 0..c.cols {
+            let mut sum = T::c(0.0);
+            for start in (0..a.cols).step_by(T::KC) {
+                let mut chain = T::c(0.0);
+                for p in start..a.cols.min(start + T::KC) {
+                    chain = a.at(i, p).fma(b.at(p, j), chain);
                 }
                 sum = if start == 0 { chain } else { sum + chain };
             }
-            c[i * b.cols + j] = sum;
+            let out = &mut c.data[i * c.ld + j];
+            if store == Store::Add {
+                sum = *out + sum;
+            }
+            if let Some(bias) = epilogue.bias {
+                sum = sum + bias[j];
+            }
+            *out = epilogue.activation.map_or(sum.clone(), |act| act.apply(sum));
         }
     }
 }

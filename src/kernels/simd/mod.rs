@@ -1,7 +1,57 @@
 //! Why it exists: one kernel source, compiled once per instruction set and chosen at run time. Results never
 //! depend on the choice: kernels are made of operations that round alike everywhere, in an order fixed by shapes.
 
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod aarch64;
+pub(crate) mod portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86;
+
 use std::sync::OnceLock;
+
+/// The vector instructions that kernels with their own register layout are written in: one implementation per
+/// instruction set and element type. Everything here is inlined into a shell that carries the set's
+/// `#[target_feature]`; nothing here carries it itself.
+///
+/// # Safety
+/// Every function may be called only on a processor that has the instruction set, and every pointer must be
+/// valid for the elements that the function names. Pointers need no alignment beyond that of `T`.
+#[allow(clippy::missing_safety_doc)] // said once, above
+pub(crate) trait Simd<T: Copy>: Copy + 'static {
+    /// A vector of `LANES` elements.
+    type Reg: Copy;
+    /// `LANES` vectors.
+    type Block: AsRef<[Self::Reg]>;
+    /// Elements in a vector.
+    const LANES: usize;
+    /// Whether `load_part` and `store_part` are as fast as `load` and `store`.
+    const FREE_PARTS: bool;
+
+    /// All lanes zero.
+    unsafe fn zero() -> Self::Reg;
+    /// All lanes `x`.
+    unsafe fn splat(x: T) -> Self::Reg;
+    /// `LANES` elements from `p`.
+    unsafe fn load(p: *const T) -> Self::Reg;
+    /// The first `n` lanes from `p`, `1 <= n <= LANES`; the others are zero and their memory is not touched.
+    unsafe fn load_part(p: *const T, n: usize) -> Self::Reg;
+    /// `LANES` elements to `p`.
+    unsafe fn store(p: *mut T, v: Self::Reg);
+    /// The first `n` lanes to `p`, `1 <= n <= LANES`.
+    unsafe fn store_part(p: *mut T, v: Self::Reg, n: usize);
+    /// `a + b`.
+    unsafe fn add(a: Self::Reg, b: Self::Reg) -> Self::Reg;
+    /// `a * b + c`, rounded once.
+    unsafe fn fma(a: Self::Reg, b: Self::Reg, c: Self::Reg) -> Self::Reg;
+    /// `Real::maximum(v, 0)`: NaN stays, both zeros become +0.
+    unsafe fn relu(v: Self::Reg) -> Self::Reg;
+    /// Reads `LANES` elements from each of `p`, `p + stride`, … (`LANES` runs) and gives vector `t` the elements
+    /// `t` of all runs. Of the runs from number `runs` on (`runs >= 1`) the memory is not touched and the lanes
+    /// hold anything.
+    unsafe fn load_transposed(p: *const T, stride: isize, runs: usize) -> Self::Block;
+}
 
 /// An instruction set that kernels are compiled for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
@@ -13,6 +63,8 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ, VL.
     Avx512,
+    /// What every 64-bit ARM has.
+    Neon,
 }
 
 impl Isa {
@@ -22,6 +74,7 @@ impl Isa {
             Isa::Portable => "portable",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Neon => "neon",
         }
     }
 
@@ -44,6 +97,8 @@ impl Isa {
                     }
                 }
             }
+            #[cfg(target_arch = "aarch64")]
+            sets.push(Isa::Neon);
             sets
         })
     }
@@ -83,7 +138,7 @@ macro_rules! stamped {
                     $crate::kernels::simd::Isa::Avx512 => return unsafe { avx512 $(::<$($g),+>)? ($($arg),*) },
                     // SAFETY: as above.
                     $crate::kernels::simd::Isa::Avx2 => return unsafe { avx2 $(::<$($g),+>)? ($($arg),*) },
-                    $crate::kernels::simd::Isa::Portable => {}
+                    $crate::kernels::simd::Isa::Portable | $crate::kernels::simd::Isa::Neon => {}
                 }
             }
             body $(::<$($g),+>)? ($($arg),*)

@@ -1,0 +1,149 @@
+//! Why it exists: the only place where a product is divided between threads: a flat grid of blocks of C, each computed
+//! whole. K is never divided, so how many blocks there are cannot be seen in the result.
+
+use super::block::{self, Right};
+use super::tile::{Kernels, Source, Target};
+use super::{Finish, Gemm, vector};
+use crate::kernels::par;
+
+/// Multiply-adds below which a block is not worth handing to another thread: about 20 µs of a core.
+const GRAIN: usize = 1 << 20;
+
+/// C = A · B on as many threads as there are and as the work is worth.
+pub(super) fn product<T: Gemm>(
+    kernels: &Kernels<T>,
+    a: Source<T>,
+    b: Right<T>,
+    c: Target<T>,
+    bias: Option<&[T]>,
+    finish: Finish,
+) {
+    assert!(a.rows == c.rows && a.cols == b.rows() && b.cols() == c.cols);
+    let work = c.rows.saturating_mul(c.cols).saturating_mul(a.cols);
+    if work < 2 * GRAIN || par::threads() == 1 {
+        leaf(kernels, a, b, c, bias, finish);
+    } else {
+        // More pieces than threads, so that one that is held up does not hold up all.
+        split(kernels, a, b, c, bias, finish, (work / GRAIN).min(4 * par::threads()));
+    }
+}
+
+fn leaf<T: Gemm>(
+    kernels: &Kernels<T>,
+    a: Source<T>,
+    b: Right<T>,
+    c: Target<T>,
+    bias: Option<&[T]>,
+    finish: Finish,
+) {
+    match b {
+        Right::Plain(b) if vector::takes(a, b) => vector::product(kernels, a, b, c, bias, finish),
+        _ => block::product(kernels, a, b, c, bias, finish),
+    }
+}
+
+/// Halves the longer side of C until there are `pieces`.
+fn split<T: Gemm>(
+    kernels: &Kernels<T>,
+    a: Source<T>,
+    b: Right<T>,
+    c: Target<T>,
+    bias: Option<&[T]>,
+    finish: Finish,
+    pieces: usize,
+) {
+    let (m, n) = (c.rows, c.cols);
+    let (half, other) = (pieces / 2, pieces - pieces / 2);
+    if pieces < 2 || m <= kernels.mr && n <= kernels.nr {
+        return leaf(kernels, a, b, c, bias, finish);
+    }
+    if n >= m && n > kernels.nr {
+        let at = (n * half / pieces).next_multiple_of(kernels.nr).min(n - 1) / kernels.nr * kernels.nr;
+        let (left, right) = c.split_cols(at);
+        par::join(
+            || split(kernels, a, b.columns(0, at), left, bias.map(|b| &b[..at]), finish, half),
+            || split(kernels, a, b.columns(at, n - at), right, bias.map(|b| &b[at..]), finish, other),
+        );
+    } else {
+        let at = (m * half / pieces).next_multiple_of(kernels.mr).min(m - 1) / kernels.mr * kernels.mr;
+        let (upper, lower) = c.split_rows(at);
+        par::join(
+            || split(kernels, a.block(0, 0, at, a.cols), b, upper, bias, finish, half),
+            || split(kernels, a.block(at, 0, m - at, a.cols), b, lower, bias, finish, other),
+        );
+    }
+}
+
+/// Calls `one` for each of `count` results of `(rows, cols, ld)` that lie `step` apart, one behind the other.
+pub(super) fn stacked<T: Gemm>(
+    count: usize,
+    work: usize,
+    data: &mut [T],
+    step: usize,
+    shape: (usize, usize, usize),
+    one: &(impl Fn(usize, Target<T>) + Sync),
+) {
+    fn go<T: Gemm>(
+        (first, count): (usize, usize),
+        each: usize,
+        data: &mut [T],
+        step: usize,
+        shape: (usize, usize, usize),
+        one: &(impl Fn(usize, Target<T>) + Sync),
+    ) {
+        if count > each {
+            let half = count / 2;
+            let (left, right) = data.split_at_mut(half * step);
+            par::join(
+                || go((first, half), each, left, step, shape, one),
+                || go((first + half, count - half), each, right, step, shape, one),
+            );
+            return;
+        }
+        let (rows, cols, ld) = shape;
+        for i in 0..count {
+            let out = Target::new(&mut data[i * step..], rows, cols, ld);
+            one(first + i, out.expect("every result of the batch lies in its slice"));
+        }
+    }
+    go((0, count), each(count, work), data, step, shape, one);
+}
+
+/// The same for results `step` columns apart in the same rows.
+pub(super) fn side_by_side<T: Gemm>(
+    count: usize,
+    work: usize,
+    all: Target<T>,
+    step: usize,
+    cols: usize,
+    one: &(impl Fn(usize, Target<T>) + Sync),
+) {
+    fn go<T: Gemm>(
+        (first, count): (usize, usize),
+        each: usize,
+        mut all: Target<T>,
+        step: usize,
+        cols: usize,
+        one: &(impl Fn(usize, Target<T>) + Sync),
+    ) {
+        if count > each {
+            let half = count / 2;
+            let (left, right) = all.split_cols(half * step);
+            par::join(
+                || go((first, half), each, left, step, cols, one),
+                || go((first + half, count - half), each, right, step, cols, one),
+            );
+            return;
+        }
+        let rows = all.rows;
+        for i in 0..count {
+            one(first + i, all.block(0, i * step, rows, cols));
+        }
+    }
+    go((0, count), each(count, work), all, step, cols, one);
+}
+
+/// How many products of a batch one task takes.
+fn each(count: usize, work: usize) -> usize {
+    if par::threads() == 1 { count } else { (GRAIN / work.max(1)).clamp(1, count) }
+}

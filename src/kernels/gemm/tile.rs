@@ -1,0 +1,736 @@
+//! Why it exists: the inner loops of matrix products, the only part that touches memory through pointers. A
+//! [`Source`] or [`Target`] is checked once against its slice; blocks of it are checked against it; every loop here
+//! is checked against its blocks. So the rest of `gemm` is safe code that cannot leave its operands.
+//!
+//! The loops are written once over [`Simd`]; `stamp!` compiles them for each instruction set.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "aarch64")]
+use crate::kernels::simd::aarch64::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::simd::x86::{Avx2, Avx512};
+use crate::kernels::simd::{Isa, Simd, portable::Portable};
+use std::marker::PhantomData;
+
+/// A matrix to read: any strides.
+pub(super) struct Source<'a, T> {
+    start: *const T,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) rs: isize,
+    pub(super) cs: isize,
+    life: PhantomData<&'a [T]>,
+}
+
+impl<T> Clone for Source<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Source<'_, T> {}
+// SAFETY: a `Source` is a shared slice in another spelling.
+unsafe impl<T: Sync> Send for Source<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Source<'_, T> {}
+
+impl<'a, T: Copy> Source<'a, T> {
+    /// The matrix whose element (i, j) is `data[offset + i * rs + j * cs]`; `None` if one of them lies outside.
+    pub(super) fn new(
+        data: &'a [T],
+        offset: usize,
+        rows: usize,
+        cols: usize,
+        rs: isize,
+        cs: isize,
+    ) -> Option<Self> {
+        let mut start = data.as_ptr();
+        if rows > 0 && cols > 0 {
+            let down = isize::try_from(rows - 1).ok()?.checked_mul(rs)?;
+            let along = isize::try_from(cols - 1).ok()?.checked_mul(cs)?;
+            let first = isize::try_from(offset).ok()?.checked_add(down.min(0))?.checked_add(along.min(0))?;
+            let last = isize::try_from(offset).ok()?.checked_add(down.max(0))?.checked_add(along.max(0))?;
+            if first < 0 || last as usize >= data.len() {
+                return None;
+            }
+            start = start.wrapping_add(offset);
+        }
+        Some(Source { start, rows, cols, rs, cs, life: PhantomData })
+    }
+
+    /// Rows and columns exchanged.
+    #[inline]
+    pub(super) fn transposed(self) -> Self {
+        Source { rows: self.cols, cols: self.rows, rs: self.cs, cs: self.rs, ..self }
+    }
+
+    /// `rows` by `cols` elements from (i, j) on.
+    #[inline]
+    pub(super) fn block(self, i: usize, j: usize, rows: usize, cols: usize) -> Self {
+        assert!(i <= self.rows && rows <= self.rows - i && j <= self.cols && cols <= self.cols - j);
+        let start = self.start.wrapping_offset(i as isize * self.rs + j as isize * self.cs);
+        Source { start, rows, cols, ..self }
+    }
+
+    /// The first row, if its elements lie side by side.
+    pub(super) fn contiguous_row(self) -> Option<&'a [T]> {
+        let whole = self.rows > 0 && (self.cs == 1 || self.cols <= 1);
+        // SAFETY: `new` checked every element of the matrix.
+        whole.then(|| unsafe { std::slice::from_raw_parts(self.start, self.cols) })
+    }
+
+    /// The element (i, j).
+    #[inline]
+    pub(super) fn at(self, i: usize, j: usize) -> T {
+        assert!(i < self.rows && j < self.cols);
+        // SAFETY: `new` checked every element of the matrix.
+        unsafe { *self.start.wrapping_offset(i as isize * self.rs + j as isize * self.cs) }
+    }
+}
+
+/// A matrix to write: rows `ld` apart, each contiguous.
+pub(super) struct Target<'a, T> {
+    start: *mut T,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) ld: usize,
+    life: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a `Target` is the only way to its elements, as `&mut` is.
+unsafe impl<T: Send> Send for Target<'_, T> {}
+
+impl<'a, T: Copy> Target<'a, T> {
+    /// The matrix whose element (i, j) is `data[i * ld + j]`; `None` if rows overlap or an element lies outside.
+    pub(super) fn new(data: &'a mut [T], rows: usize, cols: usize, ld: usize) -> Option<Self> {
+        if rows > 0 && cols > 0 && (ld < cols || (rows - 1).checked_mul(ld)?.checked_add(cols)? > data.len())
+        {
+            return None;
+        }
+        Some(Target { start: data.as_mut_ptr(), rows, cols, ld, life: PhantomData })
+    }
+
+    /// `rows` by `cols` elements from (i, j) on, for as long as `self` is not used.
+    #[inline]
+    pub(super) fn block(&mut self, i: usize, j: usize, rows: usize, cols: usize) -> Target<'_, T> {
+        assert!(i <= self.rows && rows <= self.rows - i && j <= self.cols && cols <= self.cols - j);
+        Target { start: self.start.wrapping_add(i * self.ld + j), rows, cols, ld: self.ld, life: PhantomData }
+    }
+
+    /// The rows above `at` and those from `at` on.
+    pub(super) fn split_rows(self, at: usize) -> (Self, Self) {
+        assert!(at <= self.rows);
+        let start = self.start.wrapping_add(at * self.ld);
+        (Target { rows: at, ..self }, Target { start, rows: self.rows - at, ..self })
+    }
+
+    /// The columns left of `at` and those from `at` on.
+    pub(super) fn split_cols(self, at: usize) -> (Self, Self) {
+        assert!(at <= self.cols);
+        (
+            Target { cols: at, ..self },
+            Target { start: self.start.wrapping_add(at), cols: self.cols - at, ..self },
+        )
+    }
+
+    /// Row `i`.
+    #[inline]
+    pub(super) fn row(&mut self, i: usize) -> &mut [T] {
+        assert!(i < self.rows);
+        // SAFETY: `new` checked that the row lies in the slice, and `&mut self` makes it the only way there.
+        unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(i * self.ld), self.cols) }
+    }
+
+    /// The same memory, to read.
+    #[inline]
+    pub(super) fn source(&self) -> Source<'_, T> {
+        let Target { start, rows, cols, ld, .. } = *self;
+        Source { start, rows, cols, rs: ld as isize, cs: 1, life: PhantomData }
+    }
+}
+
+/// The sum of the blocks of K before the one at hand.
+pub(super) enum Prior<'a, T> {
+    /// There was none.
+    None,
+    /// It is in the target.
+    Here,
+    /// It is elsewhere.
+    There(Source<'a, T>),
+}
+
+/// What happens to a sum that is complete.
+#[derive(Clone, Copy)]
+pub(super) struct End<'a, T> {
+    /// Add it to the target instead of replacing the target.
+    pub(super) add: bool,
+    /// Then add one number per column.
+    pub(super) bias: Option<&'a [T]>,
+    /// Then `max(·, 0)`.
+    pub(super) relu: bool,
+}
+
+impl<'a, T> End<'a, T> {
+    /// The same for `cols` columns from `j` on.
+    #[inline]
+    pub(super) fn columns(self, j: usize, cols: usize) -> Self {
+        End { bias: self.bias.map(|b| &b[j..j + cols]), ..self }
+    }
+}
+
+/// How a length is cut into panels of at most `width`.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    len: usize,
+    width: usize,
+    pub(super) panels: usize,
+    short: usize,
+    longer: usize,
+}
+
+impl Cut {
+    /// Panels of `width`, the last one what remains.
+    pub(super) fn full(len: usize, width: usize) -> Cut {
+        Cut { len, width, panels: len.div_ceil(width), short: width, longer: 0 }
+    }
+    /// The same number of panels, all as long as each other or longer by one.
+    pub(super) fn even(len: usize, width: usize) -> Cut {
+        let panels = len.div_ceil(width);
+        if panels <= 1 {
+            return Cut::full(len, width);
+        }
+        Cut { len, width, panels, short: len / panels, longer: len % panels }
+    }
+    /// Start and length of panel `p`.
+    #[inline]
+    pub(super) fn panel(self, p: usize) -> (usize, usize) {
+        let start = p * self.short + p.min(self.longer);
+        let len = self.short + (p < self.longer) as usize;
+        (start, len.min(self.len - start))
+    }
+}
+
+/// One register tile: C = A · B, as pointers.
+struct Tile<T> {
+    k: usize,
+    a: *const T,
+    a_rs: isize,
+    a_cs: isize,
+    b: *const T,
+    b_rs: isize,
+    /// Columns of the last vector in use.
+    lanes: usize,
+    prior: *const T,
+    prior_ld: usize,
+    c: *mut T,
+    c_ld: usize,
+    /// Blocks of K follow.
+    more: bool,
+    add: bool,
+    relu: bool,
+    bias: *const T,
+}
+
+/// # Safety
+/// The pointers reach `MR` by `k`, `k` by `(NV - 1) * LANES + lanes` and `MR` by the same number of elements; the
+/// processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn tile<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART: bool>(t: &Tile<T>) {
+    // SAFETY: all of it by the contract above.
+    unsafe {
+        let mut acc = [[S::zero(); NV]; MR];
+        let (mut a, mut b, a_rs, a_cs, b_rs) = (t.a, t.b, t.a_rs, t.a_cs, t.b_rs);
+        let lanes = t.lanes;
+        for _ in 0..t.k {
+            let mut row = [S::zero(); NV];
+            for v in 0..NV {
+                let p = b.add(v * S::LANES);
+                row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+            }
+            for i in 0..MR {
+                let x = S::splat(*a.offset(i as isize * a_rs));
+                for v in 0..NV {
+                    acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                }
+            }
+            a = a.wrapping_offset(a_cs);
+            b = b.wrapping_offset(b_rs);
+        }
+        if !t.prior.is_null() {
+            for i in 0..MR {
+                for v in 0..NV {
+                    let p = t.prior.add(i * t.prior_ld + v * S::LANES);
+                    let sum = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    acc[i][v] = S::add(sum, acc[i][v]);
+                }
+            }
+        }
+        if !t.more {
+            if t.add {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        let p = t.c.add(i * t.c_ld + v * S::LANES);
+                        let c = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                        acc[i][v] = S::add(c, acc[i][v]);
+                    }
+                }
+            }
+            if !t.bias.is_null() {
+                for v in 0..NV {
+                    let p = t.bias.add(v * S::LANES);
+                    let bias = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    for i in 0..MR {
+                        acc[i][v] = S::add(acc[i][v], bias);
+                    }
+                }
+            }
+            if t.relu {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[i][v] = S::relu(acc[i][v]);
+                    }
+                }
+            }
+        }
+        for i in 0..MR {
+            for v in 0..NV {
+                let p = t.c.add(i * t.c_ld + v * S::LANES);
+                if PART && v == NV - 1 { S::store_part(p, acc[i][v], lanes) } else { S::store(p, acc[i][v]) }
+            }
+        }
+    }
+}
+
+/// Panels of a `k` by `n` matrix, one after the other, as pointers: element (p, j) of a panel goes to `p * width + j`.
+struct Pack<T> {
+    k: usize,
+    cut: Cut,
+    src: *const T,
+    rs: isize,
+    cs: isize,
+    dst: *mut T,
+}
+
+/// # Safety
+/// `src` reaches `k` by `cut.len` elements, `dst` `cut.panels * k * cut.width + LANES`; the processor has the
+/// instructions of `S`.
+#[inline(always)]
+unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
+    let Pack { k, cut, src, rs, cs, dst } = *t;
+    let (w, lanes) = (cut.width, S::LANES);
+    // SAFETY: all of it by the contract above. A store of a whole vector may run past its panel's row; what it
+    // spoils is the next row or panel, written afterwards, or the `LANES` elements at the end.
+    unsafe {
+        if cs == 1 && w % lanes == 0 {
+            // A few rows at a time through all panels: long reads, and writes that stay in the cache.
+            let mut p0 = 0;
+            while p0 < k {
+                let p1 = k.min(p0 + 8);
+                for panel in 0..cut.panels {
+                    let (j, n) = cut.panel(panel);
+                    let out = dst.add(panel * k * w);
+                    for p in p0..p1 {
+                        let (from, to) = (src.offset(p as isize * rs).add(j), out.add(p * w));
+                        let mut v = 0;
+                        while v + lanes <= n {
+                            S::store(to.add(v), S::load(from.add(v)));
+                            v += lanes;
+                        }
+                        if v < n {
+                            S::store(to.add(v), S::load_part(from.add(v), n - v));
+                        }
+                    }
+                }
+                p0 = p1;
+            }
+        } else if cs == 1 {
+            for panel in 0..cut.panels {
+                let (j, n) = cut.panel(panel);
+                let out = dst.add(panel * k * w);
+                for p in 0..k {
+                    let (from, to) = (src.offset(p as isize * rs).add(j), out.add(p * w));
+                    let mut v = 0;
+                    while v < n {
+                        S::store(to.add(v), S::load_part(from.add(v), lanes.min(n - v)));
+                        v += lanes;
+                    }
+                }
+            }
+        } else if rs == 1 {
+            for panel in 0..cut.panels {
+                let (j, n) = cut.panel(panel);
+                let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
+                let mut p = 0;
+                while p + lanes <= k {
+                    // The last group first: what its stores spoil belongs to the first group's next rows.
+                    for g in (0..n.div_ceil(lanes)).rev() {
+                        let block = S::load_transposed(
+                            from.offset((g * lanes) as isize * cs).add(p),
+                            cs,
+                            lanes.min(n - g * lanes),
+                        );
+                        for t in 0..lanes {
+                            S::store(out.add((p + t) * w + g * lanes), block.as_ref()[t]);
+                        }
+                    }
+                    p += lanes;
+                }
+                while p < k {
+                    for v in 0..n {
+                        *out.add(p * w + v) = *from.offset(v as isize * cs).add(p);
+                    }
+                    p += 1;
+                }
+            }
+        } else {
+            for panel in 0..cut.panels {
+                let (j, n) = cut.panel(panel);
+                let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
+                for p in 0..k {
+                    for v in 0..n {
+                        *out.add(p * w + v) = *from.offset(v as isize * cs + p as isize * rs);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A row times a matrix, as pointers.
+struct Dots<T> {
+    k: usize,
+    n: usize,
+    x: *const T,
+    b: *const T,
+    /// Between the rows of B, or between its columns.
+    stride: isize,
+    y: *mut T,
+}
+
+/// `y = x · B` for B with contiguous rows: eight rows of B in one pass over `y`.
+///
+/// # Safety
+/// `x`, `b` and `y` reach `k`, `k` by `n` and `n` elements; the processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn dots_rows<T: Copy, S: Simd<T>>(t: &Dots<T>) {
+    #[inline(always)]
+    unsafe fn pass<T: Copy, S: Simd<T>, const R: usize>(t: &Dots<T>, p: usize, going: bool) {
+        // SAFETY: the contract of `dots_rows`, with `p + R <= k`.
+        unsafe {
+            let mut x = [S::zero(); R];
+            let mut rows = [t.b; R];
+            for r in 0..R {
+                x[r] = S::splat(*t.x.add(p + r));
+                rows[r] = t.b.offset((p + r) as isize * t.stride);
+            }
+            let mut j = 0;
+            while j + 2 * S::LANES <= t.n {
+                let (mut y0, mut y1) = (S::zero(), S::zero());
+                if going {
+                    (y0, y1) = (S::load(t.y.add(j)), S::load(t.y.add(j + S::LANES)));
+                }
+                for r in 0..R {
+                    y0 = S::fma(x[r], S::load(rows[r].add(j)), y0);
+                    y1 = S::fma(x[r], S::load(rows[r].add(j + S::LANES)), y1);
+                }
+                S::store(t.y.add(j), y0);
+                S::store(t.y.add(j + S::LANES), y1);
+                j += 2 * S::LANES;
+            }
+            while j < t.n {
+                let n = S::LANES.min(t.n - j);
+                let mut y = if going { S::load_part(t.y.add(j), n) } else { S::zero() };
+                for r in 0..R {
+                    y = S::fma(x[r], S::load_part(rows[r].add(j), n), y);
+                }
+                S::store_part(t.y.add(j), y, n);
+                j += n;
+            }
+        }
+    }
+    let (mut p, mut going) = (0, false);
+    // SAFETY: `p` plus the rows of the pass never exceeds `k`.
+    unsafe {
+        while p + 8 <= t.k {
+            pass::<T, S, 8>(t, p, going);
+            (p, going) = (p + 8, true);
+        }
+        while p < t.k {
+            pass::<T, S, 1>(t, p, going);
+            (p, going) = (p + 1, true);
+        }
+    }
+}
+
+/// `y = x · B` for B with contiguous columns, which are transposed in registers.
+///
+/// # Safety
+/// `x`, `b` and `y` reach `k`, `k` by `n` and `n` elements; the processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn dots_columns<T: Copy, S: Simd<T>>(t: &Dots<T>) {
+    /// `G` vectors of columns from `j` on; of the last one `last` lanes are in use.
+    #[inline(always)]
+    unsafe fn group<T: Copy, S: Simd<T>, const G: usize>(t: &Dots<T>, j: usize, last: usize) {
+        // SAFETY: the contract of `dots_columns`, with `j + (G - 1) * LANES + last <= n`.
+        unsafe {
+            let mut y = [S::zero(); G];
+            let from = t.b.offset(j as isize * t.stride);
+            let mut p = 0;
+            while p + S::LANES <= t.k {
+                for g in 0..G {
+                    let runs = if g == G - 1 { last } else { S::LANES };
+                    let block = S::load_transposed(
+                        from.offset((g * S::LANES) as isize * t.stride).add(p),
+                        t.stride,
+                        runs,
+                    );
+                    for q in 0..S::LANES {
+                        y[g] = S::fma(S::splat(*t.x.add(p + q)), block.as_ref()[q], y[g]);
+                    }
+                }
+                p += S::LANES;
+            }
+            while p < t.k {
+                let x = S::splat(*t.x.add(p));
+                for g in 0..G {
+                    let mut column = [*t.x; 16];
+                    let runs = if g == G - 1 { last } else { S::LANES };
+                    for r in 0..runs {
+                        column[r] = *from.offset((g * S::LANES + r) as isize * t.stride).add(p);
+                    }
+                    y[g] = S::fma(x, S::load(column.as_ptr()), y[g]);
+                }
+                p += 1;
+            }
+            for g in 0..G {
+                let p = t.y.add(j + g * S::LANES);
+                if g == G - 1 { S::store_part(p, y[g], last) } else { S::store(p, y[g]) }
+            }
+        }
+    }
+    let mut j = 0;
+    // SAFETY: `j` plus the lanes in use never exceeds `n`.
+    unsafe {
+        while j + 4 * S::LANES <= t.n {
+            group::<T, S, 4>(t, j, S::LANES);
+            j += 4 * S::LANES;
+        }
+        while j < t.n {
+            let last = S::LANES.min(t.n - j);
+            group::<T, S, 1>(t, j, last);
+            j += last;
+        }
+    }
+}
+
+type TileFn<T> = unsafe fn(&Tile<T>);
+
+/// The loops above, compiled for one instruction set.
+pub(super) struct Kernels<T: 'static> {
+    /// Rows of a tile at most.
+    pub(super) mr: usize,
+    /// Columns of a tile at most: two vectors.
+    pub(super) nr: usize,
+    lanes: usize,
+    /// By rows less one; then by vectors less one; then whether the last vector is partly used.
+    tiles: &'static [[[TileFn<T>; 2]; 2]],
+    pack: unsafe fn(&Pack<T>),
+    dots_rows: unsafe fn(&Dots<T>),
+    dots_columns: unsafe fn(&Dots<T>),
+}
+
+impl<T: Copy> Kernels<T> {
+    /// The product of `a` and `b` (at most `mr` rows and `nr` columns, rows of `b` contiguous), added to `prior`. With
+    /// `end` the sum is complete and gets what `end` says; without, it is stored for the next block of K.
+    #[inline]
+    pub(super) fn tile(
+        &self,
+        a: Source<T>,
+        b: Source<T>,
+        prior: Prior<T>,
+        c: &mut Target<T>,
+        end: Option<&End<T>>,
+    ) {
+        assert!(a.rows == c.rows && b.cols == c.cols && a.cols == b.rows && (b.cs == 1 || b.cols == 1));
+        assert!(0 < a.rows && a.rows <= self.mr && 0 < b.cols && b.cols <= self.nr);
+        let (prior, prior_ld) = match prior {
+            Prior::None => (std::ptr::null(), 0),
+            Prior::Here => (c.start.cast_const(), c.ld),
+            Prior::There(p) => {
+                assert!(p.rows == c.rows && p.cols == c.cols && p.cs == 1 && p.rs >= 0);
+                (p.start, p.rs as usize)
+            }
+        };
+        let (mut add, mut relu, mut bias) = (false, false, std::ptr::null());
+        if let Some(end) = end {
+            (add, relu) = (end.add, end.relu);
+            if let Some(b) = end.bias {
+                assert!(b.len() == c.cols);
+                bias = b.as_ptr();
+            }
+        }
+        let two = (b.cols > self.lanes) as usize;
+        let lanes = b.cols - two * self.lanes;
+        let part = (lanes != self.lanes) as usize;
+        let tile = self.tiles[a.rows - 1][two][part];
+        // SAFETY: the assertions above are the contract of `tile`; a table exists for an instruction set that the
+        // processor has, or is not handed out (`Stamped::kernels`).
+        unsafe {
+            tile(&Tile {
+                k: a.cols,
+                a: a.start,
+                a_rs: a.rs,
+                a_cs: a.cs,
+                b: b.start,
+                b_rs: b.rs,
+                lanes,
+                prior,
+                prior_ld,
+                c: c.start,
+                c_ld: c.ld,
+                more: end.is_none(),
+                add,
+                relu,
+                bias,
+            })
+        }
+    }
+
+    /// How many elements `pack` needs room for.
+    pub(super) fn packed_len(&self, k: usize, cut: Cut) -> usize {
+        cut.panels * k * cut.width + self.lanes
+    }
+
+    /// Copies `src` into panels: panel `p`, which holds the columns `cut.panel(p)`, starts at `p * rows * width`, and has
+    /// its rows `width` apart.
+    pub(super) fn pack(&self, src: Source<T>, cut: Cut, dst: &mut [T]) {
+        assert!(cut.len == src.cols && dst.len() >= self.packed_len(src.rows, cut));
+        if src.rows == 0 || src.cols == 0 {
+            return;
+        }
+        let Source { rows: k, rs, cs, start: src, .. } = src;
+        // SAFETY: the assertion above is the contract of `pack`.
+        unsafe { (self.pack)(&Pack { k, cut, src, rs, cs, dst: dst.as_mut_ptr() }) }
+    }
+
+    /// `y = x · b`; `b` has contiguous rows or contiguous columns.
+    pub(super) fn dots(&self, x: &[T], b: Source<T>, y: &mut [T]) {
+        assert!(x.len() == b.rows && y.len() == b.cols && b.rows > 0 && (b.cs == 1 || b.rs == 1));
+        let (dots, stride) = if b.cs == 1 { (self.dots_rows, b.rs) } else { (self.dots_columns, b.cs) };
+        let (k, n, x, b, y) = (b.rows, b.cols, x.as_ptr(), b.start, y.as_mut_ptr());
+        // SAFETY: the assertion above is the contract of both loops.
+        unsafe { dots(&Dots { k, n, x, b, stride, y }) }
+    }
+}
+
+macro_rules! stamp {
+    ($isa:ident, $simd:ty, mr $mr:literal [$($rows:literal)+] $(, $feature:literal)?) => {
+        #[allow(non_snake_case)]
+        mod $isa {
+            use super::*;
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn tile<T: Copy, const MR: usize, const NV: usize, const PART: bool>(t: &Tile<T>)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { super::tile::<T, $simd, MR, NV, PART>(t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn pack<T: Copy>(t: &Pack<T>)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { super::pack::<T, $simd>(t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn dots_rows<T: Copy>(t: &Dots<T>)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { super::dots_rows::<T, $simd>(t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn dots_columns<T: Copy>(t: &Dots<T>)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { super::dots_columns::<T, $simd>(t) }
+            }
+
+            pub(super) struct Table<T>(PhantomData<T>);
+            impl<T: Copy + 'static> Table<T>
+            where
+                $simd: Simd<T>,
+            {
+                const LANES: usize = <$simd as Simd<T>>::LANES;
+                /// Where partial vectors cost nothing, whole ones need no code of their own.
+                const TILES: &'static [[[TileFn<T>; 2]; 2]] = if <$simd as Simd<T>>::FREE_PARTS {
+                    &[$([[tile::<T, $rows, 1, true>; 2], [tile::<T, $rows, 2, true>; 2]]),+]
+                } else {
+                    &[$([
+                        [tile::<T, $rows, 1, false>, tile::<T, $rows, 1, true>],
+                        [tile::<T, $rows, 2, false>, tile::<T, $rows, 2, true>],
+                    ]),+]
+                };
+                pub(super) const KERNELS: Kernels<T> = Kernels {
+                    mr: $mr,
+                    nr: 2 * Self::LANES,
+                    lanes: Self::LANES,
+                    tiles: Self::TILES,
+                    pack: pack::<T>,
+                    dots_rows: dots_rows::<T>,
+                    dots_columns: dots_columns::<T>,
+                };
+            }
+        }
+    };
+}
+stamp!(portable, Portable, mr 4 [1 2 3 4]);
+#[cfg(target_arch = "x86_64")]
+stamp!(avx2, Avx2, mr 6 [1 2 3 4 5 6], "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+stamp!(avx512, Avx512, mr 12 [1 2 3 4 5 6 7 8 9 10 11 12], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+#[cfg(target_arch = "aarch64")]
+stamp!(neon, Neon, mr 12 [1 2 3 4 5 6 7 8 9 10 11 12], "neon");
+
+/// Element types with kernels.
+pub trait Stamped: Copy + Sized + 'static {
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn kernels(isa: Isa) -> &'static Kernels<Self>;
+}
+
+macro_rules! stamped_for {
+    ($($t:ty)+) => {$(
+        impl Stamped for $t {
+            #[allow(private_interfaces)]
+            fn kernels(isa: Isa) -> &'static Kernels<$t> {
+                static PORTABLE: Kernels<$t> = portable::Table::<$t>::KERNELS;
+                #[cfg(target_arch = "x86_64")]
+                static AVX2: Kernels<$t> = avx2::Table::<$t>::KERNELS;
+                #[cfg(target_arch = "x86_64")]
+                static AVX512: Kernels<$t> = avx512::Table::<$t>::KERNELS;
+                #[cfg(target_arch = "aarch64")]
+                static NEON: Kernels<$t> = neon::Table::<$t>::KERNELS;
+                // What the processor lacks must not be handed out: its kernels are called without further checks.
+                let has = Isa::available().contains(&isa);
+                match isa {
+                    _ if !has => &PORTABLE,
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => &AVX2,
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => &AVX512,
+                    #[cfg(target_arch = "aarch64")]
+                    Isa::Neon => &NEON,
+                    _ => &PORTABLE,
+                }
+            }
+        }
+    )+};
+}
+stamped_for!(f32 f64);

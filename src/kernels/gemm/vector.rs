@@ -1,0 +1,85 @@
+//! Why it exists: products with one row or one column read each number of the matrix once, so memory sets the pace. Rows
+//! of B are streamed eight at a time; columns of B are transposed in registers; no panel is ever made.
+
+use super::tile::{Kernels, Source, Target};
+use super::{Finish, Gemm};
+use crate::kernels::scratch;
+
+/// Results that are computed together; with a second sum they stay in L1.
+const WIDTH: usize = 2048;
+
+/// Whether `product` can do it.
+pub(super) fn takes<T: Gemm>(a: Source<T>, b: Source<T>) -> bool {
+    a.cols > 0 && (a.rows == 1 && reads(b) || b.cols == 1 && reads(a))
+}
+
+fn reads<T: Gemm>(b: Source<T>) -> bool {
+    b.cs == 1 || b.rs == 1
+}
+
+/// C = A · B with one row in A or one column in B.
+pub(super) fn product<T: Gemm>(
+    kernels: &Kernels<T>,
+    a: Source<T>,
+    b: Source<T>,
+    mut c: Target<T>,
+    bias: Option<&[T]>,
+    finish: Finish,
+) {
+    if a.rows == 1 && reads(b) {
+        let out = c.row(0);
+        sums(kernels, a, b, |j, sums| {
+            let bias = bias.map(|bias| &bias[j..j + sums.len()]);
+            put(sums, &mut out[j..], bias, finish);
+        });
+    } else {
+        sums(kernels, b.transposed(), a.transposed(), |i, sums| {
+            for (s, sum) in sums.iter_mut().enumerate() {
+                put(std::slice::from_mut(sum), c.row(i + s), bias, finish);
+            }
+        });
+    }
+}
+
+/// Finished sums to their places.
+#[inline(always)]
+fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: Option<&[T]>, finish: Finish) {
+    if finish.add {
+        sums.iter_mut().zip(&*out).for_each(|(s, &c)| *s = c + *s);
+    }
+    if let Some(bias) = bias {
+        sums.iter_mut().zip(bias).for_each(|(s, &b)| *s = *s + b);
+    }
+    if let Some(act) = finish.act {
+        act.apply_all(sums);
+    }
+    out[..sums.len()].copy_from_slice(sums);
+}
+
+/// `x · b`, a run of columns at a time.
+fn sums<T: Gemm>(kernels: &Kernels<T>, x: Source<T>, b: Source<T>, mut done: impl FnMut(usize, &mut [T])) {
+    let (k, n) = (b.rows, b.cols);
+    let width = WIDTH.min(n);
+    let copy = if x.contiguous_row().is_some() { 0 } else { k };
+    scratch::with(copy + 2 * width, |room: &mut [T]| {
+        let (copied, room) = room.split_at_mut(copy);
+        let (total, chain) = room.split_at_mut(width);
+        copied.iter_mut().enumerate().for_each(|(p, v)| *v = x.at(0, p));
+        let x = x.contiguous_row().unwrap_or(copied);
+        for j in (0..n).step_by(WIDTH) {
+            let cols = WIDTH.min(n - j);
+            let (total, chain) = (&mut total[..cols], &mut chain[..cols]);
+            for p in (0..k).step_by(T::KC) {
+                let kc = T::KC.min(k - p);
+                let (x, b) = (&x[p..p + kc], b.block(p, j, kc, cols));
+                if p == 0 {
+                    kernels.dots(x, b, total);
+                } else {
+                    kernels.dots(x, b, chain);
+                    total.iter_mut().zip(&*chain).for_each(|(t, &c)| *t = *t + c);
+                }
+            }
+            done(j, total);
+        }
+    });
+}
