@@ -1,4 +1,40 @@
-//! gradus
+//! Deep learning on the CPU, in Rust, the way Keras users know it.
+//!
+//! ```
+//! use gradus::prelude::*;
+//!
+//! fn main() -> gradus::Result<()> {
+//!     let (train, test) = datasets::mnist::built_in(512, 128, 0)?; // or mnist::load()?
+//!     let x_train = train.images.scale(1.0 / 255.0)?.reshape([-1, 784])?;
+//!     let x_test = test.images.scale(1.0 / 255.0)?.reshape([-1, 784])?;
+//!
+//!     let mut model = Sequential::new()
+//!         .add(Input::new([784]))
+//!         .add(Dense::new(64).activation(Relu))
+//!         .add(Dense::new(64).activation(Relu))
+//!         .add(Dense::new(10).activation(Softmax))
+//!         .seed(42)
+//!         .compile(Adam::new(0.001), SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
+//!
+//!     let history = model.fit(&x_train, &train.labels, Fit::new().epochs(2).batch_size(32).verbose(0))?;
+//!     let scores = model.evaluate(&x_test, &test.labels)?;
+//!     assert!(history["loss"][1] < history["loss"][0] && scores["accuracy"] > 0.1);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What is promised
+//! - **One answer.** The same seed gives the same bytes on any number of threads and on every CPU with fused
+//!   multiply-add; a row's prediction does not depend on the batch it came in.
+//! - **Errors are values**, and name the layer. Nothing panics on input, nothing prints unless asked.
+//! - **Right gradients**: every operation is checked against differences at orders 1 and 2.
+//!
+//! # The five nouns
+//! An [`Array`](tensor::Array) is memory with a layout. A [`Tensor`] is an array with a history. An
+//! [`Op`](autograd::Op) is one step of history: how to check, compute and differentiate it. A
+//! [`Layer`](nn::Layer) is parameters plus a function of tensors. A [kernel](kernels) is a function on slices that
+//! knows nothing of the other four. `docs/architecture.md` is the tour.
+
 pub mod autograd;
 pub mod config;
 pub mod datasets;
@@ -15,8 +51,23 @@ pub mod random;
 mod shape;
 pub mod tensor;
 pub mod train;
+
 pub use dtype::{DType, Element, Float, Stored};
 pub use error::{Context, Error, Result};
 pub use kernels::par::{Threads, with_threads};
 pub use shape::{IntoShape, MAX_RANK, Shape, Spec};
 pub use tensor::Tensor;
+
+/// What a program that builds and trains models needs: `use gradus::prelude::*`.
+pub mod prelude {
+    pub use crate::datasets;
+    pub use crate::loss::{CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
+    pub use crate::metric::Accuracy;
+    pub use crate::nn::Sequential;
+    pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
+    pub use crate::nn::layers::{Activation, Dense, Dropout, Flatten, Input};
+    pub use crate::nn::regularizer::{L1, L1L2, L2};
+    pub use crate::optim::{Adam, Sgd};
+    pub use crate::train::{Callback, EarlyStopping, Fit, History, Logs, Model};
+    pub use crate::{DType, Shape, Tensor, Threads, with_threads};
+}

@@ -2,8 +2,9 @@
 //! whatever way they were unpacked, and makes sure that they are MNIST before anyone trains on them.
 
 use super::idx::{self, Idx};
+use super::digits;
 use crate::io::Limits;
-use crate::{Error, Result};
+use crate::{DType, Error, Result, Tensor};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,62 @@ pub struct Raw {
     pub labels: Vec<u8>,
     /// The number of images.
     pub n: usize,
+}
+
+/// Images and labels as tensors, and where they came from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Split {
+    /// uint8 `[n, 28, 28]`, 0 for paper and 255 for ink.
+    pub images: Tensor,
+    /// int64 `[n]`, 0 to 9.
+    pub labels: Tensor,
+    /// Which data this is, in words, with its licence.
+    pub source: &'static str,
+}
+
+/// What [`Split::source`] says of the real data.
+pub const MNIST: &str = "MNIST (LeCun, Cortes and Burges; CC BY-SA 3.0)";
+/// What [`Split::source`] says of the digits that need no file.
+pub const BUILT_IN: &str = "built-in digits, generated (the crate's own licence: MIT OR Apache-2.0); not MNIST";
+
+fn split(raw: Raw, source: &'static str) -> Result<Split> {
+    let images = Tensor::from_slice(&raw.images, [raw.n, SIDE, SIDE])?;
+    let labels = Tensor::from_slice(&raw.labels, [raw.n])?.cast(DType::I64)?;
+    Ok(Split { images, labels, source })
+}
+
+/// The training and the test set: MNIST from [`cache_dir`] if it is there, else the built-in digits, as many.
+/// [`Split::source`] says which.
+///
+/// # Errors
+/// There are files in the folder, but they are not MNIST's; or memory cannot be had.
+pub fn load() -> Result<(Split, Split)> {
+    match cache_dir().filter(|dir| dir.is_dir()) {
+        Some(dir) => load_from(dir),
+        None => built_in(60_000, 10_000, 0),
+    }
+}
+
+/// The training and the test set from a folder with the four files, plain or gzip.
+///
+/// # Errors
+/// See [`load_folder`].
+pub fn load_from(dir: impl AsRef<Path>) -> Result<(Split, Split)> {
+    let (train, test) = load_folder(dir, &Limits::default())?;
+    Ok((split(train, MNIST)?, split(test, MNIST)?))
+}
+
+/// Digits made on the spot, in MNIST's format: `train` and `test` of them, no image in both.
+///
+/// # Errors
+/// Memory cannot be had.
+pub fn built_in(train: usize, test: usize, seed: u64) -> Result<(Split, Split)> {
+    let (mut images, mut labels) = digits::generate(train + test, seed)?;
+    let (test_images, test_labels) = (images.split_off(train * SIDE * SIDE), labels.split_off(train));
+    let train = Raw { images, labels, n: train };
+    let test = Raw { images: test_images, labels: test_labels, n: test };
+    Ok((split(train, BUILT_IN)?, split(test, BUILT_IN)?))
 }
 
 /// Reads the training and the test set from a folder with the four MNIST files: each as `train-images-idx3-ubyte`

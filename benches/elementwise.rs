@@ -1,0 +1,2 @@
+//! criterion
+fn main() {}
