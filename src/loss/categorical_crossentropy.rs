@@ -1,7 +1,7 @@
 //! Why it exists: classification with one probability a class as the target.
 
 use super::{EPSILON, Loss, same_shape};
-use crate::config::{Configured, Dyn};
+use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
 use crate::Result;

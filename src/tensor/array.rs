@@ -125,11 +125,6 @@ impl Array {
             None => self.copied()?.reshaped(shape),
         }
     }
-
-    /// Whether both share memory.
-    pub(crate) fn shares(&self, other: &Array) -> bool {
-        matches!((&self.buffer, &other.buffer), (Some(a), Some(b)) if a.same(b))
-    }
 }
 
 impl std::fmt::Debug for Array {
