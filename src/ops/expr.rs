@@ -136,6 +136,21 @@ impl Real for Expr {
     fn step(self) -> Expr {
         self.map(Real::step, Tensor::step)
     }
+    fn floor(self) -> Expr {
+        self.map(Real::floor, Tensor::floor)
+    }
+    fn round(self) -> Expr {
+        self.map(Real::round, Tensor::round)
+    }
+    fn pow(self, exponent: Expr) -> Expr {
+        match (self, exponent) {
+            (Expr::Const(a), Expr::Const(b)) => Expr::Const(Real::pow(a, b)),
+            (Expr::Tensor(a), Expr::Tensor(b)) => a.pow(&b).into(),
+            (Expr::Tensor(t), Expr::Const(c)) => t.new_full([], c).and_then(|c| t.pow(&c)).into(),
+            (Expr::Const(c), Expr::Tensor(t)) => t.new_full([], c).and_then(|c| c.pow(&t)).into(),
+            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
+        }
+    }
     fn maximum(self, other: Expr) -> Expr {
         match (self, other) {
             (Expr::Const(a), Expr::Const(b)) => Expr::Const(Real::maximum(a, b)),

@@ -167,7 +167,7 @@ macro_rules! fused {
 stamped! {
     fn activation_grad<U: Unary, T: Float>(g: &[T], y: &[T], out: &mut [T]) {
         for ((o, &g), &y) in out.iter_mut().zip(g).zip(y) {
-            *o = g * U::df(y);
+            *o = g * U::df(y, T::c(0.0));
         }
     }
 }
@@ -229,7 +229,7 @@ impl Op for Linear {
             let y = step.output(0);
             g = if step.attached() {
                 let like = g.clone();
-                fused!(activation, U => Expr::Tensor(g) * U::df(Expr::Tensor(y))).tensor(&like)?
+                fused!(activation, U => Expr::Tensor(g) * U::df(Expr::Tensor(y), Expr::Const(0.0))).tensor(&like)?
             } else {
                 let mut out = Array::new(g.spec())?;
                 dispatch_float!("linear", g.dtype(), T => {
