@@ -294,9 +294,9 @@ unary! {
             h.clone() + x * h.clone().step() * (R::c(1.0) - h).step() / R::c(6.0)
         };
         on [-2.9, 2.9];
-    /// `min(max(x, -1), 1)`.
+    /// `min(max(x, -1), 1)`. The derivative at -1 and 1 is 1.
     hard_tanh: HardTanh(x) = x.maximum(R::c(-1.0)).minimum(R::c(1.0));
-        d(Y y) = (R::c(1.0) - y.abs()).step(); on [-0.9, 0.9];
+        d(X x) = R::c(1.0) - (x.abs() - R::c(1.0)).step(); on [-0.9, 0.9];
     /// `x · tanh(softplus(x))` (Misra 2019).
     mish: Mish(x) = x.clone() * (x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p()).tanh();
         d(X x) = {
