@@ -58,6 +58,14 @@ pub use kernels::par::{Threads, with_threads};
 pub use shape::{IntoShape, MAX_RANK, Shape, Spec};
 pub use tensor::Tensor;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/extending.md")]
+struct Extending;
+
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
     pub use crate::datasets;
