@@ -69,7 +69,9 @@ struct Extending;
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
     pub use crate::datasets;
-    pub use crate::loss::{BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
+    pub use crate::loss::{
+        BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy,
+    };
     pub use crate::metric::Accuracy;
     pub use crate::nn::Sequential;
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};

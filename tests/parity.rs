@@ -17,12 +17,14 @@ fn golden(name: &str) -> Value {
 }
 
 fn floats(v: &Value) -> Vec<f64> {
-    let number = |v: &Value| v.as_f64().unwrap_or_else(|| v.as_str().unwrap_or("nan").parse().unwrap_or(f64::NAN));
+    let number =
+        |v: &Value| v.as_f64().unwrap_or_else(|| v.as_str().unwrap_or("nan").parse().unwrap_or(f64::NAN));
     v.as_array().unwrap().iter().map(number).collect()
 }
 
 fn tensor(v: &Value) -> Tensor {
-    let shape: Vec<usize> = v["shape"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
+    let shape: Vec<usize> =
+        v["shape"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
     Tensor::from_slice(&floats(&v["data"]), shape).unwrap()
 }
 
@@ -43,14 +45,23 @@ fn activation(name: &str, config: &Value) -> Option<Function> {
     let plain = config.as_object().is_some_and(serde_json::Map::is_empty);
     Some(match name {
         "relu" if plain => Box::new(Tensor::relu),
-        "leaky_relu" => { let s = number("negative_slope", 0.2); Box::new(move |x| x.leaky_relu(s)) }
+        "leaky_relu" => {
+            let s = number("negative_slope", 0.2);
+            Box::new(move |x| x.leaky_relu(s))
+        }
         "relu6" => Box::new(Tensor::relu6),
         "sigmoid" => Box::new(Tensor::sigmoid),
         "tanh" => Box::new(Tensor::tanh),
         "softplus" => Box::new(Tensor::softplus),
         "softsign" => Box::new(Tensor::softsign),
-        "elu" => { let a = number("alpha", 1.0); Box::new(move |x| x.elu(a)) }
-        "celu" => { let a = number("alpha", 1.0); Box::new(move |x| x.celu(a)) }
+        "elu" => {
+            let a = number("alpha", 1.0);
+            Box::new(move |x| x.elu(a))
+        }
+        "celu" => {
+            let a = number("alpha", 1.0);
+            Box::new(move |x| x.celu(a))
+        }
         "selu" => Box::new(Tensor::selu),
         "gelu" if plain => Box::new(Tensor::gelu),
         "gelu" => Box::new(Tensor::gelu_tanh),
@@ -62,11 +73,26 @@ fn activation(name: &str, config: &Value) -> Option<Function> {
         "mish" => Box::new(Tensor::mish),
         "log_sigmoid" => Box::new(Tensor::log_sigmoid),
         "tanh_shrink" => Box::new(Tensor::tanh_shrink),
-        "soft_shrink" => { let t = number("threshold", 0.5); Box::new(move |x| x.soft_shrink(t)) }
-        "hard_shrink" => { let t = number("threshold", 0.5); Box::new(move |x| x.hard_shrink(t)) }
-        "squareplus" => { let b = number("b", 4.0); Box::new(move |x| x.squareplus(b)) }
-        "softmax" => { let a = number("axis", -1.0) as isize; Box::new(move |x| x.softmax(a)) }
-        "log_softmax" => { let a = number("axis", -1.0) as isize; Box::new(move |x| x.log_softmax(a)) }
+        "soft_shrink" => {
+            let t = number("threshold", 0.5);
+            Box::new(move |x| x.soft_shrink(t))
+        }
+        "hard_shrink" => {
+            let t = number("threshold", 0.5);
+            Box::new(move |x| x.hard_shrink(t))
+        }
+        "squareplus" => {
+            let b = number("b", 4.0);
+            Box::new(move |x| x.squareplus(b))
+        }
+        "softmax" => {
+            let a = number("axis", -1.0) as isize;
+            Box::new(move |x| x.softmax(a))
+        }
+        "log_softmax" => {
+            let a = number("axis", -1.0) as isize;
+            Box::new(move |x| x.log_softmax(a))
+        }
         _ => return None,
     })
 }
@@ -114,7 +140,8 @@ fn activations_and_their_derivatives() {
 fn loss_named(name: &str, config: &Value) -> Option<Dyn<dyn Loss>> {
     let flag = config["from_logits"].as_bool().unwrap_or(false);
     let smoothing = config["label_smoothing"].as_f64().unwrap_or(0.0);
-    let known = |keys: &[&str]| config.as_object().is_some_and(|c| c.keys().all(|k| keys.contains(&k.as_str())));
+    let known =
+        |keys: &[&str]| config.as_object().is_some_and(|c| c.keys().all(|k| keys.contains(&k.as_str())));
     Some(match name {
         "SparseCategoricalCrossentropy" if known(&["from_logits"]) => {
             SparseCategoricalCrossentropy::new().from_logits(flag).into()
@@ -177,7 +204,9 @@ fn optimizers_step_by_step() {
     for case in g["cases"].as_array().unwrap() {
         let c = &case["config"];
         let number = |key: &str, default: f64| c[key].as_f64().unwrap_or(default);
-        let Some(lr) = c["learning_rate"].as_f64().filter(|_| case["constraint_on_first"].is_null()) else { continue };
+        let Some(lr) = c["learning_rate"].as_f64().filter(|_| case["constraint_on_first"].is_null()) else {
+            continue;
+        };
         let mut driver = match case["optimizer"].as_str().unwrap() {
             "SGD" if known(c, &["learning_rate", "momentum", "nesterov"]) => {
                 let nesterov = c["nesterov"].as_bool().unwrap_or(false);
@@ -242,10 +271,15 @@ fn dense_model(case: &Value, g: &Value) -> Option<(Model, Tensor, Tensor)> {
     let units = |i: usize| weights[i]["shape"][1].as_u64().unwrap() as usize;
     let dense = |i: usize, a: &str| -> Option<Dense> {
         let d = Dense::new(units(2 * i)).activation(act(a)?);
-        Some(match case["kernel_regularizer"]["config"]["l2"].as_f64().or(case["kernel_regularizer"]["l2"].as_f64()) {
-            Some(l2) => d.kernel_regularizer(L2::new(l2)),
-            None => d,
-        })
+        Some(
+            match case["kernel_regularizer"]["config"]["l2"]
+                .as_f64()
+                .or(case["kernel_regularizer"]["l2"].as_f64())
+            {
+                Some(l2) => d.kernel_regularizer(L2::new(l2)),
+                None => d,
+            },
+        )
     };
     let (hidden, last) = (case["hidden"].as_str()?, case["last"].as_str()?);
     let network = Sequential::new()
@@ -297,7 +331,8 @@ fn training_step_by_step() {
                 fit = fit.sample_weight(&tensor(&g["data"]["sample_weight"]));
             }
             if let Some(w) = case["class_weight"].as_object() {
-                let w: Vec<(i64, f64)> = w.iter().map(|(k, v)| (k.parse().unwrap(), v.as_f64().unwrap())).collect();
+                let w: Vec<(i64, f64)> =
+                    w.iter().map(|(k, v)| (k.parse().unwrap(), v.as_f64().unwrap())).collect();
                 fit = fit.class_weight(w);
             }
             fit
@@ -344,7 +379,15 @@ fn early_stopping_follows_keras() {
     let g = golden("callbacks");
     for case in g["early_stopping"].as_array().unwrap() {
         let c = &case["config"];
-        let known = ["patience", "min_delta", "baseline", "start_from_epoch", "restore_best_weights", "mode", "monitor"];
+        let known = [
+            "patience",
+            "min_delta",
+            "baseline",
+            "start_from_epoch",
+            "restore_best_weights",
+            "mode",
+            "monitor",
+        ];
         assert!(c.as_object().unwrap().keys().all(|k| known.contains(&k.as_str())), "{c}");
         let monitor = c["monitor"].as_str().unwrap_or("val_loss");
         let mut stop = EarlyStopping::new(monitor)

@@ -41,7 +41,8 @@ impl Layer<Tensor, (Tensor, Tensor, Tensor)> for Lstm {
         if x.is_traced() {
             return Ok((x.new_full([batch, x.dims()[1], u], 0.0)?, state.clone(), state));
         }
-        let (kernel, recurrent, bias) = (cx.param(&self.kernel), cx.param(&self.recurrent), cx.param(&self.bias));
+        let (kernel, recurrent, bias) =
+            (cx.param(&self.kernel), cx.param(&self.recurrent), cx.param(&self.bias));
         let mask = cx.mask().map(|m| m.cast(x.dtype())).transpose()?;
         let projected = x.linear(&kernel, Some(&bias), None)?;
         let (mut h, mut c, mut outputs) = (state.clone(), state, Vec::new());
@@ -169,7 +170,9 @@ impl Layer for BatchNormalization {
         let (mean, variance) = if cx.is_training() {
             let mean = x.mean(&[0], false)?;
             let variance = x.sub(&mean)?.square()?.mean(&[0], false)?;
-            let moved = |old: &Param, new: &Tensor| old.value().affine(0.99, 0.0)?.add(&new.detach().affine(0.01, 0.0)?);
+            let moved = |old: &Param, new: &Tensor| {
+                old.value().affine(0.99, 0.0)?.add(&new.detach().affine(0.01, 0.0)?)
+            };
             cx.update(&self.mean, &moved(&self.mean, &mean)?);
             cx.update(&self.variance, &moved(&self.variance, &variance)?);
             (mean, variance)
@@ -251,7 +254,8 @@ fn a_network_of_two_inputs_and_two_outputs_trains() {
     let sums = a.sum(&[1], true).unwrap().add(&b.sum(&[1], true).unwrap()).unwrap();
     let classes: Vec<i64> = sums.to_vec::<f32>().unwrap().iter().map(|s| i64::from(*s > 0.0)).collect();
     let targets = [Tensor::from_slice(&classes, [40]).unwrap(), sums];
-    let history = model.fit(&[a.clone(), b.clone()], &targets, Fit::new().epochs(60).batch_size(8).verbose(0)).unwrap();
+    let history =
+        model.fit(&[a.clone(), b.clone()], &targets, Fit::new().epochs(60).batch_size(8).verbose(0)).unwrap();
     assert!(history["loss"][59] < history["loss"][0] / 5.0, "{:?}", &history["loss"]);
     let outputs = model.predict_all(&[a, b]).unwrap();
     assert_eq!((outputs[0].dims(), outputs[1].dims()), (&[40, 2][..], &[40, 1][..]));

@@ -105,7 +105,13 @@ impl Op for Leaf {
     }
 }
 
-fn node<O: Op>(id: u64, leaf: Option<u64>, parents: PoolVec<Option<Edge>>, saved: PoolVec<Array>, op: O) -> Shared<Node> {
+fn node<O: Op>(
+    id: u64,
+    leaf: Option<u64>,
+    parents: PoolVec<Option<Edge>>,
+    saved: PoolVec<Array>,
+    op: O,
+) -> Shared<Node> {
     Shared::new(Node { id, leaf, parents, saved, op }).erase(|n| n as &mut Node)
 }
 

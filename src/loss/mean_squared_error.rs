@@ -1,8 +1,8 @@
 //! Why it exists: regression.
 
 use super::{Loss, same_shape};
-use crate::tensor::Tensor;
 use crate::Result;
+use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// The mean of `(t - p)²` over the last axis.

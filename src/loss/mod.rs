@@ -56,7 +56,12 @@ pub fn reduce(losses: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
         w = w.expand_dims(-1)?;
     }
     if w.dims().iter().zip(losses.dims()).any(|(a, b)| a != b && *a != 1) {
-        return Err(Error::shapes("sample_weight", *w.shape(), *losses.shape(), "one weight for each sample is needed"));
+        return Err(Error::shapes(
+            "sample_weight",
+            *w.shape(),
+            *losses.shape(),
+            "one weight for each sample is needed",
+        ));
     }
     losses.mul(&w)?.mean(&[], false)
 }

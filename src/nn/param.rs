@@ -184,7 +184,12 @@ impl Init {
         self.make(shape, initializer, false)
     }
 
-    fn make(&mut self, shape: impl IntoShape, initializer: &Dyn<dyn Initializer>, trainable: bool) -> Result<Param> {
+    fn make(
+        &mut self,
+        shape: impl IntoShape,
+        initializer: &Dyn<dyn Initializer>,
+        trainable: bool,
+    ) -> Result<Param> {
         let stream = Stream::new(self.seed, Purpose::Init(self.made), 0);
         self.made += 1;
         let value = initializer.tensor(Spec::new(shape.into_shape()?, self.dtype), stream)?;

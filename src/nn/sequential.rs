@@ -87,7 +87,11 @@ impl Sequential {
         for (i, build) in self.layers.iter().enumerate() {
             if let Some(declared) = build.input() {
                 if i > 0 {
-                    return Err(Error::argument("Sequential", "Input only as the first layer", format!("one at {i}")));
+                    return Err(Error::argument(
+                        "Sequential",
+                        "Input only as the first layer",
+                        format!("one at {i}"),
+                    ));
                 }
                 declared.accepts(input)?;
                 continue;
@@ -95,7 +99,8 @@ impl Sequential {
             let name = unique_name(build.as_ref(), &layers)?;
             let number = layers.len() + 1;
             let place = || format!("layer '{name}' ({}, number {number})", build.class_name());
-            let layer = init.with_trainable(build.trainable(), |init| build.build(x.spec(), init)).at(place)?;
+            let layer =
+                init.with_trainable(build.trainable(), |init| build.build(x.spec(), init)).at(place)?;
             x = layer.forward(&x, &mut cx).at(place)?;
             layers.push(Named { name, build: build.clone(), layer, output: x.spec() });
         }
@@ -120,7 +125,9 @@ impl Sequential {
         out.seed = config.get("seed").and_then(|s| s.as_u64()).unwrap_or(0);
         let dtype = config.get("dtype").and_then(|d| d.as_str()).unwrap_or("float32");
         out.dtype = DType::ALL.into_iter().find(|d| d.name() == dtype).ok_or_else(|| bad("unknown dtype"))?;
-        for layer in config.get("layers").and_then(|l| l.as_array()).ok_or_else(|| bad("expected a list of layers"))? {
+        for layer in
+            config.get("layers").and_then(|l| l.as_array()).ok_or_else(|| bad("expected a list of layers"))?
+        {
             let (class, config) = described("layer", layer)?;
             out.layers.push(super::layers::from_config(&class, config)?);
         }
@@ -133,7 +140,11 @@ fn unique_name(build: &dyn Build, layers: &[Named]) -> Result<String> {
     let taken = |name: &str| layers.iter().any(|l| l.name == name);
     if let Some(name) = build.name() {
         if taken(name) || name.is_empty() || name.contains('/') {
-            return Err(Error::argument("layer name", "names that are unique, not empty and without '/'", format!("'{name}'")));
+            return Err(Error::argument(
+                "layer name",
+                "names that are unique, not empty and without '/'",
+                format!("'{name}'"),
+            ));
         }
         return Ok(name.into());
     }
@@ -199,7 +210,8 @@ impl Stack {
         for (i, named) in self.layers.iter().enumerate() {
             let last = logits && i + 1 == self.layers.len();
             let y = if last { named.layer.forward_logits(&x, cx) } else { named.layer.forward(&x, cx) };
-            x = y.at(|| format!("layer '{}' ({}, number {})", named.name, named.build.class_name(), i + 1))?;
+            x =
+                y.at(|| format!("layer '{}' ({}, number {})", named.name, named.build.class_name(), i + 1))?;
         }
         Ok(x)
     }
@@ -260,7 +272,11 @@ impl Input {
     /// Whether data of this shape (with batch) fits.
     pub(crate) fn accepts(&self, got: Spec) -> Result<()> {
         let fits = got.shape.rank() == self.dims().len() + 1
-            && self.dims().iter().zip(&got.shape.dims()[1..]).all(|(want, &got)| want.is_none_or(|w| w == got));
+            && self
+                .dims()
+                .iter()
+                .zip(&got.shape.dims()[1..])
+                .all(|(want, &got)| want.is_none_or(|w| w == got));
         if fits { Ok(()) } else { Err(Error::shape("Input", format!("{self}"), got.shape)) }
     }
 }

@@ -82,7 +82,9 @@ impl<U: Unary> Op for Map<U> {
         let v = if U::READS == Reads::X { step.input(0) } else { step.output(0) };
         if step.attached() || v.is_traced() {
             let like = g.clone();
-            return Ok(smallvec![Some((Expr::Tensor(g) * U::df(Expr::Tensor(v), Expr::Const(self.1))).tensor(&like)?)]);
+            return Ok(smallvec![Some(
+                (Expr::Tensor(g) * U::df(Expr::Tensor(v), Expr::Const(self.1))).tensor(&like)?
+            )]);
         }
         Ok(smallvec![Some(unary_grad::<U>(g.array(), v.array(), self.1)?.into())])
     }
@@ -99,7 +101,11 @@ fn unary_grad<U: Unary>(g: &Array, v: &Array, p: f64) -> Result<Array> {
 }
 
 pub(crate) fn float(op: &'static str, got: DType) -> Result<()> {
-    if got.is_float() { Ok(()) } else { Err(Error::DType { op, expected: "float32 or float64 (cast first)", got }) }
+    if got.is_float() {
+        Ok(())
+    } else {
+        Err(Error::DType { op, expected: "float32 or float64 (cast first)", got })
+    }
 }
 
 /// One row as data: for checks and tables generated from the code.

@@ -29,7 +29,9 @@ impl Expr {
         match self {
             Expr::Tensor(t) => Ok(t),
             Expr::Const(v) => like.new_full(*like.shape(), v),
-            Expr::Failed(e) => Err(std::sync::Arc::try_unwrap(e).unwrap_or_else(|e| Error::Custom(e.to_string()))),
+            Expr::Failed(e) => {
+                Err(std::sync::Arc::try_unwrap(e).unwrap_or_else(|e| Error::Custom(e.to_string())))
+            }
         }
     }
 
@@ -83,7 +85,9 @@ impl Div for Expr {
             (Expr::Const(a), Expr::Const(b)) => Expr::Const(a / b),
             (Expr::Tensor(a), Expr::Tensor(b)) => Tensor::div(&a, &b).into(),
             (Expr::Tensor(t), Expr::Const(c)) => t.affine(1.0 / c, 0.0).into(),
-            (Expr::Const(c), Expr::Tensor(t)) => t.new_full(*t.shape(), c).and_then(|c| Tensor::div(&c, &t)).into(),
+            (Expr::Const(c), Expr::Tensor(t)) => {
+                t.new_full(*t.shape(), c).and_then(|c| Tensor::div(&c, &t)).into()
+            }
             (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
         }
     }

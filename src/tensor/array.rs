@@ -99,7 +99,8 @@ impl Array {
     }
 
     fn expect<T: Stored>(&self) -> Result<()> {
-        let ok = dispatch_stored!(self.dtype, S => std::any::TypeId::of::<S>() == std::any::TypeId::of::<T>());
+        let ok =
+            dispatch_stored!(self.dtype, S => std::any::TypeId::of::<S>() == std::any::TypeId::of::<T>());
         let expected = std::any::type_name::<T>();
         if ok { Ok(()) } else { Err(Error::DType { op: "reading an array", expected, got: self.dtype }) }
     }

@@ -183,7 +183,11 @@ impl Model {
             if let Some(w) = &sample
                 && w.dims().first() != Some(&n)
             {
-                return Err(Error::argument("sample_weight", format!("one weight for each of {n} rows"), w.shape()));
+                return Err(Error::argument(
+                    "sample_weight",
+                    format!("one weight for each of {n} rows"),
+                    w.shape(),
+                ));
             }
             return Ok(sample.into_iter().collect());
         }
@@ -222,7 +226,10 @@ impl Model {
 
     fn epoch(&mut self, data: &Data, fit: &mut Fit<'_>, n: usize, epoch: usize) -> Result<Logs> {
         let order = match fit.shuffle {
-            true => Some(Tensor::from_slice(&Stream::new(self.seed, Purpose::Shuffle, self.epochs).permutation(n), [n])?),
+            true => Some(Tensor::from_slice(
+                &Stream::new(self.seed, Purpose::Shuffle, self.epochs).permutation(n),
+                [n],
+            )?),
             false => None,
         };
         self.reset_metrics();

@@ -30,7 +30,8 @@ impl Model {
         self.visit(&mut Path::default(), &mut |_, p| {
             *(if p.trainable() { &mut trainable } else { &mut frozen }) += p.value().elements();
         });
-        let row = |r: crate::nn::Row| [format!("{} ({})", r.name, r.class), tuple(&r.output), thousands(r.params)];
+        let row =
+            |r: crate::nn::Row| [format!("{} ({})", r.name, r.class), tuple(&r.output), thousands(r.params)];
         Summary {
             name: self.name().into(),
             rows: self.rows().into_iter().map(row).collect(),

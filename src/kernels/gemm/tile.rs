@@ -479,7 +479,11 @@ unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     /// `G` vectors from number `v` on; of the last one `last` lanes are in use.
     #[inline(always)]
-    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(t: &Dots<T>, v: usize, last: usize) {
+    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(
+        t: &Dots<T>,
+        v: usize,
+        last: usize,
+    ) {
         // SAFETY: the contract of `dots_short`, with `(v + G - 1) * LANES + last <= n`.
         unsafe {
             let mut y = [S::zero(); G];
@@ -532,7 +536,13 @@ unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 unsafe fn dots_columns<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     /// `LANES` steps of K for a vector of columns.
     #[inline(always)]
-    unsafe fn step<T: Copy, S: Simd<T>>(x: *const T, b: *const T, stride: isize, runs: usize, y: S::Reg) -> S::Reg {
+    unsafe fn step<T: Copy, S: Simd<T>>(
+        x: *const T,
+        b: *const T,
+        stride: isize,
+        runs: usize,
+        y: S::Reg,
+    ) -> S::Reg {
         // SAFETY: the contract of `dots_columns`.
         unsafe {
             let block = S::load_transposed(b, stride, runs);
@@ -545,7 +555,13 @@ unsafe fn dots_columns<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     }
     /// One step of K for a vector of columns.
     #[inline(always)]
-    unsafe fn single<T: Copy, S: Simd<T>>(x: *const T, b: *const T, stride: isize, runs: usize, y: S::Reg) -> S::Reg {
+    unsafe fn single<T: Copy, S: Simd<T>>(
+        x: *const T,
+        b: *const T,
+        stride: isize,
+        runs: usize,
+        y: S::Reg,
+    ) -> S::Reg {
         // SAFETY: the contract of `dots_columns`; no vector has more than 16 lanes.
         unsafe {
             let mut column = [*x; 16];
