@@ -3,6 +3,8 @@
 //! `cargo bench --bench gemm` measures with criterion; `cargo bench --bench gemm -- ratios [threads] [filter]` prints a table of
 //! the best of interleaved runs, which says more on a machine that others use too.
 
+#![allow(unsafe_code)] // the rivals take pointers
+
 use criterion::{BenchmarkId, Criterion, Throughput};
 use gradus::kernels::gemm::{Epilogue, Mat, MatMut, Packed, Store, gemm, gemm_packed};
 use gradus::kernels::par;
@@ -86,7 +88,6 @@ trait Number: gradus::kernels::gemm::Gemm {
 macro_rules! number {
     ($t:ty, $mm:path) => {
         impl Number for $t {
-            #[allow(unsafe_code)]
             unsafe fn matrixmultiply(s: Shape, a: Mat<Self>, b: Mat<Self>, c: &mut [Self]) {
                 // SAFETY: the slices hold the matrices.
                 unsafe {
@@ -108,7 +109,6 @@ macro_rules! number {
                     )
                 }
             }
-            #[allow(unsafe_code)]
             unsafe fn gemm_crate(s: Shape, a: Mat<Self>, b: Mat<Self>, c: &mut [Self], threads: usize) {
                 let par = if threads > 1 { rival_threads(threads) } else { ::gemm::Parallelism::None };
                 // SAFETY: the slices hold the matrices.
@@ -154,7 +154,6 @@ fn numbers<T: Number>(n: usize) -> Vec<T> {
 /// One contestant: the name, and a function that computes C once.
 type Run<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
-#[allow(unsafe_code)]
 fn with_contestants<T: Number>(s: Shape, threads: usize, f: impl FnOnce(Vec<Run>)) {
     let (a, b): (Vec<T>, Vec<T>) = (numbers(s.m * s.k), numbers(s.k * s.n));
     let mut c = [(); 4].map(|()| vec![T::c(0.0); s.m * s.n]);
@@ -196,23 +195,27 @@ fn with_contestants<T: Number>(s: Shape, threads: usize, f: impl FnOnce(Vec<Run>
 
 fn ratios<T: Number>(threads: usize, filter: &str) {
     println!(
-        "{:<18}{:>12}{:>12}{:>16}{:>12}{:>10}{:>9}",
-        "shape", "gradus µs", "prepacked", "matrixmultiply", "gemm crate", "GFLOP/s", "ratio"
+        "{:<18}{:>12}{:>12}{:>16}{:>12}{:>10}{:>9}{:>9}",
+        "shape", "gradus µs", "prepacked", "matrixmultiply", "gemm crate", "GFLOP/s", "of best", "median"
     );
     for s in SHAPES.iter().filter(|s| s.name().contains(filter)) {
         with_contestants::<T>(*s, threads, |mut runs| {
             let mut best = vec![f64::MAX; runs.len()];
+            let mut against: Vec<f64> = Vec::new();
             let started = Instant::now();
             let budget = Duration::from_millis(if s.work() > 1e9 { 4000 } else { 1200 });
             let mut round = 0;
             while started.elapsed() < budget || round < 3 {
+                let mut now = Vec::new();
                 for (best, (_, run)) in best.iter_mut().zip(&mut runs) {
                     let calls = (1e6 / s.work()).clamp(1.0, 200.0) as u32;
                     run();
                     let t = Instant::now();
                     (0..calls).for_each(|_| run());
-                    *best = best.min(t.elapsed().as_secs_f64() / f64::from(calls));
+                    now.push(t.elapsed().as_secs_f64() / f64::from(calls));
+                    *best = best.min(now[now.len() - 1]);
                 }
+                against.push(now[0] / now[2..].iter().copied().fold(f64::MAX, f64::min));
                 round += 1;
             }
             let rival = best[2..].iter().copied().fold(f64::MAX, f64::min);
@@ -223,7 +226,9 @@ fn ratios<T: Number>(threads: usize, filter: &str) {
             if best.len() < 4 {
                 print!("{:>12}", "-");
             }
-            println!("{:>10.1}{:>9.3}", s.work() / best[0] / 1e9, best[0] / rival);
+            against.sort_by(f64::total_cmp);
+            let median = against[against.len() / 2];
+            println!("{:>10.1}{:>9.3}{median:>9.3}", s.work() / best[0] / 1e9, best[0] / rival);
         });
     }
 }
@@ -254,7 +259,10 @@ fn main() {
         let run = || if double { ratios::<f64>(threads, filter) } else { ratios::<f32>(threads, filter) };
         return par::with_threads(threads, run).expect("threads start");
     }
-    let mut criterion = Criterion::default().without_plots().configure_from_args();
-    par::with_threads(1, || criterion_all(&mut criterion)).expect("one thread");
-    criterion.final_summary();
+    par::with_threads(1, || {
+        let mut criterion = Criterion::default().without_plots().configure_from_args();
+        criterion_all(&mut criterion);
+        criterion.final_summary();
+    })
+    .expect("one thread");
 }

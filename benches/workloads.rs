@@ -83,7 +83,13 @@ fn emit(args: &Args, workload: &str, metric: &str, mut values: Vec<f64>, check: 
     let median = if n % 2 == 1 { values[n / 2] } else { (values[n / 2 - 1] + values[n / 2]) / 2.0 };
     println!(
         r#"{{"peer": "gradus {}", "workload": "{workload}", "threads": {}, "metric": "{metric}", "median": {median:.6}, "min": {:.6}, "max": {:.6}, "runs": {n}, "peak_rss_mib": {:.1}, "{}": {:.6}}}"#,
-        env!("CARGO_PKG_VERSION"), args.threads, values[0], values[n - 1], peak_rss_mib(), check.0, check.1
+        env!("CARGO_PKG_VERSION"),
+        args.threads,
+        values[0],
+        values[n - 1],
+        peak_rss_mib(),
+        check.0,
+        check.1
     );
 }
 
@@ -130,7 +136,13 @@ fn infer(args: &Args, batch: usize) -> Res<()> {
     if batch == 1 {
         emit(args, &name, "us", seconds.iter().map(|s| s * 1e6).collect(), ("first_output", check));
     } else {
-        emit(args, &name, "images/s", seconds.iter().map(|s| batch as f64 / s).collect(), ("first_output", check));
+        emit(
+            args,
+            &name,
+            "images/s",
+            seconds.iter().map(|s| batch as f64 / s).collect(),
+            ("first_output", check),
+        );
     }
     Ok(())
 }

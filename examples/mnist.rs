@@ -59,7 +59,8 @@ fn run(args: &Args) -> gradus::Result<()> {
         .compile(Adam::new(0.001), SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
     model.summary();
 
-    let settings = Fit::new().epochs(args.epochs).batch_size(args.batch_size).validation_data(&x_test, &y_test);
+    let settings =
+        Fit::new().epochs(args.epochs).batch_size(args.batch_size).validation_data(&x_test, &y_test);
     model.fit(&x_train, &y_train, settings)?;
     let scores = model.evaluate(&x_test, &y_test)?;
     println!("test accuracy {:.4}", scores["accuracy"]);

@@ -52,7 +52,10 @@ pub(crate) fn describe<T: ?Sized + Configured>(thing: &T) -> crate::Result<serde
 }
 
 /// The name and data of a description. Takes it apart rather than copy it: descriptions nest.
-pub(crate) fn described(what: &str, mut value: serde_json::Value) -> crate::Result<(String, serde_json::Value)> {
+pub(crate) fn described(
+    what: &str,
+    mut value: serde_json::Value,
+) -> crate::Result<(String, serde_json::Value)> {
     let bad = || crate::Error::format(what, "expected an object with class_name and config");
     let object = value.as_object_mut().ok_or_else(bad)?;
     let name = object.get("class_name").and_then(|n| n.as_str()).ok_or_else(bad)?.to_string();

@@ -58,10 +58,20 @@ pub use kernels::par::{Threads, with_threads};
 pub use shape::{IntoShape, MAX_RANK, Shape, Spec};
 pub use tensor::Tensor;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/extending.md")]
+struct Extending;
+
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
     pub use crate::datasets;
-    pub use crate::loss::{CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy};
+    pub use crate::loss::{
+        BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy,
+    };
     pub use crate::metric::Accuracy;
     pub use crate::nn::Sequential;
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};

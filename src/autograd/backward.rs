@@ -45,7 +45,8 @@ impl Queue {
         let (mut at, len) = (0, self.heap.len());
         while 2 * at + 1 < len {
             let (left, right) = (2 * at + 1, 2 * at + 2);
-            let child = if right < len && self.heap[right].key() > self.heap[left].key() { right } else { left };
+            let child =
+                if right < len && self.heap[right].key() > self.heap[left].key() { right } else { left };
             if self.heap[at].key() >= self.heap[child].key() {
                 break;
             }
@@ -134,7 +135,12 @@ fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {
         return Ok(());
     }
     if sum.shape() != more.shape() {
-        return Err(Error::shapes("gradient", *sum.shape(), *more.shape(), "two paths gave different shapes"));
+        return Err(Error::shapes(
+            "gradient",
+            *sum.shape(),
+            *more.shape(),
+            "two paths gave different shapes",
+        ));
     }
     let more = more.into_array().contiguous()?;
     dispatch_float!("gradient", sum.dtype(), T => {
@@ -175,7 +181,9 @@ fn no_history() -> Error {
 fn seed(output: &Tensor) -> Result<Tensor> {
     if output.elements() != 1 {
         let shape = output.shape();
-        return Err(Error::Backward(format!("expected one number, got shape {shape}: take sum() or mean() first")));
+        return Err(Error::Backward(format!(
+            "expected one number, got shape {shape}: take sum() or mean() first"
+        )));
     }
     output.new_full(*output.shape(), 1.0)
 }
@@ -205,7 +213,12 @@ pub fn grad(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
 }
 
 /// Visits every step behind `edge`, newest first, handing `arrive` the finished gradient of each tracked tensor.
-fn sweep(edge: Edge, seed: Tensor, attached: bool, mut arrive: impl FnMut(&Node, u32, Tensor) -> Result<()>) -> Result<()> {
+fn sweep(
+    edge: Edge,
+    seed: Tensor,
+    attached: bool,
+    mut arrive: impl FnMut(&Node, u32, Tensor) -> Result<()>,
+) -> Result<()> {
     let mut queue = Queue { heap: PoolVec::new(), arrivals: 0 };
     queue.push(edge, seed);
     while let Some(Waiting { edge, grad, .. }) = queue.pop() {

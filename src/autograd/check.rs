@@ -22,7 +22,8 @@ const STEP: f64 = 6e-6;
 /// Fixed weights in [0.5, 1.5) that turn a tensor into a number, so that no element's error can hide.
 fn weights(t: &Tensor, salt: u64) -> Result<Tensor> {
     let value = |i: usize| {
-        let mut z = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD134_2543_DE82_EF95);
+        let mut z =
+            (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD134_2543_DE82_EF95);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         0.5 + ((z ^ (z >> 27)) >> 12) as f64 / (1u64 << 52) as f64
     };
@@ -53,7 +54,12 @@ fn slope(f: &dyn Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> Result<T
 }
 
 /// Central differences of `f` with respect to element `at` of input `which`.
-fn difference(f: &dyn Fn(&[Tensor]) -> Result<f64>, inputs: &[Tensor], which: usize, at: usize) -> Result<f64> {
+fn difference(
+    f: &dyn Fn(&[Tensor]) -> Result<f64>,
+    inputs: &[Tensor],
+    which: usize,
+    at: usize,
+) -> Result<f64> {
     let moved = |by: f64| -> Result<f64> {
         let mut moved = inputs.to_vec();
         let mut values = inputs[which].to_vec::<f64>()?;
@@ -96,7 +102,8 @@ pub fn gradcheck(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> 
         for at in 0..leaf.elements() {
             let numeric = difference(&|x| scalar(f, x)?.item(), inputs, i, at)?;
             worst.first = worst.first.max(error(fused[at], numeric)).max(error(recorded[at], numeric));
-            let of_slope = |x: &[Tensor]| slope(f, &x.iter().map(Tensor::tracked).collect::<Vec<_>>())?.item();
+            let of_slope =
+                |x: &[Tensor]| slope(f, &x.iter().map(Tensor::tracked).collect::<Vec<_>>())?.item();
             let numeric = difference(&of_slope, inputs, i, at)?;
             worst.second = worst.second.max(error(second.as_ref().map_or(0.0, |s| s[at]), numeric));
         }

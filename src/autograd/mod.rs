@@ -8,8 +8,8 @@ mod node;
 
 pub use backward::{Gradients, grad};
 pub use check::{Check, gradcheck};
-pub use node::{Grads, Saves, Step};
 pub(crate) use node::{Edge, fresh_id};
+pub use node::{Grads, Saves, Step};
 
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};

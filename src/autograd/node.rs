@@ -67,12 +67,12 @@ pub(crate) struct Node<O: ?Sized = dyn Op> {
 impl<O: ?Sized> Drop for Node<O> {
     /// Takes the chain behind it apart in a loop: a million steps must not be a million stack frames.
     fn drop(&mut self) {
-        let mut pending = std::mem::replace(&mut self.parents, PoolVec::new());
+        let mut pending = std::mem::take(&mut self.parents);
         while let Some(edge) = pending.pop() {
             if let Some(mut edge) = edge
                 && let Some(node) = edge.node.unique()
             {
-                let parents = std::mem::replace(&mut node.parents, PoolVec::new());
+                let parents = std::mem::take(&mut node.parents);
                 drop_into(parents, &mut pending);
             }
         }
@@ -105,7 +105,13 @@ impl Op for Leaf {
     }
 }
 
-fn node<O: Op>(id: u64, leaf: Option<u64>, parents: PoolVec<Option<Edge>>, saved: PoolVec<Array>, op: O) -> Shared<Node> {
+fn node<O: Op>(
+    id: u64,
+    leaf: Option<u64>,
+    parents: PoolVec<Option<Edge>>,
+    saved: PoolVec<Array>,
+    op: O,
+) -> Shared<Node> {
     Shared::new(Node { id, leaf, parents, saved, op }).erase(|n| n as &mut Node)
 }
 

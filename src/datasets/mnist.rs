@@ -1,8 +1,8 @@
 //! Why it exists: MNIST is the data set that every first program uses. This finds its four files in a folder,
 //! whatever way they were unpacked, and makes sure that they are MNIST before anyone trains on them.
 
-use super::idx::{self, Idx};
 use super::digits;
+use super::idx::{self, Idx};
 use crate::io::Limits;
 use crate::{DType, Error, Result, Tensor};
 use std::ffi::OsString;
@@ -39,7 +39,8 @@ pub struct Split {
 /// What [`Split::source`] says of the real data.
 pub const MNIST: &str = "MNIST (LeCun, Cortes and Burges; CC BY-SA 3.0)";
 /// What [`Split::source`] says of the digits that need no file.
-pub const BUILT_IN: &str = "built-in digits, generated (the crate's own licence: MIT OR Apache-2.0); not MNIST";
+pub const BUILT_IN: &str =
+    "built-in digits, generated (the crate's own licence: MIT OR Apache-2.0); not MNIST";
 
 fn split(raw: Raw, source: &'static str) -> Result<Split> {
     let images = Tensor::from_slice(&raw.images, [raw.n, SIDE, SIDE])?;

@@ -194,12 +194,8 @@ fn specs(model: &Model) -> BTreeMap<String, Spec> {
 /// The JSON of a model. It is read back at once: what is written can be read.
 fn config_of(model: &Model) -> Result<String> {
     let own = || Error::Custom("it is a network of your own, which no file can describe".into());
-    let network = describe(&**model.description.as_ref().ok_or_else(own)?);
-    // Asked of its members, a stack says which of them is the user's own.
-    let network = match (network, &model.description) {
-        (Err(_), Some(d)) => return d.to_config().and(Err(own())).map(|()| String::new()),
-        (network, _) => network?,
-    };
+    let network = model.description.as_ref().ok_or_else(own)?.to_config()?;
+    let network = serde_json::json!({ "class_name": "Sequential", "config": network });
     let mut frozen = Vec::new();
     model.visit(&mut Place::default(), &mut |path, p| {
         if !p.trainable() {
@@ -343,7 +339,8 @@ fn restore(config: Config, file: &Tensors<'_>, what: &str, limits: &Limits) -> R
     let mut values = values(what, &expected, file)?;
     model.visit(&mut Place::default(), &mut |path, p| {
         if with_state.contains(path.as_str()) {
-            let state = slots.iter().filter_map(|slot| values.remove(&slot_name(path.as_str(), slot))).collect();
+            let state =
+                slots.iter().filter_map(|slot| values.remove(&slot_name(path.as_str(), slot))).collect();
             driver.restore(p, state);
         }
     });
@@ -353,7 +350,11 @@ fn restore(config: Config, file: &Tensors<'_>, what: &str, limits: &Limits) -> R
 }
 
 /// The tensors of a file, which must be exactly the expected ones.
-fn values(what: &str, expected: &BTreeMap<String, Spec>, file: &Tensors<'_>) -> Result<BTreeMap<String, Tensor>> {
+fn values(
+    what: &str,
+    expected: &BTreeMap<String, Spec>,
+    file: &Tensors<'_>,
+) -> Result<BTreeMap<String, Tensor>> {
     let mut wrong = Vec::new();
     let mut list = |title: &str, names: Vec<String>| {
         if !names.is_empty() {

@@ -48,7 +48,8 @@ fn file_dtype(dtype: DType) -> Dtype {
 /// Refuses JSON that would take more memory than its limits stand for.
 pub(crate) fn check_outline(what: &str, text: &Outline, limits: &Limits) -> Result<()> {
     check(what, "the nesting of its JSON", text.depth, limits.max_depth)?;
-    let items = limits.max_tensors.saturating_mul(limits.max_rank.saturating_add(ITEMS)).saturating_add(SPARE_ITEMS);
+    let items =
+        limits.max_tensors.saturating_mul(limits.max_rank.saturating_add(ITEMS)).saturating_add(SPARE_ITEMS);
     check(what, "the number of values in its JSON", text.items, items)
 }
 
@@ -153,7 +154,8 @@ pub(crate) fn write(what: &str, metadata: &[(&str, &str)], tensors: &[(String, T
         let shape: Vec<_> = tensor.dims().iter().map(usize::to_string).collect();
         let name = json(name)?;
         let shape = shape.join(",");
-        header += &format!(",{name}:{{\"dtype\":\"{dtype}\",\"shape\":[{shape}],\"data_offsets\":[{start},{at}]}}");
+        header +=
+            &format!(",{name}:{{\"dtype\":\"{dtype}\",\"shape\":[{shape}],\"data_offsets\":[{start},{at}]}}");
     }
     header.push('}');
     while header.len() % PREFIX != 0 {

@@ -9,7 +9,12 @@ use crate::Stored;
 const TILE: usize = 256;
 
 /// `out[i] = f(x[i])` in row-major order, by a kernel on slices.
-pub fn unary<A: Stored, B: Stored>(x: Strided<A>, out: &mut [B], cost: usize, f: &(impl Fn(&[A], &mut [B]) + Sync)) {
+pub fn unary<A: Stored, B: Stored>(
+    x: Strided<A>,
+    out: &mut [B],
+    cost: usize,
+    f: &(impl Fn(&[A], &mut [B]) + Sync),
+) {
     let grain = par::GRAIN / cost.max(1);
     if let Some(x) = x.as_slice() {
         return par::chunks(out, 1, grain, &|first, run| f(&x[first..first + run.len()], run));
@@ -70,7 +75,13 @@ pub fn binary<A: Stored, B: Stored, C: Stored>(
 
 /// `n` elements as a slice: in place where they lie together, else in the tile.
 #[inline(always)]
-fn contiguous<'a, T: Stored>(data: &'a [T], at: isize, step: isize, tile: &'a mut [T; TILE], n: usize) -> &'a [T] {
+fn contiguous<'a, T: Stored>(
+    data: &'a [T],
+    at: isize,
+    step: isize,
+    tile: &'a mut [T; TILE],
+    n: usize,
+) -> &'a [T] {
     if step == 1 {
         return &data[at as usize..at as usize + n];
     }

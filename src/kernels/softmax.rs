@@ -1,9 +1,9 @@
 //! Why it exists: softmax and what is built on it, one pass over each row while it is in the first-level cache.
-//! Formulas: softmax_i = exp(x_i - max) / Σ exp(x_j - max); the cross-entropy of a row is logsumexp(x) - x[label].
+//! Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of a row is `logsumexp(x) - x[label]`.
 
+use super::math::Real;
 use super::reduce::{Max, Sum, fold_slice};
 use super::simd::stamped;
-use super::math::Real;
 use crate::Float;
 
 /// The largest element of a row, or 0 where it is infinite (so that `x - max` stays defined).

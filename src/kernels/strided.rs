@@ -171,8 +171,12 @@ pub struct Axes<const N: usize> {
 impl<const N: usize> Axes<N> {
     /// Collapses the layouts, which have the same shape.
     pub fn collapse(layouts: [&Layout; N]) -> Axes<N> {
-        let mut out =
-            Axes { dims: [1; MAX_RANK], strides: [[0; MAX_RANK]; N], rank: 0, offsets: layouts.map(|l| l.offset) };
+        let mut out = Axes {
+            dims: [1; MAX_RANK],
+            strides: [[0; MAX_RANK]; N],
+            rank: 0,
+            offsets: layouts.map(|l| l.offset),
+        };
         for (i, &d) in layouts[0].shape.dims().iter().enumerate() {
             if d == 1 {
                 continue;

@@ -1,10 +1,10 @@
 //! Why it exists: classification with one probability a class as the target.
 
 use super::{EPSILON, Loss, same_shape};
-use crate::config::{Configured, Dyn};
+use crate::Result;
+use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
-use crate::Result;
 use serde::{Deserialize, Serialize};
 
 /// `-Σ t·ln p` over the last axis. Predictions and targets `[…, classes]`.

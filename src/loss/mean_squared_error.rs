@@ -1,8 +1,8 @@
 //! Why it exists: regression.
 
 use super::{Loss, same_shape};
-use crate::tensor::Tensor;
 use crate::Result;
+use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// The mean of `(t - p)²` over the last axis.
@@ -20,7 +20,6 @@ impl MeanSquaredError {
 impl Loss for MeanSquaredError {
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         same_shape("MeanSquaredError", y_true, y_pred)?;
-        let squares = y_pred.sub(&y_true.cast(y_pred.dtype())?)?.square()?;
-        if squares.rank() == 0 { Ok(squares) } else { squares.mean(&[-1], false) }
+        super::last_mean(&y_pred.sub(&y_true.cast(y_pred.dtype())?)?.square()?)
     }
 }

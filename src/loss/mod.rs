@@ -1,10 +1,14 @@
 //! Why it exists: what training makes smaller. A loss gives one number a sample; how they become one is the reduction.
 
+mod binary_crossentropy;
 mod categorical_crossentropy;
+mod mean_absolute_error;
 mod mean_squared_error;
 mod sparse_categorical_crossentropy;
 
+pub use binary_crossentropy::BinaryCrossentropy;
 pub use categorical_crossentropy::CategoricalCrossentropy;
+pub use mean_absolute_error::MeanAbsoluteError;
 pub use mean_squared_error::MeanSquaredError;
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
 
@@ -13,7 +17,10 @@ use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-kind!("loss", Loss: SparseCategoricalCrossentropy, CategoricalCrossentropy, MeanSquaredError);
+#[rustfmt::skip]
+kind!("loss", Loss:
+    SparseCategoricalCrossentropy, CategoricalCrossentropy, BinaryCrossentropy, MeanSquaredError, MeanAbsoluteError,
+);
 
 /// Predictions are kept this far from 0 and 1 (Keras's epsilon).
 pub(crate) const EPSILON: f64 = 1e-7;
@@ -49,9 +56,19 @@ pub fn reduce(losses: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
         w = w.expand_dims(-1)?;
     }
     if w.dims().iter().zip(losses.dims()).any(|(a, b)| a != b && *a != 1) {
-        return Err(Error::shapes("sample_weight", *w.shape(), *losses.shape(), "one weight for each sample is needed"));
+        return Err(Error::shapes(
+            "sample_weight",
+            *w.shape(),
+            *losses.shape(),
+            "one weight for each sample is needed",
+        ));
     }
     losses.mul(&w)?.mean(&[], false)
+}
+
+/// The mean over the last axis, if there is one: what one sample's loss is for most losses.
+pub(crate) fn last_mean(losses: &Tensor) -> Result<Tensor> {
+    if losses.rank() == 0 { Ok(losses.clone()) } else { losses.mean(&[-1], false) }
 }
 
 /// Demands equal shapes: a loss that broadcast would train the wrong thing in silence.

@@ -1,7 +1,7 @@
 //! Why it exists: classification with integer labels.
 
 use super::{EPSILON, Loss};
-use crate::config::{Configured, Dyn};
+use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};

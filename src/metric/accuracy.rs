@@ -52,7 +52,9 @@ impl Metric for Accuracy {
         }
         let (guess, truth) = (y_pred.detach().argmax(-1)?, classes(y_true, y_pred)?);
         if guess.shape() != truth.shape() {
-            return fail("expected labels of the predictions' leading shape, or one-hot targets of the same shape");
+            return fail(
+                "expected labels of the predictions' leading shape, or one-hot targets of the same shape",
+            );
         }
         let (guess, truth) = (guess.array().contiguous()?, truth.array().contiguous()?);
         let (guess, truth) = (guess.slice::<i64>()?, truth.slice::<i64>()?);

@@ -1,14 +1,16 @@
 //! Why it exists: what people watch while training. A metric gathers over batches and is read at the end of an epoch.
 
 mod accuracy;
+mod mean_error;
 
 pub use accuracy::Accuracy;
+pub use mean_error::{MeanAbsoluteError, MeanSquaredError};
 
 use crate::Result;
 use crate::config::{Configured, kind};
 use crate::tensor::Tensor;
 
-kind!("metric", Metric: Accuracy);
+kind!("metric", Metric: Accuracy, MeanAbsoluteError, MeanSquaredError);
 
 /// Gathers a figure over batches.
 pub trait Metric: Configured + CloneMetric + std::fmt::Debug + Send + Sync {

@@ -1,9 +1,9 @@
 //! Why it exists: activations by name, for layers that end with one.
 
+use crate::Result;
 use crate::config::{Configured, Dyn, kind};
 use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
-use crate::Result;
 use serde::{Deserialize, Serialize};
 
 /// A function that layers apply to their result.

@@ -26,7 +26,15 @@ impl Cx {
 
     /// For inference: nothing is recorded, nothing is random.
     pub fn infer() -> Cx {
-        Cx { training: false, seed: 0, step: 0, draws: 0, mask: None, updates: Vec::new(), losses: Vec::new() }
+        Cx {
+            training: false,
+            seed: 0,
+            step: 0,
+            draws: 0,
+            mask: None,
+            updates: Vec::new(),
+            losses: Vec::new(),
+        }
     }
 
     /// Whether this is a training step.

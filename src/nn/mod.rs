@@ -22,7 +22,9 @@ use activation::Activation;
 /// A function of tensors with parameters. The default is one tensor in, one out, which is what [`Sequential`] stacks;
 /// `X` and `Y` may be anything: `Layer<[Tensor], Vec<Tensor>>` takes and gives several, a recurrent layer can give its
 /// states.
-pub trait Layer<X: ?Sized = Tensor, Y = Tensor>: Params + CloneLayer<X, Y> + std::fmt::Debug + Send + Sync {
+pub trait Layer<X: ?Sized = Tensor, Y = Tensor>:
+    Params + CloneLayer<X, Y> + std::fmt::Debug + Send + Sync
+{
     /// Computes the output. Reads parameters through [`Cx::param`].
     ///
     /// # Errors

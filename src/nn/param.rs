@@ -170,7 +170,9 @@ impl Budget {
         let sizes = spec.shape.dims().iter();
         let elements = sizes.fold(1u64, |n, &d| n.saturating_mul(d as u64));
         let bytes = elements.saturating_mul(spec.dtype.size() as u64);
-        let over = |quantity, got, limit| Err(Error::Limit { what: format!("a parameter {spec}"), quantity, got, limit });
+        let over = |quantity, got, limit| {
+            Err(Error::Limit { what: format!("a parameter {spec}"), quantity, got, limit })
+        };
         if elements > self.elements {
             return over("the number of elements", elements, self.elements);
         }
@@ -215,7 +217,12 @@ impl Init {
         self.make(shape, initializer, false)
     }
 
-    fn make(&mut self, shape: impl IntoShape, initializer: &Dyn<dyn Initializer>, trainable: bool) -> Result<Param> {
+    fn make(
+        &mut self,
+        shape: impl IntoShape,
+        initializer: &Dyn<dyn Initializer>,
+        trainable: bool,
+    ) -> Result<Param> {
         let stream = Stream::new(self.seed, Purpose::Init(self.made), 0);
         self.made += 1;
         let spec = Spec::new(shape.into_shape()?, self.dtype);

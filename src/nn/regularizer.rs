@@ -37,7 +37,8 @@ impl L1L2 {
 
 impl Regularizer for L1L2 {
     fn penalty(&self, weight: &Tensor) -> Result<Tensor> {
-        let l1 = if self.l1 == 0.0 { None } else { Some(weight.abs()?.sum(&[], false)?.affine(self.l1, 0.0)?) };
+        let l1 =
+            if self.l1 == 0.0 { None } else { Some(weight.abs()?.sum(&[], false)?.affine(self.l1, 0.0)?) };
         let l2 = weight.square()?.sum(&[], false)?.affine(self.l2, 0.0)?;
         match l1 {
             Some(l1) => l1.add(&l2),

@@ -89,7 +89,11 @@ impl Sequential {
         for (i, build) in self.layers.iter().enumerate() {
             if let Some(declared) = build.input() {
                 if i > 0 {
-                    return Err(Error::argument("Sequential", "Input only as the first layer", format!("one at {i}")));
+                    return Err(Error::argument(
+                        "Sequential",
+                        "Input only as the first layer",
+                        format!("one at {i}"),
+                    ));
                 }
                 declared.accepts(input)?;
                 continue;
@@ -97,7 +101,8 @@ impl Sequential {
             let name = names.unique(build.as_ref())?;
             let number = layers.len() + 1;
             let place = || format!("layer '{name}' ({}, number {number})", build.class_name());
-            let layer = init.with_trainable(build.trainable(), |init| build.build(x.spec(), init)).at(place)?;
+            let layer =
+                init.with_trainable(build.trainable(), |init| build.build(x.spec(), init)).at(place)?;
             x = layer.forward(&x, &mut cx).at(place)?;
             within_reason(&x.spec().shape).at(place)?;
             layers.push(Named { name, build: build.clone(), layer, output: x.spec() });
@@ -125,9 +130,11 @@ impl Sequential {
             dtype: String,
             layers: Vec<serde_json::Value>,
         }
-        let config: Config = serde_json::from_value(config).map_err(|e| Error::format("Sequential", e.to_string()))?;
+        let config: Config =
+            serde_json::from_value(config).map_err(|e| Error::format("Sequential", e.to_string()))?;
         let dtype = DType::ALL.into_iter().find(|d| d.name() == config.dtype);
-        let dtype = dtype.ok_or_else(|| Error::format("Sequential", format!("unknown dtype {:?}", config.dtype)))?;
+        let dtype =
+            dtype.ok_or_else(|| Error::format("Sequential", format!("unknown dtype {:?}", config.dtype)))?;
         let layer = |value| {
             let (class, config) = described("layer", value)?;
             super::layers::from_config(&class, config)
@@ -241,7 +248,8 @@ impl Stack {
         for (i, named) in self.layers.iter().enumerate() {
             let last = logits && i + 1 == self.layers.len();
             let y = if last { named.layer.forward_logits(&x, cx) } else { named.layer.forward(&x, cx) };
-            x = y.at(|| format!("layer '{}' ({}, number {})", named.name, named.build.class_name(), i + 1))?;
+            x =
+                y.at(|| format!("layer '{}' ({}, number {})", named.name, named.build.class_name(), i + 1))?;
         }
         Ok(x)
     }
@@ -304,7 +312,11 @@ impl Input {
     /// Whether data of this shape (with batch) fits.
     pub(crate) fn accepts(&self, got: Spec) -> Result<()> {
         let fits = got.shape.rank() == self.dims().len() + 1
-            && self.dims().iter().zip(&got.shape.dims()[1..]).all(|(want, &got)| want.is_none_or(|w| w == got));
+            && self
+                .dims()
+                .iter()
+                .zip(&got.shape.dims()[1..])
+                .all(|(want, &got)| want.is_none_or(|w| w == got));
         if fits { Ok(()) } else { Err(Error::shape("Input", format!("{self}"), got.shape)) }
     }
 }

@@ -27,22 +27,23 @@ pub enum Reads {
 pub(crate) trait Unary: std::fmt::Debug + Copy + Default + Send + Sync + 'static {
     const NAME: &'static str;
     const READS: Reads;
-    fn f<R: Real>(x: R) -> R;
+    /// The function; `p` is the row's constant, for those that have one.
+    fn f<R: Real>(x: R, p: R) -> R;
     /// The derivative from `v`, which is the input or the output as `READS` says.
-    fn df<R: Real>(v: R) -> R;
+    fn df<R: Real>(v: R, p: R) -> R;
 }
 
 stamped! {
-    fn unary_slice<U: Unary, T: Float>(x: &[T], out: &mut [T]) {
+    fn unary_slice<U: Unary, T: Float>(x: &[T], out: &mut [T], p: T) {
         for (o, &x) in out.iter_mut().zip(x) {
-            *o = U::f(x);
+            *o = U::f(x, p);
         }
     }
 }
 stamped! {
-    fn unary_grad_slice<U: Unary, T: Float>(g: &[T], v: &[T], out: &mut [T]) {
+    fn unary_grad_slice<U: Unary, T: Float>(g: &[T], v: &[T], out: &mut [T], p: T) {
         for ((o, &g), &v) in out.iter_mut().zip(g).zip(v) {
-            *o = g * U::df(v);
+            *o = g * U::df(v, p);
         }
     }
 }
@@ -50,8 +51,9 @@ stamped! {
 /// Relative cost of one element against an addition, for deciding where threads pay.
 const COST: usize = 8;
 
+/// A row at work, with its constant (0 for rows that have none).
 #[derive(Debug, Default, Clone, Copy)]
-struct Map<U>(U);
+struct Map<U>(U, f64);
 
 impl<U: Unary> Op for Map<U> {
     fn name(&self) -> &'static str {
@@ -63,7 +65,8 @@ impl<U: Unary> Op for Map<U> {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         dispatch_float!(U::NAME, inputs[0].dtype(), T => {
-            map::unary(inputs[0].view::<T>()?, outputs[0].slice_mut::<T>()?, COST, &unary_slice::<U, T>);
+            let f = |x: &[T], out: &mut [T]| unary_slice::<U, T>(x, out, <T as Float>::of(self.1));
+            map::unary(inputs[0].view::<T>()?, outputs[0].slice_mut::<T>()?, COST, &f);
         });
         Ok(())
     }
@@ -79,23 +82,30 @@ impl<U: Unary> Op for Map<U> {
         let v = if U::READS == Reads::X { step.input(0) } else { step.output(0) };
         if step.attached() || v.is_traced() {
             let like = g.clone();
-            return Ok(smallvec![Some((Expr::Tensor(g) * U::df(Expr::Tensor(v))).tensor(&like)?)]);
+            return Ok(smallvec![Some(
+                (Expr::Tensor(g) * U::df(Expr::Tensor(v), Expr::Const(self.1))).tensor(&like)?
+            )]);
         }
-        Ok(smallvec![Some(unary_grad::<U>(g.array(), v.array())?.into())])
+        Ok(smallvec![Some(unary_grad::<U>(g.array(), v.array(), self.1)?.into())])
     }
 }
 
 /// `g · df(v)` in one pass.
-fn unary_grad<U: Unary>(g: &Array, v: &Array) -> Result<Array> {
+fn unary_grad<U: Unary>(g: &Array, v: &Array, p: f64) -> Result<Array> {
     let mut out = Array::new(g.spec())?;
     dispatch_float!(U::NAME, g.dtype(), T => {
-        map::binary(g.view::<T>()?, v.view::<T>()?, out.slice_mut::<T>()?, COST, &unary_grad_slice::<U, T>);
+        let f = |g: &[T], v: &[T], out: &mut [T]| unary_grad_slice::<U, T>(g, v, out, <T as Float>::of(p));
+        map::binary(g.view::<T>()?, v.view::<T>()?, out.slice_mut::<T>()?, COST, &f);
     });
     Ok(out)
 }
 
 pub(crate) fn float(op: &'static str, got: DType) -> Result<()> {
-    if got.is_float() { Ok(()) } else { Err(Error::DType { op, expected: "float32 or float64 (cast first)", got }) }
+    if got.is_float() {
+        Ok(())
+    } else {
+        Err(Error::DType { op, expected: "float32 or float64 (cast first)", got })
+    }
 }
 
 /// One row as data: for checks and tables generated from the code.
@@ -120,8 +130,10 @@ pub struct BinaryRow {
     pub domain: [[f64; 2]; 2],
 }
 
+/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval];`, with `Type(x; p = default)` for a constant.
 macro_rules! unary {
-    ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident) = $f:expr; d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr];)*) => {
+    ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident $(; $p:ident = $default:expr)?) = $f:expr;
+        d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr];)*) => {
         $(
             #[derive(Debug, Clone, Copy, Default)]
             pub(crate) struct $type;
@@ -129,30 +141,50 @@ macro_rules! unary {
                 const NAME: &'static str = stringify!($name);
                 const READS: Reads = Reads::$reads;
                 #[inline(always)]
-                fn f<R: Real>($x: R) -> R { $f }
+                fn f<R: Real>($x: R, p: R) -> R { unary!(@p p $($p)?); $f }
                 #[inline(always)]
-                fn df<R: Real>($v: R) -> R { $df }
+                fn df<R: Real>($v: R, p: R) -> R { unary!(@p p $($p)?); $df }
             }
         )*
         impl Tensor {
-            $(
-                $(#[$doc])*
-                ///
-                /// # Errors
-                /// The dtype is not float32 or float64, or memory cannot be had.
-                pub fn $name(&self) -> Result<Tensor> { apply1(Map($type), &[self]) }
-            )*
+            $(unary! { @method $(#[$doc])* $name $type $($p)? })*
         }
         /// Every row of the unary table.
         pub const UNARY: &[UnaryRow] = &[
-            $(UnaryRow { name: stringify!($name), apply: Tensor::$name, domain: [$lo, $hi] }),*
+            $(UnaryRow {
+                name: stringify!($name),
+                apply: |x| apply1(Map($type, unary!(@default $($default)?)), &[x]),
+                domain: [$lo, $hi],
+            }),*
         ];
+    };
+    (@p $given:ident) => { let _ = $given; };
+    (@p $given:ident $p:ident) => { #[allow(unused_variables)] let $p = $given; };
+    (@default) => { 0.0 };
+    (@default $default:expr) => { $default };
+    (@method $(#[$doc:meta])* $name:ident $type:ident) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// The dtype is not float32 or float64, or memory cannot be had.
+        pub fn $name(&self) -> Result<Tensor> { apply1(Map($type, 0.0), &[self]) }
+    };
+    (@method $(#[$doc:meta])* $name:ident $type:ident $p:ident) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// The dtype is not float32 or float64, or memory cannot be had.
+        pub fn $name(&self, $p: f64) -> Result<Tensor> { apply1(Map($type, $p), &[self]) }
     };
 }
 
 /// 1/√2 and 1/√(2π), for gelu.
 const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
 const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
+const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+/// Of selu.
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
 
 unary! {
@@ -195,6 +227,107 @@ unary! {
     silu: Silu(x) = x.clone() * x.sigmoid();
         d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x * (R::c(1.0) - s)) };
         on [-3.0, 3.0];
+    /// -1, 0 or 1. Its derivative is taken as 0.
+    sign: Sign(x) = x.clone().step() - (-x).step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
+    /// The largest whole number not above. Its derivative is taken as 0.
+    floor: Floor(x) = x.floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9];
+    /// The smallest whole number not below. Its derivative is taken as 0.
+    ceil: Ceil(x) = -(-x).floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9];
+    /// The nearest whole number, halves to the even one. Its derivative is taken as 0.
+    round: Round(x) = x.round(); d(Nothing _v) = R::c(0.0); on [0.1, 0.4];
+    /// Without the digits after the point. Its derivative is taken as 0.
+    trunc: Trunc(x) = x.clone().maximum(R::c(0.0)).floor() - (-x).maximum(R::c(0.0)).floor();
+        d(Nothing _v) = R::c(0.0); on [0.1, 0.9];
+    /// `1 / √x`.
+    rsqrt: Rsqrt(x) = R::c(1.0) / x.sqrt(); d(Y y) = R::c(-0.5) * y.clone() * y.clone() * y; on [0.2, 3.0];
+    /// `1 / x`.
+    reciprocal: Reciprocal(x) = R::c(1.0) / x; d(Y y) = -(y.clone() * y); on [0.2, 3.0];
+    /// Base-2 logarithm.
+    log2: Log2(x) = x.ln() * R::c(std::f64::consts::LOG2_E); d(X x) = R::c(std::f64::consts::LOG2_E) / x; on [0.2, 3.0];
+    /// Base-10 logarithm.
+    log10: Log10(x) = x.ln() * R::c(std::f64::consts::LOG10_E); d(X x) = R::c(std::f64::consts::LOG10_E) / x; on [0.2, 3.0];
+    /// Tangent of radians.
+    tan: Tan(x) = x.clone().sin() / x.cos(); d(Y y) = R::c(1.0) + y.clone() * y; on [-1.0, 1.0];
+    /// Hyperbolic sine.
+    sinh: Sinh(x) = { let e = x.exp_m1(); R::c(0.5) * (e.clone() + e.clone() / (e + R::c(1.0))) };
+        d(X x) = R::c(0.5) * (x.clone().exp() + (-x).exp()); on [-2.0, 2.0];
+    /// Hyperbolic cosine.
+    cosh: Cosh(x) = R::c(0.5) * (x.clone().exp() + (-x).exp());
+        d(X x) = { let e = x.exp_m1(); R::c(0.5) * (e.clone() + e.clone() / (e + R::c(1.0))) }; on [-2.0, 2.0];
+    /// `min(max(x, 0), 6)`. The derivative at 0 and 6 is 0.
+    relu6: Relu6(x) = x.maximum(R::c(0.0)).minimum(R::c(6.0)); d(Y y) = y.clone().step() * (R::c(6.0) - y).step();
+        on [0.1, 5.9];
+    /// `x` where positive, else `negative_slope · x` (Keras's function defaults to 0.2, its layer to 0.3).
+    leaky_relu: LeakyRelu(x; negative_slope = 0.2) =
+        x.clone().maximum(R::c(0.0)) + negative_slope * x.minimum(R::c(0.0));
+        d(X x) = R::c(1.0) - (-x).step() * (R::c(1.0) - negative_slope); on [-2.0, -0.1];
+    /// `x` where positive, else `alpha · (exp(x) - 1)` (Clevert et al. 2016).
+    elu: Elu(x; alpha = 1.0) = x.clone().maximum(R::c(0.0)) + alpha * x.minimum(R::c(0.0)).exp_m1();
+        d(X x) = { let s = x.clone().step(); s.clone() + (R::c(1.0) - s) * alpha * x.minimum(R::c(0.0)).exp() };
+        on [-2.0, -0.1];
+    /// `x` where positive, else `alpha · (exp(x / alpha) - 1)` (Barron 2017).
+    celu: Celu(x; alpha = 1.0) =
+        x.clone().maximum(R::c(0.0)) + alpha.clone() * (x.minimum(R::c(0.0)) / alpha).exp_m1();
+        d(X x) = { let s = x.clone().step(); s.clone() + (R::c(1.0) - s) * (x.minimum(R::c(0.0)) / alpha).exp() };
+        on [-2.0, -0.1];
+    /// Scaled elu whose fixed point has mean 0 and variance 1 (Klambauer et al. 2017).
+    selu: Selu(x) = R::c(SELU_SCALE)
+        * (x.clone().maximum(R::c(0.0)) + R::c(SELU_ALPHA) * x.minimum(R::c(0.0)).exp_m1());
+        d(X x) = {
+            let s = x.clone().step();
+            R::c(SELU_SCALE) * (s.clone() + (R::c(1.0) - s) * R::c(SELU_ALPHA) * x.minimum(R::c(0.0)).exp())
+        };
+        on [-2.0, -0.1];
+    /// Gelu by its tanh approximation: `½x(1 + tanh(√(2/π)(x + 0.044715x³)))`.
+    gelu_tanh: GeluTanh(x) = {
+            let cube = x.clone() * x.clone() * x.clone();
+            R::c(0.5) * x.clone() * (R::c(1.0) + (R::c(SQRT_2_OVER_PI) * (x + R::c(0.044_715) * cube)).tanh())
+        };
+        d(X x) = {
+            let square = x.clone() * x.clone();
+            let t = (R::c(SQRT_2_OVER_PI) * (x.clone() + R::c(0.044_715) * square.clone() * x.clone())).tanh();
+            let slope = R::c(SQRT_2_OVER_PI) * (R::c(1.0) + R::c(3.0 * 0.044_715) * square);
+            R::c(0.5) * (R::c(1.0) + t.clone()) + R::c(0.5) * x * (R::c(1.0) - t.clone() * t) * slope
+        };
+        on [-3.0, 3.0];
+    /// `relu6(x + 3) / 6`.
+    hard_sigmoid: HardSigmoid(x) = (x + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
+        d(Y y) = y.clone().step() * (R::c(1.0) - y).step() / R::c(6.0); on [-2.9, 2.9];
+    /// `x · hard_sigmoid(x)`, also called hard swish.
+    hard_silu: HardSilu(x) = x.clone() * (x + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
+        d(X x) = {
+            let h = (x.clone() + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
+            h.clone() + x * h.clone().step() * (R::c(1.0) - h).step() / R::c(6.0)
+        };
+        on [-2.9, 2.9];
+    /// `min(max(x, -1), 1)`. The derivative at -1 and 1 is 1.
+    hard_tanh: HardTanh(x) = x.maximum(R::c(-1.0)).minimum(R::c(1.0));
+        d(X x) = R::c(1.0) - (x.abs() - R::c(1.0)).step(); on [-0.9, 0.9];
+    /// `x · tanh(softplus(x))` (Misra 2019).
+    mish: Mish(x) = x.clone() * (x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p()).tanh();
+        d(X x) = {
+            let t = (x.clone().maximum(R::c(0.0)) + (-x.clone().abs()).exp().ln_1p()).tanh();
+            t.clone() + x.clone() * (R::c(1.0) - t.clone() * t) * x.sigmoid()
+        };
+        on [-3.0, 3.0];
+    /// `x / (1 + |x|)`.
+    softsign: Softsign(x) = x.clone() / (R::c(1.0) + x.abs());
+        d(X x) = { let d = R::c(1.0) + x.abs(); R::c(1.0) / (d.clone() * d) }; on [0.1, 3.0];
+    /// `ln(sigmoid(x))` without underflow.
+    log_sigmoid: LogSigmoid(x) = x.clone().minimum(R::c(0.0)) - (-x.abs()).exp().ln_1p();
+        d(X x) = (-x).sigmoid(); on [-3.0, 3.0];
+    /// `x - tanh(x)`.
+    tanh_shrink: TanhShrink(x) = x.clone() - x.tanh(); d(X x) = { let t = x.tanh(); t.clone() * t }; on [-2.0, 2.0];
+    /// `x` moved towards 0 by `threshold`, and 0 within it.
+    soft_shrink: SoftShrink(x; threshold = 0.5) =
+        (x.clone() - threshold.clone()).maximum(R::c(0.0)) + (x + threshold).minimum(R::c(0.0));
+        d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0];
+    /// `x` where its absolute value is above `threshold`, else 0.
+    hard_shrink: HardShrink(x; threshold = 0.5) = x.clone() * (x.abs() - threshold).step();
+        d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0];
+    /// `(x + √(x² + b)) / 2`.
+    squareplus: Squareplus(x; b = 4.0) = R::c(0.5) * (x.clone() + (x.clone() * x + b).sqrt());
+        d(X x) = R::c(0.5) * (R::c(1.0) + x.clone() / (x.clone() * x + b).sqrt()); on [-3.0, 3.0];
     /// `ln(1 + exp(x))` without overflow.
     softplus: Softplus(x) = x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p(); d(X x) = x.sigmoid(); on [-3.0, 3.0];
 }
@@ -327,6 +460,11 @@ binary! {
     /// The smaller; NaN if either is NaN. Where both are equal the gradient is shared equally.
     minimum: Minimum(a, b) = a.minimum(b); int Some(i64::min); reads true;
         da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]];
+    /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient is 0.
+    pow: Pow(a, b) = a.pow(b); int None; reads true;
+        da(g) = g * b.clone() * a.pow(b - R::c(1.0));
+        db = { let s = a.clone().step(); g * a.clone().pow(b) * (a.maximum(R::c(1e-37)).ln() * s) };
+        on [[0.3, 2.0], [-2.0, 2.0]];
     /// Binary cross-entropy of a logit (first) against a probability (second), per element:
     /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which overflows nowhere.
     binary_cross_entropy: BinaryCrossEntropy(x, t) =

@@ -29,7 +29,9 @@ impl Expr {
         match self {
             Expr::Tensor(t) => Ok(t),
             Expr::Const(v) => like.new_full(*like.shape(), v),
-            Expr::Failed(e) => Err(std::sync::Arc::try_unwrap(e).unwrap_or_else(|e| Error::Custom(e.to_string()))),
+            Expr::Failed(e) => {
+                Err(std::sync::Arc::try_unwrap(e).unwrap_or_else(|e| Error::Custom(e.to_string())))
+            }
         }
     }
 
@@ -83,7 +85,9 @@ impl Div for Expr {
             (Expr::Const(a), Expr::Const(b)) => Expr::Const(a / b),
             (Expr::Tensor(a), Expr::Tensor(b)) => Tensor::div(&a, &b).into(),
             (Expr::Tensor(t), Expr::Const(c)) => t.affine(1.0 / c, 0.0).into(),
-            (Expr::Const(c), Expr::Tensor(t)) => t.new_full(*t.shape(), c).and_then(|c| Tensor::div(&c, &t)).into(),
+            (Expr::Const(c), Expr::Tensor(t)) => {
+                t.new_full(*t.shape(), c).and_then(|c| Tensor::div(&c, &t)).into()
+            }
             (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
         }
     }
@@ -135,6 +139,21 @@ impl Real for Expr {
     }
     fn step(self) -> Expr {
         self.map(Real::step, Tensor::step)
+    }
+    fn floor(self) -> Expr {
+        self.map(Real::floor, Tensor::floor)
+    }
+    fn round(self) -> Expr {
+        self.map(Real::round, Tensor::round)
+    }
+    fn pow(self, exponent: Expr) -> Expr {
+        match (self, exponent) {
+            (Expr::Const(a), Expr::Const(b)) => Expr::Const(Real::pow(a, b)),
+            (Expr::Tensor(a), Expr::Tensor(b)) => a.pow(&b).into(),
+            (Expr::Tensor(t), Expr::Const(c)) => t.new_full([], c).and_then(|c| t.pow(&c)).into(),
+            (Expr::Const(c), Expr::Tensor(t)) => t.new_full([], c).and_then(|c| c.pow(&t)).into(),
+            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
+        }
     }
     fn maximum(self, other: Expr) -> Expr {
         match (self, other) {

@@ -67,7 +67,8 @@ impl Tensor {
     /// # Errors
     /// None are given, the axis is out of range, or another size or a dtype differs.
     pub fn concat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
-        let first = tensors.first().ok_or_else(|| Error::argument("concat", "at least one tensor", "none"))?;
+        let first =
+            tensors.first().ok_or_else(|| Error::argument("concat", "at least one tensor", "none"))?;
         apply1(Concat { axis: first.shape().axis("concat", axis)? }, tensors)
     }
 

@@ -4,8 +4,8 @@ use super::elementwise::{Relu, Sigmoid, Tanh, Unary, float};
 use super::expr::Expr;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
-use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Store, gemm};
 pub use crate::kernels::gemm::Act as Fused;
+use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Store, gemm};
 use crate::kernels::map;
 use crate::kernels::simd::stamped;
 use crate::kernels::strided::Layout;
@@ -113,7 +113,13 @@ fn product<T: Float + Gemm>(
         if let Some(tall) = a.layout().reshaped(tall) {
             // The right-hand side is one matrix and the left ones lie in a row: one product.
             let c = MatMut::row_major(out, tall.shape.dims()[0], n);
-            gemm(mat(av.data(), &tall, tall.offset), mat(bv.data(), b.layout(), b.layout().offset), c, Store::Write, end);
+            gemm(
+                mat(av.data(), &tall, tall.offset),
+                mat(bv.data(), b.layout(), b.layout().offset),
+                c,
+                Store::Write,
+                end,
+            );
             return Ok(());
         }
     }
@@ -128,19 +134,24 @@ fn product<T: Float + Gemm>(
     if m * n == 0 {
         return Ok(());
     }
-    crate::kernels::par::chunks(out, m * n, (crate::kernels::par::GRAIN / k.max(1)).max(1), &|first, run: &mut [T]| {
-        for (i, c) in run.chunks_mut(m * n).enumerate() {
-            let (mut index, mut at_a, mut at_b) = (first + i, la.offset as isize, lb.offset as isize);
-            for axis in (0..stack.rank()).rev() {
-                let at = (index % stack.dims()[axis]) as isize;
-                index /= stack.dims()[axis];
-                at_a += at * la.strides[axis];
-                at_b += at * lb.strides[axis];
+    crate::kernels::par::chunks(
+        out,
+        m * n,
+        (crate::kernels::par::GRAIN / k.max(1)).max(1),
+        &|first, run: &mut [T]| {
+            for (i, c) in run.chunks_mut(m * n).enumerate() {
+                let (mut index, mut at_a, mut at_b) = (first + i, la.offset as isize, lb.offset as isize);
+                for axis in (0..stack.rank()).rev() {
+                    let at = (index % stack.dims()[axis]) as isize;
+                    index /= stack.dims()[axis];
+                    at_a += at * la.strides[axis];
+                    at_b += at * lb.strides[axis];
+                }
+                let (a, b) = (mat(av.data(), &la, at_a as usize), mat(bv.data(), &lb, at_b as usize));
+                gemm(a, b, MatMut::row_major(c, m, n), Store::Write, end);
             }
-            let (a, b) = (mat(av.data(), &la, at_a as usize), mat(bv.data(), &lb, at_b as usize));
-            gemm(a, b, MatMut::row_major(c, m, n), Store::Write, end);
-        }
-    });
+        },
+    );
     Ok(())
 }
 
@@ -167,7 +178,7 @@ macro_rules! fused {
 stamped! {
     fn activation_grad<U: Unary, T: Float>(g: &[T], y: &[T], out: &mut [T]) {
         for ((o, &g), &y) in out.iter_mut().zip(g).zip(y) {
-            *o = g * U::df(y);
+            *o = g * U::df(y, T::c(0.0));
         }
     }
 }
@@ -196,7 +207,10 @@ impl Op for Linear {
         let last = x.shape.rank() - 1;
         if x.shape.dims()[last] != inputs_n {
             let got = crate::shape::Size(x.shape.dims()[last]);
-            return fail(w.shape, format!("the last size of the input is {got}, the weight takes {inputs_n}"));
+            return fail(
+                w.shape,
+                format!("the last size of the input is {got}, the weight takes {inputs_n}"),
+            );
         }
         if let Some(b) = inputs.get(2).filter(|b| b.shape.dims() != [units]) {
             return fail(b.shape, format!("the bias should have shape [{units}]"));
@@ -229,7 +243,8 @@ impl Op for Linear {
             let y = step.output(0);
             g = if step.attached() {
                 let like = g.clone();
-                fused!(activation, U => Expr::Tensor(g) * U::df(Expr::Tensor(y))).tensor(&like)?
+                fused!(activation, U => Expr::Tensor(g) * U::df(Expr::Tensor(y), Expr::Const(0.0)))
+                    .tensor(&like)?
             } else {
                 let mut out = Array::new(g.spec())?;
                 dispatch_float!("linear", g.dtype(), T => {
@@ -273,7 +288,12 @@ impl Tensor {
     ///
     /// # Errors
     /// Sizes or dtypes do not fit.
-    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>, activation: Option<Fused>) -> Result<Tensor> {
+    pub fn linear(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        activation: Option<Fused>,
+    ) -> Result<Tensor> {
         match bias {
             Some(bias) => apply1(Linear { activation }, &[self, weight, bias]),
             None => apply1(Linear { activation }, &[self, weight]),

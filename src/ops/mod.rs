@@ -6,6 +6,7 @@ pub mod elementwise;
 mod expr;
 pub mod index;
 pub mod join;
+pub mod logic;
 pub mod matmul;
 pub mod random;
 pub mod reduce;

@@ -153,7 +153,11 @@ impl Op for ArgMax {
         let mut last = [false; MAX_RANK];
         last[inputs[0].shape.rank() - 1] = true;
         if inputs[0].shape.dims().last() == Some(&0) {
-            return Err(crate::Error::shape("argmax", "at least one element along the axis", inputs[0].shape));
+            return Err(crate::Error::shape(
+                "argmax",
+                "at least one element along the axis",
+                inputs[0].shape,
+            ));
         }
         Ok(one(inputs[0].shape.reduced(&last, false), DType::I64))
     }

@@ -250,7 +250,13 @@ impl Tensor {
     ///
     /// # Errors
     /// The axis is out of range, or `step` is 0.
-    pub fn slice_step(&self, axis: isize, start: Option<isize>, end: Option<isize>, step: isize) -> Result<Tensor> {
+    pub fn slice_step(
+        &self,
+        axis: isize,
+        start: Option<isize>,
+        end: Option<isize>,
+        step: isize,
+    ) -> Result<Tensor> {
         let axis = self.shape().axis("slice", axis)?;
         if step == 0 {
             return Err(Error::argument("slice", "a step that is not 0", step));
@@ -277,7 +283,13 @@ impl Tensor {
         let n = self.dims()[at] as isize;
         let index = if index < 0 { index + n } else { index };
         if !(0..n).contains(&index) {
-            return Err(Error::Index { op: "select", what: "index", value: index as i64, position: 0, last: n as i64 - 1 });
+            return Err(Error::Index {
+                op: "select",
+                what: "index",
+                value: index as i64,
+                position: 0,
+                last: n as i64 - 1,
+            });
         }
         self.slice(at as isize, index, index + 1)?.squeeze(at as isize)
     }

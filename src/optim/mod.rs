@@ -135,7 +135,12 @@ impl Driver {
     ///
     /// # Errors
     /// [`Error::NoGradient`] naming the parameter, or memory for the state cannot be had.
-    pub fn step(&mut self, params: &mut (impl Params + ?Sized), mut gradients: Gradients, allow_missing: bool) -> Result<()> {
+    pub fn step(
+        &mut self,
+        params: &mut (impl Params + ?Sized),
+        mut gradients: Gradients,
+        allow_missing: bool,
+    ) -> Result<()> {
         let mut failure = None;
         params.visit(&mut Path::default(), &mut |path, p| {
             if p.trainable() && gradients.find(p.id()).is_none() && !allow_missing && failure.is_none() {
@@ -190,10 +195,21 @@ impl Driver {
     }
 }
 
-fn update(rule: &dyn Optimizer, step: Step, p: &mut Param, g: &mut Tensor, slots: &mut [Array]) -> Result<()> {
+fn update(
+    rule: &dyn Optimizer,
+    step: Step,
+    p: &mut Param,
+    g: &mut Tensor,
+    slots: &mut [Array],
+) -> Result<()> {
     let g = g.array().contiguous()?;
     if g.shape() != p.value().shape() {
-        return Err(Error::shapes("optimizer", *p.value().shape(), *g.shape(), "gradient and parameter differ"));
+        return Err(Error::shapes(
+            "optimizer",
+            *p.value().shape(),
+            *g.shape(),
+            "gradient and parameter differ",
+        ));
     }
     match g.dtype() {
         crate::DType::F64 => {

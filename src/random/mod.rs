@@ -88,7 +88,8 @@ impl Stream {
     /// Number `at` of the stream of standard normal numbers (Box and Muller 1958).
     pub fn normal(&self, at: u64) -> f64 {
         let b = self.block(at);
-        let unit = |lo: u32, hi: u32| ((u64::from(lo) | u64::from(hi) << 32) >> 11) as f64 / 9_007_199_254_740_992.0;
+        let unit =
+            |lo: u32, hi: u32| ((u64::from(lo) | u64::from(hi) << 32) >> 11) as f64 / 9_007_199_254_740_992.0;
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - unit(b[0], b[1])));
         radius * libm::cos(std::f64::consts::TAU * unit(b[2], b[3]))
     }

@@ -99,7 +99,8 @@ impl Array {
     }
 
     fn expect<T: Stored>(&self) -> Result<()> {
-        let ok = dispatch_stored!(self.dtype, S => std::any::TypeId::of::<S>() == std::any::TypeId::of::<T>());
+        let ok =
+            dispatch_stored!(self.dtype, S => std::any::TypeId::of::<S>() == std::any::TypeId::of::<T>());
         let expected = std::any::type_name::<T>();
         if ok { Ok(()) } else { Err(Error::DType { op: "reading an array", expected, got: self.dtype }) }
     }
@@ -124,11 +125,6 @@ impl Array {
             Some(layout) => Ok(self.with_layout(layout)),
             None => self.copied()?.reshaped(shape),
         }
-    }
-
-    /// Whether both share memory.
-    pub(crate) fn shares(&self, other: &Array) -> bool {
-        matches!((&self.buffer, &other.buffer), (Some(a), Some(b)) if a.same(b))
     }
 }
 

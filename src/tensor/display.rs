@@ -35,7 +35,9 @@ fn texts(t: &Tensor, precision: usize) -> Result<Vec<String>> {
     fn pick<T>(values: &[T], shown: Option<Vec<bool>>, text: impl Fn(&T) -> String) -> Vec<String> {
         match shown {
             None => values.iter().map(text).collect(),
-            Some(mask) => values.iter().zip(mask).map(|(v, s)| if s { text(v) } else { String::new() }).collect(),
+            Some(mask) => {
+                values.iter().zip(mask).map(|(v, s)| if s { text(v) } else { String::new() }).collect()
+            }
         }
     }
     Ok(match t.dtype() {
@@ -68,7 +70,13 @@ fn shown(dims: &[usize]) -> Option<Vec<bool>> {
     )
 }
 
-fn block(f: &mut fmt::Formatter<'_>, values: &[String], dims: &[usize], width: usize, depth: usize) -> fmt::Result {
+fn block(
+    f: &mut fmt::Formatter<'_>,
+    values: &[String],
+    dims: &[usize],
+    width: usize,
+    depth: usize,
+) -> fmt::Result {
     let Some((&n, rest)) = dims.split_first() else {
         return write!(f, "{:>width$}", values[0]);
     };

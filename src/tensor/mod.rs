@@ -216,7 +216,7 @@ impl Tensor {
         })
     }
 
-    /// In row-major order without gaps: itself if it already is, else a copy. Without history.
+    /// In row-major order without gaps: itself if it already is, else a copy.
     ///
     /// # Errors
     /// Memory for the copy cannot be had.

@@ -253,11 +253,6 @@ impl Buffer {
     pub(crate) fn is_unique(&self) -> bool {
         is_unique(self.0)
     }
-
-    /// Whether both are the same memory.
-    pub(crate) fn same(&self, other: &Buffer) -> bool {
-        self.0 == other.0
-    }
 }
 
 impl Clone for Buffer {

@@ -5,7 +5,7 @@ use super::model::Model;
 use crate::{Error, Result};
 
 /// What a run of `fit` will do, told to callbacks when it begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Plan {
     /// The epoch after the last one.

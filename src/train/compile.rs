@@ -74,7 +74,11 @@ impl<L: Layer<[Tensor], Vec<Tensor>> + 'static> Network<L> {
     ///
     /// # Errors
     /// Those of `make`.
-    pub fn new<const N: usize>(inputs: [Input; N], seed: u64, make: impl FnOnce(&mut Init) -> Result<L>) -> Result<Self> {
+    pub fn new<const N: usize>(
+        inputs: [Input; N],
+        seed: u64,
+        make: impl FnOnce(&mut Init) -> Result<L>,
+    ) -> Result<Self> {
         let dtype = DType::F32;
         let layer = make(&mut Init::new(seed, dtype))?;
         Ok(Network { name: "network".into(), inputs: inputs.into(), layer, dtype, seed })
@@ -91,7 +95,8 @@ impl<L: Layer<[Tensor], Vec<Tensor>> + 'static> Network<L> {
         metrics: impl IntoMetrics,
     ) -> Result<Model> {
         let driver = Driver::new(optimizer);
-        let parts = Parts { description: None, name: self.name, net: Box::new(self.layer), inputs: self.inputs };
+        let parts =
+            Parts { description: None, name: self.name, net: Box::new(self.layer), inputs: self.inputs };
         assemble(parts, self.dtype, self.seed, driver, losses.into_losses(), metrics.into_metrics())
     }
 }
@@ -139,7 +144,12 @@ pub(crate) fn compile_with(
     let input = description.input()?;
     let stack = description.stack(input.spec(dtype)?, &mut init)?;
     let name = stack.name().to_string();
-    let parts = Parts { description: Some(Arc::new(description)), name, net: Box::new(Single(stack)), inputs: vec![input] };
+    let parts = Parts {
+        description: Some(Arc::new(description)),
+        name,
+        net: Box::new(Single(stack)),
+        inputs: vec![input],
+    };
     assemble(parts, dtype, seed, driver, losses, metrics)
 }
 
@@ -164,7 +174,8 @@ fn assemble(
     }
     let traced = |i: &Input| Ok(Tensor::from(Array::traced(i.spec(dtype)?)));
     let inputs: Vec<Tensor> = parts.inputs.iter().map(traced).collect::<Result<_>>()?;
-    let outputs = parts.net.forward(&inputs, &mut Cx::infer()).at(|| format!("compiling '{}'", parts.name))?;
+    let outputs =
+        parts.net.forward(&inputs, &mut Cx::infer()).at(|| format!("compiling '{}'", parts.name))?;
     if outputs.len() != losses.len() {
         let expected = format!("one for each of the {} outputs", outputs.len());
         return Err(Error::argument("losses", expected, losses.len()));

@@ -46,7 +46,8 @@ pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {
             return Err(Error::shape(what, "data with one row for each sample", *t.shape()));
         };
         if *n.get_or_insert(rows) != rows {
-            let expected = format!("the same number of rows in all, {} as in the first", tensors[0].dims()[0]);
+            let expected =
+                format!("the same number of rows in all, {} as in the first", tensors[0].dims()[0]);
             return Err(Error::argument(what, expected, rows));
         }
     }

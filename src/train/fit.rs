@@ -19,6 +19,8 @@ pub struct Fit<'a> {
     verbose: u8,
     validation: Option<(Vec<Tensor>, Vec<Tensor>)>,
     validation_split: f64,
+    sample_weight: Option<Tensor>,
+    class_weight: Vec<(i64, f64)>,
     callbacks: Vec<Box<dyn Callback + 'a>>,
     threads: Option<&'a Threads>,
     allow_missing: bool,
@@ -41,6 +43,8 @@ impl<'a> Fit<'a> {
             verbose: 1,
             validation: None,
             validation_split: 0.0,
+            sample_weight: None,
+            class_weight: Vec::new(),
             callbacks: Vec::new(),
             threads: None,
             allow_missing: false,
@@ -81,6 +85,18 @@ impl<'a> Fit<'a> {
     /// The share of rows, taken from the end before any shuffling, that is validated on instead of trained on.
     pub fn validation_split(mut self, split: f64) -> Self {
         self.validation_split = split;
+        self
+    }
+
+    /// How much each row counts: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of `x`.
+    pub fn sample_weight(mut self, weights: &Tensor) -> Self {
+        self.sample_weight = Some(weights.clone());
+        self
+    }
+
+    /// How much the rows of each class count; 1 for classes not named. Targets are labels or one-hot.
+    pub fn class_weight(mut self, weights: impl Into<Vec<(i64, f64)>>) -> Self {
+        self.class_weight = weights.into();
         self
     }
 
@@ -131,7 +147,8 @@ impl Model {
         if !(0.0..1.0).contains(&split) {
             return Err(Error::argument("validation_split", "0 <= split < 1", split));
         }
-        let mut data = Data { x: x.to_vec(), y, validation: None };
+        let weights = self.weights(&mut fit, &y, n)?;
+        let mut data = Data { x: x.to_vec(), y, weights, validation: None };
         if let Some((vx, vy)) = fit.validation.take() {
             let vx = self.accept(&vx)?;
             same_rows(&vx, &vy)?;
@@ -144,6 +161,7 @@ impl Model {
             }
             data.validation = Some((slice(&data.x, at, n)?.to_vec(), slice(&data.y, at, n)?.to_vec()));
             (data.x, data.y) = (slice(&data.x, 0, at)?.to_vec(), slice(&data.y, 0, at)?.to_vec());
+            data.weights = slice(&data.weights, 0, at)?.to_vec();
         }
         match fit.verbose {
             0 => {}
@@ -156,6 +174,36 @@ impl Model {
             Some(threads) => threads.run(|| self.run(&data, &mut fit)),
             None => par::enter(|| self.run(&data, &mut fit)),
         }
+    }
+
+    /// The weight of each row, if any were asked for.
+    fn weights(&self, fit: &mut Fit<'_>, y: &[Tensor], n: usize) -> Result<Vec<Tensor>> {
+        let sample = fit.sample_weight.take();
+        if fit.class_weight.is_empty() {
+            if let Some(w) = &sample
+                && w.dims().first() != Some(&n)
+            {
+                return Err(Error::argument(
+                    "sample_weight",
+                    format!("one weight for each of {n} rows"),
+                    w.shape(),
+                ));
+            }
+            return Ok(sample.into_iter().collect());
+        }
+        if sample.is_some() {
+            return Err(Error::argument("class_weight", "either class_weight or sample_weight", "both"));
+        }
+        let [y] = y else {
+            return Err(Error::argument("class_weight", "a network with one output", y.len()));
+        };
+        let labels = match y.dims() {
+            [_] | [_, 1] => y.cast(crate::DType::I64)?,
+            _ => y.scale(1.0)?.argmax(-1)?,
+        };
+        let weight = |c: &i64| fit.class_weight.iter().find(|(class, _)| class == c).map_or(1.0, |(_, w)| *w);
+        let weights: Vec<f64> = labels.to_vec::<i64>()?.iter().map(weight).collect();
+        Ok(vec![Tensor::from_slice(&weights, [n])?])
     }
 
     fn run(&mut self, data: &Data, fit: &mut Fit<'_>) -> Result<History> {
@@ -178,21 +226,27 @@ impl Model {
 
     fn epoch(&mut self, data: &Data, fit: &mut Fit<'_>, n: usize, epoch: usize) -> Result<Logs> {
         let order = match fit.shuffle {
-            true => Some(Tensor::from_slice(&Stream::new(self.seed, Purpose::Shuffle, self.epochs).permutation(n), [n])?),
+            true => Some(Tensor::from_slice(
+                &Stream::new(self.seed, Purpose::Shuffle, self.epochs).permutation(n),
+                [n],
+            )?),
             false => None,
         };
         self.reset_metrics();
         let mut sum = 0.0;
         for (step, start) in (0..n).step_by(fit.batch_size).enumerate() {
             let end = (start + fit.batch_size).min(n);
-            let (x, y) = match &order {
+            let (x, y, w) = match &order {
                 Some(order) => {
                     let order = order.slice(0, start as isize, end as isize)?;
-                    (gather(&data.x, &order)?, gather(&data.y, &order)?)
+                    (gather(&data.x, &order)?, gather(&data.y, &order)?, gather(&data.weights, &order)?)
                 }
-                None => (slice(&data.x, start, end)?, slice(&data.y, start, end)?),
+                None => {
+                    let cut = |t: &[Tensor]| slice(t, start, end);
+                    (cut(&data.x)?, cut(&data.y)?, cut(&data.weights)?)
+                }
             };
-            let loss = self.train_step(&x, &y, None)?;
+            let loss = self.train_step(&x, &y, w.first())?;
             if fit.check_finite && !loss.is_finite() {
                 let (epoch, step) = (epoch + 1, step + 1);
                 return Err(Error::NotFinite { what: "loss".into(), value: loss, epoch, step });
@@ -216,6 +270,8 @@ impl Model {
 struct Data {
     x: Vec<Tensor>,
     y: Vec<Tensor>,
+    /// One weight for each row, or nothing.
+    weights: Vec<Tensor>,
     validation: Option<(Vec<Tensor>, Vec<Tensor>)>,
 }
 

@@ -38,7 +38,10 @@ impl Index<&str> for Logs {
     fn index(&self, name: &str) -> &f64 {
         match self.0.iter().find(|(n, _)| n == name) {
             Some((_, v)) => v,
-            None => panic!("no figure named '{name}' among {:?}", self.0.iter().map(|(n, _)| n).collect::<Vec<_>>()),
+            None => panic!(
+                "no figure named '{name}' among {:?}",
+                self.0.iter().map(|(n, _)| n).collect::<Vec<_>>()
+            ),
         }
     }
 }

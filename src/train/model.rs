@@ -126,7 +126,8 @@ impl Model {
     pub fn set_params(&mut self, values: &[(String, Tensor)]) -> Result<()> {
         let mut next = self.clone();
         for (path, value) in values {
-            let mut found = Err(Error::argument("path", format!("a parameter of '{}'", self.name), format!("'{path}'")));
+            let mut found =
+                Err(Error::argument("path", format!("a parameter of '{}'", self.name), format!("'{path}'")));
             next.visit_mut(&mut Path::default(), &mut |at, p| {
                 if at.as_str() == path {
                     found = p.set(value.clone());
@@ -190,7 +191,11 @@ impl Model {
             input.accepts(t.spec()).at(|| format!("input of '{}'", self.name))?;
             let want = input.dtype_value().unwrap_or(self.dtype);
             if t.dtype() != want && want.is_float() && !t.dtype().is_float() {
-                return Err(Error::DType { op: "x", expected: "floating-point data (use scale or cast)", got: t.dtype() });
+                return Err(Error::DType {
+                    op: "x",
+                    expected: "floating-point data (use scale or cast)",
+                    got: t.dtype(),
+                });
             }
             t.cast(want)
         };
@@ -200,7 +205,13 @@ impl Model {
     // ---- steps
 
     /// The loss of each output summed, regularization and added terms included, and the outputs as users see them.
-    fn losses(&self, x: &[Tensor], y: &[Tensor], weights: Option<&Tensor>, cx: &mut Cx) -> Result<(Tensor, Vec<Tensor>)> {
+    fn losses(
+        &self,
+        x: &[Tensor],
+        y: &[Tensor],
+        weights: Option<&Tensor>,
+        cx: &mut Cx,
+    ) -> Result<(Tensor, Vec<Tensor>)> {
         if y.len() != self.head.losses.len() {
             return Err(Error::argument("y", format!("{} target tensors", self.head.losses.len()), y.len()));
         }
@@ -208,7 +219,11 @@ impl Model {
             (Some(fused), Some(activation)) => {
                 let logits = self.net.forward_logits(x, cx)?;
                 let loss = loss::reduce(&fused.call(&y[0], &logits[0])?, weights)?;
-                let seen = if self.head.metrics[0].is_empty() { vec![] } else { vec![activation.apply(&logits[0].detach())?] };
+                let seen = if self.head.metrics[0].is_empty() {
+                    vec![]
+                } else {
+                    vec![activation.apply(&logits[0].detach())?]
+                };
                 (loss, seen)
             }
             _ => {
@@ -291,7 +306,11 @@ impl Model {
     /// # Errors
     /// The data does not fit the network or the loss, or a trainable parameter got no gradient; then no parameter has
     /// changed.
-    pub fn train_on_batch(&mut self, x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Result<Logs> {
+    pub fn train_on_batch(
+        &mut self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+    ) -> Result<Logs> {
         let (x, y) = (self.accept(&x.as_tensors())?, y.as_tensors());
         same_rows(&x, &y)?;
         self.reset_metrics();
@@ -322,7 +341,12 @@ impl Model {
         par::enter(|| self.evaluate_accepted(&x, &y, batch_size))
     }
 
-    pub(crate) fn evaluate_accepted(&mut self, x: &[Tensor], y: &[Tensor], batch_size: usize) -> Result<Logs> {
+    pub(crate) fn evaluate_accepted(
+        &mut self,
+        x: &[Tensor],
+        y: &[Tensor],
+        batch_size: usize,
+    ) -> Result<Logs> {
         let n = rows("x", x)?;
         check_batch(batch_size, n)?;
         self.reset_metrics();
@@ -344,7 +368,11 @@ impl Model {
     pub fn predict(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         let mut outputs = self.predict_all(x)?;
         if outputs.len() != 1 {
-            return Err(Error::argument("predict", "a network with one output (use predict_all)", outputs.len()));
+            return Err(Error::argument(
+                "predict",
+                "a network with one output (use predict_all)",
+                outputs.len(),
+            ));
         }
         Ok(outputs.swap_remove(0))
     }

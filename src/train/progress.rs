@@ -34,7 +34,11 @@ impl Progress {
     fn line(&self, logs: &Logs) -> String {
         let (seconds, n) = (self.began.elapsed().as_secs_f64(), self.plan.steps);
         let each = seconds / n.max(1) as f64;
-        let each = if each >= 1e-3 { format!("{:.0}ms/step", each * 1e3) } else { format!("{:.0}us/step", each * 1e6) };
+        let each = if each >= 1e-3 {
+            format!("{:.0}ms/step", each * 1e3)
+        } else {
+            format!("{:.0}us/step", each * 1e6)
+        };
         let mut line = format!("{n}/{n} - {seconds:.0}s - {each}");
         let mut figures: Vec<_> = logs.iter().collect();
         figures.sort_by_key(|(name, _)| *name);
@@ -59,7 +63,8 @@ impl Callback for Progress {
         #[cfg(feature = "progress")]
         if self.bar {
             let bar = indicatif::ProgressBar::new(self.plan.steps as u64);
-            if let Ok(style) = indicatif::ProgressStyle::with_template("{pos}/{len} {bar:20} {elapsed} {msg}") {
+            if let Ok(style) = indicatif::ProgressStyle::with_template("{pos}/{len} {bar:20} {elapsed} {msg}")
+            {
                 bar.set_style(style);
             }
             self.drawn = Some(bar);

@@ -30,7 +30,8 @@ impl Model {
         self.visit(&mut Path::default(), &mut |_, p| {
             *(if p.trainable() { &mut trainable } else { &mut frozen }) += p.value().elements();
         });
-        let row = |r: crate::nn::Row| [format!("{} ({})", r.name, r.class), tuple(&r.output), thousands(r.params)];
+        let row =
+            |r: crate::nn::Row| [format!("{} ({})", r.name, r.class), tuple(&r.output), thousands(r.params)];
         Summary {
             name: self.name().into(),
             rows: self.rows().into_iter().map(row).collect(),
@@ -73,16 +74,29 @@ fn bytes(n: usize) -> String {
     String::new()
 }
 
-/// Widths of the three columns without their padding, in a table 80 wide.
-const WIDTHS: [usize; 3] = [31, 24, 15];
+/// Widths of the three columns without their padding: Keras's table on a terminal of 80 columns.
+const WIDTHS: [usize; 3] = [31, 22, 13];
 
-/// Cuts a cell into lines of the column's width.
+/// Cuts a cell into lines at spaces; a word wider than the column ends in `…`.
 fn wrap(cell: &str, width: usize) -> Vec<String> {
-    let chars: Vec<char> = cell.chars().collect();
-    if chars.is_empty() {
-        return vec![String::new()];
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in cell.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        if word.len() > width {
+            word.truncate(width - 1);
+            word.push('…');
+        }
+        let word: String = word.into_iter().collect();
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = word,
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
     }
-    chars.chunks(width).map(|c| c.iter().collect()).collect()
+    lines
 }
 
 impl fmt::Display for Summary {

@@ -87,7 +87,7 @@ impl<T> Copy for Panels<'_, T> {}
 
 impl<'a, T: Gemm> Panels<'a, T> {
     /// The panels of the rows from `p` on, for the columns from `j` on.
-    fn block(self, p: usize, kc: usize, j: usize) -> &'a [T] {
+    pub(super) fn block(self, p: usize, kc: usize, j: usize) -> &'a [T] {
         &self.data[self.width * (self.all * p + kc * (self.first + j / self.width))..]
     }
 }

@@ -36,10 +36,8 @@ fn leaf<T: Gemm>(
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    match b {
-        Right::Plain(b) if vector::takes(a, b) => vector::product(kernels, a, b, c, bias, finish),
-        _ => block::product(kernels, a, b, c, bias, finish),
-    }
+    let product = if vector::takes(a, b) { vector::product } else { block::product };
+    product(kernels, a, b, c, bias, finish);
 }
 
 /// Halves the longer side of C until there are `pieces`.

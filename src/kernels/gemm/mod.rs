@@ -7,8 +7,8 @@
 //! is a function of the numbers and of K alone: not of strides, packing, instruction set, threads, or of the rows and columns around it.
 //!
 //! # The paths
-//! One row or column ([`vector`]); everything else ([`block`]), which copies operands into panels only where that pays.
-//! [`grid`] cuts C between threads. [`naive`] is the same product said plainly. [`tile`] holds the loops in vector instructions.
+//! One row or column (`vector`); everything else (`block`), which copies operands into panels only where that pays.
+//! `grid` cuts C between threads. [`naive`] is the same product said plainly. `tile` holds the loops in vector instructions.
 
 mod block;
 mod grid;

@@ -239,8 +239,14 @@ unsafe fn tile<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART
     // SAFETY: all of it by the contract above.
     unsafe {
         let mut acc = [[S::zero(); NV]; MR];
-        let (mut a, mut b, a_rs, a_cs, b_rs) = (t.a, t.b, t.a_rs, t.a_cs, t.b_rs);
         let lanes = t.lanes;
+        // Every second row of A has a pointer, and two offsets reach all: few registers, and no address that
+        // waits for another.
+        let mut rows = [t.a; MR];
+        for i in 0..MR {
+            rows[i] = t.a.wrapping_offset((i & !1) as isize * t.a_rs);
+        }
+        let (mut even, mut odd, mut b) = (0, t.a_rs, t.b);
         for _ in 0..t.k {
             let mut row = [S::zero(); NV];
             for v in 0..NV {
@@ -248,13 +254,13 @@ unsafe fn tile<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART
                 row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
             }
             for i in 0..MR {
-                let x = S::splat(*a.offset(i as isize * a_rs));
+                let x = S::splat(*rows[i].offset(if i % 2 == 0 { even } else { odd }));
                 for v in 0..NV {
                     acc[i][v] = S::fma(x, row[v], acc[i][v]);
                 }
             }
-            a = a.wrapping_offset(a_cs);
-            b = b.wrapping_offset(b_rs);
+            (even, odd) = (even + t.a_cs, odd + t.a_cs);
+            b = b.wrapping_offset(t.b_rs);
         }
         if !t.prior.is_null() {
             for i in 0..MR {
@@ -404,18 +410,20 @@ struct Dots<T> {
     b: *const T,
     /// Between the rows of B, or between its columns.
     stride: isize,
+    /// From two vectors of a row of B to the next two.
+    hop: usize,
     y: *mut T,
 }
 
-/// `y = x · B` for B with contiguous rows: eight rows of B in one pass over `y`.
+/// `y = x · B` for B with contiguous and long rows: eight rows of B in one pass over `y`.
 ///
 /// # Safety
 /// `x`, `b` and `y` reach `k`, `k` by `n` and `n` elements; the processor has the instructions of `S`.
 #[inline(always)]
-unsafe fn dots_rows<T: Copy, S: Simd<T>>(t: &Dots<T>) {
+unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     #[inline(always)]
-    unsafe fn pass<T: Copy, S: Simd<T>, const R: usize>(t: &Dots<T>, p: usize, going: bool) {
-        // SAFETY: the contract of `dots_rows`, with `p + R <= k`.
+    unsafe fn pass<T: Copy, S: Simd<T>, const R: usize>(t: &Dots<T>, p: usize) {
+        // SAFETY: the contract of `dots_long`, with `p + R <= k`.
         unsafe {
             let mut x = [S::zero(); R];
             let mut rows = [t.b; R];
@@ -426,7 +434,7 @@ unsafe fn dots_rows<T: Copy, S: Simd<T>>(t: &Dots<T>) {
             let mut j = 0;
             while j + 2 * S::LANES <= t.n {
                 let (mut y0, mut y1) = (S::zero(), S::zero());
-                if going {
+                if p > 0 {
                     (y0, y1) = (S::load(t.y.add(j)), S::load(t.y.add(j + S::LANES)));
                 }
                 for r in 0..R {
@@ -439,7 +447,7 @@ unsafe fn dots_rows<T: Copy, S: Simd<T>>(t: &Dots<T>) {
             }
             while j < t.n {
                 let n = S::LANES.min(t.n - j);
-                let mut y = if going { S::load_part(t.y.add(j), n) } else { S::zero() };
+                let mut y = if p > 0 { S::load_part(t.y.add(j), n) } else { S::zero() };
                 for r in 0..R {
                     y = S::fma(x[r], S::load_part(rows[r].add(j), n), y);
                 }
@@ -448,16 +456,74 @@ unsafe fn dots_rows<T: Copy, S: Simd<T>>(t: &Dots<T>) {
             }
         }
     }
-    let (mut p, mut going) = (0, false);
+    let mut p = 0;
     // SAFETY: `p` plus the rows of the pass never exceeds `k`.
     unsafe {
         while p + 8 <= t.k {
-            pass::<T, S, 8>(t, p, going);
-            (p, going) = (p + 8, true);
+            pass::<T, S, 8>(t, p);
+            p += 8;
         }
         while p < t.k {
-            pass::<T, S, 1>(t, p, going);
-            (p, going) = (p + 1, true);
+            pass::<T, S, 1>(t, p);
+            p += 1;
+        }
+    }
+}
+
+/// `y = x · B` for B with contiguous rows that are short, or lie in panels `hop` apart: eight vectors of `y` stay in
+/// registers.
+///
+/// # Safety
+/// As for [`dots_long`]; every two vectors of B lie `hop` behind the two before.
+#[inline(always)]
+unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
+    /// `G` vectors from number `v` on; of the last one `last` lanes are in use.
+    #[inline(always)]
+    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(
+        t: &Dots<T>,
+        v: usize,
+        last: usize,
+    ) {
+        // SAFETY: the contract of `dots_short`, with `(v + G - 1) * LANES + last <= n`.
+        unsafe {
+            let mut y = [S::zero(); G];
+            let mut pairs = [t.b; G];
+            for g in 0..G {
+                pairs[g] = t.b.add((v / 2 + g / 2) * t.hop + (v + g) % 2 * S::LANES);
+            }
+            let mut down = 0;
+            for p in 0..t.k {
+                let x = S::splat(*t.x.add(p));
+                for g in 0..G {
+                    let from = pairs[g].offset(down);
+                    let b = if PART && g == G - 1 { S::load_part(from, last) } else { S::load(from) };
+                    y[g] = S::fma(x, b, y[g]);
+                }
+                down += t.stride;
+            }
+            for g in 0..G {
+                let to = t.y.add((v + g) * S::LANES);
+                if PART && g == G - 1 { S::store_part(to, y[g], last) } else { S::store(to, y[g]) }
+            }
+        }
+    }
+    let whole = t.n / S::LANES;
+    let mut v = 0;
+    // SAFETY: the vectors in use end before `n`, and `v` is even.
+    unsafe {
+        while v + 8 <= whole {
+            group::<T, S, 8, false>(t, v, S::LANES);
+            v += 8;
+        }
+        while v + 2 <= whole {
+            group::<T, S, 2, false>(t, v, S::LANES);
+            v += 2;
+        }
+        let rest = t.n - v * S::LANES;
+        if rest > S::LANES {
+            group::<T, S, 2, true>(t, v, rest - S::LANES);
+        } else if rest > 0 {
+            group::<T, S, 1, true>(t, v, rest);
         }
     }
 }
@@ -468,60 +534,87 @@ unsafe fn dots_rows<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 /// `x`, `b` and `y` reach `k`, `k` by `n` and `n` elements; the processor has the instructions of `S`.
 #[inline(always)]
 unsafe fn dots_columns<T: Copy, S: Simd<T>>(t: &Dots<T>) {
-    /// `G` vectors of columns from `j` on; of the last one `last` lanes are in use.
+    /// `LANES` steps of K for a vector of columns.
     #[inline(always)]
-    unsafe fn group<T: Copy, S: Simd<T>, const G: usize>(t: &Dots<T>, j: usize, last: usize) {
-        // SAFETY: the contract of `dots_columns`, with `j + (G - 1) * LANES + last <= n`.
+    unsafe fn step<T: Copy, S: Simd<T>>(
+        x: *const T,
+        b: *const T,
+        stride: isize,
+        runs: usize,
+        y: S::Reg,
+    ) -> S::Reg {
+        // SAFETY: the contract of `dots_columns`.
         unsafe {
-            let mut y = [S::zero(); G];
-            let from = t.b.offset(j as isize * t.stride);
-            let mut p = 0;
-            while p + S::LANES <= t.k {
-                for g in 0..G {
-                    let runs = if g == G - 1 { last } else { S::LANES };
-                    let block = S::load_transposed(
-                        from.offset((g * S::LANES) as isize * t.stride).add(p),
-                        t.stride,
-                        runs,
-                    );
-                    for q in 0..S::LANES {
-                        y[g] = S::fma(S::splat(*t.x.add(p + q)), block.as_ref()[q], y[g]);
-                    }
-                }
-                p += S::LANES;
+            let block = S::load_transposed(b, stride, runs);
+            let mut y = y;
+            for q in 0..S::LANES {
+                y = S::fma(S::splat(*x.add(q)), block.as_ref()[q], y);
             }
-            while p < t.k {
-                let x = S::splat(*t.x.add(p));
-                for g in 0..G {
-                    let mut column = [*t.x; 16];
-                    let runs = if g == G - 1 { last } else { S::LANES };
-                    for r in 0..runs {
-                        column[r] = *from.offset((g * S::LANES + r) as isize * t.stride).add(p);
-                    }
-                    y[g] = S::fma(x, S::load(column.as_ptr()), y[g]);
-                }
-                p += 1;
-            }
-            for g in 0..G {
-                let p = t.y.add(j + g * S::LANES);
-                if g == G - 1 { S::store_part(p, y[g], last) } else { S::store(p, y[g]) }
-            }
+            y
         }
     }
-    let mut j = 0;
-    // SAFETY: `j` plus the lanes in use never exceeds `n`.
-    unsafe {
-        while j + 4 * S::LANES <= t.n {
-            group::<T, S, 4>(t, j, S::LANES);
-            j += 4 * S::LANES;
+    /// One step of K for a vector of columns.
+    #[inline(always)]
+    unsafe fn single<T: Copy, S: Simd<T>>(
+        x: *const T,
+        b: *const T,
+        stride: isize,
+        runs: usize,
+        y: S::Reg,
+    ) -> S::Reg {
+        // SAFETY: the contract of `dots_columns`; no vector has more than 16 lanes.
+        unsafe {
+            let mut column = [*x; 16];
+            for r in 0..runs {
+                column[r] = *b.offset(r as isize * stride);
+            }
+            S::fma(S::splat(*x), S::load(column.as_ptr()), y)
         }
-        while j < t.n {
-            let last = S::LANES.min(t.n - j);
-            group::<T, S, 1>(t, j, last);
-            j += last;
+    }
+    let (k, n, stride, lanes) = (t.k, t.n, t.stride, S::LANES);
+    let mut j = 0;
+    // SAFETY: `j` plus the columns in use never exceeds `n`, `p` plus the steps never `k`.
+    unsafe {
+        // Two vectors at once, so that one's chain of additions runs while the other is transposed.
+        while j + 2 * lanes <= n {
+            let b0 = t.b.offset(j as isize * stride);
+            let b1 = b0.offset(lanes as isize * stride);
+            let (mut y0, mut y1) = (S::zero(), S::zero());
+            let mut p = 0;
+            while p + lanes <= k {
+                y0 = step::<T, S>(t.x.add(p), b0.add(p), stride, lanes, y0);
+                y1 = step::<T, S>(t.x.add(p), b1.add(p), stride, lanes, y1);
+                p += lanes;
+            }
+            while p < k {
+                y0 = single::<T, S>(t.x.add(p), b0.add(p), stride, lanes, y0);
+                y1 = single::<T, S>(t.x.add(p), b1.add(p), stride, lanes, y1);
+                p += 1;
+            }
+            S::store(t.y.add(j), y0);
+            S::store(t.y.add(j + lanes), y1);
+            j += 2 * lanes;
+        }
+        while j < n {
+            let runs = lanes.min(n - j);
+            let b = t.b.offset(j as isize * stride);
+            let (mut y, mut p) = (S::zero(), 0);
+            while p + lanes <= k {
+                y = step::<T, S>(t.x.add(p), b.add(p), stride, runs, y);
+                p += lanes;
+            }
+            while p < k {
+                y = single::<T, S>(t.x.add(p), b.add(p), stride, runs, y);
+                p += 1;
+            }
+            S::store_part(t.y.add(j), y, runs);
+            j += runs;
         }
     }
 }
+
+/// Vectors in a row of B up to which it counts as short.
+const SHORT: usize = 32;
 
 type TileFn<T> = unsafe fn(&Tile<T>);
 
@@ -535,7 +628,8 @@ pub(super) struct Kernels<T: 'static> {
     /// By rows less one; then by vectors less one; then whether the last vector is partly used.
     tiles: &'static [[[TileFn<T>; 2]; 2]],
     pack: unsafe fn(&Pack<T>),
-    dots_rows: unsafe fn(&Dots<T>),
+    dots_long: unsafe fn(&Dots<T>),
+    dots_short: unsafe fn(&Dots<T>),
     dots_columns: unsafe fn(&Dots<T>),
 }
 
@@ -616,10 +710,23 @@ impl<T: Copy> Kernels<T> {
     /// `y = x · b`; `b` has contiguous rows or contiguous columns.
     pub(super) fn dots(&self, x: &[T], b: Source<T>, y: &mut [T]) {
         assert!(x.len() == b.rows && y.len() == b.cols && b.rows > 0 && (b.cs == 1 || b.rs == 1));
-        let (dots, stride) = if b.cs == 1 { (self.dots_rows, b.rs) } else { (self.dots_columns, b.cs) };
+        let (dots, stride) = match b.cs == 1 {
+            true if b.cols <= SHORT * self.lanes => (self.dots_short, b.rs),
+            true => (self.dots_long, b.rs),
+            false => (self.dots_columns, b.cs),
+        };
         let (k, n, x, b, y) = (b.rows, b.cols, x.as_ptr(), b.start, y.as_mut_ptr());
-        // SAFETY: the assertion above is the contract of both loops.
-        unsafe { dots(&Dots { k, n, x, b, stride, y }) }
+        // SAFETY: the assertion above is the contract of the three loops.
+        unsafe { dots(&Dots { k, n, x, b, stride, hop: self.nr, y }) }
+    }
+
+    /// The same for the panels that `pack` makes of a matrix.
+    pub(super) fn dots_panels(&self, x: &[T], panels: &[T], y: &mut [T]) {
+        let (k, n) = (x.len(), y.len());
+        assert!(panels.len() >= n.div_ceil(self.nr) * k * self.nr);
+        let (x, b, y) = (x.as_ptr(), panels.as_ptr(), y.as_mut_ptr());
+        // SAFETY: the assertion above is the contract of `dots_short`.
+        unsafe { (self.dots_short)(&Dots { k, n, x, b, stride: self.nr as isize, hop: k * self.nr, y }) }
     }
 }
 
@@ -646,12 +753,20 @@ macro_rules! stamp {
                 unsafe { super::pack::<T, $simd>(t) }
             }
             $(#[target_feature(enable = $feature)])?
-            unsafe fn dots_rows<T: Copy>(t: &Dots<T>)
+            unsafe fn dots_long<T: Copy>(t: &Dots<T>)
             where
                 $simd: Simd<T>,
             {
                 // SAFETY: the caller's contract.
-                unsafe { super::dots_rows::<T, $simd>(t) }
+                unsafe { super::dots_long::<T, $simd>(t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn dots_short<T: Copy>(t: &Dots<T>)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { super::dots_short::<T, $simd>(t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn dots_columns<T: Copy>(t: &Dots<T>)
@@ -683,7 +798,8 @@ macro_rules! stamp {
                     lanes: Self::LANES,
                     tiles: Self::TILES,
                     pack: pack::<T>,
-                    dots_rows: dots_rows::<T>,
+                    dots_long: dots_long::<T>,
+                    dots_short: dots_short::<T>,
                     dots_columns: dots_columns::<T>,
                 };
             }

@@ -1,6 +1,7 @@
 //! Why it exists: products with one row or one column read each number of the matrix once, so memory sets the pace. Rows
 //! of B are streamed eight at a time; columns of B are transposed in registers; no panel is ever made.
 
+use super::block::Right;
 use super::tile::{Kernels, Source, Target};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
@@ -9,8 +10,12 @@ use crate::kernels::scratch;
 const WIDTH: usize = 2048;
 
 /// Whether `product` can do it.
-pub(super) fn takes<T: Gemm>(a: Source<T>, b: Source<T>) -> bool {
-    a.cols > 0 && (a.rows == 1 && reads(b) || b.cols == 1 && reads(a))
+pub(super) fn takes<T: Gemm>(a: Source<T>, b: Right<T>) -> bool {
+    a.cols > 0
+        && match b {
+            Right::Plain(b) => a.rows == 1 && reads(b) || b.cols == 1 && reads(a),
+            Right::Panels(_) => a.rows == 1,
+        }
 }
 
 fn reads<T: Gemm>(b: Source<T>) -> bool {
@@ -21,23 +26,34 @@ fn reads<T: Gemm>(b: Source<T>) -> bool {
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
     a: Source<T>,
-    b: Source<T>,
+    b: Right<T>,
     mut c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    if a.rows == 1 && reads(b) {
+    let mut row = |x: Source<T>, b: Right<T>| {
         let out = c.row(0);
-        sums(kernels, a, b, |j, sums| {
+        sums(kernels, x, b, |j, sums| {
             let bias = bias.map(|bias| &bias[j..j + sums.len()]);
             put(sums, &mut out[j..], bias, finish);
         });
-    } else {
-        sums(kernels, b.transposed(), a.transposed(), |i, sums| {
-            for (s, sum) in sums.iter_mut().enumerate() {
-                put(std::slice::from_mut(sum), c.row(i + s), bias, finish);
-            }
-        });
+    };
+    match b {
+        Right::Plain(plain) if a.rows > 1 || !reads(plain) => {
+            sums(kernels, plain.transposed(), Right::Plain(a.transposed()), |i, sums| {
+                if finish.add {
+                    sums.iter_mut().enumerate().for_each(|(s, sum)| *sum = c.row(i + s)[0] + *sum);
+                }
+                if let Some(bias) = bias {
+                    sums.iter_mut().for_each(|sum| *sum = *sum + bias[0]);
+                }
+                if let Some(act) = finish.act {
+                    act.apply_all(sums);
+                }
+                sums.iter().enumerate().for_each(|(s, &sum)| c.row(i + s)[0] = sum);
+            });
+        }
+        b => row(a, b),
     }
 }
 
@@ -57,8 +73,8 @@ fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: Option<&[T]>, finish: Finis
 }
 
 /// `x · b`, a run of columns at a time.
-fn sums<T: Gemm>(kernels: &Kernels<T>, x: Source<T>, b: Source<T>, mut done: impl FnMut(usize, &mut [T])) {
-    let (k, n) = (b.rows, b.cols);
+fn sums<T: Gemm>(kernels: &Kernels<T>, x: Source<T>, b: Right<T>, mut done: impl FnMut(usize, &mut [T])) {
+    let (k, n) = (b.rows(), b.cols());
     let width = WIDTH.min(n);
     let copy = if x.contiguous_row().is_some() { 0 } else { k };
     scratch::with(copy + 2 * width, |room: &mut [T]| {
@@ -71,11 +87,13 @@ fn sums<T: Gemm>(kernels: &Kernels<T>, x: Source<T>, b: Source<T>, mut done: imp
             let (total, chain) = (&mut total[..cols], &mut chain[..cols]);
             for p in (0..k).step_by(T::KC) {
                 let kc = T::KC.min(k - p);
-                let (x, b) = (&x[p..p + kc], b.block(p, j, kc, cols));
-                if p == 0 {
-                    kernels.dots(x, b, total);
-                } else {
-                    kernels.dots(x, b, chain);
+                let x = &x[p..p + kc];
+                let sums = if p == 0 { &mut *total } else { &mut *chain };
+                match b {
+                    Right::Plain(b) => kernels.dots(x, b.block(p, j, kc, cols), sums),
+                    Right::Panels(b) => kernels.dots_panels(x, b.block(p, kc, j), sums),
+                }
+                if p > 0 {
                     total.iter_mut().zip(&*chain).for_each(|(t, &c)| *t = *t + c);
                 }
             }

@@ -54,6 +54,12 @@ pub trait Real:
     fn maximum(self, other: Self) -> Self;
     /// The smaller; NaN if either is NaN; of two zeros the negative one.
     fn minimum(self, other: Self) -> Self;
+    /// The largest whole number not above. Its derivative is taken as 0.
+    fn floor(self) -> Self;
+    /// The nearest whole number, halves to the even one. Its derivative is taken as 0.
+    fn round(self) -> Self;
+    /// To the power of another, by C's rules for zeros, negative bases and infinities.
+    fn pow(self, exponent: Self) -> Self;
     /// `self * a + b`, rounded once where the numbers are numbers.
     fn fma(self, a: Self, b: Self) -> Self;
 }
@@ -137,6 +143,18 @@ macro_rules! real {
                 let (a, b) = (select(self < other, self, other), select(other < self, other, self));
                 let smaller = <$t>::from_bits(a.to_bits() | b.to_bits());
                 select(self.is_nan() | other.is_nan(), <$t>::NAN, smaller)
+            }
+            #[inline(always)]
+            fn floor(self) -> Self {
+                <$t>::floor(self)
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                self.round_ties_even()
+            }
+            #[inline(always)]
+            fn pow(self, exponent: Self) -> Self {
+                libm::pow(f64::from(self), f64::from(exponent)) as $t
             }
             #[inline(always)]
             fn fma(self, a: Self, b: Self) -> Self {

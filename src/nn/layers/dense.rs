@@ -133,7 +133,9 @@ impl Build for Dense {
         let kernel = init.param([inputs, self.units], &self.kernel_initializer)?;
         let kernel = kernel.regularized(self.kernel_regularizer.clone());
         let bias = match self.use_bias {
-            true => Some(init.param([self.units], &self.bias_initializer)?.regularized(self.bias_regularizer.clone())),
+            true => Some(
+                init.param([self.units], &self.bias_initializer)?.regularized(self.bias_regularizer.clone()),
+            ),
             false => None,
         };
         Ok(Box::new(Layered { kernel, bias, activation: self.activation.clone() }))

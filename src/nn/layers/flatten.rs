@@ -46,7 +46,8 @@ impl Layer for Flatten {
             return Err(Error::shape("Flatten", "inputs with a batch", *x.shape()));
         };
         let size = sample.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        let size = size.ok_or_else(|| Error::shape("Flatten", "sizes whose product can be known", *x.shape()))?;
+        let size =
+            size.ok_or_else(|| Error::shape("Flatten", "sizes whose product can be known", *x.shape()))?;
         x.reshape_to([batch, size])
     }
 }

@@ -44,7 +44,9 @@ impl Input {
     pub(crate) fn declared_dtype(&self) -> Result<Option<DType>> {
         let Some(name) = self.dtype.as_deref() else { return Ok(None) };
         let known = DType::ALL.into_iter().find(|d| d.name() == name);
-        known.map(Some).ok_or_else(|| Error::argument("dtype", "the name of a dtype, such as float32", format!("{name:?}")))
+        known.map(Some).ok_or_else(|| {
+            Error::argument("dtype", "the name of a dtype, such as float32", format!("{name:?}"))
+        })
     }
 }
 

@@ -1,0 +1,240 @@
+//! Why it exists: comparisons, truth values, and choosing by them.
+
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_stored;
+use crate::kernels::map;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result, Shape, Spec, Stored};
+use smallvec::smallvec;
+
+/// Two operands of one dtype and broadcastable shapes to a truth value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+}
+
+impl Compare {
+    fn holds<T: PartialOrd>(self, a: T, b: T) -> bool {
+        match self {
+            Compare::Equal => a == b,
+            Compare::NotEqual => a != b,
+            Compare::Less => a < b,
+            Compare::LessEqual => a <= b,
+        }
+    }
+
+    fn slice<T: Stored + PartialOrd>(self, a: &[T], b: &[T], out: &mut [u8]) {
+        for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
+            *o = u8::from(self.holds(a, b));
+        }
+    }
+}
+
+fn same_dtype(op: &'static str, a: Spec, b: Spec) -> Result<()> {
+    if a.dtype == b.dtype {
+        return Ok(());
+    }
+    let why = format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype);
+    Err(Error::shapes(op, a.shape, b.shape, why))
+}
+
+/// Operands repeated to the output's shape.
+fn stretched<const N: usize>(inputs: &[&Array], out: &Shape) -> [Array; N] {
+    std::array::from_fn(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*out)))
+}
+
+impl Op for Compare {
+    fn name(&self) -> &'static str {
+        match self {
+            Compare::Equal => "equal",
+            Compare::NotEqual => "not_equal",
+            Compare::Less => "less",
+            Compare::LessEqual => "less_equal",
+        }
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        same_dtype(self.name(), inputs[0], inputs[1])?;
+        Ok(one(Shape::broadcast(self.name(), inputs[0].shape, inputs[1].shape)?, DType::Bool))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let [a, b] = stretched(inputs, outputs[0].shape());
+        dispatch_stored!(a.dtype(), T => {
+            let f = |a: &[T], b: &[T], out: &mut [u8]| self.slice(a, b, out);
+            map::binary(a.view::<T>()?, b.view::<T>()?, outputs[0].slice_mut()?, 1, &f);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
+    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
+        Ok(smallvec![None, None])
+    }
+}
+
+/// Elements of the second input where the first is true, of the third elsewhere.
+#[derive(Debug)]
+struct Where;
+
+impl Op for Where {
+    fn name(&self) -> &'static str {
+        "where"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [c, a, b] = [inputs[0], inputs[1], inputs[2]];
+        if c.dtype != DType::Bool {
+            return Err(Error::DType { op: "where", expected: "a bool condition", got: c.dtype });
+        }
+        same_dtype("where", a, b)?;
+        let shape = Shape::broadcast("where", Shape::broadcast("where", a.shape, b.shape)?, c.shape)?;
+        Ok(one(shape, a.dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let [c, a, b] = stretched(inputs, outputs[0].shape());
+        dispatch_stored!(a.dtype(), T => {
+            let out = outputs[0].slice_mut::<T>()?;
+            map::copy(b.view::<T>()?, out);
+            let (c, a) = (c.contiguous()?, a.contiguous()?);
+            for ((o, &c), &a) in out.iter_mut().zip(c.slice::<u8>()?).zip(a.slice::<T>()?) {
+                if c != 0 {
+                    *o = a;
+                }
+            }
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE.input(0)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (g, c) = (step.grad(0)?, step.input(0).detach());
+        let zero = g.new_full([], 0.0)?;
+        let mut grads: Grads = smallvec![None, None, None];
+        if step.wants(1) {
+            grads[1] = Some(c.choose(&g, &zero)?.sum_to(&step.spec(1).shape)?);
+        }
+        if step.wants(2) {
+            grads[2] = Some(c.choose(&zero, &g)?.sum_to(&step.spec(2).shape)?);
+        }
+        Ok(grads)
+    }
+}
+
+macro_rules! compare {
+    ($($(#[$doc:meta])* $name:ident($a:ident, $b:ident): $kind:ident, $first:ident, $second:ident;)*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            /// Bool; shapes broadcast as in NumPy. Nothing is equal to NaN, less than it or greater.
+            ///
+            /// # Errors
+            /// Shapes do not broadcast or dtypes differ.
+            pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
+                let ($a, $b) = (self, other);
+                apply1(Compare::$kind, &[$first, $second])
+            }
+        )*}
+    };
+}
+
+compare! {
+    /// Where both are the same.
+    equal(a, b): Equal, a, b;
+    /// Where they differ.
+    not_equal(a, b): NotEqual, a, b;
+    /// Where this is less.
+    less(a, b): Less, a, b;
+    /// Where this is less or equal.
+    less_equal(a, b): LessEqual, a, b;
+    /// Where this is greater.
+    greater(a, b): Less, b, a;
+    /// Where this is greater or equal.
+    greater_equal(a, b): LessEqual, b, a;
+}
+
+impl Tensor {
+    /// NumPy's `where`: with this bool tensor as the condition, elements of `a` where it is true and of `b` elsewhere. All
+    /// three broadcast; nothing flows back from the branch not taken.
+    ///
+    /// # Errors
+    /// This is not bool, shapes do not broadcast, or the dtypes of `a` and `b` differ.
+    pub fn choose(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        apply1(Where, &[self, a, b])
+    }
+
+    /// Where this is not a number.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn is_nan(&self) -> Result<Tensor> {
+        self.not_equal(self)
+    }
+
+    /// Where this bool tensor is false.
+    ///
+    /// # Errors
+    /// This is not bool.
+    pub fn logical_not(&self) -> Result<Tensor> {
+        if self.dtype() != DType::Bool {
+            return Err(Error::DType { op: "logical_not", expected: "bool", got: self.dtype() });
+        }
+        self.equal(&self.new_full([], 0.0)?)
+    }
+
+    /// Where both bool tensors are true.
+    ///
+    /// # Errors
+    /// They are not both bool, or shapes do not broadcast.
+    pub fn logical_and(&self, other: &Tensor) -> Result<Tensor> {
+        self.choose(other, &other.new_full([], 0.0)?)
+    }
+
+    /// Where either bool tensor is true.
+    ///
+    /// # Errors
+    /// They are not both bool, or shapes do not broadcast.
+    pub fn logical_or(&self, other: &Tensor) -> Result<Tensor> {
+        self.choose(&other.new_full([], 1.0)?, other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bools(t: &Tensor) -> Vec<bool> {
+        t.to_vec().unwrap()
+    }
+
+    #[test]
+    fn comparisons_broadcast_and_know_nan() {
+        let a = Tensor::from_slice(&[1.0f32, 2.0, f32::NAN], [3]).unwrap();
+        let b = Tensor::scalar(2.0f32).unwrap();
+        assert_eq!(bools(&a.less(&b).unwrap()), [true, false, false]);
+        assert_eq!(bools(&a.greater_equal(&b).unwrap()), [false, true, false]);
+        assert_eq!(bools(&a.equal(&a).unwrap()), [true, true, false]);
+        assert_eq!(bools(&a.is_nan().unwrap()), [false, false, true]);
+        assert!(a.equal(&Tensor::arange(3).unwrap()).is_err());
+    }
+
+    #[test]
+    fn truth_tables() {
+        let a = Tensor::from_slice(&[false, false, true, true], [4]).unwrap();
+        let b = Tensor::from_slice(&[false, true, false, true], [4]).unwrap();
+        assert_eq!(bools(&a.logical_and(&b).unwrap()), [false, false, false, true]);
+        assert_eq!(bools(&a.logical_or(&b).unwrap()), [false, true, true, true]);
+        assert_eq!(bools(&a.logical_not().unwrap()), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_choice_passes_gradients_to_the_branch_taken() {
+        let c = Tensor::from_slice(&[true, false, true], [3]).unwrap();
+        let a = Tensor::from_slice(&[0.3, -0.2, 0.7], [3]).unwrap();
+        let b = Tensor::scalar(0.4).unwrap();
+        let f = |t: &[Tensor]| c.choose(&t[0].square()?, &t[1].exp()?);
+        let check = crate::autograd::gradcheck(f, &[a, b]).unwrap();
+        assert!(check.first < 1e-7 && check.second < 1e-6, "{check:?}");
+    }
+}
