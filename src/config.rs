@@ -51,11 +51,15 @@ pub(crate) fn describe<T: ?Sized + Configured>(thing: &T) -> crate::Result<serde
     Ok(serde_json::json!({ "class_name": name, "config": config }))
 }
 
-/// The name and data of a description.
-pub(crate) fn described(what: &str, value: &serde_json::Value) -> crate::Result<(String, serde_json::Value)> {
+/// The name and data of a description. Takes it apart rather than copy it: descriptions nest.
+pub(crate) fn described(
+    what: &str,
+    mut value: serde_json::Value,
+) -> crate::Result<(String, serde_json::Value)> {
     let bad = || crate::Error::format(what, "expected an object with class_name and config");
-    let name = value.get("class_name").and_then(|n| n.as_str()).ok_or_else(bad)?;
-    Ok((name.to_string(), value.get("config").cloned().unwrap_or_else(|| serde_json::json!({}))))
+    let object = value.as_object_mut().ok_or_else(bad)?;
+    let name = object.get("class_name").and_then(|n| n.as_str()).ok_or_else(bad)?.to_string();
+    Ok((name, object.remove("config").unwrap_or_else(|| serde_json::json!({}))))
 }
 
 /// Declares the members of a kind: their names in files, their loader, and the list in error messages.
@@ -91,7 +95,7 @@ macro_rules! kind {
         impl<'de> serde::Deserialize<'de> for $crate::config::Dyn<dyn $trait> {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let value = serde_json::Value::deserialize(from)?;
-                $crate::config::described($what, &value)
+                $crate::config::described($what, value)
                     .and_then(|(name, config)| from_config(&name, config))
                     .map($crate::config::Dyn)
                     .map_err(serde::de::Error::custom)

@@ -1,9 +1,15 @@
 //! Why it exists: bytes from outside are untrusted. What every reader shares, the limits and the bounded read of a
-//! file, stands here, so that no format has to invent its own.
+//! file, stands here, so that no format has to invent its own. Models are in `model`, and `docs/format.md` is their
+//! file format.
 
+mod json;
 mod limits;
+mod model;
 mod read;
+mod tensors;
+mod write;
 
 pub use limits::Limits;
 pub(crate) use limits::check;
 pub(crate) use read::read_file;
+pub(crate) use write::write_atomically;

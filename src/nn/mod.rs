@@ -10,6 +10,7 @@ pub mod regularizer;
 mod sequential;
 
 pub use cx::Cx;
+pub(crate) use param::Budget;
 pub use param::{Init, Param, Params, Path};
 pub use sequential::{Row, Sequential, Stack};
 

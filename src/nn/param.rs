@@ -6,7 +6,7 @@ use super::regularizer::Regularizer;
 use crate::autograd::fresh_id;
 use crate::config::Dyn;
 use crate::random::{Purpose, Stream};
-use crate::tensor::Tensor;
+use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, IntoShape, Result, Spec};
 
 /// A value that training changes, or (not trainable) that a layer keeps, such as running statistics.
@@ -154,12 +154,45 @@ pub struct Init {
     dtype: DType,
     made: u32,
     trainable: bool,
+    /// What may yet be asked for, if parameters get shapes but no values.
+    plan: Option<Budget>,
+}
+
+/// What the parameters of a network that is only being planned may take: in elements each, in bytes together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    pub(crate) elements: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Budget {
+    fn take(&mut self, spec: Spec) -> Result<()> {
+        let sizes = spec.shape.dims().iter();
+        let elements = sizes.fold(1u64, |n, &d| n.saturating_mul(d as u64));
+        let bytes = elements.saturating_mul(spec.dtype.size() as u64);
+        let over = |quantity, got, limit| {
+            Err(Error::Limit { what: format!("a parameter {spec}"), quantity, got, limit })
+        };
+        if elements > self.elements {
+            return over("the number of elements", elements, self.elements);
+        }
+        if bytes > self.bytes {
+            return over("the size in bytes (beside the parameters before it)", bytes, self.bytes);
+        }
+        self.bytes -= bytes;
+        Ok(())
+    }
 }
 
 impl Init {
     /// For a network of this seed, whose parameters have this dtype.
     pub fn new(seed: u64, dtype: DType) -> Init {
-        Init { seed, dtype, made: 0, trainable: true }
+        Init { seed, dtype, made: 0, trainable: true, plan: None }
+    }
+
+    /// For a network whose parameters will be set from a file: they get shapes but no values and no memory.
+    pub(crate) fn planned(seed: u64, dtype: DType, budget: Budget) -> Init {
+        Init { plan: Some(budget), ..Init::new(seed, dtype) }
     }
 
     /// The dtype of parameters.
@@ -192,7 +225,14 @@ impl Init {
     ) -> Result<Param> {
         let stream = Stream::new(self.seed, Purpose::Init(self.made), 0);
         self.made += 1;
-        let value = initializer.tensor(Spec::new(shape.into_shape()?, self.dtype), stream)?;
+        let spec = Spec::new(shape.into_shape()?, self.dtype);
+        let value = match &mut self.plan {
+            Some(budget) => {
+                budget.take(spec)?;
+                Array::traced(spec).into()
+            }
+            None => initializer.tensor(spec, stream)?,
+        };
         Ok(Param { id: fresh_id(), value, trainable, initializer: initializer.clone(), regularizer: None })
     }
 

@@ -4,11 +4,12 @@
 use super::activation::Activation;
 use super::layers::Input;
 use super::{Build, Cx, Init, Layer, Param, Params, Path, snake_case};
-use crate::config::{Configured, describe, described};
+use crate::config::{describe, described};
 use crate::error::Context;
-use crate::shape::UNKNOWN;
+use crate::shape::{UNKNOWN, is_unknown};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A stack of layers, described from input to output. `compile` makes it a model.
@@ -82,6 +83,7 @@ impl Sequential {
     /// Makes the layers for this input.
     pub(crate) fn stack(&self, input: Spec, init: &mut Init) -> Result<Stack> {
         let mut layers: Vec<Named> = Vec::new();
+        let mut names = Names::default();
         let mut x: Tensor = Array::traced(input).into();
         let mut cx = Cx::infer();
         for (i, build) in self.layers.iter().enumerate() {
@@ -96,12 +98,13 @@ impl Sequential {
                 declared.accepts(input)?;
                 continue;
             }
-            let name = unique_name(build.as_ref(), &layers)?;
+            let name = names.unique(build.as_ref())?;
             let number = layers.len() + 1;
             let place = || format!("layer '{name}' ({}, number {number})", build.class_name());
             let layer =
                 init.with_trainable(build.trainable(), |init| build.build(x.spec(), init)).at(place)?;
             x = layer.forward(&x, &mut cx).at(place)?;
+            within_reason(&x.spec().shape).at(place)?;
             layers.push(Named { name, build: build.clone(), layer, output: x.spec() });
         }
         if layers.is_empty() {
@@ -118,39 +121,80 @@ impl Sequential {
     }
 
     /// The inverse of [`Sequential::to_config`].
-    pub(crate) fn from_json(config: &serde_json::Value) -> Result<Sequential> {
-        let bad = |why: &str| Error::format("Sequential", why.to_string());
-        let mut out = Sequential::new();
-        out.name = config.get("name").and_then(|n| n.as_str()).map(str::to_string);
-        out.seed = config.get("seed").and_then(|s| s.as_u64()).unwrap_or(0);
-        let dtype = config.get("dtype").and_then(|d| d.as_str()).unwrap_or("float32");
-        out.dtype = DType::ALL.into_iter().find(|d| d.name() == dtype).ok_or_else(|| bad("unknown dtype"))?;
-        for layer in
-            config.get("layers").and_then(|l| l.as_array()).ok_or_else(|| bad("expected a list of layers"))?
-        {
-            let (class, config) = described("layer", layer)?;
-            out.layers.push(super::layers::from_config(&class, config)?);
+    pub(crate) fn from_json(config: serde_json::Value) -> Result<Sequential> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Config {
+            name: Option<String>,
+            seed: u64,
+            dtype: String,
+            layers: Vec<serde_json::Value>,
         }
-        Ok(out)
+        let config: Config =
+            serde_json::from_value(config).map_err(|e| Error::format("Sequential", e.to_string()))?;
+        let dtype = DType::ALL.into_iter().find(|d| d.name() == config.dtype);
+        let dtype =
+            dtype.ok_or_else(|| Error::format("Sequential", format!("unknown dtype {:?}", config.dtype)))?;
+        let layer = |value| {
+            let (class, config) = described("layer", value)?;
+            super::layers::from_config(&class, config)
+        };
+        let layers = config.layers.into_iter().map(layer).collect::<Result<_>>()?;
+        Ok(Sequential { layers, name: config.name, seed: config.seed, dtype })
     }
 }
 
-/// The user's name, which must be new, or one made from the class as Keras does: `dense`, `dense_1`, …
-fn unique_name(build: &dyn Build, layers: &[Named]) -> Result<String> {
-    let taken = |name: &str| layers.iter().any(|l| l.name == name);
-    if let Some(name) = build.name() {
-        if taken(name) || name.is_empty() || name.contains('/') {
-            return Err(Error::argument(
-                "layer name",
-                "names that are unique, not empty and without '/'",
-                format!("'{name}'"),
-            ));
-        }
-        return Ok(name.into());
+impl serde::Serialize for Sequential {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.to_config().map_err(serde::ser::Error::custom)?.serialize(to)
     }
-    let base = snake_case(build.class_name());
-    let numbered = |i: usize| if i == 0 { base.clone() } else { format!("{base}_{i}") };
-    Ok((0..).map(numbered).find(|n| !taken(n)).unwrap_or(base))
+}
+
+impl<'de> serde::Deserialize<'de> for Sequential {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let config = serde_json::Value::deserialize(from)?;
+        Sequential::from_json(config).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The names of a stack's layers.
+#[derive(Default)]
+struct Names {
+    taken: BTreeSet<String>,
+    /// For each class the first number that may be free.
+    next: BTreeMap<String, usize>,
+}
+
+impl Names {
+    /// The user's name, which must be new, or one made from the class as Keras does: `dense`, `dense_1`, …
+    fn unique(&mut self, build: &dyn Build) -> Result<String> {
+        if let Some(name) = build.name() {
+            if name.is_empty() || name.contains('/') || !self.taken.insert(name.into()) {
+                let expected = "names that are unique, not empty and without '/'";
+                return Err(Error::argument("layer name", expected, format!("'{name}'")));
+            }
+            return Ok(name.into());
+        }
+        let base = snake_case(build.class_name());
+        let next = self.next.entry(base.clone()).or_insert(0);
+        loop {
+            let name = if *next == 0 { base.clone() } else { format!("{base}_{next}") };
+            *next += 1;
+            if self.taken.insert(name.clone()) {
+                return Ok(name);
+            }
+        }
+    }
+}
+
+/// Refuses sizes that no memory holds, before arithmetic on them can overflow.
+fn within_reason(shape: &Shape) -> Result<()> {
+    const MAX: usize = 1 << 40;
+    let known = shape.dims().iter().filter(|&&d| !is_unknown(d));
+    match known.copied().try_fold(1usize, usize::checked_mul) {
+        Some(n) if n <= MAX => Ok(()),
+        _ => Err(Error::shape("Sequential", "samples of at most 2^40 elements", *shape)),
+    }
 }
 
 /// A stack inside of another.
@@ -160,12 +204,6 @@ impl Build for Sequential {
     }
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
-    }
-}
-
-impl Configured for Sequential {
-    fn config(&self) -> Option<serde_json::Value> {
-        self.to_config().ok()
     }
 }
 
@@ -266,7 +304,9 @@ impl Input {
                 None => next.next().unwrap_or(UNKNOWN[0]),
             });
         }
-        Ok(Spec::new(Shape::new(&sizes)?, self.dtype_value().unwrap_or(dtype)))
+        let shape = Shape::new(&sizes)?;
+        within_reason(&shape)?;
+        Ok(Spec::new(shape, self.declared_dtype()?.unwrap_or(dtype)))
     }
 
     /// Whether data of this shape (with batch) fits.

@@ -125,12 +125,24 @@ pub(crate) fn compile_sequential(
     losses: Vec<Dyn<dyn Loss>>,
     metrics: Vec<Box<dyn crate::metric::Metric>>,
 ) -> Result<Model> {
+    let init = Init::new(description.seed_value(), description.dtype_value());
+    compile_with(description, init, driver, losses, metrics)
+}
+
+/// Compiles with parameters made by `init`: drawn, or for a file's reader only planned.
+pub(crate) fn compile_with(
+    description: Sequential,
+    mut init: Init,
+    driver: Driver,
+    losses: Vec<Dyn<dyn Loss>>,
+    metrics: Vec<Box<dyn crate::metric::Metric>>,
+) -> Result<Model> {
     let (seed, dtype) = (description.seed_value(), description.dtype_value());
     if !dtype.is_float() {
         return Err(Error::DType { op: "Sequential", expected: "float32 or float64", got: dtype });
     }
     let input = description.input()?;
-    let stack = description.stack(input.spec(dtype)?, &mut Init::new(seed, dtype))?;
+    let stack = description.stack(input.spec(dtype)?, &mut init)?;
     let name = stack.name().to_string();
     let parts = Parts {
         description: Some(Arc::new(description)),

@@ -11,6 +11,7 @@ mod progress;
 mod summary;
 
 pub use callback::{Callback, EarlyStopping, Plan};
+pub(crate) use compile::compile_with;
 pub use compile::{IntoLosses, Network};
 pub use data::AsTensors;
 pub use fit::Fit;

@@ -45,6 +45,9 @@ impl Layer for Flatten {
         let Some((&batch, sample)) = x.dims().split_first() else {
             return Err(Error::shape("Flatten", "inputs with a batch", *x.shape()));
         };
-        x.reshape_to([batch, sample.iter().product()])
+        let size = sample.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let size =
+            size.ok_or_else(|| Error::shape("Flatten", "sizes whose product can be known", *x.shape()))?;
+        x.reshape_to([batch, size])
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::nn::{Build, Cx, Init, Layer};
 use crate::tensor::Tensor;
-use crate::{DType, Result, Spec};
+use crate::{DType, Error, Result, Spec};
 use serde::{Deserialize, Serialize};
 
 /// The shape and dtype of one sample. The batch is not part of it; sizes may be unknown.
@@ -37,8 +37,16 @@ impl Input {
     }
 
     pub(crate) fn dtype_value(&self) -> Option<DType> {
-        let name = self.dtype.as_deref()?;
-        DType::ALL.into_iter().find(|d| d.name() == name)
+        self.declared_dtype().ok().flatten()
+    }
+
+    /// The dtype, if one is declared. The name may come from a file.
+    pub(crate) fn declared_dtype(&self) -> Result<Option<DType>> {
+        let Some(name) = self.dtype.as_deref() else { return Ok(None) };
+        let known = DType::ALL.into_iter().find(|d| d.name() == name);
+        known.map(Some).ok_or_else(|| {
+            Error::argument("dtype", "the name of a dtype, such as float32", format!("{name:?}"))
+        })
     }
 }
 

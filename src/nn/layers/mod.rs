@@ -1,6 +1,6 @@
 //! Why it exists: the layers, a file each. A new one is its file and a row here.
 
-use super::Build;
+use super::{Build, Sequential};
 use crate::config::kind;
 
 mod activation;
@@ -15,4 +15,4 @@ pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use input::Input;
 
-kind!("layer", Build: Input, Dense, Flatten, Dropout, Activation);
+kind!("layer", Build: Input, Dense, Flatten, Dropout, Activation, Sequential);
