@@ -224,7 +224,7 @@ mod tests {
         assert!(matches!(plain(&encode(&[u32::MAX], &[])), Err(Error::Limit { .. })));
         let open = Limits::default().max_elements(u64::MAX).max_total_bytes(u64::MAX);
         assert!(why(parse(&encode(&[u32::MAX], &[]), "test", &open)).contains("found 0"));
-        assert_eq!(plain(&encode(&[u32::MAX, u32::MAX, u32::MAX, 0], &[])).unwrap().data, []);
+        assert_eq!(plain(&encode(&[u32::MAX, u32::MAX, u32::MAX, 0], &[])).unwrap().data, [0u8; 0]);
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
             let bytes = encode(&[100, 3], &(0..300).map(|i| i as u8).collect::<Vec<u8>>());
             assert_eq!(unpack(&pack(&bytes)).unwrap(), plain(&bytes).unwrap());
             assert_eq!(unpack(&bytes).unwrap(), plain(&bytes).unwrap());
-            assert_eq!(unpack(&pack(&encode(&[0], &[]))).unwrap().data, []);
+            assert_eq!(unpack(&pack(&encode(&[0], &[]))).unwrap().data, [0u8; 0]);
         }
 
         #[test]
