@@ -1,3 +1,5 @@
+//! Why it exists: products of every size, stride and epilogue against the same product said plainly, bit by bit.
+
 //! Every path against [`naive`], byte for byte.
 
 use super::*;
