@@ -1,6 +1,4 @@
-//! Why it exists: products of every size, stride and epilogue against the same product said plainly, bit by bit.
-
-//! Every path against [`naive`], byte for byte.
+//! Why it exists: every path must give what [`naive`] gives, byte for byte.
 
 use super::*;
 use crate::kernels::par::with_threads;
