@@ -251,6 +251,13 @@ fn sweep(
         }
         let grads: Grads = Step { edge: &edge, grads: &sums, attached }.vjp()?;
         drop(sums);
+        if grads.len() != edge.node.parents.len() {
+            let (got, want) = (grads.len(), edge.node.parents.len());
+            let name = edge.node.name();
+            return Err(Error::Backward(format!(
+                "the gradient rule of {name} gave {got} gradients for {want} inputs"
+            )));
+        }
         for (parent, grad) in edge.node.parents.iter().zip(grads) {
             if let (Some(parent), Some(grad)) = (parent, grad) {
                 queue.push(parent.clone(), grad);

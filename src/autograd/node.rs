@@ -64,6 +64,13 @@ pub(crate) struct Node<O: ?Sized = dyn Op> {
     op: O,
 }
 
+impl Node {
+    /// The operation's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.op.name()
+    }
+}
+
 impl<O: ?Sized> Drop for Node<O> {
     /// Takes the chain behind it apart in a loop: a million steps must not be a million stack frames.
     fn drop(&mut self) {

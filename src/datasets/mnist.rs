@@ -54,7 +54,8 @@ fn split(raw: Raw, source: &'static str) -> Result<Split> {
 /// # Errors
 /// There are files in the folder, but they are not MNIST's; or memory cannot be had.
 pub fn load() -> Result<(Split, Split)> {
-    match cache_dir().filter(|dir| dir.is_dir()) {
+    let holds_files = |dir: &PathBuf| std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some());
+    match cache_dir().filter(holds_files) {
         Some(dir) => load_from(dir),
         None => built_in(60_000, 10_000, 0),
     }

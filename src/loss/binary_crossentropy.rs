@@ -3,7 +3,7 @@
 use super::{EPSILON, Loss, last_mean, same_shape};
 use crate::Result;
 use crate::config::Dyn;
-use crate::nn::activation::Activation;
+use crate::nn::activation::{Activation, Sigmoid};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,7 @@ impl Loss for BinaryCrossentropy {
     }
 
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
-        let fits = !self.from_logits && activation.class_name() == "Sigmoid";
+        let fits = !self.from_logits && (activation as &dyn std::any::Any).is::<Sigmoid>();
         fits.then(|| self.from_logits(true).into())
     }
 }

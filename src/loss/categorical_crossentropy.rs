@@ -2,7 +2,7 @@
 
 use super::{EPSILON, Loss, same_shape};
 use crate::config::Dyn;
-use crate::nn::activation::Activation;
+use crate::nn::activation::{Activation, Softmax};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ impl Loss for CategoricalCrossentropy {
     }
 
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
-        let fits = !self.from_logits && activation.class_name() == "Softmax";
+        let fits = !self.from_logits && (activation as &dyn std::any::Any).is::<Softmax>();
         fits.then(|| self.from_logits(true).into())
     }
 }

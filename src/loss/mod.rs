@@ -52,10 +52,13 @@ impl<L: Loss + 'static> From<L> for Dyn<dyn Loss> {
 pub fn reduce(losses: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
     let Some(w) = weights else { return losses.mean(&[], false) };
     let mut w = w.cast(losses.dtype())?;
+    while w.rank() > losses.rank() && w.dims().last() == Some(&1) {
+        w = w.squeeze(-1)?;
+    }
     while w.rank() < losses.rank() {
         w = w.expand_dims(-1)?;
     }
-    if w.dims().iter().zip(losses.dims()).any(|(a, b)| a != b && *a != 1) {
+    if w.rank() != losses.rank() || w.dims().iter().zip(losses.dims()).any(|(a, b)| a != b && *a != 1) {
         return Err(Error::shapes(
             "sample_weight",
             *w.shape(),

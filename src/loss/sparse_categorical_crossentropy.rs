@@ -2,7 +2,7 @@
 
 use super::{EPSILON, Loss};
 use crate::config::Dyn;
-use crate::nn::activation::Activation;
+use crate::nn::activation::{Activation, Softmax};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ impl Loss for SparseCategoricalCrossentropy {
     }
 
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
-        let fits = !self.from_logits && activation.class_name() == "Softmax";
+        let fits = !self.from_logits && (activation as &dyn std::any::Any).is::<Softmax>();
         fits.then(|| self.from_logits(true).into())
     }
 }

@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// A function that layers apply to their result.
-pub trait Activation: Configured + std::fmt::Debug + Send + Sync {
+pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync {
     /// Applies it.
     ///
     /// # Errors

@@ -52,7 +52,8 @@ pub trait Layer<X: ?Sized = Tensor, Y = Tensor>:
 
 /// Lets boxed layers be cloned. Implemented for every layer that is `Clone`.
 pub trait CloneLayer<X: ?Sized, Y> {
-    /// A copy that shares no parameter with this one: values are copied when one of them is changed.
+    /// A snapshot: values are copied when one of the two is changed. Its parameters keep their identity, so one network should
+    /// not hold both.
     fn clone_layer(&self) -> Box<dyn Layer<X, Y>>;
 }
 

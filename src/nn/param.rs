@@ -3,7 +3,7 @@
 
 use super::initializer::Initializer;
 use super::regularizer::Regularizer;
-use crate::autograd::fresh_id;
+use crate::autograd::{Gradients, fresh_id};
 use crate::config::Dyn;
 use crate::random::{Purpose, Stream};
 use crate::tensor::{Array, Tensor};
@@ -64,6 +64,11 @@ impl Param {
     pub(crate) fn reset(&mut self, stream: Stream) -> Result<()> {
         self.value = self.initializer.tensor(self.value.spec(), stream)?;
         Ok(())
+    }
+
+    /// Its gradient out of a sweep, if the loss depends on it.
+    pub fn gradient<'a>(&self, gradients: &'a Gradients) -> Option<&'a Tensor> {
+        gradients.find(self.id)
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -260,7 +260,7 @@ impl Op for Linear {
             };
         }
         let g = rows_of(&g)?;
-        let mut grads: Grads = smallvec![None, None, None];
+        let mut grads: Grads = smallvec![None; step.inputs()];
         if step.wants(0) {
             grads[0] = Some(g.matmul(&step.input(1).t()?)?.reshape_to(step.spec(0).shape)?);
         }

@@ -71,7 +71,7 @@ impl Op for Reduce {
             Kind::Max => {
                 // Where the maximum was reached: constant almost everywhere, so it carries no history itself.
                 let top = step.output(0).detach().reshape_to(kept)?;
-                let mask = top.sub(&step.input(0).detach())?.step()?.affine(-1.0, 1.0)?;
+                let mask = step.input(0).detach().equal(&top)?.cast(input.dtype)?;
                 let ties = apply1(Reduce { kind: Kind::Sum, axes: self.axes, keepdims: true }, &[&mask])?;
                 return Ok(smallvec![Some(g.mul(&mask.div(&ties)?)?)]);
             }

@@ -3,7 +3,7 @@
 //! are all made of these blocks, counted and shared by hand.
 //!
 //! A block begins with a 64-byte header and is aligned to 64 bytes. It is zeroed when it first comes from the
-//! system and keeps whatever was in it afterwards: always initialised memory, so plain numbers may be read from it.
+//! system and keeps whatever was in it afterwards. Blocks of numbers never hold anything else, so they are always initialised memory.
 #![allow(unsafe_code)]
 
 use crate::{DType, Error, Result, Shape, Stored};
@@ -17,7 +17,11 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 const ALIGN: usize = 64;
 const HEADER: usize = 64;
-const CLASSES: usize = 160;
+/// Size classes.
+const SIZES: usize = 160;
+/// Blocks of numbers and blocks of objects have lists of their own: objects have padding, which must never be read as
+/// numbers.
+const CLASSES: usize = 2 * SIZES;
 /// Bytes that each thread keeps for itself, and that all share beyond that. More goes back to the system.
 const LOCAL_MAX: usize = 64 << 20;
 const SHARED_MAX: usize = 1 << 30;
@@ -45,6 +49,7 @@ fn class_of(payload: usize) -> (usize, usize) {
 }
 
 fn size_of_class(class: usize) -> usize {
+    let class = class % SIZES;
     if class < 4 {
         return (class + 1) * ALIGN;
     }
@@ -128,12 +133,20 @@ fn give_shared(class: usize, block: NonNull<u8>) {
     }
 }
 
+/// What a block will hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Numbers,
+    Objects,
+}
+
 /// A block for this many payload bytes with a reference count of one, or `None` if the system has no more.
-fn take(payload: usize) -> Option<NonNull<Header>> {
+fn take(payload: usize, purpose: Use) -> Option<NonNull<Header>> {
     if payload as u128 > MAX_BYTES {
         return None;
     }
     let (class, size) = class_of(payload);
+    let class = if purpose == Use::Objects { class + SIZES } else { class };
     // SAFETY: the cell is this thread's alone, and nothing called inside comes back here.
     let local = LOCAL.try_with(|l| unsafe { &mut *l.0.get() }.pop(class)).ok().flatten();
     let block = match local.or_else(|| shared().pop(class)) {
@@ -224,7 +237,8 @@ impl Buffer {
         if bytes > MAX_BYTES {
             return Err(fail("a tensor holds at most 1 TiB"));
         }
-        let buffer = Buffer(take(bytes as usize).ok_or_else(|| fail("the system has no more memory"))?);
+        let buffer =
+            Buffer(take(bytes as usize, Use::Numbers).ok_or_else(|| fail("the system has no more memory"))?);
         if cfg!(debug_assertions) {
             // SAFETY: the block is new and ours, `bytes` long.
             unsafe { payload(buffer.0).write_bytes(0xFF, bytes as usize) };
@@ -286,7 +300,7 @@ impl<T> Shared<T> {
     /// Moves a value into the pool. Memory this small running out aborts, as it does for `Box`.
     pub(crate) fn new(value: T) -> Shared<T> {
         const { assert!(align_of::<T>() <= ALIGN) };
-        let Some(header) = take(size_of::<T>()) else {
+        let Some(header) = take(size_of::<T>(), Use::Objects) else {
             std::alloc::handle_alloc_error(Block::new::<T>());
         };
         let place = payload(header).cast::<T>();
@@ -372,7 +386,7 @@ impl<T> PoolVec<T> {
             return;
         }
         let bytes = need.max(2 * self.capacity()) * size_of::<T>();
-        let Some(new) = take(bytes) else {
+        let Some(new) = take(bytes, Use::Objects) else {
             std::alloc::handle_alloc_error(Block::new::<T>());
         };
         // SAFETY: the new block has room for all elements, which move there.
@@ -450,7 +464,7 @@ mod tests {
     fn classes_cover_sizes_with_little_waste() {
         for payload in (0..100_000).chain([1 << 20, (1 << 20) + 1, 123_456_789, 1 << 39]) {
             let (class, size) = class_of(payload);
-            assert!(class < CLASSES);
+            assert!(class < SIZES);
             assert_eq!(size, size_of_class(class));
             assert!(size >= payload + HEADER);
             assert!(size <= (payload + HEADER) * 5 / 4 + ALIGN, "{payload} takes {size}");

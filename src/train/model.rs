@@ -190,6 +190,9 @@ impl Model {
         let one = |(t, input): (&Tensor, &Input)| {
             input.accepts(t.spec()).at(|| format!("input of '{}'", self.name))?;
             let want = input.dtype_value().unwrap_or(self.dtype);
+            if !want.is_float() && t.dtype().is_float() {
+                return Err(Error::DType { op: "x", expected: "integer data (use cast)", got: t.dtype() });
+            }
             if t.dtype() != want && want.is_float() && !t.dtype().is_float() {
                 return Err(Error::DType {
                     op: "x",
@@ -268,11 +271,22 @@ impl Model {
         let mut cx = Cx::train(self.seed, self.steps);
         let (loss, outputs) = self.losses(x, y, weights, &mut cx)?;
         let value = loss.item()?;
-        // Before anything changes: a metric may fail.
+        // Whatever can fail comes before anything changes.
         self.observe(y, &outputs)?;
         let gradients = loss.backward()?;
-        self.driver.step(&mut *self.net, gradients, self.allow_missing)?;
         let updates = cx.take_updates();
+        let mut misfit = None;
+        self.net.visit(&mut Path::default(), &mut |path, p| {
+            let update = updates.iter().rev().find(|(id, _)| *id == p.id());
+            if let Some((_, value)) = update.filter(|(_, v)| v.spec() != p.value().spec()) {
+                let why = format!("the update of '{path}' has another shape or dtype than the parameter");
+                misfit = Some(Error::shapes("update", *p.value().shape(), *value.shape(), why));
+            }
+        });
+        if let Some(e) = misfit {
+            return Err(e);
+        }
+        self.driver.step(&mut *self.net, gradients, self.allow_missing)?;
         if !updates.is_empty() {
             let mut result = Ok(());
             self.net.visit_mut(&mut Path::default(), &mut |_, p| {
