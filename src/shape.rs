@@ -157,7 +157,10 @@ impl Shape {
         if sizes.len() > MAX_RANK {
             return Err(Error::argument("reshape", format!("at most {MAX_RANK} dimensions"), show()));
         }
-        let total = self.dims().iter().map(|&d| d as u128).product::<u128>();
+        let total = match self.dims().contains(&0) {
+            true => 0,
+            false => self.dims().iter().fold(1u128, |n, &d| n.saturating_mul(d as u128)),
+        };
         let mut out = Shape { dims: [0; MAX_RANK], rank: sizes.len() as u8 };
         let mut hole = None;
         let mut known = 1u128;

@@ -141,6 +141,9 @@ fn split(layout: &Layout, reduce: &[bool; MAX_RANK]) -> (Layout, Layout) {
 
 /// Folds over the axes set in `reduce`; `out` is in row-major order of the other axes.
 pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &mut [T]) {
+    if out.is_empty() {
+        return;
+    }
     let (kept, folded) = split(x.layout(), reduce);
     let count = folded.shape.elements();
     if count == 0 {

@@ -1,10 +1,10 @@
 //! Why it exists: classification with one probability a class as the target.
 
 use super::{EPSILON, Loss, same_shape};
-use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// `-Σ t·ln p` over the last axis. Predictions and targets `[…, classes]`.
@@ -40,6 +40,11 @@ impl CategoricalCrossentropy {
 
 impl Loss for CategoricalCrossentropy {
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        if y_true.rank() < y_pred.rank() {
+            let why =
+                "expected one probability for each class (integer labels: SparseCategoricalCrossentropy)";
+            return Err(Error::shapes("CategoricalCrossentropy", *y_true.shape(), *y_pred.shape(), why));
+        }
         same_shape("CategoricalCrossentropy", y_true, y_pred)?;
         let mut targets = y_true.cast(y_pred.dtype())?;
         if self.label_smoothing != 0.0 {

@@ -29,9 +29,10 @@ impl SparseCategoricalCrossentropy {
     }
 }
 
+const OP: &str = "SparseCategoricalCrossentropy";
+
 /// Labels as int64 with the predictions' leading shape.
 pub(crate) fn labels(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-    const OP: &str = "SparseCategoricalCrossentropy";
     let lead = y_pred.dims().split_last().map_or(&[][..], |(_, lead)| lead);
     let labels = match y_true.dims().split_last() {
         Some((1, rest)) if rest == lead && y_true.rank() == y_pred.rank() => y_true.squeeze(-1)?,
@@ -57,7 +58,13 @@ impl Loss for SparseCategoricalCrossentropy {
         // Keras's rule on probabilities: rescale to sum to one, clip, then -ln p[label].
         let p = y_pred.div(&y_pred.sum(&[-1], true)?)?.clip(EPSILON, 1.0 - EPSILON)?;
         let classes = y_pred.dims().last().copied().unwrap_or(1);
-        p.ln()?.mul(&labels.one_hot(classes, p.dtype())?)?.sum(&[-1], false)?.neg()
+        let hot = labels.one_hot(classes, p.dtype()).map_err(|e| match e {
+            Error::Index { value, position, last, .. } => {
+                Error::Index { op: OP, what: "label", value, position, last }
+            }
+            e => e,
+        })?;
+        p.ln()?.mul(&hot)?.sum(&[-1], false)?.neg()
     }
 
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {

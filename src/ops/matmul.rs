@@ -52,7 +52,12 @@ impl Op for Matmul {
         if k != k2 {
             return fail(format!("inner sizes {} and {}", crate::shape::Size(k), crate::shape::Size(k2)));
         }
-        let mut out = Shape::broadcast("matmul", batch(&a.shape)?, batch(&b.shape)?)?;
+        let (stack_a, stack_b) = (batch(&a.shape)?, batch(&b.shape)?);
+        let Ok(mut out) = Shape::broadcast("matmul", stack_a, stack_b) else {
+            return fail(format!(
+                "the sizes before the last two, {stack_a} and {stack_b}, cannot be broadcast together"
+            ));
+        };
         out.push(m);
         out.push(n);
         Ok(one(out, a.dtype))

@@ -25,7 +25,7 @@ struct Reduce {
 impl Reduce {
     /// How many elements become one.
     fn count(&self, input: &Spec) -> usize {
-        input.shape.dims().iter().zip(self.axes).filter(|(_, r)| *r).map(|(&d, _)| d).product()
+        input.shape.reduced(&self.axes.map(|r| !r), false).elements()
     }
 }
 

@@ -262,6 +262,8 @@ impl Tensor {
             return Err(Error::argument("slice", "a step that is not 0", step));
         }
         let n = self.dims()[axis] as isize;
+        // A step beyond the axis means the same as one just beyond it, and cannot overflow.
+        let step = step.clamp(-n - 1, n + 1);
         let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
         let place = |v: isize| (if v < 0 { v + n } else { v }).clamp(low, high);
         let start = start.map_or(if step > 0 { 0 } else { n - 1 }, place);

@@ -5,6 +5,7 @@ use super::data::{AsTensors, gather, rows, slice};
 use super::history::{History, Logs};
 use super::model::{Model, check_batch, same_rows};
 use super::progress::Progress;
+use crate::error::Context;
 use crate::kernels::par::{self, Threads};
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
@@ -150,8 +151,11 @@ impl Model {
         let weights = self.weights(&mut fit, &y, n)?;
         let mut data = Data { x: x.to_vec(), y, weights, validation: None };
         if let Some((vx, vy)) = fit.validation.take() {
-            let vx = self.accept(&vx)?;
-            same_rows(&vx, &vy)?;
+            let accepted = self.accept(&vx).and_then(|vx| {
+                check_batch(fit.batch_size, same_rows(&vx, &vy)?)?;
+                Ok(vx)
+            });
+            let vx = accepted.at(|| "validation_data")?;
             data.validation = Some((vx.to_vec(), vy));
         } else if split > 0.0 {
             let at = (n as f64 * (1.0 - split)) as usize;

@@ -268,6 +268,8 @@ impl Model {
         let mut cx = Cx::train(self.seed, self.steps);
         let (loss, outputs) = self.losses(x, y, weights, &mut cx)?;
         let value = loss.item()?;
+        // Before anything changes: a metric may fail.
+        self.observe(y, &outputs)?;
         let gradients = loss.backward()?;
         self.driver.step(&mut *self.net, gradients, self.allow_missing)?;
         let updates = cx.take_updates();
@@ -283,7 +285,6 @@ impl Model {
             result?;
         }
         self.steps += 1;
-        self.observe(y, &outputs)?;
         Ok(value)
     }
 

@@ -1,4 +1,4 @@
-//! Every path against [`naive`], byte for byte.
+//! Why it exists: every path must give what [`naive`] gives, byte for byte.
 
 use super::*;
 use crate::kernels::par::with_threads;

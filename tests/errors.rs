@@ -1,0 +1,391 @@
+//! Why it exists: a message is read when something has gone wrong, by someone who has no time. The words that users
+//! meet stand in `snapshots/errors.txt`, where a change of them shows; `UPDATE_SNAPSHOTS=1` rewrites the file.
+
+use gradus::autograd::grad;
+use gradus::nn::{Build, Cx, Init, Layer};
+use gradus::prelude::*;
+use gradus::train::Plan;
+use gradus::{Error, Result, Spec};
+use std::fmt::Write;
+
+fn f32s(shape: &[usize]) -> Tensor {
+    let n = shape.iter().product::<usize>();
+    Tensor::from_slice(&(0..n).map(|i| (i as f32 * 0.37).fract()).collect::<Vec<_>>(), shape).unwrap()
+}
+
+fn labels(values: &[i64]) -> Tensor {
+    Tensor::from_slice(values, [values.len()]).unwrap()
+}
+
+/// Four numbers in, three classes out.
+fn classifier() -> Model {
+    let layers = Sequential::new().add(Input::new([4])).add(Dense::new(8).activation(Relu));
+    let layers = layers.add(Dense::new(3).activation(Softmax)).seed(1);
+    layers.compile(Adam::new(0.01), SparseCategoricalCrossentropy::new(), [Accuracy::new()]).unwrap()
+}
+
+fn compile(stack: Sequential) -> Result<Model> {
+    stack.compile(Adam::new(0.01), MeanSquaredError::new(), ())
+}
+
+fn regression() -> Model {
+    compile(Sequential::new().add(Input::new([4])).add(Dense::new(1))).unwrap()
+}
+
+fn quiet<'a>() -> Fit<'a> {
+    Fit::new().verbose(0)
+}
+
+/// A layer that fails or panics once it has run a number of times.
+#[derive(Clone, Debug)]
+struct Faulty {
+    runs: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    good: usize,
+    panics: bool,
+}
+gradus::params!(Faulty {});
+impl Faulty {
+    fn after(good: usize, panics: bool) -> Faulty {
+        Faulty { runs: Default::default(), good, panics }
+    }
+}
+impl gradus::config::Configured for Faulty {}
+impl Build for Faulty {
+    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+impl Layer for Faulty {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        if cx.is_training() {
+            let run = self.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert!(run != self.good || !self.panics, "the user's layer panics");
+            if run == self.good {
+                return Err(Error::Custom("the sensor is not connected".into()));
+            }
+        }
+        Ok(x.clone())
+    }
+}
+
+fn with_faulty(good: usize, panics: bool) -> Model {
+    let stack = Sequential::new().add(Input::new([4])).add(Dense::new(8)).add(Faulty::after(good, panics));
+    compile(stack.add(Dense::new(1))).unwrap()
+}
+
+struct Refuses;
+impl Callback for Refuses {
+    fn on_train_begin(&mut self, _: &mut Model, plan: Plan) -> Result<()> {
+        Err(Error::Custom(format!("not today: {} epochs of {} steps", plan.epochs, plan.steps)))
+    }
+}
+
+type Mistake = (&'static str, fn() -> Result<()>);
+
+fn done<T>(result: Result<T>) -> Result<()> {
+    result.map(drop)
+}
+
+fn images() -> (Tensor, Tensor) {
+    (f32s(&[8, 4]), labels(&[0, 1, 2, 0, 1, 2, 0, 1]))
+}
+
+fn fit(settings: Fit<'_>) -> Result<()> {
+    let (x, y) = images();
+    done(classifier().fit(&x, &y, settings))
+}
+
+const MISTAKES: &[Mistake] = &[
+    // Tensors.
+    ("zeros_too_large", || done(Tensor::zeros([1 << 40]))),
+    ("zeros_overflowing", || done(Tensor::zeros([usize::MAX, usize::MAX, 2]))),
+    ("nine_dimensions", || done(Tensor::zeros([1; 9]))),
+    ("from_slice_wrong_length", || done(Tensor::from_slice(&[1.0f32, 2.0], [3]))),
+    ("to_vec_wrong_type", || done(f32s(&[2]).to_vec::<f64>())),
+    ("item_of_many", || done(f32s(&[2]).item())),
+    ("add_shapes", || done(f32s(&[2, 3]).add(&f32s(&[4])))),
+    ("add_dtypes", || done(f32s(&[2]).add(&labels(&[1, 2])))),
+    ("exp_of_integers", || done(labels(&[1]).exp())),
+    ("sqrt_of_bfloat16", || done(f32s(&[1]).cast(DType::BF16)?.sqrt())),
+    ("matmul_vector", || done(f32s(&[2, 3]).matmul(&f32s(&[3])))),
+    ("matmul_inner", || done(f32s(&[2, 3]).matmul(&f32s(&[4, 5])))),
+    ("matmul_batch", || done(f32s(&[2, 2, 3]).matmul(&f32s(&[3, 3, 2])))),
+    ("matmul_dtypes", || done(f32s(&[2, 3]).matmul(&f32s(&[3, 2]).cast(DType::F64)?))),
+    ("linear_inputs", || done(f32s(&[2, 3]).linear(&f32s(&[4, 5]), None, None))),
+    ("linear_bias", || done(f32s(&[2, 3]).linear(&f32s(&[3, 5]), Some(&f32s(&[4])), None))),
+    ("linear_weight_rank", || done(f32s(&[2, 3]).linear(&f32s(&[3]), None, None))),
+    ("linear_dtypes", || done(f32s(&[2, 3]).cast(DType::F64)?.linear(&f32s(&[3, 2]), None, None))),
+    ("sum_axis", || done(f32s(&[2, 3]).sum(&[2], false))),
+    ("sum_axis_twice", || done(f32s(&[2, 3]).sum(&[1, -1], false))),
+    ("max_of_nothing", || done(f32s(&[0]).max(&[], false))),
+    ("mean_of_nothing", || done(f32s(&[0, 2]).mean(&[0], false))),
+    ("argmax_of_scalar", || done(f32s(&[]).argmax(0))),
+    ("softmax_axis", || done(f32s(&[2, 3]).softmax(-3))),
+    ("reshape_count", || done(f32s(&[2, 3]).reshape([4]))),
+    ("reshape_indivisible", || done(f32s(&[2, 3]).reshape([4, -1]))),
+    ("reshape_two_holes", || done(f32s(&[2, 3]).reshape([-1, -1]))),
+    ("permute_order", || done(f32s(&[2, 3]).permute(&[0, 0]))),
+    ("broadcast_to_smaller", || done(f32s(&[2, 3]).broadcast_to([3]))),
+    ("slice_step_zero", || done(f32s(&[3]).slice_step(0, None, None, 0))),
+    ("select_index", || done(f32s(&[3]).select(0, 3))),
+    ("squeeze_size", || done(f32s(&[2, 3]).squeeze(0))),
+    ("expand_dims_rank", || done(f32s(&[1; 8]).expand_dims(0))),
+    ("concat_sizes", || done(Tensor::concat(&[&f32s(&[2, 3]), &f32s(&[2, 4])], 0))),
+    ("concat_none", || done(Tensor::concat(&[], 0))),
+    ("gather_index", || done(f32s(&[3]).gather(&labels(&[0, 3]), 0))),
+    ("gather_dtype", || done(f32s(&[3]).gather(&f32s(&[2]), 0))),
+    ("clip_bounds", || done(f32s(&[3]).clip(1.0, 0.0))),
+    ("one_hot_index", || done(labels(&[0, 5]).one_hot(5, DType::F32))),
+    ("threads_zero", || done(with_threads(0, || ()))),
+    // Gradients.
+    ("backward_of_many", || done(f32s(&[2]).tracked().exp()?.backward())),
+    ("backward_untracked", || done(f32s(&[2]).sum(&[], false)?.backward())),
+    ("grad_unrelated", || {
+        let (a, b) = (f32s(&[]).tracked(), f32s(&[]).tracked());
+        done(grad(&a.exp()?, &[&b]))
+    }),
+    // Networks.
+    ("sequential_empty", || done(compile(Sequential::new()))),
+    ("sequential_without_input", || done(compile(Sequential::new().add(Dense::new(1))))),
+    ("sequential_input_alone", || done(compile(Sequential::new().add(Input::new([4]))))),
+    ("sequential_input_twice", || {
+        done(compile(Sequential::new().add(Input::new([4])).add(Dense::new(2)).add(Input::new([2]))))
+    }),
+    ("sequential_duplicate_names", || {
+        let stack =
+            Sequential::new().add(Input::new([4])).add(Dense::new(2).name("a")).add(Dense::new(2).name("a"));
+        done(compile(stack))
+    }),
+    ("sequential_dtype", || {
+        done(compile(Sequential::new().dtype(DType::I64).add(Input::new([4])).add(Dense::new(2))))
+    }),
+    ("dense_zero_units", || done(compile(Sequential::new().add(Input::new([4])).add(Dense::new(0))))),
+    ("dense_unknown_inputs", || {
+        done(compile(Sequential::new().add(Input::with_unknown([None])).add(Dense::new(1))))
+    }),
+    ("dense_no_inputs", || done(compile(Sequential::new().add(Input::new([])).add(Dense::new(1))))),
+    ("dropout_rate", || {
+        done(compile(Sequential::new().add(Input::new([4])).add(Dropout::new(1.5)).add(Dense::new(1))))
+    }),
+    ("dropout_nan", || done(compile(Sequential::new().add(Input::new([4])).add(Dropout::new(f64::NAN))))),
+    ("learning_rate_nan", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+        done(stack.compile(Adam::new(f64::NAN), MeanSquaredError::new(), ()))
+    }),
+    ("learning_rate_negative", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+        done(stack.compile(Sgd::new(-0.1), MeanSquaredError::new(), ()))
+    }),
+    // Data.
+    ("fit_width", || done(classifier().fit(&f32s(&[2, 5]), &labels(&[0, 1]), quiet()))),
+    ("fit_rank", || done(classifier().fit(&f32s(&[4]), &labels(&[0, 1, 2, 0]), quiet()))),
+    ("predict_width", || done(classifier().predict(&f32s(&[2, 5])))),
+    ("predict_scalar", || done(classifier().predict(&f32s(&[])))),
+    ("predict_two_inputs", || done(classifier().predict(&[f32s(&[2, 4]), f32s(&[2, 4])]))),
+    ("evaluate_width", || done(classifier().evaluate(&f32s(&[2, 5]), &labels(&[0, 1])))),
+    ("images_without_scale", || {
+        let x = Tensor::full([2, 4], 200u8)?;
+        done(classifier().fit(&x, &labels(&[0, 1]), quiet()))
+    }),
+    ("rows_differ", || done(classifier().fit(&f32s(&[3, 4]), &labels(&[0, 1]), quiet()))),
+    ("no_rows", || done(classifier().fit(&f32s(&[0, 4]), &labels(&[]), quiet()))),
+    ("no_rows_to_evaluate", || done(classifier().evaluate(&f32s(&[0, 4]), &labels(&[])))),
+    ("label_too_large", || done(classifier().fit(&f32s(&[2, 4]), &labels(&[0, 3]), quiet()))),
+    ("label_negative", || done(classifier().fit(&f32s(&[2, 4]), &labels(&[-1, 0]), quiet().shuffle(false)))),
+    ("label_too_large_unfused", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(3).activation(Sigmoid));
+        let mut model = stack.compile(Adam::new(0.01), SparseCategoricalCrossentropy::new(), ())?;
+        done(model.fit(&f32s(&[2, 4]), &labels(&[3, 0]), quiet().shuffle(false)))
+    }),
+    ("labels_as_floats", || done(classifier().fit(&f32s(&[2, 4]), &f32s(&[2]), quiet()))),
+    ("one_hot_with_sparse_loss", || done(classifier().fit(&f32s(&[2, 4]), &f32s(&[2, 3]), quiet()))),
+    ("labels_with_one_hot_loss", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(3).activation(Softmax));
+        let mut model = stack.compile(Adam::new(0.01), CategoricalCrossentropy::new(), ())?;
+        done(model.fit(&f32s(&[2, 4]), &labels(&[0, 1]), quiet()))
+    }),
+    ("regression_target_shape", || done(regression().fit(&f32s(&[2, 4]), &f32s(&[2]), quiet()))),
+    ("targets_of_two_outputs", || {
+        done(regression().fit(&f32s(&[2, 4]), &[f32s(&[2, 1]), f32s(&[2, 1])], quiet()))
+    }),
+    // Training.
+    ("batch_size_zero", || fit(quiet().batch_size(0))),
+    ("batch_size_zero_to_evaluate", || {
+        let (x, y) = images();
+        done(classifier().evaluate_batched(&x, &y, 0))
+    }),
+    ("verbose_nine", || fit(Fit::new().verbose(9))),
+    ("validation_split_one", || fit(quiet().validation_split(1.0))),
+    ("validation_split_nan", || fit(quiet().validation_split(f64::NAN))),
+    ("validation_split_empty", || {
+        done(classifier().fit(&f32s(&[1, 4]), &labels(&[0]), quiet().validation_split(0.5)))
+    }),
+    ("validation_rows", || fit(quiet().validation_data(&f32s(&[2, 4]), &labels(&[0])))),
+    ("validation_width", || fit(quiet().validation_data(&f32s(&[2, 3]), &labels(&[0, 1])))),
+    ("validation_empty", || fit(quiet().validation_data(&f32s(&[0, 4]), &labels(&[])))),
+    ("early_stopping_figure", || fit(quiet().callback(EarlyStopping::new("val_loss")))),
+    ("callback_refuses", || fit(quiet().callback(Refuses))),
+    ("loss_not_finite", || {
+        let x = f32s(&[2, 4]).affine(f64::NAN, 0.0)?;
+        done(classifier().fit(&x, &labels(&[0, 1]), quiet().check_finite()))
+    }),
+    ("layer_of_the_user_fails", || {
+        done(with_faulty(1, false).fit(&f32s(&[64, 4]), &f32s(&[64, 1]), quiet()))
+    }),
+    ("set_params_path", || done(classifier().set_params(&[("dense_9/kernel".into(), f32s(&[4, 8]))]))),
+    ("set_params_shape", || done(classifier().set_params(&[("dense/kernel".into(), f32s(&[8, 4]))]))),
+];
+
+#[test]
+fn messages_are_those_of_the_snapshot() {
+    let mut text = String::new();
+    let mut wrong = Vec::new();
+    for (name, mistake) in MISTAKES {
+        match std::panic::catch_unwind(mistake) {
+            Ok(Err(e)) => writeln!(text, "{name}: {e}").unwrap(),
+            Ok(Ok(())) => wrong.push(format!("{name}: no error")),
+            Err(_) => wrong.push(format!("{name}: panicked")),
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/errors.txt");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
+        std::fs::write(path, &text).unwrap();
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let expected = std::fs::read_to_string(path).unwrap();
+    for (is, was) in text.lines().zip(expected.lines()) {
+        assert_eq!(is, was, "set UPDATE_SNAPSHOTS=1 if the new message is better");
+    }
+    assert_eq!(text.lines().count(), expected.lines().count(), "set UPDATE_SNAPSHOTS=1 for new rows");
+}
+
+#[test]
+fn messages_name_the_layer_what_was_expected_and_what_came() {
+    let said = |name: &str| {
+        let (_, mistake) = MISTAKES.iter().find(|(n, _)| *n == name).unwrap();
+        mistake().unwrap_err().to_string()
+    };
+    let contains = |name: &str, parts: &[&str]| {
+        let message = said(name);
+        parts
+            .iter()
+            .for_each(|part| assert!(message.contains(part), "{name}: '{part}' is not in: {message}"));
+    };
+    contains("dense_zero_units", &["'dense'", "at least 1", "0"]);
+    contains("dropout_rate", &["'dropout'", "0 <= rate < 1", "1.5"]);
+    contains("fit_width", &["input of 'sequential'", "[batch, 4]", "[2, 5]"]);
+    contains("predict_width", &["input of 'sequential'", "[batch, 4]", "[2, 5]"]);
+    contains("images_without_scale", &["scale", "uint8"]);
+    contains("label_too_large", &["label 3", "0 to 2"]);
+    contains("label_negative", &["label -1", "0 to 2"]);
+    contains("label_too_large_unfused", &["label 3", "0 to 2"]);
+    contains("rows_differ", &["3 rows", "got 2"]);
+    contains("regression_target_shape", &["[2]", "[2, 1]"]);
+    contains("one_hot_with_sparse_loss", &["[2, 3]", "CategoricalCrossentropy"]);
+    contains("labels_with_one_hot_loss", &["[2]", "[2, 3]", "SparseCategoricalCrossentropy"]);
+    contains("early_stopping_figure", &["val_loss", "loss, accuracy"]);
+    contains("layer_of_the_user_fails", &["'faulty'", "the sensor is not connected"]);
+    contains("validation_empty", &["validation"]);
+    contains("validation_rows", &["validation"]);
+    contains("validation_width", &["validation"]);
+}
+
+#[test]
+fn a_failed_fit_keeps_the_parameters_of_the_last_complete_step() {
+    let (x, y) = (f32s(&[96, 4]), f32s(&[96, 1]));
+    let mut failed = with_faulty(2, false);
+    failed.fit(&x, &y, quiet().shuffle(false)).unwrap_err();
+    let mut twin = with_faulty(usize::MAX, false);
+    for step in 0..2 {
+        let rows = |t: &Tensor| t.slice(0, step * 32, step * 32 + 32).unwrap();
+        twin.train_on_batch(&rows(&x), &rows(&y)).unwrap();
+    }
+    assert_eq!(failed.weight_bytes().unwrap(), twin.weight_bytes().unwrap());
+    // And training goes on from there.
+    failed.fit(&x, &y, quiet()).unwrap();
+}
+
+#[test]
+fn a_panic_in_a_layer_leaves_model_and_pool_usable() {
+    let (x, y) = (f32s(&[96, 4]), f32s(&[96, 1]));
+    for threads in [1, 2, 8] {
+        let pool = Threads::new(threads).unwrap();
+        let mut model = with_faulty(2, true);
+        let run = std::panic::AssertUnwindSafe(|| model.fit(&x, &y, quiet().shuffle(false).threads(&pool)));
+        std::panic::catch_unwind(run).unwrap_err();
+        let mut twin = with_faulty(usize::MAX, true);
+        for step in 0..2 {
+            let rows = |t: &Tensor| t.slice(0, step * 32, step * 32 + 32).unwrap();
+            twin.train_on_batch(&rows(&x), &rows(&y)).unwrap();
+        }
+        assert_eq!(model.weight_bytes().unwrap(), twin.weight_bytes().unwrap());
+        let history = model.fit(&x, &y, quiet().epochs(2).threads(&pool)).unwrap();
+        assert!(history["loss"].iter().all(|l| l.is_finite()));
+        assert_eq!(pool.run(|| 7), 7);
+    }
+}
+
+/// A metric that cannot be computed.
+#[derive(Clone, Debug)]
+struct Broken;
+impl gradus::config::Configured for Broken {}
+impl gradus::metric::Metric for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+    fn update(&mut self, _: &Tensor, _: &Tensor) -> Result<()> {
+        Err(Error::Custom("no figure today".into()))
+    }
+    fn result(&self) -> f64 {
+        0.0
+    }
+    fn reset(&mut self) {}
+    fn larger_is_better(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_failing_metric_changes_no_parameter() {
+    let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+    let mut model = stack.compile(Adam::new(0.01), MeanSquaredError::new(), [Broken]).unwrap();
+    let before = model.weight_bytes().unwrap();
+    let error = model.train_on_batch(&f32s(&[2, 4]), &f32s(&[2, 1])).unwrap_err();
+    assert!(error.to_string().contains("no figure today"));
+    assert_eq!(model.weight_bytes().unwrap(), before);
+    assert_eq!(model.optimizer().iterations(), 0);
+}
+
+#[test]
+fn extreme_arguments_do_not_panic() {
+    let t = f32s(&[3, 4]);
+    for step in [isize::MIN, isize::MIN + 1, isize::MAX, -5, 5] {
+        for edge in [None, Some(isize::MIN), Some(isize::MAX), Some(-1), Some(2)] {
+            for axis in [0, 1] {
+                let some = t.slice_step(axis, edge, None, step).unwrap();
+                assert!(some.exp().unwrap().to_vec::<f32>().unwrap().len() <= 12);
+                t.slice_step(axis, None, edge, step).unwrap();
+            }
+        }
+    }
+    for axis in [isize::MIN, isize::MAX] {
+        t.sum(&[axis], false).unwrap_err();
+        t.expand_dims(axis).unwrap_err();
+        t.select(0, axis).unwrap_err();
+        t.reshape([axis]).unwrap_err();
+        t.reshape([axis, axis, axis, axis]).unwrap_err();
+    }
+    // Nothing in memory, however large the sizes beside the zero.
+    let vast = Tensor::zeros([1 << 60, 1 << 60, 1 << 60, 0]).unwrap();
+    assert_eq!(vast.reshape([-1]).unwrap().dims(), [0]);
+    assert_eq!(vast.exp().unwrap().elements(), 0);
+    vast.sum(&[0, 1, 2], false).unwrap();
+    vast.mean(&[0, 1, 2], false).unwrap();
+    vast.mean(&[3], false).unwrap_err();
+    let nothing = Tensor::zeros([0, 0]).unwrap();
+    assert_eq!(nothing.sparse_cross_entropy(&labels(&[])).unwrap().dims(), [0]);
+    assert_eq!(nothing.softmax(-1).unwrap().log_softmax(0).unwrap().dims(), [0, 0]);
+    assert_eq!(f32s(&[2, 0]).linear(&f32s(&[0, 3]), None, None).unwrap().to_vec::<f32>().unwrap(), [0.0; 6]);
+    assert_eq!(f32s(&[2, 3]).linear(&f32s(&[3, 0]), None, None).unwrap().dims(), [2, 0]);
+}

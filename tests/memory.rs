@@ -1,0 +1,110 @@
+//! Why it exists: training that runs for weeks must not grow, and a step that asks the system for memory waits for
+//! it. This counts what the system's allocator is asked in the steady state.
+
+#![allow(unsafe_code)]
+
+use gradus::prelude::*;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::Relaxed};
+
+struct Counting;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+static TRACE: AtomicBool = AtomicBool::new(false);
+/// Call sites of one step, as text.
+static SITES: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
+fn count(bytes: usize) {
+    CALLS.fetch_add(1, Relaxed);
+    LIVE.fetch_add(bytes as isize, Relaxed);
+    if TRACE.swap(false, Relaxed) {
+        // Off while the trace itself allocates.
+        let trace = std::backtrace::Backtrace::force_capture().to_string();
+        if let Ok(mut sites) = SITES.lock() {
+            sites.push(format!("{bytes} bytes\n{trace}"));
+        }
+        TRACE.store(true, Relaxed);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator with the caller's arguments.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        LIVE.fetch_sub(layout.size() as isize, Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(block, layout, size) }
+    }
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as isize, Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What a step may ask of the system today; the aim is 0. They are the lists of tensors that `as_tensors` and a
+/// network's outputs are (4), the paths of walks over parameters (6) and the figures with their names (3).
+const PER_STEP: usize = 13;
+
+/// Steps counted; fewer in debug builds, which are slow.
+const STEPS: usize = if cfg!(debug_assertions) { 50 } else { 200 };
+
+/// The one test of this file, so that nothing else allocates meanwhile.
+#[test]
+fn a_training_step_leaves_no_memory_behind() {
+    let (train, _) = datasets::mnist::built_in(32, 1, 0).unwrap();
+    let x = train.images.scale(1.0 / 255.0).unwrap().reshape([-1, 784]).unwrap();
+    let y = train.labels;
+    let mut model = Sequential::new()
+        .add(Input::new([784]))
+        .add(Dense::new(64).activation(Relu))
+        .add(Dense::new(64).activation(Relu))
+        .add(Dense::new(10).activation(Softmax))
+        .compile(Adam::new(0.001), SparseCategoricalCrossentropy::new(), [Accuracy::new()])
+        .unwrap();
+    let threads = Threads::new(1).unwrap();
+    let mut steps = |n: usize| {
+        for _ in 0..n {
+            threads.run(|| model.train_on_batch(&x, &y)).unwrap();
+        }
+    };
+    steps(if cfg!(debug_assertions) { 15 } else { 50 });
+    let (calls, live, pooled) = (CALLS.load(Relaxed), LIVE.load(Relaxed), gradus::tensor::pooled_bytes());
+    steps(STEPS);
+    let grown = LIVE.load(Relaxed) - live;
+    let calls = CALLS.load(Relaxed) - calls;
+    println!(
+        "system allocations over {STEPS} steps: {calls} ({} a step); live bytes grew by {grown}",
+        calls / STEPS
+    );
+    println!("idle bytes in the pool: {pooled} before, {} after", gradus::tensor::pooled_bytes());
+    if std::env::var_os("GRADUS_TRACE").is_some() {
+        TRACE.store(true, Relaxed);
+        steps(1);
+        TRACE.store(false, Relaxed);
+        let sites = SITES.lock().unwrap();
+        sites.iter().for_each(|site| println!("---- {site}"));
+    }
+    assert_eq!(grown, 0, "live bytes grow in the steady state");
+    assert_eq!(gradus::tensor::pooled_bytes(), pooled, "the pool grows in the steady state");
+    // Parameters, moments, gradients and activations of this network are some 2 MB.
+    assert!(pooled < 8 << 20, "{pooled} idle bytes");
+    assert!(calls <= STEPS * PER_STEP, "{} system allocations a step", calls / STEPS);
+    gradus::tensor::trim();
+    assert_eq!(gradus::tensor::pooled_bytes(), 0);
+    steps(1);
+}
