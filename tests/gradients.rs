@@ -429,9 +429,15 @@ fn layer_input() {
     check_layer("Input", &Input::new([3]), &x(&[2, 3]));
 }
 
+fn layer_sequential() {
+    let stack = Sequential::new().add(Dense::new(3).activation(Tanh)).add(Dense::new(2));
+    check_layer("Sequential", &stack, &x(&[2, 3]));
+}
+
 /// Every layer of the crate, with the function that checks it.
 const LAYERS: &[(&str, fn())] = &[
     ("Input", layer_input),
+    ("Sequential", layer_sequential),
     ("Dense", layer_dense),
     ("Flatten", layer_flatten),
     ("Dropout", layer_dropout),

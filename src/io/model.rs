@@ -301,8 +301,10 @@ fn plan(config: Config, limits: &Limits) -> Result<Model> {
         check(name, "the count", count, MAX_COUNT)?;
     }
     let rate = config.compile.learning_rate;
-    if !(rate.is_finite() && rate >= 0.0) {
-        return Err(Error::argument("learning_rate", "a finite number of 0 or more", rate));
+    for rate in [rate, driver.learning_rate()] {
+        if !(rate.is_finite() && rate >= 0.0) {
+            return Err(Error::argument("learning_rate", "a finite number of 0 or more", rate));
+        }
     }
     driver.set_learning_rate(rate);
     driver.set_iterations(iterations);

@@ -75,20 +75,20 @@ impl<'a> Tensors<'a> {
         check(what, "the length of a name", text.longest_key, limits.max_name)?;
 
         // The parser's own checks: types, names of dtypes, checked products, no gap, no overlap, no bytes left over.
-        let file = SafeTensors::deserialize(bytes).map_err(|e| foreign(e.to_string()))?;
         let (_, parsed) = SafeTensors::read_metadata(bytes).map_err(|e| foreign(e.to_string()))?;
+        let data = rest.get(header.len()..).unwrap_or_default();
+        let mut entries = BTreeMap::new();
         let mut total = 0u64;
-        for (name, tensor) in file.iter() {
-            check(name, "the number of dimensions", tensor.shape().len() as u64, limits.max_rank)?;
-            let elements = tensor.shape().iter().fold(1u64, |n, &d| n.saturating_mul(d as u64));
-            check(name, "the number of elements", elements, limits.max_elements)?;
-            total = total.saturating_add(tensor.data().len() as u64);
+        for (name, info) in parsed.tensors() {
+            check(&name, "the number of dimensions", info.shape.len() as u64, limits.max_rank)?;
+            let elements = info.shape.iter().fold(1u64, |n, &d| n.saturating_mul(d as u64));
+            check(&name, "the number of elements", elements, limits.max_elements)?;
+            let (start, end) = info.data_offsets;
+            let bytes = data.get(start..end).ok_or_else(|| foreign("a tensor lies outside of it".into()))?;
+            total = total.saturating_add(bytes.len() as u64);
+            entries.insert(name, Entry { dtype: info.dtype, shape: info.shape.clone(), bytes });
         }
         check(what, "the size of all tensors in bytes", total, limits.max_total_bytes)?;
-        let entry = |(name, t): (String, safetensors::tensor::TensorView<'a>)| {
-            (name, Entry { dtype: t.dtype(), shape: t.shape().to_vec(), bytes: t.data() })
-        };
-        let entries = file.tensors().into_iter().map(entry).collect();
         let metadata = parsed.metadata().clone().unwrap_or_default().into_iter().collect();
         Ok(Tensors { metadata, entries })
     }
