@@ -1,5 +1,6 @@
 //! Why it exists: a message is read when something has gone wrong, by someone who has no time. The words that users
 //! meet stand in `snapshots/errors.txt`, where a change of them shows; `UPDATE_SNAPSHOTS=1` rewrites the file.
+#![allow(clippy::unwrap_used)]
 
 use gradus::autograd::grad;
 use gradus::nn::{Build, Cx, Init, Layer};

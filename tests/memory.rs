@@ -1,7 +1,7 @@
 //! Why it exists: training that runs for weeks must not grow, and a step that asks the system for memory waits for
 //! it. This counts what the system's allocator is asked in the steady state.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::unwrap_used)]
 
 use gradus::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,5 +1,6 @@
 //! Why it exists: one answer, everywhere. The same seed must give the same bytes on any number of threads, and a row
 //! the same prediction in any batch; and all of it must be possible from many threads at once.
+#![allow(clippy::unwrap_used)]
 
 use gradus::autograd::Gradients;
 use gradus::nn::Layer;
@@ -44,11 +45,11 @@ fn model(hidden: usize) -> Model {
 
 #[test]
 fn training_gives_the_same_bytes_on_any_number_of_threads() {
-    let data = digits(200);
+    let data = digits(160);
     let train = |threads: usize| {
         let pool = Threads::new(threads).unwrap();
         // Wide enough that products, updates and elementwise kernels are all cut between threads.
-        let mut model = model(192);
+        let mut model = model(128);
         let fit = Fit::new().epochs(2).batch_size(64).validation_split(0.2).verbose(0).threads(&pool);
         let history = model.fit(&data.x, &data.y, fit).unwrap();
         (model.weight_bytes().unwrap(), history)
@@ -114,11 +115,11 @@ fn threads_may_train_clones_beside_each_other() {
 fn a_prediction_does_not_depend_on_its_batch() {
     let data = digits(1003);
     // Sizes beside the multiples of tiles, and one longer than a block of the product's sums.
-    for hidden in [1, 7, 33, 64] {
+    for hidden in [1, 33, 64] {
         let model = model(hidden);
         let all = model.predict(&data.x).unwrap();
         for batch in [1, 2, 3, 32, 1000] {
-            let step = if batch < 32 { 37 } else { batch };
+            let step = if batch < 32 { 97 } else { batch.max(200) };
             for start in (0..1003).step_by(step) {
                 let end = (start + batch).min(1003) as isize;
                 let part = model.predict(&data.x.slice(0, start as isize, end).unwrap()).unwrap();
