@@ -208,7 +208,7 @@ fn blocks<T: Gemm>(
 fn packs_right<T: Gemm>(kernels: &Kernels<T>, m: usize, b: &Right<T>) -> bool {
     match b {
         Right::Panels(_) => false,
-        Right::Plain(b) => b.cs != 1 && b.cols > 1 || m > 8 * kernels.mr && b.cols > 2 * kernels.nr,
+        Right::Plain(b) => b.cs != 1 && b.cols > 1 || m > 8 * kernels.mr && b.cols > kernels.nr,
     }
 }
 

@@ -240,6 +240,13 @@ unsafe fn tile<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART
     unsafe {
         let mut acc = [[S::zero(); NV]; MR];
         let lanes = t.lanes;
+        if t.k >= 64 {
+            // C is not needed until the sums are done, and then at once.
+            for i in 0..MR {
+                S::prefetch(t.c.add(i * t.c_ld));
+                S::prefetch(t.c.wrapping_add(i * t.c_ld + NV * S::LANES - 1));
+            }
+        }
         // Every second row of A has a pointer, and two offsets reach all: few registers, and no address that
         // waits for another.
         let mut rows = [t.a; MR];
@@ -479,7 +486,11 @@ unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     /// `G` vectors from number `v` on; of the last one `last` lanes are in use.
     #[inline(always)]
-    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(t: &Dots<T>, v: usize, last: usize) {
+    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(
+        t: &Dots<T>,
+        v: usize,
+        last: usize,
+    ) {
         // SAFETY: the contract of `dots_short`, with `(v + G - 1) * LANES + last <= n`.
         unsafe {
             let mut y = [S::zero(); G];
@@ -532,7 +543,13 @@ unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 unsafe fn dots_columns<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     /// `LANES` steps of K for a vector of columns.
     #[inline(always)]
-    unsafe fn step<T: Copy, S: Simd<T>>(x: *const T, b: *const T, stride: isize, runs: usize, y: S::Reg) -> S::Reg {
+    unsafe fn step<T: Copy, S: Simd<T>>(
+        x: *const T,
+        b: *const T,
+        stride: isize,
+        runs: usize,
+        y: S::Reg,
+    ) -> S::Reg {
         // SAFETY: the contract of `dots_columns`.
         unsafe {
             let block = S::load_transposed(b, stride, runs);
@@ -545,7 +562,13 @@ unsafe fn dots_columns<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     }
     /// One step of K for a vector of columns.
     #[inline(always)]
-    unsafe fn single<T: Copy, S: Simd<T>>(x: *const T, b: *const T, stride: isize, runs: usize, y: S::Reg) -> S::Reg {
+    unsafe fn single<T: Copy, S: Simd<T>>(
+        x: *const T,
+        b: *const T,
+        stride: isize,
+        runs: usize,
+        y: S::Reg,
+    ) -> S::Reg {
         // SAFETY: the contract of `dots_columns`; no vector has more than 16 lanes.
         unsafe {
             let mut column = [*x; 16];
