@@ -147,18 +147,24 @@ fn rival_threads(_threads: usize) -> ::gemm::Parallelism {
     ::gemm::Parallelism::None
 }
 
-fn numbers<T: Number>(n: usize) -> Vec<T> {
-    (0..n).map(|i| T::c((i * 7919 % 1000) as f64 / 1000.0 - 0.5)).collect()
+/// `n` numbers that start on a cache line, as those of tensors do, after some that do not count.
+fn numbers<T: Number>(n: usize) -> (Vec<T>, usize) {
+    let mut all = vec![T::c(0.0); n + 64];
+    let start = all.as_ptr().align_offset(64);
+    for (i, x) in all[start..].iter_mut().enumerate() {
+        *x = T::c((i * 7919 % 1000) as f64 / 1000.0 - 0.5);
+    }
+    (all, start)
 }
 
 /// One contestant: the name, and a function that computes C once.
 type Run<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 fn with_contestants<T: Number>(s: Shape, threads: usize, f: impl FnOnce(Vec<Run>)) {
-    let (a, b): (Vec<T>, Vec<T>) = (numbers(s.m * s.k), numbers(s.k * s.n));
-    let mut c = [(); 4].map(|()| vec![T::c(0.0); s.m * s.n]);
-    let [c0, c1, c2, c3] = &mut c;
-    let (ma, mb) = (s.a(&a), s.b(&b));
+    let (a, b) = (numbers::<T>(s.m * s.k), numbers::<T>(s.k * s.n));
+    let mut c = [(); 4].map(|()| numbers::<T>(s.m * s.n));
+    let [c0, c1, c2, c3] = c.each_mut().map(|(c, start)| &mut c[*start..*start + s.m * s.n]);
+    let (ma, mb) = (s.a(&a.0[a.1..]), s.b(&b.0[b.1..]));
     let packed = Packed::new(mb);
     let (m, n) = (s.m, s.n);
     let mut runs: Vec<Run> = vec![

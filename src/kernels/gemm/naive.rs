@@ -26,7 +26,7 @@ pub fn gemm<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>, store: Store, epilogue:
             if let Some(bias) = epilogue.bias {
                 sum = sum + bias[j];
             }
-            *out = epilogue.activation.map_or(sum.clone(), |act| act.apply(sum));
+            *out = epilogue.activation.map_or(sum, |act| act.apply(sum));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! The loops are written once over [`Simd`]; `stamp!` compiles them for each instruction set.
 
 #![allow(unsafe_code)]
+#![allow(clippy::needless_range_loop)] // lanes and rows are numbered across several arrays
 
 #[cfg(target_arch = "aarch64")]
 use crate::kernels::simd::aarch64::Neon;
@@ -139,6 +140,13 @@ impl<'a, T: Copy> Target<'a, T> {
         assert!(i < self.rows);
         // SAFETY: `new` checked that the row lies in the slice, and `&mut self` makes it the only way there.
         unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(i * self.ld), self.cols) }
+    }
+
+    /// The only column, if its elements lie side by side.
+    pub(super) fn contiguous_column(&mut self) -> Option<&mut [T]> {
+        let whole = self.cols == 1 && (self.ld == 1 || self.rows <= 1);
+        // SAFETY: `new` checked every element of the matrix, and `&mut self` makes it the only way there.
+        whole.then(|| unsafe { std::slice::from_raw_parts_mut(self.start, self.rows) })
     }
 
     /// The same memory, to read.
