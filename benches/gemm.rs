@@ -147,18 +147,24 @@ fn rival_threads(_threads: usize) -> ::gemm::Parallelism {
     ::gemm::Parallelism::None
 }
 
-fn numbers<T: Number>(n: usize) -> Vec<T> {
-    (0..n).map(|i| T::c((i * 7919 % 1000) as f64 / 1000.0 - 0.5)).collect()
+/// `n` numbers that start on a cache line, as those of tensors do, after some that do not count.
+fn numbers<T: Number>(n: usize) -> (Vec<T>, usize) {
+    let mut all = vec![T::c(0.0); n + 64];
+    let start = all.as_ptr().align_offset(64);
+    for (i, x) in all[start..].iter_mut().enumerate() {
+        *x = T::c((i * 7919 % 1000) as f64 / 1000.0 - 0.5);
+    }
+    (all, start)
 }
 
 /// One contestant: the name, and a function that computes C once.
 type Run<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 fn with_contestants<T: Number>(s: Shape, threads: usize, f: impl FnOnce(Vec<Run>)) {
-    let (a, b): (Vec<T>, Vec<T>) = (numbers(s.m * s.k), numbers(s.k * s.n));
-    let mut c = [(); 4].map(|()| vec![T::c(0.0); s.m * s.n]);
-    let [c0, c1, c2, c3] = &mut c;
-    let (ma, mb) = (s.a(&a), s.b(&b));
+    let (a, b) = (numbers::<T>(s.m * s.k), numbers::<T>(s.k * s.n));
+    let mut c = [(); 4].map(|()| numbers::<T>(s.m * s.n));
+    let [c0, c1, c2, c3] = c.each_mut().map(|(c, start)| &mut c[*start..*start + s.m * s.n]);
+    let (ma, mb) = (s.a(&a.0[a.1..]), s.b(&b.0[b.1..]));
     let packed = Packed::new(mb);
     let (m, n) = (s.m, s.n);
     let mut runs: Vec<Run> = vec![
@@ -193,29 +199,51 @@ fn with_contestants<T: Number>(s: Shape, threads: usize, f: impl FnOnce(Vec<Run>
     f(runs)
 }
 
+/// Seconds of processor time of this thread, so that what else runs on the machine counts less; with several threads,
+/// seconds on the wall.
+fn now(threads: usize) -> f64 {
+    #[cfg(target_os = "linux")]
+    if threads == 1 {
+        #[repr(C)]
+        struct Time {
+            seconds: i64,
+            nanoseconds: i64,
+        }
+        unsafe extern "C" {
+            fn clock_gettime(clock: i32, time: *mut Time) -> i32;
+        }
+        const THREAD_CPU: i32 = 3;
+        let mut time = Time { seconds: 0, nanoseconds: 0 };
+        // SAFETY: a call of the C library that fills `time`.
+        unsafe { clock_gettime(THREAD_CPU, &mut time) };
+        return time.seconds as f64 + time.nanoseconds as f64 * 1e-9;
+    }
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let _ = threads;
+    START.get_or_init(Instant::now).elapsed().as_secs_f64()
+}
+
 fn ratios<T: Number>(threads: usize, filter: &str) {
     println!(
         "{:<18}{:>12}{:>12}{:>16}{:>12}{:>10}{:>9}{:>9}",
-        "shape", "gradus µs", "prepacked", "matrixmultiply", "gemm crate", "GFLOP/s", "of best", "median"
+        "shape", "gradus µs", "prepacked", "matrixmultiply", "gemm crate", "GFLOP/s", "of best", "quarter"
     );
     for s in SHAPES.iter().filter(|s| s.name().contains(filter)) {
         with_contestants::<T>(*s, threads, |mut runs| {
             let mut best = vec![f64::MAX; runs.len()];
-            let mut against: Vec<f64> = Vec::new();
+            let mut all = vec![Vec::new(); runs.len()];
             let started = Instant::now();
             let budget = Duration::from_millis(if s.work() > 1e9 { 4000 } else { 1200 });
             let mut round = 0;
             while started.elapsed() < budget || round < 3 {
-                let mut now = Vec::new();
-                for (best, (_, run)) in best.iter_mut().zip(&mut runs) {
+                for (i, (_, run)) in runs.iter_mut().enumerate() {
                     let calls = (1e6 / s.work()).clamp(1.0, 200.0) as u32;
                     run();
-                    let t = Instant::now();
+                    let t = now(threads);
                     (0..calls).for_each(|_| run());
-                    now.push(t.elapsed().as_secs_f64() / f64::from(calls));
-                    *best = best.min(now[now.len() - 1]);
+                    all[i].push((now(threads) - t) / f64::from(calls));
+                    best[i] = best[i].min(all[i][round]);
                 }
-                against.push(now[0] / now[2..].iter().copied().fold(f64::MAX, f64::min));
                 round += 1;
             }
             let rival = best[2..].iter().copied().fold(f64::MAX, f64::min);
@@ -226,9 +254,13 @@ fn ratios<T: Number>(threads: usize, filter: &str) {
             if best.len() < 4 {
                 print!("{:>12}", "-");
             }
-            against.sort_by(f64::total_cmp);
-            let median = against[against.len() / 2];
-            println!("{:>10.1}{:>9.3}{median:>9.3}", s.work() / best[0] / 1e9, best[0] / rival);
+            let usual = |times: &mut Vec<f64>| {
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 4]
+            };
+            let usual: Vec<f64> = all.iter_mut().map(usual).collect();
+            let quarter = usual[0] / usual[2..].iter().copied().fold(f64::MAX, f64::min);
+            println!("{:>10.1}{:>9.3}{quarter:>9.3}", s.work() / best[0] / 1e9, best[0] / rival);
         });
     }
 }

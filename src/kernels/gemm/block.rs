@@ -57,7 +57,7 @@ impl<T: Gemm> Right<'_, T> {
         match self {
             Right::Plain(b) => Right::Plain(b.block(0, j, b.rows, cols)),
             Right::Panels(b) => {
-                assert!(j % b.width == 0 && j + cols <= b.cols);
+                assert!(j.is_multiple_of(b.width) && j + cols <= b.cols);
                 Right::Panels(Panels { first: b.first + j / b.width, cols, ..b })
             }
         }
@@ -208,7 +208,7 @@ fn blocks<T: Gemm>(
 fn packs_right<T: Gemm>(kernels: &Kernels<T>, m: usize, b: &Right<T>) -> bool {
     match b {
         Right::Panels(_) => false,
-        Right::Plain(b) => b.cs != 1 && b.cols > 1 || m > 8 * kernels.mr && b.cols > 2 * kernels.nr,
+        Right::Plain(b) => b.cs != 1 && b.cols > 1 || m > 16 * kernels.mr && b.cols > kernels.nr,
     }
 }
 

@@ -10,6 +10,8 @@ use crate::kernels::simd::{Isa, isa};
 #[derive(Clone, Debug)]
 pub struct Packed<T> {
     data: Vec<T>,
+    /// Where the panels begin: on a cache line.
+    start: usize,
     rows: usize,
     cols: usize,
     isa: Isa,
@@ -29,12 +31,14 @@ impl<T: Gemm> Packed<T> {
         let (rows, cols, b) = (b.rows, b.cols, b.source());
         let cut = Cut::full(cols, kernels.nr);
         let width = cut.panels * kernels.nr;
-        let mut data = vec![T::c(0.0); width * rows + kernels.packed_len(0, cut)];
+        let line = 64 / size_of::<T>();
+        let mut data = vec![T::c(0.0); width * rows + kernels.packed_len(0, cut) + line];
+        let start = data.as_ptr().align_offset(64).min(line);
         for p in (0..rows).step_by(T::KC) {
             let kc = T::KC.min(rows - p);
-            kernels.pack(b.block(p, 0, kc, cols), cut, &mut data[width * p..]);
+            kernels.pack(b.block(p, 0, kc, cols), cut, &mut data[start + width * p..]);
         }
-        Packed { data, rows, cols, isa }
+        Packed { data, start, rows, cols, isa }
     }
 
     /// Rows of the matrix.
@@ -58,7 +62,7 @@ pub fn gemm_packed<T: Gemm>(a: Mat<T>, b: &Packed<T>, c: MatMut<T>, store: Store
     assert!(bias.is_none_or(|bias| bias.len() == c.cols), "one bias per column");
     let kernels: &Kernels<T> = T::kernels(b.isa);
     let panels = Panels {
-        data: &b.data,
+        data: &b.data[b.start..],
         k: b.rows,
         width: kernels.nr,
         all: b.cols.div_ceil(kernels.nr),

@@ -5,6 +5,7 @@
 //! The loops are written once over [`Simd`]; `stamp!` compiles them for each instruction set.
 
 #![allow(unsafe_code)]
+#![allow(clippy::needless_range_loop)] // lanes and rows are numbered across several arrays
 
 #[cfg(target_arch = "aarch64")]
 use crate::kernels::simd::aarch64::Neon;
@@ -141,6 +142,13 @@ impl<'a, T: Copy> Target<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(i * self.ld), self.cols) }
     }
 
+    /// The only column, if its elements lie side by side.
+    pub(super) fn contiguous_column(&mut self) -> Option<&mut [T]> {
+        let whole = self.cols == 1 && (self.ld == 1 || self.rows <= 1);
+        // SAFETY: `new` checked every element of the matrix, and `&mut self` makes it the only way there.
+        whole.then(|| unsafe { std::slice::from_raw_parts_mut(self.start, self.rows) })
+    }
+
     /// The same memory, to read.
     #[inline]
     pub(super) fn source(&self) -> Source<'_, T> {
@@ -240,6 +248,13 @@ unsafe fn tile<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART
     unsafe {
         let mut acc = [[S::zero(); NV]; MR];
         let lanes = t.lanes;
+        if t.k >= 64 {
+            // C is not needed until the sums are done, and then at once.
+            for i in 0..MR {
+                S::prefetch(t.c.add(i * t.c_ld));
+                S::prefetch(t.c.wrapping_add(i * t.c_ld + NV * S::LANES - 1));
+            }
+        }
         // Every second row of A has a pointer, and two offsets reach all: few registers, and no address that
         // waits for another.
         let mut rows = [t.a; MR];

@@ -31,40 +31,34 @@ pub(super) fn product<T: Gemm>(
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    let mut row = |x: Source<T>, b: Right<T>| {
-        let out = c.row(0);
-        sums(kernels, x, b, |j, sums| {
-            let bias = bias.map(|bias| &bias[j..j + sums.len()]);
-            put(sums, &mut out[j..], bias, finish);
-        });
-    };
     match b {
         Right::Plain(plain) if a.rows > 1 || !reads(plain) => {
-            sums(kernels, plain.transposed(), Right::Plain(a.transposed()), |i, sums| {
-                if finish.add {
-                    sums.iter_mut().enumerate().for_each(|(s, sum)| *sum = c.row(i + s)[0] + *sum);
-                }
-                if let Some(bias) = bias {
-                    sums.iter_mut().for_each(|sum| *sum = *sum + bias[0]);
-                }
-                if let Some(act) = finish.act {
-                    act.apply_all(sums);
-                }
-                sums.iter().enumerate().for_each(|(s, &sum)| c.row(i + s)[0] = sum);
-            });
+            let (x, b) = (plain.transposed(), Right::Plain(a.transposed()));
+            let bias = bias.map(|bias| bias[0]);
+            match c.contiguous_column() {
+                Some(out) => sums(kernels, x, b, |i, sums| put(sums, &mut out[i..], |_| bias, finish)),
+                None => sums(kernels, x, b, |i, sums| {
+                    for (s, sum) in sums.iter_mut().enumerate() {
+                        put(std::slice::from_mut(sum), c.row(i + s), |_| bias, finish);
+                    }
+                }),
+            }
         }
-        b => row(a, b),
+        b => {
+            let out = c.row(0);
+            sums(kernels, a, b, |j, sums| put(sums, &mut out[j..], |s| bias.map(|bias| bias[j + s]), finish));
+        }
     }
 }
 
-/// Finished sums to their places.
+/// Finished sums to their places, with the bias for each.
 #[inline(always)]
-fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: Option<&[T]>, finish: Finish) {
+fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>, finish: Finish) {
     if finish.add {
         sums.iter_mut().zip(&*out).for_each(|(s, &c)| *s = c + *s);
     }
-    if let Some(bias) = bias {
-        sums.iter_mut().zip(bias).for_each(|(s, &b)| *s = *s + b);
+    if bias(0).is_some() {
+        sums.iter_mut().enumerate().for_each(|(i, s)| *s = *s + bias(i).unwrap_or(T::c(0.0)));
     }
     if let Some(act) = finish.act {
         act.apply_all(sums);

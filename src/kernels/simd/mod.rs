@@ -29,6 +29,9 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
     /// Whether `load_part` and `store_part` are as fast as `load` and `store`.
     const FREE_PARTS: bool;
 
+    /// Asks for the cache line at `p`, which need not be valid, to be brought close.
+    #[inline(always)]
+    unsafe fn prefetch(_p: *const T) {}
     /// All lanes zero.
     unsafe fn zero() -> Self::Reg;
     /// All lanes `x`.

@@ -68,8 +68,8 @@ impl<T: Real + Copy + 'static> Simd<T> for Portable {
         for r in 0..4 {
             // SAFETY: `min` names a run that the caller vouches for.
             let run: [T; 4] = unsafe { Self::load(p.offset(r.min(runs - 1) as isize * stride)) };
-            for t in 0..4 {
-                out[t][r] = run[t];
+            for (column, x) in out.iter_mut().zip(run) {
+                column[r] = x;
             }
         }
         out

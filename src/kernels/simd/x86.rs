@@ -21,6 +21,11 @@ impl Simd<f32> for Avx2 {
     const FREE_PARTS: bool = false;
 
     #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn zero() -> __m256 {
         // SAFETY: the caller vouches for AVX2.
         unsafe { _mm256_setzero_ps() }
@@ -123,6 +128,11 @@ impl Simd<f64> for Avx2 {
     const FREE_PARTS: bool = false;
 
     #[inline(always)]
+    unsafe fn prefetch(p: *const f64) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn zero() -> __m256d {
         // SAFETY: the caller vouches for AVX2.
         unsafe { _mm256_setzero_pd() }
@@ -209,6 +219,11 @@ impl Simd<f32> for Avx512 {
     const FREE_PARTS: bool = true;
 
     #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn zero() -> __m512 {
         // SAFETY: the caller vouches for AVX-512.
         unsafe { _mm512_setzero_ps() }
@@ -291,6 +306,11 @@ impl Simd<f64> for Avx512 {
     const LANES: usize = 8;
     const FREE_PARTS: bool = true;
 
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f64) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
     #[inline(always)]
     unsafe fn zero() -> __m512d {
         // SAFETY: the caller vouches for AVX-512.
