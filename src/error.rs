@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Layers wrap the errors of the operations inside them in [`Error::At`], so that a message begins with the
 /// layer's name and ends with the shapes.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Two operands whose shapes do not fit together.
@@ -171,6 +171,13 @@ pub enum Error {
     /// An error of user code: a custom layer, loss or callback.
     #[error("{0}")]
     Custom(String),
+}
+
+/// The message itself: it is what a program prints whose `main` returns this error.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -35,6 +35,8 @@
 //! [`Layer`](nn::Layer) is parameters plus a function of tensors. A [kernel](kernels) is a function on slices that
 //! knows nothing of the other four. `docs/architecture.md` is the tour.
 
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod autograd;
 pub mod config;
 pub mod datasets;

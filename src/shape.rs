@@ -14,7 +14,7 @@ pub(crate) const UNKNOWN: [usize; 4] = [1_073_741_827, 1_073_741_831, 1_073_741_
 
 /// Whether a size stands for, or was computed from, an unknown dimension.
 pub(crate) fn is_unknown(size: usize) -> bool {
-    size >= UNKNOWN[0] && UNKNOWN.iter().any(|u| size % u == 0)
+    size >= UNKNOWN[0] && UNKNOWN.iter().any(|u| size.is_multiple_of(*u))
 }
 
 /// The sizes of a tensor along each axis, at most [`MAX_RANK`] of them. A scalar has none.

@@ -1,6 +1,6 @@
 //! Against Keras 3.15 (JAX, float64), number by number and step by step. `tests/parity/README.md` says how the golden
 //! values were made.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use gradus::config::Dyn;
 use gradus::loss::{self, BinaryCrossentropy, Loss};

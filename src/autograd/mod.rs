@@ -13,7 +13,7 @@ pub use node::{Grads, Saves, Step};
 
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};
-use crate::{Result, Spec};
+use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
 
 /// Shapes and dtypes of the outputs of a step; most have one.
@@ -66,6 +66,10 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
     let specs: SmallVec<[Spec; 4]> = inputs.iter().map(|t| t.spec()).collect();
     let out_specs = op.infer(&specs)?;
     let traced = inputs.iter().any(|t| t.is_traced());
+    if let Some(spec) = out_specs.iter().find(|s| !traced && s.shape.checked_elements().is_none()) {
+        let (dtype, shape) = (spec.dtype, Box::new(spec.shape));
+        return Err(Error::Memory { bytes: u128::MAX, dtype, shape, why: "its elements cannot be counted" });
+    }
     let mut arrays: SmallVec<[Array; 2]> = SmallVec::new();
     let view = if traced || inputs.len() != 1 { None } else { op.view(inputs[0].layout(), out_specs[0]) };
     if let Some(layout) = view {

@@ -24,6 +24,11 @@ pub struct Saves {
     outputs: u32,
 }
 
+/// The flag of value `i`; beyond the flags, all of them.
+const fn bit(i: usize) -> u32 {
+    if i < 32 { 1 << i } else { u32::MAX }
+}
+
 impl Saves {
     /// No values, only shapes.
     pub const NONE: Saves = Saves { inputs: 0, outputs: 0 };
@@ -34,12 +39,12 @@ impl Saves {
     /// Also input `i`.
     #[must_use]
     pub const fn input(self, i: usize) -> Saves {
-        Saves { inputs: self.inputs | 1 << i, outputs: self.outputs }
+        Saves { inputs: self.inputs | bit(i), outputs: self.outputs }
     }
     /// Also output `i`.
     #[must_use]
     pub const fn output(self, i: usize) -> Saves {
-        Saves { inputs: self.inputs, outputs: self.outputs | 1 << i }
+        Saves { inputs: self.inputs, outputs: self.outputs | bit(i) }
     }
     fn has(mask: u32, i: usize) -> bool {
         mask == u32::MAX || (i < 32 && mask >> i & 1 == 1)

@@ -42,7 +42,7 @@ pub fn scatter_add<T: Float>(g: &[T], index: &[i64], runs: Runs, out: &mut [T]) 
             for (&at, g) in index.iter().zip(g.chunks_exact(runs.inner)) {
                 let out = &mut out[at as usize * runs.inner..][..runs.inner];
                 for (o, &g) in out.iter_mut().zip(g) {
-                    *o = *o + g;
+                    *o += g;
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Why it exists: sums and their kin over any axes. The order of additions is a function of the number of elements
-//! alone: element r of a reduction goes to virtual lane r mod 32, each lane adds in ascending order, and the lanes
-//! join in a fixed tree. Layout, threads and vector width do not enter.
+//! alone: elements are cut into blocks of 2048; in a block element r goes to virtual lane r mod 32, each lane adds in
+//! ascending order, and the lanes join in a fixed tree; block sums join pairwise, as the bits of their count say. Layout,
+//! threads and vector width do not enter.
 
 use super::par;
 use super::simd::stamped;
@@ -74,12 +75,59 @@ fn feed<F: Fold, T: Float>(lanes: &mut [T; LANES], run: &[T]) {
     }
 }
 
-/// Folds a slice in the fixed order; for use inside stamped kernels.
+/// Elements of a block: long enough that joining costs nothing, short enough that sums stay accurate.
+const BLOCK: usize = 64 * LANES;
+
+/// Block sums waiting to be joined: one for each bit of the number of blocks so far, so that equal numbers of blocks meet.
+struct Pending<T> {
+    sums: [T; 48],
+    blocks: u64,
+}
+
+impl<T: Float> Pending<T> {
+    #[inline(always)]
+    fn new() -> Self {
+        Pending { sums: [T::c(0.0); 48], blocks: 0 }
+    }
+
+    #[inline(always)]
+    fn push<F: Fold>(&mut self, mut sum: T) {
+        let mut level = 0;
+        while self.blocks >> level & 1 == 1 {
+            sum = F::fold(self.sums[level], sum);
+            level += 1;
+        }
+        self.sums[level] = sum;
+        self.blocks += 1;
+    }
+
+    #[inline(always)]
+    fn finish<F: Fold>(&self) -> T {
+        let mut levels = (0..48).filter(|level| self.blocks >> level & 1 == 1);
+        let Some(first) = levels.next() else { return F::start() };
+        levels.fold(self.sums[first], |sum, level| F::fold(self.sums[level], sum))
+    }
+}
+
+/// Folds at most a block.
 #[inline(always)]
-pub fn fold_slice<F: Fold, T: Float>(run: &[T]) -> T {
+fn fold_block<F: Fold, T: Float>(run: &[T]) -> T {
     let mut lanes = [F::start(); LANES];
     feed::<F, T>(&mut lanes, run);
     join::<F, T>(&mut lanes)
+}
+
+/// Folds a slice in the fixed order; for use inside stamped kernels.
+#[inline(always)]
+pub fn fold_slice<F: Fold, T: Float>(run: &[T]) -> T {
+    if run.len() <= BLOCK {
+        return fold_block::<F, T>(run);
+    }
+    let mut pending = Pending::new();
+    for block in run.chunks(BLOCK) {
+        pending.push::<F>(fold_block::<F, T>(block));
+    }
+    pending.finish::<F>()
 }
 
 stamped! {
@@ -95,35 +143,46 @@ stamped! {
 const COLUMNS: usize = 32;
 
 stamped! {
-    /// Folds `count` rows, `step` apart from `start` on, to one row.
-    fn columns<F: Fold, T: Float>(data: &[T], start: isize, step: isize, count: usize, out: &mut [T]) {
-        for (tile, out) in out.chunks_mut(COLUMNS).enumerate() {
-            let mut lanes = [[F::start::<T>(); COLUMNS]; LANES];
-            let mut at = start + (tile * COLUMNS) as isize;
-            let used = count.min(LANES);
-            for r in 0..count {
-                let row = &data[at as usize..at as usize + out.len()];
-                for (acc, &x) in lanes[r % LANES].iter_mut().zip(row) {
-                    *acc = F::fold(*acc, x);
-                }
-                at += step;
+    /// Folds at most a block of rows, `step` apart from `start` on, to one row of at most [`COLUMNS`].
+    fn column_block<F: Fold, T: Float>(data: &[T], start: isize, step: isize, count: usize, out: &mut [T]) {
+        let mut lanes = [[F::start::<T>(); COLUMNS]; LANES];
+        let mut at = start;
+        for r in 0..count {
+            let row = &data[at as usize..at as usize + out.len()];
+            for (acc, &x) in lanes[r % LANES].iter_mut().zip(row) {
+                *acc = F::fold(*acc, x);
             }
-            let mut width = LANES / 2;
-            while width > 0 {
-                for i in 0..width {
-                    // Lanes that nothing reached hold the neutral element, which changes no bit (but the sign
-                    // of a zero sum, which `join` changes alike).
-                    if i + width < used || width < used {
-                        let (low, high) = lanes.split_at_mut(i + width);
-                        for (a, &b) in low[i].iter_mut().zip(&high[0]) {
-                            *a = F::fold(*a, b);
-                        }
-                    }
-                }
-                width /= 2;
-            }
-            out.copy_from_slice(&lanes[0][..out.len()]);
+            at += step;
         }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                let (low, high) = lanes.split_at_mut(i + width);
+                for (a, &b) in low[i].iter_mut().zip(&high[0]) {
+                    *a = F::fold(*a, b);
+                }
+            }
+            width /= 2;
+        }
+        out.copy_from_slice(&lanes[0][..out.len()]);
+    }
+}
+
+/// Folds `count` rows, `step` apart from `start` on, to one row.
+fn columns<F: Fold, T: Float>(data: &[T], start: isize, step: isize, count: usize, out: &mut [T]) {
+    for (tile, out) in out.chunks_mut(COLUMNS).enumerate() {
+        let start = start + (tile * COLUMNS) as isize;
+        if count <= BLOCK {
+            column_block::<F, T>(data, start, step, count, out);
+            continue;
+        }
+        let mut pending: [Pending<T>; COLUMNS] = std::array::from_fn(|_| Pending::new());
+        for first in (0..count).step_by(BLOCK) {
+            let rows = BLOCK.min(count - first);
+            column_block::<F, T>(data, start + first as isize * step, step, rows, out);
+            pending.iter_mut().zip(&*out).for_each(|(p, &sum)| p.push::<F>(sum));
+        }
+        pending.iter().zip(out).for_each(|(p, o)| *o = p.finish::<F>());
     }
 }
 
@@ -186,10 +245,10 @@ pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &m
     });
 }
 
-/// Folds elements that lie anywhere, through a tile.
+/// Folds elements that lie anywhere, gathered a block at a time.
 fn scattered<F: Fold, T: Float>(data: &[T], start: isize, folded: &Axes<1>, inner: isize) -> T {
-    let mut lanes = [F::start(); LANES];
-    let mut tile = [T::default(); 4 * LANES];
+    let mut tile = [T::default(); BLOCK];
+    let mut pending = Pending::new();
     let (row, mut filled) = (folded.row(), 0);
     let rows = folded.dims[..folded.rank.saturating_sub(1)].iter().product::<usize>();
     for r in 0..rows {
@@ -198,14 +257,16 @@ fn scattered<F: Fold, T: Float>(data: &[T], start: isize, folded: &Axes<1>, inne
             tile[filled] = data[at as usize];
             at += inner;
             filled += 1;
-            if filled == tile.len() {
-                feed::<F, T>(&mut lanes, &tile);
+            if filled == BLOCK {
+                pending.push::<F>(fold_block::<F, T>(&tile));
                 filled = 0;
             }
         }
     }
-    feed::<F, T>(&mut lanes, &tile[..filled]);
-    join::<F, T>(&mut lanes)
+    if filled > 0 || pending.blocks == 0 {
+        pending.push::<F>(fold_block::<F, T>(&tile[..filled]));
+    }
+    pending.finish::<F>()
 }
 
 /// The index of the first largest element of each row of `n`; of a NaN if there is one.
@@ -218,5 +279,41 @@ pub fn argmax_rows<T: Float>(x: &[T], n: usize, out: &mut [i64]) {
             }
         }
         *o = best as i64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::strided::{Layout, Strided};
+
+    /// Every layout gives the same bytes, and long sums stay accurate.
+    #[test]
+    fn sums_depend_on_the_numbers_alone_and_are_accurate() {
+        for count in [0usize, 1, 31, 33, 2047, 2048, 2049, 6000, 70_001] {
+            let x: Vec<f32> = (0..count).map(|i| ((i * 7919) % 1000) as f32 / 1000.0).collect();
+            let sum = |layout: Layout, data: &[f32], axes: [bool; MAX_RANK]| {
+                let mut out = vec![f32::NAN; if layout.shape.rank() == 1 { 1 } else { 3 }];
+                fold::<Sum, f32>(Strided::new(data, layout), &axes, &mut out);
+                out[0]
+            };
+            let mut first = [false; MAX_RANK];
+            first[0] = true;
+            let row = sum(Layout::contiguous(Shape::new(&[count]).unwrap()), &x, first);
+            let wide: Vec<f32> = x.iter().flat_map(|&v| [v, v, v]).collect();
+            let column = sum(Layout::contiguous(Shape::new(&[count, 3]).unwrap()), &wide, first);
+            let mut gaps = Layout::contiguous(Shape::new(&[count]).unwrap());
+            gaps.strides[0] = 3;
+            assert_eq!(row.to_bits(), column.to_bits(), "{count}");
+            assert_eq!(row.to_bits(), sum(gaps, &wide, first).to_bits(), "{count}");
+            let exact: f64 = x.iter().map(|&v| f64::from(v)).sum();
+            assert!((f64::from(row) - exact).abs() <= 1e-6 * exact.max(1.0), "{count}: {row} {exact}");
+        }
+    }
+
+    #[test]
+    fn the_mean_of_many_equal_numbers_is_that_number() {
+        let n = 1 << 22;
+        assert!((fold_slice::<Sum, f32>(&vec![0.1f32; n]) / n as f32 - 0.1).abs() < 1e-7);
     }
 }

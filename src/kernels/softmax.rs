@@ -45,14 +45,15 @@ stamped! {
 }
 
 stamped! {
-    /// `ln Σ exp(x)` of each row of `n`; `scratch` is as long as a row.
-    pub fn logsumexp<T: Float>(x: &[T], out: &mut [T], scratch: &mut [T], n: usize) {
-        for (x, out) in x.chunks_exact(n).zip(out) {
-            let max = pivot(x);
+    /// The largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`: kept apart, because their sum would
+    /// round away what differences of large logits need. `scratch` is as long as a row.
+    pub fn logsumexp<T: Float>(x: &[T], max: &mut [T], log: &mut [T], scratch: &mut [T], n: usize) {
+        for ((x, max), log) in x.chunks_exact(n).zip(max).zip(log) {
+            *max = pivot(x);
             for (o, &x) in scratch.iter_mut().zip(x) {
-                *o = Real::exp(x - max);
+                *o = Real::exp(x - *max);
             }
-            *out = max + Real::ln(fold_slice::<Sum, T>(&scratch[..n]));
+            *log = Real::ln(fold_slice::<Sum, T>(&scratch[..n]));
         }
     }
 }
@@ -73,16 +74,29 @@ stamped! {
     }
 }
 
+/// What the gradient of sparse cross-entropy reads of each row.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, T> {
+    /// Largest logit.
+    pub max: &'a [T],
+    /// `ln Σ exp(x - max)`.
+    pub log: &'a [T],
+    /// The right class.
+    pub labels: &'a [i64],
+    /// The gradient of the row's loss.
+    pub g: &'a [T],
+}
+
 stamped! {
-    /// `(exp(x - lse) - onehot(label)) · g` for each row of `n`: the gradient of sparse cross-entropy.
-    pub fn sparse_cross_entropy_grad<T: Float>(x: &[T], lse: &[T], labels: &[i64], g: &[T], out: &mut [T], n: usize) {
+    /// `(softmax(x) - onehot(label)) · g` for each row of `n`: the gradient of sparse cross-entropy.
+    pub fn sparse_cross_entropy_grad<T: Float>(x: &[T], rows: Rows<'_, T>, out: &mut [T], n: usize) {
         for (r, (x, out)) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)).enumerate() {
-            let (lse, g) = (lse[r], g[r]);
+            let (max, log, g) = (rows.max[r], rows.log[r], rows.g[r]);
             for (o, &x) in out.iter_mut().zip(x) {
-                *o = Real::exp(x - lse) * g;
+                *o = Real::exp((x - max) - log) * g;
             }
-            let at = labels[r] as usize;
-            out[at] = (Real::exp(x[at] - lse) - T::one()) * g;
+            let at = rows.labels[r] as usize;
+            out[at] = (Real::exp((x[at] - max) - log) - T::one()) * g;
         }
     }
 }

@@ -43,9 +43,16 @@ stamped! {
 stamped! {
     fn unary_grad_slice<U: Unary, T: Float>(g: &[T], v: &[T], out: &mut [T], p: T) {
         for ((o, &g), &v) in out.iter_mut().zip(g).zip(v) {
-            *o = g * U::df(v, p);
+            *o = masked(g, U::df(v, p));
         }
     }
+}
+
+/// `g · d`, and 0 where the derivative is 0: an infinite gradient does not pass through a closed gate.
+#[inline(always)]
+pub(crate) fn masked<T: Float>(g: T, d: T) -> T {
+    let product = g * d;
+    if d == T::c(0.0) { T::c(0.0) } else { product }
 }
 
 /// Relative cost of one element against an addition, for deciding where threads pay.
@@ -178,6 +185,24 @@ macro_rules! unary {
     };
 }
 
+/// From `e = exp(|x|) - 1`, which cancels nothing: `½(e + e/(1+e))`, and half of it at a time where `e` is huge.
+#[inline(always)]
+fn sinh<R: Real>(x: R) -> R {
+    let sign = x.clone().step() - (-x.clone()).step();
+    let a = x.abs();
+    let small = a.clone().minimum(R::c(20.0)).exp_m1();
+    let near = R::c(0.5) * (small.clone() + small.clone() / (small + R::c(1.0)));
+    let half = (R::c(0.5) * a.clone()).exp();
+    let far = (a - R::c(20.0)).step();
+    sign * (near * (R::c(1.0) - far.clone()) + R::c(0.5) * half.clone() * far * half)
+}
+
+#[inline(always)]
+fn cosh<R: Real>(x: R) -> R {
+    let half = (R::c(0.5) * x.abs()).exp();
+    R::c(0.5) * half.clone() * half.clone() + R::c(0.5) / half.clone() / half
+}
+
 /// 1/√2 and 1/√(2π), for gelu.
 const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
 const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
@@ -249,11 +274,9 @@ unary! {
     /// Tangent of radians.
     tan: Tan(x) = x.clone().sin() / x.cos(); d(Y y) = R::c(1.0) + y.clone() * y; on [-1.0, 1.0];
     /// Hyperbolic sine.
-    sinh: Sinh(x) = { let e = x.exp_m1(); R::c(0.5) * (e.clone() + e.clone() / (e + R::c(1.0))) };
-        d(X x) = R::c(0.5) * (x.clone().exp() + (-x).exp()); on [-2.0, 2.0];
+    sinh: Sinh(x) = sinh(x); d(X x) = cosh(x); on [-2.0, 2.0];
     /// Hyperbolic cosine.
-    cosh: Cosh(x) = R::c(0.5) * (x.clone().exp() + (-x).exp());
-        d(X x) = { let e = x.exp_m1(); R::c(0.5) * (e.clone() + e.clone() / (e + R::c(1.0))) }; on [-2.0, 2.0];
+    cosh: Cosh(x) = cosh(x); d(X x) = sinh(x); on [-2.0, 2.0];
     /// `min(max(x, 0), 6)`. The derivative at 0 and 6 is 0.
     relu6: Relu6(x) = x.maximum(R::c(0.0)).minimum(R::c(6.0)); d(Y y) = y.clone().step() * (R::c(6.0) - y).step();
         on [0.1, 5.9];
@@ -453,7 +476,7 @@ binary! {
         da(g) = g * b; db = g * a; on [[-2.0, 2.0]; 2];
     /// The quotient.
     div: Div(a, b) = a / b; int None; reads true;
-        da(g) = g / b; db = -(g * a) / (b.clone() * b); on [[-2.0, 2.0], [0.5, 2.0]];
+        da(g) = g / b; db = -((g / b.clone()) * (a / b)); on [[-2.0, 2.0], [0.5, 2.0]];
     /// The larger; NaN if either is NaN. Where both are equal the gradient is shared equally.
     maximum: Maximum(a, b) = a.maximum(b); int Some(i64::max); reads true;
         da(g) = g * prefers(a, b); db = g * prefers(b, a); on [[-2.0, 0.0], [0.1, 2.0]];
@@ -463,7 +486,11 @@ binary! {
     /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient is 0.
     pow: Pow(a, b) = a.pow(b); int None; reads true;
         da(g) = g * b.clone() * a.pow(b - R::c(1.0));
-        db = { let s = a.clone().step(); g * a.clone().pow(b) * (a.maximum(R::c(1e-37)).ln() * s) };
+        db = {
+            let s = a.clone().step();
+            let base = a.maximum(R::c(0.0)) + (R::c(1.0) - s);
+            g * base.clone().pow(b) * base.ln()
+        };
         on [[0.3, 2.0], [-2.0, 2.0]];
     /// Binary cross-entropy of a logit (first) against a probability (second), per element:
     /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which overflows nowhere.

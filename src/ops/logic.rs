@@ -188,6 +188,7 @@ impl Tensor {
     /// # Errors
     /// They are not both bool, or shapes do not broadcast.
     pub fn logical_and(&self, other: &Tensor) -> Result<Tensor> {
+        same_dtype("logical_and", self.spec(), other.spec())?;
         self.choose(other, &other.new_full([], 0.0)?)
     }
 
@@ -196,6 +197,7 @@ impl Tensor {
     /// # Errors
     /// They are not both bool, or shapes do not broadcast.
     pub fn logical_or(&self, other: &Tensor) -> Result<Tensor> {
+        same_dtype("logical_or", self.spec(), other.spec())?;
         self.choose(&other.new_full([], 1.0)?, other)
     }
 }

@@ -1,6 +1,6 @@
 //! Why it exists: matrix products, plain and as the fused linear step `activation(x·W + b)` that dense layers are.
 
-use super::elementwise::{Relu, Sigmoid, Tanh, Unary, float};
+use super::elementwise::{Relu, Sigmoid, Tanh, Unary, float, masked};
 use super::expr::Expr;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
@@ -183,7 +183,7 @@ macro_rules! fused {
 stamped! {
     fn activation_grad<U: Unary, T: Float>(g: &[T], y: &[T], out: &mut [T]) {
         for ((o, &g), &y) in out.iter_mut().zip(g).zip(y) {
-            *o = g * U::df(y, T::c(0.0));
+            *o = masked(g, U::df(y, T::c(0.0)));
         }
     }
 }

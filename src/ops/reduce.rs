@@ -130,7 +130,7 @@ impl Tensor {
     }
 
     /// With the last axis moved to `axis`.
-    pub(crate) fn from_last(&self, axis: usize) -> Result<Tensor> {
+    pub(crate) fn last_to(&self, axis: usize) -> Result<Tensor> {
         if axis + 1 == self.rank() {
             return Ok(self.clone());
         }

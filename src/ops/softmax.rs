@@ -71,7 +71,7 @@ impl Op for Softmax {
     }
 }
 
-/// `logsumexp(x) - x[label]` along the last axis. A second output keeps the logsumexp for the gradient.
+/// `logsumexp(x) - x[label]` along the last axis. Two more outputs keep the parts of the logsumexp for the gradient.
 #[derive(Debug)]
 struct SparseCrossEntropy;
 
@@ -94,7 +94,7 @@ impl Op for SparseCrossEntropy {
             return Err(Error::shapes(self.name(), x.shape, labels.shape, why));
         }
         let row = Spec::new(rows, x.dtype);
-        Ok(smallvec![row, row])
+        Ok(smallvec![row, row, row])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let n = classes(self.name(), inputs[0].shape())?;
@@ -104,24 +104,24 @@ impl Op for SparseCrossEntropy {
             let (value, last) = (labels[at], n as i64 - 1);
             return Err(Error::Index { op: self.name(), what: "label", value, position: at, last });
         }
-        let [loss, lse] = outputs else { return Ok(()) };
+        let [loss, max, log] = outputs else { return Ok(()) };
         dispatch_float!(self.name(), inputs[0].dtype(), T => {
             let x = inputs[0].contiguous()?;
             let x = x.slice::<T>()?;
-            let lse = lse.slice_mut::<T>()?;
-            if lse.is_empty() {
+            let (max, log) = (max.slice_mut::<T>()?, log.slice_mut::<T>()?);
+            if log.is_empty() {
                 return Ok(());
             }
             let mut scratch = Array::new(Spec::new(Shape::new(&[n])?, inputs[0].dtype()))?;
-            kernel::logsumexp(x, lse, scratch.slice_mut::<T>()?, n);
+            kernel::logsumexp(x, max, log, scratch.slice_mut::<T>()?, n);
             for (r, o) in loss.slice_mut::<T>()?.iter_mut().enumerate() {
-                *o = lse[r] - x[r * n + labels[r] as usize];
+                *o = log[r] - (x[r * n + labels[r] as usize] - max[r]);
             }
         });
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
-        Saves::INPUTS.output(1)
+        Saves::INPUTS.output(1).output(2)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let (x, labels, g) = (step.input(0), step.input(1), step.grad(0)?);
@@ -131,15 +131,16 @@ impl Op for SparseCrossEntropy {
             let grad = x.softmax(-1)?.sub(&hot)?.mul(&g.expand_dims(-1)?)?;
             return Ok(smallvec![Some(grad), None]);
         }
-        let (lse, mut out) = (step.output(1), Array::new(x.spec())?);
+        let (max, log, mut out) = (step.output(1), step.output(2), Array::new(x.spec())?);
         dispatch_float!(self.name(), x.dtype(), T => {
             let (x, g, labels) = (x.array().contiguous()?, g.array().contiguous()?, labels.array().contiguous()?);
             let (x, g, labels) = (x.slice::<T>()?, g.slice::<T>()?, labels.slice::<i64>()?);
-            let lse = lse.array().slice::<T>()?;
+            let (max, log) = (max.array().slice::<T>()?, log.array().slice::<T>()?);
             par::chunks(out.slice_mut::<T>()?, n.max(1), par::GRAIN / COST, &|first, run: &mut [T]| {
-                let rows = first..first + run.len() / n;
+                let at = first..first + run.len() / n;
+                let (max, log, labels, g) = (&max[at.clone()], &log[at.clone()], &labels[at.clone()], &g[at]);
                 let x = &x[first * n..first * n + run.len()];
-                kernel::sparse_cross_entropy_grad(x, &lse[rows.clone()], &labels[rows.clone()], &g[rows], run, n);
+                kernel::sparse_cross_entropy_grad(x, kernel::Rows { max, log, labels, g }, run, n);
             });
         });
         Ok(smallvec![Some(out.into()), None])
@@ -153,7 +154,7 @@ impl Tensor {
     /// The axis is out of range, or the dtype is not float32 or float64.
     pub fn softmax(&self, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis("softmax", axis)?;
-        apply1(Softmax::Plain, &[&self.to_last(axis)?])?.from_last(axis)
+        apply1(Softmax::Plain, &[&self.to_last(axis)?])?.last_to(axis)
     }
 
     /// `x - ln Σ exp(x)` along an axis, without overflow.
@@ -162,7 +163,7 @@ impl Tensor {
     /// The axis is out of range, or the dtype is not float32 or float64.
     pub fn log_softmax(&self, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis("log_softmax", axis)?;
-        apply1(Softmax::Log, &[&self.to_last(axis)?])?.from_last(axis)
+        apply1(Softmax::Log, &[&self.to_last(axis)?])?.last_to(axis)
     }
 
     /// Cross-entropy of logits `[…, classes]` with labels (int64) `[…]`: `-ln softmax(x)[label]` for each row.

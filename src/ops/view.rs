@@ -107,7 +107,7 @@ impl Slice {
     fn layout(&self, input: &Layout) -> Layout {
         let mut out = *input;
         out.shape = out.shape.with(self.axis, self.count);
-        if self.count > 0 {
+        if out.shape.elements() > 0 {
             out.offset = (input.offset as isize + self.start as isize * input.strides[self.axis]) as usize;
         }
         out.strides[self.axis] *= self.step;

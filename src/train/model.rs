@@ -102,6 +102,37 @@ impl Model {
         &mut self.driver
     }
 
+    /// The present learning rate.
+    pub fn learning_rate(&self) -> f64 {
+        self.driver.learning_rate()
+    }
+
+    /// Changes the learning rate from here on.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.driver.set_learning_rate(learning_rate);
+    }
+
+    /// Freezes or unfreezes the parameters whose path begins with a layer's name.
+    ///
+    /// # Errors
+    /// No parameter's path does.
+    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
+        let mut found = false;
+        self.visit_mut(&mut Path::default(), &mut |path, p| {
+            if path.as_str().strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
+                p.set_trainable(trainable);
+                found = true;
+            }
+        });
+        match found {
+            true => Ok(()),
+            false => {
+                Err(Error::argument("layer", format!("a layer of '{}' with parameters", self.name), layer))
+            }
+        }
+    }
+
     /// Asks a running `fit` to end after this epoch's callbacks.
     pub fn stop_training(&mut self) {
         self.stop_training = true;

@@ -75,7 +75,7 @@ impl Callback for Progress {
     fn on_batch_end(&mut self, _: &mut Model, batch: usize, loss: f64) -> Result<()> {
         #[cfg(feature = "progress")]
         if let Some(bar) = &self.drawn
-            && (batch % 16 == 0 || batch + 1 == self.plan.steps)
+            && (batch.is_multiple_of(16) || batch + 1 == self.plan.steps)
         {
             bar.set_message(format!("loss: {loss:.4}"));
             bar.set_position(batch as u64 + 1);
