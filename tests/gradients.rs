@@ -57,6 +57,14 @@ fn unary() {
     }
 }
 
+/// Comparisons have no gradient; the choice they steer has one for each branch.
+fn logic() {
+    let f = |t: &[Tensor]| t[0].less(&t[1])?.choose(&t[0].square()?, &t[1].exp()?);
+    check("where, less", &[x(&[2, 3]), y(&[3])], f);
+    let f = |t: &[Tensor]| t[0].greater_equal(&t[1])?.choose(&t[1].sin()?, &t[0]);
+    check("where, greater_equal", &[x(&[3]), y(&[2, 3])], f);
+}
+
 fn binary() {
     for row in ops::BINARY {
         let [a, b] = row.domain;
@@ -278,6 +286,8 @@ const OPS: &[(&str, fn())] = &[
     ("Gather", gather),
     ("ScatterAdd", scatter_add),
     ("Cast", cast),
+    ("Compare", logic),
+    ("Where", logic),
     ("Dropout", dropout),
 ];
 

