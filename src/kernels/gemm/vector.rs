@@ -11,7 +11,8 @@ const WIDTH: usize = 2048;
 
 /// Whether `product` can do it.
 pub(super) fn takes<T: Gemm>(a: Source<T>, b: Right<T>) -> bool {
-    a.cols > 0
+    a.rows > 0
+        && a.cols > 0
         && match b {
             Right::Plain(b) => a.rows == 1 && reads(b) || b.cols == 1 && reads(a),
             Right::Panels(_) => a.rows == 1,
