@@ -50,7 +50,7 @@ stamped! {
 
 /// `g · d`, and 0 where the derivative is 0: an infinite gradient does not pass through a closed gate.
 #[inline(always)]
-pub(crate) fn masked<T: Float>(g: T, d: T) -> T {
+fn masked<T: Float>(g: T, d: T) -> T {
     let product = g * d;
     if d == T::c(0.0) { T::c(0.0) } else { product }
 }
@@ -93,16 +93,16 @@ impl<U: Unary> Op for Map<U> {
                 (Expr::Tensor(g) * U::df(Expr::Tensor(v), Expr::Const(self.1))).tensor(&like)?
             )]);
         }
-        Ok(smallvec![Some(unary_grad::<U>(g.array(), v.array(), self.1)?.into())])
+        Ok(smallvec![Some(unary_grad::<U>(g.array(), v.array(), self.1, COST)?.into())])
     }
 }
 
 /// `g · df(v)` in one pass.
-fn unary_grad<U: Unary>(g: &Array, v: &Array, p: f64) -> Result<Array> {
+pub(crate) fn unary_grad<U: Unary>(g: &Array, v: &Array, p: f64, cost: usize) -> Result<Array> {
     let mut out = Array::new(g.spec())?;
     dispatch_float!(U::NAME, g.dtype(), T => {
         let f = |g: &[T], v: &[T], out: &mut [T]| unary_grad_slice::<U, T>(g, v, out, <T as Float>::of(p));
-        map::binary(g.view::<T>()?, v.view::<T>()?, out.slice_mut::<T>()?, COST, &f);
+        map::binary(g.view::<T>()?, v.view::<T>()?, out.slice_mut::<T>()?, cost, &f);
     });
     Ok(out)
 }

@@ -1,13 +1,11 @@
 //! Why it exists: matrix products, plain and as the fused linear step `activation(x·W + b)` that dense layers are.
 
-use super::elementwise::{Relu, Sigmoid, Tanh, Unary, float, masked};
+use super::elementwise::{Relu, Sigmoid, Tanh, Unary, float, unary_grad};
 use super::expr::Expr;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
 use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Store, gemm};
-use crate::kernels::map;
-use crate::kernels::simd::stamped;
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Float, Result, Shape, Spec};
@@ -92,7 +90,7 @@ impl Op for Matmul {
     }
 }
 
-/// A stack of matrices as one tall matrix.
+/// A stack of matrices as one tall matrix; a vector as one row.
 fn rows(t: &Tensor) -> Result<Tensor> {
     if t.rank() == 2 {
         return Ok(t.clone());
@@ -180,14 +178,6 @@ macro_rules! fused {
     };
 }
 
-stamped! {
-    fn activation_grad<U: Unary, T: Float>(g: &[T], y: &[T], out: &mut [T]) {
-        for ((o, &g), &y) in out.iter_mut().zip(g).zip(y) {
-            *o = masked(g, U::df(y, T::c(0.0)));
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Linear {
     activation: Option<Fused>,
@@ -251,32 +241,22 @@ impl Op for Linear {
                 fused!(activation, U => Expr::Tensor(g) * U::df(Expr::Tensor(y), Expr::Const(0.0)))
                     .tensor(&like)?
             } else {
-                let mut out = Array::new(g.spec())?;
-                dispatch_float!("linear", g.dtype(), T => {
-                    let (g, y) = (g.array().view::<T>()?, y.array().view::<T>()?);
-                    fused!(activation, U => map::binary(g, y, out.slice_mut::<T>()?, 1, &activation_grad::<U, T>));
-                });
-                out.into()
+                fused!(activation, U => unary_grad::<U>(g.array(), y.array(), 0.0, 1)?).into()
             };
         }
-        let g = rows_of(&g)?;
+        let g = rows(&g)?;
         let mut grads: Grads = smallvec![None; step.inputs()];
         if step.wants(0) {
             grads[0] = Some(g.matmul(&step.input(1).t()?)?.reshape_to(step.spec(0).shape)?);
         }
         if step.wants(1) {
-            grads[1] = Some(rows_of(&step.input(0))?.t()?.matmul(&g)?);
+            grads[1] = Some(rows(&step.input(0))?.t()?.matmul(&g)?);
         }
         if step.inputs() == 3 && step.wants(2) {
             grads[2] = Some(g.sum(&[0], false)?);
         }
         Ok(grads)
     }
-}
-
-/// As a matrix of rows, also from a single vector.
-fn rows_of(t: &Tensor) -> Result<Tensor> {
-    if t.rank() == 1 { t.expand_dims(0) } else { rows(t) }
 }
 
 impl Tensor {

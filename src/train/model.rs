@@ -448,7 +448,7 @@ impl Model {
         })
     }
 
-    /// Output specs of the network traced with an unknown batch: for `summary`.
+    /// The dtype of parameters and arithmetic.
     pub(crate) fn dtype(&self) -> DType {
         self.dtype
     }
