@@ -1,11 +1,19 @@
 //! The workloads that rival libraries are measured on, through the public API with its default settings. Prints one
 //! JSON object a line: `peer, workload, threads, metric, median, min, max, runs, peak_rss_mib`, and a check value.
 //!
-//! `cargo bench --bench workloads -- WORKLOAD --threads N --data DIR`, with the four MNIST files in DIR. Workloads:
-//! `mlp`, `mlp_large`, `mlp_acc`, `mlp_infer` (or `mlp_infer/b1`, `mlp_infer/b1024`).
+//! `cargo bench --bench workloads -- WORKLOAD --threads N --data DIR`, with the four MNIST files in DIR (which `gemm` and
+//! `elementwise` do not need). Workloads: `mlp`, `mlp_large`, `mlp_acc`, `mlp_infer` (or `mlp_infer/b1`, `mlp_infer/b1024`),
+//! `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`); and `grid`, which compares one thread with two over
+//! widths and batches of small networks.
 
+use gradus::Spec;
+use gradus::kernels::gemm::{Epilogue, Mat, MatMut, Store, gemm};
+use gradus::nn::initializer::{Initializer, RandomNormal};
 use gradus::prelude::*;
+use gradus::random::{Purpose, Stream};
 use std::time::Instant;
+
+const WORKLOADS: &str = "mlp, mlp_large, mlp_acc, mlp_infer, gemm, elementwise, grid";
 
 type Res<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -30,7 +38,7 @@ fn args() -> Res<Args> {
         }
     }
     if args.workload.is_empty() {
-        return Err("name a workload: mlp, mlp_large, mlp_acc, mlp_infer".into());
+        return Err(format!("name a workload: {WORKLOADS}").into());
     }
     Ok(args)
 }
@@ -147,6 +155,120 @@ fn infer(args: &Args, batch: usize) -> Res<()> {
     Ok(())
 }
 
+/// m x k x n; `at` if A is stored as its transpose.
+const GEMM: [&str; 13] = [
+    "64x64x64",
+    "128x128x128",
+    "256x256x256",
+    "512x512x512",
+    "1024x1024x1024",
+    "2048x2048x2048",
+    "4096x4096x4096",
+    "32x784x64",
+    "32x64x64",
+    "784x32x64at",
+    "128x784x512",
+    "128x768x3072",
+    "1x768x50257",
+];
+
+/// C = A B into a given C, all row-major.
+fn product(args: &Args, name: &str) -> Res<()> {
+    let (sizes, at) = name.strip_suffix("at").map_or((name, false), |sizes| (sizes, true));
+    let sizes: Vec<usize> = sizes.split('x').map(str::parse).collect::<Result<_, _>>()?;
+    let &[m, k, n] = &sizes[..] else { return Err(format!("gemm/{name}: expected MxKxN").into()) };
+    let (a, b) =
+        (normal(args.seed, &[m, k])?.to_vec::<f32>()?, normal(args.seed + 1, &[k, n])?.to_vec::<f32>()?);
+    let mut c = vec![0f32; m * n];
+    let left = if at { Mat::row_major(&a, k, m).t() } else { Mat::row_major(&a, m, k) };
+    let (seconds, check) = sample(|| {
+        gemm(left, Mat::row_major(&b, k, n), MatMut::row_major(&mut c, m, n), Store::Write, Epilogue::NONE);
+        Ok(f64::from(c[0]))
+    })?;
+    let flops = 2e-9 * (m * k * n) as f64;
+    let rates = seconds.iter().map(|s| flops / s).collect();
+    emit(args, &format!("gemm/{name}"), "GFLOP/s", rates, ("first_output", check));
+    Ok(())
+}
+
+const ELEMENTWISE: [&str; 5] = ["gelu", "gelu_tanh", "softmax", "layer_norm", "gelu_linear"];
+
+/// On 4096 x 1024 float32, the result in a new tensor: 4 bytes read and 4 written for each element. `gelu_linear` feeds a
+/// gelu's result to a product of 1024 x 64, which reads it at once: seconds, not GB/s, are what counts there.
+fn elementwise(args: &Args, name: &str) -> Res<()> {
+    let x = normal(args.seed, &[4096, 1024])?;
+    let (gamma, beta) = (normal(args.seed + 1, &[1024])?, normal(args.seed + 2, &[1024])?);
+    let weight = normal(args.seed + 3, &[1024, 64])?;
+    let call = |x: &Tensor| match name {
+        "gelu" => x.gelu(),
+        "gelu_tanh" => x.gelu_tanh(),
+        "softmax" => x.softmax(-1),
+        "layer_norm" => x.layer_norm(Some(&gamma), Some(&beta), 1e-5),
+        "gelu_linear" => x.gelu()?.linear(&weight, None, None),
+        _ => Err(gradus::Error::Custom(format!("unknown operation '{name}': {}", ELEMENTWISE.join(", ")))),
+    };
+    let check = f64::from(call(&x)?.to_vec::<f32>()?[0]);
+    let (seconds, _) = sample(|| call(&x).map(|y| y.elements() as f64))?;
+    let bytes = 8e-9 * x.elements() as f64;
+    let rates = seconds.iter().map(|s| bytes / s).collect();
+    emit(args, &format!("elementwise/{name}"), "GB/s", rates, ("first_output", check));
+    Ok(())
+}
+
+fn normal(seed: u64, shape: &[usize]) -> gradus::Result<Tensor> {
+    let stream = Stream::new(seed, Purpose::User(0), 0);
+    RandomNormal::new(0.0, 1.0).tensor(Spec::new(Shape::new(shape)?, DType::F32), stream)
+}
+
+/// Milliseconds of a training step on one thread and on two, and their ratio, over widths and batches: two threads should
+/// nowhere be slower. Each point is the best of interleaved rounds.
+fn grid(args: &Args) -> Res<()> {
+    let (one, two) = (Threads::new(1)?, Threads::new(2)?);
+    for width in [8, 16, 32, 64, 128, 256, 512, 1024] {
+        for batch in [1, 4, 16, 32, 64, 128, 256] {
+            let x = normal(args.seed, &[batch, width])?;
+            let y = Tensor::from_slice(&(0..batch as i64).map(|i| i % 10).collect::<Vec<_>>(), [batch])?;
+            let make = || {
+                Sequential::new()
+                    .add(Input::new([width]))
+                    .add(Dense::new(width).activation(Relu))
+                    .add(Dense::new(width).activation(Relu))
+                    .add(Dense::new(10).activation(Softmax))
+                    .compile(Adam::new(0.001), SparseCategoricalCrossentropy::new(), ())
+            };
+            let mut models = [make()?, make()?];
+            let mut best = [f64::INFINITY; 2];
+            for round in 0..7 {
+                for ((model, pool), best) in models.iter_mut().zip([&one, &two]).zip(&mut best) {
+                    let steps = if round == 0 {
+                        3
+                    } else {
+                        (2_000_000 / (width * width * batch.max(8))).clamp(3, 200)
+                    };
+                    let seconds = pool.run(|| -> gradus::Result<f64> {
+                        let began = Instant::now();
+                        for _ in 0..steps {
+                            model.train_on_batch(&x, &y)?;
+                        }
+                        Ok(began.elapsed().as_secs_f64() / steps as f64)
+                    })?;
+                    if round > 0 {
+                        *best = best.min(seconds);
+                    }
+                }
+            }
+            println!(
+                r#"{{"peer": "gradus {}", "workload": "grid/{width}x{batch}", "metric": "ms/step", "one": {:.5}, "two": {:.5}, "ratio": {:.3}}}"#,
+                env!("CARGO_PKG_VERSION"),
+                best[0] * 1e3,
+                best[1] * 1e3,
+                best[1] / best[0]
+            );
+        }
+    }
+    Ok(())
+}
+
 fn run(args: &Args) -> Res<()> {
     match args.workload.as_str() {
         "mlp" => {
@@ -173,7 +295,22 @@ fn run(args: &Args) -> Res<()> {
         }
         "mlp_infer/b1" => infer(args, 1)?,
         "mlp_infer/b1024" => infer(args, 1024)?,
-        other => return Err(format!("unknown workload '{other}': mlp, mlp_large, mlp_acc, mlp_infer").into()),
+        "gemm" => {
+            for shape in GEMM {
+                product(args, shape)?;
+            }
+        }
+        "elementwise" => {
+            for name in ELEMENTWISE {
+                elementwise(args, name)?;
+            }
+        }
+        "grid" => grid(args)?,
+        other => match other.split_once('/') {
+            Some(("gemm", shape)) => product(args, shape)?,
+            Some(("elementwise", name)) => elementwise(args, name)?,
+            _ => return Err(format!("unknown workload '{other}': {WORKLOADS}").into()),
+        },
     }
     Ok(())
 }

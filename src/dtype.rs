@@ -114,8 +114,21 @@ pub trait Float: Element<Stored = Self> + Stored + Real + num_traits::Float + st
     fn of(v: f64) -> Self;
     /// Exact widening.
     fn wide(self) -> f64;
+    /// Gradients below this count as 0 in optimizers: their squares, and a thousandth of those, would be subnormal numbers,
+    /// on which processors are many times slower. 2⁻⁵⁸ for f32, 2⁻⁴⁸⁰ for f64.
+    const TINY: Self;
+    /// State that fades (moments, velocities) becomes 0 below this, before it can become subnormal. 2⁻¹⁰⁰ for f32,
+    /// 2⁻⁹⁰⁰ for f64.
+    const FADED: Self;
+    /// 0 where the magnitude is below `limit`: by compare and select, alike on every instruction set.
+    #[inline(always)]
+    fn flush(self, limit: Self) -> Self {
+        if num_traits::Float::abs(self) < limit { Self::c(0.0) } else { self }
+    }
 }
 impl Float for f32 {
+    const TINY: f32 = f32::from_bits((127 - 58) << 23);
+    const FADED: f32 = f32::from_bits((127 - 100) << 23);
     fn of(v: f64) -> f32 {
         v as f32
     }
@@ -124,6 +137,8 @@ impl Float for f32 {
     }
 }
 impl Float for f64 {
+    const TINY: f64 = f64::from_bits((1023 - 480) << 52);
+    const FADED: f64 = f64::from_bits((1023 - 900) << 52);
     fn of(v: f64) -> f64 {
         v
     }

@@ -266,6 +266,18 @@ fn dropout() {
     }
 }
 
+fn layer_norm() {
+    let (gamma, beta) = (points(&[4], [0.5, 1.5], 2), points(&[4], [-0.5, 0.5], 3));
+    for shape in [&[4][..], &[3, 4], &[2, 2, 4]] {
+        let inputs = [x(shape), gamma.clone(), beta.clone()];
+        check(&format!("layer_norm {shape:?}"), &inputs, |t| t[0].layer_norm(Some(&t[1]), Some(&t[2]), 1e-3));
+    }
+    check("layer_norm, plain, transposed", &[x(&[4, 3])], |t| {
+        t[0].t()?.layer_norm(None, None, 1e-3)?.square()
+    });
+    check("layer_norm, gamma alone", &[gamma], |t| x(&[2, 4]).layer_norm(Some(&t[0]), None, 1e-3)?.square());
+}
+
 /// Every type that implements `Op` in `src/ops`, with the function that checks it.
 const OPS: &[(&str, fn())] = &[
     ("Map", unary),
@@ -289,6 +301,7 @@ const OPS: &[(&str, fn())] = &[
     ("Compare", logic),
     ("Where", logic),
     ("Dropout", dropout),
+    ("LayerNorm", layer_norm),
 ];
 
 #[test]

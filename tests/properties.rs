@@ -495,6 +495,72 @@ fn softmax_and_index_kernels_do_not_see_threads() {
     on_any_threads("gradient of softmax", gradient);
 }
 
+/// Transposes are copied in squares: every element must still land where its indices say.
+#[test]
+fn copies_of_permuted_tensors_keep_every_element_in_place() {
+    for (sizes, order) in [
+        (vec![33, 65], vec![1, 0]),
+        (vec![300, 32], vec![1, 0]),
+        (vec![3, 31, 70], vec![0, 2, 1]),
+        (vec![2, 40, 33, 3], vec![0, 3, 2, 1]),
+        (vec![5, 34, 35], vec![2, 1, 0]),
+        (vec![6, 64, 36], vec![1, 2, 0]),
+    ] {
+        let count: usize = sizes.iter().product();
+        let t = Tensor::from_slice(&(0..count as i64).collect::<Vec<_>>(), &sizes[..]).unwrap();
+        let p = t.permute(&order).unwrap();
+        let values = p.to_vec::<i64>().unwrap();
+        let strides: Vec<usize> = (0..sizes.len()).map(|i| sizes[i + 1..].iter().product()).collect();
+        for (at, &value) in values.iter().enumerate() {
+            let (mut rest, mut source) = (at, 0);
+            for (axis, &size) in p.dims().iter().enumerate().rev() {
+                source += rest % size * strides[order[axis] as usize];
+                rest /= size;
+            }
+            assert_eq!(value, source as i64, "{sizes:?} as {order:?} at {at}");
+        }
+        on_any_threads(&format!("copy of {sizes:?}"), || p.cast(DType::F32).unwrap());
+    }
+}
+
+/// The definition, in f64 and one row at a time; Keras 3.15 gives the first row's numbers for [1, 2, 4].
+#[test]
+fn layer_norm_is_its_definition_on_any_threads() {
+    let known = Tensor::from_slice(&[1f64, 2.0, 4.0], [1, 3]).unwrap().layer_norm(None, None, 1e-3).unwrap();
+    for (got, keras) in known.to_vec::<f64>().unwrap().iter().zip([-1.0687017, -0.26717556, 1.3358767]) {
+        assert!((got - keras).abs() < 1e-6, "{got} {keras}");
+    }
+    for (rows, n) in [(1, 1), (3, 31), (700, 96), (5, 5000), (2500, 70)] {
+        let x = large(&[rows, n], 3).affine(1.0, 2.0).unwrap();
+        let (gamma, beta) = (large(&[n], 4), large(&[n], 5));
+        let norm = || x.layer_norm(Some(&gamma), Some(&beta), 1e-5).unwrap();
+        on_any_threads(&format!("layer_norm {rows}x{n}"), norm);
+        let (y, v) = (norm().to_vec::<f32>().unwrap(), x.to_vec::<f32>().unwrap());
+        let (gammas, betas) = (gamma.to_vec::<f32>().unwrap(), beta.to_vec::<f32>().unwrap());
+        for r in 0..rows {
+            let row: Vec<f64> = v[r * n..(r + 1) * n].iter().map(|&v| f64::from(v)).collect();
+            let mean = row.iter().sum::<f64>() / n as f64;
+            let var = row.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n as f64;
+            for j in 0..n {
+                let want = (row[j] - mean) / (var + 1e-5).sqrt() * f64::from(gammas[j]) + f64::from(betas[j]);
+                let got = f64::from(y[r * n + j]);
+                assert!(
+                    (got - want).abs() < 2e-5 * (1.0 + want.abs()),
+                    "{rows}x{n} at {r},{j}: {got} {want}"
+                );
+            }
+        }
+        let gradients = || {
+            let leaves = [x.tracked(), gamma.tracked(), beta.tracked()];
+            let y = leaves[0].layer_norm(Some(&leaves[1]), Some(&leaves[2]), 1e-5).unwrap();
+            let all = y.square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+            let flat = leaves.map(|l| all.get(&l).unwrap().reshape([-1]).unwrap());
+            Tensor::concat(&[&flat[0], &flat[1], &flat[2]], 0).unwrap()
+        };
+        on_any_threads(&format!("gradients of layer_norm {rows}x{n}"), gradients);
+    }
+}
+
 #[test]
 fn special_values_survive_reductions() {
     let t = |v: &[f32]| Tensor::from_slice(v, [v.len()]).unwrap();

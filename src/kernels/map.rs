@@ -89,9 +89,47 @@ fn contiguous<'a, T: Stored>(
     &tile[..n]
 }
 
-/// Copies to row-major order.
+/// Copies to row-major order. Where the memory's own rows run along the last axis but one (a transpose), square tiles are
+/// turned in the first-level cache, so that neither side is read or written across its rows.
 pub fn copy<T: Stored>(x: Strided<T>, out: &mut [T]) {
-    unary(x, out, 1, &|x: &[T], out: &mut [T]| out.copy_from_slice(x));
+    let axes = Axes::collapse([x.layout()]);
+    let (row, [step]) = (axes.row(), axes.steps());
+    if axes.rank < 2 || step == 1 || axes.strides[0][axes.rank - 2] != 1 || row < SQUARE {
+        return unary(x, out, 1, &|x: &[T], out: &mut [T]| out.copy_from_slice(x));
+    }
+    let lines = axes.dims[axes.rank - 2];
+    par::chunks(out, row, par::GRAIN, &|first, run: &mut [T]| {
+        let (mut line, mut rest) = (first, run);
+        while !rest.is_empty() {
+            // As many rows as stay in this square and on this side of the next outer axis.
+            let count = SQUARE.min(lines - line % lines).min(rest.len() / row);
+            let (now, later) = rest.split_at_mut(count * row);
+            let [start] = axes.start(line);
+            turn(x.data(), start, step, now, row);
+            (line, rest) = (line + count, later);
+        }
+    });
+}
+
+/// Rows and columns of the squares that a transpose is made of: two cache lines of f32.
+const SQUARE: usize = 32;
+
+/// Rows `r` of `out`, each `row` long, from the columns `start + r`, whose elements lie `step` apart.
+fn turn<T: Stored>(data: &[T], start: isize, step: isize, out: &mut [T], row: usize) {
+    let count = out.len() / row;
+    let mut tile = [[T::default(); SQUARE]; SQUARE];
+    for from in (0..row).step_by(SQUARE) {
+        let width = SQUARE.min(row - from);
+        for (c, column) in tile[..width].iter_mut().enumerate() {
+            let at = (start + (from + c) as isize * step) as usize;
+            column[..count].copy_from_slice(&data[at..at + count]);
+        }
+        for (r, line) in out.chunks_exact_mut(row).enumerate() {
+            for (o, column) in line[from..from + width].iter_mut().zip(&tile) {
+                *o = column[r];
+            }
+        }
+    }
 }
 
 /// Writes `x`, in row-major order, to the places in `out` that `target` names.

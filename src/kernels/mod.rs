@@ -5,6 +5,7 @@ pub mod gemm;
 pub mod index;
 pub mod map;
 pub mod math;
+pub mod norm;
 pub mod par;
 pub mod reduce;
 pub mod scratch;

@@ -139,3 +139,45 @@ pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(impl Fn(us
     }
     if threads() == 1 { f(0, out) } else { split(0, out, unit.max(1), grain.max(1), f) }
 }
+
+/// [`chunks`] for kernels that also write a few numbers for each unit: `more[i]` has one element for each unit of `out`, and
+/// is cut with it.
+pub fn rows<T: Send, const N: usize>(
+    out: &mut [T],
+    unit: usize,
+    more: [&mut [T]; N],
+    grain: usize,
+    f: &(impl Fn(usize, &mut [T], [&mut [T]; N]) + Sync),
+) {
+    fn split<T: Send, const N: usize>(
+        first: usize,
+        out: &mut [T],
+        unit: usize,
+        more: [&mut [T]; N],
+        grain: usize,
+        f: &(impl Fn(usize, &mut [T], [&mut [T]; N]) + Sync),
+    ) {
+        let half = out.len() / unit / 2;
+        if half == 0 || out.len() < 2 * grain {
+            return f(first, out, more);
+        }
+        let (left, right) = out.split_at_mut(half * unit);
+        let mut rest = [(); N].map(|()| Default::default());
+        let mut rests = rest.iter_mut();
+        let firsts = more.map(|m| {
+            let (a, b) = m.split_at_mut(half);
+            if let Some(rest) = rests.next() {
+                *rest = b;
+            }
+            a
+        });
+        join(
+            || split(first, left, unit, firsts, grain, f),
+            || split(first + half, right, unit, rest, grain, f),
+        );
+    }
+    if out.is_empty() {
+        return;
+    }
+    if threads() == 1 { f(0, out, more) } else { split(0, out, unit.max(1), more, grain.max(1), f) }
+}

@@ -48,6 +48,21 @@ impl Fold for Max {
     }
 }
 
+/// Some element that none exceeds, with no rule for NaN or the sign of zero: one instruction where [`Max`] takes six. For
+/// shifting exponents, which a NaN spoils anyway.
+#[derive(Clone, Copy, Debug)]
+pub struct Pivot;
+impl Fold for Pivot {
+    #[inline(always)]
+    fn start<T: Float>() -> T {
+        T::neg_infinity()
+    }
+    #[inline(always)]
+    fn fold<T: Float>(acc: T, x: T) -> T {
+        if x > acc { x } else { acc }
+    }
+}
+
 /// Joins the lanes: halves onto halves.
 #[inline(always)]
 fn join<F: Fold, T: Float>(lanes: &mut [T; LANES]) -> T {
@@ -61,17 +76,17 @@ fn join<F: Fold, T: Float>(lanes: &mut [T; LANES]) -> T {
     lanes[0]
 }
 
-/// Adds a run of elements to the lanes, the first of them to lane 0.
+/// Adds `map(a, b)` of a run of pairs to the lanes, the first of them to lane 0.
 #[inline(always)]
-fn feed<F: Fold, T: Float>(lanes: &mut [T; LANES], run: &[T]) {
-    let mut chunks = run.chunks_exact(LANES);
-    for chunk in &mut chunks {
+fn feed<F: Fold, T: Float>(lanes: &mut [T; LANES], a: &[T], b: &[T], map: impl Fn(T, T) -> T) {
+    let (mut a, mut b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    for (a, b) in (&mut a).zip(&mut b) {
         for i in 0..LANES {
-            lanes[i] = F::fold(lanes[i], chunk[i]);
+            lanes[i] = F::fold(lanes[i], map(a[i], b[i]));
         }
     }
-    for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
-        *lane = F::fold(*lane, x);
+    for ((lane, &a), &b) in lanes.iter_mut().zip(a.remainder()).zip(b.remainder()) {
+        *lane = F::fold(*lane, map(a, b));
     }
 }
 
@@ -111,21 +126,27 @@ impl<T: Float> Pending<T> {
 
 /// Folds at most a block.
 #[inline(always)]
-fn fold_block<F: Fold, T: Float>(run: &[T]) -> T {
+fn fold_block<F: Fold, T: Float>(a: &[T], b: &[T], map: impl Fn(T, T) -> T) -> T {
     let mut lanes = [F::start(); LANES];
-    feed::<F, T>(&mut lanes, run);
+    feed::<F, T>(&mut lanes, a, b, map);
     join::<F, T>(&mut lanes)
 }
 
 /// Folds a slice in the fixed order; for use inside stamped kernels.
 #[inline(always)]
 pub fn fold_slice<F: Fold, T: Float>(run: &[T]) -> T {
-    if run.len() <= BLOCK {
-        return fold_block::<F, T>(run);
+    fold_pairs::<F, T>(run, run, |x, _| x)
+}
+
+/// Folds `map(a, b)` of two slices of one length, in the same order; for use inside stamped kernels.
+#[inline(always)]
+pub fn fold_pairs<F: Fold, T: Float>(a: &[T], b: &[T], map: impl Fn(T, T) -> T + Copy) -> T {
+    if a.len() <= BLOCK {
+        return fold_block::<F, T>(a, b, map);
     }
     let mut pending = Pending::new();
-    for block in run.chunks(BLOCK) {
-        pending.push::<F>(fold_block::<F, T>(block));
+    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+        pending.push::<F>(fold_block::<F, T>(a, b, map));
     }
     pending.finish::<F>()
 }
@@ -139,47 +160,67 @@ stamped! {
     }
 }
 
-/// Columns reduced together: 32 lanes of them stay in the first-level cache.
-const COLUMNS: usize = 32;
+/// Columns reduced together: 32 lanes of them stay in the first-level cache, and rows far apart are visited seldom.
+pub(super) const COLUMNS: usize = 64;
 
-stamped! {
-    /// Folds at most a block of rows, `step` apart from `start` on, to one row of at most [`COLUMNS`].
-    fn column_block<F: Fold, T: Float>(data: &[T], start: isize, step: isize, count: usize, out: &mut [T]) {
-        let mut lanes = [[F::start::<T>(); COLUMNS]; LANES];
-        let mut at = start;
-        for r in 0..count {
-            let row = &data[at as usize..at as usize + out.len()];
-            for (acc, &x) in lanes[r % LANES].iter_mut().zip(row) {
-                *acc = F::fold(*acc, x);
-            }
-            at += step;
+/// Rows whose columns are folded: in memory, or made on the way.
+pub(super) trait Rows<T>: Copy {
+    /// Folds row `row`, from column `column` on, into `lane`.
+    fn fold<F: Fold>(&self, row: usize, column: usize, lane: &mut [T]);
+}
+
+/// Rows in memory, `step` apart from `start` on.
+#[derive(Clone, Copy)]
+struct Stored<'a, T> {
+    data: &'a [T],
+    start: isize,
+    step: isize,
+}
+
+impl<T: Float> Rows<T> for Stored<'_, T> {
+    #[inline(always)]
+    fn fold<F: Fold>(&self, row: usize, column: usize, lane: &mut [T]) {
+        let at = (self.start + row as isize * self.step) as usize + column;
+        let row = &self.data[at..at + lane.len()];
+        for (acc, &x) in lane.iter_mut().zip(row) {
+            *acc = F::fold(*acc, x);
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                let (low, high) = lanes.split_at_mut(i + width);
-                for (a, &b) in low[i].iter_mut().zip(&high[0]) {
-                    *a = F::fold(*a, b);
-                }
-            }
-            width /= 2;
-        }
-        out.copy_from_slice(&lanes[0][..out.len()]);
     }
 }
 
-/// Folds `count` rows, `step` apart from `start` on, to one row.
-fn columns<F: Fold, T: Float>(data: &[T], start: isize, step: isize, count: usize, out: &mut [T]) {
+stamped! {
+    /// Folds at most a block of rows, from `first` on, to one row of at most [`COLUMNS`] columns from `column` on.
+    fn column_block<F: Fold, T: Float, R: Rows<T>>(rows: R, first: usize, count: usize, column: usize, out: &mut [T]) {
+        let mut lanes = [[F::start::<T>(); COLUMNS]; LANES];
+        let width = out.len();
+        for r in 0..count {
+            rows.fold::<F>(first + r, column, &mut lanes[r % LANES][..width]);
+        }
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                let (low, high) = lanes.split_at_mut(i + half);
+                for (a, &b) in low[i][..width].iter_mut().zip(&high[0]) {
+                    *a = F::fold(*a, b);
+                }
+            }
+            half /= 2;
+        }
+        out.copy_from_slice(&lanes[0][..width]);
+    }
+}
+
+/// Folds `count` rows to one, of which `out` is the part from `column` on.
+pub(super) fn columns<F: Fold, T: Float, R: Rows<T>>(rows: R, count: usize, column: usize, out: &mut [T]) {
     for (tile, out) in out.chunks_mut(COLUMNS).enumerate() {
-        let start = start + (tile * COLUMNS) as isize;
+        let column = column + tile * COLUMNS;
         if count <= BLOCK {
-            column_block::<F, T>(data, start, step, count, out);
+            column_block::<F, T, R>(rows, 0, count, column, out);
             continue;
         }
         let mut pending: [Pending<T>; COLUMNS] = std::array::from_fn(|_| Pending::new());
         for first in (0..count).step_by(BLOCK) {
-            let rows = BLOCK.min(count - first);
-            column_block::<F, T>(data, start + first as isize * step, step, rows, out);
+            column_block::<F, T, R>(rows, first, BLOCK.min(count - first), column, out);
             pending.iter_mut().zip(&*out).for_each(|(p, &sum)| p.push::<F>(sum));
         }
         pending.iter().zip(out).for_each(|(p, o)| *o = p.finish::<F>());
@@ -224,14 +265,16 @@ pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &m
         let row = kept.row();
         if kept.rank == 1 {
             // One row of outputs: threads take columns of it.
-            return par::chunks(out, COLUMNS.min(row), grain, &|first, run: &mut [T]| {
-                let start = kept.start(0)[0] + (first * COLUMNS.min(row)) as isize;
-                columns::<F, T>(data, start, folded.steps()[0], count, run);
+            let rows = Stored { data, start: kept.start(0)[0], step: folded.steps()[0] };
+            let unit = COLUMNS.min(row);
+            return par::chunks(out, unit, grain, &|first, run: &mut [T]| {
+                columns::<F, T, _>(rows, count, first * unit, run);
             });
         }
         return par::chunks(out, row, grain, &|first, run: &mut [T]| {
             for (i, line) in run.chunks_mut(row).enumerate() {
-                columns::<F, T>(data, kept.start(first + i)[0], folded.steps()[0], count, line);
+                let rows = Stored { data, start: kept.start(first + i)[0], step: folded.steps()[0] };
+                columns::<F, T, _>(rows, count, 0, line);
             }
         });
     }
@@ -258,13 +301,13 @@ fn scattered<F: Fold, T: Float>(data: &[T], start: isize, folded: &Axes<1>, inne
             at += inner;
             filled += 1;
             if filled == BLOCK {
-                pending.push::<F>(fold_block::<F, T>(&tile));
+                pending.push::<F>(fold_block::<F, T>(&tile, &tile, |x, _| x));
                 filled = 0;
             }
         }
     }
     if filled > 0 || pending.blocks == 0 {
-        pending.push::<F>(fold_block::<F, T>(&tile[..filled]));
+        pending.push::<F>(fold_block::<F, T>(&tile[..filled], &tile[..filled], |x, _| x));
     }
     pending.finish::<F>()
 }

@@ -2,14 +2,14 @@
 //! Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of a row is `logsumexp(x) - x[label]`.
 
 use super::math::Real;
-use super::reduce::{Max, Sum, fold_slice};
+use super::reduce::{Pivot, Sum, fold_pairs, fold_slice};
 use super::simd::stamped;
 use crate::Float;
 
 /// The largest element of a row, or 0 where it is infinite (so that `x - max` stays defined).
 #[inline(always)]
 fn pivot<T: Float>(row: &[T]) -> T {
-    let max = fold_slice::<Max, T>(row);
+    let max = fold_slice::<Pivot, T>(row);
     if max == T::neg_infinity() { T::zero() } else { max }
 }
 
@@ -21,9 +21,9 @@ stamped! {
             for (o, &x) in out.iter_mut().zip(x) {
                 *o = Real::exp(x - max);
             }
-            let sum = fold_slice::<Sum, T>(out);
+            let share = T::one() / fold_slice::<Sum, T>(out);
             for o in out.iter_mut() {
-                *o = *o / sum;
+                *o = *o * share;
             }
         }
     }
@@ -46,14 +46,12 @@ stamped! {
 
 stamped! {
     /// The largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`: kept apart, because their sum would
-    /// round away what differences of large logits need. `scratch` is as long as a row.
-    pub fn logsumexp<T: Float>(x: &[T], max: &mut [T], log: &mut [T], scratch: &mut [T], n: usize) {
+    /// round away what differences of large logits need.
+    pub fn logsumexp<T: Float>(x: &[T], max: &mut [T], log: &mut [T], n: usize) {
         for ((x, max), log) in x.chunks_exact(n).zip(max).zip(log) {
-            *max = pivot(x);
-            for (o, &x) in scratch.iter_mut().zip(x) {
-                *o = Real::exp(x - *max);
-            }
-            *log = Real::ln(fold_slice::<Sum, T>(&scratch[..n]));
+            let pivot = pivot(x);
+            *log = Real::ln(fold_pairs::<Sum, T>(x, x, |x, _| Real::exp(x - pivot)));
+            *max = pivot;
         }
     }
 }
@@ -63,10 +61,7 @@ stamped! {
     pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
         for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
             let max = pivot(x);
-            for (o, &x) in out.iter_mut().zip(x) {
-                *o = Real::exp(x - max);
-            }
-            let log = Real::ln(fold_slice::<Sum, T>(out));
+            let log = Real::ln(fold_pairs::<Sum, T>(x, x, |x, _| Real::exp(x - max)));
             for (o, &x) in out.iter_mut().zip(x) {
                 *o = (x - max) - log;
             }

@@ -8,6 +8,7 @@ pub mod index;
 pub mod join;
 pub mod logic;
 pub mod matmul;
+pub mod norm;
 pub mod random;
 pub mod reduce;
 pub mod softmax;

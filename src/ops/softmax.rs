@@ -112,11 +112,14 @@ impl Op for SparseCrossEntropy {
             if log.is_empty() {
                 return Ok(());
             }
-            let mut scratch = Array::new(Spec::new(Shape::new(&[n])?, inputs[0].dtype()))?;
-            kernel::logsumexp(x, max, log, scratch.slice_mut::<T>()?, n);
-            for (r, o) in loss.slice_mut::<T>()?.iter_mut().enumerate() {
-                *o = log[r] - (x[r * n + labels[r] as usize] - max[r]);
-            }
+            let grain = (par::GRAIN / COST / n).max(1);
+            par::rows(loss.slice_mut::<T>()?, 1, [max, log], grain, &|first, loss, [max, log]: [&mut [T]; 2]| {
+                let x = &x[first * n..(first + loss.len()) * n];
+                kernel::logsumexp(x, max, log, n);
+                for (r, o) in loss.iter_mut().enumerate() {
+                    *o = log[r] - (x[r * n + labels[first + r] as usize] - max[r]);
+                }
+            });
         });
         Ok(())
     }

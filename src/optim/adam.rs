@@ -56,8 +56,9 @@ struct Scalars<T> {
 stamped! {
     fn kernel<T: Float>(w: &mut [T], g: &[T], m: &mut [T], v: &mut [T], s: Scalars<T>) {
         for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-            *m += (g - *m) * s.one_minus_beta_1;
-            *v += (g * g - *v) * s.one_minus_beta_2;
+            let g = g.flush(T::TINY);
+            *m = (*m + (g - *m) * s.one_minus_beta_1).flush(T::FADED);
+            *v = (*v + (g * g - *v) * s.one_minus_beta_2).flush(T::FADED);
             *w = *w - *m * s.rate / (num_traits::Float::sqrt(*v) + s.epsilon);
         }
     }
