@@ -604,7 +604,7 @@ binary! {
     /// The largest whole number not above the quotient, as Python's `//`. Its derivative is taken as 0. Integers divided
     /// by 0 give 0.
     floor_div: FloorDiv(a, b) = a.floor_div(b); int Some(divide::floor_div_int); reads false;
-        da(g) = g * R::c(0.0); db = g * R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]];
+        da(g) = R::c(0.0); db = R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]];
     /// `a - b·⌊a / b⌋`, which has the sign of `b`, as Python's `%` and NumPy's `mod`. Integers divided by 0 give 0.
     remainder: Remainder(a, b) = a.rem(b); int Some(divide::rem_int); reads true;
         da(g) = g; db = -(g * a.floor_div(b)); on [[2.1, 2.4], [0.9, 1.0]];
