@@ -20,8 +20,10 @@ pub mod scan;
 pub mod softmax;
 pub mod sort;
 pub mod stats;
+pub mod subscript;
 pub mod view;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::Padding;
 pub use sort::Unique;
+pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
