@@ -161,7 +161,7 @@ const MISTAKES: &[Mistake] = &[
     ("index_two_lists", || done(f32s(&[2, 3]).index(([0], [0])))),
     ("index_position", || done(f32s(&[2, 3]).index((.., 3)))),
     ("index_list_position", || done(f32s(&[2, 3]).index((.., [0, -4])))),
-    ("index_dtype", || done(f32s(&[3]).index(&f32s(&[1])))),
+    ("index_dtype", || done(f32s(&[3]).index(f32s(&[1])))),
     ("index_put_dtype", || done(f32s(&[3]).index_put(0, &labels(&[1])))),
     ("index_put_shape", || done(f32s(&[3]).index_put(0..2, &f32s(&[3])))),
     ("new_ragged", || done(Tensor::new(vec![vec![1.0], vec![2.0, 3.0]]))),

@@ -12,7 +12,7 @@ impl Tensor {
     /// Memory cannot be had.
     pub fn eye(rows: usize, columns: usize, k: isize, dtype: DType) -> Result<Tensor> {
         let ones = Tensor::filled(Spec::new(Shape::new(&[rows, columns])?, dtype), 1.0)?;
-        ones.choose_by_diagonal(|number, k| number.equal(k), k)
+        ones.choose_by_diagonal("eye", |number, k| number.equal(k), k)
     }
 
     /// The elements on diagonal `k` of the last two axes and above it, zeros below.
@@ -20,7 +20,7 @@ impl Tensor {
     /// # Errors
     /// Fewer than two axes.
     pub fn triu(&self, k: isize) -> Result<Tensor> {
-        self.choose_by_diagonal(|number, k| number.greater_equal(k), k)
+        self.choose_by_diagonal("triu", |number, k| number.greater_equal(k), k)
     }
 
     /// The elements on diagonal `k` of the last two axes and below it, zeros above.
@@ -28,17 +28,18 @@ impl Tensor {
     /// # Errors
     /// Fewer than two axes.
     pub fn tril(&self, k: isize) -> Result<Tensor> {
-        self.choose_by_diagonal(|number, k| number.less_equal(k), k)
+        self.choose_by_diagonal("tril", |number, k| number.less_equal(k), k)
     }
 
     /// The elements whose diagonal's number passes the comparison with `k`, zeros elsewhere.
     fn choose_by_diagonal(
         &self,
+        op: &'static str,
         compare: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
         k: isize,
     ) -> Result<Tensor> {
         let &[.., r, c] = self.dims() else {
-            return Err(Error::shape("triangle", "at least two dimensions", *self.shape()));
+            return Err(Error::shape(op, "at least two dimensions", *self.shape()));
         };
         let (rows, columns) = (positions(self, r, |i| i)?.expand_dims(1)?, positions(self, c, |i| i)?);
         let number = columns.sub(&rows)?;
@@ -57,7 +58,7 @@ impl Tensor {
         let m = long.elements();
         // Above the main diagonal the vector runs down the rows, below it along the columns.
         let wide = if k >= 0 { long.expand_dims(1)? } else { long.expand_dims(0)? };
-        wide.broadcast_to([m, m])?.choose_by_diagonal(|number, k| number.equal(k), k)
+        wide.broadcast_to([m, m])?.choose_by_diagonal("diag", |number, k| number.equal(k), k)
     }
 
     /// Diagonal `k` of the last two axes, as a new last axis.

@@ -202,6 +202,20 @@ impl Index {
     }
 }
 
+/// Positions of an axis of `n` as written, those from the end counted from the start.
+fn places(list: &[isize], n: usize) -> Result<Tensor> {
+    let last = n as i64 - 1;
+    let mut from_start = Vec::with_capacity(list.len());
+    for (position, &i) in list.iter().enumerate() {
+        let at = if i < 0 { i as i64 + n as i64 } else { i as i64 };
+        if !(0..=last).contains(&at) {
+            return Err(Error::Index { op: "index", what: "index", value: i as i64, position, last });
+        }
+        from_start.push(at);
+    }
+    Tensor::from_slice(&from_start, [list.len()])
+}
+
 /// Positions of an axis of `n`, those from the end counted from the start.
 fn from_start(index: &Tensor, n: usize) -> Result<Tensor> {
     let (zero, n) = (Tensor::scalar(0i64)?, Tensor::scalar(n as i64)?);
@@ -257,11 +271,7 @@ impl Tensor {
                     continue;
                 }
                 Index::NewAxis => out = out.expand_dims(axis)?,
-                Index::List(list) => {
-                    let list: Vec<i64> = list.iter().map(|&i| i as i64).collect();
-                    let index = Tensor::from_slice(&list, [list.len()])?;
-                    out = out.gather(&from_start(&index, out.dims()[at])?, axis)?;
-                }
+                Index::List(list) => out = out.gather(&places(list, out.dims()[at])?, axis)?,
                 Index::Tensor(mask) if mask.dtype() == DType::Bool => out = out.boolean_mask_at(mask, at)?,
                 Index::Tensor(t) if t.dtype() == DType::I64 => {
                     out = out.gather(&from_start(t, out.dims()[at])?, axis)?;
