@@ -243,7 +243,8 @@ fn far_out_numbers_stay_numbers() {
 fn functions_of_float32_are_near_the_truth() {
     let x: Vec<f32> = (0..2000).map(|i| (i as f32 - 1000.0) / 1000.5).collect();
     let t = Tensor::from_slice(&x, [2000]).unwrap();
-    let table: [(&str, Function, fn(f64) -> f64); 8] = [
+    type Number = fn(f64) -> f64;
+    let table: [(&str, Function, Number); 8] = [
         ("asin", Tensor::asin, libm::asin),
         ("acos", Tensor::acos, libm::acos),
         ("atan", Tensor::atan, libm::atan),

@@ -138,6 +138,7 @@ const MISTAKES: &[Mistake] = &[
     ("gather_dtype", || done(f32s(&[3]).gather(&f32s(&[2]), 0))),
     ("clip_bounds", || done(f32s(&[3]).clip(1.0, 0.0))),
     ("one_hot_index", || done(labels(&[0, 5]).one_hot(5, DType::F32))),
+    ("glu_odd", || done(f32s(&[2, 3]).glu(1))),
     ("take_along_axis_rank", || done(f32s(&[2, 3]).take_along_axis(&labels(&[0]), 0))),
     ("take_along_axis_index", || done(f32s(&[3]).take_along_axis(&labels(&[0, 3]), 0))),
     ("add_along_axis_shape", || done(f32s(&[2]).add_along_axis(&labels(&[0]), 0, 3))),

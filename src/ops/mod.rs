@@ -7,6 +7,7 @@ pub mod cast;
 pub mod diagonal;
 pub mod elementwise;
 mod expr;
+pub mod gated;
 pub mod index;
 pub mod join;
 pub mod logic;
