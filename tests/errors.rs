@@ -4,6 +4,7 @@
 
 use gradus::autograd::grad;
 use gradus::nn::{Build, Cx, Init, Layer};
+use gradus::ops::Padding;
 use gradus::prelude::*;
 use gradus::train::Plan;
 use gradus::{Error, Result, Spec};
@@ -137,6 +138,35 @@ const MISTAKES: &[Mistake] = &[
     ("gather_dtype", || done(f32s(&[3]).gather(&f32s(&[2]), 0))),
     ("clip_bounds", || done(f32s(&[3]).clip(1.0, 0.0))),
     ("one_hot_index", || done(labels(&[0, 5]).one_hot(5, DType::F32))),
+    ("glu_odd", || done(f32s(&[2, 3]).glu(1))),
+    ("take_along_axis_rank", || done(f32s(&[2, 3]).take_along_axis(&labels(&[0]), 0))),
+    ("take_along_axis_index", || done(f32s(&[3]).take_along_axis(&labels(&[0, 3]), 0))),
+    ("add_along_axis_shape", || done(f32s(&[2]).add_along_axis(&labels(&[0]), 0, 3))),
+    ("top_k_too_many", || done(f32s(&[2, 3]).top_k(4, 1))),
+    ("var_of_one", || done(f32s(&[1]).var(&[], false, 1))),
+    ("norm_nan", || done(f32s(&[1]).norm(f64::NAN, &[], false))),
+    ("pad_widths", || done(f32s(&[2, 3]).pad(&[(1, 1)], Padding::Edge))),
+    ("pad_overflowing", || done(f32s(&[2]).pad(&[(usize::MAX, 1)], Padding::Constant(0.0)))),
+    ("pad_nothing", || done(f32s(&[0]).pad(&[(1, 1)], Padding::Reflect))),
+    ("tile_overflowing", || done(f32s(&[2]).tile(&[usize::MAX]))),
+    ("split_sizes", || done(f32s(&[2, 3]).split(&[1, 1], 1))),
+    ("chunk_indivisible", || done(f32s(&[2, 3]).chunk(2, 1))),
+    ("triu_vector", || done(f32s(&[3]).triu(0))),
+    ("diag_matrix", || done(f32s(&[3, 3]).diag(0))),
+    ("diagonal_vector", || done(f32s(&[3]).diagonal(0))),
+    ("arange_step_zero", || done(Tensor::arange_step(0.0, 1.0, 0.0, DType::F32))),
+    ("meshgrid_matrix", || done(Tensor::meshgrid(&[&f32s(&[2, 2])]))),
+    ("boolean_mask_shape", || done(f32s(&[2, 3]).boolean_mask(&f32s(&[3]).cast(DType::Bool)?))),
+    ("boolean_mask_dtype", || done(f32s(&[3]).boolean_mask(&labels(&[0, 1, 1])))),
+    ("index_too_many", || done(f32s(&[2, 3]).index((0, 0, 0)))),
+    ("index_two_lists", || done(f32s(&[2, 3]).index(([0], [0])))),
+    ("index_position", || done(f32s(&[2, 3]).index((.., 3)))),
+    ("index_list_position", || done(f32s(&[2, 3]).index((.., [0, -4])))),
+    ("index_dtype", || done(f32s(&[3]).index(f32s(&[1])))),
+    ("index_put_dtype", || done(f32s(&[3]).index_put(0, &labels(&[1])))),
+    ("index_put_shape", || done(f32s(&[3]).index_put(0..2, &f32s(&[3])))),
+    ("new_ragged", || done(Tensor::new(vec![vec![1.0], vec![2.0, 3.0]]))),
+    ("to_rows_of_vector", || done(f32s(&[3]).to_rows::<f32>())),
     ("threads_zero", || done(with_threads(0, || ()))),
     // Gradients.
     ("backward_of_many", || done(f32s(&[2]).tracked().exp()?.backward())),

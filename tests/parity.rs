@@ -85,6 +85,20 @@ fn activation(name: &str, config: &Value) -> Option<Function> {
             let b = number("b", 4.0);
             Box::new(move |x| x.squareplus(b))
         }
+        "sparse_plus" => Box::new(Tensor::sparse_plus),
+        "sparse_sigmoid" => Box::new(Tensor::sparse_sigmoid),
+        "threshold" => {
+            let (t, d) = (number("threshold", 0.0), number("default_value", 0.0));
+            Box::new(move |x| x.threshold(t, d))
+        }
+        "glu" => {
+            let a = number("axis", -1.0) as isize;
+            Box::new(move |x| x.glu(a))
+        }
+        "sparsemax" => {
+            let a = number("axis", -1.0) as isize;
+            Box::new(move |x| x.sparsemax(a))
+        }
         "softmax" => {
             let a = number("axis", -1.0) as isize;
             Box::new(move |x| x.softmax(a))

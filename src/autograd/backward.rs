@@ -4,7 +4,7 @@
 use super::node::{Edge, Grads, Node, Step};
 use crate::tensor::Tensor;
 use crate::tensor::storage::PoolVec;
-use crate::{Error, Result, dtype::dispatch_float};
+use crate::{DType, Error, Result, dtype::dispatch_float};
 use smallvec::SmallVec;
 
 /// A gradient on its way to the step that made the tensor.
@@ -128,8 +128,14 @@ impl Gradients {
     }
 }
 
-/// `sum += more`: in place where the memory is nobody else's, recorded where either has a history.
+/// `sum += more`: in place where the memory is nobody else's, recorded where either has a history. Types that are only
+/// stored add in float32 and are rounded again.
 fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {
+    let dtype = sum.dtype();
+    if matches!(dtype, DType::BF16 | DType::F16) {
+        *sum = sum.cast(DType::F32)?.add(&more.cast(DType::F32)?)?.cast(dtype)?;
+        return Ok(());
+    }
     if sum.is_tracked() || more.is_tracked() || sum.is_traced() {
         *sum = sum.add(&more)?;
         return Ok(());

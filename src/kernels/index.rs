@@ -48,3 +48,28 @@ pub fn scatter_add<T: Float>(g: &[T], index: &[i64], runs: Runs, out: &mut [T]) 
         }
     });
 }
+
+/// `out[r, j] = x[r, index[r, j]]` for rows of `n` in `x` and of `k` in the others. Every index is below `n`: the caller has
+/// checked.
+pub fn take_rows<T: Stored>(x: &[T], n: usize, index: &[i64], k: usize, out: &mut [T]) {
+    par::chunks(out, k, par::GRAIN, &|first, part: &mut [T]| {
+        for (r, out) in part.chunks_exact_mut(k).enumerate() {
+            let (x, index) = (&x[(first + r) * n..][..n], &index[(first + r) * k..][..k]);
+            for (o, &i) in out.iter_mut().zip(index) {
+                *o = x[i as usize];
+            }
+        }
+    });
+}
+
+/// `out[r, index[r, j]] += g[r, j]`, in ascending j: the adjoint of [`take_rows`].
+pub fn add_rows<T: Float>(g: &[T], k: usize, index: &[i64], n: usize, out: &mut [T]) {
+    par::chunks(out, n, par::GRAIN, &|first, part: &mut [T]| {
+        for (r, out) in part.chunks_exact_mut(n).enumerate() {
+            let (g, index) = (&g[(first + r) * k..][..k], &index[(first + r) * k..][..k]);
+            for (&g, &i) in g.iter().zip(index) {
+                out[i as usize] += g;
+            }
+        }
+    });
+}

@@ -7,7 +7,8 @@ use super::par;
 use super::simd::stamped;
 use super::strided::{Axes, Layout, Strided};
 use crate::shape::MAX_RANK;
-use crate::{Float, Shape};
+use crate::{Float, Shape, Stored};
+use num_traits::AsPrimitive;
 
 /// Virtual lanes: a multiple of every vector width, wide enough to hide the latency of an addition.
 pub const LANES: usize = 32;
@@ -60,6 +61,34 @@ impl Fold for Pivot {
     #[inline(always)]
     fn fold<T: Float>(acc: T, x: T) -> T {
         if x > acc { x } else { acc }
+    }
+}
+
+/// Smallest element; NaN if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Min;
+impl Fold for Min {
+    #[inline(always)]
+    fn start<T: Float>() -> T {
+        T::infinity()
+    }
+    #[inline(always)]
+    fn fold<T: Float>(acc: T, x: T) -> T {
+        acc.minimum(x)
+    }
+}
+
+/// Products.
+#[derive(Clone, Copy, Debug)]
+pub struct Product;
+impl Fold for Product {
+    #[inline(always)]
+    fn start<T: Float>() -> T {
+        T::one()
+    }
+    #[inline(always)]
+    fn fold<T: Float>(acc: T, x: T) -> T {
+        acc * x
     }
 }
 
@@ -171,13 +200,13 @@ pub(super) trait Rows<T>: Copy {
 
 /// Rows in memory, `step` apart from `start` on.
 #[derive(Clone, Copy)]
-struct Stored<'a, T> {
+struct InMemory<'a, T> {
     data: &'a [T],
     start: isize,
     step: isize,
 }
 
-impl<T: Float> Rows<T> for Stored<'_, T> {
+impl<T: Float> Rows<T> for InMemory<'_, T> {
     #[inline(always)]
     fn fold<F: Fold>(&self, row: usize, column: usize, lane: &mut [T]) {
         let at = (self.start + row as isize * self.step) as usize + column;
@@ -265,7 +294,7 @@ pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &m
         let row = kept.row();
         if kept.rank == 1 {
             // One row of outputs: threads take columns of it.
-            let rows = Stored { data, start: kept.start(0)[0], step: folded.steps()[0] };
+            let rows = InMemory { data, start: kept.start(0)[0], step: folded.steps()[0] };
             let unit = COLUMNS.min(row);
             return par::chunks(out, unit, grain, &|first, run: &mut [T]| {
                 columns::<F, T, _>(rows, count, first * unit, run);
@@ -273,7 +302,7 @@ pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &m
         }
         return par::chunks(out, row, grain, &|first, run: &mut [T]| {
             for (i, line) in run.chunks_mut(row).enumerate() {
-                let rows = Stored { data, start: kept.start(first + i)[0], step: folded.steps()[0] };
+                let rows = InMemory { data, start: kept.start(first + i)[0], step: folded.steps()[0] };
                 columns::<F, T, _>(rows, count, 0, line);
             }
         });
@@ -312,12 +341,46 @@ fn scattered<F: Fold, T: Float>(data: &[T], start: isize, folded: &Axes<1>, inne
     pending.finish::<F>()
 }
 
-/// The index of the first largest element of each row of `n`; of a NaN if there is one.
-pub fn argmax_rows<T: Float>(x: &[T], n: usize, out: &mut [i64]) {
+/// Folds whole numbers over the axes set in `reduce`, from `start` on; they have no rounding, so any order is right.
+pub fn fold_whole<A: Stored + AsPrimitive<i64>, B: Stored>(
+    x: Strided<A>,
+    reduce: &[bool; MAX_RANK],
+    start: i64,
+    f: impl Fn(i64, i64) -> i64 + Sync,
+    out: &mut [B],
+) where
+    i64: AsPrimitive<B>,
+{
+    let (kept, folded) = split(x.layout(), reduce);
+    let count = folded.shape.elements();
+    let (kept, folded) = (Axes::collapse([&kept]), Axes::collapse([&folded]));
+    let (width, [step], [inner]) = (kept.row(), kept.steps(), folded.steps());
+    let (data, row) = (x.data(), folded.row());
+    par::chunks(out, 1, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [B]| {
+        for (i, o) in run.iter_mut().enumerate() {
+            let index = first + i;
+            let base = kept.start(index / width)[0] + (index % width) as isize * step;
+            let mut acc = start;
+            for r in 0..count / row.max(1) {
+                let mut at = base + folded.start(r)[0];
+                for _ in 0..row {
+                    acc = f(acc, data[at as usize].as_());
+                    at += inner;
+                }
+            }
+            *o = acc.as_();
+        }
+    });
+}
+
+/// The index of the first largest (or smallest) element of each row of `n`; of the first NaN if there is one.
+#[allow(clippy::eq_op)] // NaN alone differs from itself
+pub fn arg_rows<T: Stored + PartialOrd>(x: &[T], n: usize, largest: bool, out: &mut [i64]) {
     for (o, row) in out.iter_mut().zip(x.chunks_exact(n)) {
         let mut best = 0;
-        for (i, &v) in row.iter().enumerate().skip(1) {
-            if v > row[best] || (v.is_nan() && !row[best].is_nan()) {
+        for (i, v) in row.iter().enumerate().skip(1) {
+            let better = if largest { *v > row[best] } else { *v < row[best] };
+            if (better || v != v) && row[best] == row[best] {
                 best = i;
             }
         }

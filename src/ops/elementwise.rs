@@ -6,7 +6,7 @@ use super::expr::Expr;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::map;
-use crate::kernels::math::Real;
+use crate::kernels::math::{Real, divide};
 use crate::kernels::simd::stamped;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, Result, Shape, Spec};
@@ -203,6 +203,53 @@ fn cosh<R: Real>(x: R) -> R {
     R::c(0.5) * half.clone() * half.clone() + R::c(0.5) / half.clone() / half
 }
 
+/// `√(1 + x²)` without overflow.
+#[inline(always)]
+fn root_one_plus_square<R: Real>(x: R) -> R {
+    let a = x.abs();
+    let (large, small) = (a.clone().maximum(R::c(1.0)), a.minimum(R::c(1.0)));
+    let ratio = small / large.clone();
+    large * (R::c(1.0) + ratio.clone() * ratio).sqrt()
+}
+
+/// Beyond this, `ln(x + √(x² ± 1))` is `ln(2x)` to the last digit.
+const LARGE: f64 = 1e8;
+
+/// `ln(x / LARGE)` beyond [`LARGE`], else 0.
+#[inline(always)]
+fn ln_excess<R: Real>(x: R) -> R {
+    (x.maximum(R::c(LARGE)) / R::c(LARGE)).ln()
+}
+
+/// `ln(a + √(a² + 1))` of `a = |x|`, from `a + a²/(1 + √(1 + a²))`, which cancels nothing.
+#[inline(always)]
+fn asinh<R: Real>(x: R) -> R {
+    let sign = x.clone().step() - (-x.clone()).step();
+    let a = x.abs();
+    let m = a.clone().minimum(R::c(LARGE));
+    let near = m.clone() + m.clone() * m.clone() / (R::c(1.0) + (R::c(1.0) + m.clone() * m).sqrt());
+    sign * (near.ln_1p() + ln_excess(a))
+}
+
+/// `ln(x + √(x² - 1))`, from `t = x - 1`.
+#[inline(always)]
+fn acosh<R: Real>(x: R) -> R {
+    let t = x.clone().minimum(R::c(LARGE)) - R::c(1.0);
+    (t.clone() + (t.clone() * (t + R::c(2.0))).sqrt()).ln_1p() + ln_excess(x)
+}
+
+/// Within the numbers of float32, so that differences of infinities are no NaN.
+#[inline(always)]
+fn finite<R: Real>(x: R) -> R {
+    x.maximum(R::c(-1e38)).minimum(R::c(1e38))
+}
+
+/// 1 where zero, else 0.
+#[inline(always)]
+fn zero<R: Real>(x: R) -> R {
+    R::c(1.0) - x.clone().step() - (-x).step()
+}
+
 /// 1/√2 and 1/√(2π), for gelu.
 const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
 const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
@@ -348,9 +395,46 @@ unary! {
     /// `x` where its absolute value is above `threshold`, else 0.
     hard_shrink: HardShrink(x; threshold = 0.5) = x.clone() * (x.abs() - threshold).step();
         d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0];
-    /// `(x + √(x² + b)) / 2`.
-    squareplus: Squareplus(x; b = 4.0) = R::c(0.5) * (x.clone() + (x.clone() * x + b).sqrt());
-        d(X x) = R::c(0.5) * (R::c(1.0) + x.clone() / (x.clone() * x + b).sqrt()); on [-3.0, 3.0];
+    /// `(x + √(x² + b)) / 2`, as `max(x, 0) + ½b / (|x| + √(x² + b))`, which cancels and overflows nowhere.
+    squareplus: Squareplus(x; b = 4.0) = {
+            let root = (x.clone() * x.clone() + b.clone()).sqrt();
+            x.clone().maximum(R::c(0.0)) + R::c(0.5) * b / (x.abs() + root).maximum(R::c(1e-30))
+        };
+        d(X x) = {
+            // Beyond 1e18 the slope is 0 or 1.
+            let x = x.maximum(R::c(-1e18)).minimum(R::c(1e18));
+            R::c(0.5) * (R::c(1.0) + x.clone() / (x.clone() * x + b).sqrt())
+        };
+        on [-3.0, 3.0];
+    /// 2 to the power of each element.
+    exp2: Exp2(x) = R::c(2.0).pow(x); d(Y y) = R::c(std::f64::consts::LN_2) * y; on [-2.0, 2.0];
+    /// `1 - erf(x)` without cancellation.
+    erfc: Erfc(x) = x.erfc(); d(X x) = R::c(-TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0];
+    /// The angle in radians whose sine this is; NaN outside of [-1, 1].
+    asin: Asin(x) = (x.clone()).atan2(((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt());
+        d(X x) = R::c(1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt(); on [-0.9, 0.9];
+    /// The angle in radians whose cosine this is; NaN outside of [-1, 1].
+    acos: Acos(x) = R::c(2.0) * (R::c(1.0) - x.clone()).sqrt().atan2((R::c(1.0) + x).sqrt());
+        d(X x) = R::c(-1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt(); on [-0.9, 0.9];
+    /// The angle in radians whose tangent this is.
+    atan: Atan(x) = x.atan2(R::c(1.0)); d(X x) = R::c(1.0) / (R::c(1.0) + x.clone() * x); on [-3.0, 3.0];
+    /// Inverse of [`Tensor::sinh`].
+    asinh: Asinh(x) = asinh(x); d(X x) = R::c(1.0) / root_one_plus_square(x); on [-3.0, -0.1];
+    /// Inverse of [`Tensor::cosh`]; NaN below 1.
+    acosh: Acosh(x) = acosh(x);
+        d(X x) = R::c(1.0) / ((x.clone() - R::c(1.0)).sqrt() * (x + R::c(1.0)).sqrt()); on [1.2, 4.0];
+    /// Inverse of [`Tensor::tanh`]; NaN outside of [-1, 1].
+    atanh: Atanh(x) = R::c(0.5) * (x.clone().ln_1p() - (-x).ln_1p());
+        d(X x) = R::c(1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)); on [-0.8, 0.8];
+    /// 0 up to -1, `(x + 1)² / 4` up to 1, then `x`.
+    sparse_plus: SparsePlus(x) = {
+            let inner = x.clone().maximum(R::c(-1.0)).minimum(R::c(1.0)) + R::c(1.0);
+            R::c(0.25) * inner.clone() * inner + (x - R::c(1.0)).maximum(R::c(0.0))
+        };
+        d(X x) = R::c(0.5) * (x.maximum(R::c(-1.0)).minimum(R::c(1.0)) + R::c(1.0)); on [-0.9, 0.9];
+    /// `(x + 1) / 2` limited to [0, 1]. The derivative at -1 and 1 is 0.
+    sparse_sigmoid: SparseSigmoid(x) = R::c(0.5) * (x.maximum(R::c(-1.0)).minimum(R::c(1.0)) + R::c(1.0));
+        d(Y y) = R::c(0.5) * y.clone().step() * (R::c(1.0) - y).step(); on [-0.9, 0.9];
     /// `ln(1 + exp(x))` without overflow.
     softplus: Softplus(x) = x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p(); d(X x) = x.sigmoid(); on [-3.0, 3.0];
 }
@@ -483,9 +567,13 @@ binary! {
     /// The smaller; NaN if either is NaN. Where both are equal the gradient is shared equally.
     minimum: Minimum(a, b) = a.minimum(b); int Some(i64::min); reads true;
         da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]];
-    /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient is 0.
+    /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient is 0;
+    /// at 0⁰ both are.
     pow: Pow(a, b) = a.pow(b); int None; reads true;
-        da(g) = g * b.clone() * a.pow(b - R::c(1.0));
+        da(g) = {
+            let origin = zero(a.clone()) * zero(b.clone());
+            g * b.clone() * a.pow(b - R::c(1.0) + origin)
+        };
         db = {
             let s = a.clone().step();
             let base = a.maximum(R::c(0.0)) + (R::c(1.0) - s);
@@ -497,6 +585,29 @@ binary! {
     binary_cross_entropy: BinaryCrossEntropy(x, t) =
         x.clone().maximum(R::c(0.0)) - x.clone() * t + (-x.abs()).exp().ln_1p(); int None; reads true;
         da(g) = g * (x.sigmoid() - t); db = -(g * x); on [[0.1, 3.0], [0.0, 1.0]];
+    /// `ln(exp(a) + exp(b))` without overflow.
+    logaddexp: LogAddExp(a, b) = {
+            let (top, low) = (a.clone().maximum(b.clone()), a.minimum(b));
+            top.clone() + (low - finite(top)).minimum(R::c(0.0)).exp().ln_1p()
+        };
+        int None; reads true;
+        da(g) = g * (finite(a) - finite(b)).sigmoid(); db = g * (finite(b) - finite(a)).sigmoid(); on [[-2.0, 2.0]; 2];
+    /// The square of the difference.
+    squared_difference: SquaredDifference(a, b) = (a.clone() - b.clone()) * (a - b);
+        int Some(|a, b| a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b))); reads true;
+        da(g) = g * R::c(2.0) * (a - b); db = g * R::c(2.0) * (b - a); on [[-2.0, 2.0]; 2];
+    /// The angle in radians of the point whose ordinate is the first and whose abscissa the second, from -π to π.
+    atan2: Atan2(y, x) = y.atan2(x); int None; reads true;
+        da(g) = g * x.clone() / (x.clone() * x + y.clone() * y);
+        db = -(g * y.clone() / (x.clone() * x + y.clone() * y));
+        on [[0.2, 2.0], [-2.0, 2.0]];
+    /// The largest whole number not above the quotient, as Python's `//`. Its derivative is taken as 0. Integers divided
+    /// by 0 give 0.
+    floor_div: FloorDiv(a, b) = a.floor_div(b); int Some(divide::floor_div_int); reads false;
+        da(g) = R::c(0.0); db = R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]];
+    /// `a - b·⌊a / b⌋`, which has the sign of `b`, as Python's `%` and NumPy's `mod`. Integers divided by 0 give 0.
+    remainder: Remainder(a, b) = a.rem(b); int Some(divide::rem_int); reads true;
+        da(g) = g; db = -(g * a.floor_div(b)); on [[2.1, 2.4], [0.9, 1.0]];
 }
 
 /// 1 where `a > b`, ½ where equal, 0 where less.

@@ -42,6 +42,22 @@ impl Expr {
             failed => failed,
         }
     }
+
+    /// A function of two, whichever they are; a constant becomes a scalar tensor beside a tensor.
+    fn pair(
+        self,
+        other: Expr,
+        number: impl Fn(f64, f64) -> f64,
+        tensor: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Expr {
+        match (self, other) {
+            (Expr::Const(a), Expr::Const(b)) => Expr::Const(number(a, b)),
+            (Expr::Tensor(a), Expr::Tensor(b)) => tensor(&a, &b).into(),
+            (Expr::Tensor(t), Expr::Const(c)) => t.new_full([], c).and_then(|c| tensor(&t, &c)).into(),
+            (Expr::Const(c), Expr::Tensor(t)) => t.new_full([], c).and_then(|c| tensor(&c, &t)).into(),
+            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
+        }
+    }
 }
 
 impl Add for Expr {
@@ -147,23 +163,22 @@ impl Real for Expr {
         self.map(Real::round, Tensor::round)
     }
     fn pow(self, exponent: Expr) -> Expr {
-        match (self, exponent) {
-            (Expr::Const(a), Expr::Const(b)) => Expr::Const(Real::pow(a, b)),
-            (Expr::Tensor(a), Expr::Tensor(b)) => a.pow(&b).into(),
-            (Expr::Tensor(t), Expr::Const(c)) => t.new_full([], c).and_then(|c| t.pow(&c)).into(),
-            (Expr::Const(c), Expr::Tensor(t)) => t.new_full([], c).and_then(|c| c.pow(&t)).into(),
-            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
-        }
+        self.pair(exponent, Real::pow, Tensor::pow)
+    }
+    fn atan2(self, x: Expr) -> Expr {
+        self.pair(x, Real::atan2, Tensor::atan2)
+    }
+    fn erfc(self) -> Expr {
+        self.map(Real::erfc, Tensor::erfc)
+    }
+    fn rem(self, divisor: Expr) -> Expr {
+        self.pair(divisor, Real::rem, Tensor::remainder)
+    }
+    fn floor_div(self, divisor: Expr) -> Expr {
+        self.pair(divisor, Real::floor_div, Tensor::floor_div)
     }
     fn maximum(self, other: Expr) -> Expr {
-        match (self, other) {
-            (Expr::Const(a), Expr::Const(b)) => Expr::Const(Real::maximum(a, b)),
-            (Expr::Tensor(a), Expr::Tensor(b)) => a.maximum(&b).into(),
-            (Expr::Tensor(t), Expr::Const(c)) | (Expr::Const(c), Expr::Tensor(t)) => {
-                t.new_full([], c).and_then(|c| t.maximum(&c)).into()
-            }
-            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
-        }
+        self.pair(other, Real::maximum, Tensor::maximum)
     }
     fn minimum(self, other: Expr) -> Expr {
         -((-self).maximum(-other))

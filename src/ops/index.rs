@@ -20,7 +20,7 @@ fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Resu
     Shape::new(&sizes).map_err(|_| Error::shape(op, "few enough dimensions for the result", *shape))
 }
 
-fn check_index(op: &'static str, index: &[i64], size: usize) -> Result<()> {
+pub(super) fn check_index(op: &'static str, index: &[i64], size: usize) -> Result<()> {
     match index.iter().position(|&i| i < 0 || i >= size as i64) {
         None => Ok(()),
         Some(position) => {
@@ -29,7 +29,7 @@ fn check_index(op: &'static str, index: &[i64], size: usize) -> Result<()> {
     }
 }
 
-fn expect_index(op: &'static str, got: DType) -> Result<()> {
+pub(super) fn expect_index(op: &'static str, got: DType) -> Result<()> {
     if got == DType::I64 { Ok(()) } else { Err(Error::DType { op, expected: "int64 indices", got }) }
 }
 

@@ -172,6 +172,37 @@ impl Tensor {
         self.not_equal(self)
     }
 
+    /// Where this is neither infinite nor NaN; everywhere, for dtypes that hold neither.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn is_finite(&self) -> Result<Tensor> {
+        let below = self.less(&self.new_full([], f64::INFINITY)?)?;
+        let finite = below.logical_and(&self.greater(&self.new_full([], f64::NEG_INFINITY)?)?)?;
+        // Integers have no infinity: every one equals itself.
+        if matches!(self.dtype(), DType::I64 | DType::U8 | DType::Bool) {
+            self.equal(self)
+        } else {
+            Ok(finite)
+        }
+    }
+
+    /// Where this is infinite.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn is_inf(&self) -> Result<Tensor> {
+        self.is_finite()?.logical_or(&self.is_nan()?)?.logical_not()
+    }
+
+    /// Where exactly one of two bool tensors is true.
+    ///
+    /// # Errors
+    /// They are not both bool, or shapes do not broadcast.
+    pub fn logical_xor(&self, other: &Tensor) -> Result<Tensor> {
+        self.choose(&other.logical_not()?, other)
+    }
+
     /// Where this bool tensor is false.
     ///
     /// # Errors

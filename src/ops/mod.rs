@@ -1,17 +1,31 @@
 //! Why it exists: what can be done with tensors, a file per family. Each operation is complete in its file: method,
 //! shape rule, evaluation, gradient and its check.
 
+pub mod along;
+pub mod arrange;
 pub mod cast;
+pub mod diagonal;
 pub mod elementwise;
 mod expr;
+pub mod gated;
 pub mod index;
 pub mod join;
 pub mod logic;
+pub mod mask;
 pub mod matmul;
 pub mod norm;
+pub mod pad;
 pub mod random;
+pub mod range;
 pub mod reduce;
+pub mod scan;
 pub mod softmax;
+pub mod sort;
+pub mod stats;
+pub mod subscript;
 pub mod view;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
+pub use pad::Padding;
+pub use sort::Unique;
+pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};

@@ -1,18 +1,21 @@
-//! Why it exists: sums, means and extremes over any axes.
+//! Why it exists: sums, products, means and extremes over any axes. What is computed from them stands in `stats.rs`.
 
-use super::elementwise::float;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::dispatch_float;
-use crate::kernels::reduce::{self, Max};
+use crate::dtype::{dispatch_float, dispatch_stored};
+use crate::kernels::reduce::{self, Max, Min, Product};
 use crate::tensor::{Array, Tensor};
-use crate::{DType, Float, MAX_RANK, Result, Spec};
+use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Sum,
+    Product,
     Mean,
     Max,
+    Min,
+    Any,
+    All,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -22,33 +25,85 @@ struct Reduce {
     keepdims: bool,
 }
 
+fn is_whole(dtype: DType) -> bool {
+    matches!(dtype, DType::I64 | DType::U8 | DType::Bool)
+}
+
 impl Reduce {
     /// How many elements become one.
     fn count(&self, input: &Spec) -> usize {
-        input.shape.reduced(&self.axes.map(|r| !r), false).elements()
+        reduced_count(&input.shape, &self.axes)
     }
+
+    /// What comes out of a dtype, if it is taken: sums and products of integers are int64, as in NumPy.
+    fn output(&self, input: DType) -> Result<DType> {
+        match self.kind {
+            Kind::Any | Kind::All if input == DType::Bool => Ok(input),
+            Kind::Any | Kind::All => Err(Error::DType { op: self.name(), expected: "bool", got: input }),
+            Kind::Sum | Kind::Product if is_whole(input) => Ok(DType::I64),
+            Kind::Max | Kind::Min if is_whole(input) => Ok(input),
+            _ => super::elementwise::float(self.name(), input).map(|()| input),
+        }
+    }
+
+    fn whole(&self, input: &Array, output: &mut Array) -> Result<()> {
+        let (start, f): (i64, fn(i64, i64) -> i64) = match self.kind {
+            Kind::Sum | Kind::Mean => (0, i64::wrapping_add),
+            Kind::Product => (1, i64::wrapping_mul),
+            Kind::Max => (i64::MIN, i64::max),
+            Kind::Min => (i64::MAX, i64::min),
+            Kind::Any => (0, i64::max),
+            Kind::All => (1, i64::min),
+        };
+        macro_rules! fold {
+            ($($from:ty => $to:ty),*) => {
+                match (input.dtype().size(), output.dtype().size()) {
+                    $((n, m) if (n, m) == (size_of::<$from>(), size_of::<$to>()) => {
+                        reduce::fold_whole(input.view::<$from>()?, &self.axes, start, f, output.slice_mut::<$to>()?);
+                    })*
+                    _ => return Err(Error::DType { op: self.name(), expected: "integers", got: input.dtype() }),
+                }
+            };
+        }
+        fold!(i64 => i64, u8 => i64, u8 => u8);
+        Ok(())
+    }
+}
+
+/// How many elements become one.
+pub(super) fn reduced_count(shape: &Shape, axes: &[bool; MAX_RANK]) -> usize {
+    shape.reduced(&axes.map(|r| !r), false).elements()
 }
 
 impl Op for Reduce {
     fn name(&self) -> &'static str {
         match self.kind {
             Kind::Sum => "sum",
+            Kind::Product => "prod",
             Kind::Mean => "mean",
             Kind::Max => "max",
+            Kind::Min => "min",
+            Kind::Any => "any",
+            Kind::All => "all",
         }
     }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        float(self.name(), inputs[0].dtype)?;
-        if self.kind != Kind::Sum && self.count(&inputs[0]) == 0 {
-            return Err(crate::Error::shape(self.name(), "at least one element to reduce", inputs[0].shape));
+        let dtype = self.output(inputs[0].dtype)?;
+        if matches!(self.kind, Kind::Mean | Kind::Max | Kind::Min) && self.count(&inputs[0]) == 0 {
+            return Err(Error::shape(self.name(), "at least one element to reduce", inputs[0].shape));
         }
-        Ok(one(inputs[0].shape.reduced(&self.axes, self.keepdims), inputs[0].dtype))
+        Ok(one(inputs[0].shape.reduced(&self.axes, self.keepdims), dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        if is_whole(inputs[0].dtype()) {
+            return self.whole(inputs[0], &mut outputs[0]);
+        }
         dispatch_float!(self.name(), inputs[0].dtype(), T => {
             let (x, out) = (inputs[0].view::<T>()?, outputs[0].slice_mut::<T>()?);
             match self.kind {
-                Kind::Max => reduce::fold::<Max, T>(x, &self.axes, out),
+                Kind::Max | Kind::Any => reduce::fold::<Max, T>(x, &self.axes, out),
+                Kind::Min | Kind::All => reduce::fold::<Min, T>(x, &self.axes, out),
+                Kind::Product => reduce::fold::<Product, T>(x, &self.axes, out),
                 Kind::Sum | Kind::Mean => reduce::fold::<reduce::Sum, T>(x, &self.axes, out),
             }
             if self.kind == Kind::Mean {
@@ -59,24 +114,50 @@ impl Op for Reduce {
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
-        if self.kind == Kind::Max { Saves::INPUTS.output(0) } else { Saves::NONE }
+        match self.kind {
+            Kind::Max | Kind::Min => Saves::INPUTS.output(0),
+            Kind::Product => Saves::INPUTS,
+            _ => Saves::NONE,
+        }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let input = step.spec(0);
+        if is_whole(input.dtype) {
+            return Ok(smallvec![None]);
+        }
         let kept = input.shape.reduced(&self.axes, true);
         let g = step.grad(0)?.reshape_to(kept)?;
         let g = match self.kind {
-            Kind::Sum => g,
             Kind::Mean => g.affine(1.0 / self.count(&input) as f64, 0.0)?,
-            Kind::Max => {
-                // Where the maximum was reached: constant almost everywhere, so it carries no history itself.
+            Kind::Product => return Ok(smallvec![Some(g.mul(&self.others(&step.input(0))?)?)]),
+            Kind::Max | Kind::Min => {
+                // Where the extreme was reached: constant almost everywhere, so it carries no history itself.
                 let top = step.output(0).detach().reshape_to(kept)?;
                 let mask = step.input(0).detach().equal(&top)?.cast(input.dtype)?;
                 let ties = apply1(Reduce { kind: Kind::Sum, axes: self.axes, keepdims: true }, &[&mask])?;
                 return Ok(smallvec![Some(g.mul(&mask.div(&ties)?)?)]);
             }
+            _ => g,
         };
         Ok(smallvec![Some(g.broadcast_to(input.shape)?)])
+    }
+}
+
+impl Reduce {
+    /// For each element, the product of all others it is multiplied with; without division, which zeros forbid.
+    fn others(&self, x: &Tensor) -> Result<Tensor> {
+        if x.elements() == 0 {
+            return Ok(x.clone());
+        }
+        let mut order: Vec<isize> = (0..x.rank() as isize).collect();
+        order.sort_by_key(|&i| self.axes[i as usize]);
+        let moved = x.permute(&order)?;
+        let rows = moved.reshape_to([x.elements() / self.count(&x.spec()), self.count(&x.spec())])?;
+        let before = rows.products_before()?;
+        let after = rows.flip(&[1])?.products_before()?.flip(&[1])?;
+        let mut back = vec![0; x.rank()];
+        order.iter().enumerate().for_each(|(to, &from)| back[from as usize] = to as isize);
+        before.mul(&after)?.reshape_to(*moved.shape())?.permute(&back)
     }
 }
 
@@ -87,19 +168,37 @@ impl Tensor {
     }
 
     /// The sum over `axes`, over all if none are given. The order of additions depends on the number of elements alone.
+    /// Sums of integers and truth values are int64 (and wrap).
     ///
     /// # Errors
-    /// An axis is out of range or given twice, or the dtype is not float32 or float64.
+    /// An axis is out of range or given twice, or the dtype is bfloat16 or float16.
     pub fn sum(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
         self.reduce(Kind::Sum, axes, keepdims)
     }
 
-    /// The mean over `axes`, over all if none are given.
+    /// The product over `axes`, over all if none are given; 1 of no elements. Products of integers are int64 (and wrap). The
+    /// gradient is right where elements are zero.
+    ///
+    /// # Errors
+    /// As [`Tensor::sum`].
+    pub fn prod(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        self.reduce(Kind::Product, axes, keepdims)
+    }
+
+    /// The mean over `axes`, over all if none are given. Means of integers and truth values are float32, as in Keras.
     ///
     /// # Errors
     /// As [`Tensor::sum`], or there are no elements.
     pub fn mean(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
-        self.reduce(Kind::Mean, axes, keepdims)
+        if !is_whole(self.dtype()) {
+            return self.reduce(Kind::Mean, axes, keepdims);
+        }
+        let count = reduced_count(self.shape(), &self.shape().axes("mean", axes)?);
+        if count == 0 {
+            return Err(Error::shape("mean", "at least one element to reduce", *self.shape()));
+        }
+        let sum = self.sum(axes, keepdims)?.cast(DType::F64)?;
+        sum.div(&sum.new_full([], count as f64)?)?.cast(DType::F32)
     }
 
     /// The largest element over `axes`, over all if none are given; NaN if there is one. Ties share the gradient.
@@ -110,12 +209,44 @@ impl Tensor {
         self.reduce(Kind::Max, axes, keepdims)
     }
 
-    /// The index (int64) of the first largest element along an axis; of a NaN if there is one.
+    /// The smallest element over `axes`, over all if none are given; NaN if there is one. Ties share the gradient.
     ///
     /// # Errors
-    /// The axis is out of range or empty, or the dtype is not float32 or float64.
+    /// As [`Tensor::sum`], or there are no elements.
+    pub fn min(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        self.reduce(Kind::Min, axes, keepdims)
+    }
+
+    /// Whether any element over `axes` (over all if none are given) is not zero. Bool; false of no elements.
+    ///
+    /// # Errors
+    /// An axis is out of range or given twice.
+    pub fn any(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        self.cast(DType::Bool)?.reduce(Kind::Any, axes, keepdims)
+    }
+
+    /// Whether no element over `axes` (over all if none are given) is zero. Bool; true of no elements.
+    ///
+    /// # Errors
+    /// An axis is out of range or given twice.
+    pub fn all(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        self.cast(DType::Bool)?.reduce(Kind::All, axes, keepdims)
+    }
+
+    /// The index (int64) of the first largest element along an axis; of the first NaN if there is one.
+    ///
+    /// # Errors
+    /// The axis is out of range or empty.
     pub fn argmax(&self, axis: isize) -> Result<Tensor> {
-        apply1(ArgMax, &[&self.detach().to_last(self.shape().axis("argmax", axis)?)?])
+        apply1(Arg { largest: true }, &[&self.detach().to_last(self.shape().axis("argmax", axis)?)?])
+    }
+
+    /// The index (int64) of the first smallest element along an axis; of the first NaN if there is one.
+    ///
+    /// # Errors
+    /// The axis is out of range or empty.
+    pub fn argmin(&self, axis: isize) -> Result<Tensor> {
+        apply1(Arg { largest: false }, &[&self.detach().to_last(self.shape().axis("argmin", axis)?)?])
     }
 
     /// With one axis moved to the end.
@@ -142,29 +273,27 @@ impl Tensor {
 
 /// Along the last axis. Integers have no gradient: nothing flows back.
 #[derive(Debug)]
-struct ArgMax;
+struct Arg {
+    largest: bool,
+}
 
-impl Op for ArgMax {
+impl Op for Arg {
     fn name(&self) -> &'static str {
-        "argmax"
+        if self.largest { "argmax" } else { "argmin" }
     }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        float("argmax", inputs[0].dtype)?;
         let mut last = [false; MAX_RANK];
         last[inputs[0].shape.rank() - 1] = true;
         if inputs[0].shape.dims().last() == Some(&0) {
-            return Err(crate::Error::shape(
-                "argmax",
-                "at least one element along the axis",
-                inputs[0].shape,
-            ));
+            return Err(Error::shape(self.name(), "at least one element along the axis", inputs[0].shape));
         }
         Ok(one(inputs[0].shape.reduced(&last, false), DType::I64))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let n = inputs[0].shape().dims().last().copied().unwrap_or(1);
-        dispatch_float!("argmax", inputs[0].dtype(), T => {
-            reduce::argmax_rows(inputs[0].contiguous()?.slice::<T>()?, n, outputs[0].slice_mut::<i64>()?);
+        dispatch_stored!(inputs[0].dtype(), T => {
+            let x = inputs[0].contiguous()?;
+            reduce::arg_rows(x.slice::<T>()?, n, self.largest, outputs[0].slice_mut::<i64>()?);
         });
         Ok(())
     }

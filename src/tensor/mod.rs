@@ -3,10 +3,14 @@
 
 mod array;
 mod display;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+mod nested;
 mod operators;
 pub(crate) mod storage;
 
 pub use array::Array;
+pub use nested::Nested;
 pub use storage::{pooled_bytes, trim};
 
 use crate::autograd::Edge;

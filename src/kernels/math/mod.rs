@@ -1,6 +1,7 @@
 //! Why it exists: the scalar arithmetic that every kernel is written in. All of it is made of operations that
 //! round alike on every instruction set, so that a loop over it gives the same bytes whatever the vector width.
 
+pub(crate) mod divide;
 mod erf;
 mod exp;
 mod log;
@@ -60,6 +61,14 @@ pub trait Real:
     fn round(self) -> Self;
     /// To the power of another, by C's rules for zeros, negative bases and infinities.
     fn pow(self, exponent: Self) -> Self;
+    /// The angle of the point (`x`, `self`), by C's rules.
+    fn atan2(self, x: Self) -> Self;
+    /// `1 - erf(x)` without cancellation.
+    fn erfc(self) -> Self;
+    /// The remainder with the sign of the divisor, as Python's `%`.
+    fn rem(self, divisor: Self) -> Self;
+    /// The largest whole number not above the quotient, as Python's `//`. Its derivative is taken as 0.
+    fn floor_div(self, divisor: Self) -> Self;
     /// `self * a + b`, rounded once where the numbers are numbers.
     fn fma(self, a: Self, b: Self) -> Self;
 }
@@ -77,7 +86,8 @@ fn sign(magnitude: f32, of: f32) -> f32 {
 }
 
 macro_rules! real {
-    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path, $expm1:path, $log1p:path, $sin:path, $cos:path) => {
+    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
+     $rem:path, $floor_div:path) => {
         impl Real for $t {
             #[inline(always)]
             fn c(v: f64) -> Self {
@@ -157,6 +167,22 @@ macro_rules! real {
                 libm::pow(f64::from(self), f64::from(exponent)) as $t
             }
             #[inline(always)]
+            fn atan2(self, x: Self) -> Self {
+                libm::atan2(f64::from(self), f64::from(x)) as $t
+            }
+            #[inline(always)]
+            fn erfc(self) -> Self {
+                libm::erfc(f64::from(self)) as $t
+            }
+            #[inline(always)]
+            fn rem(self, divisor: Self) -> Self {
+                $rem(self, divisor)
+            }
+            #[inline(always)]
+            fn floor_div(self, divisor: Self) -> Self {
+                $floor_div(self, divisor)
+            }
+            #[inline(always)]
             fn fma(self, a: Self, b: Self) -> Self {
                 self.mul_add(a, b)
             }
@@ -173,7 +199,9 @@ real!(
     exp::exp_m1,
     log::ln_1p,
     trig::sin,
-    trig::cos
+    trig::cos,
+    divide::rem_f32,
+    divide::floor_div_f32
 );
 real!(
     f64,
@@ -185,7 +213,9 @@ real!(
     libm::expm1,
     libm::log1p,
     libm::sin,
-    libm::cos
+    libm::cos,
+    divide::rem_f64,
+    divide::floor_div_f64
 );
 
 /// As for f32.

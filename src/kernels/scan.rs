@@ -1,0 +1,34 @@
+//! Why it exists: running sums and products. Each row is one ascending chain, so that its result is the same however rows
+//! are shared out between threads.
+
+use super::par;
+use crate::{Float, Stored};
+
+/// `out[i] = f(out[i - 1], x[i])` along each row of `n`, beginning with `x[0]`.
+pub fn running<T: Stored>(x: &[T], out: &mut [T], n: usize, f: &(impl Fn(T, T) -> T + Sync)) {
+    par::chunks(out, n, par::GRAIN, &|first, run: &mut [T]| {
+        let x = &x[first * n..first * n + run.len()];
+        for (x, out) in x.chunks_exact(n).zip(run.chunks_exact_mut(n)) {
+            let mut acc = x[0];
+            out[0] = acc;
+            for (o, &x) in out[1..].iter_mut().zip(&x[1..]) {
+                acc = f(acc, x);
+                *o = acc;
+            }
+        }
+    });
+}
+
+/// `y[i] = a[i]·y[i - 1] + b[i]` along each row of `n`, beginning with `b[0]`; `a[0]` is not read.
+pub fn recurrence<T: Float>(a: &[T], b: &[T], y: &mut [T], n: usize) {
+    par::chunks(y, n, par::GRAIN, &|first, run: &mut [T]| {
+        let part = first * n..first * n + run.len();
+        let rows = a[part.clone()].chunks_exact(n).zip(b[part].chunks_exact(n));
+        for ((a, b), y) in rows.zip(run.chunks_exact_mut(n)) {
+            y[0] = b[0];
+            for i in 1..n {
+                y[i] = a[i] * y[i - 1] + b[i];
+            }
+        }
+    });
+}

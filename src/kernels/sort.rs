@@ -1,0 +1,35 @@
+//! Why it exists: one order for all who sort: NaN last, equal elements in the order in which they came.
+
+use super::par;
+use crate::Stored;
+use std::cmp::Ordering;
+
+/// Sorting costs about this much an element against an addition.
+const COST: usize = 32;
+
+/// Ascending or descending; NaN comes last in both, and zeros of both signs are equal.
+#[inline(always)]
+#[allow(clippy::eq_op)] // NaN alone differs from itself
+pub fn order<T: PartialOrd>(a: &T, b: &T, descending: bool) -> Ordering {
+    match a.partial_cmp(b) {
+        Some(order) if descending => order.reverse(),
+        Some(order) => order,
+        None => (a != a).cmp(&(b != b)),
+    }
+}
+
+/// The indices that sort each row of `n`.
+pub fn argsort<T: Stored + PartialOrd>(x: &[T], n: usize, descending: bool, out: &mut [i64]) {
+    par::chunks(out, n, par::GRAIN / COST, &|first, run: &mut [i64]| {
+        for (r, out) in run.chunks_exact_mut(n).enumerate() {
+            let row = &x[(first + r) * n..][..n];
+            for (i, o) in out.iter_mut().enumerate() {
+                *o = i as i64;
+            }
+            // The index decides between equals: as good as a stable sort, and in place.
+            out.sort_unstable_by(|i, j| {
+                order(&row[*i as usize], &row[*j as usize], descending).then(i.cmp(j))
+            });
+        }
+    });
+}

@@ -1,0 +1,127 @@
+//! Why it exists: choosing single elements along an axis, other ones in every row, and the adjoint, adding them into place: what sorting
+//! and its gradient are made of.
+
+use super::index::{check_index, expect_index};
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::{dispatch_float, dispatch_stored};
+use crate::kernels::index::{add_rows, take_rows};
+use crate::tensor::{Array, Tensor};
+use crate::{Error, Result, Shape, Spec};
+use smallvec::smallvec;
+
+fn last(shape: &Shape) -> usize {
+    shape.dims().last().copied().unwrap_or(1)
+}
+
+/// All sizes but the last must agree.
+fn same_rows(op: &'static str, a: Shape, b: Shape) -> Result<()> {
+    let rank = a.rank();
+    if rank > 0 && b.rank() == rank && a.with(rank - 1, 0) == b.with(rank - 1, 0) {
+        return Ok(());
+    }
+    Err(Error::shapes(op, a, b, "all sizes but that of the axis must agree"))
+}
+
+/// Along the last axis.
+#[derive(Debug)]
+struct TakeAlong;
+
+impl Op for TakeAlong {
+    fn name(&self) -> &'static str {
+        "take_along_axis"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        expect_index(self.name(), inputs[1].dtype)?;
+        same_rows(self.name(), inputs[0].shape, inputs[1].shape)?;
+        Ok(one(inputs[1].shape, inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        let (n, k) = (last(x.shape()), last(index.shape()));
+        check_index(self.name(), index.slice()?, n)?;
+        dispatch_stored!(x.dtype(), T => take_rows::<T>(x.slice()?, n, index.slice()?, k, outputs[0].slice_mut()?));
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE.input(1)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let op = AddAlong { size: last(&step.spec(0).shape) };
+        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
+    }
+}
+
+/// The adjoint of [`TakeAlong`], into zeros whose last axis has this size.
+#[derive(Debug)]
+struct AddAlong {
+    size: usize,
+}
+
+impl Op for AddAlong {
+    fn name(&self) -> &'static str {
+        "add_along_axis"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        super::elementwise::float(self.name(), inputs[0].dtype)?;
+        expect_index(self.name(), inputs[1].dtype)?;
+        if inputs[0].shape != inputs[1].shape || inputs[0].shape.rank() == 0 {
+            let why = "each value needs one index";
+            return Err(Error::shapes(self.name(), inputs[0].shape, inputs[1].shape, why));
+        }
+        Ok(one(inputs[0].shape.with(inputs[0].shape.rank() - 1, self.size), inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (g, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        check_index(self.name(), index.slice()?, self.size)?;
+        dispatch_float!(self.name(), g.dtype(), T => {
+            let out = outputs[0].slice_mut::<T>()?;
+            out.fill(0.0);
+            add_rows::<T>(g.slice()?, last(g.shape()), index.slice()?, self.size, out);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE.input(1)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        Ok(smallvec![Some(apply1(TakeAlong, &[&step.grad(0)?, &step.input(1)])?), None])
+    }
+}
+
+impl Tensor {
+    /// `out[…, j, …] = self[…, indices[…, j, …], …]` along an axis: one index (int64) for each element of the result. The other
+    /// sizes broadcast.
+    ///
+    /// # Errors
+    /// The axis or an index is out of range, ranks differ, other sizes do not broadcast, or the indices are not int64.
+    pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Result<Tensor> {
+        const OP: &str = "take_along_axis";
+        let at = self.shape().axis(OP, axis)?;
+        if indices.rank() != self.rank() {
+            return Err(Error::shapes(
+                OP,
+                *self.shape(),
+                *indices.shape(),
+                "both need the same number of axes",
+            ));
+        }
+        let common = Shape::broadcast(OP, self.shape().with(at, 1), indices.shape().with(at, 1))?;
+        let x = self.broadcast_to(common.with(at, self.dims()[at]))?.to_last(at)?;
+        let index = indices.broadcast_to(common.with(at, indices.dims()[at]))?.to_last(at)?;
+        apply1(TakeAlong, &[&x, &index])?.last_to(at)
+    }
+
+    /// Zeros with `size` places along an axis, to which each element of this tensor is added where its index (int64, one for
+    /// each) says: the adjoint of [`Tensor::take_along_axis`]. Elements with the same index add up in ascending order.
+    ///
+    /// # Errors
+    /// Shapes differ, the axis or an index is out of range, or dtypes are not float and int64.
+    pub fn add_along_axis(&self, indices: &Tensor, axis: isize, size: usize) -> Result<Tensor> {
+        let at = self.shape().axis("add_along_axis", axis)?;
+        if indices.shape() != self.shape() {
+            let why = "each value needs one index";
+            return Err(Error::shapes("add_along_axis", *self.shape(), *indices.shape(), why));
+        }
+        apply1(AddAlong { size }, &[&self.to_last(at)?, &indices.to_last(at)?])?.last_to(at)
+    }
+}

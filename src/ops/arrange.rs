@@ -1,0 +1,144 @@
+//! Why it exists: the same elements repeated, turned round, cut apart or under other axes: what NumPy users reach for between
+//! computations. All are compositions of views, `concat` and `gather`.
+
+use crate::shape::is_unknown;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result, Shape, Spec};
+
+/// The index tensor `f(0), f(1), … f(n - 1)`, for [`Tensor::gather`]; without values where `like` has none.
+pub(super) fn positions(like: &Tensor, n: usize, f: impl Fn(usize) -> usize) -> Result<Tensor> {
+    let spec = Spec::new(Shape::new(&[n])?, DType::I64);
+    if like.is_traced() {
+        return Ok(Array::traced(spec).into());
+    }
+    let mut array = Array::new(spec)?;
+    array.slice_mut::<i64>()?.iter_mut().enumerate().for_each(|(i, o)| *o = f(i) as i64);
+    Ok(array.into())
+}
+
+impl Tensor {
+    /// With all axes joined into one.
+    ///
+    /// # Errors
+    /// Memory for a copy cannot be had.
+    pub fn flatten(&self) -> Result<Tensor> {
+        self.reshape_to([self.elements()])
+    }
+
+    /// One axis moved to another place; the others keep their order. (NumPy's `swapaxes` is [`Tensor::transpose`].)
+    ///
+    /// # Errors
+    /// An axis is out of range.
+    pub fn moveaxis(&self, source: isize, destination: isize) -> Result<Tensor> {
+        let (from, to) =
+            (self.shape().axis("moveaxis", source)?, self.shape().axis("moveaxis", destination)?);
+        let mut order: Vec<isize> = (0..self.rank() as isize).collect();
+        let moved = order.remove(from);
+        order.insert(to, moved);
+        self.permute(&order)
+    }
+
+    /// Backwards along `axes`, along all if none are given. No data moves.
+    ///
+    /// # Errors
+    /// An axis is out of range or given twice.
+    pub fn flip(&self, axes: &[isize]) -> Result<Tensor> {
+        let set = self.shape().axes("flip", axes)?;
+        let chosen = (0..self.rank()).filter(|&i| set[i]);
+        chosen.into_iter().try_fold(self.clone(), |t, i| t.slice_step(i as isize, None, None, -1))
+    }
+
+    /// Moved on by `shift` places along an axis; what leaves at the end comes in at the start.
+    ///
+    /// # Errors
+    /// The axis is out of range.
+    pub fn roll(&self, shift: isize, axis: isize) -> Result<Tensor> {
+        let n = self.dims()[self.shape().axis("roll", axis)?] as isize;
+        let shift = if n == 0 { 0 } else { shift.rem_euclid(n) };
+        if shift == 0 {
+            return Ok(self.clone());
+        }
+        Tensor::concat(&[&self.slice(axis, n - shift, n)?, &self.slice(axis, 0, n - shift)?], axis)
+    }
+
+    /// Each element `times` times along an axis: `a a b b c c`.
+    ///
+    /// # Errors
+    /// The axis is out of range, or the size cannot be counted.
+    pub fn repeat(&self, times: usize, axis: isize) -> Result<Tensor> {
+        let at = self.shape().axis("repeat", axis)?;
+        self.copies("repeat", times, at, |i| i / times.max(1))
+    }
+
+    /// The whole tensor again and again, `times[i]` times along axis i: `a b c a b c`. With fewer numbers than axes they count for
+    /// the last axes, with more the tensor gets leading axes of size 1 (NumPy's `tile`).
+    ///
+    /// # Errors
+    /// There would be too many axes, or a size cannot be counted.
+    pub fn tile(&self, times: &[usize]) -> Result<Tensor> {
+        let mut sizes = vec![1; times.len().saturating_sub(self.rank())];
+        sizes.extend_from_slice(self.dims());
+        let lead = sizes.len() - times.len();
+        times.iter().enumerate().try_fold(self.reshape_to(sizes)?, |t, (i, &times)| {
+            let (at, n) = (lead + i, t.dims()[lead + i]);
+            t.copies("tile", times, at, |i| i % n)
+        })
+    }
+
+    fn copies(
+        &self,
+        op: &'static str,
+        times: usize,
+        at: usize,
+        f: impl Fn(usize) -> usize,
+    ) -> Result<Tensor> {
+        if times == 1 {
+            return Ok(self.clone());
+        }
+        let n = self.dims()[at].checked_mul(times);
+        let n = n.ok_or_else(|| Error::argument(op, "a size that can be counted", times))?;
+        self.gather(&positions(self, n, f)?, at as isize)
+    }
+
+    /// Parts of these sizes, one after the other along an axis. They share this tensor's memory.
+    ///
+    /// # Errors
+    /// The axis is out of range, or the sizes do not add up to it.
+    pub fn split(&self, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
+        let n = self.dims()[self.shape().axis("split", axis)?];
+        if sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s)) != Some(n) {
+            let expected = format!("sizes that add up to {n}, that of axis {axis}");
+            return Err(Error::argument("split sizes", expected, format!("{sizes:?}")));
+        }
+        let mut start = 0;
+        let part = |&size: &usize| {
+            start += size as isize;
+            self.slice(axis, start - size as isize, start)
+        };
+        sizes.iter().map(part).collect()
+    }
+
+    /// `n` parts of equal size along an axis. They share this tensor's memory.
+    ///
+    /// # Errors
+    /// The axis is out of range, or its size is not a multiple of `n`.
+    pub fn chunk(&self, n: usize, axis: isize) -> Result<Vec<Tensor>> {
+        let size = self.dims()[self.shape().axis("chunk", axis)?];
+        if n == 0 || !size.is_multiple_of(n) {
+            return Err(Error::shape("chunk", format!("a multiple of {n} along axis {axis}"), *self.shape()));
+        }
+        self.split(&vec![size / n; n], axis)
+    }
+
+    /// The slices along an axis, which disappears: the inverse of [`Tensor::stack`]. They share this tensor's memory.
+    ///
+    /// # Errors
+    /// The axis is out of range, or, while a network is traced, its size is not known.
+    pub fn unbind(&self, axis: isize) -> Result<Vec<Tensor>> {
+        let n = self.dims()[self.shape().axis("unbind", axis)?];
+        if self.is_traced() && is_unknown(n) {
+            return Err(Error::Abstract { op: "unbind" });
+        }
+        (0..n as isize).map(|i| self.select(axis, i)).collect()
+    }
+}

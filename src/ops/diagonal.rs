@@ -1,0 +1,109 @@
+//! Why it exists: matrices known by their diagonals: the identity, triangles, diagonals in and out.
+
+use super::arrange::positions;
+use super::pad::Padding;
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result, Shape, Spec};
+
+impl Tensor {
+    /// Ones on diagonal `k` of `[rows, columns]` (0 the main one, above it positive), zeros elsewhere.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn eye(rows: usize, columns: usize, k: isize, dtype: DType) -> Result<Tensor> {
+        let ones = Tensor::filled(Spec::new(Shape::new(&[rows, columns])?, dtype), 1.0)?;
+        ones.choose_by_diagonal("eye", |number, k| number.equal(k), k)
+    }
+
+    /// The elements on diagonal `k` of the last two axes and above it, zeros below.
+    ///
+    /// # Errors
+    /// Fewer than two axes.
+    pub fn triu(&self, k: isize) -> Result<Tensor> {
+        self.choose_by_diagonal("triu", |number, k| number.greater_equal(k), k)
+    }
+
+    /// The elements on diagonal `k` of the last two axes and below it, zeros above.
+    ///
+    /// # Errors
+    /// Fewer than two axes.
+    pub fn tril(&self, k: isize) -> Result<Tensor> {
+        self.choose_by_diagonal("tril", |number, k| number.less_equal(k), k)
+    }
+
+    /// The elements whose diagonal's number passes the comparison with `k`, zeros elsewhere.
+    fn choose_by_diagonal(
+        &self,
+        op: &'static str,
+        compare: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+        k: isize,
+    ) -> Result<Tensor> {
+        let &[.., r, c] = self.dims() else {
+            return Err(Error::shape(op, "at least two dimensions", *self.shape()));
+        };
+        let (rows, columns) = (positions(self, r, |i| i)?.expand_dims(1)?, positions(self, c, |i| i)?);
+        let number = columns.sub(&rows)?;
+        compare(&number, &Tensor::scalar(k as i64)?)?.choose(self, &self.new_full([], 0.0)?)
+    }
+
+    /// The square matrix with this vector on diagonal `k` and zeros elsewhere.
+    ///
+    /// # Errors
+    /// This is not a vector, or the matrix does not fit in memory.
+    pub fn diag(&self, k: isize) -> Result<Tensor> {
+        if self.rank() != 1 {
+            return Err(Error::shape("diag", "a vector", *self.shape()));
+        }
+        let long = self.pad(&[(0, k.unsigned_abs())], Padding::Constant(0.0))?;
+        let m = long.elements();
+        // Above the main diagonal the vector runs down the rows, below it along the columns.
+        let wide = if k >= 0 { long.expand_dims(1)? } else { long.expand_dims(0)? };
+        wide.broadcast_to([m, m])?.choose_by_diagonal("diag", |number, k| number.equal(k), k)
+    }
+
+    /// Diagonal `k` of the last two axes, as a new last axis.
+    ///
+    /// # Errors
+    /// Fewer than two axes.
+    pub fn diagonal(&self, k: isize) -> Result<Tensor> {
+        let &[.., r, c] = self.dims() else {
+            return Err(Error::shape("diagonal", "at least two dimensions", *self.shape()));
+        };
+        let (down, right) = ((-k).max(0) as usize, k.max(0) as usize);
+        let n = r.saturating_sub(down).min(c.saturating_sub(right));
+        let at = positions(self, n, |i| (i + down) * c + i + right)?;
+        let rank = self.rank();
+        let mut sizes = self.dims()[..rank - 2].to_vec();
+        sizes.push(r.saturating_mul(c));
+        self.reshape_to(sizes)?.gather(&at, -1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ints(t: &Tensor) -> Vec<i64> {
+        t.to_vec().unwrap()
+    }
+
+    #[test]
+    fn diagonals_go_in_and_out() {
+        let v = Tensor::from_slice(&[1i64, 2], [2]).unwrap();
+        assert_eq!(ints(&v.diag(1).unwrap()), [0, 1, 0, 0, 0, 2, 0, 0, 0]);
+        assert_eq!(ints(&v.diag(-1).unwrap()), [0, 0, 0, 1, 0, 0, 0, 2, 0]);
+        for k in -2..3 {
+            assert_eq!(ints(&v.diag(k).unwrap().diagonal(k).unwrap()), [1, 2]);
+        }
+        let x = Tensor::arange(12).unwrap().reshape([2, 2, 3]).unwrap();
+        assert_eq!(ints(&x.diagonal(1).unwrap()), [1, 5, 7, 11]);
+        assert_eq!(x.diagonal(3).unwrap().dims(), [2, 0]);
+        assert_eq!(ints(&x.triu(1).unwrap()), [0, 1, 2, 0, 0, 5, 0, 7, 8, 0, 0, 11]);
+        assert_eq!(ints(&x.tril(-1).unwrap()), [0, 0, 0, 3, 0, 0, 0, 0, 0, 9, 0, 0]);
+        assert_eq!(
+            Tensor::eye(2, 3, 1, DType::Bool).unwrap().to_vec::<bool>().unwrap(),
+            [false, true, false, false, false, true]
+        );
+        assert!(v.triu(0).is_err() && x.diag(0).is_err() && v.diagonal(0).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! Why it exists: making a tensor larger at its edges.
+
+use super::arrange::positions;
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_stored;
+use crate::kernels::map;
+use crate::tensor::{Array, Tensor};
+use crate::{Error, MAX_RANK, Result, Shape, Spec};
+use smallvec::smallvec;
+
+/// What [`Tensor::pad`] puts beyond the edges; the names are NumPy's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Padding {
+    /// A constant, rounded to the dtype.
+    Constant(f64),
+    /// The element at the edge: `a a [a b c] c c`.
+    Edge,
+    /// The elements mirrored at the edge element: `c b [a b c] b a`.
+    Reflect,
+    /// The elements mirrored, the edge element included: `b a [a b c] c b`.
+    Symmetric,
+    /// The elements from the other end: `b c [a b c] a b`.
+    Wrap,
+}
+
+/// A constant around the input.
+#[derive(Debug)]
+struct Pad {
+    before: [usize; MAX_RANK],
+    shape: Shape,
+    value: f64,
+}
+
+impl Op for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(one(self.shape, inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let mut inner = *outputs[0].layout();
+        inner.shape = *inputs[0].shape();
+        inner.offset = (0..inner.shape.rank()).map(|i| self.before[i] * inner.strides[i] as usize).sum();
+        let input = inputs[0].contiguous()?;
+        let value = Tensor::filled(Spec::new(Shape::SCALAR, input.dtype()), self.value)?;
+        dispatch_stored!(input.dtype(), T => {
+            let out = outputs[0].slice_mut::<T>()?;
+            out.fill(value.array().slice::<T>()?[0]);
+            map::scatter(input.slice::<T>()?, &inner, out);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let mut g = step.grad(0)?;
+        for (i, &n) in step.spec(0).shape.dims().iter().enumerate() {
+            g = g.slice(i as isize, self.before[i] as isize, (self.before[i] + n) as isize)?;
+        }
+        Ok(smallvec![Some(g)])
+    }
+}
+
+/// Which of `n` elements stands at position `at`, counted from the first one's.
+fn source(padding: Padding, at: isize, n: usize) -> usize {
+    let last = n as isize - 1;
+    let mirrored = |period: isize| {
+        let at = at.rem_euclid(period.max(1));
+        at.min(period - at)
+    };
+    let from = match padding {
+        Padding::Reflect => mirrored(2 * last),
+        Padding::Symmetric => {
+            let at = at.rem_euclid(2 * last + 2);
+            at.min(2 * last + 1 - at)
+        }
+        Padding::Wrap => at.rem_euclid(last + 1),
+        Padding::Edge | Padding::Constant(_) => at,
+    };
+    from.clamp(0, last) as usize
+}
+
+impl Tensor {
+    /// Larger by `(before, after)` places along each axis, filled as `padding` says (NumPy's `pad`).
+    ///
+    /// # Errors
+    /// There is not one pair of widths an axis, a size cannot be counted, or an axis without elements should be continued.
+    pub fn pad(&self, widths: &[(usize, usize)], padding: Padding) -> Result<Tensor> {
+        if widths.len() != self.rank() {
+            let expected = format!("a pair for each of the {} axes", self.rank());
+            return Err(Error::argument("pad widths", expected, format!("{widths:?}")));
+        }
+        let (mut shape, mut before) = (*self.shape(), [0; MAX_RANK]);
+        for (i, &(a, b)) in widths.iter().enumerate() {
+            let size = self.dims()[i]
+                .checked_add(a)
+                .and_then(|n| n.checked_add(b))
+                .filter(|n| *n <= isize::MAX as usize);
+            let size = size.ok_or_else(|| {
+                Error::argument("pad widths", "sizes that can be counted", format!("{widths:?}"))
+            })?;
+            shape = shape.with(i, size);
+            before[i] = a;
+        }
+        if shape == *self.shape() {
+            return Ok(self.clone());
+        }
+        if let Padding::Constant(value) = padding {
+            return apply1(Pad { before, shape, value }, &[self]);
+        }
+        let mut out = self.clone();
+        for (i, &(a, b)) in widths.iter().enumerate().filter(|(_, w)| **w != (0, 0)) {
+            let n = self.dims()[i];
+            if n == 0 {
+                return Err(Error::shape(
+                    "pad",
+                    format!("elements along axis {i} to continue"),
+                    *self.shape(),
+                ));
+            }
+            let from = |at: usize| source(padding, at as isize - a as isize, n);
+            out = out.gather(&positions(self, a + n + b, from)?, i as isize)?;
+        }
+        Ok(out)
+    }
+}

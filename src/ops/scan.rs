@@ -1,0 +1,149 @@
+//! Why it exists: running sums and products, and the linear recurrence in which the gradient of the product is written so that it
+//! is right where elements are zero.
+
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_float;
+use crate::kernels::scan;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Result, Spec};
+use smallvec::smallvec;
+
+/// Along the last axis, of float32, float64 or int64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scan {
+    Sum,
+    Product,
+}
+
+fn last(spec: &Spec) -> usize {
+    spec.shape.dims().last().copied().unwrap_or(1)
+}
+
+impl Op for Scan {
+    fn name(&self) -> &'static str {
+        if *self == Scan::Sum { "cumsum" } else { "cumprod" }
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        if inputs[0].dtype != DType::I64 {
+            super::elementwise::float(self.name(), inputs[0].dtype)?;
+        }
+        Ok(one(inputs[0].shape, inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (x, n) = (inputs[0].contiguous()?, last(&inputs[0].spec()));
+        if x.dtype() == DType::I64 {
+            let f = if *self == Scan::Sum { i64::wrapping_add } else { i64::wrapping_mul };
+            scan::running::<i64>(x.slice()?, outputs[0].slice_mut()?, n, &f);
+            return Ok(());
+        }
+        dispatch_float!(self.name(), x.dtype(), T => match self {
+            Scan::Sum => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &|a, b| a + b),
+            Scan::Product => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &|a, b| a * b),
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        if *self == Scan::Sum { Saves::NONE } else { Saves::INPUTS }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        if !step.spec(0).dtype.is_float() {
+            return Ok(smallvec![None]);
+        }
+        let g = step.grad(0)?;
+        if *self == Scan::Sum {
+            return Ok(smallvec![Some(apply1(Scan::Sum, &[&g.flip(&[-1])?])?.flip(&[-1])?)]);
+        }
+        // xᵢ is in every product from i on: gᵢ plus xᵢ₊₁ times what the next one collects, times all that comes before.
+        let x = step.input(0);
+        Ok(smallvec![Some(collected(&g, &x)?.mul(&x.products_before()?)?)])
+    }
+}
+
+/// `s[i] = g[i] + a[i + 1]·s[i + 1]` along the last axis.
+fn collected(g: &Tensor, a: &Tensor) -> Result<Tensor> {
+    let a = a.roll(-1, -1)?.flip(&[-1])?;
+    apply1(Recurrence, &[&a, &g.flip(&[-1])?])?.flip(&[-1])
+}
+
+/// `y[i] = a[i]·y[i - 1] + b[i]` along the last axis of two tensors of one shape, beginning with `b[0]`.
+#[derive(Debug)]
+struct Recurrence;
+
+impl Op for Recurrence {
+    fn name(&self) -> &'static str {
+        "recurrence"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        super::elementwise::float("recurrence", inputs[0].dtype)?;
+        if inputs[0] != inputs[1] {
+            let why = "factors and terms must have one shape and dtype";
+            return Err(crate::Error::shapes("recurrence", inputs[0].shape, inputs[1].shape, why));
+        }
+        Ok(one(inputs[0].shape, inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (a, b, n) = (inputs[0].contiguous()?, inputs[1].contiguous()?, last(&inputs[0].spec()));
+        dispatch_float!("recurrence", a.dtype(), T => {
+            scan::recurrence::<T>(a.slice()?, b.slice()?, outputs[0].slice_mut()?, n);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE.input(0).output(0)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let of_b = collected(&step.grad(0)?, &step.input(0))?;
+        let mut grads: Grads = smallvec![None, None];
+        if step.wants(0) {
+            grads[0] = Some(of_b.mul(&shifted(&step.output(0), 0.0)?)?);
+        }
+        if step.wants(1) {
+            grads[1] = Some(of_b);
+        }
+        Ok(grads)
+    }
+}
+
+/// One place later along the last axis, with `first` in front.
+fn shifted(x: &Tensor, first: f64) -> Result<Tensor> {
+    let n = last(&x.spec());
+    if n == 0 {
+        return Ok(x.clone());
+    }
+    let front = x.new_full(x.shape().with(x.rank() - 1, 1), first)?;
+    Tensor::concat(&[&front, &x.slice(-1, 0, n as isize - 1)?], -1)
+}
+
+impl Tensor {
+    fn scan(&self, kind: Scan, axis: isize) -> Result<Tensor> {
+        let axis = self.shape().axis(kind.name(), axis)?;
+        let wide = if matches!(self.dtype(), DType::U8 | DType::Bool) {
+            self.cast(DType::I64)?
+        } else {
+            self.clone()
+        };
+        apply1(kind, &[&wide.to_last(axis)?])?.last_to(axis)
+    }
+
+    /// Running sums along an axis. Those of integers and truth values are int64 (and wrap).
+    ///
+    /// # Errors
+    /// The axis is out of range, or the dtype is bfloat16 or float16.
+    pub fn cumsum(&self, axis: isize) -> Result<Tensor> {
+        self.scan(Scan::Sum, axis)
+    }
+
+    /// Running products along an axis. Those of integers and truth values are int64 (and wrap). The gradient is right where
+    /// elements are zero.
+    ///
+    /// # Errors
+    /// The axis is out of range, or the dtype is bfloat16 or float16.
+    pub fn cumprod(&self, axis: isize) -> Result<Tensor> {
+        self.scan(Scan::Product, axis)
+    }
+
+    /// For each element, the product of those before it along the last axis.
+    pub(crate) fn products_before(&self) -> Result<Tensor> {
+        shifted(&self.cumprod(-1)?, 1.0)
+    }
+}

@@ -1,0 +1,120 @@
+//! Why it exists: putting elements in order. There is one order (`kernels/sort.rs`): NaN comes last, ascending or descending, and
+//! equal elements keep the order in which they came.
+
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_stored;
+use crate::kernels::sort;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result, Shape, Spec};
+use smallvec::smallvec;
+
+/// The indices that sort the last axis. Integers have no gradient: nothing flows back.
+#[derive(Debug)]
+struct ArgSort {
+    descending: bool,
+}
+
+impl Op for ArgSort {
+    fn name(&self) -> &'static str {
+        "argsort"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(one(inputs[0].shape, DType::I64))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let x = inputs[0].contiguous()?;
+        let n = x.shape().dims().last().copied().unwrap_or(1);
+        dispatch_stored!(x.dtype(), T => sort::argsort::<T>(x.slice()?, n, self.descending, outputs[0].slice_mut()?));
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
+    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
+        Ok(smallvec![None])
+    }
+}
+
+/// What [`Tensor::unique`] finds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unique {
+    /// The different values, ascending, `[u]`.
+    pub values: Tensor,
+    /// For each element, which of them it is (int64), in the tensor's shape.
+    pub inverse: Tensor,
+    /// How often each occurs (int64), `[u]`.
+    pub counts: Tensor,
+}
+
+impl Tensor {
+    /// The indices (int64) that sort an axis, NaN last; equal elements keep their order.
+    ///
+    /// # Errors
+    /// The axis is out of range.
+    pub fn argsort(&self, axis: isize, descending: bool) -> Result<Tensor> {
+        let axis = self.shape().axis("argsort", axis)?;
+        apply1(ArgSort { descending }, &[&self.detach().to_last(axis)?])?.last_to(axis)
+    }
+
+    /// Sorted along an axis, NaN last.
+    ///
+    /// # Errors
+    /// The axis is out of range.
+    pub fn sort(&self, axis: isize, descending: bool) -> Result<Tensor> {
+        self.take_along_axis(&self.argsort(axis, descending)?, axis)
+    }
+
+    /// The `k` largest elements along an axis, largest first, and their indices (int64). Of equal ones the first comes first;
+    /// NaN counts as less than all others.
+    ///
+    /// # Errors
+    /// The axis is out of range, or it has fewer than `k` elements.
+    pub fn top_k(&self, k: usize, axis: isize) -> Result<(Tensor, Tensor)> {
+        let at = self.shape().axis("top_k", axis)?;
+        if k > self.dims()[at] {
+            return Err(Error::shape(
+                "top_k",
+                format!("at least {k} elements along axis {axis}"),
+                *self.shape(),
+            ));
+        }
+        let indices = self.argsort(axis, true)?.slice(axis, 0, k as isize)?;
+        Ok((self.take_along_axis(&indices, axis)?, indices))
+    }
+
+    /// The different values, as NumPy's `unique` finds them: ascending, NaN once and last. They have no gradient.
+    ///
+    /// # Errors
+    /// The tensor has no values yet, or memory cannot be had.
+    pub fn unique(&self) -> Result<Unique> {
+        if self.is_traced() {
+            return Err(Error::Abstract { op: "unique" });
+        }
+        let flat = self.detach().flatten()?;
+        let order = flat.argsort(0, false)?;
+        let (order, flat) = (order.array().slice::<i64>()?, flat.array().contiguous()?);
+        let mut inverse = vec![0i64; order.len()];
+        let (mut first, mut counts) = (Vec::new(), Vec::<i64>::new());
+        dispatch_stored!(self.dtype(), T => {
+            let x = flat.slice::<T>()?;
+            for (i, &at) in order.iter().enumerate() {
+                let same = |before: i64| sort::order(&x[before as usize], &x[at as usize], false).is_eq();
+                match counts.last_mut() {
+                    Some(count) if same(order[i - 1]) => *count += 1,
+                    _ => {
+                        first.push(at);
+                        counts.push(1);
+                    }
+                }
+                inverse[at as usize] = first.len() as i64 - 1;
+            }
+        });
+        let u = Shape::new(&[first.len()])?;
+        Ok(Unique {
+            values: Tensor::from(flat).gather(&Tensor::from_slice(&first, u)?, 0)?,
+            inverse: Tensor::from_slice(&inverse, *self.shape())?,
+            counts: Tensor::from_slice(&counts, u)?,
+        })
+    }
+}

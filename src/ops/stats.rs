@@ -1,0 +1,81 @@
+//! Why it exists: what statistics are asked of an axis beyond sums and extremes: variance, norms, counts, and the logarithm of a
+//! sum of exponentials. All are compositions, so their gradients are those of the parts.
+
+use super::reduce::reduced_count;
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
+
+impl Tensor {
+    /// The variance over `axes`, over all if none are given: the sum of squared distances from the mean, divided by the number of
+    /// elements less `ddof` (0 as in NumPy and Keras, 1 for an estimate without bias). Integers become float32.
+    ///
+    /// # Errors
+    /// An axis is out of range or given twice, there are no more than `ddof` elements, or the dtype is bfloat16 or float16.
+    pub fn var(&self, axes: &[isize], keepdims: bool, ddof: usize) -> Result<Tensor> {
+        if matches!(self.dtype(), DType::I64 | DType::U8 | DType::Bool) {
+            return self.cast(DType::F32)?.var(axes, keepdims, ddof);
+        }
+        let n = reduced_count(self.shape(), &self.shape().axes("var", axes)?);
+        if n <= ddof {
+            return Err(Error::shape("var", format!("more than {ddof} elements to reduce"), *self.shape()));
+        }
+        let squares = self.sub(&self.mean(axes, true)?)?.square()?;
+        squares.sum(axes, keepdims)?.affine(1.0 / (n - ddof) as f64, 0.0)
+    }
+
+    /// The standard deviation: the root of [`Tensor::var`]. Its gradient is NaN where the variance is 0, as in Keras.
+    ///
+    /// # Errors
+    /// As [`Tensor::var`].
+    pub fn std(&self, axes: &[isize], keepdims: bool, ddof: usize) -> Result<Tensor> {
+        self.var(axes, keepdims, ddof)?.sqrt()
+    }
+
+    /// `ln Σ exp(x)` over `axes`, over all if none are given, without overflow; -infinity where all are.
+    ///
+    /// # Errors
+    /// An axis is out of range or given twice, there are no elements, or the dtype is not float32 or float64.
+    pub fn logsumexp(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        // Any constant would do: that of the largest keeps every exponential at most 1. Infinities are left where they are.
+        let top = self.detach().max(axes, true)?;
+        let top = top.is_finite()?.choose(&top, &top.new_full([], 0.0)?)?;
+        let sum = self.sub(&top)?.exp()?.sum(axes, true)?.ln()?.add(&top)?;
+        if keepdims { Ok(sum) } else { sum.sum(axes, false) }
+    }
+
+    /// The p-norm over `axes`, over all if none are given: `(Σ |x|ᵖ)^(1/p)`; the largest absolute value for p = ∞, the smallest for
+    /// -∞, and how many are not zero for 0 (NumPy's `linalg.norm` of vectors). The gradient is NaN where the 2-norm is 0, as in Keras.
+    ///
+    /// # Errors
+    /// `p` is NaN, an axis is out of range or given twice, the dtype is not float32 or float64, or p is infinite and there are
+    /// no elements.
+    pub fn norm(&self, p: f64, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        if p.is_nan() {
+            return Err(Error::argument("norm p", "a number", p));
+        }
+        if p == 0.0 {
+            return self.abs()?.cast(DType::Bool)?.sum(axes, keepdims)?.cast(self.dtype());
+        }
+        if p == 2.0 {
+            return self.square()?.sum(axes, keepdims)?.sqrt();
+        }
+        let size = self.abs()?;
+        match p {
+            f64::INFINITY => size.max(axes, keepdims),
+            f64::NEG_INFINITY => size.min(axes, keepdims),
+            1.0 => size.sum(axes, keepdims),
+            _ => {
+                let power = |t: &Tensor, p: f64| t.pow(&t.new_full([], p)?);
+                power(&power(&size, p)?.sum(axes, keepdims)?, 1.0 / p)
+            }
+        }
+    }
+
+    /// How many elements over `axes` (over all if none are given) are not zero, int64.
+    ///
+    /// # Errors
+    /// An axis is out of range or given twice.
+    pub fn count_nonzero(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        self.cast(DType::Bool)?.sum(axes, keepdims)
+    }
+}

@@ -1,0 +1,386 @@
+//! Why it exists: one way to write what NumPy writes in brackets. `x.index((1, 2..5, .., NewAxis, -1))` is translated, item by item,
+//! into the views and gathers of the other files; so it has their gradients.
+//!
+//! | NumPy | gradus |
+//! | --- | --- |
+//! | `x[1]`, `x[-1]` | `x.index(1)`, `x.index(-1)` |
+//! | `x[1, 2]` | `x.index((1, 2))` |
+//! | `x[2:5]`, `x[2:]`, `x[:-1]` | `x.index(2..5)`, `x.index(2..)`, `x.index(..-1)` |
+//! | `x[:, 0]` | `x.index((.., 0))` |
+//! | `x[::-1]`, `x[1:9:2]` | `x.index(Slice::from(..).step(-1))`, `x.index(Slice::from(1..9).step(2))` |
+//! | `x[..., 0]` | `x.index((Ellipsis, 0))` |
+//! | `x[:, None]` | `x.index((.., NewAxis))` |
+//! | `x[[2, 0]]`, `x[:, idx]` | `x.index([2, 0])`, `x.index((.., &idx))` |
+//! | `x[mask]`, `x[0, mask]` | `x.index(&mask)`, `x.index((0, &mask))` |
+//! | `x[1:3] = v` | `let x = x.index_put(1..3, &v)?` |
+//!
+//! Ranges are clamped to the axis, integers must be in it; both count from the end if negative, as do integers in lists and int64
+//! tensors. `a..=b` includes `b`; with a negative `b` too (`..=-1` is everything). One list, int64 tensor or mask may stand
+//! in an index: its axes take the place of the axis it indexes. (NumPy moves them to the front if an integer stands apart from
+//! them, and pairs several lists up; here the first does not happen, and the second is an error.)
+
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result};
+use smallvec::SmallVec;
+use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
+
+/// Python's `start:end:step`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    start: Option<isize>,
+    end: Option<isize>,
+    step: isize,
+}
+
+impl Slice {
+    /// With another step, which may be negative: then the slice runs backwards from `start` to before `end`.
+    #[must_use]
+    pub fn step(self, step: isize) -> Slice {
+        Slice { step, ..self }
+    }
+}
+
+/// All axes that the other items of the index leave, as many as there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ellipsis;
+
+/// An axis of size 1 that was not there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewAxis;
+
+/// One item of an index.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Index {
+    /// One position; the axis disappears.
+    At(isize),
+    /// A run of positions.
+    Slice(Slice),
+    /// All axes not named.
+    Ellipsis,
+    /// A new axis of size 1.
+    NewAxis,
+    /// Positions one by one.
+    List(Vec<isize>),
+    /// Positions (int64), whose shape takes the axis's place, or a mask (bool) over as many axes as it has.
+    Tensor(Tensor),
+}
+
+/// What can stand in the brackets: an item, or a tuple of up to eight.
+pub trait IntoIndex {
+    /// The items in order.
+    fn into_index(self) -> SmallVec<[Index; 8]>;
+}
+
+impl<T: Into<Index>> IntoIndex for T {
+    fn into_index(self) -> SmallVec<[Index; 8]> {
+        smallvec::smallvec![self.into()]
+    }
+}
+
+macro_rules! tuples {
+    ($(($($t:ident $i:tt),+);)*) => {$(
+        impl<$($t: Into<Index>),+> IntoIndex for ($($t,)+) {
+            fn into_index(self) -> SmallVec<[Index; 8]> {
+                [$(self.$i.into()),+].into_iter().collect()
+            }
+        }
+    )*};
+}
+tuples! {
+    (A 0);
+    (A 0, B 1);
+    (A 0, B 1, C 2);
+    (A 0, B 1, C 2, D 3);
+    (A 0, B 1, C 2, D 3, E 4);
+    (A 0, B 1, C 2, D 3, E 4, F 5);
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+}
+
+/// Beyond any axis, so that a position that no `isize` holds is out of range or clamped like any other.
+#[allow(clippy::unnecessary_fallible_conversions)] // `i32` on all targets, the others not
+fn position<T: TryInto<isize>>(at: T) -> isize {
+    at.try_into().unwrap_or(isize::MAX)
+}
+
+/// The position after an inclusive end; after the last of all there is no next one.
+fn after(end: isize) -> Option<isize> {
+    if end == -1 { None } else { end.checked_add(1) }
+}
+
+macro_rules! integers {
+    ($($t:ty),*) => {$(
+        impl From<$t> for Index {
+            fn from(at: $t) -> Index {
+                Index::At(position(at))
+            }
+        }
+        impl From<Range<$t>> for Slice {
+            fn from(r: Range<$t>) -> Slice {
+                Slice { start: Some(position(r.start)), end: Some(position(r.end)), step: 1 }
+            }
+        }
+        impl From<RangeFrom<$t>> for Slice {
+            fn from(r: RangeFrom<$t>) -> Slice {
+                Slice { start: Some(position(r.start)), end: None, step: 1 }
+            }
+        }
+        impl From<RangeTo<$t>> for Slice {
+            fn from(r: RangeTo<$t>) -> Slice {
+                Slice { start: None, end: Some(position(r.end)), step: 1 }
+            }
+        }
+        impl From<RangeInclusive<$t>> for Slice {
+            fn from(r: RangeInclusive<$t>) -> Slice {
+                let (start, end) = r.into_inner();
+                Slice { start: Some(position(start)), end: after(position(end)), step: 1 }
+            }
+        }
+        impl From<RangeToInclusive<$t>> for Slice {
+            fn from(r: RangeToInclusive<$t>) -> Slice {
+                Slice { start: None, end: after(position(r.end)), step: 1 }
+            }
+        }
+        integers!(@item Range<$t>, RangeFrom<$t>, RangeTo<$t>, RangeInclusive<$t>, RangeToInclusive<$t>);
+        impl<const N: usize> From<[$t; N]> for Index {
+            fn from(list: [$t; N]) -> Index {
+                Index::List(list.map(position).to_vec())
+            }
+        }
+        impl From<Vec<$t>> for Index {
+            fn from(list: Vec<$t>) -> Index {
+                Index::List(list.into_iter().map(position).collect())
+            }
+        }
+    )*};
+    (@item $($r:ty),*) => {$(
+        impl From<$r> for Index {
+            fn from(r: $r) -> Index {
+                Index::Slice(r.into())
+            }
+        }
+    )*};
+}
+integers!(i32, i64, isize, usize);
+integers!(@item RangeFull, Slice);
+
+impl From<RangeFull> for Slice {
+    fn from(_: RangeFull) -> Slice {
+        Slice { start: None, end: None, step: 1 }
+    }
+}
+impl From<Ellipsis> for Index {
+    fn from(_: Ellipsis) -> Index {
+        Index::Ellipsis
+    }
+}
+impl From<NewAxis> for Index {
+    fn from(_: NewAxis) -> Index {
+        Index::NewAxis
+    }
+}
+impl From<&Tensor> for Index {
+    fn from(t: &Tensor) -> Index {
+        Index::Tensor(t.clone())
+    }
+}
+impl From<Tensor> for Index {
+    fn from(t: Tensor) -> Index {
+        Index::Tensor(t)
+    }
+}
+
+impl Index {
+    /// How many axes the item stands for.
+    fn axes(&self) -> usize {
+        match self {
+            Index::Ellipsis | Index::NewAxis => 0,
+            Index::Tensor(t) if t.dtype() == DType::Bool => t.rank(),
+            _ => 1,
+        }
+    }
+}
+
+/// Positions of an axis of `n` as written, those from the end counted from the start.
+fn places(list: &[isize], n: usize) -> Result<Tensor> {
+    let last = n as i64 - 1;
+    let mut from_start = Vec::with_capacity(list.len());
+    for (position, &i) in list.iter().enumerate() {
+        let at = if i < 0 { i as i64 + n as i64 } else { i as i64 };
+        if !(0..=last).contains(&at) {
+            return Err(Error::Index { op: "index", what: "index", value: i as i64, position, last });
+        }
+        from_start.push(at);
+    }
+    Tensor::from_slice(&from_start, [list.len()])
+}
+
+/// Positions of an axis of `n`, those from the end counted from the start.
+fn from_start(index: &Tensor, n: usize) -> Result<Tensor> {
+    let (zero, n) = (Tensor::scalar(0i64)?, Tensor::scalar(n as i64)?);
+    index.less(&zero)?.choose(&index.add(&n)?, index)
+}
+
+impl Tensor {
+    /// The elements that an index names, as NumPy's `x[…]`: see the [table](crate::ops::subscript) of what can be written.
+    ///
+    /// ```
+    /// use gradus::Tensor;
+    /// use gradus::ops::{Ellipsis, NewAxis, Slice};
+    ///
+    /// let x = Tensor::arange(24)?.reshape([2, 3, 4])?;
+    /// assert_eq!(x.index((1, .., -1))?.to_vec::<i64>()?, [15, 19, 23]);
+    /// assert_eq!(x.index((Ellipsis, NewAxis, 1..3))?.dims(), [2, 3, 1, 2]);
+    /// assert_eq!(x.index((0, 0, Slice::from(..).step(-1)))?.to_vec::<i64>()?, [3, 2, 1, 0]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There are more items than axes, more than one [`Ellipsis`] or more than one list, tensor or mask, a position is out of range, a
+    /// tensor is neither int64 nor bool, or a mask has no values yet.
+    pub fn index(&self, index: impl IntoIndex) -> Result<Tensor> {
+        self.index_by(&index.into_index())
+    }
+
+    fn index_by(&self, items: &[Index]) -> Result<Tensor> {
+        let count = |f: fn(&Index) -> bool| items.iter().filter(|i| f(i)).count();
+        let named: usize = items.iter().map(Index::axes).sum();
+        if named > self.rank() {
+            let expected = format!("at most {} items for shape {}", self.rank(), self.shape());
+            return Err(Error::argument("index", expected, format!("{named}")));
+        }
+        let lists = count(|i| matches!(i, Index::List(_) | Index::Tensor(_)));
+        if lists > 1 || count(|i| matches!(i, Index::Ellipsis)) > 1 {
+            let expected =
+                "one ellipsis, and one list, tensor or mask (index by the others one after the other)";
+            return Err(Error::argument("index", expected, format!("{lists} lists, tensors or masks")));
+        }
+        let mut out = self.clone();
+        let mut at = 0;
+        for item in items {
+            let axis = at as isize;
+            match item {
+                Index::At(i) => {
+                    out = out.select(axis, *i)?;
+                    continue;
+                }
+                Index::Slice(s) => out = out.slice_step(axis, s.start, s.end, s.step)?,
+                Index::Ellipsis => {
+                    at += self.rank() - named;
+                    continue;
+                }
+                Index::NewAxis => out = out.expand_dims(axis)?,
+                Index::List(list) => out = out.gather(&places(list, out.dims()[at])?, axis)?,
+                Index::Tensor(mask) if mask.dtype() == DType::Bool => out = out.boolean_mask_at(mask, at)?,
+                Index::Tensor(t) if t.dtype() == DType::I64 => {
+                    out = out.gather(&from_start(t, out.dims()[at])?, axis)?;
+                    at += t.rank();
+                    continue;
+                }
+                Index::Tensor(t) => {
+                    let expected = "int64 positions or a bool mask";
+                    return Err(Error::DType { op: "index", expected, got: t.dtype() });
+                }
+            }
+            at += 1;
+        }
+        Ok(out)
+    }
+
+    /// This tensor with `values` (broadcast) in the places that an index names: NumPy's `x[…] = values`, as a new tensor. Where a
+    /// list names a place twice, the last value stays. Gradients flow to what stayed, of both.
+    ///
+    /// # Errors
+    /// As [`Tensor::index`], or `values` have another dtype or do not broadcast to the places.
+    pub fn index_put(&self, index: impl IntoIndex, values: &Tensor) -> Result<Tensor> {
+        const OP: &str = "index_put";
+        let items = index.into_index();
+        if values.dtype() != self.dtype() {
+            let why =
+                format!("{} and {} differ in element type: cast one of them", self.dtype(), values.dtype());
+            return Err(Error::shapes(OP, *self.shape(), *values.shape(), why));
+        }
+        if self.is_traced() || values.is_traced() {
+            values.broadcast_to(*self.index_by(&items)?.shape())?;
+            return Ok(Array::traced(self.spec()).into());
+        }
+        // The same index applied to the places' numbers says where each value goes.
+        let n = self.elements();
+        let places = Tensor::arange(n)?.reshape_to(*self.shape())?.index_by(&items)?;
+        let values = values.broadcast_to(*places.shape())?.flatten()?;
+        let mut from = vec![-1i64; n];
+        for (i, &place) in places.array().contiguous()?.slice::<i64>()?.iter().enumerate() {
+            from[place as usize] = i as i64;
+        }
+        if values.elements() == 0 {
+            return Ok(self.clone());
+        }
+        let from = Tensor::from_slice(&from, *self.shape())?;
+        let zero = Tensor::scalar(0i64)?;
+        from.less(&zero)?.choose(self, &values.gather(&from.maximum(&zero)?, 0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ints(t: Result<Tensor>) -> (Vec<usize>, Vec<i64>) {
+        let t = t.unwrap();
+        (t.dims().to_vec(), t.to_vec().unwrap())
+    }
+
+    /// Against what NumPy prints for `x = np.arange(24).reshape(2, 3, 4)`.
+    #[test]
+    fn numpy_says() {
+        let x = Tensor::arange(24).unwrap().reshape([2, 3, 4]).unwrap();
+        assert_eq!(ints(x.index((1, 2, 3))), (vec![], vec![23]));
+        assert_eq!(ints(x.index((-1, 0))), (vec![4], vec![12, 13, 14, 15]));
+        assert_eq!(ints(x.index((.., 1, 1..=2))), (vec![2, 2], vec![5, 6, 17, 18]));
+        assert_eq!(ints(x.index((0, 1, ..=-2))), (vec![3], vec![4, 5, 6]));
+        assert_eq!(ints(x.index((0, 1, ..=-1))), (vec![4], vec![4, 5, 6, 7]));
+        assert_eq!(ints(x.index((0, 1..9usize, 3))), (vec![2], vec![7, 11]));
+        assert_eq!(ints(x.index((Ellipsis, -1))), (vec![2, 3], vec![3, 7, 11, 15, 19, 23]));
+        assert_eq!(x.index((NewAxis, Ellipsis, NewAxis)).unwrap().dims(), [1, 2, 3, 4, 1]);
+        assert_eq!(x.index((0, NewAxis, 1..)).unwrap().dims(), [1, 2, 4]);
+        let back = Slice::from(..).step(-2);
+        assert_eq!(ints(x.index((0, 0, back))), (vec![2], vec![3, 1]));
+        assert_eq!(ints(x.index((0, 0, Slice::from(-1..0).step(-1)))), (vec![3], vec![3, 2, 1]));
+        assert_eq!(ints(x.index((1, [2, 0, -1], 0))), (vec![3], vec![20, 12, 20]));
+        let at = Tensor::from_slice(&[0i64, -1, 1, 0], [2, 2]).unwrap();
+        assert_eq!(ints(x.index((0, .., &at))).0, [3, 2, 2]);
+        assert_eq!(ints(x.index((0, 1, &at))), (vec![2, 2], vec![4, 7, 5, 4]));
+        assert_eq!(ints(x.index((&at, 0, 0))), (vec![2, 2], vec![0, 12, 12, 0]));
+        let mask = x.greater(&Tensor::scalar(20i64).unwrap()).unwrap();
+        assert_eq!(ints(x.index(&mask)), (vec![3], vec![21, 22, 23]));
+        let rows = Tensor::from_slice(&[true, false, true], [3]).unwrap();
+        assert_eq!(ints(x.index((.., rows, 0))), (vec![2, 2], vec![0, 8, 12, 20]));
+        assert_eq!(x.index(Vec::<i64>::new()).unwrap().dims(), [0, 3, 4]);
+        assert!(x.index((0, 0, 0, 0)).is_err() && x.index((Ellipsis, Ellipsis)).is_err());
+        assert!(x.index(([0], [1])).is_err() && x.index(2).is_err() && x.index([2]).is_err());
+        assert!(x.index(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn values_are_put_where_they_belong() {
+        let x = Tensor::arange(6).unwrap().reshape([2, 3]).unwrap();
+        let v = |values: &[i64]| Tensor::from_slice(values, [values.len()]).unwrap();
+        assert_eq!(ints(x.index_put((.., 1), &v(&[7, 8]))).1, [0, 7, 2, 3, 8, 5]);
+        assert_eq!(ints(x.index_put(1, &v(&[9]))).1, [0, 1, 2, 9, 9, 9]);
+        assert_eq!(ints(x.index_put((0, [2, 0, 2]), &v(&[4, 5, 6]))).1, [5, 1, 6, 3, 4, 5]);
+        let odd = x.remainder(&v(&[2])).unwrap().cast(DType::Bool).unwrap();
+        assert_eq!(ints(x.index_put(&odd, &v(&[-1]))).1, [0, -1, 2, -1, 4, -1]);
+        assert_eq!(ints(x.index_put(0..0, &v(&[1]))).1, [0, 1, 2, 3, 4, 5]);
+        assert!(x.index_put(0, &v(&[1, 2])).is_err() && x.index_put(0, &Tensor::ones([3]).unwrap()).is_err());
+    }
+
+    #[test]
+    fn gradients_flow_to_what_stayed() {
+        let x = Tensor::from_slice(&[0.3, -0.2, 0.7, 0.5], [2, 2]).unwrap();
+        let v = Tensor::from_slice(&[0.4, 0.9, -0.6], [3]).unwrap();
+        let f = |t: &[Tensor]| t[0].square()?.index_put((0, [1, 0, 1]), &t[1].exp()?)?.square();
+        let check = crate::autograd::gradcheck(f, &[x, v]).unwrap();
+        assert!(check.first < 1e-7 && check.second < 1e-6, "{check:?}");
+    }
+}

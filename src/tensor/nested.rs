@@ -1,0 +1,137 @@
+//! Why it exists: tensors from what Rust writes down, `[[1.0, 2.0], [3.0, 4.0]]`, and back into rows.
+
+use super::Tensor;
+use crate::{Element, Error, Result};
+
+/// Numbers, and arrays, vectors and slices of them, nested to any depth.
+pub trait Nested {
+    /// The numbers' type in the tensor.
+    type Item: Element;
+    /// The number of dimensions.
+    const RANK: usize;
+    /// Writes the sizes along the first element of each level; `sizes` has `RANK` of them, 0 at the start.
+    fn sizes(&self, sizes: &mut [usize]);
+    /// Appends the numbers in row-major order.
+    ///
+    /// # Errors
+    /// A row is longer or shorter than `sizes` says.
+    fn collect(&self, sizes: &[usize], out: &mut Vec<Self::Item>) -> Result<()>;
+}
+
+macro_rules! number {
+    ($($t:ty => $item:ty),*) => {$(
+        impl Nested for $t {
+            type Item = $item;
+            const RANK: usize = 0;
+            fn sizes(&self, _: &mut [usize]) {}
+            fn collect(&self, _: &[usize], out: &mut Vec<$item>) -> Result<()> {
+                out.push((*self).into());
+                Ok(())
+            }
+        }
+    )*};
+}
+number!(f32 => f32, f64 => f64, half::bf16 => half::bf16, half::f16 => half::f16, i32 => i64, i64 => i64, u8 => u8, bool => bool);
+
+impl<X: Nested> Nested for [X] {
+    type Item = X::Item;
+    const RANK: usize = X::RANK + 1;
+    fn sizes(&self, sizes: &mut [usize]) {
+        sizes[0] = self.len();
+        if let Some(first) = self.first() {
+            first.sizes(&mut sizes[1..]);
+        }
+    }
+    fn collect(&self, sizes: &[usize], out: &mut Vec<X::Item>) -> Result<()> {
+        if self.len() != sizes[0] {
+            let expected = format!("rows of one length ({} in the first)", sizes[0]);
+            return Err(Error::argument("Tensor::new", expected, format!("one of {}", self.len())));
+        }
+        self.iter().try_for_each(|x| x.collect(&sizes[1..], out))
+    }
+}
+
+macro_rules! list {
+    ($([$($generics:tt)*] $t:ty;)*) => {$(
+        impl<X: Nested, $($generics)*> Nested for $t {
+            type Item = X::Item;
+            const RANK: usize = X::RANK + 1;
+            fn sizes(&self, sizes: &mut [usize]) {
+                self[..].sizes(sizes);
+            }
+            fn collect(&self, sizes: &[usize], out: &mut Vec<X::Item>) -> Result<()> {
+                self[..].collect(sizes, out)
+            }
+        }
+    )*};
+}
+list! {
+    [const N: usize] [X; N];
+    [] Vec<X>;
+}
+
+impl<X: Nested + ?Sized> Nested for &X {
+    type Item = X::Item;
+    const RANK: usize = X::RANK;
+    fn sizes(&self, sizes: &mut [usize]) {
+        (**self).sizes(sizes);
+    }
+    fn collect(&self, sizes: &[usize], out: &mut Vec<X::Item>) -> Result<()> {
+        (**self).collect(sizes, out)
+    }
+}
+
+impl Tensor {
+    /// A tensor of numbers, or of arrays, vectors or slices of them, nested to any depth.
+    ///
+    /// Rust reads `1.0` as float64 where nothing says otherwise: write `1.0f32` for what layers compute in by default. Whole numbers
+    /// become int64.
+    ///
+    /// ```
+    /// let x = gradus::Tensor::new([[1.0f32, 2.0], [3.0, 4.0]])?;
+    /// assert_eq!((x.dims(), x.to_rows::<f32>()?), (&[2, 2][..], vec![vec![1.0, 2.0], vec![3.0, 4.0]]));
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Rows differ in length, there are more than [`MAX_RANK`](crate::MAX_RANK) dimensions, or memory cannot be had.
+    pub fn new<X: Nested>(values: X) -> Result<Tensor> {
+        let mut sizes = vec![0; X::RANK];
+        values.sizes(&mut sizes);
+        let mut flat = Vec::new();
+        values.collect(&sizes, &mut flat)?;
+        Tensor::from_slice(&flat, sizes)
+    }
+
+    /// The rows of a matrix.
+    ///
+    /// # Errors
+    /// This is not a matrix, `T` is not its element type, or there are no values.
+    pub fn to_rows<T: Element>(&self) -> Result<Vec<Vec<T>>> {
+        let &[rows, columns] = self.dims() else {
+            return Err(Error::shape("to_rows", "a matrix", *self.shape()));
+        };
+        let flat = self.to_vec::<T>()?;
+        Ok((0..rows).map(|r| flat[r * columns..(r + 1) * columns].to_vec()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    #[test]
+    fn any_nesting() {
+        assert_eq!(Tensor::new(2.5).unwrap().item().unwrap(), 2.5);
+        let x = Tensor::new(vec![vec![[1, 2], [3, 4]], vec![[5, 6], [7, 8]]]).unwrap();
+        assert_eq!((x.dims(), x.dtype()), (&[2, 2, 2][..], DType::I64));
+        assert_eq!(x.to_vec::<i64>().unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(Tensor::new(&[true, false][..]).unwrap().to_vec::<bool>().unwrap(), [true, false]);
+        assert_eq!(Tensor::new(Vec::<Vec<f32>>::new()).unwrap().dims(), [0, 0]);
+        assert_eq!(Tensor::new([[0u8; 0]; 3]).unwrap().to_rows::<u8>().unwrap(), [[0u8; 0]; 3]);
+        assert!(Tensor::new(vec![vec![1.0], vec![]]).is_err());
+        assert!(Tensor::new(vec![vec![], vec![1.0]]).is_err());
+        assert!(x.to_rows::<i64>().is_err());
+    }
+}
