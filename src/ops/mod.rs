@@ -2,6 +2,7 @@
 //! shape rule, evaluation, gradient and its check.
 
 pub mod cast;
+pub mod einsum;
 pub mod elementwise;
 mod expr;
 pub mod index;
