@@ -104,3 +104,111 @@ fn categories_are_as_likely_as_the_softmax_says() {
     }
     assert!(Tensor::zeros([2, 0]).unwrap().categorical(1, stream(0)).is_err());
 }
+
+// ---- the distributions
+
+const N: u64 = 40_000;
+
+/// Mean and variance of a draw against those of the distribution, within five standard errors (of the variance: of a
+/// distribution with this kurtosis).
+fn moments(d: Distribution, mean: f64, variance: f64, kurtosis: f64) {
+    d.check().unwrap();
+    let stream = Stream::new(7, Purpose::User(3), 1);
+    let values: Vec<f64> = (0..N).map(|i| d.value(&stream, i)).collect();
+    let n = N as f64;
+    let m = values.iter().sum::<f64>() / n;
+    let v = values.iter().map(|x| (x - m) * (x - m)).sum::<f64>() / n;
+    let (em, ev) = (libm::sqrt(variance / n), variance * libm::sqrt((kurtosis - 1.0) / n));
+    assert!((m - mean).abs() < 5.0 * em, "{d:?}: mean {m}, not {mean}");
+    assert!((v - variance).abs() < 5.0 * ev, "{d:?}: variance {v}, not {variance}");
+}
+
+#[test]
+fn moments_are_those_of_the_distributions() {
+    moments(Distribution::Uniform { low: -1.0, high: 3.0 }, 1.0, 16.0 / 12.0, 1.8);
+    moments(Distribution::Normal { mean: 2.0, std: 3.0 }, 2.0, 9.0, 3.0);
+    moments(Distribution::TruncatedNormal { mean: 1.0, std: 2.0 }, 1.0, 4.0 * 0.773_741_3, 2.4);
+    moments(Distribution::Exponential { rate: 0.5 }, 2.0, 4.0, 9.0);
+    for shape in [0.1, 0.5, 1.0, 2.5, 30.0] {
+        let d = Distribution::Gamma { shape, rate: 2.0 };
+        moments(d, shape / 2.0, shape / 4.0, 3.0 + 6.0 / shape);
+    }
+    for (a, b) in [(0.01, 0.01), (0.5, 0.5), (2.0, 5.0), (1.0, 1.0)] {
+        let s: f64 = a + b;
+        moments(Distribution::Beta { a, b }, a / s, a * b / (s * s * (s + 1.0)), 4.0);
+    }
+    for rate in [0.0, 0.3, 4.0, 100.0, 1000.0] {
+        let kurtosis = if rate > 0.0 { 3.0 + 1.0 / rate } else { 3.0 };
+        let d = Distribution::Poisson { rate };
+        if rate > 0.0 {
+            moments(d, rate, rate, kurtosis)
+        } else {
+            assert_eq!(d.value(&Stream::new(0, Purpose::User(0), 0), 5), 0.0)
+        }
+    }
+}
+
+/// Shares below the distribution functions' quartiles (SciPy's `ppf`).
+#[test]
+fn quantiles_are_those_of_the_distributions() {
+    let stream = Stream::new(8, Purpose::User(3), 1);
+    let cases = [
+        (
+            Distribution::Normal { mean: 0.0, std: 1.0 },
+            [-0.674_489_750_196_081_7, 0.0, 0.674_489_750_196_081_7],
+        ),
+        (
+            Distribution::Exponential { rate: 1.0 },
+            [0.287_682_072_451_780_9, std::f64::consts::LN_2, 1.386_294_361_119_890_6],
+        ),
+        // Shape 1/2: half the square of a normal number.
+        (
+            Distribution::Gamma { shape: 0.5, rate: 1.0 },
+            [0.050_765_522_133_810_1, 0.227_468_211_559_786, 0.661_651_852_327_313],
+        ),
+        // The arcsine law: sin²(π q / 2).
+        (Distribution::Beta { a: 0.5, b: 0.5 }, [0.146_446_609_406_726_24, 0.5, 0.853_553_390_593_273_7]),
+    ];
+    for (d, quartiles) in cases {
+        for (i, q) in quartiles.iter().enumerate() {
+            let share = (0..N).filter(|at| d.value(&stream, *at) < *q).count() as f64 / N as f64;
+            let want = 0.25 * (i + 1) as f64;
+            assert!((share - want).abs() < 5.0 * 0.0025, "{d:?}: {share} below {q}, not {want}");
+        }
+    }
+}
+
+#[test]
+fn the_numbers_never_change() {
+    let s = Stream::new(42, Purpose::User(0), 7);
+    let got = [
+        Distribution::Uniform { low: -1.0, high: 1.0 },
+        Distribution::Normal { mean: 0.0, std: 1.0 },
+        Distribution::TruncatedNormal { mean: 0.0, std: 1.0 },
+        Distribution::Exponential { rate: 1.0 },
+        Distribution::Gamma { shape: 2.5, rate: 1.0 },
+        Distribution::Gamma { shape: 0.25, rate: 1.0 },
+        Distribution::Beta { a: 2.0, b: 0.5 },
+        Distribution::Poisson { rate: 600.0 },
+    ]
+    .map(|d| [0, 1, 1 << 40].map(|at| d.value(&s, at).to_bits()));
+    assert_eq!(got, GOLDEN, "{got:#x?}");
+}
+const GOLDEN: [[u64; 3]; 8] = [[0; 3]; 8];
+
+#[test]
+fn settings_out_of_range_are_errors() {
+    let bad = [
+        Distribution::Uniform { low: 1.0, high: 1.0 },
+        Distribution::Uniform { low: -f64::MAX, high: f64::MAX },
+        Distribution::Normal { mean: 0.0, std: -1.0 },
+        Distribution::Normal { mean: f64::NAN, std: 1.0 },
+        Distribution::Exponential { rate: 0.0 },
+        Distribution::Gamma { shape: 0.0, rate: 1.0 },
+        Distribution::Beta { a: 1.0, b: f64::INFINITY },
+        Distribution::Poisson { rate: 2e6 },
+    ];
+    for d in bad {
+        assert!(d.check().is_err(), "{d:?}");
+    }
+}

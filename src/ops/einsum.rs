@@ -5,6 +5,17 @@ use super::elementwise::float;
 use crate::tensor::Tensor;
 use crate::{Error, MAX_RANK, Result};
 
+super::table::ops! {
+    einsum: Floats, Every, "Einsum";
+    tensordot: Floats, Every, "Einsum";
+    dot: Floats, Every, "Einsum";
+    vdot: Floats, Every, "Einsum";
+    outer: Numbers, Every, "Mul";
+    kron: Numbers, Every, "Einsum";
+    diagonal: Any, Every, "Einsum";
+    trace: Floats, Every, "Einsum";
+}
+
 /// An axis: a letter, or a number below [`MAX_RANK`] for one that `...` stands for, counted from its end.
 type Label = u8;
 

@@ -11,6 +11,11 @@ use crate::tensor::{Array, Tensor};
 use crate::{Error, Float, Result, Shape, Spec};
 use smallvec::{SmallVec, smallvec};
 
+super::table::ops! {
+    matmul: Floats, Every, "MatMul";
+    linear: Floats, Every, "Gemm";
+}
+
 #[derive(Debug)]
 struct Matmul;
 

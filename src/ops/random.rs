@@ -10,6 +10,18 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
 
+super::table::ops! {
+    dropout: Floats, Every, "Dropout";
+    randn: Nothing, None, "RandomNormal";
+    rand: Nothing, None, "RandomUniform";
+    sample: Nothing, None, "";
+    randint: Nothing, None, "";
+    bernoulli: Nothing, None, "Bernoulli";
+    permutation: Nothing, None, "";
+    shuffle: Any, Every, "";
+    categorical: Floats, None, "Multinomial";
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Dropout {
     rate: f64,

@@ -8,6 +8,13 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Float, MAX_RANK, Result, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    sum: Floats, Every, "ReduceSum";
+    mean: Floats, Every, "ReduceMean";
+    max: Floats, Every, "ReduceMax";
+    argmax: Floats, None, "ArgMax";
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Sum,
