@@ -109,7 +109,7 @@ const ROWS: &[Row] = &[
     Map("softplus", Tensor::softplus, |x| libm::log1p(libm::exp(x))),
     Map("elu", |x| x.elu(0.7), |x| if x > 0.0 { x } else { 0.7 * libm::expm1(x) }),
     Map("affine", |x| x.affine(-0.5, 0.25), |x| -0.5 * x + 0.25),
-    Map("clip", |x| x.clip(-0.6, 0.8), |x| x.clamp(-0.6, 0.8)),
+    Map("clip", |x| x.clip(-1.0, 1.0), |x| x.clamp(-1.0, 1.0)),
     Zip("add", Tensor::add, |a, b| a + b),
     Zip("sub", Tensor::sub, |a, b| a - b),
     Zip("mul", Tensor::mul, |a, b| a * b),

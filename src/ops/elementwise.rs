@@ -15,7 +15,7 @@ use smallvec::smallvec;
 
 super::table::ops! {
     affine: Floats, Every, "Mul";
-    clip: Floats, Every, "Clip";
+    clip: Numbers, Every, "Clip";
 }
 
 /// What a derivative formula reads.
