@@ -260,7 +260,7 @@ impl Op for SlogDet {
                 *log = T::default();
                 for k in 0..n {
                     let pivot = room[k * n + k];
-                    *sign = *sign * (pivot.step() - (-pivot).step()); // 0 where the pivot is
+                    *sign *= pivot.step() - (-pivot).step(); // 0 where the pivot is
                     *log += T::of(libm::log(pivot.wide().abs()));
                 }
             }

@@ -138,7 +138,7 @@ enum Begins {
     /// Each this far behind the one before.
     Every(isize),
     /// One by one.
-    Listed(SmallVec<[usize; 32]>),
+    Listed(SmallVec<[usize; 16]>),
 }
 
 impl Begins {
