@@ -69,6 +69,20 @@ pub enum Error {
         /// The largest value allowed.
         last: i64,
     },
+    /// A matrix that cannot be factorised.
+    #[error("{op}: matrix {matrix} of the stack is {what}: pivot {pivot} is {value}")]
+    Matrix {
+        /// The operation.
+        op: &'static str,
+        /// Which matrix, counted in row-major order.
+        matrix: usize,
+        /// What it is: `singular`, `not positive definite`.
+        what: &'static str,
+        /// The row at which it shows, from 0.
+        pivot: usize,
+        /// What stands on the diagonal there.
+        value: f64,
+    },
     /// An argument that is out of its range or contradicts another.
     #[error("{name}: expected {expected}, got {got}")]
     Argument {

@@ -37,7 +37,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("flatten", Tensor::flatten),
     ("triu", |t| t.triu(1)),
     ("tril", |t| t.tril(-1)),
-    ("diagonal", |t| t.diagonal(1)),
+    ("diagonal", |t| t.diagonal(1, -2, -1)),
     ("masked_fill", |t| t.masked_fill(&t.cast(DType::Bool)?, 2.0)),
     ("boolean_mask", |t| t.boolean_mask(&t.cast(DType::Bool)?)),
     ("argwhere", Tensor::argwhere),

@@ -15,6 +15,10 @@ fn f32s(shape: &[usize]) -> Tensor {
     Tensor::from_slice(&(0..n).map(|i| (i as f32 * 0.37).fract()).collect::<Vec<_>>(), shape).unwrap()
 }
 
+fn stream() -> gradus::random::Stream {
+    gradus::random::Stream::new(0, gradus::random::Purpose::User(0), 0)
+}
+
 fn labels(values: &[i64]) -> Tensor {
     Tensor::from_slice(values, [values.len()]).unwrap()
 }
@@ -109,7 +113,7 @@ const MISTAKES: &[Mistake] = &[
     ("add_dtypes", || done(f32s(&[2]).add(&labels(&[1, 2])))),
     ("exp_of_integers", || done(labels(&[1]).exp())),
     ("sqrt_of_bfloat16", || done(f32s(&[1]).cast(DType::BF16)?.sqrt())),
-    ("matmul_vector", || done(f32s(&[2, 3]).matmul(&f32s(&[3])))),
+    ("matmul_scalar", || done(f32s(&[2, 3]).matmul(&f32s(&[])))),
     ("matmul_inner", || done(f32s(&[2, 3]).matmul(&f32s(&[4, 5])))),
     ("matmul_batch", || done(f32s(&[2, 2, 3]).matmul(&f32s(&[3, 3, 2])))),
     ("matmul_dtypes", || done(f32s(&[2, 3]).matmul(&f32s(&[3, 2]).cast(DType::F64)?))),
@@ -153,7 +157,7 @@ const MISTAKES: &[Mistake] = &[
     ("chunk_indivisible", || done(f32s(&[2, 3]).chunk(2, 1))),
     ("triu_vector", || done(f32s(&[3]).triu(0))),
     ("diag_matrix", || done(f32s(&[3, 3]).diag(0))),
-    ("diagonal_vector", || done(f32s(&[3]).diagonal(0))),
+    ("diagonal_vector", || done(f32s(&[3]).diagonal(0, -2, -1))),
     ("arange_step_zero", || done(Tensor::arange_step(0.0, 1.0, 0.0, DType::F32))),
     ("meshgrid_matrix", || done(Tensor::meshgrid(&[&f32s(&[2, 2])]))),
     ("boolean_mask_shape", || done(f32s(&[2, 3]).boolean_mask(&f32s(&[3]).cast(DType::Bool)?))),
@@ -167,6 +171,40 @@ const MISTAKES: &[Mistake] = &[
     ("index_put_shape", || done(f32s(&[3]).index_put(0..2, &f32s(&[3])))),
     ("new_ragged", || done(Tensor::new(vec![vec![1.0], vec![2.0, 3.0]]))),
     ("to_rows_of_vector", || done(f32s(&[3]).to_rows::<f32>())),
+    ("einsum_operands", || done(Tensor::einsum("ij,jk", &[&f32s(&[2, 3])]))),
+    ("einsum_rank", || done(Tensor::einsum("ij,jk->ik", &[&f32s(&[2, 3]), &f32s(&[3])]))),
+    ("einsum_sizes", || done(Tensor::einsum("ij,jk->ik", &[&f32s(&[2, 3]), &f32s(&[4, 5])]))),
+    ("einsum_dots", || done(Tensor::einsum("...i,...i", &[&f32s(&[2, 3]), &f32s(&[4, 3])]))),
+    ("einsum_result", || done(Tensor::einsum("ij->ik", &[&f32s(&[2, 3])]))),
+    ("einsum_letters", || done(Tensor::einsum("i1->i", &[&f32s(&[2])]))),
+    ("tensordot_axes", || done(f32s(&[2, 3]).tensordot(&f32s(&[3]), &[0, 1], &[0]))),
+    ("tensordot_sizes", || done(f32s(&[2, 3]).tensordot(&f32s(&[3]), &[0], &[0]))),
+    ("kron_ranks", || done(f32s(&[2, 3]).kron(&f32s(&[3])))),
+    ("diagonal_axes", || done(f32s(&[2, 3]).diagonal(0, 1, -1))),
+    ("solve_singular", || done(f32s(&[2, 1, 1]).solve(&f32s(&[1, 1])))),
+    ("solve_sizes", || done(f32s(&[2, 2]).solve(&f32s(&[3, 1])))),
+    ("inverse_not_square", || done(f32s(&[2, 3]).inverse())),
+    ("cholesky_indefinite", || done(f32s(&[2, 2]).neg()?.cholesky())),
+    ("lstsq_wide", || done(f32s(&[2, 3]).lstsq(&f32s(&[2])))),
+    ("qr_vector", || done(f32s(&[2]).qr())),
+    ("qr_gradient_wide", || done(f32s(&[2, 3]).tracked().qr()?.1.sum(&[], false)?.backward())),
+    ("sample_setting", || {
+        let d = gradus::random::Distribution::Gamma { shape: -1.0, rate: 1.0 };
+        done(Tensor::sample([2], d, DType::F32, stream()))
+    }),
+    ("sample_dtype", || {
+        let d = gradus::random::Distribution::Poisson { rate: 1.0 };
+        done(Tensor::sample([2], d, DType::I64, stream()))
+    }),
+    ("randint_bounds", || done(Tensor::randint([2], 3, 3, stream()))),
+    ("bernoulli_probability", || done(Tensor::bernoulli([2], 1.5, stream()))),
+    ("categorical_logits", || done(f32s(&[2, 3]).affine(f64::NAN, 0.0)?.categorical(1, stream()))),
+    ("categorical_classes", || done(f32s(&[2, 0]).categorical(1, stream()))),
+    ("custom_gradient_count", || {
+        let rule = |_: &gradus::autograd::Step<'_>| Ok(gradus::autograd::Grads::new());
+        let y = gradus::autograd::custom_gradient(&[&f32s(&[]).tracked()], |x| x[0].exp(), rule)?;
+        done(y.backward())
+    }),
     ("threads_zero", || done(with_threads(0, || ()))),
     // Gradients.
     ("backward_of_many", || done(f32s(&[2]).tracked().exp()?.backward())),

@@ -4,7 +4,7 @@
 
 use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
 use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
-use gradus::nn::layers::{Activation, Dense, Dropout, Flatten, Input};
+use gradus::nn::layers::{Activation, Checkpoint, Dense, Dropout, Flatten, Input};
 use gradus::nn::{Build, Cx, Init, Layer, Param, Params, Path};
 use gradus::ops::Padding;
 use gradus::ops::matmul::Fused;
@@ -224,7 +224,7 @@ fn arrange() {
         parts[1].select(0, 2)?.mul(&rows[1].slice(0, 0, 3)?)
     });
     check("triu, diag and diagonal", &[x(&[3, 3])], |t| {
-        t[0].triu(1)?.add(&t[0].diagonal(0)?.diag(0)?)?.square()
+        t[0].triu(1)?.add(&t[0].diagonal(0, -2, -1)?.diag(0)?)?.square()
     });
     let mask = Tensor::from_slice(&[true, false, true], [3]).unwrap();
     check("boolean_mask and masked_fill", &[x(&[3, 2])], |t| {
@@ -382,6 +382,39 @@ fn layer_norm() {
     check("layer_norm, gamma alone", &[gamma], |t| x(&[2, 4]).layer_norm(Some(&t[0]), None, 1e-3)?.square());
 }
 
+/// Symmetric and positive definite, from any square matrices.
+fn positive(a: &Tensor) -> Result<Tensor> {
+    let n = a.dims()[a.rank() - 1];
+    a.matmul(&a.t()?)?.add(&Tensor::arange(n)?.one_hot(n, DType::F64)?)
+}
+
+fn linalg() {
+    // Diagonally dominant, so that nothing is near to singular.
+    let wide = |t: &Tensor| t.add(&Tensor::arange(2)?.one_hot(2, DType::F64)?.affine(3.0, 0.0)?);
+    for (a, b) in [(&[2, 2][..], &[2, 3][..]), (&[2, 2, 2], &[2, 1]), (&[2, 2], &[2, 2, 1]), (&[2, 2], &[2])]
+    {
+        check(&format!("solve {a:?} {b:?}"), &[x(a), y(b)], |t| wide(&t[0])?.solve(&t[1]));
+        for lower in [true, false] {
+            let name = format!("triangular_solve {a:?} {b:?}, lower {lower}");
+            check(&name, &[x(a), y(b)], |t| wide(&t[0])?.triangular_solve(&t[1], lower));
+        }
+    }
+    check("inverse, transposed", &[x(&[2, 2])], |t| wide(&t[0].t()?)?.inverse());
+    check("cholesky", &[x(&[2, 3, 3])], |t| positive(&t[0])?.cholesky());
+    check("slogdet", &[x(&[2, 2, 2])], |t| wide(&t[0])?.slogdet().map(|s| s.1));
+    check("det", &[x(&[3, 2, 2])], |t| t[0].det());
+    for shape in [&[2, 2][..], &[2, 3, 2], &[3, 1]] {
+        check(&format!("qr {shape:?}, Q"), &[x(shape)], |t| Ok(t[0].qr()?.0));
+        check(&format!("qr {shape:?}, R"), &[x(shape)], |t| Ok(t[0].qr()?.1));
+        check(&format!("qr {shape:?}, both"), &[x(shape)], |t| {
+            let (q, r) = t[0].square()?.add(&t[0])?.qr()?;
+            q.sin()?.matmul(&r)
+        });
+    }
+    check("lstsq", &[x(&[3, 2]), y(&[3])], |t| t[0].lstsq(&t[1]));
+    assert!(x(&[2, 3]).tracked().qr().unwrap().1.sum(&[], false).unwrap().backward().is_err());
+}
+
 /// Every type that implements `Op` in `src/ops`, with the function that checks it.
 const OPS: &[(&str, fn())] = &[
     ("Map", unary),
@@ -413,6 +446,10 @@ const OPS: &[(&str, fn())] = &[
     ("Where", logic),
     ("Dropout", dropout),
     ("LayerNorm", layer_norm),
+    ("Solve", linalg),
+    ("Cholesky", linalg),
+    ("Qr", linalg),
+    ("SlogDet", linalg),
 ];
 
 #[test]
@@ -569,6 +606,12 @@ fn layer_sequential() {
     check_layer("Sequential", &stack, &x(&[2, 3]));
 }
 
+fn layer_checkpoint() {
+    let stack =
+        Sequential::new().add(Dense::new(3).activation(Tanh)).add(Dropout::new(0.3)).add(Dense::new(2));
+    check_layer("Checkpoint", &Checkpoint::new(stack), &x(&[2, 3]));
+}
+
 /// Every layer of the crate, with the function that checks it.
 const LAYERS: &[(&str, fn())] = &[
     ("Input", layer_input),
@@ -577,6 +620,7 @@ const LAYERS: &[(&str, fn())] = &[
     ("Flatten", layer_flatten),
     ("Dropout", layer_dropout),
     ("Activation", layer_activation),
+    ("Checkpoint", layer_checkpoint),
 ];
 
 #[test]

@@ -141,9 +141,9 @@ fn run(case: &Value, x: &[Tensor]) -> Option<Result<Vec<Tensor>>> {
         "segment_sum" => x[0].scatter_add(&x[1], 0, [integer(&args["num_segments"]) as usize, 4]),
         "tril" => x[0].tril(integer(&args["k"])),
         "triu" => x[0].triu(integer(&args["k"])),
-        "diagonal" => x[0].diagonal(integer(&args["offset"])),
+        "diagonal" => x[0].diagonal(integer(&args["offset"]), -2, -1),
         "diag" => x[0].diag(integer(&args["k"])),
-        "trace" => x[0].diagonal(0).and_then(|d| d.sum(&[-1], false)),
+        "trace" => x[0].trace(0, -2, -1),
         "eye" => Tensor::eye(3, 4, integer(&args["k"]), DType::F64),
         "linspace" => {
             Tensor::linspace(number("start")?, number("stop")?, integer(&args["num"]) as usize, DType::F64)

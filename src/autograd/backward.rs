@@ -172,9 +172,11 @@ impl Tensor {
         let Some(edge) = self.edge().cloned() else { return Err(no_history()) };
         drop(self);
         let mut found = Gradients::default();
-        sweep(edge, seed, false, |node, _, grad| match node.leaf {
-            Some(key) => found.add(key, grad),
-            None => Ok(()),
+        sweep([(edge, seed)], false, |node, _, grad| {
+            if let Some(key) = node.leaf {
+                found.add(key, grad)?;
+            }
+            Ok(true)
         })?;
         Ok(found)
     }
@@ -203,13 +205,13 @@ pub fn grad(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     let seed = seed(output)?;
     let Some(edge) = output.edge().cloned() else { return Err(no_history()) };
     let mut found: Vec<Option<Tensor>> = vec![None; wrt.len()];
-    sweep(edge, seed, true, |node, index, grad| {
+    sweep([(edge, seed)], true, |node, index, grad| {
         for (slot, t) in found.iter_mut().zip(wrt) {
             if t.edge().is_some_and(|e| e.node.id == node.id && e.output == index) {
                 *slot = Some(grad.clone());
             }
         }
-        Ok(())
+        Ok(true)
     })?;
     found
         .into_iter()
@@ -218,15 +220,44 @@ pub fn grad(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
         .collect()
 }
 
-/// Visits every step behind `edge`, newest first, handing `arrive` the finished gradient of each tracked tensor.
-fn sweep(
-    edge: Edge,
-    seed: Tensor,
+/// The gradients of `inputs` out of those of `outputs` that were computed from them; nothing behind the inputs is visited.
+pub(super) fn pull(
+    outputs: super::Outputs,
+    grads: &[Option<Tensor>],
+    inputs: &[Tensor],
     attached: bool,
-    mut arrive: impl FnMut(&Node, u32, Tensor) -> Result<()>,
+) -> Result<Grads> {
+    if outputs.len() != grads.len() {
+        let (again, before) = (outputs.len(), grads.len());
+        return Err(Error::Backward(format!("computed again, {before} outputs became {again}")));
+    }
+    let starts: SmallVec<[(Edge, Tensor); 3]> =
+        outputs.iter().zip(grads).filter_map(|(t, g)| Some((t.edge()?.clone(), g.clone()?))).collect();
+    drop(outputs);
+    let mut found: Grads = smallvec::smallvec![None; inputs.len()];
+    sweep(starts, attached, |node, index, grad| {
+        let mut inside = true;
+        for (slot, t) in found.iter_mut().zip(inputs) {
+            if t.edge().is_some_and(|e| e.node.id == node.id && e.output == index) && inside {
+                (*slot, inside) = (Some(grad.clone()), false);
+            }
+        }
+        Ok(inside)
+    })?;
+    Ok(found)
+}
+
+/// Visits every step behind `starts`, newest first, handing `arrive` the finished gradient of each tracked tensor; where it
+/// says false, what lies behind is not visited.
+fn sweep(
+    starts: impl IntoIterator<Item = (Edge, Tensor)>,
+    attached: bool,
+    mut arrive: impl FnMut(&Node, u32, Tensor) -> Result<bool>,
 ) -> Result<()> {
     let mut queue = Queue { heap: PoolVec::new(), arrivals: 0 };
-    queue.push(edge, seed);
+    for (edge, seed) in starts {
+        queue.push(edge, seed);
+    }
     while let Some(Waiting { edge, grad, .. }) = queue.pop() {
         let id = edge.node.id;
         if edge.node.leaf.is_some() {
@@ -250,10 +281,14 @@ fn sweep(
                 }
             }
         }
+        let mut go_on = true;
         for (i, g) in sums.iter().enumerate() {
             if let Some(g) = g {
-                arrive(&edge.node, i as u32, g.clone())?;
+                go_on &= arrive(&edge.node, i as u32, g.clone())?;
             }
+        }
+        if !go_on {
+            continue;
         }
         let grads: Grads = Step { edge: &edge, grads: &sums, attached }.vjp()?;
         drop(sums);

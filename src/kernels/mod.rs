@@ -3,6 +3,7 @@
 
 pub mod gemm;
 pub mod index;
+pub mod linalg;
 pub mod map;
 pub mod math;
 pub mod norm;

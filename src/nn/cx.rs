@@ -16,6 +16,8 @@ pub struct Cx {
     mask: Option<Tensor>,
     updates: Vec<(u64, Tensor)>,
     losses: Vec<Tensor>,
+    /// Values that stand in for parameters, by key.
+    bound: Vec<(u64, Tensor)>,
 }
 
 impl Cx {
@@ -34,6 +36,7 @@ impl Cx {
             mask: None,
             updates: Vec::new(),
             losses: Vec::new(),
+            bound: Vec::new(),
         }
     }
 
@@ -44,7 +47,9 @@ impl Cx {
 
     /// A parameter's value: tracked in training if it is trainable. Reading one twice adds up its gradients.
     pub fn param(&mut self, p: &Param) -> Tensor {
-        if self.training && p.trainable() {
+        if let Some((_, value)) = self.bound.iter().find(|(id, _)| *id == p.id()) {
+            value.clone()
+        } else if self.training && p.trainable() {
             Tensor::leaf(p.value().array().clone(), p.id())
         } else {
             p.value().clone()
@@ -81,6 +86,25 @@ impl Cx {
     /// Sets the mask aside and returns it.
     pub fn take_mask(&mut self) -> Option<Tensor> {
         self.mask.take()
+    }
+
+    /// The context as it is now, without what layers have handed back: a pass that begins with it draws the same numbers.
+    pub(crate) fn again(&self) -> Cx {
+        let (training, seed, step, draws) = (self.training, self.seed, self.step, self.draws);
+        Cx { training, seed, step, draws, mask: self.mask.clone(), ..Cx::infer() }
+    }
+
+    /// Runs `f` while these values stand in for parameters. Returns what it computed and the terms it added to the loss, which
+    /// are taken out.
+    pub(crate) fn with_bound<R>(
+        &mut self,
+        bound: Vec<(u64, Tensor)>,
+        f: impl FnOnce(&mut Cx) -> R,
+    ) -> (R, Vec<Tensor>) {
+        let (outside, losses) = (std::mem::replace(&mut self.bound, bound), self.losses.len());
+        let result = f(self);
+        self.bound = outside;
+        (result, self.losses.split_off(losses))
     }
 
     pub(crate) fn take_losses(&mut self) -> Vec<Tensor> {

@@ -9,6 +9,11 @@ use half::{bf16, f16};
 use num_traits::AsPrimitive;
 use smallvec::smallvec;
 
+super::table::ops! {
+    cast: Any, Every, "Cast";
+    scale: Any, Every, "Mul";
+}
+
 #[derive(Debug)]
 struct Cast(DType);
 

@@ -3,6 +3,7 @@
 //! every order of differentiation and the gradient check follow from it.
 
 use super::expr::Expr;
+use super::table::Takes;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::map;
@@ -11,6 +12,11 @@ use crate::kernels::simd::stamped;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, Result, Shape, Spec};
 use smallvec::smallvec;
+
+super::table::ops! {
+    affine: Floats, Every, "Mul";
+    clip: Numbers, Every, "Clip";
+}
 
 /// What a derivative formula reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,6 +130,8 @@ pub struct UnaryRow {
     pub apply: fn(&Tensor) -> Result<Tensor>,
     /// An interval in which the function is smooth, for gradient checks.
     pub domain: [f64; 2],
+    /// ONNX's operator; empty if there is none.
+    pub onnx: &'static str,
 }
 
 /// One row of the binary table as data.
@@ -135,12 +143,16 @@ pub struct BinaryRow {
     pub apply: fn(&Tensor, &Tensor) -> Result<Tensor>,
     /// Intervals of both operands in which the function is smooth, for gradient checks.
     pub domain: [[f64; 2]; 2],
+    /// Which element types it takes.
+    pub takes: Takes,
+    /// ONNX's operator; empty if there is none.
+    pub onnx: &'static str,
 }
 
-/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval];`, with `Type(x; p = default)` for a constant.
+/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval] onnx Operator;` (the operator if there is one), with `Type(x; p = default)` for a constant.
 macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident $(; $p:ident = $default:expr)?) = $f:expr;
-        d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr];)*) => {
+        d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr] $(onnx $onnx:ident)?;)*) => {
         $(
             #[derive(Debug, Clone, Copy, Default)]
             pub(crate) struct $type;
@@ -162,6 +174,7 @@ macro_rules! unary {
                 name: stringify!($name),
                 apply: |x| apply1(Map($type, unary!(@default $($default)?)), &[x]),
                 domain: [$lo, $hi],
+                onnx: concat!($(stringify!($onnx))?),
             }),*
         ];
     };
@@ -261,85 +274,85 @@ const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
 
 unary! {
     /// The negative.
-    neg: Neg(x) = -x; d(Nothing _v) = R::c(-1.0); on [-2.0, 2.0];
+    neg: Neg(x) = -x; d(Nothing _v) = R::c(-1.0); on [-2.0, 2.0] onnx Neg;
     /// Absolute value. The derivative at 0 is 0.
-    abs: Abs(x) = x.abs(); d(X x) = x.clone().step() - (-x).step(); on [0.1, 2.0];
+    abs: Abs(x) = x.abs(); d(X x) = x.clone().step() - (-x).step(); on [0.1, 2.0] onnx Abs;
     /// e to the power of each element.
-    exp: Exp(x) = x.exp(); d(Y y) = y; on [-2.0, 2.0];
+    exp: Exp(x) = x.exp(); d(Y y) = y; on [-2.0, 2.0] onnx Exp;
     /// `exp(x) - 1` without cancellation.
     exp_m1: ExpM1(x) = x.exp_m1(); d(Y y) = y + R::c(1.0); on [-2.0, 2.0];
     /// Natural logarithm.
-    ln: Ln(x) = x.ln(); d(X x) = R::c(1.0) / x; on [0.2, 3.0];
+    ln: Ln(x) = x.ln(); d(X x) = R::c(1.0) / x; on [0.2, 3.0] onnx Log;
     /// `ln(1 + x)` without cancellation.
     ln_1p: Ln1p(x) = x.ln_1p(); d(X x) = R::c(1.0) / (x + R::c(1.0)); on [-0.5, 3.0];
     /// Square root.
-    sqrt: Sqrt(x) = x.sqrt(); d(Y y) = R::c(0.5) / y; on [0.2, 3.0];
+    sqrt: Sqrt(x) = x.sqrt(); d(Y y) = R::c(0.5) / y; on [0.2, 3.0] onnx Sqrt;
     /// The square.
     square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0];
     /// Sine of radians.
-    sin: Sin(x) = x.sin(); d(X x) = x.cos(); on [-3.0, 3.0];
+    sin: Sin(x) = x.sin(); d(X x) = x.cos(); on [-3.0, 3.0] onnx Sin;
     /// Cosine of radians.
-    cos: Cos(x) = x.cos(); d(X x) = -x.sin(); on [-3.0, 3.0];
+    cos: Cos(x) = x.cos(); d(X x) = -x.sin(); on [-3.0, 3.0] onnx Cos;
     /// Hyperbolic tangent.
-    tanh: Tanh(x) = x.tanh(); d(Y y) = R::c(1.0) - y.clone() * y; on [-2.0, 2.0];
+    tanh: Tanh(x) = x.tanh(); d(Y y) = R::c(1.0) - y.clone() * y; on [-2.0, 2.0] onnx Tanh;
     /// `1 / (1 + exp(-x))`.
-    sigmoid: Sigmoid(x) = x.sigmoid(); d(Y y) = y.clone() * (R::c(1.0) - y); on [-3.0, 3.0];
+    sigmoid: Sigmoid(x) = x.sigmoid(); d(Y y) = y.clone() * (R::c(1.0) - y); on [-3.0, 3.0] onnx Sigmoid;
     /// Gauss's error function.
-    erf: Erf(x) = x.erf(); d(X x) = R::c(TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0];
+    erf: Erf(x) = x.erf(); d(X x) = R::c(TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0] onnx Erf;
     /// `max(x, 0)`. The derivative at 0 is 0.
-    relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0];
+    relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0] onnx Relu;
     /// 1 where positive, else 0. Its derivative is taken as 0 everywhere.
     step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
     /// `x·Φ(x)` with the normal distribution function Φ (Hendrycks and Gimpel 2016), exact as Keras's default.
     gelu: Gelu(x) = R::c(0.5) * x.clone() * (R::c(1.0) + (x * R::c(FRAC_1_SQRT_2)).erf());
         d(X x) = R::c(0.5) * (R::c(1.0) + (x.clone() * R::c(FRAC_1_SQRT_2)).erf())
             + x.clone() * (R::c(-0.5) * x.clone() * x).exp() * R::c(FRAC_1_SQRT_2PI);
-        on [-3.0, 3.0];
+        on [-3.0, 3.0] onnx Gelu;
     /// `x·sigmoid(x)`, also called swish.
     silu: Silu(x) = x.clone() * x.sigmoid();
         d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x * (R::c(1.0) - s)) };
         on [-3.0, 3.0];
     /// -1, 0 or 1. Its derivative is taken as 0.
-    sign: Sign(x) = x.clone().step() - (-x).step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
+    sign: Sign(x) = x.clone().step() - (-x).step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign;
     /// The largest whole number not above. Its derivative is taken as 0.
-    floor: Floor(x) = x.floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9];
+    floor: Floor(x) = x.floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Floor;
     /// The smallest whole number not below. Its derivative is taken as 0.
-    ceil: Ceil(x) = -(-x).floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9];
+    ceil: Ceil(x) = -(-x).floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Ceil;
     /// The nearest whole number, halves to the even one. Its derivative is taken as 0.
-    round: Round(x) = x.round(); d(Nothing _v) = R::c(0.0); on [0.1, 0.4];
+    round: Round(x) = x.round(); d(Nothing _v) = R::c(0.0); on [0.1, 0.4] onnx Round;
     /// Without the digits after the point. Its derivative is taken as 0.
     trunc: Trunc(x) = x.clone().maximum(R::c(0.0)).floor() - (-x).maximum(R::c(0.0)).floor();
         d(Nothing _v) = R::c(0.0); on [0.1, 0.9];
     /// `1 / √x`.
     rsqrt: Rsqrt(x) = R::c(1.0) / x.sqrt(); d(Y y) = R::c(-0.5) * y.clone() * y.clone() * y; on [0.2, 3.0];
     /// `1 / x`.
-    reciprocal: Reciprocal(x) = R::c(1.0) / x; d(Y y) = -(y.clone() * y); on [0.2, 3.0];
+    reciprocal: Reciprocal(x) = R::c(1.0) / x; d(Y y) = -(y.clone() * y); on [0.2, 3.0] onnx Reciprocal;
     /// Base-2 logarithm.
     log2: Log2(x) = x.ln() * R::c(std::f64::consts::LOG2_E); d(X x) = R::c(std::f64::consts::LOG2_E) / x; on [0.2, 3.0];
     /// Base-10 logarithm.
     log10: Log10(x) = x.ln() * R::c(std::f64::consts::LOG10_E); d(X x) = R::c(std::f64::consts::LOG10_E) / x; on [0.2, 3.0];
     /// Tangent of radians.
-    tan: Tan(x) = x.clone().sin() / x.cos(); d(Y y) = R::c(1.0) + y.clone() * y; on [-1.0, 1.0];
+    tan: Tan(x) = x.clone().sin() / x.cos(); d(Y y) = R::c(1.0) + y.clone() * y; on [-1.0, 1.0] onnx Tan;
     /// Hyperbolic sine.
-    sinh: Sinh(x) = sinh(x); d(X x) = cosh(x); on [-2.0, 2.0];
+    sinh: Sinh(x) = sinh(x); d(X x) = cosh(x); on [-2.0, 2.0] onnx Sinh;
     /// Hyperbolic cosine.
-    cosh: Cosh(x) = cosh(x); d(X x) = sinh(x); on [-2.0, 2.0];
+    cosh: Cosh(x) = cosh(x); d(X x) = sinh(x); on [-2.0, 2.0] onnx Cosh;
     /// `min(max(x, 0), 6)`. The derivative at 0 and 6 is 0.
     relu6: Relu6(x) = x.maximum(R::c(0.0)).minimum(R::c(6.0)); d(Y y) = y.clone().step() * (R::c(6.0) - y).step();
-        on [0.1, 5.9];
+        on [0.1, 5.9] onnx Clip;
     /// `x` where positive, else `negative_slope · x` (Keras's function defaults to 0.2, its layer to 0.3).
     leaky_relu: LeakyRelu(x; negative_slope = 0.2) =
         x.clone().maximum(R::c(0.0)) + negative_slope * x.minimum(R::c(0.0));
-        d(X x) = R::c(1.0) - (-x).step() * (R::c(1.0) - negative_slope); on [-2.0, -0.1];
+        d(X x) = R::c(1.0) - (-x).step() * (R::c(1.0) - negative_slope); on [-2.0, -0.1] onnx LeakyRelu;
     /// `x` where positive, else `alpha · (exp(x) - 1)` (Clevert et al. 2016).
     elu: Elu(x; alpha = 1.0) = x.clone().maximum(R::c(0.0)) + alpha * x.minimum(R::c(0.0)).exp_m1();
         d(X x) = { let s = x.clone().step(); s.clone() + (R::c(1.0) - s) * alpha * x.minimum(R::c(0.0)).exp() };
-        on [-2.0, -0.1];
+        on [-2.0, -0.1] onnx Elu;
     /// `x` where positive, else `alpha · (exp(x / alpha) - 1)` (Barron 2017).
     celu: Celu(x; alpha = 1.0) =
         x.clone().maximum(R::c(0.0)) + alpha.clone() * (x.minimum(R::c(0.0)) / alpha).exp_m1();
         d(X x) = { let s = x.clone().step(); s.clone() + (R::c(1.0) - s) * (x.minimum(R::c(0.0)) / alpha).exp() };
-        on [-2.0, -0.1];
+        on [-2.0, -0.1] onnx Celu;
     /// Scaled elu whose fixed point has mean 0 and variance 1 (Klambauer et al. 2017).
     selu: Selu(x) = R::c(SELU_SCALE)
         * (x.clone().maximum(R::c(0.0)) + R::c(SELU_ALPHA) * x.minimum(R::c(0.0)).exp_m1());
@@ -347,7 +360,7 @@ unary! {
             let s = x.clone().step();
             R::c(SELU_SCALE) * (s.clone() + (R::c(1.0) - s) * R::c(SELU_ALPHA) * x.minimum(R::c(0.0)).exp())
         };
-        on [-2.0, -0.1];
+        on [-2.0, -0.1] onnx Selu;
     /// Gelu by its tanh approximation: `½x(1 + tanh(√(2/π)(x + 0.044715x³)))`.
     gelu_tanh: GeluTanh(x) = {
             let cube = x.clone() * x.clone() * x.clone();
@@ -359,30 +372,30 @@ unary! {
             let slope = R::c(SQRT_2_OVER_PI) * (R::c(1.0) + R::c(3.0 * 0.044_715) * square);
             R::c(0.5) * (R::c(1.0) + t.clone()) + R::c(0.5) * x * (R::c(1.0) - t.clone() * t) * slope
         };
-        on [-3.0, 3.0];
+        on [-3.0, 3.0] onnx Gelu;
     /// `relu6(x + 3) / 6`.
     hard_sigmoid: HardSigmoid(x) = (x + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
-        d(Y y) = y.clone().step() * (R::c(1.0) - y).step() / R::c(6.0); on [-2.9, 2.9];
+        d(Y y) = y.clone().step() * (R::c(1.0) - y).step() / R::c(6.0); on [-2.9, 2.9] onnx HardSigmoid;
     /// `x · hard_sigmoid(x)`, also called hard swish.
     hard_silu: HardSilu(x) = x.clone() * (x + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
         d(X x) = {
             let h = (x.clone() + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
             h.clone() + x * h.clone().step() * (R::c(1.0) - h).step() / R::c(6.0)
         };
-        on [-2.9, 2.9];
+        on [-2.9, 2.9] onnx HardSwish;
     /// `min(max(x, -1), 1)`. The derivative at -1 and 1 is 1.
     hard_tanh: HardTanh(x) = x.maximum(R::c(-1.0)).minimum(R::c(1.0));
-        d(X x) = R::c(1.0) - (x.abs() - R::c(1.0)).step(); on [-0.9, 0.9];
+        d(X x) = R::c(1.0) - (x.abs() - R::c(1.0)).step(); on [-0.9, 0.9] onnx Clip;
     /// `x · tanh(softplus(x))` (Misra 2019).
     mish: Mish(x) = x.clone() * (x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p()).tanh();
         d(X x) = {
             let t = (x.clone().maximum(R::c(0.0)) + (-x.clone().abs()).exp().ln_1p()).tanh();
             t.clone() + x.clone() * (R::c(1.0) - t.clone() * t) * x.sigmoid()
         };
-        on [-3.0, 3.0];
+        on [-3.0, 3.0] onnx Mish;
     /// `x / (1 + |x|)`.
     softsign: Softsign(x) = x.clone() / (R::c(1.0) + x.abs());
-        d(X x) = { let d = R::c(1.0) + x.abs(); R::c(1.0) / (d.clone() * d) }; on [0.1, 3.0];
+        d(X x) = { let d = R::c(1.0) + x.abs(); R::c(1.0) / (d.clone() * d) }; on [0.1, 3.0] onnx Softsign;
     /// `ln(sigmoid(x))` without underflow.
     log_sigmoid: LogSigmoid(x) = x.clone().minimum(R::c(0.0)) - (-x.abs()).exp().ln_1p();
         d(X x) = (-x).sigmoid(); on [-3.0, 3.0];
@@ -391,10 +404,10 @@ unary! {
     /// `x` moved towards 0 by `threshold`, and 0 within it.
     soft_shrink: SoftShrink(x; threshold = 0.5) =
         (x.clone() - threshold.clone()).maximum(R::c(0.0)) + (x + threshold).minimum(R::c(0.0));
-        d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0];
+        d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0] onnx Shrink;
     /// `x` where its absolute value is above `threshold`, else 0.
     hard_shrink: HardShrink(x; threshold = 0.5) = x.clone() * (x.abs() - threshold).step();
-        d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0];
+        d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0] onnx Shrink;
     /// `(x + √(x² + b)) / 2`, as `max(x, 0) + ½b / (|x| + √(x² + b))`, which cancels and overflows nowhere.
     squareplus: Squareplus(x; b = 4.0) = {
             let root = (x.clone() * x.clone() + b.clone()).sqrt();
@@ -436,7 +449,7 @@ unary! {
     sparse_sigmoid: SparseSigmoid(x) = R::c(0.5) * (x.maximum(R::c(-1.0)).minimum(R::c(1.0)) + R::c(1.0));
         d(Y y) = R::c(0.5) * y.clone().step() * (R::c(1.0) - y).step(); on [-0.9, 0.9];
     /// `ln(1 + exp(x))` without overflow.
-    softplus: Softplus(x) = x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p(); d(X x) = x.sigmoid(); on [-3.0, 3.0];
+    softplus: Softplus(x) = x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p(); d(X x) = x.sigmoid(); on [-3.0, 3.0] onnx Softplus;
 }
 
 /// A row of the binary table.
@@ -444,6 +457,8 @@ pub(crate) trait Binary: std::fmt::Debug + Copy + Default + Send + Sync + 'stati
     const NAME: &'static str;
     /// Whether the derivatives read the operands.
     const READS: bool;
+    /// Whether integers are taken.
+    const INTEGERS: bool;
     fn f<R: Real>(a: R, b: R) -> R;
     /// The same on integers, which wrap; `None` where integers are not taken.
     fn int(a: i64, b: i64) -> Option<i64>;
@@ -473,7 +488,7 @@ impl<B: Binary> Op for Zip<B> {
             let why = format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype);
             return Err(Error::shapes(B::NAME, a.shape, b.shape, why));
         }
-        let int = a.dtype == DType::I64 && B::int(1, 1).is_some();
+        let int = a.dtype == DType::I64 && B::INTEGERS;
         if !int {
             float(B::NAME, a.dtype)?;
         }
@@ -513,13 +528,14 @@ impl<B: Binary> Op for Zip<B> {
 
 macro_rules! binary {
     ($($(#[$doc:meta])* $name:ident: $type:ident($a:ident, $b:ident) = $f:expr; int $int:expr; reads $reads:expr;
-        da($g:ident) = $da:expr; db = $db:expr; on $domain:expr;)*) => {
+        da($g:ident) = $da:expr; db = $db:expr; on $domain:expr $(, onnx $onnx:ident)?;)*) => {
         $(
             #[derive(Debug, Clone, Copy, Default)]
             pub(crate) struct $type;
             impl Binary for $type {
                 const NAME: &'static str = stringify!($name);
                 const READS: bool = $reads;
+                const INTEGERS: bool = { let f: Option<fn(i64, i64) -> i64> = $int; f.is_some() };
                 #[inline(always)]
                 fn f<R: Real>($a: R, $b: R) -> R { $f }
                 #[inline(always)]
@@ -543,7 +559,13 @@ macro_rules! binary {
         }
         /// Every row of the binary table.
         pub const BINARY: &[BinaryRow] = &[
-            $(BinaryRow { name: stringify!($name), apply: Tensor::$name, domain: $domain }),*
+            $(BinaryRow {
+                name: stringify!($name),
+                apply: Tensor::$name,
+                domain: $domain,
+                takes: if <$type as Binary>::INTEGERS { Takes::Numbers } else { Takes::Floats },
+                onnx: concat!($(stringify!($onnx))?),
+            }),*
         ];
     };
 }
@@ -551,22 +573,22 @@ macro_rules! binary {
 binary! {
     /// The sum.
     add: Add(a, b) = a + b; int Some(i64::wrapping_add); reads false;
-        da(g) = g; db = g; on [[-2.0, 2.0]; 2];
+        da(g) = g; db = g; on [[-2.0, 2.0]; 2], onnx Add;
     /// The difference.
     sub: Sub(a, b) = a - b; int Some(i64::wrapping_sub); reads false;
-        da(g) = g; db = -g; on [[-2.0, 2.0]; 2];
+        da(g) = g; db = -g; on [[-2.0, 2.0]; 2], onnx Sub;
     /// The product, element by element.
     mul: Mul(a, b) = a * b; int Some(i64::wrapping_mul); reads true;
-        da(g) = g * b; db = g * a; on [[-2.0, 2.0]; 2];
+        da(g) = g * b; db = g * a; on [[-2.0, 2.0]; 2], onnx Mul;
     /// The quotient.
     div: Div(a, b) = a / b; int None; reads true;
-        da(g) = g / b; db = -((g / b.clone()) * (a / b)); on [[-2.0, 2.0], [0.5, 2.0]];
+        da(g) = g / b; db = -((g / b.clone()) * (a / b)); on [[-2.0, 2.0], [0.5, 2.0]], onnx Div;
     /// The larger; NaN if either is NaN. Where both are equal the gradient is shared equally.
     maximum: Maximum(a, b) = a.maximum(b); int Some(i64::max); reads true;
-        da(g) = g * prefers(a, b); db = g * prefers(b, a); on [[-2.0, 0.0], [0.1, 2.0]];
+        da(g) = g * prefers(a, b); db = g * prefers(b, a); on [[-2.0, 0.0], [0.1, 2.0]], onnx Max;
     /// The smaller; NaN if either is NaN. Where both are equal the gradient is shared equally.
     minimum: Minimum(a, b) = a.minimum(b); int Some(i64::min); reads true;
-        da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]];
+        da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]], onnx Min;
     /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient is 0;
     /// at 0⁰ both are.
     pow: Pow(a, b) = a.pow(b); int None; reads true;
@@ -579,7 +601,7 @@ binary! {
             let base = a.maximum(R::c(0.0)) + (R::c(1.0) - s);
             g * base.clone().pow(b) * base.ln()
         };
-        on [[0.3, 2.0], [0.3, 2.0]];
+        on [[0.3, 2.0], [0.3, 2.0]], onnx Pow;
     /// Binary cross-entropy of a logit (first) against a probability (second), per element:
     /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which overflows nowhere.
     binary_cross_entropy: BinaryCrossEntropy(x, t) =

@@ -7,6 +7,12 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    gather: Any, Every, "Gather";
+    scatter_add: Floats, Every, "ScatterND";
+    one_hot: Ints, None, "OneHot";
+}
+
 fn runs(shape: &Shape, axis: usize) -> Runs {
     let d = shape.dims();
     Runs { outer: d[..axis].iter().product(), axis: d[axis], inner: d[axis + 1..].iter().product() }

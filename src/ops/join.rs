@@ -5,6 +5,11 @@ use crate::dtype::dispatch_stored;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 
+super::table::ops! {
+    concat: Any, Every, "Concat";
+    stack: Any, Every, "Concat";
+}
+
 #[derive(Debug)]
 struct Concat {
     axis: usize,

@@ -7,6 +7,20 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
 
+super::table::ops! {
+    equal: Any, None, "Equal";
+    not_equal: Any, None, "Equal";
+    less: Any, None, "Less";
+    less_equal: Any, None, "LessOrEqual";
+    greater: Any, None, "Greater";
+    greater_equal: Any, None, "GreaterOrEqual";
+    choose: Any, Every, "Where";
+    is_nan: Any, None, "IsNaN";
+    logical_not: Bools, None, "Not";
+    logical_and: Bools, None, "And";
+    logical_or: Bools, None, "Or";
+}
+
 /// Two operands of one dtype and broadcastable shapes to a truth value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compare {

@@ -5,11 +5,16 @@ use super::expr::Expr;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
-use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Store, gemm};
+use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Float, Result, Shape, Spec};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
+
+super::table::ops! {
+    matmul: Floats, Every, "MatMul";
+    linear: Floats, Every, "Gemm";
+}
 
 #[derive(Debug)]
 struct Matmul;
@@ -44,7 +49,7 @@ impl Op for Matmul {
             return fail(format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype));
         }
         if a.shape.rank() < 2 || b.shape.rank() < 2 {
-            return fail("both need at least two dimensions: use expand_dims on a vector".into());
+            return fail("both need at least one dimension".into());
         }
         let ((m, k), (k2, n)) = (matrix(&a.shape), matrix(&b.shape));
         if k != k2 {
@@ -108,54 +113,73 @@ fn product<T: Float + Gemm>(
     out: &mut [T],
     end: Epilogue<'_, T>,
 ) -> Result<()> {
-    let (m, k) = matrix(a.shape());
-    let (_, n) = matrix(b.shape());
-    let (av, bv) = (a.view::<T>()?, b.view::<T>()?);
-    if batch(b.shape())?.elements() == 1 && batch(a.shape())? == stack {
-        let tall = Shape::new(&[stack.elements() * m, k])?;
-        if let Some(tall) = a.layout().reshaped(tall) {
-            // The right-hand side is one matrix and the left ones lie in a row: one product.
-            let c = MatMut::row_major(out, tall.shape.dims()[0], n);
-            gemm(
-                mat(av.data(), &tall, tall.offset),
-                mat(bv.data(), b.layout(), b.layout().offset),
-                c,
-                Store::Write,
-                end,
-            );
-            return Ok(());
-        }
-    }
+    let ((m, _), (_, n)) = (matrix(a.shape()), matrix(b.shape()));
     let full = |layout: &Layout| -> Result<Layout> {
-        let mut shape = stack;
-        let (r, c) = matrix(&layout.shape);
-        shape.push(r);
-        shape.push(c);
+        let (mut shape, (rows, cols)) = (stack, matrix(&layout.shape));
+        shape.push(rows);
+        shape.push(cols);
         Ok(layout.broadcast(shape))
     };
     let (la, lb) = (full(a.layout())?, full(b.layout())?);
-    if m * n == 0 {
-        return Ok(());
+    let (begins_a, begins_b) = (Begins::of(&la, stack.rank()), Begins::of(&lb, stack.rank()));
+    let (av, bv) = (a.view::<T>()?, b.view::<T>()?);
+    let mut a = begins_a.first(av.data(), &la);
+    if let (1, Begins::Every(step)) = (m, &begins_a) {
+        a.rs = *step; // the next row of a single row is the next matrix
     }
-    crate::kernels::par::chunks(
-        out,
-        m * n,
-        (crate::kernels::par::GRAIN / k.max(1)).max(1),
-        &|first, run: &mut [T]| {
-            for (i, c) in run.chunks_mut(m * n).enumerate() {
-                let (mut index, mut at_a, mut at_b) = (first + i, la.offset as isize, lb.offset as isize);
-                for axis in (0..stack.rank()).rev() {
-                    let at = (index % stack.dims()[axis]) as isize;
-                    index /= stack.dims()[axis];
-                    at_a += at * la.strides[axis];
-                    at_b += at * lb.strides[axis];
-                }
-                let (a, b) = (mat(av.data(), &la, at_a as usize), mat(bv.data(), &lb, at_b as usize));
-                gemm(a, b, MatMut::row_major(c, m, n), Store::Write, end);
-            }
-        },
-    );
+    let b = begins_b.first(bv.data(), &lb);
+    let c = MatMut::row_major(out, m, n);
+    batched(stack.elements(), (a, begins_a.steps()), (b, begins_b.steps()), c, m * n, Store::Write, end);
     Ok(())
+}
+
+/// Where the matrices of a stack begin in memory.
+enum Begins {
+    /// Each this far behind the one before.
+    Every(isize),
+    /// One by one.
+    Listed(SmallVec<[usize; 16]>),
+}
+
+impl Begins {
+    /// Of a layout whose first `axes` axes are the stack.
+    fn of(layout: &Layout, axes: usize) -> Begins {
+        let sizes = &layout.shape.dims()[..axes];
+        let (mut step, mut span) = (0, None);
+        for (&size, &stride) in sizes.iter().zip(&layout.strides).rev().filter(|(size, _)| **size != 1) {
+            match span {
+                None => step = stride,
+                Some(span) if span != stride => return Begins::list(layout, sizes),
+                Some(_) => {}
+            }
+            span = Some(stride * size as isize);
+        }
+        Begins::Every(step)
+    }
+
+    fn list(layout: &Layout, sizes: &[usize]) -> Begins {
+        let place = |mut index: usize| {
+            let mut at = layout.offset as isize;
+            for (&size, &stride) in sizes.iter().zip(&layout.strides).rev() {
+                at += (index % size) as isize * stride;
+                index /= size;
+            }
+            at as usize
+        };
+        Begins::Listed((0..sizes.iter().product()).map(place).collect())
+    }
+
+    fn steps(&self) -> Steps<'_> {
+        match self {
+            Begins::Every(step) => Steps::Every(*step),
+            Begins::Listed(places) => Steps::Listed(places),
+        }
+    }
+
+    /// The matrix from which the steps count.
+    fn first<'a, T: Float>(&self, data: &'a [T], layout: &Layout) -> Mat<'a, T> {
+        mat(data, layout, if let Begins::Every(_) = self { layout.offset } else { 0 })
+    }
 }
 
 /// Runs a block with `$U` bound to the table row of a fused activation.
@@ -261,12 +285,18 @@ impl Op for Linear {
 
 impl Tensor {
     /// The matrix product of the last two axes; the axes before them broadcast. Transposed operands
-    /// ([`Tensor::t`]) cost nothing. The order of additions depends on the inner size alone.
+    /// ([`Tensor::t`]) cost nothing. The order of additions depends on the inner size alone. A vector is a row on
+    /// the left and a column on the right, and its axis is gone from the result, as in NumPy.
     ///
     /// # Errors
-    /// Fewer than two axes, inner sizes or dtypes that differ, or batch sizes that do not broadcast.
+    /// A number without axes, inner sizes or dtypes that differ, or batch sizes that do not broadcast.
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
-        apply1(Matmul, &[self, other])
+        match (self.rank(), other.rank()) {
+            (1, 1) => self.expand_dims(0)?.matmul(&other.expand_dims(1)?)?.reshape_to([]),
+            (1, 2..) => self.expand_dims(0)?.matmul(other)?.squeeze(-2),
+            (2.., 1) => self.matmul(&other.expand_dims(1)?)?.squeeze(-1),
+            _ => apply1(Matmul, &[self, other]),
+        }
     }
 
     /// `activation(x·weight + bias)` in one step: `x` is `[…, inputs]`, `weight` `[inputs, units]`, `bias` `[units]`.

@@ -5,11 +5,13 @@ pub mod along;
 pub mod arrange;
 pub mod cast;
 pub mod diagonal;
+pub mod einsum;
 pub mod elementwise;
 mod expr;
 pub mod gated;
 pub mod index;
 pub mod join;
+pub mod linalg;
 pub mod logic;
 pub mod mask;
 pub mod matmul;
@@ -23,9 +25,27 @@ pub mod softmax;
 pub mod sort;
 pub mod stats;
 pub mod subscript;
+mod table;
 pub mod view;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::Padding;
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
+pub use table::{Gradient, OpRow, Takes};
+
+/// The rows of every file but those of [`UNARY`] and [`BINARY`], which are tables of their own.
+pub const OPS: &[&[OpRow]] = &[
+    cast::OPS,
+    einsum::OPS,
+    elementwise::OPS,
+    index::OPS,
+    join::OPS,
+    linalg::OPS,
+    logic::OPS,
+    matmul::OPS,
+    random::OPS,
+    reduce::OPS,
+    softmax::OPS,
+    view::OPS,
+];

@@ -5,10 +5,22 @@ use super::elementwise::float;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1};
 use crate::dtype::dispatch_float;
 use crate::kernels::par;
-use crate::random::Stream;
+use crate::random::{Distribution, Stream};
 use crate::tensor::{Array, Tensor};
-use crate::{Error, Float, Result, Spec};
+use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
+
+super::table::ops! {
+    dropout: Floats, Every, "Dropout";
+    randn: Nothing, None, "RandomNormal";
+    rand: Nothing, None, "RandomUniform";
+    sample: Nothing, None, "";
+    randint: Nothing, None, "";
+    bernoulli: Nothing, None, "Bernoulli";
+    permutation: Nothing, None, "";
+    shuffle: Any, Every, "";
+    categorical: Floats, None, "Multinomial";
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Dropout {
@@ -63,4 +75,161 @@ impl Tensor {
         }
         if rate == 0.0 { Ok(self.clone()) } else { apply1(Dropout { rate, stream }, &[self]) }
     }
+
+    /// Standard normal numbers, float32. ([`Tensor::sample`] draws from other distributions, and float64.)
+    ///
+    /// ```
+    /// use gradus::{Tensor, random::{Purpose, Stream}};
+    /// let noise = Tensor::randn([2, 3], Stream::new(42, Purpose::User(0), 0))?;
+    /// assert_eq!(noise.dims(), [2, 3]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn randn(shape: impl IntoShape, stream: Stream) -> Result<Tensor> {
+        Tensor::sample(shape, Distribution::Normal { mean: 0.0, std: 1.0 }, DType::F32, stream)
+    }
+
+    /// Uniform numbers in `[0, 1)`, float32.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn rand(shape: impl IntoShape, stream: Stream) -> Result<Tensor> {
+        Tensor::sample(shape, Distribution::Uniform { low: 0.0, high: 1.0 }, DType::F32, stream)
+    }
+
+    /// Numbers from a distribution, float32 or float64 (of which float32 is the rounding). Element number `i` is a function
+    /// of the stream and `i` alone.
+    ///
+    /// # Errors
+    /// A setting is out of range, the dtype is not float32 or float64, or memory cannot be had.
+    pub fn sample(
+        shape: impl IntoShape,
+        distribution: Distribution,
+        dtype: DType,
+        stream: Stream,
+    ) -> Result<Tensor> {
+        float("sample", dtype)?;
+        distribution.check()?;
+        let mut out = Array::new(Spec::new(shape.into_shape()?, dtype))?;
+        // Rounding must not reach what a uniform number stays below.
+        let below = match distribution {
+            Distribution::Uniform { high, .. } => high,
+            _ => f64::INFINITY,
+        };
+        let value = |at: u64| distribution.value(&stream, at);
+        match dtype {
+            DType::F64 => fill(out.slice_mut()?, |at| value(at).min(below.next_down())),
+            _ => fill(out.slice_mut()?, |at| (value(at) as f32).min(largest_below(below))),
+        }
+        Ok(out.into())
+    }
+
+    /// Whole numbers in `low..high`, int64, all as likely.
+    ///
+    /// # Errors
+    /// `low` is not below `high`, or memory cannot be had.
+    pub fn randint(shape: impl IntoShape, low: i64, high: i64, stream: Stream) -> Result<Tensor> {
+        if low >= high {
+            return Err(Error::argument("randint", "low < high", format!("{low} and {high}")));
+        }
+        let mut out = Array::new(Spec::new(shape.into_shape()?, DType::I64))?;
+        let n = high.abs_diff(low);
+        fill(out.slice_mut()?, |at| low.wrapping_add_unsigned(stream.below(at, n)));
+        Ok(out.into())
+    }
+
+    /// True with probability `p`, bool.
+    ///
+    /// # Errors
+    /// `p` is not in `[0, 1]`, or memory cannot be had.
+    pub fn bernoulli(shape: impl IntoShape, p: f64, stream: Stream) -> Result<Tensor> {
+        if !(0.0..=1.0).contains(&p) {
+            return Err(Error::argument("bernoulli", "0 <= p <= 1", p));
+        }
+        let mut out = Array::new(Spec::new(shape.into_shape()?, DType::Bool))?;
+        fill(out.slice_mut()?, |at| u8::from(stream.uniform(at) < p));
+        Ok(out.into())
+    }
+
+    /// 0, 1, … `n - 1` in random order, int64.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn permutation(n: usize, stream: Stream) -> Result<Tensor> {
+        Tensor::from_slice(&stream.permutation(n), [n])
+    }
+
+    /// The runs along an axis in random order.
+    ///
+    /// # Errors
+    /// The axis is out of range, or memory cannot be had.
+    pub fn shuffle(&self, axis: isize, stream: Stream) -> Result<Tensor> {
+        let at = self.shape().axis("shuffle", axis)?;
+        if self.is_traced() {
+            return Ok(self.clone());
+        }
+        self.gather(&Tensor::permutation(self.dims()[at], stream)?, axis)
+    }
+
+    /// `n` independent draws (int64, along a new last axis) of an index of the last axis, whose elements are logits:
+    /// an index is as likely as the softmax says. Nothing flows back.
+    ///
+    /// # Errors
+    /// There is no axis or no class, a row's largest logit is not a finite number, or the dtype is not float32 or float64.
+    pub fn categorical(&self, n: usize, stream: Stream) -> Result<Tensor> {
+        float("categorical", self.dtype())?;
+        let (classes, rows) = match self.dims().split_last() {
+            Some((&classes, rows)) if classes > 0 => (classes, rows),
+            _ => {
+                return Err(Error::shape(
+                    "categorical",
+                    "logits [..., classes] of at least one class",
+                    *self.shape(),
+                ));
+            }
+        };
+        let spec = Spec::new(Shape::new(&[rows, &[n]].concat())?, DType::I64);
+        if self.is_traced() {
+            return Ok(Array::traced(spec).into());
+        }
+        let logits = self.detach().cast(DType::F64)?.contiguous()?;
+        let mut out = Array::new(spec)?;
+        let to = out.slice_mut::<i64>()?;
+        let mut reached = vec![0.0; classes];
+        for (row, logits) in logits.array().slice::<f64>()?.chunks(classes).enumerate() {
+            let top = logits.iter().fold(f64::NEG_INFINITY, |m, &l| if l > m || l.is_nan() { l } else { m });
+            if !top.is_finite() {
+                let expected = "logits whose largest is a finite number";
+                return Err(Error::argument("categorical", expected, format!("{top} in row {row}")));
+            }
+            let mut sum = 0.0;
+            for (r, l) in reached.iter_mut().zip(logits) {
+                sum += libm::exp(l - top);
+                *r = sum;
+            }
+            for at in row * n..(row + 1) * n {
+                // The first class whose sum is above the number: never one of no width.
+                let u = stream.uniform(at as u64) * sum;
+                to[at] = reached.partition_point(|r| *r <= u).min(classes - 1) as i64;
+            }
+        }
+        Ok(out.into())
+    }
+}
+
+/// Each element from its number, on as many threads as there are.
+fn fill<T: Stored>(out: &mut [T], value: impl Fn(u64) -> T + Sync) {
+    par::chunks(out, 1, par::GRAIN / 64, &|first, run: &mut [T]| {
+        for (i, o) in run.iter_mut().enumerate() {
+            *o = value((first + i) as u64);
+        }
+    });
+}
+
+/// The largest float32 below a number.
+fn largest_below(v: f64) -> f32 {
+    let rounded = v as f32;
+    if f64::from(rounded) < v { rounded } else { rounded.next_down() }
 }

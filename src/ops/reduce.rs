@@ -7,6 +7,13 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    sum: Floats, Every, "ReduceSum";
+    mean: Floats, Every, "ReduceMean";
+    max: Floats, Every, "ReduceMax";
+    argmax: Floats, None, "ArgMax";
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Sum,

@@ -9,6 +9,13 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    softmax: Floats, Every, "Softmax";
+    log_softmax: Floats, Every, "LogSoftmax";
+    sparse_cross_entropy: Floats, Every, "SoftmaxCrossEntropyLoss";
+    cross_entropy: Floats, Every, "";
+}
+
 /// The length of the last axis, which must exist.
 fn classes(op: &'static str, shape: &Shape) -> Result<usize> {
     shape.dims().last().copied().ok_or_else(|| Error::shape(op, "at least one dimension", *shape))

@@ -9,6 +9,20 @@ use crate::tensor::{Array, Tensor};
 use crate::{Error, IntoShape, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    reshape: Any, Every, "Reshape";
+    reshape_to: Any, Every, "Reshape";
+    permute: Any, Every, "Transpose";
+    transpose: Any, Every, "Transpose";
+    t: Any, Every, "Transpose";
+    broadcast_to: Any, Every, "Expand";
+    slice: Any, Every, "Slice";
+    slice_step: Any, Every, "Slice";
+    select: Any, Every, "Gather";
+    squeeze: Any, Every, "Squeeze";
+    expand_dims: Any, Every, "Unsqueeze";
+}
+
 #[derive(Debug)]
 struct Reshape(Shape);
 

@@ -1,8 +1,10 @@
 //! Why it exists: random numbers that depend on what they are for and on nothing else. Streams here are counters
 //! put through a fixed function, so any of them can be drawn in any order, on any thread, with the same result.
 
+mod distribution;
 mod philox;
 
+pub use distribution::Distribution;
 pub use philox::philox4x32;
 
 use rand::rand_core::utils;
@@ -101,6 +103,14 @@ impl Stream {
         inside.unwrap_or(0.0)
     }
 
+    /// Number `at` of the stream of whole numbers below `n`, without bias (Lemire 2019): the first of up to 64 tries that
+    /// counts. 0 if `n` is.
+    pub fn below(&self, at: u64, n: u64) -> u64 {
+        let wide = |attempt: u64| u128::from(self.bits(at << 6 | attempt)) * u128::from(n);
+        let counts = |wide: &u128| *wide as u64 >= n.wrapping_neg() % n.max(1);
+        ((0..64).map(wide).find(counts).unwrap_or(0) >> 64) as u64
+    }
+
     /// The numbers one after the other, for algorithms that draw as they go; it serves the `rand` crate's traits.
     pub fn draws(&self) -> Draws {
         Draws { stream: *self, at: 0 }
@@ -167,6 +177,22 @@ mod tests {
         assert_eq!(s.permutation(8), [5i64, 7, 2, 6, 3, 1, 0, 4]);
         let mut draws = s.draws();
         assert_eq!([draws.bits(), draws.bits()], golden[..2]);
+    }
+
+    #[test]
+    fn whole_numbers_are_not_biased() {
+        let s = Stream::new(5, Purpose::User(1), 0);
+        let mut counts = [0; 3];
+        (0..30_000).for_each(|at| counts[s.below(at, 3) as usize] += 1);
+        assert!(counts.iter().all(|c| (9_600..10_400).contains(c)), "{counts:?}");
+        // Three quarters of 2^64: a remainder or a product alone would favour some thirds twofold.
+        let n = 3 << 62;
+        for third in 0..3 {
+            let in_third = |at: &u64| s.below(*at, n) >> 62 == third;
+            let count = (0..30_000).filter(in_third).count();
+            assert!((9_600..10_400).contains(&count), "{count}");
+        }
+        assert_eq!((s.below(9, 1), s.below(9, 0)), (0, 0));
     }
 
     #[test]

@@ -4,15 +4,17 @@ use super::{Build, Sequential};
 use crate::config::kind;
 
 mod activation;
+mod checkpoint;
 mod dense;
 mod dropout;
 mod flatten;
 mod input;
 
 pub use activation::Activation;
+pub use checkpoint::Checkpoint;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use input::Input;
 
-kind!("layer", Build: Input, Dense, Flatten, Dropout, Activation, Sequential);
+kind!("layer", Build: Input, Dense, Flatten, Dropout, Activation, Checkpoint, Sequential);

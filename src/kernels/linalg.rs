@@ -1,0 +1,173 @@
+//! Why it exists: the factorisations behind systems of equations. Plain loops over rows in one order, each product rounded
+//! before it is added, so results are the same on every instruction set and any number of threads.
+
+use crate::Float;
+
+/// A pivot that ends a factorisation: its number and its value.
+pub type Pivot = (usize, f64);
+
+/// `row -= factor · other`.
+fn subtract<T: Float>(row: &mut [T], factor: T, other: &[T]) {
+    for (x, &y) in row.iter_mut().zip(other) {
+        *x = *x - factor * y;
+    }
+}
+
+/// Two different rows of a matrix of `n` columns, the second to read.
+fn two_rows<T>(a: &mut [T], n: usize, to: usize, from: usize) -> (&mut [T], &[T]) {
+    if to < from {
+        let (low, high) = a.split_at_mut(from * n);
+        (&mut low[to * n..to * n + n], &high[..n])
+    } else {
+        let (low, high) = a.split_at_mut(to * n);
+        (&mut high[..n], &low[from * n..from * n + n])
+    }
+}
+
+/// Rows exchanged.
+fn swap_rows<T>(a: &mut [T], n: usize, i: usize, j: usize) {
+    for c in 0..n {
+        a.swap(i * n + c, j * n + c);
+    }
+}
+
+/// PA = LU with partial pivoting, in place: U in and above the diagonal, L (whose diagonal is 1) below it. The row that came
+/// to row k from below is `order[k]`. Returns the sign of the permutation and the first pivot that is zero or NaN.
+pub fn lu<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> (T, Option<Pivot>) {
+    let (mut sign, mut bad) = (T::of(1.0), None);
+    for k in 0..n {
+        let mut best = k;
+        for i in k + 1..n {
+            let (x, y) = (a[i * n + k].wide().abs(), a[best * n + k].wide().abs());
+            if x > y || x.is_nan() && !y.is_nan() {
+                best = i;
+            }
+        }
+        order[k] = best;
+        if best != k {
+            swap_rows(a, n, k, best);
+            sign = -sign;
+        }
+        let pivot = a[k * n + k];
+        if pivot.wide().is_nan() || pivot.wide() == 0.0 {
+            bad = bad.or(Some((k, pivot.wide())));
+            if pivot.wide() == 0.0 {
+                continue;
+            }
+        }
+        for i in k + 1..n {
+            let factor = a[i * n + k] / pivot;
+            let (row, top) = two_rows(a, n, i, k);
+            row[k] = factor;
+            subtract(&mut row[k + 1..], factor, &top[k + 1..]);
+        }
+    }
+    (sign, bad)
+}
+
+/// X of AX = B in place of B (`n` rows of `m`), from what [`lu`] made of A.
+pub fn lu_solve<T: Float>(lu: &[T], n: usize, order: &[usize], b: &mut [T], m: usize) {
+    for (k, &from) in order.iter().enumerate() {
+        if from != k {
+            swap_rows(b, m, k, from);
+        }
+    }
+    for i in 0..n {
+        for k in 0..i {
+            let (row, other) = two_rows(b, m, i, k);
+            subtract(row, lu[i * n + k], other);
+        }
+    }
+    triangular_solve(lu, n, false, b, m);
+}
+
+/// X of AX = B in place of B, where of A only the lower or the upper triangle is looked at; its diagonal holds no zero.
+pub fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, b: &mut [T], m: usize) {
+    for step in 0..n {
+        let i = if lower { step } else { n - 1 - step };
+        let known = if lower { 0..i } else { i + 1..n };
+        for k in known {
+            let (row, other) = two_rows(b, m, i, k);
+            subtract(row, a[i * n + k], other);
+        }
+        let pivot = a[i * n + i];
+        b[i * m..i * m + m].iter_mut().for_each(|x| *x = *x / pivot);
+    }
+}
+
+/// L of A = LLᵀ in place of A, of which only the lower triangle is looked at; zeros above. Or the first pivot that is not
+/// positive.
+pub fn cholesky<T: Float>(a: &mut [T], n: usize) -> Option<Pivot> {
+    for i in 0..n {
+        for j in 0..=i {
+            let (row, other) = if i == j { (&a[i * n..], &a[i * n..]) } else { (&a[i * n..], &a[j * n..]) };
+            let mut sum = row[j];
+            for (&x, &y) in row[..j].iter().zip(&other[..j]) {
+                sum = sum - x * y;
+            }
+            a[i * n + j] = if i == j {
+                if sum.wide().is_nan() || sum.wide() <= 0.0 {
+                    return Some((i, sum.wide()));
+                }
+                num_traits::Float::sqrt(sum)
+            } else {
+                sum / a[j * n + j]
+            };
+        }
+        a[i * n + i + 1..(i + 1) * n].fill(T::default());
+    }
+    None
+}
+
+/// A = QR by Householder's reflections: `a` (`m` rows of `n`) is overwritten; `q` is `m` rows of `k`, `r` is `k` rows of `n`,
+/// `k` the smaller of both. `v` is room for `m` numbers a reflection. Signs are LAPACK's.
+pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], v: &mut [T]) {
+    let k = m.min(n);
+    let mut row = vec![T::default(); n.max(k)];
+    let mut tau = vec![T::default(); k];
+    for j in 0..k {
+        let v = &mut v[j * m..(j + 1) * m];
+        let head = a[j * n + j];
+        let mut tail = T::default();
+        for i in j + 1..m {
+            v[i] = a[i * n + j];
+            tail += v[i] * v[i];
+        }
+        if tail.wide() == 0.0 {
+            continue; // already zero below the diagonal: the reflection is the identity, and tau is 0
+        }
+        let norm = num_traits::Float::sqrt(head * head + tail);
+        let beta = if head.wide() > 0.0 { -norm } else { norm };
+        let scale = head - beta;
+        v[j] = T::of(1.0);
+        v[j + 1..m].iter_mut().for_each(|x| *x = *x / scale);
+        tau[j] = (beta - head) / beta;
+        reflect(a, n, j, j, v, tau[j], &mut row);
+        a[j * n + j] = beta;
+    }
+    for i in 0..k {
+        for c in 0..n {
+            r[i * n + c] = if c < i { T::default() } else { a[i * n + c] };
+        }
+    }
+    q.fill(T::default());
+    (0..k).for_each(|i| q[i * k + i] = T::of(1.0));
+    for j in (0..k).rev() {
+        reflect(q, k, j, j, &v[j * m..(j + 1) * m], tau[j], &mut row);
+    }
+}
+
+/// `(I - tau·v·vᵀ)·a` on the rows and columns from the given ones on; `v` is as long as `a` has rows.
+fn reflect<T: Float>(a: &mut [T], n: usize, top: usize, left: usize, v: &[T], tau: T, row: &mut [T]) {
+    if tau.wide() == 0.0 {
+        return;
+    }
+    let row = &mut row[..n - left];
+    row.fill(T::default());
+    for (i, &v) in v.iter().enumerate().skip(top) {
+        subtract(row, -v, &a[i * n + left..(i + 1) * n]);
+    }
+    for (i, &v) in v.iter().enumerate().skip(top) {
+        subtract(&mut a[i * n + left..(i + 1) * n], tau * v, row);
+    }
+}

@@ -1,0 +1,364 @@
+//! Why it exists: sums of products over named axes. Everything here is spelled in permutations, reshapes and matrix
+//! products, so the fast kernels do the work and gradients of every order follow.
+
+use super::elementwise::float;
+use crate::tensor::Tensor;
+use crate::{Error, MAX_RANK, Result};
+
+super::table::ops! {
+    einsum: Floats, Every, "Einsum";
+    tensordot: Floats, Every, "Einsum";
+    dot: Floats, Every, "Einsum";
+    vdot: Floats, Every, "Einsum";
+    outer: Numbers, Every, "Mul";
+    kron: Numbers, Every, "Einsum";
+    diagonal: Any, Every, "Einsum";
+    trace: Floats, Every, "Einsum";
+}
+
+/// An axis: a letter, or a number below [`MAX_RANK`] for one that `...` stands for, counted from its end.
+type Label = u8;
+
+/// A tensor with a label for each axis.
+struct Term {
+    value: Tensor,
+    labels: Vec<Label>,
+}
+
+/// An equation against the operands: labels of each, and of the result.
+struct Equation {
+    inputs: Vec<Vec<Label>>,
+    output: Vec<Label>,
+}
+
+fn bad(equation: &str, why: impl std::fmt::Display) -> Error {
+    Error::argument(
+        "einsum",
+        format!("an equation such as \"ij,jk->ik\" for its operands ({why})"),
+        format!("{equation:?}"),
+    )
+}
+
+impl Equation {
+    fn parse(equation: &str, operands: &[&Tensor]) -> Result<Equation> {
+        let plain: String = equation.chars().filter(|c| *c != ' ').collect();
+        let (left, right) = match plain.split_once("->") {
+            Some((left, right)) => (left, Some(right)),
+            None => (plain.as_str(), None),
+        };
+        let terms: Vec<&str> = left.split(',').collect();
+        if terms.len() != operands.len() || operands.is_empty() {
+            let why = format!("it names {} operands, there are {}", terms.len(), operands.len());
+            return Err(bad(equation, why));
+        }
+        let mut inputs = Vec::new();
+        let mut hidden = 0;
+        for (term, operand) in terms.iter().zip(operands) {
+            let named = term.chars().filter(char::is_ascii_alphabetic).count();
+            let rest = operand.rank().checked_sub(named).filter(|rest| *rest == 0 || term.contains("..."));
+            let rest =
+                rest.ok_or_else(|| bad(equation, format!("'{term}' is not of rank {}", operand.rank())))?;
+            hidden = hidden.max(rest);
+            inputs.push(labels(term, rest).map_err(|why| bad(equation, why))?);
+        }
+        let output = match right {
+            Some(right) => {
+                let rest = if right.contains("...") { hidden } else { 0 };
+                let output = labels(right, rest).map_err(|why| bad(equation, why))?;
+                for (i, label) in output.iter().enumerate() {
+                    if output[..i].contains(label) || !inputs.iter().any(|t| t.contains(label)) {
+                        return Err(bad(equation, "each axis of the result comes once, and from an operand"));
+                    }
+                }
+                output
+            }
+            // What `...` stands for, then the letters that occur once, in alphabetical order.
+            None => {
+                let count = |l: Label| inputs.iter().flatten().filter(|other| **other == l).count();
+                let letters = (b'A'..=b'z').filter(|l| l.is_ascii_alphabetic() && count(*l) == 1);
+                (0..hidden as u8).rev().chain(letters).collect()
+            }
+        };
+        Ok(Equation { inputs, output })
+    }
+}
+
+/// The labels of `ij...k` where the dots stand for `rest` axes.
+fn labels(term: &str, rest: usize) -> Result<Vec<Label>, &'static str> {
+    let mut out = Vec::new();
+    let (before, after) = term.split_once("...").map_or((term, None), |(b, a)| (b, Some(a)));
+    out.extend_from_slice(before.as_bytes());
+    if let Some(after) = after {
+        out.extend((0..rest as u8).rev());
+        out.extend_from_slice(after.as_bytes());
+    }
+    let fine = before.bytes().chain(after.unwrap_or("").bytes()).all(|b| b.is_ascii_alphabetic());
+    if fine { Ok(out) } else { Err("axes are letters, and '...' at most once a term") }
+}
+
+impl Term {
+    /// With each label once: repeated ones become diagonals.
+    fn distinct(mut self) -> Result<Term> {
+        while let Some((a, b)) = self.repeated() {
+            // The diagonal becomes the last axis.
+            let label = self.labels.remove(b);
+            self.labels.remove(a);
+            self.labels.push(label);
+            self.value = self.value.diagonal(0, a as isize, b as isize)?;
+        }
+        Ok(self)
+    }
+
+    fn repeated(&self) -> Option<(usize, usize)> {
+        let later = |i: usize| (i + 1..self.labels.len()).find(|&j| self.labels[i] == self.labels[j]);
+        (0..self.labels.len()).find_map(|i| Some((i, later(i)?)))
+    }
+
+    fn size(&self, label: Label) -> Option<usize> {
+        self.labels.iter().position(|l| *l == label).map(|i| self.value.dims()[i])
+    }
+
+    /// Without the axes that repeat along a label's larger size elsewhere.
+    fn narrow(mut self, size: impl Fn(Label) -> usize) -> Result<Term> {
+        for i in (0..self.labels.len()).rev() {
+            if self.value.dims()[i] == 1 && size(self.labels[i]) != 1 {
+                self.value = self.value.squeeze(i as isize)?;
+                self.labels.remove(i);
+            }
+        }
+        Ok(self)
+    }
+
+    /// Summed over the labels that nobody needs.
+    fn reduced(self, needed: impl Fn(Label) -> bool) -> Result<Term> {
+        let gone: Vec<isize> =
+            (0..self.labels.len()).filter(|&i| !needed(self.labels[i])).map(|i| i as isize).collect();
+        if gone.is_empty() {
+            return Ok(self);
+        }
+        let value = self.value.sum(&gone, false)?;
+        Ok(Term { value, labels: self.labels.into_iter().filter(|l| needed(*l)).collect() })
+    }
+
+    /// The axes in this order; those it lacks with size 1.
+    fn ordered(&self, labels: &[Label]) -> Result<Tensor> {
+        let have: Vec<Label> = labels.iter().copied().filter(|l| self.labels.contains(l)).collect();
+        let place = |l: &Label| self.labels.iter().position(|m| m == l).unwrap_or(0) as isize;
+        let value = self.value.permute(&have.iter().map(place).collect::<Vec<_>>())?;
+        let sizes: Vec<usize> = labels.iter().map(|l| self.size(*l).unwrap_or(1)).collect();
+        value.reshape_to(sizes)
+    }
+
+    /// The product with another, summed over shared labels that nobody needs.
+    fn times(self, other: Term, needed: impl Fn(Label) -> bool) -> Result<Term> {
+        let (mine, theirs) = (self.labels.clone(), other.labels.clone());
+        let a = self.reduced(|l| needed(l) || theirs.contains(&l))?;
+        let b = other.reduced(|l| needed(l) || mine.contains(&l))?;
+        let pick = |from: &Term, f: &dyn Fn(Label) -> bool| -> Vec<Label> {
+            from.labels.iter().copied().filter(|l| f(*l)).collect()
+        };
+        let shared = |l: Label| a.labels.contains(&l) && b.labels.contains(&l);
+        let stack = pick(&a, &|l| shared(l) && needed(l));
+        let inner = pick(&a, &|l| shared(l) && !needed(l));
+        let rows = pick(&a, &|l| !shared(l));
+        let cols = pick(&b, &|l| !shared(l));
+        let labels = [&stack[..], &rows, &cols].concat();
+        if inner.is_empty() && (rows.is_empty() || cols.is_empty()) {
+            return Ok(Term { value: a.ordered(&labels)?.mul(&b.ordered(&labels)?)?, labels });
+        }
+        let stacked: Vec<usize> = stack.iter().filter_map(|l| a.size(*l)).collect();
+        let lead = if stack.len() + 2 > MAX_RANK { vec![count(&a, &stack)] } else { stacked.clone() };
+        let shape = |m: usize, n: usize| [&lead[..], &[m, n]].concat();
+        let (m, k, n) = (count(&a, &rows), count(&a, &inner), count(&b, &cols));
+        let left = a.ordered(&[&stack[..], &rows, &inner].concat())?.reshape_to(shape(m, k))?;
+        let right = b.ordered(&[&stack[..], &inner, &cols].concat())?.reshape_to(shape(k, n))?;
+        let sizes = rows.iter().filter_map(|l| a.size(*l)).chain(cols.iter().filter_map(|l| b.size(*l)));
+        let sizes: Vec<usize> = stacked.into_iter().chain(sizes).collect();
+        Ok(Term { value: left.matmul(&right)?.reshape_to(sizes)?, labels })
+    }
+}
+
+/// How many elements these axes have together.
+fn count(term: &Term, labels: &[Label]) -> usize {
+    labels.iter().filter_map(|l| term.size(*l)).fold(1, usize::saturating_mul)
+}
+
+impl Tensor {
+    /// Einstein's summation in NumPy's grammar: a letter for each axis of each operand; letters that are not in the
+    /// result are summed over. Without `->` the result has the letters that occur once, in alphabetical order. `...` stands
+    /// for the other axes, which broadcast. A letter twice in one operand takes its diagonal. Size 1 stretches.
+    ///
+    /// Operands are contracted from left to right, two at a time, by matrix products: their order is yours to choose, and
+    /// the order of additions does not depend on sizes outside of a sum.
+    ///
+    /// ```
+    /// # use gradus::Tensor;
+    /// let (q, k) = (Tensor::ones([2, 5, 4, 8])?, Tensor::ones([2, 7, 4, 8])?);
+    /// let scores = Tensor::einsum("bqhd,bkhd->bhqk", &[&q, &k])?;
+    /// assert_eq!(scores.dims(), [2, 4, 5, 7]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The equation does not parse or does not fit the operands, sizes of a letter differ, dtypes differ or are not float32
+    /// or float64, or an intermediate result has more than [`MAX_RANK`] axes.
+    pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
+        let Equation { inputs, output } = Equation::parse(equation, operands)?;
+        let mut sizes = [1usize; 128];
+        for (operand, labels) in operands.iter().zip(&inputs) {
+            float("einsum", operand.dtype())?;
+            if operand.dtype() != operands[0].dtype() {
+                let why = format!(
+                    "{} and {} differ in element type: cast one of them",
+                    operands[0].dtype(),
+                    operand.dtype()
+                );
+                return Err(Error::shapes("einsum", *operands[0].shape(), *operand.shape(), why));
+            }
+            for (i, (&size, &label)) in operand.dims().iter().zip(labels).enumerate() {
+                let known = &mut sizes[usize::from(label)];
+                let first = labels.iter().position(|l| *l == label).unwrap_or(i);
+                if (size != 1 && *known != 1 && size != *known) || size != operand.dims()[first] {
+                    let axis = if label < MAX_RANK as u8 {
+                        "...".into()
+                    } else {
+                        format!("'{}'", char::from(label))
+                    };
+                    let (a, b) =
+                        (crate::shape::Size((*known).max(operand.dims()[first])), crate::shape::Size(size));
+                    return Err(bad(equation, format!("axis {axis} has sizes {a} and {b}")));
+                }
+                if size != 1 {
+                    *known = size;
+                }
+            }
+        }
+        let terms = operands.iter().zip(&inputs).map(|(operand, labels)| {
+            Term { value: (*operand).clone(), labels: labels.clone() }
+                .distinct()?
+                .narrow(|l| sizes[usize::from(l)])
+        });
+        let mut done: Option<Term> = None;
+        for (i, term) in terms.enumerate() {
+            let needed =
+                |l: Label| output.contains(&l) || inputs[i + 1..].iter().any(|later| later.contains(&l));
+            done = Some(match done {
+                None => term?,
+                Some(before) => before.times(term?, needed)?,
+            });
+        }
+        let done = done.ok_or_else(|| bad(equation, "there are no operands"))?;
+        done.reduced(|l| output.contains(&l))?.ordered(&output)
+    }
+
+    /// The sum of products over the axes `axes` of this tensor and, pairwise, `others` of the other; the axes left are this
+    /// tensor's, then the other's. (NumPy and Keras: `tensordot`.)
+    ///
+    /// # Errors
+    /// An axis is out of range or given twice, the lists differ in length, sizes or dtypes differ.
+    pub fn tensordot(&self, other: &Tensor, axes: &[isize], others: &[isize]) -> Result<Tensor> {
+        if axes.len() != others.len() {
+            let got = format!("{} and {}", axes.len(), others.len());
+            return Err(Error::argument("tensordot", "as many axes of one as of the other", got));
+        }
+        let side = |t: &Tensor, axes: &[isize]| -> Result<(Vec<isize>, Vec<isize>)> {
+            if !axes.is_empty() {
+                t.shape().axes("tensordot", axes)?;
+            }
+            let summed = axes.iter().map(|&a| Ok(t.shape().axis("tensordot", a)? as isize));
+            let summed: Vec<isize> = summed.collect::<Result<_>>()?;
+            Ok(((0..t.rank() as isize).filter(|a| !summed.contains(a)).collect(), summed))
+        };
+        let ((free_a, sum_a), (free_b, sum_b)) = (side(self, axes)?, side(other, others)?);
+        let size = |t: &Tensor, of: &[isize]| of.iter().map(|&a| t.dims()[a as usize]).collect::<Vec<_>>();
+        if size(self, &sum_a) != size(other, &sum_b) {
+            let why = format!("axes {axes:?} and {others:?} differ in size");
+            return Err(Error::shapes("tensordot", *self.shape(), *other.shape(), why));
+        }
+        let product = |sizes: &[usize]| sizes.iter().fold(1, |n: usize, &d| n.saturating_mul(d));
+        let inner = product(&size(self, &sum_a));
+        let (rows, cols) = (size(self, &free_a), size(other, &free_b));
+        let a = self.permute(&[free_a, sum_a].concat())?.reshape_to([product(&rows), inner])?;
+        let b = other.permute(&[sum_b, free_b].concat())?.reshape_to([inner, product(&cols)])?;
+        a.matmul(&b)?.reshape_to([rows, cols].concat())
+    }
+
+    /// NumPy's `dot`: the sum of products over the last axis of this tensor and the only or last but one of the other; the
+    /// product if either is a number.
+    ///
+    /// # Errors
+    /// Sizes or dtypes differ, or the result has too many axes.
+    pub fn dot(&self, other: &Tensor) -> Result<Tensor> {
+        match (self.rank(), other.rank()) {
+            (0, _) | (_, 0) => self.mul(other),
+            (_, 1) => self.tensordot(other, &[-1], &[0]),
+            _ => self.tensordot(other, &[-1], &[-2]),
+        }
+    }
+
+    /// The sum of products of all elements, one by one.
+    ///
+    /// # Errors
+    /// The numbers of elements or the dtypes differ.
+    pub fn vdot(&self, other: &Tensor) -> Result<Tensor> {
+        self.reshape([-1])?.dot(&other.reshape([-1])?)
+    }
+
+    /// All products of an element of this tensor with one of the other, `[elements, other's elements]`.
+    ///
+    /// # Errors
+    /// Dtypes differ.
+    pub fn outer(&self, other: &Tensor) -> Result<Tensor> {
+        self.reshape([-1, 1])?.mul(&other.reshape([1, -1])?)
+    }
+
+    /// Kronecker's product: each element of this tensor replaced by its product with the other.
+    ///
+    /// # Errors
+    /// Ranks or dtypes differ, or there are more than half of [`MAX_RANK`] axes.
+    pub fn kron(&self, other: &Tensor) -> Result<Tensor> {
+        if self.rank() != other.rank() || 2 * self.rank() > MAX_RANK {
+            let why = format!("both need the same number of axes, at most {}", MAX_RANK / 2);
+            return Err(Error::shapes("kron", *self.shape(), *other.shape(), why));
+        }
+        let sizes: Vec<usize> =
+            self.dims().iter().zip(other.dims()).map(|(a, b)| a.saturating_mul(*b)).collect();
+        let wide = |t: &Tensor, after: usize| {
+            t.reshape_to(
+                t.dims().iter().flat_map(|&d| if after == 1 { [d, 1] } else { [1, d] }).collect::<Vec<_>>(),
+            )
+        };
+        wide(self, 1)?.mul(&wide(other, 0)?)?.reshape_to(sizes)
+    }
+
+    /// The elements `[…, i, …, i + offset, …]` of two axes, which disappear, as a new last axis.
+    ///
+    /// # Errors
+    /// An axis is out of range, or both are the same.
+    pub fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Result<Tensor> {
+        let (a, b) = (self.shape().axis("diagonal", axis1)?, self.shape().axis("diagonal", axis2)?);
+        if a == b {
+            return Err(Error::argument("diagonal", "two axes", format!("axis {axis1} twice")));
+        }
+        let mut order: Vec<isize> =
+            (0..self.rank() as isize).filter(|i| ![a as isize, b as isize].contains(i)).collect();
+        order.extend([a as isize, b as isize]);
+        // A square that begins on the diagonal; flat, every n + 1st of its elements lies on it.
+        let (down, right) = (offset.min(0).saturating_neg(), offset.max(0));
+        let matrix = self.permute(&order)?.slice(-2, down, isize::MAX)?.slice(-1, right, isize::MAX)?;
+        let r = matrix.rank();
+        let n = matrix.dims()[r - 2].min(matrix.dims()[r - 1]);
+        let square = matrix.slice(-2, 0, n as isize)?.slice(-1, 0, n as isize)?;
+        let mut sizes = square.dims()[..r - 2].to_vec();
+        sizes.push(n.saturating_mul(n));
+        square.reshape_to(sizes)?.slice_step(-1, None, None, n as isize + 1)
+    }
+
+    /// The sum of a diagonal.
+    ///
+    /// # Errors
+    /// As [`Tensor::diagonal`], or the dtype is not float32 or float64.
+    pub fn trace(&self, offset: isize, axis1: isize, axis2: isize) -> Result<Tensor> {
+        self.diagonal(offset, axis1, axis2)?.sum(&[-1], false)
+    }
+}

@@ -1,0 +1,390 @@
+//! Why it exists: systems of equations and factorisations, for each matrix of a stack. The rules are written in tensor
+//! operations, so gradients of every order exist.
+
+use super::elementwise::float;
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply, apply1};
+use crate::dtype::dispatch_float;
+use crate::kernels::linalg::{self, Pivot};
+use crate::kernels::math::Real;
+use crate::tensor::{Array, Tensor};
+use crate::{Error, Float, Result, Shape, Spec};
+use smallvec::smallvec;
+
+super::table::ops! {
+    solve: Floats, Every, "";
+    triangular_solve: Floats, Every, "";
+    inverse: Floats, Every, "";
+    cholesky: Floats, Every, "";
+    qr: Floats, Every, "";
+    slogdet: Floats, Every, "";
+    det: Floats, Every, "Det";
+    lstsq: Floats, Every, "";
+}
+
+/// Rows and columns of each matrix of a float stack.
+fn matrix(op: &'static str, spec: Spec) -> Result<(usize, usize)> {
+    float(op, spec.dtype)?;
+    match spec.shape.dims() {
+        [.., rows, cols] => Ok((*rows, *cols)),
+        _ => Err(Error::shape(op, "matrices [..., rows, columns]", spec.shape)),
+    }
+}
+
+/// The size of each square matrix of a float stack.
+fn square(op: &'static str, spec: Spec) -> Result<usize> {
+    match matrix(op, spec)? {
+        (rows, cols) if rows == cols => Ok(rows),
+        _ => Err(Error::shape(op, "square matrices [..., n, n]", spec.shape)),
+    }
+}
+
+/// The shape of a stack with other sizes for its matrices.
+fn with_matrix(shape: &Shape, rows: usize, cols: usize) -> Shape {
+    let r = shape.rank();
+    shape.with(r - 2, rows).with(r - 1, cols)
+}
+
+/// What the matrix of number `i` failed at.
+fn check(op: &'static str, what: &'static str, i: usize, pivot: Option<Pivot>) -> Result<()> {
+    match pivot {
+        None => Ok(()),
+        Some((pivot, value)) => Err(Error::Matrix { op, matrix: i, what, pivot, value }),
+    }
+}
+
+/// How a system is solved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Lu,
+    Triangle { lower: bool },
+}
+
+/// X of AX = B; the stacks have one shape.
+#[derive(Debug, Clone, Copy)]
+struct Solve(By);
+
+impl Op for Solve {
+    fn name(&self) -> &'static str {
+        if self.0 == By::Lu { "solve" } else { "triangular_solve" }
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let (n, (rows, cols)) = (square(self.name(), inputs[0])?, matrix(self.name(), inputs[1])?);
+        let stacks = inputs[0].shape.rank() == inputs[1].shape.rank()
+            && with_matrix(&inputs[0].shape, 0, 0) == with_matrix(&inputs[1].shape, 0, 0);
+        if rows != n || !stacks || inputs[0].dtype != inputs[1].dtype {
+            let why = "A is [..., n, n], B [..., n, m], of one dtype";
+            return Err(Error::shapes(self.name(), inputs[0].shape, inputs[1].shape, why));
+        }
+        Ok(smallvec![Spec::new(with_matrix(&inputs[1].shape, n, cols), inputs[1].dtype)])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (n, m) = matrix(self.name(), inputs[1].spec())?;
+        dispatch_float!(self.name(), inputs[0].dtype(), T => {
+            let (a, b) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+            let out = outputs[0].slice_mut::<T>()?;
+            out.copy_from_slice(b.slice::<T>()?);
+            let (mut room, mut order) = (vec![T::default(); n * n], vec![0; n]);
+            for (i, (a, x)) in a.slice::<T>()?.chunks((n * n).max(1)).zip(out.chunks_mut((n * m).max(1))).enumerate() {
+                match self.0 {
+                    By::Lu => {
+                        room.copy_from_slice(a);
+                        let (_, bad) = linalg::lu(&mut room, n, &mut order);
+                        check("solve", "singular", i, bad)?;
+                        linalg::lu_solve(&room, n, &order, x, m);
+                    }
+                    By::Triangle { lower } => {
+                        let zero = (0..n).map(|k| (k, a[k * n + k].wide())).find(|(_, v)| v.is_nan() || *v == 0.0);
+                        check("triangular_solve", "singular", i, zero)?;
+                        linalg::triangular_solve(a, n, lower, x, m);
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE.input(0).output(0)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (at, x) = (step.input(0).t()?, step.output(0));
+        let transposed = match self.0 {
+            By::Lu => By::Lu,
+            By::Triangle { lower } => By::Triangle { lower: !lower },
+        };
+        let b = apply1(Solve(transposed), &[&at, &step.grad(0)?])?;
+        let mut grads: Grads = smallvec![None, None];
+        if step.wants(0) {
+            let a = b.matmul(&x.t()?)?.neg()?;
+            grads[0] = Some(match self.0 {
+                By::Lu => a,
+                By::Triangle { lower: true } => a.mul(&below(&a, 1.0)?)?,
+                By::Triangle { lower: false } => a.mul(&below(&a, 1.0)?.t()?)?,
+            });
+        }
+        grads[1] = Some(b);
+        Ok(grads)
+    }
+}
+
+/// A mask for square matrices: 1 below the diagonal, this on it, 0 above.
+fn below(like: &Tensor, diagonal: f64) -> Result<Tensor> {
+    let n = like.dims()[like.rank() - 1];
+    if like.is_traced() {
+        return like.new_full([n, n], 1.0);
+    }
+    let row = Tensor::arange(n)?;
+    let (i, j) = (row.expand_dims(1)?, row.expand_dims(0)?);
+    let (strict, on) = (i.greater(&j)?.cast(like.dtype())?, i.equal(&j)?.cast(like.dtype())?);
+    strict.add(&on.affine(diagonal, 0.0)?)
+}
+
+/// L of A = LLᵀ.
+#[derive(Debug)]
+struct Cholesky;
+
+impl Op for Cholesky {
+    fn name(&self) -> &'static str {
+        "cholesky"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        square("cholesky", inputs[0])?;
+        Ok(smallvec![inputs[0]])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let n = square("cholesky", inputs[0].spec())?;
+        dispatch_float!("cholesky", inputs[0].dtype(), T => {
+            let a = inputs[0].contiguous()?;
+            let out = outputs[0].slice_mut::<T>()?;
+            out.copy_from_slice(a.slice::<T>()?);
+            for (i, l) in out.chunks_mut((n * n).max(1)).enumerate() {
+                check("cholesky", "not positive definite", i, linalg::cholesky(l, n))?;
+            }
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::OUTPUTS
+    }
+    /// Murray 2016: `½(S + Sᵀ)` with `S = L⁻ᵀ Φ(Lᵀ Ḡ) L⁻¹`, where Φ keeps the lower triangle and halves the diagonal.
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (l, g) = (step.output(0), step.grad(0)?);
+        let lt = l.t()?;
+        let g = g.mul(&below(&g, 1.0)?)?;
+        let phi = lt.matmul(&g)?;
+        let phi = phi.mul(&below(&phi, 0.5)?)?;
+        let left = lt.triangular_solve(&phi, false)?;
+        let s = lt.triangular_solve(&left.t()?, false)?;
+        Ok(smallvec![Some(s.add(&s.t()?)?.affine(0.5, 0.0)?)])
+    }
+}
+
+/// Q and R of A = QR.
+#[derive(Debug)]
+struct Qr;
+
+impl Op for Qr {
+    fn name(&self) -> &'static str {
+        "qr"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let (m, n) = matrix("qr", inputs[0])?;
+        let (shape, dtype, k) = (inputs[0].shape, inputs[0].dtype, m.min(n));
+        Ok(smallvec![
+            Spec::new(with_matrix(&shape, m, k), dtype),
+            Spec::new(with_matrix(&shape, k, n), dtype)
+        ])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (m, n) = matrix("qr", inputs[0].spec())?;
+        let k = m.min(n);
+        if k == 0 {
+            return Ok(());
+        }
+        let [q, r] = outputs else { return Ok(()) };
+        dispatch_float!("qr", inputs[0].dtype(), T => {
+            let a = inputs[0].contiguous()?;
+            let stack = a.slice::<T>()?.chunks(m * n);
+            let (mut room, mut v) = (vec![T::default(); m * n], vec![T::default(); m * k]);
+            for ((a, q), r) in stack.zip(q.slice_mut::<T>()?.chunks_mut(m * k)).zip(r.slice_mut::<T>()?.chunks_mut(k * n)) {
+                room.copy_from_slice(a);
+                linalg::qr(&mut room, m, n, q, r, &mut v);
+            }
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::OUTPUTS
+    }
+    /// Walter and Lehmann 2018: `(Q̄ + Q·sym(M))·R⁻ᵀ` with `M = R·R̄ᵀ - Q̄ᵀ·Q`, where sym copies the lower triangle above.
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (q, r) = (step.output(0), step.output(1));
+        if q.dims()[q.rank() - 2] < r.dims()[r.rank() - 1] {
+            return Err(Error::NotDifferentiable {
+                op: "qr",
+                why: "a matrix with more columns than rows has many Rs",
+            });
+        }
+        let (gq, gr) = (step.grad(0)?, step.grad(1)?);
+        let m = r.matmul(&gr.t()?)?.sub(&gq.t()?.matmul(&q)?)?;
+        let half = m.mul(&below(&m, 0.5)?)?;
+        let right = gq.add(&q.matmul(&half.add(&half.t()?)?)?)?;
+        // X·R⁻ᵀ is the transpose of R⁻¹·Xᵀ.
+        Ok(smallvec![Some(r.triangular_solve(&right.t()?, false)?.t()?)])
+    }
+}
+
+/// Sign and logarithm of the size of the determinant.
+#[derive(Debug)]
+struct SlogDet;
+
+impl Op for SlogDet {
+    fn name(&self) -> &'static str {
+        "slogdet"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        square("slogdet", inputs[0])?;
+        let stack =
+            Spec::new(Shape::new(&inputs[0].shape.dims()[..inputs[0].shape.rank() - 2])?, inputs[0].dtype);
+        Ok(smallvec![stack, stack])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let n = square("slogdet", inputs[0].spec())?;
+        let [signs, logs] = outputs else { return Ok(()) };
+        dispatch_float!("slogdet", inputs[0].dtype(), T => {
+            let a = inputs[0].contiguous()?;
+            let (mut room, mut order) = (vec![T::default(); n * n], vec![0; n]);
+            let (signs, logs) = (signs.slice_mut::<T>()?, logs.slice_mut::<T>()?);
+            for (i, (sign, log)) in signs.iter_mut().zip(logs).enumerate() {
+                room.copy_from_slice(&a.slice::<T>()?[i * n * n..(i + 1) * n * n]);
+                (*sign, _) = linalg::lu(&mut room, n, &mut order);
+                *log = T::default();
+                for k in 0..n {
+                    let pivot = room[k * n + k];
+                    *sign *= pivot.step() - (-pivot).step(); // 0 where the pivot is
+                    *log += T::of(libm::log(pivot.wide().abs()));
+                }
+            }
+        });
+        Ok(())
+    }
+    /// `A⁻ᵀ` times the gradient of the logarithm; the sign has none.
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let g = step.grad(1)?.expand_dims(-1)?.expand_dims(-1)?;
+        Ok(smallvec![Some(step.input(0).inverse()?.t()?.mul(&g)?)])
+    }
+}
+
+impl Tensor {
+    /// Both with the axes before the last two broadcast together.
+    fn stacked(&self, other: &Tensor, op: &'static str) -> Result<(Tensor, Tensor)> {
+        let ((n, k), (rows, cols)) = (matrix(op, self.spec())?, matrix(op, other.spec())?);
+        let stack = |t: &Tensor| Shape::new(&t.dims()[..t.rank() - 2]);
+        let stack = Shape::broadcast(op, stack(self)?, stack(other)?)?;
+        let full = |rows: usize, cols: usize| [stack.dims(), &[rows, cols]].concat();
+        Ok((self.broadcast_to(full(n, k))?, other.broadcast_to(full(rows, cols))?))
+    }
+
+    /// X of AX = B for each square matrix A of this stack, `[..., n, n]`; B is `[..., n, m]` or a vector `[n]`. By LU
+    /// with partial pivoting. The axes before the last two broadcast.
+    ///
+    /// ```
+    /// # use gradus::Tensor;
+    /// let a = Tensor::from_slice(&[2.0, 1.0, 1.0, 3.0], [2, 2])?;
+    /// let x = a.solve(&Tensor::from_slice(&[5.0, 10.0], [2])?)?;
+    /// assert_eq!(x.to_vec::<f64>()?, [1.0, 3.0]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A matrix is singular, sizes do not fit, or dtypes differ or are not float32 or float64.
+    pub fn solve(&self, b: &Tensor) -> Result<Tensor> {
+        if b.rank() == 1 {
+            return self.solve(&b.expand_dims(1)?)?.squeeze(-1);
+        }
+        let (a, b) = self.stacked(b, "solve")?;
+        apply1(Solve(By::Lu), &[&a, &b])
+    }
+
+    /// [`Tensor::solve`] where of A only the lower or the upper triangle is looked at.
+    ///
+    /// # Errors
+    /// As [`Tensor::solve`].
+    pub fn triangular_solve(&self, b: &Tensor, lower: bool) -> Result<Tensor> {
+        if b.rank() == 1 {
+            return self.triangular_solve(&b.expand_dims(1)?, lower)?.squeeze(-1);
+        }
+        let (a, b) = self.stacked(b, "triangular_solve")?;
+        apply1(Solve(By::Triangle { lower }), &[&a, &b])
+    }
+
+    /// The inverse of each square matrix. To solve equations, [`Tensor::solve`] is faster and more exact.
+    ///
+    /// # Errors
+    /// As [`Tensor::solve`].
+    pub fn inverse(&self) -> Result<Tensor> {
+        let n = square("inverse", self.spec())?;
+        if self.is_traced() {
+            return self.solve(&self.new_full([n, n], 1.0)?);
+        }
+        self.solve(&Tensor::arange(n)?.one_hot(n, self.dtype())?)
+    }
+
+    /// L, lower triangular, of A = LLᵀ for each symmetric positive definite matrix; only the lower triangle is looked at.
+    /// The gradient is symmetric.
+    ///
+    /// # Errors
+    /// A matrix is not positive definite or not square, or the dtype is not float32 or float64.
+    pub fn cholesky(&self) -> Result<Tensor> {
+        apply1(Cholesky, &[self])
+    }
+
+    /// Q, `[..., m, k]` with orthonormal columns, and R, `[..., k, n]` upper triangular, of A = QR for each matrix
+    /// `[..., m, n]`, where k is the smaller of m and n. Signs are LAPACK's: the diagonal of R may be negative.
+    ///
+    /// # Errors
+    /// There are fewer than two axes, or the dtype is not float32 or float64. Gradients exist for m >= n and full rank.
+    pub fn qr(&self) -> Result<(Tensor, Tensor)> {
+        let mut outputs = apply(Qr, &[self])?;
+        let r = outputs.swap_remove(1);
+        Ok((outputs.swap_remove(0), r))
+    }
+
+    /// Sign (-1, 0 or 1) and logarithm of the absolute value of each determinant; 0 and -infinity if a matrix is singular.
+    ///
+    /// # Errors
+    /// Matrices are not square, or the dtype is not float32 or float64. There is no gradient at a singular matrix.
+    pub fn slogdet(&self) -> Result<(Tensor, Tensor)> {
+        let mut outputs = apply(SlogDet, &[self])?;
+        let log = outputs.swap_remove(1);
+        Ok((outputs.swap_remove(0), log))
+    }
+
+    /// The determinant of each square matrix, from [`Tensor::slogdet`]: of large ones, take that.
+    ///
+    /// # Errors
+    /// As [`Tensor::slogdet`].
+    pub fn det(&self) -> Result<Tensor> {
+        let (sign, log) = self.slogdet()?;
+        sign.mul(&log.exp()?)
+    }
+
+    /// X for which AX is nearest to B, by QR: A is `[..., m, n]` with m >= n and of full rank, B `[..., m, k]`.
+    ///
+    /// # Errors
+    /// A has more columns than rows, its columns depend on each other, or sizes or dtypes do not fit.
+    pub fn lstsq(&self, b: &Tensor) -> Result<Tensor> {
+        if b.rank() == 1 {
+            return self.lstsq(&b.expand_dims(1)?)?.squeeze(-1);
+        }
+        let (m, n) = matrix("lstsq", self.spec())?;
+        if m < n {
+            return Err(Error::shape(
+                "lstsq",
+                "matrices with at least as many rows as columns",
+                *self.shape(),
+            ));
+        }
+        let (q, r) = self.qr()?;
+        r.triangular_solve(&q.t()?.matmul(b)?, false)
+    }
+}
