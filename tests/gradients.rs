@@ -215,7 +215,6 @@ fn pad() {
 fn arrange() {
     check("threshold", &[x(&[7])], |t| t[0].threshold(0.05, -1.0)?.mul(&t[0]));
     check("glu", &[x(&[4, 3])], |t| t[0].glu(0));
-    check("sparsemax", &[x(&[3, 4])], |t| t[0].sparsemax(-1)?.mul(&y(&[3, 4]))?.square());
     check("tile", &[x(&[2, 3])], |t| t[0].tile(&[2, 1, 2])?.square());
     check("repeat", &[x(&[2, 3])], |t| t[0].repeat(2, 1)?.square());
     check("flip and roll", &[x(&[2, 3])], |t| t[0].flip(&[])?.roll(2, 1)?.mul(&t[0]));

@@ -95,10 +95,6 @@ fn activation(name: &str, config: &Value) -> Option<Function> {
             let a = number("axis", -1.0) as isize;
             Box::new(move |x| x.glu(a))
         }
-        "sparsemax" => {
-            let a = number("axis", -1.0) as isize;
-            Box::new(move |x| x.sparsemax(a))
-        }
         "softmax" => {
             let a = number("axis", -1.0) as isize;
             Box::new(move |x| x.softmax(a))
