@@ -79,7 +79,7 @@ pub mod prelude {
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
     pub use crate::nn::layers::{Activation, Dense, Dropout, Flatten, Input};
     pub use crate::nn::regularizer::{L1, L1L2, L2};
-    pub use crate::optim::{Adam, Sgd};
+    pub use crate::optim::{Adam, SGD};
     pub use crate::train::{Callback, EarlyStopping, Fit, History, Logs, Model};
     pub use crate::{DType, Shape, Tensor, Threads, with_threads};
 }

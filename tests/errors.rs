@@ -175,7 +175,7 @@ const MISTAKES: &[Mistake] = &[
     }),
     ("learning_rate_negative", || {
         let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
-        done(stack.compile(Sgd::new(-0.1), MeanSquaredError::new(), ()))
+        done(stack.compile(SGD::new(-0.1), MeanSquaredError::new(), ()))
     }),
     // Data.
     ("fit_width", || done(classifier().fit(&f32s(&[2, 5]), &labels(&[0, 1]), quiet()))),

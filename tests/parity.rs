@@ -209,7 +209,7 @@ fn optimizers_step_by_step() {
         let mut driver = match case["optimizer"].as_str().unwrap() {
             "SGD" if known(c, &["learning_rate", "momentum", "nesterov"]) => {
                 let nesterov = c["nesterov"].as_bool().unwrap_or(false);
-                Driver::new(Sgd::new(lr).momentum(number("momentum", 0.0)).nesterov(nesterov))
+                Driver::new(SGD::new(lr).momentum(number("momentum", 0.0)).nesterov(nesterov))
             }
             "Adam" if known(c, &["learning_rate", "beta_1", "beta_2", "epsilon"]) => {
                 let adam = Adam::new(lr).beta_1(number("beta_1", 0.9)).beta_2(number("beta_2", 0.999));
@@ -297,7 +297,7 @@ fn dense_model(case: &Value, g: &Value) -> Option<(Model, Tensor, Tensor)> {
     let lr = c["learning_rate"].as_f64()?;
     let mut model = match case["optimizer"].as_str()? {
         "SGD" => {
-            let sgd = Sgd::new(lr).momentum(c["momentum"].as_f64().unwrap_or(0.0));
+            let sgd = SGD::new(lr).momentum(c["momentum"].as_f64().unwrap_or(0.0));
             network.compile(sgd.nesterov(c["nesterov"].as_bool().unwrap_or(false)), loss, metrics)
         }
         "Adam" => network.compile(Adam::new(lr), loss, metrics),
@@ -400,7 +400,7 @@ fn early_stopping_follows_keras() {
             stop = stop.larger_is_better(true);
         }
         let network = Sequential::new().add(Input::new([1])).add(Dense::new(1));
-        let mut model = network.compile(Sgd::new(0.1), MeanSquaredError::new(), ()).unwrap();
+        let mut model = network.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
         stop.on_train_begin(&mut model, Plan::default()).unwrap();
         let stopped = floats(&case["values"]).iter().enumerate().find_map(|(epoch, v)| {
             let mut logs = Logs::new();
@@ -432,11 +432,11 @@ fn summaries_are_keras_tables() {
     let mut adam = mlp(Dense::new(64)).compile(Adam::new(0.001), loss(), ()).unwrap();
     assert_eq!(adam.summary_table().to_string().trim_end(), want("mlp").trim_end());
     assert_eq!(step(&mut adam).trim_end(), want("mlp after one step of adam").trim_end());
-    let mut sgd = mlp(Dense::new(64)).compile(Sgd::new(0.01), loss(), ()).unwrap();
+    let mut sgd = mlp(Dense::new(64)).compile(SGD::new(0.01), loss(), ()).unwrap();
     assert_eq!(step(&mut sgd).trim_end(), want("mlp after one step of sgd").trim_end());
-    let mut momentum = mlp(Dense::new(64)).compile(Sgd::new(0.01).momentum(0.9), loss(), ()).unwrap();
+    let mut momentum = mlp(Dense::new(64)).compile(SGD::new(0.01).momentum(0.9), loss(), ()).unwrap();
     assert_eq!(step(&mut momentum).trim_end(), want("mlp after one step of sgd with momentum").trim_end());
-    let frozen = mlp(Dense::new(64).trainable(false)).compile(Sgd::new(0.01), loss(), ()).unwrap();
+    let frozen = mlp(Dense::new(64).trainable(false)).compile(SGD::new(0.01), loss(), ()).unwrap();
     assert_eq!(frozen.summary_table().to_string().trim_end(), want("frozen").trim_end());
     let named = Sequential::new()
         .name("my_model")
@@ -444,6 +444,6 @@ fn summaries_are_keras_tables() {
         .add(Dense::new(8).name("first"))
         .add(Dense::new(8).name("a_layer_name_that_is_much_longer_than_its_column_would_like"))
         .add(Dense::new(1).name("head"));
-    let named = named.compile(Sgd::new(0.01), MeanSquaredError::new(), ()).unwrap();
+    let named = named.compile(SGD::new(0.01), MeanSquaredError::new(), ()).unwrap();
     assert_eq!(named.summary_table().to_string().trim_end(), want("named").trim_end());
 }

@@ -5,7 +5,7 @@ mod adam;
 mod sgd;
 
 pub use adam::Adam;
-pub use sgd::Sgd;
+pub use sgd::SGD;
 
 use crate::autograd::Gradients;
 use crate::config::{Configured, kind};
@@ -16,7 +16,7 @@ use crate::{Error, Float, Result};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
-kind!("optimizer", Optimizer: Adam, Sgd);
+kind!("optimizer", Optimizer: Adam, SGD);
 
 /// What an update depends on besides the parameter and its gradient.
 #[derive(Clone, Copy, Debug)]

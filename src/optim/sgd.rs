@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// rate is inside of the velocity).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sgd {
+pub struct SGD {
     learning_rate: f64,
     #[serde(default)]
     momentum: f64,
@@ -17,22 +17,22 @@ pub struct Sgd {
     nesterov: bool,
 }
 
-impl Sgd {
+impl SGD {
     /// With this learning rate; Keras's default is 0.01.
-    pub fn new(learning_rate: f64) -> Sgd {
-        Sgd { learning_rate, momentum: 0.0, nesterov: false }
+    pub fn new(learning_rate: f64) -> SGD {
+        SGD { learning_rate, momentum: 0.0, nesterov: false }
     }
 
     /// The share of the last step that is kept; 0 by default.
     #[must_use]
-    pub fn momentum(mut self, momentum: f64) -> Sgd {
+    pub fn momentum(mut self, momentum: f64) -> SGD {
         self.momentum = momentum;
         self
     }
 
     /// Nesterov's momentum; no by default.
     #[must_use]
-    pub fn nesterov(mut self, nesterov: bool) -> Sgd {
+    pub fn nesterov(mut self, nesterov: bool) -> SGD {
         self.nesterov = nesterov;
         self
     }
@@ -54,7 +54,7 @@ stamped! {
     }
 }
 
-impl Rule for Sgd {
+impl Rule for SGD {
     fn slots(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum"] }
     }
