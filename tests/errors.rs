@@ -76,7 +76,7 @@ fn with_faulty(good: usize, panics: bool) -> Model {
 
 struct Refuses;
 impl Callback for Refuses {
-    fn on_train_begin(&mut self, _: &mut Model, plan: Plan) -> Result<()> {
+    fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
         Err(Error::Custom(format!("not today: {} epochs of {} steps", plan.epochs, plan.steps)))
     }
 }
@@ -213,7 +213,7 @@ const MISTAKES: &[Mistake] = &[
     ("batch_size_zero", || fit(quiet().batch_size(0))),
     ("batch_size_zero_to_evaluate", || {
         let (x, y) = images();
-        done(classifier().evaluate_batched(&x, &y, 0))
+        done(classifier().evaluate_with(&x, &y, &Evaluate::new().batch_size(0)))
     }),
     ("verbose_nine", || fit(Fit::new().verbose(9))),
     ("validation_split_one", || fit(quiet().validation_split(1.0))),
@@ -335,7 +335,7 @@ impl gradus::metric::Metric for Broken {
     fn name(&self) -> &str {
         "broken"
     }
-    fn update(&mut self, _: &Tensor, _: &Tensor) -> Result<()> {
+    fn update(&mut self, _: &Tensor, _: &Tensor, _: Option<&Tensor>) -> Result<()> {
         Err(Error::Custom("no figure today".into()))
     }
     fn result(&self) -> f64 {

@@ -365,7 +365,7 @@ fn training_step_by_step() {
             if name.contains("weighted_") || case["sample_weight"] == true {
                 continue;
             }
-            let got = model.evaluate_batched(&x, &y, 8).unwrap();
+            let got = model.evaluate_with(&x, &y, &Evaluate::new().batch_size(8)).unwrap();
             close(&format!("{what} evaluate {name}"), &[got[name.as_str()]], &[want.as_f64().unwrap()], 1e-9);
         }
         checked += 1;

@@ -1,16 +1,16 @@
 //! Why it exists: stochastic gradient descent, with momentum.
 
-use super::{Rule, Slots, Step};
+use super::{LearningRate, Rule, Slots, Step};
 use crate::Float;
 use crate::kernels::simd::stamped;
 use serde::{Deserialize, Serialize};
 
 /// `w -= lr·g`; with momentum `m = μ·m - lr·g`, `w += m`, or with Nesterov's `w += μ·m - lr·g` (Keras's rule: the learning
 /// rate is inside of the velocity).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SGD {
-    learning_rate: f64,
+    learning_rate: LearningRate,
     #[serde(default)]
     momentum: f64,
     #[serde(default)]
@@ -18,9 +18,9 @@ pub struct SGD {
 }
 
 impl SGD {
-    /// With this learning rate; Keras's default is 0.01.
-    pub fn new(learning_rate: f64) -> SGD {
-        SGD { learning_rate, momentum: 0.0, nesterov: false }
+    /// With this learning rate, a number or a schedule; Keras's default is 0.01.
+    pub fn new(learning_rate: impl Into<LearningRate>) -> SGD {
+        SGD { learning_rate: learning_rate.into(), momentum: 0.0, nesterov: false }
     }
 
     /// The share of the last step that is kept; 0 by default.
@@ -58,8 +58,8 @@ impl Rule for SGD {
     fn slots(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum"] }
     }
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
     }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
         let lr = T::of(step.learning_rate);
