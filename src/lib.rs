@@ -81,6 +81,6 @@ pub mod prelude {
     pub use crate::nn::layers::{Activation, Dense, Dropout, Flatten, Input};
     pub use crate::nn::regularizer::{L1, L1L2, L2};
     pub use crate::optim::{Adam, Optimizer as _, SGD};
-    pub use crate::train::{Callback, EarlyStopping, Fit, History, Logs, Model};
+    pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
     pub use crate::{DType, Shape, Tensor, Threads, with_threads};
 }
