@@ -68,6 +68,10 @@ struct Readme;
 #[doc = include_str!("../docs/extending.md")]
 struct Extending;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/training.md")]
+struct Training;
+
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
     pub use crate::datasets;
