@@ -300,6 +300,7 @@ fn plan(config: Config, limits: &Limits) -> Result<Model> {
     for (name, count) in [("steps", steps), ("epochs", epochs), ("iterations", iterations)] {
         check(name, "the count", count, MAX_COUNT)?;
     }
+    driver.check()?;
     driver.set_rate(config.compile.learning_rate);
     driver.set_steps(iterations);
     driver.check()?;

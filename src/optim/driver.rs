@@ -96,9 +96,9 @@ impl Driver {
         self.options.gradient_accumulation_steps.unwrap_or(1).max(1)
     }
 
-    /// The present learning rate.
+    /// The present learning rate. A schedule counts steps, those that only accumulate too (as Keras does).
     pub fn learning_rate(&self) -> f64 {
-        self.learning_rate.at(self.iterations())
+        self.learning_rate.at(self.steps)
     }
 
     /// Changes the learning rate from here on.

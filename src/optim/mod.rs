@@ -141,7 +141,8 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Updates after every so many steps, by the mean of their gradients. Iterations, and with them schedules, count updates.
+    /// Updates after every so many steps, by the mean of their gradients. Iterations count updates, schedules
+    /// steps.
     fn gradient_accumulation_steps(self, steps: u64) -> Tuned
     where
         Self: Sized + 'static,

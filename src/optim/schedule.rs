@@ -1,12 +1,12 @@
-//! Why it exists: learning rates that change with the number of updates. Formulas are Keras's.
+//! Why it exists: learning rates that change with the number of steps. Formulas are Keras's.
 
 use crate::config::{Configured, Dyn, kind};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A learning rate as a function of how many updates there have been.
+/// A learning rate as a function of how many steps there have been.
 pub trait LearningRateSchedule: Configured + std::fmt::Debug + Send + Sync {
-    /// The rate of the update after so many.
+    /// The rate of the step after so many.
     fn at(&self, step: u64) -> f64;
 
     /// Whether its settings make sense; `compile` asks.
@@ -29,12 +29,12 @@ kind!("learning rate schedule", LearningRateSchedule:
 pub enum LearningRate {
     /// The same until someone sets another.
     Fixed(f64),
-    /// By the number of updates.
+    /// By the number of steps.
     Schedule(Dyn<dyn LearningRateSchedule>),
 }
 
 impl LearningRate {
-    /// The rate of the update after so many.
+    /// The rate of the step after so many.
     pub fn at(&self, step: u64) -> f64 {
         match self {
             LearningRate::Fixed(rate) => *rate,
