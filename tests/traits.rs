@@ -244,7 +244,7 @@ fn a_network_of_two_inputs_and_two_outputs_trains() {
             value: Dense::new(1).build(spec(16), init)?,
         })
     });
-    let losses = [SparseCategoricalCrossentropy::new().into(), MeanSquaredError::new().into()];
+    let losses = (SparseCategoricalCrossentropy::new(), MeanSquaredError::new());
     let mut model = network.unwrap().compile(Adam::new(0.02), losses, ()).unwrap();
     let tensor = |n: usize, w: usize| {
         let v: Vec<f32> = values(n * w).iter().map(|v| *v as f32).collect();
