@@ -68,18 +68,23 @@ struct Readme;
 #[doc = include_str!("../docs/extending.md")]
 struct Extending;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/training.md")]
+struct Training;
+
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
     pub use crate::datasets;
     pub use crate::loss::{
-        BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy,
+        BinaryCrossentropy, CategoricalCrossentropy, Loss as _, MeanSquaredError,
+        SparseCategoricalCrossentropy,
     };
-    pub use crate::metric::Accuracy;
+    pub use crate::metric::{Accuracy, Metric as _};
     pub use crate::nn::Sequential;
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
     pub use crate::nn::layers::{Activation, Dense, Dropout, Flatten, Input};
     pub use crate::nn::regularizer::{L1, L1L2, L2};
-    pub use crate::optim::{Adam, Sgd};
-    pub use crate::train::{Callback, EarlyStopping, Fit, History, Logs, Model};
+    pub use crate::optim::{Adam, Optimizer as _, SGD};
+    pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
     pub use crate::{DType, Shape, Tensor, Threads, with_threads};
 }

@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used)]
 
 use gradus::autograd::grad;
+use gradus::loss::{Huber, Reduction};
+use gradus::metric::{self, PerOutput};
+use gradus::nn::initializer::Identity;
 use gradus::nn::{Build, Cx, Init, Layer};
 use gradus::ops::Padding;
+use gradus::nn::{constraint, regularizer};
+use gradus::optim::schedule;
 use gradus::prelude::*;
-use gradus::train::Plan;
+use gradus::train::{LearningRateScheduler, Plan, ReduceLROnPlateau};
 use gradus::{Error, Result, Spec};
 use std::fmt::Write;
 
@@ -81,7 +86,7 @@ fn with_faulty(good: usize, panics: bool) -> Model {
 
 struct Refuses;
 impl Callback for Refuses {
-    fn on_train_begin(&mut self, _: &mut Model, plan: Plan) -> Result<()> {
+    fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
         Err(Error::Custom(format!("not today: {} epochs of {} steps", plan.epochs, plan.steps)))
     }
 }
@@ -99,6 +104,11 @@ fn images() -> (Tensor, Tensor) {
 fn fit(settings: Fit<'_>) -> Result<()> {
     let (x, y) = images();
     done(classifier().fit(&x, &y, settings))
+}
+
+fn optimizer(optimizer: gradus::optim::Tuned) -> Result<()> {
+    let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+    done(stack.compile(optimizer, MeanSquaredError::new(), ()))
 }
 
 const MISTAKES: &[Mistake] = &[
@@ -243,7 +253,7 @@ const MISTAKES: &[Mistake] = &[
     }),
     ("learning_rate_negative", || {
         let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
-        done(stack.compile(Sgd::new(-0.1), MeanSquaredError::new(), ()))
+        done(stack.compile(SGD::new(-0.1), MeanSquaredError::new(), ()))
     }),
     // Data.
     ("fit_width", || done(classifier().fit(&f32s(&[2, 5]), &labels(&[0, 1]), quiet()))),
@@ -273,7 +283,7 @@ const MISTAKES: &[Mistake] = &[
         let mut model = stack.compile(Adam::new(0.01), CategoricalCrossentropy::new(), ())?;
         done(model.fit(&f32s(&[2, 4]), &labels(&[0, 1]), quiet()))
     }),
-    ("regression_target_shape", || done(regression().fit(&f32s(&[2, 4]), &f32s(&[2]), quiet()))),
+    ("regression_target_shape", || done(regression().fit(&f32s(&[2, 4]), &f32s(&[2, 2]), quiet()))),
     ("targets_of_two_outputs", || {
         done(regression().fit(&f32s(&[2, 4]), &[f32s(&[2, 1]), f32s(&[2, 1])], quiet()))
     }),
@@ -281,7 +291,7 @@ const MISTAKES: &[Mistake] = &[
     ("batch_size_zero", || fit(quiet().batch_size(0))),
     ("batch_size_zero_to_evaluate", || {
         let (x, y) = images();
-        done(classifier().evaluate_batched(&x, &y, 0))
+        done(classifier().evaluate_with(&x, &y, &Evaluate::new().batch_size(0)))
     }),
     ("verbose_nine", || fit(Fit::new().verbose(9))),
     ("validation_split_one", || fit(quiet().validation_split(1.0))),
@@ -293,6 +303,85 @@ const MISTAKES: &[Mistake] = &[
     ("validation_width", || fit(quiet().validation_data(&f32s(&[2, 3]), &labels(&[0, 1])))),
     ("validation_empty", || fit(quiet().validation_data(&f32s(&[0, 4]), &labels(&[])))),
     ("early_stopping_figure", || fit(quiet().callback(EarlyStopping::new("val_loss")))),
+    ("early_stopping_before_training", || {
+        let stop = EarlyStopping::new("val_accuracy");
+        done(classifier().fit(&f32s(&[2, 4]), &labels(&[0, 9]), quiet().callback(stop)))
+    }),
+    ("reduce_lr_figure", || fit(quiet().callback(ReduceLROnPlateau::new("speed")))),
+    ("reduce_lr_factor", || fit(quiet().callback(ReduceLROnPlateau::new("loss").factor(1.0)))),
+    ("scheduler_rate", || fit(quiet().callback(LearningRateScheduler::new(|_, _| f64::NAN)))),
+    ("learning_rate_of_a_schedule", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+        let rate = schedule::ExponentialDecay::new(0.1, 10, 0.5);
+        done(stack.compile(SGD::new(rate), MeanSquaredError::new(), ())?.set_learning_rate(0.1))
+    }),
+    ("schedule_steps", || optimizer(SGD::new(schedule::CosineDecay::new(0.1, 0)).tuned())),
+    ("schedule_values", || optimizer(SGD::new(schedule::PiecewiseConstantDecay::new([5], [0.1])).tuned())),
+    ("schedule_boundaries", || {
+        optimizer(SGD::new(schedule::PiecewiseConstantDecay::new([5, 5], [0.1, 0.2, 0.3])).tuned())
+    }),
+    ("clip_twice", || optimizer(SGD::new(0.1).clipnorm(1.0).clipvalue(0.5))),
+    ("clip_zero", || optimizer(SGD::new(0.1).clipvalue(0.0))),
+    ("weight_decay_negative", || optimizer(SGD::new(0.1).weight_decay(-0.1))),
+    ("ema_momentum", || optimizer(SGD::new(0.1).use_ema(1.5))),
+    ("ema_overwrite_alone", || optimizer(SGD::new(0.1).ema_overwrite_frequency(2))),
+    ("accumulation_of_one", || optimizer(SGD::new(0.1).gradient_accumulation_steps(1))),
+    ("constraint_axis", || {
+        let dense = Dense::new(1).bias_constraint(constraint::MaxNorm::new(1.0).axis([1]));
+        let mut model = compile(Sequential::new().add(Input::new([4])).add(dense))?;
+        done(model.fit(&f32s(&[2, 4]), &f32s(&[2, 1]), quiet()))
+    }),
+    ("class_weight_negative", || fit(quiet().class_weight([(0, -1.0)]))),
+    ("class_weight_class", || fit(quiet().class_weight([(-1, 1.0)]))),
+    ("class_weight_twice", || fit(quiet().class_weight([(1, 1.0), (1, 2.0)]))),
+    ("class_and_sample_weight", || fit(quiet().class_weight([(0, 1.0)]).sample_weight(&f32s(&[8])))),
+    ("sample_weight_rows", || fit(quiet().sample_weight(&f32s(&[7])))),
+    ("sample_weight_nan", || {
+        let weights = Tensor::from_slice(&[1.0f32, 1.0, 1.0, f32::NAN, 1.0, 1.0, 1.0, 1.0], [8])?;
+        fit(quiet().sample_weight(&weights))
+    }),
+    ("sample_weight_shape", || fit(quiet().sample_weight(&f32s(&[8, 2])))),
+    ("validation_freq_zero", || fit(quiet().validation_freq(0))),
+    ("steps_per_epoch_zero", || fit(quiet().steps_per_epoch(0))),
+    ("label_in_validation", || {
+        fit(quiet().validation_data(&f32s(&[40, 4]), &labels(&[[0; 39].as_slice(), &[7]].concat())))
+    }),
+    ("label_in_shuffled_rows", || {
+        let y = labels(&[[1; 70].as_slice(), &[5], &[2; 29]].concat());
+        done(classifier().fit(&f32s(&[100, 4]), &y, quiet()))
+    }),
+    ("reduction_none", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+        done(stack.compile(SGD::new(0.1), MeanSquaredError::new().reduction(Reduction::None), ()))
+    }),
+    ("losses_for_one_output", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+        done(stack.compile(SGD::new(0.1), (MeanSquaredError::new(), Huber::new()), ()))
+    }),
+    ("metrics_of_unknown_output", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+        let metrics = PerOutput::new().output("digit", [Accuracy::new()]);
+        done(stack.compile(SGD::new(0.1), MeanSquaredError::new(), metrics))
+    }),
+    ("huber_delta", || done(Huber::new().delta(-1.0).call(&f32s(&[2]), &f32s(&[2])))),
+    ("auc_of_logits", || {
+        let p = f32s(&[2, 1]).affine(10.0, 2.0)?;
+        metric::AUC::new().update(&f32s(&[2, 1]), &p, None)
+    }),
+    ("precision_class", || metric::Precision::new().class_id(3).update(&f32s(&[2, 3]), &f32s(&[2, 3]), None)),
+    ("f1_shape", || metric::F1Score::new().update(&f32s(&[2]), &f32s(&[2]), None)),
+    ("top_k_one_hot", || {
+        metric::TopKCategoricalAccuracy::new(2).update(&labels(&[0, 1]), &f32s(&[2, 3]), None)
+    }),
+    ("identity_rank", || {
+        let dense = Dense::new(4).bias_initializer(Identity::new(1.0));
+        done(compile(Sequential::new().add(Input::new([4])).add(dense)))
+    }),
+    ("orthogonal_rank", || {
+        let dense = Dense::new(1).bias_regularizer(regularizer::OrthogonalRegularizer::new(0.1));
+        let mut model = compile(Sequential::new().add(Input::new([4])).add(dense))?;
+        done(model.fit(&f32s(&[2, 4]), &f32s(&[2, 1]), quiet()))
+    }),
     ("callback_refuses", || fit(quiet().callback(Refuses))),
     ("loss_not_finite", || {
         let x = f32s(&[2, 4]).affine(f64::NAN, 0.0)?;
@@ -350,7 +439,10 @@ fn messages_name_the_layer_what_was_expected_and_what_came() {
     contains("label_negative", &["label -1", "0 to 2"]);
     contains("label_too_large_unfused", &["label 3", "0 to 2"]);
     contains("rows_differ", &["3 rows", "got 2"]);
-    contains("regression_target_shape", &["[2]", "[2, 1]"]);
+    contains("regression_target_shape", &["[2, 2]", "[2, 1]"]);
+    contains("label_in_shuffled_rows", &["label 5", "position 70"]);
+    contains("label_in_validation", &["validation", "position 39"]);
+    contains("early_stopping_before_training", &["EarlyStopping", "loss, accuracy"]);
     contains("one_hot_with_sparse_loss", &["[2, 3]", "CategoricalCrossentropy"]);
     contains("labels_with_one_hot_loss", &["[2]", "[2, 3]", "SparseCategoricalCrossentropy"]);
     contains("early_stopping_figure", &["val_loss", "loss, accuracy"]);
@@ -403,7 +495,7 @@ impl gradus::metric::Metric for Broken {
     fn name(&self) -> &str {
         "broken"
     }
-    fn update(&mut self, _: &Tensor, _: &Tensor) -> Result<()> {
+    fn update(&mut self, _: &Tensor, _: &Tensor, _: Option<&Tensor>) -> Result<()> {
         Err(Error::Custom("no figure today".into()))
     }
     fn result(&self) -> f64 {

@@ -543,7 +543,7 @@ fn check_layer(name: &str, description: &dyn Build, input: &Tensor) {
     let gradients = loss(&*layer, input);
     if !paths.is_empty() {
         let mut trained = layer.clone();
-        let mut driver = gradus::optim::Driver::new(gradus::prelude::Sgd::new(1.0));
+        let mut driver = gradus::optim::Driver::new(gradus::prelude::SGD::new(1.0));
         driver.step(&mut trained, gradients.unwrap().backward().unwrap(), false).unwrap();
         let mut after = Vec::new();
         trained.visit(&mut Path::default(), &mut |_, p| after.push(p.value().to_vec::<f64>().unwrap()));

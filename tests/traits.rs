@@ -204,7 +204,7 @@ fn batch_normalization_keeps_running_statistics() {
     let mut model = Sequential::new()
         .add(Input::new([2]))
         .add(BatchNormSpec)
-        .compile(Sgd::new(0.0), MeanSquaredError::new(), ())
+        .compile(SGD::new(0.0), MeanSquaredError::new(), ())
         .unwrap();
     let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 6.0], [2, 2]).unwrap();
     let before = model.predict(&x).unwrap();
@@ -244,7 +244,7 @@ fn a_network_of_two_inputs_and_two_outputs_trains() {
             value: Dense::new(1).build(spec(16), init)?,
         })
     });
-    let losses = [SparseCategoricalCrossentropy::new().into(), MeanSquaredError::new().into()];
+    let losses = (SparseCategoricalCrossentropy::new(), MeanSquaredError::new());
     let mut model = network.unwrap().compile(Adam::new(0.02), losses, ()).unwrap();
     let tensor = |n: usize, w: usize| {
         let v: Vec<f32> = values(n * w).iter().map(|v| *v as f32).collect();
@@ -283,7 +283,7 @@ fn gradients_of_a_tied_parameter_add_up() {
     let once = |table: &Tensor| table.gather(&tokens, 0)?.matmul(&table.t()?);
     let check = gradcheck(|t| once(&t[0]), &[tied.table.value().clone()]).unwrap();
     assert!(check.first < 1e-7, "{check:?}");
-    let mut driver = gradus::optim::Driver::new(Sgd::new(1.0));
+    let mut driver = gradus::optim::Driver::new(SGD::new(1.0));
     let mut trained = tied.clone();
     let mut cx = Cx::train(0, 0);
     let loss = trained.forward(&tokens, &mut cx).unwrap().sum(&[], false).unwrap();

@@ -9,7 +9,7 @@ use crate::error::Context;
 use crate::loss::{self, Loss};
 use crate::metric::{self, Metric};
 use crate::nn::{Budget, Init, Params, Path as Place, Sequential};
-use crate::optim::{self, Driver};
+use crate::optim::{self, Driver, LearningRate};
 use crate::tensor::Tensor;
 use crate::train::{Model, compile_with};
 use crate::{Error, Result, Spec};
@@ -44,8 +44,8 @@ struct Config {
 #[serde(deny_unknown_fields)]
 struct Compile {
     optimizer: Value,
-    /// The present one, which need not be the optimizer's first.
-    learning_rate: f64,
+    /// The present one, which need not be the optimizer's first, or a schedule.
+    learning_rate: LearningRate,
     /// One for each output.
     losses: Vec<Value>,
     /// For each output.
@@ -104,10 +104,10 @@ impl Model {
         let mut result = Ok(());
         self.visit(&mut Place::default(), &mut |path, p| {
             let mut slots = self.driver.slots_of(p);
-            if slots.is_empty() && p.trainable() && self.driver.iterations() > 0 {
+            if slots.is_empty() && p.trainable() && self.driver.steps() > 0 {
                 // Unfrozen since the last step: the state that the next one would begin with.
-                let zeros = |slot: &&'static str| Ok((*slot, Tensor::filled(p.value().spec(), 0.0)?));
-                match self.driver.rule().slots().iter().map(zeros).collect::<Result<_>>() {
+                let zeros = |slot| Ok((slot, Tensor::filled(p.value().spec(), 0.0)?));
+                match self.driver.slots().into_iter().map(zeros).collect::<Result<_>>() {
                     Ok(made) => slots = made,
                     Err(e) => result = Err(e),
                 }
@@ -207,7 +207,7 @@ fn config_of(model: &Model) -> Result<String> {
         network,
         compile: Compile {
             optimizer: describe(model.driver.rule())?,
-            learning_rate: model.driver.learning_rate(),
+            learning_rate: model.driver.rate().clone(),
             losses: model.head.losses.iter().map(|l| describe(&**l)).collect::<Result<_>>()?,
             metrics: model.head.metrics.iter().map(metrics).collect::<Result<_>>()?,
         },
@@ -215,7 +215,7 @@ fn config_of(model: &Model) -> Result<String> {
             seed: model.seed,
             steps: model.steps,
             epochs: model.epochs,
-            iterations: model.driver.iterations(),
+            iterations: model.driver.steps(),
         },
         frozen,
     };
@@ -294,20 +294,16 @@ fn plan(config: Config, limits: &Limits) -> Result<Model> {
     let losses = config.compile.losses.into_iter().map(loss).collect::<Result<_>>()?;
     let [metrics] = <[Vec<Value>; 1]>::try_from(config.compile.metrics)
         .map_err(|all| Error::argument("metrics", "one list for the one output", all.len()))?;
-    let metrics = metrics.into_iter().map(metric).collect::<Result<_>>()?;
+    let metrics = vec![(String::new(), metrics.into_iter().map(metric).collect::<Result<_>>()?)];
 
     let Progress { seed, steps, epochs, iterations } = config.progress;
     for (name, count) in [("steps", steps), ("epochs", epochs), ("iterations", iterations)] {
         check(name, "the count", count, MAX_COUNT)?;
     }
-    let rate = config.compile.learning_rate;
-    for rate in [rate, driver.learning_rate()] {
-        if !(rate.is_finite() && rate >= 0.0) {
-            return Err(Error::argument("learning_rate", "a finite number of 0 or more", rate));
-        }
-    }
-    driver.set_learning_rate(rate);
-    driver.set_iterations(iterations);
+    driver.check()?;
+    driver.set_rate(config.compile.learning_rate);
+    driver.set_steps(iterations);
+    driver.check()?;
 
     let budget = Budget { elements: limits.max_elements, bytes: limits.max_total_bytes };
     let init = Init::planned(network.seed_value(), network.dtype_value(), budget);
@@ -326,11 +322,11 @@ fn plan(config: Config, limits: &Limits) -> Result<Model> {
 fn restore(config: Config, file: &Tensors<'_>, what: &str, limits: &Limits) -> Result<Model> {
     let mut model = plan(config, limits)?;
     let mut driver = model.driver.clone();
-    let slots = driver.rule().slots();
+    let slots = driver.slots();
 
     let mut expected = specs(&model);
     let mut with_state = BTreeSet::new();
-    let started = driver.iterations() > 0;
+    let started = driver.steps() > 0;
     model.visit(&mut Place::default(), &mut |path, p| {
         let names = || slots.iter().map(|slot| slot_name(path.as_str(), slot));
         if (p.trainable() && started) || names().any(|name| file.entries.contains_key(&name)) {

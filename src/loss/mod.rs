@@ -1,16 +1,60 @@
-//! Why it exists: what training makes smaller. A loss gives one number a sample; how they become one is the reduction.
+//! Why it exists: what training makes smaller. A loss gives one number a sample; how they become one is the reduction,
+//! the same for all of them.
+
+/// Declares losses without settings: a type, and a formula of targets `t` and predictions `p` of one shape and dtype.
+macro_rules! losses {
+    ($($(#[$doc:meta])* $type:ident($t:ident, $p:ident) = $f:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $type {}
+
+        impl $type {
+            /// The loss.
+            pub fn new() -> Self {
+                Self::default()
+            }
+        }
+
+        impl $crate::loss::Loss for $type {
+            fn call(
+                &self,
+                y_true: &$crate::Tensor,
+                y_pred: &$crate::Tensor,
+            ) -> $crate::Result<$crate::Tensor> {
+                let ($t, $p) = $crate::loss::aligned(stringify!($type), y_true, y_pred)?;
+                $f
+            }
+        }
+    )*};
+}
 
 mod binary_crossentropy;
 mod categorical_crossentropy;
-mod mean_absolute_error;
-mod mean_squared_error;
+mod focal_crossentropy;
+mod hinge;
+mod labels;
+mod probability;
+mod reduction;
+mod regression;
 mod sparse_categorical_crossentropy;
+mod tuned;
 
 pub use binary_crossentropy::BinaryCrossentropy;
 pub use categorical_crossentropy::CategoricalCrossentropy;
-pub use mean_absolute_error::MeanAbsoluteError;
-pub use mean_squared_error::MeanSquaredError;
+pub use focal_crossentropy::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};
+pub use hinge::{CategoricalHinge, Hinge, SquaredHinge};
+pub(crate) use labels::classes;
+use labels::labels;
+pub use probability::KLDivergence;
+pub use reduction::Reduction;
+pub(crate) use reduction::fitted;
+pub use regression::{
+    CosineSimilarity, Huber, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+    MeanSquaredLogarithmicError, Poisson,
+};
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
+pub use tuned::{Options, Tuned};
 
 use crate::config::{Configured, Dyn, kind};
 use crate::nn::activation::Activation;
@@ -19,7 +63,9 @@ use crate::{Error, Result};
 
 #[rustfmt::skip]
 kind!("loss", Loss:
-    SparseCategoricalCrossentropy, CategoricalCrossentropy, BinaryCrossentropy, MeanSquaredError, MeanAbsoluteError,
+    SparseCategoricalCrossentropy, CategoricalCrossentropy, BinaryCrossentropy, CategoricalFocalCrossentropy,
+    BinaryFocalCrossentropy, KLDivergence, MeanSquaredError, MeanAbsoluteError, MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError, Huber, LogCosh, Poisson, CosineSimilarity, Hinge, SquaredHinge, CategoricalHinge, Tuned,
 );
 
 /// Predictions are kept this far from 0 and 1 (Keras's epsilon).
@@ -30,12 +76,63 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
     /// One number for each sample (and each further position, such as time), differentiable in `y_pred`.
     ///
     /// # Errors
-    /// Shapes do not fit: nothing broadcasts here; or labels are out of range.
+    /// Shapes do not fit: `[n]` and `[n, 1]` are the same to a loss, nothing else broadcasts; or labels are out of range.
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor>;
+
+    /// Which of those numbers count: bool, of the same shape; all by default.
+    ///
+    /// # Errors
+    /// Shapes do not fit.
+    fn mask(&self, _y_true: &Tensor, _y_pred: &Tensor) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
 
     /// The same loss as a function of what goes into `activation`, if there is a form that is exact where the other clips.
     fn on_logits(&self, _activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
         None
+    }
+
+    /// Reduction and weight; [`Loss::reduction`] and [`Loss::weight`] set them.
+    fn options(&self) -> Options {
+        Options::default()
+    }
+
+    /// The loss of a batch as one number (unless the reduction is none). `sample_weight` has one number for each sample, or
+    /// for each number that [`Loss::call`] gives.
+    ///
+    /// # Errors
+    /// As [`Loss::call`], or the weights' shape does not fit.
+    fn value(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<Tensor> {
+        let (losses, mask) = (self.call(y_true, y_pred)?, self.mask(y_true, y_pred)?);
+        self.options().reduction.apply(&losses, sample_weight, mask.as_ref())
+    }
+
+    /// The same loss with room for options.
+    fn tuned(self) -> Tuned
+    where
+        Self: Sized + 'static,
+    {
+        Tuned::new(self)
+    }
+
+    /// With another reduction than [`Reduction::SumOverBatchSize`].
+    fn reduction(self, reduction: Reduction) -> Tuned
+    where
+        Self: Sized + 'static,
+    {
+        let mut tuned = self.tuned();
+        tuned.reduction = reduction;
+        tuned
+    }
+
+    /// How much this loss counts in the sum over a network's outputs (Keras: `loss_weights`); 1 by default.
+    fn weight(self, weight: f64) -> Tuned
+    where
+        Self: Sized + 'static,
+    {
+        let mut tuned = self.tuned();
+        tuned.weight = weight;
+        tuned
     }
 }
 
@@ -45,40 +142,33 @@ impl<L: Loss + 'static> From<L> for Dyn<dyn Loss> {
     }
 }
 
-/// `Σ wᵢ·lᵢ / N`: Keras's `sum_over_batch_size`. `weights` has the shape of the per-sample losses, or fewer axes.
-///
-/// # Errors
-/// The weights' shape does not fit.
-pub fn reduce(losses: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
-    let Some(w) = weights else { return losses.mean(&[], false) };
-    let mut w = w.cast(losses.dtype())?;
-    while w.rank() > losses.rank() && w.dims().last() == Some(&1) {
-        w = w.squeeze(-1)?;
-    }
-    while w.rank() < losses.rank() {
-        w = w.expand_dims(-1)?;
-    }
-    if w.rank() != losses.rank() || w.dims().iter().zip(losses.dims()).any(|(a, b)| a != b && *a != 1) {
-        return Err(Error::shapes(
-            "sample_weight",
-            *w.shape(),
-            *losses.shape(),
-            "one weight for each sample is needed",
-        ));
-    }
-    losses.mul(&w)?.mean(&[], false)
-}
-
 /// The mean over the last axis, if there is one: what one sample's loss is for most losses.
 pub(crate) fn last_mean(losses: &Tensor) -> Result<Tensor> {
     if losses.rank() == 0 { Ok(losses.clone()) } else { losses.mean(&[-1], false) }
 }
 
-/// Demands equal shapes: a loss that broadcast would train the wrong thing in silence.
-pub(crate) fn same_shape(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<()> {
-    if y_true.shape() == y_pred.shape() {
-        return Ok(());
+/// Brings `[…]` and `[…, 1]` to one rank by Keras's rule: a vector gets the axis, anything else loses it.
+pub(crate) fn same_rank(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
+    let wider = |wide: &Tensor, narrow: &Tensor| {
+        wide.rank() == narrow.rank() + 1 && wide.dims().last() == Some(&1) && narrow.rank() > 0
+    };
+    if wider(a, b) {
+        return Ok(if b.rank() == 1 { (a.clone(), b.expand_dims(-1)?) } else { (a.squeeze(-1)?, b.clone()) });
     }
-    let why = "targets and predictions must have the same shape (losses do not broadcast)";
+    if wider(b, a) {
+        return Ok(if a.rank() == 1 { (a.expand_dims(-1)?, b.clone()) } else { (a.clone(), b.squeeze(-1)?) });
+    }
+    Ok((a.clone(), b.clone()))
+}
+
+/// Targets and predictions of one shape, the targets in the predictions' dtype. Demands equal shapes but for
+/// [`same_rank`]: a loss that broadcast would train the wrong thing in silence.
+pub(crate) fn aligned(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (t, p) = same_rank(y_true, y_pred)?;
+    if t.shape() == p.shape() {
+        return Ok((t.cast(p.dtype())?, p));
+    }
+    let why =
+        "targets and predictions must have the same shape (nothing but [n] and [n, 1] is brought together)";
     Err(Error::shapes(op, *y_true.shape(), *y_pred.shape(), why))
 }

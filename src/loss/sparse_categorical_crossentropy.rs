@@ -1,10 +1,11 @@
 //! Why it exists: classification with integer labels.
 
-use super::{EPSILON, Loss};
+use super::probability::{crossentropy, rescaled};
+use super::{Loss, labels};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Softmax};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// `-ln p[label]`. Predictions `[…, classes]`; labels `[…]` or `[…, 1]`, of any integer dtype.
@@ -13,58 +14,63 @@ use serde::{Deserialize, Serialize};
 pub struct SparseCategoricalCrossentropy {
     #[serde(default)]
     from_logits: bool,
+    #[serde(default)]
+    ignore_class: Option<i64>,
 }
-
-impl SparseCategoricalCrossentropy {
-    /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a softmax, `compile` uses the exact form on logits.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Whether predictions are logits; no by default.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-}
+crossentropy!(SparseCategoricalCrossentropy, "softmax");
 
 const OP: &str = "SparseCategoricalCrossentropy";
 
-/// Labels as int64 with the predictions' leading shape.
-pub(crate) fn labels(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-    let lead = y_pred.dims().split_last().map_or(&[][..], |(_, lead)| lead);
-    let labels = match y_true.dims().split_last() {
-        Some((1, rest)) if rest == lead && y_true.rank() == y_pred.rank() => y_true.squeeze(-1)?,
-        _ => y_true.clone(),
-    };
-    if labels.dims() != lead {
-        let why = "expected one label for each row of predictions (one-hot targets: CategoricalCrossentropy)";
-        return Err(Error::shapes(OP, *y_true.shape(), *y_pred.shape(), why));
+impl SparseCategoricalCrossentropy {
+    /// Rows with this label, which may be outside of the classes, do not count: their loss is 0, and a mean is over the
+    /// others. None by default.
+    #[must_use]
+    pub fn ignore_class(mut self, class: i64) -> Self {
+        self.ignore_class = Some(class);
+        self
     }
-    match labels.dtype() {
-        DType::I64 => Ok(labels),
-        DType::U8 => labels.cast(DType::I64),
-        got => Err(Error::DType { op: OP, expected: "integer labels (int64 or uint8)", got }),
+
+    /// Where the label is none to be ignored.
+    fn counts(&self, labels: &Tensor) -> Result<Option<Tensor>> {
+        match self.ignore_class {
+            Some(class) => labels.not_equal(&Tensor::scalar(class)?).map(Some),
+            None => Ok(None),
+        }
     }
 }
 
 impl Loss for SparseCategoricalCrossentropy {
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-        let labels = labels(y_true, y_pred)?;
-        if self.from_logits {
-            return y_pred.sparse_cross_entropy(&labels);
+        let mut labels = labels(OP, y_true, y_pred)?;
+        let counts = self.counts(&labels)?;
+        if let Some(counts) = &counts {
+            labels = counts.choose(&labels, &Tensor::scalar(0i64)?)?;
         }
-        // Keras's rule on probabilities: rescale to sum to one, clip, then -ln p[label].
-        let p = y_pred.div(&y_pred.sum(&[-1], true)?)?.clip(EPSILON, 1.0 - EPSILON)?;
-        let classes = y_pred.dims().last().copied().unwrap_or(1);
-        let hot = labels.one_hot(classes, p.dtype()).map_err(|e| match e {
-            Error::Index { value, position, last, .. } => {
-                Error::Index { op: OP, what: "label", value, position, last }
-            }
-            e => e,
-        })?;
-        p.ln()?.mul(&hot)?.sum(&[-1], false)?.neg()
+        let losses = if self.from_logits {
+            y_pred.sparse_cross_entropy(&labels)?
+        } else {
+            let p = rescaled(y_pred)?;
+            let classes = y_pred.dims().last().copied().unwrap_or(1);
+            let hot = labels.one_hot(classes, p.dtype()).map_err(|e| match e {
+                Error::Index { value, position, last, .. } => {
+                    Error::Index { op: OP, what: "label", value, position, last }
+                }
+                e => e,
+            })?;
+            p.ln()?.mul(&hot)?.sum(&[-1], false)?.neg()?
+        };
+        match &counts {
+            Some(counts) => counts.choose(&losses, &losses.new_full([], 0.0)?),
+            None => Ok(losses),
+        }
+    }
+
+    fn mask(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Option<Tensor>> {
+        if self.ignore_class.is_none() {
+            return Ok(None);
+        }
+        let labels = labels(OP, y_true, y_pred)?;
+        self.counts(&labels)
     }
 
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {

@@ -1,77 +1,185 @@
-//! Why it exists: the share of right predictions, of whichever kind the shapes call for.
+//! Why it exists: the share of right predictions, of each kind.
 
 use super::Metric;
+use super::mean::Mean;
+use crate::loss::{aligned, classes};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The share of right predictions. As Keras resolves `"accuracy"`: predictions with a last size of 1 are compared with 0.5
-/// (binary); targets of lower rank, or with a last size of 1, are labels (sparse categorical); else the largest target
-/// counts (categorical).
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Accuracy {
-    #[serde(skip)]
-    right: f64,
-    #[serde(skip)]
-    total: f64,
-}
-
-impl Accuracy {
-    /// The metric, named `accuracy`.
-    pub fn new() -> Accuracy {
-        Accuracy::default()
-    }
-}
-
-/// The class that each row of targets names.
-fn classes(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-    let last = |t: &Tensor| t.dims().last().copied();
-    if y_true.rank() == y_pred.rank() && last(y_true) == Some(1) {
-        return y_true.squeeze(-1)?.cast(DType::I64);
-    }
-    if y_true.rank() < y_pred.rank() { y_true.cast(DType::I64) } else { y_true.scale(1.0)?.argmax(-1) }
-}
-
-impl Metric for Accuracy {
-    fn name(&self) -> &str {
-        "accuracy"
-    }
-
-    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor) -> Result<()> {
-        let fail = |why: &str| Err(Error::shapes("accuracy", *y_true.shape(), *y_pred.shape(), why));
-        if y_pred.dims().last() == Some(&1) {
-            if y_true.elements() != y_pred.elements() {
-                return fail("expected one target for each prediction");
+/// A struct with settings whose figure is the mean of a function's values.
+macro_rules! accuracies {
+    ($($(#[$doc:meta])* $type:ident $({ $field:ident: $t:ty })?, $name:literal, $self:ident, $y:ident, $p:ident => $values:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $type {
+            $($field: $t,)?
+            #[serde(skip)]
+            mean: Mean,
+        }
+        impl Metric for $type {
+            fn name(&self) -> &str {
+                $name
             }
-            let p = y_pred.cast(DType::F64)?.to_vec::<f64>()?;
-            let t = y_true.cast(DType::F64)?.to_vec::<f64>()?;
-            self.right += p.iter().zip(&t).filter(|(p, t)| (**p > 0.5) == (**t > 0.5)).count() as f64;
-            self.total += p.len() as f64;
-            return Ok(());
+            fn update(&mut $self, $y: &Tensor, $p: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
+                $self.mean.add(&$values, sample_weight)
+            }
+            fn result(&self) -> f64 {
+                self.mean.get()
+            }
+            fn reset(&mut self) {
+                self.mean = Mean::default();
+            }
+            fn larger_is_better(&self) -> bool {
+                true
+            }
         }
-        let (guess, truth) = (y_pred.detach().argmax(-1)?, classes(y_true, y_pred)?);
-        if guess.shape() != truth.shape() {
-            return fail(
-                "expected labels of the predictions' leading shape, or one-hot targets of the same shape",
-            );
+    )*};
+}
+
+/// Accuracies without settings.
+macro_rules! plain {
+    ($($type:ident),*) => {$(
+        impl Default for $type {
+            fn default() -> Self {
+                $type { mean: Mean::default() }
+            }
         }
-        let (guess, truth) = (guess.array().contiguous()?, truth.array().contiguous()?);
-        let (guess, truth) = (guess.slice::<i64>()?, truth.slice::<i64>()?);
-        self.right += guess.iter().zip(truth).filter(|(g, t)| g == t).count() as f64;
-        self.total += guess.len() as f64;
-        Ok(())
+        impl $type {
+            /// The metric.
+            pub fn new() -> $type {
+                $type::default()
+            }
+        }
+    )*};
+}
+plain!(Accuracy, CategoricalAccuracy, SparseCategoricalAccuracy);
+
+accuracies! {
+    /// The share of right predictions, named `accuracy`. As Keras resolves `"accuracy"`: predictions with a last size of 1
+    /// are compared with 0.5 (binary); targets of lower rank, or with a last size of 1, are labels (sparse categorical); else
+    /// the largest target counts (categorical).
+    Accuracy, "accuracy", self, y, p => match p.dims().last() {
+        Some(1) => above("accuracy", y, p, 0.5)?,
+        _ => largest("accuracy", y, p)?,
+    };
+
+    /// The share of probabilities on the right side of a threshold, named `binary_accuracy`.
+    BinaryAccuracy { threshold: f64 }, "binary_accuracy", self, y, p => above("binary_accuracy", y, p, self.threshold)?;
+
+    /// The share of rows whose largest prediction is where the largest target is, named `categorical_accuracy`.
+    CategoricalAccuracy, "categorical_accuracy", self, y, p => {
+        one_hot("categorical_accuracy", y, p)?;
+        largest("categorical_accuracy", y, p)?
+    };
+
+    /// The share of rows whose largest prediction is that of the label, named `sparse_categorical_accuracy`.
+    SparseCategoricalAccuracy, "sparse_categorical_accuracy", self, y, p =>
+        largest("sparse_categorical_accuracy", &sparse("sparse_categorical_accuracy", y, p)?, p)?;
+
+    /// The share of rows with fewer than `k` predictions above that of the largest target, named
+    /// `top_k_categorical_accuracy`.
+    TopKCategoricalAccuracy { k: usize }, "top_k_categorical_accuracy", self, y, p => {
+        one_hot("top_k_categorical_accuracy", y, p)?;
+        among("top_k_categorical_accuracy", y, p, self.k)?
+    };
+
+    /// The share of rows with fewer than `k` predictions above that of the label, named
+    /// `sparse_top_k_categorical_accuracy`.
+    SparseTopKCategoricalAccuracy { k: usize }, "sparse_top_k_categorical_accuracy", self, y, p => {
+        let name = "sparse_top_k_categorical_accuracy";
+        among(name, &sparse(name, y, p)?, p, self.k)?
+    };
+}
+
+impl BinaryAccuracy {
+    /// With the threshold 0.5.
+    pub fn new() -> BinaryAccuracy {
+        BinaryAccuracy { threshold: 0.5, mean: Mean::default() }
     }
 
-    fn result(&self) -> f64 {
-        if self.total == 0.0 { 0.0 } else { self.right / self.total }
+    /// Predictions above it are yes; 0.5 by default.
+    #[must_use]
+    pub fn threshold(mut self, threshold: f64) -> BinaryAccuracy {
+        self.threshold = threshold;
+        self
     }
+}
+impl Default for BinaryAccuracy {
+    fn default() -> Self {
+        BinaryAccuracy::new()
+    }
+}
+impl TopKCategoricalAccuracy {
+    /// Among the `k` largest; Keras's default is 5.
+    pub fn new(k: usize) -> TopKCategoricalAccuracy {
+        TopKCategoricalAccuracy { k, mean: Mean::default() }
+    }
+}
+impl SparseTopKCategoricalAccuracy {
+    /// Among the `k` largest; Keras's default is 5.
+    pub fn new(k: usize) -> SparseTopKCategoricalAccuracy {
+        SparseTopKCategoricalAccuracy { k, mean: Mean::default() }
+    }
+}
 
-    fn reset(&mut self) {
-        *self = Accuracy::default();
-    }
+/// 1 where the prediction is on the right side of the threshold.
+fn above(op: &'static str, y_true: &Tensor, y_pred: &Tensor, threshold: f64) -> Result<Tensor> {
+    let (t, p) = aligned(op, y_true, &y_pred.cast(DType::F64)?)?;
+    p.greater(&p.new_full([], threshold)?)?.cast(DType::F64)?.equal(&t)?.cast(DType::F64)
+}
 
-    fn larger_is_better(&self) -> bool {
-        true
+fn one_hot(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<()> {
+    match y_true.shape() == y_pred.shape() {
+        true => Ok(()),
+        false => Err(Error::shapes(op, *y_true.shape(), *y_pred.shape(), "expected one-hot targets")),
     }
+}
+
+/// Labels without a last axis of 1.
+fn sparse(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    let labels = match y_true.dims().last() {
+        Some(1) if y_true.rank() == y_pred.rank() => y_true.squeeze(-1)?,
+        _ => y_true.clone(),
+    };
+    let lead = y_pred.dims().split_last().map_or(&[][..], |(_, lead)| lead);
+    match labels.dims() == lead {
+        true => Ok(labels),
+        false => Err(Error::shapes(op, *y_true.shape(), *y_pred.shape(), "expected one label for each row")),
+    }
+}
+
+/// The classes that targets name, of the predictions' leading shape.
+fn truth(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    let truth = classes(y_true, y_pred.rank())?;
+    let (lead, width) = match y_pred.dims().split_last() {
+        Some((width, lead)) => (lead, *width),
+        None => (&[][..], 0),
+    };
+    let hot = y_true.rank() == y_pred.rank() && y_true.dims().last() != Some(&1);
+    if truth.dims() != lead || hot && y_true.dims().last() != Some(&width) || y_pred.rank() == 0 {
+        let why = "expected labels of the predictions' leading shape, or one-hot targets of the same shape";
+        return Err(Error::shapes(op, *y_true.shape(), *y_pred.shape(), why));
+    }
+    Ok(truth)
+}
+
+/// 1 where the largest prediction is the target's.
+fn largest(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    let truth = truth(op, y_true, y_pred)?;
+    y_pred.detach().argmax(-1)?.equal(&truth)?.cast(DType::F64)
+}
+
+/// 1 where fewer than `k` predictions are above the target's.
+fn among(op: &'static str, y_true: &Tensor, y_pred: &Tensor, k: usize) -> Result<Tensor> {
+    let truth = truth(op, y_true, y_pred)?;
+    let (shape, truth) = (*truth.shape(), truth.to_vec::<i64>()?);
+    let (p, width) = (y_pred.cast(DType::F64)?.to_vec::<f64>()?, y_pred.dims().last().copied().unwrap_or(1));
+    let hit = |(row, class): (&[f64], &i64)| {
+        let own = usize::try_from(*class).ok().and_then(|c| row.get(c));
+        own.is_some_and(|own| row.iter().filter(|p| *p > own).count() < k && !own.is_nan())
+    };
+    let hits: Vec<f64> = p.chunks(width.max(1)).zip(&truth).map(|x| f64::from(u8::from(hit(x)))).collect();
+    Tensor::from_slice(&hits, shape)
 }

@@ -2,6 +2,8 @@
 //! global mode, seed or registry.
 
 use super::Param;
+use super::regularizer::Regularizer;
+use crate::Result;
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
 
@@ -70,6 +72,17 @@ impl Cx {
     /// Adds a term to the loss (Keras: `add_loss`).
     pub fn add_loss(&mut self, term: Tensor) {
         self.losses.push(term);
+    }
+
+    /// Adds the penalty on a layer's output, divided by the batch size, to the loss (Keras: `activity_regularizer`).
+    ///
+    /// # Errors
+    /// The output's dtype is not float32 or float64.
+    pub fn regularize_activity(&mut self, regularizer: &dyn Regularizer, output: &Tensor) -> Result<()> {
+        let rows = output.dims().first().copied().unwrap_or(1).max(1);
+        let penalty = regularizer.penalty(output)?;
+        self.add_loss(penalty.affine(1.0 / rows as f64, 0.0)?);
+        Ok(())
     }
 
     /// Which time steps of the data `[batch, time, …]` are real: bool `[batch, time]`, `None` for all. Layers that keep

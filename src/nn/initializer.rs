@@ -49,17 +49,43 @@ fn fans(shape: &Shape) -> (f64, f64) {
     }
 }
 
-/// Which fan scales the variance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fan {
+/// Which number of connections scales the variance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fan {
+    /// Inputs of a unit.
+    #[default]
+    #[serde(rename = "fan_in")]
     In,
+    /// Outputs.
+    #[serde(rename = "fan_out")]
+    Out,
+    /// Their mean.
+    #[serde(rename = "fan_avg")]
     Avg,
+}
+
+/// Which distribution a [`VarianceScaling`] draws from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// Normal, cut off at two deviations and widened to the right variance.
+    #[default]
+    TruncatedNormal,
+    /// Normal.
+    UntruncatedNormal,
+    /// Uniform around 0.
+    Uniform,
 }
 
 /// The variance `scale / fan`, at least one.
 fn variance(shape: &Shape, scale: f64, fan: Fan) -> f64 {
     let (i, o) = fans(shape);
-    scale / if fan == Fan::In { i } else { (i + o) / 2.0 }.max(1.0)
+    let fan = match fan {
+        Fan::In => i,
+        Fan::Out => o,
+        Fan::Avg => (i + o) / 2.0,
+    };
+    scale / fan.max(1.0)
 }
 
 /// The deviation of a standard normal cut off at two deviations.
@@ -107,6 +133,53 @@ scaled! {
     LecunUniform: 1.0, In, uniform;
     /// Truncated normal of variance `1 / fan_in`.
     LecunNormal: 1.0, In, normal;
+}
+
+/// Draws with the variance `scale / fan` (Glorot's, He's and LeCun's are special cases).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VarianceScaling {
+    scale: f64,
+    #[serde(default)]
+    mode: Fan,
+    #[serde(default)]
+    distribution: Distribution,
+}
+impl VarianceScaling {
+    /// With this scale (Keras's default is 1), the number of inputs as fan, truncated normal.
+    pub fn new(scale: f64) -> VarianceScaling {
+        VarianceScaling { scale, mode: Fan::In, distribution: Distribution::TruncatedNormal }
+    }
+
+    /// Which number of connections scales the variance; inputs by default.
+    #[must_use]
+    pub fn mode(mut self, mode: Fan) -> VarianceScaling {
+        self.mode = mode;
+        self
+    }
+
+    /// Which distribution; truncated normal by default.
+    #[must_use]
+    pub fn distribution(mut self, distribution: Distribution) -> VarianceScaling {
+        self.distribution = distribution;
+        self
+    }
+}
+impl Initializer for VarianceScaling {
+    fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        if !(self.scale > 0.0) {
+            return Err(Error::argument("scale", "a number above 0", self.scale));
+        }
+        let variance = variance(shape, self.scale, self.mode);
+        Ok(match self.distribution {
+            Distribution::TruncatedNormal => normal(variance, stream),
+            Distribution::Uniform => uniform(variance, stream),
+            Distribution::UntruncatedNormal => {
+                let deviation = libm::sqrt(variance);
+                Box::new(move |i| deviation * stream.normal(i))
+            }
+        })
+    }
 }
 
 /// All zeros: the default of biases.
@@ -204,6 +277,59 @@ impl Initializer for RandomNormal {
     }
 }
 
+/// Normal, drawn again where further than two deviations from the mean (so that the deviation of the result is 0.88 of
+/// `stddev`); Keras's default is mean 0, deviation 0.05.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TruncatedNormal {
+    mean: f64,
+    stddev: f64,
+}
+impl TruncatedNormal {
+    /// With this mean and standard deviation.
+    pub fn new(mean: f64, stddev: f64) -> TruncatedNormal {
+        TruncatedNormal { mean, stddev }
+    }
+}
+impl Default for TruncatedNormal {
+    fn default() -> Self {
+        TruncatedNormal::new(0.0, 0.05)
+    }
+}
+impl Initializer for TruncatedNormal {
+    fn value(&self, _: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        let TruncatedNormal { mean, stddev } = *self;
+        Ok(Box::new(move |i| mean + stddev * stream.truncated_normal(i)))
+    }
+}
+
+/// `gain` on the diagonal of a matrix, 0 elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    gain: f64,
+}
+impl Identity {
+    /// With a factor; Keras's default is 1.
+    pub fn new(gain: f64) -> Identity {
+        Identity { gain }
+    }
+}
+impl Default for Identity {
+    fn default() -> Self {
+        Identity::new(1.0)
+    }
+}
+impl Initializer for Identity {
+    fn value(&self, shape: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        let &[_, columns] = shape.dims() else {
+            return Err(Error::shape("Identity", "two dimensions", *shape));
+        };
+        let gain = self.gain;
+        Ok(Box::new(move |i| if i / columns as u64 == i % columns as u64 { gain } else { 0.0 }))
+    }
+}
+
 /// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -256,5 +382,5 @@ impl Initializer for Orthogonal {
 #[rustfmt::skip]
 kind!("initializer", Initializer:
     Zeros, Ones, Constant, RandomUniform, RandomNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
-    LecunUniform, LecunNormal, Orthogonal,
+    LecunUniform, LecunNormal, VarianceScaling, TruncatedNormal, Orthogonal, Identity,
 );

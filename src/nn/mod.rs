@@ -2,6 +2,7 @@
 //! randomness, masks, running statistics) comes in one explicit context.
 
 pub mod activation;
+pub mod constraint;
 mod cx;
 pub mod initializer;
 pub mod layers;

@@ -1,6 +1,7 @@
 //! Why it exists: a parameter is a value that its layer owns, with a key by which gradients and optimizer state find
 //! it and a path by which people and files do.
 
+use super::constraint::Constraint;
 use super::initializer::Initializer;
 use super::regularizer::Regularizer;
 use crate::autograd::{Gradients, fresh_id};
@@ -17,6 +18,7 @@ pub struct Param {
     trainable: bool,
     initializer: Dyn<dyn Initializer>,
     regularizer: Option<Dyn<dyn Regularizer>>,
+    constraint: Option<Dyn<dyn Constraint>>,
 }
 
 impl Param {
@@ -57,6 +59,18 @@ impl Param {
     #[must_use]
     pub fn regularized(mut self, regularizer: Option<Dyn<dyn Regularizer>>) -> Param {
         self.regularizer = regularizer;
+        self
+    }
+
+    /// The bound on it, if any.
+    pub fn constraint(&self) -> Option<&dyn Constraint> {
+        self.constraint.as_deref()
+    }
+
+    /// With a bound that holds after each step of the optimizer.
+    #[must_use]
+    pub fn constrained(mut self, constraint: Option<Dyn<dyn Constraint>>) -> Param {
+        self.constraint = constraint;
         self
     }
 
@@ -238,7 +252,8 @@ impl Init {
             }
             None => initializer.tensor(spec, stream)?,
         };
-        Ok(Param { id: fresh_id(), value, trainable, initializer: initializer.clone(), regularizer: None })
+        let initializer = initializer.clone();
+        Ok(Param { id: fresh_id(), value, trainable, initializer, regularizer: None, constraint: None })
     }
 
     /// Runs `f` while parameters are made trainable or not.

@@ -1,8 +1,8 @@
 //! Why it exists: penalties on parameters, added to the loss.
 
-use crate::Result;
 use crate::config::{Configured, Dyn, kind};
 use crate::tensor::Tensor;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A penalty on a parameter.
@@ -87,4 +87,56 @@ impl Regularizer for L2 {
     }
 }
 
-kind!("regularizer", Regularizer: L1, L2, L1L2);
+/// What an [`OrthogonalRegularizer`] makes orthogonal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The rows of the matrix to each other.
+    #[default]
+    Rows,
+    /// Its columns.
+    Columns,
+}
+
+/// `factor ·` the mean of `|cos|` of the angles between all pairs of rows (or columns) of a matrix: orthogonal ones
+/// cost nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrthogonalRegularizer {
+    factor: f64,
+    #[serde(default)]
+    mode: Mode,
+}
+
+impl OrthogonalRegularizer {
+    /// On rows, with this factor; Keras's default is 0.01.
+    pub fn new(factor: f64) -> OrthogonalRegularizer {
+        OrthogonalRegularizer { factor, mode: Mode::Rows }
+    }
+
+    /// Rows or columns; rows by default.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> OrthogonalRegularizer {
+        self.mode = mode;
+        self
+    }
+}
+
+impl Regularizer for OrthogonalRegularizer {
+    fn penalty(&self, weight: &Tensor) -> Result<Tensor> {
+        if weight.rank() != 2 {
+            return Err(Error::shape("OrthogonalRegularizer", "a matrix", *weight.shape()));
+        }
+        let rows = if self.mode == Mode::Rows { weight.clone() } else { weight.t()? };
+        let size = rows.square()?.sum(&[1], true)?;
+        let unit = rows.div(&size.maximum(&size.new_full([], 1e-12)?)?.sqrt()?)?;
+        let n = rows.dims()[0];
+        let off_diagonal = Tensor::arange(n)?.one_hot(n, unit.dtype())?.affine(-1.0, 1.0)?;
+        let sum = unit.matmul(&unit.t()?)?.mul(&off_diagonal)?.abs()?.sum(&[], false)?;
+        let pairs = n as f64 * (n as f64 - 1.0) / 2.0;
+        // A single row has nothing to be orthogonal to.
+        sum.affine(if n < 2 { 0.0 } else { 0.5 * self.factor / pairs }, 0.0)
+    }
+}
+
+kind!("regularizer", Regularizer: L1, L2, L1L2, OrthogonalRegularizer);

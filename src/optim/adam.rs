@@ -1,25 +1,25 @@
 //! Why it exists: Adam (Kingma and Ba 2015), by Keras's rule.
 
-use super::{Rule, Slots, Step};
+use super::{LearningRate, Rule, Slots, Step};
 use crate::Float;
 use crate::kernels::simd::stamped;
 use serde::{Deserialize, Serialize};
 
 /// `m += (1-β₁)(g-m)`, `v += (1-β₂)(g²-v)`, `w -= lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + ε)`. As in Keras, ε is not corrected
 /// for bias.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adam {
-    learning_rate: f64,
+    learning_rate: LearningRate,
     beta_1: f64,
     beta_2: f64,
     epsilon: f64,
 }
 
 impl Adam {
-    /// With this learning rate (Keras's default is 0.001), β₁ 0.9, β₂ 0.999, ε 1e-7.
-    pub fn new(learning_rate: f64) -> Adam {
-        Adam { learning_rate, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+    /// With this learning rate, a number or a schedule (Keras's default is 0.001), β₁ 0.9, β₂ 0.999, ε 1e-7.
+    pub fn new(learning_rate: impl Into<LearningRate>) -> Adam {
+        Adam { learning_rate: learning_rate.into(), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
     }
 
     /// How slowly the mean of gradients moves; 0.9 by default.
@@ -68,8 +68,8 @@ impl Rule for Adam {
     fn slots(&self) -> &'static [&'static str] {
         &["m", "v"]
     }
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
     }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
         let t = step.iteration as f64;

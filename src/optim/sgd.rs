@@ -1,38 +1,38 @@
 //! Why it exists: stochastic gradient descent, with momentum.
 
-use super::{Rule, Slots, Step};
+use super::{LearningRate, Rule, Slots, Step};
 use crate::Float;
 use crate::kernels::simd::stamped;
 use serde::{Deserialize, Serialize};
 
 /// `w -= lr·g`; with momentum `m = μ·m - lr·g`, `w += m`, or with Nesterov's `w += μ·m - lr·g` (Keras's rule: the learning
 /// rate is inside of the velocity).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sgd {
-    learning_rate: f64,
+pub struct SGD {
+    learning_rate: LearningRate,
     #[serde(default)]
     momentum: f64,
     #[serde(default)]
     nesterov: bool,
 }
 
-impl Sgd {
-    /// With this learning rate; Keras's default is 0.01.
-    pub fn new(learning_rate: f64) -> Sgd {
-        Sgd { learning_rate, momentum: 0.0, nesterov: false }
+impl SGD {
+    /// With this learning rate, a number or a schedule; Keras's default is 0.01.
+    pub fn new(learning_rate: impl Into<LearningRate>) -> SGD {
+        SGD { learning_rate: learning_rate.into(), momentum: 0.0, nesterov: false }
     }
 
     /// The share of the last step that is kept; 0 by default.
     #[must_use]
-    pub fn momentum(mut self, momentum: f64) -> Sgd {
+    pub fn momentum(mut self, momentum: f64) -> SGD {
         self.momentum = momentum;
         self
     }
 
     /// Nesterov's momentum; no by default.
     #[must_use]
-    pub fn nesterov(mut self, nesterov: bool) -> Sgd {
+    pub fn nesterov(mut self, nesterov: bool) -> SGD {
         self.nesterov = nesterov;
         self
     }
@@ -54,12 +54,12 @@ stamped! {
     }
 }
 
-impl Rule for Sgd {
+impl Rule for SGD {
     fn slots(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum"] }
     }
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
     }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
         let lr = T::of(step.learning_rate);

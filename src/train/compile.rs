@@ -1,11 +1,12 @@
 //! Why it exists: from a description to a model. Everything that can be wrong without data is found here, and the loss
 //! is joined with the last activation where that is exact.
 
-use super::model::{Head, Model};
+use super::head::Head;
+use super::model::Model;
 use crate::config::Dyn;
 use crate::error::Context;
 use crate::loss::Loss;
-use crate::metric::IntoMetrics;
+use crate::metric::{ByOutput, IntoMetrics};
 use crate::nn::activation::Activation;
 use crate::nn::layers::Input;
 use crate::nn::{Cx, Init, Layer, Param, Params, Path, Row, Sequential, Stack};
@@ -14,7 +15,8 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result};
 use std::sync::Arc;
 
-/// Whatever `compile` takes as loss: one, or an array with one for each output.
+/// Whatever `compile` takes as loss: one, or for a network with several outputs an array or a tuple (of up to 8 different ones)
+/// with one for each.
 pub trait IntoLosses {
     /// The list.
     fn into_losses(self) -> Vec<Dyn<dyn Loss>>;
@@ -24,10 +26,28 @@ impl<L: Into<Dyn<dyn Loss>>> IntoLosses for L {
         vec![self.into()]
     }
 }
-impl<const N: usize> IntoLosses for [Dyn<dyn Loss>; N] {
+impl<L: Into<Dyn<dyn Loss>>, const N: usize> IntoLosses for [L; N] {
     fn into_losses(self) -> Vec<Dyn<dyn Loss>> {
-        self.into()
+        self.map(Into::into).into()
     }
+}
+macro_rules! tuples {
+    ($($($type:ident $field:tt),+;)*) => {$(
+        impl<$($type: Into<Dyn<dyn Loss>>),+> IntoLosses for ($($type,)+) {
+            fn into_losses(self) -> Vec<Dyn<dyn Loss>> {
+                vec![$(self.$field.into()),+]
+            }
+        }
+    )*};
+}
+tuples! {
+    A 0, B 1;
+    A 0, B 1, C 2;
+    A 0, B 1, C 2, D 3;
+    A 0, B 1, C 2, D 3, E 4;
+    A 0, B 1, C 2, D 3, E 4, F 5;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
 }
 
 /// A stack as a network of one input and one output.
@@ -64,6 +84,7 @@ impl Layer<[Tensor], Vec<Tensor>> for Single {
 pub struct Network<L> {
     name: String,
     inputs: Vec<Input>,
+    outputs: Vec<String>,
     layer: L,
     dtype: DType,
     seed: u64,
@@ -81,7 +102,15 @@ impl<L: Layer<[Tensor], Vec<Tensor>> + 'static> Network<L> {
     ) -> Result<Self> {
         let dtype = DType::F32;
         let layer = make(&mut Init::new(seed, dtype))?;
-        Ok(Network { name: "network".into(), inputs: inputs.into(), layer, dtype, seed })
+        Ok(Network { name: "network".into(), inputs: inputs.into(), outputs: Vec::new(), layer, dtype, seed })
+    }
+
+    /// Names the outputs: their figures are then `digit_loss`, `digit_accuracy` and so on; `output_1`, `output_2`, … by
+    /// default.
+    #[must_use]
+    pub fn outputs<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.outputs = names.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Checks all shapes and makes a model. One loss for each output.
@@ -95,9 +124,14 @@ impl<L: Layer<[Tensor], Vec<Tensor>> + 'static> Network<L> {
         metrics: impl IntoMetrics,
     ) -> Result<Model> {
         let driver = Driver::new(optimizer);
-        let parts =
-            Parts { description: None, name: self.name, net: Box::new(self.layer), inputs: self.inputs };
-        assemble(parts, self.dtype, self.seed, driver, losses.into_losses(), metrics.into_metrics())
+        let parts = Parts {
+            description: None,
+            name: self.name,
+            net: Box::new(self.layer),
+            inputs: self.inputs,
+            outputs: self.outputs,
+        };
+        assemble(parts, self.dtype, self.seed, driver, losses.into_losses(), metrics.by_output())
     }
 }
 
@@ -115,7 +149,7 @@ impl Sequential {
         loss: impl IntoLosses,
         metrics: impl IntoMetrics,
     ) -> Result<Model> {
-        compile_sequential(self, Driver::new(optimizer), loss.into_losses(), metrics.into_metrics())
+        compile_sequential(self, Driver::new(optimizer), loss.into_losses(), metrics.by_output())
     }
 }
 
@@ -123,7 +157,7 @@ pub(crate) fn compile_sequential(
     description: Sequential,
     driver: Driver,
     losses: Vec<Dyn<dyn Loss>>,
-    metrics: Vec<Box<dyn crate::metric::Metric>>,
+    metrics: ByOutput,
 ) -> Result<Model> {
     let init = Init::new(description.seed_value(), description.dtype_value());
     compile_with(description, init, driver, losses, metrics)
@@ -135,7 +169,7 @@ pub(crate) fn compile_with(
     mut init: Init,
     driver: Driver,
     losses: Vec<Dyn<dyn Loss>>,
-    metrics: Vec<Box<dyn crate::metric::Metric>>,
+    metrics: ByOutput,
 ) -> Result<Model> {
     let (seed, dtype) = (description.seed_value(), description.dtype_value());
     if !dtype.is_float() {
@@ -149,6 +183,7 @@ pub(crate) fn compile_with(
         name,
         net: Box::new(Single(stack)),
         inputs: vec![input],
+        outputs: Vec::new(),
     };
     assemble(parts, dtype, seed, driver, losses, metrics)
 }
@@ -158,6 +193,8 @@ struct Parts {
     name: String,
     net: Box<dyn Layer<[Tensor], Vec<Tensor>>>,
     inputs: Vec<Input>,
+    /// Their names, if they have any.
+    outputs: Vec<String>,
 }
 
 fn assemble(
@@ -166,25 +203,28 @@ fn assemble(
     seed: u64,
     driver: Driver,
     losses: Vec<Dyn<dyn Loss>>,
-    metrics: Vec<Box<dyn crate::metric::Metric>>,
+    metrics: ByOutput,
 ) -> Result<Model> {
-    let rate = driver.learning_rate();
-    if !(rate.is_finite() && rate >= 0.0) {
-        return Err(Error::argument("learning_rate", "a finite number of 0 or more", rate));
-    }
+    driver.check()?;
     let traced = |i: &Input| Ok(Tensor::from(Array::traced(i.spec(dtype)?)));
     let inputs: Vec<Tensor> = parts.inputs.iter().map(traced).collect::<Result<_>>()?;
     let outputs =
         parts.net.forward(&inputs, &mut Cx::infer()).at(|| format!("compiling '{}'", parts.name))?;
-    if outputs.len() != losses.len() {
-        let expected = format!("one for each of the {} outputs", outputs.len());
-        return Err(Error::argument("losses", expected, losses.len()));
-    }
-    let fused = match (parts.net.output_activation(), &losses[..]) {
-        (Some(activation), [loss]) => loss.on_logits(activation),
-        _ => None,
+    let names = match parts.outputs.len() {
+        0 => (1..=outputs.len()).map(|i| format!("output_{i}")).collect(),
+        n if n == outputs.len() => parts.outputs,
+        n => {
+            return Err(Error::argument(
+                "outputs",
+                format!("a name for each of {} outputs", outputs.len()),
+                n,
+            ));
+        }
     };
+    if let Some((_, twice)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+        return Err(Error::argument("outputs", "names that are unique", format!("'{twice}' twice")));
+    }
+    let head = Head::new(&names, losses, metrics, parts.net.output_activation())?;
     let outputs = outputs.iter().map(Tensor::spec).collect();
-    let head = Head { losses, fused, metrics: vec![metrics; 1] };
     Ok(Model::new(parts.description, parts.name, parts.net, parts.inputs, outputs, head, driver, dtype, seed))
 }

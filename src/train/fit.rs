@@ -1,13 +1,13 @@
 //! Why it exists: the training loop and its settings.
 
 use super::callback::{Callback, Plan};
-use super::data::{AsTensors, gather, rows, slice};
+use super::data::{AsTensors, Source};
 use super::history::{History, Logs};
-use super::model::{Model, check_batch, same_rows};
+use super::model::Model;
 use super::progress::Progress;
+use super::weights::Weights;
 use crate::error::Context;
 use crate::kernels::par::{self, Threads};
-use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -15,11 +15,16 @@ use crate::{Error, Result};
 #[must_use]
 pub struct Fit<'a> {
     epochs: usize,
+    initial_epoch: usize,
+    steps_per_epoch: Option<usize>,
     batch_size: usize,
     shuffle: bool,
     verbose: u8,
     validation: Option<(Vec<Tensor>, Vec<Tensor>)>,
     validation_split: f64,
+    validation_freq: usize,
+    validation_steps: Option<usize>,
+    validation_batch_size: Option<usize>,
     sample_weight: Option<Tensor>,
     class_weight: Vec<(i64, f64)>,
     callbacks: Vec<Box<dyn Callback + 'a>>,
@@ -39,11 +44,16 @@ impl<'a> Fit<'a> {
     pub fn new() -> Fit<'a> {
         Fit {
             epochs: 1,
+            initial_epoch: 0,
+            steps_per_epoch: None,
             batch_size: 32,
             shuffle: true,
             verbose: 1,
             validation: None,
             validation_split: 0.0,
+            validation_freq: 1,
+            validation_steps: None,
+            validation_batch_size: None,
             sample_weight: None,
             class_weight: Vec::new(),
             callbacks: Vec::new(),
@@ -53,9 +63,22 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// How often the data is gone through; 1 by default.
+    /// The epoch after the last one: how often the data is gone through, if training begins with the first. 1 by default.
     pub fn epochs(mut self, epochs: usize) -> Self {
         self.epochs = epochs;
+        self
+    }
+
+    /// The number of the first epoch, to go on with an earlier run; 0 by default.
+    pub fn initial_epoch(mut self, epoch: usize) -> Self {
+        self.initial_epoch = epoch;
+        self
+    }
+
+    /// Batches in an epoch; all by default. The next epoch goes on where the last one stopped; an epoch also ends when the data
+    /// does.
+    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
+        self.steps_per_epoch = Some(steps);
         self
     }
 
@@ -89,7 +112,26 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How much each row counts: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of `x`.
+    /// Validates after every so many epochs; 1 by default.
+    pub fn validation_freq(mut self, epochs: usize) -> Self {
+        self.validation_freq = epochs;
+        self
+    }
+
+    /// How many batches are validated on; all by default.
+    pub fn validation_steps(mut self, steps: usize) -> Self {
+        self.validation_steps = Some(steps);
+        self
+    }
+
+    /// Rows in a batch of validation; those of training by default.
+    pub fn validation_batch_size(mut self, batch_size: usize) -> Self {
+        self.validation_batch_size = Some(batch_size);
+        self
+    }
+
+    /// How much each row counts: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of `x`,
+    /// or for each position, `[rows, time]`. Rows split off for validation keep theirs.
     pub fn sample_weight(mut self, weights: &Tensor) -> Self {
         self.sample_weight = Some(weights.clone());
         self
@@ -141,31 +183,48 @@ impl Model {
         y: &(impl AsTensors + ?Sized),
         mut fit: Fit<'_>,
     ) -> Result<History> {
-        let (x, y) = (self.accept(&x.as_tensors())?, y.as_tensors());
-        let n = same_rows(&x, &y)?;
-        check_batch(fit.batch_size, n)?;
+        let class = Some(std::mem::take(&mut fit.class_weight)).filter(|w| !w.is_empty());
+        let weights = match (fit.sample_weight.take(), class) {
+            (Some(_), Some(_)) => {
+                return Err(Error::argument("class_weight", "either class_weight or sample_weight", "both"));
+            }
+            (Some(sample), None) => Some(Weights::Sample(sample)),
+            (None, Some(class)) => Some(Weights::Class(class)),
+            (None, None) => None,
+        };
+        let counts = [
+            ("validation_freq", Some(fit.validation_freq)),
+            ("validation_steps", fit.validation_steps),
+            ("validation_batch_size", fit.validation_batch_size),
+            ("steps_per_epoch", fit.steps_per_epoch),
+        ];
+        if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == Some(0)) {
+            return Err(Error::argument(name, "at least 1", 0));
+        }
+        let mut data = self.arrays(&x.as_tensors(), y.as_tensors(), weights.as_ref(), fit.batch_size)?;
+        let n = data.rows();
         let split = fit.validation_split;
         if !(0.0..1.0).contains(&split) {
             return Err(Error::argument("validation_split", "0 <= split < 1", split));
         }
-        let weights = self.weights(&mut fit, &y, n)?;
-        let mut data = Data { x: x.to_vec(), y, weights, validation: None };
+        let mut validation = None;
         if let Some((vx, vy)) = fit.validation.take() {
-            let accepted = self.accept(&vx).and_then(|vx| {
-                check_batch(fit.batch_size, same_rows(&vx, &vy)?)?;
-                Ok(vx)
-            });
-            let vx = accepted.at(|| "validation_data")?;
-            data.validation = Some((vx.to_vec(), vy));
+            validation = Some(self.arrays(&vx, vy, None, fit.batch_size).at(|| "validation_data")?);
         } else if split > 0.0 {
             let at = (n as f64 * (1.0 - split)) as usize;
             if at == 0 || at == n {
                 let expected = format!("a share that leaves rows on both sides of {n}");
                 return Err(Error::argument("validation_split", expected, split));
             }
-            data.validation = Some((slice(&data.x, at, n)?.to_vec(), slice(&data.y, at, n)?.to_vec()));
-            (data.x, data.y) = (slice(&data.x, 0, at)?.to_vec(), slice(&data.y, 0, at)?.to_vec());
-            data.weights = slice(&data.weights, 0, at)?.to_vec();
+            let mut held = data.part(at, n)?;
+            // Classes count in training alone.
+            held.weights = held.weights.filter(|_| matches!(weights, Some(Weights::Sample(_))));
+            validation = Some(held);
+            data = data.part(0, at)?;
+        }
+        data.shuffle = fit.shuffle;
+        if let (Some(validation), Some(size)) = (&mut validation, fit.validation_batch_size) {
+            validation.batch_size = size;
         }
         match fit.verbose {
             0 => {}
@@ -174,109 +233,93 @@ impl Model {
         }
         self.stop_training = false;
         self.allow_missing = fit.allow_missing;
-        match fit.threads {
-            Some(threads) => threads.run(|| self.run(&data, &mut fit)),
-            None => par::enter(|| self.run(&data, &mut fit)),
+        let threads = fit.threads;
+        let run = || {
+            let validation = validation.as_mut().map(|v| v as &mut dyn Source);
+            self.run(&mut data, validation, &mut fit)
+        };
+        match threads {
+            Some(threads) => threads.run(run),
+            None => par::enter(run),
         }
     }
 
-    /// The weight of each row, if any were asked for.
-    fn weights(&self, fit: &mut Fit<'_>, y: &[Tensor], n: usize) -> Result<Vec<Tensor>> {
-        let sample = fit.sample_weight.take();
-        if fit.class_weight.is_empty() {
-            if let Some(w) = &sample
-                && w.dims().first() != Some(&n)
-            {
-                return Err(Error::argument(
-                    "sample_weight",
-                    format!("one weight for each of {n} rows"),
-                    w.shape(),
-                ));
-            }
-            return Ok(sample.into_iter().collect());
+    fn run(
+        &mut self,
+        data: &mut dyn Source,
+        mut validation: Option<&mut dyn Source>,
+        fit: &mut Fit<'_>,
+    ) -> Result<History> {
+        let mut figures = self.head.figures();
+        if validation.is_some() {
+            figures.extend(self.head.figures().iter().map(|name| format!("val_{name}")));
         }
-        if sample.is_some() {
-            return Err(Error::argument("class_weight", "either class_weight or sample_weight", "both"));
-        }
-        let [y] = y else {
-            return Err(Error::argument("class_weight", "a network with one output", y.len()));
-        };
-        let labels = match y.dims() {
-            [_] | [_, 1] => y.cast(crate::DType::I64)?,
-            _ => y.scale(1.0)?.argmax(-1)?,
-        };
-        let weight = |c: &i64| fit.class_weight.iter().find(|(class, _)| class == c).map_or(1.0, |(_, w)| *w);
-        let weights: Vec<f64> = labels.to_vec::<i64>()?.iter().map(weight).collect();
-        Ok(vec![Tensor::from_slice(&weights, [n])?])
-    }
-
-    fn run(&mut self, data: &Data, fit: &mut Fit<'_>) -> Result<History> {
-        let n = rows("x", &data.x)?;
-        let plan = Plan { epochs: fit.epochs, steps: n.div_ceil(fit.batch_size) };
+        figures.extend(fit.callbacks.iter().flat_map(|c| c.figures()));
+        let steps = fit.steps_per_epoch.or(data.steps()).unwrap_or(0);
+        let plan = Plan { epochs: fit.epochs, steps, figures };
         let mut history = History::default();
-        each(&mut fit.callbacks, |c| c.on_train_begin(self, plan))?;
-        for epoch in 0..fit.epochs {
+        let mut open = false;
+        each(&mut fit.callbacks, |c| c.on_train_begin(self, &plan))?;
+        for epoch in fit.initial_epoch..fit.epochs {
             each(&mut fit.callbacks, |c| c.on_epoch_begin(self, epoch))?;
-            let mut logs = self.epoch(data, fit, n, epoch)?;
+            let mut logs = self.epoch(data, &mut open, fit, epoch)?;
+            if let Some(validation) = validation.as_deref_mut()
+                && (epoch + 1).is_multiple_of(fit.validation_freq)
+            {
+                let place = || "validation";
+                for (name, value) in self.evaluate_source(validation, fit.validation_steps).at(place)?.iter()
+                {
+                    logs.set(&format!("val_{name}"), value);
+                }
+            }
             each(&mut fit.callbacks, |c| c.on_epoch_end(self, epoch, &mut logs))?;
             history.push(epoch, &logs);
             if self.stop_training {
                 break;
             }
         }
+        if fit.initial_epoch < fit.epochs {
+            self.finalize()?;
+        }
         each(&mut fit.callbacks, |c| c.on_train_end(self))?;
         Ok(history)
     }
 
-    fn epoch(&mut self, data: &Data, fit: &mut Fit<'_>, n: usize, epoch: usize) -> Result<Logs> {
-        let order = match fit.shuffle {
-            true => Some(Tensor::from_slice(
-                &Stream::new(self.seed, Purpose::Shuffle, self.epochs).permutation(n),
-                [n],
-            )?),
-            false => None,
-        };
-        self.reset_metrics();
-        let mut sum = 0.0;
-        for (step, start) in (0..n).step_by(fit.batch_size).enumerate() {
-            let end = (start + fit.batch_size).min(n);
-            let (x, y, w) = match &order {
-                Some(order) => {
-                    let order = order.slice(0, start as isize, end as isize)?;
-                    (gather(&data.x, &order)?, gather(&data.y, &order)?, gather(&data.weights, &order)?)
-                }
-                None => {
-                    let cut = |t: &[Tensor]| slice(t, start, end);
-                    (cut(&data.x)?, cut(&data.y)?, cut(&data.weights)?)
-                }
-            };
-            let loss = self.train_step(&x, &y, w.first())?;
+    /// One epoch. `open` says whether a pass over the data has begun in an earlier one and goes on.
+    fn epoch(
+        &mut self,
+        data: &mut dyn Source,
+        open: &mut bool,
+        fit: &mut Fit<'_>,
+        epoch: usize,
+    ) -> Result<Logs> {
+        self.head.reset();
+        let (mut sum, mut rows, mut step) = (0.0, 0, 0);
+        while !fit.steps_per_epoch.is_some_and(|steps| step >= steps) {
+            let mut next = if *open { data.next()? } else { None };
+            if next.is_none() && step == 0 {
+                data.begin(self.seed, self.epochs)?;
+                *open = true;
+                next = data.next()?;
+            }
+            let Some(batch) = next else { break };
+            let loss = self.train_step(&batch)?;
             if fit.check_finite && !loss.is_finite() {
                 let (epoch, step) = (epoch + 1, step + 1);
                 return Err(Error::NotFinite { what: "loss".into(), value: loss, epoch, step });
             }
-            sum += loss * (end - start) as f64;
-            let mean = sum / end as f64;
-            each(&mut fit.callbacks, |c| c.on_batch_end(self, step, mean))?;
-        }
-        self.epochs += 1;
-        let mut logs = self.logs(sum / n as f64);
-        if let Some((x, y)) = &data.validation {
-            for (name, value) in self.evaluate_accepted(x, y, fit.batch_size)?.iter() {
-                logs.set(&format!("val_{name}"), value);
+            sum += loss * batch.rows() as f64;
+            rows += batch.rows();
+            each(&mut fit.callbacks, |c| c.on_batch_end(self, step, sum / rows as f64))?;
+            step += 1;
+            if self.stop_training {
+                break;
             }
         }
-        Ok(logs)
+        *open &= fit.steps_per_epoch.is_some();
+        self.epochs += 1;
+        Ok(self.head.logs(sum / rows as f64))
     }
-}
-
-/// What an epoch goes through.
-struct Data {
-    x: Vec<Tensor>,
-    y: Vec<Tensor>,
-    /// One weight for each row, or nothing.
-    weights: Vec<Tensor>,
-    validation: Option<(Vec<Tensor>, Vec<Tensor>)>,
 }
 
 fn each<'a>(

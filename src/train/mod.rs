@@ -4,18 +4,26 @@
 mod callback;
 mod compile;
 mod data;
+mod evaluate;
 mod fit;
+mod head;
 mod history;
 mod model;
 mod progress;
 mod summary;
+mod weights;
 
-pub use callback::{Callback, EarlyStopping, Plan};
+pub use callback::{
+    Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Monitor, Plan, ReduceLROnPlateau,
+    TerminateOnNaN,
+};
 pub(crate) use compile::compile_with;
 pub use compile::{IntoLosses, Network};
 pub use data::AsTensors;
+pub use evaluate::Evaluate;
 pub use fit::Fit;
 pub use history::{History, Logs};
 pub use model::Model;
 pub use progress::Progress;
 pub use summary::Summary;
+pub use weights::Weights;

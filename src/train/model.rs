@@ -1,13 +1,13 @@
 //! Why it exists: a compiled network: parameters, optimizer state, loss and metrics in one value that can be trained,
 //! asked, cloned and saved.
 
-use super::data::{AsTensors, Tensors, rows, slice};
+use super::data::{Arrays, AsTensors, Batch, Source, Tensors, rows, slice};
+use super::evaluate::Evaluate;
+use super::head::{Head, Terms};
 use super::history::Logs;
-use crate::config::Dyn;
+use super::weights::Weights;
 use crate::error::Context;
 use crate::kernels::par;
-use crate::loss::{self, Loss};
-use crate::metric::Metric;
 use crate::nn::layers::Input;
 use crate::nn::{Cx, Layer, Param, Params, Path, Row, Sequential};
 use crate::optim::Driver;
@@ -15,17 +15,6 @@ use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Spec};
 use std::sync::Arc;
-
-/// What training compares outputs with.
-#[derive(Clone, Debug)]
-pub(crate) struct Head {
-    /// One for each output.
-    pub(crate) losses: Vec<Dyn<dyn Loss>>,
-    /// The first loss as a function of what goes into the last activation, where that is exact.
-    pub(crate) fused: Option<Dyn<dyn Loss>>,
-    /// For each output.
-    pub(crate) metrics: Vec<Vec<Box<dyn Metric>>>,
-}
 
 /// A network with its optimizer, loss and metrics. `clone` is a snapshot that shares memory until one of the two changes;
 /// [`Model::clone_fresh`] is a new start.
@@ -108,8 +97,11 @@ impl Model {
     }
 
     /// Changes the learning rate from here on.
-    pub fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.driver.set_learning_rate(learning_rate);
+    ///
+    /// # Errors
+    /// As [`Driver::set_learning_rate`].
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.driver.set_learning_rate(learning_rate)
     }
 
     /// Freezes or unfreezes the parameters whose path begins with a layer's name.
@@ -238,42 +230,31 @@ impl Model {
 
     // ---- steps
 
-    /// The loss of each output summed, regularization and added terms included, and the outputs as users see them.
-    fn losses(
-        &self,
-        x: &[Tensor],
-        y: &[Tensor],
-        weights: Option<&Tensor>,
-        cx: &mut Cx,
-    ) -> Result<(Tensor, Vec<Tensor>)> {
+    /// The loss of each output, their sum with regularization and added terms, and the outputs as users see them.
+    fn losses(&self, batch: &Batch, cx: &mut Cx) -> Result<Losses> {
+        let (x, y, weights) = (&batch.x, &batch.y, batch.weights.as_ref());
         if y.len() != self.head.losses.len() {
             return Err(Error::argument("y", format!("{} target tensors", self.head.losses.len()), y.len()));
         }
-        let (mut total, outputs) = match (&self.head.fused, self.net.output_activation()) {
+        let (terms, outputs) = match (&self.head.fused, self.net.output_activation()) {
             (Some(fused), Some(activation)) => {
                 let logits = self.net.forward_logits(x, cx)?;
-                let loss = loss::reduce(&fused.call(&y[0], &logits[0])?, weights)?;
-                let seen = if self.head.metrics[0].is_empty() {
-                    vec![]
-                } else {
-                    vec![activation.apply(&logits[0].detach())?]
+                let mask = cx.take_mask();
+                let terms = Head::terms(std::slice::from_ref(fused), y, &logits, weights, mask.as_ref())?;
+                let seen = match self.head.watches() {
+                    true => vec![activation.apply(&logits[0].detach())?],
+                    false => Vec::new(),
                 };
-                (loss, seen)
+                (terms, seen)
             }
             _ => {
                 let outputs = self.net.forward(x, cx)?;
-                let mut total: Option<Tensor> = None;
-                for ((loss, output), y) in self.head.losses.iter().zip(&outputs).zip(y) {
-                    let term = loss::reduce(&loss.call(y, output)?, weights)?;
-                    total = Some(match total {
-                        Some(sum) => sum.add(&term)?,
-                        None => term,
-                    });
-                }
-                let total = total.ok_or_else(|| Error::argument("losses", "at least one", "none"))?;
-                (total, outputs.iter().map(Tensor::detach).collect())
+                let mask = cx.take_mask();
+                let terms = Head::terms(&self.head.losses, y, &outputs, weights, mask.as_ref())?;
+                (terms, outputs.iter().map(Tensor::detach).collect())
             }
         };
+        let mut total = Head::total(&self.head.losses, &terms)?;
         let mut penalties = Ok(());
         self.visit(&mut Path::default(), &mut |_, p| {
             if let (Some(r), Ok(())) = (p.regularizer(), &penalties) {
@@ -287,24 +268,27 @@ impl Model {
         for term in cx.take_losses() {
             total = total.add(&term)?;
         }
-        Ok((total, outputs))
+        Ok(Losses { total, terms, outputs })
     }
 
-    fn observe(&mut self, y: &[Tensor], outputs: &[Tensor]) -> Result<()> {
-        for ((metrics, y), output) in self.head.metrics.iter_mut().zip(y).zip(outputs) {
-            metrics.iter_mut().try_for_each(|m| m.update(y, output))?;
-        }
-        Ok(())
+    /// Forward and the figures, without an update.
+    pub(crate) fn test_step(&mut self, batch: &Batch) -> Result<f64> {
+        let losses = self.losses(batch, &mut Cx::infer()).map_err(|e| batch.locate(e))?;
+        let Losses { total, terms, outputs } = losses;
+        self.head.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
+        total.item()
     }
 
     /// One update from data that [`Model::accept`] has passed. Returns the loss; nothing changes if it fails.
-    pub(crate) fn train_step(&mut self, x: &[Tensor], y: &[Tensor], weights: Option<&Tensor>) -> Result<f64> {
+    pub(crate) fn train_step(&mut self, batch: &Batch) -> Result<f64> {
         let mut cx = Cx::train(self.seed, self.steps);
-        let (loss, outputs) = self.losses(x, y, weights, &mut cx)?;
-        let value = loss.item()?;
+        let losses = self.losses(batch, &mut cx).map_err(|e| batch.locate(e))?;
+        let Losses { total, terms, outputs } = losses;
+        let value = total.item()?;
         // Whatever can fail comes before anything changes.
-        self.observe(y, &outputs)?;
-        let gradients = loss.backward()?;
+        self.head.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
+        drop(terms);
+        let gradients = total.backward()?;
         let updates = cx.take_updates();
         let mut misfit = None;
         let walk = &mut |path: &Path, p: &Param| {
@@ -336,18 +320,9 @@ impl Model {
         Ok(value)
     }
 
-    pub(crate) fn reset_metrics(&mut self) {
-        self.head.metrics.iter_mut().flatten().for_each(|m| m.reset());
-    }
-
-    /// Loss and metrics as figures.
-    pub(crate) fn logs(&self, loss: f64) -> Logs {
-        let mut logs = Logs::new();
-        logs.set("loss", loss);
-        for m in self.head.metrics.iter().flatten() {
-            logs.set(m.name(), m.result());
-        }
-        logs
+    /// Ends training: parameters take their moving averages, if the optimizer keeps them.
+    pub(crate) fn finalize(&mut self) -> Result<()> {
+        self.driver.finalize(&mut *self.net)
     }
 
     /// One update from one batch. Returns the loss and the metrics of this batch, as they were before the update.
@@ -360,11 +335,69 @@ impl Model {
         x: &(impl AsTensors + ?Sized),
         y: &(impl AsTensors + ?Sized),
     ) -> Result<Logs> {
-        let (x, y) = (self.accept(&x.as_tensors())?, y.as_tensors());
-        same_rows(&x, &y)?;
-        self.reset_metrics();
-        let loss = par::enter(|| self.train_step(&x, &y, None))?;
-        Ok(self.logs(loss))
+        let batch = self.batch(x, y, None)?;
+        self.head.reset();
+        let loss = par::enter(|| self.train_step(&batch))?;
+        Ok(self.head.logs(loss))
+    }
+
+    /// [`Model::train_on_batch`] with rows that count more or less.
+    ///
+    /// # Errors
+    /// As [`Model::train_on_batch`], or the weights do not fit.
+    pub fn train_on_batch_weighted(
+        &mut self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+        weights: &Weights,
+    ) -> Result<Logs> {
+        let batch = self.batch(x, y, Some(weights))?;
+        self.head.reset();
+        let loss = par::enter(|| self.train_step(&batch))?;
+        Ok(self.head.logs(loss))
+    }
+
+    /// Loss and metrics of one batch.
+    ///
+    /// # Errors
+    /// The data does not fit the network or the loss.
+    pub fn test_on_batch(
+        &mut self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+    ) -> Result<Logs> {
+        let batch = self.batch(x, y, None)?;
+        self.head.reset();
+        let loss = par::enter(|| self.test_step(&batch))?;
+        Ok(self.head.logs(loss))
+    }
+
+    /// All rows as one batch.
+    fn batch(
+        &self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+        weights: Option<&Weights>,
+    ) -> Result<Batch> {
+        let mut source = self.arrays(&x.as_tensors(), y.as_tensors(), weights, usize::MAX)?;
+        source.begin(0, 0)?;
+        source.next()?.ok_or_else(|| Error::argument("x", "at least one row", 0))
+    }
+
+    /// Data that fits the network, as a source of batches.
+    pub(crate) fn arrays(
+        &self,
+        x: &[Tensor],
+        y: Vec<Tensor>,
+        weights: Option<&Weights>,
+        batch_size: usize,
+    ) -> Result<Arrays> {
+        let x = self.accept(x)?;
+        let n = same_rows(&x, &y)?;
+        check_batch(batch_size, n)?;
+        let ranks: Vec<usize> = self.outputs.iter().map(|o| o.shape.rank()).collect();
+        let weights = weights.map(|w| w.of_rows(&y, n, &ranks)).transpose()?;
+        Ok(Arrays::new(x.to_vec(), y, weights, batch_size.min(n)))
     }
 
     /// Loss and metrics over data, in batches of 32.
@@ -372,42 +405,46 @@ impl Model {
     /// # Errors
     /// The data does not fit the network or the loss.
     pub fn evaluate(&mut self, x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Result<Logs> {
-        self.evaluate_batched(x, y, 32)
+        self.evaluate_with(x, y, &Evaluate::new())
     }
 
-    /// [`Model::evaluate`] in batches of another size. The figures depend on it by rounding only.
+    /// [`Model::evaluate`] with settings. The figures depend on the batch size by rounding only.
     ///
     /// # Errors
-    /// As [`Model::evaluate`], or the batch size is 0.
-    pub fn evaluate_batched(
+    /// As [`Model::evaluate`], or a setting is out of range.
+    pub fn evaluate_with(
         &mut self,
         x: &(impl AsTensors + ?Sized),
         y: &(impl AsTensors + ?Sized),
-        batch_size: usize,
+        settings: &Evaluate,
     ) -> Result<Logs> {
-        let (x, y) = (self.accept(&x.as_tensors())?, y.as_tensors());
-        same_rows(&x, &y)?;
-        par::enter(|| self.evaluate_accepted(&x, &y, batch_size))
+        let Evaluate { batch_size, weights, steps } = settings;
+        let mut data = self.arrays(&x.as_tensors(), y.as_tensors(), weights.as_ref(), *batch_size)?;
+        par::enter(|| self.evaluate_source(&mut data, *steps))
     }
 
-    pub(crate) fn evaluate_accepted(
-        &mut self,
-        x: &[Tensor],
-        y: &[Tensor],
-        batch_size: usize,
-    ) -> Result<Logs> {
-        let n = rows("x", x)?;
-        check_batch(batch_size, n)?;
-        self.reset_metrics();
-        let mut sum = 0.0;
-        for start in (0..n).step_by(batch_size) {
-            let end = (start + batch_size).min(n);
-            let (x, y) = (slice(x, start, end)?, slice(y, start, end)?);
-            let (loss, outputs) = self.losses(&x, &y, None, &mut Cx::infer())?;
-            sum += loss.item()? * (end - start) as f64;
-            self.observe(&y, &outputs)?;
+    /// Loss and metrics over a pass, or its first batches.
+    pub(crate) fn evaluate_source(&mut self, data: &mut dyn Source, steps: Option<usize>) -> Result<Logs> {
+        self.head.reset();
+        data.begin(0, 0)?;
+        let (mut sum, mut n, mut left) = (0.0, 0, steps.unwrap_or(usize::MAX));
+        while left > 0
+            && let Some(batch) = data.next()?
+        {
+            sum += self.test_step(&batch)? * batch.rows() as f64;
+            n += batch.rows();
+            left -= 1;
         }
-        Ok(self.logs(sum / n as f64))
+        Ok(self.head.logs(sum / n as f64))
+    }
+
+    /// The network's output for one batch, in one pass. The same numbers as [`Model::predict`].
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn predict_on_batch(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
+        let x = self.accept(&x.as_tensors())?;
+        single(par::enter(|| self.net.forward(&x, &mut Cx::infer()))?)
     }
 
     /// The network's output for each row. What a row gives does not depend on the rows beside it.
@@ -415,15 +452,7 @@ impl Model {
     /// # Errors
     /// The data does not fit the network, or it has more than one output ([`Model::predict_all`]).
     pub fn predict(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
-        let mut outputs = self.predict_all(x)?;
-        if outputs.len() != 1 {
-            return Err(Error::argument(
-                "predict",
-                "a network with one output (use predict_all)",
-                outputs.len(),
-            ));
-        }
-        Ok(outputs.swap_remove(0))
+        single(self.predict_all(x)?)
     }
 
     /// Every output of the network for each row.
@@ -460,6 +489,21 @@ impl Params for Model {
     }
     fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param)) {
         self.net.visit_mut(at, f);
+    }
+}
+
+/// What a forward pass gave.
+struct Losses {
+    total: Tensor,
+    terms: Terms,
+    outputs: Vec<Tensor>,
+}
+
+/// The one output of a network that has one.
+fn single(mut outputs: Vec<Tensor>) -> Result<Tensor> {
+    match outputs.len() {
+        1 => Ok(outputs.swap_remove(0)),
+        n => Err(Error::argument("predict", "a network with one output (use predict_all)", n)),
     }
 }
 

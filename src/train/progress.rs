@@ -23,7 +23,7 @@ impl Progress {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         Progress {
             bar: cfg!(feature = "progress") && verbose == 1 && terminal,
-            plan: Plan { epochs: 0, steps: 0 },
+            plan: Plan::default(),
             began: Instant::now(),
             #[cfg(feature = "progress")]
             drawn: None,
@@ -52,8 +52,8 @@ impl Progress {
 
 #[expect(clippy::print_stdout, reason = "the callback that prints")]
 impl Callback for Progress {
-    fn on_train_begin(&mut self, _: &mut Model, plan: Plan) -> Result<()> {
-        self.plan = plan;
+    fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
+        self.plan = plan.clone();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
+use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, Layer, Param};
@@ -28,6 +29,12 @@ pub struct Dense {
     kernel_regularizer: Option<Dyn<dyn Regularizer>>,
     #[serde(default)]
     bias_regularizer: Option<Dyn<dyn Regularizer>>,
+    #[serde(default)]
+    activity_regularizer: Option<Dyn<dyn Regularizer>>,
+    #[serde(default)]
+    kernel_constraint: Option<Dyn<dyn Constraint>>,
+    #[serde(default)]
+    bias_constraint: Option<Dyn<dyn Constraint>>,
     #[serde(default)]
     name: Option<String>,
     #[serde(default = "yes")]
@@ -58,6 +65,9 @@ impl Dense {
             bias_initializer: zeros(),
             kernel_regularizer: None,
             bias_regularizer: None,
+            activity_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
             name: None,
             trainable: true,
         }
@@ -105,6 +115,27 @@ impl Dense {
         self
     }
 
+    /// A penalty on the output, divided by the batch size; none by default.
+    #[must_use]
+    pub fn activity_regularizer(mut self, regularizer: impl Into<Dyn<dyn Regularizer>>) -> Dense {
+        self.activity_regularizer = Some(regularizer.into());
+        self
+    }
+
+    /// A bound on the kernel; none by default.
+    #[must_use]
+    pub fn kernel_constraint(mut self, constraint: impl Into<Dyn<dyn Constraint>>) -> Dense {
+        self.kernel_constraint = Some(constraint.into());
+        self
+    }
+
+    /// A bound on the bias; none by default.
+    #[must_use]
+    pub fn bias_constraint(mut self, constraint: impl Into<Dyn<dyn Constraint>>) -> Dense {
+        self.bias_constraint = Some(constraint.into());
+        self
+    }
+
     /// The layer's name; `dense`, `dense_1`, … by default.
     #[must_use]
     pub fn name(mut self, name: &str) -> Dense {
@@ -130,15 +161,20 @@ impl Build for Dense {
             Some(&n) if !crate::shape::is_unknown(n) && n > 0 => n,
             _ => return Err(Error::shape("Dense", "inputs [batch, …, features] of known size", input.shape)),
         };
-        let kernel = init.param([inputs, self.units], &self.kernel_initializer)?;
-        let kernel = kernel.regularized(self.kernel_regularizer.clone());
+        let kernel = init
+            .param([inputs, self.units], &self.kernel_initializer)?
+            .regularized(self.kernel_regularizer.clone())
+            .constrained(self.kernel_constraint.clone());
         let bias = match self.use_bias {
             true => Some(
-                init.param([self.units], &self.bias_initializer)?.regularized(self.bias_regularizer.clone()),
+                init.param([self.units], &self.bias_initializer)?
+                    .regularized(self.bias_regularizer.clone())
+                    .constrained(self.bias_constraint.clone()),
             ),
             false => None,
         };
-        Ok(Box::new(Layered { kernel, bias, activation: self.activation.clone() }))
+        let activity_regularizer = self.activity_regularizer.clone();
+        Ok(Box::new(Layered { kernel, bias, activation: self.activation.clone(), activity_regularizer }))
     }
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
@@ -154,6 +190,7 @@ struct Layered {
     kernel: Param,
     bias: Option<Param>,
     activation: Dyn<dyn Activation>,
+    activity_regularizer: Option<Dyn<dyn Regularizer>>,
 }
 crate::params!(Layered { kernel, bias });
 
@@ -168,10 +205,15 @@ impl Layered {
 impl Layer for Layered {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let y = self.product(x, cx, true)?;
-        if self.activation.fused().is_some() { Ok(y) } else { self.activation.apply(&y) }
+        let y = if self.activation.fused().is_some() { y } else { self.activation.apply(&y)? };
+        if let Some(regularizer) = &self.activity_regularizer {
+            cx.regularize_activity(&**regularizer, &y)?;
+        }
+        Ok(y)
     }
     fn output_activation(&self) -> Option<&dyn Activation> {
-        Some(&*self.activation)
+        // A penalty on the output needs the output.
+        self.activity_regularizer.is_none().then_some(&*self.activation)
     }
     fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         self.product(x, cx, false)

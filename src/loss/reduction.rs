@@ -1,0 +1,79 @@
+//! Why it exists: how the losses of a batch become one number, with weights and masks.
+
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How the losses of a batch become one number (Keras's names in files: `sum_over_batch_size` and so on).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// `Σ wᵢ·lᵢ / N`, the default. A masked batch is divided by the number of entries that count.
+    #[default]
+    SumOverBatchSize,
+    /// `Σ wᵢ·lᵢ`.
+    Sum,
+    /// `Σ wᵢ·lᵢ / Σ wᵢ`; 0 if the weights sum to 0.
+    MeanWithSampleWeight,
+    /// `wᵢ·lᵢ`: no reduction. Training needs one number and refuses it.
+    None,
+}
+
+impl Reduction {
+    /// Reduces losses. Weights have the shape of the losses, or fewer axes; so has the mask, bool, false where an entry does
+    /// not count.
+    ///
+    /// # Errors
+    /// The shape of weights or mask does not fit.
+    pub fn apply(self, losses: &Tensor, weights: Option<&Tensor>, mask: Option<&Tensor>) -> Result<Tensor> {
+        let mut weights = match weights {
+            Some(w) => Some(fitted("sample_weight", &w.cast(losses.dtype())?, losses)?),
+            None => None,
+        };
+        if let Some(mask) = mask {
+            let mut counts = fitted("mask", &mask.cast(losses.dtype())?, losses)?;
+            if self == Reduction::SumOverBatchSize {
+                let valid = counts.cast(DType::F64)?.sum(&[], false)?.item()?;
+                let scale = if valid > 0.0 { counts.elements() as f64 / valid } else { 0.0 };
+                counts = counts.affine(scale, 0.0)?;
+            }
+            weights = Some(match weights {
+                Some(w) => w.mul(&counts)?,
+                None => counts,
+            });
+        }
+        let weighted = match &weights {
+            Some(w) => losses.mul(w)?,
+            None => losses.clone(),
+        };
+        match self {
+            Reduction::None => Ok(weighted),
+            Reduction::Sum => weighted.sum(&[], false),
+            Reduction::SumOverBatchSize => weighted.mean(&[], false),
+            Reduction::MeanWithSampleWeight => {
+                let Some(w) = weights else { return weighted.mean(&[], false) };
+                let total = w.broadcast_to(*losses.shape())?.sum(&[], false)?;
+                let none = total.item()? == 0.0;
+                let total = if none { total.affine(0.0, 1.0)? } else { total };
+                let sum = weighted.sum(&[], false)?.div(&total)?;
+                if none { sum.affine(0.0, 0.0) } else { Ok(sum) }
+            }
+        }
+    }
+}
+
+/// Weights that broadcast over the losses' last axes.
+pub(crate) fn fitted(what: &'static str, weights: &Tensor, losses: &Tensor) -> Result<Tensor> {
+    let mut w = weights.clone();
+    while w.rank() > losses.rank() && w.dims().last() == Some(&1) {
+        w = w.squeeze(-1)?;
+    }
+    while w.rank() < losses.rank() {
+        w = w.expand_dims(-1)?;
+    }
+    if w.rank() != losses.rank() || w.dims().iter().zip(losses.dims()).any(|(a, b)| a != b && *a != 1) {
+        let why = "one for each sample (or each position of it) is needed";
+        return Err(Error::shapes(what, *weights.shape(), *losses.shape(), why));
+    }
+    Ok(w)
+}

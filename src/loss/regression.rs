@@ -1,0 +1,117 @@
+//! Why it exists: losses of numbers: how far off, in which measure.
+
+use super::{EPSILON, Loss, aligned, last_mean};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+losses! {
+    /// The mean of `(t - p)²` over the last axis.
+    MeanSquaredError(t, p) = last_mean(&p.sub(&t)?.square()?);
+
+    /// The mean of `|t - p|` over the last axis: forgives outliers.
+    MeanAbsoluteError(t, p) = last_mean(&p.sub(&t)?.abs()?);
+
+    /// `100 ·` the mean of `|t - p| / max(|t|, 1e-7)` over the last axis: explodes on targets of 0.
+    MeanAbsolutePercentageError(t, p) = {
+        let size = t.abs()?.maximum(&t.new_full([], EPSILON)?)?;
+        last_mean(&t.sub(&p)?.div(&size)?.abs()?)?.affine(100.0, 0.0)
+    };
+
+    /// The mean of `(ln(1 + t) - ln(1 + p))²` over the last axis, both kept above 1e-7: for targets that grow
+    /// exponentially.
+    MeanSquaredLogarithmicError(t, p) = {
+        let log = |x: &Tensor| x.maximum(&x.new_full([], EPSILON)?)?.affine(1.0, 1.0)?.ln();
+        last_mean(&log(&p)?.sub(&log(&t)?)?.square()?)
+    };
+
+    /// The mean of `ln cosh(p - t)` over the last axis: squared near 0, absolute far from it. Computed as
+    /// `d + softplus(-2d) - ln 2`.
+    LogCosh(t, p) = {
+        let d = p.sub(&t)?;
+        last_mean(&d.add(&d.affine(-2.0, 0.0)?.softplus()?)?.affine(1.0, -std::f64::consts::LN_2)?)
+    };
+
+    /// The mean of `p - t·ln(p + 1e-7)` over the last axis: for counts.
+    Poisson(t, p) = last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);
+}
+
+/// The mean over the last axis of `d²/2` where `|d| <= delta`, and `delta·|d| - delta²/2` beyond (Huber 1964).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Huber {
+    delta: f64,
+}
+
+impl Default for Huber {
+    fn default() -> Self {
+        Huber { delta: 1.0 }
+    }
+}
+
+impl Huber {
+    /// With delta 1.
+    pub fn new() -> Huber {
+        Huber::default()
+    }
+
+    /// Where the loss turns from a parabola into a line; 1 by default.
+    #[must_use]
+    pub fn delta(mut self, delta: f64) -> Huber {
+        self.delta = delta;
+        self
+    }
+}
+
+impl Loss for Huber {
+    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        if !(self.delta >= 0.0) {
+            return Err(Error::argument("delta", "a number of 0 or more", self.delta));
+        }
+        let (t, p) = aligned("Huber", y_true, y_pred)?;
+        let d = p.sub(&t)?;
+        let size = d.abs()?;
+        let near = size.less_equal(&size.new_full([], self.delta)?)?;
+        let line = size.affine(self.delta, -0.5 * self.delta * self.delta)?;
+        last_mean(&near.choose(&d.square()?.affine(0.5, 0.0)?, &line)?)
+    }
+}
+
+/// Minus the cosine of the angle between targets and predictions along an axis: -1 is the same direction. Vectors are divided
+/// by `sqrt(max(Σx², 1e-12))`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CosineSimilarity {
+    axis: isize,
+}
+
+impl Default for CosineSimilarity {
+    fn default() -> Self {
+        CosineSimilarity { axis: -1 }
+    }
+}
+
+impl CosineSimilarity {
+    /// Along the last axis.
+    pub fn new() -> CosineSimilarity {
+        CosineSimilarity::default()
+    }
+
+    /// The axis along which vectors lie; the last by default.
+    #[must_use]
+    pub fn axis(mut self, axis: isize) -> CosineSimilarity {
+        self.axis = axis;
+        self
+    }
+}
+
+impl Loss for CosineSimilarity {
+    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        let (t, p) = aligned("CosineSimilarity", y_true, y_pred)?;
+        let unit = |x: &Tensor| {
+            let size = x.square()?.sum(&[self.axis], true)?;
+            x.div(&size.maximum(&size.new_full([], 1e-12)?)?.sqrt()?)
+        };
+        unit(&t)?.mul(&unit(&p)?)?.sum(&[self.axis], false)?.neg()
+    }
+}

@@ -1,0 +1,191 @@
+//! Why it exists: figures made of true and false positives and negatives. A prediction is positive if it is above the
+//! threshold.
+
+use super::Metric;
+use crate::loss::{aligned, fitted};
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Weighted counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) true_positives: f64,
+    pub(super) true_negatives: f64,
+    pub(super) false_positives: f64,
+    pub(super) false_negatives: f64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, truth: bool, positive: bool, weight: f64) {
+        *match (truth, positive) {
+            (true, true) => &mut self.true_positives,
+            (false, false) => &mut self.true_negatives,
+            (false, true) => &mut self.false_positives,
+            (true, false) => &mut self.false_negatives,
+        } += weight;
+    }
+}
+
+/// One prediction with its truth and weight.
+pub(super) struct Entry {
+    pub(super) truth: bool,
+    pub(super) prediction: f64,
+    pub(super) weight: f64,
+}
+
+/// All entries in row-major order. Targets other than 0 are true.
+pub(super) fn entries(
+    op: &'static str,
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    weights: Option<&Tensor>,
+) -> Result<(Vec<Entry>, usize)> {
+    let (t, p) = aligned(op, y_true, &y_pred.cast(DType::F64)?)?;
+    let width = p.dims().last().copied().unwrap_or(1);
+    let weights = match weights {
+        Some(w) => {
+            let w = fitted("sample_weight", &w.cast(DType::F64)?, &p)?;
+            w.broadcast_to(*p.shape())?.to_vec::<f64>()?
+        }
+        None => vec![1.0; p.elements()],
+    };
+    let (t, p) = (t.to_vec::<f64>()?, p.to_vec::<f64>()?);
+    let entry = |((t, prediction), weight)| Entry { truth: t != 0.0, prediction, weight };
+    Ok((t.into_iter().zip(p).zip(weights).map(entry).collect(), width))
+}
+
+/// What is counted: a threshold, and which part of each row.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    #[serde(default)]
+    threshold: Option<f64>,
+    #[serde(default)]
+    top_k: Option<usize>,
+    #[serde(default)]
+    class_id: Option<usize>,
+}
+
+impl Rule {
+    fn count(
+        &self,
+        op: &'static str,
+        y_true: &Tensor,
+        y_pred: &Tensor,
+        weights: Option<&Tensor>,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        let (entries, width) = entries(op, y_true, y_pred, weights)?;
+        if self.class_id.is_some_and(|id| id >= width) {
+            return Err(Error::argument(
+                "class_id",
+                format!("0 to {}", width.saturating_sub(1)),
+                self.class_id.unwrap_or(0),
+            ));
+        }
+        let threshold = match (self.threshold, self.top_k) {
+            (Some(t), _) => t,
+            (None, Some(_)) => f64::NEG_INFINITY,
+            (None, None) => 0.5,
+        };
+        for row in entries.chunks(width.max(1)) {
+            for (class, e) in row.iter().enumerate() {
+                if self.class_id.is_none_or(|id| id == class) {
+                    // Of equal predictions the first ones are among the largest.
+                    let before = |(other, o): (usize, &Entry)| {
+                        o.prediction > e.prediction || o.prediction == e.prediction && other < class
+                    };
+                    let chosen =
+                        self.top_k.is_none_or(|k| row.iter().enumerate().filter(|x| before(*x)).count() < k);
+                    counts.add(e.truth, chosen && e.prediction > threshold, e.weight);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+macro_rules! counted {
+    ($($(#[$doc:meta])* $type:ident, $name:literal, larger $larger:literal, $c:ident => $result:expr $(, $parts:ident)?;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        pub struct $type {
+            #[serde(flatten)]
+            rule: Rule,
+            #[serde(skip)]
+            counts: Counts,
+        }
+        impl Default for $type {
+            fn default() -> Self {
+                let rule = Rule { threshold: None, top_k: None, class_id: None };
+                $type { rule, counts: Counts::default() }
+            }
+        }
+        impl $type {
+            /// With the threshold 0.5.
+            pub fn new() -> $type {
+                $type::default()
+            }
+            /// Predictions above it are positive; 0.5 by default.
+            #[must_use]
+            pub fn threshold(mut self, threshold: f64) -> $type {
+                self.rule.threshold = Some(threshold);
+                self
+            }
+            $(counted!($parts);)?
+        }
+        impl Metric for $type {
+            fn name(&self) -> &str {
+                $name
+            }
+            fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
+                self.rule.count($name, y_true, y_pred, sample_weight, &mut self.counts)
+            }
+            fn result(&self) -> f64 {
+                let $c = &self.counts;
+                $result
+            }
+            fn reset(&mut self) {
+                self.counts = Counts::default();
+            }
+            fn larger_is_better(&self) -> bool {
+                $larger
+            }
+        }
+    )*};
+    (parts) => {
+        /// Only the `k` largest predictions of a row can be positive, whatever they are unless a threshold is set too.
+        #[must_use]
+        pub fn top_k(mut self, k: usize) -> Self {
+            self.rule.top_k = Some(k);
+            self
+        }
+        /// Counts this class alone: a position along the last axis.
+        #[must_use]
+        pub fn class_id(mut self, class: usize) -> Self {
+            self.rule.class_id = Some(class);
+            self
+        }
+    };
+}
+
+/// 0 where nothing was counted.
+pub(super) fn share(part: f64, of: f64) -> f64 {
+    if of == 0.0 { 0.0 } else { part / of }
+}
+
+counted! {
+    /// How many positives are right, named `true_positives`.
+    TruePositives, "true_positives", larger true, c => c.true_positives;
+    /// How many negatives are right, named `true_negatives`.
+    TrueNegatives, "true_negatives", larger true, c => c.true_negatives;
+    /// How many positives are wrong, named `false_positives`.
+    FalsePositives, "false_positives", larger false, c => c.false_positives;
+    /// How many negatives are wrong, named `false_negatives`.
+    FalseNegatives, "false_negatives", larger false, c => c.false_negatives;
+    /// The share of positives that are right, named `precision`.
+    Precision, "precision", larger true, c => share(c.true_positives, c.true_positives + c.false_positives), parts;
+    /// The share of the true that is found, named `recall`.
+    Recall, "recall", larger true, c => share(c.true_positives, c.true_positives + c.false_negatives), parts;
+}

@@ -1,0 +1,188 @@
+//! Why it exists: precision and recall in one figure, for each class and over classes.
+
+use super::Metric;
+use super::confusion::{Counts, entries};
+use crate::loss::EPSILON;
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How the figures of classes become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Average {
+    /// Counted over all classes together.
+    Micro,
+    /// The mean over classes.
+    #[default]
+    Macro,
+    /// The mean over classes weighted with how often each is true.
+    Weighted,
+}
+
+/// `(1 + β²)·P·R / (β²·P + R)` of precision and recall, named `fbeta_score`. Targets are one-hot or several of 0 and 1;
+/// a row's positives are its largest predictions, or those above a threshold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FBetaScore {
+    beta: f64,
+    average: Average,
+    threshold: Option<f64>,
+    /// For each class.
+    #[serde(skip)]
+    counts: Vec<Counts>,
+}
+
+impl FBetaScore {
+    /// The mean over classes (Keras's `macro`), with this weight of recall against precision.
+    pub fn new(beta: f64) -> FBetaScore {
+        FBetaScore { beta, average: Average::Macro, threshold: None, counts: Vec::new() }
+    }
+
+    /// How the figures of classes become one; their mean by default.
+    #[must_use]
+    pub fn average(mut self, average: Average) -> FBetaScore {
+        self.average = average;
+        self
+    }
+
+    /// Predictions above it are positive, rather than the largest of each row.
+    #[must_use]
+    pub fn threshold(mut self, threshold: f64) -> FBetaScore {
+        self.threshold = Some(threshold);
+        self
+    }
+
+    /// The figure of each class (Keras's `average=None`).
+    pub fn by_class(&self) -> Vec<f64> {
+        self.counts.iter().map(|c| self.score(c)).collect()
+    }
+
+    fn score(&self, c: &Counts) -> f64 {
+        let precision = c.true_positives / (c.true_positives + c.false_positives + EPSILON);
+        let recall = c.true_positives / (c.true_positives + c.false_negatives + EPSILON);
+        let square = self.beta * self.beta;
+        precision * recall / (square * precision + recall + EPSILON) * (1.0 + square)
+    }
+}
+
+impl Metric for FBetaScore {
+    fn name(&self) -> &str {
+        "fbeta_score"
+    }
+
+    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
+        let &[_, classes] = y_pred.dims() else {
+            return Err(Error::shape("fbeta_score", "predictions [batch, classes]", *y_pred.shape()));
+        };
+        if !(self.beta > 0.0) {
+            return Err(Error::argument("beta", "a number above 0", self.beta));
+        }
+        let (entries, _) = entries("fbeta_score", y_true, y_pred, sample_weight)?;
+        if !self.counts.is_empty() && self.counts.len() != classes {
+            return Err(Error::argument(
+                "fbeta_score",
+                format!("{} classes as before", self.counts.len()),
+                classes,
+            ));
+        }
+        self.counts.resize(classes, Counts::default());
+        for row in entries.chunks(classes.max(1)) {
+            let largest = row.iter().fold(f64::NEG_INFINITY, |m, e| m.max(e.prediction));
+            for (counts, e) in self.counts.iter_mut().zip(row) {
+                let positive = match self.threshold {
+                    Some(t) => e.prediction > t,
+                    // A row of zeros has no positives.
+                    None => e.prediction >= largest && e.prediction.abs() > 1e-9,
+                };
+                counts.add(e.truth, positive, e.weight);
+            }
+        }
+        Ok(())
+    }
+
+    fn result(&self) -> f64 {
+        let n = self.counts.len();
+        if n == 0 {
+            return 0.0;
+        }
+        let truth = |c: &Counts| c.true_positives + c.false_negatives;
+        match self.average {
+            Average::Macro => self.by_class().iter().sum::<f64>() / n as f64,
+            Average::Weighted => {
+                let total = self.counts.iter().map(truth).sum::<f64>() + EPSILON;
+                self.counts.iter().map(|c| self.score(c) * (truth(c) / total)).sum()
+            }
+            Average::Micro => {
+                let mut all = Counts::default();
+                for c in &self.counts {
+                    all.true_positives += c.true_positives;
+                    all.false_positives += c.false_positives;
+                    all.false_negatives += c.false_negatives;
+                }
+                self.score(&all)
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        self.counts.clear();
+    }
+
+    fn larger_is_better(&self) -> bool {
+        true
+    }
+}
+
+/// The harmonic mean of precision and recall, named `f1_score`: [`FBetaScore`] with β 1.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct F1Score(FBetaScore);
+
+impl Default for F1Score {
+    fn default() -> Self {
+        F1Score::new()
+    }
+}
+
+impl F1Score {
+    /// The mean over classes (Keras's `macro`).
+    pub fn new() -> F1Score {
+        F1Score(FBetaScore::new(1.0))
+    }
+
+    /// See [`FBetaScore::average`].
+    #[must_use]
+    pub fn average(self, average: Average) -> F1Score {
+        F1Score(self.0.average(average))
+    }
+
+    /// See [`FBetaScore::threshold`].
+    #[must_use]
+    pub fn threshold(self, threshold: f64) -> F1Score {
+        F1Score(self.0.threshold(threshold))
+    }
+
+    /// See [`FBetaScore::by_class`].
+    pub fn by_class(&self) -> Vec<f64> {
+        self.0.by_class()
+    }
+}
+
+impl Metric for F1Score {
+    fn name(&self) -> &str {
+        "f1_score"
+    }
+    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
+        self.0.update(y_true, y_pred, sample_weight)
+    }
+    fn result(&self) -> f64 {
+        self.0.result()
+    }
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+    fn larger_is_better(&self) -> bool {
+        true
+    }
+}

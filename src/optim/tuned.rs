@@ -1,0 +1,115 @@
+//! Why it exists: what can be set for every optimizer alike, in one place rather than in each. The driver does what they
+//! say.
+
+use super::{LearningRate, Optimizer, Slots, Step};
+use crate::config::Dyn;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// What can be set for every optimizer. In a step, in this order: accumulation, clipping, weight decay, the update, the moving
+/// average, and the parameters' constraints.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Options {
+    /// See [`Optimizer::clipnorm`].
+    pub clipnorm: Option<f64>,
+    /// See [`Optimizer::global_clipnorm`].
+    pub global_clipnorm: Option<f64>,
+    /// See [`Optimizer::clipvalue`].
+    pub clipvalue: Option<f64>,
+    /// See [`Optimizer::weight_decay`].
+    pub weight_decay: Option<f64>,
+    /// See [`Optimizer::exclude_from_weight_decay`].
+    pub exclude_from_weight_decay: Vec<String>,
+    /// See [`Optimizer::use_ema`].
+    pub ema_momentum: Option<f64>,
+    /// See [`Optimizer::ema_overwrite_frequency`].
+    pub ema_overwrite_frequency: Option<u64>,
+    /// See [`Optimizer::gradient_accumulation_steps`].
+    pub gradient_accumulation_steps: Option<u64>,
+}
+
+impl Options {
+    /// Fails if a setting is out of range or contradicts another.
+    pub(crate) fn check(&self) -> Result<()> {
+        let clips = [
+            ("clipnorm", self.clipnorm),
+            ("global_clipnorm", self.global_clipnorm),
+            ("clipvalue", self.clipvalue),
+        ];
+        let set: Vec<&str> = clips.iter().filter(|(_, v)| v.is_some()).map(|(name, _)| *name).collect();
+        if set.len() > 1 {
+            let expected = "only one of clipnorm, global_clipnorm and clipvalue";
+            return Err(Error::argument("optimizer", expected, set.join(" and ")));
+        }
+        for (name, value) in clips {
+            if let Some(v) = value
+                && !(v > 0.0)
+            {
+                return Err(Error::argument(name, "a number above 0", v));
+            }
+        }
+        if let Some(v) = self.weight_decay
+            && !(v >= 0.0 && v.is_finite())
+        {
+            return Err(Error::argument("weight_decay", "a finite number of 0 or more", v));
+        }
+        if let Some(v) = self.ema_momentum
+            && !(0.0..=1.0).contains(&v)
+        {
+            return Err(Error::argument("ema_momentum", "0 to 1", v));
+        }
+        if self.ema_overwrite_frequency == Some(0) {
+            return Err(Error::argument("ema_overwrite_frequency", "at least 1", 0));
+        }
+        if self.ema_overwrite_frequency.is_some() && self.ema_momentum.is_none() {
+            return Err(Error::argument("ema_overwrite_frequency", "use_ema too", "no moving average"));
+        }
+        if let Some(n @ 0..=1) = self.gradient_accumulation_steps {
+            return Err(Error::argument("gradient_accumulation_steps", "at least 2", n));
+        }
+        Ok(())
+    }
+
+    /// Whether the decay leaves the parameter at this path alone.
+    pub(super) fn decays(&self, path: &str) -> bool {
+        !self.exclude_from_weight_decay.iter().any(|name| path.contains(name.as_str()))
+    }
+}
+
+/// An optimizer with [`Options`]: `Adam::new(0.001).clipnorm(1.0)`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tuned {
+    optimizer: Dyn<dyn Optimizer>,
+    pub(super) options: Options,
+}
+
+impl Tuned {
+    pub(super) fn new(optimizer: impl Optimizer + 'static) -> Tuned {
+        let options = optimizer.options();
+        Tuned { optimizer: Dyn(std::sync::Arc::new(optimizer)), options }
+    }
+}
+
+impl Optimizer for Tuned {
+    fn slots(&self) -> &'static [&'static str] {
+        self.optimizer.slots()
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.optimizer.learning_rate()
+    }
+    fn update_f32(&self, step: Step, w: &mut [f32], g: &[f32], slots: Slots<'_, f32>) {
+        self.optimizer.update_f32(step, w, g, slots);
+    }
+    fn update_f64(&self, step: Step, w: &mut [f64], g: &[f64], slots: Slots<'_, f64>) {
+        self.optimizer.update_f64(step, w, g, slots);
+    }
+    fn options(&self) -> Options {
+        self.options.clone()
+    }
+    fn tuned(self) -> Tuned {
+        self
+    }
+}

@@ -1,0 +1,134 @@
+//! Why it exists: ends training when it has stopped to pay, by Keras's rule.
+
+use super::{Callback, Monitor, Plan};
+use crate::Result;
+use crate::train::{Logs, Model};
+
+/// Stops when a figure has stopped improving (Keras's rule and defaults).
+#[derive(Clone, Debug)]
+pub struct EarlyStopping {
+    monitor: Monitor,
+    patience: usize,
+    baseline: Option<f64>,
+    restore_best_weights: bool,
+    start_from_epoch: usize,
+    wait: usize,
+    best: f64,
+    best_epoch: usize,
+    best_model: Option<Box<Model>>,
+    stopped_epoch: Option<usize>,
+}
+
+impl EarlyStopping {
+    /// Watches a figure, such as `val_loss`. Larger is better if its metric says so; less is better for losses.
+    pub fn new(monitor: &str) -> EarlyStopping {
+        EarlyStopping {
+            monitor: Monitor::new(monitor),
+            patience: 0,
+            baseline: None,
+            restore_best_weights: false,
+            start_from_epoch: 0,
+            wait: 0,
+            best: f64::INFINITY,
+            best_epoch: 0,
+            best_model: None,
+            stopped_epoch: None,
+        }
+    }
+
+    /// By how much a figure must improve to count; 0 by default.
+    #[must_use]
+    pub fn min_delta(mut self, min_delta: f64) -> Self {
+        self.monitor = self.monitor.min_delta(min_delta);
+        self
+    }
+
+    /// How many epochs without improvement end training; 0 by default: the first.
+    #[must_use]
+    pub fn patience(mut self, patience: usize) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Whether larger figures are better, rather than what the name suggests.
+    #[must_use]
+    pub fn larger_is_better(mut self, larger: bool) -> Self {
+        self.monitor = self.monitor.larger_is_better(larger);
+        self
+    }
+
+    /// The figure that must be beaten for patience to begin anew.
+    #[must_use]
+    pub fn baseline(mut self, baseline: f64) -> Self {
+        self.baseline = Some(baseline);
+        self
+    }
+
+    /// Whether the parameters of the best epoch come back at the end; no by default.
+    #[must_use]
+    pub fn restore_best_weights(mut self, restore: bool) -> Self {
+        self.restore_best_weights = restore;
+        self
+    }
+
+    /// Epochs before this one are not watched; 0 by default.
+    #[must_use]
+    pub fn start_from_epoch(mut self, epoch: usize) -> Self {
+        self.start_from_epoch = epoch;
+        self
+    }
+
+    /// The epoch (from 0) after which training was stopped, if it was.
+    pub fn stopped_epoch(&self) -> Option<usize> {
+        self.stopped_epoch
+    }
+
+    /// The epoch (from 0) with the best figure.
+    pub fn best_epoch(&self) -> usize {
+        self.best_epoch
+    }
+}
+
+impl Callback for EarlyStopping {
+    fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
+        self.monitor.check("EarlyStopping", plan)?;
+        (self.wait, self.best, self.best_epoch) = (0, f64::NAN, 0);
+        (self.best_model, self.stopped_epoch) = (None, None);
+        Ok(())
+    }
+
+    fn on_epoch_end(&mut self, model: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
+        let Some(value) = self.monitor.value("EarlyStopping", model, logs)? else { return Ok(()) };
+        if epoch < self.start_from_epoch {
+            return Ok(());
+        }
+        if self.restore_best_weights && self.best_model.is_none() {
+            self.best_model = Some(Box::new(model.clone()));
+            self.best_epoch = epoch;
+        }
+        self.wait += 1;
+        if self.best.is_nan() || self.monitor.better(model, value, self.best) {
+            self.best = value;
+            self.best_epoch = epoch;
+            if self.restore_best_weights {
+                self.best_model = Some(Box::new(model.clone()));
+            }
+            if self.baseline.is_none_or(|b| self.monitor.better(model, value, b)) {
+                self.wait = 0;
+            }
+            return Ok(());
+        }
+        if self.wait >= self.patience && epoch > 0 {
+            self.stopped_epoch = Some(epoch);
+            model.stop_training();
+        }
+        Ok(())
+    }
+
+    fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
+        match self.best_model.take() {
+            Some(best) => model.set_params(&best.params()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Why it exists: learning rates that follow the epoch or the figures, by Keras's rules. Both add `learning_rate` to the logs.
+
+use super::{Callback, Monitor, Plan};
+use crate::train::{Logs, Model};
+use crate::{Error, Result};
+
+const FIGURE: &str = "learning_rate";
+
+/// Sets the learning rate before each epoch: `LearningRateScheduler::new(|epoch, rate| rate * 0.9)`.
+pub struct LearningRateScheduler<F> {
+    schedule: F,
+}
+
+impl<F: FnMut(usize, f64) -> f64 + Send> LearningRateScheduler<F> {
+    /// `schedule` makes the rate of an epoch (from 0) from its number and the rate so far.
+    pub fn new(schedule: F) -> LearningRateScheduler<F> {
+        LearningRateScheduler { schedule }
+    }
+}
+
+impl<F: FnMut(usize, f64) -> f64 + Send> Callback for LearningRateScheduler<F> {
+    fn figures(&self) -> Vec<String> {
+        vec![FIGURE.into()]
+    }
+    fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
+        let rate = (self.schedule)(epoch, model.learning_rate());
+        model.set_learning_rate(rate).map_err(|e| e.at("LearningRateScheduler"))
+    }
+    fn on_epoch_end(&mut self, model: &mut Model, _: usize, logs: &mut Logs) -> Result<()> {
+        logs.set(FIGURE, model.learning_rate());
+        Ok(())
+    }
+}
+
+/// Lowers the learning rate when a figure has stopped improving.
+#[derive(Clone, Debug)]
+pub struct ReduceLROnPlateau {
+    monitor: Monitor,
+    factor: f64,
+    patience: usize,
+    cooldown: usize,
+    min_lr: f64,
+    wait: usize,
+    cooling: usize,
+    best: f64,
+}
+
+impl ReduceLROnPlateau {
+    /// Watches a figure, such as `val_loss`, with Keras's defaults: a tenth of the rate after 10 epochs in which it did not
+    /// improve by more than 0.0001.
+    pub fn new(monitor: &str) -> ReduceLROnPlateau {
+        ReduceLROnPlateau {
+            monitor: Monitor::new(monitor).min_delta(1e-4),
+            factor: 0.1,
+            patience: 10,
+            cooldown: 0,
+            min_lr: 0.0,
+            wait: 0,
+            cooling: 0,
+            best: f64::NAN,
+        }
+    }
+
+    /// What the rate is multiplied with; 0.1 by default.
+    #[must_use]
+    pub fn factor(mut self, factor: f64) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// How many epochs without improvement lower the rate; 10 by default.
+    #[must_use]
+    pub fn patience(mut self, patience: usize) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// By how much a figure must improve to count; 0.0001 by default.
+    #[must_use]
+    pub fn min_delta(mut self, min_delta: f64) -> Self {
+        self.monitor = self.monitor.min_delta(min_delta);
+        self
+    }
+
+    /// Whether larger figures are better, rather than what the name suggests.
+    #[must_use]
+    pub fn larger_is_better(mut self, larger: bool) -> Self {
+        self.monitor = self.monitor.larger_is_better(larger);
+        self
+    }
+
+    /// Epochs after a change during which none is counted; 0 by default.
+    #[must_use]
+    pub fn cooldown(mut self, cooldown: usize) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// The rate is never lowered below this; 0 by default.
+    #[must_use]
+    pub fn min_lr(mut self, min_lr: f64) -> Self {
+        self.min_lr = min_lr;
+        self
+    }
+}
+
+impl Callback for ReduceLROnPlateau {
+    fn figures(&self) -> Vec<String> {
+        vec![FIGURE.into()]
+    }
+
+    fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
+        if !(0.0..1.0).contains(&self.factor) {
+            return Err(Error::argument("factor", "0 <= factor < 1", self.factor).at("ReduceLROnPlateau"));
+        }
+        self.monitor.check("ReduceLROnPlateau", plan)?;
+        (self.wait, self.cooling, self.best) = (0, 0, f64::NAN);
+        Ok(())
+    }
+
+    fn on_epoch_end(&mut self, model: &mut Model, _: usize, logs: &mut Logs) -> Result<()> {
+        let rate = model.learning_rate();
+        logs.set(FIGURE, rate);
+        let Some(value) = self.monitor.value("ReduceLROnPlateau", model, logs)? else { return Ok(()) };
+        if self.cooling > 0 {
+            (self.cooling, self.wait) = (self.cooling - 1, 0);
+        }
+        if self.best.is_nan() || self.monitor.better(model, value, self.best) {
+            (self.best, self.wait) = (value, 0);
+        } else if self.cooling == 0 {
+            self.wait += 1;
+            if self.wait >= self.patience && rate > self.min_lr {
+                model
+                    .set_learning_rate((rate * self.factor).max(self.min_lr))
+                    .map_err(|e| e.at("ReduceLROnPlateau"))?;
+                (self.cooling, self.wait) = (self.cooldown, 0);
+            }
+        }
+        Ok(())
+    }
+}

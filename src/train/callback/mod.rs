@@ -1,0 +1,96 @@
+//! Why it exists: the loop's programming interface: whatever should happen around epochs and batches.
+
+mod early_stopping;
+mod lambda;
+mod learning_rate;
+mod monitor;
+mod terminate_on_nan;
+
+pub use early_stopping::EarlyStopping;
+pub use lambda::LambdaCallback;
+pub use learning_rate::{LearningRateScheduler, ReduceLROnPlateau};
+pub use monitor::Monitor;
+pub use terminate_on_nan::TerminateOnNaN;
+
+use super::history::Logs;
+use super::model::Model;
+use crate::Result;
+
+/// What a run of `fit` will do, told to callbacks when it begins.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The epoch after the last one.
+    pub epochs: usize,
+    /// Batches in an epoch; 0 if that is not known before it ends.
+    pub steps: usize,
+    /// The names of the figures that the logs of an epoch will have: loss, metrics, those of validation, and what callbacks
+    /// add. Empty if nobody knows.
+    pub figures: Vec<String>,
+}
+
+/// Called around training. All methods do nothing unless overridden.
+#[expect(unused_variables, reason = "defaults do nothing")]
+pub trait Callback: Send {
+    /// The names of the figures that it adds to the logs of epochs, so that others can watch them.
+    fn figures(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Before the first epoch.
+    ///
+    /// # Errors
+    /// An error ends `fit`.
+    fn on_train_begin(&mut self, model: &mut Model, plan: &Plan) -> Result<()> {
+        Ok(())
+    }
+    /// After the last epoch, also when training was stopped.
+    ///
+    /// # Errors
+    /// An error ends `fit`.
+    fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
+        Ok(())
+    }
+    /// Before an epoch, numbered from 0.
+    ///
+    /// # Errors
+    /// An error ends `fit`.
+    fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
+        Ok(())
+    }
+    /// After an epoch and its validation. Figures added to `logs` are seen by later callbacks and the history.
+    ///
+    /// # Errors
+    /// An error ends `fit`.
+    fn on_epoch_end(&mut self, model: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
+        Ok(())
+    }
+    /// After a batch, numbered from 0; `loss` is the mean loss of the epoch so far.
+    ///
+    /// # Errors
+    /// An error ends `fit`.
+    fn on_batch_end(&mut self, model: &mut Model, batch: usize, loss: f64) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A borrowed callback, to be read after training.
+impl<C: Callback + ?Sized> Callback for &mut C {
+    fn figures(&self) -> Vec<String> {
+        (**self).figures()
+    }
+    fn on_train_begin(&mut self, model: &mut Model, plan: &Plan) -> Result<()> {
+        (**self).on_train_begin(model, plan)
+    }
+    fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
+        (**self).on_train_end(model)
+    }
+    fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
+        (**self).on_epoch_begin(model, epoch)
+    }
+    fn on_epoch_end(&mut self, model: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
+        (**self).on_epoch_end(model, epoch, logs)
+    }
+    fn on_batch_end(&mut self, model: &mut Model, batch: usize, loss: f64) -> Result<()> {
+        (**self).on_batch_end(model, batch, loss)
+    }
+}

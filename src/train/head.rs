@@ -1,0 +1,197 @@
+//! Why it exists: what a network's outputs are compared with: a loss for each, metrics for each, and the names under which
+//! their figures appear.
+
+use super::history::Logs;
+use crate::config::Dyn;
+use crate::loss::{Loss, Reduction};
+use crate::metric::{ByOutput, Metric};
+use crate::nn::activation::Activation;
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+use smallvec::SmallVec;
+
+/// Losses and metrics of a network.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    /// One for each output.
+    pub(crate) losses: Vec<Dyn<dyn Loss>>,
+    /// The first loss as a function of what goes into the last activation, where that is exact.
+    pub(crate) fused: Option<Dyn<dyn Loss>>,
+    /// For each output.
+    pub(crate) metrics: Vec<Vec<Box<dyn Metric>>>,
+    /// The keys of the metrics.
+    names: Vec<Vec<String>>,
+    /// The keys of the outputs' own losses, if there are several: Keras's `digit_loss`.
+    loss_names: Vec<String>,
+    /// Their sums over rows, and the rows.
+    sums: Vec<f64>,
+    rows: f64,
+}
+
+/// What a forward pass was compared to: the loss of each output, weights of losses included only in the sum.
+pub(crate) type Terms = SmallVec<[Tensor; 2]>;
+
+impl Head {
+    /// # Errors
+    /// There is not one loss for each output, or metrics name an output that does not exist.
+    pub(crate) fn new(
+        outputs: &[String],
+        losses: Vec<Dyn<dyn Loss>>,
+        metrics: ByOutput,
+        activation: Option<&dyn Activation>,
+    ) -> Result<Head> {
+        if outputs.len() != losses.len() {
+            let expected = format!("one for each of the {} outputs", outputs.len());
+            return Err(Error::argument("losses", expected, losses.len()));
+        }
+        for loss in &losses {
+            let options = loss.options();
+            if options.reduction == Reduction::None {
+                let expected = "a reduction to one number, which is what training makes smaller";
+                return Err(Error::argument("loss reduction", expected, "none"));
+            }
+            if !options.weight.is_finite() {
+                return Err(Error::argument("loss weight", "a finite number", options.weight));
+            }
+        }
+        let fused = match (activation, &losses[..]) {
+            (Some(activation), [loss]) => loss.on_logits(activation),
+            _ => None,
+        };
+        let several = outputs.len() > 1;
+        let mut lists: Vec<Vec<Box<dyn Metric>>> = outputs.iter().map(|_| Vec::new()).collect();
+        for (name, list) in metrics {
+            let at = match outputs.iter().position(|o| *o == name) {
+                Some(at) => at,
+                None if name.is_empty() && !several => 0,
+                None if list.is_empty() => continue,
+                None => {
+                    let expected = format!("PerOutput with names among {}", outputs.join(", "));
+                    return Err(Error::argument("metrics", expected, format!("'{name}'")));
+                }
+            };
+            lists[at].extend(list);
+        }
+        let loss_names =
+            if several { outputs.iter().map(|o| format!("{o}_loss")).collect() } else { Vec::new() };
+        let mut taken: Vec<String> =
+            std::iter::once("loss".into()).chain(loss_names.iter().cloned()).collect();
+        let mut names = Vec::new();
+        for (output, list) in outputs.iter().zip(&lists) {
+            let prefix = if several { format!("{output}_") } else { String::new() };
+            let mut keys = Vec::new();
+            for metric in list {
+                let key = free(&taken, format!("{prefix}{}", metric.name()), metric.takes_weights());
+                taken.push(key.clone());
+                keys.push(key);
+            }
+            names.push(keys);
+        }
+        let sums = vec![0.0; loss_names.len()];
+        Ok(Head { losses, fused, metrics: lists, names, loss_names, sums, rows: 0.0 })
+    }
+
+    /// The names of all figures, `loss` first.
+    pub(crate) fn figures(&self) -> Vec<String> {
+        let metrics = self.names.iter().flatten();
+        std::iter::once("loss".into())
+            .chain(self.loss_names.iter().cloned())
+            .chain(metrics.cloned())
+            .collect()
+    }
+
+    /// Whether a figure is better when it is larger.
+    pub(crate) fn larger_is_better(&self, figure: &str) -> bool {
+        let mut all = self.names.iter().flatten().zip(self.metrics.iter().flatten());
+        all.find(|(name, _)| *name == figure).is_some_and(|(_, m)| m.larger_is_better())
+    }
+
+    /// Whether there are metrics.
+    pub(crate) fn watches(&self) -> bool {
+        self.metrics.iter().any(|list| !list.is_empty())
+    }
+
+    /// The losses of outputs, one number each. `mask` is the one that travelled through the network with the data.
+    pub(crate) fn terms(
+        losses: &[Dyn<dyn Loss>],
+        y: &[Tensor],
+        outputs: &[Tensor],
+        weights: Option<&Tensor>,
+        mask: Option<&Tensor>,
+    ) -> Result<Terms> {
+        let term = |((loss, y), output): ((&Dyn<dyn Loss>, &Tensor), &Tensor)| {
+            let values = loss.call(y, output)?;
+            // Where an output has no time axis, the mask of one says nothing of it.
+            let travelled = mask.filter(|m| m.rank() <= values.rank()).cloned();
+            let mask = match (loss.mask(y, output)?, travelled) {
+                (Some(own), Some(other)) => Some(own.logical_and(&other)?),
+                (own, other) => own.or(other),
+            };
+            loss.options().reduction.apply(&values, weights, mask.as_ref())
+        };
+        losses.iter().zip(y).zip(outputs).map(term).collect()
+    }
+
+    /// The sum of terms by the weights of their losses.
+    pub(crate) fn total(losses: &[Dyn<dyn Loss>], terms: &[Tensor]) -> Result<Tensor> {
+        let mut total: Option<Tensor> = None;
+        for (loss, term) in losses.iter().zip(terms) {
+            let weight = loss.options().weight;
+            let term = if weight == 1.0 { term.clone() } else { term.affine(weight, 0.0)? };
+            total = Some(match total {
+                Some(sum) => sum.add(&term)?,
+                None => term,
+            });
+        }
+        total.ok_or_else(|| Error::argument("losses", "at least one", "none"))
+    }
+
+    /// Gathers the figures of a batch of so many rows.
+    pub(crate) fn observe(
+        &mut self,
+        y: &[Tensor],
+        outputs: &[Tensor],
+        weights: Option<&Tensor>,
+        terms: &[Tensor],
+        rows: usize,
+    ) -> Result<()> {
+        for ((metrics, y), output) in self.metrics.iter_mut().zip(y).zip(outputs) {
+            for m in metrics {
+                let weights = if m.takes_weights() { weights } else { None };
+                m.update(y, output, weights)?;
+            }
+        }
+        for (sum, term) in self.sums.iter_mut().zip(terms) {
+            *sum += term.item()? * rows as f64;
+        }
+        self.rows += rows as f64;
+        Ok(())
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.metrics.iter_mut().flatten().for_each(|m| m.reset());
+        self.sums.fill(0.0);
+        self.rows = 0.0;
+    }
+
+    /// Loss and metrics as figures.
+    pub(crate) fn logs(&self, loss: f64) -> Logs {
+        let mut logs = Logs::new();
+        logs.set("loss", loss);
+        for (name, sum) in self.loss_names.iter().zip(&self.sums) {
+            logs.set(name, sum / self.rows);
+        }
+        for (name, metric) in self.names.iter().flatten().zip(self.metrics.iter().flatten()) {
+            logs.set(name, metric.result());
+        }
+        logs
+    }
+}
+
+/// A key that nobody has: `weighted_accuracy` beside `accuracy` as in Keras, else `precision_1` beside `precision`.
+fn free(taken: &[String], key: String, weighted: bool) -> String {
+    let mut tries = std::iter::once(key.clone())
+        .chain(weighted.then(|| format!("weighted_{key}")))
+        .chain((1u64..).map(|i| format!("{key}_{i}")));
+    tries.find(|k| !taken.contains(k)).unwrap_or(key)
+}

@@ -1,0 +1,77 @@
+//! Why it exists: rows may count more or less, each by its own weight or by its class.
+
+use crate::loss::classes;
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
+
+/// How much rows count: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras.
+#[derive(Clone, Debug)]
+pub enum Weights {
+    /// One number for each row, or for each position of it, `[rows, time]`.
+    Sample(Tensor),
+    /// One number for each class, and 1 for classes not named. Targets are labels or one-hot.
+    Class(Vec<(i64, f64)>),
+}
+
+impl Weights {
+    /// By row.
+    pub fn sample(weights: &Tensor) -> Weights {
+        Weights::Sample(weights.clone())
+    }
+
+    /// By class: `Weights::class([(0, 1.0), (1, 5.0)])`.
+    pub fn class(weights: impl Into<Vec<(i64, f64)>>) -> Weights {
+        Weights::Class(weights.into())
+    }
+
+    /// The weight of each of `n` rows, for a network whose outputs have these ranks.
+    pub(crate) fn of_rows(&self, y: &[Tensor], n: usize, ranks: &[usize]) -> Result<Tensor> {
+        match self {
+            Weights::Sample(w) => {
+                if w.dims().first() != Some(&n) {
+                    let expected = format!("one weight for each of {n} rows");
+                    return Err(Error::argument("sample_weight", expected, w.shape()));
+                }
+                let values = w.cast(DType::F64)?.to_vec::<f64>()?;
+                if let Some(at) = values.iter().position(|w| !w.is_finite()) {
+                    let row = at / (values.len() / n).max(1);
+                    return Err(Error::argument(
+                        "sample_weight",
+                        "finite numbers",
+                        format!("{} in row {row}", values[at]),
+                    ));
+                }
+                Ok(w.clone())
+            }
+            Weights::Class(weights) => {
+                check(weights)?;
+                let ([y], [rank]) = (y, ranks) else {
+                    return Err(Error::argument("class_weight", "a network with one output", y.len()));
+                };
+                let labels = classes(y, *rank)?;
+                if labels.rank() != 1 {
+                    return Err(Error::shape("class_weight", "one class for each row", *y.shape()));
+                }
+                let weight = |c: &i64| weights.iter().find(|(class, _)| class == c).map_or(1.0, |(_, w)| *w);
+                let weights: Vec<f64> = labels.to_vec::<i64>()?.iter().map(weight).collect();
+                Tensor::from_slice(&weights, [n])
+            }
+        }
+    }
+}
+
+fn check(weights: &[(i64, f64)]) -> Result<()> {
+    for (i, (class, weight)) in weights.iter().enumerate() {
+        if *class < 0 {
+            return Err(Error::argument("class_weight", "classes of 0 or more", class));
+        }
+        if weights[..i].iter().any(|(other, _)| other == class) {
+            return Err(Error::argument("class_weight", "each class once", format!("class {class} twice")));
+        }
+        if !(*weight >= 0.0 && weight.is_finite()) {
+            let got = format!("{weight} for class {class}");
+            return Err(Error::argument("class_weight", "finite weights of 0 or more", got));
+        }
+    }
+    Ok(())
+}
