@@ -39,6 +39,7 @@
 
 pub mod autograd;
 pub mod config;
+pub mod data;
 pub mod datasets;
 mod dtype;
 mod error;
@@ -70,6 +71,7 @@ struct Extending;
 
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
+    pub use crate::data::{self, Dataset};
     pub use crate::datasets;
     pub use crate::loss::{
         BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy,
@@ -80,6 +82,6 @@ pub mod prelude {
     pub use crate::nn::layers::{Activation, Dense, Dropout, Flatten, Input};
     pub use crate::nn::regularizer::{L1, L1L2, L2};
     pub use crate::optim::{Adam, Sgd};
-    pub use crate::train::{Callback, EarlyStopping, Fit, History, Logs, Model};
+    pub use crate::train::{Callback, EarlyStopping, Fit, FitDataset, History, Logs, Model};
     pub use crate::{DType, Shape, Tensor, Threads, with_threads};
 }

@@ -1,42 +1,13 @@
 //! Why it exists: what `fit` and its kin take as data, and how a batch is cut from it.
 
+pub use crate::data::AsTensors;
+
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 use smallvec::SmallVec;
 
 /// A few tensors: inputs or outputs of a network.
 pub(crate) type Tensors = SmallVec<[Tensor; 2]>;
-
-/// One tensor, or several for networks with several inputs or outputs.
-pub trait AsTensors {
-    /// The tensors, which are cheap to clone.
-    fn as_tensors(&self) -> Vec<Tensor>;
-}
-impl AsTensors for Tensor {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        vec![self.clone()]
-    }
-}
-impl AsTensors for [Tensor] {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.to_vec()
-    }
-}
-impl AsTensors for Vec<Tensor> {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.clone()
-    }
-}
-impl<const N: usize> AsTensors for [Tensor; N] {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.to_vec()
-    }
-}
-impl<const N: usize> AsTensors for [&Tensor; N] {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.iter().map(|t| (*t).clone()).collect()
-    }
-}
 
 /// The number of rows that all tensors have.
 pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {

@@ -4,6 +4,7 @@
 mod callback;
 mod compile;
 mod data;
+mod dataset;
 mod fit;
 mod history;
 mod model;
@@ -14,6 +15,7 @@ pub use callback::{Callback, EarlyStopping, Plan};
 pub(crate) use compile::compile_with;
 pub use compile::{IntoLosses, Network};
 pub use data::AsTensors;
+pub use dataset::FitDataset;
 pub use fit::Fit;
 pub use history::{History, Logs};
 pub use model::Model;

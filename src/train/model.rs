@@ -239,7 +239,7 @@ impl Model {
     // ---- steps
 
     /// The loss of each output summed, regularization and added terms included, and the outputs as users see them.
-    fn losses(
+    pub(super) fn losses(
         &self,
         x: &[Tensor],
         y: &[Tensor],
@@ -290,7 +290,7 @@ impl Model {
         Ok((total, outputs))
     }
 
-    fn observe(&mut self, y: &[Tensor], outputs: &[Tensor]) -> Result<()> {
+    pub(super) fn observe(&mut self, y: &[Tensor], outputs: &[Tensor]) -> Result<()> {
         for ((metrics, y), output) in self.head.metrics.iter_mut().zip(y).zip(outputs) {
             metrics.iter_mut().try_for_each(|m| m.update(y, output))?;
         }
