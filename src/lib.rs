@@ -69,6 +69,10 @@ struct Readme;
 #[doc = include_str!("../docs/extending.md")]
 struct Extending;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/data.md")]
+struct Data;
+
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
     pub use crate::data::{self, Dataset};
