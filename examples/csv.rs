@@ -9,8 +9,8 @@ use gradus::random::{Purpose, Stream};
 fn table() -> String {
     let random = Stream::new(1, Purpose::User(0), 0);
     let mut text = String::from("street,area,rooms,age,price\n");
-    for i in 0..2000 {
-        let draw = |k| random.uniform(4 * i + k);
+    for i in 0..2000u64 {
+        let draw = |k: u64| random.uniform(4 * i + k);
         let (area, rooms, age) = (40.0 + 120.0 * draw(0), 1.0 + (5.0 * draw(1)).floor(), 60.0 * draw(2));
         let price = 50.0 + 3.0 * area + 10.0 * rooms - 0.8 * age + 5.0 * (draw(3) - 0.5);
         let area = if i % 50 == 7 { String::new() } else { format!("{area:.1}") };

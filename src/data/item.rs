@@ -42,7 +42,7 @@ pub(super) enum Make {
     /// Ask a source for a row. Kept apart so that a batch of rows is asked for at once.
     Row(Arc<dyn Source>, usize),
     /// It was made already, and its error has its name.
-    Done(Result<Sample>),
+    Done(Box<Result<Sample>>),
     /// Anything else.
     Call(Box<dyn FnOnce() -> Result<Sample> + Send>),
 }
@@ -52,7 +52,7 @@ impl Make {
     pub(super) fn call(self) -> Result<Sample> {
         match self {
             Make::Row(source, row) => source.get(row),
-            Make::Done(result) => result,
+            Make::Done(result) => *result,
             Make::Call(f) => f(),
         }
     }
@@ -66,7 +66,7 @@ impl Item {
     /// Makes it. An error, and a panic in code of the user, comes back as an error that names the item.
     pub(super) fn run(self) -> Result<Sample> {
         match self.make {
-            Make::Done(result) => result,
+            Make::Done(result) => *result,
             make => guarded(|| make.call()).map_err(|e| e.at(self.label.to_string())),
         }
     }

@@ -153,7 +153,7 @@ impl Iterator for Ahead {
             if let Some((label, result)) = state.ready.remove(&number) {
                 state.given += 1;
                 self.shared.room.notify_all();
-                return Some(Item { label, make: Make::Done(result) });
+                return Some(Item { label, make: Make::Done(Box::new(result)) });
             }
             if state.ended && number == state.taken {
                 return None;

@@ -101,7 +101,9 @@ impl<F: Fn(Sample, Stream) -> Result<Sample> + Send + Sync + 'static> Map<F> {
         let (f, seed, purpose) = (self.f.clone(), self.seed, Purpose::Augment(self.number));
         move |item| {
             let Item { label, make } = item;
-            if let Make::Done(Err(_)) = &make {
+            if let Make::Done(result) = &make
+                && result.is_err()
+            {
                 return Item { label, make };
             }
             let f = f.clone();

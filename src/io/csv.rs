@@ -193,7 +193,6 @@ impl Csv {
             }
             row = next()?;
         }
-        drop(next);
         let names = features.iter().filter_map(|&i| names.get(i).cloned()).collect();
         let x = Tensor::from_slice(&x, [n, features.len()])?;
         let (y, classes) = match target {
@@ -265,6 +264,11 @@ fn numbered(cells: &[String]) -> (Vec<i64>, Vec<String>) {
     (cells.iter().map(place).collect(), classes)
 }
 
+/// The line of a row, and its cells.
+type Row = (usize, Vec<String>);
+/// The line of a mistake, and what it is.
+type Mistake = (usize, String);
+
 /// The rows of a text, one after the other.
 struct Rows<'a> {
     rest: &'a str,
@@ -275,7 +279,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// The next row that is not empty, with its line; or what is wrong there.
-    fn next(&mut self) -> Result<Option<(usize, Vec<String>)>, (usize, String)> {
+    fn next(&mut self) -> Result<Option<Row>, Mistake> {
         loop {
             let line = self.line;
             if self.rest.is_empty() {
@@ -288,7 +292,7 @@ impl Rows<'_> {
         }
     }
 
-    fn row(&mut self) -> Result<Vec<String>, (usize, String)> {
+    fn row(&mut self) -> Result<Vec<String>, Mistake> {
         let mut cells = Vec::new();
         loop {
             let cell = match self.rest.trim_start_matches(' ').strip_prefix('"') {
@@ -313,7 +317,7 @@ impl Rows<'_> {
     }
 
     /// A cell in quotes, in which two quotes stand for one; `inside` follows the first.
-    fn quoted(&mut self, mut inside: &str) -> Result<String, (usize, String)> {
+    fn quoted(&mut self, mut inside: &str) -> Result<String, Mistake> {
         let mut cell = String::new();
         loop {
             let Some((text, rest)) = inside.split_once('"') else {
