@@ -6,8 +6,8 @@ import sys
 
 # The list in deny.toml is the same.
 ALLOWED = {
-    "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Unicode-3.0",
-    "Unlicense", "Zlib",
+    "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "CDLA-Permissive-2.0", "ISC",
+    "Unicode-3.0", "Unlicense", "Zlib",
 }
 
 

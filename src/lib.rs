@@ -39,6 +39,7 @@
 
 pub mod autograd;
 pub mod config;
+pub mod data;
 pub mod datasets;
 mod dtype;
 mod error;
@@ -72,8 +73,13 @@ struct Extending;
 #[doc = include_str!("../docs/training.md")]
 struct Training;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/data.md")]
+struct Data;
+
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
+    pub use crate::data::{self, Dataset};
     pub use crate::datasets;
     pub use crate::loss::{
         BinaryCrossentropy, CategoricalCrossentropy, Loss as _, MeanSquaredError,

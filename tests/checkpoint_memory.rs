@@ -16,7 +16,7 @@ fn peak(wrap: bool) -> usize {
         let block = Sequential::new().add(dense()).add(Dropout::new(0.1)).add(dense()).add(dense());
         stack = if wrap { stack.add(Checkpoint::new(block)) } else { stack.add(block) };
     }
-    let mut model = stack.compile(Sgd::new(0.01), MeanSquaredError::new(), ()).unwrap();
+    let mut model = stack.compile(SGD::new(0.01), MeanSquaredError::new(), ()).unwrap();
     let x = Tensor::full([BATCH, WIDTH], 0.5f32).unwrap();
     Threads::new(1).unwrap().run(|| {
         gradus::tensor::trim();

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used)]
 
 use gradus::autograd::grad;
+use gradus::data::{Sample, Size};
+use gradus::datasets::{cifar10, cifar100};
+use gradus::io::{Csv, Limits, npy, npz};
 use gradus::loss::{Huber, Reduction};
 use gradus::metric::{self, PerOutput};
 use gradus::nn::initializer::Identity;
 use gradus::nn::{Build, Cx, Init, Layer};
-use gradus::ops::Padding;
 use gradus::nn::{constraint, regularizer};
+use gradus::ops::Padding;
 use gradus::optim::schedule;
 use gradus::prelude::*;
 use gradus::train::{LearningRateScheduler, Plan, ReduceLROnPlateau};
@@ -89,6 +92,36 @@ impl Callback for Refuses {
     fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
         Err(Error::Custom(format!("not today: {} epochs of {} steps", plan.epochs, plan.steps)))
     }
+}
+
+/// Eight rows, of which number 5 cannot be read.
+fn faulty_rows(panics: bool) -> Dataset {
+    let rows = Dataset::from_tensors(&Tensor::arange(8).unwrap(), &labels(&[0; 8])).unwrap();
+    rows.map(move |s| match s.x[0].item()? as usize {
+        5 if panics => panic!("index out of bounds"),
+        5 => Err(Error::Custom("the file is gone".into())),
+        _ => Ok(s),
+    })
+}
+
+fn batches() -> Dataset {
+    let (x, y) = images();
+    Dataset::from_tensors(&x, &y).unwrap().batch(4)
+}
+
+fn fit_on(data: &Dataset, settings: Fit<'_>) -> Result<()> {
+    done(classifier().fit_dataset(data, settings.verbose(0)))
+}
+
+fn npy_with(descr: &str, shape: &str) -> Result<()> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}");
+    let length = (header.len() as u16).to_le_bytes();
+    let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes()].concat();
+    done(npy::decode(&bytes, "x.npy", &Limits::default()))
+}
+
+fn csv(settings: Csv, text: &str) -> Result<()> {
+    done(settings.parse(text.as_bytes(), "pets.csv", &Limits::default()))
 }
 
 type Mistake = (&'static str, fn() -> Result<()>);
@@ -392,6 +425,61 @@ const MISTAKES: &[Mistake] = &[
     }),
     ("set_params_path", || done(classifier().set_params(&[("dense_9/kernel".into(), f32s(&[4, 8]))]))),
     ("set_params_shape", || done(classifier().set_params(&[("dense/kernel".into(), f32s(&[8, 4]))]))),
+    // Datasets.
+    ("dataset_rows", || done(Dataset::from_tensors(&f32s(&[3, 4]), &labels(&[0, 1])))),
+    ("dataset_scalar", || done(Dataset::from_inputs(&f32s(&[])))),
+    ("dataset_weights", || {
+        done(Dataset::from_weighted_tensors(&f32s(&[2, 4]), &labels(&[0, 1]), &f32s(&[2, 1])))
+    }),
+    ("dataset_batch_zero", || fit_on(&batches().batch(0), Fit::new())),
+    ("dataset_buffer_zero", || fit_on(&batches().shuffle_buffer(0, 1), Fit::new())),
+    ("dataset_sample_fails", || faulty_rows(false).batch(4).prefetch(2).iter().try_for_each(done)),
+    ("dataset_sample_panics", || faulty_rows(true).batch(4).prefetch(2).iter().try_for_each(done)),
+    ("dataset_shapes_in_a_batch", || {
+        let ragged = Dataset::from_stream(|_| Ok((1..3).map(|n| Ok(Sample::new(&f32s(&[n]), &f32s(&[]))))));
+        ragged.batch(2).iter().try_for_each(done)
+    }),
+    ("dataset_split_rest", || done(batches().split(Size::Rest, Size::Rest))),
+    ("dataset_split_empty", || done(batches().split(0.1, Size::Rest))),
+    ("dataset_split_too_large", || done(batches().split(2usize, 1usize))),
+    ("dataset_split_share", || done(batches().split(1.5, Size::Rest))),
+    ("dataset_split_stream", || {
+        let stream = Dataset::from_stream(|_| Ok(std::iter::empty()));
+        done(stream.split(0.5, Size::Rest))
+    }),
+    ("dataset_without_end", || fit_on(&batches().repeat_forever(), Fit::new())),
+    ("dataset_steps_zero", || fit_on(&batches(), Fit::new().steps_per_epoch(0))),
+    ("dataset_empty", || fit_on(&batches().take(0), Fit::new())),
+    ("dataset_without_batches", || {
+        let (x, y) = images();
+        fit_on(&Dataset::from_tensors(&x, &y)?, Fit::new())
+    }),
+    ("dataset_validation_width", || {
+        let data = Dataset::from_tensors(&f32s(&[2, 3]), &labels(&[0, 1]))?.batch(2);
+        fit_on(&batches(), Fit::new().validation_dataset(&data))
+    }),
+    ("dataset_predict_nothing", || done(classifier().predict_dataset(&batches().take(0)))),
+    // Files of data.
+    ("npy_foreign", || done(npy::decode(b"PK\x03\x04", "x.npy", &Limits::default()))),
+    ("npy_cut", || done(npy::decode(b"\x93NUMPY\x01\x00\x76", "x.npy", &Limits::default()))),
+    ("npy_type", || npy_with("<c16", "(2,)")),
+    ("npy_length", || npy_with("<f4", "(2, 3)")),
+    ("npy_limit", || npy_with("<f4", "(2000000000,)")),
+    ("npy_overflow", || npy_with("<f4", "(4294967296, 4294967296)")),
+    ("npy_header", || npy_with("<f4", "2")),
+    ("npy_bfloat16", || done(npy::encode(&f32s(&[2]).cast(DType::BF16)?))),
+    ("npz_foreign", || done(npz::decode(&[0; 40], "x.npz", &Limits::default()))),
+    ("npz_name_twice", || done(npz::encode(&[("a", &f32s(&[1])), ("a", &f32s(&[2]))]))),
+    ("csv_text", || csv(Csv::new(), "a,b\n1,2\n3,cat\n")),
+    ("csv_missing", || csv(Csv::new(), "a,b\n1,\n")),
+    ("csv_ragged", || csv(Csv::new(), "a,b\n1,2,3\n")),
+    ("csv_no_column", || csv(Csv::new().label("kind"), "a,b\n1,2\n")),
+    ("csv_open_quote", || csv(Csv::new(), "a\n\"1\n")),
+    ("csv_delimiter", || csv(Csv::new().delimiter('"'), "a\n1\n")),
+    ("cifar_size", || done(cifar10::decode(&[0; 3072], "test_batch.bin", &Limits::default()))),
+    ("cifar_label", || done(cifar100::decode(&[20; 3074], "test.bin", &Limits::default()))),
+    ("cifar_not_there", || done(cifar10::load_from("no/such/folder"))),
+    ("fashion_mnist_not_there", || done(datasets::fashion_mnist::load_from("no/such/folder"))),
 ];
 
 #[test]

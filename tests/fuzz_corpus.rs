@@ -2,8 +2,8 @@
 //! corpus goes through the check of its target in `fuzz/fuzz_targets`.
 #![allow(clippy::unwrap_used)]
 
-use gradus::datasets::idx;
-use gradus::io::Limits;
+use gradus::datasets::{cifar10, cifar100, idx};
+use gradus::io::{Csv, Limits, Missing, npy, npz};
 use gradus::train::Model;
 use std::path::Path;
 
@@ -48,5 +48,61 @@ fn model_corpus() {
             let twice = Model::from_bytes(&again, &limits).unwrap();
             assert_eq!(model.weight_bytes().unwrap(), twice.weight_bytes().unwrap(), "{name}");
         }
+    });
+}
+
+#[test]
+fn npy_corpus() {
+    let limits = Limits::default().max_elements(1 << 20).max_total_bytes(1 << 20);
+    replay("npy", |name, bytes| {
+        let result = npy::decode(bytes, name, &limits);
+        assert_eq!(result.is_ok(), name.contains("valid"), "{name}: {:?}", result.err());
+        if let Ok(found) = result {
+            let again = npy::encode(&found).unwrap();
+            assert!(npy::decode(&again, name, &limits).unwrap().same_bits(&found), "{name}");
+        }
+    });
+}
+
+#[test]
+fn npz_corpus() {
+    let limits = Limits::default().max_header_bytes(1 << 16).max_elements(1 << 20).max_total_bytes(1 << 20);
+    replay("npz", |name, bytes| {
+        let result = npz::decode(bytes, name, &limits);
+        let valid = name.contains("valid") && (!name.contains("deflated") || cfg!(feature = "datasets"));
+        assert_eq!(result.is_ok(), valid, "{name}: {:?}", result.err());
+        if let Ok(found) = result {
+            let size: usize = found.iter().map(|(_, t)| t.elements() * t.dtype().size()).sum();
+            assert!(size <= 1 << 20, "{name}");
+        }
+    });
+}
+
+#[test]
+fn csv_corpus() {
+    let limits = Limits::default().max_elements(1 << 20).max_total_bytes(1 << 20);
+    replay("csv", |name, bytes| {
+        let all =
+            [Csv::new(), Csv::new().label(0).missing(Missing::DropRow), Csv::new().header(false).target(1)];
+        let results = all.map(|csv| csv.parse(bytes, name, &limits));
+        assert_eq!(results.iter().any(Result::is_ok), name.contains("valid"), "{name}: {results:?}");
+        for table in results.into_iter().flatten() {
+            assert!(table.x.elements() <= 1 << 20, "{name}");
+            assert!(table.y.is_none_or(|y| y.dims()[0] == table.x.dims()[0]), "{name}");
+        }
+    });
+}
+
+#[test]
+fn cifar_corpus() {
+    let limits = Limits::default().max_elements(1 << 20).max_total_bytes(1 << 20);
+    replay("cifar", |name, bytes| {
+        let results = [cifar10::decode(bytes, name, &limits), cifar100::decode(bytes, name, &limits)];
+        assert_eq!(results.iter().any(Result::is_ok), name.contains("valid"), "{name}: {results:?}");
+        for found in results.into_iter().flatten() {
+            assert_eq!(found.images.len(), found.n * 3072, "{name}");
+        }
+        #[cfg(feature = "datasets")]
+        assert!(cifar10::decode_archive(bytes, name, &limits).is_err(), "{name}");
     });
 }

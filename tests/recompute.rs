@@ -89,7 +89,7 @@ fn a_checkpoint_is_saved_and_loaded() {
     let text = serde_json::to_string(&stack).unwrap();
     let back: Sequential = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&back).unwrap(), text);
-    let compile = |s: Sequential| s.compile(Sgd::new(0.1), MeanSquaredError::new(), ()).unwrap();
+    let compile = |s: Sequential| s.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
     let (a, b) = (compile(stack), compile(back));
     assert_eq!(a.weight_bytes().unwrap(), b.weight_bytes().unwrap());
     assert_eq!(a.params()[0].0, "checkpoint/dense/kernel");

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 ///   an element type is one for which they exist.
 /// - `random` gives kernels and operations their numbers and needs nothing but the vocabulary.
 /// - Losses use activations (to join with them) and optimizers use parameters, so they stand above `nn`.
+/// - `data` (samples, batches, the order of them) knows tensors and random streams alone; training goes through it.
 const COLUMN: &[&[&str]] = &[
     &["error", "dtype", "shape", "config", "kernels/math"],
     &["kernels", "random"],
     &["tensor", "autograd", "ops"],
     &["nn"],
-    &["optim", "loss", "metric"],
+    &["optim", "loss", "metric", "data"],
     &["train"],
 ];
 

@@ -1,12 +1,13 @@
 //! Why it exists: MNIST is the data set that every first program uses. This finds its four files in a folder,
 //! whatever way they were unpacked, and makes sure that they are MNIST before anyone trains on them.
 
-use super::digits;
 use super::idx::{self, Idx};
+use super::{cache, digits};
 use crate::io::Limits;
 use crate::{DType, Error, Result, Tensor};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+pub use super::Split;
 
 /// Rows, and columns, of an image.
 pub const SIDE: usize = 28;
@@ -24,25 +25,13 @@ pub struct Raw {
     pub n: usize,
 }
 
-/// Images and labels as tensors, and where they came from.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Split {
-    /// uint8 `[n, 28, 28]`, 0 for paper and 255 for ink.
-    pub images: Tensor,
-    /// int64 `[n]`, 0 to 9.
-    pub labels: Tensor,
-    /// Which data this is, in words, with its licence.
-    pub source: &'static str,
-}
-
 /// What [`Split::source`] says of the real data.
 pub const MNIST: &str = "MNIST (LeCun, Cortes and Burges; CC BY-SA 3.0)";
 /// What [`Split::source`] says of the digits that need no file.
 pub const BUILT_IN: &str =
     "built-in digits, generated (the crate's own licence: MIT OR Apache-2.0); not MNIST";
 
-fn split(raw: Raw, source: &'static str) -> Result<Split> {
+pub(super) fn split(raw: Raw, source: &'static str) -> Result<Split> {
     let images = Tensor::from_slice(&raw.images, [raw.n, SIDE, SIDE])?;
     let labels = Tensor::from_slice(&raw.labels, [raw.n])?.cast(DType::I64)?;
     Ok(Split { images, labels, source })
@@ -90,36 +79,28 @@ pub fn built_in(train: usize, test: usize, seed: u64) -> Result<(Split, Split)> 
 /// that names the file and says what is wrong with it: see [`idx::read`], and also images that are not 28x28,
 /// labels over 9, and numbers of images and labels that differ.
 pub fn load_folder(dir: impl AsRef<Path>, limits: &Limits) -> Result<(Raw, Raw)> {
-    let dir = dir.as_ref();
-    let find = |stem, kind| find(dir, stem, kind);
+    let how = "get them with the feature `download` and Download::mnist().fetch_to_cache()";
+    load_files("MNIST", how, dir.as_ref(), limits)
+}
+
+/// [`load_folder`] for every data set with MNIST's files; `how` says where to get them.
+pub(super) fn load_files(set: &str, how: &str, dir: &Path, limits: &Limits) -> Result<(Raw, Raw)> {
+    let find = |stem, kind| find((set, how), dir, stem, kind);
     // Look for all four before reading any.
     let train = (find("train-images", "idx3")?, find("train-labels", "idx1")?);
     let test = (find("t10k-images", "idx3")?, find("t10k-labels", "idx1")?);
-    Ok((load_pair(&train.0, &train.1, limits)?, load_pair(&test.0, &test.1, limits)?))
+    Ok((load_pair(set, &train.0, &train.1, limits)?, load_pair(set, &test.0, &test.1, limits)?))
 }
 
 /// The folder in which MNIST is looked for when none is given: `mnist` in `$GRADUS_DATA`, else `gradus/mnist` in
 /// the user's cache (`$XDG_CACHE_HOME` or `~/.cache`; on Windows `%LOCALAPPDATA%`). It may not exist. `None` if the
 /// environment names no such place.
 pub fn cache_dir() -> Option<PathBuf> {
-    cache_dir_from(|name| std::env::var_os(name), cfg!(windows))
-}
-
-fn cache_dir_from(var: impl Fn(&str) -> Option<OsString>, windows: bool) -> Option<PathBuf> {
-    let path = |name| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(data) = path("GRADUS_DATA") {
-        return Some(data.join("mnist"));
-    }
-    let cache = if windows {
-        path("LOCALAPPDATA")
-    } else {
-        path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")))
-    };
-    Some(cache?.join("gradus").join("mnist"))
+    cache::dir("mnist")
 }
 
 /// The path of one of the files, under whichever of its names exists.
-fn find(dir: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
+fn find((set, how): (&str, &str), dir: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
     let names = [
         format!("{stem}-{kind}-ubyte"),
         format!("{stem}-{kind}-ubyte.gz"),
@@ -129,24 +110,26 @@ fn find(dir: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
     if let Some(path) = names.iter().map(|name| dir.join(name)).find(|path| path.is_file()) {
         return Ok(path);
     }
-    let why = format!("no file of MNIST's {stem} in this folder; looked for {}", names.join(", "));
-    let source = std::io::Error::new(std::io::ErrorKind::NotFound, why);
-    Err(Error::Io { path: dir.display().to_string(), source })
+    let looked = names.join(", ");
+    Err(cache::not_found(
+        dir,
+        format!("no file of {set}'s {stem} in this folder; looked for {looked}: {how}"),
+    ))
 }
 
 /// Reads images and labels that belong together.
-fn load_pair(images: &Path, labels: &Path, limits: &Limits) -> Result<Raw> {
-    pair((idx::read(images, limits)?, images), (idx::read(labels, limits)?, labels))
+fn load_pair(set: &str, images: &Path, labels: &Path, limits: &Limits) -> Result<Raw> {
+    pair(set, (idx::read(images, limits)?, images), (idx::read(labels, limits)?, labels))
 }
 
-fn pair((images, images_path): (Idx, &Path), (labels, labels_path): (Idx, &Path)) -> Result<Raw> {
+fn pair(set: &str, (images, images_path): (Idx, &Path), (labels, labels_path): (Idx, &Path)) -> Result<Raw> {
     let wrong = |path: &Path, why: String| Err(Error::format(path.display().to_string(), why));
     let &[n, SIDE, SIDE] = images.shape.dims() else {
         let sizes = images.shape.dims();
-        return wrong(images_path, format!("MNIST images have sizes [n, {SIDE}, {SIDE}], found {sizes:?}"));
+        return wrong(images_path, format!("{set} images have sizes [n, {SIDE}, {SIDE}], found {sizes:?}"));
     };
     let &[count] = labels.shape.dims() else {
-        return wrong(labels_path, format!("MNIST labels have sizes [n], found {:?}", labels.shape.dims()));
+        return wrong(labels_path, format!("{set} labels have sizes [n], found {:?}", labels.shape.dims()));
     };
     if count != n {
         let why = format!("{count} labels, but {n} images in {}", images_path.display());
@@ -236,19 +219,5 @@ mod tests {
         assert!(folder.why().contains("sizes [n], found [3, 1]"), "{}", folder.why());
         folder.put("train-labels.idx1-ubyte", &[3], 10);
         assert!(folder.why().contains("label 10 at position 0: expected 0 to 9"), "{}", folder.why());
-    }
-
-    #[test]
-    fn the_cache_follows_the_environment() {
-        let dir = |vars: &[(&str, &str)], windows| {
-            cache_dir_from(|name| vars.iter().find(|v| v.0 == name).map(|v| v.1.into()), windows)
-        };
-        let all = [("GRADUS_DATA", "/d"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h"), ("LOCALAPPDATA", "/l")];
-        assert_eq!(dir(&all, false), Some("/d/mnist".into()));
-        assert_eq!(dir(&all[1..], false), Some("/x/gradus/mnist".into()));
-        assert_eq!(dir(&all[2..], false), Some("/h/.cache/gradus/mnist".into()));
-        assert_eq!(dir(&all[1..], true), Some("/l/gradus/mnist".into()));
-        assert_eq!(dir(&[("GRADUS_DATA", ""), ("HOME", "/h")], false), Some("/h/.cache/gradus/mnist".into()));
-        assert_eq!(dir(&[], false), None);
     }
 }

@@ -14,9 +14,17 @@ const TRIES: u32 = 1000;
 /// # Errors
 /// [`Error::Io`] if the system refuses; then no temporary file is left behind.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically_with(path, |file| file.write_all(bytes))
+}
+
+/// [`write_atomically`] with bytes that come one after the other: an error of `write` leaves what was there.
+pub(crate) fn write_atomically_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<()> {
     let io = |source| Error::Io { path: path.display().to_string(), source };
     let (temporary, file) = create_beside(path).map_err(io)?;
-    let written = fill(file, path, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    let written = fill(file, path, write).and_then(|()| std::fs::rename(&temporary, path));
     if let Err(e) = written {
         let _ = std::fs::remove_file(&temporary);
         return Err(io(e));
@@ -44,13 +52,17 @@ fn create_beside(path: &Path) -> std::io::Result<(PathBuf, File)> {
 }
 
 /// Writes to the disk, under the permissions of the file that is going to be replaced.
-fn fill(mut file: File, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn fill(
+    mut file: File,
+    path: &Path,
+    write: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     if let Ok(old) = std::fs::metadata(path)
         && old.is_file()
     {
         file.set_permissions(old.permissions())?;
     }
-    file.write_all(bytes)?;
+    write(&mut file)?;
     file.sync_all()
 }
 

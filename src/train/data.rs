@@ -1,5 +1,8 @@
 //! Why it exists: what `fit` and its kin take as data, and how batches come from it.
 
+pub use crate::data::AsTensors;
+
+use super::model::Model;
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -7,37 +10,6 @@ use smallvec::SmallVec;
 
 /// A few tensors: inputs or outputs of a network.
 pub(crate) type Tensors = SmallVec<[Tensor; 2]>;
-
-/// One tensor, or several for networks with several inputs or outputs.
-pub trait AsTensors {
-    /// The tensors, which are cheap to clone.
-    fn as_tensors(&self) -> Vec<Tensor>;
-}
-impl AsTensors for Tensor {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        vec![self.clone()]
-    }
-}
-impl AsTensors for [Tensor] {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.to_vec()
-    }
-}
-impl AsTensors for Vec<Tensor> {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.clone()
-    }
-}
-impl<const N: usize> AsTensors for [Tensor; N] {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.to_vec()
-    }
-}
-impl<const N: usize> AsTensors for [&Tensor; N] {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.iter().map(|t| (*t).clone()).collect()
-    }
-}
 
 /// The number of rows that all tensors have.
 pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {
@@ -86,6 +58,11 @@ enum Origin {
 }
 
 impl Batch {
+    /// Rows that stand one after the other in the user's data, from `first` on.
+    pub(crate) fn new(x: Tensors, y: Tensors, weights: Option<Tensor>, first: usize) -> Batch {
+        Batch { x, y, weights, origin: Origin::From(first) }
+    }
+
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.x.first().and_then(|x| x.dims().first()).copied().unwrap_or(0)
@@ -113,15 +90,15 @@ impl Batch {
 }
 
 /// Where `fit` and `evaluate` take batches from: passes over data, one after the other.
-pub(crate) trait Source {
+pub(crate) trait Source: Send {
     /// Batches in a pass, if that is known.
     fn steps(&self) -> Option<usize>;
 
     /// Begins a pass; `seed` and `pass` key its order.
     fn begin(&mut self, seed: u64, pass: u64) -> Result<()>;
 
-    /// The next batch of the pass; `None` at its end.
-    fn next(&mut self) -> Result<Option<Batch>>;
+    /// The next batch of the pass, of data that `model` accepts; `None` at its end.
+    fn next(&mut self, model: &Model) -> Result<Option<Batch>>;
 }
 
 /// Batches from tensors that are there as a whole.
@@ -173,7 +150,7 @@ impl Source for Arrays {
         Ok(())
     }
 
-    fn next(&mut self) -> Result<Option<Batch>> {
+    fn next(&mut self, _: &Model) -> Result<Option<Batch>> {
         let (start, end) = (self.at, (self.at + self.batch_size).min(self.rows()));
         if start >= end {
             return Ok(None);

@@ -2,10 +2,12 @@
 
 use super::callback::{Callback, Plan};
 use super::data::{AsTensors, Source};
+use super::dataset::Batches;
 use super::history::{History, Logs};
-use super::model::Model;
+use super::model::{Model, some_rows};
 use super::progress::Progress;
 use super::weights::Weights;
+use crate::data::Dataset;
 use crate::error::Context;
 use crate::kernels::par::{self, Threads};
 use crate::tensor::Tensor;
@@ -21,6 +23,7 @@ pub struct Fit<'a> {
     shuffle: bool,
     verbose: u8,
     validation: Option<(Vec<Tensor>, Vec<Tensor>)>,
+    validation_dataset: Option<Dataset>,
     validation_split: f64,
     validation_freq: usize,
     validation_steps: Option<usize>,
@@ -50,6 +53,7 @@ impl<'a> Fit<'a> {
             shuffle: true,
             verbose: 1,
             validation: None,
+            validation_dataset: None,
             validation_split: 0.0,
             validation_freq: 1,
             validation_steps: None,
@@ -104,6 +108,16 @@ impl<'a> Fit<'a> {
     pub fn validation_data(mut self, x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Self {
         self.validation = Some((x.as_tensors(), y.as_tensors()));
         self
+    }
+
+    /// Batches on which the model is evaluated after each epoch, each time from the first.
+    pub fn validation_dataset(mut self, data: &Dataset) -> Self {
+        self.validation_dataset = Some(data.clone());
+        self
+    }
+
+    pub(crate) fn steps(&self) -> Option<usize> {
+        self.steps_per_epoch
     }
 
     /// The share of rows, taken from the end before any shuffling, that is validated on instead of trained on.
@@ -166,6 +180,25 @@ impl<'a> Fit<'a> {
         self.check_finite = true;
         self
     }
+
+    /// Counts that must not be 0.
+    fn check(&self) -> Result<()> {
+        let counts = [
+            ("validation_freq", Some(self.validation_freq)),
+            ("validation_steps", self.validation_steps),
+            ("validation_batch_size", self.validation_batch_size),
+            ("steps_per_epoch", self.steps_per_epoch),
+        ];
+        match counts.into_iter().find(|(_, count)| *count == Some(0)) {
+            Some((name, _)) => Err(Error::argument(name, "at least 1", 0)),
+            None => Ok(()),
+        }
+    }
+
+    fn validation_batches(&mut self) -> Result<Option<Batches>> {
+        let data = self.validation_dataset.take();
+        data.map(|d| Batches::new(&d, self.validation_steps, "validation_steps")).transpose()
+    }
 }
 
 impl Model {
@@ -192,15 +225,7 @@ impl Model {
             (None, Some(class)) => Some(Weights::Class(class)),
             (None, None) => None,
         };
-        let counts = [
-            ("validation_freq", Some(fit.validation_freq)),
-            ("validation_steps", fit.validation_steps),
-            ("validation_batch_size", fit.validation_batch_size),
-            ("steps_per_epoch", fit.steps_per_epoch),
-        ];
-        if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == Some(0)) {
-            return Err(Error::argument(name, "at least 1", 0));
-        }
+        fit.check()?;
         let mut data = self.arrays(&x.as_tensors(), y.as_tensors(), weights.as_ref(), fit.batch_size)?;
         let n = data.rows();
         let split = fit.validation_split;
@@ -226,6 +251,39 @@ impl Model {
         if let (Some(validation), Some(size)) = (&mut validation, fit.validation_batch_size) {
             validation.batch_size = size;
         }
+        let mut batches = if validation.is_none() { fit.validation_batches()? } else { None };
+        let arrays = validation.as_mut().map(|v| v as &mut dyn Source);
+        let validation = arrays.or_else(|| batches.as_mut().map(|b| b as &mut dyn Source));
+        self.drive(&mut data, validation, fit)
+    }
+
+    /// [`Model::fit`] on batches that come from somewhere else.
+    pub(crate) fn fit_source(&mut self, data: &mut dyn Source, mut fit: Fit<'_>) -> Result<History> {
+        fit.check()?;
+        let rows = [
+            ("sample_weight", fit.sample_weight.is_some()),
+            ("class_weight", !fit.class_weight.is_empty()),
+            ("validation_split", fit.validation_split != 0.0),
+        ];
+        if let Some((name, _)) = rows.into_iter().find(|(_, set)| *set) {
+            return Err(Error::argument(name, "nothing, for a dataset decides on its own rows", "a value"));
+        }
+        let mut validation: Option<Box<dyn Source>> = None;
+        if let Some((vx, vy)) = fit.validation.take() {
+            let arrays = self.arrays(&vx, vy, None, fit.batch_size).at(|| "validation_data")?;
+            validation = Some(Box::new(arrays));
+        } else if let Some(batches) = fit.validation_batches()? {
+            validation = Some(Box::new(batches));
+        }
+        self.drive(data, validation.as_deref_mut().map(|v| v as &mut dyn Source), fit)
+    }
+
+    fn drive(
+        &mut self,
+        data: &mut dyn Source,
+        validation: Option<&mut dyn Source>,
+        mut fit: Fit<'_>,
+    ) -> Result<History> {
         match fit.verbose {
             0 => {}
             1 | 2 => fit.callbacks.insert(0, Box::new(Progress::new(fit.verbose))),
@@ -234,10 +292,7 @@ impl Model {
         self.stop_training = false;
         self.allow_missing = fit.allow_missing;
         let threads = fit.threads;
-        let run = || {
-            let validation = validation.as_mut().map(|v| v as &mut dyn Source);
-            self.run(&mut data, validation, &mut fit)
-        };
+        let run = || self.run(data, validation, &mut fit);
         match threads {
             Some(threads) => threads.run(run),
             None => par::enter(run),
@@ -296,11 +351,11 @@ impl Model {
         self.head.reset();
         let (mut sum, mut rows, mut step) = (0.0, 0, 0);
         while !fit.steps_per_epoch.is_some_and(|steps| step >= steps) {
-            let mut next = if *open { data.next()? } else { None };
+            let mut next = if *open { data.next(self)? } else { None };
             if next.is_none() && step == 0 {
                 data.begin(self.seed, self.epochs)?;
                 *open = true;
-                next = data.next()?;
+                next = data.next(self)?;
             }
             let Some(batch) = next else { break };
             let loss = self.train_step(&batch)?;
@@ -316,6 +371,7 @@ impl Model {
                 break;
             }
         }
+        some_rows(rows)?;
         *open &= fit.steps_per_epoch.is_some();
         self.epochs += 1;
         Ok(self.head.logs(sum / rows as f64))

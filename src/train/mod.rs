@@ -4,6 +4,7 @@
 mod callback;
 mod compile;
 mod data;
+mod dataset;
 mod evaluate;
 mod fit;
 mod head;

@@ -381,7 +381,7 @@ impl Model {
     ) -> Result<Batch> {
         let mut source = self.arrays(&x.as_tensors(), y.as_tensors(), weights, usize::MAX)?;
         source.begin(0, 0)?;
-        source.next()?.ok_or_else(|| Error::argument("x", "at least one row", 0))
+        source.next(self)?.ok_or_else(|| Error::argument("x", "at least one row", 0))
     }
 
     /// Data that fits the network, as a source of batches.
@@ -429,12 +429,13 @@ impl Model {
         data.begin(0, 0)?;
         let (mut sum, mut n, mut left) = (0.0, 0, steps.unwrap_or(usize::MAX));
         while left > 0
-            && let Some(batch) = data.next()?
+            && let Some(batch) = data.next(self)?
         {
             sum += self.test_step(&batch)? * batch.rows() as f64;
             n += batch.rows();
             left -= 1;
         }
+        some_rows(n)?;
         Ok(self.head.logs(sum / n as f64))
     }
 
@@ -505,6 +506,11 @@ fn single(mut outputs: Vec<Tensor>) -> Result<Tensor> {
         1 => Ok(outputs.swap_remove(0)),
         n => Err(Error::argument("predict", "a network with one output (use predict_all)", n)),
     }
+}
+
+/// Data that gave no row has no mean.
+pub(crate) fn some_rows(n: usize) -> Result<()> {
+    if n > 0 { Ok(()) } else { Err(Error::argument("dataset", "at least one batch with a row", "none")) }
 }
 
 pub(crate) fn same_rows(x: &[Tensor], y: &[Tensor]) -> Result<usize> {

@@ -1,0 +1,14 @@
+//! Why it exists: archives come from strangers, and unpacking multiplies. No bytes may make the reader panic, or take more memory
+//! than the limits allow. `tests/fuzz_corpus.rs` replays the corpus through the same check. Run: `cargo +nightly fuzz run npz`.
+#![no_main]
+
+use gradus::io::{Limits, npz};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = Limits::default().max_header_bytes(1 << 16).max_elements(1 << 20).max_total_bytes(1 << 20);
+    if let Ok(found) = npz::decode(bytes, "fuzz", &limits) {
+        let size: usize = found.iter().map(|(_, t)| t.elements() * t.dtype().size()).sum();
+        assert!(size <= 1 << 20);
+    }
+});
