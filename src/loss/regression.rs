@@ -65,7 +65,7 @@ impl Huber {
 
 impl Loss for Huber {
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-        if !(self.delta >= 0.0) {
+        if self.delta.is_nan() || self.delta < 0.0 {
             return Err(Error::argument("delta", "a number of 0 or more", self.delta));
         }
         let (t, p) = aligned("Huber", y_true, y_pred)?;

@@ -75,7 +75,7 @@ impl Metric for FBetaScore {
         let &[_, classes] = y_pred.dims() else {
             return Err(Error::shape("fbeta_score", "predictions [batch, classes]", *y_pred.shape()));
         };
-        if !(self.beta > 0.0) {
+        if self.beta.is_nan() || self.beta <= 0.0 {
             return Err(Error::argument("beta", "a number above 0", self.beta));
         }
         let (entries, _) = entries("fbeta_score", y_true, y_pred, sample_weight)?;

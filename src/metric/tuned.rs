@@ -16,6 +16,7 @@ pub struct Tuned {
     pub(super) weighted: bool,
 }
 
+#[expect(clippy::borrowed_box, reason = "what serde hands over")]
 fn write<S: Serializer>(metric: &Box<dyn Metric>, to: S) -> Result<S::Ok, S::Error> {
     describe(&**metric).map_err(serde::ser::Error::custom)?.serialize(to)
 }

@@ -167,7 +167,7 @@ impl VarianceScaling {
 }
 impl Initializer for VarianceScaling {
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
-        if !(self.scale > 0.0) {
+        if self.scale.is_nan() || self.scale <= 0.0 {
             return Err(Error::argument("scale", "a number above 0", self.scale));
         }
         let variance = variance(shape, self.scale, self.mode);

@@ -45,7 +45,7 @@ impl Options {
         }
         for (name, value) in clips {
             if let Some(v) = value
-                && !(v > 0.0)
+                && (v.is_nan() || v <= 0.0)
             {
                 return Err(Error::argument(name, "a number above 0", v));
             }

@@ -104,8 +104,8 @@ pub(crate) trait Source: Send {
 /// Batches from tensors that are there as a whole.
 #[derive(Debug)]
 pub(crate) struct Arrays {
-    pub(crate) x: Vec<Tensor>,
-    pub(crate) y: Vec<Tensor>,
+    pub(crate) x: Tensors,
+    pub(crate) y: Tensors,
     /// One weight for each row, or nothing.
     pub(crate) weights: Option<Tensor>,
     /// Where its first row stands in the user's data.
@@ -118,13 +118,13 @@ pub(crate) struct Arrays {
 
 impl Arrays {
     /// Batches in order.
-    pub(crate) fn new(x: Vec<Tensor>, y: Vec<Tensor>, weights: Option<Tensor>, batch_size: usize) -> Arrays {
+    pub(crate) fn new(x: Tensors, y: Tensors, weights: Option<Tensor>, batch_size: usize) -> Arrays {
         Arrays { x, y, weights, first: 0, batch_size, shuffle: false, order: None, at: 0 }
     }
 
     /// Rows `start..end` of the same data.
     pub(crate) fn part(&self, start: usize, end: usize) -> Result<Arrays> {
-        let cut = |t: &[Tensor]| Ok(slice(t, start, end)?.to_vec());
+        let cut = |t: &[Tensor]| slice(t, start, end);
         let weights = self.weights.as_ref().map(|w| w.slice(0, start as isize, end as isize)).transpose()?;
         Ok(Arrays { first: start, ..Arrays::new(cut(&self.x)?, cut(&self.y)?, weights, self.batch_size) })
     }

@@ -350,7 +350,7 @@ impl Model {
     ) -> Result<Logs> {
         self.head.reset();
         let (mut sum, mut rows, mut step) = (0.0, 0, 0);
-        while !fit.steps_per_epoch.is_some_and(|steps| step >= steps) {
+        while fit.steps_per_epoch.is_none_or(|steps| step < steps) {
             let mut next = if *open { data.next(self)? } else { None };
             if next.is_none() && step == 0 {
                 data.begin(self.seed, self.epochs)?;

@@ -395,9 +395,9 @@ impl Model {
         let x = self.accept(x)?;
         let n = same_rows(&x, &y)?;
         check_batch(batch_size, n)?;
-        let ranks: Vec<usize> = self.outputs.iter().map(|o| o.shape.rank()).collect();
-        let weights = weights.map(|w| w.of_rows(&y, n, &ranks)).transpose()?;
-        Ok(Arrays::new(x.to_vec(), y, weights, batch_size.min(n)))
+        let ranks = || self.outputs.iter().map(|o| o.shape.rank()).collect::<Vec<_>>();
+        let weights = weights.map(|w| w.of_rows(&y, n, &ranks())).transpose()?;
+        Ok(Arrays::new(x, y.into(), weights, batch_size.min(n)))
     }
 
     /// Loss and metrics over data, in batches of 32.
