@@ -44,6 +44,7 @@ fn page() -> String {
             let takes = match takes {
                 Takes::Floats => "float32, float64",
                 Takes::Numbers => "float32, float64, int64",
+                Takes::Wide => "float32, float64, int64, uint8, bool",
                 Takes::Bools => "bool",
                 Takes::Ints => "int64",
                 Takes::Any => "any",

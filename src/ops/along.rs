@@ -9,6 +9,11 @@ use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    take_along_axis: Any, Every, "GatherElements";
+    add_along_axis: Floats, Every, "ScatterElements";
+}
+
 fn last(shape: &Shape) -> usize {
     shape.dims().last().copied().unwrap_or(1)
 }

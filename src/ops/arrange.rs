@@ -5,6 +5,18 @@ use crate::shape::is_unknown;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
 
+super::table::ops! {
+    flatten: Any, Every, "Flatten";
+    flip: Any, Every, "Slice";
+    moveaxis: Any, Every, "Transpose";
+    repeat: Any, Every, "";
+    roll: Any, Every, "Concat";
+    tile: Any, Every, "Tile";
+    split: Any, Every, "Split";
+    chunk: Any, Every, "Split";
+    unbind: Any, Every, "Split";
+}
+
 /// The index tensor `f(0), f(1), … f(n - 1)`, for [`Tensor::gather`]; without values where `like` has none.
 pub(super) fn positions(like: &Tensor, n: usize, f: impl Fn(usize) -> usize) -> Result<Tensor> {
     let spec = Spec::new(Shape::new(&[n])?, DType::I64);

@@ -5,6 +5,13 @@ use super::pad::Padding;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape, Spec};
 
+super::table::ops! {
+    eye: Nothing, None, "EyeLike";
+    triu: Any, Every, "Trilu";
+    tril: Any, Every, "Trilu";
+    diag: Any, Every, "";
+}
+
 impl Tensor {
     /// Ones on diagonal `k` of `[rows, columns]` (0 the main one, above it positive), zeros elsewhere.
     ///

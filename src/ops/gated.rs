@@ -4,6 +4,11 @@
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
+super::table::ops! {
+    threshold: Floats, Every, "";
+    glu: Floats, Every, "";
+}
+
 impl Tensor {
     /// `x` where above `threshold`, else `default`. The gradient is 0 there.
     ///

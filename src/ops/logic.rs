@@ -16,9 +16,12 @@ super::table::ops! {
     greater_equal: Any, None, "GreaterOrEqual";
     choose: Any, Every, "Where";
     is_nan: Any, None, "IsNaN";
+    is_inf: Any, None, "IsInf";
+    is_finite: Any, None, "";
     logical_not: Bools, None, "Not";
     logical_and: Bools, None, "And";
     logical_or: Bools, None, "Or";
+    logical_xor: Bools, None, "Xor";
 }
 
 /// Two operands of one dtype and broadcastable shapes to a truth value.

@@ -3,6 +3,12 @@
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape};
 
+super::table::ops! {
+    boolean_mask: Any, Every, "Compress";
+    masked_fill: Any, Every, "Where";
+    argwhere: Bools, None, "NonZero";
+}
+
 impl Tensor {
     /// `value`, rounded to the dtype, where the mask (bool, broadcast to this shape) is true.
     ///

@@ -36,16 +36,28 @@ pub use table::{Gradient, OpRow, Takes};
 
 /// The rows of every file but those of [`UNARY`] and [`BINARY`], which are tables of their own.
 pub const OPS: &[&[OpRow]] = &[
+    along::OPS,
+    arrange::OPS,
     cast::OPS,
+    diagonal::OPS,
     einsum::OPS,
     elementwise::OPS,
+    gated::OPS,
     index::OPS,
     join::OPS,
     linalg::OPS,
     logic::OPS,
+    mask::OPS,
     matmul::OPS,
+    norm::OPS,
+    pad::OPS,
     random::OPS,
+    range::OPS,
     reduce::OPS,
+    scan::OPS,
     softmax::OPS,
+    sort::OPS,
+    stats::OPS,
+    subscript::OPS,
     view::OPS,
 ];

@@ -8,6 +8,10 @@ use crate::tensor::{Array, Tensor};
 use crate::{Error, Float, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    layer_norm: Floats, Every, "LayerNormalization";
+}
+
 /// Cost of an element against an addition.
 const COST: usize = 4;
 

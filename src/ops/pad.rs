@@ -8,6 +8,10 @@ use crate::tensor::{Array, Tensor};
 use crate::{Error, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    pad: Any, Every, "Pad";
+}
+
 /// What [`Tensor::pad`] puts beyond the edges; the names are NumPy's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

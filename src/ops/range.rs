@@ -3,6 +3,12 @@
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
+super::table::ops! {
+    arange_step: Nothing, None, "Range";
+    linspace: Nothing, None, "";
+    meshgrid: Any, Every, "Expand";
+}
+
 impl Tensor {
     /// `n` numbers from `start` to `stop`, both included, at equal distances (NumPy's `linspace`).
     ///

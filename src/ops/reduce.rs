@@ -8,10 +8,15 @@ use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
-    sum: Floats, Every, "ReduceSum";
-    mean: Floats, Every, "ReduceMean";
-    max: Floats, Every, "ReduceMax";
-    argmax: Floats, None, "ArgMax";
+    sum: Wide, Every, "ReduceSum";
+    prod: Wide, Every, "ReduceProd";
+    mean: Wide, Every, "ReduceMean";
+    max: Wide, Every, "ReduceMax";
+    min: Wide, Every, "ReduceMin";
+    any: Any, None, "ReduceMax";
+    all: Any, None, "ReduceMin";
+    argmax: Any, None, "ArgMax";
+    argmin: Any, None, "ArgMin";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

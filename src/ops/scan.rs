@@ -8,6 +8,11 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Result, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    cumsum: Wide, Every, "CumSum";
+    cumprod: Wide, Every, "";
+}
+
 /// Along the last axis, of float32, float64 or int64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scan {

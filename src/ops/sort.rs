@@ -8,6 +8,13 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
 use smallvec::smallvec;
 
+super::table::ops! {
+    sort: Any, Every, "TopK";
+    argsort: Any, None, "TopK";
+    top_k: Any, Every, "TopK";
+    unique: Any, None, "Unique";
+}
+
 /// The indices that sort the last axis. Integers have no gradient: nothing flows back.
 #[derive(Debug)]
 struct ArgSort {

@@ -5,6 +5,14 @@ use super::reduce::reduced_count;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
+super::table::ops! {
+    var: Floats, Every, "";
+    std: Floats, Every, "";
+    logsumexp: Floats, Every, "ReduceLogSumExp";
+    norm: Floats, Every, "ReduceL2";
+    count_nonzero: Any, None, "";
+}
+
 impl Tensor {
     /// The variance over `axes`, over all if none are given: the sum of squared distances from the mean, divided by the number of
     /// elements less `ddof` (0 as in NumPy and Keras, 1 for an estimate without bias). Integers become float32.

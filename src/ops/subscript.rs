@@ -24,6 +24,11 @@ use crate::{DType, Error, Result};
 use smallvec::SmallVec;
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 
+super::table::ops! {
+    index: Any, Every, "Slice";
+    index_put: Any, Every, "ScatterND";
+}
+
 /// Python's `start:end:step`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slice {

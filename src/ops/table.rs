@@ -9,6 +9,8 @@ pub enum Takes {
     Floats,
     /// float32, float64 and int64.
     Numbers,
+    /// All but the 16-bit floats.
+    Wide,
     /// bool.
     Bools,
     /// int64.
