@@ -2,6 +2,7 @@
 //! in ascending order of the index list, whatever the number of threads.
 
 use super::par;
+use super::simd::fetch;
 use crate::{Float, Stored};
 
 /// The shape of a gather: `outer` blocks, each holding `axis` runs of `inner` elements.
@@ -15,16 +16,26 @@ pub struct Runs {
     pub inner: usize,
 }
 
+/// Runs ahead that are asked for while one is copied: no hardware guesses where an index leads.
+const AHEAD: usize = 3;
+
 /// `out[o, k, :] = x[o, index[k], :]`. Every index is below `runs.axis`: the caller has checked.
 pub fn gather<T: Stored>(x: &[T], index: &[i64], runs: Runs, out: &mut [T]) {
     if runs.inner == 0 {
         return;
     }
     par::chunks(out, runs.inner, par::GRAIN, &|first, part: &mut [T]| {
-        for (i, run) in part.chunks_exact_mut(runs.inner).enumerate() {
-            let (o, k) = ((first + i) / index.len(), (first + i) % index.len());
+        let source = |i: usize| {
+            let (o, k) = (i / index.len(), i % index.len());
             let at = (o * runs.axis + index[k] as usize) * runs.inner;
-            run.copy_from_slice(&x[at..at + runs.inner]);
+            &x[at..at + runs.inner]
+        };
+        let last = first + part.len() / runs.inner;
+        for (i, run) in part.chunks_exact_mut(runs.inner).enumerate() {
+            if first + i + AHEAD < last {
+                fetch(source(first + i + AHEAD));
+            }
+            run.copy_from_slice(source(first + i));
         }
     });
 }

@@ -2,7 +2,7 @@
 //! Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of a row is `logsumexp(x) - x[label]`.
 
 use super::math::Real;
-use super::reduce::{Pivot, Sum, fold_pairs, fold_slice};
+use super::reduce::{LANES, Pivot, Sum, fold_pairs, fold_slice};
 use super::simd::stamped;
 use crate::Float;
 
@@ -48,9 +48,17 @@ stamped! {
     /// The largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`: kept apart, because their sum would
     /// round away what differences of large logits need.
     pub fn logsumexp<T: Float>(x: &[T], max: &mut [T], log: &mut [T], n: usize) {
+        // A short row is filled up with -∞, whose exponential is the zero that unused lanes hold: the same sum, in whole vectors.
+        let mut short = [T::neg_infinity(); LANES];
         for ((x, max), log) in x.chunks_exact(n).zip(max).zip(log) {
-            let pivot = pivot(x);
-            *log = Real::ln(fold_pairs::<Sum, T>(x, x, |x, _| Real::exp(x - pivot)));
+            let row = if n < LANES {
+                short[..n].copy_from_slice(x);
+                &short[..]
+            } else {
+                x
+            };
+            let pivot = pivot(row);
+            *log = Real::ln(fold_pairs::<Sum, T>(row, row, |x, _| Real::exp(x - pivot)));
             *max = pivot;
         }
     }
