@@ -56,41 +56,56 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What a step may ask of the system today; the aim is 0. They are the lists of tensors that `as_tensors` and a
-/// network's outputs are (4), the paths of walks over parameters (6) and the figures with their names (3).
-const PER_STEP: usize = 13;
+/// Steps counted.
+const STEPS: usize = 1000;
 
-/// Steps counted; fewer in debug builds, which are slow.
-const STEPS: usize = if cfg!(debug_assertions) { 50 } else { 200 };
+/// Calls of the system's allocator, and growth of live bytes, over some work.
+fn asked(work: impl FnOnce()) -> (usize, isize) {
+    let (calls, live) = (CALLS.load(Relaxed), LIVE.load(Relaxed));
+    work();
+    (CALLS.load(Relaxed) - calls, LIVE.load(Relaxed) - live)
+}
 
 /// The one test of this file, so that nothing else allocates meanwhile.
 #[test]
-fn a_training_step_leaves_no_memory_behind() {
+fn the_steady_state_asks_nothing_of_the_system() {
     let (train, _) = datasets::mnist::built_in(32, 1, 0).unwrap();
     let x = train.images.scale(1.0 / 255.0).unwrap().reshape([-1, 784]).unwrap();
     let y = train.labels;
     let mut model = Sequential::new()
         .add(Input::new([784]))
         .add(Dense::new(64).activation(Relu))
+        .add(Dropout::new(0.1))
         .add(Dense::new(64).activation(Relu))
         .add(Dense::new(10).activation(Softmax))
         .compile(Adam::new(0.001), SparseCategoricalCrossentropy::new(), [Accuracy::new()])
         .unwrap();
+    let mut out = vec![0f32; 320];
+    // Inside of a pool: entering one from outside costs a block of rayon's own now and then.
+    for threads in [1, 2] {
+        let pool = Threads::new(threads).unwrap();
+        let counted = pool.run(|| {
+            let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+            steps(50);
+            let training = asked(|| steps(STEPS));
+            let mut calls = |n: usize| (0..n).for_each(|_| model.predict_into(&x, &mut out).unwrap());
+            calls(50);
+            (training, asked(|| calls(STEPS)))
+        });
+        println!(
+            "{threads} threads, {STEPS} steps: (calls, bytes) of training and of prediction {counted:?}"
+        );
+        assert_eq!(counted, ((0, 0), (0, 0)), "{threads} threads");
+    }
     let threads = Threads::new(1).unwrap();
     let mut steps = |n: usize| {
         for _ in 0..n {
             threads.run(|| model.train_on_batch(&x, &y)).unwrap();
         }
     };
-    steps(if cfg!(debug_assertions) { 15 } else { 50 });
-    let (calls, live, pooled) = (CALLS.load(Relaxed), LIVE.load(Relaxed), gradus::tensor::pooled_bytes());
+    steps(50);
+    let pooled = gradus::tensor::pooled_bytes();
     steps(STEPS);
-    let grown = LIVE.load(Relaxed) - live;
-    let calls = CALLS.load(Relaxed) - calls;
-    println!(
-        "system allocations over {STEPS} steps: {calls} ({} a step); live bytes grew by {grown}",
-        calls / STEPS
-    );
     println!("idle bytes in the pool: {pooled} before, {} after", gradus::tensor::pooled_bytes());
     if std::env::var_os("GRADUS_TRACE").is_some() {
         TRACE.store(true, Relaxed);
@@ -99,11 +114,9 @@ fn a_training_step_leaves_no_memory_behind() {
         let sites = SITES.lock().unwrap();
         sites.iter().for_each(|site| println!("---- {site}"));
     }
-    assert_eq!(grown, 0, "live bytes grow in the steady state");
     assert_eq!(gradus::tensor::pooled_bytes(), pooled, "the pool grows in the steady state");
     // Parameters, moments, gradients and activations of this network are some 2 MB.
     assert!(pooled < 8 << 20, "{pooled} idle bytes");
-    assert!(calls <= STEPS * PER_STEP, "{} system allocations a step", calls / STEPS);
     gradus::tensor::trim();
     assert_eq!(gradus::tensor::pooled_bytes(), 0);
     steps(1);

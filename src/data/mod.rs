@@ -39,5 +39,5 @@ mod source;
 mod stage;
 
 pub use dataset::{Cardinality, Dataset, Pass, Size};
-pub use sample::{AsTensors, Sample};
+pub use sample::{AsTensors, Sample, Tensors};
 pub use source::Source;

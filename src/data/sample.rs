@@ -2,34 +2,38 @@
 
 use crate::tensor::Tensor;
 use crate::{Error, Result};
+use smallvec::{SmallVec, smallvec};
+
+/// A few tensors: inputs or outputs of a network.
+pub type Tensors = SmallVec<[Tensor; 2]>;
 
 /// One tensor, or several for networks with several inputs or outputs.
 pub trait AsTensors {
     /// The tensors, which are cheap to clone.
-    fn as_tensors(&self) -> Vec<Tensor>;
+    fn as_tensors(&self) -> Tensors;
 }
 impl AsTensors for Tensor {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        vec![self.clone()]
+    fn as_tensors(&self) -> Tensors {
+        smallvec![self.clone()]
     }
 }
 impl AsTensors for [Tensor] {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.to_vec()
+    fn as_tensors(&self) -> Tensors {
+        self.iter().cloned().collect()
     }
 }
 impl AsTensors for Vec<Tensor> {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.clone()
+    fn as_tensors(&self) -> Tensors {
+        self.iter().cloned().collect()
     }
 }
 impl<const N: usize> AsTensors for [Tensor; N] {
-    fn as_tensors(&self) -> Vec<Tensor> {
-        self.to_vec()
+    fn as_tensors(&self) -> Tensors {
+        self.iter().cloned().collect()
     }
 }
 impl<const N: usize> AsTensors for [&Tensor; N] {
-    fn as_tensors(&self) -> Vec<Tensor> {
+    fn as_tensors(&self) -> Tensors {
         self.iter().map(|t| (*t).clone()).collect()
     }
 }
@@ -48,7 +52,7 @@ pub struct Sample {
 impl Sample {
     /// A sample that counts as 1.
     pub fn new(x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Sample {
-        Sample { x: x.as_tensors(), y: y.as_tensors(), weight: None }
+        Sample { x: x.as_tensors().into_vec(), y: y.as_tensors().into_vec(), weight: None }
     }
 
     /// The samples as one batch: each tensor stacked along a new first axis.

@@ -5,7 +5,7 @@ use super::constraint::Constraint;
 use super::initializer::Initializer;
 use super::regularizer::Regularizer;
 use crate::autograd::{Gradients, fresh_id};
-use crate::config::Dyn;
+use crate::config::{Dyn, Text};
 use crate::random::{Purpose, Stream};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, IntoShape, Result, Spec};
@@ -96,19 +96,19 @@ impl Param {
 
 /// Where a parameter stands: names joined by `/`, such as `dense_1/kernel`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path(String);
+pub struct Path(Text);
 
 impl Path {
     /// The path as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// Runs `f` one level deeper.
     pub fn inside(&mut self, name: &str, f: impl FnOnce(&mut Path)) {
         let length = self.0.len();
         if length > 0 {
-            self.0.push('/');
+            self.0.push_str("/");
         }
         self.0.push_str(name);
         f(self);
@@ -118,7 +118,7 @@ impl Path {
 
 impl std::fmt::Display for Path {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

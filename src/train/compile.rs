@@ -1,6 +1,7 @@
 //! Why it exists: from a description to a model. Everything that can be wrong without data is found here, and the loss
 //! is joined with the last activation where that is exact.
 
+use super::data::Tensors;
 use super::head::Head;
 use super::model::Model;
 use crate::config::Dyn;
@@ -13,6 +14,7 @@ use crate::nn::{Cx, Init, Layer, Param, Params, Path, Row, Sequential, Stack};
 use crate::optim::{Driver, Optimizer};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result};
+use smallvec::smallvec;
 use std::sync::Arc;
 
 /// Whatever `compile` takes as loss: one, or for a network with several outputs an array or a tuple (of up to 8 different ones)
@@ -63,15 +65,43 @@ impl Params for Single {
     }
 }
 
-impl Layer<[Tensor], Vec<Tensor>> for Single {
-    fn forward(&self, x: &[Tensor], cx: &mut Cx) -> Result<Vec<Tensor>> {
-        Ok(vec![self.0.forward(&x[0], cx)?])
+impl Layer<[Tensor], Tensors> for Single {
+    fn forward(&self, x: &[Tensor], cx: &mut Cx) -> Result<Tensors> {
+        Ok(smallvec![self.0.forward(&x[0], cx)?])
     }
     fn output_activation(&self) -> Option<&dyn Activation> {
         self.0.output_activation()
     }
-    fn forward_logits(&self, x: &[Tensor], cx: &mut Cx) -> Result<Vec<Tensor>> {
-        Ok(vec![self.0.forward_logits(&x[0], cx)?])
+    fn forward_logits(&self, x: &[Tensor], cx: &mut Cx) -> Result<Tensors> {
+        Ok(smallvec![self.0.forward_logits(&x[0], cx)?])
+    }
+    fn rows(&self) -> Vec<Row> {
+        self.0.rows()
+    }
+}
+
+/// A layer of the user's as models hold it.
+#[derive(Clone, Debug)]
+struct Several<L>(L);
+
+impl<L: Params> Params for Several<L> {
+    fn visit(&self, at: &mut Path, f: &mut dyn FnMut(&Path, &Param)) {
+        self.0.visit(at, f);
+    }
+    fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param)) {
+        self.0.visit_mut(at, f);
+    }
+}
+
+impl<L: Layer<[Tensor], Vec<Tensor>> + Clone + 'static> Layer<[Tensor], Tensors> for Several<L> {
+    fn forward(&self, x: &[Tensor], cx: &mut Cx) -> Result<Tensors> {
+        Ok(self.0.forward(x, cx)?.into())
+    }
+    fn output_activation(&self) -> Option<&dyn Activation> {
+        self.0.output_activation()
+    }
+    fn forward_logits(&self, x: &[Tensor], cx: &mut Cx) -> Result<Tensors> {
+        Ok(self.0.forward_logits(x, cx)?.into())
     }
     fn rows(&self) -> Vec<Row> {
         self.0.rows()
@@ -90,7 +120,7 @@ pub struct Network<L> {
     seed: u64,
 }
 
-impl<L: Layer<[Tensor], Vec<Tensor>> + 'static> Network<L> {
+impl<L: Layer<[Tensor], Vec<Tensor>> + Clone + 'static> Network<L> {
     /// A network with these inputs. `make` creates the layer and its parameters.
     ///
     /// # Errors
@@ -127,7 +157,7 @@ impl<L: Layer<[Tensor], Vec<Tensor>> + 'static> Network<L> {
         let parts = Parts {
             description: None,
             name: self.name,
-            net: Box::new(self.layer),
+            net: Box::new(Several(self.layer)),
             inputs: self.inputs,
             outputs: self.outputs,
         };
@@ -191,7 +221,7 @@ pub(crate) fn compile_with(
 struct Parts {
     description: Option<Arc<Sequential>>,
     name: String,
-    net: Box<dyn Layer<[Tensor], Vec<Tensor>>>,
+    net: Box<dyn Layer<[Tensor], Tensors>>,
     inputs: Vec<Input>,
     /// Their names, if they have any.
     outputs: Vec<String>,

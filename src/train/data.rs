@@ -1,15 +1,12 @@
 //! Why it exists: what `fit` and its kin take as data, and how batches come from it.
 
 pub use crate::data::AsTensors;
+pub(crate) use crate::data::Tensors;
 
 use super::model::Model;
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
-use smallvec::SmallVec;
-
-/// A few tensors: inputs or outputs of a network.
-pub(crate) type Tensors = SmallVec<[Tensor; 2]>;
 
 /// The number of rows that all tensors have.
 pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {

@@ -1,7 +1,7 @@
 //! Why it exists: the training loop and its settings.
 
 use super::callback::{Callback, Plan};
-use super::data::{AsTensors, Source};
+use super::data::{AsTensors, Source, Tensors};
 use super::dataset::Batches;
 use super::history::{History, Logs};
 use super::model::{Model, some_rows};
@@ -22,7 +22,7 @@ pub struct Fit<'a> {
     batch_size: usize,
     shuffle: bool,
     verbose: u8,
-    validation: Option<(Vec<Tensor>, Vec<Tensor>)>,
+    validation: Option<(Tensors, Tensors)>,
     validation_dataset: Option<Dataset>,
     validation_split: f64,
     validation_freq: usize,

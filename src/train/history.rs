@@ -1,10 +1,12 @@
 //! Why it exists: the figures of training as plain numbers, by name, in a fixed order.
 
+use crate::config::Text;
+use smallvec::SmallVec;
 use std::ops::Index;
 
 /// Figures by name: what one epoch, batch or evaluation gave.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Logs(Vec<(String, f64)>);
+pub struct Logs(SmallVec<[(Text, f64); 4]>);
 
 impl Logs {
     /// No figures.
@@ -14,12 +16,12 @@ impl Logs {
 
     /// The figure of this name.
     pub fn get(&self, name: &str) -> Option<f64> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+        self.0.iter().find(|(n, _)| n.as_str() == name).map(|(_, v)| *v)
     }
 
     /// Adds or replaces a figure.
     pub fn set(&mut self, name: &str, value: f64) {
-        match self.0.iter_mut().find(|(n, _)| n == name) {
+        match self.0.iter_mut().find(|(n, _)| n.as_str() == name) {
             Some((_, v)) => *v = value,
             None => self.0.push((name.into(), value)),
         }
@@ -36,11 +38,11 @@ impl Index<&str> for Logs {
     /// # Panics
     /// If there is no such figure; [`Logs::get`] does not.
     fn index(&self, name: &str) -> &f64 {
-        match self.0.iter().find(|(n, _)| n == name) {
+        match self.0.iter().find(|(n, _)| n.as_str() == name) {
             Some((_, v)) => v,
             None => panic!(
                 "no figure named '{name}' among {:?}",
-                self.0.iter().map(|(n, _)| n).collect::<Vec<_>>()
+                self.0.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>()
             ),
         }
     }

@@ -13,7 +13,8 @@ use crate::nn::{Cx, Layer, Param, Params, Path, Row, Sequential};
 use crate::optim::Driver;
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result, Spec};
+use crate::{DType, Element, Error, Result, Spec};
+use smallvec::smallvec;
 use std::sync::Arc;
 
 /// A network with its optimizer, loss and metrics. `clone` is a snapshot that shares memory until one of the two changes;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 pub struct Model {
     pub(crate) description: Option<Arc<Sequential>>,
     name: String,
-    net: Box<dyn Layer<[Tensor], Vec<Tensor>>>,
+    net: Box<dyn Layer<[Tensor], Tensors>>,
     inputs: Vec<Input>,
     outputs: Vec<Spec>,
     pub(crate) head: Head,
@@ -41,7 +42,7 @@ impl Model {
     pub(crate) fn new(
         description: Option<Arc<Sequential>>,
         name: String,
-        net: Box<dyn Layer<[Tensor], Vec<Tensor>>>,
+        net: Box<dyn Layer<[Tensor], Tensors>>,
         inputs: Vec<Input>,
         outputs: Vec<Spec>,
         head: Head,
@@ -242,8 +243,8 @@ impl Model {
                 let mask = cx.take_mask();
                 let terms = Head::terms(std::slice::from_ref(fused), y, &logits, weights, mask.as_ref())?;
                 let seen = match self.head.watches() {
-                    true => vec![activation.apply(&logits[0].detach())?],
-                    false => Vec::new(),
+                    true => smallvec![activation.apply(&logits[0].detach())?],
+                    false => Tensors::new(),
                 };
                 (terms, seen)
             }
@@ -388,7 +389,7 @@ impl Model {
     pub(crate) fn arrays(
         &self,
         x: &[Tensor],
-        y: Vec<Tensor>,
+        y: Tensors,
         weights: Option<&Weights>,
         batch_size: usize,
     ) -> Result<Arrays> {
@@ -397,7 +398,7 @@ impl Model {
         check_batch(batch_size, n)?;
         let ranks = || self.outputs.iter().map(|o| o.shape.rank()).collect::<Vec<_>>();
         let weights = weights.map(|w| w.of_rows(&y, n, &ranks())).transpose()?;
-        Ok(Arrays::new(x, y.into(), weights, batch_size.min(n)))
+        Ok(Arrays::new(x, y, weights, batch_size.min(n)))
     }
 
     /// Loss and metrics over data, in batches of 32.
@@ -456,11 +457,29 @@ impl Model {
         single(self.predict_all(x)?)
     }
 
+    /// [`Model::predict`] into memory of the caller's, in row-major order: in the steady state nothing is asked of the system.
+    ///
+    /// # Errors
+    /// As [`Model::predict`], or `out` has another element type or length than the output.
+    pub fn predict_into<T: Element>(&self, x: &(impl AsTensors + ?Sized), out: &mut [T]) -> Result<()> {
+        let y = self.predict(x)?;
+        if T::DTYPE != y.dtype() {
+            return Err(Error::DType { op: "predict_into", expected: T::DTYPE.name(), got: y.dtype() });
+        }
+        if out.len() != y.elements() {
+            let expected = format!("{} elements, for an output of shape {}", y.elements(), y.shape());
+            return Err(Error::argument("out", expected, out.len()));
+        }
+        let y = y.array().contiguous()?;
+        out.iter_mut().zip(y.slice::<T::Stored>()?).for_each(|(o, &v)| *o = T::load(v));
+        Ok(())
+    }
+
     /// Every output of the network for each row.
     ///
     /// # Errors
     /// The data does not fit the network.
-    pub fn predict_all(&self, x: &(impl AsTensors + ?Sized)) -> Result<Vec<Tensor>> {
+    pub fn predict_all(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensors> {
         /// Rows at a time: intermediate results of so many stay in the cache.
         const BATCH: usize = 1024;
         let x = self.accept(&x.as_tensors())?;
@@ -469,7 +488,7 @@ impl Model {
             if n <= BATCH {
                 return self.net.forward(&x, &mut Cx::infer());
             }
-            let parts: Vec<Vec<Tensor>> = (0..n)
+            let parts: Vec<Tensors> = (0..n)
                 .step_by(BATCH)
                 .map(|start| self.net.forward(&slice(&x, start, (start + BATCH).min(n))?, &mut Cx::infer()))
                 .collect::<Result<_>>()?;
@@ -497,11 +516,11 @@ impl Params for Model {
 struct Losses {
     total: Tensor,
     terms: Terms,
-    outputs: Vec<Tensor>,
+    outputs: Tensors,
 }
 
 /// The one output of a network that has one.
-fn single(mut outputs: Vec<Tensor>) -> Result<Tensor> {
+fn single(mut outputs: Tensors) -> Result<Tensor> {
     match outputs.len() {
         1 => Ok(outputs.swap_remove(0)),
         n => Err(Error::argument("predict", "a network with one output (use predict_all)", n)),
