@@ -530,6 +530,11 @@ unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
             group::<T, S, 8, false>(t, v, S::LANES);
             v += 8;
         }
+        // Four chains keep the units busy that two leave waiting for their own last step.
+        if v + 4 <= whole {
+            group::<T, S, 4, false>(t, v, S::LANES);
+            v += 4;
+        }
         while v + 2 <= whole {
             group::<T, S, 2, false>(t, v, S::LANES);
             v += 2;
