@@ -48,7 +48,8 @@ stamped! {
 stamped! {
     fn with_momentum<T: Float>(w: &mut [T], g: &[T], m: &mut [T], lr: T, mu: T, nesterov: bool) {
         for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
-            *m = mu * *m - lr * g;
+            let g = g.flush(T::TINY);
+            *m = (mu * *m - lr * g).flush(T::FADED);
             *w += if nesterov { mu * *m - lr * g } else { *m };
         }
     }

@@ -336,10 +336,7 @@ impl Model {
         x: &(impl AsTensors + ?Sized),
         y: &(impl AsTensors + ?Sized),
     ) -> Result<Logs> {
-        let batch = self.batch(x, y, None)?;
-        self.head.reset();
-        let loss = par::enter(|| self.train_step(&batch))?;
-        Ok(self.head.logs(loss))
+        self.train_one(self.batch(x, y, None)?)
     }
 
     /// [`Model::train_on_batch`] with rows that count more or less.
@@ -352,7 +349,10 @@ impl Model {
         y: &(impl AsTensors + ?Sized),
         weights: &Weights,
     ) -> Result<Logs> {
-        let batch = self.batch(x, y, Some(weights))?;
+        self.train_one(self.batch(x, y, Some(weights))?)
+    }
+
+    fn train_one(&mut self, batch: Batch) -> Result<Logs> {
         self.head.reset();
         let loss = par::enter(|| self.train_step(&batch))?;
         Ok(self.head.logs(loss))
