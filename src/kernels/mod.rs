@@ -8,6 +8,7 @@ pub mod map;
 pub mod math;
 pub mod norm;
 pub mod par;
+pub mod random;
 pub mod reduce;
 pub mod scan;
 pub mod scratch;

@@ -5,6 +5,7 @@ use super::elementwise::float;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1};
 use crate::dtype::dispatch_float;
 use crate::kernels::par;
+use crate::kernels::random::{self as kernel, GROUP};
 use crate::random::{Distribution, Stream};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
@@ -37,20 +38,15 @@ impl Op for Dropout {
         Ok(smallvec![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let threshold = (self.rate * 4_294_967_296.0) as u64;
+        // Below 2³², for the rate is below 1.
+        let threshold = (self.rate * 4_294_967_296.0) as u32;
         dispatch_float!("dropout", inputs[0].dtype(), T => {
             let x = inputs[0].contiguous()?;
             let x = x.slice::<T>()?;
             let scale = T::of(1.0 / (1.0 - self.rate));
-            // Four elements share a draw of the generator; runs begin at multiples of four.
-            par::chunks(outputs[0].slice_mut::<T>()?, 4, par::GRAIN / 8, &|first, run: &mut [T]| {
-                for (i, out) in run.chunks_mut(4).enumerate() {
-                    let draw = self.stream.block((first + i) as u64);
-                    for (j, o) in out.iter_mut().enumerate() {
-                        let keep = u64::from(draw[j]) >= threshold;
-                        *o = if keep { x[(first + i) * 4 + j] * scale } else { 0.0 };
-                    }
-                }
+            par::chunks(outputs[0].slice_mut::<T>()?, GROUP, par::GRAIN / 4, &|first, run: &mut [T]| {
+                let x = &x[first * GROUP..][..run.len()];
+                kernel::dropout(self.stream, first as u64, x, run, threshold, scale);
             });
         });
         Ok(())

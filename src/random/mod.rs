@@ -75,6 +75,13 @@ impl Stream {
         philox4x32(self.key, [at as u32, (at >> 32) as u32, self.step as u32, (self.step >> 32) as u32])
     }
 
+    /// The words of the sixteen positions from `at` on, in order; for use inside stamped kernels.
+    #[inline(always)]
+    pub(crate) fn group(&self, at: u64) -> [u32; 64] {
+        let counters = std::array::from_fn(|i| at.wrapping_add(i as u64));
+        philox::side_by_side(self.key, counters, self.step)
+    }
+
     /// Number `at` of the stream of 64-bit numbers.
     pub fn bits(&self, at: u64) -> u64 {
         let b = self.block(at / 2);

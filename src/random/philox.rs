@@ -22,8 +22,33 @@ pub fn philox4x32(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
+/// [`philox4x32`] of sixteen counters, whose words come one counter after the other: loops over the counters, which compilers
+/// turn into vectors.
+#[inline(always)]
+pub(super) fn side_by_side(key: [u32; 2], counters: [u64; 16], step: u64) -> [u32; 64] {
+    let [mut k0, mut k1] = key;
+    let mut c0 = counters.map(|c| c as u32);
+    let mut c1 = counters.map(|c| (c >> 32) as u32);
+    let mut c2 = [step as u32; 16];
+    let mut c3 = [(step >> 32) as u32; 16];
+    for _ in 0..10 {
+        for i in 0..16 {
+            let (high0, low0) = multiply(0xD251_1F53, c0[i]);
+            let (high1, low1) = multiply(0xCD9E_8D57, c2[i]);
+            (c0[i], c1[i], c2[i], c3[i]) = (high1 ^ c1[i] ^ k0, low1, high0 ^ c3[i] ^ k1, low0);
+        }
+        k0 = k0.wrapping_add(0x9E37_79B9);
+        k1 = k1.wrapping_add(0xBB67_AE85);
+    }
+    let mut words = [0; 64];
+    for i in 0..16 {
+        (words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]) = (c0[i], c1[i], c2[i], c3[i]);
+    }
+    words
+}
+
 /// The high and the low word of a product.
-#[inline]
+#[inline(always)]
 fn multiply(a: u32, b: u32) -> (u32, u32) {
     let product = u64::from(a) * u64::from(b);
     ((product >> 32) as u32, product as u32)
