@@ -19,6 +19,8 @@ const NC: usize = 4096;
 const MC: usize = 144;
 /// Rows and columns of C for which a sum apart from C is kept.
 const APART: usize = 512;
+/// Bytes of a page of memory.
+const PAGE: usize = 4096;
 /// Bytes of B that stay in L1 beside a panel of A.
 const L1: usize = 20 << 10;
 
@@ -208,7 +210,12 @@ fn blocks<T: Gemm>(
 fn packs_right<T: Gemm>(kernels: &Kernels<T>, m: usize, b: &Right<T>) -> bool {
     match b {
         Right::Panels(_) => false,
-        Right::Plain(b) => b.cs != 1 && b.cols > 1 || m > 16 * kernels.mr && b.cols > kernels.nr,
+        Right::Plain(b) => {
+            // Rows that lie a page or more apart cost an address translation each time they are read.
+            let far = b.rs.unsigned_abs() * size_of::<T>() >= PAGE;
+            let enough = if far { 4 } else { 16 } * kernels.mr;
+            b.cs != 1 && b.cols > 1 || m > enough && b.cols > kernels.nr
+        }
     }
 }
 
