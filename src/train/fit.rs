@@ -194,11 +194,6 @@ impl<'a> Fit<'a> {
             None => Ok(()),
         }
     }
-
-    fn validation_batches(&mut self) -> Result<Option<Batches>> {
-        let data = self.validation_dataset.take();
-        data.map(|d| Batches::new(&d, self.validation_steps, "validation_steps")).transpose()
-    }
 }
 
 impl Model {
@@ -232,10 +227,8 @@ impl Model {
         if !(0.0..1.0).contains(&split) {
             return Err(Error::argument("validation_split", "0 <= split < 1", split));
         }
-        let mut validation = None;
-        if let Some((vx, vy)) = fit.validation.take() {
-            validation = Some(self.arrays(&vx, vy, None, fit.batch_size).at(|| "validation_data")?);
-        } else if split > 0.0 {
+        let mut validation = self.validation(&mut fit)?;
+        if validation.is_none() && split > 0.0 {
             let at = (n as f64 * (1.0 - split)) as usize;
             if at == 0 || at == n {
                 let expected = format!("a share that leaves rows on both sides of {n}");
@@ -244,16 +237,11 @@ impl Model {
             let mut held = data.part(at, n)?;
             // Classes count in training alone.
             held.weights = held.weights.filter(|_| matches!(weights, Some(Weights::Sample(_))));
-            validation = Some(held);
+            held.batch_size = fit.validation_batch_size.unwrap_or(held.batch_size);
+            validation = Some(Box::new(held));
             data = data.part(0, at)?;
         }
         data.shuffle = fit.shuffle;
-        if let (Some(validation), Some(size)) = (&mut validation, fit.validation_batch_size) {
-            validation.batch_size = size;
-        }
-        let mut batches = if validation.is_none() { fit.validation_batches()? } else { None };
-        let arrays = validation.as_mut().map(|v| v as &mut dyn Source);
-        let validation = arrays.or_else(|| batches.as_mut().map(|b| b as &mut dyn Source));
         self.drive(&mut data, validation, fit)
     }
 
@@ -268,20 +256,25 @@ impl Model {
         if let Some((name, _)) = rows.into_iter().find(|(_, set)| *set) {
             return Err(Error::argument(name, "nothing, for a dataset decides on its own rows", "a value"));
         }
-        let mut validation: Option<Box<dyn Source>> = None;
-        if let Some((vx, vy)) = fit.validation.take() {
-            let arrays = self.arrays(&vx, vy, None, fit.batch_size).at(|| "validation_data")?;
-            validation = Some(Box::new(arrays));
-        } else if let Some(batches) = fit.validation_batches()? {
-            validation = Some(Box::new(batches));
+        let validation = self.validation(&mut fit)?;
+        self.drive(data, validation, fit)
+    }
+
+    /// What was given to validate on: tensors, or a dataset.
+    fn validation(&self, fit: &mut Fit<'_>) -> Result<Option<Box<dyn Source>>> {
+        if let Some((x, y)) = fit.validation.take() {
+            let batch_size = fit.validation_batch_size.unwrap_or(fit.batch_size);
+            let arrays = self.arrays(&x, y, None, batch_size).at(|| "validation_data")?;
+            return Ok(Some(Box::new(arrays)));
         }
-        self.drive(data, validation.as_deref_mut().map(|v| v as &mut dyn Source), fit)
+        let Some(data) = fit.validation_dataset.take() else { return Ok(None) };
+        Ok(Some(Box::new(Batches::new(&data, fit.validation_steps, "validation_steps")?)))
     }
 
     fn drive(
         &mut self,
         data: &mut dyn Source,
-        validation: Option<&mut dyn Source>,
+        validation: Option<Box<dyn Source>>,
         mut fit: Fit<'_>,
     ) -> Result<History> {
         match fit.verbose {
@@ -302,7 +295,7 @@ impl Model {
     fn run(
         &mut self,
         data: &mut dyn Source,
-        mut validation: Option<&mut dyn Source>,
+        mut validation: Option<Box<dyn Source>>,
         fit: &mut Fit<'_>,
     ) -> Result<History> {
         let mut figures = self.head.figures();
@@ -318,11 +311,12 @@ impl Model {
         for epoch in fit.initial_epoch..fit.epochs {
             each(&mut fit.callbacks, |c| c.on_epoch_begin(self, epoch))?;
             let mut logs = self.epoch(data, &mut open, fit, epoch)?;
-            if let Some(validation) = validation.as_deref_mut()
+            if let Some(validation) = &mut validation
                 && (epoch + 1).is_multiple_of(fit.validation_freq)
             {
                 let place = || "validation";
-                for (name, value) in self.evaluate_source(validation, fit.validation_steps).at(place)?.iter()
+                for (name, value) in
+                    self.evaluate_source(&mut **validation, fit.validation_steps).at(place)?.iter()
                 {
                     logs.set(&format!("val_{name}"), value);
                 }
