@@ -172,18 +172,43 @@ const GEMM: [&str; 13] = [
     "1x768x50257",
 ];
 
+/// Numbers that begin on a cache line, as a tensor's do (and those of the rivals that own their arrays).
+struct Aligned {
+    data: Vec<f32>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    fn new(numbers: &[f32]) -> Aligned {
+        let mut data = vec![0.0; numbers.len() + 16];
+        let start = data.as_ptr().align_offset(64).min(16);
+        data[start..start + numbers.len()].copy_from_slice(numbers);
+        Aligned { data, start, len: numbers.len() }
+    }
+
+    fn slice(&self) -> &[f32] {
+        &self.data[self.start..self.start + self.len]
+    }
+
+    fn slice_mut(&mut self) -> &mut [f32] {
+        &mut self.data[self.start..self.start + self.len]
+    }
+}
+
 /// C = A B into a given C, all row-major.
 fn product(args: &Args, name: &str) -> Res<()> {
     let (sizes, at) = name.strip_suffix("at").map_or((name, false), |sizes| (sizes, true));
     let sizes: Vec<usize> = sizes.split('x').map(str::parse).collect::<Result<_, _>>()?;
     let &[m, k, n] = &sizes[..] else { return Err(format!("gemm/{name}: expected MxKxN").into()) };
-    let (a, b) =
-        (normal(args.seed, &[m, k])?.to_vec::<f32>()?, normal(args.seed + 1, &[k, n])?.to_vec::<f32>()?);
-    let mut c = vec![0f32; m * n];
-    let left = if at { Mat::row_major(&a, k, m).t() } else { Mat::row_major(&a, m, k) };
+    let a = Aligned::new(&normal(args.seed, &[m, k])?.to_vec::<f32>()?);
+    let b = Aligned::new(&normal(args.seed + 1, &[k, n])?.to_vec::<f32>()?);
+    let mut c = Aligned::new(&vec![0.0; m * n]);
+    let left = if at { Mat::row_major(a.slice(), k, m).t() } else { Mat::row_major(a.slice(), m, k) };
+    let right = Mat::row_major(b.slice(), k, n);
     let (seconds, check) = sample(|| {
-        gemm(left, Mat::row_major(&b, k, n), MatMut::row_major(&mut c, m, n), Store::Write, Epilogue::NONE);
-        Ok(f64::from(c[0]))
+        gemm(left, right, MatMut::row_major(c.slice_mut(), m, n), Store::Write, Epilogue::NONE);
+        Ok(f64::from(c.slice()[0]))
     })?;
     let flops = 2e-9 * (m * k * n) as f64;
     let rates = seconds.iter().map(|s| flops / s).collect();

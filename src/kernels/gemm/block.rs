@@ -4,25 +4,24 @@
 //! - columns of C in blocks of `NC`: the block of B lies in L3,
 //! - K in blocks of `KC`: the panels of A and B are this long,
 //! - rows of C in blocks of `MC`: the block of A lies in L2,
-//! - columns in panels of the tile's width: the panel of B lies in L1,
-//! - rows in panels of the tile's height.
+//! - columns in panels of the tile's width: the panel of B lies in L2, a tile's rows of A in L1,
+//! - rows, a tile's height at a time, inside `tile`.
 //!
-//! Operands are copied into panels only where that is paid back; otherwise the tile reads them in place.
+//! Operands are copied into panels only where that is paid back; otherwise the tile reads them in place. A panel of B is
+//! copied just before its first use, which finds it in the cache.
 
-use super::tile::{Cut, End, Kernels, Prior, Source, Target};
+use super::tile::{Kernels, Left, Prior, Shape, Source, Target};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
 /// Columns of B in L3.
 const NC: usize = 4096;
 /// Rows of A in L2.
-const MC: usize = 144;
+const MC: usize = 288;
 /// Rows and columns of C for which a sum apart from C is kept.
 const APART: usize = 512;
 /// Bytes of a page of memory.
 const PAGE: usize = 4096;
-/// Bytes of B that stay in L1 beside a panel of A.
-const L1: usize = 20 << 10;
 
 /// The right-hand side of a product.
 pub(super) enum Right<'a, T> {
@@ -54,24 +53,32 @@ impl<T: Gemm> Right<'_, T> {
         }
     }
 
+    /// The tile that multiplies with it.
+    pub(super) fn shape(&self, kernels: &Kernels<T>) -> Shape {
+        match self {
+            Right::Plain(b) => kernels.shape(b.cols),
+            Right::Panels(b) => b.shape,
+        }
+    }
+
     /// `cols` columns from `j` on; `j` is a multiple of the tile's width.
     pub(super) fn columns(self, j: usize, cols: usize) -> Self {
         match self {
             Right::Plain(b) => Right::Plain(b.block(0, j, b.rows, cols)),
             Right::Panels(b) => {
-                assert!(j.is_multiple_of(b.width) && j + cols <= b.cols);
-                Right::Panels(Panels { first: b.first + j / b.width, cols, ..b })
+                assert!(j.is_multiple_of(b.shape.nr) && j + cols <= b.cols);
+                Right::Panels(Panels { first: b.first + j / b.shape.nr, cols, ..b })
             }
         }
     }
 }
 
-/// A matrix in panels: for each block of K, for each panel of columns, rows `width` apart.
+/// A matrix in panels: for each block of K, for each panel of columns, rows as far apart as the tile is wide.
 #[derive(Debug)]
 pub(super) struct Panels<'a, T> {
     pub(super) data: &'a [T],
     pub(super) k: usize,
-    pub(super) width: usize,
+    pub(super) shape: Shape,
     /// Panels there are.
     pub(super) all: usize,
     /// The first that belongs to this matrix.
@@ -90,15 +97,8 @@ impl<T> Copy for Panels<'_, T> {}
 impl<'a, T: Gemm> Panels<'a, T> {
     /// The panels of the rows from `p` on, for the columns from `j` on.
     pub(super) fn block(self, p: usize, kc: usize, j: usize) -> &'a [T] {
-        &self.data[self.width * (self.all * p + kc * (self.first + j / self.width))..]
+        &self.data[self.shape.nr * (self.all * p + kc * (self.first + j / self.shape.nr))..]
     }
-}
-
-/// An operand of one block of K, as the tile gets to see it.
-#[derive(Clone, Copy)]
-enum Operand<'a, T> {
-    InPlace(Source<'a, T>),
-    Panels(&'a [T]),
 }
 
 /// C = A · B on this thread.
@@ -118,7 +118,8 @@ pub(super) fn product<T: Gemm>(
         return blocks(kernels, a, b, &mut c, None, bias, finish);
     }
     // The sum is wanted apart from what C holds until it is complete.
-    let step = APART / kernels.nr * kernels.nr;
+    let nr = b.shape(kernels).nr;
+    let step = APART / nr * nr;
     scratch::with(step.min(n) * step.min(m), |sums| {
         for j in (0..n).step_by(step) {
             let cols = step.min(n - j);
@@ -144,13 +145,16 @@ fn blocks<T: Gemm>(
     finish: Finish,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.cols);
-    let end = finish.end(bias);
+    let (end, shape) = (finish.end(bias), b.shape(kernels));
+    let nr = shape.nr;
     let kc_most = k.min(T::KC);
-    let pack_b = packs_right(kernels, m, &b);
-    let pack_a = packs_left(kernels, n, a);
+    let pack_b = packs_right(shape, m, &b);
+    let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(MC));
-    let b_len = if pack_b { kernels.packed_len(kc_most, Cut::full(nc_most, kernels.nr)) } else { 0 };
-    let a_len = if pack_a { kernels.packed_len(kc_most, Cut::full(mc_most, kernels.mr)) } else { 0 };
+    // Panels of B are wanted again only if other rows of A follow.
+    let b_kept = if m > MC { nc_most } else { nc_most.min(nr) };
+    let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
+    let a_len = if pack_a { kernels.packed_len(kc_most, mc_most, shape.mr) } else { 0 };
     scratch_pair(a_len, b_len, |a_room, b_room| {
         for jc in (0..n).step_by(NC) {
             let nc = NC.min(n - jc);
@@ -158,43 +162,47 @@ fn blocks<T: Gemm>(
             while first || pc < k {
                 let kc = T::KC.min(k - pc);
                 let last = pc + kc == k;
-                let columns = Cut::full(nc, kernels.nr);
-                let right = match &b {
-                    Right::Panels(panels) => Operand::Panels(panels.block(pc, kc, jc)),
-                    Right::Plain(b) if pack_b => {
-                        kernels.pack(b.block(pc, jc, kc, nc), columns, b_room);
-                        Operand::Panels(&*b_room)
-                    }
-                    Right::Plain(b) => Operand::InPlace(b.block(pc, jc, kc, nc)),
-                };
                 for ic in (0..m).step_by(MC) {
                     let mc = MC.min(m - ic);
-                    let rows = Cut::even(mc, kernels.mr);
                     let block = a.block(ic, pc, mc, kc);
                     let left = if pack_a {
-                        kernels.pack(block.transposed(), rows, a_room);
-                        Operand::Panels(&*a_room)
+                        kernels.pack(block.transposed(), shape.mr, a_room);
+                        Left::Panels(&*a_room, mc)
                     } else {
-                        Operand::InPlace(block)
+                        Left::InPlace(block)
                     };
-                    let job = Block { kernels, left, right, rows, columns, kc };
-                    let mut out = c.block(ic, jc, mc, nc);
-                    let end = end.columns(jc, nc);
-                    match &mut sums {
-                        Some(sums) if !last => {
-                            let prior = if first { Before::None } else { Before::Here };
-                            job.run(&mut sums.block(ic, jc, mc, nc), prior, None);
-                        }
-                        Some(sums) => {
-                            let prior = Before::There(sums.source().block(ic, jc, mc, nc));
-                            job.run(&mut out, prior, Some(&end));
-                        }
-                        None => {
-                            let prior = if first { Before::None } else { Before::Here };
-                            job.run(&mut out, prior, last.then_some(&end));
+                    for j in (0..nc).step_by(nr) {
+                        let (col, cols) = (jc + j, nr.min(nc - j));
+                        let right = match &b {
+                            Right::Panels(panels) => panel(panels.block(pc, kc, col), kc, cols, nr),
+                            Right::Plain(b) if pack_b => {
+                                let at = if m > MC { j * kc } else { 0 };
+                                if ic == 0 {
+                                    kernels.pack(b.block(pc, col, kc, cols), nr, &mut b_room[at..]);
+                                }
+                                panel(&b_room[at..], kc, cols, nr)
+                            }
+                            Right::Plain(b) => b.block(pc, col, kc, cols),
+                        };
+                        let end = end.columns(col, cols);
+                        let mut out = c.block(ic, col, mc, cols);
+                        let here = if first { Prior::None } else { Prior::Here };
+                        match &mut sums {
+                            Some(sums) if !last => {
+                                let mut sums = sums.block(ic, col, mc, cols);
+                                kernels.tiles(shape, left, right, here, &mut sums, None);
+                            }
+                            Some(sums) => {
+                                let prior = Prior::There(sums.source().block(ic, col, mc, cols));
+                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end));
+                            }
+                            None => {
+                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end));
+                            }
                         }
                     }
                     if let (true, Some(act)) = (last, finish.after()) {
+                        let mut out = c.block(ic, jc, mc, nc);
                         (0..mc).for_each(|i| act.apply_all(out.row(i)));
                     }
                 }
@@ -205,23 +213,28 @@ fn blocks<T: Gemm>(
     });
 }
 
+/// One panel as a matrix.
+fn panel<T: Gemm>(data: &[T], kc: usize, cols: usize, nr: usize) -> Source<'_, T> {
+    Source::new(data, 0, kc, cols, nr as isize, 1).expect("packed for it")
+}
+
 /// Whether B is copied into panels: always if its rows are not contiguous; else if there are enough rows of A to use the
 /// copy, and reading in place would cost cache misses again and again.
-fn packs_right<T: Gemm>(kernels: &Kernels<T>, m: usize, b: &Right<T>) -> bool {
+fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Right<T>) -> bool {
     match b {
         Right::Panels(_) => false,
         Right::Plain(b) => {
             // Rows that lie a page or more apart cost an address translation each time they are read.
             let far = b.rs.unsigned_abs() * size_of::<T>() >= PAGE;
-            let enough = if far { 4 } else { 16 } * kernels.mr;
-            b.cs != 1 && b.cols > 1 || m > enough && b.cols > kernels.nr
+            let enough = if far { 48 } else { 192 };
+            b.cs != 1 && b.cols > 1 || m > enough && b.cols > shape.nr
         }
     }
 }
 
-/// Whether A is copied into panels.
-fn packs_left<T: Gemm>(kernels: &Kernels<T>, n: usize, a: Source<T>) -> bool {
-    a.rows > kernels.mr && n > 16 * kernels.nr
+/// Whether A is copied into panels: if its rows are not contiguous and there are enough columns of B to use the copy.
+fn packs_left<T: Gemm>(shape: Shape, n: usize, a: Source<T>) -> bool {
+    a.cs != 1 && a.rows > shape.mr && n > 512
 }
 
 fn scratch_pair<T: Gemm>(a: usize, b: usize, f: impl FnOnce(&mut [T], &mut [T])) {
@@ -233,73 +246,6 @@ fn scratch_pair<T: Gemm>(a: usize, b: usize, f: impl FnOnce(&mut [T], &mut [T]))
                 let (a, b) = room.split_at_mut(a);
                 f(a, b)
             })
-        }
-    }
-}
-
-/// [`Prior`] of a whole block.
-#[derive(Clone, Copy)]
-enum Before<'a, T> {
-    None,
-    Here,
-    There(Source<'a, T>),
-}
-
-/// One block of rows, columns and K.
-struct Block<'a, T: Gemm> {
-    kernels: &'a Kernels<T>,
-    left: Operand<'a, T>,
-    right: Operand<'a, T>,
-    rows: Cut,
-    columns: Cut,
-    kc: usize,
-}
-
-impl<T: Gemm> Block<'_, T> {
-    /// The two inner loops. The operand that fits in L1 is the inner one.
-    fn run(&self, c: &mut Target<T>, before: Before<T>, end: Option<&End<T>>) {
-        if c.cols * self.kc * size_of::<T>() <= L1 {
-            for p in 0..self.rows.panels {
-                for q in 0..self.columns.panels {
-                    self.tile(p, q, c, before, end);
-                }
-            }
-        } else {
-            for q in 0..self.columns.panels {
-                for p in 0..self.rows.panels {
-                    self.tile(p, q, c, before, end);
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn tile(&self, p: usize, q: usize, c: &mut Target<T>, before: Before<T>, end: Option<&End<T>>) {
-        let (kernels, kc) = (self.kernels, self.kc);
-        let ((i, rows), (j, cols)) = (self.rows.panel(p), self.columns.panel(q));
-        let a = match self.left {
-            Operand::InPlace(a) => a.block(i, 0, rows, kc),
-            Operand::Panels(data) => {
-                let w = kernels.mr;
-                Source::new(data, p * kc * w, rows, kc, 1, w as isize).expect("packed for it")
-            }
-        };
-        let b = match self.right {
-            Operand::InPlace(b) => b.block(0, j, kc, cols),
-            Operand::Panels(data) => {
-                let w = kernels.nr;
-                Source::new(data, q * kc * w, kc, cols, w as isize, 1).expect("packed for it")
-            }
-        };
-        let prior = match before {
-            Before::None => Prior::None,
-            Before::Here => Prior::Here,
-            Before::There(sums) => Prior::There(sums.block(i, j, rows, cols)),
-        };
-        let mut out = c.block(i, j, rows, cols);
-        match end {
-            Some(end) => kernels.tile(a, b, prior, &mut out, Some(&end.columns(j, cols))),
-            None => kernels.tile(a, b, prior, &mut out, None),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! whole. K is never divided, so how many blocks there are cannot be seen in the result.
 
 use super::block::{self, Right};
-use super::tile::{Kernels, Source, Target};
+use super::tile::{Kernels, Shape, Source, Target};
 use super::{Finish, Gemm, vector};
 use crate::kernels::par;
 
@@ -52,18 +52,19 @@ fn split<T: Gemm>(
 ) {
     let (m, n) = (c.rows, c.cols);
     let (half, other) = (pieces / 2, pieces - pieces / 2);
-    if pieces < 2 || m <= kernels.mr && n <= kernels.nr {
+    let Shape { mr, nr } = b.shape(kernels);
+    if pieces < 2 || m <= mr && n <= nr {
         return leaf(kernels, a, b, c, bias, finish);
     }
-    if n >= m && n > kernels.nr {
-        let at = (n * half / pieces).next_multiple_of(kernels.nr).min(n - 1) / kernels.nr * kernels.nr;
+    if n >= m && n > nr {
+        let at = (n * half / pieces).next_multiple_of(nr).min(n - 1) / nr * nr;
         let (left, right) = c.split_cols(at);
         par::join(
             || split(kernels, a, b.columns(0, at), left, bias.map(|b| &b[..at]), finish, half),
             || split(kernels, a, b.columns(at, n - at), right, bias.map(|b| &b[at..]), finish, other),
         );
     } else {
-        let at = (m * half / pieces).next_multiple_of(kernels.mr).min(m - 1) / kernels.mr * kernels.mr;
+        let at = (m * half / pieces).next_multiple_of(mr).min(m - 1) / mr * mr;
         let (upper, lower) = c.split_rows(at);
         par::join(
             || split(kernels, a.block(0, 0, at, a.cols), b, upper, bias, finish, half),

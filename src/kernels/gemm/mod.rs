@@ -31,7 +31,7 @@ pub trait Gemm: Real + Copy + PartialEq + Scratch + Stamped + Send + Sync {
     const KC: usize;
 }
 impl Gemm for f32 {
-    const KC: usize = 384;
+    const KC: usize = 512;
 }
 impl Gemm for f64 {
     const KC: usize = 256;

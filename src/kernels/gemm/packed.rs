@@ -2,7 +2,7 @@
 //! need not be copied for each product.
 
 use super::block::{Panels, Right};
-use super::tile::{Cut, Kernels, Source};
+use super::tile::{Kernels, Source};
 use super::{Epilogue, Finish, Gemm, Mat, MatMut, Store, grid};
 use crate::kernels::simd::{Isa, isa};
 
@@ -29,14 +29,14 @@ impl<T: Gemm> Packed<T> {
     pub(crate) fn new_on(isa: Isa, b: Mat<T>) -> Packed<T> {
         let kernels: &Kernels<T> = T::kernels(isa);
         let (rows, cols, b) = (b.rows, b.cols, b.source());
-        let cut = Cut::full(cols, kernels.nr);
-        let width = cut.panels * kernels.nr;
+        let nr = kernels.shape(cols).nr;
+        let width = cols.next_multiple_of(nr);
         let line = 64 / size_of::<T>();
-        let mut data = vec![T::c(0.0); width * rows + kernels.packed_len(0, cut) + line];
+        let mut data = vec![T::c(0.0); width * rows + kernels.packed_len(0, cols, nr) + line];
         let start = data.as_ptr().align_offset(64).min(line);
         for p in (0..rows).step_by(T::KC) {
             let kc = T::KC.min(rows - p);
-            kernels.pack(b.block(p, 0, kc, cols), cut, &mut data[start + width * p..]);
+            kernels.pack(b.block(p, 0, kc, cols), nr, &mut data[start + width * p..]);
         }
         Packed { data, start, rows, cols, isa }
     }
@@ -61,11 +61,12 @@ pub fn gemm_packed<T: Gemm>(a: Mat<T>, b: &Packed<T>, c: MatMut<T>, store: Store
     let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
     assert!(bias.is_none_or(|bias| bias.len() == c.cols), "one bias per column");
     let kernels: &Kernels<T> = T::kernels(b.isa);
+    let shape = kernels.shape(b.cols);
     let panels = Panels {
         data: &b.data[b.start..],
         k: b.rows,
-        width: kernels.nr,
-        all: b.cols.div_ceil(kernels.nr),
+        shape,
+        all: b.cols.div_ceil(shape.nr),
         first: 0,
         cols: b.cols,
     };

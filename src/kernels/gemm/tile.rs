@@ -186,44 +186,30 @@ impl<'a, T> End<'a, T> {
     }
 }
 
-/// How a length is cut into panels of at most `width`.
+/// Rows and columns of a register tile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) mr: usize,
+    pub(super) nr: usize,
+}
+
+/// The rows of one block of K on the left, as tiles get to see them.
 #[derive(Clone, Copy)]
-pub(super) struct Cut {
-    len: usize,
-    width: usize,
-    pub(super) panels: usize,
-    short: usize,
-    longer: usize,
+pub(super) enum Left<'a, T> {
+    InPlace(Source<'a, T>),
+    /// What [`Kernels::pack`] made of so many rows, in panels as wide as a tile is high.
+    Panels(&'a [T], usize),
 }
 
-impl Cut {
-    /// Panels of `width`, the last one what remains.
-    pub(super) fn full(len: usize, width: usize) -> Cut {
-        Cut { len, width, panels: len.div_ceil(width), short: width, longer: 0 }
-    }
-    /// The same number of panels, all as long as each other or longer by one.
-    pub(super) fn even(len: usize, width: usize) -> Cut {
-        let panels = len.div_ceil(width);
-        if panels <= 1 {
-            return Cut::full(len, width);
-        }
-        Cut { len, width, panels, short: len / panels, longer: len % panels }
-    }
-    /// Start and length of panel `p`.
-    #[inline]
-    pub(super) fn panel(self, p: usize) -> (usize, usize) {
-        let start = p * self.short + p.min(self.longer);
-        let len = self.short + (p < self.longer) as usize;
-        (start, len.min(self.len - start))
-    }
-}
-
-/// One register tile: C = A · B, as pointers.
-struct Tile<T> {
+/// Register tiles one below the other, C = A · B, as pointers.
+struct Tiles<T> {
+    count: usize,
     k: usize,
     a: *const T,
     a_rs: isize,
     a_cs: isize,
+    /// From the first row of a tile to the first of the next.
+    a_next: isize,
     b: *const T,
     b_rs: isize,
     /// Columns of the last vector in use.
@@ -240,92 +226,105 @@ struct Tile<T> {
 }
 
 /// # Safety
-/// The pointers reach `MR` by `k`, `k` by `(NV - 1) * LANES + lanes` and `MR` by the same number of elements; the
-/// processor has the instructions of `S`.
+/// The pointers reach `count` times `MR` rows by `k`, `k` by `(NV - 1) * LANES + lanes` and `count * MR` by the same number
+/// of elements; the processor has the instructions of `S`.
 #[inline(always)]
-unsafe fn tile<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART: bool>(t: &Tile<T>) {
-    // SAFETY: all of it by the contract above.
-    unsafe {
-        let mut acc = [[S::zero(); NV]; MR];
-        let lanes = t.lanes;
-        if t.k >= 64 {
-            // C is not needed until the sums are done, and then at once.
-            for i in 0..MR {
-                S::prefetch(t.c.add(i * t.c_ld));
-                S::prefetch(t.c.wrapping_add(i * t.c_ld + NV * S::LANES - 1));
-            }
-        }
-        // Every second row of A has a pointer, and two offsets reach all: few registers, and no address that
-        // waits for another.
-        let mut rows = [t.a; MR];
-        for i in 0..MR {
-            rows[i] = t.a.wrapping_offset((i & !1) as isize * t.a_rs);
-        }
-        let (mut even, mut odd, mut b) = (0, t.a_rs, t.b);
-        for _ in 0..t.k {
-            let mut row = [S::zero(); NV];
-            for v in 0..NV {
-                let p = b.add(v * S::LANES);
-                row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-            }
-            for i in 0..MR {
-                let x = S::splat(*rows[i].offset(if i % 2 == 0 { even } else { odd }));
-                for v in 0..NV {
-                    acc[i][v] = S::fma(x, row[v], acc[i][v]);
-                }
-            }
-            (even, odd) = (even + t.a_cs, odd + t.a_cs);
-            b = b.wrapping_offset(t.b_rs);
-        }
-        if !t.prior.is_null() {
-            for i in 0..MR {
-                for v in 0..NV {
-                    let p = t.prior.add(i * t.prior_ld + v * S::LANES);
-                    let sum = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                    acc[i][v] = S::add(sum, acc[i][v]);
-                }
-            }
-        }
-        if !t.more {
-            if t.add {
+unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART: bool>(t: &Tiles<T>) {
+    let lanes = t.lanes;
+    let (mut first, mut c, mut prior) = (t.a, t.c, t.prior);
+    for _ in 0..t.count {
+        // SAFETY: all of it by the contract above.
+        unsafe {
+            let mut acc = [[S::zero(); NV]; MR];
+            if t.k >= 8 {
+                // C is not needed until the sums are done, and then at once.
                 for i in 0..MR {
                     for v in 0..NV {
-                        let p = t.c.add(i * t.c_ld + v * S::LANES);
-                        let c = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                        acc[i][v] = S::add(c, acc[i][v]);
+                        S::prefetch(c.wrapping_add(i * t.c_ld + v * S::LANES));
                     }
+                    S::prefetch(c.wrapping_add(i * t.c_ld + NV * S::LANES - 1));
                 }
             }
-            if !t.bias.is_null() {
+            // Every second row of A has a pointer, and two offsets reach all: few registers, and no address that
+            // waits for another.
+            let mut rows = [first; MR];
+            for i in 0..MR {
+                rows[i] = first.wrapping_offset((i & !1) as isize * t.a_rs);
+            }
+            let (mut even, mut odd, mut b) = (0, t.a_rs, t.b);
+            for _ in 0..t.k {
+                let mut row = [S::zero(); NV];
                 for v in 0..NV {
-                    let p = t.bias.add(v * S::LANES);
-                    let bias = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    let p = b.add(v * S::LANES);
+                    row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                }
+                for i in 0..MR {
+                    let x = S::splat(*rows[i].offset(if i % 2 == 0 { even } else { odd }));
+                    for v in 0..NV {
+                        acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                    }
+                }
+                (even, odd) = (even + t.a_cs, odd + t.a_cs);
+                b = b.wrapping_offset(t.b_rs);
+            }
+            if !prior.is_null() {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        let p = prior.add(i * t.prior_ld + v * S::LANES);
+                        let sum = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                        acc[i][v] = S::add(sum, acc[i][v]);
+                    }
+                }
+                prior = prior.wrapping_add(MR * t.prior_ld);
+            }
+            if !t.more {
+                if t.add {
                     for i in 0..MR {
-                        acc[i][v] = S::add(acc[i][v], bias);
+                        for v in 0..NV {
+                            let p = c.add(i * t.c_ld + v * S::LANES);
+                            let old = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                            acc[i][v] = S::add(old, acc[i][v]);
+                        }
                     }
                 }
-            }
-            if t.relu {
-                for i in 0..MR {
+                if !t.bias.is_null() {
                     for v in 0..NV {
-                        acc[i][v] = S::relu(acc[i][v]);
+                        let p = t.bias.add(v * S::LANES);
+                        let bias = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                        for i in 0..MR {
+                            acc[i][v] = S::add(acc[i][v], bias);
+                        }
+                    }
+                }
+                if t.relu {
+                    for i in 0..MR {
+                        for v in 0..NV {
+                            acc[i][v] = S::relu(acc[i][v]);
+                        }
+                    }
+                }
+            }
+            for i in 0..MR {
+                for v in 0..NV {
+                    let p = c.add(i * t.c_ld + v * S::LANES);
+                    if PART && v == NV - 1 {
+                        S::store_part(p, acc[i][v], lanes)
+                    } else {
+                        S::store(p, acc[i][v])
                     }
                 }
             }
         }
-        for i in 0..MR {
-            for v in 0..NV {
-                let p = t.c.add(i * t.c_ld + v * S::LANES);
-                if PART && v == NV - 1 { S::store_part(p, acc[i][v], lanes) } else { S::store(p, acc[i][v]) }
-            }
-        }
+        first = first.wrapping_offset(t.a_next);
+        c = c.wrapping_add(MR * t.c_ld);
     }
 }
 
 /// Panels of a `k` by `n` matrix, one after the other, as pointers: element (p, j) of a panel goes to `p * width + j`.
 struct Pack<T> {
     k: usize,
-    cut: Cut,
+    n: usize,
+    width: usize,
     src: *const T,
     rs: isize,
     cs: isize,
@@ -333,12 +332,12 @@ struct Pack<T> {
 }
 
 /// # Safety
-/// `src` reaches `k` by `cut.len` elements, `dst` `cut.panels * k * cut.width + LANES`; the processor has the
-/// instructions of `S`.
+/// `src` reaches `k` by `n` elements, `dst` `n.div_ceil(width) * k * width + LANES`; the processor has the instructions
+/// of `S`.
 #[inline(always)]
 unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
-    let Pack { k, cut, src, rs, cs, dst } = *t;
-    let (w, lanes) = (cut.width, S::LANES);
+    let Pack { k, n: all, width: w, src, rs, cs, dst } = *t;
+    let (panels, lanes) = (all.div_ceil(w), S::LANES);
     // SAFETY: all of it by the contract above. A store of a whole vector may run past its panel's row; what it
     // spoils is the next row or panel, written afterwards, or the `LANES` elements at the end.
     unsafe {
@@ -347,8 +346,8 @@ unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
             let mut p0 = 0;
             while p0 < k {
                 let p1 = k.min(p0 + 8);
-                for panel in 0..cut.panels {
-                    let (j, n) = cut.panel(panel);
+                for panel in 0..panels {
+                    let (j, n) = (panel * w, w.min(all - panel * w));
                     let out = dst.add(panel * k * w);
                     for p in p0..p1 {
                         let (from, to) = (src.offset(p as isize * rs).add(j), out.add(p * w));
@@ -365,8 +364,8 @@ unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
                 p0 = p1;
             }
         } else if cs == 1 {
-            for panel in 0..cut.panels {
-                let (j, n) = cut.panel(panel);
+            for panel in 0..panels {
+                let (j, n) = (panel * w, w.min(all - panel * w));
                 let out = dst.add(panel * k * w);
                 for p in 0..k {
                     let (from, to) = (src.offset(p as isize * rs).add(j), out.add(p * w));
@@ -378,8 +377,8 @@ unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
                 }
             }
         } else if rs == 1 {
-            for panel in 0..cut.panels {
-                let (j, n) = cut.panel(panel);
+            for panel in 0..panels {
+                let (j, n) = (panel * w, w.min(all - panel * w));
                 let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
                 let mut p = 0;
                 while p + lanes <= k {
@@ -404,8 +403,8 @@ unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
                 }
             }
         } else {
-            for panel in 0..cut.panels {
-                let (j, n) = cut.panel(panel);
+            for panel in 0..panels {
+                let (j, n) = (panel * w, w.min(all - panel * w));
                 let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
                 for p in 0..k {
                     for v in 0..n {
@@ -425,7 +424,8 @@ struct Dots<T> {
     b: *const T,
     /// Between the rows of B, or between its columns.
     stride: isize,
-    /// From two vectors of a row of B to the next two.
+    /// Vectors of a row of B that lie together, and from these to the next.
+    together: usize,
     hop: usize,
     y: *mut T,
 }
@@ -489,7 +489,7 @@ unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 /// registers.
 ///
 /// # Safety
-/// As for [`dots_long`]; every two vectors of B lie `hop` behind the two before.
+/// As for [`dots_long`]; every `together` vectors of B lie `hop` behind those before.
 #[inline(always)]
 unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     /// `G` vectors from number `v` on; of the last one `last` lanes are in use.
@@ -502,15 +502,15 @@ unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
         // SAFETY: the contract of `dots_short`, with `(v + G - 1) * LANES + last <= n`.
         unsafe {
             let mut y = [S::zero(); G];
-            let mut pairs = [t.b; G];
+            let mut starts = [t.b; G];
             for g in 0..G {
-                pairs[g] = t.b.add((v / 2 + g / 2) * t.hop + (v + g) % 2 * S::LANES);
+                starts[g] = t.b.add((v + g) / t.together * t.hop + (v + g) % t.together * S::LANES);
             }
             let mut down = 0;
             for p in 0..t.k {
                 let x = S::splat(*t.x.add(p));
                 for g in 0..G {
-                    let from = pairs[g].offset(down);
+                    let from = starts[g].offset(down);
                     let b = if PART && g == G - 1 { S::load_part(from, last) } else { S::load(from) };
                     y[g] = S::fma(x, b, y[g]);
                 }
@@ -636,17 +636,16 @@ unsafe fn dots_columns<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 /// Vectors in a row of B up to which it counts as short.
 const SHORT: usize = 32;
 
-type TileFn<T> = unsafe fn(&Tile<T>);
+type TilesFn<T> = unsafe fn(&Tiles<T>);
 
 /// The loops above, compiled for one instruction set.
 pub(super) struct Kernels<T: 'static> {
-    /// Rows of a tile at most.
-    pub(super) mr: usize,
-    /// Columns of a tile at most: two vectors.
-    pub(super) nr: usize,
+    /// The tile for wide results, and the higher one for those that are no wider than it.
+    wide: Shape,
+    tall: Shape,
     lanes: usize,
     /// By rows less one; then by vectors less one; then whether the last vector is partly used.
-    tiles: &'static [[[TileFn<T>; 2]; 2]],
+    tiles: &'static [&'static [[TilesFn<T>; 2]]],
     pack: unsafe fn(&Pack<T>),
     dots_long: unsafe fn(&Dots<T>),
     dots_short: unsafe fn(&Dots<T>),
@@ -654,19 +653,37 @@ pub(super) struct Kernels<T: 'static> {
 }
 
 impl<T: Copy> Kernels<T> {
-    /// The product of `a` and `b` (at most `mr` rows and `nr` columns, rows of `b` contiguous), added to `prior`. With
-    /// `end` the sum is complete and gets what `end` says; without, it is stored for the next block of K.
+    /// The tile for results of so many columns.
     #[inline]
-    pub(super) fn tile(
+    pub(super) fn shape(&self, cols: usize) -> Shape {
+        if cols <= self.tall.nr { self.tall } else { self.wide }
+    }
+
+    /// The product of `a` and `b` (at most `shape.nr` columns, its rows contiguous), added to `prior`. With `end` the sum is
+    /// complete and gets what `end` says; without, it is stored for the next block of K.
+    #[inline]
+    pub(super) fn tiles(
         &self,
-        a: Source<T>,
+        shape: Shape,
+        a: Left<T>,
         b: Source<T>,
         prior: Prior<T>,
         c: &mut Target<T>,
         end: Option<&End<T>>,
     ) {
-        assert!(a.rows == c.rows && b.cols == c.cols && a.cols == b.rows && (b.cs == 1 || b.cols == 1));
-        assert!(0 < a.rows && a.rows <= self.mr && 0 < b.cols && b.cols <= self.nr);
+        let (k, mr) = (b.rows, shape.mr);
+        let (a, rows, a_rs, a_cs, a_next) = match a {
+            Left::InPlace(a) => {
+                assert!(a.cols == k);
+                (a.start, a.rows, a.rs, a.cs, mr as isize * a.rs)
+            }
+            Left::Panels(data, rows) => {
+                assert!(data.len() >= rows.div_ceil(mr) * mr * k);
+                (data.as_ptr(), rows, 1, mr as isize, (mr * k) as isize)
+            }
+        };
+        assert!(rows == c.rows && b.cols == c.cols && (b.cs == 1 || b.cols == 1));
+        assert!(0 < mr && 0 < b.cols && b.cols <= shape.nr);
         let (prior, prior_ld) = match prior {
             Prior::None => (std::ptr::null(), 0),
             Prior::Here => (c.start.cast_const(), c.ld),
@@ -683,48 +700,61 @@ impl<T: Copy> Kernels<T> {
                 bias = b.as_ptr();
             }
         }
-        let two = (b.cols > self.lanes) as usize;
-        let lanes = b.cols - two * self.lanes;
+        let whole = (b.cols - 1) / self.lanes;
+        let lanes = b.cols - whole * self.lanes;
         let part = (lanes != self.lanes) as usize;
-        let tile = self.tiles[a.rows - 1][two][part];
-        // SAFETY: the assertions above are the contract of `tile`; a table exists for an instruction set that the
+        let (count, rest) = (rows / mr, rows % mr);
+        let mut job = Tiles {
+            count,
+            k,
+            a,
+            a_rs,
+            a_cs,
+            a_next,
+            b: b.start,
+            b_rs: b.rs,
+            lanes,
+            prior,
+            prior_ld,
+            c: c.start,
+            c_ld: c.ld,
+            more: end.is_none(),
+            add,
+            relu,
+            bias,
+        };
+        // SAFETY: the assertions above are the contract of `tiles`; a table exists for an instruction set that the
         // processor has, or is not handed out (`Stamped::kernels`).
         unsafe {
-            tile(&Tile {
-                k: a.cols,
-                a: a.start,
-                a_rs: a.rs,
-                a_cs: a.cs,
-                b: b.start,
-                b_rs: b.rs,
-                lanes,
-                prior,
-                prior_ld,
-                c: c.start,
-                c_ld: c.ld,
-                more: end.is_none(),
-                add,
-                relu,
-                bias,
-            })
+            if count > 0 {
+                self.tiles[mr - 1][whole][part](&job);
+            }
+            if rest > 0 {
+                job.count = 1;
+                job.a = a.wrapping_offset(count as isize * a_next);
+                job.c = c.start.wrapping_add(count * mr * c.ld);
+                if !prior.is_null() {
+                    job.prior = prior.wrapping_add(count * mr * prior_ld);
+                }
+                self.tiles[rest - 1][whole][part](&job);
+            }
         }
     }
 
     /// How many elements `pack` needs room for.
-    pub(super) fn packed_len(&self, k: usize, cut: Cut) -> usize {
-        cut.panels * k * cut.width + self.lanes
+    pub(super) fn packed_len(&self, k: usize, n: usize, width: usize) -> usize {
+        n.div_ceil(width) * k * width + self.lanes
     }
 
-    /// Copies `src` into panels: panel `p`, which holds the columns `cut.panel(p)`, starts at `p * rows * width`, and has
-    /// its rows `width` apart.
-    pub(super) fn pack(&self, src: Source<T>, cut: Cut, dst: &mut [T]) {
-        assert!(cut.len == src.cols && dst.len() >= self.packed_len(src.rows, cut));
+    /// Copies `src` into panels of `width` columns: panel `p` starts at `p * rows * width` and has its rows `width` apart.
+    pub(super) fn pack(&self, src: Source<T>, width: usize, dst: &mut [T]) {
+        assert!(width > 0 && dst.len() >= self.packed_len(src.rows, src.cols, width));
         if src.rows == 0 || src.cols == 0 {
             return;
         }
-        let Source { rows: k, rs, cs, start: src, .. } = src;
+        let Source { rows: k, cols: n, rs, cs, start: src, .. } = src;
         // SAFETY: the assertion above is the contract of `pack`.
-        unsafe { (self.pack)(&Pack { k, cut, src, rs, cs, dst: dst.as_mut_ptr() }) }
+        unsafe { (self.pack)(&Pack { k, n, width, src, rs, cs, dst: dst.as_mut_ptr() }) }
     }
 
     /// `y = x · b`; `b` has contiguous rows or contiguous columns.
@@ -737,32 +767,34 @@ impl<T: Copy> Kernels<T> {
         };
         let (k, n, x, b, y) = (b.rows, b.cols, x.as_ptr(), b.start, y.as_mut_ptr());
         // SAFETY: the assertion above is the contract of the three loops.
-        unsafe { dots(&Dots { k, n, x, b, stride, hop: self.nr, y }) }
+        unsafe { dots(&Dots { k, n, x, b, stride, together: 1, hop: self.lanes, y }) }
     }
 
-    /// The same for the panels that `pack` makes of a matrix.
-    pub(super) fn dots_panels(&self, x: &[T], panels: &[T], y: &mut [T]) {
-        let (k, n) = (x.len(), y.len());
-        assert!(panels.len() >= n.div_ceil(self.nr) * k * self.nr);
+    /// The same for the panels, `width` wide, that `pack` makes of a matrix.
+    pub(super) fn dots_panels(&self, x: &[T], panels: &[T], width: usize, y: &mut [T]) {
+        let (k, n, together) = (x.len(), y.len(), width / self.lanes);
+        assert!(together * self.lanes == width && panels.len() >= n.div_ceil(width) * k * width);
         let (x, b, y) = (x.as_ptr(), panels.as_ptr(), y.as_mut_ptr());
         // SAFETY: the assertion above is the contract of `dots_short`.
-        unsafe { (self.dots_short)(&Dots { k, n, x, b, stride: self.nr as isize, hop: k * self.nr, y }) }
+        unsafe {
+            (self.dots_short)(&Dots { k, n, x, b, stride: width as isize, together, hop: k * width, y })
+        }
     }
 }
 
 macro_rules! stamp {
-    ($isa:ident, $simd:ty, mr $mr:literal [$($rows:literal)+] $(, $feature:literal)?) => {
+    ($isa:ident, $simd:ty, wide $wide_mr:literal x $wide_nv:literal, tall $tall_mr:literal x $tall_nv:literal, $([$rows:literal: $($nv:literal)+])+ $(, $feature:literal)?) => {
         #[allow(non_snake_case)]
         mod $isa {
             use super::*;
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn tile<T: Copy, const MR: usize, const NV: usize, const PART: bool>(t: &Tile<T>)
+            unsafe fn tiles<T: Copy, const MR: usize, const NV: usize, const PART: bool>(t: &Tiles<T>)
             where
                 $simd: Simd<T>,
             {
                 // SAFETY: the caller's contract.
-                unsafe { super::tile::<T, $simd, MR, NV, PART>(t) }
+                unsafe { super::tiles::<T, $simd, MR, NV, PART>(t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn pack<T: Copy>(t: &Pack<T>)
@@ -803,18 +835,11 @@ macro_rules! stamp {
                 $simd: Simd<T>,
             {
                 const LANES: usize = <$simd as Simd<T>>::LANES;
-                /// Where partial vectors cost nothing, whole ones need no code of their own.
-                const TILES: &'static [[[TileFn<T>; 2]; 2]] = if <$simd as Simd<T>>::FREE_PARTS {
-                    &[$([[tile::<T, $rows, 1, true>; 2], [tile::<T, $rows, 2, true>; 2]]),+]
-                } else {
-                    &[$([
-                        [tile::<T, $rows, 1, false>, tile::<T, $rows, 1, true>],
-                        [tile::<T, $rows, 2, false>, tile::<T, $rows, 2, true>],
-                    ]),+]
-                };
+                const TILES: &'static [&'static [[TilesFn<T>; 2]]] =
+                    &[$(&[$([tiles::<T, $rows, $nv, false>, tiles::<T, $rows, $nv, true>]),+]),+];
                 pub(super) const KERNELS: Kernels<T> = Kernels {
-                    mr: $mr,
-                    nr: 2 * Self::LANES,
+                    wide: Shape { mr: $wide_mr, nr: $wide_nv * Self::LANES },
+                    tall: Shape { mr: $tall_mr, nr: $tall_nv * Self::LANES },
                     lanes: Self::LANES,
                     tiles: Self::TILES,
                     pack: pack::<T>,
@@ -826,13 +851,13 @@ macro_rules! stamp {
         }
     };
 }
-stamp!(portable, Portable, mr 4 [1 2 3 4]);
+stamp!(portable, Portable, wide 4 x 2, tall 4 x 2, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2]);
 #[cfg(target_arch = "x86_64")]
-stamp!(avx2, Avx2, mr 6 [1 2 3 4 5 6], "avx2,fma");
+stamp!(avx2, Avx2, wide 6 x 2, tall 12 x 1, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2] [5: 1 2] [6: 1 2] [7: 1] [8: 1] [9: 1] [10: 1] [11: 1] [12: 1], "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-stamp!(avx512, Avx512, mr 12 [1 2 3 4 5 6 7 8 9 10 11 12], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+stamp!(avx512, Avx512, wide 6 x 4, tall 12 x 2, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 #[cfg(target_arch = "aarch64")]
-stamp!(neon, Neon, mr 12 [1 2 3 4 5 6 7 8 9 10 11 12], "neon");
+stamp!(neon, Neon, wide 6 x 4, tall 12 x 2, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "neon");
 
 /// Element types with kernels.
 pub trait Stamped: Copy + Sized + 'static {

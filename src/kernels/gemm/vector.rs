@@ -86,7 +86,7 @@ fn sums<T: Gemm>(kernels: &Kernels<T>, x: Source<T>, b: Right<T>, mut done: impl
                 let sums = if p == 0 { &mut *total } else { &mut *chain };
                 match b {
                     Right::Plain(b) => kernels.dots(x, b.block(p, j, kc, cols), sums),
-                    Right::Panels(b) => kernels.dots_panels(x, b.block(p, kc, j), sums),
+                    Right::Panels(b) => kernels.dots_panels(x, b.block(p, kc, j), b.shape.nr, sums),
                 }
                 if p > 0 {
                     total.iter_mut().zip(&*chain).for_each(|(t, &c)| *t = *t + c);

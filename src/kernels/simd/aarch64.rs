@@ -11,7 +11,6 @@ impl Simd<f32> for Neon {
     type Reg = float32x4_t;
     type Block = [float32x4_t; 4];
     const LANES: usize = 4;
-    const FREE_PARTS: bool = false;
 
     #[inline(always)]
     unsafe fn zero() -> float32x4_t {
@@ -91,7 +90,6 @@ impl Simd<f64> for Neon {
     type Reg = float64x2_t;
     type Block = [float64x2_t; 2];
     const LANES: usize = 2;
-    const FREE_PARTS: bool = false;
 
     #[inline(always)]
     unsafe fn zero() -> float64x2_t {

@@ -26,8 +26,6 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
     type Block: AsRef<[Self::Reg]>;
     /// Elements in a vector.
     const LANES: usize;
-    /// Whether `load_part` and `store_part` are as fast as `load` and `store`.
-    const FREE_PARTS: bool;
 
     /// Asks for the cache line at `p`, which need not be valid, to be brought close.
     #[inline(always)]

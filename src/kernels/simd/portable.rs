@@ -13,7 +13,6 @@ impl<T: Real + Copy + 'static> Simd<T> for Portable {
     type Reg = [T; 4];
     type Block = [[T; 4]; 4];
     const LANES: usize = 4;
-    const FREE_PARTS: bool = false;
 
     #[inline(always)]
     unsafe fn zero() -> [T; 4] {

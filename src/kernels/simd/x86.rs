@@ -18,7 +18,6 @@ impl Simd<f32> for Avx2 {
     type Reg = __m256;
     type Block = [__m256; 8];
     const LANES: usize = 8;
-    const FREE_PARTS: bool = false;
 
     #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
@@ -125,7 +124,6 @@ impl Simd<f64> for Avx2 {
     type Reg = __m256d;
     type Block = [__m256d; 4];
     const LANES: usize = 4;
-    const FREE_PARTS: bool = false;
 
     #[inline(always)]
     unsafe fn prefetch(p: *const f64) {
@@ -216,7 +214,6 @@ impl Simd<f32> for Avx512 {
     type Reg = __m512;
     type Block = [__m512; 16];
     const LANES: usize = 16;
-    const FREE_PARTS: bool = true;
 
     #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
@@ -304,7 +301,6 @@ impl Simd<f64> for Avx512 {
     type Reg = __m512d;
     type Block = [__m512d; 8];
     const LANES: usize = 8;
-    const FREE_PARTS: bool = true;
 
     #[inline(always)]
     unsafe fn prefetch(p: *const f64) {
