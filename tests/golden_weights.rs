@@ -32,7 +32,7 @@ fn hex(bytes: impl AsRef<[u8]>) -> String {
 
 /// Hashes of what a few steps of training give: the weights, then the losses and predictions.
 fn train(model: Sequential, dtype: DType, optimizer: impl Optimizer + 'static) -> [String; 2] {
-    // The last of four batches is a row: every path of the matrix product is taken.
+    // The last of four batches is a single row, which products treat in their own way.
     let (digits, _) = datasets::mnist::built_in(97, 1, 0).unwrap();
     // More columns than a block of the product's sums has, and not a multiple of any vector's lanes.
     let x = digits.images.scale(1.0 / 255.0).unwrap().reshape([-1, 784]).unwrap().slice(1, 101, 784).unwrap();
@@ -49,7 +49,7 @@ fn train(model: Sequential, dtype: DType, optimizer: impl Optimizer + 'static) -
     [hex(model.weight_bytes().unwrap()), hex(figures)]
 }
 
-/// Widths beside the multiples of every tile; every activation that layers know by name.
+/// Widths beside the multiples of every tile; activations that products apply themselves, and others.
 fn network() -> Sequential {
     Sequential::new()
         .add(Input::new([683]))
