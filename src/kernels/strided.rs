@@ -22,9 +22,14 @@ impl Layout {
 
     /// Whether the elements lie in row-major order without gaps.
     pub fn is_contiguous(&self) -> bool {
-        let expected = self.shape.strides();
-        self.shape.elements() <= 1
-            || (0..self.shape.rank()).all(|i| self.shape.dims()[i] == 1 || self.strides[i] == expected[i])
+        let mut step = 1;
+        for (&d, &stride) in self.shape.dims().iter().zip(&self.strides).rev() {
+            if d != 1 && stride != step {
+                return self.shape.elements() <= 1;
+            }
+            step = step.wrapping_mul(d as isize);
+        }
+        true
     }
 
     /// With the axes in another order; `order` names each axis once.

@@ -1,7 +1,7 @@
 //! Why it exists: an array is memory with a layout and no history: what operations compute on and what the tape
 //! saves. Clones share memory; writing copies it first unless nobody else holds it.
 
-use super::storage::Buffer;
+use super::storage::{Buffer, Shared};
 use crate::dtype::dispatch_stored;
 use crate::kernels::map;
 use crate::kernels::strided::{Layout, Strided};
@@ -11,7 +11,8 @@ use crate::{DType, Error, Result, Shape, Spec, Stored};
 #[derive(Clone)]
 pub struct Array {
     buffer: Option<Buffer>,
-    layout: Layout,
+    /// Elsewhere, because arrays are moved far more often than layouts are read.
+    layout: Shared<Layout>,
     dtype: DType,
 }
 
@@ -22,12 +23,13 @@ impl Array {
     /// The memory cannot be had.
     pub fn new(spec: Spec) -> Result<Array> {
         let buffer = Buffer::new(&spec.shape, spec.dtype)?;
-        Ok(Array { buffer: Some(buffer), layout: Layout::contiguous(spec.shape), dtype: spec.dtype })
+        let layout = Shared::new(Layout::contiguous(spec.shape));
+        Ok(Array { buffer: Some(buffer), layout, dtype: spec.dtype })
     }
 
     /// A shape without values.
     pub fn traced(spec: Spec) -> Array {
-        Array { buffer: None, layout: Layout::contiguous(spec.shape), dtype: spec.dtype }
+        Array { buffer: None, layout: Shared::new(Layout::contiguous(spec.shape)), dtype: spec.dtype }
     }
 
     /// Whether there are no values.
@@ -57,12 +59,12 @@ impl Array {
 
     /// The same shape and type, without the values.
     pub(crate) fn forget(&self) -> Array {
-        Array::traced(self.spec())
+        Array { buffer: None, layout: self.layout.clone(), dtype: self.dtype }
     }
 
     /// The same memory under another layout, derived from this one's.
     pub(crate) fn with_layout(&self, layout: Layout) -> Array {
-        Array { buffer: self.buffer.clone(), layout, dtype: self.dtype }
+        Array { buffer: self.buffer.clone(), layout: Shared::new(layout), dtype: self.dtype }
     }
 
     /// The values, to read. `T` is how this dtype lies in memory (`u8` for bool).
@@ -72,7 +74,7 @@ impl Array {
     pub fn view<T: Stored>(&self) -> Result<Strided<'_, T>> {
         let buffer = self.buffer.as_ref().ok_or(Error::Abstract { op: "reading" })?;
         self.expect::<T>()?;
-        Ok(Strided::new(buffer.slice(), self.layout))
+        Ok(Strided::new(buffer.slice(), *self.layout))
     }
 
     /// The values as one row-major slice, if they lie so.
