@@ -167,16 +167,20 @@ const PRODUCTS: [(usize, usize, usize); 14] = [
     (65, 64, 66),
     (2, 769, 9),
     (130, 131, 129),
-    (1, 1100, 2000),
-    (2000, 1100, 1),
-    (40, 400, 150),
+    (1, 1030, 2050),
+    (2050, 1030, 1),
+    (40, 400, 133),
 ];
 
 fn products(a: &mut Answers, dtype: DType) {
     let r = &mut Rng::of("products");
     let turned = |t: Tensor, turn: bool| if turn { t.t().unwrap() } else { t };
     for (m, k, n) in PRODUCTS {
-        for (left, right) in [(false, false), (true, false), (false, true), (true, true)] {
+        for (left, right) in [(false, false), (true, true), (true, false), (false, true)] {
+            // Of large ones two orders are enough: the gradients bring the others.
+            if m * k * n > 1_000_000 && left != right {
+                continue;
+            }
             // The other layouts, beside the transposes.
             let draw = |r: &mut Rng, rows: usize, cols: usize, turn: bool| {
                 let dims = if turn { [cols, rows] } else { [rows, cols] };
