@@ -10,7 +10,7 @@ pub(crate) struct Rng(u64);
 impl Rng {
     /// A generator for the kernels of one family.
     pub(crate) fn of(family: &str) -> Rng {
-        Rng(family.bytes().fold(7, |seed, byte| (seed << 8 | seed >> 56) ^ u64::from(byte)))
+        Rng(family.bytes().fold(7, |seed, byte| seed.rotate_left(8) ^ u64::from(byte)))
     }
 
     fn next(&mut self) -> u64 {

@@ -111,7 +111,7 @@ fn reductions(a: &mut Answers, dtype: DType) {
             a.both(&format!("cumprod {dtype}"), &x, |t| t[0].cumprod(axis));
             if !large || axis == rank - 1 {
                 a.add(&format!("argsort {dtype}"), odd.argsort(axis, true));
-                a.both(&format!("sort {dtype}"), &[odd.clone()], |t| t[0].sort(axis, false));
+                a.both(&format!("sort {dtype}"), std::slice::from_ref(&odd), |t| t[0].sort(axis, false));
                 a.both(&format!("top_k {dtype}"), &x, |t| Ok(t[0].top_k(2, axis)?.0));
             }
         }
@@ -139,7 +139,7 @@ fn softmax(a: &mut Answers, dtype: DType) {
         let x = lying(r, &dims, dtype, Rng::plain);
         let labels: Vec<i64> = (0..rows.iter().product()).map(|_| r.below(classes) as i64).collect();
         let labels = Tensor::from_slice(&labels, rows).unwrap();
-        a.both(&format!("sparse_cross_entropy {dtype}"), &[x.clone()], |t| {
+        a.both(&format!("sparse_cross_entropy {dtype}"), std::slice::from_ref(&x), |t| {
             t[0].sparse_cross_entropy(&labels)
         });
         let targets = lying(r, &dims, dtype, Rng::plain).softmax(-1);
@@ -392,7 +392,7 @@ fn logic(a: &mut Answers) {
         }
         a.add("argwhere", p.argwhere());
         a.both("choose", &[x.clone(), y], |t| p.choose(&t[0], &t[1]));
-        a.both("masked_fill", &[x.clone()], |t| t[0].masked_fill(&q, 0.5));
+        a.both("masked_fill", std::slice::from_ref(&x), |t| t[0].masked_fill(&q, 0.5));
         a.both("boolean_mask", &[x], |t| t[0].boolean_mask(&p));
     }
 }
