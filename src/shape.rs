@@ -68,6 +68,14 @@ impl Shape {
         self.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d))
     }
 
+    /// Whether sizes and strides can be multiplied without overflow. A size of 0 does not excuse the others: NumPy, too, makes
+    /// no array of shape `[0, 2⁴⁰, 2⁴⁰]`.
+    pub(crate) fn is_countable(&self) -> bool {
+        const MOST: usize = isize::MAX as usize / 16;
+        let product = self.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
+        product.is_some_and(|n| n <= MOST)
+    }
+
     /// An axis as an index, negative ones counted from the end.
     pub(crate) fn axis(&self, op: &'static str, axis: isize) -> Result<usize> {
         let rank = self.rank() as isize;

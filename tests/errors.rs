@@ -625,8 +625,9 @@ fn extreme_arguments_do_not_panic() {
         t.reshape([axis]).unwrap_err();
         t.reshape([axis, axis, axis, axis]).unwrap_err();
     }
-    // Nothing in memory, however large the sizes beside the zero.
-    let vast = Tensor::zeros([1 << 60, 1 << 60, 1 << 60, 0]).unwrap();
+    // Nothing in memory, however large the sizes beside the zero, as long as they can be multiplied.
+    Tensor::zeros([1 << 60, 1 << 60, 1 << 60, 0]).unwrap_err();
+    let vast = Tensor::zeros([1 << 20, 1 << 19, 1 << 19, 0]).unwrap();
     assert_eq!(vast.reshape([-1]).unwrap().dims(), [0]);
     assert_eq!(vast.exp().unwrap().elements(), 0);
     vast.sum(&[0, 1, 2], false).unwrap();

@@ -69,7 +69,7 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
     let specs: SmallVec<[Spec; 4]> = inputs.iter().map(|t| t.spec()).collect();
     let out_specs = op.infer(&specs)?;
     let traced = inputs.iter().any(|t| t.is_traced());
-    if let Some(spec) = out_specs.iter().find(|s| !traced && s.shape.checked_elements().is_none()) {
+    if let Some(spec) = out_specs.iter().find(|s| !traced && !s.shape.is_countable()) {
         let (dtype, shape) = (spec.dtype, Box::new(spec.shape));
         return Err(Error::Memory { bytes: u128::MAX, dtype, shape, why: "its elements cannot be counted" });
     }

@@ -16,3 +16,6 @@ pub mod simd;
 pub mod softmax;
 pub mod sort;
 pub mod strided;
+
+#[cfg(test)]
+mod tests;

@@ -100,8 +100,10 @@ impl<'a, T: Copy + Default> Strided<'a, T> {
         if layout.shape.elements() > 0 {
             let (mut low, mut high) = (layout.offset as isize, layout.offset as isize);
             for (i, &d) in layout.shape.dims().iter().enumerate() {
-                let reach = (d as isize - 1) * layout.strides[i];
-                if reach < 0 { low += reach } else { high += reach }
+                // Saturated, what is too far stays too far.
+                let reach = (d as isize - 1).saturating_mul(layout.strides[i]);
+                let end = if reach < 0 { &mut low } else { &mut high };
+                *end = end.saturating_add(reach);
             }
             assert!(low >= 0 && (high as usize) < data.len(), "layout reaches outside of its memory");
         }

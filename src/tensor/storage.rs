@@ -271,6 +271,9 @@ impl Buffer {
         if bytes > MAX_BYTES {
             return Err(fail("a tensor holds at most 1 TiB"));
         }
+        if !shape.is_countable() {
+            return Err(fail("its elements cannot be counted"));
+        }
         let buffer =
             Buffer(take(bytes as usize, Use::Numbers).ok_or_else(|| fail("the system has no more memory"))?);
         if cfg!(debug_assertions) {

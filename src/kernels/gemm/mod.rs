@@ -286,4 +286,6 @@ impl Finish {
 }
 
 #[cfg(test)]
+mod operand_tests;
+#[cfg(test)]
 mod tests;

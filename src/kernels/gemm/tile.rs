@@ -45,6 +45,8 @@ impl<'a, T: Copy> Source<'a, T> {
         rs: isize,
         cs: isize,
     ) -> Option<Self> {
+        // No step is taken along an axis of one, so its stride may be anything: from here on it is harmless.
+        let (rs, cs) = (if rows > 1 { rs } else { 1 }, if cols > 1 { cs } else { 1 });
         let mut start = data.as_ptr();
         if rows > 0 && cols > 0 {
             let down = isize::try_from(rows - 1).ok()?.checked_mul(rs)?;
