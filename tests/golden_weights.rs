@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 /// Weights; losses, accuracies and predictions.
 const PINNED: [[&str; 2]; 4] = [
     [
-        "120814cffbfac0778de5bad499c8ca0eee1e80d88ca7829f8480eaa22d10fac8",
-        "e0547c0bba21ee0fe72e8468736610160392e2249e2800ce5ebbcd94655836f8",
+        "61c54622fd32cd316f02912359e68cc07b82953a9b1ff89d3ac42f8bcc74d76e",
+        "f6b529b82de640b23bdf2a37146c5574d2130b23c4bcdd0ea66f5b8ba16837fc",
     ],
     [
-        "28c5fc312794c296a80e924cd56ba937fd7062872b64ef4022984f711b3abd61",
-        "9e238895627b920801ce3481b5fc8590870f02083f95119c4afd64ca14361c85",
+        "f3eaf23932e347e85176c84c0266673435bd364dd544fdb4cca949b932a8464f",
+        "3b009ae00d7a2b11f44d8943012051e40f19f621ca782b3c6c58ac4ebbaac648",
     ],
     [
         "e0383f41c20980ae36ebb58ede54af443e0c14a32a0596390a7bac9c3fe89ca3",

@@ -2,9 +2,17 @@
 //! allows. `y = (x - mean) / √(var + ε) · γ + β` over each row, with the biased variance (Ba et al. 2016; Keras's rule).
 
 use super::par;
-use super::reduce::{self, COLUMNS, Fold, Sum, columns, fold_pairs, fold_slice};
+use super::reduce::{self, COLUMNS, Fold, Sum, columns, fold_pairs, fold_slice, fold_two};
 use super::simd::stamped;
 use crate::Float;
+
+/// `(x - center) · factor · γ + β`.
+#[inline(always)]
+fn normalized<T: Float>(x: &[T], center: T, factor: T, gamma: &[T], beta: &[T], out: &mut [T]) {
+    for (((o, &x), &gamma), &beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
+        *o = (x - center) * factor * gamma + beta;
+    }
+}
 
 stamped! {
     /// Normalizes each row of `gamma.len()` and keeps the row's mean and `1 / √(var + ε)`.
@@ -13,16 +21,25 @@ stamped! {
     ) {
         let n = gamma.len();
         let count = T::of(n as f64);
-        let rows = x.chunks_exact(n).zip(out.chunks_exact_mut(n));
-        for ((x, out), (mean, scale)) in rows.zip(mean.iter_mut().zip(scale)) {
-            let center = fold_slice::<Sum, T>(x) / count;
-            let square = |x: T, _: T| (x - center) * (x - center);
-            let variance = fold_pairs::<Sum, T>(x, x, square) / count;
-            let factor = T::one() / num_traits::Float::sqrt(variance + epsilon);
-            for (((o, &x), &gamma), &beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
-                *o = (x - center) * factor * gamma + beta;
+        let factor = |squares: T| T::one() / num_traits::Float::sqrt(squares / count + epsilon);
+        let (mut xs, mut outs) = (x.chunks_exact(2 * n), out.chunks_exact_mut(2 * n));
+        for (i, (x, out)) in (&mut xs).zip(&mut outs).enumerate() {
+            let rows = [&x[..n], &x[n..2 * n]];
+            let center = fold_two::<Sum, T>(rows, rows, |_, x, _| x).map(|sum| sum / count);
+            let square = |r: usize, x: T, _: T| (x - center[r]) * (x - center[r]);
+            let factor = fold_two::<Sum, T>(rows, rows, square).map(factor);
+            for (r, out) in out.chunks_exact_mut(n).enumerate() {
+                normalized(rows[r], center[r], factor[r], gamma, beta, out);
             }
-            (*mean, *scale) = (center, factor);
+            mean[2 * i..2 * i + 2].copy_from_slice(&center);
+            scale[2 * i..2 * i + 2].copy_from_slice(&factor);
+        }
+        // The last of an odd number of rows.
+        for (x, out) in xs.remainder().chunks_exact(n).zip(outs.into_remainder().chunks_exact_mut(n)) {
+            let center = fold_slice::<Sum, T>(x) / count;
+            let factor = factor(fold_pairs::<Sum, T>(x, x, |x, _| (x - center) * (x - center)));
+            normalized(x, center, factor, gamma, beta, out);
+            (mean[mean.len() - 1], scale[scale.len() - 1]) = (center, factor);
         }
     }
 }

@@ -180,6 +180,40 @@ pub fn fold_pairs<F: Fold, T: Float>(a: &[T], b: &[T], map: impl Fn(T, T) -> T +
     pending.finish::<F>()
 }
 
+/// [`fold_pairs`] of two rows of one length at once: their chains of additions run side by side, each in its own order, and
+/// hide each other's latency. `map` is told which row its numbers are from.
+#[inline(always)]
+pub fn fold_two<F: Fold, T: Float>(
+    a: [&[T]; 2],
+    b: [&[T]; 2],
+    map: impl Fn(usize, T, T) -> T + Copy,
+) -> [T; 2] {
+    let n = a[0].len();
+    if n > BLOCK {
+        return [0, 1].map(|r| fold_pairs::<F, T>(a[r], b[r], |x, y| map(r, x, y)));
+    }
+    // Two arrays by name: the compiler keeps these in registers, and not one array of two.
+    let (mut first, mut second) = ([F::start(); LANES], [F::start(); LANES]);
+    let [a0, a1] = a.map(|a| a[..n].chunks_exact(LANES));
+    let [b0, b1] = b.map(|b| b[..n].chunks_exact(LANES));
+    let tails = [a0.remainder(), b0.remainder(), a1.remainder(), b1.remainder()];
+    for ((a0, b0), (a1, b1)) in a0.zip(b0).zip(a1.zip(b1)) {
+        for i in 0..LANES {
+            first[i] = F::fold(first[i], map(0, a0[i], b0[i]));
+        }
+        for i in 0..LANES {
+            second[i] = F::fold(second[i], map(1, a1[i], b1[i]));
+        }
+    }
+    for ((lane, &a), &b) in first.iter_mut().zip(tails[0]).zip(tails[1]) {
+        *lane = F::fold(*lane, map(0, a, b));
+    }
+    for ((lane, &a), &b) in second.iter_mut().zip(tails[2]).zip(tails[3]) {
+        *lane = F::fold(*lane, map(1, a, b));
+    }
+    [join::<F, T>(&mut first), join::<F, T>(&mut second)]
+}
+
 stamped! {
     /// Folds each row of `n` elements to one.
     fn rows<F: Fold, T: Float>(x: &[T], n: usize, out: &mut [T]) {

@@ -2,7 +2,7 @@
 //! Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of a row is `logsumexp(x) - x[label]`.
 
 use super::math::Real;
-use super::reduce::{LANES, Pivot, Sum, fold_pairs, fold_slice};
+use super::reduce::{LANES, Pivot, Sum, fold_pairs, fold_slice, fold_two};
 use super::simd::stamped;
 use crate::Float;
 
@@ -13,18 +13,52 @@ fn pivot<T: Float>(row: &[T]) -> T {
     if max == T::neg_infinity() { T::zero() } else { max }
 }
 
+/// `exp(x - max)`.
+#[inline(always)]
+fn exponentials<T: Float>(x: &[T], out: &mut [T]) {
+    let max = pivot(x);
+    for (o, &x) in out.iter_mut().zip(x) {
+        *o = Real::exp(x - max);
+    }
+}
+
+#[inline(always)]
+fn scale<T: Float>(out: &mut [T], share: T) {
+    for o in out.iter_mut() {
+        *o = *o * share;
+    }
+}
+
 stamped! {
     /// Softmax of each row of `n`.
     pub fn softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
-        for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
-            let max = pivot(x);
-            for (o, &x) in out.iter_mut().zip(x) {
-                *o = Real::exp(x - max);
+        if n < LANES {
+            // A short row is filled up with -∞, whose exponential is the zero that unused lanes hold: the same sum, in whole vectors.
+            let (mut short, mut e) = ([T::neg_infinity(); LANES], [T::c(0.0); LANES]);
+            for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+                short[..n].copy_from_slice(x);
+                exponentials(&short, &mut e);
+                let share = T::one() / fold_slice::<Sum, T>(&e);
+                scale(&mut e, share);
+                out.copy_from_slice(&e[..n]);
             }
-            let share = T::one() / fold_slice::<Sum, T>(out);
-            for o in out.iter_mut() {
-                *o = *o * share;
-            }
+            return;
+        }
+        let (mut xs, mut outs) = (x.chunks_exact(2 * n), out.chunks_exact_mut(2 * n));
+        for (x, out) in (&mut xs).zip(&mut outs) {
+            let (a, b) = out.split_at_mut(n);
+            let b = &mut b[..n];
+            exponentials(&x[..n], a);
+            exponentials(&x[n..2 * n], b);
+            let sums = fold_two::<Sum, T>([a, b], [a, b], |_, x, _| x);
+            scale(a, T::one() / sums[0]);
+            scale(b, T::one() / sums[1]);
+        }
+        // The last of an odd number of rows.
+        for (x, out) in xs.remainder().chunks_exact(n).zip(outs.into_remainder().chunks_exact_mut(n)) {
+            exponentials(x, out);
+            let sum = fold_slice::<Sum, T>(out);
+            scale(out, T::one() / sum);
         }
     }
 }

@@ -168,6 +168,8 @@ fn blocks<T: Gemm>(
                     let left = if pack_a {
                         kernels.pack(block.transposed(), shape.mr, a_room);
                         Left::Panels(&*a_room, mc)
+                    } else if n <= nr {
+                        Left::Once(block)
                     } else {
                         Left::InPlace(block)
                     };

@@ -199,9 +199,14 @@ pub(super) struct Shape {
 #[derive(Clone, Copy)]
 pub(super) enum Left<'a, T> {
     InPlace(Source<'a, T>),
+    /// The same, and no other columns will be multiplied with them.
+    Once(Source<'a, T>),
     /// What [`Kernels::pack`] made of so many rows, in panels as wide as a tile is high.
     Panels(&'a [T], usize),
 }
+
+/// Elements of A between two requests for what comes next: a cache line of f32.
+const LINE: usize = 16;
 
 /// Register tiles one below the other, C = A · B, as pointers.
 struct Tiles<T> {
@@ -212,6 +217,8 @@ struct Tiles<T> {
     a_cs: isize,
     /// From the first row of a tile to the first of the next.
     a_next: isize,
+    /// Rows of A are contiguous and read by this call alone: the next tile's are asked for in time.
+    once: bool,
     b: *const T,
     b_rs: isize,
     /// Columns of the last vector in use.
@@ -254,20 +261,31 @@ unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PAR
                 rows[i] = first.wrapping_offset((i & !1) as isize * t.a_rs);
             }
             let (mut even, mut odd, mut b) = (0, t.a_rs, t.b);
-            for _ in 0..t.k {
-                let mut row = [S::zero(); NV];
-                for v in 0..NV {
-                    let p = b.add(v * S::LANES);
-                    row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                }
-                for i in 0..MR {
-                    let x = S::splat(*rows[i].offset(if i % 2 == 0 { even } else { odd }));
-                    for v in 0..NV {
-                        acc[i][v] = S::fma(x, row[v], acc[i][v]);
+            let ahead = first.wrapping_offset(t.a_next);
+            let mut p = 0;
+            while p < t.k {
+                let end = t.k.min(p + LINE);
+                if t.once {
+                    for i in 0..MR {
+                        S::prefetch(ahead.wrapping_offset(i as isize * t.a_rs).wrapping_add(p));
                     }
                 }
-                (even, odd) = (even + t.a_cs, odd + t.a_cs);
-                b = b.wrapping_offset(t.b_rs);
+                for _ in p..end {
+                    let mut row = [S::zero(); NV];
+                    for v in 0..NV {
+                        let p = b.add(v * S::LANES);
+                        row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    }
+                    for i in 0..MR {
+                        let x = S::splat(*rows[i].offset(if i % 2 == 0 { even } else { odd }));
+                        for v in 0..NV {
+                            acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                        }
+                    }
+                    (even, odd) = (even + t.a_cs, odd + t.a_cs);
+                    b = b.wrapping_offset(t.b_rs);
+                }
+                p = end;
             }
             if !prior.is_null() {
                 for i in 0..MR {
@@ -674,8 +692,9 @@ impl<T: Copy> Kernels<T> {
         end: Option<&End<T>>,
     ) {
         let (k, mr) = (b.rows, shape.mr);
+        let once = matches!(a, Left::Once(a) if a.cs == 1);
         let (a, rows, a_rs, a_cs, a_next) = match a {
-            Left::InPlace(a) => {
+            Left::InPlace(a) | Left::Once(a) => {
                 assert!(a.cols == k);
                 (a.start, a.rows, a.rs, a.cs, mr as isize * a.rs)
             }
@@ -713,6 +732,7 @@ impl<T: Copy> Kernels<T> {
             a_rs,
             a_cs,
             a_next,
+            once,
             b: b.start,
             b_rs: b.rs,
             lanes,
