@@ -1,4 +1,5 @@
-//! Why it exists: softmax and what is built on it, one pass over each row while it is in the first-level cache.
+//! Why it exists: softmax and what is built on it, one pass over each row while it is in the first-level cache, and over 32 rows
+//! at once where rows are short.
 //! Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of a row is `logsumexp(x) - x[label]`.
 
 use super::math::Real;
@@ -29,18 +30,79 @@ fn scale<T: Float>(out: &mut [T], share: T) {
     }
 }
 
+/// Rows that are computed side by side where they are short.
+const ROWS: usize = 32;
+
+/// Short rows, turned: a row of 10 logits fills no vector, but 32 such rows fill vectors with each of their columns.
+struct Short<T> {
+    e: [[T; ROWS]; LANES],
+    max: [T; ROWS],
+}
+
+impl<T: Float> Short<T> {
+    #[inline(always)]
+    fn new() -> Short<T> {
+        Short { e: [[T::c(0.0); ROWS]; LANES], max: [T::c(0.0); ROWS] }
+    }
+
+    /// At most [`ROWS`] rows of `n`, fewer than [`LANES`]. Columns beyond the last row keep what they held.
+    #[inline(always)]
+    fn read(&mut self, x: &[T], n: usize) {
+        for (r, row) in x.chunks_exact(n).enumerate() {
+            for (e, &x) in self.e.iter_mut().zip(row) {
+                e[r] = x;
+            }
+        }
+    }
+
+    /// Leaves `exp(x - max)` and returns the sums, added in the order of every other sum: the elements are the lanes, and
+    /// lanes without an element hold the zero that changes no sum of exponentials.
+    #[inline(always)]
+    fn exponentials(&mut self, n: usize) -> [T; ROWS] {
+        let Short { e, max } = self;
+        *max = [T::neg_infinity(); ROWS];
+        for e in &e[..n] {
+            for r in 0..ROWS {
+                max[r] = if e[r] > max[r] { e[r] } else { max[r] };
+            }
+        }
+        for max in max.iter_mut() {
+            *max = if *max == T::neg_infinity() { T::zero() } else { *max };
+        }
+        for e in &mut e[..n] {
+            for r in 0..ROWS {
+                e[r] = Real::exp(e[r] - max[r]);
+            }
+        }
+        let mut sums = *e;
+        let (mut width, mut lanes) = (LANES / 2, n);
+        while width > 0 {
+            for i in width..lanes {
+                let (low, high) = sums.split_at_mut(i);
+                for r in 0..ROWS {
+                    low[i - width][r] += high[0][r];
+                }
+            }
+            lanes = lanes.min(width);
+            width /= 2;
+        }
+        sums[0]
+    }
+}
+
 stamped! {
     /// Softmax of each row of `n`.
     pub fn softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
         if n < LANES {
-            // A short row is filled up with -∞, whose exponential is the zero that unused lanes hold: the same sum, in whole vectors.
-            let (mut short, mut e) = ([T::neg_infinity(); LANES], [T::c(0.0); LANES]);
-            for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
-                short[..n].copy_from_slice(x);
-                exponentials(&short, &mut e);
-                let share = T::one() / fold_slice::<Sum, T>(&e);
-                scale(&mut e, share);
-                out.copy_from_slice(&e[..n]);
+            let mut short = Short::new();
+            for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
+                short.read(x, n);
+                let share = short.exponentials(n).map(|sum| T::one() / sum);
+                for (r, out) in out.chunks_exact_mut(n).enumerate() {
+                    for (o, e) in out.iter_mut().zip(&short.e) {
+                        *o = e[r] * share[r];
+                    }
+                }
             }
             return;
         }
@@ -82,15 +144,19 @@ stamped! {
     /// The largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`: kept apart, because their sum would
     /// round away what differences of large logits need.
     pub fn logsumexp<T: Float>(x: &[T], max: &mut [T], log: &mut [T], n: usize) {
-        // A short row is filled up with -∞, whose exponential is the zero that unused lanes hold: the same sum, in whole vectors.
-        let mut short = [T::neg_infinity(); LANES];
-        for ((x, max), log) in x.chunks_exact(n).zip(max).zip(log) {
-            let row = if n < LANES {
-                short[..n].copy_from_slice(x);
-                &short[..]
-            } else {
-                x
-            };
+        if n < LANES {
+            let mut short = Short::new();
+            let rows = x.chunks(ROWS * n).zip(max.chunks_mut(ROWS).zip(log.chunks_mut(ROWS)));
+            for (x, (max, log)) in rows {
+                short.read(x, n);
+                let logs = short.exponentials(n).map(|sum| Real::ln(sum));
+                let count = max.len();
+                max.copy_from_slice(&short.max[..count]);
+                log.copy_from_slice(&logs[..count]);
+            }
+            return;
+        }
+        for ((row, max), log) in x.chunks_exact(n).zip(max).zip(log) {
             let pivot = pivot(row);
             *log = Real::ln(fold_pairs::<Sum, T>(row, row, |x, _| Real::exp(x - pivot)));
             *max = pivot;
@@ -101,6 +167,19 @@ stamped! {
 stamped! {
     /// `x - logsumexp(x)` of each row of `n`.
     pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
+        if n < LANES {
+            let mut short = Short::new();
+            for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
+                short.read(x, n);
+                let logs = short.exponentials(n).map(|sum| Real::ln(sum));
+                for (r, (x, out)) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)).enumerate() {
+                    for (o, &x) in out.iter_mut().zip(x) {
+                        *o = (x - short.max[r]) - logs[r];
+                    }
+                }
+            }
+            return;
+        }
         for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
             let max = pivot(x);
             let log = Real::ln(fold_pairs::<Sum, T>(x, x, |x, _| Real::exp(x - max)));
