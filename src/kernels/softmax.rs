@@ -93,7 +93,7 @@ impl<T: Float> Short<T> {
 stamped! {
     /// Softmax of each row of `n`.
     pub fn softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
-        if n < LANES {
+        if n < LANES && x.len() > 2 * n {
             let mut short = Short::new();
             for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
                 short.read(x, n);
@@ -144,7 +144,7 @@ stamped! {
     /// The largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`: kept apart, because their sum would
     /// round away what differences of large logits need.
     pub fn logsumexp<T: Float>(x: &[T], max: &mut [T], log: &mut [T], n: usize) {
-        if n < LANES {
+        if n < LANES && x.len() > 2 * n {
             let mut short = Short::new();
             let rows = x.chunks(ROWS * n).zip(max.chunks_mut(ROWS).zip(log.chunks_mut(ROWS)));
             for (x, (max, log)) in rows {
@@ -167,7 +167,7 @@ stamped! {
 stamped! {
     /// `x - logsumexp(x)` of each row of `n`.
     pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
-        if n < LANES {
+        if n < LANES && x.len() > 2 * n {
             let mut short = Short::new();
             for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
                 short.read(x, n);

@@ -450,6 +450,9 @@ struct Dots<T> {
     y: *mut T,
 }
 
+/// Elements that are asked for ahead of those in use, in each of eight rows that come from memory: 1 KiB of f32.
+const AHEAD: usize = 256;
+
 /// `y = x · B` for B with contiguous and long rows: eight rows of B in one pass over `y`.
 ///
 /// # Safety
@@ -473,6 +476,8 @@ unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
                     (y0, y1) = (S::load(t.y.add(j)), S::load(t.y.add(j + S::LANES)));
                 }
                 for r in 0..R {
+                    S::prefetch(rows[r].wrapping_add(j + AHEAD));
+                    S::prefetch(rows[r].wrapping_add(j + AHEAD + S::LANES));
                     y0 = S::fma(x[r], S::load(rows[r].add(j)), y0);
                     y1 = S::fma(x[r], S::load(rows[r].add(j + S::LANES)), y1);
                 }
