@@ -13,7 +13,7 @@ use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use std::time::Instant;
 
-const WORKLOADS: &str = "mlp, mlp_large, mlp_acc, mlp_infer, gemm, elementwise, grid";
+const WORKLOADS: &str = "mlp, mlp_epochs, mlp_large, mlp_acc, mlp_infer, gemm, elementwise, grid";
 
 type Res<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -85,10 +85,15 @@ fn peak_rss_mib() -> f64 {
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
-fn emit(args: &Args, workload: &str, metric: &str, mut values: Vec<f64>, check: (&str, f64)) {
+fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let n = values.len();
-    let median = if n % 2 == 1 { values[n / 2] } else { (values[n / 2 - 1] + values[n / 2]) / 2.0 };
+    if n % 2 == 1 { values[n / 2] } else { (values[n / 2 - 1] + values[n / 2]) / 2.0 }
+}
+
+fn emit(args: &Args, workload: &str, metric: &str, mut values: Vec<f64>, check: (&str, f64)) {
+    let median = median(&mut values);
+    let n = values.len();
     println!(
         r#"{{"peer": "gradus {}", "workload": "{workload}", "threads": {}, "metric": "{metric}", "median": {median:.6}, "min": {:.6}, "max": {:.6}, "runs": {n}, "peak_rss_mib": {:.1}, "{}": {:.6}}}"#,
         env!("CARGO_PKG_VERSION"),
@@ -299,6 +304,11 @@ fn run(args: &Args) -> Res<()> {
         "mlp" => {
             let (seconds, loss) = epochs(&mut mlp(args.seed)?, &mnist(args)?, 32, 4)?;
             emit(args, "mlp", "s/epoch", seconds, ("final_loss", loss));
+        }
+        "mlp_epochs" => {
+            let (mut seconds, _) = epochs(&mut mlp(args.seed)?, &mnist(args)?, 32, 51)?;
+            let ratio = median(&mut seconds[45..]) / median(&mut seconds[..5]);
+            emit(args, "mlp_epochs", "s/epoch", seconds, ("epochs_47_to_51_over_2_to_6", ratio));
         }
         "mlp_large" => {
             let (seconds, loss) = epochs(&mut mlp_large(args.seed)?, &mnist(args)?, 128, 3)?;

@@ -30,6 +30,13 @@ pub struct Step {
     pub learning_rate: f64,
 }
 
+impl Step {
+    /// Update number `iteration`, counted from 1, at this rate: for calling a rule by hand, as its tests do.
+    pub fn new(iteration: u64, learning_rate: f64) -> Step {
+        Step { iteration, learning_rate }
+    }
+}
+
 /// The state of one parameter: as many slices as the rule has slots.
 pub type Slots<'a, T> = SmallVec<[&'a mut [T]; 3]>;
 
