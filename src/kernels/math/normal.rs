@@ -1,5 +1,5 @@
 //! Why it exists: the standard normal distribution function Φ of f32, and the gelu made of it, in which networks spend
-//! their time. Through `erf` both took half as many steps more and lost the digits of small results.
+//! their time. Through `erf` gelu took twice the instructions and lost the digits of small results.
 //!
 //! `Φ(-a) = 2^(P(a) - 1)`, `P` without a constant term, so that Φ(0) is 1/2 exactly. `P = n + r` is split as for `exp`,
 //! but the number added to find `n` leaves the exponent bits of `2^(n - 1)`, which are all 0, a factor of 0, from
