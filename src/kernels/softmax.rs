@@ -126,15 +126,15 @@ stamped! {
 }
 
 stamped! {
-    /// `g_in = y · (g - Σ g·y)` for each row of `n`, from softmax's output `y`.
+    /// `g_in = y · (g - Σ g·y)` for each row of `n`, from softmax's output `y`, of which what is below [`Float::TINY`] counts as 0.
     pub fn softmax_grad<T: Float>(y: &[T], g: &[T], out: &mut [T], n: usize) {
         for ((y, g), out) in y.chunks_exact(n).zip(g.chunks_exact(n)).zip(out.chunks_exact_mut(n)) {
             for ((o, &y), &g) in out.iter_mut().zip(y).zip(g) {
-                *o = y * g;
+                *o = y.flush(T::TINY) * g;
             }
             let dot = fold_slice::<Sum, T>(out);
             for ((o, &y), &g) in out.iter_mut().zip(y).zip(g) {
-                *o = y * (g - dot);
+                *o = y.flush(T::TINY) * (g - dot);
             }
         }
     }
@@ -203,16 +203,26 @@ pub struct Rows<'a, T> {
     pub g: &'a [T],
 }
 
+/// A probability from its logarithm, and 0 below [`Float::TINY`]: what a sure network knows to be wrong has probabilities, and so
+/// gradients, that are subnormal numbers, on which the products of the backward pass would be many times slower. `low` is a
+/// logarithm below that of `TINY`.
+#[inline(always)]
+fn probability<T: Float>(log: T, low: T) -> T {
+    Real::exp(if log < low { low } else { log }).flush(T::TINY)
+}
+
 stamped! {
-    /// `(softmax(x) - onehot(label)) · g` for each row of `n`: the gradient of sparse cross-entropy.
+    /// `(softmax(x) - onehot(label)) · g` for each row of `n`: the gradient of sparse cross-entropy. Probabilities below
+    /// [`Float::TINY`] count as 0.
     pub fn sparse_cross_entropy_grad<T: Float>(x: &[T], rows: Rows<'_, T>, out: &mut [T], n: usize) {
+        let low = T::of(libm::log(T::TINY.wide()) - 1.0);
         for (r, (x, out)) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)).enumerate() {
             let (max, log, g) = (rows.max[r], rows.log[r], rows.g[r]);
             for (o, &x) in out.iter_mut().zip(x) {
-                *o = Real::exp((x - max) - log) * g;
+                *o = probability((x - max) - log, low) * g;
             }
             let at = rows.labels[r] as usize;
-            out[at] = (Real::exp((x[at] - max) - log) - T::one()) * g;
+            out[at] = (probability((x[at] - max) - log, low) - T::one()) * g;
         }
     }
 }

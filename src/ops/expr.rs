@@ -138,6 +138,12 @@ impl Real for Expr {
     fn erf(self) -> Expr {
         self.map(Real::erf, Tensor::erf)
     }
+    fn ndtr(self) -> Expr {
+        self.map(Real::ndtr, Tensor::ndtr)
+    }
+    fn gelu(self) -> Expr {
+        self.map(Real::gelu, Tensor::gelu)
+    }
     fn exp_m1(self) -> Expr {
         self.map(Real::exp_m1, Tensor::exp_m1)
     }

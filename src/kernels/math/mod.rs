@@ -5,6 +5,7 @@ pub(crate) mod divide;
 mod erf;
 mod exp;
 mod log;
+mod normal;
 mod trig;
 
 #[cfg(test)]
@@ -39,6 +40,10 @@ pub trait Real:
     fn sigmoid(self) -> Self;
     /// Gauss's error function.
     fn erf(self) -> Self;
+    /// The standard normal distribution function: the share of it below this.
+    fn ndtr(self) -> Self;
+    /// `x` times its [`Real::ndtr`], rounded once; 0 at -infinity.
+    fn gelu(self) -> Self;
     /// `exp(x) - 1` without cancellation.
     fn exp_m1(self) -> Self;
     /// `ln(1 + x)` without cancellation.
@@ -86,7 +91,7 @@ fn sign(magnitude: f32, of: f32) -> f32 {
 }
 
 macro_rules! real {
-    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
+    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path, $ndtr:path, $gelu:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
      $rem:path, $floor_div:path) => {
         impl Real for $t {
             #[inline(always)]
@@ -116,6 +121,14 @@ macro_rules! real {
             #[inline(always)]
             fn erf(self) -> Self {
                 $erf(self)
+            }
+            #[inline(always)]
+            fn ndtr(self) -> Self {
+                $ndtr(self)
+            }
+            #[inline(always)]
+            fn gelu(self) -> Self {
+                $gelu(self)
             }
             #[inline(always)]
             fn exp_m1(self) -> Self {
@@ -196,6 +209,8 @@ real!(
     exp::tanh,
     exp::sigmoid,
     erf::erf,
+    normal::ndtr,
+    normal::gelu,
     exp::exp_m1,
     log::ln_1p,
     trig::sin,
@@ -210,6 +225,8 @@ real!(
     libm::tanh,
     sigmoid,
     libm::erf,
+    normal::ndtr_f64,
+    normal::gelu_f64,
     libm::expm1,
     libm::log1p,
     libm::sin,

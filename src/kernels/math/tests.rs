@@ -14,35 +14,50 @@ macro_rules! kernels {
         })+
     };
 }
-kernels!(exp, ln, tanh, sigmoid, erf, exp_m1, ln_1p, sin, cos, step);
+kernels!(exp, ln, tanh, sigmoid, erf, exp_m1, ln_1p, sin, cos, step, ndtr, gelu);
 
 /// A function, a kernel that applies it to slices, its reference in f64, the error allowed in units in the last
-/// place, and a hash of the results of the sampled inputs.
+/// place and from which input on, and a hash of the results of the sampled inputs.
 struct Case {
     name: &'static str,
     kernel: fn(&mut [f32], &[f32]),
     reference: fn(f64) -> f64,
     ulps: f64,
+    from: f32,
     golden: u64,
 }
 
 #[rustfmt::skip]
-const CASES: [Case; 11] = [
-    Case { name: "exp", kernel: exp, reference: libm::exp, ulps: 1.0, golden: 0x4546_7d4a_1f45_5bb4 },
-    Case { name: "ln", kernel: ln, reference: libm::log, ulps: 1.0, golden: 0xa760_d9a3_8182_76df },
-    Case { name: "tanh", kernel: tanh, reference: libm::tanh, ulps: 2.0, golden: 0xb2eb_9741_6dc0_d2cc },
-    Case { name: "sigmoid", kernel: sigmoid, reference: sigmoid64, ulps: 2.0, golden: 0x3c51_1ee1_f519_f9f2 },
-    Case { name: "erf", kernel: erf, reference: libm::erf, ulps: 2.0, golden: 0x3f12_d7a6_bd6f_c4bb },
-    Case { name: "exp_m1", kernel: exp_m1, reference: libm::expm1, ulps: 2.0, golden: 0x5b97_18d1_1248_c173 },
-    Case { name: "ln_1p", kernel: ln_1p, reference: libm::log1p, ulps: 2.0, golden: 0xbac9_5933_6a29_2fd3 },
-    Case { name: "sin", kernel: sin, reference: libm::sin, ulps: 2.0, golden: 0x91fa_e876_883a_bf67 },
-    Case { name: "cos", kernel: cos, reference: libm::cos, ulps: 2.0, golden: 0x22cd_a82d_f22b_4c25 },
-    Case { name: "sin_slice", kernel: sin_slice, reference: libm::sin, ulps: 2.0, golden: 0x91fa_e876_883a_bf67 },
-    Case { name: "cos_slice", kernel: cos_slice, reference: libm::cos, ulps: 2.0, golden: 0x22cd_a82d_f22b_4c25 },
+const CASES: [Case; 13] = [
+    Case { name: "exp", kernel: exp, reference: libm::exp, ulps: 1.0, from: ALL, golden: 0x4546_7d4a_1f45_5bb4 },
+    Case { name: "ln", kernel: ln, reference: libm::log, ulps: 1.0, from: ALL, golden: 0xa760_d9a3_8182_76df },
+    Case { name: "tanh", kernel: tanh, reference: libm::tanh, ulps: 2.0, from: ALL, golden: 0xb2eb_9741_6dc0_d2cc },
+    Case { name: "sigmoid", kernel: sigmoid, reference: sigmoid64, ulps: 2.0, from: ALL, golden: 0x3c51_1ee1_f519_f9f2 },
+    Case { name: "erf", kernel: erf, reference: libm::erf, ulps: 2.0, from: ALL, golden: 0x3f12_d7a6_bd6f_c4bb },
+    Case { name: "exp_m1", kernel: exp_m1, reference: libm::expm1, ulps: 2.0, from: ALL, golden: 0x5b97_18d1_1248_c173 },
+    Case { name: "ln_1p", kernel: ln_1p, reference: libm::log1p, ulps: 2.0, from: ALL, golden: 0xbac9_5933_6a29_2fd3 },
+    Case { name: "sin", kernel: sin, reference: libm::sin, ulps: 2.0, from: ALL, golden: 0x91fa_e876_883a_bf67 },
+    Case { name: "cos", kernel: cos, reference: libm::cos, ulps: 2.0, from: ALL, golden: 0x22cd_a82d_f22b_4c25 },
+    Case { name: "sin_slice", kernel: sin_slice, reference: libm::sin, ulps: 2.0, from: ALL, golden: 0x91fa_e876_883a_bf67 },
+    Case { name: "cos_slice", kernel: cos_slice, reference: libm::cos, ulps: 2.0, from: ALL, golden: 0x22cd_a82d_f22b_4c25 },
+    Case { name: "ndtr", kernel: ndtr, reference: ndtr64, ulps: 8.0, from: -2.0, golden: 0xedc4_c182_c79a_473a },
+    Case { name: "gelu", kernel: gelu, reference: gelu64, ulps: 9.0, from: -2.0, golden: 0xf7a9_805a_db3a_c2f8 },
 ];
+
+/// The promise is for every input.
+const ALL: f32 = f32::NEG_INFINITY;
 
 fn sigmoid64(x: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-x))
+}
+
+fn ndtr64(x: f64) -> f64 {
+    0.5 * libm::erfc(-x / std::f64::consts::SQRT_2)
+}
+
+/// +0 at both zeros, as `relu`.
+fn gelu64(x: f64) -> f64 {
+    x * ndtr64(x) + 0.0
 }
 
 /// The distance between a result and the reference, in units in the last place of f32 at the reference. Infinite
@@ -78,6 +93,9 @@ fn worst(case: &Case, bits: impl Iterator<Item = u32>) -> (f64, f32) {
         let mut y = vec![0.0; x.len()];
         (case.kernel)(&mut y, x);
         for (&x, &y) in x.iter().zip(&y) {
+            if x < case.from {
+                continue;
+            }
             let d = distance(y, (case.reference)(f64::from(x)));
             if d > worst.0 {
                 worst = (d, x);
@@ -114,6 +132,31 @@ fn errors_over_a_sample_are_within_the_promise() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// `ndtr` and `gelu` below the interval of their cases: (down to, relative error below).
+#[test]
+fn tails_of_the_normal_distribution_lose_digits_slowly_and_end_in_zero() {
+    let promise = [(-3.0, -20.0), (-4.0, -19.0), (-5.0, -18.0), (-6.0, -15.5), (-7.0, -7.5), (-8.0, -3.5)];
+    let x: Vec<f32> = (0..125_000).map(|i| i as f32 * -1e-4).collect();
+    let (mut phi, mut gelus) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    ndtr(&mut phi, &x);
+    gelu(&mut gelus, &x);
+    for ((&x, &phi), &gelu) in x.iter().zip(&phi).zip(&gelus) {
+        let exact = ndtr64(f64::from(x));
+        let error = (f64::from(phi) - exact).abs();
+        assert!(phi >= 0.0 && error <= f64::exp2(-23.2), "ndtr({x:e}) = {phi:e}");
+        if let Some((_, bits)) = promise.iter().find(|(to, _)| x >= *to) {
+            assert!(error <= exact * f64::exp2(*bits), "ndtr({x:e}) = {phi:e}, not {exact:e}");
+        }
+        assert_eq!(gelu, x.max(-11.34) * phi, "gelu({x:e})");
+    }
+    let far = [-11.34, -12.0, -1e10, f32::MIN, f32::NEG_INFINITY];
+    let mut y = [1.0; 5];
+    ndtr(&mut y, &far);
+    assert_eq!(y, [0.0; 5]);
+    gelu(&mut y, &far);
+    assert_eq!(y, [0.0; 5]);
 }
 
 /// Takes minutes: `cargo test --release -- --ignored --nocapture every_input`.
