@@ -1,5 +1,5 @@
-//! Why it exists: random masks at the speed of the arithmetic around them. Sixteen counters go through the generator side by side;
-//! the numbers are those of [`Stream::block`], whatever the vector width.
+//! Why it exists: random masks and uniform numbers at the speed of the arithmetic around them. Sixteen counters go through the
+//! generator side by side; the numbers are those of [`Stream::block`], whatever the vector width.
 
 use super::simd::stamped;
 use crate::Float;
@@ -17,6 +17,43 @@ stamped! {
             for ((o, &x), &word) in out.iter_mut().zip(x).zip(&words) {
                 let kept = x * scale;
                 *o = if word >= threshold { kept } else { T::c(0.0) };
+            }
+        }
+    }
+}
+
+/// Uniform numbers of a group: sixteen counters of two.
+pub const NUMBERS: usize = 32;
+
+/// Number `i` of a group in `[0, 1)`, as [`Stream::uniform`] makes it.
+#[inline(always)]
+fn unit(words: &[u32; GROUP], i: usize) -> f64 {
+    let bits = u64::from(words[2 * i]) | u64::from(words[2 * i + 1]) << 32;
+    (bits >> 11) as f64 / 9_007_199_254_740_992.0
+}
+
+stamped! {
+    /// `low + span · u`, at most `most`, for uniform `u` in `[0, 1)`. Element 0 is the first number of group `first`.
+    pub fn uniform<T: Float>(stream: Stream, first: u64, out: &mut [T], low: f64, span: f64, most: T) {
+        for (group, out) in out.chunks_mut(NUMBERS).enumerate() {
+            let words = stream.group((first + group as u64) * (NUMBERS as u64 / 2));
+            let mut numbers = [most; NUMBERS];
+            for i in 0..NUMBERS {
+                let number = T::of(low + span * unit(&words, i));
+                numbers[i] = if number < most { number } else { most };
+            }
+            out.copy_from_slice(&numbers[..out.len()]);
+        }
+    }
+}
+
+stamped! {
+    /// 1 with probability `p`, else 0. Element 0 is decided by the first number of group `first`.
+    pub fn bernoulli(stream: Stream, first: u64, out: &mut [u8], p: f64) {
+        for (group, out) in out.chunks_mut(NUMBERS).enumerate() {
+            let words = stream.group((first + group as u64) * (NUMBERS as u64 / 2));
+            for (i, o) in out.iter_mut().enumerate() {
+                *o = u8::from(unit(&words, i) < p);
             }
         }
     }
@@ -40,6 +77,27 @@ mod tests {
                     let at = first * GROUP as u64 + i as u64;
                     let word = stream.block(at / 4)[(at % 4) as usize];
                     assert_eq!(o, if word >= 1 << 30 { x * 2.0 } else { 0.0 }, "{n} from {first} at {i}");
+                }
+            }
+        }
+    }
+
+    /// The plain twin: one number at a time.
+    #[test]
+    fn fills_are_those_of_the_stream() {
+        let stream = Stream::new(5, Purpose::User(2), 9);
+        for n in [1usize, 31, 32, 33, 200] {
+            for first in [0u64, 7, 1 << 40] {
+                let at = |i: usize| first * NUMBERS as u64 + i as u64;
+                let (mut single, mut double, mut coins) = (vec![0f32; n], vec![0f64; n], vec![7u8; n]);
+                uniform(stream, first, &mut single, -2.0, 5.0, 2.5f32);
+                uniform(stream, first, &mut double, -2.0, 5.0, 3.0f64);
+                bernoulli(stream, first, &mut coins, 0.3);
+                for i in 0..n {
+                    let number = -2.0 + 5.0 * stream.uniform(at(i));
+                    assert_eq!(single[i], (number as f32).min(2.5), "{n} from {first} at {i}");
+                    assert_eq!(double[i], number.min(3.0), "{n} from {first} at {i}");
+                    assert_eq!(coins[i], u8::from(stream.uniform(at(i)) < 0.3), "{n} from {first} at {i}");
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::elementwise::float;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1};
 use crate::dtype::dispatch_float;
 use crate::kernels::par;
-use crate::kernels::random::{self as kernel, GROUP};
+use crate::kernels::random::{self as kernel, GROUP, NUMBERS};
 use crate::random::{Distribution, Stream};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
@@ -109,15 +109,18 @@ impl Tensor {
         float("sample", dtype)?;
         distribution.check()?;
         let mut out = Array::new(Spec::new(shape.into_shape()?, dtype))?;
-        // Rounding must not reach what a uniform number stays below.
-        let below = match distribution {
-            Distribution::Uniform { high, .. } => high,
-            _ => f64::INFINITY,
-        };
+        if let Distribution::Uniform { low, high } = distribution {
+            // Rounding must not reach what a uniform number stays below.
+            match dtype {
+                DType::F64 => uniform(out.slice_mut()?, stream, low, high, high.next_down()),
+                _ => uniform(out.slice_mut()?, stream, low, high, largest_below(high)),
+            }
+            return Ok(out.into());
+        }
         let value = |at: u64| distribution.value(&stream, at);
         match dtype {
-            DType::F64 => fill(out.slice_mut()?, |at| value(at).min(below.next_down())),
-            _ => fill(out.slice_mut()?, |at| (value(at) as f32).min(largest_below(below))),
+            DType::F64 => fill(out.slice_mut()?, value),
+            _ => fill(out.slice_mut()?, |at| value(at) as f32),
         }
         Ok(out.into())
     }
@@ -145,7 +148,9 @@ impl Tensor {
             return Err(Error::argument("bernoulli", "0 <= p <= 1", p));
         }
         let mut out = Array::new(Spec::new(shape.into_shape()?, DType::Bool))?;
-        fill(out.slice_mut()?, |at| u8::from(stream.uniform(at) < p));
+        par::chunks(out.slice_mut()?, NUMBERS, par::GRAIN / 4, &|first, run: &mut [u8]| {
+            kernel::bernoulli(stream, first as u64, run, p);
+        });
         Ok(out.into())
     }
 
@@ -221,6 +226,13 @@ fn fill<T: Stored>(out: &mut [T], value: impl Fn(u64) -> T + Sync) {
         for (i, o) in run.iter_mut().enumerate() {
             *o = value((first + i) as u64);
         }
+    });
+}
+
+/// Uniform numbers, each from its own number of the stream.
+fn uniform<T: Float>(out: &mut [T], stream: Stream, low: f64, high: f64, most: T) {
+    par::chunks(out, NUMBERS, par::GRAIN / 4, &|first, run: &mut [T]| {
+        kernel::uniform(stream, first as u64, run, low, high - low, most);
     });
 }
 
