@@ -76,8 +76,11 @@ fn operations(rows: usize, columns: usize) -> Result<Vec<(&'static str, Operatio
     Ok(all)
 }
 
+type Rival<'a> = (&'static str, Box<dyn Fn() -> f32 + 'a>);
+
 /// The same in `ndarray`, for a new result each time, as ours.
-fn rivals(x: &Array2<f32>) -> Vec<(&'static str, Box<dyn Fn() -> f32 + '_>)> {
+#[allow(clippy::disallowed_methods)] // std's functions are what a user of `ndarray` calls
+fn rivals(x: &Array2<f32>) -> Vec<Rival<'_>> {
     let first = |y: Array2<f32>| y[[0, 0]];
     vec![
         ("copy/ndarray", Box::new(move || first(x.clone()))),
