@@ -18,4 +18,6 @@ pub mod sort;
 pub mod strided;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use super::simd::stamped;
 use crate::Float;
-use crate::random::Stream;
+use crate::random::{Stream, fraction, wide};
 
 /// Elements of a group: sixteen counters of four words.
 pub const GROUP: usize = 64;
@@ -28,8 +28,7 @@ pub const NUMBERS: usize = 32;
 /// Number `i` of a group in `[0, 1)`, as [`Stream::uniform`] makes it.
 #[inline(always)]
 fn unit(words: &[u32; GROUP], i: usize) -> f64 {
-    let bits = u64::from(words[2 * i]) | u64::from(words[2 * i + 1]) << 32;
-    (bits >> 11) as f64 / 9_007_199_254_740_992.0
+    fraction(wide(words[2 * i], words[2 * i + 1]))
 }
 
 stamped! {

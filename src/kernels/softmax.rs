@@ -3,15 +3,20 @@
 //! Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of a row is `logsumexp(x) - x[label]`.
 
 use super::math::Real;
-use super::reduce::{LANES, Pivot, Sum, fold_pairs, fold_slice, fold_two};
+use super::reduce::{Fold, LANES, Pivot, Sum, fold_pairs, fold_slice, fold_two};
 use super::simd::stamped;
 use crate::Float;
 
-/// The largest element of a row, or 0 where it is infinite (so that `x - max` stays defined).
+/// A largest element, or 0 where it is -infinity (so that `x - max` stays defined).
+#[inline(always)]
+fn defined<T: Float>(max: T) -> T {
+    if max == T::neg_infinity() { T::zero() } else { max }
+}
+
+/// What is taken from a row's elements before the exponential.
 #[inline(always)]
 fn pivot<T: Float>(row: &[T]) -> T {
-    let max = fold_slice::<Pivot, T>(row);
-    if max == T::neg_infinity() { T::zero() } else { max }
+    defined(fold_slice::<Pivot, T>(row))
 }
 
 /// `exp(x - max)`.
@@ -40,35 +45,35 @@ struct Short<T> {
 }
 
 impl<T: Float> Short<T> {
+    /// Whether rows of `n` are short and more than two.
+    #[inline(always)]
+    fn suits(x: &[T], n: usize) -> bool {
+        n < LANES && x.len() > 2 * n
+    }
+
     #[inline(always)]
     fn new() -> Short<T> {
         Short { e: [[T::c(0.0); ROWS]; LANES], max: [T::c(0.0); ROWS] }
     }
 
-    /// At most [`ROWS`] rows of `n`, fewer than [`LANES`]. Columns beyond the last row keep what they held.
+    /// Takes at most [`ROWS`] rows of `n` in, leaves `exp(x - max)` and returns the sums, added in the order of every other sum:
+    /// the elements are the lanes, and lanes without an element hold the zero that changes no sum of exponentials. Columns
+    /// beyond the last row hold anything.
     #[inline(always)]
-    fn read(&mut self, x: &[T], n: usize) {
+    fn exponentials(&mut self, x: &[T], n: usize) -> [T; ROWS] {
+        let Short { e, max } = self;
         for (r, row) in x.chunks_exact(n).enumerate() {
-            for (e, &x) in self.e.iter_mut().zip(row) {
+            for (e, &x) in e.iter_mut().zip(row) {
                 e[r] = x;
             }
         }
-    }
-
-    /// Leaves `exp(x - max)` and returns the sums, added in the order of every other sum: the elements are the lanes, and
-    /// lanes without an element hold the zero that changes no sum of exponentials.
-    #[inline(always)]
-    fn exponentials(&mut self, n: usize) -> [T; ROWS] {
-        let Short { e, max } = self;
-        *max = [T::neg_infinity(); ROWS];
+        *max = [Pivot::start(); ROWS];
         for e in &e[..n] {
             for r in 0..ROWS {
-                max[r] = if e[r] > max[r] { e[r] } else { max[r] };
+                max[r] = Pivot::fold(max[r], e[r]);
             }
         }
-        for max in max.iter_mut() {
-            *max = if *max == T::neg_infinity() { T::zero() } else { *max };
-        }
+        *max = max.map(defined);
         for e in &mut e[..n] {
             for r in 0..ROWS {
                 e[r] = Real::exp(e[r] - max[r]);
@@ -93,11 +98,10 @@ impl<T: Float> Short<T> {
 stamped! {
     /// Softmax of each row of `n`.
     pub fn softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
-        if n < LANES && x.len() > 2 * n {
+        if Short::suits(x, n) {
             let mut short = Short::new();
             for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
-                short.read(x, n);
-                let share = short.exponentials(n).map(|sum| T::one() / sum);
+                let share = short.exponentials(x, n).map(|sum| T::one() / sum);
                 for (r, out) in out.chunks_exact_mut(n).enumerate() {
                     for (o, e) in out.iter_mut().zip(&short.e) {
                         *o = e[r] * share[r];
@@ -144,12 +148,11 @@ stamped! {
     /// The largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`: kept apart, because their sum would
     /// round away what differences of large logits need.
     pub fn logsumexp<T: Float>(x: &[T], max: &mut [T], log: &mut [T], n: usize) {
-        if n < LANES && x.len() > 2 * n {
+        if Short::suits(x, n) {
             let mut short = Short::new();
             let rows = x.chunks(ROWS * n).zip(max.chunks_mut(ROWS).zip(log.chunks_mut(ROWS)));
             for (x, (max, log)) in rows {
-                short.read(x, n);
-                let logs = short.exponentials(n).map(|sum| Real::ln(sum));
+                let logs = short.exponentials(x, n).map(|sum| Real::ln(sum));
                 let count = max.len();
                 max.copy_from_slice(&short.max[..count]);
                 log.copy_from_slice(&logs[..count]);
@@ -167,11 +170,10 @@ stamped! {
 stamped! {
     /// `x - logsumexp(x)` of each row of `n`.
     pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
-        if n < LANES && x.len() > 2 * n {
+        if Short::suits(x, n) {
             let mut short = Short::new();
             for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
-                short.read(x, n);
-                let logs = short.exponentials(n).map(|sum| Real::ln(sum));
+                let logs = short.exponentials(x, n).map(|sum| Real::ln(sum));
                 for (r, (x, out)) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)).enumerate() {
                     for (o, &x) in out.iter_mut().zip(x) {
                         *o = (x - short.max[r]) - logs[r];

@@ -3,19 +3,14 @@
 //! touch what is not theirs. Memory here is no longer than it must be, so that an address sanitizer sees the rest.
 
 use super::strided::{Layout, Strided};
+use super::testing::{Rng, same};
 use super::{index, map, norm, par, reduce, scan, softmax, sort};
 use crate::Float;
 use crate::shape::{MAX_RANK, Shape};
 
-/// Numbers from a seed, so that failures repeat.
-struct Rng(u64);
 impl Rng {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        ((self.0 ^ (self.0 >> 29)).wrapping_mul(0x9E3779B97F4A7C15) >> 17) as usize % n.max(1)
-    }
     /// From -2 to 2, with zeros of both signs, infinities and NaN among them.
-    fn number<T: Float>(&mut self) -> T {
+    fn odd<T: Float>(&mut self) -> T {
         const ODD: [f64; 8] = [0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-40, 1.0, -1.0];
         if self.below(30) == 0 { T::of(ODD[self.below(8)]) } else { self.plain() }
     }
@@ -24,19 +19,6 @@ impl Rng {
     }
     fn plains<T: Float>(&mut self, n: usize) -> Vec<T> {
         (0..n).map(|_| self.plain()).collect()
-    }
-}
-
-/// Bits, any NaN being like any other.
-fn bits<T: Float>(v: T) -> u64 {
-    if v.wide().is_nan() { u64::MAX } else { v.wide().to_bits() }
-}
-
-#[track_caller]
-fn same<T: Float>(got: &[T], want: &[T], what: &dyn Fn() -> String) {
-    assert_eq!(got.len(), want.len(), "{}", what());
-    for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
-        assert!(bits(g) == bits(w), "{}: element {i}: {g:?} instead of {w:?}", what());
     }
 }
 
@@ -95,7 +77,7 @@ fn places(layout: &Layout) -> Vec<usize> {
 
 /// Memory for a layout, and its elements in row-major order.
 fn filled<T: Float>(r: &mut Rng, layout: &Layout, len: usize) -> (Vec<T>, Vec<T>) {
-    let data: Vec<T> = (0..len).map(|_| r.number()).collect();
+    let data: Vec<T> = (0..len).map(|_| r.odd()).collect();
     let values = places(layout).into_iter().map(|at| data[at]).collect();
     (data, values)
 }
@@ -283,7 +265,7 @@ fn reductions_of_any_operand() {
 fn rows<T: Float>(r: &mut Rng, odd: bool) -> (Vec<T>, usize, usize, usize) {
     let (rows, n) = ([0, 1, 2, 7][r.below(4)], [1, 2, 7, 31, 32, 33, 64, 65, 200, 2100][r.below(10)]);
     let skip = r.below(4);
-    let data = (0..skip + rows * n).map(|_| if odd { r.number() } else { r.plain() }).collect();
+    let data = (0..skip + rows * n).map(|_| if odd { r.odd() } else { r.plain() }).collect();
     (data, skip, rows, n)
 }
 

@@ -1,7 +1,7 @@
 //! Why it exists: the distributions that tensors are drawn from. Element number `at` of a draw is a function of the stream
 //! and of `at`; where a method tries until it succeeds, each element has numbers of its own to try.
 
-use super::Stream;
+use super::{Stream, fraction, wide};
 use crate::{Error, Result};
 
 /// A distribution of real numbers.
@@ -109,7 +109,7 @@ fn ln_gamma(stream: &Stream, at: u64, shape: f64) -> f64 {
     let uniform = |i: u64| {
         let b = stream.block(first.wrapping_add(i));
         // In (0, 1]: its logarithm is finite.
-        1.0 - ((u64::from(b[0]) | u64::from(b[1]) << 32) >> 11) as f64 / 9_007_199_254_740_992.0
+        1.0 - fraction(wide(b[0], b[1]))
     };
     let d = if shape < 1.0 { shape + 1.0 } else { shape } - 1.0 / 3.0;
     let c = 1.0 / libm::sqrt(9.0 * d);

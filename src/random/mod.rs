@@ -54,6 +54,18 @@ pub fn os_seed() -> u64 {
     }
 }
 
+/// Two words as one, the low one first.
+#[inline(always)]
+pub(crate) fn wide(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// A number in `[0, 1)`, a multiple of 2⁻⁵³, from the upper 53 bits.
+#[inline(always)]
+pub(crate) fn fraction(bits: u64) -> f64 {
+    (bits >> 11) as f64 / 9_007_199_254_740_992.0
+}
+
 /// An endless table of random numbers: Philox4x32-10 (Salmon et al. 2011) under a key made of seed and purpose, with
 /// the step and the position as its counter. Reading it changes nothing; every position can be read at any time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,21 +98,19 @@ impl Stream {
     pub fn bits(&self, at: u64) -> u64 {
         let b = self.block(at / 2);
         let half = (at % 2 * 2) as usize;
-        u64::from(b[half]) | u64::from(b[half + 1]) << 32
+        wide(b[half], b[half + 1])
     }
 
     /// Number `at` of the stream of uniform numbers in `[0, 1)`, multiples of 2⁻⁵³.
     pub fn uniform(&self, at: u64) -> f64 {
-        (self.bits(at) >> 11) as f64 / 9_007_199_254_740_992.0
+        fraction(self.bits(at))
     }
 
     /// Number `at` of the stream of standard normal numbers (Box and Muller 1958).
     pub fn normal(&self, at: u64) -> f64 {
         let b = self.block(at);
-        let unit =
-            |lo: u32, hi: u32| ((u64::from(lo) | u64::from(hi) << 32) >> 11) as f64 / 9_007_199_254_740_992.0;
-        let radius = libm::sqrt(-2.0 * libm::log(1.0 - unit(b[0], b[1])));
-        radius * libm::cos(std::f64::consts::TAU * unit(b[2], b[3]))
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - fraction(wide(b[0], b[1]))));
+        radius * libm::cos(std::f64::consts::TAU * fraction(wide(b[2], b[3])))
     }
 
     /// Number `at` of the stream of standard normal numbers cut off at two deviations: the first of up to 64 tries

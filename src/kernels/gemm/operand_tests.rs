@@ -5,17 +5,7 @@
 use super::*;
 use crate::Float;
 use crate::kernels::par::with_threads;
-
-struct Rng(u64);
-impl Rng {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        ((self.0 ^ (self.0 >> 29)).wrapping_mul(0x9E3779B97F4A7C15) >> 17) as usize % n.max(1)
-    }
-    fn vec<T: Gemm>(&mut self, n: usize) -> Vec<T> {
-        (0..n).map(|_| T::c(self.below(2_000_001) as f64 / 1e6 - 1.0)).collect()
-    }
-}
+use crate::kernels::testing::{Rng, same};
 
 /// A matrix, and how many elements it takes.
 #[derive(Clone, Copy, Debug)]
@@ -70,19 +60,6 @@ impl Place {
 
     fn of<T>(self, data: &[T]) -> Mat<'_, T> {
         Mat { data, offset: self.offset, rows: self.rows, cols: self.cols, rs: self.rs, cs: self.cs }
-    }
-}
-
-/// Bits, any NaN being like any other; both types widen exactly.
-fn bits<T: Float>(v: T) -> u64 {
-    if v.wide().is_nan() { u64::MAX } else { v.wide().to_bits() }
-}
-
-#[track_caller]
-fn same<T: Float>(got: &[T], want: &[T], what: &dyn Fn() -> String) {
-    assert_eq!(got.len(), want.len(), "{}", what());
-    for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
-        assert!(bits(g) == bits(w), "{}: element {i}: {g:?} instead of {w:?}", what());
     }
 }
 

@@ -1,48 +1,9 @@
 //! Why it exists: every path must give what [`naive`] gives, byte for byte.
 
 use super::*;
+use crate::Float;
 use crate::kernels::par::with_threads;
-
-/// A small generator of numbers, so that failures repeat.
-struct Rng(u64);
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let x = self.0 ^ (self.0 >> 29);
-        x.wrapping_mul(0x9E3779B97F4A7C15) >> 17
-    }
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-    fn number<T: Gemm>(&mut self) -> T {
-        T::c(self.below(2_000_001) as f64 / 1e6 - 1.0)
-    }
-    fn vec<T: Gemm>(&mut self, n: usize) -> Vec<T> {
-        (0..n).map(|_| self.number()).collect()
-    }
-}
-
-/// What the tests compare: bits.
-trait Bits: Gemm {
-    fn bits(self) -> u64;
-}
-impl Bits for f32 {
-    fn bits(self) -> u64 {
-        if self.is_nan() { u64::MAX } else { u64::from(self.to_bits()) }
-    }
-}
-impl Bits for f64 {
-    fn bits(self) -> u64 {
-        if self.is_nan() { u64::MAX } else { self.to_bits() }
-    }
-}
-
-#[track_caller]
-fn same<T: Bits>(got: &[T], want: &[T], what: &dyn Fn() -> String) {
-    for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        assert!(g.bits() == w.bits(), "{}: element {i}: {:x} instead of {:x}", what(), g.bits(), w.bits());
-    }
-}
+use crate::kernels::testing::{Rng, same};
 
 #[derive(Clone, Debug)]
 struct Layout {
@@ -80,7 +41,7 @@ fn mat<'a, T: Gemm>(data: &'a [T], rows: usize, cols: usize, l: &Layout) -> Mat<
     Mat { data, offset: l.offset, rows, cols, rs: l.rs, cs: l.cs }
 }
 
-fn one_case<T: Bits>(r: &mut Rng, m: usize, k: usize, n: usize) {
+fn one_case<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
     let (la, lb) = (layout(r, m, k), layout(r, k, n));
     let (a, b): (Vec<T>, Vec<T>) = (r.vec(la.len), r.vec(lb.len));
     let ld = n + [0, 0, 3][r.below(3)];

@@ -358,6 +358,7 @@ struct Pack<T> {
 unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
     let Pack { k, n: all, width: w, src, rs, cs, dst } = *t;
     let (panels, lanes) = (all.div_ceil(w), S::LANES);
+    let columns = |panel: usize| (panel * w, w.min(all - panel * w));
     // SAFETY: all of it by the contract above. A store of a whole vector may run past its panel's row; what it
     // spoils is the next row or panel, written afterwards, or the `LANES` elements at the end.
     unsafe {
@@ -367,7 +368,7 @@ unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
             while p0 < k {
                 let p1 = k.min(p0 + 8);
                 for panel in 0..panels {
-                    let (j, n) = (panel * w, w.min(all - panel * w));
+                    let (j, n) = columns(panel);
                     let out = dst.add(panel * k * w);
                     for p in p0..p1 {
                         let (from, to) = (src.offset(p as isize * rs).add(j), out.add(p * w));
@@ -385,7 +386,7 @@ unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
             }
         } else if cs == 1 {
             for panel in 0..panels {
-                let (j, n) = (panel * w, w.min(all - panel * w));
+                let (j, n) = columns(panel);
                 let out = dst.add(panel * k * w);
                 for p in 0..k {
                     let (from, to) = (src.offset(p as isize * rs).add(j), out.add(p * w));
@@ -398,7 +399,7 @@ unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
             }
         } else if rs == 1 {
             for panel in 0..panels {
-                let (j, n) = (panel * w, w.min(all - panel * w));
+                let (j, n) = columns(panel);
                 let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
                 let mut p = 0;
                 while p + lanes <= k {
@@ -424,7 +425,7 @@ unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
             }
         } else {
             for panel in 0..panels {
-                let (j, n) = (panel * w, w.min(all - panel * w));
+                let (j, n) = columns(panel);
                 let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
                 for p in 0..k {
                     for v in 0..n {
