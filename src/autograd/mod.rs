@@ -66,6 +66,19 @@ pub trait Op: std::fmt::Debug + Send + Sync + 'static {
 /// # Errors
 /// Those of [`Op::infer`] and [`Op::eval`].
 pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
+    let arrays = compute(&op, inputs)?;
+    if inputs.iter().any(|t| t.is_tracked()) {
+        return Ok(node::record(op, inputs, arrays));
+    }
+    Ok(untracked(arrays))
+}
+
+fn untracked(arrays: SmallVec<[Array; 3]>) -> Outputs {
+    arrays.into_iter().map(Tensor::from).collect()
+}
+
+/// The outputs' values: compiled once, for all operations.
+fn compute(op: &dyn Op, inputs: &[&Tensor]) -> Result<SmallVec<[Array; 3]>> {
     let specs: SmallVec<[Spec; 4]> = inputs.iter().map(|t| t.spec()).collect();
     let out_specs = op.infer(&specs)?;
     let traced = inputs.iter().any(|t| t.is_traced());
@@ -86,10 +99,7 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
             op.eval(&values, &mut arrays)?;
         }
     }
-    if inputs.iter().any(|t| t.is_tracked()) {
-        return Ok(node::record(op, inputs, arrays));
-    }
-    Ok(arrays.into_iter().map(Tensor::from).collect())
+    Ok(arrays)
 }
 
 /// [`apply`] for operations with one output.

@@ -77,16 +77,20 @@ impl Node {
 }
 
 impl<O: ?Sized> Drop for Node<O> {
-    /// Takes the chain behind it apart in a loop: a million steps must not be a million stack frames.
     fn drop(&mut self) {
-        let mut pending = std::mem::take(&mut self.parents);
-        while let Some(edge) = pending.pop() {
-            if let Some(mut edge) = edge
-                && let Some(node) = edge.node.unique()
-            {
-                let parents = std::mem::take(&mut node.parents);
-                drop_into(parents, &mut pending);
-            }
+        take_apart(&mut self.parents);
+    }
+}
+
+/// Takes the chain behind a step apart in a loop: a million steps must not be a million stack frames.
+fn take_apart(parents: &mut PoolVec<Option<Edge>>) {
+    let mut pending = std::mem::take(parents);
+    while let Some(edge) = pending.pop() {
+        if let Some(mut edge) = edge
+            && let Some(node) = edge.node.unique()
+        {
+            let parents = std::mem::take(&mut node.parents);
+            drop_into(parents, &mut pending);
         }
     }
 }
@@ -129,13 +133,22 @@ fn node<O: Op>(
 
 /// Records a step that was just computed and attaches its outputs to it.
 pub(super) fn record<O: Op>(op: O, inputs: &[&Tensor], outputs: SmallVec<[Array; 3]>) -> Outputs {
+    let (parents, saved) = kept(&op, inputs, &outputs);
+    attached(node(fresh_id(), None, parents, saved, op), outputs)
+}
+
+/// What a step remembers: compiled once, for all operations.
+fn kept(op: &dyn Op, inputs: &[&Tensor], outputs: &[Array]) -> (PoolVec<Option<Edge>>, PoolVec<Array>) {
     let wants: SmallVec<[bool; 4]> = inputs.iter().map(|t| t.is_tracked()).collect();
     let saves = op.saves(&wants);
     let keep = |mask, (i, a): (usize, &Array)| if Saves::has(mask, i) { a.clone() } else { a.forget() };
     let parents = inputs.iter().map(|t| t.edge().cloned()).collect();
     let saved_inputs = inputs.iter().map(|t| t.array()).enumerate().map(|x| keep(saves.inputs, x));
     let saved = saved_inputs.chain(outputs.iter().enumerate().map(|x| keep(saves.outputs, x))).collect();
-    let node = node(fresh_id(), None, parents, saved, op);
+    (parents, saved)
+}
+
+fn attached(node: Shared<Node>, outputs: SmallVec<[Array; 3]>) -> Outputs {
     let attach = |(i, array)| Tensor::with_edge(array, Some(Edge { node: node.clone(), output: i as u32 }));
     outputs.into_iter().enumerate().map(attach).collect()
 }

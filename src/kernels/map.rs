@@ -13,7 +13,7 @@ pub fn unary<A: Stored, B: Stored>(
     x: Strided<A>,
     out: &mut [B],
     cost: usize,
-    f: &(impl Fn(&[A], &mut [B]) + Sync),
+    f: &(dyn Fn(&[A], &mut [B]) + Sync),
 ) {
     let grain = par::GRAIN / cost.max(1);
     if let Some(x) = x.as_slice() {
@@ -45,7 +45,7 @@ pub fn binary<A: Stored, B: Stored, C: Stored>(
     b: Strided<B>,
     out: &mut [C],
     cost: usize,
-    f: &(impl Fn(&[A], &[B], &mut [C]) + Sync),
+    f: &(dyn Fn(&[A], &[B], &mut [C]) + Sync),
 ) {
     let grain = par::GRAIN / cost.max(1);
     if let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) {

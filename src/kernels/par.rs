@@ -125,7 +125,7 @@ pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(impl Fn(us
         out: &mut [T],
         unit: usize,
         grain: usize,
-        f: &(impl Fn(usize, &mut [T]) + Sync),
+        f: &(dyn Fn(usize, &mut [T]) + Sync),
     ) {
         let units = out.len() / unit;
         if units < 2 || out.len() < 2 * grain {
@@ -155,7 +155,7 @@ pub fn rows<T: Send, const N: usize>(
         unit: usize,
         more: [&mut [T]; N],
         grain: usize,
-        f: &(impl Fn(usize, &mut [T], [&mut [T]; N]) + Sync),
+        f: &(dyn Fn(usize, &mut [T], [&mut [T]; N]) + Sync),
     ) {
         let half = out.len() / unit / 2;
         if half == 0 || out.len() < 2 * grain {

@@ -77,11 +77,7 @@ impl<U: Unary> Op for Map<U> {
         Ok(smallvec![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        dispatch_float!(U::NAME, inputs[0].dtype(), T => {
-            let f = |x: &[T], out: &mut [T]| unary_slice::<U, T>(x, out, <T as Float>::of(self.1));
-            map::unary(inputs[0].view::<T>()?, outputs[0].slice_mut::<T>()?, COST, &f);
-        });
-        Ok(())
+        unary_pass(U::NAME, inputs[0], &mut outputs[0], self.1, unary_slice::<U, f32>, unary_slice::<U, f64>)
     }
     fn saves(&self, _: &[bool]) -> Saves {
         match U::READS {
@@ -91,25 +87,73 @@ impl<U: Unary> Op for Map<U> {
         }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let g = step.grad(0)?;
-        let v = if U::READS == Reads::X { step.input(0) } else { step.output(0) };
-        if step.attached() || v.is_traced() {
-            let like = g.clone();
-            return Ok(smallvec![Some(
-                (Expr::Tensor(g) * U::df(Expr::Tensor(v), Expr::Const(self.1))).tensor(&like)?
-            )]);
-        }
-        Ok(smallvec![Some(unary_grad::<U>(g.array(), v.array(), self.1, COST)?.into())])
+        let fused = |g: &Array, v: &Array| unary_grad::<U>(g, v, self.1, COST);
+        unary_vjp(step, U::READS, &|v| U::df(v, Expr::Const(self.1)), &fused)
     }
+}
+
+type UnarySlice<T> = fn(&[T], &mut [T], T);
+
+fn unary_pass(
+    name: &'static str,
+    x: &Array,
+    out: &mut Array,
+    p: f64,
+    single: UnarySlice<f32>,
+    double: UnarySlice<f64>,
+) -> Result<()> {
+    match x.dtype() {
+        DType::F32 => map::unary(x.view()?, out.slice_mut()?, COST, &|x: &[f32], o: &mut [f32]| single(x, o, p as f32)),
+        DType::F64 => map::unary(x.view()?, out.slice_mut()?, COST, &|x: &[f64], o: &mut [f64]| double(x, o, p)),
+        got => return Err(Error::DType { op: name, expected: "float32 or float64 (cast first)", got }),
+    }
+    Ok(())
+}
+
+/// The rule of every row.
+fn unary_vjp(
+    step: &Step<'_>,
+    reads: Reads,
+    df: &dyn Fn(Expr) -> Expr,
+    fused: &dyn Fn(&Array, &Array) -> Result<Array>,
+) -> Result<Grads> {
+    let g = step.grad(0)?;
+    let v = if reads == Reads::X { step.input(0) } else { step.output(0) };
+    if step.attached() || v.is_traced() {
+        let like = g.clone();
+        return Ok(smallvec![Some((Expr::Tensor(g) * df(Expr::Tensor(v))).tensor(&like)?)]);
+    }
+    Ok(smallvec![Some(fused(g.array(), v.array())?.into())])
 }
 
 /// `g · df(v)` in one pass.
 pub(crate) fn unary_grad<U: Unary>(g: &Array, v: &Array, p: f64, cost: usize) -> Result<Array> {
+    grad_pass(U::NAME, g, v, p, cost, unary_grad_slice::<U, f32>, unary_grad_slice::<U, f64>)
+}
+
+type GradSlice<T> = fn(&[T], &[T], &mut [T], T);
+
+fn grad_pass(
+    name: &'static str,
+    g: &Array,
+    v: &Array,
+    p: f64,
+    cost: usize,
+    single: GradSlice<f32>,
+    double: GradSlice<f64>,
+) -> Result<Array> {
     let mut out = Array::new(g.spec())?;
-    dispatch_float!(U::NAME, g.dtype(), T => {
-        let f = |g: &[T], v: &[T], out: &mut [T]| unary_grad_slice::<U, T>(g, v, out, <T as Float>::of(p));
-        map::binary(g.view::<T>()?, v.view::<T>()?, out.slice_mut::<T>()?, cost, &f);
-    });
+    match g.dtype() {
+        DType::F32 => {
+            let f = |g: &[f32], v: &[f32], o: &mut [f32]| single(g, v, o, p as f32);
+            map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f)
+        }
+        DType::F64 => {
+            let f = |g: &[f64], v: &[f64], o: &mut [f64]| double(g, v, o, p);
+            map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f)
+        }
+        got => return Err(Error::DType { op: name, expected: "float32 or float64 (cast first)", got }),
+    }
     Ok(out)
 }
 
@@ -500,35 +544,53 @@ impl<B: Binary> Op for Zip<B> {
         Ok(one(Shape::broadcast(B::NAME, a.shape, b.shape)?, a.dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let [a, b] = [0, 1].map(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*outputs[0].shape())));
-        if a.dtype() == DType::I64 {
-            let f = |a: &[i64], b: &[i64], out: &mut [i64]| {
-                for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
-                    *o = B::int(a, b).unwrap_or(0);
-                }
-            };
-            map::binary(a.view()?, b.view()?, outputs[0].slice_mut()?, 1, &f);
-            return Ok(());
+        fn whole<B: Binary>(a: &[i64], b: &[i64], out: &mut [i64]) {
+            for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                *o = B::int(a, b).unwrap_or(0);
+            }
         }
-        dispatch_float!(B::NAME, a.dtype(), T => {
-            map::binary(a.view::<T>()?, b.view::<T>()?, outputs[0].slice_mut::<T>()?, 1, &binary_slice::<B, T>);
-        });
-        Ok(())
+        binary_pass(B::NAME, inputs, &mut outputs[0], binary_slice::<B, f32>, binary_slice::<B, f64>, whole::<B>)
     }
     fn saves(&self, _: &[bool]) -> Saves {
         if B::READS { Saves::INPUTS } else { Saves::NONE }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let g = step.grad(0)?;
-        let (a, b) = (step.input(0), step.input(1));
-        let expr = |t: &Tensor| Expr::Tensor(t.clone());
-        let mut grads: Grads = smallvec![None, None];
-        for (i, slot) in grads.iter_mut().enumerate().filter(|(i, _)| step.wants(*i)) {
-            let flow = if i == 0 { B::da } else { B::db };
-            *slot = Some(flow(expr(&g), expr(&a), expr(&b)).tensor(&g)?.sum_to(&step.spec(i).shape)?);
-        }
-        Ok(grads)
+        binary_vjp(step, B::da, B::db)
     }
+}
+
+type BinarySlice<T> = fn(&[T], &[T], &mut [T]);
+
+fn binary_pass(
+    name: &'static str,
+    inputs: &[&Array],
+    out: &mut Array,
+    single: BinarySlice<f32>,
+    double: BinarySlice<f64>,
+    whole: BinarySlice<i64>,
+) -> Result<()> {
+    let [a, b] = [0, 1].map(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*out.shape())));
+    match a.dtype() {
+        DType::I64 => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &whole),
+        DType::F32 => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &single),
+        DType::F64 => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &double),
+        got => return Err(Error::DType { op: name, expected: "float32 or float64 (cast first)", got }),
+    }
+    Ok(())
+}
+
+type Flow = fn(Expr, Expr, Expr) -> Expr;
+
+fn binary_vjp(step: &Step<'_>, da: Flow, db: Flow) -> Result<Grads> {
+    let g = step.grad(0)?;
+    let (a, b) = (step.input(0), step.input(1));
+    let expr = |t: &Tensor| Expr::Tensor(t.clone());
+    let mut grads: Grads = smallvec![None, None];
+    for (i, slot) in grads.iter_mut().enumerate().filter(|(i, _)| step.wants(*i)) {
+        let flow = if i == 0 { da } else { db };
+        *slot = Some(flow(expr(&g), expr(&a), expr(&b)).tensor(&g)?.sum_to(&step.spec(i).shape)?);
+    }
+    Ok(grads)
 }
 
 macro_rules! binary {

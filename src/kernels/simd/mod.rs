@@ -141,6 +141,7 @@ macro_rules! stamped {
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code, clippy::too_many_arguments)]
+        #[inline(never)]
         $vis fn $name $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
             fn body $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? $body
