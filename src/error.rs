@@ -217,6 +217,91 @@ impl Error {
     }
 }
 
+/// Errors of a network that is traced: sizes that are only tried out must not appear in a message.
+impl Error {
+    /// The same failure under two sets of trial sizes as one error, in which sizes that differ print as `None`.
+    pub(crate) fn united(self, other: Error) -> Error {
+        use Error::{Argument, At, Axis, Custom, Memory, Shape, Shapes};
+        match (self, other) {
+            (Shapes { op, lhs, rhs, why }, Shapes { op: same, lhs: l, rhs: r, why: w }) if op == same => {
+                Shapes { op, lhs: both(lhs, &l), rhs: both(rhs, &r), why: numbers(&why, |i| number(&w, i)) }
+            }
+            (Shape { op, expected, shape }, Shape { op: same, expected: e, shape: s }) if op == same => {
+                Shape { op, expected: numbers(&expected, |i| number(&e, i)), shape: both(shape, &s) }
+            }
+            (Axis { op, axis, shape }, Axis { op: same, shape: s, .. }) if op == same => {
+                Axis { op, axis, shape: both(shape, &s) }
+            }
+            (Memory { bytes, dtype, shape, why }, Memory { shape: s, .. }) => {
+                Memory { bytes, dtype, shape: both(shape, &s), why }
+            }
+            (Argument { name, expected, got }, Argument { name: same, expected: e, got: g }) if name == same => {
+                let expected = numbers(&expected, |i| number(&e, i));
+                Argument { name, expected, got: numbers(&got, |i| number(&g, i)) }
+            }
+            (At { place, source }, At { source: other, .. }) => {
+                At { place, source: Box::new(source.united(*other)) }
+            }
+            (Custom(text), Custom(other)) => Custom(numbers(&text, |i| number(&other, i))),
+            (error, _) => error,
+        }
+    }
+
+    /// The error with these sizes printed as `None`: for a failure that only one of two traces met.
+    pub(crate) fn without(self, sizes: &[usize]) -> Error {
+        use Error::{Argument, At, Axis, Custom, Memory, Shape, Shapes};
+        let hide = |text: &str| numbers(text, |i| number(text, i).filter(|n| !sizes.contains(n)));
+        match self {
+            Shapes { op, lhs, rhs, why } => {
+                Shapes { op, lhs: lhs.without(sizes).into(), rhs: rhs.without(sizes).into(), why: hide(&why) }
+            }
+            Shape { op, expected, shape } => {
+                Shape { op, expected: hide(&expected), shape: shape.without(sizes).into() }
+            }
+            Axis { op, axis, shape } => Axis { op, axis, shape: shape.without(sizes).into() },
+            Memory { bytes, dtype, shape, why } => {
+                Memory { bytes, dtype, shape: shape.without(sizes).into(), why }
+            }
+            Argument { name, expected, got } => Argument { name, expected: hide(&expected), got: hide(&got) },
+            At { place, source } => At { place, source: Box::new(source.without(sizes)) },
+            Custom(text) => Custom(hide(&text)),
+            other => other,
+        }
+    }
+}
+
+fn both(a: Box<Shape>, b: &Shape) -> Box<Shape> {
+    if a.rank() == b.rank() { Box::new(a.united(b)) } else { a }
+}
+
+/// Runs of digits of a text, and what stands before each.
+fn runs(text: &str) -> Vec<(&str, &str)> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let start = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest[start..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |e| start + e);
+        out.push((&rest[..start], &rest[start..end]));
+        rest = &rest[end..];
+    }
+    out
+}
+
+/// Number `i` in a text.
+fn number(text: &str, i: usize) -> Option<usize> {
+    runs(text).get(i)?.1.parse().ok()
+}
+
+/// The text with each number that differs from what `expected` says of it replaced by `None`.
+fn numbers(text: &str, expected: impl Fn(usize) -> Option<usize>) -> String {
+    let mut out = String::new();
+    for (i, (before, digits)) in runs(text).into_iter().enumerate() {
+        out += before;
+        out += if digits.is_empty() || digits.parse().ok() == expected(i) { digits } else { "None" };
+    }
+    out
+}
+
 /// Adds the place to whatever error comes out.
 pub trait Context<T> {
     /// Wraps the error in [`Error::At`]; `place` is only evaluated on failure.

@@ -7,14 +7,13 @@ use std::fmt;
 /// The largest number of dimensions.
 pub const MAX_RANK: usize = 8;
 
-/// Stand-ins for dimensions not known before data arrives (the batch first, then time and others), used while
-/// `compile` traces a network. They are primes, so that products and quotients of them stay recognisable; a
-/// shape prints any multiple of one as `None`.
-pub(crate) const UNKNOWN: [usize; 4] = [1_073_741_827, 1_073_741_831, 1_073_741_833, 1_073_741_839];
+/// A size that is not known before data arrives, such as the batch. It prints as `None`. No tensor has it: a network is
+/// traced with two sets of sizes, and what differs between them is unknown (`nn/trace.rs`).
+pub const UNKNOWN: usize = usize::MAX;
 
-/// Whether a size stands for, or was computed from, an unknown dimension.
+/// Whether a size is [`UNKNOWN`].
 pub(crate) fn is_unknown(size: usize) -> bool {
-    size >= UNKNOWN[0] && UNKNOWN.iter().any(|u| size.is_multiple_of(*u))
+    size == UNKNOWN
 }
 
 /// The sizes of a tensor along each axis, at most [`MAX_RANK`] of them. A scalar has none.
@@ -125,6 +124,26 @@ impl Shape {
     /// With another size at one axis.
     pub(crate) fn with(mut self, axis: usize, size: usize) -> Shape {
         self.dims[axis] = size;
+        self
+    }
+
+    /// This shape with every size that differs in `other` unknown. The ranks are equal.
+    pub(crate) fn united(mut self, other: &Shape) -> Shape {
+        for (d, o) in self.dims_mut().iter_mut().zip(other.dims()) {
+            if d != o {
+                *d = UNKNOWN;
+            }
+        }
+        self
+    }
+
+    /// This shape with every size out of `sizes` unknown.
+    pub(crate) fn without(mut self, sizes: &[usize]) -> Shape {
+        for d in self.dims_mut() {
+            if sizes.contains(d) {
+                *d = UNKNOWN;
+            }
+        }
         self
     }
 

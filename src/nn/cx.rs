@@ -1,73 +1,137 @@
-//! Why it exists: everything a forward pass needs besides its input, in one place and in plain sight: there is no
-//! global mode, seed or registry.
+//! Everything a forward pass needs besides its input, in one place and in plain sight: there is no global mode, seed or
+//! registry. And what layers hand back beside their outputs.
 
-use super::Param;
 use super::regularizer::Regularizer;
-use crate::Result;
+use super::{Init, Key, Module, Param, Path};
+use crate::error::Context;
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
+use smallvec::SmallVec;
 
-/// The context of one forward pass: training or inference, randomness, the mask that travels with the data, and what
-/// layers hand back beside their outputs.
+/// The context of one forward pass: mode, tracking, randomness, state carried between calls, and what layers hand back.
 #[derive(Debug)]
 pub struct Cx {
     training: bool,
+    tracks: bool,
+    compute: Option<DType>,
     seed: u64,
     step: u64,
-    draws: u32,
-    mask: Option<Tensor>,
+    /// How often each key has drawn in this pass.
+    drawn: SmallVec<[(u64, u32); 4]>,
     updates: Vec<(u64, Tensor)>,
     losses: Vec<Tensor>,
-    /// Values that stand in for parameters, by key.
+    /// Values that stand in for parameters, by id: those of a checkpoint, and those that were cast.
     bound: Vec<(u64, Tensor)>,
+    session: Session,
+    /// What parts build themselves with, while a network is traced for the first time.
+    init: Option<Init>,
 }
 
 impl Cx {
     /// For a training step: parameters are tracked, dropout drops. `step` tells random layers apart over time.
     pub fn train(seed: u64, step: u64) -> Cx {
-        Cx { training: true, step, seed, ..Cx::infer() }
+        Cx { training: true, tracks: true, step, seed, ..Cx::infer() }
     }
 
     /// For inference: nothing is recorded, nothing is random.
     pub fn infer() -> Cx {
         Cx {
             training: false,
+            tracks: false,
+            compute: None,
             seed: 0,
             step: 0,
-            draws: 0,
-            mask: None,
+            drawn: SmallVec::new(),
             updates: Vec::new(),
             losses: Vec::new(),
             bound: Vec::new(),
+            session: Session::new(),
+            init: None,
         }
     }
 
-    /// Whether this is a training step.
+    /// With parameters cast to this dtype when they are read, once a pass.
+    #[must_use]
+    pub fn compute(mut self, dtype: DType) -> Cx {
+        self.compute = Some(dtype);
+        self
+    }
+
+    /// With the state that earlier calls left.
+    #[must_use]
+    pub fn resume(mut self, session: Session) -> Cx {
+        self.session = session;
+        self
+    }
+
+    // ---- mode and tracking
+
+    /// Whether layers behave as in training: dropout drops, statistics move.
     pub fn is_training(&self) -> bool {
         self.training
     }
 
-    /// A parameter's value: tracked in training if it is trainable. Reading one twice adds up its gradients.
-    pub fn param(&mut self, p: &Param) -> Tensor {
+    /// Whether trainable parameters are tracked, so that gradients reach them.
+    pub fn tracks(&self) -> bool {
+        self.tracks
+    }
+
+    /// Runs `f` as inference: dropout does nothing and statistics stand still, while parameters are tracked as before.
+    pub fn as_inference<R>(&mut self, f: impl FnOnce(&mut Cx) -> R) -> R {
+        let before = std::mem::replace(&mut self.training, false);
+        let result = f(self);
+        self.training = before;
+        result
+    }
+
+    /// Runs `f` without tracking parameters: gradients flow through layers, but not into them.
+    pub fn untracked<R>(&mut self, f: impl FnOnce(&mut Cx) -> R) -> R {
+        let before = std::mem::replace(&mut self.tracks, false);
+        let result = f(self);
+        self.tracks = before;
+        result
+    }
+
+    // ---- parameters and statistics
+
+    /// A parameter's value, to compute with: tracked if the pass tracks and it is trainable. Reading one twice adds up its
+    /// gradients.
+    ///
+    /// # Errors
+    /// It cannot be cast to the dtype of [`Cx::compute`].
+    pub fn param(&mut self, p: &Param) -> Result<Tensor> {
         if let Some((_, value)) = self.bound.iter().find(|(id, _)| *id == p.id()) {
-            value.clone()
-        } else if self.training && p.trainable() {
-            Tensor::leaf(p.value().array().clone(), p.id())
-        } else {
-            p.value().clone()
+            return Ok(value.clone());
+        }
+        let value = match self.tracks && p.trainable() {
+            true => Tensor::leaf(p.value().array().clone(), p.id()),
+            false => p.value().clone(),
+        };
+        match self.compute {
+            Some(dtype) if dtype != value.dtype() => {
+                let cast = value.cast(dtype)?;
+                self.bound.push((p.id(), cast.clone()));
+                Ok(cast)
+            }
+            _ => Ok(value),
         }
     }
 
-    /// The next stream of random numbers of this pass; layers ask in the order in which they run.
-    pub fn stream(&mut self) -> Stream {
-        self.draws += 1;
-        Stream::new(self.seed, Purpose::Layer(self.draws), self.step)
+    /// A state's value: the one that an earlier call of this pass has set, else the one it began with.
+    pub fn state(&self, p: &Param) -> Tensor {
+        let pending = self.updates.iter().rev().find(|(id, _)| *id == p.id());
+        pending.map_or_else(|| p.value().clone(), |(_, value)| value.clone())
     }
 
-    /// Sets a parameter once the step has succeeded: how running statistics move.
+    /// Sets a parameter once the step has succeeded: how running statistics move. The last value wins, so begin with
+    /// [`Cx::state`], which sees those before it.
     pub fn update(&mut self, p: &Param, value: &Tensor) {
+        self.updates.retain(|(id, _)| *id != p.id());
         self.updates.push((p.id(), value.detach()));
     }
+
+    // ---- losses
 
     /// Adds a term to the loss (Keras: `add_loss`).
     pub fn add_loss(&mut self, term: Tensor) {
@@ -85,26 +149,63 @@ impl Cx {
         Ok(())
     }
 
-    /// Which time steps of the data `[batch, time, …]` are real: bool `[batch, time]`, `None` for all. Layers that keep
-    /// the time axis leave it as it is.
-    pub fn mask(&self) -> Option<&Tensor> {
-        self.mask.as_ref()
+    // ---- randomness and carried state
+
+    /// The next stream of random numbers of a key. What it draws depends on the seed, the key's number, how often the key
+    /// has drawn in this pass, and the step.
+    pub fn stream(&mut self, key: &Key) -> Stream {
+        let (number, slot) = (key.number(), key.slot());
+        let call = match self.drawn.iter_mut().find(|(k, _)| *k == slot) {
+            Some((_, calls)) => {
+                *calls += 1;
+                *calls
+            }
+            None => {
+                self.drawn.push((slot, 0));
+                0
+            }
+        };
+        let purpose = match call {
+            0 => Purpose::Layer(number),
+            call => Purpose::LayerAgain { key: number, call },
+        };
+        Stream::new(self.seed, purpose, self.step)
     }
 
-    /// Replaces the mask for the layers that follow.
-    pub fn set_mask(&mut self, mask: Option<Tensor>) {
-        self.mask = mask;
+    /// Takes out the state that a key left in the session, so that it can be changed in place; `None` in the first call.
+    pub fn carry(&mut self, key: &Key) -> Option<Tensor> {
+        self.session.take(key)
     }
 
-    /// Sets the mask aside and returns it.
-    pub fn take_mask(&mut self) -> Option<Tensor> {
-        self.mask.take()
+    /// Leaves state of a key for the next call.
+    pub fn set_carry(&mut self, key: &Key, state: Tensor) {
+        self.session.set(key, state.detach());
     }
 
-    /// The context as it is now, without what layers have handed back: a pass that begins with it draws the same numbers.
+    // ---- the end of a pass
+
+    /// What layers have handed back.
+    pub fn finish(self) -> Effects {
+        Effects { losses: self.losses, updates: self.updates, session: self.session }
+    }
+
+    // ---- for the library
+
+    /// The context as it is now, without added losses: a pass that begins with it draws the same numbers and reads the same
+    /// statistics.
     pub(crate) fn again(&self) -> Cx {
-        let (training, seed, step, draws) = (self.training, self.seed, self.step, self.draws);
-        Cx { training, seed, step, draws, mask: self.mask.clone(), ..Cx::infer() }
+        let Cx { training, tracks, compute, seed, step, .. } = *self;
+        Cx {
+            training,
+            tracks,
+            compute,
+            seed,
+            step,
+            drawn: self.drawn.clone(),
+            updates: self.updates.clone(),
+            session: self.session.clone(),
+            ..Cx::infer()
+        }
     }
 
     /// Runs `f` while these values stand in for parameters. Returns what it computed and the terms it added to the loss, which
@@ -124,7 +225,107 @@ impl Cx {
         std::mem::take(&mut self.losses)
     }
 
-    pub(crate) fn take_updates(&mut self) -> Vec<(u64, Tensor)> {
-        std::mem::take(&mut self.updates)
+    /// Runs `f` while parts can build themselves with `init`.
+    pub(crate) fn building<R>(init: &mut Init, f: impl FnOnce(&mut Cx) -> R) -> R {
+        let lent = std::mem::replace(init, Init::new(0, init.dtype()));
+        let mut cx = Cx { init: Some(lent), ..Cx::infer() };
+        let result = f(&mut cx);
+        if let Some(back) = cx.init {
+            *init = back;
+        }
+        result
+    }
+
+    /// What a part that is called for the first time builds itself with.
+    pub(crate) fn init(&mut self) -> Option<&mut Init> {
+        self.init.as_mut()
+    }
+}
+
+/// What the layers of a pass have handed back beside their outputs.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Terms to add to the loss (`Cx::add_loss`).
+    pub losses: Vec<Tensor>,
+    updates: Vec<(u64, Tensor)>,
+    /// The state for the next call.
+    pub session: Session,
+}
+
+impl Effects {
+    /// Moves the running statistics of the network that the pass went through.
+    ///
+    /// # Errors
+    /// A new value has another shape or dtype than its parameter; then nothing is changed.
+    pub fn apply(&self, network: &mut (impl Module + ?Sized)) -> Result<()> {
+        self.check(network)?;
+        if self.updates.is_empty() {
+            return Ok(());
+        }
+        let mut result = Ok(());
+        network.walk_mut(&mut Path::default(), &mut |path, item| {
+            if let super::ItemMut::Param(p) = item
+                && let Some(value) = self.update(p)
+                && result.is_ok()
+            {
+                result = p.set(value.clone()).at(|| path.as_str());
+            }
+        });
+        result
+    }
+
+    /// Fails if [`Effects::apply`] would.
+    pub(crate) fn check(&self, network: &(impl Module + ?Sized)) -> Result<()> {
+        if self.updates.is_empty() {
+            return Ok(());
+        }
+        let mut misfit = None;
+        network.walk(&mut Path::default(), &mut |path, item| {
+            if let super::Item::Param(p) = item
+                && let Some(value) = self.update(p).filter(|v| v.spec() != p.value().spec())
+            {
+                let why = format!("the update of '{path}' has another shape or dtype than the parameter");
+                misfit = Some(Error::shapes("update", *p.value().shape(), *value.shape(), why));
+            }
+        });
+        misfit.map_or(Ok(()), Err)
+    }
+
+    fn update(&self, p: &Param) -> Option<&Tensor> {
+        self.updates.iter().find(|(id, _)| *id == p.id()).map(|(_, value)| value)
+    }
+}
+
+/// State carried from one call of a network to the next: that of stateful recurrent layers, the keys and values that a
+/// decoder has seen. It belongs to the caller; a new one is a fresh start.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    states: SmallVec<[(u64, Tensor); 2]>,
+}
+
+impl Session {
+    /// No state yet.
+    pub fn new() -> Session {
+        Session::default()
+    }
+
+    /// Forgets all state.
+    pub fn reset(&mut self) {
+        self.states.clear();
+    }
+
+    /// Whether there is no state.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Tensor> {
+        let at = self.states.iter().position(|(k, _)| *k == key.slot())?;
+        Some(self.states.swap_remove(at).1)
+    }
+
+    fn set(&mut self, key: &Key, state: Tensor) {
+        self.take(key);
+        self.states.push((key.slot(), state));
     }
 }

@@ -1,109 +1,47 @@
-//! Why it exists: layers. A layer is parameters plus a function of tensors; what it needs beyond its input (mode,
-//! randomness, masks, running statistics) comes in one explicit context.
+//! Layers and networks. A layer is parameters plus a function of tensors; what it needs beyond its input (mode, randomness,
+//! statistics, state) comes in one explicit context ([`Cx`]). A network is a graph of layers and calls: [`Sequential`],
+//! [`Functional`] and a struct of your own ([`Subclass`]) all become the same built [`Network`].
 
 pub mod activation;
 pub mod constraint;
 mod cx;
+mod functional;
 pub mod initializer;
 pub mod layers;
+mod module;
+mod network;
+mod node;
 mod param;
+mod part;
 pub mod regularizer;
 mod sequential;
+mod subclass;
+mod summary;
+mod symbol;
+mod topology;
+mod topology_config;
+mod trace;
+mod value;
 
-pub use cx::Cx;
+pub use cx::{Cx, Effects, Session};
+pub use functional::Functional;
+#[doc(hidden)]
+pub use module::walk_field;
+pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
+pub use network::{LayerRef, Network};
+pub(crate) use network::{single as single_output, tensors};
+pub use node::{Build, CloneNode, IntoLayer, Layer, Node, features};
 pub(crate) use param::Budget;
-pub use param::{Init, Param, Params, Path};
-pub use sequential::{Row, Sequential, Stack};
-
-use crate::config::Configured;
-use crate::tensor::Tensor;
-use crate::{Result, Spec};
-use activation::Activation;
-
-/// A function of tensors with parameters. The default is one tensor in, one out, which is what [`Sequential`] stacks;
-/// `X` and `Y` may be anything: `Layer<[Tensor], Vec<Tensor>>` takes and gives several, a recurrent layer can give its
-/// states.
-pub trait Layer<X: ?Sized = Tensor, Y = Tensor>:
-    Params + CloneLayer<X, Y> + std::fmt::Debug + Send + Sync
-{
-    /// Computes the output. Reads parameters through [`Cx::param`].
-    ///
-    /// # Errors
-    /// The input does not fit.
-    fn forward(&self, x: &X, cx: &mut Cx) -> Result<Y>;
-
-    /// The activation that [`Layer::forward`] ends with, if it can be left out: `compile` fuses it with the loss.
-    fn output_activation(&self) -> Option<&dyn Activation> {
-        None
-    }
-
-    /// [`Layer::forward`] without [`Layer::output_activation`].
-    ///
-    /// # Errors
-    /// As [`Layer::forward`].
-    fn forward_logits(&self, x: &X, cx: &mut Cx) -> Result<Y> {
-        self.forward(x, cx)
-    }
-
-    /// The rows that `summary` shows for it, if it is made of layers.
-    fn rows(&self) -> Vec<Row> {
-        Vec::new()
-    }
-}
-
-/// Lets boxed layers be cloned. Implemented for every layer that is `Clone`.
-pub trait CloneLayer<X: ?Sized, Y> {
-    /// A snapshot: values are copied when one of the two is changed. Its parameters keep their identity, so one network should
-    /// not hold both.
-    fn clone_layer(&self) -> Box<dyn Layer<X, Y>>;
-}
-
-impl<X: ?Sized, Y, L: Layer<X, Y> + Clone + 'static> CloneLayer<X, Y> for L {
-    fn clone_layer(&self) -> Box<dyn Layer<X, Y>> {
-        Box::new(self.clone())
-    }
-}
-
-impl<X: ?Sized, Y> Clone for Box<dyn Layer<X, Y>> {
-    fn clone(&self) -> Self {
-        (**self).clone_layer()
-    }
-}
-
-impl<X: ?Sized, Y> Params for Box<dyn Layer<X, Y>> {
-    fn visit(&self, at: &mut Path, f: &mut dyn FnMut(&Path, &Param)) {
-        (**self).visit(at, f);
-    }
-    fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param)) {
-        (**self).visit_mut(at, f);
-    }
-}
-
-/// The description of a layer, which becomes one when its input's shape is known. There are no half-built layers.
-///
-/// A layer of your own is its own description: `build` returns a clone.
-pub trait Build: Configured + std::fmt::Debug + Send + Sync {
-    /// Makes the layer for inputs of this shape (unknown sizes print as `None`) and dtype.
-    ///
-    /// # Errors
-    /// The input's shape does not fit, or a setting is out of range.
-    fn build(&self, input: Spec, init: &mut Init) -> Result<Box<dyn Layer>>;
-
-    /// The name the user gave, if any; otherwise it is made from the class name.
-    fn name(&self) -> Option<&str> {
-        None
-    }
-
-    /// Whether its parameters learn.
-    fn trainable(&self) -> bool {
-        true
-    }
-
-    /// For the description of a network's input: the shape without the batch, and the dtype.
-    fn input(&self) -> Option<&layers::Input> {
-        None
-    }
-}
+pub use param::{Init, Key, Param};
+pub(crate) use param::{numbers, set_numbers};
+pub use part::Part;
+pub use sequential::Sequential;
+pub use subclass::Subclass;
+pub use summary::Summary;
+pub use symbol::{AsSymbol, Given, IntoSymbols, Shared, Symbol};
+pub(crate) use topology::Topology;
+pub(crate) use trace::within_reason;
+pub use value::{Inputs, Masking, Value, Values, both_masks, single};
 
 /// `Dense` becomes `dense`, `Conv2D` `conv2d`, `BatchNormalization` `batch_normalization` (Keras's rule).
 pub(crate) fn snake_case(class: &str) -> String {
@@ -118,30 +56,6 @@ pub(crate) fn snake_case(class: &str) -> String {
         out.push(ch.to_ascii_lowercase());
     }
     out
-}
-
-/// Implements [`Params`] for a struct by naming the fields that hold parameters or things that do.
-///
-/// ```
-/// # use gradus::nn::{Param, Params};
-/// #[derive(Clone, Debug)]
-/// struct Scale { factor: Param }
-/// gradus::params!(Scale { factor });
-/// ```
-#[macro_export]
-macro_rules! params {
-    ($type:ty { $($field:ident),* $(,)? }) => {
-        impl $crate::nn::Params for $type {
-            #[allow(unused_variables)]
-            fn visit(&self, at: &mut $crate::nn::Path, f: &mut dyn FnMut(&$crate::nn::Path, &$crate::nn::Param)) {
-                $(at.inside(stringify!($field), |at| $crate::nn::Params::visit(&self.$field, at, f));)*
-            }
-            #[allow(unused_variables)]
-            fn visit_mut(&mut self, at: &mut $crate::nn::Path, f: &mut dyn FnMut(&$crate::nn::Path, &mut $crate::nn::Param)) {
-                $(at.inside(stringify!($field), |at| $crate::nn::Params::visit_mut(&mut self.$field, at, f));)*
-            }
-        }
-    };
 }
 
 #[cfg(test)]

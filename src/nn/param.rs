@@ -1,21 +1,27 @@
-//! Why it exists: a parameter is a value that its layer owns, with a key by which gradients and optimizer state find
-//! it and a path by which people and files do.
+//! Parameters: values that a layer owns, each with an id by which gradients and optimizer state find it and a path by
+//! which people and files do. And keys: the identity of whoever draws random numbers or carries state between calls.
 
 use super::constraint::Constraint;
 use super::initializer::Initializer;
 use super::regularizer::Regularizer;
+use super::{Item, ItemMut, Module, Path};
 use crate::autograd::{Gradients, fresh_id};
-use crate::config::{Dyn, Text};
+use crate::config::Dyn;
+use crate::error::Context;
 use crate::random::{Purpose, Stream};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, IntoShape, Result, Spec};
 
-/// A value that training changes, or (not trainable) that a layer keeps, such as running statistics.
+/// A value that training changes, or (a state) that a layer keeps, such as running statistics.
 #[derive(Clone, Debug)]
 pub struct Param {
     id: u64,
     value: Tensor,
-    trainable: bool,
+    /// Whether the optimizer changes it unless it is frozen.
+    learns: bool,
+    frozen: bool,
+    /// The number of the stream that its initial value comes from; given by the walk when its network is first built.
+    number: Option<u32>,
     initializer: Dyn<dyn Initializer>,
     regularizer: Option<Dyn<dyn Regularizer>>,
     constraint: Option<Dyn<dyn Constraint>>,
@@ -40,14 +46,20 @@ impl Param {
         Ok(())
     }
 
-    /// Whether the optimizer changes it.
+    /// Whether the optimizer changes it: it is no state, and not frozen.
     pub fn trainable(&self) -> bool {
-        self.trainable
+        self.learns && !self.frozen
     }
 
-    /// Freezes or unfreezes it.
-    pub fn set_trainable(&mut self, trainable: bool) {
-        self.trainable = trainable;
+    /// Whether it is frozen. States are frozen with their layer, which by this tells that it should not move them (Keras's
+    /// rule for BatchNormalization).
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Freezes or unfreezes it. A state never becomes trainable.
+    pub fn set_frozen(&mut self, frozen: bool) {
+        self.frozen = frozen;
     }
 
     /// The penalty on it, if any.
@@ -74,8 +86,9 @@ impl Param {
         self
     }
 
-    /// Draws the initial value again.
-    pub(crate) fn reset(&mut self, stream: Stream) -> Result<()> {
+    /// Draws the initial value again, from this seed.
+    pub(crate) fn reset(&mut self, seed: u64) -> Result<()> {
+        let stream = Stream::new(seed, Purpose::Init(self.number.unwrap_or(0)), 0);
         self.value = self.initializer.tensor(self.value.spec(), stream)?;
         Ok(())
     }
@@ -94,86 +107,109 @@ impl Param {
     }
 }
 
-/// Where a parameter stands: names joined by `/`, such as `dense_1/kernel`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path(Text);
+/// The identity of a layer that draws random numbers or carries state between calls. A field of its layer, like a
+/// parameter; the walk finds and numbers it, and its number keys what is drawn.
+#[derive(Clone, Debug)]
+pub struct Key {
+    id: u64,
+    /// From 1, given by the walk when its network is first built.
+    number: u32,
+}
 
-impl Path {
-    /// The path as text.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
+impl Key {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
-    /// Runs `f` one level deeper.
-    pub fn inside(&mut self, name: &str, f: impl FnOnce(&mut Path)) {
-        let length = self.0.len();
-        if length > 0 {
-            self.0.push_str("/");
+    /// The number by which its streams are known in its network.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// What its state is found under in a session: its number, or while it has none its id.
+    pub(crate) fn slot(&self) -> u64 {
+        if self.number > 0 { u64::from(self.number) } else { self.id | 1 << 63 }
+    }
+}
+
+/// Numbers the parameters and keys of a network that have none yet in the order of the walk, after those that have one
+/// from a network which they were first built in.
+pub(crate) fn number(module: &mut dyn Module) {
+    let (mut params, mut keys) = (0, 0);
+    module.walk(&mut Path::default(), &mut |_, item| match item {
+        Item::Param(p) => params = params.max(p.number.map_or(0, |n| n + 1)),
+        Item::Key(k) => keys = keys.max(k.number),
+        Item::Layer(_) => {}
+    });
+    let mut taken = std::collections::BTreeSet::new();
+    module.walk_mut(&mut Path::default(), &mut |_, item| match item {
+        ItemMut::Param(p) if p.number.is_none() => {
+            p.number = Some(params);
+            params += 1;
         }
-        self.0.push_str(name);
-        f(self);
-        self.0.truncate(length);
-    }
-}
-
-impl std::fmt::Display for Path {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The one walk over parameters: optimizers, files, summaries and snapshots all use it. Implement it with
-/// [`params!`](crate::params).
-pub trait Params {
-    /// Calls `f` with each parameter and its path, in a fixed order.
-    fn visit(&self, at: &mut Path, f: &mut dyn FnMut(&Path, &Param));
-    /// The same, to change them.
-    fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param));
-}
-
-impl Params for Param {
-    fn visit(&self, at: &mut Path, f: &mut dyn FnMut(&Path, &Param)) {
-        f(at, self);
-    }
-    fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param)) {
-        f(at, self);
-    }
-}
-
-impl<P: Params> Params for Option<P> {
-    fn visit(&self, at: &mut Path, f: &mut dyn FnMut(&Path, &Param)) {
-        if let Some(p) = self {
-            p.visit(at, f);
+        // Two networks joined into one may bring the same number twice: the second would draw what the first one draws.
+        ItemMut::Key(k) if k.number == 0 || !taken.insert(k.number) => {
+            keys += 1;
+            k.number = keys;
+            taken.insert(keys);
         }
-    }
-    fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param)) {
-        if let Some(p) = self {
-            p.visit_mut(at, f);
-        }
-    }
+        _ => {}
+    });
 }
 
-impl<P: Params> Params for Vec<P> {
-    fn visit(&self, at: &mut Path, f: &mut dyn FnMut(&Path, &Param)) {
-        for (i, p) in self.iter().enumerate() {
-            at.inside(&i.to_string(), |at| p.visit(at, f));
-        }
-    }
-    fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param)) {
-        for (i, p) in self.iter_mut().enumerate() {
-            at.inside(&i.to_string(), |at| p.visit_mut(at, f));
-        }
-    }
+/// The numbers of all parameters and keys, in the order of the walk.
+pub(crate) fn numbers(module: &dyn Module) -> (Vec<u32>, Vec<u32>) {
+    let (mut params, mut keys) = (Vec::new(), Vec::new());
+    module.walk(&mut Path::default(), &mut |_, item| match item {
+        Item::Param(p) => params.push(p.number.unwrap_or(0)),
+        Item::Key(k) => keys.push(k.number),
+        Item::Layer(_) => {}
+    });
+    (params, keys)
 }
 
-/// What layers make their parameters with: the seed, the dtype, and how many came before.
+/// Sets what [`numbers`] gave.
+///
+/// # Errors
+/// There is not one number for each.
+pub(crate) fn set_numbers(module: &mut dyn Module, params: &[u32], keys: &[u32]) -> Result<()> {
+    let (have_params, have_keys) = numbers(module);
+    if (params.len(), keys.len()) != (have_params.len(), have_keys.len()) {
+        let expected = format!("{} numbers of parameters and {} of keys", have_params.len(), have_keys.len());
+        return Err(Error::argument("numbers", expected, format!("{} and {}", params.len(), keys.len())));
+    }
+    let (mut params, mut keys) = (params.iter(), keys.iter());
+    module.walk_mut(&mut Path::default(), &mut |_, item| match item {
+        ItemMut::Param(p) => p.number = params.next().copied(),
+        ItemMut::Key(k) => k.number = keys.next().copied().unwrap_or(0),
+        ItemMut::Slot(_) => {}
+    });
+    Ok(())
+}
+
+/// Gives every parameter that was only planned its initial value.
+///
+/// # Errors
+/// An initializer does not fit its parameter's shape, or memory cannot be had; the message names the parameter.
+pub(crate) fn draw(module: &mut dyn Module, seed: u64) -> Result<()> {
+    let mut result = Ok(());
+    module.visit_mut(&mut |path, p| {
+        if result.is_ok() && p.value.is_traced() {
+            result = p.reset(seed).at(|| path.as_str());
+        }
+    });
+    result
+}
+
+/// What layers make their parameters and keys with.
 #[derive(Debug)]
 pub struct Init {
     seed: u64,
     dtype: DType,
     made: u32,
-    trainable: bool,
-    /// What may yet be asked for, if parameters get shapes but no values.
+    keys: u32,
+    frozen: bool,
+    /// What may yet be asked for, if parameters get shapes but no values, and numbers by the walk.
     plan: Option<Budget>,
 }
 
@@ -185,6 +221,9 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
+    /// No bound but that of what can be counted.
+    pub(crate) const NONE: Budget = Budget { elements: u64::MAX, bytes: u64::MAX };
+
     fn take(&mut self, spec: Spec) -> Result<()> {
         let sizes = spec.shape.dims().iter();
         let elements = sizes.fold(1u64, |n, &d| n.saturating_mul(d as u64));
@@ -204,14 +243,15 @@ impl Budget {
 }
 
 impl Init {
-    /// For a network of this seed, whose parameters have this dtype.
+    /// For a layer that is built by hand: parameters get their values at once, numbered in the order in which they are
+    /// made. A network does without: it plans its layers and draws the values of all parameters in the order of its walk.
     pub fn new(seed: u64, dtype: DType) -> Init {
-        Init { seed, dtype, made: 0, trainable: true, plan: None }
+        Init { seed, dtype, made: 0, keys: 0, frozen: false, plan: None }
     }
 
-    /// For a network whose parameters will be set from a file: they get shapes but no values and no memory.
-    pub(crate) fn planned(seed: u64, dtype: DType, budget: Budget) -> Init {
-        Init { plan: Some(budget), ..Init::new(seed, dtype) }
+    /// For a network: parameters get shapes but no values and no memory.
+    pub(crate) fn planned(dtype: DType, budget: Budget) -> Init {
+        Init { plan: Some(budget), ..Init::new(0, dtype) }
     }
 
     /// The dtype of parameters.
@@ -224,44 +264,63 @@ impl Init {
     /// # Errors
     /// The initializer cannot make this shape, or memory cannot be had.
     pub fn param(&mut self, shape: impl IntoShape, initializer: &Dyn<dyn Initializer>) -> Result<Param> {
-        let trainable = self.trainable;
-        self.make(shape, initializer, trainable)
+        self.make(shape.into_shape()?, initializer, true)
     }
 
-    /// A parameter that the optimizer leaves alone, such as running statistics.
+    /// A value that a layer keeps and no optimizer changes, such as running statistics.
     ///
     /// # Errors
     /// As [`Init::param`].
     pub fn state(&mut self, shape: impl IntoShape, initializer: &Dyn<dyn Initializer>) -> Result<Param> {
-        self.make(shape, initializer, false)
+        self.make(shape.into_shape()?, initializer, false)
     }
 
-    fn make(
+    /// A trainable parameter with all that a layer's settings say of one: how it begins, the penalty on it, the bound on it.
+    ///
+    /// # Errors
+    /// As [`Init::param`].
+    pub fn weight(
         &mut self,
         shape: impl IntoShape,
         initializer: &Dyn<dyn Initializer>,
-        trainable: bool,
+        regularizer: &Option<Dyn<dyn Regularizer>>,
+        constraint: &Option<Dyn<dyn Constraint>>,
     ) -> Result<Param> {
-        let stream = Stream::new(self.seed, Purpose::Init(self.made), 0);
-        self.made += 1;
-        let spec = Spec::new(shape.into_shape()?, self.dtype);
-        let value = match &mut self.plan {
-            Some(budget) => {
-                budget.take(spec)?;
-                Array::traced(spec).into()
-            }
-            None => initializer.tensor(spec, stream)?,
-        };
-        let initializer = initializer.clone();
-        Ok(Param { id: fresh_id(), value, trainable, initializer, regularizer: None, constraint: None })
+        let param = self.param(shape, initializer)?;
+        Ok(param.regularized(regularizer.clone()).constrained(constraint.clone()))
     }
 
-    /// Runs `f` while parameters are made trainable or not.
-    pub(crate) fn with_trainable<R>(&mut self, trainable: bool, f: impl FnOnce(&mut Init) -> R) -> R {
-        let before = self.trainable;
-        self.trainable = before && trainable;
+    /// A key: for a layer that draws random numbers or carries state between calls.
+    pub fn key(&mut self) -> Key {
+        self.keys += 1;
+        Key { id: fresh_id(), number: if self.plan.is_some() { 0 } else { self.keys } }
+    }
+
+    fn make(&mut self, shape: crate::Shape, initializer: &Dyn<dyn Initializer>, learns: bool) -> Result<Param> {
+        let spec = Spec::new(shape, self.dtype);
+        let (value, number) = match &mut self.plan {
+            Some(budget) => {
+                budget.take(spec)?;
+                (Array::traced(spec).into(), None)
+            }
+            None => {
+                let number = self.made;
+                self.made += 1;
+                let stream = Stream::new(self.seed, Purpose::Init(number), 0);
+                (initializer.tensor(spec, stream)?, Some(number))
+            }
+        };
+        let (initializer, frozen) = (initializer.clone(), self.frozen);
+        let (regularizer, constraint) = (None, None);
+        Ok(Param { id: fresh_id(), value, learns, frozen, number, initializer, regularizer, constraint })
+    }
+
+    /// Runs `f` while parameters are made frozen, or as before.
+    pub(crate) fn with_frozen<R>(&mut self, frozen: bool, f: impl FnOnce(&mut Init) -> R) -> R {
+        let before = self.frozen;
+        self.frozen |= frozen;
         let result = f(self);
-        self.trainable = before;
+        self.frozen = before;
         result
     }
 }

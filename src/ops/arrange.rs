@@ -1,7 +1,6 @@
 //! Why it exists: the same elements repeated, turned round, cut apart or under other axes: what NumPy users reach for between
 //! computations. All are compositions of views, `concat` and `gather`.
 
-use crate::shape::is_unknown;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
 
@@ -145,12 +144,9 @@ impl Tensor {
     /// The slices along an axis, which disappears: the inverse of [`Tensor::stack`]. They share this tensor's memory.
     ///
     /// # Errors
-    /// The axis is out of range, or, while a network is traced, its size is not known.
+    /// The axis is out of range.
     pub fn unbind(&self, axis: isize) -> Result<Vec<Tensor>> {
         let n = self.dims()[self.shape().axis("unbind", axis)?];
-        if self.is_traced() && is_unknown(n) {
-            return Err(Error::Abstract { op: "unbind" });
-        }
         (0..n as isize).map(|i| self.select(axis, i)).collect()
     }
 }

@@ -17,8 +17,15 @@ pub enum Purpose {
     Init(u32),
     /// The order of the rows of an epoch.
     Shuffle,
-    /// Random layer number `n` in the order of calls within a forward pass.
+    /// Key number `n` of a network: the numbers of a random layer.
     Layer(u32),
+    /// Key number `key`, asked again within one pass: `call` counts from 1.
+    LayerAgain {
+        /// The key's number.
+        key: u32,
+        /// How often it was asked before in this pass.
+        call: u32,
+    },
     /// Data augmentation.
     Augment(u32),
     /// Whatever the user's own code draws.
@@ -31,6 +38,7 @@ impl Purpose {
             Purpose::Init(n) => (1, n),
             Purpose::Shuffle => (2, 0),
             Purpose::Layer(n) => (3, n),
+            Purpose::LayerAgain { key, call } => (3 | u64::from(call) << 8, key),
             Purpose::Augment(n) => (4, n),
             Purpose::User(n) => (5, n),
         };

@@ -1,48 +1,26 @@
-//! Why it exists: an activation as a layer of its own.
+//! An activation as a layer of its own.
 
 use crate::config::Dyn;
 use crate::nn::activation::Activation as Function;
-use crate::nn::{Build, Cx, Init, Layer};
+use crate::nn::{Cx, Layer, Masking};
 use crate::tensor::Tensor;
-use crate::{Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::Result;
 
-/// Applies an activation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Activation {
-    activation: Dyn<dyn Function>,
-    #[serde(default)]
-    name: Option<String>,
-}
-
-impl Activation {
-    /// The layer: `Activation::new(Softmax)`.
-    pub fn new(activation: impl Into<Dyn<dyn Function>>) -> Activation {
-        Activation { activation: activation.into(), name: None }
-    }
-
-    /// The layer's name; `activation` by default.
-    #[must_use]
-    pub fn name(mut self, name: &str) -> Activation {
-        self.name = Some(name.into());
-        self
+crate::settings! {
+    /// Applies an activation.
+    pub layer Activation {
+        /// The layer: `Activation::new(Softmax)`.
+        new(activation: into Dyn<dyn Function>);
     }
 }
-crate::params!(Activation {});
-
-impl Build for Activation {
-    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(self.clone()))
-    }
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-}
+crate::parts!(Activation {});
 
 impl Layer for Activation {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
         self.activation.apply(x)
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
     }
     fn output_activation(&self) -> Option<&dyn Function> {
         Some(&*self.activation)

@@ -1,106 +1,151 @@
-//! Why it exists: training keeps what every layer computed until its gradient is taken; a deep network runs out of memory
-//! on it. A block under a checkpoint keeps its input alone and computes the rest again (Chen et al. 2016).
+//! Training keeps what every layer computed until its gradient is taken; a deep network runs out of memory on it. A block
+//! under a checkpoint keeps its inputs alone and computes the rest again (Chen et al. 2016).
 
 use crate::autograd::{Outputs, recomputed};
-use crate::config::Dyn;
+use crate::config::{Common, Configured, Described, Dyn, Registry, Setting};
 use crate::nn::activation::Activation;
-use crate::nn::{Build, Cx, Init, Layer, Param, Params, Path, Row};
+use crate::nn::{Build, Cx, Init, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values};
 use crate::tensor::Tensor;
 use crate::{Result, Spec};
-use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use serde_json::Value as Json;
 
-/// The layer given to it, run twice in training: once for its output, of which nothing else is kept, and once more for its
+/// The layer given to it, run twice in training: once for its outputs, of which nothing else is kept, and once more for its
 /// gradients. Costs one more forward pass of the block and saves what it would have held meanwhile. Outputs, gradients and
 /// weights are those of the layer itself, bit for bit: random layers draw the same numbers again, running statistics move
 /// once. (A sum of more than two gradients may add in another order: of a parameter used several times in the block and
 /// outside of it, say.)
 ///
 /// Its parameters stand under its own name, without a level for the layer inside.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Checkpoint {
     layer: Dyn<dyn Build>,
 }
 
 impl Checkpoint {
     /// Around a layer, most usefully a [`Sequential`](crate::nn::Sequential) of several.
-    pub fn new(layer: impl Build + 'static) -> Checkpoint {
-        Checkpoint { layer: Dyn(Arc::new(layer)) }
+    pub fn new(layer: impl IntoLayer) -> Checkpoint {
+        Checkpoint { layer: Dyn(layer.into_layer().build().clone()) }
+    }
+}
+
+impl Configured for Checkpoint {
+    fn config(&self) -> Result<Json> {
+        Ok(serde_json::json!({ "layer": self.layer.write()? }))
+    }
+    /// Those of the layer inside.
+    fn common(&self) -> Option<&Common> {
+        self.layer.common()
+    }
+}
+
+impl Described for Checkpoint {
+    const NAME: &'static str = "Checkpoint";
+    fn from_config(config: Json, registry: &Registry) -> Result<Checkpoint> {
+        let mut from = crate::config::generated::Reader::open("Checkpoint", &["layer"], config, registry)?;
+        Ok(Checkpoint { layer: from.required("layer")? })
     }
 }
 
 impl Build for Checkpoint {
-    fn build(&self, input: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(Block { layer: self.layer.build(input, init)? }))
+    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+        Ok(Box::new(Block { layer: self.layer.build(inputs, init)? }))
     }
-    /// The name of the layer inside.
-    fn name(&self) -> Option<&str> {
-        self.layer.name()
-    }
-    fn trainable(&self) -> bool {
-        self.layer.trainable()
+    fn input_names(&self) -> &[&'static str] {
+        self.layer.input_names()
     }
 }
 
 /// The layer with its parameters.
 #[derive(Clone, Debug)]
 struct Block {
-    layer: Box<dyn Layer>,
+    layer: Box<dyn Node>,
 }
 
-impl Params for Block {
-    fn visit(&self, at: &mut Path, f: &mut dyn FnMut(&Path, &Param)) {
-        self.layer.visit(at, f);
+impl Module for Block {
+    fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+        self.layer.walk(at, f);
     }
-    fn visit_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, &mut Param)) {
-        self.layer.visit_mut(at, f);
+    fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
+        self.layer.walk_mut(at, f);
+    }
+    fn as_node(&self) -> Option<&dyn Node> {
+        Some(self)
     }
 }
 
-/// One pass with these values for the input and, by their keys, the parameters: the output, then the losses it added.
-fn pass(layer: &dyn Layer, keys: &[u64], values: &[Tensor], cx: &mut Cx, logits: bool) -> Result<Outputs> {
-    let bound = keys.iter().copied().zip(values[1..].iter().cloned()).collect();
-    let x = &values[0];
-    let run = |cx: &mut Cx| if logits { layer.forward_logits(x, cx) } else { layer.forward(x, cx) };
-    let (y, losses) = cx.with_bound(bound, run);
-    Ok(std::iter::once(y?).chain(losses).collect())
+/// What a pass is given beside the tensors that gradients flow through.
+#[derive(Clone)]
+struct Call {
+    /// The ids of the parameters, whose values come after those of the inputs.
+    params: Vec<u64>,
+    /// The masks of the inputs.
+    masks: Vec<Option<Tensor>>,
+    /// The names of the last inputs.
+    names: Vec<String>,
+    /// Which outputs come without their activation.
+    raw: Vec<bool>,
 }
 
-impl Block {
-    fn run(&self, x: &Tensor, cx: &mut Cx, logits: bool) -> Result<Tensor> {
-        if !cx.is_training() {
-            return if logits { self.layer.forward_logits(x, cx) } else { self.layer.forward(x, cx) };
+impl Call {
+    /// One pass with these values for the inputs and the parameters: the outputs, and the losses it added.
+    fn run(&self, layer: &dyn Node, values: &[Tensor], cx: &mut Cx) -> Result<(Values, Vec<Tensor>)> {
+        let (inputs, params) = values.split_at(self.masks.len());
+        let bound = self.params.iter().copied().zip(params.iter().cloned()).collect();
+        let inputs: Vec<Value> =
+            inputs.iter().zip(&self.masks).map(|(t, mask)| Value::masked(t.clone(), mask.clone())).collect();
+        let inputs = Inputs::with_names(&inputs, &self.names)?;
+        let (outputs, losses) = cx.with_bound(bound, |cx| layer.call_raw(inputs, cx, &self.raw));
+        Ok((outputs?, losses))
+    }
+}
+
+/// The tensors that gradients flow out of.
+fn flowing(outputs: &Values, losses: Vec<Tensor>) -> Outputs {
+    outputs.iter().map(|v| v.tensor.clone()).chain(losses).collect()
+}
+
+impl Node for Block {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        self.call_raw(x, cx, &[])
+    }
+
+    fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+        if !cx.tracks() {
+            return self.layer.call_raw(x, cx, raw);
         }
-        let (mut keys, mut inputs) = (Vec::new(), vec![x.clone()]);
-        self.layer.visit(&mut Path::default(), &mut |_, p| {
-            if p.trainable() {
-                keys.push(p.id());
-                inputs.push(cx.param(p));
+        let mut values: Vec<Tensor> = x.values().iter().map(|v| v.tensor.clone()).collect();
+        let (mut params, mut read) = (Vec::new(), Ok(()));
+        self.layer.visit(&mut |_, p| {
+            if p.trainable() && read.is_ok() {
+                params.push(p.id());
+                read = cx.param(p).map(|value| values.push(value));
             }
         });
-        let begin = cx.again();
-        let detached: Vec<Tensor> = inputs.iter().map(Tensor::detach).collect();
-        let outputs = pass(&*self.layer, &keys, &detached, cx, logits)?;
-        let layer = self.layer.clone();
-        let again = move |values: &[Tensor]| pass(&*layer, &keys, values, &mut begin.again(), logits);
-        let mut outputs = recomputed(&inputs.iter().collect::<Vec<_>>(), outputs, again);
-        outputs.drain(1..).for_each(|term| cx.add_loss(term));
-        Ok(outputs.swap_remove(0))
-    }
-}
+        read?;
+        let masks = x.values().iter().map(|v| v.mask.clone()).collect();
+        let call = Call { params, masks, names: x.names().to_vec(), raw: raw.to_vec() };
 
-impl Layer for Block {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        self.run(x, cx, false)
+        let begin = cx.again();
+        let detached: Vec<Tensor> = values.iter().map(Tensor::detach).collect();
+        let (mut outputs, losses) = call.run(&*self.layer, &detached, cx)?;
+        let computed = flowing(&outputs, losses);
+        let layer = self.layer.clone();
+        let again = move |values: &[Tensor]| {
+            let (outputs, losses) = call.run(&*layer, values, &mut begin.again())?;
+            Ok(flowing(&outputs, losses))
+        };
+        let mut tensors = recomputed(&values.iter().collect::<Vec<_>>(), computed, again).into_iter();
+        for (value, tensor) in outputs.iter_mut().zip(&mut tensors) {
+            value.tensor = tensor;
+        }
+        tensors.for_each(|term| cx.add_loss(term));
+        Ok(outputs)
     }
-    fn output_activation(&self) -> Option<&dyn Activation> {
-        self.layer.output_activation()
+
+    fn output_activation(&self, output: usize) -> Option<&dyn Activation> {
+        self.layer.output_activation(output)
     }
-    fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        self.run(x, cx, true)
-    }
-    fn rows(&self) -> Vec<Row> {
-        self.layer.rows()
+    fn class_name(&self) -> &'static str {
+        "Checkpoint"
     }
 }

@@ -1,44 +1,17 @@
-//! Why it exists: makes one axis of all axes of a sample.
+//! Makes one axis of all axes of a sample.
 
-use crate::nn::{Build, Cx, Init, Layer};
+use crate::nn::{Cx, Layer, Masking};
 use crate::tensor::Tensor;
-use crate::{Error, Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result};
 
-/// `[batch, a, b, …]` becomes `[batch, a·b·…]`. No data moves.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Flatten {
-    #[serde(default)]
-    name: Option<String>,
-}
-
-impl Flatten {
-    /// The layer.
-    pub fn new() -> Flatten {
-        Flatten::default()
-    }
-
-    /// The layer's name; `flatten` by default.
-    #[must_use]
-    pub fn name(mut self, name: &str) -> Flatten {
-        self.name = Some(name.into());
-        self
+crate::settings! {
+    /// `[batch, a, b, …]` becomes `[batch, a·b·…]`. No data moves. A mask ends here: its positions are no longer an axis.
+    pub layer Flatten {
+        /// The layer.
+        new();
     }
 }
-crate::params!(Flatten {});
-
-impl Build for Flatten {
-    fn build(&self, input: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
-        if input.shape.rank() == 0 {
-            return Err(Error::shape("Flatten", "inputs with a batch", input.shape));
-        }
-        Ok(Box::new(self.clone()))
-    }
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-}
+crate::parts!(Flatten {});
 
 impl Layer for Flatten {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
@@ -49,5 +22,8 @@ impl Layer for Flatten {
         let size =
             size.ok_or_else(|| Error::shape("Flatten", "sizes whose product can be known", *x.shape()))?;
         x.reshape_to([batch, size])
+    }
+    fn masking(&self) -> Masking {
+        Masking::Drop
     }
 }

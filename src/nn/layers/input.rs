@@ -1,52 +1,97 @@
-//! Why it exists: says what a network takes, so that every shape behind it is known before data arrives.
+//! What a network takes, so that every shape behind it is known before data arrives.
 
-use crate::nn::{Build, Cx, Init, Layer};
+use crate::config::{Common, Configured, Described, Registry, Setting};
+use crate::nn::{Build, Cx, Init, Layer, Masking, Node, Symbol};
+use crate::shape::{UNKNOWN, is_unknown};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
+use serde_json::Value;
+use std::sync::OnceLock;
 
 /// The shape and dtype of one sample. The batch is not part of it; sizes may be unknown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// In a `Sequential` it is the first layer; in the functional way layers are called on it.
+#[derive(Clone, Debug, Default)]
 pub struct Input {
     shape: Vec<Option<usize>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    dtype: Option<String>,
+    dtype: Option<DType>,
+    common: Common,
+    symbol: OnceLock<Symbol>,
+}
+
+impl PartialEq for Input {
+    fn eq(&self, other: &Input) -> bool {
+        (&self.shape, self.dtype, &self.common) == (&other.shape, other.dtype, &other.common)
+    }
 }
 
 impl Input {
     /// Samples of this shape: `Input::new([28, 28])`. `Input::new([])` is one number a sample.
     pub fn new<const N: usize>(shape: [usize; N]) -> Input {
-        Input { shape: shape.iter().map(|&d| Some(d)).collect(), dtype: None }
+        Input { shape: shape.iter().map(|&d| Some(d)).collect(), ..Input::default() }
     }
 
     /// Samples some of whose sizes vary from batch to batch: `Input::with_unknown([None, Some(16)])`.
     pub fn with_unknown<const N: usize>(shape: [Option<usize>; N]) -> Input {
-        Input { shape: shape.to_vec(), dtype: None }
+        Input { shape: shape.to_vec(), ..Input::default() }
+    }
+
+    /// For tensors of a spec with a batch; unknown sizes stay unknown.
+    pub(crate) fn of_spec(spec: Spec) -> Input {
+        let size = |&d: &usize| (!is_unknown(d)).then_some(d);
+        let shape = spec.shape.dims().get(1..).unwrap_or(&[]).iter().map(size).collect();
+        Input { shape, dtype: Some(spec.dtype), ..Input::default() }
     }
 
     /// Of another dtype than the network's own: int64 for tokens.
     #[must_use]
-    pub fn dtype(mut self, dtype: DType) -> Input {
-        self.dtype = Some(dtype.name().into());
-        self
+    pub fn dtype(self, dtype: DType) -> Input {
+        Input { dtype: Some(dtype), symbol: OnceLock::new(), ..self }
     }
 
-    pub(crate) fn dims(&self) -> &[Option<usize>] {
-        &self.shape
+    /// Names it; `input_layer` otherwise.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Input {
+        self.common.name = Some(name.into());
+        Input { symbol: OnceLock::new(), ..self }
     }
 
+    /// What layers are called on. They take `&input` itself; a list that mixes inputs and outputs of layers takes this.
+    pub fn symbol(&self) -> Symbol {
+        self.symbol.get_or_init(|| Symbol::input(self)).clone()
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.common.name.as_deref()
+    }
+
+    /// The dtype, if one is declared.
     pub(crate) fn dtype_value(&self) -> Option<DType> {
-        self.declared_dtype().ok().flatten()
+        self.dtype
     }
 
-    /// The dtype, if one is declared. The name may come from a file.
-    pub(crate) fn declared_dtype(&self) -> Result<Option<DType>> {
-        let Some(name) = self.dtype.as_deref() else { return Ok(None) };
-        let known = DType::ALL.into_iter().find(|d| d.name() == name);
-        known.map(Some).ok_or_else(|| {
-            Error::argument("dtype", "the name of a dtype, such as float32", format!("{name:?}"))
-        })
+    /// The spec with the batch first, in a network of this dtype; unknown sizes are [`UNKNOWN`].
+    pub(crate) fn spec(&self, dtype: DType) -> Result<Spec> {
+        if self.shape.len() >= MAX_RANK {
+            let expected = format!("at most {} sizes", MAX_RANK - 1);
+            return Err(Error::argument("Input", expected, format!("{:?}", self.shape)));
+        }
+        let sizes: Vec<usize> =
+            std::iter::once(UNKNOWN).chain(self.shape.iter().map(|d| d.unwrap_or(UNKNOWN))).collect();
+        let shape = Shape::new(&sizes)?;
+        crate::nn::within_reason(&shape)?;
+        Ok(Spec::new(shape, self.dtype.unwrap_or(dtype)))
+    }
+
+    /// Whether data of this shape (with batch) fits.
+    pub(crate) fn accepts(&self, got: Spec) -> Result<()> {
+        let fits = got.shape.rank() == self.shape.len() + 1
+            && self
+                .shape
+                .iter()
+                .zip(&got.shape.dims()[1..])
+                .all(|(want, &got)| want.is_none_or(|w| w == got || is_unknown(got)));
+        if fits { Ok(()) } else { Err(Error::shape("Input", format!("{self}"), got.shape)) }
     }
 }
 
@@ -63,18 +108,54 @@ impl std::fmt::Display for Input {
     }
 }
 
+impl Configured for Input {
+    fn config(&self) -> Result<Value> {
+        let mut out = serde_json::Map::new();
+        out.insert("shape".into(), self.shape.write()?);
+        if let Some(dtype) = self.dtype {
+            out.insert("dtype".into(), dtype.write()?);
+        }
+        if let Some(name) = &self.common.name {
+            out.insert("name".into(), name.write()?);
+        }
+        Ok(Value::Object(out))
+    }
+    fn common(&self) -> Option<&Common> {
+        Some(&self.common)
+    }
+}
+
+impl Described for Input {
+    const NAME: &'static str = "Input";
+    fn from_config(config: Value, registry: &Registry) -> Result<Input> {
+        let mut from =
+            crate::config::generated::Reader::open("Input", &["shape", "dtype", "name"], config, registry)?;
+        let mut common = Common::default();
+        common.name = from.optional("name")?;
+        Ok(Input {
+            shape: from.required("shape")?,
+            dtype: from.optional("dtype")?,
+            common,
+            symbol: OnceLock::new(),
+        })
+    }
+}
+
 /// Passes its input on.
 #[derive(Clone, Debug)]
 struct Identity;
-crate::params!(Identity {});
+crate::parts!(Identity {});
 impl Layer for Identity {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
         Ok(x.clone())
     }
+    fn masking(&self) -> Masking {
+        Masking::Keep
+    }
 }
 
 impl Build for Input {
-    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
+    fn build(&self, _: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(Identity))
     }
     fn input(&self) -> Option<&Input> {

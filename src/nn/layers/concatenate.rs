@@ -1,0 +1,65 @@
+//! Its inputs side by side.
+
+use super::merge;
+use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values};
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result, Spec};
+
+crate::settings! {
+    /// The inputs one after the other along an axis; all other sizes are equal. A position counts if any of what stands there
+    /// does; an input without a mask counts everywhere.
+    pub layer Concatenate {
+        /// The layer: `Concatenate::new().on([&a, &b])`.
+        new();
+
+        /// The axis; the last one by default.
+        axis: isize = -1,
+    }
+}
+crate::parts!(Concatenate {});
+
+impl Build for Concatenate {
+    fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+        merge::check("Concatenate", inputs)?;
+        if let Some(axis) = inputs.first().map(|spec| spec.shape.axis("Concatenate", self.axis)).transpose()?
+            && axis == 0
+        {
+            return Err(Error::argument("axis", "an axis other than the batch", self.axis));
+        }
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Node for Concatenate {
+    fn call(&self, x: Inputs<'_>, _: &mut Cx) -> Result<Values> {
+        let tensors: Vec<&Tensor> = x.values().iter().map(|v| &v.tensor).collect();
+        let y = Tensor::concat(&tensors, self.axis)?;
+        let mask = match x.values().iter().any(|v| v.mask.is_some()) {
+            true => Some(self.mask(x)?),
+            false => None,
+        };
+        Ok(Value::masked(y, mask).into())
+    }
+}
+
+impl Concatenate {
+    /// The masks, each over all of its input, side by side; then whether anything counts along the last axis.
+    fn mask(&self, x: Inputs<'_>) -> Result<Tensor> {
+        let whole = |v: &Value| -> Result<Tensor> {
+            let Some(mask) = &v.mask else {
+                let spec = Spec::new(*v.tensor.shape(), DType::Bool);
+                return match v.tensor.is_traced() {
+                    true => Ok(Array::traced(spec).into()),
+                    false => Tensor::filled(spec, 1.0),
+                };
+            };
+            let mut mask = mask.clone();
+            while mask.rank() < v.tensor.rank() {
+                mask = mask.expand_dims(-1)?;
+            }
+            mask.broadcast_to(*v.tensor.shape())
+        };
+        let masks = x.values().iter().map(whole).collect::<Result<Vec<_>>>()?;
+        Tensor::concat(&masks.iter().collect::<Vec<_>>(), self.axis)?.any(&[-1], false)
+    }
+}

@@ -1,0 +1,38 @@
+//! Marks time steps that are nothing but padding.
+
+use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values, single};
+use crate::{Error, Result, Spec};
+
+crate::settings! {
+    /// Gives `[batch, time, features]` a mask that is false where every feature of a time step is `mask_value`; there the
+    /// output is 0.
+    pub layer Masking {
+        /// The layer.
+        new();
+
+        /// The value that padding is made of; 0 by default.
+        mask_value: f64 = 0.0,
+    }
+}
+crate::parts!(Masking {});
+
+impl Build for Masking {
+    fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+        let spec = single(inputs)?;
+        match spec.shape.rank() {
+            0 | 1 => Err(Error::shape("Masking", "inputs [batch, …, features]", spec.shape)),
+            _ => Ok(Box::new(self.clone())),
+        }
+    }
+}
+
+impl Node for Masking {
+    fn call(&self, x: Inputs<'_>, _: &mut Cx) -> Result<Values> {
+        let x = &x.single()?.tensor;
+        let padding = x.equal(&x.new_full([], self.mask_value)?)?;
+        let kept = padding.all(&[-1], true)?.logical_not()?;
+        // Chosen rather than multiplied: what is padding may be no number.
+        let y = kept.choose(x, &x.new_full([], 0.0)?)?;
+        Ok(Value::masked(y, Some(kept.squeeze(-1)?)).into())
+    }
+}

@@ -1,0 +1,265 @@
+//! The one walk over a network: optimizers, files, summaries, freezing and snapshots all see layers, parameters and keys
+//! through it, each with its path.
+
+use super::{Key, Node, Param};
+use crate::config::Text;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Where something stands in a network: names joined by `/`, such as `dense_1/kernel`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Path(Text);
+
+impl Path {
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Runs `f` one level deeper. An empty name is no level.
+    pub fn inside(&mut self, name: &str, f: impl FnOnce(&mut Path)) {
+        let length = self.0.len();
+        if !name.is_empty() {
+            if length > 0 {
+                self.0.push_str("/");
+            }
+            self.0.push_str(name);
+        }
+        f(self);
+        self.0.truncate(length);
+    }
+
+    /// Runs `f` one level deeper, at item `i` of a list.
+    pub fn inside_item(&mut self, i: usize, f: impl FnOnce(&mut Path)) {
+        // Written digit by digit: paths are made in every training step, and must not ask the system for memory.
+        let mut digits = [0u8; 20];
+        let mut at = digits.len();
+        let mut rest = i;
+        while at == digits.len() || rest > 0 {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.inside(std::str::from_utf8(&digits[at..]).unwrap_or_default(), f);
+    }
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a walk meets.
+pub enum Item<'a> {
+    /// A layer, before what is in it.
+    Layer(&'a dyn Node),
+    /// A parameter.
+    Param(&'a Param),
+    /// Who draws random numbers or carries state.
+    Key(&'a Key),
+}
+
+/// What a walk meets, to change it.
+pub enum ItemMut<'a> {
+    /// A layer in a place that can hold another one, before what is in it.
+    Slot(&'a mut Box<dyn Node>),
+    /// A parameter.
+    Param(&'a mut Param),
+    /// Who draws random numbers or carries state.
+    Key(&'a mut Key),
+}
+
+/// Calls a function with every parameter, in the order of the walk.
+pub type Visit<'f> = &'f mut dyn FnMut(&Path, &Param);
+/// Calls a function with every parameter, to change it.
+pub type VisitMut<'f> = &'f mut dyn FnMut(&Path, &mut Param);
+
+/// Things with layers, parameters or keys inside. Implement it with [`parts!`](crate::parts).
+///
+/// The walk goes through everything in a fixed order, which also numbers the streams of initial values and of random
+/// layers.
+pub trait Module {
+    /// Calls `f` with each layer, parameter and key inside, and its path.
+    fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>));
+
+    /// The same, to change them. Layers appear where they can be replaced: in a [`Part`](super::Part) or a `Box<dyn Node>`.
+    fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>));
+
+    /// Itself, if it is a layer rather than a group of parts.
+    fn as_node(&self) -> Option<&dyn Node> {
+        None
+    }
+
+    /// Calls `f` with each parameter and its path.
+    fn visit(&self, f: Visit<'_>) {
+        self.walk(&mut Path::default(), &mut |path, item| {
+            if let Item::Param(p) = item {
+                f(path, p);
+            }
+        });
+    }
+
+    /// The same, to change them.
+    fn visit_mut(&mut self, f: VisitMut<'_>) {
+        self.walk_mut(&mut Path::default(), &mut |path, item| {
+            if let ItemMut::Param(p) = item {
+                f(path, p);
+            }
+        });
+    }
+}
+
+/// Walks one field of a module: the layer that it is, then what is in it.
+#[doc(hidden)]
+pub fn walk_field(field: &dyn Module, name: &str, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+    at.inside(name, |at| walk_here(field, at, f));
+}
+
+fn walk_here(field: &dyn Module, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+    if let Some(node) = field.as_node() {
+        f(at, Item::Layer(node));
+    }
+    field.walk(at, f);
+}
+
+impl Module for Param {
+    fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+        f(at, Item::Param(self));
+    }
+    fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
+        f(at, ItemMut::Param(self));
+    }
+}
+
+impl Module for Key {
+    fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+        f(at, Item::Key(self));
+    }
+    fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
+        f(at, ItemMut::Key(self));
+    }
+}
+
+impl Module for Box<dyn Node> {
+    fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+        (**self).walk(at, f);
+    }
+    fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
+        f(at, ItemMut::Slot(self));
+        (**self).walk_mut(at, f);
+    }
+    fn as_node(&self) -> Option<&dyn Node> {
+        Some(&**self)
+    }
+}
+
+impl<M: Module> Module for Option<M> {
+    fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+        if let Some(m) = self {
+            m.walk(at, f);
+        }
+    }
+    fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
+        if let Some(m) = self {
+            m.walk_mut(at, f);
+        }
+    }
+    fn as_node(&self) -> Option<&dyn Node> {
+        self.as_ref()?.as_node()
+    }
+}
+
+macro_rules! lists {
+    ($([$($g:tt)*] $list:ty;)*) => {$(
+        impl<$($g)*> Module for $list {
+            fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+                for (i, m) in self.iter().enumerate() {
+                    at.inside_item(i, |at| walk_here(m, at, f));
+                }
+            }
+            fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
+                for (i, m) in self.iter_mut().enumerate() {
+                    at.inside_item(i, |at| m.walk_mut(at, f));
+                }
+            }
+        }
+    )*};
+}
+lists! {
+    [M: Module] Vec<M>;
+    [M: Module, const N: usize] [M; N];
+}
+
+/// Makes a struct a [`Module`] by naming the fields that hold layers, parameters or keys. Their names are the path.
+///
+/// A struct with a `forward` is a layer. One without, a mere group of parts, says `group`.
+///
+/// ```
+/// # use gradus::nn::{Cx, Layer, Param, Part};
+/// # use gradus::{Result, Tensor};
+/// #[derive(Clone, Debug)]
+/// struct Scale { factor: Param }
+/// gradus::parts!(Scale { factor });
+/// impl Layer for Scale {
+///     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+///         x.mul(&cx.param(&self.factor)?)
+///     }
+/// }
+///
+/// #[derive(Clone, Debug)]
+/// struct Pair { left: Part, right: Part }
+/// gradus::parts!(group Pair { left, right });
+/// ```
+#[macro_export]
+macro_rules! parts {
+    ($type:ty { $($field:ident),* $(,)? }) => {
+        impl $crate::nn::Module for $type {
+            $crate::parts!(@walks $($field)*);
+            fn as_node(&self) -> Option<&dyn $crate::nn::Node> {
+                Some(self)
+            }
+        }
+    };
+    (group $type:ty { $($field:ident),* $(,)? }) => {
+        impl $crate::nn::Module for $type {
+            $crate::parts!(@walks $($field)*);
+        }
+    };
+    (@walks $($field:ident)*) => {
+        #[allow(unused_variables)]
+        fn walk(&self, at: &mut $crate::nn::Path, f: &mut dyn FnMut(&$crate::nn::Path, $crate::nn::Item<'_>)) {
+            $($crate::nn::walk_field(&self.$field, stringify!($field), at, f);)*
+        }
+        #[allow(unused_variables)]
+        fn walk_mut(&mut self, at: &mut $crate::nn::Path, f: &mut dyn FnMut(&$crate::nn::Path, $crate::nn::ItemMut<'_>)) {
+            $(at.inside(stringify!($field), |at| $crate::nn::Module::walk_mut(&mut self.$field, at, f));)*
+        }
+    };
+}
+
+/// Fails if one parameter or key stands in two places: a copy made by `clone` would be trained apart from its original and
+/// yet share its optimizer state.
+pub(crate) fn check_identity(module: &dyn Module) -> Result<()> {
+    let mut places: BTreeMap<u64, String> = BTreeMap::new();
+    let mut twice = None;
+    module.walk(&mut Path::default(), &mut |path, item| {
+        let id = match item {
+            Item::Param(p) => p.id(),
+            Item::Key(k) => k.id(),
+            Item::Layer(_) => return,
+        };
+        if let Some(first) = places.insert(id, path.to_string())
+            && twice.is_none()
+        {
+            twice = Some((first, path.to_string()));
+        }
+    });
+    let Some((first, second)) = twice else { return Ok(()) };
+    let mut got = String::new();
+    let _ = write!(got, "one parameter at '{first}' and at '{second}'");
+    let expected = "each parameter in one place: build a layer of its own for each place instead of cloning a built one, or \
+                    call one layer several times (`.shared()`)";
+    Err(Error::argument("network", expected, got))
+}

@@ -1,0 +1,221 @@
+//! What a layer is: for its author a function of one tensor ([`Layer`]), for a network a function of several values
+//! ([`Node`]); and what describes it until its inputs are known ([`Build`]).
+
+use super::activation::Activation;
+use super::layers::Input;
+use super::symbol::{IntoSymbols, Shared, Symbol};
+use super::{Cx, Init, Inputs, Masking, Module, Value, Values};
+use crate::config::Configured;
+use crate::tensor::Tensor;
+use crate::{Error, Result, Spec};
+use std::sync::Arc;
+
+/// A layer with one input and one output: parameters plus a function of a tensor. Implement it for a struct that
+/// [`parts!`](crate::parts) has made a [`Module`]; every such layer that is `Clone` is a [`Node`].
+pub trait Layer: Module {
+    /// Computes the output. Parameters are read through [`Cx::param`].
+    ///
+    /// # Errors
+    /// The input does not fit.
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor>;
+
+    /// What it does with the mask of its input. A layer that does not say refuses one.
+    fn masking(&self) -> Masking {
+        Masking::Refuse
+    }
+
+    /// The activation that [`Layer::forward`] ends with, if it can be left out: `compile` joins it with the loss.
+    fn output_activation(&self) -> Option<&dyn Activation> {
+        None
+    }
+
+    /// [`Layer::forward`] without [`Layer::output_activation`].
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        self.forward(x, cx)
+    }
+
+    /// The name of its type in summaries and messages.
+    fn class_name(&self) -> &'static str {
+        short_type_name::<Self>()
+    }
+}
+
+/// A layer as networks hold it: any number of inputs and outputs, each with its own mask. Layers with one of each
+/// implement [`Layer`] instead.
+pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
+    /// Computes the outputs.
+    ///
+    /// # Errors
+    /// The inputs do not fit.
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values>;
+
+    /// The activation that output number `output` ends with, if it can be left out.
+    fn output_activation(&self, _output: usize) -> Option<&dyn Activation> {
+        None
+    }
+
+    /// [`Node::call`], but without the output activations of those outputs for which `raw` is true (it may be shorter than
+    /// the list of outputs).
+    ///
+    /// # Errors
+    /// As [`Node::call`].
+    fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+        let _ = raw;
+        self.call(x, cx)
+    }
+
+    /// The name of its type in summaries and messages.
+    fn class_name(&self) -> &'static str {
+        short_type_name::<Self>()
+    }
+
+    /// What its last traced call gave, if it keeps that: unknown sizes print as `None`.
+    fn traced_outputs(&self) -> Option<Vec<Spec>> {
+        None
+    }
+}
+
+impl<L: Layer + Clone + std::fmt::Debug + Send + Sync + 'static> Node for L {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        self.call_raw(x, cx, &[])
+    }
+    fn output_activation(&self, _: usize) -> Option<&dyn Activation> {
+        Layer::output_activation(self)
+    }
+    fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+        let x = x.single()?;
+        let mask = self.masking().apply(x.mask.as_ref())?;
+        let raw = raw.first().is_some_and(|&raw| raw);
+        let y = if raw { self.forward_logits(&x.tensor, cx)? } else { self.forward(&x.tensor, cx)? };
+        Ok(Value::masked(y, mask).into())
+    }
+    fn class_name(&self) -> &'static str {
+        Layer::class_name(self)
+    }
+}
+
+/// `Dense` out of `my_crate::layers::Dense<T>`.
+fn short_type_name<T: ?Sized>() -> &'static str {
+    let full = std::any::type_name::<T>();
+    let base = full.split('<').next().unwrap_or(full);
+    base.rsplit("::").next().unwrap_or(base)
+}
+
+/// Lets boxed layers be cloned. Implemented for every layer that is `Clone`.
+pub trait CloneNode {
+    /// A snapshot: values are copied when one of the two is changed. Parameters keep their identity, so that one network cannot
+    /// hold both.
+    fn clone_node(&self) -> Box<dyn Node>;
+}
+
+impl<N: Node + Clone + 'static> CloneNode for N {
+    fn clone_node(&self) -> Box<dyn Node> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Node> {
+    fn clone(&self) -> Self {
+        (**self).clone_node()
+    }
+}
+
+/// The description of a layer, which becomes one when its inputs are known. There are no half-built layers.
+///
+/// A layer without parameters of its own, or whose parts build themselves ([`Part`](super::Part)), is its own
+/// description: it implements [`Layer`] and [`Configured`] alone.
+pub trait Build: Configured + std::fmt::Debug + Send + Sync {
+    /// Makes the layer for inputs of these shapes (unknown sizes are [`UNKNOWN`](crate::UNKNOWN) and print as `None`) and
+    /// dtypes: those given by position, then those given by name.
+    ///
+    /// # Errors
+    /// The inputs do not fit, or a setting is out of range.
+    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>>;
+
+    /// The names by which inputs can be given, beside those by position: `["attention_mask"]`.
+    fn input_names(&self) -> &[&'static str] {
+        &[]
+    }
+
+    /// For the description of a network's input: the shape without the batch, and the dtype.
+    fn input(&self) -> Option<&Input> {
+        None
+    }
+
+    /// The layer's outputs for these inputs, of one layer that has no other calls.
+    ///
+    /// # Errors
+    /// The inputs do not fit, or the layer has not exactly one output ([`Shared::on_all`] gives a list).
+    fn on(self, x: impl IntoSymbols) -> Result<Symbol>
+    where
+        Self: Sized + 'static,
+    {
+        Shared::new(self).on(x)
+    }
+
+    /// The outputs of a layer with several, for these inputs.
+    ///
+    /// # Errors
+    /// The inputs do not fit.
+    fn on_all(self, x: impl IntoSymbols) -> Result<Vec<Symbol>>
+    where
+        Self: Sized + 'static,
+    {
+        Shared::new(self).on_all(x)
+    }
+
+    /// A handle that can be called several times: one layer, one set of parameters.
+    fn shared(self) -> Shared
+    where
+        Self: Sized + 'static,
+    {
+        Shared::new(self)
+    }
+}
+
+/// A layer that is its own description.
+impl<L: Layer + Configured + Clone + std::fmt::Debug + Send + Sync + 'static> Build for L {
+    fn build(&self, _: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+/// Whatever a network can hold as a layer: a description, a handle of [`Build::shared`], or a network.
+pub trait IntoLayer {
+    /// The handle.
+    fn into_layer(self) -> Shared;
+}
+impl<B: Build + 'static> IntoLayer for B {
+    fn into_layer(self) -> Shared {
+        Shared::new(self)
+    }
+}
+impl IntoLayer for Box<dyn Build> {
+    fn into_layer(self) -> Shared {
+        Shared::from_arc(Arc::from(self))
+    }
+}
+impl IntoLayer for Shared {
+    fn into_layer(self) -> Shared {
+        self
+    }
+}
+impl IntoLayer for &Shared {
+    fn into_layer(self) -> Shared {
+        self.clone()
+    }
+}
+
+/// The last size of a spec, which must be known.
+///
+/// # Errors
+/// There is no axis beside the batch, or its size is not known before data comes.
+pub fn features(layer: &'static str, input: Spec) -> Result<usize> {
+    match input.shape.dims().get(1..).unwrap_or(&[]).last() {
+        Some(&n) if !crate::shape::is_unknown(n) && n > 0 => Ok(n),
+        _ => Err(Error::shape(layer, "inputs [batch, …, features] of known size", input.shape)),
+    }
+}

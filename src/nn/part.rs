@@ -1,0 +1,111 @@
+//! A slot for a layer in a struct of the user's: given as a description, built at the first traced call, replaceable after.
+
+use super::symbol::Shared;
+use super::trace::batch_unknown;
+use super::{Build, Cx, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values, snake_case};
+use crate::error::Context;
+use crate::tensor::Tensor;
+use crate::{Error, Result, Spec};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// A layer as a field of a struct of your own: `Part::new(Dense::new(64))`. It builds itself for the shape that reaches it
+/// when the struct becomes a network, so no shape has to be written down.
+///
+/// A clone of a part that is not built yet is another layer; a clone of a built one is a copy with the same parameters, which
+/// one network cannot hold both. Twelve equal blocks are twelve parts that are not built yet:
+/// `(0..12).map(|_| Block::new()).collect()`, or `vec![Block::new(); 12]`.
+#[derive(Debug)]
+pub struct Part {
+    build: Arc<dyn Build>,
+    node: OnceLock<Box<dyn Node>>,
+    /// What traced calls gave.
+    traced: Mutex<Option<Vec<Spec>>>,
+}
+
+impl Clone for Part {
+    fn clone(&self) -> Part {
+        Part { build: self.build.clone(), node: self.node.clone(), traced: Mutex::new(self.traced_outputs()) }
+    }
+}
+
+impl Part {
+    /// A part that will be this layer.
+    pub fn new(layer: impl IntoLayer) -> Part {
+        let layer: Shared = layer.into_layer();
+        Part { build: layer.build().clone(), node: OnceLock::new(), traced: Mutex::new(None) }
+    }
+
+    /// The output for one tensor without a mask.
+    ///
+    /// # Errors
+    /// The input does not fit, the layer has not exactly one output, or nothing has built the part.
+    pub fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        Ok(self.call(Inputs::new(&[Value::from(x)]), cx)?.single().at(|| self.place())?.tensor)
+    }
+
+    fn built(&self, x: &Inputs<'_>, cx: &mut Cx) -> Result<&dyn Node> {
+        if let Some(node) = self.node.get() {
+            return Ok(&**node);
+        }
+        let Some(init) = cx.init() else {
+            let expected = "a part of a network (Subclass::new([Input::new(…)], yours), then build or compile)";
+            return Err(Error::argument("Part", expected, "one that nothing has built"));
+        };
+        let specs: Vec<Spec> = x.values().iter().map(|v| batch_unknown(v.spec())).collect();
+        let frozen = self.build.common().is_some_and(|c| c.frozen);
+        let node = init.with_frozen(frozen, |init| self.build.build(&specs, init))?;
+        Ok(&**self.node.get_or_init(|| node))
+    }
+
+    /// `layer 'dense' (Dense)`.
+    fn place(&self) -> String {
+        let class = self.build.class_name();
+        let name = self.build.common().and_then(|c| c.name.clone()).unwrap_or_else(|| snake_case(class));
+        format!("layer '{name}' ({class})")
+    }
+}
+
+impl Module for Part {
+    fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
+        if let Some(node) = self.node.get() {
+            node.walk(at, f);
+        }
+    }
+    fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
+        if let Some(node) = self.node.get_mut() {
+            node.walk_mut(at, f);
+        }
+    }
+    fn as_node(&self) -> Option<&dyn Node> {
+        Some(self)
+    }
+}
+
+impl Node for Part {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let outputs = self.built(&x, cx).and_then(|node| node.call(x, cx)).at(|| self.place())?;
+        if outputs.iter().any(|v| v.tensor.is_traced())
+            && let Ok(mut traced) = self.traced.lock()
+        {
+            let specs = outputs.iter().map(Value::spec);
+            *traced = Some(match traced.take() {
+                Some(seen) if seen.len() == outputs.len() => seen
+                    .iter()
+                    .zip(specs)
+                    .map(|(a, b)| match a.shape.rank() == b.shape.rank() {
+                        true => Spec::new(a.shape.united(&b.shape), a.dtype),
+                        false => b,
+                    })
+                    .collect(),
+                _ => specs.collect(),
+            });
+        }
+        Ok(outputs)
+    }
+    fn class_name(&self) -> &'static str {
+        self.build.class_name()
+    }
+    fn traced_outputs(&self) -> Option<Vec<Spec>> {
+        self.traced.lock().ok().and_then(|t| t.clone())
+    }
+}

@@ -1,0 +1,334 @@
+//! Symbols: tensors that are not there yet. Calling a description on one checks the shapes at once and gives the next, so
+//! that a graph of layers is written as if it computed.
+
+use super::layers::Input;
+use super::trace::{self, Twin};
+use super::{Budget, Build, Init, Node, Value, snake_case};
+use crate::autograd::fresh_id;
+use crate::error::Context;
+use crate::shape::Spec;
+use crate::{DType, Error, Result};
+use std::sync::{Arc, OnceLock};
+
+/// An output of a call of a layer, or an input of a network. Cheap to clone; symbols form a graph that never changes.
+#[derive(Clone)]
+pub struct Symbol {
+    pub(super) call: Arc<Call>,
+    pub(super) output: usize,
+}
+
+/// One call of a layer, or an input.
+pub(super) struct Call {
+    /// Younger calls have larger numbers.
+    pub(super) id: u64,
+    pub(super) origin: Origin,
+    /// What it gave in the two traces.
+    outputs: Vec<Twin<Value>>,
+}
+
+pub(super) enum Origin {
+    Input(Input),
+    Layer {
+        layer: Shared,
+        /// Those given by position, then those given by name.
+        inputs: Vec<Symbol>,
+        names: Vec<String>,
+    },
+}
+
+impl Drop for Call {
+    /// Takes the graph behind it apart in a loop: a deep network must not be as many stack frames.
+    fn drop(&mut self) {
+        let mut pending = match &mut self.origin {
+            Origin::Layer { inputs, .. } => std::mem::take(inputs),
+            Origin::Input(_) => return,
+        };
+        while let Some(symbol) = pending.pop() {
+            if let Some(mut call) = Arc::into_inner(symbol.call)
+                && let Origin::Layer { inputs, .. } = &mut call.origin
+            {
+                pending.append(inputs);
+            }
+        }
+    }
+}
+
+impl Symbol {
+    /// The symbol of an input.
+    pub(super) fn input(input: &Input) -> Symbol {
+        // An impossible shape is found when the symbol is used.
+        let outputs = input.spec(DType::F32).map(|spec| vec![trace::traced(spec)]).unwrap_or_default();
+        let call = Call { id: fresh_id(), origin: Origin::Input(input.clone()), outputs };
+        Symbol { call: Arc::new(call), output: 0 }
+    }
+
+    fn twin(&self) -> Result<Twin<Value>> {
+        match (self.call.outputs.get(self.output), &self.call.origin) {
+            (Some(twin), _) => Ok(twin.clone()),
+            (None, Origin::Input(input)) => Ok(trace::traced(input.spec(DType::F32)?)),
+            (None, Origin::Layer { .. }) => Err(Error::argument("output", "an output of the layer", self.output)),
+        }
+    }
+
+    /// Shape (unknown sizes print as `None`) and dtype.
+    ///
+    /// # Errors
+    /// It is an input whose shape is impossible.
+    pub fn spec(&self) -> Result<Spec> {
+        trace::united(&self.twin()?)
+    }
+}
+
+impl std::fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.spec() {
+            Ok(spec) => write!(f, "Symbol({spec})"),
+            Err(e) => write!(f, "Symbol({e})"),
+        }
+    }
+}
+
+/// What a layer is called on: symbols by position, and symbols under names that the layer declares.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    positional: Vec<Symbol>,
+    named: Vec<(String, Symbol)>,
+}
+
+/// A symbol, or an [`Input`], which has one.
+pub trait AsSymbol {
+    /// The symbol.
+    fn as_symbol(&self) -> Symbol;
+}
+impl AsSymbol for Symbol {
+    fn as_symbol(&self) -> Symbol {
+        self.clone()
+    }
+}
+impl AsSymbol for Input {
+    fn as_symbol(&self) -> Symbol {
+        self.symbol()
+    }
+}
+
+/// Whatever a layer can be called on: `&x`, `[&a, &b]`, `(&a, &b)` where one is an [`Input`] and the other is not, a slice or
+/// vector of symbols; and with inputs by name `(&x, [("attention_mask", &m)])`.
+#[diagnostic::on_unimplemented(
+    message = "a layer cannot be called on `{Self}`",
+    label = "expected `&x`, `[&a, &b]`, `(&a, &b)`, a slice of symbols, or `(&x, [(\"name\", &y)])`"
+)]
+pub trait IntoSymbols {
+    /// The symbols.
+    fn into_symbols(self) -> Given;
+}
+
+fn positional(positional: Vec<Symbol>) -> Given {
+    Given { positional, named: Vec::new() }
+}
+impl<S: AsSymbol> IntoSymbols for &S {
+    fn into_symbols(self) -> Given {
+        positional(vec![self.as_symbol()])
+    }
+}
+impl<S: AsSymbol, const N: usize> IntoSymbols for [&S; N] {
+    fn into_symbols(self) -> Given {
+        positional(self.iter().map(|s| s.as_symbol()).collect())
+    }
+}
+impl<S: AsSymbol, const N: usize> IntoSymbols for &[S; N] {
+    fn into_symbols(self) -> Given {
+        positional(self.iter().map(AsSymbol::as_symbol).collect())
+    }
+}
+impl<S: AsSymbol> IntoSymbols for &[S] {
+    fn into_symbols(self) -> Given {
+        positional(self.iter().map(AsSymbol::as_symbol).collect())
+    }
+}
+impl<S: AsSymbol> IntoSymbols for &Vec<S> {
+    fn into_symbols(self) -> Given {
+        positional(self.iter().map(AsSymbol::as_symbol).collect())
+    }
+}
+impl IntoSymbols for Given {
+    fn into_symbols(self) -> Given {
+        self
+    }
+}
+impl<P: IntoSymbols, S: AsSymbol, const N: usize> IntoSymbols for (P, [(&str, &S); N]) {
+    fn into_symbols(self) -> Given {
+        let mut given = self.0.into_symbols();
+        given.named.extend(self.1.iter().map(|(name, s)| (name.to_string(), s.as_symbol())));
+        given
+    }
+}
+macro_rules! tuples {
+    ($($($type:ident $field:tt),+;)*) => {$(
+        impl<$($type: AsSymbol),+> IntoSymbols for ($(&$type,)+) {
+            fn into_symbols(self) -> Given {
+                positional(vec![$(self.$field.as_symbol()),+])
+            }
+        }
+    )*};
+}
+tuples! {
+    A 0, B 1;
+    A 0, B 1, C 2;
+    A 0, B 1, C 2, D 3;
+    A 0, B 1, C 2, D 3, E 4;
+    A 0, B 1, C 2, D 3, E 4, F 5;
+}
+
+impl Given {
+    /// Those given by position; inputs by name mean nothing here.
+    pub(super) fn into_positional(self, what: &'static str) -> Result<Vec<Symbol>> {
+        match self.named.first() {
+            None => Ok(self.positional),
+            Some((name, _)) => Err(Error::argument(what, "symbols by position", format!("one named '{name}'"))),
+        }
+    }
+}
+
+/// A layer with an identity: each call of it is a call of the same layer, with the same parameters. Made by
+/// [`Build::shared`].
+#[derive(Clone)]
+pub struct Shared(Arc<Handle>);
+
+struct Handle {
+    id: u64,
+    build: Arc<dyn Build>,
+    /// The layer as the first call built it, without values: later calls are checked against it.
+    planned: OnceLock<Box<dyn Node>>,
+}
+
+impl Shared {
+    /// A handle of a description.
+    pub fn new(build: impl Build + 'static) -> Shared {
+        Shared::from_arc(Arc::new(build))
+    }
+
+    pub(crate) fn from_arc(build: Arc<dyn Build>) -> Shared {
+        Shared(Arc::new(Handle { id: fresh_id(), build, planned: OnceLock::new() }))
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// What it is a handle of.
+    pub(crate) fn build(&self) -> &Arc<dyn Build> {
+        &self.0.build
+    }
+
+    /// The layer's output for these inputs.
+    ///
+    /// # Errors
+    /// The inputs do not fit, or the layer has not exactly one output ([`Shared::on_all`] gives a list).
+    pub fn on(&self, x: impl IntoSymbols) -> Result<Symbol> {
+        let mut all = self.call(x.into_symbols())?;
+        match all.len() {
+            1 => Ok(all.swap_remove(0)),
+            n => {
+                let expected = "a layer with one output (on_all gives the list of several)";
+                Err(Error::argument("on", expected, format!("{n} outputs")).at(self.place()))
+            }
+        }
+    }
+
+    /// The layer's outputs for these inputs.
+    ///
+    /// # Errors
+    /// The inputs do not fit.
+    pub fn on_all(&self, x: impl IntoSymbols) -> Result<Vec<Symbol>> {
+        self.call(x.into_symbols())
+    }
+
+    fn call(&self, given: Given) -> Result<Vec<Symbol>> {
+        let build = &*self.0.build;
+        let place = || self.place();
+        let known = build.input_names();
+        if let Some((name, _)) = given.named.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            let expected = match known {
+                [] => "inputs by position alone".to_string(),
+                names => format!("inputs by position, or named {}", names.join(", ")),
+            };
+            return Err(Error::argument("inputs", expected, format!("one named '{name}'")).at(place()));
+        }
+        let (names, named): (Vec<String>, Vec<Symbol>) = given.named.into_iter().unzip();
+        let mut inputs = given.positional;
+        inputs.extend(named);
+        let twins = inputs.iter().map(Symbol::twin).collect::<Result<Vec<_>>>().at(place)?;
+        let mut init = Init::planned(DType::F32, Budget::NONE);
+        let node = match self.0.planned.get() {
+            Some(node) => node,
+            None => {
+                let specs = twins.iter().map(trace::united).collect::<Result<Vec<_>>>().at(place)?;
+                let node = build.build(&specs, &mut init).at(place)?;
+                self.0.planned.get_or_init(|| node)
+            }
+        };
+        let outputs = trace::call(&**node, &twins, &names, &mut init).at(place)?;
+        let n = outputs.len();
+        let origin = Origin::Layer { layer: self.clone(), inputs, names };
+        let call = Arc::new(Call { id: fresh_id(), origin, outputs });
+        Ok((0..n).map(|output| Symbol { call: call.clone(), output }).collect())
+    }
+
+    /// `layer 'dense' (Dense)`.
+    fn place(&self) -> String {
+        let class = self.0.build.class_name();
+        let name = self.0.build.common().and_then(|c| c.name.clone()).unwrap_or_else(|| snake_case(class));
+        format!("layer '{name}' ({class})")
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.build.fmt(f)
+    }
+}
+
+/// A handle that a network is asked for more than once, and that must be the same each time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identity(OnceLock<Shared>);
+
+impl Identity {
+    pub(crate) fn get(&self, make: impl FnOnce() -> Shared) -> &Shared {
+        self.0.get_or_init(make)
+    }
+}
+
+/// Gives a network what a handle has: it is one, and may be called several times.
+macro_rules! handle {
+    ($($type:ty),*) => {$(
+        impl $type {
+            /// Its output for these inputs, as a layer of another network. Each call is one of the same layers.
+            ///
+            /// # Errors
+            /// The inputs do not fit, or it has not exactly one output.
+            pub fn on(&self, x: impl $crate::nn::IntoSymbols) -> $crate::Result<$crate::nn::Symbol> {
+                self.handle().on(x)
+            }
+
+            /// Its outputs for these inputs, as a layer of another network.
+            ///
+            /// # Errors
+            /// The inputs do not fit.
+            pub fn on_all(&self, x: impl $crate::nn::IntoSymbols) -> $crate::Result<Vec<$crate::nn::Symbol>> {
+                self.handle().on_all(x)
+            }
+        }
+        impl $crate::nn::IntoLayer for $type {
+            fn into_layer(self) -> $crate::nn::Shared {
+                self.handle()
+            }
+        }
+        impl $crate::nn::IntoLayer for &$type {
+            fn into_layer(self) -> $crate::nn::Shared {
+                self.handle()
+            }
+        }
+    )*};
+}
+pub(crate) use handle;
+

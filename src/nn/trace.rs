@@ -1,0 +1,99 @@
+//! How shapes are found: a network runs twice on tensors without values, with two sets of sizes, and a size that differs
+//! between the two is unknown. No layer declares its output's shape, and a loop over an axis just runs.
+
+use super::{Cx, Init, Inputs, Node, Value, Values};
+use crate::shape::is_unknown;
+use crate::tensor::{Array, Tensor};
+use crate::{Error, Result, Shape, Spec};
+
+/// The batch in the two traces.
+const BATCH: [usize; 2] = [24, 40];
+
+/// The other unknown sizes in the two traces, by their order: 64 times numbers that are odd and all different, so that
+/// halving and doubling come back to where they began, and no two sizes are taken for one.
+const OTHER: [[usize; 7]; 2] = [[192, 448, 704, 960, 1216, 1472, 1728], [320, 576, 832, 1088, 1344, 1600, 1856]];
+
+/// The same thing in the two traces.
+pub(crate) type Twin<T> = [T; 2];
+
+/// Both traces' specs for a spec with unknown sizes. The first axis is the batch.
+pub(crate) fn trial(spec: Spec) -> Twin<Spec> {
+    [0, 1].map(|trace| {
+        let mut shape = spec.shape;
+        let mut next = OTHER[trace].iter();
+        for (axis, d) in shape.dims_mut().iter_mut().enumerate() {
+            if is_unknown(*d) {
+                *d = if axis == 0 { BATCH[trace] } else { next.next().copied().unwrap_or(BATCH[trace]) };
+            }
+        }
+        Spec::new(shape, spec.dtype)
+    })
+}
+
+/// A value without numbers in both traces.
+pub(crate) fn traced(spec: Spec) -> Twin<Value> {
+    trial(spec).map(|spec| Tensor::from(Array::traced(spec)).into())
+}
+
+/// What is known of a value from both traces: a size that differs is unknown.
+///
+/// # Errors
+/// The rank or dtype differs.
+pub(crate) fn united(value: &Twin<Value>) -> Result<Spec> {
+    let [a, b] = [0, 1].map(|i| value[i].spec());
+    if a.shape.rank() != b.shape.rank() || a.dtype != b.dtype {
+        let expected = "outputs whose number of axes and dtype do not depend on the sizes of the inputs";
+        return Err(Error::argument("forward", expected, format!("{a} for some sizes, {b} for others").as_str()));
+    }
+    let shape = a.shape.united(&b.shape);
+    within_reason(&shape)?;
+    Ok(Spec::new(shape, a.dtype))
+}
+
+/// Refuses sizes that no memory holds, before arithmetic on them can overflow.
+pub(crate) fn within_reason(shape: &Shape) -> Result<()> {
+    const MAX: usize = 1 << 40;
+    let known = shape.dims().iter().filter(|&&d| !is_unknown(d));
+    match known.copied().try_fold(1usize, usize::checked_mul) {
+        Some(n) if n <= MAX => Ok(()),
+        _ => Err(Error::shape("shape", "samples of at most 2^40 elements", *shape)),
+    }
+}
+
+/// Calls a layer in both traces. Parts that have not been built yet are built by the first.
+///
+/// # Errors
+/// Those of the layer, without the sizes of the traces.
+pub(crate) fn call(
+    node: &dyn Node,
+    inputs: &[Twin<Value>],
+    names: &[String],
+    init: &mut Init,
+) -> Result<Vec<Twin<Value>>> {
+    let run = |trace: usize, init: &mut Init| -> Result<Values> {
+        let values: Vec<Value> = inputs.iter().map(|twin| twin[trace].clone()).collect();
+        Cx::building(init, |cx| node.call(Inputs::with_names(&values, names)?, cx))
+    };
+    let sizes = |trace: usize| -> Vec<usize> { OTHER[trace].iter().copied().chain([BATCH[trace]]).collect() };
+    let (a, b) = match (run(0, init), run(1, init)) {
+        (Ok(a), Ok(b)) => (a, b),
+        (Err(a), Err(b)) => return Err(a.united(b)),
+        (Err(a), Ok(_)) => return Err(a.without(&sizes(0))),
+        (Ok(_), Err(b)) => return Err(b.without(&sizes(1))),
+    };
+    if a.len() != b.len() {
+        let got = format!("{} for some sizes, {} for others", a.len(), b.len());
+        return Err(Error::argument("forward", "as many outputs for any sizes", got));
+    }
+    let twins: Vec<Twin<Value>> = a.into_iter().zip(b).map(|(a, b)| [a, b]).collect();
+    twins.iter().try_for_each(|twin| united(twin).map(|_| ()))?;
+    Ok(twins)
+}
+
+/// The spec of a tensor of a trace with its batch unknown: what a part is built for, which sees one trace alone.
+pub(crate) fn batch_unknown(mut spec: Spec) -> Spec {
+    if let Some(d) = spec.shape.dims_mut().first_mut().filter(|d| BATCH.contains(*d)) {
+        *d = crate::shape::UNKNOWN;
+    }
+    spec
+}

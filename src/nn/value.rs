@@ -1,0 +1,228 @@
+//! What flows between layers: tensors, each with its own mask, and how a layer is given several of them.
+
+use crate::tensor::Tensor;
+use crate::{Error, Result, Spec};
+use smallvec::{SmallVec, smallvec};
+use std::ops::Index;
+
+/// A tensor on its way through a network, and which of its positions count.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The numbers.
+    pub tensor: Tensor,
+    /// False where a position does not count, such as padding: bool, `[batch, time]` for data `[batch, time, …]`. `None`
+    /// if all count.
+    pub mask: Option<Tensor>,
+}
+
+impl Value {
+    /// A tensor with a mask.
+    pub fn masked(tensor: Tensor, mask: Option<Tensor>) -> Value {
+        Value { tensor, mask }
+    }
+
+    /// Shape and element type.
+    pub fn spec(&self) -> Spec {
+        self.tensor.spec()
+    }
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Value {
+        Value { tensor, mask: None }
+    }
+}
+
+impl From<&Tensor> for Value {
+    fn from(tensor: &Tensor) -> Value {
+        tensor.clone().into()
+    }
+}
+
+/// What a call of a layer gives: one value for most layers.
+#[derive(Clone, Debug, Default)]
+pub struct Values(pub(crate) SmallVec<[Value; 1]>);
+
+impl Values {
+    /// The only value of a layer with one output.
+    ///
+    /// # Errors
+    /// There are several, or none.
+    pub fn single(mut self) -> Result<Value> {
+        match self.0.len() {
+            1 => Ok(self.0.swap_remove(0)),
+            n => Err(Error::argument("outputs", "one output", n)),
+        }
+    }
+
+    /// The tensors, without their masks.
+    pub fn into_tensors(self) -> Vec<Tensor> {
+        self.0.into_iter().map(|v| v.tensor).collect()
+    }
+}
+
+impl std::ops::Deref for Values {
+    type Target = [Value];
+    fn deref(&self) -> &[Value] {
+        &self.0
+    }
+}
+impl std::ops::DerefMut for Values {
+    fn deref_mut(&mut self) -> &mut [Value] {
+        &mut self.0
+    }
+}
+impl IntoIterator for Values {
+    type Item = Value;
+    type IntoIter = smallvec::IntoIter<[Value; 1]>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+impl<V: Into<Value>> FromIterator<V> for Values {
+    fn from_iter<I: IntoIterator<Item = V>>(values: I) -> Values {
+        Values(values.into_iter().map(Into::into).collect())
+    }
+}
+impl From<Value> for Values {
+    fn from(value: Value) -> Values {
+        Values(smallvec![value])
+    }
+}
+impl From<Tensor> for Values {
+    fn from(tensor: Tensor) -> Values {
+        Value::from(tensor).into()
+    }
+}
+impl From<Vec<Tensor>> for Values {
+    fn from(tensors: Vec<Tensor>) -> Values {
+        tensors.into_iter().collect()
+    }
+}
+impl<V: Into<Value>, const N: usize> From<[V; N]> for Values {
+    fn from(values: [V; N]) -> Values {
+        values.into_iter().collect()
+    }
+}
+
+/// What a call gives to a layer: values by position, and after them those that were given by a name which the layer
+/// declares, such as `attention_mask`. What was not given is absent.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    values: &'a [Value],
+    /// The names of the last values.
+    names: &'a [String],
+}
+
+impl<'a> Inputs<'a> {
+    /// Values by position alone.
+    pub fn new(values: &'a [Value]) -> Inputs<'a> {
+        Inputs { values, names: &[] }
+    }
+
+    /// Values of which the last ones have these names.
+    ///
+    /// # Errors
+    /// There are more names than values.
+    pub fn with_names(values: &'a [Value], names: &'a [String]) -> Result<Inputs<'a>> {
+        match names.len() <= values.len() {
+            true => Ok(Inputs { values, names }),
+            false => Err(Error::argument("inputs", "a value for each name", values.len())),
+        }
+    }
+
+    /// The values given by position.
+    pub fn positional(&self) -> &'a [Value] {
+        &self.values[..self.values.len() - self.names.len()]
+    }
+
+    /// The value given under a name.
+    pub fn get(&self, name: &str) -> Option<&'a Value> {
+        self.all(name).next()
+    }
+
+    /// The values given under a name: several states, for example.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &'a Value> {
+        let named = &self.values[self.positional().len()..];
+        self.names.iter().zip(named).filter(move |(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// All values: those by position, then those by name.
+    pub fn values(&self) -> &'a [Value] {
+        self.values
+    }
+
+    /// The names of the last values.
+    pub fn names(&self) -> &'a [String] {
+        self.names
+    }
+
+    /// The only value of a layer with one input.
+    ///
+    /// # Errors
+    /// There are several, or none.
+    pub fn single(&self) -> Result<&'a Value> {
+        match self.values {
+            [one] if self.names.is_empty() => Ok(one),
+            all => Err(Error::argument("inputs", "one input", all.len())),
+        }
+    }
+}
+
+impl Index<usize> for Inputs<'_> {
+    type Output = Value;
+    /// # Panics
+    /// There are fewer values by position.
+    fn index(&self, i: usize) -> &Value {
+        &self.positional()[i]
+    }
+}
+
+/// The only spec of a layer with one input: what most layers are built for.
+///
+/// # Errors
+/// There are several, or none.
+pub fn single(inputs: &[Spec]) -> Result<Spec> {
+    match inputs {
+        [one] => Ok(*one),
+        all => Err(Error::argument("inputs", "one input", all.len())),
+    }
+}
+
+/// What a plain layer does with the mask of its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masking {
+    /// The output has the mask of the input: the layer keeps the axes that a mask describes, and computes each position by
+    /// itself.
+    Keep,
+    /// The mask has been used, or means nothing for the output: it ends here.
+    Drop,
+    /// The layer would mix positions that count with others that do not: a mask that reaches it is an error.
+    Refuse,
+}
+
+impl Masking {
+    /// The mask of the output.
+    pub(crate) fn apply(self, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
+        match (self, mask) {
+            (Masking::Keep, mask) => Ok(mask.cloned()),
+            (Masking::Drop, _) | (_, None) => Ok(None),
+            (Masking::Refuse, Some(mask)) => {
+                let expected = "an input without a mask, because this layer does not say what it does with one \
+                                (Layer::masking: Masking::Keep or Masking::Drop)";
+                Err(Error::argument("mask", expected, format!("a mask of shape {}", mask.shape())))
+            }
+        }
+    }
+}
+
+/// The positions that count in both, if either is known.
+///
+/// # Errors
+/// Shapes do not fit.
+pub fn both_masks(a: Option<&Tensor>, b: Option<&Tensor>) -> Result<Option<Tensor>> {
+    match (a, b) {
+        (Some(a), Some(b)) => a.logical_and(b).map(Some),
+        (a, b) => Ok(a.or(b).cloned()),
+    }
+}
