@@ -4,7 +4,7 @@
 use super::json::outline;
 use super::tensors::{Tensors, check_outline, write};
 use super::{Limits, check, read_file, write_atomically};
-use crate::config::{Dyn, describe, described};
+use crate::config::{Dyn, Registry, describe, described};
 use crate::error::Context;
 use crate::loss::{self, Loss};
 use crate::metric::{self, Metric};
@@ -282,14 +282,14 @@ fn plan(config: Config, limits: &Limits) -> Result<Model> {
     }
     let network = Sequential::from_json(network)?;
     let (class, rule) = described("optimizer", config.compile.optimizer)?;
-    let mut driver = Driver::from_arc(optim::from_config(&class, rule)?);
+    let mut driver = Driver::from_arc(optim::from_config(&class, rule, &Registry::new())?);
     let loss = |value| -> Result<Dyn<dyn Loss>> {
         let (class, config) = described("loss", value)?;
-        Ok(Dyn(loss::from_config(&class, config)?))
+        Ok(Dyn(loss::from_config(&class, config, &Registry::new())?))
     };
     let metric = |value| -> Result<Box<dyn Metric>> {
         let (class, config) = described("metric", value)?;
-        Ok(metric::from_config(&class, config)?.clone_metric())
+        Ok(metric::from_config(&class, config, &Registry::new())?.clone_metric())
     };
     let losses = config.compile.losses.into_iter().map(loss).collect::<Result<_>>()?;
     let [metrics] = <[Vec<Value>; 1]>::try_from(config.compile.metrics)

@@ -91,12 +91,12 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
 
     /// The name the user gave, if any; otherwise it is made from the class name.
     fn name(&self) -> Option<&str> {
-        None
+        self.common()?.name.as_deref()
     }
 
     /// Whether its parameters learn.
     fn trainable(&self) -> bool {
-        true
+        self.common().is_none_or(|common| !common.frozen)
     }
 
     /// For the description of a network's input: the shape without the batch, and the dtype.

@@ -137,7 +137,7 @@ impl Sequential {
             dtype.ok_or_else(|| Error::format("Sequential", format!("unknown dtype {:?}", config.dtype)))?;
         let layer = |value| {
             let (class, config) = described("layer", value)?;
-            super::layers::from_config(&class, config)
+            super::layers::from_config(&class, config, &crate::config::Registry::new())
         };
         let layers = config.layers.into_iter().map(layer).collect::<Result<_>>()?;
         Ok(Sequential { layers, name: config.name, seed: config.seed, dtype })

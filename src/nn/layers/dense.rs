@@ -7,147 +7,34 @@ use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, Layer, Param};
 use crate::tensor::Tensor;
-use crate::{Error, Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, Spec, settings};
 
-/// A fully connected layer over the last axis: `[…, inputs]` becomes `[…, units]`.
-///
-/// Kernel `[inputs, units]`, Glorot uniform; bias `[units]`, zeros; no activation (Keras's defaults).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dense {
-    units: usize,
-    #[serde(default = "linear")]
-    activation: Dyn<dyn Activation>,
-    #[serde(default = "yes")]
-    use_bias: bool,
-    #[serde(default = "glorot")]
-    kernel_initializer: Dyn<dyn Initializer>,
-    #[serde(default = "zeros")]
-    bias_initializer: Dyn<dyn Initializer>,
-    #[serde(default)]
-    kernel_regularizer: Option<Dyn<dyn Regularizer>>,
-    #[serde(default)]
-    bias_regularizer: Option<Dyn<dyn Regularizer>>,
-    #[serde(default)]
-    activity_regularizer: Option<Dyn<dyn Regularizer>>,
-    #[serde(default)]
-    kernel_constraint: Option<Dyn<dyn Constraint>>,
-    #[serde(default)]
-    bias_constraint: Option<Dyn<dyn Constraint>>,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default = "yes")]
-    trainable: bool,
-}
+settings! {
+    /// A fully connected layer over the last axis: `[…, inputs]` becomes `[…, units]`.
+    ///
+    /// Kernel `[inputs, units]`, Glorot uniform; bias `[units]`, zeros; no activation (Keras's defaults).
+    pub layer Dense {
+        /// A layer of `units` outputs.
+        new(units: usize);
 
-fn yes() -> bool {
-    true
-}
-fn linear() -> Dyn<dyn Activation> {
-    Linear.into()
-}
-fn glorot() -> Dyn<dyn Initializer> {
-    GlorotUniform.into()
-}
-fn zeros() -> Dyn<dyn Initializer> {
-    Zeros.into()
-}
-
-impl Dense {
-    /// A layer of `units` outputs.
-    pub fn new(units: usize) -> Dense {
-        Dense {
-            units,
-            activation: linear(),
-            use_bias: true,
-            kernel_initializer: glorot(),
-            bias_initializer: zeros(),
-            kernel_regularizer: None,
-            bias_regularizer: None,
-            activity_regularizer: None,
-            kernel_constraint: None,
-            bias_constraint: None,
-            name: None,
-            trainable: true,
-        }
-    }
-
-    /// The function applied to the result; none by default.
-    #[must_use]
-    pub fn activation(mut self, activation: impl Into<Dyn<dyn Activation>>) -> Dense {
-        self.activation = activation.into();
-        self
-    }
-
-    /// Whether there is a bias; yes by default.
-    #[must_use]
-    pub fn use_bias(mut self, use_bias: bool) -> Dense {
-        self.use_bias = use_bias;
-        self
-    }
-
-    /// How the kernel begins; Glorot uniform by default.
-    #[must_use]
-    pub fn kernel_initializer(mut self, initializer: impl Into<Dyn<dyn Initializer>>) -> Dense {
-        self.kernel_initializer = initializer.into();
-        self
-    }
-
-    /// How the bias begins; zeros by default.
-    #[must_use]
-    pub fn bias_initializer(mut self, initializer: impl Into<Dyn<dyn Initializer>>) -> Dense {
-        self.bias_initializer = initializer.into();
-        self
-    }
-
-    /// A penalty on the kernel; none by default.
-    #[must_use]
-    pub fn kernel_regularizer(mut self, regularizer: impl Into<Dyn<dyn Regularizer>>) -> Dense {
-        self.kernel_regularizer = Some(regularizer.into());
-        self
-    }
-
-    /// A penalty on the bias; none by default.
-    #[must_use]
-    pub fn bias_regularizer(mut self, regularizer: impl Into<Dyn<dyn Regularizer>>) -> Dense {
-        self.bias_regularizer = Some(regularizer.into());
-        self
-    }
-
-    /// A penalty on the output, divided by the batch size; none by default.
-    #[must_use]
-    pub fn activity_regularizer(mut self, regularizer: impl Into<Dyn<dyn Regularizer>>) -> Dense {
-        self.activity_regularizer = Some(regularizer.into());
-        self
-    }
-
-    /// A bound on the kernel; none by default.
-    #[must_use]
-    pub fn kernel_constraint(mut self, constraint: impl Into<Dyn<dyn Constraint>>) -> Dense {
-        self.kernel_constraint = Some(constraint.into());
-        self
-    }
-
-    /// A bound on the bias; none by default.
-    #[must_use]
-    pub fn bias_constraint(mut self, constraint: impl Into<Dyn<dyn Constraint>>) -> Dense {
-        self.bias_constraint = Some(constraint.into());
-        self
-    }
-
-    /// The layer's name; `dense`, `dense_1`, … by default.
-    #[must_use]
-    pub fn name(mut self, name: &str) -> Dense {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Whether kernel and bias learn; yes by default.
-    #[must_use]
-    pub fn trainable(mut self, trainable: bool) -> Dense {
-        self.trainable = trainable;
-        self
+        /// The function applied to the result; none by default.
+        activation: into Dyn<dyn Activation> = Linear,
+        /// Whether there is a bias; yes by default.
+        use_bias: bool = true,
+        /// How the kernel begins; Glorot uniform by default.
+        kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
+        /// How the bias begins; zeros by default.
+        bias_initializer: into Dyn<dyn Initializer> = Zeros,
+        /// A penalty on the kernel; none by default.
+        kernel_regularizer: some into Dyn<dyn Regularizer>,
+        /// A penalty on the bias; none by default.
+        bias_regularizer: some into Dyn<dyn Regularizer>,
+        /// A penalty on the output, divided by the batch size; none by default.
+        activity_regularizer: some into Dyn<dyn Regularizer>,
+        /// A bound on the kernel; none by default.
+        kernel_constraint: some into Dyn<dyn Constraint>,
+        /// A bound on the bias; none by default.
+        bias_constraint: some into Dyn<dyn Constraint>,
     }
 }
 
@@ -175,12 +62,6 @@ impl Build for Dense {
         };
         let activity_regularizer = self.activity_regularizer.clone();
         Ok(Box::new(Layered { kernel, bias, activation: self.activation.clone(), activity_regularizer }))
-    }
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-    fn trainable(&self) -> bool {
-        self.trainable
     }
 }
 

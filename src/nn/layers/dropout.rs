@@ -2,30 +2,14 @@
 
 use crate::nn::{Build, Cx, Init, Layer};
 use crate::tensor::Tensor;
-use crate::{Error, Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, Spec, settings};
 
-/// While training, zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; otherwise does
-/// nothing. What is dropped depends on the seed, the step and the layer's place alone.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dropout {
-    rate: f64,
-    #[serde(default)]
-    name: Option<String>,
-}
-
-impl Dropout {
-    /// With this rate, `0 <= rate < 1`.
-    pub fn new(rate: f64) -> Dropout {
-        Dropout { rate, name: None }
-    }
-
-    /// The layer's name; `dropout` by default.
-    #[must_use]
-    pub fn name(mut self, name: &str) -> Dropout {
-        self.name = Some(name.into());
-        self
+settings! {
+    /// While training, zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; otherwise does
+    /// nothing. What is dropped depends on the seed, the step and the layer's place alone.
+    pub layer Dropout {
+        /// With this rate, `0 <= rate < 1`.
+        new(rate: f64);
     }
 }
 crate::params!(Dropout {});
@@ -36,9 +20,6 @@ impl Build for Dropout {
             return Err(Error::argument("rate", "0 <= rate < 1", self.rate));
         }
         Ok(Box::new(self.clone()))
-    }
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
     }
 }
 

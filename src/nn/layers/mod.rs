@@ -1,20 +1,16 @@
 //! Why it exists: the layers, a file each. A new one is its file and a row here.
 
 use super::{Build, Sequential};
-use crate::config::kind;
+use crate::config::{by_serde, kind};
 
-mod activation;
-mod checkpoint;
-mod dense;
-mod dropout;
-mod flatten;
-mod input;
-
-pub use activation::Activation;
-pub use checkpoint::Checkpoint;
-pub use dense::Dense;
-pub use dropout::Dropout;
-pub use flatten::Flatten;
-pub use input::Input;
-
-kind!("layer", Build: Input, Dense, Flatten, Dropout, Activation, Checkpoint, Sequential);
+kind! {
+    dyn Build, "layer", Registry::layer;
+    mod input: Input;
+    mod dense: Dense;
+    mod flatten: Flatten;
+    mod dropout: Dropout;
+    mod activation: Activation;
+    mod checkpoint: Checkpoint;
+    use Sequential;
+}
+by_serde!(Input, Flatten, Activation, Checkpoint, Sequential);
