@@ -108,7 +108,7 @@ pub enum Error {
     /// A trainable parameter from which the loss does not depend: it would never learn.
     #[error(
         "no gradient reached the trainable parameter '{path}': the loss does not depend on it. \
-         Use it in forward, freeze it with trainable(false), or call Fit::allow_missing_gradients()"
+         Use it in forward, freeze it with frozen(), or call Fit::allow_missing_gradients()"
     )]
     NoGradient {
         /// The parameter's path, such as `dense_1/kernel`.

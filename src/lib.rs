@@ -58,7 +58,7 @@ pub mod train;
 pub use dtype::{DType, Element, Float, Stored};
 pub use error::{Context, Error, Result};
 pub use kernels::par::{Threads, with_threads};
-pub use shape::{IntoShape, MAX_RANK, Shape, Spec};
+pub use shape::{IntoShape, MAX_RANK, Shape, Spec, UNKNOWN};
 pub use tensor::Tensor;
 
 #[cfg(doctest)]
@@ -86,9 +86,11 @@ pub mod prelude {
         SparseCategoricalCrossentropy,
     };
     pub use crate::metric::{Accuracy, Metric as _};
-    pub use crate::nn::Sequential;
+    pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
-    pub use crate::nn::layers::{Activation, Dense, Dropout, Flatten, Input};
+    pub use crate::nn::layers::{
+        Activation, Add, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
+    };
     pub use crate::nn::regularizer::{L1, L1L2, L2};
     pub use crate::optim::{Adam, Optimizer as _, SGD};
     pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};

@@ -264,8 +264,10 @@ const MISTAKES: &[Mistake] = &[
         done(compile(Sequential::new().add(Input::new([4])).add(Dense::new(2)).add(Input::new([2]))))
     }),
     ("sequential_duplicate_names", || {
-        let stack =
-            Sequential::new().add(Input::new([4])).add(Dense::new(2).name("a")).add(Dense::new(2).name("a"));
+        let stack = Sequential::new()
+            .add(Input::new([4]))
+            .add(Dense::new(2).named("a"))
+            .add(Dense::new(2).named("a"));
         done(compile(stack))
     }),
     ("sequential_dtype", || {

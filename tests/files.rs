@@ -36,7 +36,7 @@ fn network(dtype: DType) -> Sequential {
         .add(Input::new([6]))
         .add(Dense::new(8).activation(Relu).kernel_regularizer(L2::new(1e-3)))
         .add(Dropout::new(0.3))
-        .add(Dense::new(5).activation(Tanh).name("frozen").trainable(false))
+        .add(Dense::new(5).activation(Tanh).named("frozen").frozen())
         .add(
             Sequential::new()
                 .add(Dense::new(4).activation(Gelu))
@@ -324,9 +324,9 @@ fn weights_of_any_network_come_back() {
 #[test]
 fn tensors_that_do_not_fit_are_named_all_at_once() {
     let path = folder("strict").join("w.gradus");
-    let net = Sequential::new().add(Input::new([2])).add(Dense::new(3)).add(Dense::new(2).name("extra"));
+    let net = Sequential::new().add(Input::new([2])).add(Dense::new(3)).add(Dense::new(2).named("extra"));
     net.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap().save_weights(&path).unwrap();
-    let net = Sequential::new().add(Input::new([4])).add(Dense::new(3)).add(Dense::new(2).name("other"));
+    let net = Sequential::new().add(Input::new([4])).add(Dense::new(3)).add(Dense::new(2).named("other"));
     let mut model = net.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
     let before = model.weight_bytes().unwrap();
     let e = model.load_weights(&path).unwrap_err().to_string();

@@ -628,13 +628,20 @@ fn every_layer_agrees_with_differences() {
     LAYERS.iter().for_each(|(_, f)| f());
 }
 
+/// The types of a row of `kind!`: `mod f: A, B with C` or `use A, B`.
+fn members(row: &str) -> Vec<&str> {
+    let list = row.trim().strip_prefix("use ").or(row.split_once(':').map(|(_, types)| types));
+    let own = list.unwrap_or("").split(" with ").next().unwrap_or("");
+    own.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
+}
+
 #[test]
 fn every_layer_has_a_check() {
     let text = std::fs::read_to_string(source("nn/layers/mod.rs")).unwrap();
-    let start = text.find("kind!(\"layer\"").expect("the row of layers");
-    let row = &text[start..start + text[start..].find(");").unwrap()];
-    let names: Vec<&str> =
-        row.split_once(':').unwrap().1.split(',').map(str::trim).filter(|n| !n.is_empty()).collect();
+    let start = text.find("kind! {").expect("the rows of layers");
+    let rows = text[start..].split_once(';').expect("the head of the rows").1;
+    let rows = &rows[..rows.find('}').unwrap()];
+    let names: Vec<&str> = rows.split(';').flat_map(members).collect();
     assert_eq!(names, gradus::nn::layers::NAMES, "the scan reads the row as the crate does");
     for name in names {
         assert!(

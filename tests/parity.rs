@@ -604,14 +604,14 @@ fn summaries_are_keras_tables() {
     assert_eq!(step(&mut sgd).trim_end(), want("mlp after one step of sgd").trim_end());
     let mut momentum = mlp(Dense::new(64)).compile(SGD::new(0.01).momentum(0.9), loss(), ()).unwrap();
     assert_eq!(step(&mut momentum).trim_end(), want("mlp after one step of sgd with momentum").trim_end());
-    let frozen = mlp(Dense::new(64).trainable(false)).compile(SGD::new(0.01), loss(), ()).unwrap();
+    let frozen = mlp(Dense::new(64).frozen()).compile(SGD::new(0.01), loss(), ()).unwrap();
     assert_eq!(frozen.summary_table().to_string().trim_end(), want("frozen").trim_end());
     let named = Sequential::new()
         .name("my_model")
         .add(Input::new([4]))
-        .add(Dense::new(8).name("first"))
-        .add(Dense::new(8).name("a_layer_name_that_is_much_longer_than_its_column_would_like"))
-        .add(Dense::new(1).name("head"));
+        .add(Dense::new(8).named("first"))
+        .add(Dense::new(8).named("a_layer_name_that_is_much_longer_than_its_column_would_like"))
+        .add(Dense::new(1).named("head"));
     let named = named.compile(SGD::new(0.01), MeanSquaredError::new(), ()).unwrap();
     assert_eq!(named.summary_table().to_string().trim_end(), want("named").trim_end());
 }

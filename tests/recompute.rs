@@ -58,7 +58,7 @@ fn model(wrap: bool, nested: bool) -> Model {
     let outer = outer.add(Dense::new(6).activation(Gelu).kernel_regularizer(L2::new(1e-3)));
     let stack = Sequential::new().add(Input::new([4])).add(Dense::new(5).activation(Relu));
     let stack = block(wrap, outer, stack).add(Dropout::new(0.2));
-    let last = Dense::new(3).activation(Softmax).name("last");
+    let last = Dense::new(3).activation(Softmax).named("last");
     let stack = block(wrap, last, stack).seed(3);
     stack.compile(Adam::new(0.01), SparseCategoricalCrossentropy::new(), [Accuracy::new()]).unwrap()
 }

@@ -48,6 +48,8 @@ const ROOT: &[(&str, &str)] = &[
     ("Spec", "shape"),
     ("Tensor", "tensor"),
     ("params", "nn"),
+    ("settings", "config"),
+    ("string_enum", "config"),
 ];
 
 fn root() -> PathBuf {

@@ -2,7 +2,8 @@
 
 use super::item::Item;
 use super::prefetch::Prefetch;
-use super::sample::{AsTensors, Sample};
+use super::sample::Sample;
+use crate::tensor::AsTensors;
 use super::source::{Rows, Source};
 use super::stage::{Batch, Before, FromSource, Items, Map, Part, Repeat, Shuffle, Stage, Streamed, Zip};
 use crate::random::Stream;

@@ -39,5 +39,6 @@ mod source;
 mod stage;
 
 pub use dataset::{Cardinality, Dataset, Pass, Size};
-pub use sample::{AsTensors, Sample, Tensors};
+pub use crate::tensor::{AsTensors, Tensors};
+pub use sample::Sample;
 pub use source::Source;

@@ -1,42 +1,7 @@
 //! Why it exists: what data is made of: the inputs of a network, its targets, and how much the sample counts.
 
-use crate::tensor::Tensor;
+use crate::tensor::{AsTensors, Tensor};
 use crate::{Error, Result};
-use smallvec::{SmallVec, smallvec};
-
-/// A few tensors: inputs or outputs of a network.
-pub type Tensors = SmallVec<[Tensor; 2]>;
-
-/// One tensor, or several for networks with several inputs or outputs.
-pub trait AsTensors {
-    /// The tensors, which are cheap to clone.
-    fn as_tensors(&self) -> Tensors;
-}
-impl AsTensors for Tensor {
-    fn as_tensors(&self) -> Tensors {
-        smallvec![self.clone()]
-    }
-}
-impl AsTensors for [Tensor] {
-    fn as_tensors(&self) -> Tensors {
-        self.iter().cloned().collect()
-    }
-}
-impl AsTensors for Vec<Tensor> {
-    fn as_tensors(&self) -> Tensors {
-        self.iter().cloned().collect()
-    }
-}
-impl<const N: usize> AsTensors for [Tensor; N] {
-    fn as_tensors(&self) -> Tensors {
-        self.iter().cloned().collect()
-    }
-}
-impl<const N: usize> AsTensors for [&Tensor; N] {
-    fn as_tensors(&self) -> Tensors {
-        self.iter().map(|t| (*t).clone()).collect()
-    }
-}
 
 /// One example, or after [`batch`](super::Dataset::batch) several, along a new first axis.
 #[derive(Clone, Debug, Default)]

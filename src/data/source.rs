@@ -1,7 +1,8 @@
 //! Why it exists: data that can be asked for any of its rows. Whoever has such data, on disk or elsewhere, implements one
 //! trait and has shuffling, batches and worker threads.
 
-use super::sample::{AsTensors, Sample};
+use super::sample::Sample;
+use crate::tensor::AsTensors;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 

@@ -5,6 +5,7 @@
 mod csv;
 mod json;
 mod limits;
+mod load;
 mod model;
 pub mod npy;
 pub mod npz;
@@ -14,6 +15,7 @@ mod write;
 
 pub use csv::{Column, Csv, Missing, Table};
 pub use limits::Limits;
+pub use load::Load;
 pub(crate) use limits::check;
 pub(crate) use read::read_file;
 pub(crate) use write::write_atomically;

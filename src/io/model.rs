@@ -1,27 +1,28 @@
-//! Why it exists: a model in a file: the network, its compilation, every parameter, the optimizer's state and how far
-//! training has come, so that it goes on as if it had never stopped. `docs/format.md` describes the file.
+//! A model or network in a file: the graph of layers, every parameter, and for a model its compilation, the optimizer's state
+//! and how far training has come, so that it goes on as if it had never stopped. `docs/format.md` describes the file.
 
 use super::json::outline;
+use super::load::Load;
 use super::tensors::{Tensors, check_outline, write};
 use super::{Limits, check, read_file, write_atomically};
-use crate::config::{Dyn, describe, described};
+use crate::config::generated::Reader;
+use crate::config::{Dyn, Registry, Setting, describe, described};
 use crate::error::Context;
 use crate::loss::{self, Loss};
 use crate::metric::{self, Metric};
-use crate::nn::{Budget, Init, Params, Path as Place, Sequential};
+use crate::nn::{Budget, Init, Module, Network, numbers, read_network, set_numbers};
 use crate::optim::{self, Driver, LearningRate};
 use crate::tensor::Tensor;
 use crate::train::{Model, compile_with};
 use crate::{Error, Result, Spec};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What a file says it is.
 const FORMAT: &str = "gradus";
 /// The newest version of the format, and the one that is written.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// No counter of steps gets here; beyond it arithmetic might overflow.
 const MAX_COUNT: u64 = 1 << 53;
 /// Names listed in a message before "and more".
@@ -29,47 +30,16 @@ const LISTED: usize = 20;
 /// Where the optimizer's state stands among the tensors.
 const STATE: &str = "optimizer/";
 
-/// The JSON of a model.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    network: Value,
-    compile: Compile,
-    progress: Progress,
-    /// Paths of the parameters that the optimizer leaves alone.
-    frozen: Vec<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Compile {
-    optimizer: Value,
-    /// The present one, which need not be the optimizer's first, or a schedule.
-    learning_rate: LearningRate,
-    /// One for each output.
-    losses: Vec<Value>,
-    /// For each output.
-    metrics: Vec<Vec<Value>>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Progress {
-    seed: u64,
-    steps: u64,
-    epochs: u64,
-    iterations: u64,
-}
-
-// ---- files
+// ---- models
 
 impl Model {
-    /// Writes the whole model to one file: network, optimizer with its state, loss, metrics and progress. What was there
+    /// Writes the whole model to one file: network, optimizer with its state, losses, metrics and progress. What was there
     /// is replaced at once or not at all.
     ///
     /// # Errors
-    /// The network, optimizer, loss or a metric is one of your own, which no file can describe ([`Model::save_weights`]
-    /// saves the parameters of any network), or the system refuses to write.
+    /// The network is a struct of your own, or a layer, the optimizer, a loss or a metric is a type that no file can describe
+    /// ([`settings!`](crate::settings) gives it a form; [`Network::save_weights`] saves the parameters of any network), or the
+    /// system refuses to write.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         write_atomically(path.as_ref(), &self.to_bytes()?)
     }
@@ -79,16 +49,17 @@ impl Model {
     /// # Errors
     /// As [`Model::from_bytes`], or the system refuses to read.
     pub fn load(path: impl AsRef<Path>) -> Result<Model> {
-        Model::load_with(path, &Limits::default())
+        Model::load_with(path, &Load::new())
     }
 
-    /// [`Model::load`] under other limits.
+    /// [`Model::load`] under other limits, or with types of the program's own.
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Model> {
+    pub fn load_with(path: impl AsRef<Path>, load: &Load) -> Result<Model> {
         let path = path.as_ref();
-        read_model(&read_file(path, limits.max_file_bytes)?, &path.display().to_string(), limits)
+        let bytes = read_file(path, load.limits.max_file_bytes)?;
+        read_model(&bytes, &path.display().to_string(), load)
     }
 
     /// The contents of the file that [`Model::save`] writes. The same model gives the same bytes.
@@ -97,12 +68,13 @@ impl Model {
     /// As [`Model::save`], or memory cannot be had.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let name = self.name();
-        let config = config_of(self).at(|| {
+        let place = || {
             format!("'{name}' cannot be saved as a model (save_weights saves the parameters of any network)")
-        })?;
+        };
+        let config = File::of_model(self).and_then(|file| file.checked(&self.network)).at(place)?;
         let mut tensors = self.params();
         let mut result = Ok(());
-        self.visit(&mut Place::default(), &mut |path, p| {
+        self.visit(&mut |path, p| {
             let mut slots = self.driver.slots_of(p);
             if slots.is_empty() && p.trainable() && self.driver.steps() > 0 {
                 // Unfrozen since the last step: the state that the next one would begin with.
@@ -115,7 +87,7 @@ impl Model {
             tensors.extend(slots.into_iter().map(|(slot, value)| (slot_name(path.as_str(), slot), value)));
         });
         result?;
-        write(name, &metadata("model", Some(&config)), &tensors)
+        write(&name, &metadata("model", Some(&config)), &tensors)
     }
 
     /// Reads a model from the contents of a file. Nothing that the bytes say is believed before it is checked.
@@ -123,8 +95,76 @@ impl Model {
     /// # Errors
     /// The bytes are no model, one of a newer version, or one with an unknown layer; tensors are missing, unexpected or of
     /// another shape, all of which the message names; or a limit is exceeded.
-    pub fn from_bytes(bytes: &[u8], limits: &Limits) -> Result<Model> {
-        read_model(bytes, "model", limits)
+    pub fn from_bytes(bytes: &[u8], load: &Load) -> Result<Model> {
+        read_model(bytes, "model", load)
+    }
+
+    /// See [`Network::load_weights`]. The optimizer stays as it is.
+    ///
+    /// # Errors
+    /// As [`Network::load_weights`].
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.network.load_weights(path)
+    }
+
+    /// See [`Network::load_weights_with`]. The optimizer stays as it is.
+    ///
+    /// # Errors
+    /// As [`Network::load_weights`].
+    pub fn load_weights_with(&mut self, path: impl AsRef<Path>, limits: &Limits) -> Result<()> {
+        self.network.load_weights_with(path, limits)
+    }
+}
+
+// ---- networks
+
+impl Network {
+    /// Writes the network to one file: its layers and parameters, without a loss. What was there is replaced at once or not at
+    /// all. ([`Model::save`] saves the optimizer's state as well, to train on.)
+    ///
+    /// # Errors
+    /// The network is a struct of your own, or a layer is a type that no file can describe, or the system refuses to write.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_atomically(path.as_ref(), &self.to_bytes()?)
+    }
+
+    /// Reads the network that [`Network::save`] wrote, or that of a model.
+    ///
+    /// # Errors
+    /// As [`Model::from_bytes`], or the system refuses to read.
+    pub fn load(path: impl AsRef<Path>) -> Result<Network> {
+        Network::load_with(path, &Load::new())
+    }
+
+    /// [`Network::load`] under other limits, or with types of the program's own.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn load_with(path: impl AsRef<Path>, load: &Load) -> Result<Network> {
+        let path = path.as_ref();
+        let bytes = read_file(path, load.limits.max_file_bytes)?;
+        read_only_network(&bytes, &path.display().to_string(), load)
+    }
+
+    /// The contents of the file that [`Network::save`] writes. The same network gives the same bytes.
+    ///
+    /// # Errors
+    /// As [`Network::save`], or memory cannot be had.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let name = self.name();
+        let place = || {
+            format!("'{name}' cannot be saved as a network (save_weights saves the parameters of any network)")
+        };
+        let config = File::of_network(self).and_then(|file| file.checked(self)).at(place)?;
+        write(&name, &metadata("network", Some(&config)), &self.params())
+    }
+
+    /// Reads a network from the contents of a file.
+    ///
+    /// # Errors
+    /// As [`Model::from_bytes`].
+    pub fn from_bytes(bytes: &[u8], load: &Load) -> Result<Network> {
+        read_only_network(bytes, "network", load)
     }
 
     /// Writes the parameters of any network, named by path, to a safetensors file.
@@ -132,11 +172,11 @@ impl Model {
     /// # Errors
     /// Two parameters have the same path, or the system refuses to write.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_atomically(path.as_ref(), &write(self.name(), &metadata("weights", None), &self.params())?)
+        write_atomically(path.as_ref(), &write(&self.name(), &metadata("weights", None), &self.params())?)
     }
 
-    /// Sets every parameter from a file of [`Model::save_weights`] or [`Model::save`], or any other safetensors file with
-    /// the same names. The optimizer stays as it is.
+    /// Sets every parameter from a file of [`Network::save_weights`], [`Network::save`] or [`Model::save`], or any other
+    /// safetensors file with the same names.
     ///
     /// # Errors
     /// The file is none, or parameters are missing, unexpected or of another shape or dtype, all of which the message
@@ -145,10 +185,10 @@ impl Model {
         self.load_weights_with(path, &Limits::default())
     }
 
-    /// [`Model::load_weights`] under other limits.
+    /// [`Network::load_weights`] under other limits.
     ///
     /// # Errors
-    /// As [`Model::load_weights`].
+    /// As [`Network::load_weights`].
     pub fn load_weights_with(&mut self, path: impl AsRef<Path>, limits: &Limits) -> Result<()> {
         let path = path.as_ref();
         let (bytes, what) = (read_file(path, limits.max_file_bytes)?, path.display().to_string());
@@ -164,13 +204,161 @@ impl Model {
     }
 }
 
-// ---- writing
+// ---- the JSON of a file
+
+/// What the configuration of a file says.
+struct File {
+    network: Value,
+    compile: Option<Compile>,
+    /// Paths of frozen parameters.
+    frozen: Vec<String>,
+    /// The numbers of parameters and keys, if they are not those that the walk would give: in networks cut or joined.
+    numbers: Option<(Vec<u32>, Vec<u32>)>,
+}
+
+/// What makes a network a model.
+struct Compile {
+    optimizer: Value,
+    /// The present one, which need not be the optimizer's first, or a schedule.
+    learning_rate: Value,
+    /// One for each output.
+    losses: Vec<Value>,
+    /// For each output.
+    metrics: Vec<Vec<Value>>,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy)]
+struct Progress {
+    seed: u64,
+    steps: u64,
+    epochs: u64,
+    iterations: u64,
+}
+
+/// JSON that is read further on.
+struct Json(Value);
+impl Setting for Json {
+    fn write(&self) -> Result<Value> {
+        Ok(self.0.clone())
+    }
+    fn read(value: Value, _: &Registry) -> Result<Json> {
+        Ok(Json(value))
+    }
+}
+
+impl File {
+    fn of_network(network: &Network) -> Result<File> {
+        let topology = network.topology();
+        let described = json!({ "class_name": topology.class, "config": topology.to_config()? });
+        let mut frozen = Vec::new();
+        network.visit(&mut |path, p| {
+            if p.is_frozen() {
+                frozen.push(path.to_string());
+            }
+        });
+        let (params, keys) = numbers(network);
+        let counted = |numbers: &[u32], first: u32| numbers.iter().zip(first..).all(|(a, b)| *a == b);
+        let own = counted(&params, 0) && counted(&keys, 1);
+        Ok(File { network: described, compile: None, frozen, numbers: (!own).then_some((params, keys)) })
+    }
+
+    fn of_model(model: &Model) -> Result<File> {
+        let metrics = |list: &Vec<Box<dyn Metric>>| list.iter().map(|m| describe(&**m)).collect::<Result<_>>();
+        let rate = model.driver.rate();
+        let compile = Compile {
+            optimizer: describe(model.driver.rule())?,
+            learning_rate: rate.write()?,
+            losses: model.head.losses.iter().map(|l| describe(&**l)).collect::<Result<_>>()?,
+            metrics: model.head.metrics.iter().map(metrics).collect::<Result<_>>()?,
+            progress: Progress {
+                seed: model.seed,
+                steps: model.steps,
+                epochs: model.epochs,
+                iterations: model.driver.steps(),
+            },
+        };
+        Ok(File { compile: Some(compile), ..File::of_network(&model.network)? })
+    }
+
+    /// The text, once it is sure that it describes the parameters there are and that a reader takes it.
+    fn checked(&self, network: &Network) -> Result<String> {
+        let mut config = json!({ "network": self.network, "frozen": self.frozen, "adapters": [] });
+        if let Some(compile) = &self.compile {
+            let Progress { seed, steps, epochs, iterations } = compile.progress;
+            config["compile"] = json!({
+                "optimizer": compile.optimizer, "learning_rate": compile.learning_rate,
+                "losses": compile.losses, "metrics": compile.metrics,
+            });
+            config["progress"] =
+                json!({ "seed": seed, "steps": steps, "epochs": epochs, "iterations": iterations });
+        }
+        if let Some((params, keys)) = &self.numbers {
+            config["numbers"] = json!({ "params": params, "keys": keys });
+        }
+        let text = config.to_string();
+        check_outline("configuration", &outline(text.as_bytes()), &Limits::default())?;
+        let mut init = Init::planned(network.dtype(), Budget::NONE);
+        let again = Network::assemble(network.topology().clone(), &mut init)?;
+        if specs(&again) != specs(network) {
+            return Err(Error::Custom("its parameters are not those that its configuration describes".into()));
+        }
+        Ok(text)
+    }
+
+    /// Reads the text of version 1 or 2.
+    fn parse(text: &str, registry: &Registry) -> Result<File> {
+        let bad = |e: serde_json::Error| Error::format("configuration", e.to_string());
+        let value: Value = serde_json::from_str(text).map_err(bad)?;
+        const KEYS: &[&str] = &["network", "compile", "progress", "frozen", "adapters", "numbers"];
+        let mut from = Reader::open("configuration", KEYS, value, registry)?;
+        let Json(network) = from.required("network")?;
+        let adapters: Option<Vec<Json>> = from.optional("adapters")?;
+        if adapters.is_some_and(|list| !list.is_empty()) {
+            let why = "the file has adapters before its inputs, which this version of gradus does not know";
+            return Err(Error::format("configuration", why));
+        }
+        let numbers = match from.optional::<Json>("numbers")? {
+            Some(Json(value)) => {
+                let mut from = Reader::open("numbers", &["params", "keys"], value, registry)?;
+                Some((from.required("params")?, from.required("keys")?))
+            }
+            None => None,
+        };
+        let compile = match from.optional::<Json>("compile")? {
+            Some(Json(compile)) => {
+                let keys = &["optimizer", "learning_rate", "losses", "metrics"];
+                let mut compile = Reader::open("compile", keys, compile, registry)?;
+                let Json(progress) = from.required("progress")?;
+                let keys = &["seed", "steps", "epochs", "iterations"];
+                let mut progress = Reader::open("progress", keys, progress, registry)?;
+                let (Json(optimizer), Json(learning_rate)) =
+                    (compile.required("optimizer")?, compile.required("learning_rate")?);
+                let plain = |list: Vec<Json>| list.into_iter().map(|Json(value)| value).collect::<Vec<_>>();
+                Some(Compile {
+                    optimizer,
+                    learning_rate,
+                    losses: plain(compile.required("losses")?),
+                    metrics: compile.required::<Vec<Vec<Json>>>("metrics")?.into_iter().map(plain).collect(),
+                    progress: Progress {
+                        seed: progress.required("seed")?,
+                        steps: progress.required("steps")?,
+                        epochs: progress.required("epochs")?,
+                        iterations: progress.required("iterations")?,
+                    },
+                })
+            }
+            None => None,
+        };
+        Ok(File { network, compile, frozen: from.required("frozen")?, numbers })
+    }
+}
 
 /// What every file says of itself.
 fn metadata<'a>(content: &'a str, config: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
     let mut out = vec![
         ("format", FORMAT),
-        ("format_version", "1"),
+        ("format_version", "2"),
         ("gradus_version", env!("CARGO_PKG_VERSION")),
         ("content", content),
     ];
@@ -183,56 +371,15 @@ fn slot_name(path: &str, slot: &str) -> String {
 }
 
 /// Shape and dtype of each parameter.
-fn specs(model: &Model) -> BTreeMap<String, Spec> {
+fn specs(network: &Network) -> BTreeMap<String, Spec> {
     let mut out = BTreeMap::new();
-    model.visit(&mut Place::default(), &mut |path, p| {
+    network.visit(&mut |path, p| {
         out.insert(path.to_string(), p.value().spec());
     });
     out
 }
 
-/// The JSON of a model. It is read back at once: what is written can be read.
-fn config_of(model: &Model) -> Result<String> {
-    let own = || Error::Custom("it is a network of your own, which no file can describe".into());
-    let network = model.description.as_ref().ok_or_else(own)?.to_config()?;
-    let network = serde_json::json!({ "class_name": "Sequential", "config": network });
-    let mut frozen = Vec::new();
-    model.visit(&mut Place::default(), &mut |path, p| {
-        if !p.trainable() {
-            frozen.push(path.to_string());
-        }
-    });
-    let metrics = |list: &Vec<Box<dyn Metric>>| list.iter().map(|m| describe(&**m)).collect::<Result<_>>();
-    let config = Config {
-        network,
-        compile: Compile {
-            optimizer: describe(model.driver.rule())?,
-            learning_rate: model.driver.rate().clone(),
-            losses: model.head.losses.iter().map(|l| describe(&**l)).collect::<Result<_>>()?,
-            metrics: model.head.metrics.iter().map(metrics).collect::<Result<_>>()?,
-        },
-        progress: Progress {
-            seed: model.seed,
-            steps: model.steps,
-            epochs: model.epochs,
-            iterations: model.driver.steps(),
-        },
-        frozen,
-    };
-    let text = serde_json::to_string(&config).map_err(|e| Error::Custom(e.to_string()))?;
-    let unbounded = Limits::default().max_elements(u64::MAX).max_total_bytes(u64::MAX);
-    let again = plan(parse(&text)?, &unbounded)?;
-    if specs(&again) != specs(model) {
-        return Err(Error::Custom("its parameters are not those that its configuration describes".into()));
-    }
-    Ok(text)
-}
-
 // ---- reading
-
-fn parse(text: &str) -> Result<Config> {
-    serde_json::from_str(text).map_err(|e| Error::format("configuration", e.to_string()))
-}
 
 /// Fails unless this version of the format is known.
 fn check_version(what: &str, file: &Tensors<'_>) -> Result<()> {
@@ -254,80 +401,107 @@ fn check_version(what: &str, file: &Tensors<'_>) -> Result<()> {
     Ok(())
 }
 
-fn read_model(bytes: &[u8], what: &str, limits: &Limits) -> Result<Model> {
-    let file = Tensors::read(bytes, what, limits)?;
+/// The configuration of a file that holds a model, or at least a network.
+fn config_of<'f>(file: &'f Tensors<'_>, what: &str, load: &Load, models_only: bool) -> Result<&'f str> {
     if file.metadata.get("format").is_none_or(|f| f != FORMAT) {
         let why = "a safetensors file, but not one of gradus's (load_weights takes tensors from any)";
         return Err(Error::format(what, why));
     }
-    check_version(what, &file)?;
+    check_version(what, file)?;
     let config = match (file.metadata.get("content").map(String::as_str), file.metadata.get("config")) {
         (Some("model"), Some(config)) => config,
+        (Some("network"), Some(config)) if !models_only => config,
+        (Some("network"), Some(_)) => {
+            return Err(Error::format(what, "it holds a network without a loss: use Network::load, then compile"));
+        }
         (Some("weights"), _) => {
             return Err(Error::format(what, "it holds weights without a model: use load_weights"));
         }
         _ => return Err(Error::format(what, "its metadata has no configuration of a model")),
     };
     let text = outline(config.as_bytes());
-    check_outline(what, &text, limits)?;
-    check(what, "the length of a name", text.longest, limits.max_name)?;
-    restore(parse(config)?, &file, what, limits).at(|| what)
+    check_outline(what, &text, &load.limits)?;
+    check(what, "the length of a name", text.longest, load.limits.max_name)?;
+    Ok(config)
 }
 
-/// The model of a configuration, whose parameters have shapes but neither values nor memory.
-fn plan(config: Config, limits: &Limits) -> Result<Model> {
-    let (class, network) = described("network", config.network)?;
-    if class != "Sequential" {
-        return Err(Error::format("network", format!("unknown name '{class}', expected Sequential")));
+fn read_model(bytes: &[u8], what: &str, load: &Load) -> Result<Model> {
+    let file = Tensors::read(bytes, what, &load.limits)?;
+    let config = config_of(&file, what, load, true)?;
+    restore_model(File::parse(config, &load.registry).at(|| what)?, &file, what, load).at(|| what)
+}
+
+fn read_only_network(bytes: &[u8], what: &str, load: &Load) -> Result<Network> {
+    let mut file = Tensors::read(bytes, what, &load.limits)?;
+    let config = config_of(&file, what, load, false)?;
+    let mut network = plan(File::parse(config, &load.registry).at(|| what)?, load).at(|| what)?.0;
+    let expected = specs(&network);
+    file.entries.retain(|name, _| !name.starts_with(STATE) || expected.contains_key(name));
+    set_params(&mut network, values(what, &expected, &file)?)?;
+    Ok(network)
+}
+
+/// The network of a configuration, whose parameters have shapes but neither values nor memory; and what makes it a model.
+fn plan(file: File, load: &Load) -> Result<(Network, Option<Compile>)> {
+    let topology = read_network(file.network, &load.registry)?;
+    let budget = Budget { elements: load.limits.max_elements, bytes: load.limits.max_total_bytes };
+    let mut init = Init::planned(topology.dtype, budget);
+    let mut network = Network::assemble(topology.into(), &mut init)?.settled()?;
+    if let Some((params, keys)) = file.numbers {
+        set_numbers(&mut network, &params, &keys)?;
     }
-    let network = Sequential::from_json(network)?;
-    let (class, rule) = described("optimizer", config.compile.optimizer)?;
-    let mut driver = Driver::from_arc(optim::from_config(&class, rule)?);
-    let loss = |value| -> Result<Dyn<dyn Loss>> {
-        let (class, config) = described("loss", value)?;
-        Ok(Dyn(loss::from_config(&class, config)?))
-    };
-    let metric = |value| -> Result<Box<dyn Metric>> {
-        let (class, config) = described("metric", value)?;
-        Ok(metric::from_config(&class, config)?.clone_metric())
-    };
-    let losses = config.compile.losses.into_iter().map(loss).collect::<Result<_>>()?;
-    let [metrics] = <[Vec<Value>; 1]>::try_from(config.compile.metrics)
-        .map_err(|all| Error::argument("metrics", "one list for the one output", all.len()))?;
-    let metrics = vec![(String::new(), metrics.into_iter().map(metric).collect::<Result<_>>()?)];
-
-    let Progress { seed, steps, epochs, iterations } = config.progress;
-    for (name, count) in [("steps", steps), ("epochs", epochs), ("iterations", iterations)] {
-        check(name, "the count", count, MAX_COUNT)?;
-    }
-    driver.check()?;
-    driver.set_rate(config.compile.learning_rate);
-    driver.set_steps(iterations);
-    driver.check()?;
-
-    let budget = Budget { elements: limits.max_elements, bytes: limits.max_total_bytes };
-    let init = Init::planned(network.seed_value(), network.dtype_value(), budget);
-    let mut model = compile_with(network, init, driver, losses, metrics)?;
-    (model.seed, model.steps, model.epochs) = (seed, steps, epochs);
-
-    let mut frozen: BTreeSet<String> = config.frozen.into_iter().collect();
-    model.visit_mut(&mut Place::default(), &mut |path, p| p.set_trainable(!frozen.remove(path.as_str())));
+    let mut frozen: BTreeSet<String> = file.frozen.into_iter().collect();
+    network.visit_mut(&mut |path, p| p.set_frozen(frozen.remove(path.as_str())));
     match frozen.first() {
         Some(path) => Err(Error::format("frozen", format!("{path:?} is no parameter of the network"))),
-        None => Ok(model),
+        None => Ok((network, file.compile)),
     }
 }
 
 /// The model of a configuration with the values of a file.
-fn restore(config: Config, file: &Tensors<'_>, what: &str, limits: &Limits) -> Result<Model> {
-    let mut model = plan(config, limits)?;
+fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> Result<Model> {
+    let (network, compile) = plan(config, load)?;
+    let Some(compile) = compile else {
+        return Err(Error::format(what, "its configuration has no compilation"));
+    };
+    let registry = &load.registry;
+    let (class, rule) = described("optimizer", compile.optimizer)?;
+    let mut driver = Driver::from_arc(optim::from_config(&class, rule, registry)?);
+    let loss = |value| -> Result<Dyn<dyn Loss>> {
+        let (class, config) = described("loss", value)?;
+        Ok(Dyn(loss::from_config(&class, config, registry)?))
+    };
+    let metric = |value| -> Result<Box<dyn Metric>> {
+        let (class, config) = described("metric", value)?;
+        Ok(metric::from_config(&class, config, registry)?.clone_metric())
+    };
+    let losses = compile.losses.into_iter().map(loss).collect::<Result<_>>()?;
+    let outputs: Vec<String> = network.output_names().map(str::to_string).collect();
+    if compile.metrics.len() != outputs.len() {
+        let expected = format!("a list for each of {} outputs", outputs.len());
+        return Err(Error::argument("metrics", expected, compile.metrics.len()));
+    }
+    let metrics = compile.metrics.into_iter().zip(outputs).map(|(list, output)| {
+        Ok((output, list.into_iter().map(metric).collect::<Result<_>>()?))
+    });
+    let metrics = metrics.collect::<Result<_>>()?;
+
+    let Progress { seed, steps, epochs, iterations } = compile.progress;
+    for (name, count) in [("steps", steps), ("epochs", epochs), ("iterations", iterations)] {
+        check(name, "the count", count, MAX_COUNT)?;
+    }
+    driver.check()?;
+    driver.set_rate(LearningRate::read(compile.learning_rate, registry).at(|| "learning_rate")?);
+    driver.set_steps(iterations);
+    let mut model = compile_with(network, driver, losses, metrics)?;
+    (model.seed, model.steps, model.epochs) = (seed, steps, epochs);
+
     let mut driver = model.driver.clone();
     let slots = driver.slots();
-
-    let mut expected = specs(&model);
+    let mut expected = specs(&model.network);
     let mut with_state = BTreeSet::new();
     let started = driver.steps() > 0;
-    model.visit(&mut Place::default(), &mut |path, p| {
+    model.visit(&mut |path, p| {
         let names = || slots.iter().map(|slot| slot_name(path.as_str(), slot));
         if (p.trainable() && started) || names().any(|name| file.entries.contains_key(&name)) {
             expected.extend(names().map(|name| (name, p.value().spec())));
@@ -335,7 +509,7 @@ fn restore(config: Config, file: &Tensors<'_>, what: &str, limits: &Limits) -> R
         }
     });
     let mut values = values(what, &expected, file)?;
-    model.visit(&mut Place::default(), &mut |path, p| {
+    model.visit(&mut |path, p| {
         if with_state.contains(path.as_str()) {
             let state =
                 slots.iter().filter_map(|slot| values.remove(&slot_name(path.as_str(), slot))).collect();
@@ -343,7 +517,7 @@ fn restore(config: Config, file: &Tensors<'_>, what: &str, limits: &Limits) -> R
         }
     });
     model.driver = driver;
-    set_params(&mut model, values)?;
+    set_params(&mut model.network, values)?;
     Ok(model)
 }
 
@@ -381,9 +555,9 @@ fn values(
 }
 
 /// Sets every parameter; there is a value of the right shape for each.
-fn set_params(model: &mut Model, mut values: BTreeMap<String, Tensor>) -> Result<()> {
+fn set_params(network: &mut Network, mut values: BTreeMap<String, Tensor>) -> Result<()> {
     let mut result = Ok(());
-    model.visit_mut(&mut Place::default(), &mut |path, p| {
+    network.visit_mut(&mut |path, p| {
         if let (Some(value), Ok(())) = (values.remove(path.as_str()), &result) {
             result = p.set(value).at(|| path.to_string());
         }

@@ -29,43 +29,51 @@ macro_rules! losses {
     )*};
 }
 
-mod binary_crossentropy;
-mod categorical_crossentropy;
-mod focal_crossentropy;
-mod hinge;
 mod labels;
-mod probability;
 mod reduction;
-mod regression;
-mod sparse_categorical_crossentropy;
-mod tuned;
 
-pub use binary_crossentropy::BinaryCrossentropy;
-pub use categorical_crossentropy::CategoricalCrossentropy;
-pub use focal_crossentropy::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};
-pub use hinge::{CategoricalHinge, Hinge, SquaredHinge};
 pub(crate) use labels::classes;
 use labels::labels;
-pub use probability::KLDivergence;
 pub use reduction::Reduction;
 pub(crate) use reduction::fitted;
-pub use regression::{
-    CosineSimilarity, Huber, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
-    MeanSquaredLogarithmicError, Poisson,
-};
-pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
-pub use tuned::{Options, Tuned};
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, by_serde, kind};
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-#[rustfmt::skip]
-kind!("loss", Loss:
-    SparseCategoricalCrossentropy, CategoricalCrossentropy, BinaryCrossentropy, CategoricalFocalCrossentropy,
-    BinaryFocalCrossentropy, KLDivergence, MeanSquaredError, MeanAbsoluteError, MeanAbsolutePercentageError,
-    MeanSquaredLogarithmicError, Huber, LogCosh, Poisson, CosineSimilarity, Hinge, SquaredHinge, CategoricalHinge, Tuned,
+kind! {
+    dyn Loss, "loss", Registry::loss;
+    mod sparse_categorical_crossentropy: SparseCategoricalCrossentropy;
+    mod categorical_crossentropy: CategoricalCrossentropy;
+    mod binary_crossentropy: BinaryCrossentropy;
+    mod focal_crossentropy: CategoricalFocalCrossentropy, BinaryFocalCrossentropy;
+    mod probability: KLDivergence;
+    mod regression:
+        MeanSquaredError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError, Huber, LogCosh,
+        Poisson, CosineSimilarity;
+    mod hinge: Hinge, SquaredHinge, CategoricalHinge;
+    mod tuned: Tuned with Options;
+}
+by_serde!(
+    SparseCategoricalCrossentropy,
+    CategoricalCrossentropy,
+    BinaryCrossentropy,
+    CategoricalFocalCrossentropy,
+    BinaryFocalCrossentropy,
+    KLDivergence,
+    MeanSquaredError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    Huber,
+    LogCosh,
+    Poisson,
+    CosineSimilarity,
+    Hinge,
+    SquaredHinge,
+    CategoricalHinge,
+    Tuned,
 );
 
 /// Predictions are kept this far from 0 and 1 (Keras's epsilon).

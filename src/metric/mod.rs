@@ -1,36 +1,46 @@
 //! Why it exists: what people watch while training. A metric gathers over batches and is read at the end of an epoch.
 
-mod accuracy;
-mod auc;
-mod confusion;
-mod f_score;
-mod mean;
-mod mean_iou;
-mod r2_score;
-mod tuned;
-
-pub use accuracy::{
-    Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-};
-pub use auc::{AUC, Curve, Summation};
-pub use confusion::{FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives};
-pub use f_score::{Average, F1Score, FBetaScore};
-pub use mean::{CosineSimilarity, MeanAbsoluteError, MeanLoss, MeanSquaredError, RootMeanSquaredError};
-pub use mean_iou::MeanIoU;
-pub use r2_score::R2Score;
-pub use tuned::Tuned;
-
 use crate::Result;
-use crate::config::{Configured, kind};
+use crate::config::{Configured, by_serde, kind};
 use crate::tensor::Tensor;
 
-#[rustfmt::skip]
-kind!("metric", Metric:
-    Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, TopKCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy, TruePositives, TrueNegatives, FalsePositives, FalseNegatives, Precision, Recall,
-    F1Score, FBetaScore, AUC, MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError, CosineSimilarity, R2Score,
-    MeanIoU, MeanLoss, Tuned,
+kind! {
+    dyn Metric, "metric", Registry::metric;
+    mod accuracy:
+        Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, TopKCategoricalAccuracy,
+        SparseTopKCategoricalAccuracy;
+    mod confusion: TruePositives, TrueNegatives, FalsePositives, FalseNegatives, Precision, Recall;
+    mod f_score: F1Score, FBetaScore with Average;
+    mod auc: AUC with Curve, Summation;
+    mod mean: MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError, CosineSimilarity, MeanLoss;
+    mod r2_score: R2Score;
+    mod mean_iou: MeanIoU;
+    mod tuned: Tuned;
+}
+by_serde!(
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TruePositives,
+    TrueNegatives,
+    FalsePositives,
+    FalseNegatives,
+    Precision,
+    Recall,
+    F1Score,
+    FBetaScore,
+    AUC,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    RootMeanSquaredError,
+    CosineSimilarity,
+    R2Score,
+    MeanIoU,
+    MeanLoss,
+    Tuned,
 );
 
 /// Gathers a figure over batches.

@@ -24,7 +24,7 @@ fn write<S: Serializer>(metric: &Box<dyn Metric>, to: S) -> Result<S::Ok, S::Err
 fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Box<dyn Metric>, D::Error> {
     let value = serde_json::Value::deserialize(from)?;
     described("metric", value)
-        .and_then(|(name, config)| super::from_config(&name, config))
+        .and_then(|(name, config)| super::from_config(&name, config, &crate::config::Registry::new()))
         .map(|metric| metric.clone_metric())
         .map_err(serde::de::Error::custom)
 }

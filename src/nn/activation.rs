@@ -1,7 +1,7 @@
 //! Why it exists: activations by name, for layers that end with one.
 
 use crate::Result;
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, by_serde, kind};
 use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,8 @@ macro_rules! activations {
                 $(fn fused(&self) -> Option<Fused> { Some(Fused::$fused) })?
             }
         )*
-        kind!("activation", Activation: $($type),*);
+        kind! { dyn Activation, "activation", Registry::activation; use $($type),*; }
+        by_serde!($($type),*);
     };
 }
 

@@ -1,6 +1,6 @@
 //! Why it exists: bounds on parameters, enforced after each step of the optimizer. Formulas are Keras's.
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, by_serde, kind};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,11 @@ impl<C: Constraint + 'static> From<C> for Dyn<dyn Constraint> {
     }
 }
 
-kind!("constraint", Constraint: MaxNorm, NonNeg, UnitNorm, MinMaxNorm);
+kind! {
+    dyn Constraint, "constraint", Registry::constraint;
+    use MaxNorm, NonNeg, UnitNorm, MinMaxNorm;
+}
+by_serde!(MaxNorm, NonNeg, UnitNorm, MinMaxNorm);
 
 /// Keeps divisors from zero (Keras's epsilon).
 const EPSILON: f64 = 1e-7;

@@ -80,9 +80,6 @@ impl Functional {
         Network::build(self.topology)
     }
 
-    pub(crate) fn into_topology(self) -> Topology {
-        self.topology
-    }
 
     fn handle(&self) -> Shared {
         self.identity.get(|| Shared::new(Nested::new(Arc::new(self.topology.clone())))).clone()

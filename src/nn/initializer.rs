@@ -1,7 +1,7 @@
 //! Why it exists: how parameters begin. Formulas and defaults are Keras's; the numbers come from counter-based streams,
 //! so that a parameter's initial value depends on the seed and its place in the network alone.
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, by_serde, kind};
 use crate::random::Stream;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec};
@@ -379,8 +379,25 @@ impl Initializer for Orthogonal {
     }
 }
 
-#[rustfmt::skip]
-kind!("initializer", Initializer:
-    Zeros, Ones, Constant, RandomUniform, RandomNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
-    LecunUniform, LecunNormal, VarianceScaling, TruncatedNormal, Orthogonal, Identity,
+kind! {
+    dyn Initializer, "initializer", Registry::initializer;
+    use Zeros, Ones, Constant, RandomUniform, RandomNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
+    LecunUniform, LecunNormal, VarianceScaling, TruncatedNormal, Orthogonal, Identity;
+}
+by_serde!(
+    Zeros,
+    Ones,
+    Constant,
+    RandomUniform,
+    RandomNormal,
+    GlorotUniform,
+    GlorotNormal,
+    HeUniform,
+    HeNormal,
+    LecunUniform,
+    LecunNormal,
+    VarianceScaling,
+    TruncatedNormal,
+    Orthogonal,
+    Identity
 );

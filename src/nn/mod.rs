@@ -29,7 +29,6 @@ pub use functional::Functional;
 pub use module::walk_field;
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 pub use network::{LayerRef, Network};
-pub(crate) use network::{single as single_output, tensors};
 pub use node::{Build, CloneNode, IntoLayer, Layer, Node, features};
 pub(crate) use param::Budget;
 pub use param::{Init, Key, Param};
@@ -39,7 +38,7 @@ pub use sequential::Sequential;
 pub use subclass::Subclass;
 pub use summary::Summary;
 pub use symbol::{AsSymbol, Given, IntoSymbols, Shared, Symbol};
-pub(crate) use topology::Topology;
+pub(crate) use topology_config::read_network;
 pub(crate) use trace::within_reason;
 pub use value::{Inputs, Masking, Value, Values, both_masks, single};
 

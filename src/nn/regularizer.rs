@@ -2,8 +2,7 @@
 
 use crate::config::{Configured, Dyn, kind};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, settings, string_enum};
 
 /// A penalty on a parameter.
 pub trait Regularizer: Configured + std::fmt::Debug + Send + Sync {
@@ -20,18 +19,12 @@ impl<R: Regularizer + 'static> From<R> for Dyn<dyn Regularizer> {
     }
 }
 
-/// `l1 · Σ|w| + l2 · Σw²` (Keras's rule: no half).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct L1L2 {
-    l1: f64,
-    l2: f64,
-}
-
-impl L1L2 {
-    /// Both penalties; Keras's default for each is 0.
-    pub fn new(l1: f64, l2: f64) -> L1L2 {
-        L1L2 { l1, l2 }
+settings! {
+    /// `l1 · Σ|w| + l2 · Σw²` (Keras's rule: no half).
+    #[derive(Copy, PartialEq)]
+    pub struct L1L2 {
+        /// Both penalties; Keras's default for each is 0.
+        new(l1: f64, l2: f64);
     }
 }
 
@@ -47,17 +40,12 @@ impl Regularizer for L1L2 {
     }
 }
 
-/// `l1 · Σ|w|`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct L1 {
-    l1: f64,
-}
-
-impl L1 {
-    /// With this factor; Keras's default is 0.01.
-    pub fn new(l1: f64) -> L1 {
-        L1 { l1 }
+settings! {
+    /// `l1 · Σ|w|`.
+    #[derive(Copy, PartialEq)]
+    pub struct L1 {
+        /// With this factor; Keras's default is 0.01.
+        new(l1: f64);
     }
 }
 
@@ -67,17 +55,12 @@ impl Regularizer for L1 {
     }
 }
 
-/// `l2 · Σw²` (Keras's rule: no half).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct L2 {
-    l2: f64,
-}
-
-impl L2 {
-    /// With this factor; Keras's default is 0.01.
-    pub fn new(l2: f64) -> L2 {
-        L2 { l2 }
+settings! {
+    /// `l2 · Σw²` (Keras's rule: no half).
+    #[derive(Copy, PartialEq)]
+    pub struct L2 {
+        /// With this factor; Keras's default is 0.01.
+        new(l2: f64);
     }
 }
 
@@ -87,38 +70,28 @@ impl Regularizer for L2 {
     }
 }
 
-/// What an [`OrthogonalRegularizer`] makes orthogonal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The rows of the matrix to each other.
-    #[default]
-    Rows,
-    /// Its columns.
-    Columns,
-}
-
-/// `factor ·` the mean of `|cos|` of the angles between all pairs of rows (or columns) of a matrix: orthogonal ones
-/// cost nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OrthogonalRegularizer {
-    factor: f64,
-    #[serde(default)]
-    mode: Mode,
-}
-
-impl OrthogonalRegularizer {
-    /// On rows, with this factor; Keras's default is 0.01.
-    pub fn new(factor: f64) -> OrthogonalRegularizer {
-        OrthogonalRegularizer { factor, mode: Mode::Rows }
+string_enum! {
+    /// What an [`OrthogonalRegularizer`] makes orthogonal.
+    #[derive(Default)]
+    pub enum Mode {
+        /// The rows of the matrix to each other.
+        #[default]
+        Rows = "rows",
+        /// Its columns.
+        Columns = "columns",
     }
+}
 
-    /// Rows or columns; rows by default.
-    #[must_use]
-    pub fn mode(mut self, mode: Mode) -> OrthogonalRegularizer {
-        self.mode = mode;
-        self
+settings! {
+    /// `factor ·` the mean of `|cos|` of the angles between all pairs of rows (or columns) of a matrix: orthogonal ones
+    /// cost nothing.
+    #[derive(Copy, PartialEq)]
+    pub struct OrthogonalRegularizer {
+        /// On rows, with this factor; Keras's default is 0.01.
+        new(factor: f64);
+
+        /// Rows or columns; rows by default.
+        mode: Mode = Mode::Rows,
     }
 }
 
@@ -139,4 +112,7 @@ impl Regularizer for OrthogonalRegularizer {
     }
 }
 
-kind!("regularizer", Regularizer: L1, L2, L1L2, OrthogonalRegularizer);
+kind! {
+    dyn Regularizer, "regularizer", Registry::regularizer;
+    use L1, L2, L1L2, OrthogonalRegularizer;
+}

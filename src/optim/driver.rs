@@ -5,7 +5,7 @@ use super::{LearningRate, Optimizer, Options, Step};
 use crate::autograd::Gradients;
 use crate::dtype::dispatch_float;
 use crate::kernels::simd::stamped;
-use crate::nn::{Param, Params, Path};
+use crate::nn::{Module, Param, Path};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, Result};
 use smallvec::SmallVec;
@@ -140,13 +140,13 @@ impl Driver {
     /// parameter, or memory cannot be had.
     pub fn step(
         &mut self,
-        params: &mut (impl Params + ?Sized),
+        params: &mut (impl Module + ?Sized),
         mut gradients: Gradients,
         allow_missing: bool,
     ) -> Result<()> {
         // Whatever can fail comes before anything changes.
         let (mut ready, mut constrained) = (Ok(()), false);
-        params.visit_mut(&mut Path::default(), &mut |path, p| {
+        params.visit_mut(&mut |path, p| {
             if p.trainable() && ready.is_ok() {
                 ready = self.prepare(path, p, &mut gradients, allow_missing);
                 constrained |= p.constraint().is_some();
@@ -165,7 +165,7 @@ impl Driver {
             self.constrained(&pass, params, &gradients)?;
         }
         let mut result = Ok(());
-        params.visit_mut(&mut Path::default(), &mut |path, p| {
+        params.visit_mut(&mut |path, p| {
             if p.trainable()
                 && p.constraint().is_none()
                 && result.is_ok()
@@ -183,12 +183,12 @@ impl Driver {
     fn constrained(
         &mut self,
         pass: &Pass<'_>,
-        params: &mut (impl Params + ?Sized),
+        params: &mut (impl Module + ?Sized),
         gradients: &Gradients,
     ) -> Result<()> {
         let mut before: BTreeMap<u64, (Tensor, State)> = BTreeMap::new();
         let mut result = Ok(());
-        params.visit_mut(&mut Path::default(), &mut |path, p| {
+        params.visit_mut(&mut |path, p| {
             if p.trainable()
                 && p.constraint().is_some()
                 && result.is_ok()
@@ -202,7 +202,7 @@ impl Driver {
             }
         });
         if result.is_err() {
-            params.visit_mut(&mut Path::default(), &mut |_, p| {
+            params.visit_mut(&mut |_, p| {
                 if let Some((value, state)) = before.remove(&p.id()) {
                     *p.value_mut() = value;
                     self.state.insert(p.id(), state);
@@ -247,7 +247,7 @@ impl Driver {
     }
 
     /// Brings gradients to what the update uses: the mean of those accumulated, clipped.
-    fn shape_gradients(&self, params: &(impl Params + ?Sized), gradients: &mut Gradients) -> Result<()> {
+    fn shape_gradients(&self, params: &(impl Module + ?Sized), gradients: &mut Gradients) -> Result<()> {
         let Options { clipnorm, global_clipnorm, clipvalue, .. } = self.options;
         let k = self.accumulates();
         if k == 1 && clipnorm.or(global_clipnorm).or(clipvalue).is_none() {
@@ -290,9 +290,9 @@ impl Driver {
     ///
     /// # Errors
     /// Memory cannot be had; then none has changed.
-    pub fn finalize(&mut self, params: &mut (impl Params + ?Sized)) -> Result<()> {
+    pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) -> Result<()> {
         let Some(at) = self.slots().iter().position(|s| *s == AVERAGE) else { return Ok(()) };
-        params.visit_mut(&mut Path::default(), &mut |_, p| {
+        params.visit_mut(&mut |_, p| {
             if let Some(average) = self.state.get(&p.id()).and_then(|s| s.get(at)).filter(|_| p.trainable()) {
                 *p.value_mut() = average.clone().into();
             }
@@ -320,12 +320,12 @@ impl Driver {
 
 /// Calls `f` with each trainable parameter that has a gradient, in order.
 fn each(
-    params: &(impl Params + ?Sized),
+    params: &(impl Module + ?Sized),
     gradients: &mut Gradients,
     mut f: impl FnMut(&Param, &mut Tensor) -> Result<()>,
 ) -> Result<()> {
     let mut result = Ok(());
-    params.visit(&mut Path::default(), &mut |_, p| {
+    params.visit(&mut |_, p| {
         if let (Some(g), true, Ok(())) = (gradients.find_mut(p.id()), p.trainable(), &result) {
             result = f(p, g);
         }

@@ -1,24 +1,24 @@
 //! Why it exists: optimizers. A rule sees one parameter as slices and makes one pass over it; the driver finds gradients,
 //! owns the state, and does what all optimizers can be asked for.
 
-mod adam;
 mod driver;
 pub mod schedule;
-mod sgd;
-mod tuned;
 
-pub use adam::Adam;
 pub use driver::Driver;
 pub use schedule::{LearningRate, LearningRateSchedule};
-pub use sgd::SGD;
-pub use tuned::{Options, Tuned};
 
 use crate::Float;
-use crate::config::{Configured, kind};
+use crate::config::{Configured, by_serde, kind};
 use crate::kernels::par;
 use smallvec::SmallVec;
 
-kind!("optimizer", Optimizer: Adam, SGD, Tuned);
+kind! {
+    dyn Optimizer, "optimizer", Registry::optimizer;
+    mod adam: Adam;
+    mod sgd: SGD;
+    mod tuned: Tuned with Options;
+}
+by_serde!(Adam, SGD, Tuned);
 
 /// What an update depends on besides the parameter and its gradient.
 #[derive(Clone, Copy, Debug)]

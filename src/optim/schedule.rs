@@ -1,6 +1,6 @@
 //! Why it exists: learning rates that change with the number of steps. Formulas are Keras's.
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, by_serde, kind};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +18,17 @@ pub trait LearningRateSchedule: Configured + std::fmt::Debug + Send + Sync {
     }
 }
 
-#[rustfmt::skip]
-kind!("learning rate schedule", LearningRateSchedule:
-    ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, InverseTimeDecay, CosineDecay, CosineDecayRestarts,
+kind! {
+    dyn LearningRateSchedule, "learning rate schedule", Registry::schedule;
+    use ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, InverseTimeDecay, CosineDecay, CosineDecayRestarts;
+}
+by_serde!(
+    ExponentialDecay,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+    InverseTimeDecay,
+    CosineDecay,
+    CosineDecayRestarts
 );
 
 /// What optimizers take as learning rate: a number or a schedule.
@@ -31,6 +39,15 @@ pub enum LearningRate {
     Fixed(f64),
     /// By the number of steps.
     Schedule(Dyn<dyn LearningRateSchedule>),
+}
+
+impl crate::config::Setting for LearningRate {
+    fn write(&self) -> Result<serde_json::Value> {
+        serde_json::to_value(self).map_err(|e| Error::Custom(e.to_string()))
+    }
+    fn read(value: serde_json::Value, _: &crate::config::Registry) -> Result<Self> {
+        serde_json::from_value(value).map_err(|e| Error::Custom(e.to_string()))
+    }
 }
 
 impl LearningRate {

@@ -8,10 +8,13 @@ mod ndarray;
 mod nested;
 mod operators;
 pub(crate) mod storage;
+mod tensors;
 
 pub use array::Array;
 pub use nested::Nested;
 pub use storage::{pooled_bytes, trim};
+pub use tensors::{AsTensors, Tensors};
+pub(crate) use tensors::{rows, slice_rows};
 
 use crate::autograd::Edge;
 use crate::dtype::dispatch_stored;

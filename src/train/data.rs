@@ -1,33 +1,10 @@
-//! Why it exists: what `fit` and its kin take as data, and how batches come from it.
+//! What `fit` and its kin take as data, and how batches come from it.
 
-pub use crate::data::AsTensors;
-pub(crate) use crate::data::Tensors;
-
-use super::model::Model;
+use super::weights::Weights;
+use crate::nn::Network;
 use crate::random::{Purpose, Stream};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, Tensors, rows, slice_rows as slice};
 use crate::{Error, Result};
-
-/// The number of rows that all tensors have.
-pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {
-    let mut n = None;
-    for t in tensors {
-        let Some(&rows) = t.dims().first() else {
-            return Err(Error::shape(what, "data with one row for each sample", *t.shape()));
-        };
-        if *n.get_or_insert(rows) != rows {
-            let expected =
-                format!("the same number of rows in all, {} as in the first", tensors[0].dims()[0]);
-            return Err(Error::argument(what, expected, rows));
-        }
-    }
-    n.ok_or_else(|| Error::argument(what, "at least one tensor", "none"))
-}
-
-/// Rows `start..end` of each tensor.
-pub(crate) fn slice(tensors: &[Tensor], start: usize, end: usize) -> Result<Tensors> {
-    tensors.iter().map(|t| t.slice(0, start as isize, end as isize)).collect()
-}
 
 /// The named rows of each tensor.
 pub(crate) fn gather(tensors: &[Tensor], order: &Tensor) -> Result<Tensors> {
@@ -94,8 +71,8 @@ pub(crate) trait Source: Send {
     /// Begins a pass; `seed` and `pass` key its order.
     fn begin(&mut self, seed: u64, pass: u64) -> Result<()>;
 
-    /// The next batch of the pass, of data that `model` accepts; `None` at its end.
-    fn next(&mut self, model: &Model) -> Result<Option<Batch>>;
+    /// The next batch of the pass, of data that `network` accepts; `None` at its end.
+    fn next(&mut self, network: &Network) -> Result<Option<Batch>>;
 }
 
 /// Batches from tensors that are there as a whole.
@@ -114,6 +91,35 @@ pub(crate) struct Arrays {
 }
 
 impl Arrays {
+    /// Data that fits a network, as batches in order.
+    ///
+    /// # Errors
+    /// It does not fit, rows are missing, or weights do not fit.
+    pub(crate) fn of(
+        network: &Network,
+        x: &[Tensor],
+        y: Tensors,
+        weights: Option<&Weights>,
+        batch_size: usize,
+    ) -> Result<Arrays> {
+        let x = network.accept(x)?;
+        let n = same_rows(&x, &y)?;
+        if batch_size == 0 {
+            return Err(Error::argument("batch_size", "at least 1", 0));
+        }
+        if n == 0 {
+            return Err(Error::argument("x", "at least one row", 0));
+        }
+        let weights = match weights {
+            Some(weights) => {
+                let ranks: Vec<usize> = network.output_specs().iter().map(|s| s.shape.rank()).collect();
+                Some(weights.of_rows(&y, n, &ranks)?)
+            }
+            None => None,
+        };
+        Ok(Arrays::new(x, y, weights, batch_size.min(n)))
+    }
+
     /// Batches in order.
     pub(crate) fn new(x: Tensors, y: Tensors, weights: Option<Tensor>, batch_size: usize) -> Arrays {
         Arrays { x, y, weights, first: 0, batch_size, shuffle: false, order: None, at: 0 }
@@ -147,7 +153,7 @@ impl Source for Arrays {
         Ok(())
     }
 
-    fn next(&mut self, _: &Model) -> Result<Option<Batch>> {
+    fn next(&mut self, _: &Network) -> Result<Option<Batch>> {
         let (start, end) = (self.at, (self.at + self.batch_size).min(self.rows()));
         if start >= end {
             return Ok(None);
@@ -172,4 +178,18 @@ impl Source for Arrays {
             }
         }))
     }
+}
+
+/// The rows of inputs and targets, which are as many.
+pub(crate) fn same_rows(x: &[Tensor], y: &[Tensor]) -> Result<usize> {
+    let (n, m) = (rows("x", x)?, rows("y", y)?);
+    if n != m {
+        return Err(Error::argument("y", format!("{n} rows, as many as x"), m));
+    }
+    Ok(n)
+}
+
+/// Data that gave no row has no mean.
+pub(crate) fn some_rows(n: usize) -> Result<()> {
+    if n > 0 { Ok(()) } else { Err(Error::argument("dataset", "at least one batch with a row", "none")) }
 }

@@ -1,7 +1,15 @@
-//! Why it exists: the settings of an evaluation.
+//! Evaluation: loss and metrics over data, without a change to the model.
 
+use super::batches::Batches;
+use super::data::{Arrays, Source, some_rows};
+use super::history::Logs;
+use super::model::Model;
 use super::weights::Weights;
-use crate::tensor::Tensor;
+use crate::Result;
+use crate::data::Dataset;
+use crate::kernels::par;
+use crate::nn::{Cx, Session};
+use crate::tensor::{AsTensors, Tensor};
 
 /// The settings of `evaluate_with`, with Keras's defaults.
 #[derive(Clone, Debug)]
@@ -40,5 +48,59 @@ impl Evaluate {
     pub fn steps(mut self, steps: usize) -> Evaluate {
         self.steps = Some(steps);
         self
+    }
+}
+
+impl Model {
+    /// Loss and metrics over data, in batches of 32.
+    ///
+    /// # Errors
+    /// The data does not fit the network or the loss.
+    pub fn evaluate(&self, x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Result<Logs> {
+        self.evaluate_with(x, y, &Evaluate::new())
+    }
+
+    /// [`Model::evaluate`] with settings. The figures depend on the batch size by rounding only.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate`], or a setting is out of range.
+    pub fn evaluate_with(
+        &self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+        settings: &Evaluate,
+    ) -> Result<Logs> {
+        let Evaluate { batch_size, weights, steps } = settings;
+        let (x, y) = (x.as_tensors(), y.as_tensors());
+        let mut data = Arrays::of(&self.network, &x, y, weights.as_ref(), *batch_size)?;
+        par::enter(|| self.evaluate_source(&mut data, *steps))
+    }
+
+    /// Loss and metrics over the batches of a dataset's first pass, or over so many of them.
+    ///
+    /// # Errors
+    /// The dataset fails, has no batches, or no end and no `steps` are given; or the data does not fit.
+    pub fn evaluate_dataset(&self, data: &Dataset, steps: Option<usize>) -> Result<Logs> {
+        let mut batches = Batches::new(data, steps, "steps")?;
+        par::enter(|| self.evaluate_source(&mut batches, steps))
+    }
+
+    /// Loss and metrics over a pass, or its first batches. State that layers carry begins anew.
+    pub(crate) fn evaluate_source(&self, data: &mut dyn Source, steps: Option<usize>) -> Result<Logs> {
+        let mut meter = self.head.meter();
+        let mut session = Session::new();
+        data.begin(0, 0)?;
+        let (mut sum, mut n, mut left) = (0.0, 0, steps.unwrap_or(usize::MAX));
+        while left > 0
+            && let Some(batch) = data.next(&self.network)?
+        {
+            let mut cx = Cx::infer().resume(session);
+            sum += self.test_step(&batch, &mut cx, &mut meter)? * batch.rows() as f64;
+            session = cx.finish().session;
+            n += batch.rows();
+            left -= 1;
+        }
+        some_rows(n)?;
+        Ok(self.head.logs(&meter, sum / n as f64))
     }
 }

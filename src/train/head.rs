@@ -1,11 +1,11 @@
-//! Why it exists: what a network's outputs are compared with: a loss for each, metrics for each, and the names under which
-//! their figures appear.
+//! What a network's outputs are compared with: a loss for each, metrics for each, and the names under which their figures
+//! appear; and the meter that gathers the figures.
 
 use super::history::Logs;
 use crate::config::Dyn;
 use crate::loss::{Loss, Reduction};
 use crate::metric::{ByOutput, Metric};
-use crate::nn::activation::Activation;
+use crate::nn::{Network, Value, both_masks};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 use smallvec::SmallVec;
@@ -15,15 +15,23 @@ use smallvec::SmallVec;
 pub(crate) struct Head {
     /// One for each output.
     pub(crate) losses: Vec<Dyn<dyn Loss>>,
-    /// The first loss as a function of what goes into the last activation, where that is exact.
-    pub(crate) fused: Option<Dyn<dyn Loss>>,
-    /// For each output.
+    /// For each output the loss as a function of what goes into the last activation, where that is exact.
+    fused: Vec<Option<Dyn<dyn Loss>>>,
+    /// Which outputs training takes without their activation; empty if none.
+    pub(crate) raw: Vec<bool>,
+    /// For each output, at their start.
     pub(crate) metrics: Vec<Vec<Box<dyn Metric>>>,
     /// The keys of the metrics.
     names: Vec<Vec<String>>,
     /// The keys of the outputs' own losses, if there are several: Keras's `digit_loss`.
     loss_names: Vec<String>,
-    /// Their sums over rows, and the rows.
+}
+
+/// Figures that are gathered over batches.
+#[derive(Clone, Debug)]
+pub(crate) struct Meter {
+    metrics: Vec<Vec<Box<dyn Metric>>>,
+    /// The sums of the outputs' own losses over rows, and the rows.
     sums: Vec<f64>,
     rows: f64,
 }
@@ -35,11 +43,11 @@ impl Head {
     /// # Errors
     /// There is not one loss for each output, or metrics name an output that does not exist.
     pub(crate) fn new(
-        outputs: &[String],
+        network: &Network,
         losses: Vec<Dyn<dyn Loss>>,
         metrics: ByOutput,
-        activation: Option<&dyn Activation>,
     ) -> Result<Head> {
+        let outputs: Vec<&str> = network.output_names().collect();
         if outputs.len() != losses.len() {
             let expected = format!("one for each of the {} outputs", outputs.len());
             return Err(Error::argument("losses", expected, losses.len()));
@@ -54,14 +62,18 @@ impl Head {
                 return Err(Error::argument("loss weight", "a finite number", options.weight));
             }
         }
-        let fused = match (activation, &losses[..]) {
-            (Some(activation), [loss]) => loss.on_logits(activation),
-            _ => None,
+        let on_logits = |(i, loss): (usize, &Dyn<dyn Loss>)| {
+            network.output_activation_of(i).and_then(|activation| loss.on_logits(activation))
+        };
+        let fused: Vec<_> = losses.iter().enumerate().map(on_logits).collect();
+        let raw = match fused.iter().any(Option::is_some) {
+            true => fused.iter().map(Option::is_some).collect(),
+            false => Vec::new(),
         };
         let several = outputs.len() > 1;
         let mut lists: Vec<Vec<Box<dyn Metric>>> = outputs.iter().map(|_| Vec::new()).collect();
         for (name, list) in metrics {
-            let at = match outputs.iter().position(|o| *o == name) {
+            let at = match outputs.iter().position(|o| *o == name.as_str()) {
                 Some(at) => at,
                 None if name.is_empty() && !several => 0,
                 None if list.is_empty() => continue,
@@ -87,8 +99,13 @@ impl Head {
             }
             names.push(keys);
         }
-        let sums = vec![0.0; loss_names.len()];
-        Ok(Head { losses, fused, metrics: lists, names, loss_names, sums, rows: 0.0 })
+        lists.iter_mut().flatten().for_each(|m| m.reset());
+        Ok(Head { losses, fused, raw, metrics: lists, names, loss_names })
+    }
+
+    /// A meter for these figures.
+    pub(crate) fn meter(&self) -> Meter {
+        Meter { metrics: self.metrics.clone(), sums: vec![0.0; self.loss_names.len()], rows: 0.0 }
     }
 
     /// The names of all figures, `loss` first.
@@ -106,36 +123,35 @@ impl Head {
         all.find(|(name, _)| *name == figure).is_some_and(|(_, m)| m.larger_is_better())
     }
 
-    /// Whether there are metrics.
-    pub(crate) fn watches(&self) -> bool {
-        self.metrics.iter().any(|list| !list.is_empty())
+    /// Whether there are metrics of an output.
+    pub(crate) fn watches(&self, output: usize) -> bool {
+        !self.metrics[output].is_empty()
     }
 
-    /// The losses of outputs, one number each. `mask` is the one that travelled through the network with the data.
+    /// The losses of outputs, one number each. An output that comes without its activation is compared by the loss on logits. A
+    /// mask is that of the output itself.
     pub(crate) fn terms(
-        losses: &[Dyn<dyn Loss>],
+        &self,
         y: &[Tensor],
-        outputs: &[Tensor],
+        outputs: &[Value],
         weights: Option<&Tensor>,
-        mask: Option<&Tensor>,
     ) -> Result<Terms> {
-        let term = |((loss, y), output): ((&Dyn<dyn Loss>, &Tensor), &Tensor)| {
-            let values = loss.call(y, output)?;
+        let term = |(i, (y, output)): (usize, (&Tensor, &Value))| {
+            let Value { tensor, mask } = output;
+            let loss = self.fused[i].as_ref().unwrap_or(&self.losses[i]);
+            let values = loss.call(y, tensor)?;
             // Where an output has no time axis, the mask of one says nothing of it.
-            let travelled = mask.filter(|m| m.rank() <= values.rank()).cloned();
-            let mask = match (loss.mask(y, output)?, travelled) {
-                (Some(own), Some(other)) => Some(own.logical_and(&other)?),
-                (own, other) => own.or(other),
-            };
+            let travelled = mask.as_ref().filter(|m| m.rank() <= values.rank());
+            let mask = both_masks(loss.mask(y, tensor)?.as_ref(), travelled)?;
             loss.options().reduction.apply(&values, weights, mask.as_ref())
         };
-        losses.iter().zip(y).zip(outputs).map(term).collect()
+        y.iter().zip(outputs).enumerate().map(term).collect()
     }
 
     /// The sum of terms by the weights of their losses.
-    pub(crate) fn total(losses: &[Dyn<dyn Loss>], terms: &[Tensor]) -> Result<Tensor> {
+    pub(crate) fn total(&self, terms: &[Tensor]) -> Result<Tensor> {
         let mut total: Option<Tensor> = None;
-        for (loss, term) in losses.iter().zip(terms) {
+        for (loss, term) in self.losses.iter().zip(terms) {
             let weight = loss.options().weight;
             let term = if weight == 1.0 { term.clone() } else { term.affine(weight, 0.0)? };
             total = Some(match total {
@@ -146,6 +162,21 @@ impl Head {
         total.ok_or_else(|| Error::argument("losses", "at least one", "none"))
     }
 
+    /// What a meter has gathered, as figures.
+    pub(crate) fn logs(&self, meter: &Meter, loss: f64) -> Logs {
+        let mut logs = Logs::new();
+        logs.set("loss", loss);
+        for (name, sum) in self.loss_names.iter().zip(&meter.sums) {
+            logs.set(name, sum / meter.rows);
+        }
+        for (name, metric) in self.names.iter().flatten().zip(meter.metrics.iter().flatten()) {
+            logs.set(name, metric.result());
+        }
+        logs
+    }
+}
+
+impl Meter {
     /// Gathers the figures of a batch of so many rows.
     pub(crate) fn observe(
         &mut self,
@@ -172,19 +203,6 @@ impl Head {
         self.metrics.iter_mut().flatten().for_each(|m| m.reset());
         self.sums.fill(0.0);
         self.rows = 0.0;
-    }
-
-    /// Loss and metrics as figures.
-    pub(crate) fn logs(&self, loss: f64) -> Logs {
-        let mut logs = Logs::new();
-        logs.set("loss", loss);
-        for (name, sum) in self.loss_names.iter().zip(&self.sums) {
-            logs.set(name, sum / self.rows);
-        }
-        for (name, metric) in self.names.iter().flatten().zip(self.metrics.iter().flatten()) {
-            logs.set(name, metric.result());
-        }
-        logs
     }
 }
 

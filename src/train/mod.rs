@@ -1,30 +1,30 @@
-//! Why it exists: the loop around a network: compile it with an optimizer, a loss and metrics, then fit, evaluate and
-//! predict.
+//! The loop around a network: compile it with an optimizer, losses and metrics, then fit and evaluate.
 
+mod batches;
 mod callback;
 mod compile;
 mod data;
-mod dataset;
 mod evaluate;
 mod fit;
 mod head;
 mod history;
 mod model;
+mod predict;
 mod progress;
-mod summary;
+mod step;
+mod training;
 mod weights;
 
+pub use crate::tensor::AsTensors;
 pub use callback::{
     Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Monitor, Plan, ReduceLROnPlateau,
     TerminateOnNaN,
 };
+pub use compile::IntoLosses;
 pub(crate) use compile::compile_with;
-pub use compile::{IntoLosses, Network};
-pub use data::AsTensors;
 pub use evaluate::Evaluate;
 pub use fit::Fit;
 pub use history::{History, Logs};
 pub use model::Model;
 pub use progress::Progress;
-pub use summary::Summary;
 pub use weights::Weights;

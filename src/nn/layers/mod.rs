@@ -1,20 +1,22 @@
-//! Why it exists: the layers, a file each. A new one is its file and a row here.
+//! The layers, a file each. A new one is its file and a row here.
 
-use super::{Build, Sequential};
+use super::{Build, topology_config};
 use crate::config::kind;
 
-mod activation;
-mod checkpoint;
-mod dense;
-mod dropout;
-mod flatten;
-mod input;
+kind! {
+    dyn Build, "layer", Registry::layer;
+    mod input: Input;
+    mod dense: Dense;
+    mod embedding: Embedding;
+    mod activation: Activation;
+    mod dropout: Dropout;
+    mod flatten: Flatten;
+    mod reshape: Reshape;
+    mod masking: Masking;
+    mod add: Add;
+    mod concatenate: Concatenate;
+    mod checkpoint: Checkpoint;
+    also "Sequential": topology_config::sequential, "Functional": topology_config::functional;
+}
 
-pub use activation::Activation;
-pub use checkpoint::Checkpoint;
-pub use dense::Dense;
-pub use dropout::Dropout;
-pub use flatten::Flatten;
-pub use input::Input;
-
-kind!("layer", Build: Input, Dense, Flatten, Dropout, Activation, Checkpoint, Sequential);
+mod merge;

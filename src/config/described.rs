@@ -1,0 +1,94 @@
+//! Why it exists: what a thing must say of itself to stand in a file, and the shared handle by which settings hold things
+//! of a kind.
+
+use super::Registry;
+use crate::{Error, Result};
+use serde_json::Value;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Things that can be described by a name and data. [`settings!`](crate::settings) implements it; for a type that no file
+/// has to describe, `impl Configured for Mine {}` is enough.
+pub trait Configured {
+    /// The name of the type: `Dense`. Names of layers are made from it.
+    fn class_name(&self) -> &'static str {
+        let full = std::any::type_name::<Self>();
+        let base = full.split('<').next().unwrap_or(full);
+        base.rsplit("::").next().unwrap_or(base)
+    }
+
+    /// Its name in files: the class name, for types of other crates usually behind the crate's, as in `acme>Glu`.
+    fn registered_name(&self) -> &'static str {
+        self.class_name()
+    }
+
+    /// The settings as JSON.
+    ///
+    /// # Errors
+    /// The type has no form in files, or JSON cannot hold one of the settings (an infinite number, say).
+    fn config(&self) -> Result<Value> {
+        let name = self.class_name();
+        Err(Error::Custom(format!(
+            "{name} is a type of your own without settings!, so no file can describe it"
+        )))
+    }
+
+    /// For a layer that [`settings!`](crate::settings) declares: its name, and whether it is frozen.
+    fn common(&self) -> Option<&Common> {
+        None
+    }
+}
+
+/// A type that files can describe: its name there, and its reader. [`settings!`](crate::settings) implements it.
+pub trait Described: Configured + Sized {
+    /// What [`Configured::registered_name`] says.
+    const NAME: &'static str;
+
+    /// Makes it from the settings that [`Configured::config`] gave.
+    ///
+    /// # Errors
+    /// A setting is missing, unknown or of the wrong type; the message names it.
+    fn from_config(config: Value, registry: &Registry) -> Result<Self>;
+}
+
+/// What can be set for every layer alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Common {
+    /// The name the user gave; otherwise one is made from the class name.
+    pub name: Option<String>,
+    /// Whether its parameters keep their values in training. Files say the opposite, `trainable`, as Keras does.
+    pub frozen: bool,
+}
+
+/// A shared object of one kind, such as `Dyn<dyn Initializer>`. It is written to files as `{class_name, config}`.
+#[derive(Debug)]
+pub struct Dyn<T: ?Sized>(pub(crate) Arc<T>);
+
+impl<T: ?Sized> Clone for Dyn<T> {
+    fn clone(&self) -> Self {
+        Dyn(self.0.clone())
+    }
+}
+
+impl<T: ?Sized> Deref for Dyn<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// `{class_name, config}`.
+pub(crate) fn describe<T: ?Sized + Configured>(thing: &T) -> Result<Value> {
+    let config = thing.config()?;
+    Ok(serde_json::json!({ "class_name": thing.registered_name(), "config": config }))
+}
+
+/// The name and data of a description. Takes it apart rather than copy it: descriptions nest.
+pub(crate) fn described(what: &str, mut value: Value) -> Result<(String, Value)> {
+    let bad = || Error::format(what, "expected an object with class_name and config");
+    let object = value.as_object_mut().ok_or_else(bad)?;
+    let Some(Value::String(name)) = object.remove("class_name") else { return Err(bad()) };
+    let config = object.remove("config").unwrap_or_else(|| Value::Object(Default::default()));
+    Ok((name, config))
+}

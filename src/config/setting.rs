@@ -1,0 +1,234 @@
+//! Why it exists: how each type of setting stands in a file. One trait with one reader and one writer, so that what is read
+//! is checked the same way everywhere and nested things find the caller's registry.
+
+use super::Registry;
+use crate::error::Context;
+use crate::{DType, Error, Result};
+use serde_json::Value;
+
+/// A type that settings can have.
+pub trait Setting: Sized {
+    /// As JSON.
+    ///
+    /// # Errors
+    /// JSON cannot hold it.
+    fn write(&self) -> Result<Value>;
+
+    /// From JSON.
+    ///
+    /// # Errors
+    /// It is something else.
+    fn read(value: Value, registry: &Registry) -> Result<Self>;
+}
+
+/// The error of a value of the wrong type.
+#[doc(hidden)]
+pub fn wrong(expected: impl std::fmt::Display, found: &Value) -> Error {
+    let found = match found {
+        Value::Null => "null".to_string(),
+        Value::Bool(b) => b.to_string(),
+        Value::Number(n) => n.to_string(),
+        Value::String(s) => {
+            let start: String = s.chars().take(32).collect();
+            format!("{start:?}{}", if start.len() < s.len() { "…" } else { "" })
+        }
+        Value::Array(_) => "a list".to_string(),
+        Value::Object(_) => "an object".to_string(),
+    };
+    Error::Custom(format!("expected {expected}, found {found}"))
+}
+
+/// The error of a name that is not in a list.
+#[doc(hidden)]
+pub fn unknown_name(what: &'static str, names: &[&str], got: &str) -> Error {
+    Error::argument(what, format!("one of {}", names.join(", ")), format!("'{}'", got.escape_debug()))
+}
+
+impl Setting for bool {
+    fn write(&self) -> Result<Value> {
+        Ok((*self).into())
+    }
+    fn read(value: Value, _: &Registry) -> Result<Self> {
+        value.as_bool().ok_or_else(|| wrong("true or false", &value))
+    }
+}
+
+macro_rules! integers {
+    ($($t:ident: $get:ident),*) => {$(
+        impl Setting for $t {
+            fn write(&self) -> Result<Value> {
+                Ok((*self).into())
+            }
+            fn read(value: Value, _: &Registry) -> Result<Self> {
+                let fits = value.$get().and_then(|v| $t::try_from(v).ok());
+                fits.ok_or_else(|| wrong(format_args!("a whole number from {} to {}", $t::MIN, $t::MAX), &value))
+            }
+        }
+    )*};
+}
+integers!(usize: as_u64, u64: as_u64, u32: as_u64, isize: as_i64, i64: as_i64, i32: as_i64);
+
+/// Infinite numbers and NaN have no form in JSON and are refused.
+impl Setting for f64 {
+    fn write(&self) -> Result<Value> {
+        let number = serde_json::Number::from_f64(*self);
+        let error =
+            || Error::Custom(format!("expected a finite number, which is what files can hold, got {self}"));
+        number.map(Value::Number).ok_or_else(error)
+    }
+    fn read(value: Value, _: &Registry) -> Result<Self> {
+        value.as_f64().ok_or_else(|| wrong("a number", &value))
+    }
+}
+
+impl Setting for String {
+    fn write(&self) -> Result<Value> {
+        Ok(self.as_str().into())
+    }
+    fn read(value: Value, _: &Registry) -> Result<Self> {
+        match value {
+            Value::String(text) => Ok(text),
+            other => Err(wrong("a text", &other)),
+        }
+    }
+}
+
+/// By its name: `float32`.
+impl Setting for DType {
+    fn write(&self) -> Result<Value> {
+        Ok(self.name().into())
+    }
+    fn read(value: Value, _: &Registry) -> Result<Self> {
+        let name = value.as_str().ok_or_else(|| wrong("the name of a dtype", &value))?;
+        let known = DType::ALL.into_iter().find(|d| d.name() == name);
+        known.ok_or_else(|| unknown_name("dtype", &DType::ALL.map(DType::name), name))
+    }
+}
+
+/// `null` is none.
+impl<T: Setting> Setting for Option<T> {
+    fn write(&self) -> Result<Value> {
+        self.as_ref().map_or(Ok(Value::Null), T::write)
+    }
+    fn read(value: Value, registry: &Registry) -> Result<Self> {
+        if value.is_null() { Ok(None) } else { T::read(value, registry).map(Some) }
+    }
+}
+
+impl<T: Setting> Setting for Vec<T> {
+    fn write(&self) -> Result<Value> {
+        write_list(self)
+    }
+    fn read(value: Value, registry: &Registry) -> Result<Self> {
+        match value {
+            Value::Array(items) => {
+                let read = |(i, item)| T::read(item, registry).at(|| format!("number {i}"));
+                items.into_iter().enumerate().map(read).collect()
+            }
+            other => Err(wrong("a list", &other)),
+        }
+    }
+}
+
+fn write_list<T: Setting>(items: &[T]) -> Result<Value> {
+    let write = |(i, item): (usize, &T)| item.write().at(|| format!("number {i}"));
+    Ok(Value::Array(items.iter().enumerate().map(write).collect::<Result<_>>()?))
+}
+
+impl<T: Setting, const N: usize> Setting for [T; N] {
+    fn write(&self) -> Result<Value> {
+        write_list(self)
+    }
+    fn read(value: Value, registry: &Registry) -> Result<Self> {
+        let items = Vec::<T>::read(value, registry)?;
+        let found = items.len();
+        items.try_into().map_err(|_| Error::Custom(format!("expected a list of {N}, found one of {found}")))
+    }
+}
+
+impl<A: Setting, B: Setting> Setting for (A, B) {
+    fn write(&self) -> Result<Value> {
+        Ok(Value::Array(vec![self.0.write()?, self.1.write()?]))
+    }
+    fn read(value: Value, registry: &Registry) -> Result<Self> {
+        let pair = match value {
+            Value::Array(items) => <[Value; 2]>::try_from(items).map_err(Value::Array),
+            other => Err(other),
+        };
+        let [a, b] = pair.map_err(|other| wrong("a list of two", &other))?;
+        Ok((A::read(a, registry)?, B::read(b, registry)?))
+    }
+}
+
+/// Declares an enum without data whose variants have names: in files, in messages and for `parse`.
+///
+/// ```
+/// gradus::string_enum! {
+///     /// What to do at the edge.
+///     #[derive(Default)]
+///     pub enum Padding {
+///         /// Nothing beyond the data.
+///         #[default]
+///         Valid = "valid",
+///         /// As many outputs as inputs.
+///         Same = "same",
+///     }
+/// }
+/// assert_eq!("same".parse::<Padding>()?, Padding::Same);
+/// assert_eq!(Padding::Valid.to_string(), "valid");
+/// let message = "full".parse::<Padding>().unwrap_err().to_string();
+/// assert_eq!(message, "Padding: expected one of valid, same, got 'full'");
+/// # Ok::<(), gradus::Error>(())
+/// ```
+#[macro_export]
+macro_rules! string_enum {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident {
+        $($(#[$doc:meta])* $variant:ident = $text:literal),+ $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $vis enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Its name in files.
+            $vis const fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)+
+                }
+            }
+        }
+
+        impl ::core::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl ::core::str::FromStr for $name {
+            type Err = $crate::Error;
+            fn from_str(name: &str) -> $crate::Result<Self> {
+                match name {
+                    $($text => Ok($name::$variant),)+
+                    _ => Err($crate::config::generated::unknown_name(stringify!($name), &[$($text),+], name)),
+                }
+            }
+        }
+
+        impl $crate::config::Setting for $name {
+            fn write(&self) -> $crate::Result<$crate::config::generated::Value> {
+                Ok(self.name().into())
+            }
+            fn read(
+                value: $crate::config::generated::Value,
+                _: &$crate::config::Registry,
+            ) -> $crate::Result<Self> {
+                match value.as_str() {
+                    Some(name) => name.parse(),
+                    None => Err($crate::config::generated::wrong("a name", &value)),
+                }
+            }
+        }
+    };
+}

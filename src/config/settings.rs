@@ -1,0 +1,409 @@
+//! Why it exists: a layer has a dozen settings, and each would be written down six times: field, default, builder method,
+//! reader, writer and message. [`settings!`](crate::settings) makes all of them from one row of a table.
+
+use super::{Common, Registry, Setting};
+use crate::error::Context;
+use crate::{Error, Result};
+use serde_json::{Map, Value};
+
+/// Takes the settings of one thing out of JSON, key by key.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    class: &'static str,
+    settings: Map<String, Value>,
+    registry: &'a Registry,
+}
+
+impl<'a> Reader<'a> {
+    /// Fails unless it is an object of known keys.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn open(
+        class: &'static str,
+        keys: &[&str],
+        config: Value,
+        registry: &'a Registry,
+    ) -> Result<Reader<'a>> {
+        let settings = match config {
+            Value::Object(settings) => settings,
+            other => return Err(super::setting::wrong("an object of settings", &other).at(class)),
+        };
+        if let Some(key) = settings.keys().find(|key| !keys.contains(&key.as_str())) {
+            let known = if keys.is_empty() { "none".into() } else { keys.join(", ") };
+            let why = format!("unknown setting '{}'; it has: {known}", key.escape_debug());
+            return Err(Error::format(class, why));
+        }
+        Ok(Reader { class, settings, registry })
+    }
+
+    /// A setting that must be there.
+    ///
+    /// # Errors
+    /// It is missing, or of another type.
+    pub fn required<T: Setting>(&mut self, key: &'static str) -> Result<T> {
+        let missing = |class| Error::format(class, format!("the setting '{key}' is missing"));
+        self.optional(key)?.ok_or_else(|| missing(self.class))
+    }
+
+    /// A setting that may be missing.
+    ///
+    /// # Errors
+    /// It is of another type.
+    pub fn optional<T: Setting>(&mut self, key: &'static str) -> Result<Option<T>> {
+        let Some(value) = self.settings.remove(key) else { return Ok(None) };
+        let read = T::read(value, self.registry).at(|| key).at(|| self.class);
+        read.map(Some)
+    }
+
+    /// What every layer has.
+    ///
+    /// # Errors
+    /// A setting is of another type.
+    pub fn common(&mut self) -> Result<Common> {
+        let name = self.optional::<Option<String>>("name")?.flatten();
+        Ok(Common { name, frozen: !self.optional("trainable")?.unwrap_or(true) })
+    }
+}
+
+/// Puts the settings of one thing into JSON.
+#[derive(Debug)]
+pub struct Writer {
+    class: &'static str,
+    settings: Result<Map<String, Value>>,
+}
+
+impl Writer {
+    /// Of a thing of this class.
+    pub fn new(class: &'static str) -> Writer {
+        Writer { class, settings: Ok(Map::new()) }
+    }
+
+    /// Adds a setting.
+    pub fn put(&mut self, key: &'static str, value: Result<Value>) {
+        match (value, &mut self.settings) {
+            (Ok(value), Ok(settings)) => drop(settings.insert(key.into(), value)),
+            (Err(e), Ok(_)) => self.settings = Err(e.at(key).at(self.class)),
+            (_, Err(_)) => {}
+        }
+    }
+
+    /// Adds what every layer has.
+    pub fn common(&mut self, common: &Common) {
+        self.put("name", common.name.write());
+        self.put("trainable", (!common.frozen).write());
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// JSON cannot hold one of them.
+    pub fn finish(self) -> Result<Value> {
+        self.settings.map(Value::Object)
+    }
+}
+
+/// Declares a type by its settings: its fields, `new`, a documented builder method for each optional setting, and its form
+/// in files.
+///
+/// ```
+/// use gradus::config::{Configured, Described, Dyn, Registry};
+/// use gradus::nn::activation::{Activation, Linear, Relu};
+/// use gradus::nn::regularizer::{L2, Regularizer};
+///
+/// gradus::settings! {
+///     /// A gated linear unit.
+///     pub layer Glu as "acme>Glu" {
+///         /// Of `units` outputs.
+///         new(units: usize);
+///
+///         /// The function of the gate; none by default.
+///         activation: into Dyn<dyn Activation> = Linear,
+///         /// Whether there is a bias; yes by default.
+///         use_bias: bool = true,
+///         /// A penalty on the kernel; none by default.
+///         kernel_regularizer: some into Dyn<dyn Regularizer>,
+///     }
+/// }
+///
+/// let glu = Glu::new(8).activation(Relu).named("gate").kernel_regularizer(L2::new(0.5)).frozen();
+/// let config = glu.config()?;
+/// assert_eq!(config["activation"]["class_name"], "Relu");
+/// let again = Glu::from_config(config, &Registry::new())?;
+/// assert!(again.units == 8 && again.use_bias && again.common.frozen);
+/// # Ok::<(), gradus::Error>(())
+/// ```
+///
+/// The head is `layer Name` for layers, which then have `.named("…")`, `.frozen()` and the field `common`, or `struct Name`
+/// for everything else. After `as` stands the name in files, by default the type's own. `#[derive(…)]` and other attributes go
+/// to the struct, which is `Clone` and `Debug` anyhow; `#[cfg(…)]` goes before the macro.
+///
+/// `new(…);` comes first and lists what must be given; in files it must be there. Without arguments there is a `Default`
+/// as well. Leave it out to write a constructor of your own. Then, with its default, each optional setting:
+///
+/// | row | field | builder method |
+/// | --- | --- | --- |
+/// | `rate: f64 = 0.5` | `f64` | takes `f64` |
+/// | `activation: into Dyn<dyn Activation> = Linear` | `Dyn<dyn Activation>` | takes `impl Into<…>`; so may the default be |
+/// | `class_id: some usize` | `Option<usize>`, `None` | takes `usize` |
+/// | `penalty: some into Dyn<dyn Regularizer>` | `Option<…>`, `None` | takes `impl Into<…>` |
+/// | `warmup: stored u64 = 0` | `u64` | none: for methods of your own |
+/// | `warmup: stored u64` | `u64` | none; files must have it |
+/// | `mean: state Mean = Mean::default()` | `Mean` | none, and files do not have it |
+///
+/// In `new(…)` an argument is `units: usize` or `rate: into LearningRate`. A field may begin with a visibility. Types of
+/// settings implement [`Setting`](crate::config::Setting), which those of `settings!` and
+/// [`string_enum!`](crate::string_enum) do.
+#[macro_export]
+macro_rules! settings {
+    // The constructor: its arguments one by one, then the settings. `@…` rules take, in this order: the head, the constructor,
+    // what must be given (name, field's type, argument's type, its value), optional settings (visibility, name, type, default),
+    // builder methods (attributes, name, argument's type, value), state (name, type, value); then what is still to be read.
+    (@new $head:tt $ctor:tt [$($need:tt)*] () $rest:tt) => {
+        $crate::settings! { @row $head $ctor [$($need)*] [] [] [] $rest }
+    };
+    (@new $head:tt $ctor:tt [$($need:tt)*] ($name:ident: into $type:ty $(, $($more:tt)*)?) $rest:tt) => {
+        $crate::settings! { @new $head $ctor [$($need)*
+            { [] $name [$type] [impl ::core::convert::Into<$type>] [::core::convert::Into::into($name)] }
+        ] ($($($more)*)?) $rest }
+    };
+    (@new $head:tt $ctor:tt [$($need:tt)*] ($name:ident: $type:ty $(, $($more:tt)*)?) $rest:tt) => {
+        $crate::settings! { @new $head $ctor [$($need)* { [] $name [$type] [$type] [$name] }] ($($($more)*)?) $rest }
+    };
+
+    // The settings, one by one.
+    (@row $head:tt $ctor:tt $need:tt [$($opt:tt)*] [$($set:tt)*] $state:tt
+        { $(#[$meta:meta])* $vis:vis $name:ident: some into $type:ty $(, $($more:tt)*)? }
+    ) => {
+        $crate::settings! { @row $head $ctor $need
+            [$($opt)* { [$vis] $name [::core::option::Option<$type>] [::core::option::Option::None] }]
+            [$($set)* {
+                [$(#[$meta])*] $name [impl ::core::convert::Into<$type>]
+                [::core::option::Option::Some(::core::convert::Into::into($name))]
+            }]
+            $state { $($($more)*)? }
+        }
+    };
+    (@row $head:tt $ctor:tt $need:tt [$($opt:tt)*] [$($set:tt)*] $state:tt
+        { $(#[$meta:meta])* $vis:vis $name:ident: some $type:ty $(, $($more:tt)*)? }
+    ) => {
+        $crate::settings! { @row $head $ctor $need
+            [$($opt)* { [$vis] $name [::core::option::Option<$type>] [::core::option::Option::None] }]
+            [$($set)* { [$(#[$meta])*] $name [$type] [::core::option::Option::Some($name)] }]
+            $state { $($($more)*)? }
+        }
+    };
+    (@row $head:tt $ctor:tt $need:tt [$($opt:tt)*] [$($set:tt)*] $state:tt
+        { $(#[$meta:meta])* $vis:vis $name:ident: into $type:ty = $default:expr $(, $($more:tt)*)? }
+    ) => {
+        $crate::settings! { @row $head $ctor $need
+            [$($opt)* { [$vis] $name [$type] [::core::convert::Into::<$type>::into($default)] }]
+            [$($set)* {
+                [$(#[$meta])*] $name [impl ::core::convert::Into<$type>] [::core::convert::Into::into($name)]
+            }]
+            $state { $($($more)*)? }
+        }
+    };
+    (@row $head:tt $ctor:tt $need:tt [$($opt:tt)*] $set:tt $state:tt
+        { $(#[$meta:meta])* $vis:vis $name:ident: stored $type:ty = $default:expr $(, $($more:tt)*)? }
+    ) => {
+        $crate::settings! { @row $head $ctor $need
+            [$($opt)* { [$(#[$meta])* $vis] $name [$type] [$default] }] $set
+            $state { $($($more)*)? }
+        }
+    };
+    (@row $head:tt $ctor:tt [$($need:tt)*] $opt:tt $set:tt $state:tt
+        { $(#[$meta:meta])* $vis:vis $name:ident: stored $type:ty $(, $($more:tt)*)? }
+    ) => {
+        $crate::settings! { @row $head $ctor
+            [$($need)* { [$(#[$meta])* $vis] $name [$type] [$type] [$name] }] $opt $set
+            $state { $($($more)*)? }
+        }
+    };
+    (@row $head:tt $ctor:tt $need:tt $opt:tt $set:tt [$($state:tt)*]
+        { $(#[$meta:meta])* $vis:vis $name:ident: state $type:ty = $value:expr $(, $($more:tt)*)? }
+    ) => {
+        $crate::settings! { @row $head $ctor $need $opt $set
+            [$($state)* { [$(#[$meta])* $vis] $name [$type] [$value] }] { $($($more)*)? }
+        }
+    };
+    (@row $head:tt $ctor:tt $need:tt [$($opt:tt)*] [$($set:tt)*] $state:tt
+        { $(#[$meta:meta])* $vis:vis $name:ident: $type:ty = $default:expr $(, $($more:tt)*)? }
+    ) => {
+        $crate::settings! { @row $head $ctor $need
+            [$($opt)* { [$vis] $name [$type] [$default] }]
+            [$($set)* { [$(#[$meta])*] $name [$type] [$name] }]
+            $state { $($($more)*)? }
+        }
+    };
+
+    // All has been read.
+    (@row [$common:tt [$($meta:tt)*] $vis:vis, $type:ident, $file:expr] $ctor:tt
+        [$({ [$($need_vis:tt)*] $need:ident [$($need_type:tt)*] [$($arg:tt)*] [$($given:tt)*] })*]
+        [$({ [$($opt_vis:tt)*] $opt:ident [$($opt_type:tt)*] [$($default:tt)*] })*]
+        [$({ [$($set_meta:tt)*] $set:ident [$($set_type:tt)*] [$($value:tt)*] })*]
+        [$({ [$($state_vis:tt)*] $state:ident [$($state_type:tt)*] [$($initial:tt)*] })*]
+        { }
+    ) => {
+        $crate::settings! { @struct $common [$($meta)* $vis] $type {
+            $($($need_vis)* $need: $($need_type)*,)*
+            $($($opt_vis)* $opt: $($opt_type)*,)*
+            $($($state_vis)* $state: $($state_type)*,)*
+        } }
+
+        $crate::settings! { @ctor $common $ctor $type
+            ($($need: $($arg)*),*)
+            { $($need: $($given)*,)* $($opt: $($default)*,)* $($state: $($initial)*,)* }
+        }
+
+        #[allow(dead_code)]
+        impl $type {
+            $(
+                $($set_meta)*
+                #[must_use]
+                pub fn $set(mut self, $set: $($set_type)*) -> Self {
+                    self.$set = $($value)*;
+                    self
+                }
+            )*
+        }
+
+        impl $crate::config::Configured for $type {
+            fn class_name(&self) -> &'static str {
+                stringify!($type)
+            }
+            fn registered_name(&self) -> &'static str {
+                $file
+            }
+            fn config(&self) -> $crate::Result<$crate::config::generated::Value> {
+                #[allow(unused_mut)]
+                let mut to = $crate::config::generated::Writer::new(stringify!($type));
+                $(to.put(stringify!($need), $crate::config::Setting::write(&self.$need));)*
+                $(to.put(stringify!($opt), $crate::config::Setting::write(&self.$opt));)*
+                $crate::settings! { @write $common to self }
+                to.finish()
+            }
+            $crate::settings! { @common $common }
+        }
+
+        impl $crate::config::Described for $type {
+            const NAME: &'static str = $file;
+
+            fn from_config(
+                config: $crate::config::generated::Value,
+                registry: &$crate::config::Registry,
+            ) -> $crate::Result<Self> {
+                const KEYS: &[&str] = $crate::settings! { @keys $common [$(stringify!($need),)* $(stringify!($opt),)*] };
+                #[allow(unused_mut, unused_variables)]
+                let mut from =
+                    $crate::config::generated::Reader::open(stringify!($type), KEYS, config, registry)?;
+                $crate::settings! { @read $common from $type {
+                    $($need: from.required(stringify!($need))?,)*
+                    $(
+                        $opt: match from.optional(stringify!($opt))? {
+                            ::core::option::Option::Some(value) => value,
+                            ::core::option::Option::None => $($default)*,
+                        },
+                    )*
+                    $($state: $($initial)*,)*
+                } }
+            }
+        }
+
+        impl $crate::config::Setting for $type {
+            fn write(&self) -> $crate::Result<$crate::config::generated::Value> {
+                $crate::config::Configured::config(self)
+            }
+            fn read(
+                value: $crate::config::generated::Value,
+                registry: &$crate::config::Registry,
+            ) -> $crate::Result<Self> {
+                <$type as $crate::config::Described>::from_config(value, registry)
+            }
+        }
+    };
+
+    // What layers have and others have not.
+    (@struct layer [$($meta:tt)*] $type:ident { $($fields:tt)* }) => {
+        $($meta)* struct $type { $($fields)* common: $crate::config::Common }
+        impl $type {
+            /// The layer's name; by default made from its type: `dense`, `dense_1`, …
+            #[must_use]
+            pub fn named(mut self, name: &str) -> Self {
+                self.common.name = ::core::option::Option::Some(name.into());
+                self
+            }
+            /// Its parameters keep their values in training.
+            #[must_use]
+            pub fn frozen(mut self) -> Self {
+                self.common.frozen = true;
+                self
+            }
+        }
+    };
+    (@struct struct [$($meta:tt)*] $type:ident { $($fields:tt)* }) => {
+        $($meta)* struct $type { $($fields)* }
+    };
+    (@ctor $common:tt [] $type:ident $args:tt $fields:tt) => {};
+    (@ctor $common:tt [$($meta:tt)*] $type:ident () { $($fields:tt)* }) => {
+        $crate::settings! { @fn $common [$($meta)*] $type () { $($fields)* } }
+        impl ::core::default::Default for $type {
+            fn default() -> Self {
+                $type::new()
+            }
+        }
+    };
+    (@ctor $common:tt $meta:tt $type:ident $args:tt $fields:tt) => {
+        $crate::settings! { @fn $common $meta $type $args $fields }
+    };
+    (@fn layer [; $($meta:tt)*] $type:ident ($($args:tt)*) { $($fields:tt)* }) => {
+        impl $type {
+            $($meta)*
+            pub fn new($($args)*) -> Self {
+                $type { $($fields)* common: ::core::default::Default::default() }
+            }
+        }
+    };
+    (@fn struct [; $($meta:tt)*] $type:ident ($($args:tt)*) { $($fields:tt)* }) => {
+        impl $type {
+            $($meta)*
+            pub fn new($($args)*) -> Self {
+                $type { $($fields)* }
+            }
+        }
+    };
+    (@write layer $to:ident $self:ident) => { $to.common(&$self.common); };
+    (@write struct $to:ident $self:ident) => {};
+    (@common layer) => {
+        fn common(&self) -> ::core::option::Option<&$crate::config::Common> {
+            ::core::option::Option::Some(&self.common)
+        }
+    };
+    (@common struct) => {};
+    (@keys layer [$($key:expr,)*]) => { &[$($key,)* "name", "trainable"] };
+    (@keys struct [$($key:expr,)*]) => { &[$($key,)*] };
+    (@read layer $from:ident $type:ident { $($fields:tt)* }) => { Ok($type { $($fields)* common: $from.common()? }) };
+    (@read struct $from:ident $type:ident { $($fields:tt)* }) => { Ok($type { $($fields)* }) };
+
+    // The beginning.
+    (@head $common:tt [$($meta:tt)*] $vis:vis, $type:ident, $file:expr; {
+        $(#[$ctor:meta])* new($($args:tt)*); $($rows:tt)*
+    }) => {
+        $crate::settings! { @new [$common [$($meta)*] $vis, $type, $file] [; $(#[$ctor])*] [] ($($args)*) { $($rows)* } }
+    };
+    (@head $common:tt [$($meta:tt)*] $vis:vis, $type:ident, $file:expr; { $($rows:tt)* }) => {
+        $crate::settings! { @row [$common [$($meta)*] $vis, $type, $file] [] [] [] [] [] { $($rows)* } }
+    };
+    ($(#[$meta:meta])* $vis:vis layer $type:ident as $file:literal { $($rows:tt)* }) => {
+        $crate::settings! { @head layer [$(#[$meta])* #[derive(Clone, Debug)]] $vis, $type, $file; { $($rows)* } }
+    };
+    ($(#[$meta:meta])* $vis:vis layer $type:ident { $($rows:tt)* }) => {
+        $crate::settings! { @head layer [$(#[$meta])* #[derive(Clone, Debug)]] $vis, $type, stringify!($type); { $($rows)* } }
+    };
+    ($(#[$meta:meta])* $vis:vis struct $type:ident as $file:literal { $($rows:tt)* }) => {
+        $crate::settings! { @head struct [$(#[$meta])* #[derive(Clone, Debug)]] $vis, $type, $file; { $($rows)* } }
+    };
+    ($(#[$meta:meta])* $vis:vis struct $type:ident { $($rows:tt)* }) => {
+        $crate::settings! { @head struct [$(#[$meta])* #[derive(Clone, Debug)]] $vis, $type, stringify!($type); { $($rows)* } }
+    };
+}

@@ -1,0 +1,38 @@
+//! How files of models are read: under which limits, and with which types of the program's own.
+
+use super::Limits;
+use crate::config::Registry;
+
+/// How to read a model: `Load::new().limits(…).registry(…)`.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    pub(crate) limits: Limits,
+    pub(crate) registry: Registry,
+}
+
+impl Load {
+    /// Under the default limits, with the library's own types alone.
+    pub fn new() -> Load {
+        Load::default()
+    }
+
+    /// Under these limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Load {
+        self.limits = limits;
+        self
+    }
+
+    /// With these types of the program's own: layers, losses and so on that the file may name.
+    #[must_use]
+    pub fn registry(mut self, registry: Registry) -> Load {
+        self.registry = registry;
+        self
+    }
+}
+
+impl From<Limits> for Load {
+    fn from(limits: Limits) -> Load {
+        Load::new().limits(limits)
+    }
+}

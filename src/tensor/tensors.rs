@@ -1,0 +1,60 @@
+//! Several tensors at once: the inputs or outputs of a network.
+
+use super::Tensor;
+use crate::{Error, Result};
+use smallvec::{SmallVec, smallvec};
+
+/// A few tensors: inputs or outputs of a network.
+pub type Tensors = SmallVec<[Tensor; 2]>;
+
+/// One tensor, or several for networks with several inputs or outputs.
+pub trait AsTensors {
+    /// The tensors, which are cheap to clone.
+    fn as_tensors(&self) -> Tensors;
+}
+impl AsTensors for Tensor {
+    fn as_tensors(&self) -> Tensors {
+        smallvec![self.clone()]
+    }
+}
+impl AsTensors for [Tensor] {
+    fn as_tensors(&self) -> Tensors {
+        self.iter().cloned().collect()
+    }
+}
+impl AsTensors for Vec<Tensor> {
+    fn as_tensors(&self) -> Tensors {
+        self.iter().cloned().collect()
+    }
+}
+impl<const N: usize> AsTensors for [Tensor; N] {
+    fn as_tensors(&self) -> Tensors {
+        self.iter().cloned().collect()
+    }
+}
+impl<const N: usize> AsTensors for [&Tensor; N] {
+    fn as_tensors(&self) -> Tensors {
+        self.iter().map(|t| (*t).clone()).collect()
+    }
+}
+
+/// The number of rows that all tensors have.
+pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {
+    let mut n = None;
+    for t in tensors {
+        let Some(&rows) = t.dims().first() else {
+            return Err(Error::shape(what, "data with one row for each sample", *t.shape()));
+        };
+        if *n.get_or_insert(rows) != rows {
+            let expected =
+                format!("the same number of rows in all, {} as in the first", tensors[0].dims()[0]);
+            return Err(Error::argument(what, expected, rows));
+        }
+    }
+    n.ok_or_else(|| Error::argument(what, "at least one tensor", "none"))
+}
+
+/// Rows `start..end` of each tensor.
+pub(crate) fn slice_rows(tensors: &[Tensor], start: usize, end: usize) -> Result<Tensors> {
+    tensors.iter().map(|t| t.slice(0, start as isize, end as isize)).collect()
+}

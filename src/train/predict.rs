@@ -1,0 +1,28 @@
+//! Prediction over a [`Dataset`]; over tensors a [`Network`] does it.
+
+use super::batches::Batches;
+use crate::data::Dataset;
+use crate::nn::Network;
+use crate::tensor::{Tensor, rows};
+use crate::{Error, Result};
+
+impl Network {
+    /// Every output of the network for each row of a dataset's first pass, which must end; targets are not looked at.
+    ///
+    /// # Errors
+    /// The dataset fails, has no batches or no end, or the data does not fit the network.
+    pub fn predict_dataset(&self, data: &Dataset) -> Result<Vec<Tensor>> {
+        Batches::new(data, None, "predict")?;
+        let mut parts = Vec::new();
+        for batch in data {
+            let x = batch?.x;
+            rows("x", &x)?;
+            parts.push(self.predict_all(&x)?);
+        }
+        if parts.is_empty() {
+            return Err(Error::argument("dataset", "at least one batch", "none"));
+        }
+        let joined = |i: usize| Tensor::concat(&parts.iter().map(|p| &p[i]).collect::<Vec<_>>(), 0);
+        (0..self.output_names().count()).map(joined).collect()
+    }
+}

@@ -1,0 +1,137 @@
+//! One step of training or evaluation: forward, losses, and, in training, backward and the update, which happens to all
+//! parameters or to none.
+
+use super::data::{Arrays, Batch, Source};
+use super::head::{Meter, Terms};
+use super::history::Logs;
+use super::model::Model;
+use super::weights::Weights;
+use crate::kernels::par;
+use crate::nn::{Cx, Module};
+use crate::tensor::{AsTensors, Tensor, Tensors};
+use crate::{Error, Result};
+
+/// What a forward pass gave.
+struct Losses {
+    total: Tensor,
+    terms: Terms,
+    /// As metrics see them.
+    outputs: Tensors,
+}
+
+impl Model {
+    /// The loss of each output, their sum with regularization and added terms, and the outputs as users see them.
+    fn losses(&self, batch: &Batch, cx: &mut Cx) -> Result<Losses> {
+        let (y, weights) = (&batch.y, batch.weights.as_ref());
+        if y.len() != self.head.losses.len() {
+            return Err(Error::argument("y", format!("{} target tensors", self.head.losses.len()), y.len()));
+        }
+        let outputs = self.network.pass(&batch.x, cx, &self.head.raw)?;
+        let terms = self.head.terms(y, &outputs, weights)?;
+        let seen = |(i, value): (usize, &crate::nn::Value)| {
+            let seen = value.tensor.detach();
+            let raw = self.head.raw.get(i).is_some_and(|&raw| raw);
+            match self.network.output_activation_of(i).filter(|_| raw && self.head.watches(i)) {
+                Some(activation) => activation.apply(&seen),
+                None => Ok(seen),
+            }
+        };
+        let outputs = outputs.iter().enumerate().map(seen).collect::<Result<_>>()?;
+        let mut total = self.head.total(&terms)?;
+        let mut penalties = Ok(());
+        self.network.visit(&mut |_, p| {
+            if let (Some(r), Ok(())) = (p.regularizer(), &penalties) {
+                let sum = cx.param(p).and_then(|value| r.penalty(&value)).and_then(|penalty| total.add(&penalty));
+                match sum {
+                    Ok(sum) => total = sum,
+                    Err(e) => penalties = Err(e),
+                }
+            }
+        });
+        penalties?;
+        for term in cx.take_losses() {
+            total = total.add(&term)?;
+        }
+        Ok(Losses { total, terms, outputs })
+    }
+
+    /// Forward and the figures, without an update.
+    pub(crate) fn test_step(&self, batch: &Batch, cx: &mut Cx, meter: &mut Meter) -> Result<f64> {
+        let Losses { total, terms, outputs } = self.losses(batch, cx).map_err(|e| batch.locate(e))?;
+        meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
+        total.item()
+    }
+
+    /// One update from data that the network has accepted. Returns the loss; no parameter changes if it fails.
+    pub(crate) fn train_step(&mut self, batch: &Batch) -> Result<f64> {
+        let mut cx = Cx::train(self.seed, self.steps).resume(std::mem::take(&mut self.session));
+        let losses = self.losses(batch, &mut cx).map_err(|e| batch.locate(e))?;
+        let Losses { total, terms, outputs } = losses;
+        let value = total.item()?;
+        // Whatever can fail comes before anything changes.
+        self.meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
+        drop(terms);
+        let gradients = total.backward()?;
+        let effects = cx.finish();
+        effects.check(&self.network)?;
+        self.driver.step(&mut self.network, gradients, self.allow_missing)?;
+        effects.apply(&mut self.network)?;
+        self.session = effects.session;
+        self.steps += 1;
+        Ok(value)
+    }
+
+    /// One update from one batch. Returns the loss and the metrics of this batch, as they were before the update.
+    ///
+    /// # Errors
+    /// The data does not fit the network or the loss, or a trainable parameter got no gradient; then no parameter has
+    /// changed.
+    pub fn train_on_batch(
+        &mut self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+    ) -> Result<Logs> {
+        self.train_one(self.batch(&x.as_tensors(), y.as_tensors(), None)?)
+    }
+
+    /// [`Model::train_on_batch`] with rows that count more or less.
+    ///
+    /// # Errors
+    /// As [`Model::train_on_batch`], or the weights do not fit.
+    pub fn train_on_batch_weighted(
+        &mut self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+        weights: &Weights,
+    ) -> Result<Logs> {
+        self.train_one(self.batch(&x.as_tensors(), y.as_tensors(), Some(weights))?)
+    }
+
+    fn train_one(&mut self, batch: Batch) -> Result<Logs> {
+        self.meter.reset();
+        let loss = par::enter(|| self.train_step(&batch))?;
+        Ok(self.head.logs(&self.meter, loss))
+    }
+
+    /// Loss and metrics of one batch.
+    ///
+    /// # Errors
+    /// The data does not fit the network or the loss.
+    pub fn test_on_batch(
+        &self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+    ) -> Result<Logs> {
+        let batch = self.batch(&x.as_tensors(), y.as_tensors(), None)?;
+        let mut meter = self.head.meter();
+        let loss = par::enter(|| self.test_step(&batch, &mut Cx::infer(), &mut meter))?;
+        Ok(self.head.logs(&meter, loss))
+    }
+
+    /// All rows as one batch.
+    fn batch(&self, x: &[Tensor], y: Tensors, weights: Option<&Weights>) -> Result<Batch> {
+        let mut source = Arrays::of(&self.network, x, y, weights, usize::MAX)?;
+        source.begin(0, 0)?;
+        source.next(&self.network)?.ok_or_else(|| Error::argument("x", "at least one row", 0))
+    }
+}

@@ -1,0 +1,213 @@
+//! The training loop.
+
+use super::batches::Batches;
+use super::callback::{Callback, Plan};
+use super::data::{Arrays, Source, some_rows};
+use super::fit::Fit;
+use super::history::{History, Logs};
+use super::model::Model;
+use super::progress::Progress;
+use super::weights::Weights;
+use crate::data::Dataset;
+use crate::error::Context;
+use crate::kernels::par;
+use crate::tensor::AsTensors;
+use crate::{Error, Result};
+
+impl Model {
+    /// Trains on rows of `x` with targets `y` (one tensor each, or as many as the network has inputs and outputs).
+    ///
+    /// The order of rows, dropout and the like depend on the model's seed and on how far it has been trained: two calls of
+    /// one epoch are one call of two.
+    ///
+    /// # Errors
+    /// The data does not fit, a setting is out of range, a trainable parameter got no gradient, or a callback failed. The
+    /// model keeps the parameters of the last complete step.
+    pub fn fit(
+        &mut self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+        mut fit: Fit<'_>,
+    ) -> Result<History> {
+        let class = Some(std::mem::take(&mut fit.class_weight)).filter(|w| !w.is_empty());
+        let weights = match (fit.sample_weight.take(), class) {
+            (Some(_), Some(_)) => {
+                return Err(Error::argument("class_weight", "either class_weight or sample_weight", "both"));
+            }
+            (Some(sample), None) => Some(Weights::Sample(sample)),
+            (None, Some(class)) => Some(Weights::Class(class)),
+            (None, None) => None,
+        };
+        fit.check()?;
+        let (x, y) = (x.as_tensors(), y.as_tensors());
+        let mut data = Arrays::of(&self.network, &x, y, weights.as_ref(), fit.batch_size)?;
+        let n = data.rows();
+        let split = fit.validation_split;
+        if !(0.0..1.0).contains(&split) {
+            return Err(Error::argument("validation_split", "0 <= split < 1", split));
+        }
+        let mut validation = self.validation(&mut fit)?;
+        if validation.is_none() && split > 0.0 {
+            let at = (n as f64 * (1.0 - split)) as usize;
+            if at == 0 || at == n {
+                let expected = format!("a share that leaves rows on both sides of {n}");
+                return Err(Error::argument("validation_split", expected, split));
+            }
+            let mut held = data.part(at, n)?;
+            // Classes count in training alone.
+            held.weights = held.weights.filter(|_| matches!(weights, Some(Weights::Sample(_))));
+            held.batch_size = fit.validation_batch_size.unwrap_or(held.batch_size);
+            validation = Some(Box::new(held));
+            data = data.part(0, at)?;
+        }
+        data.shuffle = fit.shuffle;
+        self.drive(&mut data, validation, fit)
+    }
+
+    /// Trains on the batches of a dataset, whose size and order are its own: of `fit`'s settings those about rows
+    /// (`sample_weight`, `class_weight`, `validation_split`) are errors here, `batch_size` and `shuffle` mean nothing.
+    /// `Fit::validation_dataset` takes batches to validate on.
+    ///
+    /// Without `steps_per_epoch` an epoch is one pass, and the pass has the number of the epochs that the model was trained
+    /// for: two calls of one epoch are one call of two. With it, a pass that ends is followed by the next.
+    ///
+    /// # Errors
+    /// The dataset fails (the message names the sample), has no batches or no end, the data does not fit, a setting is out of
+    /// range, a trainable parameter got no gradient, or a callback failed. The model keeps the parameters of the last
+    /// complete step.
+    pub fn fit_dataset(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+        let mut data = Batches::new(data, fit.steps_per_epoch, "steps_per_epoch")?;
+        data.endless = fit.steps_per_epoch.is_some();
+        fit.check()?;
+        let rows = [
+            ("sample_weight", fit.sample_weight.is_some()),
+            ("class_weight", !fit.class_weight.is_empty()),
+            ("validation_split", fit.validation_split != 0.0),
+        ];
+        if let Some((name, _)) = rows.into_iter().find(|(_, set)| *set) {
+            let expected = "no value, because the dataset's samples have their own weights and order";
+            return Err(Error::argument(name, expected, "a value"));
+        }
+        let validation = self.validation(&mut fit)?;
+        self.drive(&mut data, validation, fit)
+    }
+
+    /// What was given to validate on: tensors, or a dataset.
+    fn validation(&self, fit: &mut Fit<'_>) -> Result<Option<Box<dyn Source>>> {
+        if let Some((x, y)) = fit.validation.take() {
+            let batch_size = fit.validation_batch_size.unwrap_or(fit.batch_size);
+            let arrays = Arrays::of(&self.network, &x, y, None, batch_size).at(|| "validation_data")?;
+            return Ok(Some(Box::new(arrays)));
+        }
+        let Some(data) = fit.validation_dataset.take() else { return Ok(None) };
+        Ok(Some(Box::new(Batches::new(&data, fit.validation_steps, "validation_steps")?)))
+    }
+
+    fn drive(
+        &mut self,
+        data: &mut dyn Source,
+        validation: Option<Box<dyn Source>>,
+        mut fit: Fit<'_>,
+    ) -> Result<History> {
+        match fit.verbose {
+            0 => {}
+            1 | 2 => fit.callbacks.insert(0, Box::new(Progress::new(fit.verbose))),
+            v => return Err(Error::argument("verbose", "0, 1 or 2", v)),
+        }
+        self.stop_training = false;
+        self.session.reset();
+        self.allow_missing = fit.allow_missing;
+        let threads = fit.threads;
+        let run = || self.run(data, validation, &mut fit);
+        match threads {
+            Some(threads) => threads.run(run),
+            None => par::enter(run),
+        }
+    }
+
+    fn run(
+        &mut self,
+        data: &mut dyn Source,
+        mut validation: Option<Box<dyn Source>>,
+        fit: &mut Fit<'_>,
+    ) -> Result<History> {
+        let mut figures = self.head.figures();
+        if validation.is_some() {
+            figures.extend(self.head.figures().iter().map(|name| format!("val_{name}")));
+        }
+        figures.extend(fit.callbacks.iter().flat_map(|c| c.figures()));
+        let steps = fit.steps_per_epoch.or(data.steps()).unwrap_or(0);
+        let plan = Plan { epochs: fit.epochs, steps, figures };
+        let mut history = History::default();
+        let mut open = false;
+        each(&mut fit.callbacks, |c| c.on_train_begin(self, &plan))?;
+        for epoch in fit.initial_epoch..fit.epochs {
+            each(&mut fit.callbacks, |c| c.on_epoch_begin(self, epoch))?;
+            let mut logs = self.epoch(data, &mut open, fit, epoch)?;
+            if let Some(validation) = &mut validation
+                && (epoch + 1).is_multiple_of(fit.validation_freq)
+            {
+                let place = || "validation";
+                for (name, value) in
+                    self.evaluate_source(&mut **validation, fit.validation_steps).at(place)?.iter()
+                {
+                    logs.set(&format!("val_{name}"), value);
+                }
+            }
+            each(&mut fit.callbacks, |c| c.on_epoch_end(self, epoch, &mut logs))?;
+            history.push(epoch, &logs);
+            if self.stop_training {
+                break;
+            }
+        }
+        if fit.initial_epoch < fit.epochs {
+            self.finalize()?;
+        }
+        each(&mut fit.callbacks, |c| c.on_train_end(self))?;
+        Ok(history)
+    }
+
+    /// One epoch. `open` says whether a pass over the data has begun in an earlier one and goes on.
+    fn epoch(
+        &mut self,
+        data: &mut dyn Source,
+        open: &mut bool,
+        fit: &mut Fit<'_>,
+        epoch: usize,
+    ) -> Result<Logs> {
+        self.meter.reset();
+        let (mut sum, mut rows, mut step) = (0.0, 0, 0);
+        while fit.steps_per_epoch.is_none_or(|steps| step < steps) {
+            let mut next = if *open { data.next(&self.network)? } else { None };
+            if next.is_none() && step == 0 {
+                data.begin(self.seed, self.epochs)?;
+                *open = true;
+                next = data.next(&self.network)?;
+            }
+            let Some(batch) = next else { break };
+            let loss = self.train_step(&batch)?;
+            if fit.check_finite && !loss.is_finite() {
+                let (epoch, step) = (epoch + 1, step + 1);
+                return Err(Error::NotFinite { what: "loss".into(), value: loss, epoch, step });
+            }
+            sum += loss * batch.rows() as f64;
+            rows += batch.rows();
+            each(&mut fit.callbacks, |c| c.on_batch_end(self, step, sum / rows as f64))?;
+            step += 1;
+            if self.stop_training {
+                break;
+            }
+        }
+        some_rows(rows)?;
+        *open &= fit.steps_per_epoch.is_some();
+        self.epochs += 1;
+        Ok(self.head.logs(&self.meter, sum / rows as f64))
+    }
+}
+
+fn each<'a>(
+    callbacks: &mut [Box<dyn Callback + 'a>],
+    mut f: impl FnMut(&mut (dyn Callback + 'a)) -> Result<()>,
+) -> Result<()> {
+    callbacks.iter_mut().try_for_each(|c| f(&mut **c))
+}
