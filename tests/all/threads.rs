@@ -1,6 +1,5 @@
 //! Why it exists: one answer, everywhere. The same seed must give the same bytes on any number of threads, and a row
 //! the same prediction in any batch; and all of it must be possible from many threads at once.
-#![allow(clippy::unwrap_used)]
 
 use gradus::autograd::Gradients;
 use gradus::nn::Layer;

@@ -1,6 +1,5 @@
 //! The layer traits carry what the simple layers never need: masks and returned states, running statistics, several
 //! inputs and outputs, shared parameters.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use gradus::autograd::gradcheck;
 use gradus::config::Configured;

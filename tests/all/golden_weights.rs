@@ -1,6 +1,5 @@
 //! Why it exists: one answer, everywhere, between machines that never meet. What training gives is pinned, so that an AVX2 machine, an
 //! AVX-512 machine and a 64-bit ARM each prove that they agree with the others. Within a minor version these hashes do not change.
-#![allow(clippy::unwrap_used)]
 
 use gradus::optim::Optimizer;
 use gradus::prelude::*;

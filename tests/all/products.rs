@@ -1,6 +1,5 @@
 //! Why it exists: products over named axes become permutations and matrix products; a twin that loops over every
 //! index says what they should be.
-#![allow(clippy::unwrap_used)]
 
 use gradus::autograd::gradcheck;
 use gradus::{DType, Result, Tensor, with_threads};

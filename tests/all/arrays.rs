@@ -1,6 +1,5 @@
 //! Why it exists: what NumPy users do with arrays, compared with twins that walk plain vectors: over odd shapes, views, empty sizes,
 //! every dtype and any number of threads.
-#![allow(clippy::unwrap_used)]
 
 use gradus::ops::{Padding, Slice};
 use gradus::{DType, Result, Tensor, with_threads};

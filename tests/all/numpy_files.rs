@@ -1,6 +1,5 @@
 //! Why it exists: NumPy decides what a `.npy` or `.npz` file is. `data/numpy` holds files that it wrote (by
 //! `data/numpy_files.py`); they are read, and what is written here is held against them byte by byte.
-#![allow(clippy::unwrap_used)]
 
 use gradus::io::{Limits, npy, npz};
 use gradus::{DType, Error, Tensor};

@@ -1,5 +1,4 @@
 //! Why it exists: a table that is read wrongly trains wrongly without a word. Each rule of the reader against tables by hand.
-#![allow(clippy::unwrap_used)]
 
 use gradus::io::{Csv, Limits, Missing, Table};
 use gradus::prelude::*;

@@ -1,7 +1,6 @@
 //! Why it exists: the order of the source is a promise to its readers: what lies below knows nothing of what lies
 //! above, `unsafe` stays where it can be watched, and every file says why it exists. Rules that only people keep
 //! are not kept.
-#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 

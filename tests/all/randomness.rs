@@ -1,5 +1,4 @@
 //! Why it exists: what a random tensor holds depends on its stream and the place of each element, and on nothing else.
-#![allow(clippy::unwrap_used)]
 
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Tensor, with_threads};

@@ -3,13 +3,9 @@
 //! what each of them gave, so that a difference names the kernel, the instruction set and the number of threads.
 //!
 //! The instruction set is read once per process: this binary runs itself again for each.
-#![allow(clippy::unwrap_used)]
 
-#[path = "one_answer/answers.rs"]
 mod answers;
-#[path = "one_answer/kernels.rs"]
 mod kernels;
-#[path = "one_answer/network.rs"]
 mod network;
 
 use answers::Answers;
@@ -65,7 +61,7 @@ fn read(set: Isa, text: &str) -> Digests {
 fn children() -> Vec<(Isa, Digests)> {
     let start = |set: &Isa| {
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"]);
+        child.args(["--exact", "one_answer::child", "--ignored", "--nocapture", "--test-threads=1"]);
         child.env("GRADUS_ISA", set.name()).env_remove("RAYON_NUM_THREADS");
         (*set, child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     };
@@ -120,7 +116,10 @@ fn every_kernel_gives_one_answer() {
         rows.chain(ops::UNARY.iter().map(|row| row.name)).chain(ops::BINARY.iter().map(|row| row.name));
     let missing: Vec<&str> =
         rows.filter(|row| !names.iter().any(|n| n.trim_end_matches(',') == *row)).collect();
-    assert!(missing.is_empty(), "operations that tests/one_answer/kernels.rs does not compute: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "operations that tests/all/one_answer/kernels.rs does not compute: {missing:?}"
+    );
     let different: std::collections::BTreeSet<&String> = all[0].1.values().collect();
     assert!(different.len() * 10 > kernels * 9, "{} digests for {kernels} kernels", different.len());
 }

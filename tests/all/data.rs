@@ -1,6 +1,5 @@
 //! Why it exists: what a dataset gives may depend on its seed and the pass, and on nothing else: not on workers, not on who
 //! is slow. And a thread that is asked for must end when nobody wants it any more.
-#![allow(clippy::unwrap_used)]
 
 use gradus::data::{Cardinality, Sample, Size, Source};
 use gradus::prelude::*;

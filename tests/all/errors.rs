@@ -1,6 +1,5 @@
 //! Why it exists: a message is read when something has gone wrong, by someone who has no time. The words that users
 //! meet stand in `snapshots/errors.txt`, where a change of them shows; `UPDATE_SNAPSHOTS=1` rewrites the file.
-#![allow(clippy::unwrap_used)]
 
 use gradus::autograd::grad;
 use gradus::data::{Sample, Size};
@@ -493,7 +492,7 @@ fn messages_are_those_of_the_snapshot() {
             Err(_) => wrong.push(format!("{name}: panicked")),
         }
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/errors.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/snapshots/errors.txt");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
         std::fs::write(path, &text).unwrap();

@@ -1,6 +1,5 @@
 //! What `fit` promises beyond the numbers: a step happens to all parameters or to none, several outputs have names, options
 //! survive a file, callbacks can stop training.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use gradus::io::Limits;
 use gradus::loss::Huber;

@@ -1,7 +1,6 @@
 //! Why it exists: operations that are right alone can be wrong on what another left behind: a view, an empty size, a
 //! broadcast. Random chains over random shapes and element types run beside a twin that walks plain vectors index by index: both
 //! fail or both give the same, and gradients agree with differences of the twin. A new operation is a row of `ROWS`.
-#![allow(clippy::unwrap_used)]
 
 use gradus::ops::{self, Takes};
 use gradus::{DType, Result, Tensor};

@@ -1,6 +1,5 @@
 //! Why it exists: a block that is computed again must be the block that was computed: the same numbers to the last bit,
 //! random ones too, and everything that happens once happening once.
-#![allow(clippy::unwrap_used)]
 
 use gradus::autograd::{Grads, checkpoint, custom_gradient, grad, gradcheck};
 use gradus::config::Configured;

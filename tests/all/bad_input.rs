@@ -1,6 +1,5 @@
 //! Why it exists: tensors that nobody would choose. Where sizes are 0 but others are so large that they cannot be multiplied, where views
 //! overlap themselves, or where rows lie pages apart, an operation gives what it gives for a copy, or an error, and never panics.
-#![allow(clippy::unwrap_used)]
 
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Padding};

@@ -1,6 +1,5 @@
 //! Why it exists: `docs/ops.md` is made of the tables in the source, and every public operation has its row there.
 //! `UPDATE_SNAPSHOTS=1` writes the page anew.
-#![allow(clippy::unwrap_used)]
 
 use gradus::ops::{self, Gradient, Takes};
 use gradus::{DType, Tensor};
@@ -29,8 +28,8 @@ fn tables() -> BTreeMap<String, Vec<Row>> {
 
 fn page() -> String {
     let mut page = String::from(
-        "# Operations\n\nMade from the tables in `src/ops/` by `UPDATE_SNAPSHOTS=1 cargo test --test ops_table`; do not edit. \
-         A gradient of every order is checked against differences at orders 1 and 2 (`tests/gradients.rs`); \"none\" means that \
+        "# Operations\n\nMade from the tables in `src/ops/` by `UPDATE_SNAPSHOTS=1 cargo test --test all ops_table`; do not edit. \
+         A gradient of every order is checked against differences at orders 1 and 2 (`tests/all/gradients.rs`); \"none\" means that \
          nothing flows back. ONNX's operator is the one that says the same, alone or with others around it.\n",
     );
     let all = tables();
@@ -65,7 +64,7 @@ fn the_page_is_made_of_the_tables() {
         std::fs::write(&path, page()).unwrap();
     }
     let stands = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(stands == page(), "docs/ops.md is stale: run UPDATE_SNAPSHOTS=1 cargo test --test ops_table");
+    assert!(stands == page(), "docs/ops.md is stale: run UPDATE_SNAPSHOTS=1 cargo test --test all ops_table");
 }
 
 /// The public functions in the `impl Tensor` blocks of a file; those that macros make are rows of tables already.
@@ -119,7 +118,11 @@ fn every_public_operation_has_a_row() {
         }
     }
     assert!(count > 50, "the scan found only {count} functions");
-    assert!(wrong.is_empty(), "{}\n(then UPDATE_SNAPSHOTS=1 cargo test --test ops_table)", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{}\n(then UPDATE_SNAPSHOTS=1 cargo test --test all ops_table)",
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -1,14 +1,10 @@
 //! Metrics against Keras 3.15, after each of two updates, with and without weights.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "parity/golden.rs"]
-mod values;
-
+use crate::golden::{close, floats, golden, tensor};
 use gradus::loss;
 use gradus::metric::{self, *};
 use gradus::prelude::*;
 use serde_json::Value;
-use values::{close, floats, golden, tensor};
 
 /// Reads a metric: usually its one figure, sometimes one for each class.
 type Read = fn(&Value, &dyn Metric) -> Vec<f64>;

@@ -1,6 +1,5 @@
 //! Why it exists: operations against Keras 3.15 (JAX, float64): values and gradients of `keras.ops`, ties, NaN and infinities
 //! included. `tests/parity/README.md` says how the golden values were made.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use gradus::ops::{self, Padding};
 use gradus::{DType, Result, Tensor};

@@ -1,6 +1,5 @@
 //! Why it exists: a saved model must come back bit by bit and train on as if nothing had happened, and no file of any
 //! content may make the reader panic or take memory.
-#![allow(clippy::unwrap_used)]
 
 use gradus::config::Configured;
 use gradus::io::Limits;

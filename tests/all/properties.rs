@@ -1,7 +1,6 @@
 //! Why it exists: kernels are fast because they treat layouts differently; results must not. Random shapes and views
 //! are compared with twins that walk plain vectors index by index, and every kernel with itself on other numbers of
 //! threads and over other strides, bit by bit.
-#![allow(clippy::unwrap_used)]
 
 use gradus::{DType, Tensor, ops, with_threads};
 use proptest::prelude::*;

@@ -1,6 +1,5 @@
 //! Why it exists: what the fuzzer found once must stay fixed, without needing the fuzzer. Every file of each
 //! corpus goes through the check of its target in `fuzz/fuzz_targets`.
-#![allow(clippy::unwrap_used)]
 
 use gradus::datasets::{cifar10, cifar100, idx};
 use gradus::io::{Csv, Limits, Missing, npy, npz};

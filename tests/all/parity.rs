@@ -1,10 +1,7 @@
 //! Against Keras 3.15 (JAX, float64), number by number and step by step. `tests/parity/README.md` says how the golden
 //! values were made.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "parity/golden.rs"]
-mod values;
-
+use crate::golden::{close, floats, golden, tensor};
 use gradus::config::Dyn;
 use gradus::loss::{self, BinaryCrossentropy, Loss, Reduction};
 use gradus::metric::{self, Metric};
@@ -16,7 +13,6 @@ use gradus::optim::{Driver, LearningRate};
 use gradus::prelude::*;
 use gradus::train::{LearningRateScheduler, Plan, ReduceLROnPlateau};
 use serde_json::Value;
-use values::{close, floats, golden, tensor};
 
 type Function = Box<dyn Fn(&Tensor) -> gradus::Result<Tensor>>;
 

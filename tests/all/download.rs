@@ -1,7 +1,6 @@
 //! Why it exists: a mirror can be down, slow, cut off, wrong or hostile. Each kind answers here from 127.0.0.1; whatever it does,
 //! the folder holds the right file or none.
 #![cfg(feature = "download")]
-#![allow(clippy::unwrap_used)]
 
 use gradus::datasets::Download;
 use sha2::{Digest, Sha256};
