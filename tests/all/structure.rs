@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// - Losses use activations (to join with them) and optimizers use parameters, so they stand above `nn`.
 /// - `data` (samples, batches, the order of them) knows tensors and random streams alone; training goes through it.
 const COLUMN: &[&[&str]] = &[
-    &["error", "dtype", "shape", "config", "kernels/math"],
+    &["clock", "error", "dtype", "shape", "config", "kernels/math"],
     &["kernels", "random"],
     &["tensor", "autograd", "ops"],
     &["nn"],
