@@ -38,6 +38,7 @@
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod autograd;
+mod clock;
 pub mod config;
 pub mod data;
 pub mod datasets;

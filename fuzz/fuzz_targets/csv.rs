@@ -1,5 +1,5 @@
 //! Why it exists: tables come from everywhere. No bytes may make the reader panic, or take more memory than the limits allow.
-//! `tests/fuzz_corpus.rs` replays the corpus through the same check. Run: `cargo +nightly fuzz run csv`.
+//! `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run: `cargo +nightly fuzz run csv`.
 #![no_main]
 
 use gradus::io::{Csv, Limits, Missing};

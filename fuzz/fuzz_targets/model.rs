@@ -1,5 +1,5 @@
 //! Why it exists: models come from strangers. No bytes may make the reader panic, or take more memory than the limits
-//! allow; what it accepts must work. `tests/fuzz_corpus.rs` replays the corpus through the same check. Run:
+//! allow; what it accepts must work. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
 //! `cargo +nightly fuzz run model`.
 #![no_main]
 

@@ -1,5 +1,5 @@
 //! Why it exists: arrays come from strangers. No bytes may make the reader panic, or take more memory than the limits allow;
-//! what it accepts can be written and read again. `tests/fuzz_corpus.rs` replays the corpus through the same check. Run:
+//! what it accepts can be written and read again. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
 //! `cargo +nightly fuzz run npy`.
 #![no_main]
 

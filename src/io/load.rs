@@ -36,3 +36,15 @@ impl From<Limits> for Load {
         Load::new().limits(limits)
     }
 }
+
+impl From<&Limits> for Load {
+    fn from(limits: &Limits) -> Load {
+        limits.clone().into()
+    }
+}
+
+impl From<&Load> for Load {
+    fn from(load: &Load) -> Load {
+        load.clone()
+    }
+}

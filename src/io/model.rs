@@ -49,17 +49,17 @@ impl Model {
     /// # Errors
     /// As [`Model::from_bytes`], or the system refuses to read.
     pub fn load(path: impl AsRef<Path>) -> Result<Model> {
-        Model::load_with(path, &Load::new())
+        Model::load_with(path, Load::new())
     }
 
     /// [`Model::load`] under other limits, or with types of the program's own.
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_with(path: impl AsRef<Path>, load: &Load) -> Result<Model> {
-        let path = path.as_ref();
+    pub fn load_with(path: impl AsRef<Path>, load: impl Into<Load>) -> Result<Model> {
+        let (path, load) = (path.as_ref(), load.into());
         let bytes = read_file(path, load.limits.max_file_bytes)?;
-        read_model(&bytes, &path.display().to_string(), load)
+        read_model(&bytes, &path.display().to_string(), &load)
     }
 
     /// The contents of the file that [`Model::save`] writes. The same model gives the same bytes.
@@ -95,8 +95,8 @@ impl Model {
     /// # Errors
     /// The bytes are no model, one of a newer version, or one with an unknown layer; tensors are missing, unexpected or of
     /// another shape, all of which the message names; or a limit is exceeded.
-    pub fn from_bytes(bytes: &[u8], load: &Load) -> Result<Model> {
-        read_model(bytes, "model", load)
+    pub fn from_bytes(bytes: &[u8], load: impl Into<Load>) -> Result<Model> {
+        read_model(bytes, "model", &load.into())
     }
 
     /// See [`Network::load_weights`]. The optimizer stays as it is.
@@ -133,17 +133,17 @@ impl Network {
     /// # Errors
     /// As [`Model::from_bytes`], or the system refuses to read.
     pub fn load(path: impl AsRef<Path>) -> Result<Network> {
-        Network::load_with(path, &Load::new())
+        Network::load_with(path, Load::new())
     }
 
     /// [`Network::load`] under other limits, or with types of the program's own.
     ///
     /// # Errors
     /// As [`Network::load`].
-    pub fn load_with(path: impl AsRef<Path>, load: &Load) -> Result<Network> {
-        let path = path.as_ref();
+    pub fn load_with(path: impl AsRef<Path>, load: impl Into<Load>) -> Result<Network> {
+        let (path, load) = (path.as_ref(), load.into());
         let bytes = read_file(path, load.limits.max_file_bytes)?;
-        read_only_network(&bytes, &path.display().to_string(), load)
+        read_only_network(&bytes, &path.display().to_string(), &load)
     }
 
     /// The contents of the file that [`Network::save`] writes. The same network gives the same bytes.
@@ -163,8 +163,8 @@ impl Network {
     ///
     /// # Errors
     /// As [`Model::from_bytes`].
-    pub fn from_bytes(bytes: &[u8], load: &Load) -> Result<Network> {
-        read_only_network(bytes, "network", load)
+    pub fn from_bytes(bytes: &[u8], load: impl Into<Load>) -> Result<Network> {
+        read_only_network(bytes, "network", &load.into())
     }
 
     /// Writes the parameters of any network, named by path, to a safetensors file.

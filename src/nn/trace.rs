@@ -52,10 +52,10 @@ pub(crate) fn united(value: &Twin<Value>) -> Result<Spec> {
 
 /// Refuses sizes that no memory holds, before arithmetic on them can overflow.
 pub(crate) fn within_reason(shape: &Shape) -> Result<()> {
-    const MAX: usize = 1 << 40;
+    const MAX: u64 = 1 << 40; // more than a 32-bit `usize` holds
     let known = shape.dims().iter().filter(|&&d| !is_unknown(d));
     match known.copied().try_fold(1usize, usize::checked_mul) {
-        Some(n) if n <= MAX => Ok(()),
+        Some(n) if n as u64 <= MAX => Ok(()),
         _ => Err(Error::shape("shape", "samples of at most 2^40 elements", *shape)),
     }
 }

@@ -103,8 +103,12 @@ fn unary_pass(
     double: UnarySlice<f64>,
 ) -> Result<()> {
     match x.dtype() {
-        DType::F32 => map::unary(x.view()?, out.slice_mut()?, COST, &|x: &[f32], o: &mut [f32]| single(x, o, p as f32)),
-        DType::F64 => map::unary(x.view()?, out.slice_mut()?, COST, &|x: &[f64], o: &mut [f64]| double(x, o, p)),
+        DType::F32 => {
+            map::unary(x.view()?, out.slice_mut()?, COST, &|x: &[f32], o: &mut [f32]| single(x, o, p as f32))
+        }
+        DType::F64 => {
+            map::unary(x.view()?, out.slice_mut()?, COST, &|x: &[f64], o: &mut [f64]| double(x, o, p))
+        }
         got => return Err(Error::DType { op: name, expected: "float32 or float64 (cast first)", got }),
     }
     Ok(())
@@ -549,7 +553,14 @@ impl<B: Binary> Op for Zip<B> {
                 *o = B::int(a, b).unwrap_or(0);
             }
         }
-        binary_pass(B::NAME, inputs, &mut outputs[0], binary_slice::<B, f32>, binary_slice::<B, f64>, whole::<B>)
+        binary_pass(
+            B::NAME,
+            inputs,
+            &mut outputs[0],
+            binary_slice::<B, f32>,
+            binary_slice::<B, f64>,
+            whole::<B>,
+        )
     }
     fn saves(&self, _: &[bool]) -> Saves {
         if B::READS { Saves::INPUTS } else { Saves::NONE }

@@ -53,13 +53,17 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A seed from the operating system, for programs that want a different run each time.
+/// A seed from the operating system, for programs that want a different run each time. Zero where there is none to be had, as on
+/// wasm32-unknown-unknown.
 pub fn os_seed() -> u64 {
-    let mut bytes = [0; 8];
-    match rand::rand_core::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut bytes) {
-        Ok(()) => u64::from_le_bytes(bytes),
-        Err(_) => 0,
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+    {
+        let mut bytes = [0; 8];
+        if rand::rand_core::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut bytes).is_ok() {
+            return u64::from_le_bytes(bytes);
+        }
     }
+    0
 }
 
 /// Two words as one, the low one first.

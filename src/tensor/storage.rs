@@ -25,8 +25,11 @@ const CLASSES: usize = 2 * SIZES;
 /// Bytes that each thread keeps for itself, and that all share beyond that. More goes back to the system.
 const LOCAL_MAX: usize = 64 << 20;
 const SHARED_MAX: usize = 1 << 30;
-/// No single tensor is larger than this (1 TiB): beyond it a size is a mistake, not a wish.
-const MAX_BYTES: u128 = 1 << 40;
+/// No single tensor is larger than this: beyond 1 TiB a size is a mistake, not a wish. Where addresses have 32 bits the limit keeps the
+/// block around it, which is up to a quarter larger, below `isize::MAX`.
+const MAX_BYTES: u128 = if usize::BITS < 64 { 1 << 30 } else { 1 << 40 };
+const TOO_LARGE: &str =
+    if usize::BITS < 64 { "a tensor holds at most 1 GiB here" } else { "a tensor holds at most 1 TiB" };
 
 struct Header {
     refs: AtomicUsize,
@@ -269,7 +272,7 @@ impl Buffer {
         let bytes = shape.dims().iter().fold(dtype.size() as u128, |n, &d| n.saturating_mul(d as u128));
         let fail = |why| Error::Memory { bytes, dtype, shape: Box::new(*shape), why };
         if bytes > MAX_BYTES {
-            return Err(fail("a tensor holds at most 1 TiB"));
+            return Err(fail(TOO_LARGE));
         }
         if !shape.is_countable() {
             return Err(fail("its elements cannot be counted"));

@@ -4,7 +4,7 @@
 use super::callback::{Callback, Plan};
 use super::history::Logs;
 use super::model::Model;
-use crate::Result;
+use crate::{Result, clock};
 use std::time::Instant;
 
 /// Prints progress in Keras's words.
@@ -12,7 +12,8 @@ use std::time::Instant;
 pub struct Progress {
     bar: bool,
     plan: Plan,
-    began: Instant,
+    /// Nothing where there is no clock; then a line has no times.
+    began: Option<Instant>,
     #[cfg(feature = "progress")]
     drawn: Option<indicatif::ProgressBar>,
 }
@@ -24,7 +25,7 @@ impl Progress {
         Progress {
             bar: cfg!(feature = "progress") && verbose == 1 && terminal,
             plan: Plan::default(),
-            began: Instant::now(),
+            began: clock::now(),
             #[cfg(feature = "progress")]
             drawn: None,
         }
@@ -32,14 +33,18 @@ impl Progress {
 
     /// `1875/1875 - 2s - 1ms/step - accuracy: 0.9000 - loss: 0.3000`: Keras's line, figures in alphabetical order.
     fn line(&self, logs: &Logs) -> String {
-        let (seconds, n) = (self.began.elapsed().as_secs_f64(), self.plan.steps);
-        let each = seconds / n.max(1) as f64;
-        let each = if each >= 1e-3 {
-            format!("{:.0}ms/step", each * 1e3)
-        } else {
-            format!("{:.0}us/step", each * 1e6)
-        };
-        let mut line = format!("{n}/{n} - {seconds:.0}s - {each}");
+        let n = self.plan.steps;
+        let mut line = format!("{n}/{n}");
+        if let Some(began) = self.began {
+            let seconds = began.elapsed().as_secs_f64();
+            let each = seconds / n.max(1) as f64;
+            let each = if each >= 1e-3 {
+                format!("{:.0}ms/step", each * 1e3)
+            } else {
+                format!("{:.0}us/step", each * 1e6)
+            };
+            line += &format!(" - {seconds:.0}s - {each}");
+        }
         let mut figures: Vec<_> = logs.iter().collect();
         figures.sort_by_key(|(name, _)| *name);
         for (name, value) in figures {
@@ -58,7 +63,7 @@ impl Callback for Progress {
     }
 
     fn on_epoch_begin(&mut self, _: &mut Model, epoch: usize) -> Result<()> {
-        self.began = Instant::now();
+        self.began = clock::now();
         println!("Epoch {}/{}", epoch + 1, self.plan.epochs);
         #[cfg(feature = "progress")]
         if self.bar {

@@ -1,0 +1,847 @@
+//! Why it exists: a wrong gradient trains a wrong model in silence. Every operation is compared with differences of
+//! itself, at orders 1 and 2, and an operation or a layer without such a check fails here.
+
+use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
+use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
+use gradus::nn::layers::{Activation, Checkpoint, Dense, Dropout, Flatten, Input};
+use gradus::nn::{Build, Cx, Init, Layer, Param, Params, Path};
+use gradus::ops::Padding;
+use gradus::ops::matmul::Fused;
+use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
+use gradus::random::{Purpose, Stream};
+use gradus::tensor::Array;
+use gradus::{DType, Result, Shape, Spec, Tensor, ops};
+
+/// Relative errors that a right rule stays below.
+const FIRST: f64 = 1e-7;
+const SECOND: f64 = 1e-6;
+
+/// Values that repeat nowhere and keep away from each other, spread over an interval.
+fn points(shape: &[usize], domain: [f64; 2], salt: usize) -> Tensor {
+    let n = shape.iter().product::<usize>();
+    let value =
+        |i: usize| domain[0] + (domain[1] - domain[0]) * ((i + 31 * salt) as f64 * 0.618_034 + 0.137).fract();
+    Tensor::from_slice(&(0..n).map(value).collect::<Vec<_>>(), shape).unwrap()
+}
+
+fn x(shape: &[usize]) -> Tensor {
+    points(shape, [-1.0, 1.0], 0)
+}
+
+fn y(shape: &[usize]) -> Tensor {
+    points(shape, [-1.0, 1.0], 1)
+}
+
+fn ints(values: &[i64], shape: &[usize]) -> Tensor {
+    Tensor::from_slice(values, shape).unwrap()
+}
+
+/// Runs one check, prints its line, and holds it to the bounds.
+fn check(name: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) -> Check {
+    let c = gradcheck(f, inputs).unwrap_or_else(|e| panic!("{name}: {e}"));
+    println!("{name:44} {:9.2e} {:9.2e}", c.first, c.second);
+    assert!(c.first < FIRST && c.second < SECOND, "{name}: {c:?}");
+    c
+}
+
+fn unary() {
+    for row in ops::UNARY {
+        check(row.name, &[points(&[7], row.domain, 0)], |t| (row.apply)(&t[0]));
+        let strided = |t: &[Tensor]| (row.apply)(&t[0].t()?.slice_step(1, None, None, -1)?);
+        check(&format!("{}, transposed and reversed", row.name), &[points(&[2, 3], row.domain, 1)], strided);
+    }
+    // Both sides of the bends.
+    for name in ["abs", "relu", "step"] {
+        let row = ops::UNARY.iter().find(|r| r.name == name).unwrap();
+        check(&format!("{name}, negative"), &[points(&[5], [-2.0, -0.1], 0)], |t| (row.apply)(&t[0]));
+    }
+}
+
+/// Comparisons have no gradient; the choice they steer has one for each branch.
+fn logic() {
+    let f = |t: &[Tensor]| t[0].less(&t[1])?.choose(&t[0].square()?, &t[1].exp()?);
+    check("where, less", &[x(&[2, 3]), y(&[3])], f);
+    let f = |t: &[Tensor]| t[0].greater_equal(&t[1])?.choose(&t[1].sin()?, &t[0]);
+    check("where, greater_equal", &[x(&[3]), y(&[2, 3])], f);
+}
+
+fn binary() {
+    for row in ops::BINARY {
+        let [a, b] = row.domain;
+        let shapes: [(&[usize], &[usize]); 6] = [
+            (&[2, 3], &[2, 3]),
+            (&[2, 3], &[3]),
+            (&[3], &[2, 3]),
+            (&[2, 1], &[1, 3]),
+            (&[], &[2]),
+            (&[1, 2], &[2, 1, 1]),
+        ];
+        for (of_a, of_b) in shapes {
+            let name = format!("{} {of_a:?} {of_b:?}", row.name);
+            check(&name, &[points(of_a, a, 0), points(of_b, b, 1)], |t| (row.apply)(&t[0], &t[1]));
+        }
+        check(&format!("{} one tensor twice", row.name), &[points(&[4], b, 2)], |t| {
+            (row.apply)(&t[0].affine(1.0, if row.name.starts_with("m") { -3.0 } else { 0.25 })?, &t[0])
+        });
+    }
+    // At 0⁰ and where only one of the two is zero.
+    let origin = Tensor::from_slice(&[0.0, 0.0, 2.0], [3]).unwrap().tracked();
+    let exponent = Tensor::from_slice(&[0.0, 2.0, 0.0], [3]).unwrap().tracked();
+    let g = origin.pow(&exponent).unwrap().sum(&[], false).unwrap().backward().unwrap();
+    assert_eq!(g.get(&origin).unwrap().to_vec::<f64>().unwrap(), [0.0; 3]);
+    assert_eq!(g.get(&exponent).unwrap().to_vec::<f64>().unwrap(), [0.0, 0.0, std::f64::consts::LN_2]);
+    check("maximum, the other way", &[points(&[4], [0.1, 2.0], 0), points(&[4], [-2.0, 0.0], 1)], |t| {
+        t[0].maximum(&t[1])?.mul(&t[0].minimum(&t[1])?)
+    });
+    check(
+        "binary_cross_entropy, negative logits",
+        &[points(&[4], [-3.0, -0.1], 0), points(&[4], [0.0, 1.0], 1)],
+        |t| t[0].binary_cross_entropy(&t[1]),
+    );
+}
+
+fn affine() {
+    check("affine", &[x(&[2, 3])], |t| t[0].affine(-2.5, 0.75)?.mul(&t[0]));
+    check("affine, shift alone", &[x(&[3])], |t| t[0].affine(1.0, 2.0)?.square());
+    check("clip, inside and outside", &[x(&[7])], |t| t[0].clip(-0.55, 0.45)?.mul(&t[0]));
+}
+
+fn matmul() {
+    let cases: [(&[usize], &[usize]); 7] = [
+        (&[2, 3], &[3, 4]),
+        (&[2, 2, 3], &[2, 3, 2]),
+        (&[2, 2, 3], &[3, 2]),
+        (&[2, 3], &[2, 3, 2]),
+        (&[2, 1, 2, 3], &[1, 2, 3, 2]),
+        (&[1, 3], &[3, 1]),
+        (&[2, 2, 3], &[1, 3, 2]),
+    ];
+    for (a, b) in cases {
+        check(&format!("matmul {a:?} {b:?}"), &[x(a), y(b)], |t| t[0].matmul(&t[1]));
+    }
+    check("matmul, left transposed", &[x(&[3, 2]), y(&[3, 4])], |t| t[0].t()?.matmul(&t[1]));
+    check("matmul, right transposed", &[x(&[2, 3]), y(&[4, 3])], |t| t[0].matmul(&t[1].t()?));
+    check("matmul, both transposed", &[x(&[2, 3, 2]), y(&[2, 2, 3])], |t| t[0].t()?.matmul(&t[1].t()?));
+    check("matmul, with itself transposed", &[x(&[2, 3])], |t| t[0].matmul(&t[0].t()?));
+    check("matmul, reversed and broadcast", &[x(&[2, 3]), y(&[3, 1])], |t| {
+        t[0].slice_step(1, None, None, -1)?.matmul(&t[1].broadcast_to([3, 2])?)
+    });
+}
+
+fn linear() {
+    for activation in [None, Some(Fused::Relu), Some(Fused::Sigmoid), Some(Fused::Tanh)] {
+        for shape in [&[3][..], &[2, 3], &[2, 2, 3]] {
+            let name = format!("linear {shape:?} {activation:?}");
+            let inputs = [x(shape), y(&[3, 4]), points(&[4], [-1.0, 1.0], 2)];
+            check(&name, &inputs[..2], |t| t[0].linear(&t[1], None, activation));
+            check(&format!("{name}, bias"), &inputs, |t| t[0].linear(&t[1], Some(&t[2]), activation));
+        }
+    }
+    check("linear, transposed weight, sliced input", &[x(&[4, 3]), y(&[2, 3])], |t| {
+        t[0].slice_step(0, None, None, 2)?.linear(&t[1].t()?, None, Some(Fused::Tanh))
+    });
+}
+
+type Reduction = fn(&Tensor, &[isize], bool) -> Result<Tensor>;
+
+fn reduce() {
+    let table: [(&str, Reduction); 9] = [
+        ("sum", Tensor::sum),
+        ("mean", Tensor::mean),
+        ("max", Tensor::max),
+        ("min", Tensor::min),
+        ("prod", Tensor::prod),
+        ("var", |t, axes, keep| t.affine(1.0, 0.1)?.mul(&x(&[2, 3, 2]))?.var(axes, keep, 0)),
+        ("logsumexp", Tensor::logsumexp),
+        ("norm 2", |t, axes, keep| t.norm(2.0, axes, keep)),
+        ("norm 3", |t, axes, keep| t.norm(3.0, axes, keep)),
+    ];
+    for (name, f) in table {
+        for axes in [&[][..], &[0], &[1], &[-1], &[0, 2], &[0, 1, 2]] {
+            for keepdims in [false, true] {
+                let label = format!("{name} {axes:?} keepdims {keepdims}");
+                check(&label, &[x(&[2, 3, 2])], |t| f(&t[0].square()?, axes, keepdims));
+            }
+        }
+        if name == "var" {
+            continue;
+        }
+        check(&format!("{name}, scalar"), &[x(&[])], |t| f(&t[0].square()?, &[], false));
+        check(&format!("{name}, transposed"), &[x(&[2, 3])], |t| f(&t[0].t()?, &[0], false)?.square());
+    }
+    check("std, ddof 1", &[x(&[2, 3])], |t| t[0].std(&[1], false, 1));
+    check("norms of order 1 and infinity", &[x(&[2, 3])], |t| {
+        t[0].norm(1.0, &[0], false)?.mul(&t[0].norm(f64::INFINITY, &[0], false)?)
+    });
+    // Zeros: one in a row, two in a row, none.
+    let zeros = Tensor::from_slice(&[0.0, 0.5, -0.7, 0.0, 0.3, 0.0, 0.9, 1.1, -0.4], [3, 3]).unwrap();
+    check("prod of zeros", std::slice::from_ref(&zeros), |t| t[0].prod(&[1], false));
+    check("prod of zeros, all", std::slice::from_ref(&zeros), |t| t[0].prod(&[], false));
+    check("cumprod of zeros", std::slice::from_ref(&zeros), |t| t[0].cumprod(1));
+}
+
+fn scan() {
+    for axis in [0, 1, -1] {
+        check(&format!("cumsum, axis {axis}"), &[x(&[2, 3, 2])], |t| t[0].cumsum(axis)?.square());
+        check(&format!("cumprod, axis {axis}"), &[x(&[2, 3, 2])], |t| t[0].cumprod(axis));
+    }
+    check("cumprod, transposed", &[x(&[2, 3])], |t| t[0].t()?.cumprod(0)?.square());
+}
+
+fn along() {
+    let index = ints(&[1, 0, 1, 2], &[2, 2]);
+    check("take_along_axis", &[x(&[2, 3])], |t| t[0].take_along_axis(&index, 1)?.square());
+    check("take_along_axis, broadcast", &[x(&[3, 1])], |t| t[0].take_along_axis(&index, 0)?.square());
+    check("add_along_axis", &[x(&[2, 2])], |t| t[0].add_along_axis(&index, 0, 3)?.square());
+    check("sort", &[x(&[3, 4])], |t| t[0].sort(0, true)?.mul(&y(&[3, 4]))?.square());
+    check("top_k", &[x(&[3, 4])], |t| t[0].top_k(2, 1)?.0.square());
+    assert!(!x(&[3]).tracked().argsort(0, false).unwrap().is_tracked(), "integers carry no gradient");
+}
+
+fn pad() {
+    for padding in
+        [Padding::Constant(0.5), Padding::Edge, Padding::Reflect, Padding::Symmetric, Padding::Wrap]
+    {
+        let name = format!("pad, {padding:?}");
+        check(&name, &[x(&[2, 3])], |t| t[0].pad(&[(1, 2), (0, 4)], padding)?.square());
+    }
+    check("pad, transposed", &[x(&[2, 3])], |t| {
+        t[0].t()?.pad(&[(1, 0), (0, 1)], Padding::Constant(0.0))?.square()
+    });
+}
+
+/// Compositions of views and gathers.
+fn arrange() {
+    check("threshold", &[x(&[7])], |t| t[0].threshold(0.05, -1.0)?.mul(&t[0]));
+    check("glu", &[x(&[4, 3])], |t| t[0].glu(0));
+    check("tile", &[x(&[2, 3])], |t| t[0].tile(&[2, 1, 2])?.square());
+    check("repeat", &[x(&[2, 3])], |t| t[0].repeat(2, 1)?.square());
+    check("flip and roll", &[x(&[2, 3])], |t| t[0].flip(&[])?.roll(2, 1)?.mul(&t[0]));
+    check("split and unbind", &[x(&[3, 4])], |t| {
+        let (parts, rows) = (t[0].split(&[1, 3], 1)?, t[0].unbind(0)?);
+        parts[1].select(0, 2)?.mul(&rows[1].slice(0, 0, 3)?)
+    });
+    check("triu, diag and diagonal", &[x(&[3, 3])], |t| {
+        t[0].triu(1)?.add(&t[0].diagonal(0, -2, -1)?.diag(0)?)?.square()
+    });
+    let mask = Tensor::from_slice(&[true, false, true], [3]).unwrap();
+    check("boolean_mask and masked_fill", &[x(&[3, 2])], |t| {
+        t[0].boolean_mask(&mask)?.square()?.mul(&t[0].t()?.masked_fill(&mask, 2.0)?.slice(1, 0, 2)?)
+    });
+}
+
+fn argmax() {
+    let t = x(&[2, 3]).tracked();
+    assert!(!t.argmax(1).unwrap().is_tracked(), "integers carry no gradient");
+    assert!(!t.argmin(1).unwrap().is_tracked(), "integers carry no gradient");
+}
+
+fn softmax() {
+    for axis in [0, 1, -1] {
+        check(&format!("softmax, axis {axis}"), &[x(&[2, 3, 2])], |t| t[0].softmax(axis));
+        check(&format!("log_softmax, axis {axis}"), &[x(&[2, 3, 2])], |t| t[0].log_softmax(axis));
+        check(&format!("softmax of squares, axis {axis}"), &[x(&[2, 3, 2])], |t| {
+            t[0].square()?.softmax(axis)
+        });
+    }
+}
+
+fn cross_entropy() {
+    let labels = ints(&[0, 2, 1, 1], &[2, 2]);
+    check("sparse_cross_entropy [2, 2, 3]", &[x(&[2, 2, 3])], |t| t[0].sparse_cross_entropy(&labels));
+    let labels = ints(&[2, 0], &[2]);
+    check("sparse_cross_entropy of a product", &[x(&[2, 2]), y(&[2, 3])], |t| {
+        t[0].matmul(&t[1])?.sparse_cross_entropy(&labels)
+    });
+    check("sparse_cross_entropy, transposed", &[x(&[3, 2])], |t| {
+        t[0].t()?.sparse_cross_entropy(&labels)?.square()
+    });
+    check("cross_entropy", &[x(&[2, 3]), points(&[2, 3], [0.0, 1.0], 1)], |t| t[0].cross_entropy(&t[1]));
+}
+
+fn reshape() {
+    check("reshape", &[x(&[2, 3])], |t| t[0].reshape([3, -1])?.square());
+    check("reshape of a transpose (copies)", &[x(&[2, 3])], |t| t[0].t()?.reshape([6])?.square());
+    check("squeeze and expand_dims", &[x(&[2, 1, 3])], |t| t[0].squeeze(1)?.expand_dims(-1)?.square());
+}
+
+fn permute() {
+    check("permute", &[x(&[2, 3, 2])], |t| t[0].permute(&[2, 0, 1])?.square());
+    check("permute, negative axes", &[x(&[2, 3, 2])], |t| t[0].permute(&[-1, 1, 0])?.square());
+    check("transpose", &[x(&[2, 3])], |t| t[0].transpose(0, 1)?.square());
+}
+
+fn broadcast() {
+    check("broadcast_to", &[x(&[3, 1])], |t| t[0].broadcast_to([2, 3, 4])?.square());
+    check("broadcast_to from a scalar", &[x(&[])], |t| t[0].broadcast_to([2, 2])?.square());
+}
+
+fn slice() {
+    check("slice", &[x(&[3, 4])], |t| t[0].slice(1, 1, 3)?.square());
+    check("slice_step", &[x(&[3, 4])], |t| t[0].slice_step(1, None, None, 2)?.square());
+    check("slice_step, negative", &[x(&[3, 4])], |t| t[0].slice_step(0, None, None, -2)?.square());
+    check("slice_step, negative, from the middle", &[x(&[5])], |t| {
+        t[0].slice_step(0, Some(-2), Some(0), -1)?.square()
+    });
+    check("slices that overlap", &[x(&[5])], |t| t[0].slice(0, 0, 3)?.mul(&t[0].slice(0, 2, 5)?));
+    check("slice, transposed", &[x(&[3, 4])], |t| t[0].t()?.slice(0, 1, 3)?.square());
+    check("select", &[x(&[3, 4])], |t| t[0].select(0, -1)?.square());
+    check("unslice (second order of slice)", &[x(&[4])], |t| {
+        t[0].exp()?.slice_step(0, None, None, -3)?.square()
+    });
+}
+
+fn concat() {
+    check("concat, axis 0", &[x(&[2, 3]), y(&[1, 3])], |t| Tensor::concat(&[&t[0], &t[1]], 0)?.square());
+    check("concat, axis -1", &[x(&[2, 1]), y(&[2, 2])], |t| {
+        Tensor::concat(&[&t[0], &t[1], &t[0]], -1)?.square()
+    });
+    check("concat of views", &[x(&[2, 3])], |t| Tensor::concat(&[&t[0].t()?, &t[0].t()?], 1)?.square());
+    check("stack", &[x(&[2, 2]), y(&[2, 2])], |t| Tensor::stack(&[&t[0], &t[1]], 1)?.square());
+}
+
+fn gather() {
+    let index = ints(&[1, 0, 1, 2], &[2, 2]);
+    check("gather, axis 0", &[x(&[3, 2])], |t| t[0].gather(&index, 0)?.square());
+    check("gather, axis 1", &[x(&[2, 3])], |t| t[0].gather(&index, 1)?.square());
+    check("gather, transposed", &[x(&[2, 3])], |t| t[0].t()?.gather(&index, 0)?.square());
+}
+
+fn scatter_add() {
+    let index = ints(&[1, 0, 1], &[3]);
+    check("scatter_add, axis 0", &[x(&[3, 2])], |t| t[0].scatter_add(&index, 0, [3, 2])?.square());
+    check("scatter_add, axis 1", &[x(&[2, 3])], |t| t[0].scatter_add(&index, 1, [2, 4])?.square());
+}
+
+/// Rounding to float32 hides differences, so the rule is compared with what it must be exactly.
+fn cast() {
+    let values = [0.5, -1.25, 3.0];
+    let x = Tensor::from_slice(&values, [3]).unwrap().tracked();
+    for dtype in [DType::F32, DType::BF16, DType::F16] {
+        let y = x.cast(dtype).unwrap().cast(DType::F32).unwrap().square().unwrap().sum(&[], false).unwrap();
+        let first = grad(&y, &[&x]).unwrap();
+        assert_eq!(first[0].to_vec::<f64>().unwrap(), values.map(|v| 2.0 * v));
+        let second = grad(&first[0].square().unwrap().sum(&[], false).unwrap(), &[&x]).unwrap();
+        assert_eq!(second[0].to_vec::<f64>().unwrap(), values.map(|v| 8.0 * v));
+        println!("{:44}     exact     exact", format!("cast to {dtype} and back"));
+    }
+    assert!(
+        x.cast(DType::I64)
+            .unwrap()
+            .cast(DType::F64)
+            .unwrap()
+            .sum(&[], false)
+            .unwrap()
+            .backward()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// A tensor of a type that is only stored, used three times: its gradients are added in float32.
+#[test]
+fn gradients_of_stored_types_add_up() {
+    for dtype in [DType::BF16, DType::F16] {
+        let x = Tensor::from_slice(&[0.5, -1.25], [2]).unwrap().cast(dtype).unwrap().tracked();
+        let y = x.cast(DType::F64).unwrap();
+        let y = y.mul(&x.cast(DType::F64).unwrap()).unwrap().add(&x.cast(DType::F64).unwrap()).unwrap();
+        let sum = y.sum(&[], false).unwrap();
+        let recorded = grad(&sum, &[&x]).unwrap().swap_remove(0);
+        let mut found = sum.backward().unwrap();
+        for g in [found.get(&x).unwrap(), &recorded] {
+            assert_eq!(g.dtype(), dtype);
+            assert_eq!(g.cast(DType::F64).unwrap().to_vec::<f64>().unwrap(), [2.0, -1.5]);
+        }
+        let again = x.cast(DType::F32).unwrap().sum(&[], false).unwrap().backward().unwrap();
+        found.merge(again).unwrap();
+        let merged = found.get(&x).unwrap().cast(DType::F64).unwrap();
+        assert_eq!(merged.to_vec::<f64>().unwrap(), [3.0, -0.5]);
+        let second = recorded.cast(DType::F64).unwrap().sum(&[], false).unwrap().backward().unwrap();
+        assert_eq!(second.get(&x).unwrap().cast(DType::F64).unwrap().to_vec::<f64>().unwrap(), [2.0, 2.0]);
+    }
+}
+
+fn dropout() {
+    for rate in [0.25, 0.5, 0.9] {
+        let stream = Stream::new(3, Purpose::User(1), 5);
+        check(&format!("dropout {rate}"), &[x(&[3, 7])], |t| t[0].dropout(rate, stream)?.square());
+    }
+}
+
+fn layer_norm() {
+    let (gamma, beta) = (points(&[4], [0.5, 1.5], 2), points(&[4], [-0.5, 0.5], 3));
+    for shape in [&[4][..], &[3, 4], &[2, 2, 4]] {
+        let inputs = [x(shape), gamma.clone(), beta.clone()];
+        check(&format!("layer_norm {shape:?}"), &inputs, |t| t[0].layer_norm(Some(&t[1]), Some(&t[2]), 1e-3));
+    }
+    check("layer_norm, plain, transposed", &[x(&[4, 3])], |t| {
+        t[0].t()?.layer_norm(None, None, 1e-3)?.square()
+    });
+    check("layer_norm, gamma alone", &[gamma], |t| x(&[2, 4]).layer_norm(Some(&t[0]), None, 1e-3)?.square());
+}
+
+/// Symmetric and positive definite, from any square matrices.
+fn positive(a: &Tensor) -> Result<Tensor> {
+    let n = a.dims()[a.rank() - 1];
+    a.matmul(&a.t()?)?.add(&Tensor::arange(n)?.one_hot(n, DType::F64)?)
+}
+
+fn linalg() {
+    // Diagonally dominant, so that nothing is near to singular.
+    let wide = |t: &Tensor| t.add(&Tensor::arange(2)?.one_hot(2, DType::F64)?.affine(3.0, 0.0)?);
+    for (a, b) in [(&[2, 2][..], &[2, 3][..]), (&[2, 2, 2], &[2, 1]), (&[2, 2], &[2, 2, 1]), (&[2, 2], &[2])]
+    {
+        check(&format!("solve {a:?} {b:?}"), &[x(a), y(b)], |t| wide(&t[0])?.solve(&t[1]));
+        for lower in [true, false] {
+            let name = format!("triangular_solve {a:?} {b:?}, lower {lower}");
+            check(&name, &[x(a), y(b)], |t| wide(&t[0])?.triangular_solve(&t[1], lower));
+        }
+    }
+    check("inverse, transposed", &[x(&[2, 2])], |t| wide(&t[0].t()?)?.inverse());
+    check("cholesky", &[x(&[2, 3, 3])], |t| positive(&t[0])?.cholesky());
+    check("slogdet", &[x(&[2, 2, 2])], |t| wide(&t[0])?.slogdet().map(|s| s.1));
+    check("det", &[x(&[3, 2, 2])], |t| t[0].det());
+    for shape in [&[2, 2][..], &[2, 3, 2], &[3, 1]] {
+        check(&format!("qr {shape:?}, Q"), &[x(shape)], |t| Ok(t[0].qr()?.0));
+        check(&format!("qr {shape:?}, R"), &[x(shape)], |t| Ok(t[0].qr()?.1));
+        check(&format!("qr {shape:?}, both"), &[x(shape)], |t| {
+            let (q, r) = t[0].square()?.add(&t[0])?.qr()?;
+            q.sin()?.matmul(&r)
+        });
+    }
+    check("lstsq", &[x(&[3, 2]), y(&[3])], |t| t[0].lstsq(&t[1]));
+    assert!(x(&[2, 3]).tracked().qr().unwrap().1.sum(&[], false).unwrap().backward().is_err());
+}
+
+/// Every type that implements `Op` in `src/ops`, with the function that checks it.
+const OPS: &[(&str, fn())] = &[
+    ("Map", unary),
+    ("Zip", binary),
+    ("Affine", affine),
+    ("Matmul", matmul),
+    ("Linear", linear),
+    ("Reduce", reduce),
+    ("Arg", argmax),
+    ("Scan", scan),
+    ("Recurrence", scan),
+    ("TakeAlong", along),
+    ("AddAlong", along),
+    ("ArgSort", along),
+    ("Pad", pad),
+    ("(compositions)", arrange),
+    ("Softmax", softmax),
+    ("SparseCrossEntropy", cross_entropy),
+    ("Reshape", reshape),
+    ("Permute", permute),
+    ("Broadcast", broadcast),
+    ("Slice", slice),
+    ("Unslice", slice),
+    ("Concat", concat),
+    ("Gather", gather),
+    ("ScatterAdd", scatter_add),
+    ("Cast", cast),
+    ("Compare", logic),
+    ("Where", logic),
+    ("Dropout", dropout),
+    ("LayerNorm", layer_norm),
+    ("Solve", linalg),
+    ("Cholesky", linalg),
+    ("Qr", linalg),
+    ("SlogDet", linalg),
+];
+
+#[test]
+fn every_op_agrees_with_differences() {
+    println!("{:44} {:>9} {:>9}", "op", "order 1", "order 2");
+    for (i, (_, f)) in OPS.iter().enumerate() {
+        if OPS[..i].iter().all(|(_, g)| !std::ptr::fn_addr_eq(*g, *f)) {
+            f();
+        }
+    }
+}
+
+/// The names in `impl … Op for NAME` in a folder's files.
+fn implementors(dir: &std::path::Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            implementors(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            for line in std::fs::read_to_string(&path).unwrap().lines() {
+                let line = line.trim_start();
+                if let Some((head, rest)) = line.split_once("Op for ")
+                    && head.starts_with("impl")
+                    && (head.ends_with(' ') || head.ends_with("::"))
+                {
+                    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+                    found.push(rest[..end].to_string());
+                }
+            }
+        }
+    }
+}
+
+fn source(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)
+}
+
+#[test]
+fn every_op_has_a_check() {
+    let mut found = Vec::new();
+    implementors(&source("ops"), &mut found);
+    implementors(&source("nn"), &mut found);
+    assert!(found.len() >= 19, "the scan found only {found:?}");
+    for name in &found {
+        assert!(OPS.iter().any(|(op, _)| op == name), "op {name} has no gradient check: add a row to OPS");
+    }
+    for (op, _) in OPS.iter().filter(|(op, _)| !op.starts_with('(')) {
+        assert!(found.iter().any(|name| name == op), "OPS names {op}, which src/ops does not have");
+    }
+}
+
+// ---- layers
+
+/// Compares the gradients of a layer with respect to its input and its parameters with central differences.
+fn check_layer(name: &str, description: &dyn Build, input: &Tensor) {
+    const STEP: f64 = 6e-6;
+    let mut init = Init::new(7, DType::F64);
+    let mut layer = description.build(input.spec(), &mut init).unwrap_or_else(|e| panic!("{name}: {e}"));
+    // Biases begin at zero, where a relu bends: move them off it.
+    let mut salt = 0;
+    layer.visit_mut(&mut Path::default(), &mut |_, p| {
+        salt += 1;
+        let shape = p.value().dims().to_vec();
+        p.set(points(&shape, [0.1, 0.9], salt)).unwrap();
+    });
+    let loss = |layer: &dyn Layer, x: &Tensor| -> Result<Tensor> {
+        let out = layer.forward(x, &mut Cx::train(11, 3))?;
+        let weights = points(out.dims(), [0.5, 1.5], 9);
+        out.mul(&weights)?.sum(&[], false)
+    };
+    let leaf = input.tracked();
+    let gradients = loss(&*layer, &leaf).unwrap().backward().unwrap();
+    let mut worst: f64 = 0.0;
+    let mut compare = |what: &str, analytic: f64, numeric: f64| {
+        let error = (analytic - numeric).abs() / (1.0 + analytic.abs().max(numeric.abs()));
+        assert!(error < FIRST, "{name}, {what}: {analytic} but differences say {numeric}");
+        worst = worst.max(error);
+    };
+    let of_input =
+        gradients.get(&leaf).unwrap_or_else(|| panic!("{name}: none for the input")).to_vec::<f64>().unwrap();
+    for (at, analytic) in of_input.iter().enumerate() {
+        let moved = |by: f64| {
+            let mut values = input.to_vec::<f64>().unwrap();
+            values[at] += by;
+            loss(&*layer, &Tensor::from_slice(&values, *input.shape()).unwrap()).unwrap().item().unwrap()
+        };
+        compare("input", *analytic, (moved(STEP) - moved(-STEP)) / (2.0 * STEP));
+    }
+    // A step of plain gradient descent at rate 1 is the gradient of each parameter as the library delivers it.
+    let mut paths: Vec<(String, Tensor)> = Vec::new();
+    layer.visit(&mut Path::default(), &mut |path, p| paths.push((path.to_string(), p.value().clone())));
+    let gradients = loss(&*layer, input);
+    if !paths.is_empty() {
+        let mut trained = layer.clone();
+        let mut driver = gradus::optim::Driver::new(gradus::prelude::SGD::new(1.0));
+        driver.step(&mut trained, gradients.unwrap().backward().unwrap(), false).unwrap();
+        let mut after = Vec::new();
+        trained.visit(&mut Path::default(), &mut |_, p| after.push(p.value().to_vec::<f64>().unwrap()));
+        for (which, (path, value)) in paths.iter().enumerate() {
+            let before = value.to_vec::<f64>().unwrap();
+            for at in 0..before.len() {
+                let moved = |by: f64| {
+                    let mut values = before.clone();
+                    values[at] += by;
+                    let mut layer = layer.clone();
+                    let mut n = 0;
+                    layer.visit_mut(&mut Path::default(), &mut |_, p| {
+                        if n == which {
+                            p.set(Tensor::from_slice(&values, *p.value().shape()).unwrap()).unwrap();
+                        }
+                        n += 1;
+                    });
+                    loss(&*layer, input).unwrap().item().unwrap()
+                };
+                let numeric = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+                compare(path, before[at] - after[which][at], numeric);
+            }
+        }
+    }
+    println!("{name:44} {worst:9.2e}");
+}
+
+fn layer_dense() {
+    let input = x(&[2, 3]);
+    check_layer("Dense", &Dense::new(4), &input);
+    check_layer("Dense, no bias", &Dense::new(4).use_bias(false), &input);
+    check_layer("Dense, three axes", &Dense::new(2).activation(Tanh), &x(&[2, 2, 3]));
+    check_layer("Dense, relu", &Dense::new(4).activation(Relu), &points(&[2, 3], [0.1, 1.0], 0));
+    check_layer("Dense, sigmoid", &Dense::new(4).activation(Sigmoid), &input);
+    check_layer("Dense, softmax", &Dense::new(4).activation(Softmax), &input);
+    check_layer("Dense, gelu", &Dense::new(4).activation(Gelu), &input);
+}
+
+fn layer_flatten() {
+    check_layer("Flatten", &Flatten::new(), &x(&[2, 3, 2]));
+}
+
+fn layer_dropout() {
+    check_layer("Dropout", &Dropout::new(0.4), &x(&[4, 5]));
+}
+
+fn layer_activation() {
+    check_layer("Activation(silu)", &Activation::new(Silu), &x(&[2, 3]));
+    check_layer("Activation(softmax)", &Activation::new(Softmax), &x(&[2, 3]));
+    check_layer("Activation(softplus)", &Activation::new(Softplus), &x(&[2, 3]));
+}
+
+fn layer_input() {
+    check_layer("Input", &Input::new([3]), &x(&[2, 3]));
+}
+
+fn layer_sequential() {
+    let stack = Sequential::new().add(Dense::new(3).activation(Tanh)).add(Dense::new(2));
+    check_layer("Sequential", &stack, &x(&[2, 3]));
+}
+
+fn layer_checkpoint() {
+    let stack =
+        Sequential::new().add(Dense::new(3).activation(Tanh)).add(Dropout::new(0.3)).add(Dense::new(2));
+    check_layer("Checkpoint", &Checkpoint::new(stack), &x(&[2, 3]));
+}
+
+/// Every layer of the crate, with the function that checks it.
+const LAYERS: &[(&str, fn())] = &[
+    ("Input", layer_input),
+    ("Sequential", layer_sequential),
+    ("Dense", layer_dense),
+    ("Flatten", layer_flatten),
+    ("Dropout", layer_dropout),
+    ("Activation", layer_activation),
+    ("Checkpoint", layer_checkpoint),
+];
+
+#[test]
+fn every_layer_agrees_with_differences() {
+    println!("{:44} {:>9}", "layer", "order 1");
+    LAYERS.iter().for_each(|(_, f)| f());
+}
+
+/// The types of a row of `kind!`: `mod f: A, B with C` or `use A, B`.
+fn members(row: &str) -> Vec<&str> {
+    let list = row.trim().strip_prefix("use ").or(row.split_once(':').map(|(_, types)| types));
+    let own = list.unwrap_or("").split(" with ").next().unwrap_or("");
+    own.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn every_layer_has_a_check() {
+    let text = std::fs::read_to_string(source("nn/layers/mod.rs")).unwrap();
+    let start = text.find("kind! {").expect("the rows of layers");
+    let rows = text[start..].split_once(';').expect("the head of the rows").1;
+    let rows = &rows[..rows.find('}').unwrap()];
+    let names: Vec<&str> = rows.split(';').flat_map(members).collect();
+    assert_eq!(names, gradus::nn::layers::NAMES, "the scan reads the row as the crate does");
+    for name in names {
+        assert!(
+            LAYERS.iter().any(|(layer, _)| *layer == name),
+            "layer {name} has no gradient check: add a row to LAYERS"
+        );
+    }
+}
+
+// ---- long tapes
+
+/// A million; fewer in debug builds, where a step takes 20 µs. A stack of 256 KiB holds some 2,000 frames.
+const LONG: usize = if cfg!(debug_assertions) { 200_000 } else { 1_000_000 };
+
+/// Runs on a thread whose stack a recursion would overflow at once.
+fn on_small_stack(f: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(256 << 10).spawn(f).unwrap().join().unwrap();
+}
+
+#[test]
+fn long_tapes_need_no_stack() {
+    on_small_stack(|| {
+        let x = Tensor::scalar(1.0f32).unwrap().tracked();
+        let mut y = x.clone();
+        for _ in 0..LONG {
+            y = y.affine(1.0, 1e-9).unwrap();
+        }
+        assert_eq!(y.backward().unwrap().get(&x).unwrap().item().unwrap(), 1.0);
+    });
+}
+
+#[test]
+fn long_tapes_are_dropped_without_recursion() {
+    on_small_stack(|| {
+        let x = Tensor::scalar(1.0f32).unwrap().tracked();
+        let (mut y, mut held) = (x.clone(), Vec::new());
+        for i in 0..LONG {
+            y = y.neg().unwrap();
+            if i % (LONG / 4) == 0 {
+                held.push(y.clone());
+            }
+        }
+        drop(y);
+        // Parts that something else holds survive the rest.
+        assert_eq!(held.remove(1).backward().unwrap().get(&x).unwrap().item().unwrap(), -1.0);
+    });
+}
+
+#[test]
+fn a_long_tape_can_be_differentiated_twice() {
+    on_small_stack(|| {
+        // f(x) = (x·cⁿ)²: f'' = 2·c²ⁿ, first with n constant factors, then with n products.
+        let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{a} but expected {b}");
+        let growth = |n: u32| libm::exp(f64::from(n) * libm::log1p(1e-6));
+        let x = Tensor::scalar(3.0f64).unwrap().tracked();
+        let mut y = x.clone();
+        for _ in 0..100_000 {
+            y = y.affine(1.0 + 1e-6, 0.0).unwrap();
+        }
+        let first = grad(&y.square().unwrap(), &[&x]).unwrap().swap_remove(0);
+        drop(y);
+        let second = first.backward().unwrap();
+        close(second.get(&x).unwrap().item().unwrap(), 2.0 * growth(200_000));
+
+        let c = Tensor::scalar(1.0 + 1e-6).unwrap().tracked();
+        let n = 10_000;
+        let mut y = x.clone();
+        for _ in 0..n {
+            y = y.mul(&c).unwrap();
+        }
+        let first = grad(&y.square().unwrap(), &[&x]).unwrap().swap_remove(0);
+        let second = first.backward().unwrap();
+        close(second.get(&x).unwrap().item().unwrap(), 2.0 * growth(2 * n));
+        // ∂/∂c of 2·x·c²ⁿ = 4·n·x·c²ⁿ⁻¹.
+        close(second.get(&c).unwrap().item().unwrap(), 4.0 * f64::from(n) * 3.0 * growth(2 * n - 1));
+    });
+}
+
+#[test]
+fn wide_and_shared_tapes() {
+    // One leaf used 10,000 times; then a ladder in which every rung is used twice (2^60 paths).
+    let x = Tensor::scalar(0.5f64).unwrap().tracked();
+    let parts: Vec<Tensor> =
+        (0..10_000).map(|i| x.affine(f64::from(i), 0.0).unwrap().expand_dims(0).unwrap()).collect();
+    let sum = Tensor::concat(&parts.iter().collect::<Vec<_>>(), 0).unwrap().sum(&[], false).unwrap();
+    assert_eq!(sum.backward().unwrap().get(&x).unwrap().item().unwrap(), 49_995_000.0);
+    let mut y = x.clone();
+    for _ in 0..60 {
+        y = y.add(&y).unwrap();
+    }
+    assert_eq!(y.backward().unwrap().get(&x).unwrap().item().unwrap(), (1u64 << 60) as f64);
+}
+
+// ---- operations of the user's own
+
+/// `x³`, as a user would write it.
+#[derive(Debug)]
+struct Cube;
+
+impl Op for Cube {
+    fn name(&self) -> &'static str {
+        "cube"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(one(inputs[0].shape, inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let x = inputs[0].contiguous()?;
+        for (o, x) in outputs[0].slice_mut::<f64>()?.iter_mut().zip(x.slice::<f64>()?) {
+            *o = x * x * x;
+        }
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let slope = step.input(0).square()?.affine(3.0, 0.0)?;
+        Ok([Some(step.grad(0)?.mul(&slope)?)].into_iter().collect())
+    }
+}
+
+/// As [`Cube`] with a mistake in its rule.
+#[derive(Debug)]
+struct Wrong;
+
+impl Op for Wrong {
+    fn name(&self) -> &'static str {
+        "wrong"
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Cube.infer(inputs)
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        Cube.eval(inputs, outputs)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        Ok([Some(step.grad(0)?.mul(&step.input(0).square()?)?)].into_iter().collect())
+    }
+}
+
+#[test]
+fn an_op_of_the_users_own_is_differentiable() {
+    check("cube (an op of the test's own)", &[x(&[2, 3])], |t| apply1(Cube, &[&t[0]]));
+    let wrong = gradcheck(|t| apply1(Wrong, &[&t[0]]), &[x(&[2, 3])]).unwrap();
+    assert!(wrong.first > 0.1, "the check sees a wrong rule: {wrong:?}");
+}
+
+// ---- parameters without a gradient
+
+/// A layer with a parameter that it forgets to use.
+#[derive(Clone, Debug)]
+struct Forgetful {
+    used: Option<Param>,
+    idle: Option<Param>,
+}
+gradus::parts!(Forgetful { used, idle });
+impl gradus::config::Configured for Forgetful {}
+impl Build for Forgetful {
+    fn build(&self, _: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
+        let ones = gradus::nn::initializer::Ones.into();
+        Ok(Box::new(Forgetful { used: Some(init.param([1], &ones)?), idle: Some(init.param([1], &ones)?) }))
+    }
+}
+impl Layer for Forgetful {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        match &self.used {
+            Some(used) => x.mul(&cx.param(used)),
+            None => Ok(x.clone()),
+        }
+    }
+}
+
+#[test]
+fn the_parameter_that_no_gradient_reached_is_named() {
+    let layer = Forgetful { used: None, idle: None };
+    let stack = Sequential::new().add(Input::new([2])).add(layer).add(Dense::new(1));
+    let mut model = stack.compile(Adam::new(0.1), MeanSquaredError::new(), ()).unwrap();
+    let (x, y) = (Tensor::ones([4, 2]).unwrap(), Tensor::zeros([4, 1]).unwrap());
+    let before = model.weight_bytes().unwrap();
+    let error = model.fit(&x, &y, Fit::new().verbose(0)).unwrap_err().to_string();
+    assert!(error.contains("'forgetful/idle'"), "{error}");
+    assert_eq!(model.weight_bytes().unwrap(), before, "nothing has changed");
+    model.fit(&x, &y, Fit::new().verbose(0).allow_missing_gradients()).unwrap();
+    assert_ne!(model.weight_bytes().unwrap(), before);
+}
+
+#[test]
+fn gradients_of_shapes_without_elements() {
+    for shape in [&[0][..], &[0, 3], &[2, 0]] {
+        let x = Tensor::zeros(shape).unwrap().tracked();
+        let sum = x.exp().unwrap().sum(&[], false).unwrap();
+        assert_eq!(sum.item().unwrap(), 0.0);
+        assert_eq!(sum.backward().unwrap().get(&x).unwrap().shape(), &Shape::new(shape).unwrap());
+    }
+    let (a, b) = (Tensor::zeros([2, 0]).unwrap().tracked(), Tensor::zeros([0, 3]).unwrap().tracked());
+    let product = a.matmul(&b).unwrap();
+    assert_eq!(product.to_vec::<f32>().unwrap(), [0.0; 6]);
+    let gradients = product.sum(&[], false).unwrap().backward().unwrap();
+    assert_eq!(
+        (gradients.get(&a).unwrap().dims(), gradients.get(&b).unwrap().dims()),
+        (&[2, 0][..], &[0, 3][..])
+    );
+}

@@ -1,0 +1,230 @@
+//! Why it exists: NumPy decides what a `.npy` or `.npz` file is. `data/numpy` holds files that it wrote (by
+//! `data/numpy_files.py`); they are read, and what is written here is held against them byte by byte.
+
+use gradus::io::{Limits, npy, npz};
+use gradus::{DType, Error, Tensor};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/numpy").join(name)
+}
+
+fn read(name: &str) -> Tensor {
+    npy::read(file(name), &Limits::default()).unwrap()
+}
+
+/// The script's numbers: `i - 3`, `i` if unsigned, every third if truth values.
+fn counting(dtype: DType, unsigned: bool, shape: &[usize]) -> Tensor {
+    let n = shape.iter().product::<usize>() as i64;
+    if dtype == DType::Bool {
+        let values: Vec<bool> = (0..n).map(|i| i % 3 == 0).collect();
+        return Tensor::from_slice(&values, shape).unwrap();
+    }
+    let start = if unsigned { 0 } else { -3 };
+    let values: Vec<i64> = (start..start + n).collect();
+    Tensor::from_slice(&values, shape).unwrap().cast(dtype).unwrap()
+}
+
+#[test]
+fn every_type_and_order_is_read_as_numpy_wrote_it() {
+    let types = [
+        ("f2", DType::F16, false),
+        ("f4", DType::F32, false),
+        ("f8", DType::F64, false),
+        ("i8", DType::I64, false),
+        ("i4", DType::I64, false),
+        ("i2", DType::I64, false),
+        ("i1", DType::I64, false),
+        ("u4", DType::I64, true),
+        ("u2", DType::I64, true),
+        ("u1", DType::U8, true),
+        ("b1", DType::Bool, true),
+    ];
+    let mut seen = 0;
+    for entry in std::fs::read_dir(file("")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some((group, kind)) = name.strip_suffix(".npy").and_then(|n| n.rsplit_once('-')) else {
+            continue;
+        };
+        let shape: &[usize] = match group {
+            "refused" => continue,
+            "fortran" => &[2, 3, 4],
+            "fortran-big" => &[3, 2],
+            "scalar" => &[],
+            "vector" => &[7],
+            "empty" => &[0, 5],
+            "long" => &[12, 1, 1, 2],
+            _ => &[2, 3],
+        };
+        let (_, dtype, unsigned) = *types.iter().find(|t| t.0 == kind).unwrap();
+        let (got, want) = (read(&name), counting(dtype, unsigned, shape));
+        assert!(got.same_bits(&want), "{name}: {got:?} {want:?}");
+        assert!(got.array().layout().is_contiguous(), "{name}");
+        seen += 1;
+    }
+    assert_eq!(seen, 24);
+}
+
+#[test]
+fn what_is_written_is_what_numpy_writes() {
+    for name in ["little-f2", "little-f4", "little-f8", "little-i8", "little-u1", "little-b1"] {
+        let bytes = std::fs::read(file(&format!("{name}.npy"))).unwrap();
+        assert_eq!(npy::encode(&read(&format!("{name}.npy"))).unwrap(), bytes, "{name}");
+    }
+    for name in ["scalar-f8", "vector-f4", "empty-f4", "long-f4"] {
+        let bytes = std::fs::read(file(&format!("{name}.npy"))).unwrap();
+        assert_eq!(npy::encode(&read(&format!("{name}.npy"))).unwrap(), bytes, "{name}");
+    }
+    // A view is written in its own order.
+    let t = read("fortran-f4.npy").permute(&[2, 0, 1]).unwrap();
+    let again = npy::decode(&npy::encode(&t).unwrap(), "test", &Limits::default()).unwrap();
+    assert!(again.same_bits(&t));
+    let e = npy::encode(&t.cast(DType::BF16).unwrap()).unwrap_err();
+    assert!(e.to_string().contains("bfloat16"), "{e}");
+}
+
+#[test]
+fn archives_are_read_and_written() {
+    let expected = [
+        ("x", counting(DType::F32, false, &[2, 3])),
+        ("labels", counting(DType::I64, false, &[4])),
+        ("große", counting(DType::Bool, true, &[3])),
+    ];
+    let same = |arrays: &[(String, Tensor)]| {
+        assert_eq!(arrays.len(), 3);
+        for ((name, got), (wanted, want)) in arrays.iter().zip(&expected) {
+            assert!(name == wanted && got.same_bits(want), "{name} {got:?}");
+        }
+    };
+    same(&npz::read(file("stored.npz"), &Limits::default()).unwrap());
+    #[cfg(feature = "datasets")]
+    same(&npz::read(file("deflated.npz"), &Limits::default()).unwrap());
+    let pairs: Vec<(&str, &Tensor)> = expected.iter().map(|(n, t)| (*n, t)).collect();
+    let path = std::env::temp_dir().join(format!("gradus-npz-{}.npz", std::process::id()));
+    npz::write(&path, &pairs).unwrap();
+    same(&npz::read(&path, &Limits::default()).unwrap());
+    assert_eq!(std::fs::read(&path).unwrap(), npz::encode(&pairs).unwrap());
+    std::fs::remove_file(&path).unwrap();
+    assert!(npz::decode(&npz::encode(&[]).unwrap(), "test", &Limits::default()).unwrap().is_empty());
+    assert!(npz::encode(&[pairs[0], pairs[0]]).is_err());
+}
+
+#[test]
+fn what_has_no_counterpart_is_refused_by_name() {
+    for (name, kind) in [("c8", "'<c8'"), ("text", "'<U2'"), ("u8", "'<u8'"), ("record", "expected a string")]
+    {
+        let e = npy::read(file(&format!("refused-{name}.npy")), &Limits::default()).unwrap_err();
+        assert!(e.to_string().contains(kind), "{e}");
+    }
+}
+
+#[test]
+fn every_cut_every_extra_byte_and_every_flipped_bit_of_an_archive_is_an_error() {
+    let bytes = std::fs::read(file("little-f4.npy")).unwrap();
+    let decode = |b: &[u8]| npy::decode(b, "test", &Limits::default());
+    assert!((0..bytes.len()).all(|n| decode(&bytes[..n]).is_err()));
+    assert!(decode(&[&bytes[..], &[0]].concat()).is_err());
+    for name in ["stored.npz", "deflated.npz"] {
+        let bytes = std::fs::read(file(name)).unwrap();
+        let decode = |b: &[u8]| npz::decode(b, "test", &Limits::default());
+        assert!((0..bytes.len()).all(|n| decode(&bytes[..n]).is_err()), "{name}");
+        assert!(decode(&[&bytes[..], &[0]].concat()).is_err());
+        // The data of the first member is guarded by its checksum.
+        for at in 60..120 {
+            let mut bent = bytes.clone();
+            bent[at] ^= 4;
+            assert!(decode(&bent).is_err(), "{name} {at}");
+        }
+    }
+}
+
+#[test]
+fn limits_hold_exactly() {
+    let bytes = std::fs::read(file("little-f8.npy")).unwrap();
+    let decode = |limits: &Limits| npy::decode(&bytes, "test", limits);
+    type Setter = fn(Limits, u64) -> Limits;
+    let set: [(u64, Setter); 5] = [
+        (2, Limits::max_rank),
+        (6, Limits::max_elements),
+        (48, Limits::max_total_bytes),
+        (118, Limits::max_header_bytes),
+        (bytes.len() as u64, Limits::max_file_bytes),
+    ];
+    for (n, limit) in set {
+        decode(&limit(Limits::default(), n)).unwrap();
+        let below = decode(&limit(Limits::default(), n - 1));
+        assert!(
+            matches!(below, Err(Error::Limit { got, limit, .. }) if got == n && limit == n - 1),
+            "{below:?}"
+        );
+    }
+    let archive = std::fs::read(file("stored.npz")).unwrap();
+    let decode = |limits: &Limits| npz::decode(&archive, "test", limits);
+    let set: [(u64, Setter); 3] =
+        [(3, Limits::max_tensors), (10, Limits::max_name), (24 + 32 + 3, Limits::max_total_bytes)];
+    for (n, limit) in set {
+        decode(&limit(Limits::default(), n)).unwrap();
+        assert!(matches!(decode(&limit(Limits::default(), n - 1)), Err(Error::Limit { .. })), "{n}");
+    }
+}
+
+fn header(text: &str) -> Vec<u8> {
+    [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+#[test]
+fn a_header_may_be_spelled_in_any_way_and_costs_nothing_when_it_boasts() {
+    let decode = |text: &str, data: &[u8]| {
+        npy::decode(&[&header(text)[..], data].concat(), "test", &Limits::default())
+    };
+    let t = decode(r#"{"shape":(2,),"fortran_order":True,"descr":"|u1"}"#, &[7, 8]).unwrap();
+    assert_eq!(t.to_vec::<u8>().unwrap(), [7, 8]);
+    let dims = |shape: &str| format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}");
+    assert_eq!(decode(&dims("( 1 , 2 )"), &[1, 2]).unwrap().dims(), [1, 2]);
+    assert_eq!(decode(&dims("()"), &[1]).unwrap().dims(), [0usize; 0]);
+    for shape in [
+        "(99999999999999999999,)",
+        "(4294967296, 4294967296)",
+        "(18446744073709551615, 18446744073709551615)",
+        "(1073741824,)",
+        "(-1,)",
+        "(1 2)",
+        "(1,,2)",
+        "(1,1,1,1,1,1,1,1,1)",
+        "[1]",
+        "1",
+    ] {
+        assert!(decode(&dims(shape), &[1]).is_err(), "{shape}");
+    }
+    assert!(decode(&(dims("(1,)") + "x"), &[1]).is_err());
+    assert!(decode(&dims("(1,)").replace("'|u1'", "'|f4'"), &[0; 4]).is_err());
+    let twice = "{'descr': '|u1', 'descr': '|u1', 'fortran_order': False, 'shape': (1,)}";
+    assert!(decode(twice, &[1]).unwrap_err().to_string().contains("there twice"));
+    assert!(
+        decode(&dims("(2,)").replace("|u1", "|b1"), &[1, 2])
+            .unwrap_err()
+            .to_string()
+            .contains("truth value 2")
+    );
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text: String) {
+        let limits = Limits::default();
+        let _ = npy::decode(&bytes, "test", &limits);
+        let _ = npy::decode(&header(&text[..text.len().min(60_000)]), "test", &limits);
+        let _ = npz::decode(&bytes, "test", &limits);
+    }
+
+    #[test]
+    fn bent_archives_never_panic(at in 0usize..900, byte: u8) {
+        for name in ["stored.npz", "deflated.npz"] {
+            let mut bytes = std::fs::read(file(name)).unwrap();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            let _ = npz::decode(&bytes, "test", &Limits::default());
+        }
+    }
+}

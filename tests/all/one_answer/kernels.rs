@@ -1,0 +1,484 @@
+//! Why it exists: the list of what must give one answer: every operation on tensors, forwards and backwards, over seeded shapes
+//! and strides, some of them large enough to be cut between threads. A name begins with the operation's.
+
+use super::answers::{Answers, LARGE, PADDINGS, Rng, fresh, lying, small};
+use gradus::nn::initializer::RandomNormal;
+use gradus::nn::{Cx, Init, Param};
+use gradus::ops::matmul::Fused;
+use gradus::ops::{self, Takes};
+use gradus::optim::Driver;
+use gradus::optim::Optimizer;
+use gradus::prelude::{Adam, SGD};
+use gradus::random::{Distribution, Purpose, Stream};
+use gradus::{DType, Result, Tensor};
+
+const FLOATS: [DType; 2] = [DType::F32, DType::F64];
+
+/// Everything.
+pub(crate) fn all(a: &mut Answers) {
+    for dtype in FLOATS {
+        elementwise(a, dtype);
+        reductions(a, dtype);
+        softmax(a, dtype);
+        products(a, dtype);
+        factorisations(a, dtype);
+        optimizers(a, dtype);
+        indices(a, dtype);
+    }
+    stored(a);
+    logic(a);
+    moves(a);
+    random(a);
+}
+
+/// Small shapes and large ones, more or fewer.
+fn shapes(r: &mut Rng, dtype: DType) -> Vec<Vec<usize>> {
+    let mut all = small(r, 4);
+    // float64 is the same code; its elementary functions are slow, and a quarter is still cut.
+    let large = LARGE.iter().map(|dims| match dtype {
+        DType::F64 => [&[dims[0] / 4], &dims[1..]].concat(),
+        _ => dims.to_vec(),
+    });
+    all.extend(large);
+    all
+}
+
+fn elementwise(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("elementwise");
+    for row in ops::UNARY {
+        let name = format!("{} {dtype}", row.name);
+        for dims in [small(r, 3), vec![vec![131, 270]]].concat() {
+            let x = lying(r, &dims, dtype, Rng::odd);
+            a.both(&name, &[x], |t| (row.apply)(&t[0]));
+        }
+    }
+    for row in ops::BINARY {
+        let name = format!("{} {dtype}", row.name);
+        for dims in [small(r, 3), vec![vec![131, 270]]].concat() {
+            let narrow: Vec<usize> = dims.iter().map(|&d| if r.below(3) == 0 { 1 } else { d }).collect();
+            let inputs = [lying(r, &dims, dtype, Rng::odd), lying(r, &narrow, dtype, Rng::odd)];
+            a.both(&name, &inputs, |t| (row.apply)(&t[0], &t[1]));
+            a.both(&name, &inputs[1..], |t| (row.apply)(&t[0], &inputs[0]));
+        }
+    }
+    for dims in shapes(r, dtype) {
+        let x = [lying(r, &dims, dtype, Rng::odd)];
+        a.both(&format!("affine {dtype}"), &x, |t| t[0].affine(1.7, -0.3));
+        a.both(&format!("clip {dtype}"), &x, |t| t[0].clip(-0.5, 1.25));
+        a.both(&format!("threshold {dtype}"), &x, |t| t[0].threshold(0.1, -1.0));
+        a.both(&format!("glu {dtype}"), &x, |t| t[0].glu(0));
+    }
+}
+
+fn reductions(a: &mut Answers, dtype: DType) {
+    type Reduction = fn(&Tensor, &[isize], bool) -> Result<Tensor>;
+    let table: [(&str, Reduction); 12] = [
+        ("sum", Tensor::sum),
+        ("prod", Tensor::prod),
+        ("mean", Tensor::mean),
+        ("max", Tensor::max),
+        ("min", Tensor::min),
+        ("var", |t, axes, keep| t.var(axes, keep, 0)),
+        ("std", |t, axes, keep| t.std(axes, keep, 1)),
+        ("logsumexp", Tensor::logsumexp),
+        ("norm 1", |t, axes, keep| t.norm(1.0, axes, keep)),
+        ("norm 2", |t, axes, keep| t.norm(2.0, axes, keep)),
+        ("norm 3", |t, axes, keep| t.norm(3.0, axes, keep)),
+        ("norm infinity", |t, axes, keep| t.norm(f64::INFINITY, axes, keep)),
+    ];
+    let r = &mut Rng::of("reductions");
+    for dims in shapes(r, dtype) {
+        let (rank, large) = (dims.len() as isize, dims.iter().product::<usize>() > 20_000);
+        let x = [lying(r, &dims, dtype, Rng::plain)];
+        let odd = lying(r, &dims, dtype, Rng::odd);
+        // Everything, each axis, and the first with the last.
+        let mut sets: Vec<Vec<isize>> = vec![vec![]];
+        sets.extend((0..rank).map(|axis| vec![axis]));
+        sets.extend((rank > 2).then(|| vec![0, rank - 1]));
+        for axes in &sets {
+            for (name, f) in table.iter().filter(|row| !large || !row.0.starts_with("norm")) {
+                a.both(&format!("{name} {dtype}"), &x, |t| f(&t[0], axes, axes.len() > 1));
+            }
+            for (name, f) in &table[..5] {
+                a.add(&format!("{name} {dtype}, odd numbers"), f(&odd, axes, false));
+            }
+            a.add(&format!("count_nonzero {dtype}"), odd.count_nonzero(axes, false));
+        }
+        for axis in 0..rank {
+            a.add(&format!("argmax {dtype}"), odd.argmax(axis));
+            a.add(&format!("argmin {dtype}"), odd.argmin(axis));
+            a.both(&format!("cumsum {dtype}"), &x, |t| t[0].cumsum(axis));
+            a.both(&format!("cumprod {dtype}"), &x, |t| t[0].cumprod(axis));
+            if !large || axis == rank - 1 {
+                a.add(&format!("argsort {dtype}"), odd.argsort(axis, true));
+                a.both(&format!("sort {dtype}"), std::slice::from_ref(&odd), |t| t[0].sort(axis, false));
+                a.both(&format!("top_k {dtype}"), &x, |t| Ok(t[0].top_k(2, axis)?.0));
+            }
+        }
+        a.both(&format!("trace {dtype}"), &x, |t| t[0].trace(1, 0, -1));
+        if !large {
+            let unique = odd.unique();
+            a.add(&format!("unique {dtype}"), unique.map(|u| u.values));
+        }
+    }
+}
+
+fn softmax(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("softmax");
+    for dims in shapes(r, dtype) {
+        let rank = dims.len() as isize;
+        for axis in 0..rank.max(1) {
+            let x = [lying(r, &dims, dtype, Rng::plain)];
+            a.both(&format!("softmax {dtype}"), &x, |t| t[0].affine(9.0, 0.0)?.softmax(axis));
+            a.both(&format!("log_softmax {dtype}"), &x, |t| t[0].log_softmax(axis));
+            let odd = lying(r, &dims, dtype, Rng::odd);
+            a.add(&format!("softmax {dtype}, odd numbers"), odd.softmax(axis));
+            a.add(&format!("log_softmax {dtype}, odd numbers"), odd.log_softmax(axis));
+        }
+        let Some((&classes, rows)) = dims.split_last() else { continue };
+        let x = lying(r, &dims, dtype, Rng::plain);
+        let labels: Vec<i64> = (0..rows.iter().product()).map(|_| r.below(classes) as i64).collect();
+        let labels = Tensor::from_slice(&labels, rows).unwrap();
+        a.both(&format!("sparse_cross_entropy {dtype}"), std::slice::from_ref(&x), |t| {
+            t[0].sparse_cross_entropy(&labels)
+        });
+        let targets = lying(r, &dims, dtype, Rng::plain).softmax(-1);
+        if let Ok(targets) = targets {
+            a.both(&format!("cross_entropy {dtype}"), &[x.clone(), targets], |t| t[0].cross_entropy(&t[1]));
+        }
+        let (gamma, beta) =
+            (lying(r, &[classes], dtype, Rng::plain), lying(r, &[classes], dtype, Rng::plain));
+        let name = format!("layer_norm {dtype}");
+        a.both(&name, &[x.clone(), gamma, beta], |t| t[0].layer_norm(Some(&t[1]), Some(&t[2]), 1e-5));
+        a.both(&name, &[x], |t| t[0].layer_norm(None, None, 1e-3));
+    }
+}
+
+/// Sizes (m, k, n) beside and beyond the multiples of tiles and blocks; the last ones are cut between threads.
+const PRODUCTS: [(usize, usize, usize); 14] = [
+    (1, 1, 1),
+    (3, 5, 7),
+    (0, 4, 3),
+    (2, 0, 3),
+    (13, 33, 17),
+    (7, 385, 33),
+    (1, 300, 70),
+    (70, 300, 1),
+    (65, 64, 66),
+    (2, 769, 9),
+    (130, 131, 129),
+    (1, 1030, 2050),
+    (2050, 1030, 1),
+    (40, 400, 133),
+];
+
+fn products(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("products");
+    let turned = |t: Tensor, turn: bool| if turn { t.t().unwrap() } else { t };
+    for (m, k, n) in PRODUCTS {
+        for (left, right) in [(false, false), (true, true), (true, false), (false, true)] {
+            // Of large ones two orders are enough: the gradients bring the others.
+            if m * k * n > 1_000_000 && left != right {
+                continue;
+            }
+            // The other layouts, beside the transposes.
+            let draw = |r: &mut Rng, rows: usize, cols: usize, turn: bool| {
+                let dims = if turn { [cols, rows] } else { [rows, cols] };
+                if r.below(2) == 0 {
+                    fresh(r, &dims, dtype, Rng::plain)
+                } else {
+                    lying(r, &dims, dtype, Rng::plain)
+                }
+            };
+            let inputs = [draw(r, m, k, left), draw(r, k, n, right)];
+            let how = |turn: bool| if turn { "turned" } else { "plain" };
+            let name = format!("matmul {dtype}, {} by {}", how(left), how(right));
+            a.both(&name, &inputs, |t| turned(t[0].clone(), left).matmul(&turned(t[1].clone(), right)));
+        }
+        let x = lying(r, &[m, k], dtype, Rng::plain);
+        let inputs = [x, lying(r, &[k, n], dtype, Rng::plain), lying(r, &[n], dtype, Rng::plain)];
+        for act in [None, Some(Fused::Relu), Some(Fused::Sigmoid), Some(Fused::Tanh)] {
+            let name = format!("linear {dtype}, {act:?}");
+            a.both(&name, &inputs, |t| t[0].linear(&t[1], Some(&t[2]), act));
+        }
+        a.both(&format!("linear {dtype}, no bias"), &inputs[..2], |t| t[0].linear(&t[1], None, None));
+    }
+    for (stack_a, stack_b, m, k, n) in [
+        (&[3][..], &[3][..], 5, 9, 7),
+        (&[2, 1], &[1, 3], 4, 6, 5),
+        (&[], &[4], 3, 8, 2),
+        (&[5], &[], 1, 20, 9),
+        (&[11], &[11], 50, 60, 70),
+        (&[20, 4], &[20, 4], 1, 60, 50),
+    ] {
+        let inputs = [
+            lying(r, &[stack_a, &[m, k]].concat(), dtype, Rng::plain),
+            lying(r, &[stack_b, &[k, n]].concat(), dtype, Rng::plain),
+        ];
+        a.both(&format!("matmul {dtype}, stacked"), &inputs, |t| t[0].matmul(&t[1]));
+    }
+    let mut einsum = |equation: &str, dims: &[&[usize]]| {
+        let inputs: Vec<Tensor> = dims.iter().map(|d| lying(r, d, dtype, Rng::plain)).collect();
+        a.both(&format!("einsum {dtype}"), &inputs, |t| {
+            Tensor::einsum(equation, &t.iter().collect::<Vec<_>>())
+        });
+    };
+    einsum("bqhd,bkhd->bhqk", &[&[2, 9, 3, 16], &[2, 11, 3, 16]]);
+    einsum("bhqk,bkhd->bqhd", &[&[4, 3, 40, 50], &[4, 50, 3, 64]]);
+    einsum("ij,jk,kl->il", &[&[12, 5], &[5, 30], &[30, 7]]);
+    einsum("ii,ij->j", &[&[6, 6], &[6, 4]]);
+    einsum("abc,abc->", &[&[13, 21, 30], &[13, 21, 30]]);
+    let (x, y) = (lying(r, &[6, 7, 8], dtype, Rng::plain), lying(r, &[8, 7, 5], dtype, Rng::plain));
+    a.both(&format!("tensordot {dtype}"), &[x.clone(), y], |t| t[0].tensordot(&t[1], &[1, 2], &[1, 0]));
+    let pair = [lying(r, &[336], dtype, Rng::plain), lying(r, &[336], dtype, Rng::plain)];
+    a.both(&format!("vdot {dtype}"), &[x.clone(), pair[0].clone()], |t| t[0].vdot(&t[1]));
+    a.both(&format!("outer {dtype}"), &pair, |t| t[0].outer(&t[1]));
+    let matrix = lying(r, &[8, 3], dtype, Rng::plain);
+    a.both(&format!("dot {dtype}"), &[x, matrix.clone()], |t| t[0].dot(&t[1]));
+    let other = lying(r, &[5, 4], dtype, Rng::plain);
+    a.both(&format!("kron {dtype}"), &[matrix, other], |t| t[0].kron(&t[1]));
+}
+
+fn factorisations(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("factorisations");
+    for (stack, n, m) in [(&[][..], 1, 1), (&[3], 4, 2), (&[2, 2], 7, 3), (&[], 40, 5)] {
+        let square = fresh(r, &[stack, &[n, n]].concat(), dtype, Rng::plain);
+        let right = lying(r, &[stack, &[n, m]].concat(), dtype, Rng::plain);
+        let tall = lying(r, &[stack, &[n + m, n]].concat(), dtype, Rng::plain);
+        // Far from singular, and symmetric.
+        let heavy = Tensor::eye(n, n, 0, dtype).unwrap().affine(3.0 * n as f64, 0.0).unwrap();
+        let (both, one) = ([square.clone(), right], [square]);
+        a.both(&format!("solve {dtype}"), &both, |t| t[0].add(&heavy)?.solve(&t[1]));
+        let name = format!("triangular_solve {dtype}");
+        a.both(&name, &both, |t| t[0].add(&heavy)?.triangular_solve(&t[1], n % 2 == 0));
+        a.both(&format!("inverse {dtype}"), &one, |t| t[0].add(&heavy)?.inverse());
+        a.both(&format!("cholesky {dtype}"), &one, |t| t[0].matmul(&t[0].t()?)?.add(&heavy)?.cholesky());
+        a.both(&format!("slogdet {dtype}"), &one, |t| Ok(t[0].add(&heavy)?.slogdet()?.1));
+        a.both(&format!("det {dtype}"), &one, |t| t[0].det());
+        a.both(&format!("qr {dtype}"), std::slice::from_ref(&tall), |t| {
+            let (q, factor) = t[0].qr()?;
+            q.sin()?.matmul(&factor)
+        });
+        if stack.is_empty() {
+            let b = lying(r, &[n + m], dtype, Rng::plain);
+            a.both(&format!("lstsq {dtype}"), &[tall, b], |t| t[0].lstsq(&t[1]));
+        }
+    }
+}
+
+/// Two parameters, of which the first is cut between threads.
+struct Pair {
+    large: Param,
+    small: Param,
+}
+gradus::parts!(Pair { large, small });
+
+fn optimizers(a: &mut Answers, dtype: DType) {
+    let sgd = || SGD::new(0.05);
+    let adam = || Adam::new(0.01);
+    let rules: Vec<(&str, Driver)> = vec![
+        ("SGD", Driver::new(sgd())),
+        ("SGD, momentum", Driver::new(sgd().momentum(0.9))),
+        ("SGD, nesterov", Driver::new(sgd().momentum(0.9).nesterov(true))),
+        ("Adam", Driver::new(adam())),
+        ("Adam, clipnorm", Driver::new(adam().clipnorm(0.1))),
+        ("Adam, global_clipnorm", Driver::new(adam().global_clipnorm(0.1))),
+        ("Adam, clipvalue", Driver::new(adam().clipvalue(0.01))),
+        ("Adam, weight_decay", Driver::new(adam().weight_decay(0.02))),
+        ("SGD, use_ema", Driver::new(sgd().use_ema(0.9).ema_overwrite_frequency(2))),
+        ("Adam, gradient_accumulation", Driver::new(adam().gradient_accumulation_steps(2))),
+    ];
+    for (name, mut driver) in rules {
+        let mut init = Init::new(9, dtype);
+        let normal = RandomNormal::new(0.0, 1.0).into();
+        let mut pair = Pair {
+            large: init.param([267, 500], &normal).unwrap(),
+            small: init.param([7, 3], &normal).unwrap(),
+        };
+        for step in 0..3 {
+            let mut cx = Cx::train(1, step);
+            let loss = |p: &Tensor| p.square()?.mul(p)?.mean(&[], false);
+            let total = loss(&cx.param(&pair.large)).unwrap();
+            let total = total.add(&loss(&cx.param(&pair.small)).unwrap()).unwrap();
+            driver.step(&mut pair, total.backward().unwrap(), false).unwrap();
+        }
+        driver.finalize(&mut pair).unwrap();
+        for param in [&pair.large, &pair.small] {
+            a.add(&format!("{name} {dtype}"), Ok(param.value().clone()));
+        }
+    }
+}
+
+/// Positions of an axis of this size.
+fn picks(r: &mut Rng, dims: &[usize], size: usize) -> Tensor {
+    let list: Vec<i64> = (0..dims.iter().product()).map(|_| r.below(size) as i64).collect();
+    Tensor::from_slice(&list, dims).unwrap()
+}
+
+fn indices(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("indices");
+    for dims in shapes(r, dtype).into_iter().filter(|dims| !dims.is_empty()) {
+        for axis in 0..dims.len() {
+            let (x, at, n) = ([lying(r, &dims, dtype, Rng::odd)], axis as isize, dims[axis]);
+            let count = r.below(40);
+            let list = picks(r, if n == 0 { &[0] } else { std::slice::from_ref(&count) }, n);
+            a.both(&format!("gather {dtype}"), &x, |t| t[0].gather(&list, at));
+            let mut places = dims.clone();
+            places[axis] = 6;
+            let runs = picks(r, &[n], 6);
+            a.both(&format!("scatter_add {dtype}"), &x, |t| t[0].scatter_add(&runs, at, &places[..]));
+            let each = picks(r, &dims, n);
+            a.both(&format!("take_along_axis {dtype}"), &x, |t| t[0].take_along_axis(&each, at));
+            a.both(&format!("add_along_axis {dtype}"), &x, |t| t[0].add_along_axis(&each, at, n));
+        }
+    }
+    a.add(&format!("one_hot {dtype}"), picks(r, &[700], 200).one_hot(200, dtype));
+}
+
+/// Types that are stored, and whole numbers.
+fn stored(a: &mut Answers) {
+    let r = &mut Rng::of("stored");
+    for dims in shapes(r, DType::F32) {
+        let x = lying(r, &dims, DType::F32, Rng::odd);
+        for from in DType::ALL {
+            let x = x.cast(from).unwrap();
+            for to in DType::ALL {
+                a.add(&format!("cast {from} to {to}"), x.cast(to));
+            }
+            a.add(&format!("scale {from}"), x.scale(1.0 / 255.0));
+            a.add(&format!("t {from}"), x.t().and_then(|t| t.contiguous()));
+            a.add(&format!("concat {from}"), Tensor::concat(&[&x, &x], -1));
+            a.add(&format!("gather {from}"), x.gather(&Tensor::from_slice(&[0i64], [1]).unwrap(), 0));
+        }
+        let (x, y) = (lying(r, &dims, DType::I64, Rng::plain), lying(r, &dims, DType::I64, Rng::plain));
+        for row in ops::BINARY.iter().filter(|row| row.takes == Takes::Numbers) {
+            a.add(&format!("{} int64", row.name), (row.apply)(&x, &y));
+        }
+        for axes in [&[][..], &[0], &[-1]] {
+            a.add("sum int64", x.sum(axes, false));
+            a.add("max int64", x.max(axes, false));
+            a.add("mean int64", x.mean(axes, false));
+        }
+        a.add("cumsum int64", x.cumsum(0));
+        a.add("argsort int64", x.argsort(-1, false));
+    }
+}
+
+fn logic(a: &mut Answers) {
+    let r = &mut Rng::of("logic");
+    for dims in shapes(r, DType::F32) {
+        let (x, y) = (lying(r, &dims, DType::F32, Rng::odd), lying(r, &dims, DType::F32, Rng::odd));
+        type Comparison = fn(&Tensor, &Tensor) -> Result<Tensor>;
+        let comparisons: [(&str, Comparison); 6] = [
+            ("equal", Tensor::equal),
+            ("not_equal", Tensor::not_equal),
+            ("less", Tensor::less),
+            ("less_equal", Tensor::less_equal),
+            ("greater", Tensor::greater),
+            ("greater_equal", Tensor::greater_equal),
+        ];
+        comparisons.iter().for_each(|(name, f)| a.add(name, f(&x, &y)));
+        a.add("is_nan", x.is_nan());
+        a.add("is_inf", x.is_inf());
+        a.add("is_finite", x.is_finite());
+        let (p, q) = (x.greater(&y).unwrap(), x.is_finite().unwrap());
+        a.add("logical_not", p.logical_not());
+        a.add("logical_and", p.logical_and(&q));
+        a.add("logical_or", p.logical_or(&q));
+        a.add("logical_xor", p.logical_xor(&q));
+        for axes in [&[][..], &[0], &[-1]] {
+            a.add("any", p.any(axes, false));
+            a.add("all", q.all(axes, false));
+        }
+        a.add("argwhere", p.argwhere());
+        a.both("choose", &[x.clone(), y], |t| p.choose(&t[0], &t[1]));
+        a.both("masked_fill", std::slice::from_ref(&x), |t| t[0].masked_fill(&q, 0.5));
+        a.both("boolean_mask", &[x], |t| t[0].boolean_mask(&p));
+    }
+}
+
+fn moves(a: &mut Answers) {
+    let r = &mut Rng::of("moves");
+    for dims in shapes(r, DType::F32).into_iter().filter(|dims| !dims.is_empty()) {
+        let (rank, n) = (dims.len(), dims[0]);
+        let x = [lying(r, &dims, DType::F32, Rng::odd)];
+        type Move = fn(&Tensor) -> Result<Tensor>;
+        let table: [(&str, Move); 24] = [
+            ("reshape", |t| t.reshape([1, t.elements() as isize])),
+            ("reshape_to", |t| t.reshape_to([t.elements(), 1])),
+            ("flatten", Tensor::flatten),
+            ("transpose", |t| t.transpose(0, -1)?.contiguous()),
+            ("t", |t| t.t()?.contiguous()),
+            ("flip", |t| t.flip(&[])?.contiguous()),
+            ("moveaxis", |t| t.moveaxis(0, -1)?.contiguous()),
+            ("roll", |t| t.roll(3, -1)),
+            ("repeat", |t| t.repeat(2, 0)),
+            ("split", |t| Ok(t.split(&[1, t.dims()[0].saturating_sub(1)], 0)?.swap_remove(1))),
+            ("chunk", |t| Tensor::concat(&t.chunk(2, -1)?.iter().rev().collect::<Vec<_>>(), -1)),
+            ("unbind", |t| Tensor::stack(&t.unbind(0)?.iter().rev().collect::<Vec<_>>(), 0)),
+            ("slice", |t| t.slice(-1, 1, 3)),
+            ("slice_step", |t| t.slice_step(0, None, None, -2)),
+            ("select", |t| t.select(-1, -1)),
+            ("squeeze", |t| t.expand_dims(1)?.squeeze(1)),
+            ("expand_dims", |t| t.t()?.expand_dims(0)),
+            ("index", |t| t.index([0isize, -1, 0])),
+            ("index_put", |t| t.index_put(0isize, &Tensor::scalar(0.25f32)?)),
+            ("stack", |t| Tensor::stack(&[t, t], 1)),
+            ("tril", |t| t.tril(1)),
+            ("triu", |t| t.triu(-1)),
+            ("diag", |t| t.select(0, 0)?.slice(0, 0, 50)?.diag(-1)),
+            ("diagonal", |t| t.diagonal(0, 0, -1)),
+        ];
+        table.iter().for_each(|(name, f)| a.both(name, &x, |t| f(&t[0])));
+        let order: Vec<isize> = (0..rank as isize).map(|i| (i + 1) % rank as isize).collect();
+        a.both("permute", &x, |t| t[0].permute(&order)?.contiguous());
+        a.both("broadcast_to", &x, |t| t[0].broadcast_to([&[2], &dims[..]].concat())?.contiguous());
+        a.both("tile", &x, |t| t[0].tile(&vec![2; rank]));
+        a.both("concat", &x, |t| Tensor::concat(&[&t[0], &t[0].slice(0, 0, n as isize / 2)?], 0));
+        let widths: Vec<(usize, usize)> = (0..rank).map(|_| (r.below(3), r.below(4))).collect();
+        for (name, padding) in PADDINGS {
+            a.both(&format!("pad {name}"), &x, |t| t[0].pad(&widths, padding));
+        }
+    }
+    a.add("eye", Tensor::eye(300, 400, 2, DType::F32));
+    a.add("linspace", Tensor::linspace(-1.0, 3.0, 997, DType::F32));
+    a.add("arange_step", Tensor::arange_step(0.5, 99.0, 0.37, DType::F64));
+    let (x, y) = (fresh(r, &[50], DType::F32, Rng::plain), fresh(r, &[30], DType::F32, Rng::plain));
+    Tensor::meshgrid(&[&x, &y]).unwrap().into_iter().for_each(|t| a.add("meshgrid", Ok(t)));
+}
+
+fn random(a: &mut Answers) {
+    let r = &mut Rng::of("random");
+    let stream = |n: u32| Stream::new(11, Purpose::User(n), 3);
+    for dims in shapes(r, DType::F32) {
+        let dims = &dims[..];
+        a.add("randn", Tensor::randn(dims, stream(0)));
+        a.add("rand", Tensor::rand(dims, stream(1)));
+        a.add("randint", Tensor::randint(dims, -5, 1000, stream(2)));
+        a.add("bernoulli", Tensor::bernoulli(dims, 0.3, stream(3)));
+        for dtype in FLOATS {
+            let x = [lying(r, dims, dtype, Rng::odd)];
+            a.both(&format!("dropout {dtype}"), &x, |t| t[0].dropout(0.4, stream(4)));
+        }
+        let x = [lying(r, dims, DType::F32, Rng::plain)];
+        a.both("shuffle", &x, |t| t[0].shuffle(0, stream(5)));
+        a.add("categorical", x[0].categorical(3, stream(6)));
+    }
+    a.add("permutation", Tensor::permutation(10_000, stream(7)));
+    for (name, distribution) in [
+        ("uniform", Distribution::Uniform { low: -2.0, high: 3.0 }),
+        ("normal", Distribution::Normal { mean: 1.0, std: 2.0 }),
+        ("truncated normal", Distribution::TruncatedNormal { mean: 0.0, std: 1.0 }),
+        ("exponential", Distribution::Exponential { rate: 2.0 }),
+        ("gamma", Distribution::Gamma { shape: 0.7, rate: 1.5 }),
+        ("beta", Distribution::Beta { a: 2.0, b: 0.5 }),
+        ("poisson", Distribution::Poisson { rate: 4.0 }),
+    ] {
+        for dtype in FLOATS {
+            a.add(
+                &format!("sample {dtype}, {name}"),
+                Tensor::sample([70, 70], distribution, dtype, stream(8)),
+            );
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Why it exists: kernels meet in networks: the weights after some steps of training, and what trained networks predict for the
+//! same rows in batches of any size.
+
+use super::answers::{Answers, Rng, fresh};
+use gradus::nn::initializer::{Ones, Zeros};
+use gradus::nn::{Build, Cx, Init, Layer, Param};
+use gradus::optim::{Optimizer, SGD};
+use gradus::prelude::SparseCategoricalCrossentropy;
+use gradus::prelude::{
+    Accuracy, Adam, Dense, Dropout, Fit, Gelu, Input, Model, Relu, Sequential, Softmax, Tanh,
+};
+use gradus::{DType, Result, Spec, Tensor};
+
+/// Layer normalization as a layer of the user's own.
+#[derive(Clone, Debug, Default)]
+struct Norm {
+    gamma: Option<Param>,
+    beta: Option<Param>,
+}
+gradus::parts!(Norm { gamma, beta });
+impl gradus::config::Configured for Norm {}
+impl Build for Norm {
+    fn build(&self, input: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
+        let n = input.shape.dims()[input.shape.rank() - 1];
+        let (gamma, beta) = (init.param([n], &Ones.into())?, init.param([n], &Zeros.into())?);
+        Ok(Box::new(Norm { gamma: Some(gamma), beta: Some(beta) }))
+    }
+}
+impl Layer for Norm {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let (gamma, beta) =
+            (self.gamma.as_ref().map(|p| cx.param(p)), self.beta.as_ref().map(|p| cx.param(p)));
+        x.layer_norm(gamma.as_ref(), beta.as_ref(), 1e-3)
+    }
+}
+
+/// A network for rows of 50, `width` wide, with every kind of dense kernel in it.
+fn model(width: usize, optimizer: impl Optimizer + 'static) -> Model {
+    Sequential::new()
+        .add(Input::new([50]))
+        .add(Dense::new(width).activation(Relu))
+        .add(Dropout::new(0.2))
+        .add(Dense::new(width).activation(Gelu))
+        .add(Norm::default())
+        .add(Dense::new(width).activation(Tanh))
+        .add(Dense::new(7).activation(Softmax))
+        .seed(42)
+        .compile(optimizer, SparseCategoricalCrossentropy::new(), [Accuracy::new()])
+        .unwrap()
+}
+
+/// Rows, and a label for each.
+fn rows(n: usize) -> (Tensor, Tensor) {
+    let r = &mut Rng::of("rows");
+    let labels: Vec<i64> = (0..n).map(|_| r.below(7) as i64).collect();
+    (fresh(r, &[n, 50], DType::F32, Rng::plain), Tensor::from_slice(&labels, [n]).unwrap())
+}
+
+/// Trained networks: their weights, their figures, what they predict.
+pub(crate) fn all(a: &mut Answers) {
+    let (x, y) = rows(200);
+    // Wide enough that products, updates and elementwise kernels are cut between threads.
+    let networks = [
+        ("Adam", model(260, Adam::new(0.002).clipnorm(1.0))),
+        ("SGD", model(33, SGD::new(0.05).momentum(0.9))),
+    ];
+    for (name, mut model) in networks {
+        let fit = Fit::new().epochs(2).batch_size(64).validation_split(0.2).verbose(0);
+        let history = model.fit(&x, &y, fit).unwrap();
+        a.bytes(&format!("network, {name}, weights"), &model.weight_bytes().unwrap());
+        for figure in ["loss", "val_loss"] {
+            let bits: Vec<u8> = history[figure].iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
+            a.bytes(&format!("network, {name}, {figure}"), &bits);
+        }
+        a.add(&format!("network, {name}, predictions"), model.predict(&x));
+    }
+}
+
+/// The same rows alone, in pairs, in batches of 3, 32 and 1000, and all at once.
+pub(crate) fn predictions(widths: &[usize]) {
+    const ROWS: usize = 1003;
+    let (x, y) = rows(ROWS);
+    for &width in widths {
+        let mut model = model(width, Adam::new(0.002));
+        let few = (x.slice(0, 0, 96).unwrap(), y.slice(0, 0, 96).unwrap());
+        model.fit(&few.0, &few.1, Fit::new().verbose(0)).unwrap();
+        let all = model.predict(&x).unwrap();
+        for batch in [1, 2, 3, 32, 1000] {
+            // All rows in large batches; of small ones some, from everywhere.
+            let step = if batch < 32 { 61 } else { batch };
+            for start in (0..ROWS).step_by(step) {
+                let (from, to) = (start as isize, (start + batch).min(ROWS) as isize);
+                let part = x.slice(0, from, to).unwrap();
+                let want = all.slice(0, from, to).unwrap();
+                let what = format!("rows {from}..{to} of a network {width} wide");
+                assert!(model.predict(&part).unwrap().same_bits(&want), "predict: {what}");
+                assert!(model.predict_on_batch(&part).unwrap().same_bits(&want), "predict_on_batch: {what}");
+                // By columns, as an image's transpose would lie.
+                let turned = part.t().unwrap().contiguous().unwrap().t().unwrap();
+                assert!(model.predict(&turned).unwrap().same_bits(&want), "by columns: {what}");
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Why it exists: `docs/ops.md` is made of the tables in the source, and every public operation has its row there.
+//! `UPDATE_SNAPSHOTS=1` writes the page anew.
+
+use gradus::ops::{self, Gradient, Takes};
+use gradus::{DType, Tensor};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+fn root() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Name, element types, gradients, ONNX's operator.
+type Row = (&'static str, Takes, Gradient, &'static str);
+
+/// The rows by file.
+fn tables() -> BTreeMap<String, Vec<Row>> {
+    let mut files: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    let elementwise = files.entry("elementwise".into()).or_default();
+    elementwise.extend(ops::UNARY.iter().map(|r| (r.name, Takes::Floats, Gradient::Every, r.onnx)));
+    elementwise.extend(ops::BINARY.iter().map(|r| (r.name, r.takes, Gradient::Every, r.onnx)));
+    for row in ops::OPS.iter().copied().flatten() {
+        let file = row.module.rsplit("::").next().unwrap().to_string();
+        files.entry(file).or_default().push((row.name, row.takes, row.gradient, row.onnx));
+    }
+    files
+}
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Operations\n\nMade from the tables in `src/ops/` by `UPDATE_SNAPSHOTS=1 cargo test --test all ops_table`; do not edit. \
+         A gradient of every order is checked against differences at orders 1 and 2 (`tests/all/gradients.rs`); \"none\" means that \
+         nothing flows back. ONNX's operator is the one that says the same, alone or with others around it.\n",
+    );
+    let all = tables();
+    writeln!(page, "\n{} operations.", all.values().map(Vec::len).sum::<usize>()).unwrap();
+    for (file, mut rows) in all {
+        rows.sort_by_key(|r| r.0);
+        writeln!(page, "\n## `src/ops/{file}.rs`\n\n| `Tensor::` | element types | gradient | ONNX |")
+            .unwrap();
+        writeln!(page, "| --- | --- | --- | --- |").unwrap();
+        for (name, takes, gradient, onnx) in rows {
+            let takes = match takes {
+                Takes::Floats => "float32, float64",
+                Takes::Numbers => "float32, float64, int64",
+                Takes::Wide => "float32, float64, int64, uint8, bool",
+                Takes::Bools => "bool",
+                Takes::Ints => "int64",
+                Takes::Any => "any",
+                Takes::Nothing => "",
+                _ => "?",
+            };
+            let gradient = if gradient == Gradient::Every { "every order" } else { "none" };
+            writeln!(page, "| `{name}` | {takes} | {gradient} | {onnx} |").unwrap();
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_is_made_of_the_tables() {
+    let path = root().join("docs/ops.md");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let stands = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stands == page(), "docs/ops.md is stale: run UPDATE_SNAPSHOTS=1 cargo test --test all ops_table");
+}
+
+/// The public functions in the `impl Tensor` blocks of a file; those that macros make are rows of tables already.
+fn functions(text: &str) -> BTreeSet<String> {
+    let (mut inside, mut found) = (false, BTreeSet::new());
+    for line in text.lines() {
+        if line.starts_with("impl") {
+            inside = line.starts_with("impl Tensor {");
+        }
+        if let Some(rest) = line.strip_prefix("    pub fn ").filter(|_| inside) {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            found.insert(rest[..end].to_string());
+        }
+    }
+    found.remove("");
+    found
+}
+
+#[test]
+fn every_public_operation_has_a_row() {
+    let all = tables();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(root().join("src/ops")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_stem().unwrap().to_str().unwrap().to_string();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let rows: Vec<&str> = all.get(&file).into_iter().flatten().map(|r| r.0).collect();
+        for name in functions(&text) {
+            count += 1;
+            if !rows.contains(&name.as_str()) {
+                let row = format!("{name}: Floats, Every, \"OnnxOperatorOrNothing\";");
+                wrong.push(if text.contains("table::ops! {") {
+                    format!("src/ops/{file}.rs: add `{row}` to its `super::table::ops! {{ … }}`")
+                } else {
+                    format!(
+                        "src/ops/{file}.rs: add `super::table::ops! {{ {row} }}` below its imports, and `{file}::OPS,` to \
+                         `OPS` in src/ops/mod.rs"
+                    )
+                });
+            }
+        }
+        for name in rows {
+            if !text.contains(&format!("{name}(")) && !text.contains(&format!(" {name}: ")) {
+                wrong.push(format!("src/ops/{file}.rs: there is no `{name}`: take its row away"));
+            }
+            if !names.insert(name) {
+                wrong.push(format!("src/ops/{file}.rs: `{name}` has two rows"));
+            }
+        }
+    }
+    assert!(count > 50, "the scan found only {count} functions");
+    assert!(
+        wrong.is_empty(),
+        "{}\n(then UPDATE_SNAPSHOTS=1 cargo test --test all ops_table)",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn elementwise_rows_take_what_they_say() {
+    for dtype in DType::ALL {
+        let x = Tensor::full([2], 1.0).unwrap().cast(dtype).unwrap();
+        for row in ops::UNARY {
+            assert_eq!((row.apply)(&x).is_ok(), dtype.is_float(), "{} of {dtype}", row.name);
+        }
+        for row in ops::BINARY {
+            let takes = dtype.is_float() || dtype == DType::I64 && row.takes == Takes::Numbers;
+            assert_eq!((row.apply)(&x, &x).is_ok(), takes, "{} of {dtype}", row.name);
+        }
+    }
+}
