@@ -138,6 +138,14 @@ impl Network {
         self.topology.title()
     }
 
+    /// The same network under another name: that of its layer in a network that calls it.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Network {
+        Arc::make_mut(&mut self.topology).name = Some(name.into());
+        self.identity = Identity::default();
+        self
+    }
+
     /// The seed that it was built from.
     pub fn seed(&self) -> u64 {
         self.topology.seed
@@ -187,7 +195,12 @@ impl Network {
     }
 
     fn handle(&self) -> Shared {
-        self.identity.get(|| Shared::new(Built(self.clone()))).clone()
+        let built = || {
+            let mut common = Common::default();
+            common.name = self.topology.name.clone();
+            Shared::new(Built { network: self.clone(), common })
+        };
+        self.identity.get(built).clone()
     }
 
     // ---- running
@@ -611,7 +624,7 @@ impl Network {
         let outputs = outputs.iter().map(|at| super::topology::Output { name: String::new(), at: moved(*at) });
         let mut topology = Topology {
             class: "Functional",
-            name: old.name.clone(),
+            name: None,
             seed: old.seed,
             dtype: old.dtype,
             inputs: kept_inputs.iter().map(|i| inputs[*i].clone()).collect(),
@@ -723,24 +736,27 @@ impl Node for Network {
 
 /// A built network as a layer of another one: it comes with its values.
 #[derive(Debug)]
-struct Built(Network);
+struct Built {
+    network: Network,
+    common: Common,
+}
 
 impl Configured for Built {
     fn class_name(&self) -> &'static str {
-        self.0.topology.class
+        self.network.topology.class
     }
     fn config(&self) -> Result<serde_json::Value> {
-        self.0.topology.to_config()
+        self.network.topology.to_config()
     }
     fn common(&self) -> Option<&Common> {
-        None
+        Some(&self.common)
     }
 }
 
 impl super::Build for Built {
     fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
-        Nested::fit(&self.0.topology, inputs)?;
-        Ok(Box::new(self.0.clone()))
+        Nested::fit(&self.network.topology, inputs)?;
+        Ok(Box::new(self.network.clone()))
     }
 }
 
