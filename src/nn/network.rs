@@ -69,9 +69,23 @@ impl Network {
     ) -> Result<Network> {
         topology.check()?;
         let spec = |NamedInput { name, input }: &NamedInput| {
-            Ok(trace::traced(input.spec(init.dtype()).at(|| format!("input '{name}'"))?))
+            input.spec(init.dtype()).at(|| format!("input '{name}'"))
         };
         let inputs = topology.inputs.iter().map(spec).collect::<Result<Vec<_>>>()?;
+        let specs = trace::either(&inputs, |inputs| Network::wire(&topology, inputs, &mut nodes, init))?;
+        let missing = || Error::argument("network", "a call of each layer", "none");
+        let nodes = nodes.into_iter().map(|n| n.ok_or_else(missing)).collect::<Result<_>>()?;
+        let route = Route::new(&topology, specs)?;
+        Ok(Network { topology, nodes, route: Arc::new(route), identity: Identity::default() })
+    }
+
+    /// Runs all calls on traced values and builds each layer at its first call. What each call gives.
+    fn wire(
+        topology: &Topology,
+        inputs: &[trace::Twin<Value>],
+        nodes: &mut [Option<Box<dyn Node>>],
+        init: &mut Init,
+    ) -> Result<Vec<Vec<Spec>>> {
         let mut values: Vec<Vec<trace::Twin<Value>>> = Vec::new();
         let mut specs: Vec<Vec<Spec>> = Vec::new();
         for (number, call) in topology.calls.iter().enumerate() {
@@ -99,10 +113,7 @@ impl Network {
             specs.push(outputs.iter().map(trace::united).collect::<Result<_>>().at(place)?);
             values.push(outputs);
         }
-        let missing = || Error::argument("network", "a call of each layer", "none");
-        let nodes = nodes.into_iter().map(|n| n.ok_or_else(missing)).collect::<Result<_>>()?;
-        let route = Route::new(&topology, specs)?;
-        Ok(Network { topology, nodes, route: Arc::new(route), identity: Identity::default() })
+        Ok(specs)
     }
 
     /// Builds a network and draws its parameters.
