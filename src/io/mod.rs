@@ -5,6 +5,7 @@
 mod csv;
 mod json;
 mod limits;
+mod load;
 mod model;
 pub mod npy;
 pub mod npz;
@@ -12,9 +13,11 @@ mod read;
 mod tensors;
 mod write;
 
+pub use crate::config::Registry;
 pub use csv::{Column, Csv, Missing, Table};
 pub use limits::Limits;
 pub(crate) use limits::check;
+pub use load::Load;
 pub(crate) use read::read_file;
 pub(crate) use write::write_atomically;
 #[cfg(feature = "download")]

@@ -3,17 +3,17 @@
 
 use super::json::outline;
 use super::tensors::{Tensors, check_outline, write};
-use super::{Limits, check, read_file, write_atomically};
-use crate::config::{Dyn, Registry, describe, described};
+use super::{Limits, Load, check, read_file, write_atomically};
+use crate::config::{Described, Dyn, Registry, Setting, describe, described};
 use crate::error::Context;
 use crate::loss::{self, Loss};
 use crate::metric::{self, Metric};
 use crate::nn::{Budget, Init, Params, Path as Place, Sequential};
-use crate::optim::{self, Driver, LearningRate};
+use crate::nn::{activation, constraint, initializer, layers, regularizer};
+use crate::optim::{self, Driver, LearningRate, Optimizer};
 use crate::tensor::Tensor;
 use crate::train::{Model, compile_with};
-use crate::{Error, Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, Spec, settings};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -29,37 +29,51 @@ const LISTED: usize = 20;
 /// Where the optimizer's state stands among the tensors.
 const STATE: &str = "optimizer/";
 
-/// The JSON of a model.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    network: Value,
-    compile: Compile,
-    progress: Progress,
-    /// Paths of the parameters that the optimizer leaves alone.
-    frozen: Vec<String>,
+settings! {
+    /// The JSON of a model.
+    struct Configuration {
+        network: stored Value,
+        compile: stored Compile,
+        progress: stored Progress,
+        /// Paths of the parameters that the optimizer leaves alone.
+        frozen: stored Vec<String>,
+    }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Compile {
-    optimizer: Value,
-    /// The present one, which need not be the optimizer's first, or a schedule.
-    learning_rate: LearningRate,
-    /// One for each output.
-    losses: Vec<Value>,
-    /// For each output.
-    metrics: Vec<Vec<Value>>,
+settings! {
+    struct Compile {
+        optimizer: stored Dyn<dyn Optimizer>,
+        /// The present one, which need not be the optimizer's first, or a schedule.
+        learning_rate: stored LearningRate,
+        /// One for each output.
+        losses: stored Vec<Dyn<dyn Loss>>,
+        /// For each output.
+        metrics: stored Vec<Vec<Box<dyn Metric>>>,
+    }
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Progress {
-    seed: u64,
-    steps: u64,
-    epochs: u64,
-    iterations: u64,
+settings! {
+    #[derive(Copy)]
+    struct Progress {
+        seed: stored u64,
+        steps: stored u64,
+        epochs: stored u64,
+        iterations: stored u64,
+    }
 }
+
+/// The library's names.
+const KINDS: &[&[&str]] = &[
+    activation::NAMES,
+    constraint::NAMES,
+    initializer::NAMES,
+    layers::NAMES,
+    loss::NAMES,
+    metric::NAMES,
+    optim::NAMES,
+    optim::schedule::NAMES,
+    regularizer::NAMES,
+];
 
 // ---- files
 
@@ -68,8 +82,9 @@ impl Model {
     /// is replaced at once or not at all.
     ///
     /// # Errors
-    /// The network, optimizer, loss or a metric is one of your own, which no file can describe ([`Model::save_weights`]
-    /// saves the parameters of any network), or the system refuses to write.
+    /// The network, optimizer, loss or a metric is one of your own that [`settings!`](crate::settings) does not declare, so
+    /// that no file can describe it ([`Model::save_weights`] saves the parameters of any network), or the system refuses to
+    /// write.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         write_atomically(path.as_ref(), &self.to_bytes()?)
     }
@@ -79,16 +94,16 @@ impl Model {
     /// # Errors
     /// As [`Model::from_bytes`], or the system refuses to read.
     pub fn load(path: impl AsRef<Path>) -> Result<Model> {
-        Model::load_with(path, &Limits::default())
+        Model::load_with(path, &Load::new())
     }
 
-    /// [`Model::load`] under other limits.
+    /// [`Model::load`] under other limits, or with types of the program's own.
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Model> {
+    pub fn load_with(path: impl AsRef<Path>, load: &Load) -> Result<Model> {
         let path = path.as_ref();
-        read_model(&read_file(path, limits.max_file_bytes)?, &path.display().to_string(), limits)
+        read_model(&read_file(path, load.limits.max_file_bytes)?, &path.display().to_string(), load)
     }
 
     /// The contents of the file that [`Model::save`] writes. The same model gives the same bytes.
@@ -123,8 +138,8 @@ impl Model {
     /// # Errors
     /// The bytes are no model, one of a newer version, or one with an unknown layer; tensors are missing, unexpected or of
     /// another shape, all of which the message names; or a limit is exceeded.
-    pub fn from_bytes(bytes: &[u8], limits: &Limits) -> Result<Model> {
-        read_model(bytes, "model", limits)
+    pub fn from_bytes(bytes: &[u8], load: &Load) -> Result<Model> {
+        read_model(bytes, "model", load)
     }
 
     /// Writes the parameters of any network, named by path, to a safetensors file.
@@ -191,47 +206,58 @@ fn specs(model: &Model) -> BTreeMap<String, Spec> {
     out
 }
 
-/// The JSON of a model. It is read back at once: what is written can be read.
+/// The JSON of a model. It is read back at once: what is written can be read. Only a program that registers them can read
+/// types of its own back; their settings are written by the table that reads them.
 fn config_of(model: &Model) -> Result<String> {
     let own = || Error::Custom("it is a network of your own, which no file can describe".into());
-    let network = model.description.as_ref().ok_or_else(own)?.to_config()?;
-    let network = serde_json::json!({ "class_name": "Sequential", "config": network });
+    let network = describe(&**model.description.as_ref().ok_or_else(own)?)?;
     let mut frozen = Vec::new();
     model.visit(&mut Place::default(), &mut |path, p| {
         if !p.trainable() {
             frozen.push(path.to_string());
         }
     });
-    let metrics = |list: &Vec<Box<dyn Metric>>| list.iter().map(|m| describe(&**m)).collect::<Result<_>>();
-    let config = Config {
-        network,
-        compile: Compile {
-            optimizer: describe(model.driver.rule())?,
-            learning_rate: model.driver.rate().clone(),
-            losses: model.head.losses.iter().map(|l| describe(&**l)).collect::<Result<_>>()?,
-            metrics: model.head.metrics.iter().map(metrics).collect::<Result<_>>()?,
-        },
-        progress: Progress {
-            seed: model.seed,
-            steps: model.steps,
-            epochs: model.epochs,
-            iterations: model.driver.steps(),
-        },
-        frozen,
-    };
-    let text = serde_json::to_string(&config).map_err(|e| Error::Custom(e.to_string()))?;
+    let (optimizer, rate) = (describe(model.driver.rule())?, model.driver.rate().write()?);
+    let losses = model.head.losses.iter().map(|l| describe(&**l)).collect::<Result<_>>()?;
+    let losses = Value::Array(losses);
+    let metrics = model.head.metrics.write()?;
+    let Model { seed, steps, epochs, .. } = model;
+    let (iterations, frozen) = (model.driver.steps(), frozen.write()?);
+    let text = format!(
+        "{{\"network\":{network},\
+        \"compile\":{{\"optimizer\":{optimizer},\"learning_rate\":{rate},\"losses\":{losses},\"metrics\":{metrics}}},\
+        \"progress\":{{\"seed\":{seed},\"steps\":{steps},\"epochs\":{epochs},\"iterations\":{iterations}}},\
+        \"frozen\":{frozen}}}"
+    );
+    if [&network, &optimizer, &rate, &losses, &metrics].into_iter().any(names_others) {
+        return Ok(text);
+    }
     let unbounded = Limits::default().max_elements(u64::MAX).max_total_bytes(u64::MAX);
-    let again = plan(parse(&text)?, &unbounded)?;
+    let again = plan(parse(&text, &Registry::new())?, &unbounded.into())?;
     if specs(&again) != specs(model) {
         return Err(Error::Custom("its parameters are not those that its configuration describes".into()));
     }
     Ok(text)
 }
 
+/// Whether a description names a type that is not the library's.
+fn names_others(description: &Value) -> bool {
+    let own = |name: &str| KINDS.iter().any(|names| names.contains(&name));
+    match description {
+        Value::Array(items) => items.iter().any(names_others),
+        Value::Object(fields) => {
+            let name = fields.get("class_name").and_then(Value::as_str);
+            name.is_some_and(|name| !own(name)) || fields.values().any(names_others)
+        }
+        _ => false,
+    }
+}
+
 // ---- reading
 
-fn parse(text: &str) -> Result<Config> {
-    serde_json::from_str(text).map_err(|e| Error::format("configuration", e.to_string()))
+fn parse(text: &str, registry: &Registry) -> Result<Configuration> {
+    let value = serde_json::from_str(text).map_err(|e| Error::format("configuration", e.to_string()))?;
+    Configuration::from_config(value, registry)
 }
 
 /// Fails unless this version of the format is known.
@@ -254,7 +280,8 @@ fn check_version(what: &str, file: &Tensors<'_>) -> Result<()> {
     Ok(())
 }
 
-fn read_model(bytes: &[u8], what: &str, limits: &Limits) -> Result<Model> {
+fn read_model(bytes: &[u8], what: &str, load: &Load) -> Result<Model> {
+    let Load { limits, registry } = load;
     let file = Tensors::read(bytes, what, limits)?;
     if file.metadata.get("format").is_none_or(|f| f != FORMAT) {
         let why = "a safetensors file, but not one of gradus's (load_weights takes tensors from any)";
@@ -271,43 +298,35 @@ fn read_model(bytes: &[u8], what: &str, limits: &Limits) -> Result<Model> {
     let text = outline(config.as_bytes());
     check_outline(what, &text, limits)?;
     check(what, "the length of a name", text.longest, limits.max_name)?;
-    restore(parse(config)?, &file, what, limits).at(|| what)
+    parse(config, registry).and_then(|config| restore(config, &file, what, load)).at(|| what)
 }
 
 /// The model of a configuration, whose parameters have shapes but neither values nor memory.
-fn plan(config: Config, limits: &Limits) -> Result<Model> {
+fn plan(config: Configuration, load: &Load) -> Result<Model> {
     let (class, network) = described("network", config.network)?;
     if class != "Sequential" {
         return Err(Error::format("network", format!("unknown name '{class}', expected Sequential")));
     }
-    let network = Sequential::from_json(network)?;
-    let (class, rule) = described("optimizer", config.compile.optimizer)?;
-    let mut driver = Driver::from_arc(optim::from_config(&class, rule, &Registry::new())?);
-    let loss = |value| -> Result<Dyn<dyn Loss>> {
-        let (class, config) = described("loss", value)?;
-        Ok(Dyn(loss::from_config(&class, config, &Registry::new())?))
-    };
-    let metric = |value| -> Result<Box<dyn Metric>> {
-        let (class, config) = described("metric", value)?;
-        Ok(metric::from_config(&class, config, &Registry::new())?.clone_metric())
-    };
-    let losses = config.compile.losses.into_iter().map(loss).collect::<Result<_>>()?;
-    let [metrics] = <[Vec<Value>; 1]>::try_from(config.compile.metrics)
+    let network = Sequential::from_config(network, &load.registry)?;
+    let compile = config.compile;
+    let mut driver = Driver::from_arc(compile.optimizer.0);
+    let [metrics] = <[Vec<Box<dyn Metric>>; 1]>::try_from(compile.metrics)
         .map_err(|all| Error::argument("metrics", "one list for the one output", all.len()))?;
-    let metrics = vec![(String::new(), metrics.into_iter().map(metric).collect::<Result<_>>()?)];
+    let metrics = vec![(String::new(), metrics)];
 
     let Progress { seed, steps, epochs, iterations } = config.progress;
     for (name, count) in [("steps", steps), ("epochs", epochs), ("iterations", iterations)] {
         check(name, "the count", count, MAX_COUNT)?;
     }
     driver.check()?;
-    driver.set_rate(config.compile.learning_rate);
+    driver.set_rate(compile.learning_rate);
     driver.set_steps(iterations);
     driver.check()?;
 
-    let budget = Budget { elements: limits.max_elements, bytes: limits.max_total_bytes };
+    let Limits { max_elements: elements, max_total_bytes: bytes, .. } = load.limits;
+    let budget = Budget { elements, bytes };
     let init = Init::planned(network.seed_value(), network.dtype_value(), budget);
-    let mut model = compile_with(network, init, driver, losses, metrics)?;
+    let mut model = compile_with(network, init, driver, compile.losses, metrics)?;
     (model.seed, model.steps, model.epochs) = (seed, steps, epochs);
 
     let mut frozen: BTreeSet<String> = config.frozen.into_iter().collect();
@@ -319,8 +338,8 @@ fn plan(config: Config, limits: &Limits) -> Result<Model> {
 }
 
 /// The model of a configuration with the values of a file.
-fn restore(config: Config, file: &Tensors<'_>, what: &str, limits: &Limits) -> Result<Model> {
-    let mut model = plan(config, limits)?;
+fn restore(config: Configuration, file: &Tensors<'_>, what: &str, load: &Load) -> Result<Model> {
+    let mut model = plan(config, load)?;
     let mut driver = model.driver.clone();
     let slots = driver.slots();
 

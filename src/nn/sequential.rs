@@ -4,7 +4,8 @@
 use super::activation::Activation;
 use super::layers::Input;
 use super::{Build, Cx, Init, Layer, Param, Params, Path, snake_case};
-use crate::config::{describe, described};
+use crate::config::generated::{Reader, Value};
+use crate::config::{Configured, Described, Dyn, Registry, describe};
 use crate::error::Context;
 use crate::shape::{UNKNOWN, is_unknown};
 use crate::tensor::{Array, Tensor};
@@ -112,48 +113,28 @@ impl Sequential {
         }
         Ok(Stack { layers, name: self.name.clone().unwrap_or_else(|| "sequential".into()) })
     }
+}
 
-    /// The description as data, for files.
-    pub(crate) fn to_config(&self) -> Result<serde_json::Value> {
+/// By hand: layers are a list of any kind.
+impl Configured for Sequential {
+    fn config(&self) -> Result<Value> {
         let layers: Vec<_> = self.layers.iter().map(|l| describe(l.as_ref())).collect::<Result<_>>()?;
         let (name, dtype) = (&self.name, self.dtype.name());
         Ok(serde_json::json!({ "name": name, "seed": self.seed, "dtype": dtype, "layers": layers }))
     }
-
-    /// The inverse of [`Sequential::to_config`].
-    pub(crate) fn from_json(config: serde_json::Value) -> Result<Sequential> {
-        #[derive(serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Config {
-            name: Option<String>,
-            seed: u64,
-            dtype: String,
-            layers: Vec<serde_json::Value>,
-        }
-        let config: Config =
-            serde_json::from_value(config).map_err(|e| Error::format("Sequential", e.to_string()))?;
-        let dtype = DType::ALL.into_iter().find(|d| d.name() == config.dtype);
-        let dtype =
-            dtype.ok_or_else(|| Error::format("Sequential", format!("unknown dtype {:?}", config.dtype)))?;
-        let layer = |value| {
-            let (class, config) = described("layer", value)?;
-            super::layers::from_config(&class, config, &crate::config::Registry::new())
-        };
-        let layers = config.layers.into_iter().map(layer).collect::<Result<_>>()?;
-        Ok(Sequential { layers, name: config.name, seed: config.seed, dtype })
-    }
 }
-
-impl serde::Serialize for Sequential {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.to_config().map_err(serde::ser::Error::custom)?.serialize(to)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Sequential {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let config = serde_json::Value::deserialize(from)?;
-        Sequential::from_json(config).map_err(serde::de::Error::custom)
+impl Described for Sequential {
+    const NAME: &'static str = "Sequential";
+    fn from_config(config: Value, registry: &Registry) -> Result<Self> {
+        let keys = ["name", "seed", "dtype", "layers"];
+        let mut from = Reader::open("Sequential", &keys, config, registry)?;
+        let layers: Vec<Dyn<dyn Build>> = from.required("layers")?;
+        Ok(Sequential {
+            layers: layers.into_iter().map(|layer| layer.0).collect(),
+            name: from.optional("name")?.flatten(),
+            seed: from.required("seed")?,
+            dtype: from.required("dtype")?,
+        })
     }
 }
 

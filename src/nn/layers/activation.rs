@@ -4,29 +4,13 @@ use crate::config::Dyn;
 use crate::nn::activation::Activation as Function;
 use crate::nn::{Build, Cx, Init, Layer};
 use crate::tensor::Tensor;
-use crate::{Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{Result, Spec, settings};
 
-/// Applies an activation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Activation {
-    activation: Dyn<dyn Function>,
-    #[serde(default)]
-    name: Option<String>,
-}
-
-impl Activation {
-    /// The layer: `Activation::new(Softmax)`.
-    pub fn new(activation: impl Into<Dyn<dyn Function>>) -> Activation {
-        Activation { activation: activation.into(), name: None }
-    }
-
-    /// The layer's name; `activation` by default.
-    #[must_use]
-    pub fn name(mut self, name: &str) -> Activation {
-        self.name = Some(name.into());
-        self
+settings! {
+    /// Applies an activation.
+    pub layer Activation {
+        /// The layer: `Activation::new(Softmax)`.
+        new(activation: into Dyn<dyn Function>);
     }
 }
 crate::params!(Activation {});
@@ -34,9 +18,6 @@ crate::params!(Activation {});
 impl Build for Activation {
     fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
         Ok(Box::new(self.clone()))
-    }
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
     }
 }
 

@@ -6,21 +6,20 @@ use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::nn::{Build, Cx, Init, Layer, Param, Params, Path, Row};
 use crate::tensor::Tensor;
-use crate::{Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{Result, Spec, settings};
 use std::sync::Arc;
 
-/// The layer given to it, run twice in training: once for its output, of which nothing else is kept, and once more for its
-/// gradients. Costs one more forward pass of the block and saves what it would have held meanwhile. Outputs, gradients and
-/// weights are those of the layer itself, bit for bit: random layers draw the same numbers again, running statistics move
-/// once. (A sum of more than two gradients may add in another order: of a parameter used several times in the block and
-/// outside of it, say.)
-///
-/// Its parameters stand under its own name, without a level for the layer inside.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Checkpoint {
-    layer: Dyn<dyn Build>,
+settings! {
+    /// The layer given to it, run twice in training: once for its output, of which nothing else is kept, and once more for
+    /// its gradients. Costs one more forward pass of the block and saves what it would have held meanwhile. Outputs,
+    /// gradients and weights are those of the layer itself, bit for bit: random layers draw the same numbers again, running
+    /// statistics move once. (A sum of more than two gradients may add in another order: of a parameter used several times
+    /// in the block and outside of it, say.)
+    ///
+    /// Its parameters stand under its own name, without a level for the layer inside.
+    pub struct Checkpoint {
+        layer: stored Dyn<dyn Build>,
+    }
 }
 
 impl Checkpoint {

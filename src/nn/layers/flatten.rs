@@ -2,28 +2,13 @@
 
 use crate::nn::{Build, Cx, Init, Layer};
 use crate::tensor::Tensor;
-use crate::{Error, Result, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, Spec, settings};
 
-/// `[batch, a, b, …]` becomes `[batch, a·b·…]`. No data moves.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Flatten {
-    #[serde(default)]
-    name: Option<String>,
-}
-
-impl Flatten {
-    /// The layer.
-    pub fn new() -> Flatten {
-        Flatten::default()
-    }
-
-    /// The layer's name; `flatten` by default.
-    #[must_use]
-    pub fn name(mut self, name: &str) -> Flatten {
-        self.name = Some(name.into());
-        self
+settings! {
+    /// `[batch, a, b, …]` becomes `[batch, a·b·…]`. No data moves.
+    pub layer Flatten {
+        /// The layer.
+        new();
     }
 }
 crate::params!(Flatten {});
@@ -34,9 +19,6 @@ impl Build for Flatten {
             return Err(Error::shape("Flatten", "inputs with a batch", input.shape));
         }
         Ok(Box::new(self.clone()))
-    }
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
     }
 }
 

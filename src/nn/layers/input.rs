@@ -1,16 +1,15 @@
 //! Why it exists: says what a network takes, so that every shape behind it is known before data arrives.
 
+use crate::config::generated::{Reader, Value, Writer};
+use crate::config::{Configured, Described, Registry, Setting};
 use crate::nn::{Build, Cx, Init, Layer};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Spec};
-use serde::{Deserialize, Serialize};
 
 /// The shape and dtype of one sample. The batch is not part of it; sizes may be unknown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     shape: Vec<Option<usize>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     dtype: Option<String>,
 }
 
@@ -47,6 +46,25 @@ impl Input {
         known.map(Some).ok_or_else(|| {
             Error::argument("dtype", "the name of a dtype, such as float32", format!("{name:?}"))
         })
+    }
+}
+
+/// By hand: a dtype that is not declared is not written.
+impl Configured for Input {
+    fn config(&self) -> Result<Value> {
+        let mut to = Writer::new("Input");
+        to.put("shape", self.shape.write());
+        if self.dtype.is_some() {
+            to.put("dtype", self.dtype.write());
+        }
+        to.finish()
+    }
+}
+impl Described for Input {
+    const NAME: &'static str = "Input";
+    fn from_config(config: Value, registry: &Registry) -> Result<Self> {
+        let mut from = Reader::open("Input", &["shape", "dtype"], config, registry)?;
+        Ok(Input { shape: from.required("shape")?, dtype: from.optional("dtype")?.flatten() })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why it exists: the layers, a file each. A new one is its file and a row here.
 
 use super::{Build, Sequential};
-use crate::config::{by_serde, kind};
+use crate::config::kind;
 
 kind! {
     dyn Build, "layer", Registry::layer;
@@ -13,4 +13,3 @@ kind! {
     mod checkpoint: Checkpoint;
     use Sequential;
 }
-by_serde!(Input, Flatten, Activation, Checkpoint, Sequential);
