@@ -52,6 +52,7 @@ kind! {
     mod hinge: Hinge, SquaredHinge, CategoricalHinge;
     mod tuned: Tuned with Options;
 }
+
 /// Predictions are kept this far from 0 and 1 (Keras's epsilon).
 pub(crate) const EPSILON: f64 = 1e-7;
 

@@ -17,6 +17,7 @@ kind! {
     mod mean_iou: MeanIoU;
     mod tuned: Tuned;
 }
+
 /// Gathers a figure over batches.
 pub trait Metric: Configured + CloneMetric + std::fmt::Debug + Send + Sync {
     /// Its key in logs and histories (Keras's default name).
