@@ -29,7 +29,7 @@ pub trait Configured {
     fn config(&self) -> Result<Value> {
         let name = self.class_name();
         Err(Error::Custom(format!(
-            "{name} is a type of your own without settings!, so no file can describe it"
+            "{name} is a type of your own that settings! does not declare, so no file can describe it"
         )))
     }
 

@@ -24,39 +24,3 @@ pub mod generated {
     pub use super::settings::{Reader, Writer};
     pub use serde_json::Value;
 }
-
-// ---- until every kind is declared by settings!
-
-impl<T: ?Sized + Configured> serde::Serialize for Dyn<T> {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        describe(&**self).map_err(serde::ser::Error::custom)?.serialize(to)
-    }
-}
-
-impl<'de, K: ?Sized + Kind> serde::Deserialize<'de> for Dyn<K> {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(from)?;
-        Setting::read(value, &Registry::new()).map_err(serde::de::Error::custom)
-    }
-}
-
-/// Types whose form in files serde derives.
-macro_rules! by_serde {
-    ($($type:ident),* $(,)?) => {$(
-        impl $crate::config::Configured for $type {
-            fn class_name(&self) -> &'static str {
-                stringify!($type)
-            }
-            fn config(&self) -> $crate::Result<serde_json::Value> {
-                serde_json::to_value(self).map_err(|e| $crate::Error::format(stringify!($type), e.to_string()))
-            }
-        }
-        impl $crate::config::Described for $type {
-            const NAME: &'static str = stringify!($type);
-            fn from_config(config: serde_json::Value, _: &$crate::config::Registry) -> $crate::Result<Self> {
-                serde_json::from_value(config).map_err(|e| $crate::Error::format(stringify!($type), e.to_string()))
-            }
-        }
-    )*};
-}
-pub(crate) use by_serde;
