@@ -6,8 +6,8 @@ use gradus::config::{Configured, Described, Dyn, Registry};
 use gradus::nn::activation::{Activation, Linear, Relu};
 use gradus::nn::layers::{Dense, Dropout};
 use gradus::nn::regularizer::{L2, Regularizer};
-use gradus::nn::{Build, Cx, Init, Layer};
-use gradus::{Result, Spec, Tensor, settings, string_enum};
+use gradus::nn::{Cx, Layer};
+use gradus::{Result, Tensor, settings, string_enum};
 use serde_json::{Value, json};
 
 // ---- as another crate would write it
@@ -73,11 +73,6 @@ impl Every {
 }
 
 gradus::parts!(Every {});
-impl Build for Every {
-    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(self.clone()))
-    }
-}
 impl Layer for Every {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
         self.activation.apply(x)
@@ -133,9 +128,10 @@ fn everything_comes_back() {
     let registry = Registry::new().regularizer::<L4>().unwrap();
     let again = Every::from_config(expected.clone(), &registry).unwrap();
     assert_eq!(again.config().unwrap(), expected);
-    assert_eq!((Build::name(&again), Build::trainable(&again)), (Some("all"), false));
+    let common = Configured::common(&again).unwrap();
+    assert_eq!((common.name.as_deref(), common.frozen), (Some("all"), true));
     assert_eq!(
-        (again.class_name(), again.registered_name(), Every::NAME),
+        (Configured::class_name(&again), again.registered_name(), Every::NAME),
         ("Every", "acme>Every", "acme>Every")
     );
     assert_eq!(again.seen, Seen(0));
@@ -143,7 +139,8 @@ fn everything_comes_back() {
     let least = json!({ "units": 3, "activation": relu });
     let least = Every::from_config(least, &Registry::new()).unwrap();
     assert_eq!(least.config().unwrap(), Every::new(3, Relu).config().unwrap());
-    assert_eq!((Build::name(&least), Build::trainable(&least)), (None, true));
+    let common = Configured::common(&least).unwrap();
+    assert_eq!((common.name.as_deref(), common.frozen), (None, false));
 
     let nothing = Nothing::default();
     assert_eq!(nothing.config().unwrap(), json!({}));
