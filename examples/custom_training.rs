@@ -7,7 +7,7 @@
 //! ```
 
 use gradus::loss::{BinaryCrossentropy, Loss};
-use gradus::nn::{Build, Cx, Init, Layer};
+use gradus::nn::Cx;
 use gradus::optim::Driver;
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
@@ -17,15 +17,14 @@ const NOISE: usize = 4;
 
 /// A network of one hidden layer, and its optimizer.
 struct Player {
-    network: Box<dyn Layer>,
+    network: Network,
     optimizer: Driver,
 }
 
 impl Player {
     fn new(inputs: usize, seed: u64) -> gradus::Result<Player> {
-        let layers = Sequential::new().add(Dense::new(16).activation(Tanh)).add(Dense::new(1));
-        let input = Tensor::zeros([1, inputs])?.spec();
-        let network = layers.build(input, &mut Init::new(seed, DType::F32))?;
+        let layers = Sequential::new().add(Input::new([inputs])).add(Dense::new(16).activation(Tanh));
+        let network = layers.add(Dense::new(1)).seed(seed).build()?;
         Ok(Player { network, optimizer: Driver::new(Adam::new(0.003).clipnorm(1.0)) })
     }
 }

@@ -157,14 +157,23 @@ impl Stack {
     }
 }
 
-impl Configured for Stack {
+impl Configured for Sequential {
     fn class_name(&self) -> &'static str {
         "Sequential"
     }
     fn config(&self) -> Result<serde_json::Value> {
-        let Sequential { layers, name, seed, dtype, .. } = &self.stack;
+        let Sequential { layers, name, seed, dtype, .. } = self;
         let layers: Vec<_> = layers.iter().map(|l| crate::config::describe(&**l.build())).collect::<Result<_>>()?;
         Ok(serde_json::json!({ "name": name, "seed": seed, "dtype": dtype.name(), "layers": layers }))
+    }
+}
+
+impl Configured for Stack {
+    fn class_name(&self) -> &'static str {
+        self.stack.class_name()
+    }
+    fn config(&self) -> Result<serde_json::Value> {
+        self.stack.config()
     }
     fn common(&self) -> Option<&Common> {
         Some(&self.common)

@@ -8,13 +8,13 @@ use gradus::io::{Csv, Limits, npy, npz};
 use gradus::loss::{Huber, Reduction};
 use gradus::metric::{self, PerOutput};
 use gradus::nn::initializer::Identity;
-use gradus::nn::{Build, Cx, Init, Layer};
+use gradus::nn::{Cx, Layer};
 use gradus::nn::{constraint, regularizer};
 use gradus::ops::Padding;
 use gradus::optim::schedule;
 use gradus::prelude::*;
 use gradus::train::{LearningRateScheduler, Plan, ReduceLROnPlateau};
-use gradus::{Error, Result, Spec};
+use gradus::{Error, Result};
 use std::fmt::Write;
 
 fn f32s(shape: &[usize]) -> Tensor {
@@ -63,11 +63,6 @@ impl Faulty {
     }
 }
 impl gradus::config::Configured for Faulty {}
-impl Build for Faulty {
-    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(self.clone()))
-    }
-}
 impl Layer for Faulty {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         if cx.is_training() {

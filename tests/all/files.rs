@@ -5,10 +5,9 @@ use gradus::config::Configured;
 use gradus::io::{Limits, Load, Registry};
 use gradus::loss::Loss;
 use gradus::nn::initializer::Constant;
-use gradus::nn::{Build, Cx, Init, Layer, Param};
+use gradus::nn::{Cx, Init, Layer, Module, Param, Subclass};
 use gradus::prelude::*;
-use gradus::train::Network;
-use gradus::{Error, Result, Spec};
+use gradus::{Error, Result};
 use std::path::PathBuf;
 
 fn limits() -> Limits {
@@ -44,7 +43,7 @@ fn network(dtype: DType) -> Sequential {
             Sequential::new()
                 .add(Dense::new(4).activation(Gelu))
                 .add(Dense::new(4).use_bias(false))
-                .name("inner"),
+                .named("inner"),
         )
         .add(Dense::new(3).activation(Softmax))
         .dtype(dtype)
@@ -66,6 +65,12 @@ fn tiny() -> Model {
 
 fn error(bytes: &[u8]) -> String {
     Model::from_bytes(bytes, &load()).unwrap_err().to_string()
+}
+
+/// Name, type and outputs of every layer.
+fn layers(model: &Model) -> Vec<String> {
+    let all = model.layers();
+    all.map(|l| format!("{} {} {:?}", l.name(), l.class_name(), l.outputs().collect::<Vec<_>>())).collect()
 }
 
 // ---- the format, read by hand
@@ -136,11 +141,12 @@ fn a_model_comes_back_bit_by_bit() {
         model.optimizer_mut().set_learning_rate(0.1 / 3.0).unwrap();
         let path = folder("round").join("m.gradus");
         model.save(&path).unwrap();
-        let mut loaded = Model::load(&path).unwrap();
+        let loaded = Model::load(&path).unwrap();
         assert!(model.predict(&x).unwrap().same_bits(&loaded.predict(&x).unwrap()));
         assert_eq!(model.weight_bytes().unwrap(), loaded.weight_bytes().unwrap());
         assert_eq!(model.to_bytes().unwrap(), loaded.to_bytes().unwrap());
-        assert_eq!(model.rows(), loaded.rows());
+        assert_eq!(model.summary_table().to_string(), loaded.summary_table().to_string());
+        assert_eq!(layers(&model), layers(&loaded));
         assert_eq!(loaded.optimizer().learning_rate().to_bits(), (0.1f64 / 3.0).to_bits());
         assert_eq!(loaded.optimizer().iterations(), 4);
         let (a, b) = (model.evaluate(&x, &y).unwrap(), loaded.evaluate(&x, &y).unwrap());
@@ -184,18 +190,17 @@ fn a_model_that_never_trained_comes_back() {
 
 #[test]
 fn parameters_frozen_and_unfrozen_by_hand_stay_so() {
-    use gradus::nn::{Params, Path};
     let (x, y) = data(DType::F32);
     let mut model = adam(DType::F32);
     model.fit(&x, &y, Fit::new().verbose(0)).unwrap();
-    model.visit_mut(&mut Path::default(), &mut |path, p| {
+    model.visit_mut(&mut |path, p| {
         if path.as_str() == "dense/bias" || path.as_str() == "frozen/kernel" {
-            p.set_trainable(!p.trainable());
+            p.set_frozen(!p.is_frozen());
         }
     });
     let mut loaded = Model::from_bytes(&model.to_bytes().unwrap(), &load()).unwrap();
     let mut trainable = Vec::new();
-    loaded.visit(&mut Path::default(), &mut |path, p| trainable.push((path.to_string(), p.trainable())));
+    loaded.visit(&mut |path, p| trainable.push((path.to_string(), p.trainable())));
     let of = |name: &str| trainable.iter().find(|(p, _)| p == name).unwrap().1;
     assert!(!of("dense/bias") && of("frozen/kernel") && !of("frozen/bias") && of("dense/kernel"));
     model.fit(&x, &y, Fit::new().verbose(0)).unwrap();
@@ -207,7 +212,7 @@ fn parameters_frozen_and_unfrozen_by_hand_stay_so() {
 fn another_reader_finds_names_shapes_and_values() {
     let model = tiny();
     let (metadata, tensors) = parse(&model.to_bytes().unwrap());
-    assert_eq!((&metadata["format"], &metadata["format_version"]), (&"gradus".into(), &"1".into()));
+    assert_eq!((&metadata["format"], &metadata["format_version"]), (&"gradus".into(), &"2".into()));
     assert_eq!(metadata["gradus_version"], env!("CARGO_PKG_VERSION"));
     let names: Vec<&str> = tensors.iter().map(|t| t.0.as_str()).collect();
     let mut expected = Vec::new();
@@ -236,9 +241,9 @@ struct Twice {
     factor: Param,
 }
 gradus::parts!(Twice { factor });
-impl Layer<[Tensor], Vec<Tensor>> for Twice {
-    fn forward(&self, x: &[Tensor], cx: &mut Cx) -> Result<Vec<Tensor>> {
-        Ok(vec![x[0].mul(&cx.param(&self.factor))?])
+impl Layer for Twice {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        x.mul(&cx.param(&self.factor)?)
     }
 }
 
@@ -246,11 +251,6 @@ impl Layer<[Tensor], Vec<Tensor>> for Twice {
 struct Mine;
 gradus::parts!(Mine {});
 impl Configured for Mine {}
-impl Build for Mine {
-    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(Mine))
-    }
-}
 impl Layer for Mine {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
         Ok(x.clone())
@@ -263,12 +263,10 @@ impl Loss for Mine {
 }
 
 fn custom(value: f64) -> Model {
-    let make = |init: &mut Init| {
-        let factor = init.param([2], &Constant::new(value).into())?;
-        Ok(Twice { factor })
-    };
-    let net = Network::new([Input::new([2])], 0, make).unwrap();
-    net.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap()
+    let factor = Init::new(0, DType::F32).param([2], &Constant::new(value).into()).unwrap();
+    Subclass::new([Input::new([2])], Twice { factor })
+        .compile(SGD::new(0.1), MeanSquaredError::new(), ())
+        .unwrap()
 }
 
 #[test]
@@ -293,12 +291,7 @@ gradus::settings! {
         new(factor: f64);
     }
 }
-gradus::params!(Scale {});
-impl Build for Scale {
-    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(self.clone()))
-    }
-}
+gradus::parts!(Scale {});
 impl Layer for Scale {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
         x.affine(self.factor, 0.0)
@@ -331,12 +324,12 @@ fn registered_types_of_ones_own_come_back() {
     let mut model = net.compile(Adam::new(0.1), loss, [gradus::metric::MeanLoss::new(Power::new())]).unwrap();
     let (x, y) = (Tensor::ones([4, 2]).unwrap(), Tensor::zeros([4, 1]).unwrap());
     model.fit(&x, &y, Fit::new().verbose(0)).unwrap();
-    assert_eq!(model.rows()[0].name, "scale", "names come from the type, not from its name in files");
+    assert_eq!(model.layers().next().unwrap().name(), "scale", "names come from the type, not from its name in files");
     let bytes = model.to_bytes().unwrap();
     let e = error(&bytes);
     assert!(e.contains("unknown name 'acme>Power'") && e.contains("none is registered"), "{e}");
     let registry = Registry::new().loss::<Power>().unwrap();
-    let e = Model::from_bytes(&bytes, &registry.clone().into()).unwrap_err().to_string();
+    let e = Model::from_bytes(&bytes, registry.clone()).unwrap_err().to_string();
     assert!(e.contains("layer: unknown name 'acme>Scale'"), "{e}");
     let load = Load::new().registry(registry.layer::<Scale>().unwrap());
     let mut loaded = Model::from_bytes(&bytes, &load).unwrap();
@@ -479,9 +472,9 @@ fn foreign_files_are_errors() {
 #[test]
 fn newer_versions_say_what_they_need() {
     let bytes = tiny().to_bytes().unwrap();
-    let newer = with_metadata(&with_metadata(&bytes, "format_version", "2"), "gradus_version", "7.1.0");
+    let newer = with_metadata(&with_metadata(&bytes, "format_version", "3"), "gradus_version", "7.1.0");
     let e = error(&newer);
-    assert!(e.contains("format version 2") && e.contains("use gradus 7.1.0 or newer"), "{e}");
+    assert!(e.contains("format version 3") && e.contains("use gradus 7.1.0 or newer"), "{e}");
     let path = folder("newer").join("m.gradus");
     std::fs::write(&path, newer).unwrap();
     assert!(tiny().load_weights(&path).unwrap_err().to_string().contains("7.1.0"));
@@ -603,7 +596,7 @@ fn each_limit_holds() {
     assert!(
         Model::from_bytes(
             &bytes,
-            &limits().max_file_bytes(n).max_header_bytes(header).max_tensors(12).into()
+            &limits().max_file_bytes(n).max_header_bytes(header).max_tensors(12)
         )
         .is_ok()
     );
@@ -618,7 +611,7 @@ fn each_limit_holds() {
         limits().max_depth(2),
         limits().max_depth(5),
     ] {
-        let e = Model::from_bytes(&bytes, &tight.into()).unwrap_err();
+        let e = Model::from_bytes(&bytes, tight).unwrap_err();
         let e = match e {
             Error::At { source, .. } => *source,
             e => e,
@@ -628,7 +621,7 @@ fn each_limit_holds() {
     let path = folder("limits").join("m.gradus");
     std::fs::write(&path, &bytes).unwrap();
     assert!(matches!(
-        Model::load_with(&path, &limits().max_file_bytes(n - 1).into()),
+        Model::load_with(&path, limits().max_file_bytes(n - 1)),
         Err(Error::Limit { .. })
     ));
 }
@@ -656,7 +649,7 @@ fn a_hundred_thousand_tensors_or_layers_are_refused_or_quick() {
         c["network"]["config"]["layers"] = all;
     });
     let start = std::time::Instant::now();
-    assert_eq!(Model::from_bytes(&bytes, &load()).unwrap().rows().len(), 3_002);
+    assert_eq!(Model::from_bytes(&bytes, &load()).unwrap().layers().count(), 3_002);
     assert!(start.elapsed().as_secs() < 20);
 }
 
@@ -668,10 +661,10 @@ fn deep_json_is_an_error() {
             let deep = format!("{}0{}", open.repeat(depth), close.repeat(depth));
             let header = assemble(deep.as_bytes(), &[]);
             assert!(Model::from_bytes(&header, &load()).is_err());
-            assert!(Model::from_bytes(&header, &limits().max_depth(u64::MAX).into()).is_err());
+            assert!(Model::from_bytes(&header, limits().max_depth(u64::MAX)).is_err());
             let config = with_metadata(&bytes, "config", &deep);
             assert!(Model::from_bytes(&config, &load()).is_err());
-            assert!(Model::from_bytes(&config, &limits().max_depth(u64::MAX).into()).is_err());
+            assert!(Model::from_bytes(&config, limits().max_depth(u64::MAX)).is_err());
         }
     }
     // Stacks in stacks, as deep as JSON may be.

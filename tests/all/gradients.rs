@@ -3,8 +3,10 @@
 
 use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
 use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
-use gradus::nn::layers::{Activation, Checkpoint, Dense, Dropout, Flatten, Input};
-use gradus::nn::{Build, Cx, Init, Layer, Param, Params, Path};
+use gradus::nn::layers::{
+    Activation, Add, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
+};
+use gradus::nn::{Build, Cx, Functional, Init, Inputs, Layer, Module, Node, Param, Value};
 use gradus::ops::Padding;
 use gradus::ops::matmul::Fused;
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
@@ -501,51 +503,70 @@ fn every_op_has_a_check() {
 
 // ---- layers
 
-/// Compares the gradients of a layer with respect to its input and its parameters with central differences.
+/// Checks a layer with one input.
 fn check_layer(name: &str, description: &dyn Build, input: &Tensor) {
-    const STEP: f64 = 6e-6;
+    check_merging(name, description, std::slice::from_ref(input));
+}
+
+/// Checks a layer with several inputs.
+fn check_merging(name: &str, description: &dyn Build, inputs: &[Tensor]) {
     let mut init = Init::new(7, DType::F64);
-    let mut layer = description.build(input.spec(), &mut init).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let specs: Vec<Spec> = inputs.iter().map(Tensor::spec).collect();
+    let layer = description.build(&specs, &mut init).unwrap_or_else(|e| panic!("{name}: {e}"));
+    check_node(name, layer, inputs);
+}
+
+/// Compares the gradients of a layer with respect to its inputs and its parameters with central differences. Inputs of
+/// whole numbers have none.
+fn check_node(name: &str, mut layer: Box<dyn Node>, inputs: &[Tensor]) {
+    const STEP: f64 = 6e-6;
     // Biases begin at zero, where a relu bends: move them off it.
     let mut salt = 0;
-    layer.visit_mut(&mut Path::default(), &mut |_, p| {
+    layer.visit_mut(&mut |_, p| {
         salt += 1;
         let shape = p.value().dims().to_vec();
         p.set(points(&shape, [0.1, 0.9], salt)).unwrap();
     });
-    let loss = |layer: &dyn Layer, x: &Tensor| -> Result<Tensor> {
-        let out = layer.forward(x, &mut Cx::train(11, 3))?;
+    let loss = |layer: &dyn Node, x: &[Tensor]| -> Result<Tensor> {
+        let x: Vec<Value> = x.iter().map(Value::from).collect();
+        let out = layer.call(Inputs::new(&x), &mut Cx::train(11, 3))?.single()?.tensor;
         let weights = points(out.dims(), [0.5, 1.5], 9);
         out.mul(&weights)?.sum(&[], false)
     };
-    let leaf = input.tracked();
-    let gradients = loss(&*layer, &leaf).unwrap().backward().unwrap();
+    let leaves: Vec<Tensor> =
+        inputs.iter().map(|t| if t.dtype().is_float() { t.tracked() } else { t.clone() }).collect();
+    let gradients = loss(&*layer, &leaves).unwrap().backward().unwrap();
     let mut worst: f64 = 0.0;
     let mut compare = |what: &str, analytic: f64, numeric: f64| {
         let error = (analytic - numeric).abs() / (1.0 + analytic.abs().max(numeric.abs()));
         assert!(error < FIRST, "{name}, {what}: {analytic} but differences say {numeric}");
         worst = worst.max(error);
     };
-    let of_input =
-        gradients.get(&leaf).unwrap_or_else(|| panic!("{name}: none for the input")).to_vec::<f64>().unwrap();
-    for (at, analytic) in of_input.iter().enumerate() {
-        let moved = |by: f64| {
-            let mut values = input.to_vec::<f64>().unwrap();
-            values[at] += by;
-            loss(&*layer, &Tensor::from_slice(&values, *input.shape()).unwrap()).unwrap().item().unwrap()
-        };
-        compare("input", *analytic, (moved(STEP) - moved(-STEP)) / (2.0 * STEP));
+    for (which, leaf) in leaves.iter().enumerate().filter(|(_, leaf)| leaf.is_tracked()) {
+        let of_input =
+            gradients.get(leaf).unwrap_or_else(|| panic!("{name}: none for input {which}")).to_vec::<f64>();
+        for (at, analytic) in of_input.unwrap().iter().enumerate() {
+            let moved = |by: f64| {
+                let mut inputs = inputs.to_vec();
+                let mut values = inputs[which].to_vec::<f64>().unwrap();
+                values[at] += by;
+                inputs[which] = Tensor::from_slice(&values, *leaf.shape()).unwrap();
+                loss(&*layer, &inputs).unwrap().item().unwrap()
+            };
+            let what = format!("input {which}");
+            compare(&what, *analytic, (moved(STEP) - moved(-STEP)) / (2.0 * STEP));
+        }
     }
     // A step of plain gradient descent at rate 1 is the gradient of each parameter as the library delivers it.
     let mut paths: Vec<(String, Tensor)> = Vec::new();
-    layer.visit(&mut Path::default(), &mut |path, p| paths.push((path.to_string(), p.value().clone())));
-    let gradients = loss(&*layer, input);
+    layer.visit(&mut |path, p| paths.push((path.to_string(), p.value().clone())));
+    let gradients = loss(&*layer, inputs);
     if !paths.is_empty() {
         let mut trained = layer.clone();
         let mut driver = gradus::optim::Driver::new(gradus::prelude::SGD::new(1.0));
         driver.step(&mut trained, gradients.unwrap().backward().unwrap(), false).unwrap();
         let mut after = Vec::new();
-        trained.visit(&mut Path::default(), &mut |_, p| after.push(p.value().to_vec::<f64>().unwrap()));
+        trained.visit(&mut |_, p| after.push(p.value().to_vec::<f64>().unwrap()));
         for (which, (path, value)) in paths.iter().enumerate() {
             let before = value.to_vec::<f64>().unwrap();
             for at in 0..before.len() {
@@ -554,13 +575,13 @@ fn check_layer(name: &str, description: &dyn Build, input: &Tensor) {
                     values[at] += by;
                     let mut layer = layer.clone();
                     let mut n = 0;
-                    layer.visit_mut(&mut Path::default(), &mut |_, p| {
+                    layer.visit_mut(&mut |_, p| {
                         if n == which {
                             p.set(Tensor::from_slice(&values, *p.value().shape()).unwrap()).unwrap();
                         }
                         n += 1;
                     });
-                    loss(&*layer, input).unwrap().item().unwrap()
+                    loss(&*layer, inputs).unwrap().item().unwrap()
                 };
                 let numeric = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
                 compare(path, before[at] - after[which][at], numeric);
@@ -600,8 +621,39 @@ fn layer_input() {
 }
 
 fn layer_sequential() {
-    let stack = Sequential::new().add(Dense::new(3).activation(Tanh)).add(Dense::new(2));
-    check_layer("Sequential", &stack, &x(&[2, 3]));
+    let inner = Sequential::new().add(Dense::new(3).activation(Tanh)).add(Dense::new(2));
+    let stack = Sequential::new().add(Input::new([3])).add(inner).add(Dense::new(2)).dtype(DType::F64);
+    check_node("Sequential", Box::new(stack.build().unwrap()), &[x(&[2, 3])]);
+}
+
+fn layer_functional() {
+    let (a, b) = (Input::new([3]), Input::new([2]));
+    let shared = Dense::new(2).activation(Tanh).shared();
+    let left = shared.on(&Dense::new(2).on(&a).unwrap()).unwrap();
+    let out = Add::new().on([&left, &shared.on(&b).unwrap()]).unwrap();
+    let graph = Functional::new([&a, &b], &out).unwrap().dtype(DType::F64);
+    check_node("Functional", Box::new(graph.build().unwrap()), &[x(&[2, 3]), y(&[2, 2])]);
+}
+
+fn layer_embedding() {
+    check_layer("Embedding", &Embedding::new(5, 3), &ints(&[1, 4, 1, 0], &[2, 2]));
+}
+
+fn layer_reshape() {
+    check_layer("Reshape", &Reshape::new([3, -1]), &x(&[2, 2, 3]));
+}
+
+fn layer_masking() {
+    check_layer("Masking", &Masking::new(), &x(&[2, 2, 3]));
+}
+
+fn layer_add() {
+    check_merging("Add", &Add::new(), &[x(&[2, 3]), y(&[2, 3]), x(&[2, 1])]);
+}
+
+fn layer_concatenate() {
+    check_merging("Concatenate", &Concatenate::new(), &[x(&[2, 3]), y(&[2, 2])]);
+    check_merging("Concatenate, axis 1", &Concatenate::new().axis(1), &[x(&[2, 3, 2]), y(&[2, 1, 2])]);
 }
 
 fn layer_checkpoint() {
@@ -614,6 +666,12 @@ fn layer_checkpoint() {
 const LAYERS: &[(&str, fn())] = &[
     ("Input", layer_input),
     ("Sequential", layer_sequential),
+    ("Functional", layer_functional),
+    ("Embedding", layer_embedding),
+    ("Reshape", layer_reshape),
+    ("Masking", layer_masking),
+    ("Add", layer_add),
+    ("Concatenate", layer_concatenate),
     ("Dense", layer_dense),
     ("Flatten", layer_flatten),
     ("Dropout", layer_dropout),
@@ -627,8 +685,11 @@ fn every_layer_agrees_with_differences() {
     LAYERS.iter().for_each(|(_, f)| f());
 }
 
-/// The types of a row of `kind!`: `mod f: A, B with C` or `use A, B`.
+/// The types of a row of `kind!`: `mod f: A, B with C`, `use A, B` or `also "A": read, "B": read`.
 fn members(row: &str) -> Vec<&str> {
+    if let Some(list) = row.trim().strip_prefix("also ") {
+        return list.split('"').skip(1).step_by(2).collect();
+    }
     let list = row.trim().strip_prefix("use ").or(row.split_once(':').map(|(_, types)| types));
     let own = list.unwrap_or("").split(" with ").next().unwrap_or("");
     own.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
@@ -793,31 +854,31 @@ fn an_op_of_the_users_own_is_differentiable() {
 
 /// A layer with a parameter that it forgets to use.
 #[derive(Clone, Debug)]
-struct Forgetful {
-    used: Option<Param>,
-    idle: Option<Param>,
+struct ForgetfulNode {
+    used: Param,
+    idle: Param,
 }
-gradus::parts!(Forgetful { used, idle });
-impl gradus::config::Configured for Forgetful {}
-impl Build for Forgetful {
-    fn build(&self, _: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
-        let ones = gradus::nn::initializer::Ones.into();
-        Ok(Box::new(Forgetful { used: Some(init.param([1], &ones)?), idle: Some(init.param([1], &ones)?) }))
+gradus::parts!(ForgetfulNode { used, idle });
+impl Layer for ForgetfulNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        x.mul(&cx.param(&self.used)?)
     }
 }
-impl Layer for Forgetful {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        match &self.used {
-            Some(used) => x.mul(&cx.param(used)),
-            None => Ok(x.clone()),
-        }
+
+/// Its description.
+#[derive(Debug)]
+struct Forgetful;
+impl gradus::config::Configured for Forgetful {}
+impl Build for Forgetful {
+    fn build(&self, _: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+        let ones = gradus::nn::initializer::Ones.into();
+        Ok(Box::new(ForgetfulNode { used: init.param([1], &ones)?, idle: init.param([1], &ones)? }))
     }
 }
 
 #[test]
 fn the_parameter_that_no_gradient_reached_is_named() {
-    let layer = Forgetful { used: None, idle: None };
-    let stack = Sequential::new().add(Input::new([2])).add(layer).add(Dense::new(1));
+    let stack = Sequential::new().add(Input::new([2])).add(Forgetful).add(Dense::new(1));
     let mut model = stack.compile(Adam::new(0.1), MeanSquaredError::new(), ()).unwrap();
     let (x, y) = (Tensor::ones([4, 2]).unwrap(), Tensor::zeros([4, 1]).unwrap());
     let before = model.weight_bytes().unwrap();

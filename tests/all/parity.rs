@@ -5,7 +5,7 @@ use crate::golden::{close, floats, golden, tensor};
 use gradus::config::Dyn;
 use gradus::loss::{self, BinaryCrossentropy, Loss, Reduction};
 use gradus::metric::{self, Metric};
-use gradus::nn::Params;
+use gradus::nn::Module;
 use gradus::nn::constraint::{self, Constraint, MaxNorm};
 use gradus::nn::regularizer::{self, Regularizer};
 use gradus::optim::schedule::*;
@@ -322,7 +322,7 @@ fn regularizers_and_their_gradients() {
 struct Two {
     params: Vec<gradus::nn::Param>,
 }
-gradus::parts!(Two { params });
+gradus::parts!(group Two { params });
 
 #[test]
 fn optimizers_step_by_step() {
@@ -385,7 +385,7 @@ fn optimizers_step_by_step() {
             let mut cx = gradus::nn::Cx::train(0, 0);
             let mut loss: Option<Tensor> = None;
             for (i, p) in two.params.iter().enumerate() {
-                let w = cx.param(p);
+                let w = cx.param(p).unwrap();
                 let term = match case["gradient"].as_str().unwrap() {
                     "weights" => w.square().unwrap().affine(0.5, 0.0).unwrap(),
                     _ => w.mul(&tensor(&g["sequence"][step][i])).unwrap(),
@@ -398,7 +398,7 @@ fn optimizers_step_by_step() {
             }
             driver.step(&mut two, loss.unwrap().backward().unwrap(), false).unwrap();
             let mut i = 0;
-            two.visit(&mut Default::default(), &mut |_, p| {
+            two.visit(&mut |_, p| {
                 let got = p.value().to_vec::<f64>().unwrap();
                 close(&format!("{what} step {step}"), &got, &floats(&want[i]["data"]), 1e-12);
                 i += 1;
@@ -603,7 +603,7 @@ fn summaries_are_keras_tables() {
     let frozen = mlp(Dense::new(64).frozen()).compile(SGD::new(0.01), loss(), ()).unwrap();
     assert_eq!(frozen.summary_table().to_string().trim_end(), want("frozen").trim_end());
     let named = Sequential::new()
-        .name("my_model")
+        .named("my_model")
         .add(Input::new([4]))
         .add(Dense::new(8).named("first"))
         .add(Dense::new(8).named("a_layer_name_that_is_much_longer_than_its_column_would_like"))

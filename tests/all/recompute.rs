@@ -2,58 +2,62 @@
 //! random ones too, and everything that happens once happening once.
 
 use gradus::autograd::{Grads, checkpoint, custom_gradient, grad, gradcheck};
-use gradus::config::{Configured, Described, Registry};
+use gradus::config::Configured;
+use gradus::io::Load;
 use gradus::nn::layers::Checkpoint;
-use gradus::nn::{Build, Cx, Init, Layer, Param};
+use gradus::nn::{Build, Cx, Init, Inputs, IntoLayer, Key, Node, Param, Value, Values, features, single};
 use gradus::prelude::*;
 use gradus::{Result, Spec};
 
 /// A batch normalisation without the trimmings: running mean, a random shift, a mask, and a term in the loss.
-#[derive(Clone, Debug)]
-struct Norm {
-    scale: Option<Param>,
-    mean: Option<Param>,
-}
-gradus::parts!(Norm { scale, mean });
+#[derive(Debug)]
+struct Norm;
 impl Configured for Norm {}
-impl Norm {
-    fn new() -> Norm {
-        Norm { scale: None, mean: None }
-    }
-}
 impl Build for Norm {
-    fn build(&self, input: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
-        let n = input.shape.dims()[1];
+    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+        let n = features("Norm", single(inputs)?)?;
         let (ones, zeros) = (gradus::nn::initializer::Ones.into(), gradus::nn::initializer::Zeros.into());
-        Ok(Box::new(Norm { scale: Some(init.param([n], &ones)?), mean: Some(init.state([n], &zeros)?) }))
-    }
-}
-impl Layer for Norm {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let (Some(scale), Some(mean)) = (&self.scale, &self.mean) else { return Ok(x.clone()) };
-        if !cx.is_training() {
-            return x.sub(mean.value())?.mul(scale.value());
-        }
-        let now = x.mean(&[0], false)?;
-        cx.update(mean, &mean.value().affine(0.9, 0.0)?.add(&now.affine(0.1, 0.0)?)?);
-        cx.add_loss(now.square()?.sum(&[], false)?.affine(1e-2, 0.0)?);
-        if cx.mask().is_none() {
-            cx.set_mask(Some(Tensor::full([x.dims()[0], 1], true)?));
-        }
-        let noise = Tensor::randn(*x.shape(), cx.stream())?.affine(1e-2, 0.0)?;
-        let scale = cx.param(scale);
-        x.sub(&now)?.add(&noise)?.mul(&scale)?.mul(&scale)
+        let (scale, mean) = (init.param([n], &ones)?, init.state([n], &zeros)?);
+        Ok(Box::new(NormNode { scale, mean, noise: init.key() }))
     }
 }
 
-fn block(wrap: bool, layer: impl Build + 'static, stack: Sequential) -> Sequential {
+/// The layer with its parameters.
+#[derive(Clone, Debug)]
+struct NormNode {
+    scale: Param,
+    mean: Param,
+    noise: Key,
+}
+gradus::parts!(NormNode { scale, mean, noise });
+impl Node for NormNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let Value { tensor: x, mask } = x.single()?;
+        let scale = cx.param(&self.scale)?;
+        if !cx.is_training() {
+            return Ok(x.sub(&cx.state(&self.mean))?.mul(&scale)?.into());
+        }
+        let now = x.mean(&[0], false)?;
+        cx.update(&self.mean, &cx.state(&self.mean).affine(0.9, 0.0)?.add(&now.affine(0.1, 0.0)?)?);
+        cx.add_loss(now.square()?.sum(&[], false)?.affine(1e-2, 0.0)?);
+        let mask = match mask {
+            Some(mask) => mask.clone(),
+            None => Tensor::full([x.dims()[0], 1], true)?,
+        };
+        let noise = Tensor::randn(*x.shape(), cx.stream(&self.noise))?.affine(1e-2, 0.0)?;
+        let y = x.sub(&now)?.add(&noise)?.mul(&scale)?.mul(&scale)?;
+        Ok(Value::masked(y, Some(mask)).into())
+    }
+}
+
+fn block(wrap: bool, layer: impl IntoLayer, stack: Sequential) -> Sequential {
     if wrap { stack.add(Checkpoint::new(layer)) } else { stack.add(layer) }
 }
 
 /// `wrap` says which of the blocks are computed again; the second nests one in another.
 fn model(wrap: bool, nested: bool) -> Model {
-    let inner = Sequential::new().add(Norm::new()).add(Dropout::new(0.3));
-    let outer = block(nested, inner, Sequential::new().name("outer").add(Dense::new(8).activation(Tanh)));
+    let inner = Sequential::new().add(Norm).add(Dropout::new(0.3));
+    let outer = block(nested, inner, Sequential::new().named("outer").add(Dense::new(8).activation(Tanh)));
     let outer = outer.add(Dense::new(6).activation(Gelu).kernel_regularizer(L2::new(1e-3)));
     let stack = Sequential::new().add(Input::new([4])).add(Dense::new(5).activation(Relu));
     let stack = block(wrap, outer, stack).add(Dropout::new(0.2));
@@ -85,12 +89,12 @@ fn training_gives_the_same_bytes() {
 fn a_checkpoint_is_saved_and_loaded() {
     let inner = Sequential::new().add(Dense::new(4).activation(Relu)).add(Dense::new(2));
     let stack = Sequential::new().add(Input::new([3])).add(Checkpoint::new(inner));
-    let config = stack.config().unwrap();
-    let back = Sequential::from_config(config.clone(), &Registry::new()).unwrap();
-    assert_eq!(back.config().unwrap(), config);
-    let compile = |s: Sequential| s.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
-    let (a, b) = (compile(stack), compile(back));
+    let a = stack.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
+    let bytes = a.to_bytes().unwrap();
+    let b = Model::from_bytes(&bytes, Load::new()).unwrap();
+    assert_eq!(b.to_bytes().unwrap(), bytes);
     assert_eq!(a.weight_bytes().unwrap(), b.weight_bytes().unwrap());
+    assert_eq!(b.get_layer("checkpoint").unwrap().class_name(), "Checkpoint");
     assert_eq!(a.params()[0].0, "checkpoint/dense/kernel");
 }
 

@@ -6,8 +6,8 @@ use gradus::config::{Configured, Described, Dyn, Registry};
 use gradus::nn::activation::{Activation, Linear, Relu};
 use gradus::nn::layers::{Dense, Dropout};
 use gradus::nn::regularizer::{L2, Regularizer};
-use gradus::nn::{Build, Cx, Init, Layer};
-use gradus::{DType, Result, Spec, Tensor, settings, string_enum};
+use gradus::nn::{Build, Cx, Layer};
+use gradus::{DType, Result, Tensor, settings, string_enum};
 use serde_json::{Value, json};
 
 // ---- as another crate would write it
@@ -73,11 +73,6 @@ impl Every {
 }
 
 gradus::parts!(Every {});
-impl Build for Every {
-    fn build(&self, _: Spec, _: &mut Init) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(self.clone()))
-    }
-}
 impl Layer for Every {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
         self.activation.apply(x)
@@ -133,9 +128,10 @@ fn everything_comes_back() {
     let registry = Registry::new().regularizer::<L4>().unwrap();
     let again = Every::from_config(expected.clone(), &registry).unwrap();
     assert_eq!(again.config().unwrap(), expected);
-    assert_eq!((Build::name(&again), Build::trainable(&again)), (Some("all"), false));
+    let common = Configured::common(&again).unwrap();
+    assert_eq!((common.name.as_deref(), common.frozen), (Some("all"), true));
     assert_eq!(
-        (again.class_name(), again.registered_name(), Every::NAME),
+        (Configured::class_name(&again), again.registered_name(), Every::NAME),
         ("Every", "acme>Every", "acme>Every")
     );
     assert_eq!(again.seen, Seen(0));
@@ -143,7 +139,8 @@ fn everything_comes_back() {
     let least = json!({ "units": 3, "activation": relu });
     let least = Every::from_config(least, &Registry::new()).unwrap();
     assert_eq!(least.config().unwrap(), Every::new(3, Relu).config().unwrap());
-    assert_eq!((Build::name(&least), Build::trainable(&least)), (None, true));
+    let common = Configured::common(&least).unwrap();
+    assert_eq!((common.name.as_deref(), common.frozen), (None, false));
 
     let nothing = Nothing::default();
     assert_eq!(nothing.config().unwrap(), json!({}));
@@ -342,7 +339,7 @@ fn members() -> Vec<(&'static str, Box<dyn Configured>)> {
         Dense::new(3).named("d").frozen().activation(Relu).use_bias(false).kernel_regularizer(L2::new(0.5)),
         Dropout::new(0.5), Flatten::new(), Flatten::new().named("f"), Layered::new(activation::Softmax),
         Input::new([3, 4]), Input::with_unknown([None, Some(4)]).dtype(DType::I64), Checkpoint::new(Dense::new(3)),
-        Sequential::new().add(Input::new([3])).add(Dense::new(1)).name("s").seed(7).dtype(DType::F64),
+        Sequential::new().add(Input::new([3])).add(Dense::new(1)).named("s").seed(7).dtype(DType::F64),
     );
     out
 }
@@ -360,7 +357,7 @@ fn files_have_the_form_they_had() {
         assert_eq!(again(kind, described.clone(), &registry).unwrap(), described);
     }
     let text = lines.join("\n") + "\n";
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/settings.txt");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/snapshots/settings.txt");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&path, &text).unwrap();
     }

@@ -2,7 +2,7 @@
 //! the same prediction in any batch; and all of it must be possible from many threads at once.
 
 use gradus::autograd::Gradients;
-use gradus::nn::Layer;
+use gradus::nn::{Build, Functional, Network, Node, Session, Subclass, Symbol};
 use gradus::prelude::*;
 
 #[test]
@@ -13,7 +13,13 @@ fn types_go_to_other_threads() {
     both::<Model>();
     both::<Sequential>();
     both::<Gradients>();
-    both::<Box<dyn Layer>>();
+    both::<Box<dyn Build>>();
+    both::<Box<dyn Node>>();
+    both::<Functional>();
+    both::<Network>();
+    both::<Session>();
+    both::<Subclass>();
+    both::<Symbol>();
     both::<Threads>();
     both::<History>();
     both::<gradus::Error>();

@@ -5,11 +5,11 @@ use gradus::io::Load;
 use gradus::loss::Huber;
 use gradus::metric::{MeanAbsoluteError, PerOutput};
 use gradus::nn::constraint::MaxNorm;
-use gradus::nn::{Cx, Init, Layer, Param, Params};
+use gradus::nn::{Cx, Init, Inputs, Module, Node, Param, Subclass, Values};
 use gradus::optim::schedule::CosineDecay;
 use gradus::optim::{Driver, Optimizer};
 use gradus::prelude::*;
-use gradus::train::{LambdaCallback, Network, TerminateOnNaN, Weights};
+use gradus::train::{LambdaCallback, TerminateOnNaN, Weights};
 use gradus::{Error, Result};
 
 fn values(shape: &[usize]) -> Tensor {
@@ -72,7 +72,7 @@ impl gradus::nn::constraint::Constraint for FailsLater {
 struct Three {
     params: Vec<Param>,
 }
-gradus::parts!(Three { params });
+gradus::parts!(group Three { params });
 
 #[test]
 fn a_failed_step_changes_nothing() {
@@ -85,7 +85,8 @@ fn a_failed_step_changes_nothing() {
     let mut driver = Driver::new(Adam::new(0.1));
     let gradients = |three: &Three| {
         let mut cx = Cx::train(0, 0);
-        let terms: Vec<Tensor> = three.params.iter().map(|p| cx.param(p).square().unwrap()).collect();
+        let terms: Vec<Tensor> =
+            three.params.iter().map(|p| cx.param(p).unwrap().square().unwrap()).collect();
         let sum = terms[0].add(&terms[1]).unwrap().add(&terms[2]).unwrap();
         sum.sum(&[], false).unwrap().backward().unwrap()
     };
@@ -98,7 +99,7 @@ fn a_failed_step_changes_nothing() {
     assert_eq!(driver.iterations(), 0);
     // A gradient that is missing is found before anything moves, too.
     let mut cx = Cx::train(0, 0);
-    let one = cx.param(&three.params[0]).sum(&[], false).unwrap().backward().unwrap();
+    let one = cx.param(&three.params[0]).unwrap().sum(&[], false).unwrap().backward().unwrap();
     driver.step(&mut three, one, false).unwrap_err();
     assert_eq!(before, all(&three) as Vec<f64>);
 }
@@ -110,27 +111,26 @@ struct TwoHeads {
     size: Param,
 }
 gradus::parts!(TwoHeads { class, size });
-impl Layer<[Tensor], Vec<Tensor>> for TwoHeads {
-    fn forward(&self, x: &[Tensor], cx: &mut Cx) -> Result<Vec<Tensor>> {
-        let class = x[0].matmul(&cx.param(&self.class))?.softmax(-1)?;
-        Ok(vec![class, x[0].matmul(&cx.param(&self.size))?])
+impl Node for TwoHeads {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let x = &x.single()?.tensor;
+        let class = x.matmul(&cx.param(&self.class)?)?.softmax(-1)?;
+        Ok([class, x.matmul(&cx.param(&self.size)?)?].into())
     }
 }
 
 #[test]
 fn outputs_have_names_losses_weights_and_metrics() {
     let network = || {
-        let make = |init: &mut Init| {
-            let glorot = gradus::nn::initializer::GlorotUniform.into();
-            Ok(TwoHeads { class: init.param([3, 2], &glorot)?, size: init.param([3, 1], &glorot)? })
-        };
-        Network::new([Input::new([3])], 1, make).unwrap()
+        let (mut init, glorot) = (Init::new(1, DType::F32), gradus::nn::initializer::GlorotUniform.into());
+        let mut weights = |units: usize| init.param([3, units], &glorot).unwrap();
+        Subclass::new([Input::new([3])], TwoHeads { class: weights(2), size: weights(1) })
     };
     let metrics =
         || PerOutput::new().output("class", [Accuracy::new()]).output("size", (MeanAbsoluteError::new(),));
     let losses = (SparseCategoricalCrossentropy::new(), MeanSquaredError::new().weight(0.25));
     let named = network().outputs(["class", "size"]);
-    let mut model = named.compile(SGD::new(0.1), losses, metrics()).unwrap();
+    let model = named.compile(SGD::new(0.1), losses, metrics()).unwrap();
     let labels = Tensor::from_slice(&[0i64, 1, 1, 0], [4]).unwrap();
     let logs = model.evaluate(&values(&[4, 3]), &[labels.clone(), values(&[4, 1])]).unwrap();
     let names: Vec<&str> = logs.iter().map(|(name, _)| name).collect();
@@ -198,8 +198,8 @@ fn an_activity_regularizer_adds_its_share_of_the_output() {
         stack.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap()
     };
     let (x, y) = (values(&[4, 3]), values(&[4, 2]));
-    let mut plain = network(Dense::new(2));
-    let mut regularized = network(Dense::new(2).activity_regularizer(L2::new(0.1)));
+    let plain = network(Dense::new(2));
+    let regularized = network(Dense::new(2).activity_regularizer(L2::new(0.1)));
     let out = plain.predict(&x).unwrap();
     let penalty = 0.1 * out.square().unwrap().sum(&[], false).unwrap().item().unwrap() / 4.0;
     let (a, b) = (plain.evaluate(&x, &y).unwrap(), regularized.evaluate(&x, &y).unwrap());
@@ -275,6 +275,6 @@ fn an_average_ends_training() {
     let differs = |(path, value): &(String, Tensor)| !model.param(path).unwrap().same_bits(value);
     assert!(last.iter().any(differs));
     let mut seen = 0;
-    model.visit(&mut Default::default(), &mut |_, _| seen += 1);
+    model.visit(&mut |_, _| seen += 1);
     assert_eq!(seen, 4);
 }

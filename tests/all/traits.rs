@@ -5,9 +5,10 @@ use gradus::autograd::gradcheck;
 use gradus::config::Configured;
 use gradus::nn::activation::Sigmoid;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, RandomUniform, Zeros};
-use gradus::nn::{Build, Cx, Init, Layer, Param, Params, Path};
+use gradus::nn::{
+    Build, Cx, Init, Inputs, Layer, Module, Node, Param, Part, Subclass, Value, Values, features, single,
+};
 use gradus::prelude::*;
-use gradus::train::Network;
 use gradus::{Result, Spec};
 
 // ---- a recurrent layer with a mask, which can return its states
@@ -30,19 +31,15 @@ impl Lstm {
             units,
         })
     }
-}
 
-/// Output sequence, last h, last c.
-impl Layer<Tensor, (Tensor, Tensor, Tensor)> for Lstm {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<(Tensor, Tensor, Tensor)> {
+    /// Output sequence, last h, last c.
+    fn run(&self, x: &Value, cx: &mut Cx) -> Result<(Tensor, Tensor, Tensor)> {
+        let Value { tensor: x, mask } = x;
         let (batch, u) = (x.dims()[0], self.units);
         let state = x.new_full([batch, u], 0.0)?;
-        if x.is_traced() {
-            return Ok((x.new_full([batch, x.dims()[1], u], 0.0)?, state.clone(), state));
-        }
         let (kernel, recurrent, bias) =
-            (cx.param(&self.kernel), cx.param(&self.recurrent), cx.param(&self.bias));
-        let mask = cx.mask().map(|m| m.cast(x.dtype())).transpose()?;
+            (cx.param(&self.kernel)?, cx.param(&self.recurrent)?, cx.param(&self.bias)?);
+        let mask = mask.as_ref().map(|m| m.cast(x.dtype())).transpose()?;
         let projected = x.linear(&kernel, Some(&bias), None)?;
         let (mut h, mut c, mut outputs) = (state.clone(), state, Vec::new());
         for t in 0..x.dims()[1] as isize {
@@ -64,24 +61,24 @@ impl Layer<Tensor, (Tensor, Tensor, Tensor)> for Lstm {
     }
 }
 
-/// The last h, as a layer of a stack.
-impl Layer for Lstm {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let (_, h, _) = Layer::<Tensor, (Tensor, Tensor, Tensor)>::forward(self, x, cx)?;
-        cx.set_mask(None);
-        Ok(h)
+/// The last h, as a layer of a stack: the mask has been used and ends here.
+impl Node for Lstm {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let (_, h, _) = self.run(x.single()?, cx)?;
+        Ok(h.into())
     }
 }
 
 #[derive(Clone, Debug)]
 struct LstmSpec(usize);
-impl Configured for LstmSpec {}
-impl Build for LstmSpec {
-    fn build(&self, input: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(Lstm::new(input.shape.dims()[2], self.0, init)?))
+impl Configured for LstmSpec {
+    fn class_name(&self) -> &'static str {
+        "LSTM"
     }
-    fn name(&self) -> Option<&str> {
-        Some("lstm")
+}
+impl Build for LstmSpec {
+    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+        Ok(Box::new(Lstm::new(features("LSTM", single(inputs)?)?, self.0, init)?))
     }
 }
 
@@ -90,17 +87,18 @@ struct Embedding {
     table: Param,
 }
 gradus::parts!(Embedding { table });
-impl Layer for Embedding {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        cx.set_mask(Some(x.cast(DType::Bool)?));
-        cx.param(&self.table).gather(x, 0)
+impl Node for Embedding {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let x = &x.single()?.tensor;
+        let y = cx.param(&self.table)?.gather(x, 0)?;
+        Ok(Value::masked(y, Some(x.cast(DType::Bool)?)).into())
     }
 }
 #[derive(Clone, Debug)]
 struct EmbeddingSpec;
 impl Configured for EmbeddingSpec {}
 impl Build for EmbeddingSpec {
-    fn build(&self, _: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
+    fn build(&self, _: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(Embedding { table: init.param([11, 4], &RandomUniform::default().into())? }))
     }
 }
@@ -113,14 +111,14 @@ fn values(n: usize) -> Vec<f64> {
 fn an_lstm_matches_keras_and_differentiates() {
     // Golden of Keras 3.15: every weight arange(n)/50 - 0.1, x = arange(6).reshape(1, 3, 2)/10, units 2.
     let mut lstm = Lstm::new(2, 2, &mut Init::new(0, DType::F64)).unwrap();
-    lstm.visit_mut(&mut Path::default(), &mut |_, p| {
+    lstm.visit_mut(&mut |_, p| {
         let w: Vec<f64> = (0..p.value().elements()).map(|i| i as f64 / 50.0 - 0.1).collect();
         let shape = *p.value().shape();
         p.set(Tensor::from_slice(&w, shape).unwrap()).unwrap();
     });
     let x: Vec<f64> = (0..6).map(|i| f64::from(i) / 10.0).collect();
     let x = Tensor::from_slice(&x, [1, 3, 2]).unwrap();
-    let run = |x: &Tensor| Layer::<Tensor, (Tensor, Tensor, Tensor)>::forward(&lstm, x, &mut Cx::train(0, 0));
+    let run = |x: &Tensor| lstm.run(&x.into(), &mut Cx::train(0, 0));
     let (sequence, h, _) = run(&x).unwrap();
     let golden = [-0.00145669, 0.00397129, 0.00385578, 0.01436837, 0.01293325, 0.02871916];
     for (got, want) in sequence.to_vec::<f64>().unwrap().iter().zip(golden) {
@@ -142,7 +140,9 @@ fn a_mask_travels_from_embedding_to_lstm() {
         .add(Dense::new(1).activation(Sigmoid))
         .compile(Adam::new(0.01), MeanSquaredError::new(), ())
         .unwrap();
-    assert_eq!(model.rows()[1].output.to_string(), "[None, 3]");
+    let outputs = |layer: &str| model.get_layer(layer).unwrap().outputs().next().unwrap().to_vec();
+    assert_eq!(outputs("lstm")[0].shape.to_string(), "[None, 3]");
+    assert_eq!(outputs("embedding_spec")[0].shape.to_string(), "[None, None, 4]");
     let (padded, alone) = (model.predict(&tokens).unwrap(), model.predict(&short).unwrap());
     assert!(padded.slice(0, 0, 1).unwrap().same_bits(&alone), "{padded} {alone}");
     let mut model = model;
@@ -169,25 +169,24 @@ impl Layer for BatchNormalization {
         let (mean, variance) = if cx.is_training() {
             let mean = x.mean(&[0], false)?;
             let variance = x.sub(&mean)?.square()?.mean(&[0], false)?;
-            let moved = |old: &Param, new: &Tensor| {
-                old.value().affine(0.99, 0.0)?.add(&new.detach().affine(0.01, 0.0)?)
-            };
-            cx.update(&self.mean, &moved(&self.mean, &mean)?);
-            cx.update(&self.variance, &moved(&self.variance, &variance)?);
+            for (state, new) in [(&self.mean, &mean), (&self.variance, &variance)] {
+                let moved = cx.state(state).affine(0.99, 0.0)?.add(&new.detach().affine(0.01, 0.0)?)?;
+                cx.update(state, &moved);
+            }
             (mean, variance)
         } else {
-            (cx.param(&self.mean), cx.param(&self.variance))
+            (cx.param(&self.mean)?, cx.param(&self.variance)?)
         };
-        let scale = cx.param(&self.gamma).div(&variance.affine(1.0, 1e-3)?.sqrt()?)?;
-        x.sub(&mean)?.mul(&scale)?.add(&cx.param(&self.beta))
+        let scale = cx.param(&self.gamma)?.div(&variance.affine(1.0, 1e-3)?.sqrt()?)?;
+        x.sub(&mean)?.mul(&scale)?.add(&cx.param(&self.beta)?)
     }
 }
 #[derive(Clone, Debug)]
 struct BatchNormSpec;
 impl Configured for BatchNormSpec {}
 impl Build for BatchNormSpec {
-    fn build(&self, input: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
-        let n = input.shape.dims()[1];
+    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+        let n = features("BatchNormalization", single(inputs)?)?;
         Ok(Box::new(BatchNormalization {
             gamma: init.param([n], &Ones.into())?,
             beta: init.param([n], &Zeros.into())?,
@@ -219,32 +218,31 @@ fn batch_normalization_keeps_running_statistics() {
 
 #[derive(Clone, Debug)]
 struct Siamese {
-    left: Box<dyn Layer>,
-    right: Box<dyn Layer>,
-    class: Box<dyn Layer>,
-    value: Box<dyn Layer>,
+    left: Part,
+    right: Part,
+    class: Part,
+    value: Part,
 }
 gradus::parts!(Siamese { left, right, class, value });
-impl Layer<[Tensor], Vec<Tensor>> for Siamese {
-    fn forward(&self, x: &[Tensor], cx: &mut Cx) -> Result<Vec<Tensor>> {
-        let joint = Tensor::concat(&[&self.left.forward(&x[0], cx)?, &self.right.forward(&x[1], cx)?], -1)?;
-        Ok(vec![self.class.forward(&joint, cx)?, self.value.forward(&joint, cx)?])
+impl Node for Siamese {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let (left, right) = (self.left.forward(&x[0].tensor, cx)?, self.right.forward(&x[1].tensor, cx)?);
+        let joint = Tensor::concat(&[&left, &right], -1)?;
+        Ok([self.class.forward(&joint, cx)?, self.value.forward(&joint, cx)?].into())
     }
 }
 
 #[test]
 fn a_network_of_two_inputs_and_two_outputs_trains() {
-    let spec = |n: usize| Spec::new(Shape::new(&[32, n]).unwrap(), DType::F32);
-    let network = Network::new([Input::new([3]), Input::new([2])], 7, |init| {
-        Ok(Siamese {
-            left: Dense::new(8).activation(Tanh).build(spec(3), init)?,
-            right: Dense::new(8).activation(Tanh).build(spec(2), init)?,
-            class: Dense::new(2).activation(Softmax).build(spec(16), init)?,
-            value: Dense::new(1).build(spec(16), init)?,
-        })
-    });
+    let siamese = Siamese {
+        left: Part::new(Dense::new(8).activation(Tanh)),
+        right: Part::new(Dense::new(8).activation(Tanh)),
+        class: Part::new(Dense::new(2).activation(Softmax)),
+        value: Part::new(Dense::new(1)),
+    };
+    let network = Subclass::new([Input::new([3]), Input::new([2])], siamese).seed(7);
     let losses = (SparseCategoricalCrossentropy::new(), MeanSquaredError::new());
-    let mut model = network.unwrap().compile(Adam::new(0.02), losses, ()).unwrap();
+    let mut model = network.compile(Adam::new(0.02), losses, ()).unwrap();
     let tensor = |n: usize, w: usize| {
         let v: Vec<f32> = values(n * w).iter().map(|v| *v as f32).collect();
         Tensor::from_slice(&v, [n, w]).unwrap()
@@ -269,8 +267,8 @@ struct Tied {
 gradus::parts!(Tied { table });
 impl Layer for Tied {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let embedded = cx.param(&self.table).gather(x, 0)?;
-        embedded.matmul(&cx.param(&self.table).t()?)
+        let embedded = cx.param(&self.table)?.gather(x, 0)?;
+        embedded.matmul(&cx.param(&self.table)?.t()?)
     }
 }
 

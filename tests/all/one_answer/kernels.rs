@@ -271,7 +271,7 @@ struct Pair {
     large: Param,
     small: Param,
 }
-gradus::parts!(Pair { large, small });
+gradus::parts!(group Pair { large, small });
 
 fn optimizers(a: &mut Answers, dtype: DType) {
     let sgd = || SGD::new(0.05);
@@ -298,8 +298,8 @@ fn optimizers(a: &mut Answers, dtype: DType) {
         for step in 0..3 {
             let mut cx = Cx::train(1, step);
             let loss = |p: &Tensor| p.square()?.mul(p)?.mean(&[], false);
-            let total = loss(&cx.param(&pair.large)).unwrap();
-            let total = total.add(&loss(&cx.param(&pair.small)).unwrap()).unwrap();
+            let total = loss(&cx.param(&pair.large).unwrap()).unwrap();
+            let total = total.add(&loss(&cx.param(&pair.small).unwrap()).unwrap()).unwrap();
             driver.step(&mut pair, total.backward().unwrap(), false).unwrap();
         }
         driver.finalize(&mut pair).unwrap();

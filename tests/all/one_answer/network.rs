@@ -3,7 +3,7 @@
 
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::initializer::{Ones, Zeros};
-use gradus::nn::{Build, Cx, Init, Layer, Param};
+use gradus::nn::{Build, Cx, Init, Layer, Node, Param, features, single};
 use gradus::optim::{Optimizer, SGD};
 use gradus::prelude::SparseCategoricalCrossentropy;
 use gradus::prelude::{
@@ -12,25 +12,30 @@ use gradus::prelude::{
 use gradus::{DType, Result, Spec, Tensor};
 
 /// Layer normalization as a layer of the user's own.
-#[derive(Clone, Debug, Default)]
-struct Norm {
-    gamma: Option<Param>,
-    beta: Option<Param>,
-}
-gradus::parts!(Norm { gamma, beta });
+#[derive(Debug)]
+struct Norm;
 impl gradus::config::Configured for Norm {}
 impl Build for Norm {
-    fn build(&self, input: Spec, init: &mut Init) -> Result<Box<dyn Layer>> {
-        let n = input.shape.dims()[input.shape.rank() - 1];
-        let (gamma, beta) = (init.param([n], &Ones.into())?, init.param([n], &Zeros.into())?);
-        Ok(Box::new(Norm { gamma: Some(gamma), beta: Some(beta) }))
+    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+        let n = features("Norm", single(inputs)?)?;
+        Ok(Box::new(NormNode {
+            gamma: init.param([n], &Ones.into())?,
+            beta: init.param([n], &Zeros.into())?,
+        }))
     }
 }
-impl Layer for Norm {
+
+/// The layer with its parameters.
+#[derive(Clone, Debug)]
+struct NormNode {
+    gamma: Param,
+    beta: Param,
+}
+gradus::parts!(NormNode { gamma, beta });
+impl Layer for NormNode {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let (gamma, beta) =
-            (self.gamma.as_ref().map(|p| cx.param(p)), self.beta.as_ref().map(|p| cx.param(p)));
-        x.layer_norm(gamma.as_ref(), beta.as_ref(), 1e-3)
+        let (gamma, beta) = (cx.param(&self.gamma)?, cx.param(&self.beta)?);
+        x.layer_norm(Some(&gamma), Some(&beta), 1e-3)
     }
 }
 
@@ -41,7 +46,7 @@ fn model(width: usize, optimizer: impl Optimizer + 'static) -> Model {
         .add(Dense::new(width).activation(Relu))
         .add(Dropout::new(0.2))
         .add(Dense::new(width).activation(Gelu))
-        .add(Norm::default())
+        .add(Norm)
         .add(Dense::new(width).activation(Tanh))
         .add(Dense::new(7).activation(Softmax))
         .seed(42)
