@@ -280,7 +280,8 @@ impl Shared {
             (Some(Ok(apart)), None) if agree => [Some(apart.clone()), Some(apart)],
             (Some(Ok(apart)), equal) => [Some(apart), equal.and_then(Result::ok)],
             (_, Some(Ok(equal))) => [None, Some(equal)],
-            (Some(Err(e)), _) | (None, Some(Err(e))) => return Err(e.at(place())),
+            // What is wrong is not that unknown sizes differ, if equal ones fail too.
+            (_, Some(Err(e))) | (Some(Err(e)), None) => return Err(e.at(place())),
             (None, None) => {
                 let expected = "inputs whose unknown sizes fit each other";
                 return Err(Error::argument("inputs", expected, "sizes that differ").at(place()));

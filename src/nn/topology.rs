@@ -331,11 +331,14 @@ impl Names {
     /// # Errors
     /// It is taken, empty, or would not be one level of a path.
     pub(crate) fn take(&mut self, name: &str) -> Result<()> {
-        if name.is_empty() || name.contains(['/', ':']) || !self.taken.insert(name.into()) {
-            let expected = "names that are unique, not empty and without '/' and ':'";
+        if name.is_empty() || name.contains(['/', ':']) {
+            let expected = "a name that is not empty and has no '/' and no ':'";
             return Err(Error::argument("layer name", expected, format!("'{name}'")));
         }
-        Ok(())
+        match self.taken.insert(name.into()) {
+            true => Ok(()),
+            false => Err(Error::argument("layer name", "a name for one layer", format!("'{name}' for two"))),
+        }
     }
 
     /// `dense`, `dense_1`, … (Keras's rule).
@@ -382,7 +385,9 @@ impl Nested {
     /// Fails unless data of these specs fits a network's inputs.
     pub(crate) fn fit(topology: &Topology, inputs: &[Spec]) -> Result<()> {
         if inputs.len() != topology.inputs.len() {
-            let expected = format!("{} inputs, as many as '{}' has", topology.inputs.len(), topology.title());
+            let n = topology.inputs.len();
+            let plural = if n == 1 { "input" } else { "inputs" };
+            let expected = format!("{n} {plural}, as many as '{}' has", topology.title());
             return Err(Error::argument("inputs", expected, inputs.len()));
         }
         for (NamedInput { name, input }, spec) in topology.inputs.iter().zip(inputs) {

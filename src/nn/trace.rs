@@ -57,14 +57,15 @@ pub(crate) fn traced(spec: Spec, sizes: Sizes) -> Twin<Value> {
     trial(spec, sizes).map(|spec| Tensor::from(Array::traced(spec)).into())
 }
 
-/// `f` with unknown sizes that are all different, or if it fails so, with equal ones. If that fails too, the first error.
+/// `f` with unknown sizes that are all different, or if it fails so, with equal ones. If that fails too, its error: what is
+/// wrong is not that they differ.
 pub(crate) fn either<T>(inputs: &[Spec], mut f: impl FnMut(&[Twin<Value>]) -> Result<T>) -> Result<T> {
     let mut with = |sizes: Sizes| {
         let values: Vec<_> = inputs.iter().map(|spec| traced(*spec, sizes)).collect();
         f(&values)
     };
     match with(Sizes::Apart) {
-        Err(e) if !inputs.iter().all(|spec| Sizes::agree(*spec)) => with(Sizes::Equal).map_err(|_| e),
+        Err(_) if !inputs.iter().all(|spec| Sizes::agree(*spec)) => with(Sizes::Equal),
         result => result,
     }
 }

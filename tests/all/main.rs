@@ -16,6 +16,7 @@ mod fuzz_corpus;
 mod golden;
 mod golden_weights;
 mod gradients;
+mod graphs;
 mod keras_ops;
 mod linalg;
 mod metrics;
