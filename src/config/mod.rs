@@ -48,7 +48,11 @@ macro_rules! by_serde {
                 stringify!($type)
             }
             fn config(&self) -> $crate::Result<serde_json::Value> {
-                serde_json::to_value(self).map_err(|e| $crate::Error::format(stringify!($type), e.to_string()))
+                let bad = |e: serde_json::Error| $crate::Error::format(stringify!($type), e.to_string());
+                let value = serde_json::to_value(self).map_err(bad)?;
+                // A number that JSON does not have is written as null, which no reader takes.
+                serde_json::from_value::<$type>(value.clone()).map_err(bad)?;
+                Ok(value)
             }
         }
         impl $crate::config::Described for $type {

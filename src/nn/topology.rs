@@ -332,7 +332,7 @@ impl Names {
     /// It is taken, empty, or would not be one level of a path.
     pub(crate) fn take(&mut self, name: &str) -> Result<()> {
         if name.is_empty() || name.contains(['/', ':']) || !self.taken.insert(name.into()) {
-            let expected = "names that are unique, not empty and without '/' and ':'";
+            let expected = "names that are unique, not empty and without '/' or ':'";
             return Err(Error::argument("layer name", expected, format!("'{name}'")));
         }
         Ok(())
