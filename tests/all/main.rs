@@ -15,6 +15,7 @@ mod fuzz_corpus;
 mod golden;
 mod golden_weights;
 mod gradients;
+mod graph_files;
 mod imports;
 mod keras_ops;
 mod linalg;
