@@ -8,8 +8,9 @@ use std::fmt;
 pub const MAX_RANK: usize = 8;
 
 /// A size that is not known before data arrives, such as the batch. It prints as `None`. No tensor has it: a network is
-/// traced with two sets of sizes, and what differs between them is unknown (`nn/trace.rs`).
-pub const UNKNOWN: usize = usize::MAX;
+/// traced with two sets of sizes, and what differs between them is unknown (`nn/trace.rs`). (`usize::MAX` is what a size
+/// below zero by mistake wraps to; messages must show it.)
+pub const UNKNOWN: usize = usize::MAX - 1;
 
 /// Whether a size is [`UNKNOWN`].
 pub(crate) fn is_unknown(size: usize) -> bool {

@@ -7,6 +7,7 @@ pub mod constraint;
 mod cx;
 mod functional;
 pub mod initializer;
+mod input;
 pub mod layers;
 mod module;
 mod network;

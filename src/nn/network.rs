@@ -469,7 +469,7 @@ impl Network {
         let mut result = Ok(());
         fresh.visit_mut(&mut |path, p| {
             if result.is_ok() {
-                result = p.reset(seed).at(|| path.as_str());
+                result = p.reset(seed).at(|| format!("parameter '{path}'"));
             }
         });
         result.map(|()| fresh)
@@ -729,13 +729,19 @@ impl Module for Network {
 
 impl Node for Network {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        self.run(x.values(), cx, &[])
+        self.call_raw(x, cx, &[])
     }
     fn output_activation(&self, output: usize) -> Option<&dyn Activation> {
         self.output_activation_of(output)
     }
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
-        self.run(x.values(), cx, raw)
+        let x = x.values();
+        // A later call inside another network may be given other shapes than the first. (A stack without an input of its own takes
+        // what its layers take.)
+        if self.topology.class == "Functional" && x.iter().any(|v| v.tensor.is_traced()) {
+            Nested::fit(&self.topology, &x.iter().map(Value::spec).collect::<Vec<_>>())?;
+        }
+        self.run(x, cx, raw)
     }
     fn class_name(&self) -> &'static str {
         self.topology.class

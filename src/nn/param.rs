@@ -195,7 +195,7 @@ pub(crate) fn draw(module: &mut dyn Module, seed: u64) -> Result<()> {
     let mut result = Ok(());
     module.visit_mut(&mut |path, p| {
         if result.is_ok() && p.value.is_traced() {
-            result = p.reset(seed).at(|| path.as_str());
+            result = p.reset(seed).at(|| format!("parameter '{path}'"));
         }
     });
     result

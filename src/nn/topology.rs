@@ -332,12 +332,12 @@ impl Names {
     /// It is taken, empty, or would not be one level of a path.
     pub(crate) fn take(&mut self, name: &str) -> Result<()> {
         if name.is_empty() || name.contains(['/', ':']) {
-            let expected = "a name that is not empty and has no '/' and no ':'";
+            let expected = "names that are not empty and without '/' or ':'";
             return Err(Error::argument("layer name", expected, format!("'{name}'")));
         }
         match self.taken.insert(name.into()) {
             true => Ok(()),
-            false => Err(Error::argument("layer name", "a name for one layer", format!("'{name}' for two"))),
+            false => Err(Error::argument("layer name", "names that are unique", format!("'{name}' for two layers"))),
         }
     }
 

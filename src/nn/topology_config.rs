@@ -7,7 +7,7 @@ use super::symbol::Shared;
 use super::topology::{At, Entry, Invocation, NamedInput, Nested, Output, Topology};
 use super::Build;
 use crate::config::generated::{Reader, Value, wrong};
-use crate::config::{Described, Registry, Setting, describe, described};
+use crate::config::{Described, Dyn, Registry, Setting, describe, described};
 use crate::error::Context;
 use crate::{DType, Error, Result};
 use serde_json::{Map, json};
@@ -129,8 +129,8 @@ fn read_sequential(config: Value, registry: &Registry) -> Result<Sequential> {
 }
 
 fn read_layer(layer: Value, registry: &Registry) -> Result<Shared> {
-    let (class, config) = described("layer", layer)?;
-    Ok(Shared::from_arc(super::layers::from_config(&class, config, registry)?))
+    let Dyn(build) = Setting::read(layer, registry)?;
+    Ok(Shared::from_arc(build))
 }
 
 fn read_functional(config: Value, registry: &Registry) -> Result<Topology> {

@@ -10,7 +10,7 @@ use gradus::prelude::*;
 use gradus::{Error, Result};
 use std::path::PathBuf;
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits::default()
 }
 
@@ -19,7 +19,7 @@ fn load() -> Load {
 }
 
 /// A folder of its own for each test.
-fn folder(test: &str) -> PathBuf {
+pub(crate) fn folder(test: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("gradus-files-{test}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).unwrap();
@@ -117,7 +117,7 @@ fn assemble(header: &[u8], data: &[u8]) -> Vec<u8> {
 }
 
 /// The same file with another configuration.
-fn with_config(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+pub(crate) fn with_config(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
     with_header(bytes, |header| {
         let text = header["__metadata__"]["config"].as_str().unwrap();
         let mut config: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -126,7 +126,7 @@ fn with_config(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec
     })
 }
 
-fn with_metadata(bytes: &[u8], key: &str, value: &str) -> Vec<u8> {
+pub(crate) fn with_metadata(bytes: &[u8], key: &str, value: &str) -> Vec<u8> {
     with_header(bytes, |h| h["__metadata__"][key] = value.into())
 }
 

@@ -6,7 +6,7 @@ use gradus::io::{Limits, Load};
 use gradus::nn::{Cx, Inputs, Layer, Masking as Mask, Module, Node, Part, Symbol, Value, Values};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
-use gradus::{Error, Result};
+use gradus::Result;
 use proptest::prelude::*;
 use serde_json::json;
 use std::fmt::Write as _;

@@ -17,6 +17,8 @@ mod golden;
 mod golden_weights;
 mod gradients;
 mod graphs;
+mod graph_files;
+mod imports;
 mod keras_ops;
 mod linalg;
 mod metrics;

@@ -1,11 +1,11 @@
 //! The layers, a file each. A new one is its file and a row here.
 
+pub use super::input::Input;
 use super::{Build, topology_config};
 use crate::config::kind;
 
 kind! {
     dyn Build, "layer", Registry::layer;
-    mod input: Input;
     mod dense: Dense;
     mod embedding: Embedding;
     mod activation: Activation;
@@ -16,6 +16,7 @@ kind! {
     mod add: Add;
     mod concatenate: Concatenate;
     mod checkpoint: Checkpoint;
+    use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional;
 }
 

@@ -1,7 +1,7 @@
 //! What a network takes, so that every shape behind it is known before data arrives.
 
+use super::{Build, Cx, Init, Layer, Masking, Node, Symbol, within_reason};
 use crate::config::{Common, Configured, Described, Registry, Setting};
-use crate::nn::{Build, Cx, Init, Layer, Masking, Node, Symbol};
 use crate::shape::{UNKNOWN, is_unknown};
 use crate::tensor::Tensor;
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
@@ -79,7 +79,7 @@ impl Input {
         let sizes: Vec<usize> =
             std::iter::once(UNKNOWN).chain(self.shape.iter().map(|d| d.unwrap_or(UNKNOWN))).collect();
         let shape = Shape::new(&sizes)?;
-        crate::nn::within_reason(&shape)?;
+        within_reason(&shape)?;
         Ok(Spec::new(shape, self.dtype.unwrap_or(dtype)))
     }
 
