@@ -7,7 +7,7 @@ mod philox;
 pub use distribution::Distribution;
 pub use philox::philox4x32;
 
-use rand::rand_core::utils;
+use rand_core::utils;
 
 /// What a stream of random numbers is for: streams of one seed and different purposes share no numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +48,7 @@ fn mix(mut z: u64) -> u64 {
 /// A seed from the operating system, for programs that want a different run each time.
 pub fn os_seed() -> u64 {
     let mut bytes = [0; 8];
-    match rand::rand_core::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut bytes) {
+    match getrandom::fill(&mut bytes) {
         Ok(()) => u64::from_le_bytes(bytes),
         Err(_) => 0,
     }
@@ -169,7 +169,7 @@ impl Draws {
     }
 }
 
-impl rand::rand_core::TryRng for Draws {
+impl rand_core::TryRng for Draws {
     type Error = std::convert::Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
         Ok(self.bits() as u32)
