@@ -97,7 +97,7 @@ impl Callback for Progress {
     fn on_epoch_begin(&mut self, _: &mut Model, epoch: usize) -> Result<()> {
         self.began = Instant::now();
         println!("Epoch {}/{}", epoch + 1, self.plan.epochs);
-        self.drawn = self.bar.then(|| Bar { drawn: self.began, width: 0 });
+        self.drawn = self.bar.then_some(Bar { drawn: self.began, width: 0 });
         Ok(())
     }
 

@@ -810,6 +810,11 @@ impl<T: Copy> Kernels<T> {
     }
 }
 
+/// Whether a tile of so many rows does only what others leave over.
+const fn left_over(rows: usize, whole: usize) -> bool {
+    !rows.is_multiple_of(whole)
+}
+
 /// Tiles whose height is a multiple of `whole` exist in two kinds: with a last vector that is whole, and with one that may be partly
 /// used. The others, which do what is left over, treat every last vector as partly used where that costs nothing.
 macro_rules! stamp {
@@ -866,7 +871,7 @@ macro_rules! stamp {
             {
                 const LANES: usize = <$simd as Simd<T>>::LANES;
                 const TILES: &'static [&'static [[TilesFn<T>; 2]]] =
-                    &[$(&[$([tiles::<T, $rows, $nv, { $rows % $whole != 0 }>, tiles::<T, $rows, $nv, true>]),+]),+];
+                    &[$(&[$([tiles::<T, $rows, $nv, { left_over($rows, $whole) }>, tiles::<T, $rows, $nv, true>]),+]),+];
                 pub(super) const KERNELS: Kernels<T> = Kernels {
                     wide: Shape { mr: $wide_mr, nr: $wide_nv * Self::LANES },
                     tall: Shape { mr: $tall_mr, nr: $tall_nv * Self::LANES },
