@@ -56,7 +56,7 @@ mod shape;
 pub mod tensor;
 pub mod train;
 
-pub use dtype::{DType, Element, Float, Stored};
+pub use dtype::{DType, Element, Float, Stored, bf16, f16};
 pub use error::{Context, Error, Result};
 pub use kernels::par::{Threads, with_threads};
 pub use shape::{IntoShape, MAX_RANK, Shape, Spec, UNKNOWN};
