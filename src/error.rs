@@ -265,7 +265,9 @@ impl Error {
             (Memory { bytes, dtype, shape, why }, Memory { shape: s, .. }) => {
                 Memory { bytes, dtype, shape: both(shape, &s), why }
             }
-            (Argument { name, expected, got }, Argument { name: same, expected: e, got: g }) if name == same => {
+            (Argument { name, expected, got }, Argument { name: same, expected: e, got: g })
+                if name == same =>
+            {
                 let expected = numbers(&expected, |i| number(&e, i));
                 Argument { name, expected, got: numbers(&got, |i| number(&g, i)) }
             }

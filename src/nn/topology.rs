@@ -8,7 +8,7 @@ use super::{Build, Init, Node, snake_case};
 use crate::config::{Common, Configured};
 use crate::error::Context;
 use crate::{DType, Error, Result, Spec};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
 
 /// Layers and calls.
@@ -135,15 +135,20 @@ impl Topology {
             if let Origin::Input(input) = &symbol.call.origin
                 && !input_at.contains_key(&symbol.call.id)
             {
-                let name = input.name().map_or(format!("an input {input}"), |name| format!("the input '{name}'"));
+                let name =
+                    input.name().map_or(format!("an input {input}"), |name| format!("the input '{name}'"));
                 let expected = "outputs that depend on the listed inputs alone";
-                return Err(Error::argument("outputs", expected, format!("one that needs {name}, not listed")));
+                return Err(Error::argument(
+                    "outputs",
+                    expected,
+                    format!("one that needs {name}, not listed"),
+                ));
             }
-            if !found.contains_key(&symbol.call.id) {
+            if let btree_map::Entry::Vacant(place) = found.entry(symbol.call.id) {
                 if let Origin::Layer { inputs, .. } = &symbol.call.origin {
                     pending.extend(inputs.iter().cloned());
                 }
-                found.insert(symbol.call.id, symbol);
+                place.insert(symbol);
             }
         }
         let mut named_inputs = Vec::new();
@@ -151,7 +156,11 @@ impl Topology {
             if let Origin::Input(input) = &symbol.call.origin {
                 let name = input.name().unwrap_or_default().to_string();
                 if !found.contains_key(&symbol.call.id) {
-                    let got = if name.is_empty() { format!("input {i}, unused") } else { format!("'{name}', unused") };
+                    let got = if name.is_empty() {
+                        format!("input {i}, unused")
+                    } else {
+                        format!("'{name}', unused")
+                    };
                     return Err(Error::argument("inputs", "inputs that an output depends on", got));
                 }
                 named_inputs.push(NamedInput { name, input: input.clone() });
@@ -242,12 +251,14 @@ impl Topology {
             .iter()
             .filter_map(|(row, _)| if let RowOf::Layer(l) = row { Some(*l) } else { None })
             .collect();
-        let layer_at: BTreeMap<usize, usize> = layers.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+        let layer_at: BTreeMap<usize, usize> =
+            layers.iter().enumerate().map(|(new, old)| (*old, new)).collect();
         let calls: Vec<usize> = left
             .iter()
             .filter_map(|at| if let At::Call { call, .. } = at { Some(*call) } else { None })
             .collect();
-        let call_at: BTreeMap<usize, usize> = calls.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+        let call_at: BTreeMap<usize, usize> =
+            calls.iter().enumerate().map(|(new, old)| (*old, new)).collect();
         let moved = |at: At| match at {
             At::Input(_) => at,
             At::Call { call, output } => At::Call { call: call_at[&call], output },
@@ -337,7 +348,11 @@ impl Names {
         }
         match self.taken.insert(name.into()) {
             true => Ok(()),
-            false => Err(Error::argument("layer name", "names that are unique", format!("'{name}' for two layers"))),
+            false => Err(Error::argument(
+                "layer name",
+                "names that are unique",
+                format!("'{name}' for two layers"),
+            )),
         }
     }
 
@@ -363,8 +378,7 @@ pub(crate) struct Nested {
 
 impl Nested {
     pub(crate) fn new(topology: Arc<Topology>) -> Nested {
-        let mut common = Common::default();
-        common.name = topology.name.clone();
+        let common = Common { name: topology.name.clone(), ..Common::default() };
         Nested { topology, common }
     }
 }

@@ -1,12 +1,12 @@
 //! Networks as graphs: what is refused and in which words, sizes that nobody knows before data comes, names, shared layers,
 //! cutting and joining; and random graphs, which train, summarise, save and load, or say what is wrong.
 
+use gradus::Result;
 use gradus::config::{Configured, Registry};
 use gradus::io::{Limits, Load};
 use gradus::nn::{Cx, Inputs, Layer, Masking as Mask, Module, Node, Part, Symbol, Value, Values};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
-use gradus::Result;
 use proptest::prelude::*;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -333,7 +333,11 @@ impl Module for Stacked {
     fn walk(&self, at: &mut gradus::nn::Path, f: &mut dyn FnMut(&gradus::nn::Path, gradus::nn::Item<'_>)) {
         at.inside("stack", |at| self.0.walk(at, f));
     }
-    fn walk_mut(&mut self, at: &mut gradus::nn::Path, f: &mut dyn FnMut(&gradus::nn::Path, gradus::nn::ItemMut<'_>)) {
+    fn walk_mut(
+        &mut self,
+        at: &mut gradus::nn::Path,
+        f: &mut dyn FnMut(&gradus::nn::Path, gradus::nn::ItemMut<'_>),
+    ) {
         at.inside("stack", |at| self.0.walk_mut(at, f));
     }
     fn as_node(&self) -> Option<&dyn Node> {
@@ -370,7 +374,11 @@ fn what_is_refused_is_said_clearly() {
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(path, &text).unwrap();
     }
-    assert_eq!(text, std::fs::read_to_string(path).unwrap(), "set UPDATE_SNAPSHOTS=1 if the new message is better");
+    assert_eq!(
+        text,
+        std::fs::read_to_string(path).unwrap(),
+        "set UPDATE_SNAPSHOTS=1 if the new message is better"
+    );
 }
 
 // ---- sizes that nobody knows
@@ -570,7 +578,10 @@ fn heads_are_joined_with_their_losses_for_each_output() {
         .unwrap();
     let kernel = |values: &[f32], n: usize| Tensor::from_slice(values, [1, n]).unwrap();
     model
-        .set_params(&[("a/kernel".into(), kernel(&[200.0], 1)), ("b/kernel".into(), kernel(&[200.0, 0.0], 2))])
+        .set_params(&[
+            ("a/kernel".into(), kernel(&[200.0], 1)),
+            ("b/kernel".into(), kernel(&[200.0, 0.0], 2)),
+        ])
         .unwrap();
     let data = Tensor::ones([1, 1]).unwrap();
     let y = [Tensor::zeros([1, 1]).unwrap(), Tensor::full([1], 1i64).unwrap()];
@@ -596,7 +607,11 @@ fn random_graph(steps: &[(u8, u8, u8)], width: usize) -> Result<(Functional, usi
     let inputs = [Input::new([width]).named("a"), Input::new([width]).named("b")];
     let mut values: Vec<Symbol> = inputs.iter().map(Input::symbol).collect();
     let shared = Dense::new(width).activation(Tanh).named("shared").shared();
-    let nested = Sequential::new().named("nested").add(Input::new([width])).add(Dense::new(width)).add(Dropout::new(0.1));
+    let nested = Sequential::new()
+        .named("nested")
+        .add(Input::new([width]))
+        .add(Dense::new(width))
+        .add(Dropout::new(0.1));
     for &(kind, i, j) in steps {
         let (x, y) = (values[i as usize % values.len()].clone(), values[j as usize % values.len()].clone());
         let value = match kind % 9 {
@@ -613,13 +628,17 @@ fn random_graph(steps: &[(u8, u8, u8)], width: usize) -> Result<(Functional, usi
         values.push(value);
     }
     let last = values.len() - 1;
-    let outputs = [Dense::new(1).on(&values[last])?, Dense::new(2).activation(Softmax).on(&values[last / 2])?];
+    let outputs =
+        [Dense::new(1).on(&values[last])?, Dense::new(2).activation(Softmax).on(&values[last / 2])?];
     Ok((Functional::new([&inputs[0], &inputs[1]], [&outputs[0], &outputs[1]])?.seed(3), width))
 }
 
 fn live(network: Functional, width: usize) -> Result<()> {
-    let mut model =
-        network.compile(Adam::new(0.01), (MeanSquaredError::new(), SparseCategoricalCrossentropy::new()), ())?;
+    let mut model = network.compile(
+        Adam::new(0.01),
+        (MeanSquaredError::new(), SparseCategoricalCrossentropy::new()),
+        (),
+    )?;
     let x = [random(1, &[6, width]), random(2, &[6, width])];
     let y = [random(3, &[6, 1]), Tensor::from_slice(&[0i64, 1, 1, 0, 1, 0], [6])?];
     let allow = Fit::new().epochs(2).batch_size(4).verbose(0).allow_missing_gradients();

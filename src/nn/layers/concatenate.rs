@@ -22,7 +22,8 @@ crate::parts!(Concatenate {});
 impl Build for Concatenate {
     fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
         merge::check("Concatenate", inputs)?;
-        if let Some(axis) = inputs.first().map(|spec| spec.shape.axis("Concatenate", self.axis)).transpose()?
+        if let Some(axis) =
+            inputs.first().map(|spec| spec.shape.axis("Concatenate", self.axis)).transpose()?
             && axis == 0
         {
             return Err(Error::argument("axis", "an axis other than the batch", self.axis));

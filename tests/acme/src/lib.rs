@@ -58,8 +58,9 @@ gradus::parts!(GluNode { value, gate });
 impl Build for Glu {
     fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
         let shape = [features("Glu", single(inputs)?)?, self.units];
-        let mut kernel =
-            || init.weight(shape, &self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint);
+        let mut kernel = || {
+            init.weight(shape, &self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint)
+        };
         Ok(Box::new(GluNode { value: kernel()?, gate: kernel()?, activation: self.activation.clone() }))
     }
 }
@@ -202,11 +203,19 @@ impl Rule for SignDescent {
         self.learning_rate.clone()
     }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
-        let (rate, momentum, rest) = (T::of(step.learning_rate), T::of(self.momentum), T::of(1.0 - self.momentum));
+        let (rate, momentum, rest) =
+            (T::of(step.learning_rate), T::of(self.momentum), T::of(1.0 - self.momentum));
         let zero = T::of(0.0);
         for ((w, &g), m) in w.iter_mut().zip(g).zip(slots[0].iter_mut()) {
             *m = momentum * *m + rest * g;
-            *w = *w - if *m > zero { rate } else if *m < zero { zero - rate } else { zero };
+            *w = *w
+                - if *m > zero {
+                    rate
+                } else if *m < zero {
+                    zero - rate
+                } else {
+                    zero
+                };
         }
     }
 }

@@ -9,9 +9,14 @@ use gradus::random::{Purpose, Stream};
 
 fn model() -> Model {
     let x = Input::new([4]).named("x");
-    let glu = Glu::new(4).kernel_initializer(Ramp::new(0.05)).kernel_regularizer(L4::new(0.01)).named("gated").shared();
+    let glu = Glu::new(4)
+        .kernel_initializer(Ramp::new(0.05))
+        .kernel_regularizer(L4::new(0.01))
+        .named("gated")
+        .shared();
     let h = glu.on(&glu.on(&x).unwrap()).unwrap();
-    let h = Glu::new(3).kernel_constraint(Positive::new()).activation(Swish2::new().slope(0.5)).on(&h).unwrap();
+    let h =
+        Glu::new(3).kernel_constraint(Positive::new()).activation(Swish2::new().slope(0.5)).on(&h).unwrap();
     let y = Dense::new(1).activation(Swish2::new()).on(&h).unwrap();
     Functional::new(&x, &y)
         .unwrap()

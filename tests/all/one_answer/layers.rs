@@ -5,7 +5,7 @@ use super::answers::{Answers, Rng, fresh};
 use gradus::nn::layers::{
     Activation, Add, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
 };
-use gradus::nn::{Cx, Functional, IntoLayer, Module, Symbol};
+use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::optim::Driver;
 use gradus::prelude::{Gelu, Relu, SGD, Sequential, Silu, Softmax, Tanh};
 use gradus::{DType, Tensor};
@@ -69,7 +69,8 @@ fn layer(a: &mut Answers, name: &str, description: impl IntoLayer, shapes: &[&[u
     let x: Vec<Tensor> = shapes.iter().map(|dims| fresh(rng, dims, DType::F32, Rng::plain)).collect();
     // Numbers below the table's size, of which one in nine is padding.
     let tokens = |t: &Tensor| t.abs().unwrap().affine(7.0, 0.0).unwrap().cast(DType::I64).unwrap();
-    let small = |t: &Tensor| tokens(t).remainder(&Tensor::scalar(9i64).unwrap()).unwrap().cast(DType::F32).unwrap();
+    let small =
+        |t: &Tensor| tokens(t).remainder(&Tensor::scalar(9i64).unwrap()).unwrap().cast(DType::F32).unwrap();
     let x: Vec<Tensor> = if name == "Embedding" { x.iter().map(small).collect() } else { x };
 
     let name = format!("layer {name}");
