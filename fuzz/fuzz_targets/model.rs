@@ -14,9 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
         .max_elements(1 << 16)
         .max_total_bytes(1 << 18)
         .max_tensors(256);
-    if let Ok(model) = Model::from_bytes(bytes, &limits) {
+    if let Ok(model) = Model::from_bytes(bytes, limits.clone()) {
         let again = model.to_bytes().expect("what was read can be written");
-        let twice = Model::from_bytes(&again, &limits.max_header_bytes(1 << 20)).expect("and read");
+        let twice = Model::from_bytes(&again, limits.max_header_bytes(1 << 20)).expect("and read");
         assert_eq!(model.weight_bytes().ok(), twice.weight_bytes().ok());
     }
 });

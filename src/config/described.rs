@@ -29,7 +29,7 @@ pub trait Configured {
     fn config(&self) -> Result<Value> {
         let name = self.class_name();
         Err(Error::Custom(format!(
-            "{name} is a type of your own without settings!, so no file can describe it"
+            "{name} is a type of your own that settings! does not declare, so no file can describe it"
         )))
     }
 
@@ -59,6 +59,13 @@ pub struct Common {
     pub name: Option<String>,
     /// Whether its parameters keep their values in training. Files say the opposite, `trainable`, as Keras does.
     pub frozen: bool,
+}
+
+impl Common {
+    /// With this name; trained.
+    pub(crate) fn named(name: Option<String>) -> Common {
+        Common { name, frozen: false }
+    }
 }
 
 /// A shared object of one kind, such as `Dyn<dyn Initializer>`. It is written to files as `{class_name, config}`.

@@ -68,6 +68,16 @@ macro_rules! integers {
 }
 integers!(usize: as_u64, u64: as_u64, u32: as_u64, isize: as_i64, i64: as_i64, i32: as_i64);
 
+/// Whatever it is.
+impl Setting for Value {
+    fn write(&self) -> Result<Value> {
+        Ok(self.clone())
+    }
+    fn read(value: Value, _: &Registry) -> Result<Self> {
+        Ok(value)
+    }
+}
+
 /// Infinite numbers and NaN have no form in JSON and are refused.
 impl Setting for f64 {
     fn write(&self) -> Result<Value> {

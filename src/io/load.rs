@@ -37,6 +37,12 @@ impl From<Limits> for Load {
     }
 }
 
+impl From<Registry> for Load {
+    fn from(registry: Registry) -> Load {
+        Load::new().registry(registry)
+    }
+}
+
 impl From<&Limits> for Load {
     fn from(limits: &Limits) -> Load {
         limits.clone().into()

@@ -13,6 +13,7 @@ mod read;
 mod tensors;
 mod write;
 
+pub use crate::config::Registry;
 pub use csv::{Column, Csv, Missing, Table};
 pub use limits::Limits;
 pub use load::Load;

@@ -39,13 +39,16 @@ pub fn unary<A: Stored, B: Stored>(
     });
 }
 
+/// A kernel on slices of one length.
+type Pairwise<'a, A, B, C> = dyn Fn(&[A], &[B], &mut [C]) + Sync + 'a;
+
 /// `out[i] = f(a[i], b[i])` in row-major order; both operands already have the output's shape (strides of 0 repeat).
 pub fn binary<A: Stored, B: Stored, C: Stored>(
     a: Strided<A>,
     b: Strided<B>,
     out: &mut [C],
     cost: usize,
-    f: &(dyn Fn(&[A], &[B], &mut [C]) + Sync),
+    f: &Pairwise<A, B, C>,
 ) {
     let grain = par::GRAIN / cost.max(1);
     if let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) {

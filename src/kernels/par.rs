@@ -140,6 +140,9 @@ pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(impl Fn(us
     if threads() == 1 { f(0, out) } else { split(0, out, unit.max(1), grain.max(1), f) }
 }
 
+/// What [`rows`] calls for each run: its first unit, the run, and what belongs to it of the others.
+type RowsFn<'a, T, const N: usize> = dyn Fn(usize, &mut [T], [&mut [T]; N]) + Sync + 'a;
+
 /// [`chunks`] for kernels that also write a few numbers for each unit: `more[i]` has one element for each unit of `out`, and
 /// is cut with it.
 pub fn rows<T: Send, const N: usize>(
@@ -155,7 +158,7 @@ pub fn rows<T: Send, const N: usize>(
         unit: usize,
         more: [&mut [T]; N],
         grain: usize,
-        f: &(dyn Fn(usize, &mut [T], [&mut [T]; N]) + Sync),
+        f: &RowsFn<T, N>,
     ) {
         let half = out.len() / unit / 2;
         if half == 0 || out.len() < 2 * grain {

@@ -1,23 +1,26 @@
 //! Why it exists: yes or no, one probability each.
 
-use super::probability::{crossentropy, smoothed};
+use super::probability::smoothed;
 use super::{EPSILON, Loss, aligned, last_mean};
-use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Sigmoid};
 use crate::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use crate::{Result, settings};
 
-/// `-(t·ln p + (1-t)·ln(1-p))`, the mean over the last axis.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BinaryCrossentropy {
-    #[serde(default)]
-    from_logits: bool,
-    #[serde(default)]
-    label_smoothing: f64,
+settings! {
+    /// `-(t·ln p + (1-t)·ln(1-p))`, the mean over the last axis.
+    #[derive(Copy, PartialEq)]
+    pub struct BinaryCrossentropy {
+        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a sigmoid, `compile` uses the exact form on logits if there
+        /// is one.
+        new();
+
+        /// Whether predictions are logits; no by default.
+        from_logits: bool = false,
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        label_smoothing: f64 = 0.0,
+    }
 }
-crossentropy!(BinaryCrossentropy, "sigmoid", label_smoothing);
 
 /// `-(t·ln p + (1-t)·ln(1-p))`, element by element, with `p` clipped.
 pub(super) fn on_probabilities(t: &Tensor, p: &Tensor) -> Result<Tensor> {

@@ -1,23 +1,26 @@
 //! Why it exists: classification with one probability a class as the target.
 
-use super::probability::{crossentropy, rescaled, smoothed};
+use super::probability::{rescaled, smoothed};
 use super::{Loss, aligned};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Softmax};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, settings};
 
-/// `-Σ t·ln p` over the last axis. Predictions and targets `[…, classes]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CategoricalCrossentropy {
-    #[serde(default)]
-    from_logits: bool,
-    #[serde(default)]
-    label_smoothing: f64,
+settings! {
+    /// `-Σ t·ln p` over the last axis. Predictions and targets `[…, classes]`.
+    #[derive(Copy, PartialEq)]
+    pub struct CategoricalCrossentropy {
+        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a softmax, `compile` uses the exact form on logits if there
+        /// is one.
+        new();
+
+        /// Whether predictions are logits; no by default.
+        from_logits: bool = false,
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        label_smoothing: f64 = 0.0,
+    }
 }
-crossentropy!(CategoricalCrossentropy, "softmax", label_smoothing);
 
 /// One probability for each class, smoothed.
 pub(super) fn targets(op: &'static str, y_true: &Tensor, y_pred: &Tensor, smoothing: f64) -> Result<Tensor> {

@@ -2,57 +2,30 @@
 
 use super::binary_crossentropy::on_probabilities;
 use super::categorical_crossentropy::targets;
-use super::probability::{crossentropy, rescaled, smoothed};
+use super::probability::{rescaled, smoothed};
 use super::{Loss, aligned, last_mean};
-use crate::Result;
 use crate::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use crate::{Result, settings};
 
-/// The binary cross-entropy times `(1 - q)^gamma`, where `q = t·p + (1-t)·(1-p)`; the mean over the last axis. With class
-/// balancing also times `alpha` where the target is 1 and `1 - alpha` where it is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BinaryFocalCrossentropy {
-    apply_class_balancing: bool,
-    alpha: f64,
-    gamma: f64,
-    from_logits: bool,
-    label_smoothing: f64,
-}
-crossentropy!(BinaryFocalCrossentropy, "sigmoid", label_smoothing);
+settings! {
+    /// The binary cross-entropy times `(1 - q)^gamma`, where `q = t·p + (1-t)·(1-p)`; the mean over the last axis. With
+    /// class balancing also times `alpha` where the target is 1 and `1 - alpha` where it is 0.
+    #[derive(Copy, PartialEq)]
+    pub struct BinaryFocalCrossentropy {
+        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a sigmoid, `compile` uses the exact form on logits if there
+        /// is one.
+        new();
 
-impl Default for BinaryFocalCrossentropy {
-    fn default() -> Self {
-        BinaryFocalCrossentropy {
-            apply_class_balancing: false,
-            alpha: 0.25,
-            gamma: 2.0,
-            from_logits: false,
-            label_smoothing: 0.0,
-        }
-    }
-}
-
-impl BinaryFocalCrossentropy {
-    /// Whether `alpha` weighs the two classes; no by default.
-    #[must_use]
-    pub fn apply_class_balancing(mut self, apply: bool) -> Self {
-        self.apply_class_balancing = apply;
-        self
-    }
-
-    /// The weight of class 1 when classes are balanced; 0.25 by default.
-    #[must_use]
-    pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// How much less easy rows count; 2 by default.
-    #[must_use]
-    pub fn gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
+        /// Whether `alpha` weighs the two classes; no by default.
+        apply_class_balancing: bool = false,
+        /// The weight of class 1 when classes are balanced; 0.25 by default.
+        alpha: f64 = 0.25,
+        /// How much less easy rows count; 2 by default.
+        gamma: f64 = 2.0,
+        /// Whether predictions are logits; no by default.
+        from_logits: bool = false,
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        label_smoothing: f64 = 0.0,
     }
 }
 
@@ -72,36 +45,22 @@ impl Loss for BinaryFocalCrossentropy {
     }
 }
 
-/// `-Σ alpha·(1-p)^gamma·t·ln p` over the last axis.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CategoricalFocalCrossentropy {
-    alpha: f64,
-    gamma: f64,
-    from_logits: bool,
-    label_smoothing: f64,
-}
-crossentropy!(CategoricalFocalCrossentropy, "softmax", label_smoothing);
+settings! {
+    /// `-Σ alpha·(1-p)^gamma·t·ln p` over the last axis.
+    #[derive(Copy, PartialEq)]
+    pub struct CategoricalFocalCrossentropy {
+        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a softmax, `compile` uses the exact form on logits if there
+        /// is one.
+        new();
 
-impl Default for CategoricalFocalCrossentropy {
-    fn default() -> Self {
-        CategoricalFocalCrossentropy { alpha: 0.25, gamma: 2.0, from_logits: false, label_smoothing: 0.0 }
-    }
-}
-
-impl CategoricalFocalCrossentropy {
-    /// A factor; 0.25 by default.
-    #[must_use]
-    pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// How much less easy rows count; 2 by default.
-    #[must_use]
-    pub fn gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
+        /// A factor; 0.25 by default.
+        alpha: f64 = 0.25,
+        /// How much less easy rows count; 2 by default.
+        gamma: f64 = 2.0,
+        /// Whether predictions are logits; no by default.
+        from_logits: bool = false,
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        label_smoothing: f64 = 0.0,
     }
 }
 

@@ -4,15 +4,12 @@
 /// Declares losses without settings: a type, and a formula of targets `t` and predictions `p` of one shape and dtype.
 macro_rules! losses {
     ($($(#[$doc:meta])* $type:ident($t:ident, $p:ident) = $f:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $type {}
-
-        impl $type {
-            /// The loss.
-            pub fn new() -> Self {
-                Self::default()
+        $crate::settings! {
+            $(#[$doc])*
+            #[derive(Copy, PartialEq)]
+            pub struct $type {
+                /// The loss.
+                new();
             }
         }
 
@@ -37,7 +34,7 @@ use labels::labels;
 pub use reduction::Reduction;
 pub(crate) use reduction::fitted;
 
-use crate::config::{Configured, Dyn, by_serde, kind};
+use crate::config::{Configured, Dyn, kind};
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -55,26 +52,6 @@ kind! {
     mod hinge: Hinge, SquaredHinge, CategoricalHinge;
     mod tuned: Tuned with Options;
 }
-by_serde!(
-    SparseCategoricalCrossentropy,
-    CategoricalCrossentropy,
-    BinaryCrossentropy,
-    CategoricalFocalCrossentropy,
-    BinaryFocalCrossentropy,
-    KLDivergence,
-    MeanSquaredError,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredLogarithmicError,
-    Huber,
-    LogCosh,
-    Poisson,
-    CosineSimilarity,
-    Hinge,
-    SquaredHinge,
-    CategoricalHinge,
-    Tuned,
-);
 
 /// Predictions are kept this far from 0 and 1 (Keras's epsilon).
 pub(crate) const EPSILON: f64 = 1e-7;

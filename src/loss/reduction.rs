@@ -1,22 +1,22 @@
 //! Why it exists: how the losses of a batch become one number, with weights and masks.
 
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{DType, Error, Result, string_enum};
 
-/// How the losses of a batch become one number (Keras's names in files: `sum_over_batch_size` and so on).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reduction {
-    /// `Σ wᵢ·lᵢ / N`, the default. A masked batch is divided by the number of entries that count.
-    #[default]
-    SumOverBatchSize,
-    /// `Σ wᵢ·lᵢ`.
-    Sum,
-    /// `Σ wᵢ·lᵢ / Σ wᵢ`; 0 if the weights sum to 0.
-    MeanWithSampleWeight,
-    /// `wᵢ·lᵢ`: no reduction. Training needs one number and refuses it.
-    None,
+string_enum! {
+    /// How the losses of a batch become one number (Keras's names in files: `sum_over_batch_size` and so on).
+    #[derive(Default)]
+    pub enum Reduction {
+        /// `Σ wᵢ·lᵢ / N`, the default. A masked batch is divided by the number of entries that count.
+        #[default]
+        SumOverBatchSize = "sum_over_batch_size",
+        /// `Σ wᵢ·lᵢ`.
+        Sum = "sum",
+        /// `Σ wᵢ·lᵢ / Σ wᵢ`; 0 if the weights sum to 0.
+        MeanWithSampleWeight = "mean_with_sample_weight",
+        /// `wᵢ·lᵢ`: no reduction. Training needs one number and refuses it.
+        None = "none",
+    }
 }
 
 impl Reduction {

@@ -2,8 +2,7 @@
 
 use super::{EPSILON, Loss, aligned, last_mean};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, settings};
 
 losses! {
     /// The mean of `(t - p)²` over the last axis.
@@ -36,30 +35,15 @@ losses! {
     Poisson(t, p) = last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);
 }
 
-/// The mean over the last axis of `d²/2` where `|d| <= delta`, and `delta·|d| - delta²/2` beyond (Huber 1964).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Huber {
-    delta: f64,
-}
+settings! {
+    /// The mean over the last axis of `d²/2` where `|d| <= delta`, and `delta·|d| - delta²/2` beyond (Huber 1964).
+    #[derive(Copy, PartialEq)]
+    pub struct Huber {
+        /// With delta 1.
+        new();
 
-impl Default for Huber {
-    fn default() -> Self {
-        Huber { delta: 1.0 }
-    }
-}
-
-impl Huber {
-    /// With delta 1.
-    pub fn new() -> Huber {
-        Huber::default()
-    }
-
-    /// Where the loss turns from a parabola into a line; 1 by default.
-    #[must_use]
-    pub fn delta(mut self, delta: f64) -> Huber {
-        self.delta = delta;
-        self
+        /// Where the loss turns from a parabola into a line; 1 by default.
+        delta: f64 = 1.0,
     }
 }
 
@@ -77,31 +61,16 @@ impl Loss for Huber {
     }
 }
 
-/// Minus the cosine of the angle between targets and predictions along an axis: -1 is the same direction. Vectors are divided
-/// by `sqrt(max(Σx², 1e-12))`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CosineSimilarity {
-    axis: isize,
-}
+settings! {
+    /// Minus the cosine of the angle between targets and predictions along an axis: -1 is the same direction. Vectors are
+    /// divided by `sqrt(max(Σx², 1e-12))`.
+    #[derive(Copy, PartialEq)]
+    pub struct CosineSimilarity {
+        /// Along the last axis.
+        new();
 
-impl Default for CosineSimilarity {
-    fn default() -> Self {
-        CosineSimilarity { axis: -1 }
-    }
-}
-
-impl CosineSimilarity {
-    /// Along the last axis.
-    pub fn new() -> CosineSimilarity {
-        CosineSimilarity::default()
-    }
-
-    /// The axis along which vectors lie; the last by default.
-    #[must_use]
-    pub fn axis(mut self, axis: isize) -> CosineSimilarity {
-        self.axis = axis;
-        self
+        /// The axis along which vectors lie; the last by default.
+        axis: isize = -1,
     }
 }
 

@@ -1,35 +1,31 @@
 //! Why it exists: classification with integer labels.
 
-use super::probability::{crossentropy, rescaled};
+use super::probability::rescaled;
 use super::{Loss, labels};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Softmax};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, settings};
 
-/// `-ln p[label]`. Predictions `[…, classes]`; labels `[…]` or `[…, 1]`, of any integer dtype.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SparseCategoricalCrossentropy {
-    #[serde(default)]
-    from_logits: bool,
-    #[serde(default)]
-    ignore_class: Option<i64>,
+settings! {
+    /// `-ln p[label]`. Predictions `[…, classes]`; labels `[…]` or `[…, 1]`, of any integer dtype.
+    #[derive(Copy, PartialEq)]
+    pub struct SparseCategoricalCrossentropy {
+        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a softmax, `compile` uses the exact form on logits if there
+        /// is one.
+        new();
+
+        /// Whether predictions are logits; no by default.
+        from_logits: bool = false,
+        /// Rows with this label, which may be outside of the classes, do not count: their loss is 0, and a mean is over the
+        /// others. None by default.
+        ignore_class: some i64,
+    }
 }
-crossentropy!(SparseCategoricalCrossentropy, "softmax");
 
 const OP: &str = "SparseCategoricalCrossentropy";
 
 impl SparseCategoricalCrossentropy {
-    /// Rows with this label, which may be outside of the classes, do not count: their loss is 0, and a mean is over the
-    /// others. None by default.
-    #[must_use]
-    pub fn ignore_class(mut self, class: i64) -> Self {
-        self.ignore_class = Some(class);
-        self
-    }
-
     /// Where the label is none to be ignored.
     fn counts(&self, labels: &Tensor) -> Result<Option<Tensor>> {
         match self.ignore_class {

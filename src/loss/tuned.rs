@@ -1,11 +1,10 @@
 //! Why it exists: what can be set for every loss alike, in one place rather than in each.
 
 use super::{Loss, Reduction};
-use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use crate::{Result, settings};
 
 /// What can be set for every loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,13 +22,13 @@ impl Default for Options {
     }
 }
 
-/// A loss with another reduction or weight: `Huber::new().reduction(Reduction::Sum)`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tuned {
-    loss: Dyn<dyn Loss>,
-    pub(super) reduction: Reduction,
-    pub(super) weight: f64,
+settings! {
+    /// A loss with another reduction or weight: `Huber::new().reduction(Reduction::Sum)`.
+    pub struct Tuned {
+        loss: stored Dyn<dyn Loss>,
+        pub(super) reduction: stored Reduction,
+        pub(super) weight: stored f64,
+    }
 }
 
 impl Tuned {

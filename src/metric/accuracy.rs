@@ -4,19 +4,17 @@ use super::Metric;
 use super::mean::Mean;
 use crate::loss::{aligned, classes};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{DType, Error, Result, settings};
 
 /// A struct with settings whose figure is the mean of a function's values.
 macro_rules! accuracies {
-    ($($(#[$doc:meta])* $type:ident $({ $field:ident: $t:ty })?, $name:literal, $self:ident, $y:ident, $p:ident => $values:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $type {
-            $($field: $t,)?
-            #[serde(skip)]
-            mean: Mean,
+    ($($(#[$doc:meta])* $type:ident { $($rows:tt)* }, $name:literal, $self:ident, $y:ident, $p:ident => $values:expr;)*) => {$(
+        settings! {
+            $(#[$doc])*
+            pub struct $type {
+                $($rows)*
+                mean: state Mean = Mean::default(),
+            }
         }
         impl Metric for $type {
             fn name(&self) -> &str {
@@ -38,90 +36,62 @@ macro_rules! accuracies {
     )*};
 }
 
-/// Accuracies without settings.
-macro_rules! plain {
-    ($($type:ident),*) => {$(
-        impl Default for $type {
-            fn default() -> Self {
-                $type { mean: Mean::default() }
-            }
-        }
-        impl $type {
-            /// The metric.
-            pub fn new() -> $type {
-                $type::default()
-            }
-        }
-    )*};
-}
-plain!(Accuracy, CategoricalAccuracy, SparseCategoricalAccuracy);
-
 accuracies! {
     /// The share of right predictions, named `accuracy`. As Keras resolves `"accuracy"`: predictions with a last size of 1
     /// are compared with 0.5 (binary); targets of lower rank, or with a last size of 1, are labels (sparse categorical); else
     /// the largest target counts (categorical).
-    Accuracy, "accuracy", self, y, p => match p.dims().last() {
+    Accuracy {
+        /// The metric.
+        new();
+    }, "accuracy", self, y, p => match p.dims().last() {
         Some(1) => above("accuracy", y, p, 0.5)?,
         _ => largest("accuracy", y, p)?,
     };
 
     /// The share of probabilities on the right side of a threshold, named `binary_accuracy`.
-    BinaryAccuracy { threshold: f64 }, "binary_accuracy", self, y, p => above("binary_accuracy", y, p, self.threshold)?;
+    BinaryAccuracy {
+        /// With the threshold 0.5.
+        new();
+
+        /// Predictions above it are yes; 0.5 by default.
+        threshold: f64 = 0.5,
+    }, "binary_accuracy", self, y, p => above("binary_accuracy", y, p, self.threshold)?;
 
     /// The share of rows whose largest prediction is where the largest target is, named `categorical_accuracy`.
-    CategoricalAccuracy, "categorical_accuracy", self, y, p => {
+    CategoricalAccuracy {
+        /// The metric.
+        new();
+    }, "categorical_accuracy", self, y, p => {
         one_hot("categorical_accuracy", y, p)?;
         largest("categorical_accuracy", y, p)?
     };
 
     /// The share of rows whose largest prediction is that of the label, named `sparse_categorical_accuracy`.
-    SparseCategoricalAccuracy, "sparse_categorical_accuracy", self, y, p =>
+    SparseCategoricalAccuracy {
+        /// The metric.
+        new();
+    }, "sparse_categorical_accuracy", self, y, p =>
         largest("sparse_categorical_accuracy", &sparse("sparse_categorical_accuracy", y, p)?, p)?;
 
     /// The share of rows with fewer than `k` predictions above that of the largest target, named
     /// `top_k_categorical_accuracy`.
-    TopKCategoricalAccuracy { k: usize }, "top_k_categorical_accuracy", self, y, p => {
+    TopKCategoricalAccuracy {
+        /// Among the `k` largest; Keras's default is 5.
+        new(k: usize);
+    }, "top_k_categorical_accuracy", self, y, p => {
         one_hot("top_k_categorical_accuracy", y, p)?;
         among("top_k_categorical_accuracy", y, p, self.k)?
     };
 
     /// The share of rows with fewer than `k` predictions above that of the label, named
     /// `sparse_top_k_categorical_accuracy`.
-    SparseTopKCategoricalAccuracy { k: usize }, "sparse_top_k_categorical_accuracy", self, y, p => {
+    SparseTopKCategoricalAccuracy {
+        /// Among the `k` largest; Keras's default is 5.
+        new(k: usize);
+    }, "sparse_top_k_categorical_accuracy", self, y, p => {
         let name = "sparse_top_k_categorical_accuracy";
         among(name, &sparse(name, y, p)?, p, self.k)?
     };
-}
-
-impl BinaryAccuracy {
-    /// With the threshold 0.5.
-    pub fn new() -> BinaryAccuracy {
-        BinaryAccuracy { threshold: 0.5, mean: Mean::default() }
-    }
-
-    /// Predictions above it are yes; 0.5 by default.
-    #[must_use]
-    pub fn threshold(mut self, threshold: f64) -> BinaryAccuracy {
-        self.threshold = threshold;
-        self
-    }
-}
-impl Default for BinaryAccuracy {
-    fn default() -> Self {
-        BinaryAccuracy::new()
-    }
-}
-impl TopKCategoricalAccuracy {
-    /// Among the `k` largest; Keras's default is 5.
-    pub fn new(k: usize) -> TopKCategoricalAccuracy {
-        TopKCategoricalAccuracy { k, mean: Mean::default() }
-    }
-}
-impl SparseTopKCategoricalAccuracy {
-    /// Among the `k` largest; Keras's default is 5.
-    pub fn new(k: usize) -> SparseTopKCategoricalAccuracy {
-        SparseTopKCategoricalAccuracy { k, mean: Mean::default() }
-    }
 }
 
 /// 1 where the prediction is on the right side of the threshold.

@@ -5,94 +5,54 @@ use super::Metric;
 use super::confusion::{Counts, entries, share};
 use crate::loss::EPSILON;
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{DType, Error, Result, settings, string_enum};
 
-/// Which curve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Curve {
-    /// True positives over false positives (receiver operating characteristic).
-    #[default]
-    ROC,
-    /// Precision over recall.
-    PR,
+string_enum! {
+    /// Which curve.
+    #[derive(Default)]
+    pub enum Curve {
+        /// True positives over false positives (receiver operating characteristic).
+        #[default]
+        ROC = "ROC",
+        /// Precision over recall.
+        PR = "PR",
+    }
 }
 
-/// The height of the curve between two thresholds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Summation {
-    /// The middle of the two (ROC); by the formula of Davis and Goadrich 2006 for precision and recall.
-    #[default]
-    Interpolation,
-    /// The smaller of the two.
-    Minoring,
-    /// The larger of the two.
-    Majoring,
+string_enum! {
+    /// The height of the curve between two thresholds.
+    #[derive(Default)]
+    pub enum Summation {
+        /// The middle of the two (ROC); by the formula of Davis and Goadrich 2006 for precision and recall.
+        #[default]
+        Interpolation = "interpolation",
+        /// The smaller of the two.
+        Minoring = "minoring",
+        /// The larger of the two.
+        Majoring = "majoring",
+    }
 }
 
-/// The area under the ROC curve or the precision-recall curve, named `auc`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AUC {
-    num_thresholds: usize,
-    #[serde(default)]
-    curve: Curve,
-    #[serde(default)]
-    summation_method: Summation,
-    #[serde(default)]
-    from_logits: bool,
-    /// For each threshold.
-    #[serde(skip)]
-    counts: Vec<Counts>,
-}
+settings! {
+    /// The area under the ROC curve or the precision-recall curve, named `auc`.
+    pub struct AUC {
+        /// Under the ROC curve, on 200 thresholds.
+        new();
 
-impl Default for AUC {
-    fn default() -> Self {
-        AUC::new()
+        /// How many thresholds, evenly from 0 to 1; 200 by default.
+        num_thresholds: usize = 200,
+        /// Which curve; ROC by default.
+        curve: Curve = Curve::ROC,
+        /// The height between two thresholds; interpolated by default.
+        summation_method: Summation = Summation::Interpolation,
+        /// Whether predictions are logits; no by default.
+        from_logits: bool = false,
+        /// For each threshold.
+        counts: state Vec<Counts> = Vec::new(),
     }
 }
 
 impl AUC {
-    /// Under the ROC curve, on 200 thresholds.
-    pub fn new() -> AUC {
-        AUC {
-            num_thresholds: 200,
-            curve: Curve::ROC,
-            summation_method: Summation::Interpolation,
-            from_logits: false,
-            counts: Vec::new(),
-        }
-    }
-
-    /// How many thresholds, evenly from 0 to 1; 200 by default.
-    #[must_use]
-    pub fn num_thresholds(mut self, n: usize) -> AUC {
-        self.num_thresholds = n;
-        self
-    }
-
-    /// Which curve; ROC by default.
-    #[must_use]
-    pub fn curve(mut self, curve: Curve) -> AUC {
-        self.curve = curve;
-        self
-    }
-
-    /// The height between two thresholds; interpolated by default.
-    #[must_use]
-    pub fn summation_method(mut self, method: Summation) -> AUC {
-        self.summation_method = method;
-        self
-    }
-
-    /// Whether predictions are logits; no by default.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> AUC {
-        self.from_logits = from_logits;
-        self
-    }
-
     /// Davis and Goadrich: true positives vary linearly with all positives between two thresholds.
     fn interpolated_pr(&self) -> f64 {
         let mut area = 0.0;

@@ -4,8 +4,7 @@
 use super::Metric;
 use crate::loss::{aligned, fitted};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{DType, Error, Result, settings};
 
 /// Weighted counts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,14 +55,10 @@ pub(super) fn entries(
 }
 
 /// What is counted: a threshold, and which part of each row.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug)]
 struct Rule {
-    #[serde(default)]
     threshold: Option<f64>,
-    #[serde(default)]
     top_k: Option<usize>,
-    #[serde(default)]
     class_id: Option<usize>,
 }
 
@@ -106,41 +101,53 @@ impl Rule {
     }
 }
 
+/// The settings of a figure: of all entries (`whole`), or of a part of each row (`parts`).
+macro_rules! rule {
+    (whole, $(#[$doc:meta])* $type:ident) => {
+        settings! {
+            $(#[$doc])*
+            pub struct $type {
+                /// With the threshold 0.5.
+                new();
+
+                /// Predictions above it are positive; 0.5 by default.
+                threshold: some f64,
+                top_k: stored Option<usize> = None,
+                class_id: stored Option<usize> = None,
+                counts: state Counts = Counts::default(),
+            }
+        }
+    };
+    (parts, $(#[$doc:meta])* $type:ident) => {
+        settings! {
+            $(#[$doc])*
+            pub struct $type {
+                /// With the threshold 0.5.
+                new();
+
+                /// Predictions above it are positive; 0.5 by default.
+                threshold: some f64,
+                /// Only the `k` largest predictions of a row can be positive, whatever they are unless a threshold is set
+                /// too.
+                top_k: some usize,
+                /// Counts this class alone: a position along the last axis.
+                class_id: some usize,
+                counts: state Counts = Counts::default(),
+            }
+        }
+    };
+}
+
 macro_rules! counted {
-    ($($(#[$doc:meta])* $type:ident, $name:literal, larger $larger:literal, $c:ident => $result:expr $(, $parts:ident)?;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Serialize, Deserialize)]
-        pub struct $type {
-            #[serde(flatten)]
-            rule: Rule,
-            #[serde(skip)]
-            counts: Counts,
-        }
-        impl Default for $type {
-            fn default() -> Self {
-                let rule = Rule { threshold: None, top_k: None, class_id: None };
-                $type { rule, counts: Counts::default() }
-            }
-        }
-        impl $type {
-            /// With the threshold 0.5.
-            pub fn new() -> $type {
-                $type::default()
-            }
-            /// Predictions above it are positive; 0.5 by default.
-            #[must_use]
-            pub fn threshold(mut self, threshold: f64) -> $type {
-                self.rule.threshold = Some(threshold);
-                self
-            }
-            $(counted!($parts);)?
-        }
+    ($($(#[$doc:meta])* $type:ident, $name:literal, $of:ident, larger $larger:literal, $c:ident => $result:expr;)*) => {$(
+        rule!($of, $(#[$doc])* $type);
         impl Metric for $type {
             fn name(&self) -> &str {
                 $name
             }
             fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-                self.rule.count($name, y_true, y_pred, sample_weight, &mut self.counts)
+                let rule = Rule { threshold: self.threshold, top_k: self.top_k, class_id: self.class_id };
+                rule.count($name, y_true, y_pred, sample_weight, &mut self.counts)
             }
             fn result(&self) -> f64 {
                 let $c = &self.counts;
@@ -154,20 +161,6 @@ macro_rules! counted {
             }
         }
     )*};
-    (parts) => {
-        /// Only the `k` largest predictions of a row can be positive, whatever they are unless a threshold is set too.
-        #[must_use]
-        pub fn top_k(mut self, k: usize) -> Self {
-            self.rule.top_k = Some(k);
-            self
-        }
-        /// Counts this class alone: a position along the last axis.
-        #[must_use]
-        pub fn class_id(mut self, class: usize) -> Self {
-            self.rule.class_id = Some(class);
-            self
-        }
-    };
 }
 
 /// 0 where nothing was counted.
@@ -177,15 +170,15 @@ pub(super) fn share(part: f64, of: f64) -> f64 {
 
 counted! {
     /// How many positives are right, named `true_positives`.
-    TruePositives, "true_positives", larger true, c => c.true_positives;
+    TruePositives, "true_positives", whole, larger true, c => c.true_positives;
     /// How many negatives are right, named `true_negatives`.
-    TrueNegatives, "true_negatives", larger true, c => c.true_negatives;
+    TrueNegatives, "true_negatives", whole, larger true, c => c.true_negatives;
     /// How many positives are wrong, named `false_positives`.
-    FalsePositives, "false_positives", larger false, c => c.false_positives;
+    FalsePositives, "false_positives", whole, larger false, c => c.false_positives;
     /// How many negatives are wrong, named `false_negatives`.
-    FalseNegatives, "false_negatives", larger false, c => c.false_negatives;
+    FalseNegatives, "false_negatives", whole, larger false, c => c.false_negatives;
     /// The share of positives that are right, named `precision`.
-    Precision, "precision", larger true, c => share(c.true_positives, c.true_positives + c.false_positives), parts;
+    Precision, "precision", parts, larger true, c => share(c.true_positives, c.true_positives + c.false_positives);
     /// The share of the true that is found, named `recall`.
-    Recall, "recall", larger true, c => share(c.true_positives, c.true_positives + c.false_negatives), parts;
+    Recall, "recall", parts, larger true, c => share(c.true_positives, c.true_positives + c.false_negatives);
 }

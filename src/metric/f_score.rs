@@ -2,57 +2,43 @@
 
 use super::Metric;
 use super::confusion::{Counts, entries};
+use crate::config::{Configured, Described, Registry};
 use crate::loss::EPSILON;
 use crate::tensor::Tensor;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, settings, string_enum};
+use serde_json::Value;
 
-/// How the figures of classes become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Average {
-    /// Counted over all classes together.
-    Micro,
-    /// The mean over classes.
-    #[default]
-    Macro,
-    /// The mean over classes weighted with how often each is true.
-    Weighted,
+string_enum! {
+    /// How the figures of classes become one.
+    #[derive(Default)]
+    pub enum Average {
+        /// Counted over all classes together.
+        Micro = "micro",
+        /// The mean over classes.
+        #[default]
+        Macro = "macro",
+        /// The mean over classes weighted with how often each is true.
+        Weighted = "weighted",
+    }
 }
 
-/// `(1 + β²)·P·R / (β²·P + R)` of precision and recall, named `fbeta_score`. Targets are one-hot or several of 0 and 1;
-/// a row's positives are its largest predictions, or those above a threshold.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FBetaScore {
-    beta: f64,
-    average: Average,
-    threshold: Option<f64>,
-    /// For each class.
-    #[serde(skip)]
-    counts: Vec<Counts>,
+settings! {
+    /// `(1 + β²)·P·R / (β²·P + R)` of precision and recall, named `fbeta_score`. Targets are one-hot or several of 0 and 1;
+    /// a row's positives are its largest predictions, or those above a threshold.
+    pub struct FBetaScore {
+        /// The mean over classes (Keras's `macro`), with this weight of recall against precision.
+        new(beta: f64);
+
+        /// How the figures of classes become one; their mean by default.
+        average: Average = Average::Macro,
+        /// Predictions above it are positive, rather than the largest of each row.
+        threshold: some f64,
+        /// For each class.
+        counts: state Vec<Counts> = Vec::new(),
+    }
 }
 
 impl FBetaScore {
-    /// The mean over classes (Keras's `macro`), with this weight of recall against precision.
-    pub fn new(beta: f64) -> FBetaScore {
-        FBetaScore { beta, average: Average::Macro, threshold: None, counts: Vec::new() }
-    }
-
-    /// How the figures of classes become one; their mean by default.
-    #[must_use]
-    pub fn average(mut self, average: Average) -> FBetaScore {
-        self.average = average;
-        self
-    }
-
-    /// Predictions above it are positive, rather than the largest of each row.
-    #[must_use]
-    pub fn threshold(mut self, threshold: f64) -> FBetaScore {
-        self.threshold = Some(threshold);
-        self
-    }
-
     /// The figure of each class (Keras's `average=None`).
     pub fn by_class(&self) -> Vec<f64> {
         self.counts.iter().map(|c| self.score(c)).collect()
@@ -135,9 +121,21 @@ impl Metric for FBetaScore {
 }
 
 /// The harmonic mean of precision and recall, named `f1_score`: [`FBetaScore`] with β 1.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug)]
 pub struct F1Score(FBetaScore);
+
+/// In files: the settings of [`FBetaScore`].
+impl Configured for F1Score {
+    fn config(&self) -> Result<Value> {
+        self.0.config()
+    }
+}
+impl Described for F1Score {
+    const NAME: &'static str = "F1Score";
+    fn from_config(config: Value, registry: &Registry) -> Result<Self> {
+        FBetaScore::from_config(config, registry).map(F1Score)
+    }
+}
 
 impl Default for F1Score {
     fn default() -> Self {

@@ -6,8 +6,8 @@ use crate::config::Dyn;
 use crate::loss::{self, Loss, fitted};
 use crate::nn::snake_case;
 use crate::tensor::Tensor;
-use crate::{DType, Result};
-use serde::{Deserialize, Serialize};
+use crate::{DType, Result, settings};
+use std::sync::OnceLock;
 
 /// `Σ wᵢ·xᵢ / Σ wᵢ` over batches.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,17 +40,13 @@ impl Mean {
 /// Metrics that are the mean of a loss, up to a last function of the mean.
 macro_rules! mean_errors {
     ($($(#[$doc:meta])* $type:ident, $name:literal, $loss:ident, larger $larger:literal, $mean:ident => $result:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $type {
-            #[serde(skip)]
-            mean: Mean,
-        }
-        impl $type {
-            /// The metric.
-            pub fn new() -> $type {
-                $type::default()
+        settings! {
+            $(#[$doc])*
+            pub struct $type {
+                /// The metric.
+                new();
+
+                mean: state Mean = Mean::default(),
             }
         }
         impl Metric for $type {
@@ -85,21 +81,14 @@ mean_errors! {
     CosineSimilarity, "cosine_similarity", CosineSimilarity, larger true, mean => if mean == 0.0 { 0.0 } else { -mean };
 }
 
-/// The mean of any loss, under the loss's name in small letters: `MeanLoss::new(Huber::new())` is `huber`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MeanLoss {
-    loss: Dyn<dyn Loss>,
-    #[serde(skip)]
-    name: std::sync::OnceLock<String>,
-    #[serde(skip)]
-    mean: Mean,
-}
+settings! {
+    /// The mean of any loss, under the loss's name in small letters: `MeanLoss::new(Huber::new())` is `huber`.
+    pub struct MeanLoss {
+        /// Of this loss.
+        new(loss: into Dyn<dyn Loss>);
 
-impl MeanLoss {
-    /// Of this loss.
-    pub fn new(loss: impl Into<Dyn<dyn Loss>>) -> MeanLoss {
-        MeanLoss { loss: loss.into(), name: Default::default(), mean: Mean::default() }
+        name: state OnceLock<String> = OnceLock::new(),
+        mean: state Mean = Mean::default(),
     }
 }
 

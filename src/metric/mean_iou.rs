@@ -4,33 +4,19 @@ use super::Metric;
 use super::confusion::share;
 use crate::loss::fitted;
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{DType, Error, Result, settings};
 
-/// Intersection over union of predicted and true labels, the mean over the classes that occur, named `mean_io_u`. Targets and
-/// predictions are class numbers of one shape; others than `0..num_classes` do not count.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MeanIoU {
-    num_classes: usize,
-    #[serde(default)]
-    ignore_class: Option<i64>,
-    /// For each pair of true and predicted class, row-major.
-    #[serde(skip)]
-    matrix: Vec<f64>,
-}
+settings! {
+    /// Intersection over union of predicted and true labels, the mean over the classes that occur, named `mean_io_u`. Targets
+    /// and predictions are class numbers of one shape; others than `0..num_classes` do not count.
+    pub struct MeanIoU {
+        /// For so many classes.
+        new(num_classes: usize);
 
-impl MeanIoU {
-    /// For so many classes.
-    pub fn new(num_classes: usize) -> MeanIoU {
-        MeanIoU { num_classes, ignore_class: None, matrix: Vec::new() }
-    }
-
-    /// Positions whose true class is this one do not count.
-    #[must_use]
-    pub fn ignore_class(mut self, class: i64) -> MeanIoU {
-        self.ignore_class = Some(class);
-        self
+        /// Positions whose true class is this one do not count.
+        ignore_class: some i64,
+        /// For each pair of true and predicted class, row-major.
+        matrix: state Vec<f64> = Vec::new(),
     }
 }
 

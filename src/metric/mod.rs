@@ -1,7 +1,7 @@
 //! Why it exists: what people watch while training. A metric gathers over batches and is read at the end of an epoch.
 
 use crate::Result;
-use crate::config::{Configured, by_serde, kind};
+use crate::config::{Configured, kind};
 use crate::tensor::Tensor;
 
 kind! {
@@ -17,31 +17,6 @@ kind! {
     mod mean_iou: MeanIoU;
     mod tuned: Tuned;
 }
-by_serde!(
-    Accuracy,
-    BinaryAccuracy,
-    CategoricalAccuracy,
-    SparseCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy,
-    TruePositives,
-    TrueNegatives,
-    FalsePositives,
-    FalseNegatives,
-    Precision,
-    Recall,
-    F1Score,
-    FBetaScore,
-    AUC,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    RootMeanSquaredError,
-    CosineSimilarity,
-    R2Score,
-    MeanIoU,
-    MeanLoss,
-    Tuned,
-);
 
 /// Gathers a figure over batches.
 pub trait Metric: Configured + CloneMetric + std::fmt::Debug + Send + Sync {

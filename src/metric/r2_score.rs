@@ -4,8 +4,7 @@ use super::Metric;
 use super::confusion::share;
 use crate::loss::{aligned, fitted};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{DType, Error, Result, settings};
 
 /// Sums over one column of targets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,20 +15,17 @@ struct Column {
     errors: f64,
 }
 
-/// `1 - Σ(t-p)² / Σ(t-mean)²`, the mean over columns of targets `[batch, columns]`, named `r2_score`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct R2Score {
-    #[serde(skip)]
-    columns: Vec<Column>,
+settings! {
+    /// `1 - Σ(t-p)² / Σ(t-mean)²`, the mean over columns of targets `[batch, columns]`, named `r2_score`.
+    pub struct R2Score {
+        /// The metric.
+        new();
+
+        columns: state Vec<Column> = Vec::new(),
+    }
 }
 
 impl R2Score {
-    /// The metric.
-    pub fn new() -> R2Score {
-        R2Score::default()
-    }
-
     /// The figure of each column (Keras's `class_aggregation=None`). A column without variance counts 0.
     pub fn by_column(&self) -> Vec<f64> {
         let score = |c: &Column| {

@@ -1,32 +1,28 @@
 //! Why it exists: what can be set for every metric alike: its name, and whether samples' weights count.
 
 use super::Metric;
-use crate::Result;
-use crate::config::{describe, described};
+use crate::config::{Dyn, Registry, Setting, describe};
 use crate::tensor::Tensor;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use crate::{Result, settings};
+use serde_json::Value;
 
-/// A metric under another name, or weighted: `Accuracy::new().weighted()`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tuned {
-    #[serde(serialize_with = "write", deserialize_with = "read")]
-    metric: Box<dyn Metric>,
-    pub(super) name: Option<String>,
-    pub(super) weighted: bool,
+settings! {
+    /// A metric under another name, or weighted: `Accuracy::new().weighted()`.
+    pub struct Tuned {
+        metric: stored Box<dyn Metric>,
+        pub(super) name: stored Option<String>,
+        pub(super) weighted: stored bool,
+    }
 }
 
-#[expect(clippy::borrowed_box, reason = "what serde hands over")]
-fn write<S: Serializer>(metric: &Box<dyn Metric>, to: S) -> Result<S::Ok, S::Error> {
-    describe(&**metric).map_err(serde::ser::Error::custom)?.serialize(to)
-}
-
-fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Box<dyn Metric>, D::Error> {
-    let value = serde_json::Value::deserialize(from)?;
-    described("metric", value)
-        .and_then(|(name, config)| super::from_config(&name, config, &crate::config::Registry::new()))
-        .map(|metric| metric.clone_metric())
-        .map_err(serde::de::Error::custom)
+/// In files: `{class_name, config}`.
+impl Setting for Box<dyn Metric> {
+    fn write(&self) -> Result<Value> {
+        describe(&**self)
+    }
+    fn read(value: Value, registry: &Registry) -> Result<Self> {
+        Ok(Dyn::<dyn Metric>::read(value, registry)?.clone_metric())
+    }
 }
 
 impl Tuned {

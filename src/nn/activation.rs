@@ -1,10 +1,9 @@
 //! Why it exists: activations by name, for layers that end with one.
 
-use crate::Result;
-use crate::config::{Configured, Dyn, by_serde, kind};
+use crate::config::{Configured, Dyn, kind};
 use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use crate::{Result, settings};
 
 /// A function that layers apply to their result.
 pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync {
@@ -30,10 +29,11 @@ impl<A: Activation + 'static> From<A> for Dyn<dyn Activation> {
 macro_rules! activations {
     ($($(#[$doc:meta])* $type:ident($x:ident) = $f:expr $(; fused $fused:ident)?,)*) => {
         $(
-            $(#[$doc])*
-            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-            #[serde(deny_unknown_fields)]
-            pub struct $type {}
+            settings! {
+                $(#[$doc])*
+                #[derive(Copy, Default, PartialEq, Eq)]
+                pub struct $type {}
+            }
             #[doc(hidden)]
             #[allow(non_upper_case_globals)]
             pub const $type: $type = $type {};
@@ -43,7 +43,6 @@ macro_rules! activations {
             }
         )*
         kind! { dyn Activation, "activation", Registry::activation; use $($type),*; }
-        by_serde!($($type),*);
     };
 }
 

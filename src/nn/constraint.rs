@@ -1,9 +1,8 @@
 //! Why it exists: bounds on parameters, enforced after each step of the optimizer. Formulas are Keras's.
 
-use crate::config::{Configured, Dyn, by_serde, kind};
+use crate::config::{Configured, Dyn, kind};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, settings};
 
 /// A bound on a parameter.
 pub trait Constraint: Configured + std::fmt::Debug + Send + Sync {
@@ -24,7 +23,6 @@ kind! {
     dyn Constraint, "constraint", Registry::constraint;
     use MaxNorm, NonNeg, UnitNorm, MinMaxNorm;
 }
-by_serde!(MaxNorm, NonNeg, UnitNorm, MinMaxNorm);
 
 /// Keeps divisors from zero (Keras's epsilon).
 const EPSILON: f64 = 1e-7;
@@ -48,34 +46,16 @@ fn check(name: &'static str, low: f64, high: f64) -> Result<()> {
     }
 }
 
-/// Builder of the axes along which norms are taken.
-macro_rules! axes {
-    ($type:ident) => {
-        impl $type {
-            /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
-            /// convolution's are `[0, 1, 2]`.
-            #[must_use]
-            pub fn axis(mut self, axes: impl Into<Vec<isize>>) -> $type {
-                self.axis = axes.into();
-                self
-            }
-        }
-    };
-}
+settings! {
+    /// Norms of at most `max_value`.
+    #[derive(PartialEq)]
+    pub struct MaxNorm {
+        /// At most this; Keras's default is 2.
+        new(max_value: f64);
 
-/// Norms of at most `max_value`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MaxNorm {
-    max_value: f64,
-    axis: Vec<isize>,
-}
-axes!(MaxNorm);
-
-impl MaxNorm {
-    /// At most this; Keras's default is 2.
-    pub fn new(max_value: f64) -> MaxNorm {
-        MaxNorm { max_value, axis: vec![0] }
+        /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
+        /// convolution's are `[0, 1, 2]`.
+        axis: into Vec<isize> = [0],
     }
 }
 
@@ -87,15 +67,12 @@ impl Constraint for MaxNorm {
     }
 }
 
-/// No negative values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NonNeg {}
-
-impl NonNeg {
-    /// The constraint.
-    pub fn new() -> NonNeg {
-        NonNeg {}
+settings! {
+    /// No negative values.
+    #[derive(Copy, PartialEq, Eq)]
+    pub struct NonNeg {
+        /// The constraint.
+        new();
     }
 }
 
@@ -105,23 +82,16 @@ impl Constraint for NonNeg {
     }
 }
 
-/// Norms of 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UnitNorm {
-    axis: Vec<isize>,
-}
-axes!(UnitNorm);
+settings! {
+    /// Norms of 1.
+    #[derive(PartialEq)]
+    pub struct UnitNorm {
+        /// Along the first axis.
+        new();
 
-impl UnitNorm {
-    /// Along the first axis.
-    pub fn new() -> UnitNorm {
-        UnitNorm { axis: vec![0] }
-    }
-}
-impl Default for UnitNorm {
-    fn default() -> Self {
-        UnitNorm::new()
+        /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
+        /// convolution's are `[0, 1, 2]`.
+        axis: into Vec<isize> = [0],
     }
 }
 
@@ -131,28 +101,18 @@ impl Constraint for UnitNorm {
     }
 }
 
-/// Norms between two values.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MinMaxNorm {
-    min_value: f64,
-    max_value: f64,
-    rate: f64,
-    axis: Vec<isize>,
-}
-axes!(MinMaxNorm);
+settings! {
+    /// Norms between two values.
+    #[derive(PartialEq)]
+    pub struct MinMaxNorm {
+        /// Between these; Keras's defaults are 0 and 1.
+        new(min_value: f64, max_value: f64);
 
-impl MinMaxNorm {
-    /// Between these; Keras's defaults are 0 and 1.
-    pub fn new(min_value: f64, max_value: f64) -> MinMaxNorm {
-        MinMaxNorm { min_value, max_value, rate: 1.0, axis: vec![0] }
-    }
-
-    /// How much of the way to the bounds each step goes; 1 by default: all of it.
-    #[must_use]
-    pub fn rate(mut self, rate: f64) -> MinMaxNorm {
-        self.rate = rate;
-        self
+        /// How much of the way to the bounds each step goes; 1 by default: all of it.
+        rate: f64 = 1.0,
+        /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
+        /// convolution's are `[0, 1, 2]`.
+        axis: into Vec<isize> = [0],
     }
 }
 

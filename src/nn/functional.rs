@@ -3,6 +3,7 @@
 use super::network::Network;
 use super::symbol::{Identity, IntoSymbols, Shared, handle};
 use super::topology::{Nested, Topology};
+use crate::config::Configured;
 use crate::{DType, Result};
 use std::sync::Arc;
 
@@ -87,3 +88,12 @@ impl Functional {
 }
 
 handle!(Functional);
+
+impl Configured for Functional {
+    fn class_name(&self) -> &'static str {
+        "Functional"
+    }
+    fn config(&self) -> Result<serde_json::Value> {
+        self.topology.to_config()
+    }
+}

@@ -1,11 +1,10 @@
 //! Why it exists: how parameters begin. Formulas and defaults are Keras's; the numbers come from counter-based streams,
 //! so that a parameter's initial value depends on the seed and its place in the network alone.
 
-use crate::config::{Configured, Dyn, by_serde, kind};
+use crate::config::{Configured, Dyn, kind};
 use crate::random::Stream;
 use crate::tensor::{Array, Tensor};
-use crate::{Error, Result, Shape, Spec};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, Shape, Spec, settings, string_enum};
 
 /// Draws initial values.
 pub trait Initializer: Configured + std::fmt::Debug + Send + Sync {
@@ -49,32 +48,32 @@ fn fans(shape: &Shape) -> (f64, f64) {
     }
 }
 
-/// Which number of connections scales the variance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fan {
-    /// Inputs of a unit.
-    #[default]
-    #[serde(rename = "fan_in")]
-    In,
-    /// Outputs.
-    #[serde(rename = "fan_out")]
-    Out,
-    /// Their mean.
-    #[serde(rename = "fan_avg")]
-    Avg,
+string_enum! {
+    /// Which number of connections scales the variance.
+    #[derive(Default)]
+    pub enum Fan {
+        /// Inputs of a unit.
+        #[default]
+        In = "fan_in",
+        /// Outputs.
+        Out = "fan_out",
+        /// Their mean.
+        Avg = "fan_avg",
+    }
 }
 
-/// Which distribution a [`VarianceScaling`] draws from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Distribution {
-    /// Normal, cut off at two deviations and widened to the right variance.
-    #[default]
-    TruncatedNormal,
-    /// Normal.
-    UntruncatedNormal,
-    /// Uniform around 0.
-    Uniform,
+string_enum! {
+    /// Which distribution a [`VarianceScaling`] draws from.
+    #[derive(Default)]
+    pub enum Distribution {
+        /// Normal, cut off at two deviations and widened to the right variance.
+        #[default]
+        TruncatedNormal = "truncated_normal",
+        /// Normal.
+        UntruncatedNormal = "untruncated_normal",
+        /// Uniform around 0.
+        Uniform = "uniform",
+    }
 }
 
 /// The variance `scale / fan`, at least one.
@@ -91,16 +90,27 @@ fn variance(shape: &Shape, scale: f64, fan: Fan) -> f64 {
 /// The deviation of a standard normal cut off at two deviations.
 const TRUNCATED: f64 = 0.879_625_661_034_239_8;
 
-/// Initializers that scale their variance by the number of inputs and outputs.
-macro_rules! scaled {
-    ($($(#[$doc:meta])* $type:ident: $scale:expr, $fan:ident, $dist:ident;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $type {}
+/// An initializer without settings, written as its name alone.
+macro_rules! plain {
+    ($(#[$doc:meta])* $type:ident) => {
+        settings! {
+            $(#[$doc])*
+            #[derive(Copy, Default, PartialEq)]
+            pub struct $type {}
+        }
         #[doc(hidden)]
         #[allow(non_upper_case_globals)]
         pub const $type: $type = $type {};
+    };
+}
+
+/// Initializers that scale their variance by the number of inputs and outputs.
+macro_rules! scaled {
+    ($($(#[$doc:meta])* $type:ident: $scale:expr, $fan:ident, $dist:ident;)*) => {$(
+        plain! {
+            $(#[$doc])*
+            $type
+        }
         impl Initializer for $type {
             fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
                 let variance = variance(shape, $scale, Fan::$fan);
@@ -135,34 +145,17 @@ scaled! {
     LecunNormal: 1.0, In, normal;
 }
 
-/// Draws with the variance `scale / fan` (Glorot's, He's and LeCun's are special cases).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VarianceScaling {
-    scale: f64,
-    #[serde(default)]
-    mode: Fan,
-    #[serde(default)]
-    distribution: Distribution,
-}
-impl VarianceScaling {
-    /// With this scale (Keras's default is 1), the number of inputs as fan, truncated normal.
-    pub fn new(scale: f64) -> VarianceScaling {
-        VarianceScaling { scale, mode: Fan::In, distribution: Distribution::TruncatedNormal }
-    }
+settings! {
+    /// Draws with the variance `scale / fan` (Glorot's, He's and LeCun's are special cases).
+    #[derive(Copy, PartialEq)]
+    pub struct VarianceScaling {
+        /// With this scale (Keras's default is 1), the number of inputs as fan, truncated normal.
+        new(scale: f64);
 
-    /// Which number of connections scales the variance; inputs by default.
-    #[must_use]
-    pub fn mode(mut self, mode: Fan) -> VarianceScaling {
-        self.mode = mode;
-        self
-    }
-
-    /// Which distribution; truncated normal by default.
-    #[must_use]
-    pub fn distribution(mut self, distribution: Distribution) -> VarianceScaling {
-        self.distribution = distribution;
-        self
+        /// Which number of connections scales the variance; inputs by default.
+        mode: Fan = Fan::In,
+        /// Which distribution; truncated normal by default.
+        distribution: Distribution = Distribution::TruncatedNormal,
     }
 }
 impl Initializer for VarianceScaling {
@@ -182,42 +175,32 @@ impl Initializer for VarianceScaling {
     }
 }
 
-/// All zeros: the default of biases.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Zeros {}
-#[doc(hidden)]
-#[allow(non_upper_case_globals)]
-pub const Zeros: Zeros = Zeros {};
+plain! {
+    /// All zeros: the default of biases.
+    Zeros
+}
 impl Initializer for Zeros {
     fn value(&self, _: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
         Ok(Box::new(|_| 0.0))
     }
 }
 
-/// All ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ones {}
-#[doc(hidden)]
-#[allow(non_upper_case_globals)]
-pub const Ones: Ones = Ones {};
+plain! {
+    /// All ones.
+    Ones
+}
 impl Initializer for Ones {
     fn value(&self, _: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
         Ok(Box::new(|_| 1.0))
     }
 }
 
-/// All one value.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Constant {
-    value: f64,
-}
-impl Constant {
-    /// All `value`.
-    pub fn new(value: f64) -> Constant {
-        Constant { value }
+settings! {
+    /// All one value.
+    #[derive(Copy, PartialEq)]
+    pub struct Constant {
+        /// All `value`.
+        new(value: f64);
     }
 }
 impl Initializer for Constant {
@@ -227,17 +210,12 @@ impl Initializer for Constant {
     }
 }
 
-/// Uniform between two numbers; Keras's default is ±0.05.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomUniform {
-    minval: f64,
-    maxval: f64,
-}
-impl RandomUniform {
-    /// Uniform in `[minval, maxval)`.
-    pub fn new(minval: f64, maxval: f64) -> RandomUniform {
-        RandomUniform { minval, maxval }
+settings! {
+    /// Uniform between two numbers; Keras's default is ±0.05.
+    #[derive(Copy, PartialEq)]
+    pub struct RandomUniform {
+        /// Uniform in `[minval, maxval)`.
+        new(minval: f64, maxval: f64);
     }
 }
 impl Default for RandomUniform {
@@ -252,17 +230,12 @@ impl Initializer for RandomUniform {
     }
 }
 
-/// Normal; Keras's default is mean 0, deviation 0.05.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomNormal {
-    mean: f64,
-    stddev: f64,
-}
-impl RandomNormal {
-    /// Normal with this mean and standard deviation.
-    pub fn new(mean: f64, stddev: f64) -> RandomNormal {
-        RandomNormal { mean, stddev }
+settings! {
+    /// Normal; Keras's default is mean 0, deviation 0.05.
+    #[derive(Copy, PartialEq)]
+    pub struct RandomNormal {
+        /// Normal with this mean and standard deviation.
+        new(mean: f64, stddev: f64);
     }
 }
 impl Default for RandomNormal {
@@ -277,18 +250,13 @@ impl Initializer for RandomNormal {
     }
 }
 
-/// Normal, drawn again where further than two deviations from the mean (so that the deviation of the result is 0.88 of
-/// `stddev`); Keras's default is mean 0, deviation 0.05.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TruncatedNormal {
-    mean: f64,
-    stddev: f64,
-}
-impl TruncatedNormal {
-    /// With this mean and standard deviation.
-    pub fn new(mean: f64, stddev: f64) -> TruncatedNormal {
-        TruncatedNormal { mean, stddev }
+settings! {
+    /// Normal, drawn again where further than two deviations from the mean (so that the deviation of the result is 0.88 of
+    /// `stddev`); Keras's default is mean 0, deviation 0.05.
+    #[derive(Copy, PartialEq)]
+    pub struct TruncatedNormal {
+        /// With this mean and standard deviation.
+        new(mean: f64, stddev: f64);
     }
 }
 impl Default for TruncatedNormal {
@@ -303,16 +271,12 @@ impl Initializer for TruncatedNormal {
     }
 }
 
-/// `gain` on the diagonal of a matrix, 0 elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Identity {
-    gain: f64,
-}
-impl Identity {
-    /// With a factor; Keras's default is 1.
-    pub fn new(gain: f64) -> Identity {
-        Identity { gain }
+settings! {
+    /// `gain` on the diagonal of a matrix, 0 elsewhere.
+    #[derive(Copy, PartialEq)]
+    pub struct Identity {
+        /// With a factor; Keras's default is 1.
+        new(gain: f64);
     }
 }
 impl Default for Identity {
@@ -330,16 +294,12 @@ impl Initializer for Identity {
     }
 }
 
-/// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Orthogonal {
-    gain: f64,
-}
-impl Orthogonal {
-    /// With a factor.
-    pub fn new(gain: f64) -> Orthogonal {
-        Orthogonal { gain }
+settings! {
+    /// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent kernels.
+    #[derive(Copy, PartialEq)]
+    pub struct Orthogonal {
+        /// With a factor.
+        new(gain: f64);
     }
 }
 impl Default for Orthogonal {
@@ -384,20 +344,3 @@ kind! {
     use Zeros, Ones, Constant, RandomUniform, RandomNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
     LecunUniform, LecunNormal, VarianceScaling, TruncatedNormal, Orthogonal, Identity;
 }
-by_serde!(
-    Zeros,
-    Ones,
-    Constant,
-    RandomUniform,
-    RandomNormal,
-    GlorotUniform,
-    GlorotNormal,
-    HeUniform,
-    HeNormal,
-    LecunUniform,
-    LecunNormal,
-    VarianceScaling,
-    TruncatedNormal,
-    Orthogonal,
-    Identity
-);

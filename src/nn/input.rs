@@ -130,8 +130,7 @@ impl Described for Input {
     fn from_config(config: Value, registry: &Registry) -> Result<Input> {
         let mut from =
             crate::config::generated::Reader::open("Input", &["shape", "dtype", "name"], config, registry)?;
-        let mut common = Common::default();
-        common.name = from.optional("name")?;
+        let common = Common::named(from.optional("name")?);
         Ok(Input {
             shape: from.required("shape")?,
             dtype: from.optional("dtype")?,

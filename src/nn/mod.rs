@@ -30,7 +30,7 @@ pub use functional::Functional;
 pub use module::walk_field;
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 pub use network::{LayerRef, Network};
-pub use node::{Build, CloneNode, IntoLayer, Layer, Node, features};
+pub use node::{Build, CloneNode, IntoLayer, Layer, Node, Recurrent, features};
 pub(crate) use param::Budget;
 pub use param::{Init, Key, Param};
 pub(crate) use param::{numbers, set_numbers};

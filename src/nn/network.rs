@@ -69,9 +69,23 @@ impl Network {
     ) -> Result<Network> {
         topology.check()?;
         let spec = |NamedInput { name, input }: &NamedInput| {
-            Ok(trace::traced(input.spec(init.dtype()).at(|| format!("input '{name}'"))?))
+            input.spec(init.dtype()).at(|| format!("input '{name}'"))
         };
         let inputs = topology.inputs.iter().map(spec).collect::<Result<Vec<_>>>()?;
+        let specs = trace::either(&inputs, |inputs| Network::wire(&topology, inputs, &mut nodes, init))?;
+        let missing = || Error::argument("network", "a call of each layer", "none");
+        let nodes = nodes.into_iter().map(|n| n.ok_or_else(missing)).collect::<Result<_>>()?;
+        let route = Route::new(&topology, specs)?;
+        Ok(Network { topology, nodes, route: Arc::new(route), identity: Identity::default() })
+    }
+
+    /// Runs all calls on traced values and builds each layer at its first call. What each call gives.
+    fn wire(
+        topology: &Topology,
+        inputs: &[trace::Twin<Value>],
+        nodes: &mut [Option<Box<dyn Node>>],
+        init: &mut Init,
+    ) -> Result<Vec<Vec<Spec>>> {
         let mut values: Vec<Vec<trace::Twin<Value>>> = Vec::new();
         let mut specs: Vec<Vec<Spec>> = Vec::new();
         for (number, call) in topology.calls.iter().enumerate() {
@@ -99,10 +113,7 @@ impl Network {
             specs.push(outputs.iter().map(trace::united).collect::<Result<_>>().at(place)?);
             values.push(outputs);
         }
-        let missing = || Error::argument("network", "a call of each layer", "none");
-        let nodes = nodes.into_iter().map(|n| n.ok_or_else(missing)).collect::<Result<_>>()?;
-        let route = Route::new(&topology, specs)?;
-        Ok(Network { topology, nodes, route: Arc::new(route), identity: Identity::default() })
+        Ok(specs)
     }
 
     /// Builds a network and draws its parameters.
@@ -136,6 +147,14 @@ impl Network {
     /// The network's name.
     pub fn name(&self) -> String {
         self.topology.title()
+    }
+
+    /// The same network under another name: that of its layer in a network that calls it.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Network {
+        Arc::make_mut(&mut self.topology).name = Some(name.into());
+        self.identity = Identity::default();
+        self
     }
 
     /// The seed that it was built from.
@@ -187,7 +206,11 @@ impl Network {
     }
 
     fn handle(&self) -> Shared {
-        self.identity.get(|| Shared::new(Built(self.clone()))).clone()
+        let built = || {
+            let common = Common::named(self.topology.name.clone());
+            Shared::new(Built { network: self.clone(), common })
+        };
+        self.identity.get(built).clone()
     }
 
     // ---- running
@@ -611,7 +634,7 @@ impl Network {
         let outputs = outputs.iter().map(|at| super::topology::Output { name: String::new(), at: moved(*at) });
         let mut topology = Topology {
             class: "Functional",
-            name: old.name.clone(),
+            name: None,
             seed: old.seed,
             dtype: old.dtype,
             inputs: kept_inputs.iter().map(|i| inputs[*i].clone()).collect(),
@@ -729,24 +752,27 @@ impl Node for Network {
 
 /// A built network as a layer of another one: it comes with its values.
 #[derive(Debug)]
-struct Built(Network);
+struct Built {
+    network: Network,
+    common: Common,
+}
 
 impl Configured for Built {
     fn class_name(&self) -> &'static str {
-        self.0.topology.class
+        self.network.topology.class
     }
     fn config(&self) -> Result<serde_json::Value> {
-        self.0.topology.to_config()
+        self.network.topology.to_config()
     }
     fn common(&self) -> Option<&Common> {
-        None
+        Some(&self.common)
     }
 }
 
 impl super::Build for Built {
     fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
-        Nested::fit(&self.0.topology, inputs)?;
-        Ok(Box::new(self.0.clone()))
+        Nested::fit(&self.network.topology, inputs)?;
+        Ok(Box::new(self.network.clone()))
     }
 }
 

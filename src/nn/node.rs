@@ -5,7 +5,7 @@ use super::activation::Activation;
 use super::layers::Input;
 use super::symbol::{IntoSymbols, Shared, Symbol};
 use super::{Cx, Init, Inputs, Masking, Module, Value, Values};
-use crate::config::Configured;
+use crate::config::{Configured, Dyn};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use std::sync::Arc;
@@ -140,6 +140,11 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// For a recurrent layer: how a wrapper such as Bidirectional makes its twin.
+    fn as_recurrent(&self) -> Option<&dyn Recurrent> {
+        None
+    }
+
     /// For the description of a network's input: the shape without the batch, and the dtype.
     fn input(&self) -> Option<&Input> {
         None
@@ -176,6 +181,12 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
     }
 }
 
+/// What wrappers of recurrent layers need to know of one.
+pub trait Recurrent {
+    /// The same layer, which goes through the sequence from the other end.
+    fn reversed(&self) -> Arc<dyn Build>;
+}
+
 /// A layer that is its own description.
 impl<L: Layer + Configured + Clone + std::fmt::Debug + Send + Sync + 'static> Build for L {
     fn build(&self, _: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
@@ -206,6 +217,13 @@ impl IntoLayer for Shared {
 impl IntoLayer for &Shared {
     fn into_layer(self) -> Shared {
         self.clone()
+    }
+}
+
+/// A layer as a setting of another one.
+impl<L: IntoLayer> From<L> for Dyn<dyn Build> {
+    fn from(layer: L) -> Dyn<dyn Build> {
+        Dyn(layer.into_layer().build().clone())
     }
 }
 

@@ -151,20 +151,28 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) fn new(stack: Sequential) -> Stack {
-        let mut common = Common::default();
-        common.name = stack.name.clone();
+        let common = Common::named(stack.name.clone());
         Stack { stack, common }
+    }
+}
+
+impl Configured for Sequential {
+    fn class_name(&self) -> &'static str {
+        "Sequential"
+    }
+    fn config(&self) -> Result<serde_json::Value> {
+        let Sequential { layers, name, seed, dtype, .. } = self;
+        let layers: Vec<_> = layers.iter().map(|l| crate::config::describe(&**l.build())).collect::<Result<_>>()?;
+        Ok(serde_json::json!({ "name": name, "seed": seed, "dtype": dtype.name(), "layers": layers }))
     }
 }
 
 impl Configured for Stack {
     fn class_name(&self) -> &'static str {
-        "Sequential"
+        self.stack.class_name()
     }
     fn config(&self) -> Result<serde_json::Value> {
-        let Sequential { layers, name, seed, dtype, .. } = &self.stack;
-        let layers: Vec<_> = layers.iter().map(|l| crate::config::describe(&**l.build())).collect::<Result<_>>()?;
-        Ok(serde_json::json!({ "name": name, "seed": seed, "dtype": dtype.name(), "layers": layers }))
+        self.stack.config()
     }
     fn common(&self) -> Option<&Common> {
         Some(&self.common)

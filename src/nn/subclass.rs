@@ -89,10 +89,10 @@ impl Subclass {
         let class = self.node.class_name();
         let place = || format!("'{}' ({class})", self.name.clone().unwrap_or_else(|| super::snake_case(class)));
         let mut init = Init::planned(self.dtype, Budget::NONE);
-        let spec = |input: &Input| Ok(trace::traced(input.spec(self.dtype)?));
-        let inputs = self.inputs.iter().map(spec).collect::<Result<Vec<_>>>().at(place)?;
+        let specs = self.inputs.iter().map(|i| i.spec(self.dtype)).collect::<Result<Vec<_>>>().at(place)?;
         // The first call builds the parts and tells how many outputs there are.
-        let found = trace::call(&*self.node, &inputs, &[], &mut init).at(place)?.len();
+        let first = trace::either(&specs, |inputs| trace::call(&*self.node, inputs, &[], &mut init));
+        let found = first.at(place)?.len();
         let names: Vec<String> = match self.outputs.len() {
             0 if found == 1 => vec!["output".into()],
             0 => (1..=found).map(|i| format!("output_{i}")).collect(),

@@ -2,7 +2,7 @@
 //! that a graph of layers is written as if it computed.
 
 use super::layers::Input;
-use super::trace::{self, Twin};
+use super::trace::{self, Sizes, Twin};
 use super::{Budget, Build, Init, Node, Value, snake_case};
 use crate::autograd::fresh_id;
 use crate::error::Context;
@@ -22,8 +22,10 @@ pub(super) struct Call {
     /// Younger calls have larger numbers.
     pub(super) id: u64,
     pub(super) origin: Origin,
-    /// What it gave in the two traces.
-    outputs: Vec<Twin<Value>>,
+    /// What it gave in the two traces, with unknown sizes apart and equal; nothing where it failed.
+    outputs: [Option<Vec<Twin<Value>>>; 2],
+    /// Whether that is the same for both: no input behind it has two unknown sizes.
+    agree: bool,
 }
 
 pub(super) enum Origin {
@@ -57,17 +59,15 @@ impl Symbol {
     /// The symbol of an input.
     pub(super) fn input(input: &Input) -> Symbol {
         // An impossible shape is found when the symbol is used.
-        let outputs = input.spec(DType::F32).map(|spec| vec![trace::traced(spec)]).unwrap_or_default();
-        let call = Call { id: fresh_id(), origin: Origin::Input(input.clone()), outputs };
+        let spec = input.spec(DType::F32).ok();
+        let outputs = Sizes::ALL.map(|sizes| spec.map(|spec| vec![trace::traced(spec, sizes)]));
+        let agree = spec.is_none_or(Sizes::agree);
+        let call = Call { id: fresh_id(), origin: Origin::Input(input.clone()), outputs, agree };
         Symbol { call: Arc::new(call), output: 0 }
     }
 
-    fn twin(&self) -> Result<Twin<Value>> {
-        match (self.call.outputs.get(self.output), &self.call.origin) {
-            (Some(twin), _) => Ok(twin.clone()),
-            (None, Origin::Input(input)) => Ok(trace::traced(input.spec(DType::F32)?)),
-            (None, Origin::Layer { .. }) => Err(Error::argument("output", "an output of the layer", self.output)),
-        }
+    fn twin(&self, sizes: Sizes) -> Option<&Twin<Value>> {
+        self.call.outputs[sizes as usize].as_ref()?.get(self.output)
     }
 
     /// Shape (unknown sizes print as `None`) and dtype.
@@ -75,7 +75,11 @@ impl Symbol {
     /// # Errors
     /// It is an input whose shape is impossible.
     pub fn spec(&self) -> Result<Spec> {
-        trace::united(&self.twin()?)
+        match (self.twin(Sizes::Apart).or(self.twin(Sizes::Equal)), &self.call.origin) {
+            (Some(twin), _) => trace::united(twin),
+            (None, Origin::Input(input)) => input.spec(DType::F32),
+            (None, Origin::Layer { .. }) => Err(Error::argument("output", "an output of the layer", self.output)),
+        }
     }
 }
 
@@ -257,20 +261,34 @@ impl Shared {
         let (names, named): (Vec<String>, Vec<Symbol>) = given.named.into_iter().unzip();
         let mut inputs = given.positional;
         inputs.extend(named);
-        let twins = inputs.iter().map(Symbol::twin).collect::<Result<Vec<_>>>().at(place)?;
+        let specs = inputs.iter().map(Symbol::spec).collect::<Result<Vec<_>>>().at(place)?;
         let mut init = Init::planned(DType::F32, Budget::NONE);
         let node = match self.0.planned.get() {
             Some(node) => node,
             None => {
-                let specs = twins.iter().map(trace::united).collect::<Result<Vec<_>>>().at(place)?;
                 let node = build.build(&specs, &mut init).at(place)?;
                 self.0.planned.get_or_init(|| node)
             }
         };
-        let outputs = trace::call(&**node, &twins, &names, &mut init).at(place)?;
-        let n = outputs.len();
+        let mut run = |sizes: Sizes| -> Option<Result<Vec<Twin<Value>>>> {
+            let twins: Option<Vec<_>> = inputs.iter().map(|s| s.twin(sizes).cloned()).collect();
+            Some(trace::call(&**node, &twins?, &names, &mut init))
+        };
+        let agree = inputs.iter().all(|s| s.call.agree);
+        let apart = run(Sizes::Apart);
+        let outputs = match (apart, if agree { None } else { run(Sizes::Equal) }) {
+            (Some(Ok(apart)), None) if agree => [Some(apart.clone()), Some(apart)],
+            (Some(Ok(apart)), equal) => [Some(apart), equal.and_then(Result::ok)],
+            (_, Some(Ok(equal))) => [None, Some(equal)],
+            (Some(Err(e)), _) | (None, Some(Err(e))) => return Err(e.at(place())),
+            (None, None) => {
+                let expected = "inputs whose unknown sizes fit each other";
+                return Err(Error::argument("inputs", expected, "sizes that differ").at(place()));
+            }
+        };
+        let n = outputs.iter().flatten().map(Vec::len).next().unwrap_or(0);
         let origin = Origin::Layer { layer: self.clone(), inputs, names };
-        let call = Arc::new(Call { id: fresh_id(), origin, outputs });
+        let call = Arc::new(Call { id: fresh_id(), origin, outputs, agree });
         Ok((0..n).map(|output| Symbol { call: call.clone(), output }).collect())
     }
 

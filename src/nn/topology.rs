@@ -8,7 +8,7 @@ use super::{Build, Init, Node, snake_case};
 use crate::config::{Common, Configured};
 use crate::error::Context;
 use crate::{DType, Error, Result, Spec};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
 
 /// Layers and calls.
@@ -139,11 +139,11 @@ impl Topology {
                 let expected = "outputs that depend on the listed inputs alone";
                 return Err(Error::argument("outputs", expected, format!("one that needs {name}, not listed")));
             }
-            if !found.contains_key(&symbol.call.id) {
+            if let btree_map::Entry::Vacant(place) = found.entry(symbol.call.id) {
                 if let Origin::Layer { inputs, .. } = &symbol.call.origin {
                     pending.extend(inputs.iter().cloned());
                 }
-                found.insert(symbol.call.id, symbol);
+                place.insert(symbol);
             }
         }
         let mut named_inputs = Vec::new();
@@ -360,8 +360,7 @@ pub(crate) struct Nested {
 
 impl Nested {
     pub(crate) fn new(topology: Arc<Topology>) -> Nested {
-        let mut common = Common::default();
-        common.name = topology.name.clone();
+        let common = Common::named(topology.name.clone());
         Nested { topology, common }
     }
 }

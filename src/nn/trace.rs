@@ -16,14 +16,36 @@ const OTHER: [[usize; 7]; 2] = [[192, 448, 704, 960, 1216, 1472, 1728], [320, 57
 /// The same thing in the two traces.
 pub(crate) type Twin<T> = [T; 2];
 
+/// What is tried for the unknown sizes of one input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sizes {
+    /// Each axis another size: nothing may depend on two being equal.
+    Apart,
+    /// All axes one size: a network that needs that, such as one with a mask `[time, time]`, is tried so after all.
+    Equal,
+}
+
+impl Sizes {
+    pub(crate) const ALL: [Sizes; 2] = [Sizes::Apart, Sizes::Equal];
+
+    /// Whether both kinds give these specs the same sizes.
+    pub(crate) fn agree(spec: Spec) -> bool {
+        spec.shape.dims().iter().skip(1).filter(|d| is_unknown(**d)).count() < 2
+    }
+}
+
 /// Both traces' specs for a spec with unknown sizes. The first axis is the batch.
-pub(crate) fn trial(spec: Spec) -> Twin<Spec> {
+pub(crate) fn trial(spec: Spec, sizes: Sizes) -> Twin<Spec> {
     [0, 1].map(|trace| {
         let mut shape = spec.shape;
         let mut next = OTHER[trace].iter();
         for (axis, d) in shape.dims_mut().iter_mut().enumerate() {
             if is_unknown(*d) {
-                *d = if axis == 0 { BATCH[trace] } else { next.next().copied().unwrap_or(BATCH[trace]) };
+                *d = match (axis, sizes) {
+                    (0, _) => BATCH[trace],
+                    (_, Sizes::Equal) => OTHER[trace][0],
+                    (_, Sizes::Apart) => next.next().copied().unwrap_or(BATCH[trace]),
+                };
             }
         }
         Spec::new(shape, spec.dtype)
@@ -31,8 +53,20 @@ pub(crate) fn trial(spec: Spec) -> Twin<Spec> {
 }
 
 /// A value without numbers in both traces.
-pub(crate) fn traced(spec: Spec) -> Twin<Value> {
-    trial(spec).map(|spec| Tensor::from(Array::traced(spec)).into())
+pub(crate) fn traced(spec: Spec, sizes: Sizes) -> Twin<Value> {
+    trial(spec, sizes).map(|spec| Tensor::from(Array::traced(spec)).into())
+}
+
+/// `f` with unknown sizes that are all different, or if it fails so, with equal ones. If that fails too, the first error.
+pub(crate) fn either<T>(inputs: &[Spec], mut f: impl FnMut(&[Twin<Value>]) -> Result<T>) -> Result<T> {
+    let mut with = |sizes: Sizes| {
+        let values: Vec<_> = inputs.iter().map(|spec| traced(*spec, sizes)).collect();
+        f(&values)
+    };
+    match with(Sizes::Apart) {
+        Err(e) if !inputs.iter().all(|spec| Sizes::agree(*spec)) => with(Sizes::Equal).map_err(|_| e),
+        result => result,
+    }
 }
 
 /// What is known of a value from both traces: a size that differs is unknown.

@@ -1,46 +1,22 @@
 //! Why it exists: Adam (Kingma and Ba 2015), by Keras's rule.
 
 use super::{LearningRate, Rule, Slots, Step};
-use crate::Float;
 use crate::kernels::simd::stamped;
-use serde::{Deserialize, Serialize};
+use crate::{Float, settings};
 
-/// `m += (1-β₁)(g-m)`, `v += (1-β₂)(g²-v)`, `w -= lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + ε)`. As in Keras, ε is not corrected
-/// for bias.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Adam {
-    learning_rate: LearningRate,
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-}
+settings! {
+    /// `m += (1-β₁)(g-m)`, `v += (1-β₂)(g²-v)`, `w -= lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + ε)`. As in Keras, ε is not
+    /// corrected for bias.
+    pub struct Adam {
+        /// With this learning rate, a number or a schedule (Keras's default is 0.001), β₁ 0.9, β₂ 0.999, ε 1e-7.
+        new(learning_rate: into LearningRate);
 
-impl Adam {
-    /// With this learning rate, a number or a schedule (Keras's default is 0.001), β₁ 0.9, β₂ 0.999, ε 1e-7.
-    pub fn new(learning_rate: impl Into<LearningRate>) -> Adam {
-        Adam { learning_rate: learning_rate.into(), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
-    }
-
-    /// How slowly the mean of gradients moves; 0.9 by default.
-    #[must_use]
-    pub fn beta_1(mut self, beta_1: f64) -> Adam {
-        self.beta_1 = beta_1;
-        self
-    }
-
-    /// How slowly the mean of squares moves; 0.999 by default.
-    #[must_use]
-    pub fn beta_2(mut self, beta_2: f64) -> Adam {
-        self.beta_2 = beta_2;
-        self
-    }
-
-    /// Keeps the divisor from zero; 1e-7 by default.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Adam {
-        self.epsilon = epsilon;
-        self
+        /// How slowly the mean of gradients moves; 0.9 by default.
+        beta_1: f64 = 0.9,
+        /// How slowly the mean of squares moves; 0.999 by default.
+        beta_2: f64 = 0.999,
+        /// Keeps the divisor from zero; 1e-7 by default.
+        epsilon: f64 = 1e-7,
     }
 }
 

@@ -8,7 +8,7 @@ pub use driver::Driver;
 pub use schedule::{LearningRate, LearningRateSchedule};
 
 use crate::Float;
-use crate::config::{Configured, by_serde, kind};
+use crate::config::{Configured, kind};
 use crate::kernels::par;
 use smallvec::SmallVec;
 
@@ -18,7 +18,6 @@ kind! {
     mod sgd: SGD;
     mod tuned: Tuned with Options;
 }
-by_serde!(Adam, SGD, Tuned);
 
 /// What an update depends on besides the parameter and its gradient.
 #[derive(Clone, Copy, Debug)]

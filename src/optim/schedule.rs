@@ -1,8 +1,8 @@
 //! Why it exists: learning rates that change with the number of steps. Formulas are Keras's.
 
-use crate::config::{Configured, Dyn, by_serde, kind};
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::config::{Configured, Dyn, Registry, Setting, kind};
+use crate::{Error, Result, settings};
+use serde_json::Value;
 
 /// A learning rate as a function of how many steps there have been.
 pub trait LearningRateSchedule: Configured + std::fmt::Debug + Send + Sync {
@@ -22,32 +22,13 @@ kind! {
     dyn LearningRateSchedule, "learning rate schedule", Registry::schedule;
     use ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, InverseTimeDecay, CosineDecay, CosineDecayRestarts;
 }
-by_serde!(
-    ExponentialDecay,
-    PiecewiseConstantDecay,
-    PolynomialDecay,
-    InverseTimeDecay,
-    CosineDecay,
-    CosineDecayRestarts
-);
-
 /// What optimizers take as learning rate: a number or a schedule.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum LearningRate {
     /// The same until someone sets another.
     Fixed(f64),
     /// By the number of steps.
     Schedule(Dyn<dyn LearningRateSchedule>),
-}
-
-impl crate::config::Setting for LearningRate {
-    fn write(&self) -> Result<serde_json::Value> {
-        serde_json::to_value(self).map_err(|e| Error::Custom(e.to_string()))
-    }
-    fn read(value: serde_json::Value, _: &crate::config::Registry) -> Result<Self> {
-        serde_json::from_value(value).map_err(|e| Error::Custom(e.to_string()))
-    }
 }
 
 impl LearningRate {
@@ -68,6 +49,22 @@ impl LearningRate {
             return Ok(());
         }
         Err(Error::argument("learning_rate", "a finite number of 0 or more", rate))
+    }
+}
+
+/// In files: the number, or the schedule's `{class_name, config}`.
+impl Setting for LearningRate {
+    fn write(&self) -> Result<Value> {
+        match self {
+            LearningRate::Fixed(rate) => rate.write(),
+            LearningRate::Schedule(schedule) => schedule.write(),
+        }
+    }
+    fn read(value: Value, registry: &Registry) -> Result<Self> {
+        match value {
+            Value::Object(_) => Setting::read(value, registry).map(LearningRate::Schedule),
+            _ => Setting::read(value, registry).map(LearningRate::Fixed),
+        }
     }
 }
 
@@ -95,26 +92,15 @@ fn periods(step: u64, decay_steps: u64, staircase: bool) -> f64 {
 
 macro_rules! decays {
     ($($(#[$doc:meta])* $type:ident($self:ident, $p:ident) = $f:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $type {
-            initial_learning_rate: f64,
-            decay_steps: u64,
-            decay_rate: f64,
-            #[serde(default)]
-            staircase: bool,
-        }
-        impl $type {
-            /// From this rate, with a period of so many updates and this rate of decay.
-            pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> $type {
-                $type { initial_learning_rate, decay_steps, decay_rate, staircase: false }
-            }
-            /// Whether the rate changes only at the end of a period; no by default.
-            #[must_use]
-            pub fn staircase(mut self, staircase: bool) -> $type {
-                self.staircase = staircase;
-                self
+        settings! {
+            $(#[$doc])*
+            #[derive(Copy, PartialEq)]
+            pub struct $type {
+                /// From this rate, with a period of so many updates and this rate of decay.
+                new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64);
+
+                /// Whether the rate changes only at the end of a period; no by default.
+                staircase: bool = false,
             }
         }
         impl LearningRateSchedule for $type {
@@ -136,18 +122,12 @@ decays! {
     InverseTimeDecay(self, p) = self.initial_learning_rate / (1.0 + self.decay_rate * p);
 }
 
-/// `values[i]` up to and including step `boundaries[i]`; the last value after them all.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PiecewiseConstantDecay {
-    boundaries: Vec<u64>,
-    values: Vec<f64>,
-}
-
-impl PiecewiseConstantDecay {
-    /// One value more than boundaries, which ascend.
-    pub fn new(boundaries: impl Into<Vec<u64>>, values: impl Into<Vec<f64>>) -> PiecewiseConstantDecay {
-        PiecewiseConstantDecay { boundaries: boundaries.into(), values: values.into() }
+settings! {
+    /// `values[i]` up to and including step `boundaries[i]`; the last value after them all.
+    #[derive(PartialEq)]
+    pub struct PiecewiseConstantDecay {
+        /// One value more than boundaries, which ascend.
+        new(boundaries: into Vec<u64>, values: into Vec<f64>);
     }
 }
 
@@ -170,48 +150,19 @@ impl LearningRateSchedule for PiecewiseConstantDecay {
     }
 }
 
-/// `(initial - end)·(1 - step / decay_steps)^power + end`, and `end` from then on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolynomialDecay {
-    initial_learning_rate: f64,
-    decay_steps: u64,
-    end_learning_rate: f64,
-    power: f64,
-    cycle: bool,
-}
+settings! {
+    /// `(initial - end)·(1 - step / decay_steps)^power + end`, and `end` from then on.
+    #[derive(Copy, PartialEq)]
+    pub struct PolynomialDecay {
+        /// A line from this rate to 0.0001 in so many updates.
+        new(initial_learning_rate: f64, decay_steps: u64);
 
-impl PolynomialDecay {
-    /// A line from this rate to 0.0001 in so many updates.
-    pub fn new(initial_learning_rate: f64, decay_steps: u64) -> PolynomialDecay {
-        PolynomialDecay {
-            initial_learning_rate,
-            decay_steps,
-            end_learning_rate: 1e-4,
-            power: 1.0,
-            cycle: false,
-        }
-    }
-
-    /// The rate at the end; 0.0001 by default.
-    #[must_use]
-    pub fn end_learning_rate(mut self, rate: f64) -> PolynomialDecay {
-        self.end_learning_rate = rate;
-        self
-    }
-
-    /// The exponent; 1 by default: a line.
-    #[must_use]
-    pub fn power(mut self, power: f64) -> PolynomialDecay {
-        self.power = power;
-        self
-    }
-
-    /// Whether the end moves to the next multiple of `decay_steps` once reached; no by default.
-    #[must_use]
-    pub fn cycle(mut self, cycle: bool) -> PolynomialDecay {
-        self.cycle = cycle;
-        self
+        /// The rate at the end; 0.0001 by default.
+        end_learning_rate: f64 = 1e-4,
+        /// The exponent; 1 by default: a line.
+        power: f64 = 1.0,
+        /// Whether the end moves to the next multiple of `decay_steps` once reached; no by default.
+        cycle: bool = false,
     }
 }
 
@@ -236,31 +187,22 @@ fn half_wave(share: f64, alpha: f64) -> f64 {
     (1.0 - alpha) * (0.5 * (1.0 + libm::cos(std::f64::consts::PI * share))) + alpha
 }
 
-/// A line from the initial rate to the warmup's target, then half a cosine wave down to `alpha` of it (Loshchilov and Hutter
-/// 2016); without a warmup the wave alone.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CosineDecay {
-    initial_learning_rate: f64,
-    decay_steps: u64,
-    alpha: f64,
-    warmup_target: Option<f64>,
-    warmup_steps: u64,
+settings! {
+    /// A line from the initial rate to the warmup's target, then half a cosine wave down to `alpha` of it (Loshchilov and
+    /// Hutter 2016); without a warmup the wave alone.
+    #[derive(Copy, PartialEq)]
+    pub struct CosineDecay {
+        /// From this rate to 0 in so many updates.
+        new(initial_learning_rate: f64, decay_steps: u64);
+
+        /// The last rate as a share of the largest; 0 by default.
+        alpha: f64 = 0.0,
+        warmup_target: stored Option<f64> = None,
+        warmup_steps: stored u64 = 0,
+    }
 }
 
 impl CosineDecay {
-    /// From this rate to 0 in so many updates.
-    pub fn new(initial_learning_rate: f64, decay_steps: u64) -> CosineDecay {
-        CosineDecay { initial_learning_rate, decay_steps, alpha: 0.0, warmup_target: None, warmup_steps: 0 }
-    }
-
-    /// The last rate as a share of the largest; 0 by default.
-    #[must_use]
-    pub fn alpha(mut self, alpha: f64) -> CosineDecay {
-        self.alpha = alpha;
-        self
-    }
-
     /// Rises from the initial rate to `target` in `steps` updates first.
     #[must_use]
     pub fn warmup(mut self, target: f64, steps: u64) -> CosineDecay {
@@ -287,43 +229,20 @@ impl LearningRateSchedule for CosineDecay {
     }
 }
 
-/// Half cosine waves one after the other, each `t_mul` times as long and `m_mul` times as high as the one before
-/// (Loshchilov and Hutter 2016).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CosineDecayRestarts {
-    initial_learning_rate: f64,
-    first_decay_steps: u64,
-    t_mul: f64,
-    m_mul: f64,
-    alpha: f64,
-}
+settings! {
+    /// Half cosine waves one after the other, each `t_mul` times as long and `m_mul` times as high as the one before
+    /// (Loshchilov and Hutter 2016).
+    #[derive(Copy, PartialEq)]
+    pub struct CosineDecayRestarts {
+        /// From this rate, the first wave in so many updates, each of the next twice as long.
+        new(initial_learning_rate: f64, first_decay_steps: u64);
 
-impl CosineDecayRestarts {
-    /// From this rate, the first wave in so many updates, each of the next twice as long.
-    pub fn new(initial_learning_rate: f64, first_decay_steps: u64) -> CosineDecayRestarts {
-        CosineDecayRestarts { initial_learning_rate, first_decay_steps, t_mul: 2.0, m_mul: 1.0, alpha: 0.0 }
-    }
-
-    /// How much longer each wave is; 2 by default.
-    #[must_use]
-    pub fn t_mul(mut self, t_mul: f64) -> CosineDecayRestarts {
-        self.t_mul = t_mul;
-        self
-    }
-
-    /// How much higher each wave is; 1 by default.
-    #[must_use]
-    pub fn m_mul(mut self, m_mul: f64) -> CosineDecayRestarts {
-        self.m_mul = m_mul;
-        self
-    }
-
-    /// The lowest rate as a share of the first; 0 by default.
-    #[must_use]
-    pub fn alpha(mut self, alpha: f64) -> CosineDecayRestarts {
-        self.alpha = alpha;
-        self
+        /// How much longer each wave is; 2 by default.
+        t_mul: f64 = 2.0,
+        /// How much higher each wave is; 1 by default.
+        m_mul: f64 = 1.0,
+        /// The lowest rate as a share of the first; 0 by default.
+        alpha: f64 = 0.0,
     }
 }
 

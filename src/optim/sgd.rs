@@ -1,40 +1,20 @@
 //! Why it exists: stochastic gradient descent, with momentum.
 
 use super::{LearningRate, Rule, Slots, Step};
-use crate::Float;
 use crate::kernels::simd::stamped;
-use serde::{Deserialize, Serialize};
+use crate::{Float, settings};
 
-/// `w -= lr·g`; with momentum `m = μ·m - lr·g`, `w += m`, or with Nesterov's `w += μ·m - lr·g` (Keras's rule: the learning
-/// rate is inside of the velocity).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SGD {
-    learning_rate: LearningRate,
-    #[serde(default)]
-    momentum: f64,
-    #[serde(default)]
-    nesterov: bool,
-}
+settings! {
+    /// `w -= lr·g`; with momentum `m = μ·m - lr·g`, `w += m`, or with Nesterov's `w += μ·m - lr·g` (Keras's rule: the
+    /// learning rate is inside of the velocity).
+    pub struct SGD {
+        /// With this learning rate, a number or a schedule; Keras's default is 0.01.
+        new(learning_rate: into LearningRate);
 
-impl SGD {
-    /// With this learning rate, a number or a schedule; Keras's default is 0.01.
-    pub fn new(learning_rate: impl Into<LearningRate>) -> SGD {
-        SGD { learning_rate: learning_rate.into(), momentum: 0.0, nesterov: false }
-    }
-
-    /// The share of the last step that is kept; 0 by default.
-    #[must_use]
-    pub fn momentum(mut self, momentum: f64) -> SGD {
-        self.momentum = momentum;
-        self
-    }
-
-    /// Nesterov's momentum; no by default.
-    #[must_use]
-    pub fn nesterov(mut self, nesterov: bool) -> SGD {
-        self.nesterov = nesterov;
-        self
+        /// The share of the last step that is kept; 0 by default.
+        momentum: f64 = 0.0,
+        /// Nesterov's momentum; no by default.
+        nesterov: bool = false,
     }
 }
 

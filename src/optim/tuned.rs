@@ -3,31 +3,31 @@
 
 use super::{LearningRate, Optimizer, Slots, Step};
 use crate::config::Dyn;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, settings};
 
-/// What can be set for every optimizer. In a step, in this order: accumulation, clipping, weight decay, the update, the moving
-/// average, and the parameters' constraints.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Options {
-    /// See [`Optimizer::clipnorm`].
-    pub clipnorm: Option<f64>,
-    /// See [`Optimizer::global_clipnorm`].
-    pub global_clipnorm: Option<f64>,
-    /// See [`Optimizer::clipvalue`].
-    pub clipvalue: Option<f64>,
-    /// See [`Optimizer::weight_decay`].
-    pub weight_decay: Option<f64>,
-    /// See [`Optimizer::exclude_from_weight_decay`].
-    pub exclude_from_weight_decay: Vec<String>,
-    /// See [`Optimizer::use_ema`].
-    pub ema_momentum: Option<f64>,
-    /// See [`Optimizer::ema_overwrite_frequency`].
-    pub ema_overwrite_frequency: Option<u64>,
-    /// See [`Optimizer::gradient_accumulation_steps`].
-    pub gradient_accumulation_steps: Option<u64>,
+settings! {
+    /// What can be set for every optimizer. In a step, in this order: accumulation, clipping, weight decay, the update, the
+    /// moving average, and the parameters' constraints.
+    #[derive(PartialEq, Default)]
+    #[non_exhaustive]
+    pub struct Options {
+        /// See [`Optimizer::clipnorm`].
+        pub clipnorm: stored Option<f64> = None,
+        /// See [`Optimizer::global_clipnorm`].
+        pub global_clipnorm: stored Option<f64> = None,
+        /// See [`Optimizer::clipvalue`].
+        pub clipvalue: stored Option<f64> = None,
+        /// See [`Optimizer::weight_decay`].
+        pub weight_decay: stored Option<f64> = None,
+        /// See [`Optimizer::exclude_from_weight_decay`].
+        pub exclude_from_weight_decay: stored Vec<String> = Vec::new(),
+        /// See [`Optimizer::use_ema`].
+        pub ema_momentum: stored Option<f64> = None,
+        /// See [`Optimizer::ema_overwrite_frequency`].
+        pub ema_overwrite_frequency: stored Option<u64> = None,
+        /// See [`Optimizer::gradient_accumulation_steps`].
+        pub gradient_accumulation_steps: stored Option<u64> = None,
+    }
 }
 
 impl Options {
@@ -78,12 +78,12 @@ impl Options {
     }
 }
 
-/// An optimizer with [`Options`]: `Adam::new(0.001).clipnorm(1.0)`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tuned {
-    optimizer: Dyn<dyn Optimizer>,
-    pub(super) options: Options,
+settings! {
+    /// An optimizer with [`Options`]: `Adam::new(0.001).clipnorm(1.0)`.
+    pub struct Tuned {
+        optimizer: stored Dyn<dyn Optimizer>,
+        pub(super) options: stored Options,
+    }
 }
 
 impl Tuned {

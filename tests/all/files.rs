@@ -2,7 +2,7 @@
 //! content may make the reader panic or take memory.
 
 use gradus::config::Configured;
-use gradus::io::Limits;
+use gradus::io::{Limits, Load, Registry};
 use gradus::loss::Loss;
 use gradus::nn::initializer::Constant;
 use gradus::nn::{Cx, Init, Layer, Module, Param, Subclass};
@@ -12,6 +12,10 @@ use std::path::PathBuf;
 
 pub(crate) fn limits() -> Limits {
     Limits::default()
+}
+
+fn load() -> Load {
+    Load::new()
 }
 
 /// A folder of its own for each test.
@@ -60,7 +64,7 @@ fn tiny() -> Model {
 }
 
 fn error(bytes: &[u8]) -> String {
-    Model::from_bytes(bytes, &limits()).unwrap_err().to_string()
+    Model::from_bytes(bytes, load()).unwrap_err().to_string()
 }
 
 /// Name, type and outputs of every layer.
@@ -166,7 +170,7 @@ fn training_goes_on_as_if_it_had_not_stopped() {
         let expected = whole.fit(&x, &y, fit(4)).unwrap();
         let mut half = start;
         half.fit(&x, &y, fit(2)).unwrap();
-        let mut again = Model::from_bytes(&half.to_bytes().unwrap(), &limits()).unwrap();
+        let mut again = Model::from_bytes(&half.to_bytes().unwrap(), load()).unwrap();
         drop(half);
         let history = again.fit(&x, &y, fit(2)).unwrap();
         assert_eq!(&expected["loss"][2..], &history["loss"]);
@@ -180,7 +184,7 @@ fn a_model_that_never_trained_comes_back() {
     let model = adam(DType::F32);
     let bytes = model.to_bytes().unwrap();
     assert!(parse(&bytes).1.iter().all(|t| !t.0.starts_with("optimizer/")));
-    let loaded = Model::from_bytes(&bytes, &limits()).unwrap();
+    let loaded = Model::from_bytes(&bytes, load()).unwrap();
     assert_eq!(model.weight_bytes().unwrap(), loaded.weight_bytes().unwrap());
 }
 
@@ -194,7 +198,7 @@ fn parameters_frozen_and_unfrozen_by_hand_stay_so() {
             p.set_frozen(!p.is_frozen());
         }
     });
-    let mut loaded = Model::from_bytes(&model.to_bytes().unwrap(), &limits()).unwrap();
+    let mut loaded = Model::from_bytes(&model.to_bytes().unwrap(), load()).unwrap();
     let mut trainable = Vec::new();
     loaded.visit(&mut |path, p| trainable.push((path.to_string(), p.trainable())));
     let of = |name: &str| trainable.iter().find(|(p, _)| p == name).unwrap().1;
@@ -280,6 +284,61 @@ fn ones_own_networks_layers_and_losses_say_what_to_do_instead() {
     }
 }
 
+gradus::settings! {
+    /// Passes `x·factor` on: a layer of another crate.
+    layer Scale as "acme>Scale" {
+        /// By this factor.
+        new(factor: f64);
+    }
+}
+gradus::parts!(Scale {});
+impl Layer for Scale {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        x.affine(self.factor, 0.0)
+    }
+}
+
+gradus::settings! {
+    /// `|t - p|^power`.
+    #[derive(Copy)]
+    struct Power as "acme>Power" {
+        /// With the power 2.
+        new();
+
+        /// The power; 2 by default.
+        power: f64 = 2.0,
+    }
+}
+impl Loss for Power {
+    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        let d = y_pred.sub(&y_true.cast(y_pred.dtype())?)?.abs()?;
+        d.pow(&d.new_full([], self.power)?)?.mean(&[-1], false)
+    }
+}
+
+#[test]
+fn registered_types_of_ones_own_come_back() {
+    let inner = Sequential::new().add(Scale::new(0.5).named("half")).add(Dense::new(2));
+    let net = Sequential::new().add(Input::new([2])).add(Scale::new(3.0)).add(inner).add(Dense::new(1));
+    let loss = Power::new().power(3.0).weight(2.0);
+    let mut model = net.compile(Adam::new(0.1), loss, [gradus::metric::MeanLoss::new(Power::new())]).unwrap();
+    let (x, y) = (Tensor::ones([4, 2]).unwrap(), Tensor::zeros([4, 1]).unwrap());
+    model.fit(&x, &y, Fit::new().verbose(0)).unwrap();
+    assert_eq!(model.layers().next().unwrap().name(), "scale", "names come from the type, not from its name in files");
+    let bytes = model.to_bytes().unwrap();
+    let e = error(&bytes);
+    assert!(e.contains("unknown name 'acme>Power'") && e.contains("none is registered"), "{e}");
+    let registry = Registry::new().loss::<Power>().unwrap();
+    let e = Model::from_bytes(&bytes, registry.clone()).unwrap_err().to_string();
+    assert!(e.contains("layer: unknown name 'acme>Scale'"), "{e}");
+    let load = Load::new().registry(registry.layer::<Scale>().unwrap());
+    let mut loaded = Model::from_bytes(&bytes, &load).unwrap();
+    assert_eq!(loaded.to_bytes().unwrap(), bytes);
+    let fit = |model: &mut Model| model.fit(&x, &y, Fit::new().verbose(0)).unwrap()["loss"].to_vec();
+    assert_eq!(fit(&mut model), fit(&mut loaded));
+    assert_eq!(model.weight_bytes().unwrap(), loaded.weight_bytes().unwrap());
+}
+
 #[test]
 fn settings_that_json_cannot_hold_are_refused_when_saving() {
     let endless = Dense::new(1).kernel_initializer(Constant::new(f64::INFINITY));
@@ -361,10 +420,10 @@ fn use_it(model: Model) {
 fn truncated_files_are_errors() {
     let bytes = tiny().to_bytes().unwrap();
     for end in (0..bytes.len()).step_by(97).chain([1, 7, 8, 9, bytes.len() - 1]) {
-        assert!(matches!(Model::from_bytes(&bytes[..end], &limits()), Err(Error::Format { .. })), "{end}");
+        assert!(matches!(Model::from_bytes(&bytes[..end], load()), Err(Error::Format { .. })), "{end}");
     }
     let longer = [&bytes[..], &[0]].concat();
-    assert!(Model::from_bytes(&longer, &limits()).is_err());
+    assert!(Model::from_bytes(&longer, load()).is_err());
 }
 
 #[test]
@@ -376,7 +435,7 @@ fn no_single_byte_of_the_header_can_break_the_reader() {
         for value in [0, b'9', b'"', b'}', bytes[at] ^ 1, bytes[at] ^ 0x80] {
             let mut changed = bytes.clone();
             changed[at] = value;
-            match Model::from_bytes(&changed, &limits()) {
+            match Model::from_bytes(&changed, load()) {
                 Ok(model) => {
                     use_it(model);
                     good += 1;
@@ -401,10 +460,7 @@ fn foreign_files_are_errors() {
         &[0xFF; 64],
         b"\x02\0\0\0\0\0\0\0[]",
     ] {
-        assert!(matches!(
-            Model::from_bytes(bytes, &limits()),
-            Err(Error::Format { .. } | Error::Limit { .. })
-        ));
+        assert!(matches!(Model::from_bytes(bytes, load()), Err(Error::Format { .. } | Error::Limit { .. })));
     }
     let e = error(&assemble(b"{}", b""));
     assert!(e.contains("not one of gradus's"), "{e}");
@@ -483,7 +539,7 @@ fn every_field_is_checked() {
             };
             found = true;
         });
-        assert!(found && Model::from_bytes(&changed, &limits()).is_err(), "{pointer} {value}");
+        assert!(found && Model::from_bytes(&changed, load()).is_err(), "{pointer} {value}");
     }
 }
 
@@ -503,7 +559,7 @@ fn sizes_that_only_the_header_has_take_no_memory() {
         dense["units"] = 100_000_000.into();
         dense["kernel_initializer"] = json!({ "class_name": "Orthogonal", "config": { "gain": 1.0 } });
     });
-    assert!(Model::from_bytes(&slow, &limits()).is_err());
+    assert!(Model::from_bytes(&slow, load()).is_err());
     let flatten = json!({ "class_name": "Flatten", "config": {} });
     for shape in [
         json!([1u64 << 62, 1u64 << 62, 4]),
@@ -516,22 +572,19 @@ fn sizes_that_only_the_header_has_take_no_memory() {
             c["network"]["config"]["layers"][0]["config"]["shape"] = shape.clone();
             c["network"]["config"]["layers"].as_array_mut().unwrap().insert(1, flatten.clone());
         });
-        assert!(Model::from_bytes(&changed, &limits()).is_err(), "{shape}");
+        assert!(Model::from_bytes(&changed, load()).is_err(), "{shape}");
     }
     // Declared sizes of tensors, of the header and of the file.
     for shape in [json!([1u64 << 62, 8]), json!([u64::MAX, u64::MAX]), json!([2, 3, 1u64 << 40])] {
         assert!(
-            Model::from_bytes(
-                &with_header(&bytes, |h| h["dense/kernel"]["shape"] = shape.clone()),
-                &limits()
-            )
-            .is_err()
+            Model::from_bytes(&with_header(&bytes, |h| h["dense/kernel"]["shape"] = shape.clone()), load())
+                .is_err()
         );
     }
     for length in [u64::MAX, u64::MAX - 8, 1 << 40, bytes.len() as u64] {
         let mut changed = bytes.clone();
         changed[..8].copy_from_slice(&length.to_le_bytes());
-        assert!(Model::from_bytes(&changed, &limits()).is_err());
+        assert!(Model::from_bytes(&changed, load()).is_err());
     }
 }
 
@@ -541,8 +594,11 @@ fn each_limit_holds() {
     let n = bytes.len() as u64;
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
     assert!(
-        Model::from_bytes(&bytes, &limits().max_file_bytes(n).max_header_bytes(header).max_tensors(12))
-            .is_ok()
+        Model::from_bytes(
+            &bytes,
+            limits().max_file_bytes(n).max_header_bytes(header).max_tensors(12)
+        )
+        .is_ok()
     );
     for tight in [
         limits().max_file_bytes(n - 1),
@@ -555,7 +611,7 @@ fn each_limit_holds() {
         limits().max_depth(2),
         limits().max_depth(5),
     ] {
-        let e = Model::from_bytes(&bytes, &tight).unwrap_err();
+        let e = Model::from_bytes(&bytes, tight).unwrap_err();
         let e = match e {
             Error::At { source, .. } => *source,
             e => e,
@@ -564,7 +620,10 @@ fn each_limit_holds() {
     }
     let path = folder("limits").join("m.gradus");
     std::fs::write(&path, &bytes).unwrap();
-    assert!(matches!(Model::load_with(&path, &limits().max_file_bytes(n - 1)), Err(Error::Limit { .. })));
+    assert!(matches!(
+        Model::load_with(&path, limits().max_file_bytes(n - 1)),
+        Err(Error::Limit { .. })
+    ));
 }
 
 #[test]
@@ -574,14 +633,11 @@ fn a_hundred_thousand_tensors_or_layers_are_refused_or_quick() {
         .collect();
     let file = assemble(format!("{{{}}}", entries.join(",")).as_bytes(), &[]);
     assert!(matches!(
-        Model::from_bytes(&file, &limits()),
+        Model::from_bytes(&file, load()),
         Err(Error::Limit { quantity: "the number of tensors", .. })
     ));
     let list = format!("{{\"__metadata__\":[{}0]}}", "0,".repeat(1 << 21));
-    assert!(matches!(
-        Model::from_bytes(&assemble(list.as_bytes(), &[]), &limits()),
-        Err(Error::Limit { .. })
-    ));
+    assert!(matches!(Model::from_bytes(&assemble(list.as_bytes(), &[]), load()), Err(Error::Limit { .. })));
 
     let layers = serde_json::Value::from_iter(std::iter::repeat_n(
         serde_json::json!({ "class_name": "Flatten", "config": {} }),
@@ -593,7 +649,7 @@ fn a_hundred_thousand_tensors_or_layers_are_refused_or_quick() {
         c["network"]["config"]["layers"] = all;
     });
     let start = std::time::Instant::now();
-    assert_eq!(Model::from_bytes(&bytes, &limits()).unwrap().layers().count(), 3_002);
+    assert_eq!(Model::from_bytes(&bytes, load()).unwrap().layers().count(), 3_002);
     assert!(start.elapsed().as_secs() < 20);
 }
 
@@ -604,11 +660,11 @@ fn deep_json_is_an_error() {
         for depth in [70, 200, 1_000_000] {
             let deep = format!("{}0{}", open.repeat(depth), close.repeat(depth));
             let header = assemble(deep.as_bytes(), &[]);
-            assert!(Model::from_bytes(&header, &limits()).is_err());
-            assert!(Model::from_bytes(&header, &limits().max_depth(u64::MAX)).is_err());
+            assert!(Model::from_bytes(&header, load()).is_err());
+            assert!(Model::from_bytes(&header, limits().max_depth(u64::MAX)).is_err());
             let config = with_metadata(&bytes, "config", &deep);
-            assert!(Model::from_bytes(&config, &limits()).is_err());
-            assert!(Model::from_bytes(&config, &limits().max_depth(u64::MAX)).is_err());
+            assert!(Model::from_bytes(&config, load()).is_err());
+            assert!(Model::from_bytes(&config, limits().max_depth(u64::MAX)).is_err());
         }
     }
     // Stacks in stacks, as deep as JSON may be.
@@ -621,7 +677,7 @@ fn deep_json_is_an_error() {
         let layer = inner[0].take();
         c["network"]["config"]["layers"].as_array_mut().unwrap().push(layer);
     });
-    use_it(Model::from_bytes(&nested, &limits()).unwrap());
+    use_it(Model::from_bytes(&nested, load()).unwrap());
 }
 
 // ---- writing

@@ -40,11 +40,11 @@ fn model_corpus() {
         .max_total_bytes(1 << 18)
         .max_tensors(256);
     replay("model", |name, bytes| {
-        let result = Model::from_bytes(bytes, &limits);
+        let result = Model::from_bytes(bytes, limits.clone());
         assert_eq!(result.is_ok(), name.contains("valid"), "{name}: {:?}", result.err());
         if let Ok(model) = result {
             let again = model.to_bytes().unwrap();
-            let twice = Model::from_bytes(&again, &limits).unwrap();
+            let twice = Model::from_bytes(&again, limits.clone()).unwrap();
             assert_eq!(model.weight_bytes().unwrap(), twice.weight_bytes().unwrap(), "{name}");
         }
     });

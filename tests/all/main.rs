@@ -6,6 +6,7 @@
 mod arrays;
 mod bad_input;
 mod chains;
+mod contracts;
 mod csv;
 mod data;
 mod download;

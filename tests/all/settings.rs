@@ -6,8 +6,8 @@ use gradus::config::{Configured, Described, Dyn, Registry};
 use gradus::nn::activation::{Activation, Linear, Relu};
 use gradus::nn::layers::{Dense, Dropout};
 use gradus::nn::regularizer::{L2, Regularizer};
-use gradus::nn::{Cx, Layer};
-use gradus::{Result, Tensor, settings, string_enum};
+use gradus::nn::{Build, Cx, Layer};
+use gradus::{DType, Result, Tensor, settings, string_enum};
 use serde_json::{Value, json};
 
 // ---- as another crate would write it
@@ -243,4 +243,151 @@ fn a_name_belongs_to_one_type() {
     let e = Dense::from_config(config, &registry).unwrap_err().to_string();
     assert!(e.contains("OrthogonalRegularizer or, registered, acme>L4"), "{e}");
     assert!(format!("{registry:?}").contains("acme>Every"));
+}
+
+// ---- files of before
+
+/// Every kind's members, with their defaults and with everything set.
+fn members() -> Vec<(&'static str, Box<dyn Configured>)> {
+    use gradus::loss::{self, Loss, Reduction};
+    use gradus::metric::{self, Metric};
+    use gradus::nn::{activation, constraint, initializer, regularizer};
+    use gradus::optim::{self, Optimizer, schedule};
+    let mut out: Vec<(&'static str, Box<dyn Configured>)> = Vec::new();
+    macro_rules! add {
+        ($kind:literal: $($thing:expr),* $(,)?) => {$( out.push(($kind, Box::new($thing))); )*};
+    }
+    add!("activation":
+        activation::Linear, activation::Relu, activation::Sigmoid, activation::Tanh, activation::Softmax,
+        activation::LogSoftmax, activation::Gelu, activation::Silu, activation::Softplus, activation::Exponential,
+    );
+    add!("initializer":
+        initializer::Zeros, initializer::Ones, initializer::Constant::new(0.25),
+        initializer::RandomUniform::default(), initializer::RandomUniform::new(-1.0, 2.0),
+        initializer::RandomNormal::default(), initializer::RandomNormal::new(0.5, 1e-300),
+        initializer::GlorotUniform, initializer::GlorotNormal, initializer::HeUniform, initializer::HeNormal,
+        initializer::LecunUniform, initializer::LecunNormal, initializer::VarianceScaling::new(1.0),
+        initializer::VarianceScaling::new(2.0).mode(initializer::Fan::Avg).distribution(initializer::Distribution::UntruncatedNormal),
+        initializer::VarianceScaling::new(2.0).mode(initializer::Fan::Out).distribution(initializer::Distribution::Uniform),
+        initializer::TruncatedNormal::default(), initializer::TruncatedNormal::new(0.1, 0.3),
+        initializer::Orthogonal::default(), initializer::Orthogonal::new(2.0), initializer::Identity::default(),
+        initializer::Identity::new(-1.5),
+    );
+    add!("regularizer":
+        regularizer::L1::new(0.1), regularizer::L2::new(0.1), regularizer::L1L2::new(0.1, 0.2),
+        regularizer::OrthogonalRegularizer::new(0.01),
+        regularizer::OrthogonalRegularizer::new(0.01).mode(regularizer::Mode::Columns),
+    );
+    add!("constraint":
+        constraint::MaxNorm::new(2.0), constraint::MaxNorm::new(2.0).axis([0, -1]), constraint::NonNeg::new(),
+        constraint::UnitNorm::new(), constraint::UnitNorm::new().axis([1]), constraint::MinMaxNorm::new(0.0, 1.0),
+        constraint::MinMaxNorm::new(0.0, 1.0).rate(0.5).axis([0, 1, 2]),
+    );
+    add!("schedule":
+        schedule::ExponentialDecay::new(0.1, 10, 0.5), schedule::ExponentialDecay::new(0.1, 10, 0.5).staircase(true),
+        schedule::InverseTimeDecay::new(0.1, 10, 0.5), schedule::InverseTimeDecay::new(0.1, 10, 0.5).staircase(true),
+        schedule::PiecewiseConstantDecay::new([10, 20], [1.0, 0.5, 0.25]), schedule::PolynomialDecay::new(0.1, 10),
+        schedule::PolynomialDecay::new(0.1, 10).end_learning_rate(0.01).power(2.0).cycle(true),
+        schedule::CosineDecay::new(0.1, 10), schedule::CosineDecay::new(0.1, 10).alpha(0.2).warmup(0.5, 3),
+        schedule::CosineDecayRestarts::new(0.1, 10),
+        schedule::CosineDecayRestarts::new(0.1, 10).t_mul(1.5).m_mul(0.9).alpha(0.01),
+    );
+    add!("optimizer":
+        optim::Adam::new(0.001), optim::Adam::new(0.1 + 0.2).beta_1(0.5).beta_2(0.25).epsilon(1e-8),
+        optim::SGD::new(0.01), optim::SGD::new(schedule::CosineDecay::new(0.1, 10)).momentum(0.9).nesterov(true),
+        optim::SGD::new(0.01).tuned(), optim::Adam::new(0.01).clipnorm(1.0).weight_decay(0.004)
+            .exclude_from_weight_decay(["bias", "gamma"]).use_ema(0.99).ema_overwrite_frequency(5)
+            .gradient_accumulation_steps(2),
+        optim::SGD::new(0.01).global_clipnorm(2.0).clipvalue(0.5),
+    );
+    add!("loss":
+        loss::SparseCategoricalCrossentropy::new(), loss::SparseCategoricalCrossentropy::new().from_logits(true).ignore_class(-1),
+        loss::CategoricalCrossentropy::new(), loss::CategoricalCrossentropy::new().from_logits(true).label_smoothing(0.1),
+        loss::BinaryCrossentropy::new(), loss::BinaryCrossentropy::new().from_logits(true).label_smoothing(0.1),
+        loss::CategoricalFocalCrossentropy::new(),
+        loss::CategoricalFocalCrossentropy::new().alpha(0.5).gamma(3.0).from_logits(true).label_smoothing(0.1),
+        loss::BinaryFocalCrossentropy::new(),
+        loss::BinaryFocalCrossentropy::new().apply_class_balancing(true).alpha(0.5).gamma(3.0).from_logits(true).label_smoothing(0.1),
+        loss::KLDivergence::new(), loss::MeanSquaredError::new(), loss::MeanAbsoluteError::new(),
+        loss::MeanAbsolutePercentageError::new(), loss::MeanSquaredLogarithmicError::new(), loss::Huber::new(),
+        loss::Huber::new().delta(2.0), loss::LogCosh::new(), loss::Poisson::new(), loss::CosineSimilarity::new(),
+        loss::CosineSimilarity::new().axis(1), loss::Hinge::new(), loss::SquaredHinge::new(), loss::CategoricalHinge::new(),
+        loss::Huber::new().tuned(), loss::Huber::new().reduction(Reduction::Sum).weight(0.5),
+        loss::Huber::new().reduction(Reduction::MeanWithSampleWeight), loss::Huber::new().reduction(Reduction::None),
+    );
+    add!("metric":
+        metric::Accuracy::new(), metric::BinaryAccuracy::new(), metric::BinaryAccuracy::new().threshold(0.7),
+        metric::CategoricalAccuracy::new(), metric::SparseCategoricalAccuracy::new(),
+        metric::TopKCategoricalAccuracy::new(5), metric::SparseTopKCategoricalAccuracy::new(3),
+        metric::TruePositives::new(), metric::TrueNegatives::new(), metric::FalsePositives::new(),
+        metric::FalseNegatives::new().threshold(0.25), metric::Precision::new(), metric::Recall::new(),
+        metric::Precision::new().threshold(0.3).top_k(2).class_id(1), metric::Recall::new().top_k(2).class_id(0),
+        metric::F1Score::new(), metric::F1Score::new().average(metric::Average::Micro).threshold(0.5),
+        metric::FBetaScore::new(2.0), metric::FBetaScore::new(2.0).average(metric::Average::Weighted).threshold(0.5),
+        metric::AUC::new(), metric::AUC::new().num_thresholds(50).curve(metric::Curve::PR)
+            .summation_method(metric::Summation::Majoring).from_logits(true),
+        metric::AUC::new().summation_method(metric::Summation::Minoring),
+        metric::MeanAbsoluteError::new(), metric::MeanSquaredError::new(), metric::RootMeanSquaredError::new(),
+        metric::CosineSimilarity::new(), metric::R2Score::new(), metric::MeanIoU::new(3),
+        metric::MeanLoss::new(loss::Huber::new().delta(3.0)), metric::Accuracy::new().tuned(),
+        Metric::named(metric::Precision::new().top_k(1), "p").weighted(),
+    );
+    use gradus::nn::Sequential;
+    use gradus::nn::layers::{Activation as Layered, Checkpoint, Flatten, Input};
+    add!("layer":
+        Dense::new(3),
+        Dense::new(3).named("d").frozen().activation(Relu).use_bias(false).kernel_regularizer(L2::new(0.5)),
+        Dropout::new(0.5), Flatten::new(), Flatten::new().named("f"), Layered::new(activation::Softmax),
+        Input::new([3, 4]), Input::with_unknown([None, Some(4)]).dtype(DType::I64), Checkpoint::new(Dense::new(3)),
+        Sequential::new().add(Input::new([3])).add(Dense::new(1)).named("s").seed(7).dtype(DType::F64),
+    );
+    out
+}
+
+/// The snapshot was written by derives of serde, before settings were declared by a macro, but for `trainable` in the three
+/// layers without parameters. New members add lines.
+#[test]
+fn files_have_the_form_they_had() {
+    let registry = Registry::new();
+    let mut lines = Vec::new();
+    for (kind, thing) in members() {
+        let config = thing.config().unwrap();
+        lines.push(format!("{kind} {} {config}", thing.class_name()));
+        let described = json!({ "class_name": thing.registered_name(), "config": config });
+        assert_eq!(again(kind, described.clone(), &registry).unwrap(), described);
+    }
+    let text = lines.join("\n") + "\n";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/snapshots/settings.txt");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    for (got, expected) in text.lines().zip(expected.lines()) {
+        assert_eq!(got, expected);
+    }
+    assert_eq!(text.lines().count(), expected.lines().count());
+
+    // Layers without parameters had no `trainable`.
+    let dropout = Dropout::from_config(json!({ "name": "d", "rate": 0.5 }), &registry).unwrap();
+    assert_eq!(dropout.config().unwrap(), Dropout::new(0.5).named("d").config().unwrap());
+}
+
+/// Read and written again, as one of a kind.
+fn again(kind: &str, described: Value, registry: &Registry) -> Result<Value> {
+    use gradus::config::{Kind, Setting};
+    fn round<K: ?Sized + Kind>(described: Value, registry: &Registry) -> Result<Value> {
+        Dyn::<K>::read(described, registry)?.write()
+    }
+    match kind {
+        "activation" => round::<dyn Activation>(described, registry),
+        "initializer" => round::<dyn gradus::nn::initializer::Initializer>(described, registry),
+        "regularizer" => round::<dyn Regularizer>(described, registry),
+        "constraint" => round::<dyn gradus::nn::constraint::Constraint>(described, registry),
+        "schedule" => round::<dyn gradus::optim::LearningRateSchedule>(described, registry),
+        "optimizer" => round::<dyn gradus::optim::Optimizer>(described, registry),
+        "loss" => round::<dyn gradus::loss::Loss>(described, registry),
+        "metric" => round::<dyn gradus::metric::Metric>(described, registry),
+        "layer" => round::<dyn Build>(described, registry),
+        other => panic!("{other}"),
+    }
 }

@@ -24,7 +24,7 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Around a layer, most usefully a [`Sequential`](crate::nn::Sequential) of several.
     pub fn new(layer: impl IntoLayer) -> Checkpoint {
-        Checkpoint { layer: Dyn(layer.into_layer().build().clone()) }
+        Checkpoint { layer: layer.into() }
     }
 }
 
