@@ -327,11 +327,11 @@ fn registered_types_of_ones_own_come_back() {
     assert_eq!(model.layers().next().unwrap().name(), "scale", "names come from the type, not from its name in files");
     let bytes = model.to_bytes().unwrap();
     let e = error(&bytes);
-    assert!(e.contains("unknown name 'acme>Power'") && e.contains("none is registered"), "{e}");
-    let registry = Registry::new().loss::<Power>().unwrap();
+    assert!(e.contains("layer: unknown name 'acme>Scale'") && e.contains("none is registered"), "{e}");
+    let registry = Registry::new().layer::<Scale>().unwrap();
     let e = Model::from_bytes(&bytes, registry.clone()).unwrap_err().to_string();
-    assert!(e.contains("layer: unknown name 'acme>Scale'"), "{e}");
-    let load = Load::new().registry(registry.layer::<Scale>().unwrap());
+    assert!(e.contains("loss: unknown name 'acme>Power'"), "{e}");
+    let load = Load::new().registry(registry.loss::<Power>().unwrap());
     let mut loaded = Model::from_bytes(&bytes, &load).unwrap();
     assert_eq!(loaded.to_bytes().unwrap(), bytes);
     let fit = |model: &mut Model| model.fit(&x, &y, Fit::new().verbose(0)).unwrap()["loss"].to_vec();
