@@ -61,6 +61,13 @@ pub struct Common {
     pub frozen: bool,
 }
 
+impl Common {
+    /// With this name; trained.
+    pub(crate) fn named(name: Option<String>) -> Common {
+        Common { name, frozen: false }
+    }
+}
+
 /// A shared object of one kind, such as `Dyn<dyn Initializer>`. It is written to files as `{class_name, config}`.
 #[derive(Debug)]
 pub struct Dyn<T: ?Sized>(pub(crate) Arc<T>);

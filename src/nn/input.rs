@@ -130,7 +130,7 @@ impl Described for Input {
     fn from_config(config: Value, registry: &Registry) -> Result<Input> {
         let mut from =
             crate::config::generated::Reader::open("Input", &["shape", "dtype", "name"], config, registry)?;
-        let common = Common { name: from.optional("name")?, ..Common::default() };
+        let common = Common::named(from.optional("name")?);
         Ok(Input {
             shape: from.required("shape")?,
             dtype: from.optional("dtype")?,

@@ -209,7 +209,7 @@ impl Network {
 
     fn handle(&self) -> Shared {
         let built = || {
-            let common = Common { name: self.topology.name.clone(), ..Common::default() };
+            let common = Common::named(self.topology.name.clone());
             Shared::new(Built { network: self.clone(), common })
         };
         self.identity.get(built).clone()

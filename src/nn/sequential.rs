@@ -154,7 +154,7 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) fn new(stack: Sequential) -> Stack {
-        let common = Common { name: stack.name.clone(), ..Common::default() };
+        let common = Common::named(stack.name.clone());
         Stack { stack, common }
     }
 }

@@ -378,7 +378,7 @@ pub(crate) struct Nested {
 
 impl Nested {
     pub(crate) fn new(topology: Arc<Topology>) -> Nested {
-        let common = Common { name: topology.name.clone(), ..Common::default() };
+        let common = Common::named(topology.name.clone());
         Nested { topology, common }
     }
 }

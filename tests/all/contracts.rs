@@ -599,7 +599,7 @@ fn a_network_used_twice_is_one_network() {
     assert_eq!(left.input_names().collect::<Vec<_>>(), ["a"]);
     let right = model.cut_at(["enc:1"]).unwrap();
     assert!(left.predict(&data.0[0]).unwrap().same_bits(&right.predict(&data.0[0]).unwrap()));
-    let again = round_trip(&model, &data.0, &[data.1.clone()]);
+    let again = round_trip(&model, &data.0, std::slice::from_ref(&data.1));
     assert!(
         again
             .cut_at(["enc:0"])

@@ -64,7 +64,7 @@ fn tiny() -> Model {
 }
 
 fn error(bytes: &[u8]) -> String {
-    Model::from_bytes(bytes, &load()).unwrap_err().to_string()
+    Model::from_bytes(bytes, load()).unwrap_err().to_string()
 }
 
 /// Name, type and outputs of every layer.
@@ -170,7 +170,7 @@ fn training_goes_on_as_if_it_had_not_stopped() {
         let expected = whole.fit(&x, &y, fit(4)).unwrap();
         let mut half = start;
         half.fit(&x, &y, fit(2)).unwrap();
-        let mut again = Model::from_bytes(&half.to_bytes().unwrap(), &load()).unwrap();
+        let mut again = Model::from_bytes(&half.to_bytes().unwrap(), load()).unwrap();
         drop(half);
         let history = again.fit(&x, &y, fit(2)).unwrap();
         assert_eq!(&expected["loss"][2..], &history["loss"]);
@@ -184,7 +184,7 @@ fn a_model_that_never_trained_comes_back() {
     let model = adam(DType::F32);
     let bytes = model.to_bytes().unwrap();
     assert!(parse(&bytes).1.iter().all(|t| !t.0.starts_with("optimizer/")));
-    let loaded = Model::from_bytes(&bytes, &load()).unwrap();
+    let loaded = Model::from_bytes(&bytes, load()).unwrap();
     assert_eq!(model.weight_bytes().unwrap(), loaded.weight_bytes().unwrap());
 }
 
@@ -198,7 +198,7 @@ fn parameters_frozen_and_unfrozen_by_hand_stay_so() {
             p.set_frozen(!p.is_frozen());
         }
     });
-    let mut loaded = Model::from_bytes(&model.to_bytes().unwrap(), &load()).unwrap();
+    let mut loaded = Model::from_bytes(&model.to_bytes().unwrap(), load()).unwrap();
     let mut trainable = Vec::new();
     loaded.visit(&mut |path, p| trainable.push((path.to_string(), p.trainable())));
     let of = |name: &str| trainable.iter().find(|(p, _)| p == name).unwrap().1;
@@ -424,10 +424,10 @@ fn use_it(model: Model) {
 fn truncated_files_are_errors() {
     let bytes = tiny().to_bytes().unwrap();
     for end in crate::cuts(bytes.len()) {
-        assert!(matches!(Model::from_bytes(&bytes[..end], &load()), Err(Error::Format { .. })), "{end}");
+        assert!(matches!(Model::from_bytes(&bytes[..end], load()), Err(Error::Format { .. })), "{end}");
     }
     let longer = [&bytes[..], &[0]].concat();
-    assert!(Model::from_bytes(&longer, &load()).is_err());
+    assert!(Model::from_bytes(&longer, load()).is_err());
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn no_single_byte_of_the_header_can_break_the_reader() {
         for value in [0, b'9', b'"', b'}', bytes[at] ^ 1, bytes[at] ^ 0x80] {
             let mut changed = bytes.clone();
             changed[at] = value;
-            match Model::from_bytes(&changed, &load()) {
+            match Model::from_bytes(&changed, load()) {
                 Ok(model) => {
                     use_it(model);
                     good += 1;
@@ -464,7 +464,7 @@ fn foreign_files_are_errors() {
         &[0xFF; 64],
         b"\x02\0\0\0\0\0\0\0[]",
     ] {
-        assert!(matches!(Model::from_bytes(bytes, &load()), Err(Error::Format { .. } | Error::Limit { .. })));
+        assert!(matches!(Model::from_bytes(bytes, load()), Err(Error::Format { .. } | Error::Limit { .. })));
     }
     let e = error(&assemble(b"{}", b""));
     assert!(e.contains("not one of gradus's"), "{e}");
@@ -543,7 +543,7 @@ fn every_field_is_checked() {
             };
             found = true;
         });
-        assert!(found && Model::from_bytes(&changed, &load()).is_err(), "{pointer} {value}");
+        assert!(found && Model::from_bytes(&changed, load()).is_err(), "{pointer} {value}");
     }
 }
 
@@ -563,7 +563,7 @@ fn sizes_that_only_the_header_has_take_no_memory() {
         dense["units"] = 100_000_000.into();
         dense["kernel_initializer"] = json!({ "class_name": "Orthogonal", "config": { "gain": 1.0 } });
     });
-    assert!(Model::from_bytes(&slow, &load()).is_err());
+    assert!(Model::from_bytes(&slow, load()).is_err());
     let flatten = json!({ "class_name": "Flatten", "config": {} });
     for shape in [
         json!([1u64 << 62, 1u64 << 62, 4]),
@@ -576,19 +576,19 @@ fn sizes_that_only_the_header_has_take_no_memory() {
             c["network"]["config"]["layers"][0]["config"]["shape"] = shape.clone();
             c["network"]["config"]["layers"].as_array_mut().unwrap().insert(1, flatten.clone());
         });
-        assert!(Model::from_bytes(&changed, &load()).is_err(), "{shape}");
+        assert!(Model::from_bytes(&changed, load()).is_err(), "{shape}");
     }
     // Declared sizes of tensors, of the header and of the file.
     for shape in [json!([1u64 << 62, 8]), json!([u64::MAX, u64::MAX]), json!([2, 3, 1u64 << 40])] {
         assert!(
-            Model::from_bytes(&with_header(&bytes, |h| h["dense/kernel"]["shape"] = shape.clone()), &load())
+            Model::from_bytes(&with_header(&bytes, |h| h["dense/kernel"]["shape"] = shape.clone()), load())
                 .is_err()
         );
     }
     for length in [u64::MAX, u64::MAX - 8, 1 << 40, bytes.len() as u64] {
         let mut changed = bytes.clone();
         changed[..8].copy_from_slice(&length.to_le_bytes());
-        assert!(Model::from_bytes(&changed, &load()).is_err());
+        assert!(Model::from_bytes(&changed, load()).is_err());
     }
 }
 
@@ -598,7 +598,7 @@ fn each_limit_holds() {
     let n = bytes.len() as u64;
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
     assert!(
-        Model::from_bytes(&bytes, &limits().max_file_bytes(n).max_header_bytes(header).max_tensors(12))
+        Model::from_bytes(&bytes, limits().max_file_bytes(n).max_header_bytes(header).max_tensors(12))
             .is_ok()
     );
     for tight in [
@@ -631,11 +631,11 @@ fn a_hundred_thousand_tensors_or_layers_are_refused_or_quick() {
         .collect();
     let file = assemble(format!("{{{}}}", entries.join(",")).as_bytes(), &[]);
     assert!(matches!(
-        Model::from_bytes(&file, &load()),
+        Model::from_bytes(&file, load()),
         Err(Error::Limit { quantity: "the number of tensors", .. })
     ));
     let list = format!("{{\"__metadata__\":[{}0]}}", "0,".repeat(1 << 21));
-    assert!(matches!(Model::from_bytes(&assemble(list.as_bytes(), &[]), &load()), Err(Error::Limit { .. })));
+    assert!(matches!(Model::from_bytes(&assemble(list.as_bytes(), &[]), load()), Err(Error::Limit { .. })));
 
     let layers = serde_json::Value::from_iter(std::iter::repeat_n(
         serde_json::json!({ "class_name": "Flatten", "config": {} }),
@@ -647,7 +647,7 @@ fn a_hundred_thousand_tensors_or_layers_are_refused_or_quick() {
         c["network"]["config"]["layers"] = all;
     });
     let start = std::time::Instant::now();
-    assert_eq!(Model::from_bytes(&bytes, &load()).unwrap().layers().count(), 3_002);
+    assert_eq!(Model::from_bytes(&bytes, load()).unwrap().layers().count(), 3_002);
     assert!(start.elapsed().as_secs() < 20);
 }
 
@@ -658,10 +658,10 @@ fn deep_json_is_an_error() {
         for depth in [70, 200, 1_000_000] {
             let deep = format!("{}0{}", open.repeat(depth), close.repeat(depth));
             let header = assemble(deep.as_bytes(), &[]);
-            assert!(Model::from_bytes(&header, &load()).is_err());
+            assert!(Model::from_bytes(&header, load()).is_err());
             assert!(Model::from_bytes(&header, limits().max_depth(u64::MAX)).is_err());
             let config = with_metadata(&bytes, "config", &deep);
-            assert!(Model::from_bytes(&config, &load()).is_err());
+            assert!(Model::from_bytes(&config, load()).is_err());
             assert!(Model::from_bytes(&config, limits().max_depth(u64::MAX)).is_err());
         }
     }
@@ -675,7 +675,7 @@ fn deep_json_is_an_error() {
         let layer = inner[0].take();
         c["network"]["config"]["layers"].as_array_mut().unwrap().push(layer);
     });
-    use_it(Model::from_bytes(&nested, &load()).unwrap());
+    use_it(Model::from_bytes(&nested, load()).unwrap());
 }
 
 // ---- writing

@@ -91,7 +91,7 @@ fn a_network_without_a_loss_has_files_too() {
     assert!(error.contains("Network::load"), "{error}");
     // A model's file is one of its network as well.
     model.save(&path).unwrap();
-    let network = Network::load_with(&path, &Limits::default()).unwrap();
+    let network = Network::load_with(&path, Limits::default()).unwrap();
     same(&model, &network);
     // And a network may be cut: its parts keep the numbers by which random layers draw.
     let cut = network.cut_at(["checkpoint"]).unwrap();

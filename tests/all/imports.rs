@@ -85,8 +85,8 @@ fn tree(t: &[&str], mut i: usize, before: &[String]) -> (Vec<(Vec<String>, Strin
 
 fn scan(name: &str, text: &str) -> File {
     const ITEMS: [&str; 8] = ["struct", "enum", "trait", "fn", "const", "static", "type", "union"];
-    let mut file = File::default();
-    file.module = name.trim_end_matches(".rs").split('/').map(str::to_string).collect();
+    let module = name.trim_end_matches(".rs").split('/').map(str::to_string).collect();
+    let mut file = File { module, ..File::default() };
     file.module.pop_if(|last| last == "mod" || last == "lib");
     let t = tokens(text);
     let mut i = 0;

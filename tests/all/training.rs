@@ -45,7 +45,7 @@ fn every_option_is_resumed_from_a_file() {
     let mut whole = regression(options());
     let rows = |t: &Tensor, i: isize| t.slice(0, 8 * i, 8 * i + 8).unwrap();
     (0..3).for_each(|i| drop(whole.train_on_batch(&rows(&x, i), &rows(&y, i)).unwrap()));
-    let mut resumed = Model::from_bytes(&whole.to_bytes().unwrap(), &Load::new()).unwrap();
+    let mut resumed = Model::from_bytes(&whole.to_bytes().unwrap(), Load::new()).unwrap();
     assert_eq!(resumed.optimizer().iterations(), 1);
     for model in [&mut whole, &mut resumed] {
         (0..3).for_each(|i| drop(model.train_on_batch(&rows(&x, i), &rows(&y, i)).unwrap()));

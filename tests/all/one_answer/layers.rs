@@ -10,8 +10,11 @@ use gradus::optim::Driver;
 use gradus::prelude::{Gelu, Relu, SGD, Sequential, Silu, Softmax, Tanh};
 use gradus::{DType, Tensor};
 
-/// Every layer, as its name in files says, and what computes it.
-pub(crate) const LAYERS: &[(&str, fn(&mut Answers))] = &[
+/// A layer's name in files, and what computes it.
+type Row = (&'static str, fn(&mut Answers));
+
+/// Every layer.
+pub(crate) const LAYERS: &[Row] = &[
     ("Input", |a| layer(a, "Input", Reshape::new(vec![3]), &[&[2, 3]])),
     ("Dense", |a| {
         layer(a, "Dense", Dense::new(4), &[&[2, 3]]);
