@@ -6,7 +6,7 @@ use super::strided::{Axes, Strided, gather};
 use crate::Stored;
 
 /// Rows up to this length are gathered, several to a tile, even where their elements lie side by side.
-const SHORT: usize = 64;
+const SHORT: usize = 16;
 
 /// Elements gathered at a time; a tile of each operand stays in the first-level cache.
 const TILE: usize = 256;
@@ -101,27 +101,6 @@ pub fn binary<A: Stored, B: Stored, C: Stored>(
             }
         }
     });
-}
-
-/// Hands out all elements in row-major order from number `first` on, `count` of them, a tile at a time.
-pub fn read<T: Stored>(x: Strided<T>, first: usize, count: usize, take: &mut dyn FnMut(&[T])) {
-    if let Some(x) = x.as_slice() {
-        return take(&x[first..first + count]);
-    }
-    let axes = Axes::collapse([x.layout()]);
-    let (row, [step]) = (axes.row(), axes.steps());
-    let mut tile = [T::default(); TILE];
-    for at in (first..first + count).step_by(TILE) {
-        let tile = &mut tile[..TILE.min(first + count - at)];
-        let mut done = 0;
-        while done < tile.len() {
-            let (line, from) = ((at + done) / row, (at + done) % row);
-            let end = tile.len().min(done + row - from);
-            gather(x.data(), axes.start(line)[0] + from as isize * step, step, &mut tile[done..end]);
-            done = end;
-        }
-        take(tile);
-    }
 }
 
 /// Fills the tile with short rows, from row number `first` of array number `which` on.

@@ -3,8 +3,7 @@
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_stored;
 use crate::dtype::{bf16, f16};
-use crate::kernels::strided::Strided;
-use crate::kernels::{map, par};
+use crate::kernels::par;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Result, Spec, Stored};
 use num_traits::AsPrimitive;
@@ -19,19 +18,15 @@ super::table::ops! {
 struct Cast(DType);
 
 /// Converts as Rust's `as` does: to floats by rounding to nearest, to integers by truncation and saturation.
-fn convert<A: Stored + AsPrimitive<B>, B: Stored>(x: Strided<A>, out: &mut [B]) {
+fn convert<A: Stored + AsPrimitive<B>, B: Stored>(x: &[A], out: &mut [B]) {
     each(x, out, |x| x.as_());
 }
 
-fn each<A: Stored, B: Stored>(x: Strided<A>, out: &mut [B], f: impl Fn(A) -> B + Sync) {
+fn each<A: Stored, B: Stored>(x: &[A], out: &mut [B], f: impl Fn(A) -> B + Sync) {
     par::chunks(out, 1, par::GRAIN, &|first, out: &mut [B]| {
-        let (count, mut done) = (out.len(), 0);
-        map::read(x, first, count, &mut |part| {
-            for (o, &x) in out[done..].iter_mut().zip(part) {
-                *o = f(x);
-            }
-            done += part.len();
-        });
+        for (o, &x) in out.iter_mut().zip(&x[first..]) {
+            *o = f(x);
+        }
     });
 }
 
@@ -43,8 +38,9 @@ impl Op for Cast {
         Ok(one(inputs[0].shape, self.0))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        dispatch_stored!(inputs[0].dtype(), A => {
-            let (x, out) = (inputs[0].view::<A>()?, &mut outputs[0]);
+        let x = inputs[0].contiguous()?;
+        dispatch_stored!(x.dtype(), A => {
+            let (x, out) = (x.slice::<A>()?, &mut outputs[0]);
             match self.0 {
                 DType::F32 => convert::<A, f32>(x, out.slice_mut()?),
                 DType::F64 => convert::<A, f64>(x, out.slice_mut()?),
