@@ -17,10 +17,11 @@ fn main() -> gradus::Result<()> {
     let code = Dense::new(16).named("code").on(&h)?;
     let h = Dense::new(128).activation(Relu).on(&code)?;
     let drawn = Dense::new(784).activation(Sigmoid).named("drawn").on(&h)?;
-    let mut model = Functional::new(&image, &drawn)?
-        .named("autoencoder")
-        .seed(42)
-        .compile(Adam::new(0.001), BinaryCrossentropy::new(), ())?;
+    let mut model = Functional::new(&image, &drawn)?.named("autoencoder").seed(42).compile(
+        Adam::new(0.001),
+        BinaryCrossentropy::new(),
+        (),
+    )?;
     model.summary();
     model.fit(&x_train, &x_train, Fit::new().epochs(8).batch_size(64).verbose(2))?;
 
@@ -35,10 +36,16 @@ fn main() -> gradus::Result<()> {
 
     // A new head on the trained encoder, which keeps its parameters.
     let image = Input::new([784]);
-    let mut classifier = Functional::new(&image, &Dense::new(10).activation(Softmax).on(&encoder.on(&image)?)?)?
-        .compile(Adam::new(0.01), SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
+    let mut classifier = Functional::new(
+        &image,
+        &Dense::new(10).activation(Softmax).on(&encoder.on(&image)?)?,
+    )?
+    .compile(Adam::new(0.01), SparseCategoricalCrossentropy::new(), [Accuracy::new()])?;
     classifier.set_trainable("encoder", false)?;
     classifier.fit(&x_train, &train.labels, Fit::new().epochs(5).verbose(2))?;
-    println!("digits told apart by their codes: {:.3}", classifier.evaluate(&x_test, &test.labels)?["accuracy"]);
+    println!(
+        "digits told apart by their codes: {:.3}",
+        classifier.evaluate(&x_test, &test.labels)?["accuracy"]
+    );
     Ok(())
 }

@@ -19,7 +19,10 @@ gradus::parts!(Block { wide, narrow });
 
 impl Block {
     fn new(width: usize) -> Block {
-        Block { wide: Part::new(Dense::new(2 * width).activation(Gelu)), narrow: Part::new(Dense::new(width)) }
+        Block {
+            wide: Part::new(Dense::new(2 * width).activation(Gelu)),
+            narrow: Part::new(Dense::new(width)),
+        }
     }
 }
 

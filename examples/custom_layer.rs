@@ -77,8 +77,12 @@ fn main() -> Result<()> {
     model.save(&file)?;
     let load = Load::new().registry(Registry::new().layer::<Glu>()?);
     let again = Model::load_with(&file, load);
-    std::fs::remove_file(&file).map_err(|source| gradus::Error::Io { path: file.display().to_string(), source })?;
+    std::fs::remove_file(&file)
+        .map_err(|source| gradus::Error::Io { path: file.display().to_string(), source })?;
     assert!(again?.predict(&x_test)?.same_bits(&model.predict(&x_test)?));
-    println!("test accuracy {:.3}, the same after loading", model.evaluate(&x_test, &test.labels)?["accuracy"]);
+    println!(
+        "test accuracy {:.3}, the same after loading",
+        model.evaluate(&x_test, &test.labels)?["accuracy"]
+    );
     Ok(())
 }

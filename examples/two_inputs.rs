@@ -19,9 +19,11 @@ fn main() -> gradus::Result<()> {
     let larger = Dense::new(2).activation(Softmax).named("larger").on(&joint)?;
 
     let metrics = PerOutput::new().output("larger", [Accuracy::new()]);
-    let mut model = Functional::new([&left, &right], [&sum, &larger])?
-        .seed(1)
-        .compile(Adam::new(0.003), (MeanSquaredError::new(), SparseCategoricalCrossentropy::new()), metrics)?;
+    let mut model = Functional::new([&left, &right], [&sum, &larger])?.seed(1).compile(
+        Adam::new(0.003),
+        (MeanSquaredError::new(), SparseCategoricalCrossentropy::new()),
+        metrics,
+    )?;
     model.summary();
 
     let rows = 2000;

@@ -1,8 +1,10 @@
 //! Why it exists: a tensor's element type is a run-time value, so that user code has no type parameters; this
 //! file ties each value to its Rust type, and holds the one place where run time meets compile time, `dispatch!`.
 
+mod half;
+
 use crate::kernels::math::Real;
-use half::{bf16, f16};
+pub use half::{bf16, f16};
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -179,11 +181,11 @@ macro_rules! dispatch_stored {
                 $body
             }
             $crate::DType::BF16 => {
-                type $T = half::bf16;
+                type $T = $crate::dtype::bf16;
                 $body
             }
             $crate::DType::F16 => {
-                type $T = half::f16;
+                type $T = $crate::dtype::f16;
                 $body
             }
             $crate::DType::I64 => {

@@ -10,11 +10,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Layers wrap the errors of the operations inside them in [`Error::At`], so that a message begins with the
 /// layer's name and ends with the shapes.
-#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Two operands whose shapes do not fit together.
-    #[error("{op}: {lhs} and {rhs} do not match: {why}")]
     Shapes {
         /// The operation.
         op: &'static str,
@@ -26,7 +24,6 @@ pub enum Error {
         why: String,
     },
     /// One operand whose shape the operation cannot take.
-    #[error("{op}: expected {expected}, got shape {shape}")]
     Shape {
         /// The operation.
         op: &'static str,
@@ -36,7 +33,6 @@ pub enum Error {
         shape: Box<Shape>,
     },
     /// An element type that the operation cannot take.
-    #[error("{op}: expected {expected}, got {got}")]
     DType {
         /// The operation.
         op: &'static str,
@@ -46,7 +42,6 @@ pub enum Error {
         got: DType,
     },
     /// An axis outside of the shape. Negative axes count from the end.
-    #[error("{op}: axis {axis} is out of range for shape {shape}")]
     Axis {
         /// The operation.
         op: &'static str,
@@ -56,7 +51,6 @@ pub enum Error {
         shape: Box<Shape>,
     },
     /// A value (label, index) outside of its range.
-    #[error("{op}: {what} {value} at position {position} is out of range: expected 0 to {last}")]
     Index {
         /// The operation.
         op: &'static str,
@@ -70,7 +64,6 @@ pub enum Error {
         last: i64,
     },
     /// A matrix that cannot be factorised.
-    #[error("{op}: matrix {matrix} of the stack is {what}: pivot {pivot} is {value}")]
     Matrix {
         /// The operation.
         op: &'static str,
@@ -84,7 +77,6 @@ pub enum Error {
         value: f64,
     },
     /// An argument that is out of its range or contradicts another.
-    #[error("{name}: expected {expected}, got {got}")]
     Argument {
         /// The argument, as the caller spells it.
         name: &'static str,
@@ -94,7 +86,6 @@ pub enum Error {
         got: String,
     },
     /// A size that cannot be held in memory.
-    #[error("cannot allocate {bytes} bytes for a {dtype} tensor of shape {shape}: {why}")]
     Memory {
         /// Bytes asked for (saturating).
         bytes: u128,
@@ -106,22 +97,16 @@ pub enum Error {
         why: &'static str,
     },
     /// A trainable parameter from which the loss does not depend: it would never learn.
-    #[error(
-        "no gradient reached the trainable parameter '{path}': the loss does not depend on it. \
-         Use it in forward, freeze it with frozen(), or call Fit::allow_missing_gradients()"
-    )]
     NoGradient {
         /// The parameter's path, such as `dense_1/kernel`.
         path: String,
     },
     /// Values were asked of a tensor that is only being traced for its shape.
-    #[error("{op} needs values, but this tensor is only being traced for its shape")]
     Abstract {
         /// The operation.
         op: &'static str,
     },
     /// An operation was asked for a derivative it does not have.
-    #[error("{op} has no gradient: {why}")]
     NotDifferentiable {
         /// The operation.
         op: &'static str,
@@ -129,10 +114,8 @@ pub enum Error {
         why: &'static str,
     },
     /// A loss that is not one number where one is needed, or a tensor with no history.
-    #[error("backward: {0}")]
     Backward(String),
     /// Numbers that stopped being numbers, found by `Fit::check_finite`.
-    #[error("{what} is {value} at epoch {epoch}, step {step}")]
     NotFinite {
         /// Which quantity.
         what: String,
@@ -144,7 +127,6 @@ pub enum Error {
         step: usize,
     },
     /// A file, or bytes given as one, that does not hold what it should.
-    #[error("{what}: {why}")]
     Format {
         /// The file, or the kind of data.
         what: String,
@@ -152,9 +134,6 @@ pub enum Error {
         why: String,
     },
     /// A limit of `Limits` that the input exceeds.
-    #[error(
-        "{what}: {quantity} is {got}, over the limit of {limit} (raise it in Limits if the file is trusted)"
-    )]
     Limit {
         /// The file, or the kind of data.
         what: String,
@@ -166,7 +145,6 @@ pub enum Error {
         limit: u64,
     },
     /// The operating system refused to read or write.
-    #[error("{path}: {source}")]
     Io {
         /// The file or folder.
         path: String,
@@ -174,17 +152,69 @@ pub enum Error {
         source: std::io::Error,
     },
     /// An error inside a layer, a step or a file entry: where, then what.
-    #[error("{place}: {source}")]
     At {
         /// The layer or place.
         place: String,
         /// What happened there.
-        #[source]
         source: Box<Error>,
     },
     /// An error of user code: a custom layer, loss or callback.
-    #[error("{0}")]
     Custom(String),
+}
+
+/// Written out rather than derived: the crate for it would bring the parser of Rust that such crates need.
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::Shapes { op, lhs, rhs, why } => write!(f, "{op}: {lhs} and {rhs} do not match: {why}"),
+            Error::Shape { op, expected, shape } => write!(f, "{op}: expected {expected}, got shape {shape}"),
+            Error::DType { op, expected, got } => write!(f, "{op}: expected {expected}, got {got}"),
+            Error::Axis { op, axis, shape } => {
+                write!(f, "{op}: axis {axis} is out of range for shape {shape}")
+            }
+            Error::Index { op, what, value, position, last } => {
+                write!(f, "{op}: {what} {value} at position {position} is out of range: expected 0 to {last}")
+            }
+            Error::Matrix { op, matrix, what, pivot, value } => {
+                write!(f, "{op}: matrix {matrix} of the stack is {what}: pivot {pivot} is {value}")
+            }
+            Error::Argument { name, expected, got } => write!(f, "{name}: expected {expected}, got {got}"),
+            Error::Memory { bytes, dtype, shape, why } => {
+                write!(f, "cannot allocate {bytes} bytes for a {dtype} tensor of shape {shape}: {why}")
+            }
+            Error::NoGradient { path } => write!(
+                f,
+                "no gradient reached the trainable parameter '{path}': the loss does not depend on it. \
+                 Use it in forward, freeze it with frozen(), or call Fit::allow_missing_gradients()"
+            ),
+            Error::Abstract { op } => {
+                write!(f, "{op} needs values, but this tensor is only being traced for its shape")
+            }
+            Error::NotDifferentiable { op, why } => write!(f, "{op} has no gradient: {why}"),
+            Error::Backward(why) => write!(f, "backward: {why}"),
+            Error::NotFinite { what, value, epoch, step } => {
+                write!(f, "{what} is {value} at epoch {epoch}, step {step}")
+            }
+            Error::Format { what, why } => write!(f, "{what}: {why}"),
+            Error::Limit { what, quantity, got, limit } => write!(
+                f,
+                "{what}: {quantity} is {got}, over the limit of {limit} (raise it in Limits if the file is trusted)"
+            ),
+            Error::Io { path, source } => write!(f, "{path}: {source}"),
+            Error::At { place, source } => write!(f, "{place}: {source}"),
+            Error::Custom(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            Error::At { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 /// The message itself: it is what a program prints whose `main` returns this error.
@@ -235,7 +265,9 @@ impl Error {
             (Memory { bytes, dtype, shape, why }, Memory { shape: s, .. }) => {
                 Memory { bytes, dtype, shape: both(shape, &s), why }
             }
-            (Argument { name, expected, got }, Argument { name: same, expected: e, got: g }) if name == same => {
+            (Argument { name, expected, got }, Argument { name: same, expected: e, got: g })
+                if name == same =>
+            {
                 let expected = numbers(&expected, |i| number(&e, i));
                 Argument { name, expected, got: numbers(&got, |i| number(&g, i)) }
             }

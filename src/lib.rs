@@ -56,7 +56,7 @@ mod shape;
 pub mod tensor;
 pub mod train;
 
-pub use dtype::{DType, Element, Float, Stored};
+pub use dtype::{DType, Element, Float, Stored, bf16, f16};
 pub use error::{Context, Error, Result};
 pub use kernels::par::{Threads, with_threads};
 pub use shape::{IntoShape, MAX_RANK, Shape, Spec, UNKNOWN};
@@ -87,12 +87,12 @@ pub mod prelude {
         SparseCategoricalCrossentropy,
     };
     pub use crate::metric::{Accuracy, Metric as _};
-    pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
     pub use crate::nn::layers::{
         Activation, Add, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
     };
     pub use crate::nn::regularizer::{L1, L1L2, L2};
+    pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};
     pub use crate::optim::{Adam, Optimizer as _, SGD};
     pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
     pub use crate::{DType, Shape, Tensor, Threads, with_threads};

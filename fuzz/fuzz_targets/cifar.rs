@@ -9,7 +9,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits::default().max_elements(1 << 20).max_total_bytes(1 << 20);
-    for found in [cifar10::decode(bytes, "fuzz", &limits), cifar100::decode(bytes, "fuzz", &limits)].into_iter().flatten() {
+    for found in [cifar10::decode(bytes, "fuzz", &limits), cifar100::decode(bytes, "fuzz", &limits)]
+        .into_iter()
+        .flatten()
+    {
         assert_eq!(found.images.len(), found.n * 3072);
     }
     // Published files are larger than these limits, so nothing is accepted.

@@ -2,7 +2,7 @@
 //! again instead of keeping what it computed.
 
 use super::backward::pull;
-use super::node::{Grads, Step, record};
+use super::node::{Grads, Step, ran};
 use super::{Op, Outputs, Saves, Specs};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
@@ -43,10 +43,7 @@ impl<F: Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static> Custom<F> {
     /// The outputs with this as the step behind them, if an input is tracked.
     fn record(self, inputs: &[&Tensor], outputs: Outputs) -> Outputs {
         let arrays: SmallVec<[Array; 3]> = outputs.into_iter().map(Tensor::into_array).collect();
-        if inputs.iter().any(|t| t.is_tracked()) {
-            return record(self, inputs, arrays);
-        }
-        arrays.into_iter().map(Tensor::from).collect()
+        ran(&self, inputs, arrays).outputs(self)
     }
 }
 

@@ -11,6 +11,7 @@ pub use backward::{Gradients, grad};
 pub use check::{Check, gradcheck};
 pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient};
+use node::Ran;
 pub(crate) use node::{Edge, fresh_id};
 pub use node::{Grads, Saves, Step};
 
@@ -66,15 +67,12 @@ pub trait Op: std::fmt::Debug + Send + Sync + 'static {
 /// # Errors
 /// Those of [`Op::infer`] and [`Op::eval`].
 pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
-    let arrays = compute(&op, inputs)?;
-    if inputs.iter().any(|t| t.is_tracked()) {
-        return Ok(node::record(op, inputs, arrays));
-    }
-    Ok(untracked(arrays))
+    // All that depends on the type of the operation is how it is put into a step.
+    Ok(run(&op, inputs)?.outputs(op))
 }
 
-fn untracked(arrays: SmallVec<[Array; 3]>) -> Outputs {
-    arrays.into_iter().map(Tensor::from).collect()
+fn run(op: &dyn Op, inputs: &[&Tensor]) -> Result<Ran> {
+    Ok(node::ran(op, inputs, compute(op, inputs)?))
 }
 
 /// The outputs' values: compiled once, for all operations.
@@ -107,8 +105,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor]) -> Result<SmallVec<[Array; 3]>> {
 /// # Errors
 /// Those of [`apply`].
 pub fn apply1<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    let mut outputs = apply(op, inputs)?;
-    Ok(outputs.swap_remove(0))
+    Ok(run(&op, inputs)?.output(op))
 }
 
 /// One spec as the list that [`Op::infer`] returns.

@@ -121,23 +121,58 @@ impl Op for Leaf {
     }
 }
 
-fn node<O: Op>(
-    id: u64,
-    leaf: Option<u64>,
+/// A step before its operation is put into it.
+pub(super) struct Made {
     parents: PoolVec<Option<Edge>>,
+    /// As in [`Node`].
     saved: PoolVec<Array>,
-    op: O,
-) -> Shared<Node> {
-    Shared::new(Node { id, leaf, parents, saved, op }).erase(|n| n as &mut Node)
+    outputs: SmallVec<[Array; 3]>,
 }
 
-/// Records a step that was just computed and attaches its outputs to it.
-pub(super) fn record<O: Op>(op: O, inputs: &[&Tensor], outputs: SmallVec<[Array; 3]>) -> Outputs {
-    let (parents, saved) = kept(&op, inputs, &outputs);
-    attached(node(fresh_id(), None, parents, saved, op), outputs)
+/// An operation has been run.
+pub(super) enum Ran {
+    /// Nothing is tracked.
+    Plain(SmallVec<[Array; 3]>),
+    /// To be recorded.
+    Tracked(Made),
 }
 
-/// What a step remembers: compiled once, for all operations.
+/// What there is to record of an operation that was run: compiled once, for all operations.
+pub(super) fn ran(op: &dyn Op, inputs: &[&Tensor], outputs: SmallVec<[Array; 3]>) -> Ran {
+    if !inputs.iter().any(|t| t.is_tracked()) {
+        return Ran::Plain(outputs);
+    }
+    let (parents, saved) = kept(op, inputs, &outputs);
+    Ran::Tracked(Made { parents, saved, outputs })
+}
+
+impl Ran {
+    /// The outputs, attached to a step that holds the operation if one is recorded.
+    pub(super) fn outputs<O: Op>(self, op: O) -> Outputs {
+        match self {
+            Ran::Plain(outputs) => outputs.into_iter().map(Tensor::from).collect(),
+            Ran::Tracked(made) => made.recorded(op),
+        }
+    }
+
+    /// The first output.
+    pub(super) fn output<O: Op>(self, op: O) -> Tensor {
+        match self {
+            Ran::Plain(mut outputs) => outputs.swap_remove(0).into(),
+            Ran::Tracked(made) => made.recorded(op).swap_remove(0),
+        }
+    }
+}
+
+impl Made {
+    fn recorded<O: Op>(self, op: O) -> Outputs {
+        let Made { parents, saved, outputs } = self;
+        let node = Shared::new(Node { id: fresh_id(), leaf: None, parents, saved, op });
+        attached(node.erase(|n| n as &mut Node), outputs)
+    }
+}
+
+/// What a step remembers.
 fn kept(op: &dyn Op, inputs: &[&Tensor], outputs: &[Array]) -> (PoolVec<Option<Edge>>, PoolVec<Array>) {
     let wants: SmallVec<[bool; 4]> = inputs.iter().map(|t| t.is_tracked()).collect();
     let saves = op.saves(&wants);
@@ -162,8 +197,9 @@ impl Tensor {
 
     /// A leaf whose gradient is delivered under `key`.
     pub(crate) fn leaf(array: Array, key: u64) -> Tensor {
-        let node = node(fresh_id(), Some(key), PoolVec::new(), PoolVec::new(), Leaf);
-        Tensor::with_edge(array, Some(Edge { node, output: 0 }))
+        let (parents, saved) = (PoolVec::new(), PoolVec::new());
+        let node = Shared::new(Node { id: fresh_id(), leaf: Some(key), parents, saved, op: Leaf });
+        Tensor::with_edge(array, Some(Edge { node: node.erase(|n| n as &mut Node), output: 0 }))
     }
 
     /// The same values without history: nothing flows back through it. (Keras: `stop_gradient`.)

@@ -3,10 +3,10 @@
 use super::item::Item;
 use super::prefetch::Prefetch;
 use super::sample::Sample;
-use crate::tensor::AsTensors;
 use super::source::{Rows, Source};
 use super::stage::{Batch, Before, FromSource, Items, Map, Part, Repeat, Shuffle, Stage, Streamed, Zip};
 use crate::random::Stream;
+use crate::tensor::AsTensors;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 use std::sync::Arc;

@@ -38,7 +38,7 @@ mod sample;
 mod source;
 mod stage;
 
-pub use dataset::{Cardinality, Dataset, Pass, Size};
 pub use crate::tensor::{AsTensors, Tensors};
+pub use dataset::{Cardinality, Dataset, Pass, Size};
 pub use sample::Sample;
 pub use source::Source;

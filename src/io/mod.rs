@@ -16,8 +16,8 @@ mod write;
 pub use crate::config::Registry;
 pub use csv::{Column, Csv, Missing, Table};
 pub use limits::Limits;
-pub use load::Load;
 pub(crate) use limits::check;
+pub use load::Load;
 pub(crate) use read::read_file;
 pub(crate) use write::write_atomically;
 #[cfg(feature = "download")]

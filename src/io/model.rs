@@ -153,7 +153,9 @@ impl Network {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let name = self.name();
         let place = || {
-            format!("'{name}' cannot be saved as a network (save_weights saves the parameters of any network)")
+            format!(
+                "'{name}' cannot be saved as a network (save_weights saves the parameters of any network)"
+            )
         };
         let config = File::of_network(self).and_then(|file| file.checked(self)).at(place)?;
         write(&name, &metadata("network", Some(&config)), &self.params())
@@ -264,7 +266,8 @@ impl File {
     }
 
     fn of_model(model: &Model) -> Result<File> {
-        let metrics = |list: &Vec<Box<dyn Metric>>| list.iter().map(|m| describe(&**m)).collect::<Result<_>>();
+        let metrics =
+            |list: &Vec<Box<dyn Metric>>| list.iter().map(|m| describe(&**m)).collect::<Result<_>>();
         let rate = model.driver.rate();
         let compile = Compile {
             optimizer: describe(model.driver.rule())?,
@@ -301,7 +304,9 @@ impl File {
         let mut init = Init::planned(network.dtype(), Budget::NONE);
         let again = Network::assemble(network.topology().clone(), &mut init)?;
         if specs(&again) != specs(network) {
-            return Err(Error::Custom("its parameters are not those that its configuration describes".into()));
+            return Err(Error::Custom(
+                "its parameters are not those that its configuration describes".into(),
+            ));
         }
         Ok(text)
     }
@@ -412,7 +417,10 @@ fn config_of<'f>(file: &'f Tensors<'_>, what: &str, load: &Load, models_only: bo
         (Some("model"), Some(config)) => config,
         (Some("network"), Some(config)) if !models_only => config,
         (Some("network"), Some(_)) => {
-            return Err(Error::format(what, "it holds a network without a loss: use Network::load, then compile"));
+            return Err(Error::format(
+                what,
+                "it holds a network without a loss: use Network::load, then compile",
+            ));
         }
         (Some("weights"), _) => {
             return Err(Error::format(what, "it holds weights without a model: use load_weights"));
@@ -481,9 +489,11 @@ fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> R
         let expected = format!("a list for each of {} outputs", outputs.len());
         return Err(Error::argument("metrics", expected, compile.metrics.len()));
     }
-    let metrics = compile.metrics.into_iter().zip(outputs).map(|(list, output)| {
-        Ok((output, list.into_iter().map(metric).collect::<Result<_>>()?))
-    });
+    let metrics = compile
+        .metrics
+        .into_iter()
+        .zip(outputs)
+        .map(|(list, output)| Ok((output, list.into_iter().map(metric).collect::<Result<_>>()?)));
     let metrics = metrics.collect::<Result<_>>()?;
 
     let Progress { seed, steps, epochs, iterations } = compile.progress;

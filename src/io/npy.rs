@@ -3,9 +3,9 @@
 //! anything is allocated. The format: NumPy's `numpy.lib.format`, versions 1.0, 2.0 and 3.0.
 
 use super::{Limits, check, read_file, write_atomically};
+use crate::dtype::f16;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec, Stored};
-use half::f16;
 use std::path::Path;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";

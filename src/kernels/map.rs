@@ -5,6 +5,9 @@ use super::par;
 use super::strided::{Axes, Strided, gather};
 use crate::Stored;
 
+/// Rows up to this length are gathered, several to a tile, even where their elements lie side by side.
+const SHORT: usize = 64;
+
 /// Elements gathered at a time; a tile of each operand stays in the first-level cache.
 const TILE: usize = 256;
 
@@ -21,6 +24,18 @@ pub fn unary<A: Stored, B: Stored>(
     }
     let axes = Axes::collapse([x.layout()]);
     let (row, [step]) = (axes.row(), axes.steps());
+    if row <= SHORT {
+        // A call for every few elements would cost more than they do: as many rows as fill a tile.
+        let lines = TILE / row;
+        return par::chunks(out, row, grain, &|first, run: &mut [B]| {
+            let mut tile = [A::default(); TILE];
+            for (i, part) in run.chunks_mut(lines * row).enumerate() {
+                let tile = &mut tile[..part.len()];
+                rows(x, &axes, 0, first + i * lines, row, tile);
+                f(tile, part);
+            }
+        });
+    }
     par::chunks(out, row, grain, &|first, run: &mut [B]| {
         let mut tile = [A::default(); TILE];
         for (i, line) in run.chunks_mut(row).enumerate() {
@@ -59,6 +74,18 @@ pub fn binary<A: Stored, B: Stored, C: Stored>(
     }
     let axes = Axes::collapse([a.layout(), b.layout()]);
     let (row, [step_a, step_b]) = (axes.row(), axes.steps());
+    if row <= SHORT {
+        let lines = TILE / row;
+        return par::chunks(out, row, grain, &|first, run: &mut [C]| {
+            let (mut tile_a, mut tile_b) = ([A::default(); TILE], [B::default(); TILE]);
+            for (i, part) in run.chunks_mut(lines * row).enumerate() {
+                let (tile_a, tile_b) = (&mut tile_a[..part.len()], &mut tile_b[..part.len()]);
+                rows(a, &axes, 0, first + i * lines, row, tile_a);
+                rows(b, &axes, 1, first + i * lines, row, tile_b);
+                f(tile_a, tile_b, part);
+            }
+        });
+    }
     par::chunks(out, row, grain, &|first, run: &mut [C]| {
         let (mut tile_a, mut tile_b) = ([A::default(); TILE], [B::default(); TILE]);
         for (i, line) in run.chunks_mut(row).enumerate() {
@@ -74,6 +101,42 @@ pub fn binary<A: Stored, B: Stored, C: Stored>(
             }
         }
     });
+}
+
+/// Hands out all elements in row-major order from number `first` on, `count` of them, a tile at a time.
+pub fn read<T: Stored>(x: Strided<T>, first: usize, count: usize, take: &mut dyn FnMut(&[T])) {
+    if let Some(x) = x.as_slice() {
+        return take(&x[first..first + count]);
+    }
+    let axes = Axes::collapse([x.layout()]);
+    let (row, [step]) = (axes.row(), axes.steps());
+    let mut tile = [T::default(); TILE];
+    for at in (first..first + count).step_by(TILE) {
+        let tile = &mut tile[..TILE.min(first + count - at)];
+        let mut done = 0;
+        while done < tile.len() {
+            let (line, from) = ((at + done) / row, (at + done) % row);
+            let end = tile.len().min(done + row - from);
+            gather(x.data(), axes.start(line)[0] + from as isize * step, step, &mut tile[done..end]);
+            done = end;
+        }
+        take(tile);
+    }
+}
+
+/// Fills the tile with short rows, from row number `first` of array number `which` on.
+fn rows<T: Stored, const N: usize>(
+    x: Strided<T>,
+    axes: &Axes<N>,
+    which: usize,
+    first: usize,
+    row: usize,
+    tile: &mut [T],
+) {
+    let step = axes.steps()[which];
+    for (i, line) in tile.chunks_exact_mut(row).enumerate() {
+        gather(x.data(), axes.start(first + i)[which], step, line);
+    }
 }
 
 /// `n` elements as a slice: in place where they lie together, else in the tile.
@@ -95,10 +158,13 @@ fn contiguous<'a, T: Stored>(
 /// Copies to row-major order. Where the memory's own rows run along the last axis but one (a transpose), square tiles are
 /// turned in the first-level cache, so that neither side is read or written across its rows.
 pub fn copy<T: Stored>(x: Strided<T>, out: &mut [T]) {
+    if let Some(x) = x.as_slice() {
+        return par::chunks(out, 1, par::GRAIN, &|first, run| run.copy_from_slice(&x[first..][..run.len()]));
+    }
     let axes = Axes::collapse([x.layout()]);
     let (row, [step]) = (axes.row(), axes.steps());
     if axes.rank < 2 || step == 1 || axes.strides[0][axes.rank - 2] != 1 || row < SQUARE {
-        return unary(x, out, 1, &|x: &[T], out: &mut [T]| out.copy_from_slice(x));
+        return par::chunks(out, row, par::GRAIN, &|first, run| rows(x, &axes, 0, first, row, run));
     }
     let lines = axes.dims[axes.rank - 2];
     par::chunks(out, row, par::GRAIN, &|first, run: &mut [T]| {

@@ -22,24 +22,18 @@ stamped! {
         let n = gamma.len();
         let count = T::of(n as f64);
         let factor = |squares: T| T::one() / num_traits::Float::sqrt(squares / count + epsilon);
-        let (mut xs, mut outs) = (x.chunks_exact(2 * n), out.chunks_exact_mut(2 * n));
-        for (i, (x, out)) in (&mut xs).zip(&mut outs).enumerate() {
-            let rows = [&x[..n], &x[n..2 * n]];
+        for (i, (x, out)) in x.chunks(2 * n).zip(out.chunks_mut(2 * n)).enumerate() {
+            // The last of an odd number of rows is its own partner.
+            let rows = [&x[..n], &x[x.len() - n..]];
             let center = fold_two::<Sum, T>(rows, rows, |_, x, _| x).map(|sum| sum / count);
             let square = |r: usize, x: T, _: T| (x - center[r]) * (x - center[r]);
             let factor = fold_two::<Sum, T>(rows, rows, square).map(factor);
             for (r, out) in out.chunks_exact_mut(n).enumerate() {
                 normalized(rows[r], center[r], factor[r], gamma, beta, out);
             }
-            mean[2 * i..2 * i + 2].copy_from_slice(&center);
-            scale[2 * i..2 * i + 2].copy_from_slice(&factor);
-        }
-        // The last of an odd number of rows.
-        for (x, out) in xs.remainder().chunks_exact(n).zip(outs.into_remainder().chunks_exact_mut(n)) {
-            let center = fold_slice::<Sum, T>(x) / count;
-            let factor = factor(fold_pairs::<Sum, T>(x, x, |x, _| (x - center) * (x - center)));
-            normalized(x, center, factor, gamma, beta, out);
-            (mean[mean.len() - 1], scale[scale.len() - 1]) = (center, factor);
+            let count = x.len() / n;
+            mean[2 * i..2 * i + count].copy_from_slice(&center[..count]);
+            scale[2 * i..2 * i + count].copy_from_slice(&factor[..count]);
         }
     }
 }

@@ -15,13 +15,18 @@ mod imp {
     }
 
     /// Runs both, possibly at the same time.
-    pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-        if threads() == 1 { (a(), b()) } else { rayon::join(a, b) }
+    pub(super) fn both(a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
+        if threads() == 1 {
+            a();
+            b();
+        } else {
+            rayon_core::join(a, b);
+        }
     }
 
     /// How many threads the current scope may use.
     pub fn threads() -> usize {
-        if SERIAL.get() { 1 } else { rayon::current_num_threads() }
+        if SERIAL.get() { 1 } else { rayon_core::current_num_threads() }
     }
 
     struct Restore(bool);
@@ -33,7 +38,7 @@ mod imp {
 
     /// A set of worker threads, made once and entered as often as wanted. One thread means the caller's own.
     #[derive(Debug)]
-    pub struct Threads(Option<rayon::ThreadPool>);
+    pub struct Threads(Option<rayon_core::ThreadPool>);
 
     impl Threads {
         /// A pool of `n` threads.
@@ -44,7 +49,7 @@ mod imp {
             match n {
                 0 => Err(Error::argument("threads", "at least 1", n)),
                 1 => Ok(Threads(None)),
-                _ => match rayon::ThreadPoolBuilder::new().num_threads(n).build() {
+                _ => match rayon_core::ThreadPoolBuilder::new().num_threads(n).build() {
                     Ok(pool) => Ok(Threads(Some(pool))),
                     Err(e) => Err(Error::argument("threads", "a number the system can start", e)),
                 },
@@ -53,19 +58,27 @@ mod imp {
 
         /// Runs `f` with these threads; everything inside uses them and no others.
         pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-            match &self.0 {
+            super::result_of(f, |f| match &self.0 {
                 Some(pool) => pool.install(f),
                 None => {
                     let _restore = Restore(SERIAL.replace(true));
-                    f()
+                    f();
                 }
-            }
+            })
         }
     }
 
     /// Enters the pool that work started from here will use, once, so that each kernel inside need not.
     pub fn enter<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-        if threads() == 1 || rayon::current_thread_index().is_some() { f() } else { rayon::scope(|_| f()) }
+        super::result_of(f, entered)
+    }
+
+    fn entered(f: &mut (dyn FnMut() + Send)) {
+        if threads() == 1 || rayon_core::current_thread_index().is_some() {
+            f();
+        } else {
+            rayon_core::scope(|_| f());
+        }
     }
 }
 
@@ -74,8 +87,9 @@ mod imp {
     use crate::{Error, Result};
 
     /// Runs one after the other.
-    pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-        (a(), b())
+    pub(super) fn both(a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
+        a();
+        b();
     }
 
     /// Without the feature `parallel` there is one thread.
@@ -107,7 +121,21 @@ mod imp {
         f()
     }
 }
-pub use imp::{Threads, enter, join, threads};
+pub use imp::{Threads, enter, threads};
+
+/// Lets `run` call `f` once, without its type being known there, and returns what `f` returned.
+#[cfg(feature = "parallel")]
+fn result_of<R: Send>(f: impl FnOnce() -> R + Send, run: impl FnOnce(&mut (dyn FnMut() + Send))) -> R {
+    let (mut f, mut result) = (Some(f), None);
+    run(&mut || result = f.take().map(|f| f()));
+    result.expect("it was called, or a panic passed by")
+}
+
+/// Runs both, possibly at the same time.
+pub fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    let (mut a, mut b) = (Some(a), Some(b));
+    imp::both(&mut || a.take().map_or((), |a| a()), &mut || b.take().map_or((), |b| b()));
+}
 
 /// Runs `f` with `n` threads, whatever pool the caller is in.
 ///
@@ -119,7 +147,7 @@ pub fn with_threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> crate::R
 
 /// Cuts `out` into runs of whole `unit`s, at least `grain` elements each, and calls `f(first_unit, run)` on each.
 /// The cut depends on sizes alone.
-pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(impl Fn(usize, &mut [T]) + Sync)) {
+pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     fn split<T: Send>(
         first: usize,
         out: &mut [T],
@@ -150,7 +178,7 @@ pub fn rows<T: Send, const N: usize>(
     unit: usize,
     more: [&mut [T]; N],
     grain: usize,
-    f: &(impl Fn(usize, &mut [T], [&mut [T]; N]) + Sync),
+    f: &RowsFn<T, N>,
 ) {
     fn split<T: Send, const N: usize>(
         first: usize,

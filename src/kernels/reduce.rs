@@ -123,6 +123,7 @@ fn feed<F: Fold, T: Float>(lanes: &mut [T; LANES], a: &[T], b: &[T], map: impl F
 const BLOCK: usize = 64 * LANES;
 
 /// Block sums waiting to be joined: one for each bit of the number of blocks so far, so that equal numbers of blocks meet.
+#[derive(Clone, Copy)]
 struct Pending<T> {
     sums: [T; 48],
     blocks: u64,
@@ -134,7 +135,7 @@ impl<T: Float> Pending<T> {
         Pending { sums: [T::c(0.0); 48], blocks: 0 }
     }
 
-    #[inline(always)]
+    #[inline(never)] // once a block: no work for vectors
     fn push<F: Fold>(&mut self, mut sum: T) {
         let mut level = 0;
         while self.blocks >> level & 1 == 1 {
@@ -145,7 +146,7 @@ impl<T: Float> Pending<T> {
         self.blocks += 1;
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn finish<F: Fold>(&self) -> T {
         let mut levels = (0..48).filter(|level| self.blocks >> level & 1 == 1);
         let Some(first) = levels.next() else { return F::start() };
@@ -188,10 +189,31 @@ pub fn fold_two<F: Fold, T: Float>(
     b: [&[T]; 2],
     map: impl Fn(usize, T, T) -> T + Copy,
 ) -> [T; 2] {
-    let n = a[0].len();
-    if n > BLOCK {
-        return [0, 1].map(|r| fold_pairs::<F, T>(a[r], b[r], |x, y| map(r, x, y)));
+    let (n, mut from, mut pending) = (a[0].len(), 0, None);
+    loop {
+        let to = n.min(from + BLOCK);
+        let sums = fold_two_blocks::<F, T>(a.map(|a| &a[from..to]), b.map(|b| &b[from..to]), map);
+        if n <= BLOCK {
+            return sums;
+        }
+        let [first, second] = pending.get_or_insert_with(|| [Pending::new(), Pending::new()]);
+        first.push::<F>(sums[0]);
+        second.push::<F>(sums[1]);
+        if to == n {
+            return [first.finish::<F>(), second.finish::<F>()];
+        }
+        from = to;
     }
+}
+
+/// [`fold_two`] of at most a block.
+#[inline(always)]
+fn fold_two_blocks<F: Fold, T: Float>(
+    a: [&[T]; 2],
+    b: [&[T]; 2],
+    map: impl Fn(usize, T, T) -> T + Copy,
+) -> [T; 2] {
+    let n = a[0].len();
     // Two arrays by name: the compiler keeps these in registers, and not one array of two.
     let (mut first, mut second) = ([F::start(); LANES], [F::start(); LANES]);
     let [a0, a1] = a.map(|a| a[..n].chunks_exact(LANES));
@@ -254,18 +276,20 @@ impl<T: Float> Rows<T> for InMemory<'_, T> {
 stamped! {
     /// Folds at most a block of rows, from `first` on, to one row of at most [`COLUMNS`] columns from `column` on.
     fn column_block<F: Fold, T: Float, R: Rows<T>>(rows: R, first: usize, count: usize, column: usize, out: &mut [T]) {
-        let mut lanes = [[F::start::<T>(); COLUMNS]; LANES];
+        // As many lanes as get a row, made even.
+        let used = count.min(LANES).next_power_of_two();
+        let mut lanes = [[T::c(0.0); COLUMNS]; LANES];
+        lanes[..used].as_flattened_mut().fill(F::start());
         let width = out.len();
         for r in 0..count {
             rows.fold::<F>(first + r, column, &mut lanes[r % LANES][..width]);
         }
-        let mut half = LANES / 2;
+        // Halves onto halves, whole rows at a time: columns beyond the width hold the neutral element.
+        let mut half = used / 2;
         while half > 0 {
-            for i in 0..half {
-                let (low, high) = lanes.split_at_mut(i + half);
-                for (a, &b) in low[i][..width].iter_mut().zip(&high[0]) {
-                    *a = F::fold(*a, b);
-                }
+            let (low, high) = lanes.as_flattened_mut().split_at_mut(half * COLUMNS);
+            for (a, &b) in low.iter_mut().zip(&*high) {
+                *a = F::fold(*a, b);
             }
             half /= 2;
         }
@@ -281,7 +305,7 @@ pub(super) fn columns<F: Fold, T: Float, R: Rows<T>>(rows: R, count: usize, colu
             column_block::<F, T, R>(rows, 0, count, column, out);
             continue;
         }
-        let mut pending: [Pending<T>; COLUMNS] = std::array::from_fn(|_| Pending::new());
+        let mut pending = [Pending::new(); COLUMNS];
         for first in (0..count).step_by(BLOCK) {
             column_block::<F, T, R>(rows, first, BLOCK.min(count - first), column, out);
             pending.iter_mut().zip(&*out).for_each(|(p, &sum)| p.push::<F>(sum));
@@ -302,15 +326,33 @@ fn split(layout: &Layout, reduce: &[bool; MAX_RANK]) -> (Layout, Layout) {
     (parts[0], parts[1])
 }
 
+/// A fold as data, so that what leads to the kernels is compiled once.
+struct By<T> {
+    start: T,
+    rows: fn(&[T], usize, &mut [T]),
+    columns: for<'a> fn(InMemory<'a, T>, usize, usize, &mut [T]),
+    scattered: fn(&[T], isize, &Axes<1>, isize, &mut [T; BLOCK]) -> T,
+}
+
 /// Folds over the axes set in `reduce`; `out` is in row-major order of the other axes.
 pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &mut [T]) {
+    let by = By {
+        start: F::start(),
+        rows: rows::<F, T>,
+        columns: |rows, count, column, out| columns::<F, T, _>(rows, count, column, out),
+        scattered: scattered::<F, T>,
+    };
+    fold_by(&by, x, reduce, out);
+}
+
+fn fold_by<T: Float>(by: &By<T>, x: Strided<T>, reduce: &[bool; MAX_RANK], out: &mut [T]) {
     if out.is_empty() {
         return;
     }
     let (kept, folded) = split(x.layout(), reduce);
     let count = folded.shape.elements();
     if count == 0 {
-        return out.fill(F::start());
+        return out.fill(by.start);
     }
     let (kept, folded) = (Axes::collapse([&kept]), Axes::collapse([&folded]));
     let grain = (par::GRAIN / count).max(1);
@@ -321,7 +363,7 @@ pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &m
         && (kept.rank == 0 || kept.steps()[0] == count as isize)
     {
         return par::chunks(out, 1, grain, &|first, run: &mut [T]| {
-            rows::<F, T>(&x[first * count..(first + run.len()) * count], count, run);
+            (by.rows)(&x[first * count..(first + run.len()) * count], count, run);
         });
     }
     if folded.rank <= 1 && kept.rank > 0 && kept.steps()[0] == 1 {
@@ -331,46 +373,57 @@ pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &m
             let rows = InMemory { data, start: kept.start(0)[0], step: folded.steps()[0] };
             let unit = COLUMNS.min(row);
             return par::chunks(out, unit, grain, &|first, run: &mut [T]| {
-                columns::<F, T, _>(rows, count, first * unit, run);
+                (by.columns)(rows, count, first * unit, run);
             });
         }
         return par::chunks(out, row, grain, &|first, run: &mut [T]| {
             for (i, line) in run.chunks_mut(row).enumerate() {
                 let rows = InMemory { data, start: kept.start(first + i)[0], step: folded.steps()[0] };
-                columns::<F, T, _>(rows, count, 0, line);
+                (by.columns)(rows, count, 0, line);
             }
         });
     }
     let (row, [step], [inner]) = (kept.row(), kept.steps(), folded.steps());
     par::chunks(out, 1, grain, &|first, run: &mut [T]| {
+        let mut tile = [T::c(0.0); BLOCK];
         for (i, o) in run.iter_mut().enumerate() {
             let index = first + i;
             let start = kept.start(index / row)[0] + (index % row) as isize * step;
-            *o = scattered::<F, T>(data, start, &folded, inner);
+            *o = (by.scattered)(data, start, &folded, inner, &mut tile);
         }
     });
 }
 
 /// Folds elements that lie anywhere, gathered a block at a time.
-fn scattered<F: Fold, T: Float>(data: &[T], start: isize, folded: &Axes<1>, inner: isize) -> T {
-    let mut tile = [T::default(); BLOCK];
+fn scattered<F: Fold, T: Float>(
+    data: &[T],
+    start: isize,
+    folded: &Axes<1>,
+    inner: isize,
+    tile: &mut [T; BLOCK],
+) -> T {
     let mut pending = Pending::new();
+    let mut push = |block: &[T]| {
+        let mut sum = [F::start()];
+        rows::<F, T>(block, block.len(), &mut sum);
+        pending.push::<F>(sum[0]);
+    };
     let (row, mut filled) = (folded.row(), 0);
-    let rows = folded.dims[..folded.rank.saturating_sub(1)].iter().product::<usize>();
-    for r in 0..rows {
+    let count = folded.dims[..folded.rank.saturating_sub(1)].iter().product::<usize>();
+    for r in 0..count {
         let mut at = start + folded.start(r)[0];
         for _ in 0..row {
             tile[filled] = data[at as usize];
             at += inner;
             filled += 1;
             if filled == BLOCK {
-                pending.push::<F>(fold_block::<F, T>(&tile, &tile, |x, _| x));
+                push(&*tile);
                 filled = 0;
             }
         }
     }
-    if filled > 0 || pending.blocks == 0 {
-        pending.push::<F>(fold_block::<F, T>(&tile[..filled], &tile[..filled], |x, _| x));
+    if filled > 0 {
+        push(&tile[..filled]);
     }
     pending.finish::<F>()
 }

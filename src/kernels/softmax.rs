@@ -73,7 +73,9 @@ impl<T: Float> Short<T> {
                 max[r] = Pivot::fold(max[r], e[r]);
             }
         }
-        *max = max.map(defined);
+        for max in max.iter_mut() {
+            *max = defined(*max);
+        }
         for e in &mut e[..n] {
             for r in 0..ROWS {
                 e[r] = Real::exp(e[r] - max[r]);
@@ -101,7 +103,10 @@ stamped! {
         if Short::suits(x, n) {
             let mut short = Short::new();
             for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
-                let share = short.exponentials(x, n).map(|sum| T::one() / sum);
+                let mut share = short.exponentials(x, n);
+                for share in &mut share {
+                    *share = T::one() / *share;
+                }
                 for (r, out) in out.chunks_exact_mut(n).enumerate() {
                     for (o, e) in out.iter_mut().zip(&short.e) {
                         *o = e[r] * share[r];
@@ -110,21 +115,16 @@ stamped! {
             }
             return;
         }
-        let (mut xs, mut outs) = (x.chunks_exact(2 * n), out.chunks_exact_mut(2 * n));
-        for (x, out) in (&mut xs).zip(&mut outs) {
-            let (a, b) = out.split_at_mut(n);
-            let b = &mut b[..n];
-            exponentials(&x[..n], a);
-            exponentials(&x[n..2 * n], b);
-            let sums = fold_two::<Sum, T>([a, b], [a, b], |_, x, _| x);
-            scale(a, T::one() / sums[0]);
-            scale(b, T::one() / sums[1]);
-        }
-        // The last of an odd number of rows.
-        for (x, out) in xs.remainder().chunks_exact(n).zip(outs.into_remainder().chunks_exact_mut(n)) {
-            exponentials(x, out);
-            let sum = fold_slice::<Sum, T>(out);
-            scale(out, T::one() / sum);
+        for (x, out) in x.chunks(2 * n).zip(out.chunks_mut(2 * n)) {
+            for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
+                exponentials(x, out);
+            }
+            // The last of an odd number of rows is its own partner.
+            let both = [&out[..n], &out[out.len() - n..]];
+            let sums = fold_two::<Sum, T>(both, both, |_, x, _| x);
+            for (out, sum) in out.chunks_exact_mut(n).zip(sums) {
+                scale(out, T::one() / sum);
+            }
         }
     }
 }
@@ -152,10 +152,11 @@ stamped! {
             let mut short = Short::new();
             let rows = x.chunks(ROWS * n).zip(max.chunks_mut(ROWS).zip(log.chunks_mut(ROWS)));
             for (x, (max, log)) in rows {
-                let logs = short.exponentials(x, n).map(|sum| Real::ln(sum));
-                let count = max.len();
-                max.copy_from_slice(&short.max[..count]);
-                log.copy_from_slice(&logs[..count]);
+                let sums = short.exponentials(x, n);
+                max.copy_from_slice(&short.max[..max.len()]);
+                for (log, sum) in log.iter_mut().zip(sums) {
+                    *log = Real::ln(sum);
+                }
             }
             return;
         }
@@ -167,24 +168,26 @@ stamped! {
     }
 }
 
+/// Numbers that stay in the first-level cache.
+const NEAR: usize = 4096;
+
+/// `x - logsumexp(x)` of each row of `n`.
+pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
+    let (mut max, mut log) = ([T::c(0.0); ROWS], [T::c(0.0); ROWS]);
+    // As many rows as are computed side by side, or fewer, which are still in the first-level cache when they are read again.
+    let rows = (NEAR / n.max(1)).clamp(1, ROWS);
+    for (x, out) in x.chunks(rows * n).zip(out.chunks_mut(rows * n)) {
+        let (max, log) = (&mut max[..x.len() / n], &mut log[..x.len() / n]);
+        logsumexp(x, max, log, n);
+        shifted(x, max, log, out, n);
+    }
+}
+
 stamped! {
-    /// `x - logsumexp(x)` of each row of `n`.
-    pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
-        if Short::suits(x, n) {
-            let mut short = Short::new();
-            for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
-                let logs = short.exponentials(x, n).map(|sum| Real::ln(sum));
-                for (r, (x, out)) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)).enumerate() {
-                    for (o, &x) in out.iter_mut().zip(x) {
-                        *o = (x - short.max[r]) - logs[r];
-                    }
-                }
-            }
-            return;
-        }
-        for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
-            let max = pivot(x);
-            let log = Real::ln(fold_pairs::<Sum, T>(x, x, |x, _| Real::exp(x - max)));
+    /// `(x - max) - log` of each row of `n`.
+    fn shifted<T: Float>(x: &[T], max: &[T], log: &[T], out: &mut [T], n: usize) {
+        let rows = x.chunks_exact(n).zip(out.chunks_exact_mut(n));
+        for ((x, out), (&max, &log)) in rows.zip(max.iter().zip(log)) {
             for (o, &x) in out.iter_mut().zip(x) {
                 *o = (x - max) - log;
             }

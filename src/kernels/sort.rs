@@ -26,10 +26,13 @@ pub fn argsort<T: Stored + PartialOrd>(x: &[T], n: usize, descending: bool, out:
             for (i, o) in out.iter_mut().enumerate() {
                 *o = i as i64;
             }
-            // The index decides between equals: as good as a stable sort, and in place.
-            out.sort_unstable_by(|i, j| {
-                order(&row[*i as usize], &row[*j as usize], descending).then(i.cmp(j))
-            });
+            sort_indices(out, &|i, j| order(&row[i as usize], &row[j as usize], descending));
         }
     });
+}
+
+/// Sorts indices by what they stand for: compiled once, for all element types. The index decides between equals: as good as a
+/// stable sort, and in place.
+fn sort_indices(indices: &mut [i64], order: &dyn Fn(i64, i64) -> Ordering) {
+    indices.sort_unstable_by(|&i, &j| order(i, j).then(i.cmp(&j)));
 }

@@ -81,7 +81,6 @@ impl Functional {
         Network::build(self.topology)
     }
 
-
     fn handle(&self) -> Shared {
         self.identity.get(|| Shared::new(Nested::new(Arc::new(self.topology.clone())))).clone()
     }

@@ -97,7 +97,9 @@ impl Network {
                     At::Input(i) => inputs.get(i),
                     At::Call { call, output } => values.get(call).and_then(|v| v.get(output)),
                 })
-                .map(|v| v.cloned().ok_or_else(|| Error::argument("inputs", "outputs of earlier calls", "none")))
+                .map(|v| {
+                    v.cloned().ok_or_else(|| Error::argument("inputs", "outputs of earlier calls", "none"))
+                })
                 .collect::<Result<_>>()
                 .at(place)?;
             let node = match &mut nodes[call.layer] {
@@ -242,8 +244,11 @@ impl Network {
             drop(given);
             let outputs = outputs.at(|| self.topology.place(number))?;
             if outputs.len() != self.route.specs[number].len() {
-                let expected = format!("{} outputs, as when the network was built", self.route.specs[number].len());
-                return Err(Error::argument("forward", expected, outputs.len()).at(self.topology.place(number)));
+                let expected =
+                    format!("{} outputs, as when the network was built", self.route.specs[number].len());
+                return Err(
+                    Error::argument("forward", expected, outputs.len()).at(self.topology.place(number))
+                );
             }
             for (i, value) in outputs.into_iter().enumerate() {
                 slots[step.first + i] = Some(value);
@@ -574,7 +579,9 @@ impl Network {
                 (_, all) => {
                     let expected = match all.len() {
                         1 => format!("'{layer}', which is called once"),
-                        n => format!("the number of one of its {n} calls, '{layer}:0' to '{layer}:{}'", n - 1),
+                        n => {
+                            format!("the number of one of its {n} calls, '{layer}:0' to '{layer}:{}'", n - 1)
+                        }
                     };
                     return Err(Error::argument("layer", expected, format!("'{name}'")));
                 }
@@ -608,10 +615,18 @@ impl Network {
         }
         if let Some(name) = missing {
             let expected = "layers that everything after them depends on alone";
-            return Err(Error::argument("layers", expected, format!("a way around them from input '{name}'")));
+            return Err(Error::argument(
+                "layers",
+                expected,
+                format!("a way around them from input '{name}'"),
+            ));
         }
         if let Some(i) = used.iter().position(|u| !u).filter(|_| !ends.is_empty()) {
-            return Err(Error::argument("layers", "layers that an output depends on", format!("number {i}, unused")));
+            return Err(Error::argument(
+                "layers",
+                "layers that an output depends on",
+                format!("number {i}, unused"),
+            ));
         }
         let rank = |kept: &[usize]| -> std::collections::BTreeMap<usize, usize> {
             kept.iter().enumerate().map(|(new, old)| (*old, new)).collect()
@@ -631,7 +646,8 @@ impl Network {
             let inputs = inputs.iter().map(|at| moved(*at)).collect();
             Invocation { layer: layer_at[layer], inputs, names: names.clone() }
         });
-        let outputs = outputs.iter().map(|at| super::topology::Output { name: String::new(), at: moved(*at) });
+        let outputs =
+            outputs.iter().map(|at| super::topology::Output { name: String::new(), at: moved(*at) });
         let mut topology = Topology {
             class: "Functional",
             name: None,
@@ -677,11 +693,16 @@ impl Route {
             if let At::Call { call, output } = output.at
                 && specs.get(call).is_none_or(|s| output >= s.len())
             {
-                return Err(Error::argument("outputs", "outputs of calls", format!("output {output} of call {call}")));
+                return Err(Error::argument(
+                    "outputs",
+                    "outputs of calls",
+                    format!("output {output} of call {call}"),
+                ));
             }
         }
         let mut uses = vec![0usize; slots];
-        let all = || topology.calls.iter().flat_map(|c| &c.inputs).chain(topology.outputs.iter().map(|o| &o.at));
+        let all =
+            || topology.calls.iter().flat_map(|c| &c.inputs).chain(topology.outputs.iter().map(|o| &o.at));
         all().for_each(|at| uses[slot(*at)] += 1);
         let sole = topology.outputs.iter().map(|o| match o.at {
             At::Call { call, output } if uses[slot(o.at)] == 1 => Some((call, output)),

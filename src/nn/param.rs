@@ -296,7 +296,12 @@ impl Init {
         Key { id: fresh_id(), number: if self.plan.is_some() { 0 } else { self.keys } }
     }
 
-    fn make(&mut self, shape: crate::Shape, initializer: &Dyn<dyn Initializer>, learns: bool) -> Result<Param> {
+    fn make(
+        &mut self,
+        shape: crate::Shape,
+        initializer: &Dyn<dyn Initializer>,
+        learns: bool,
+    ) -> Result<Param> {
         let spec = Spec::new(shape, self.dtype);
         let (value, number) = match &mut self.plan {
             Some(budget) => {

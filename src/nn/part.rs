@@ -48,7 +48,8 @@ impl Part {
             return Ok(&**node);
         }
         let Some(init) = cx.init() else {
-            let expected = "a part of a network (Subclass::new([Input::new(…)], yours), then build or compile)";
+            let expected =
+                "a part of a network (Subclass::new([Input::new(…)], yours), then build or compile)";
             return Err(Error::argument("Part", expected, "one that nothing has built"));
         };
         let specs: Vec<Spec> = x.values().iter().map(|v| batch_unknown(v.spec())).collect();

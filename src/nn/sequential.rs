@@ -29,7 +29,13 @@ impl Default for Sequential {
 impl Sequential {
     /// An empty stack.
     pub fn new() -> Sequential {
-        Sequential { layers: Vec::new(), name: None, seed: 0, dtype: DType::F32, identity: Identity::default() }
+        Sequential {
+            layers: Vec::new(),
+            name: None,
+            seed: 0,
+            dtype: DType::F32,
+            identity: Identity::default(),
+        }
     }
 
     /// A stack of these.
@@ -125,10 +131,7 @@ impl Sequential {
             inputs: vec![NamedInput { name: input.name().unwrap_or_default().into(), input }],
             rows: [RowOf::Input(0)].into_iter().chain((0..layers.len()).map(RowOf::Layer)).collect(),
             layers,
-            outputs: vec![Output {
-                name: String::new(),
-                at: At::Call { call: calls.len() - 1, output: 0 },
-            }],
+            outputs: vec![Output { name: String::new(), at: At::Call { call: calls.len() - 1, output: 0 } }],
             calls,
         };
         topology.name_all()?;
@@ -162,7 +165,8 @@ impl Configured for Sequential {
     }
     fn config(&self) -> Result<serde_json::Value> {
         let Sequential { layers, name, seed, dtype, .. } = self;
-        let layers: Vec<_> = layers.iter().map(|l| crate::config::describe(&**l.build())).collect::<Result<_>>()?;
+        let layers: Vec<_> =
+            layers.iter().map(|l| crate::config::describe(&**l.build())).collect::<Result<_>>()?;
         Ok(serde_json::json!({ "name": name, "seed": seed, "dtype": dtype.name(), "layers": layers }))
     }
 }

@@ -87,7 +87,8 @@ impl Subclass {
     /// Shapes do not fit (the message names the part), a part is there twice, or not every output got a name.
     pub fn build(self) -> Result<Network> {
         let class = self.node.class_name();
-        let place = || format!("'{}' ({class})", self.name.clone().unwrap_or_else(|| super::snake_case(class)));
+        let place =
+            || format!("'{}' ({class})", self.name.clone().unwrap_or_else(|| super::snake_case(class)));
         let mut init = Init::planned(self.dtype, Budget::NONE);
         let specs = self.inputs.iter().map(|i| i.spec(self.dtype)).collect::<Result<Vec<_>>>().at(place)?;
         // The first call builds the parts and tells how many outputs there are.
@@ -113,7 +114,11 @@ impl Subclass {
             name: self.name.clone(),
             seed: self.seed,
             dtype: self.dtype,
-            calls: vec![Invocation { layer: 0, inputs: (0..inputs.len()).map(At::Input).collect(), names: vec![] }],
+            calls: vec![Invocation {
+                layer: 0,
+                inputs: (0..inputs.len()).map(At::Input).collect(),
+                names: vec![],
+            }],
             rows: (0..inputs.len()).map(RowOf::Input).chain([RowOf::Layer(0)]).collect(),
             inputs,
             outputs: names

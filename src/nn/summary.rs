@@ -70,7 +70,8 @@ impl Network {
         };
         if connected {
             let calls = topology.calls.iter().filter(|c| row == RowOf::Layer(c.layer));
-            let from: Vec<String> = calls.flat_map(|c| &c.inputs).map(|at| topology.connection(*at)).collect();
+            let from: Vec<String> =
+                calls.flat_map(|c| &c.inputs).map(|at| topology.connection(*at)).collect();
             cells.push(if from.is_empty() { "-".into() } else { from.join(", ") });
         }
         cells
@@ -213,7 +214,8 @@ impl fmt::Display for Summary {
             if i > 0 {
                 rule(f, ["├", "─", "┼", "┤"])?;
             }
-            let cells: Vec<Vec<String>> = row.iter().zip(columns).map(|(cell, (_, w, _))| wrap(cell, *w)).collect();
+            let cells: Vec<Vec<String>> =
+                row.iter().zip(columns).map(|(cell, (_, w, _))| wrap(cell, *w)).collect();
             for at in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
                 let cells: Vec<&str> = cells.iter().map(|c| c.get(at).map_or("", String::as_str)).collect();
                 line(f, "│", &cells)?;

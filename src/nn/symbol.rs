@@ -78,7 +78,9 @@ impl Symbol {
         match (self.twin(Sizes::Apart).or(self.twin(Sizes::Equal)), &self.call.origin) {
             (Some(twin), _) => trace::united(twin),
             (None, Origin::Input(input)) => input.spec(DType::F32),
-            (None, Origin::Layer { .. }) => Err(Error::argument("output", "an output of the layer", self.output)),
+            (None, Origin::Layer { .. }) => {
+                Err(Error::argument("output", "an output of the layer", self.output))
+            }
         }
     }
 }
@@ -188,7 +190,9 @@ impl Given {
     pub(super) fn into_positional(self, what: &'static str) -> Result<Vec<Symbol>> {
         match self.named.first() {
             None => Ok(self.positional),
-            Some((name, _)) => Err(Error::argument(what, "symbols by position", format!("one named '{name}'"))),
+            Some((name, _)) => {
+                Err(Error::argument(what, "symbols by position", format!("one named '{name}'")))
+            }
         }
     }
 }
@@ -280,7 +284,8 @@ impl Shared {
             (Some(Ok(apart)), None) if agree => [Some(apart.clone()), Some(apart)],
             (Some(Ok(apart)), equal) => [Some(apart), equal.and_then(Result::ok)],
             (_, Some(Ok(equal))) => [None, Some(equal)],
-            (Some(Err(e)), _) | (None, Some(Err(e))) => return Err(e.at(place())),
+            // What is wrong is not that unknown sizes differ, if equal ones fail too.
+            (_, Some(Err(e))) | (Some(Err(e)), None) => return Err(e.at(place())),
             (None, None) => {
                 let expected = "inputs whose unknown sizes fit each other";
                 return Err(Error::argument("inputs", expected, "sizes that differ").at(place()));
@@ -349,4 +354,3 @@ macro_rules! handle {
     )*};
 }
 pub(crate) use handle;
-

@@ -135,9 +135,14 @@ impl Topology {
             if let Origin::Input(input) = &symbol.call.origin
                 && !input_at.contains_key(&symbol.call.id)
             {
-                let name = input.name().map_or(format!("an input {input}"), |name| format!("the input '{name}'"));
+                let name =
+                    input.name().map_or(format!("an input {input}"), |name| format!("the input '{name}'"));
                 let expected = "outputs that depend on the listed inputs alone";
-                return Err(Error::argument("outputs", expected, format!("one that needs {name}, not listed")));
+                return Err(Error::argument(
+                    "outputs",
+                    expected,
+                    format!("one that needs {name}, not listed"),
+                ));
             }
             if let btree_map::Entry::Vacant(place) = found.entry(symbol.call.id) {
                 if let Origin::Layer { inputs, .. } = &symbol.call.origin {
@@ -151,7 +156,11 @@ impl Topology {
             if let Origin::Input(input) = &symbol.call.origin {
                 let name = input.name().unwrap_or_default().to_string();
                 if !found.contains_key(&symbol.call.id) {
-                    let got = if name.is_empty() { format!("input {i}, unused") } else { format!("'{name}', unused") };
+                    let got = if name.is_empty() {
+                        format!("input {i}, unused")
+                    } else {
+                        format!("'{name}', unused")
+                    };
                     return Err(Error::argument("inputs", "inputs that an output depends on", got));
                 }
                 named_inputs.push(NamedInput { name, input: input.clone() });
@@ -242,12 +251,14 @@ impl Topology {
             .iter()
             .filter_map(|(row, _)| if let RowOf::Layer(l) = row { Some(*l) } else { None })
             .collect();
-        let layer_at: BTreeMap<usize, usize> = layers.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+        let layer_at: BTreeMap<usize, usize> =
+            layers.iter().enumerate().map(|(new, old)| (*old, new)).collect();
         let calls: Vec<usize> = left
             .iter()
             .filter_map(|at| if let At::Call { call, .. } = at { Some(*call) } else { None })
             .collect();
-        let call_at: BTreeMap<usize, usize> = calls.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+        let call_at: BTreeMap<usize, usize> =
+            calls.iter().enumerate().map(|(new, old)| (*old, new)).collect();
         let moved = |at: At| match at {
             At::Input(_) => at,
             At::Call { call, output } => At::Call { call: call_at[&call], output },
@@ -331,11 +342,18 @@ impl Names {
     /// # Errors
     /// It is taken, empty, or would not be one level of a path.
     pub(crate) fn take(&mut self, name: &str) -> Result<()> {
-        if name.is_empty() || name.contains(['/', ':']) || !self.taken.insert(name.into()) {
-            let expected = "names that are unique, not empty and without '/' or ':'";
+        if name.is_empty() || name.contains(['/', ':']) {
+            let expected = "names that are not empty and without '/' or ':'";
             return Err(Error::argument("layer name", expected, format!("'{name}'")));
         }
-        Ok(())
+        match self.taken.insert(name.into()) {
+            true => Ok(()),
+            false => Err(Error::argument(
+                "layer name",
+                "names that are unique",
+                format!("'{name}' for two layers"),
+            )),
+        }
     }
 
     /// `dense`, `dense_1`, … (Keras's rule).
@@ -381,7 +399,9 @@ impl Nested {
     /// Fails unless data of these specs fits a network's inputs.
     pub(crate) fn fit(topology: &Topology, inputs: &[Spec]) -> Result<()> {
         if inputs.len() != topology.inputs.len() {
-            let expected = format!("{} inputs, as many as '{}' has", topology.inputs.len(), topology.title());
+            let n = topology.inputs.len();
+            let plural = if n == 1 { "input" } else { "inputs" };
+            let expected = format!("{n} {plural}, as many as '{}' has", topology.title());
             return Err(Error::argument("inputs", expected, inputs.len()));
         }
         for (NamedInput { name, input }, spec) in topology.inputs.iter().zip(inputs) {

@@ -1,11 +1,11 @@
 //! The form of networks in files: a stack as a list of layers, any other graph as layers, calls and outputs. What is read is
 //! checked as what a program builds is, and refers only to what stands before it.
 
+use super::Build;
 use super::layers::Input;
 use super::sequential::{Sequential, Stack};
 use super::symbol::Shared;
 use super::topology::{At, Entry, Invocation, NamedInput, Nested, Output, Topology};
-use super::Build;
 use crate::config::generated::{Reader, Value, wrong};
 use crate::config::{Described, Dyn, Registry, Setting, describe, described};
 use crate::error::Context;
@@ -211,7 +211,8 @@ fn read_at(value: Value, inputs: usize, before: usize, registry: &Registry) -> R
         }
         (None, Some(call), output) if call < before => Ok(At::Call { call, output: output.unwrap_or(0) }),
         (None, Some(call), _) => {
-            let why = format!("it needs call {call}, which does not come before it (a cycle, or a missing call)");
+            let why =
+                format!("it needs call {call}, which does not come before it (a cycle, or a missing call)");
             Err(Error::format("Functional", why))
         }
         _ => Err(Error::format("Functional", "expected {\"input\": i} or {\"call\": c, \"output\": o}")),

@@ -11,7 +11,8 @@ const BATCH: [usize; 2] = [24, 40];
 
 /// The other unknown sizes in the two traces, by their order: 64 times numbers that are odd and all different, so that
 /// halving and doubling come back to where they began, and no two sizes are taken for one.
-const OTHER: [[usize; 7]; 2] = [[192, 448, 704, 960, 1216, 1472, 1728], [320, 576, 832, 1088, 1344, 1600, 1856]];
+const OTHER: [[usize; 7]; 2] =
+    [[192, 448, 704, 960, 1216, 1472, 1728], [320, 576, 832, 1088, 1344, 1600, 1856]];
 
 /// The same thing in the two traces.
 pub(crate) type Twin<T> = [T; 2];
@@ -57,14 +58,15 @@ pub(crate) fn traced(spec: Spec, sizes: Sizes) -> Twin<Value> {
     trial(spec, sizes).map(|spec| Tensor::from(Array::traced(spec)).into())
 }
 
-/// `f` with unknown sizes that are all different, or if it fails so, with equal ones. If that fails too, the first error.
+/// `f` with unknown sizes that are all different, or if it fails so, with equal ones. If that fails too, its error: what is
+/// wrong is not that they differ.
 pub(crate) fn either<T>(inputs: &[Spec], mut f: impl FnMut(&[Twin<Value>]) -> Result<T>) -> Result<T> {
     let mut with = |sizes: Sizes| {
         let values: Vec<_> = inputs.iter().map(|spec| traced(*spec, sizes)).collect();
         f(&values)
     };
     match with(Sizes::Apart) {
-        Err(e) if !inputs.iter().all(|spec| Sizes::agree(*spec)) => with(Sizes::Equal).map_err(|_| e),
+        Err(_) if !inputs.iter().all(|spec| Sizes::agree(*spec)) => with(Sizes::Equal),
         result => result,
     }
 }
@@ -77,7 +79,11 @@ pub(crate) fn united(value: &Twin<Value>) -> Result<Spec> {
     let [a, b] = [0, 1].map(|i| value[i].spec());
     if a.shape.rank() != b.shape.rank() || a.dtype != b.dtype {
         let expected = "outputs whose number of axes and dtype do not depend on the sizes of the inputs";
-        return Err(Error::argument("forward", expected, format!("{a} for some sizes, {b} for others").as_str()));
+        return Err(Error::argument(
+            "forward",
+            expected,
+            format!("{a} for some sizes, {b} for others").as_str(),
+        ));
     }
     let shape = a.shape.united(&b.shape);
     within_reason(&shape)?;

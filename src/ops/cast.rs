@@ -2,10 +2,11 @@
 
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_stored;
-use crate::kernels::map;
+use crate::dtype::{bf16, f16};
+use crate::kernels::strided::Strided;
+use crate::kernels::{map, par};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Result, Spec, Stored};
-use half::{bf16, f16};
 use num_traits::AsPrimitive;
 use smallvec::smallvec;
 
@@ -18,10 +19,20 @@ super::table::ops! {
 struct Cast(DType);
 
 /// Converts as Rust's `as` does: to floats by rounding to nearest, to integers by truncation and saturation.
-fn convert<A: Stored + AsPrimitive<B>, B: Stored>(x: &[A], out: &mut [B]) {
-    for (o, &x) in out.iter_mut().zip(x) {
-        *o = x.as_();
-    }
+fn convert<A: Stored + AsPrimitive<B>, B: Stored>(x: Strided<A>, out: &mut [B]) {
+    each(x, out, |x| x.as_());
+}
+
+fn each<A: Stored, B: Stored>(x: Strided<A>, out: &mut [B], f: impl Fn(A) -> B + Sync) {
+    par::chunks(out, 1, par::GRAIN, &|first, out: &mut [B]| {
+        let (count, mut done) = (out.len(), 0);
+        map::read(x, first, count, &mut |part| {
+            for (o, &x) in out[done..].iter_mut().zip(part) {
+                *o = f(x);
+            }
+            done += part.len();
+        });
+    });
 }
 
 impl Op for Cast {
@@ -33,23 +44,15 @@ impl Op for Cast {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         dispatch_stored!(inputs[0].dtype(), A => {
-            let x = inputs[0].view::<A>()?;
-            let out = &mut outputs[0];
+            let (x, out) = (inputs[0].view::<A>()?, &mut outputs[0]);
             match self.0 {
-                DType::F32 => map::unary(x, out.slice_mut()?, 1, &convert::<A, f32>),
-                DType::F64 => map::unary(x, out.slice_mut()?, 1, &convert::<A, f64>),
-                DType::BF16 => map::unary(x, out.slice_mut()?, 1, &convert::<A, bf16>),
-                DType::F16 => map::unary(x, out.slice_mut()?, 1, &convert::<A, f16>),
-                DType::I64 => map::unary(x, out.slice_mut()?, 1, &convert::<A, i64>),
-                DType::U8 => map::unary(x, out.slice_mut()?, 1, &convert::<A, u8>),
-                DType::Bool => {
-                    let truth = |x: &[A], out: &mut [u8]| {
-                        for (o, &x) in out.iter_mut().zip(x) {
-                            *o = u8::from(x != A::default());
-                        }
-                    };
-                    map::unary(x, out.slice_mut()?, 1, &truth);
-                }
+                DType::F32 => convert::<A, f32>(x, out.slice_mut()?),
+                DType::F64 => convert::<A, f64>(x, out.slice_mut()?),
+                DType::BF16 => convert::<A, bf16>(x, out.slice_mut()?),
+                DType::F16 => convert::<A, f16>(x, out.slice_mut()?),
+                DType::I64 => convert::<A, i64>(x, out.slice_mut()?),
+                DType::U8 => convert::<A, u8>(x, out.slice_mut()?),
+                DType::Bool => each(x, out.slice_mut()?, |x: A| u8::from(x != A::default())),
             }
         });
         Ok(())

@@ -12,6 +12,7 @@ use crate::kernels::simd::stamped;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, Result, Shape, Spec};
 use smallvec::smallvec;
+use std::marker::PhantomData;
 
 super::table::ops! {
     affine: Floats, Every, "Mul";
@@ -30,7 +31,7 @@ pub enum Reads {
 }
 
 /// A row of the unary table.
-pub(crate) trait Unary: std::fmt::Debug + Copy + Default + Send + Sync + 'static {
+pub(crate) trait Unary: 'static {
     const NAME: &'static str;
     const READS: Reads;
     /// The function; `p` is the row's constant, for those that have one.
@@ -64,109 +65,123 @@ fn masked<T: Float>(g: T, d: T) -> T {
 /// Relative cost of one element against an addition, for deciding where threads pay.
 const COST: usize = 8;
 
-/// A row at work, with its constant (0 for rows that have none).
-#[derive(Debug, Default, Clone, Copy)]
-struct Map<U>(U, f64);
+/// A row of the unary table as data: names and functions. One type of operation serves all rows, so that what surrounds a
+/// kernel is compiled once.
+pub(crate) struct Formula {
+    name: &'static str,
+    reads: Reads,
+    single: UnarySlice<f32>,
+    double: UnarySlice<f64>,
+    grad_single: GradSlice<f32>,
+    grad_double: GradSlice<f64>,
+    /// The derivative in tensor operations.
+    df: fn(Expr, Expr) -> Expr,
+}
 
-impl<U: Unary> Op for Map<U> {
+/// Where the data of a row stands.
+pub(crate) struct Of<U>(PhantomData<U>);
+
+impl<U: Unary> Of<U> {
+    pub(crate) const ROW: &'static Formula = &Formula {
+        name: U::NAME,
+        reads: U::READS,
+        single: unary_slice::<U, f32>,
+        double: unary_slice::<U, f64>,
+        grad_single: unary_grad_slice::<U, f32>,
+        grad_double: unary_grad_slice::<U, f64>,
+        df: U::df,
+    };
+}
+
+impl std::fmt::Debug for Formula {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// A row at work, with its constant (0 for rows that have none).
+#[derive(Debug, Clone, Copy)]
+struct Map(&'static Formula, f64);
+
+impl Op for Map {
     fn name(&self) -> &'static str {
-        U::NAME
+        self.0.name
     }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        float(U::NAME, inputs[0].dtype)?;
+        float(self.0.name, inputs[0].dtype)?;
         Ok(smallvec![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        unary_pass(U::NAME, inputs[0], &mut outputs[0], self.1, unary_slice::<U, f32>, unary_slice::<U, f64>)
+        let (Map(row, p), x, out) = (*self, inputs[0], &mut outputs[0]);
+        match x.dtype() {
+            DType::F32 => {
+                let f = |x: &[f32], o: &mut [f32]| (row.single)(x, o, p as f32);
+                map::unary(x.view()?, out.slice_mut()?, COST, &f);
+            }
+            DType::F64 => {
+                let f = |x: &[f64], o: &mut [f64]| (row.double)(x, o, p);
+                map::unary(x.view()?, out.slice_mut()?, COST, &f);
+            }
+            got => return Err(not_float(row.name, got)),
+        }
+        Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
-        match U::READS {
+        match self.0.reads {
             Reads::X => Saves::INPUTS,
             Reads::Y => Saves::OUTPUTS,
             Reads::Nothing => Saves::NONE,
         }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let fused = |g: &Array, v: &Array| unary_grad::<U>(g, v, self.1, COST);
-        unary_vjp(step, U::READS, &|v| U::df(v, Expr::Const(self.1)), &fused)
+        let (Map(row, p), g) = (*self, step.grad(0)?);
+        let v = if row.reads == Reads::X { step.input(0) } else { step.output(0) };
+        if step.attached() || v.is_traced() {
+            return Ok(smallvec![Some(row.backward(g, v, p)?)]);
+        }
+        Ok(smallvec![Some(row.grad(g.array(), v.array(), p, COST)?.into())])
     }
+}
+
+impl Formula {
+    /// `g · df(v)` in tensor operations.
+    pub(crate) fn backward(&self, g: Tensor, v: Tensor, p: f64) -> Result<Tensor> {
+        let like = g.clone();
+        (Expr::Tensor(g) * (self.df)(Expr::Tensor(v), Expr::Const(p))).tensor(&like)
+    }
+
+    /// `g · df(v)` in one pass.
+    pub(crate) fn grad(&self, g: &Array, v: &Array, p: f64, cost: usize) -> Result<Array> {
+        let mut out = Array::new(g.spec())?;
+        match g.dtype() {
+            DType::F32 => {
+                let f = |g: &[f32], v: &[f32], o: &mut [f32]| (self.grad_single)(g, v, o, p as f32);
+                map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f);
+            }
+            DType::F64 => {
+                let f = |g: &[f64], v: &[f64], o: &mut [f64]| (self.grad_double)(g, v, o, p);
+                map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f);
+            }
+            got => return Err(not_float(self.name, got)),
+        }
+        Ok(out)
+    }
+}
+
+fn unary(row: &'static Formula, p: f64, x: &Tensor) -> Result<Tensor> {
+    apply1(Map(row, p), &[x])
 }
 
 type UnarySlice<T> = fn(&[T], &mut [T], T);
-
-fn unary_pass(
-    name: &'static str,
-    x: &Array,
-    out: &mut Array,
-    p: f64,
-    single: UnarySlice<f32>,
-    double: UnarySlice<f64>,
-) -> Result<()> {
-    match x.dtype() {
-        DType::F32 => {
-            map::unary(x.view()?, out.slice_mut()?, COST, &|x: &[f32], o: &mut [f32]| single(x, o, p as f32))
-        }
-        DType::F64 => {
-            map::unary(x.view()?, out.slice_mut()?, COST, &|x: &[f64], o: &mut [f64]| double(x, o, p))
-        }
-        got => return Err(Error::DType { op: name, expected: "float32 or float64 (cast first)", got }),
-    }
-    Ok(())
-}
-
-/// The rule of every row.
-fn unary_vjp(
-    step: &Step<'_>,
-    reads: Reads,
-    df: &dyn Fn(Expr) -> Expr,
-    fused: &dyn Fn(&Array, &Array) -> Result<Array>,
-) -> Result<Grads> {
-    let g = step.grad(0)?;
-    let v = if reads == Reads::X { step.input(0) } else { step.output(0) };
-    if step.attached() || v.is_traced() {
-        let like = g.clone();
-        return Ok(smallvec![Some((Expr::Tensor(g) * df(Expr::Tensor(v))).tensor(&like)?)]);
-    }
-    Ok(smallvec![Some(fused(g.array(), v.array())?.into())])
-}
-
-/// `g · df(v)` in one pass.
-pub(crate) fn unary_grad<U: Unary>(g: &Array, v: &Array, p: f64, cost: usize) -> Result<Array> {
-    grad_pass(U::NAME, g, v, p, cost, unary_grad_slice::<U, f32>, unary_grad_slice::<U, f64>)
-}
-
 type GradSlice<T> = fn(&[T], &[T], &mut [T], T);
 
-fn grad_pass(
-    name: &'static str,
-    g: &Array,
-    v: &Array,
-    p: f64,
-    cost: usize,
-    single: GradSlice<f32>,
-    double: GradSlice<f64>,
-) -> Result<Array> {
-    let mut out = Array::new(g.spec())?;
-    match g.dtype() {
-        DType::F32 => {
-            let f = |g: &[f32], v: &[f32], o: &mut [f32]| single(g, v, o, p as f32);
-            map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f)
-        }
-        DType::F64 => {
-            let f = |g: &[f64], v: &[f64], o: &mut [f64]| double(g, v, o, p);
-            map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f)
-        }
-        got => return Err(Error::DType { op: name, expected: "float32 or float64 (cast first)", got }),
-    }
-    Ok(out)
+#[cold]
+fn not_float(op: &'static str, got: DType) -> Error {
+    Error::DType { op, expected: "float32 or float64 (cast first)", got }
 }
 
 pub(crate) fn float(op: &'static str, got: DType) -> Result<()> {
-    if got.is_float() {
-        Ok(())
-    } else {
-        Err(Error::DType { op, expected: "float32 or float64 (cast first)", got })
-    }
+    if got.is_float() { Ok(()) } else { Err(not_float(op, got)) }
 }
 
 /// One row as data: for checks and tables generated from the code.
@@ -202,7 +217,6 @@ macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident $(; $p:ident = $default:expr)?) = $f:expr;
         d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr] $(onnx $onnx:ident)?;)*) => {
         $(
-            #[derive(Debug, Clone, Copy, Default)]
             pub(crate) struct $type;
             impl Unary for $type {
                 const NAME: &'static str = stringify!($name);
@@ -220,7 +234,7 @@ macro_rules! unary {
         pub const UNARY: &[UnaryRow] = &[
             $(UnaryRow {
                 name: stringify!($name),
-                apply: |x| apply1(Map($type, unary!(@default $($default)?)), &[x]),
+                apply: |x| unary(Of::<$type>::ROW, unary!(@default $($default)?), x),
                 domain: [$lo, $hi],
                 onnx: concat!($(stringify!($onnx))?),
             }),*
@@ -235,14 +249,14 @@ macro_rules! unary {
         ///
         /// # Errors
         /// The dtype is not float32 or float64, or memory cannot be had.
-        pub fn $name(&self) -> Result<Tensor> { apply1(Map($type, 0.0), &[self]) }
+        pub fn $name(&self) -> Result<Tensor> { unary(Of::<$type>::ROW, 0.0, self) }
     };
     (@method $(#[$doc:meta])* $name:ident $type:ident $p:ident) => {
         $(#[$doc])*
         ///
         /// # Errors
         /// The dtype is not float32 or float64, or memory cannot be had.
-        pub fn $name(&self, $p: f64) -> Result<Tensor> { apply1(Map($type, $p), &[self]) }
+        pub fn $name(&self, $p: f64) -> Result<Tensor> { unary(Of::<$type>::ROW, $p, self) }
     };
 }
 
@@ -506,7 +520,7 @@ unary! {
 }
 
 /// A row of the binary table.
-pub(crate) trait Binary: std::fmt::Debug + Copy + Default + Send + Sync + 'static {
+trait Binary: 'static {
     const NAME: &'static str;
     /// Whether the derivatives read the operands.
     const READS: bool;
@@ -528,88 +542,101 @@ stamped! {
     }
 }
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Zip<B>(B);
-
-impl<B: Binary> Op for Zip<B> {
-    fn name(&self) -> &'static str {
-        B::NAME
-    }
-    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let [a, b] = [inputs[0], inputs[1]];
-        if a.dtype != b.dtype {
-            let why = format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype);
-            return Err(Error::shapes(B::NAME, a.shape, b.shape, why));
-        }
-        let int = a.dtype == DType::I64 && B::INTEGERS;
-        if !int {
-            float(B::NAME, a.dtype)?;
-        }
-        Ok(one(Shape::broadcast(B::NAME, a.shape, b.shape)?, a.dtype))
-    }
-    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        fn whole<B: Binary>(a: &[i64], b: &[i64], out: &mut [i64]) {
-            for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
-                *o = B::int(a, b).unwrap_or(0);
-            }
-        }
-        binary_pass(
-            B::NAME,
-            inputs,
-            &mut outputs[0],
-            binary_slice::<B, f32>,
-            binary_slice::<B, f64>,
-            whole::<B>,
-        )
-    }
-    fn saves(&self, _: &[bool]) -> Saves {
-        if B::READS { Saves::INPUTS } else { Saves::NONE }
-    }
-    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        binary_vjp(step, B::da, B::db)
-    }
+/// A row of the binary table as data.
+struct Pair {
+    name: &'static str,
+    reads: bool,
+    single: BinarySlice<f32>,
+    double: BinarySlice<f64>,
+    /// On integers, where they are taken.
+    whole: Option<BinarySlice<i64>>,
+    da: Flow,
+    db: Flow,
 }
 
 type BinarySlice<T> = fn(&[T], &[T], &mut [T]);
-
-fn binary_pass(
-    name: &'static str,
-    inputs: &[&Array],
-    out: &mut Array,
-    single: BinarySlice<f32>,
-    double: BinarySlice<f64>,
-    whole: BinarySlice<i64>,
-) -> Result<()> {
-    let [a, b] = [0, 1].map(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*out.shape())));
-    match a.dtype() {
-        DType::I64 => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &whole),
-        DType::F32 => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &single),
-        DType::F64 => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &double),
-        got => return Err(Error::DType { op: name, expected: "float32 or float64 (cast first)", got }),
-    }
-    Ok(())
-}
-
 type Flow = fn(Expr, Expr, Expr) -> Expr;
 
-fn binary_vjp(step: &Step<'_>, da: Flow, db: Flow) -> Result<Grads> {
-    let g = step.grad(0)?;
-    let (a, b) = (step.input(0), step.input(1));
-    let expr = |t: &Tensor| Expr::Tensor(t.clone());
-    let mut grads: Grads = smallvec![None, None];
-    for (i, slot) in grads.iter_mut().enumerate().filter(|(i, _)| step.wants(*i)) {
-        let flow = if i == 0 { da } else { db };
-        *slot = Some(flow(expr(&g), expr(&a), expr(&b)).tensor(&g)?.sum_to(&step.spec(i).shape)?);
+struct PairOf<B>(PhantomData<B>);
+
+impl<B: Binary> PairOf<B> {
+    const ROW: &'static Pair = &Pair {
+        name: B::NAME,
+        reads: B::READS,
+        single: binary_slice::<B, f32>,
+        double: binary_slice::<B, f64>,
+        whole: if B::INTEGERS { Some(whole::<B>) } else { None },
+        da: B::da,
+        db: B::db,
+    };
+}
+
+fn whole<B: Binary>(a: &[i64], b: &[i64], out: &mut [i64]) {
+    for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        *o = B::int(a, b).unwrap_or(0);
     }
-    Ok(grads)
+}
+
+impl std::fmt::Debug for Pair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Zip(&'static Pair);
+
+impl Op for Zip {
+    fn name(&self) -> &'static str {
+        self.0.name
+    }
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let ([a, b], name) = ([inputs[0], inputs[1]], self.0.name);
+        if a.dtype != b.dtype {
+            let why = format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype);
+            return Err(Error::shapes(name, a.shape, b.shape, why));
+        }
+        if a.dtype != DType::I64 || self.0.whole.is_none() {
+            float(name, a.dtype)?;
+        }
+        Ok(one(Shape::broadcast(name, a.shape, b.shape)?, a.dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (row, out) = (self.0, &mut outputs[0]);
+        let [a, b] = [0, 1].map(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*out.shape())));
+        match (a.dtype(), &row.whole) {
+            (DType::F32, _) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &row.single),
+            (DType::F64, _) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &row.double),
+            (DType::I64, Some(whole)) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, whole),
+            (got, _) => return Err(not_float(row.name, got)),
+        }
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        if self.0.reads { Saves::INPUTS } else { Saves::NONE }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let g = step.grad(0)?;
+        let (a, b) = (step.input(0), step.input(1));
+        let expr = |t: &Tensor| Expr::Tensor(t.clone());
+        let mut grads: Grads = smallvec![None, None];
+        for (i, slot) in grads.iter_mut().enumerate().filter(|(i, _)| step.wants(*i)) {
+            let flow = if i == 0 { self.0.da } else { self.0.db };
+            *slot = Some(flow(expr(&g), expr(&a), expr(&b)).tensor(&g)?.sum_to(&step.spec(i).shape)?);
+        }
+        Ok(grads)
+    }
+}
+
+fn binary(row: &'static Pair, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply1(Zip(row), &[a, b])
 }
 
 macro_rules! binary {
     ($($(#[$doc:meta])* $name:ident: $type:ident($a:ident, $b:ident) = $f:expr; int $int:expr; reads $reads:expr;
         da($g:ident) = $da:expr; db = $db:expr; on $domain:expr $(, onnx $onnx:ident)?;)*) => {
         $(
-            #[derive(Debug, Clone, Copy, Default)]
-            pub(crate) struct $type;
+            struct $type;
             impl Binary for $type {
                 const NAME: &'static str = stringify!($name);
                 const READS: bool = $reads;
@@ -632,7 +659,7 @@ macro_rules! binary {
                 ///
                 /// # Errors
                 /// Shapes do not broadcast, dtypes differ or are not computed in, or memory cannot be had.
-                pub fn $name(&self, other: &Tensor) -> Result<Tensor> { apply1(Zip($type), &[self, other]) }
+                pub fn $name(&self, other: &Tensor) -> Result<Tensor> { binary(PairOf::<$type>::ROW, self, other) }
             )*
         }
         /// Every row of the binary table.

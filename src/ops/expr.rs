@@ -35,7 +35,7 @@ impl Expr {
         }
     }
 
-    fn map(self, number: impl Fn(f64) -> f64, tensor: impl Fn(&Tensor) -> Result<Tensor>) -> Expr {
+    fn map(self, number: fn(f64) -> f64, tensor: fn(&Tensor) -> Result<Tensor>) -> Expr {
         match self {
             Expr::Const(v) => Expr::Const(number(v)),
             Expr::Tensor(t) => tensor(&t).into(),
@@ -47,8 +47,8 @@ impl Expr {
     fn pair(
         self,
         other: Expr,
-        number: impl Fn(f64, f64) -> f64,
-        tensor: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+        number: fn(f64, f64) -> f64,
+        tensor: fn(&Tensor, &Tensor) -> Result<Tensor>,
     ) -> Expr {
         match (self, other) {
             (Expr::Const(a), Expr::Const(b)) => Expr::Const(number(a, b)),

@@ -1,7 +1,6 @@
 //! Why it exists: matrix products, plain and as the fused linear step `activation(x·W + b)` that dense layers are.
 
-use super::elementwise::{Relu, Sigmoid, Tanh, Unary, float, unary_grad};
-use super::expr::Expr;
+use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
@@ -182,24 +181,13 @@ impl Begins {
     }
 }
 
-/// Runs a block with `$U` bound to the table row of a fused activation.
-macro_rules! fused {
-    ($act:expr, $U:ident => $body:expr) => {
-        match $act {
-            Fused::Relu => {
-                type $U = Relu;
-                $body
-            }
-            Fused::Sigmoid => {
-                type $U = Sigmoid;
-                $body
-            }
-            Fused::Tanh => {
-                type $U = Tanh;
-                $body
-            }
-        }
-    };
+/// The table row of a fused activation.
+fn formula(activation: Fused) -> &'static Formula {
+    match activation {
+        Fused::Relu => Of::<Relu>::ROW,
+        Fused::Sigmoid => Of::<Sigmoid>::ROW,
+        Fused::Tanh => Of::<Tanh>::ROW,
+    }
 }
 
 #[derive(Debug)]
@@ -260,12 +248,11 @@ impl Op for Linear {
         let mut g = step.grad(0)?;
         if let Some(activation) = self.activation {
             let y = step.output(0);
+            let row = formula(activation);
             g = if step.attached() {
-                let like = g.clone();
-                fused!(activation, U => Expr::Tensor(g) * U::df(Expr::Tensor(y), Expr::Const(0.0)))
-                    .tensor(&like)?
+                row.backward(g, y, 0.0)?
             } else {
-                fused!(activation, U => unary_grad::<U>(g.array(), y.array(), 0.0, 1)?).into()
+                row.grad(g.array(), y.array(), 0.0, 1)?.into()
             };
         }
         let g = rows(&g)?;

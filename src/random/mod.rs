@@ -7,7 +7,7 @@ mod philox;
 pub use distribution::Distribution;
 pub use philox::philox4x32;
 
-use rand::rand_core::utils;
+use rand_core::utils;
 
 /// What a stream of random numbers is for: streams of one seed and different purposes share no numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +59,7 @@ pub fn os_seed() -> u64 {
     #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
     {
         let mut bytes = [0; 8];
-        if rand::rand_core::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, &mut bytes).is_ok() {
+        if getrandom::fill(&mut bytes).is_ok() {
             return u64::from_le_bytes(bytes);
         }
     }
@@ -181,7 +181,7 @@ impl Draws {
     }
 }
 
-impl rand::rand_core::TryRng for Draws {
+impl rand_core::TryRng for Draws {
     type Error = std::convert::Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
         Ok(self.bits() as u32)

@@ -43,8 +43,12 @@ fn texts(t: &Tensor, precision: usize) -> Result<Vec<String>> {
     Ok(match t.dtype() {
         DType::F32 => pick(array.slice::<f32>()?, shown, |v| format!("{v:.precision$}")),
         DType::F64 => pick(array.slice::<f64>()?, shown, |v| format!("{v:.precision$}")),
-        DType::BF16 => pick(array.slice::<half::bf16>()?, shown, |v| format!("{:.precision$}", v.to_f32())),
-        DType::F16 => pick(array.slice::<half::f16>()?, shown, |v| format!("{:.precision$}", v.to_f32())),
+        DType::BF16 => {
+            pick(array.slice::<crate::dtype::bf16>()?, shown, |v| format!("{:.precision$}", v.to_f32()))
+        }
+        DType::F16 => {
+            pick(array.slice::<crate::dtype::f16>()?, shown, |v| format!("{:.precision$}", v.to_f32()))
+        }
         DType::I64 => pick(array.slice::<i64>()?, shown, i64::to_string),
         DType::U8 => pick(array.slice::<u8>()?, shown, u8::to_string),
         DType::Bool => pick(array.slice::<u8>()?, shown, |v| (*v != 0).to_string()),

@@ -105,8 +105,8 @@ impl Tensor {
         match spec.dtype {
             DType::F32 => Tensor::full(s, value as f32),
             DType::F64 => Tensor::full(s, value),
-            DType::BF16 => Tensor::full(s, half::bf16::from_f64(value)),
-            DType::F16 => Tensor::full(s, half::f16::from_f64(value)),
+            DType::BF16 => Tensor::full(s, crate::dtype::bf16::from_f64(value)),
+            DType::F16 => Tensor::full(s, crate::dtype::f16::from_f64(value)),
             DType::I64 => Tensor::full(s, value as i64),
             DType::U8 => Tensor::full(s, value as u8),
             DType::Bool => Tensor::full(s, value != 0.0),
@@ -216,8 +216,8 @@ impl Tensor {
         Ok(match self.dtype() {
             DType::F32 => f64::from(array.slice::<f32>()?[0]),
             DType::F64 => array.slice::<f64>()?[0],
-            DType::BF16 => array.slice::<half::bf16>()?[0].to_f64(),
-            DType::F16 => array.slice::<half::f16>()?[0].to_f64(),
+            DType::BF16 => array.slice::<crate::dtype::bf16>()?[0].to_f64(),
+            DType::F16 => array.slice::<crate::dtype::f16>()?[0].to_f64(),
             DType::I64 => array.slice::<i64>()?[0] as f64,
             DType::U8 | DType::Bool => f64::from(array.slice::<u8>()?[0]),
         })

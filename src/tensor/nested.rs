@@ -31,7 +31,7 @@ macro_rules! number {
         }
     )*};
 }
-number!(f32 => f32, f64 => f64, half::bf16 => half::bf16, half::f16 => half::f16, i32 => i64, i64 => i64, u8 => u8, bool => bool);
+number!(f32 => f32, f64 => f64, crate::dtype::bf16 => crate::dtype::bf16, crate::dtype::f16 => crate::dtype::f16, i32 => i64, i64 => i64, u8 => u8, bool => bool);
 
 impl<X: Nested> Nested for [X] {
     type Item = X::Item;

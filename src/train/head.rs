@@ -42,11 +42,7 @@ pub(crate) type Terms = SmallVec<[Tensor; 2]>;
 impl Head {
     /// # Errors
     /// There is not one loss for each output, or metrics name an output that does not exist.
-    pub(crate) fn new(
-        network: &Network,
-        losses: Vec<Dyn<dyn Loss>>,
-        metrics: ByOutput,
-    ) -> Result<Head> {
+    pub(crate) fn new(network: &Network, losses: Vec<Dyn<dyn Loss>>, metrics: ByOutput) -> Result<Head> {
         let outputs: Vec<&str> = network.output_names().collect();
         if outputs.len() != losses.len() {
             let expected = format!("one for each of the {} outputs", outputs.len());
@@ -130,12 +126,7 @@ impl Head {
 
     /// The losses of outputs, one number each. An output that comes without its activation is compared by the loss on logits. A
     /// mask is that of the output itself.
-    pub(crate) fn terms(
-        &self,
-        y: &[Tensor],
-        outputs: &[Value],
-        weights: Option<&Tensor>,
-    ) -> Result<Terms> {
+    pub(crate) fn terms(&self, y: &[Tensor], outputs: &[Value], weights: Option<&Tensor>) -> Result<Terms> {
         let term = |(i, (y, output)): (usize, (&Tensor, &Value))| {
             let Value { tensor, mask } = output;
             let loss = self.fused[i].as_ref().unwrap_or(&self.losses[i]);

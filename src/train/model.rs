@@ -2,10 +2,10 @@
 //! saved.
 
 use super::head::{Head, Meter};
+use crate::Result;
 use crate::nn::{Item, ItemMut, Module, Network, Node, Path, Session, Summary};
 use crate::optim::Driver;
 use crate::tensor::Tensor;
-use crate::Result;
 
 /// A network with its optimizer, losses and metrics; it gives everything that its [`Network`] gives. `clone` is a snapshot
 /// that shares memory until one of the two changes; [`Model::clone_fresh`] is a new start.

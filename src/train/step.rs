@@ -41,7 +41,8 @@ impl Model {
         let mut penalties = Ok(());
         self.network.visit(&mut |_, p| {
             if let (Some(r), Ok(())) = (p.regularizer(), &penalties) {
-                let sum = cx.param(p).and_then(|value| r.penalty(&value)).and_then(|penalty| total.add(&penalty));
+                let sum =
+                    cx.param(p).and_then(|value| r.penalty(&value)).and_then(|penalty| total.add(&penalty));
                 match sum {
                     Ok(sum) => total = sum,
                     Err(e) => penalties = Err(e),

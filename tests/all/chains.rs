@@ -522,7 +522,7 @@ fn forward(x: &Tensor, start: Plain, steps: &[(usize, u64)]) -> (Vec<(usize, u64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(crate::cases(400))]
 
     #[test]
     fn chains_agree_with_their_twin(

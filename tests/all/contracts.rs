@@ -12,8 +12,8 @@ use gradus::config::{Dyn, Registry};
 use gradus::io::Load;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, Zeros};
 use gradus::nn::{
-    Build, Cx, Init, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrent, Session, Value, Values, features,
-    single,
+    Build, Cx, Init, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrent, Session, Value, Values,
+    features, single,
 };
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
@@ -504,7 +504,8 @@ impl Layer for BatchNormalizationNode {
 #[test]
 fn statistics_of_a_shared_branch_see_both_calls() {
     let (a, b) = (Input::new([2]), Input::new([2]));
-    let branch = Sequential::new().named("branch").add(Input::new([2])).add(BatchNormalization::new().named("norm"));
+    let branch =
+        Sequential::new().named("branch").add(Input::new([2])).add(BatchNormalization::new().named("norm"));
     let sum = Add::new().on([&branch.on(&a).unwrap(), &branch.on(&b).unwrap()]).unwrap();
     let network = Functional::new([&a, &b], &Dense::new(1).on(&sum).unwrap()).unwrap();
     let mut model = network.compile(SGD::new(0.0), MeanSquaredError::new(), ()).unwrap();
@@ -579,10 +580,8 @@ fn a_network_used_twice_is_one_network() {
     let (a, b) = (Input::new([6]).named("a"), Input::new([6]).named("b"));
     let both = Concatenate::new().on([&inner.on(&a).unwrap(), &inner.on(&b).unwrap()]).unwrap();
     let y = Dense::new(2).on(&both).unwrap();
-    let mut model = Functional::new([&a, &b], &y)
-        .unwrap()
-        .compile(Adam::new(0.01), MeanSquaredError::new(), ())
-        .unwrap();
+    let mut model =
+        Functional::new([&a, &b], &y).unwrap().compile(Adam::new(0.01), MeanSquaredError::new(), ()).unwrap();
     assert_eq!(model.params().iter().filter(|(path, _)| path.starts_with("enc/")).count(), 2);
     assert_eq!(model.get_layer("enc").unwrap().outputs().count(), 2);
     let table = model.summary_table().to_string();
@@ -601,7 +600,14 @@ fn a_network_used_twice_is_one_network() {
     let right = model.cut_at(["enc:1"]).unwrap();
     assert!(left.predict(&data.0[0]).unwrap().same_bits(&right.predict(&data.0[0]).unwrap()));
     let again = round_trip(&model, &data.0, std::slice::from_ref(&data.1));
-    assert!(again.cut_at(["enc:0"]).unwrap().predict(&data.0[0]).unwrap().same_bits(&left.predict(&data.0[0]).unwrap()));
+    assert!(
+        again
+            .cut_at(["enc:0"])
+            .unwrap()
+            .predict(&data.0[0])
+            .unwrap()
+            .same_bits(&left.predict(&data.0[0]).unwrap())
+    );
     // The head alone goes on from both.
     let head = model.cut_from(["enc:0", "enc:1"]).unwrap();
     let parts = [left.predict(&data.0[0]).unwrap(), right.predict(&data.0[1]).unwrap()];

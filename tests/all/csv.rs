@@ -134,6 +134,8 @@ fn a_table_trains() {
 }
 
 proptest! {
+    #![proptest_config(crate::cases(256))]
+
     #[test]
     fn random_text_never_panics(text: String, label: bool) {
         let csv = if label { Csv::new().label(0) } else { Csv::new().header(false).missing(Missing::DropRow) };

@@ -17,6 +17,7 @@ mod golden;
 mod golden_weights;
 mod gradients;
 mod graph_files;
+mod graphs;
 mod imports;
 mod keras_ops;
 mod linalg;
@@ -35,3 +36,24 @@ mod structure;
 mod threads;
 mod training;
 mod traits;
+
+/// How a property is tested: over as many cases as `PROPTEST_CASES` says, else over `usual`.
+fn cases(usual: u32) -> proptest::prelude::ProptestConfig {
+    use proptest::prelude::ProptestConfig;
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        config
+    } else {
+        ProptestConfig { cases: usual, ..config }
+    }
+}
+
+/// Where a file of this length is cut short: everywhere below 2 kB, else at 200 lengths out of a seed and beside both ends.
+fn cuts(length: usize) -> Vec<usize> {
+    if length <= 2048 {
+        return (0..length).collect();
+    }
+    let stream = gradus::random::Stream::new(3, gradus::random::Purpose::User(0), 0);
+    let seeded = (0..200).map(|i| (stream.bits(i) % length as u64) as usize);
+    seeded.chain(0..16).chain(length - 16..length).collect()
+}

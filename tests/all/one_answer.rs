@@ -1,44 +1,57 @@
-//! Why it exists: one answer, everywhere, kernel by kernel. Every operation on tensors, forwards and backwards, and a network in
-//! training are computed under each instruction set of the machine and with 1, 2, 3 and 8 threads. A digest of the bytes stands for
-//! what each of them gave, so that a difference names the kernel, the instruction set and the number of threads.
+//! Why it exists: one answer, everywhere, kernel by kernel. Every operation on tensors and every layer, forwards and backwards, every
+//! optimizer, and networks in training are computed under each instruction set of the machine, with 1, 2, 3 and 8 threads, and in a global
+//! pool of `RAYON_NUM_THREADS`. A digest of the bytes stands for what each of them gave, so that a difference names the kernel, the
+//! instruction set and the number of threads. No other test has to be run for each instruction set.
 //!
-//! The instruction set is read once per process: this binary runs itself again for each.
+//! Both variables are read once per process: this binary runs itself again for each.
 
 mod answers;
 mod kernels;
+mod layers;
 mod network;
 
 use answers::Answers;
 use gradus::kernels::simd::{Isa, isa};
-use gradus::{ops, with_threads};
+use gradus::{nn, ops, optim, with_threads};
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 const THREADS: [usize; 4] = [1, 2, 3, 8];
+/// Stands for the global pool where a number of threads is asked for.
+const GLOBAL: usize = 0;
+/// The sizes of the global pools: the first for every instruction set, the other for the best alone.
+const POOLS: [usize; 2] = [4, 1];
 
 /// What a child's lines begin with: the harness writes to the same stream.
 const MARK: &str = "answer\t";
+
+fn digests() -> Vec<(String, String)> {
+    let mut a = Answers::default();
+    kernels::all(&mut a);
+    layers::all(&mut a);
+    network::all(&mut a);
+    a.digests()
+}
 
 /// In the child: predictions compared, then all digests with each number of threads, on standard output.
 #[test]
 #[ignore = "run by the other tests, in a process of its own"]
 fn child() {
     println!("\n{MARK}isa\t\t{}", isa().name());
+    let print = |threads: usize, digests: Vec<(String, String)>| {
+        digests.iter().for_each(|(name, digest)| println!("{MARK}{threads}\t{name}\t{digest}"));
+    };
+    print(GLOBAL, digests());
+    if std::env::var("RAYON_NUM_THREADS").unwrap() != POOLS[0].to_string() {
+        return;
+    }
     network::predictions(&[33]);
     for threads in THREADS {
-        let digests = with_threads(threads, || {
-            let mut a = Answers::default();
-            kernels::all(&mut a);
-            network::all(&mut a);
-            a.digests()
-        });
-        for (name, digest) in digests.unwrap() {
-            println!("{MARK}{threads}\t{name}\t{digest}");
-        }
+        print(threads, with_threads(threads, digests).unwrap());
     }
 }
 
-/// Threads and kernel, and its digest.
+/// Threads ([`GLOBAL`] for the global pool) and kernel, and its digest.
 type Digests = BTreeMap<(usize, String), String>;
 
 /// What a child printed.
@@ -57,39 +70,50 @@ fn read(set: Isa, text: &str) -> Digests {
     digests
 }
 
+/// What one child computed: under this instruction set, with a global pool of this many threads.
+type Child = (Isa, usize, Digests);
+
 /// The digests under each instruction set, all children at once.
-fn children() -> Vec<(Isa, Digests)> {
-    let start = |set: &Isa| {
+fn children() -> Vec<Child> {
+    let start = |(set, pool): (Isa, usize)| {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", "one_answer::child", "--ignored", "--nocapture", "--test-threads=1"]);
-        child.env("GRADUS_ISA", set.name()).env_remove("RAYON_NUM_THREADS");
-        (*set, child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        child.env("GRADUS_ISA", set.name()).env("RAYON_NUM_THREADS", pool.to_string());
+        (set, pool, child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     };
-    let running: Vec<_> = Isa::available().iter().map(start).collect();
+    let sets = Isa::available();
+    let first = sets.iter().map(|&set| (set, POOLS[0]));
+    let running: Vec<_> = first.chain([(sets[sets.len() - 1], POOLS[1])]).map(start).collect();
     // Each child's output is read while the others run, lest a full pipe hold one up.
     let readers: Vec<_> = running
         .into_iter()
-        .map(|(set, child)| (set, std::thread::spawn(move || child.wait_with_output().unwrap())))
+        .map(|(set, pool, child)| (set, pool, std::thread::spawn(move || child.wait_with_output().unwrap())))
         .collect();
-    let finish = |(set, reader): (Isa, std::thread::JoinHandle<std::process::Output>)| {
+    let finish = |(set, pool, reader): (Isa, usize, std::thread::JoinHandle<std::process::Output>)| {
         let out = reader.join().unwrap();
         let (text, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
         assert!(out.status.success(), "{}: {}\n{text}\n{errors}", set.name(), out.status);
-        (set, read(set, &text))
+        (set, pool, read(set, &text))
     };
     readers.into_iter().map(finish).collect()
 }
 
 /// Lines for all that differs from the first instruction set with one thread.
-fn differences(all: &[(Isa, Digests)]) -> Vec<String> {
-    let first = &all[0].1;
+fn differences(all: &[Child]) -> Vec<String> {
+    let first = &all[0].2;
     let mut wrong = Vec::new();
     for ((_, name), want) in first.iter().filter(|((threads, _), _)| *threads == THREADS[0]) {
-        for (set, digests) in all {
-            for threads in THREADS {
+        for (set, pool, digests) in all {
+            let own: &[usize] = if *pool == POOLS[0] { &THREADS } else { &[] };
+            for &threads in [GLOBAL].iter().chain(own) {
                 let got = digests.get(&(threads, name.clone())).map_or("nothing", String::as_str);
                 if got != want {
-                    wrong.push(format!("{name}: {}, {threads} threads: {got} instead of {want}", set.name()));
+                    let threads = if threads == GLOBAL {
+                        format!("a global pool of {pool}")
+                    } else {
+                        format!("{threads} threads")
+                    };
+                    wrong.push(format!("{name}: {}, {threads}: {got} instead of {want}", set.name()));
                 }
             }
         }
@@ -100,41 +124,50 @@ fn differences(all: &[(Isa, Digests)]) -> Vec<String> {
 #[test]
 fn every_kernel_gives_one_answer() {
     let all = children();
-    for (set, digests) in &all {
-        assert_eq!(digests.len(), all[0].1.len(), "{}: another number of kernels", set.name());
+    let kernels = all[0].2.len() / (THREADS.len() + 1);
+    for (set, pool, digests) in &all {
+        let runs = if *pool == POOLS[0] { THREADS.len() + 1 } else { 1 };
+        assert_eq!(digests.len(), kernels * runs, "{}: another number of kernels", set.name());
     }
     let wrong = differences(&all);
-    let kernels = all[0].1.len() / THREADS.len();
-    let sets: Vec<&str> = all.iter().map(|(set, _)| set.name()).collect();
-    println!("{kernels} kernels under {sets:?}, with {THREADS:?} threads");
+    let sets: Vec<(&str, usize)> = all.iter().map(|(set, pool, _)| (set.name(), *pool)).collect();
+    println!("{kernels} kernels in processes {sets:?}, with {THREADS:?} threads and in the global pool");
     assert!(wrong.is_empty(), "{} answers differ:\n{}", wrong.len(), wrong.join("\n"));
 
     // Nothing is left out, and the digests are of different things.
-    let names: Vec<&str> = all[0].1.keys().map(|(_, name)| name.split(' ').next().unwrap()).collect();
+    let names: Vec<&str> = all[0].2.keys().map(|(_, name)| name.split(' ').next().unwrap()).collect();
     let rows = ops::OPS.iter().copied().flatten().map(|row| row.name);
     let rows =
         rows.chain(ops::UNARY.iter().map(|row| row.name)).chain(ops::BINARY.iter().map(|row| row.name));
-    let missing: Vec<&str> =
-        rows.filter(|row| !names.iter().any(|n| n.trim_end_matches(',') == *row)).collect();
+    let missing: Vec<&str> = rows
+        .chain(optim::NAMES.iter().copied())
+        .filter(|row| !names.iter().any(|n| n.trim_end_matches(',') == *row))
+        .collect();
     assert!(
         missing.is_empty(),
-        "operations that tests/all/one_answer/kernels.rs does not compute: {missing:?}"
+        "operations or optimizers that tests/all/one_answer/kernels.rs does not compute: {missing:?}"
     );
-    let different: std::collections::BTreeSet<&String> = all[0].1.values().collect();
+    let has = |layer: &&&str| layers::LAYERS.iter().any(|(name, _)| name == *layer);
+    let missing: Vec<&&str> = nn::layers::NAMES.iter().filter(|layer| !has(layer)).collect();
+    assert!(missing.is_empty(), "layers that tests/all/one_answer/layers.rs does not compute: {missing:?}");
+    let different: std::collections::BTreeSet<&String> = all[0].2.values().collect();
     assert!(different.len() * 10 > kernels * 9, "{} digests for {kernels} kernels", different.len());
 }
 
 /// A comparison that never fails is worth nothing.
 #[test]
 fn a_difference_names_kernel_instructions_and_threads() {
-    let all = |odd: &str| -> Vec<(Isa, Digests)> {
+    let all = |odd: &str| -> Vec<Child> {
         let digests = |last: &str| -> Digests {
-            THREADS.iter().map(|&t| ((t, "sum".into()), if t == 3 { last } else { "a" }.into())).collect()
+            let runs = THREADS.iter().chain(&[GLOBAL]);
+            runs.map(|&t| ((t, "sum".into()), if t == 3 { last } else { "a" }.into())).collect()
         };
-        vec![(Isa::Portable, digests("a")), (Isa::Avx2, digests(odd))]
+        let alone = Digests::from([((GLOBAL, "sum".into()), odd.into())]);
+        vec![(Isa::Portable, 4, digests("a")), (Isa::Avx2, 4, digests(odd)), (Isa::Avx2, 1, alone)]
     };
     assert!(differences(&all("a")).is_empty());
-    assert_eq!(differences(&all("b")), ["sum: avx2, 3 threads: b instead of a"]);
+    let wrong = ["sum: avx2, 3 threads: b instead of a", "sum: avx2, a global pool of 1: b instead of a"];
+    assert_eq!(differences(&all("b")), wrong);
 }
 
 #[test]

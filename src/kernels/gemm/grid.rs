@@ -80,7 +80,7 @@ pub(super) fn stacked<T: Gemm>(
     data: &mut [T],
     step: usize,
     shape: (usize, usize, usize),
-    one: &(impl Fn(usize, Target<T>) + Sync),
+    one: &(dyn Fn(usize, Target<T>) + Sync),
 ) {
     fn go<T: Gemm>(
         (first, count): (usize, usize),
@@ -88,7 +88,7 @@ pub(super) fn stacked<T: Gemm>(
         data: &mut [T],
         step: usize,
         shape: (usize, usize, usize),
-        one: &(impl Fn(usize, Target<T>) + Sync),
+        one: &(dyn Fn(usize, Target<T>) + Sync),
     ) {
         if count > each {
             let half = count / 2;
@@ -115,7 +115,7 @@ pub(super) fn side_by_side<T: Gemm>(
     all: Target<T>,
     step: usize,
     cols: usize,
-    one: &(impl Fn(usize, Target<T>) + Sync),
+    one: &(dyn Fn(usize, Target<T>) + Sync),
 ) {
     fn go<T: Gemm>(
         (first, count): (usize, usize),
@@ -123,7 +123,7 @@ pub(super) fn side_by_side<T: Gemm>(
         mut all: Target<T>,
         step: usize,
         cols: usize,
-        one: &(impl Fn(usize, Target<T>) + Sync),
+        one: &(dyn Fn(usize, Target<T>) + Sync),
     ) {
         if count > each {
             let half = count / 2;

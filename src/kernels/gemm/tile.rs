@@ -670,9 +670,7 @@ pub(super) struct Kernels<T: 'static> {
     wide: Shape,
     tall: Shape,
     lanes: usize,
-    /// The rows of the tiles that there are, ascending from one.
-    heights: &'static [usize],
-    /// By place in `heights`; then by vectors less one; then whether the last vector is partly used.
+    /// By rows less one; then by vectors less one; then whether the last vector is partly used.
     tiles: &'static [&'static [[TilesFn<T>; 2]]],
     pack: unsafe fn(&Pack<T>),
     dots_long: unsafe fn(&Dots<T>),
@@ -756,25 +754,17 @@ impl<T: Copy> Kernels<T> {
         // SAFETY: the assertions above are the contract of `tiles`; a table exists for an instruction set that the
         // processor has, or is not handed out (`Stamped::kernels`).
         unsafe {
-            let tile = |height: usize| {
-                let class = self.heights.iter().rposition(|&h| h <= height).unwrap_or(0);
-                (self.heights[class], self.tiles[class][whole][part])
-            };
             if count > 0 {
-                tile(mr).1(&job);
+                self.tiles[mr - 1][whole][part](&job);
             }
-            job.count = 1;
-            let (a, c_start) = (a.wrapping_offset(count as isize * a_next), c.start);
-            let mut done = 0;
-            while done < rest {
-                let (height, tile) = tile(rest - done);
-                job.a = a.wrapping_offset(done as isize * a_rs);
-                job.c = c_start.wrapping_add((count * mr + done) * c.ld);
+            if rest > 0 {
+                job.count = 1;
+                job.a = a.wrapping_offset(count as isize * a_next);
+                job.c = c.start.wrapping_add(count * mr * c.ld);
                 if !prior.is_null() {
-                    job.prior = prior.wrapping_add((count * mr + done) * prior_ld);
+                    job.prior = prior.wrapping_add(count * mr * prior_ld);
                 }
-                tile(&job);
-                done += height;
+                self.tiles[rest - 1][whole][part](&job);
             }
         }
     }
@@ -820,8 +810,15 @@ impl<T: Copy> Kernels<T> {
     }
 }
 
+/// Whether a tile of so many rows does only what others leave over.
+const fn left_over(rows: usize, whole: usize) -> bool {
+    !rows.is_multiple_of(whole)
+}
+
+/// Tiles whose height is a multiple of `whole` exist in two kinds: with a last vector that is whole, and with one that may be partly
+/// used. The others, which do what is left over, treat every last vector as partly used where that costs nothing.
 macro_rules! stamp {
-    ($isa:ident, $simd:ty, wide $wide_mr:literal x $wide_nv:literal, tall $tall_mr:literal x $tall_nv:literal, $([$rows:literal: $($nv:literal)+])+ $(, $feature:literal)?) => {
+    ($isa:ident, $simd:ty, wide $wide_mr:literal x $wide_nv:literal, tall $tall_mr:literal x $tall_nv:literal, whole $whole:literal, $([$rows:literal: $($nv:literal)+])+ $(, $feature:literal)?) => {
         #[allow(non_snake_case)]
         mod $isa {
             use super::*;
@@ -874,12 +871,11 @@ macro_rules! stamp {
             {
                 const LANES: usize = <$simd as Simd<T>>::LANES;
                 const TILES: &'static [&'static [[TilesFn<T>; 2]]] =
-                    &[$(&[$([tiles::<T, $rows, $nv, false>, tiles::<T, $rows, $nv, true>]),+]),+];
+                    &[$(&[$([tiles::<T, $rows, $nv, { left_over($rows, $whole) }>, tiles::<T, $rows, $nv, true>]),+]),+];
                 pub(super) const KERNELS: Kernels<T> = Kernels {
                     wide: Shape { mr: $wide_mr, nr: $wide_nv * Self::LANES },
                     tall: Shape { mr: $tall_mr, nr: $tall_nv * Self::LANES },
                     lanes: Self::LANES,
-                    heights: &[$($rows),+],
                     tiles: Self::TILES,
                     pack: pack::<T>,
                     dots_long: dots_long::<T>,
@@ -890,13 +886,13 @@ macro_rules! stamp {
         }
     };
 }
-stamp!(portable, Portable, wide 4 x 2, tall 4 x 2, [1: 1 2] [2: 1 2] [4: 1 2]);
+stamp!(portable, Portable, wide 4 x 2, tall 4 x 2, whole 8, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2]);
 #[cfg(target_arch = "x86_64")]
-stamp!(avx2, Avx2, wide 6 x 2, tall 12 x 1, [1: 1 2] [2: 1 2] [4: 1 2] [6: 1 2] [12: 1], "avx2,fma");
+stamp!(avx2, Avx2, wide 6 x 2, tall 12 x 1, whole 1, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2] [5: 1 2] [6: 1 2] [7: 1] [8: 1] [9: 1] [10: 1] [11: 1] [12: 1], "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-stamp!(avx512, Avx512, wide 6 x 4, tall 12 x 2, [1: 1 2 3 4] [2: 1 2 3 4] [4: 1 2 3 4] [6: 1 2 3 4] [12: 1 2], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+stamp!(avx512, Avx512, wide 6 x 4, tall 12 x 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 #[cfg(target_arch = "aarch64")]
-stamp!(neon, Neon, wide 6 x 4, tall 12 x 2, [1: 1 2 3 4] [2: 1 2 3 4] [4: 1 2 3 4] [6: 1 2 3 4] [12: 1 2], "neon");
+stamp!(neon, Neon, wide 6 x 4, tall 12 x 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "neon");
 
 /// Element types with kernels.
 pub trait Stamped: Copy + Sized + 'static {

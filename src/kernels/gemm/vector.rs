@@ -37,8 +37,8 @@ pub(super) fn product<T: Gemm>(
             let (x, b) = (plain.transposed(), Right::Plain(a.transposed()));
             let bias = bias.map(|bias| bias[0]);
             match c.contiguous_column() {
-                Some(out) => sums(kernels, x, b, |i, sums| put(sums, &mut out[i..], |_| bias, finish)),
-                None => sums(kernels, x, b, |i, sums| {
+                Some(out) => sums(kernels, x, b, &mut |i, sums| put(sums, &mut out[i..], |_| bias, finish)),
+                None => sums(kernels, x, b, &mut |i, sums| {
                     for (s, sum) in sums.iter_mut().enumerate() {
                         put(std::slice::from_mut(sum), c.row(i + s), |_| bias, finish);
                     }
@@ -47,7 +47,8 @@ pub(super) fn product<T: Gemm>(
         }
         b => {
             let out = c.row(0);
-            sums(kernels, a, b, |j, sums| put(sums, &mut out[j..], |s| bias.map(|bias| bias[j + s]), finish));
+            let bias = |j: usize| move |s| bias.map(|bias| bias[j + s]);
+            sums(kernels, a, b, &mut |j, sums| put(sums, &mut out[j..], bias(j), finish));
         }
     }
 }
@@ -68,7 +69,7 @@ fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>
 }
 
 /// `x · b`, a run of columns at a time.
-fn sums<T: Gemm>(kernels: &Kernels<T>, x: Source<T>, b: Right<T>, mut done: impl FnMut(usize, &mut [T])) {
+fn sums<T: Gemm>(kernels: &Kernels<T>, x: Source<T>, b: Right<T>, done: &mut dyn FnMut(usize, &mut [T])) {
     let (k, n) = (b.rows(), b.cols());
     let width = WIDTH.min(n);
     let copy = if x.contiguous_row().is_some() { 0 } else { k };

@@ -1,10 +1,10 @@
 //! An activation as a layer of its own.
 
+use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::Activation as Function;
 use crate::nn::{Cx, Layer, Masking};
 use crate::tensor::Tensor;
-use crate::Result;
 
 crate::settings! {
     /// Applies an activation.

@@ -1,6 +1,7 @@
 //! Its inputs side by side.
 
 use super::merge;
+use crate::error::Context;
 use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Spec};
@@ -21,7 +22,8 @@ crate::parts!(Concatenate {});
 impl Build for Concatenate {
     fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
         merge::check("Concatenate", inputs)?;
-        if let Some(axis) = inputs.first().map(|spec| spec.shape.axis("Concatenate", self.axis)).transpose()?
+        if let Some(axis) =
+            inputs.first().map(|spec| spec.shape.axis("Concatenate", self.axis)).transpose()?
             && axis == 0
         {
             return Err(Error::argument("axis", "an axis other than the batch", self.axis));
@@ -35,7 +37,7 @@ impl Node for Concatenate {
         let tensors: Vec<&Tensor> = x.values().iter().map(|v| &v.tensor).collect();
         let y = Tensor::concat(&tensors, self.axis)?;
         let mask = match x.values().iter().any(|v| v.mask.is_some()) {
-            true => Some(self.mask(x)?),
+            true => Some(self.mask(x).at(|| "mask")?),
             false => None,
         };
         Ok(Value::masked(y, mask).into())

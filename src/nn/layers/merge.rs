@@ -1,5 +1,6 @@
 //! What layers that merge several inputs have in common: ranks and masks, by Keras's rules.
 
+use crate::error::Context;
 use crate::nn::{Inputs, Value};
 use crate::shape::is_unknown;
 use crate::tensor::Tensor;
@@ -42,7 +43,7 @@ pub(super) fn mask(x: Inputs<'_>) -> Result<Option<Tensor>> {
     for value in x.values() {
         let Some(mask) = &value.mask else { return Ok(None) };
         out = Some(match out {
-            Some(others) => others.logical_or(mask)?,
+            Some(others) => others.logical_or(mask).at(|| "mask")?,
             None => mask.clone(),
         });
     }

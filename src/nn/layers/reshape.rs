@@ -2,7 +2,7 @@
 
 use crate::nn::{Cx, Layer, Masking};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
+use crate::{Error, Result, Shape};
 
 crate::settings! {
     /// `[batch, …]` becomes `[batch, …target_shape]`, of as many elements. One size may be -1: what remains. A mask ends here:
@@ -16,18 +16,12 @@ crate::parts!(Reshape {});
 
 impl Layer for Reshape {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
-        let Some(&batch) = x.dims().first() else {
+        let Some((&batch, sample)) = x.dims().split_first() else {
             return Err(Error::shape("Reshape", "inputs with a batch", *x.shape()));
         };
-        let sizes: Vec<isize> = std::iter::once(batch as isize).chain(self.target_shape.iter().copied()).collect();
-        // Of a batch without rows the remaining size cannot be computed, but that of one row can.
-        if batch == 0 && self.target_shape.contains(&-1) {
-            let one: Vec<usize> = std::iter::once(1).chain(x.dims()[1..].iter().copied()).collect();
-            let mut shape = crate::Shape::new(&one)?.infer_reshape(&[&[1], &self.target_shape[..]].concat())?;
-            shape.dims_mut()[0] = 0;
-            return x.reshape_to(shape);
-        }
-        x.reshape(sizes)
+        let sample = Shape::new(sample)?.infer_reshape(&self.target_shape)?;
+        let sizes: Vec<usize> = std::iter::once(batch).chain(sample.dims().iter().copied()).collect();
+        x.reshape_to(sizes)
     }
     fn masking(&self) -> Masking {
         Masking::Drop

@@ -281,12 +281,12 @@ fn optimizers(a: &mut Answers, dtype: DType) {
         ("SGD, momentum", Driver::new(sgd().momentum(0.9))),
         ("SGD, nesterov", Driver::new(sgd().momentum(0.9).nesterov(true))),
         ("Adam", Driver::new(adam())),
-        ("Adam, clipnorm", Driver::new(adam().clipnorm(0.1))),
-        ("Adam, global_clipnorm", Driver::new(adam().global_clipnorm(0.1))),
-        ("Adam, clipvalue", Driver::new(adam().clipvalue(0.01))),
-        ("Adam, weight_decay", Driver::new(adam().weight_decay(0.02))),
-        ("SGD, use_ema", Driver::new(sgd().use_ema(0.9).ema_overwrite_frequency(2))),
-        ("Adam, gradient_accumulation", Driver::new(adam().gradient_accumulation_steps(2))),
+        ("Tuned Adam, clipnorm", Driver::new(adam().clipnorm(0.1))),
+        ("Tuned Adam, global_clipnorm", Driver::new(adam().global_clipnorm(0.1))),
+        ("Tuned Adam, clipvalue", Driver::new(adam().clipvalue(0.01))),
+        ("Tuned Adam, weight_decay", Driver::new(adam().weight_decay(0.02))),
+        ("Tuned SGD, use_ema", Driver::new(sgd().use_ema(0.9).ema_overwrite_frequency(2))),
+        ("Tuned Adam, gradient_accumulation", Driver::new(adam().gradient_accumulation_steps(2))),
     ];
     for (name, mut driver) in rules {
         let mut init = Init::new(9, dtype);
