@@ -1,0 +1,117 @@
+//! The parameters of a network by path: reading, setting, drawing anew, freezing.
+
+use super::Network;
+use crate::error::Context;
+use crate::nn::Module;
+use crate::nn::symbol::Identity;
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Network {
+    /// Every parameter with its path, in a fixed order.
+    pub fn params(&self) -> Vec<(String, Tensor)> {
+        let mut out = Vec::new();
+        self.visit(&mut |path, p| out.push((path.to_string(), p.value().clone())));
+        out
+    }
+
+    /// The value of the parameter at a path such as `dense/kernel`.
+    pub fn param(&self, path: &str) -> Option<Tensor> {
+        self.params().into_iter().find(|(p, _)| p == path).map(|(_, t)| t)
+    }
+
+    /// Sets parameters by path.
+    ///
+    /// # Errors
+    /// A path does not exist, or a shape or dtype differs; then none is changed.
+    pub fn set_params(&mut self, values: &[(String, Tensor)]) -> Result<()> {
+        let mut next = self.clone();
+        let mut left: BTreeMap<&str, &Tensor> =
+            values.iter().map(|(path, value)| (path.as_str(), value)).collect();
+        let mut result = Ok(());
+        next.visit_mut(&mut |path, p| {
+            if let Some(value) = left.remove(path.as_str())
+                && result.is_ok()
+            {
+                result = p.set(value.clone()).at(|| path.as_str());
+            }
+        });
+        result?;
+        if let Some((path, _)) = left.first_key_value() {
+            let expected = format!("a parameter of '{}'", self.name());
+            return Err(Error::argument("path", expected, format!("'{path}'")).at(*path));
+        }
+        self.nodes = next.nodes;
+        self.identity = Identity::default();
+        Ok(())
+    }
+
+    /// How many numbers the parameters hold.
+    pub fn count_params(&self) -> usize {
+        let mut n = 0;
+        self.visit(&mut |_, p| n += p.value().elements());
+        n
+    }
+
+    /// The parameters' values as little-endian bytes, one after the other: for hashing.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn weight_bytes(&self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for (_, value) in self.params() {
+            match value.dtype() {
+                DType::F64 => value.to_vec::<f64>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
+                _ => value.to_vec::<f32>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
+            }
+        }
+        Ok(out)
+    }
+
+    /// The same network with parameters drawn anew from another seed.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn clone_fresh(&self, seed: u64) -> Result<Network> {
+        let mut fresh = self.clone();
+        Arc::make_mut(&mut fresh.topology).seed = seed;
+        fresh.identity = Identity::default();
+        let mut result = Ok(());
+        fresh.visit_mut(&mut |path, p| {
+            if result.is_ok() {
+                result = p.reset(seed).at(|| format!("parameter '{path}'"));
+            }
+        });
+        result.map(|()| fresh)
+    }
+
+    /// Freezes or unfreezes a layer: everything whose path begins with its name, such as `encoder` or `encoder/dense_1`. The
+    /// optimizer leaves frozen parameters alone, and a frozen layer with running statistics uses them without moving them.
+    ///
+    /// # Errors
+    /// No parameter's path does.
+    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
+        let mut found = false;
+        self.visit_mut(&mut |path, p| {
+            let rest = path.as_str().strip_prefix(layer);
+            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+                p.set_frozen(!trainable);
+                found = true;
+            }
+        });
+        match found {
+            true => Ok(()),
+            false => {
+                let expected = format!("a layer of '{}' with parameters", self.name());
+                Err(Error::argument("layer", expected, format!("'{layer}'")))
+            }
+        }
+    }
+
+    /// Freezes or unfreezes every layer.
+    pub fn set_all_trainable(&mut self, trainable: bool) {
+        self.visit_mut(&mut |_, p| p.set_frozen(!trainable));
+    }
+}

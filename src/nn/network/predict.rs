@@ -1,0 +1,81 @@
+//! Prediction: a network on data, without a loss.
+
+use super::{Network, single, tensors};
+use crate::kernels::par;
+use crate::nn::{Cx, Session};
+use crate::tensor::{AsTensors, Tensor, Tensors, rows, slice_rows};
+use crate::{Element, Error, Result};
+
+impl Network {
+    /// The output for one batch, in one pass. The same numbers as [`Network::predict`].
+    ///
+    /// # Errors
+    /// As [`Network::predict`].
+    pub fn predict_on_batch(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
+        let x = self.accept(&x.as_tensors())?;
+        single(tensors(par::enter(|| self.pass(&x, &mut Cx::infer(), &[]))?))
+    }
+
+    /// The output for each row. What a row gives does not depend on the rows beside it.
+    ///
+    /// # Errors
+    /// The data does not fit, or the network has more than one output ([`Network::predict_all`]).
+    pub fn predict(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
+        single(self.predict_all(x)?)
+    }
+
+    /// [`Network::predict`] into memory of the caller's, in row-major order: in the steady state nothing is asked of the system.
+    ///
+    /// # Errors
+    /// As [`Network::predict`], or `out` has another element type or length than the output.
+    pub fn predict_into<T: Element>(&self, x: &(impl AsTensors + ?Sized), out: &mut [T]) -> Result<()> {
+        let y = self.predict(x)?;
+        if T::DTYPE != y.dtype() {
+            return Err(Error::DType { op: "predict_into", expected: T::DTYPE.name(), got: y.dtype() });
+        }
+        if out.len() != y.elements() {
+            let expected = format!("{} elements, for an output of shape {}", y.elements(), y.shape());
+            return Err(Error::argument("out", expected, out.len()));
+        }
+        let y = y.array().contiguous()?;
+        out.iter_mut().zip(y.slice::<T::Stored>()?).for_each(|(o, &v)| *o = T::load(v));
+        Ok(())
+    }
+
+    /// Every output for each row. Layers that carry state begin anew.
+    ///
+    /// # Errors
+    /// The data does not fit.
+    pub fn predict_all(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensors> {
+        /// Rows at a time: intermediate results of so many stay in the cache.
+        const BATCH: usize = 1024;
+        let x = self.accept(&x.as_tensors())?;
+        let n = rows("x", &x)?;
+        par::enter(|| {
+            if n <= BATCH {
+                return Ok(tensors(self.pass(&x, &mut Cx::infer(), &[])?));
+            }
+            let part = |start: usize| -> Result<Tensors> {
+                let end = (start + BATCH).min(n);
+                let x: Tensors = slice_rows(&x, start, end)?;
+                Ok(tensors(self.pass(&x, &mut Cx::infer(), &[])?))
+            };
+            let parts: Vec<Tensors> = (0..n).step_by(BATCH).map(part).collect::<Result<_>>()?;
+            let joined = |i: usize| Tensor::concat(&parts.iter().map(|p| &p[i]).collect::<Vec<_>>(), 0);
+            (0..self.topology.outputs.len()).map(joined).collect()
+        })
+    }
+
+    /// The output for one batch that goes on from the state which earlier calls left in the session: the next token of a
+    /// decoder, the next stretch of a signal. In one pass, however many rows there are.
+    ///
+    /// # Errors
+    /// As [`Network::predict`]; then the session is left without state.
+    pub fn predict_in(&self, session: &mut Session, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
+        let x = self.accept(&x.as_tensors())?;
+        let mut cx = Cx::infer().resume(std::mem::take(session));
+        let outputs = par::enter(|| self.pass(&x, &mut cx, &[]))?;
+        *session = cx.finish().session;
+        single(tensors(outputs))
+    }
+}
