@@ -9,7 +9,7 @@ use gradus::config::{Dyn, Registry};
 use gradus::io::Load;
 use gradus::nn::activation::Activation;
 use gradus::nn::initializer::{GlorotUniform, Initializer, Zeros};
-use gradus::nn::{Build, Cx, Init, Layer, Node, Param, features, single};
+use gradus::nn::{Build, Cx, Init, Layer, Node, Param, features, single, InputSpecs};
 use gradus::prelude::*;
 use gradus::{Result, Spec};
 
@@ -37,7 +37,7 @@ struct GluNode {
 gradus::parts!(GluNode { value, gate, bias });
 
 impl Build for Glu {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let shape = [features("Glu", single(inputs)?)?, self.units];
         Ok(Box::new(GluNode {
             value: init.param(shape, &self.kernel_initializer)?,

@@ -1,7 +1,7 @@
 //! Why it exists: names and paths are made anew in every training step, and training asks the system for no memory.
 
 /// A short text that does not ask the system for memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Text(smallvec::SmallVec<[u8; 56]>);
 
 impl Text {
@@ -27,5 +27,11 @@ impl Text {
 impl From<&str> for Text {
     fn from(text: &str) -> Text {
         Text(smallvec::SmallVec::from_slice(text.as_bytes()))
+    }
+}
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_str().fmt(f)
     }
 }

@@ -252,7 +252,7 @@ impl Setting for Json {
 impl File {
     fn of_network(network: &Network) -> Result<File> {
         let topology = network.topology();
-        let described = json!({ "class_name": topology.class, "config": topology.to_config()? });
+        let described = json!({ "class_name": topology.file_class(), "config": topology.to_config()? });
         let mut frozen = Vec::new();
         network.visit(&mut |path, p| {
             if p.is_frozen() {
@@ -452,7 +452,11 @@ fn read_only_network(bytes: &[u8], what: &str, load: &Load) -> Result<Network> {
 /// The network of a configuration, whose parameters have shapes but neither values nor memory; and what makes it a model.
 fn plan(file: File, load: &Load) -> Result<(Network, Option<Compile>)> {
     let topology = read_network(file.network, &load.registry)?;
-    let budget = Budget { elements: load.limits.max_elements, bytes: load.limits.max_total_bytes };
+    let budget = Budget {
+        elements: load.limits.max_elements,
+        bytes: load.limits.max_total_bytes,
+        calls: Budget::FILE_CALLS,
+    };
     let mut init = Init::planned(topology.dtype, budget);
     let mut network = Network::assemble(topology.into(), &mut init)?.settled()?;
     if let Some((params, keys)) = file.numbers {

@@ -19,6 +19,8 @@ pub struct Cx {
     step: u64,
     /// How often each key has drawn in this pass.
     drawn: SmallVec<[(u64, u32); 4]>,
+    /// How often each key has taken out its state in this pass.
+    carried: SmallVec<[(u64, u32); 4]>,
     updates: Vec<(u64, Tensor)>,
     losses: Vec<Tensor>,
     /// Values that stand in for parameters, by id: those of a checkpoint, and those that were cast.
@@ -43,6 +45,7 @@ impl Cx {
             seed: 0,
             step: 0,
             drawn: SmallVec::new(),
+            carried: SmallVec::new(),
             updates: Vec::new(),
             losses: Vec::new(),
             bound: Vec::new(),
@@ -154,17 +157,8 @@ impl Cx {
     /// The next stream of random numbers of a key. What it draws depends on the seed, the key's number, how often the key
     /// has drawn in this pass, and the step.
     pub fn stream(&mut self, key: &Key) -> Stream {
-        let (number, slot) = (key.number(), key.slot());
-        let call = match self.drawn.iter_mut().find(|(k, _)| *k == slot) {
-            Some((_, calls)) => {
-                *calls += 1;
-                *calls
-            }
-            None => {
-                self.drawn.push((slot, 0));
-                0
-            }
-        };
+        let number = key.number();
+        let call = count(&mut self.drawn, key);
         let purpose = match call {
             0 => Purpose::Layer(number),
             call => Purpose::LayerAgain { key: number, call },
@@ -172,14 +166,17 @@ impl Cx {
         Stream::new(self.seed, purpose, self.step)
     }
 
-    /// Takes out the state that a key left in the session, so that it can be changed in place; `None` in the first call.
+    /// Takes out the state that a key left in the session, so that it can be changed in place; `None` if there is none yet. A
+    /// layer that is called several times in a pass has a state for each call.
     pub fn carry(&mut self, key: &Key) -> Option<Tensor> {
-        self.session.take(key)
+        let call = count(&mut self.carried, key);
+        self.session.take(key, call)
     }
 
-    /// Leaves state of a key for the next call.
+    /// Leaves state of a key for the next pass: that of the call which [`Cx::carry`] has begun.
     pub fn set_carry(&mut self, key: &Key, state: Tensor) {
-        self.session.set(key, state.detach());
+        let call = self.carried.iter().find(|(k, _)| *k == key.slot()).map_or(0, |(_, calls)| *calls);
+        self.session.set(key, call, state.detach());
     }
 
     // ---- the end of a pass
@@ -202,6 +199,7 @@ impl Cx {
             seed,
             step,
             drawn: self.drawn.clone(),
+            carried: self.carried.clone(),
             updates: self.updates.clone(),
             session: self.session.clone(),
             ..Cx::infer()
@@ -239,6 +237,21 @@ impl Cx {
     /// What a part that is called for the first time builds itself with.
     pub(crate) fn init(&mut self) -> Option<&mut Init> {
         self.init.as_mut()
+    }
+}
+
+/// How often a key was counted before.
+fn count(counts: &mut SmallVec<[(u64, u32); 4]>, key: &Key) -> u32 {
+    let slot = key.slot();
+    match counts.iter_mut().find(|(k, _)| *k == slot) {
+        Some((_, calls)) => {
+            *calls += 1;
+            *calls
+        }
+        None => {
+            counts.push((slot, 0));
+            0
+        }
     }
 }
 
@@ -300,7 +313,8 @@ impl Effects {
 /// decoder has seen. It belongs to the caller; a new one is a fresh start.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
-    states: SmallVec<[(u64, Tensor); 2]>,
+    /// By key and number of the call in a pass.
+    states: SmallVec<[((u64, u32), Tensor); 2]>,
 }
 
 impl Session {
@@ -319,13 +333,13 @@ impl Session {
         self.states.is_empty()
     }
 
-    fn take(&mut self, key: &Key) -> Option<Tensor> {
-        let at = self.states.iter().position(|(k, _)| *k == key.slot())?;
+    fn take(&mut self, key: &Key, call: u32) -> Option<Tensor> {
+        let at = self.states.iter().position(|(k, _)| *k == (key.slot(), call))?;
         Some(self.states.swap_remove(at).1)
     }
 
-    fn set(&mut self, key: &Key, state: Tensor) {
-        self.take(key);
-        self.states.push((key.slot(), state));
+    fn set(&mut self, key: &Key, call: u32, state: Tensor) {
+        self.take(key, call);
+        self.states.push(((key.slot(), call), state));
     }
 }

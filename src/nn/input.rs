@@ -1,6 +1,6 @@
 //! What a network takes, so that every shape behind it is known before data arrives.
 
-use super::{Build, Cx, Init, Layer, Masking, Node, Symbol, within_reason};
+use super::{InputSpecs, Build, Cx, Init, Layer, Masking, Node, Symbol, within_reason};
 use crate::config::{Common, Configured, Described, Registry, Setting};
 use crate::shape::{UNKNOWN, is_unknown};
 use crate::tensor::Tensor;
@@ -154,7 +154,7 @@ impl Layer for Identity {
 }
 
 impl Build for Input {
-    fn build(&self, _: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, _: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(Identity))
     }
     fn input(&self) -> Option<&Input> {

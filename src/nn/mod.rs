@@ -4,6 +4,7 @@
 
 pub mod activation;
 pub mod constraint;
+mod cut;
 mod cx;
 mod functional;
 pub mod initializer;
@@ -14,6 +15,7 @@ mod network;
 mod node;
 mod param;
 mod part;
+mod predict;
 pub mod regularizer;
 mod sequential;
 mod subclass;
@@ -23,13 +25,15 @@ mod topology;
 mod topology_config;
 mod trace;
 mod value;
+mod weights;
 
+pub use cut::LayerRef;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
 #[doc(hidden)]
 pub use module::walk_field;
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
-pub use network::{LayerRef, Network};
+pub use network::Network;
 pub use node::{Build, CloneNode, IntoLayer, Layer, Node, Recurrent, features};
 pub(crate) use param::Budget;
 pub use param::{Init, Key, Param};
@@ -41,7 +45,7 @@ pub use summary::Summary;
 pub use symbol::{AsSymbol, Given, IntoSymbols, Shared, Symbol};
 pub(crate) use topology_config::read_network;
 pub(crate) use trace::within_reason;
-pub use value::{Inputs, Masking, Value, Values, both_masks, single};
+pub use value::{InputSpecs, Inputs, Masking, Value, Values, both_masks, single};
 
 /// `Dense` becomes `dense`, `Conv2D` `conv2d`, `BatchNormalization` `batch_normalization` (Keras's rule).
 pub(crate) fn snake_case(class: &str) -> String {

@@ -63,7 +63,7 @@ pub enum Item<'a> {
 
 /// What a walk meets, to change it.
 pub enum ItemMut<'a> {
-    /// A layer in a place that can hold another one, before what is in it.
+    /// A layer in a place that can hold another one, after what is in it.
     Slot(&'a mut Box<dyn Node>),
     /// A parameter.
     Param(&'a mut Param),
@@ -147,8 +147,9 @@ impl Module for Box<dyn Node> {
         (**self).walk(at, f);
     }
     fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
-        f(at, ItemMut::Slot(self));
         (**self).walk_mut(at, f);
+        // Last, so that what `f` puts here is not walked in turn.
+        f(at, ItemMut::Slot(self));
     }
     fn as_node(&self) -> Option<&dyn Node> {
         Some(&**self)

@@ -4,7 +4,7 @@
 use super::activation::Activation;
 use super::layers::Input;
 use super::symbol::{IntoSymbols, Shared, Symbol};
-use super::{Cx, Init, Inputs, Masking, Module, Value, Values};
+use super::{Cx, Init, InputSpecs, Inputs, Masking, Module, Value, Values};
 use crate::config::{Configured, Dyn};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
@@ -29,12 +29,15 @@ pub trait Layer: Module {
         None
     }
 
-    /// [`Layer::forward`] without [`Layer::output_activation`].
+    /// [`Layer::forward`] without [`Layer::output_activation`]: a layer that names one implements this too.
     ///
     /// # Errors
     /// As [`Layer::forward`].
     fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        self.forward(x, cx)
+        match Layer::output_activation(self) {
+            None => self.forward(x, cx),
+            Some(_) => Err(no_raw("Layer::forward_logits")),
+        }
     }
 
     /// The name of its type in summaries and messages.
@@ -63,8 +66,10 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Node::call`].
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
-        let _ = raw;
-        self.call(x, cx)
+        match raw.contains(&true) {
+            false => self.call(x, cx),
+            true => Err(no_raw("Node::call_raw")),
+        }
     }
 
     /// The name of its type in summaries and messages.
@@ -95,6 +100,11 @@ impl<L: Layer + Clone + std::fmt::Debug + Send + Sync + 'static> Node for L {
     fn class_name(&self) -> &'static str {
         Layer::class_name(self)
     }
+}
+
+/// The error of a layer that names an output activation but cannot leave it out.
+fn no_raw(missing: &str) -> Error {
+    Error::Custom(format!("it says output_activation, so it must implement {missing} as well"))
 }
 
 /// `Dense` out of `my_crate::layers::Dense<T>`.
@@ -133,11 +143,27 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The inputs do not fit, or a setting is out of range.
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>>;
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>>;
 
     /// The names by which inputs can be given, beside those by position: `["attention_mask"]`.
     fn input_names(&self) -> &[&'static str] {
         &[]
+    }
+
+    /// Fails unless each of these names is one by which an input can be given.
+    #[doc(hidden)]
+    fn check_names(&self, names: &[String]) -> Result<()> {
+        let known = self.input_names();
+        match names.iter().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let expected = match known {
+                    [] => "inputs by position alone".to_string(),
+                    names => format!("inputs by position, or named {}", names.join(", ")),
+                };
+                Err(Error::argument("inputs", expected, format!("one named '{}'", name.escape_debug())))
+            }
+        }
     }
 
     /// For a recurrent layer: how a wrapper such as Bidirectional makes its twin.
@@ -189,7 +215,7 @@ pub trait Recurrent {
 
 /// A layer that is its own description.
 impl<L: Layer + Configured + Clone + std::fmt::Debug + Send + Sync + 'static> Build for L {
-    fn build(&self, _: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, _: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(self.clone()))
     }
 }

@@ -11,6 +11,7 @@ use crate::error::Context;
 use crate::random::{Purpose, Stream};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, IntoShape, Result, Spec};
+use std::collections::BTreeSet;
 
 /// A value that training changes, or (a state) that a layer keeps, such as running statistics.
 #[derive(Clone, Debug)]
@@ -141,17 +142,18 @@ pub(crate) fn number(module: &mut dyn Module) {
         Item::Key(k) => keys = keys.max(k.number),
         Item::Layer(_) => {}
     });
-    let mut taken = std::collections::BTreeSet::new();
+    let (mut taken_params, mut taken_keys) = (BTreeSet::new(), BTreeSet::new());
     module.walk_mut(&mut Path::default(), &mut |_, item| match item {
-        ItemMut::Param(p) if p.number.is_none() => {
+        // Two networks joined into one may bring the same number twice: the second would draw what the first one draws.
+        ItemMut::Param(p) if p.number.is_none_or(|n| !taken_params.insert(n)) => {
             p.number = Some(params);
+            taken_params.insert(params);
             params += 1;
         }
-        // Two networks joined into one may bring the same number twice: the second would draw what the first one draws.
-        ItemMut::Key(k) if k.number == 0 || !taken.insert(k.number) => {
+        ItemMut::Key(k) if k.number == 0 || !taken_keys.insert(k.number) => {
             keys += 1;
             k.number = keys;
-            taken.insert(keys);
+            taken_keys.insert(keys);
         }
         _ => {}
     });
@@ -177,6 +179,12 @@ pub(crate) fn set_numbers(module: &mut dyn Module, params: &[u32], keys: &[u32])
     if (params.len(), keys.len()) != (have_params.len(), have_keys.len()) {
         let expected = format!("{} numbers of parameters and {} of keys", have_params.len(), have_keys.len());
         return Err(Error::argument("numbers", expected, format!("{} and {}", params.len(), keys.len())));
+    }
+    const MOST: u32 = 1 << 30;
+    let distinct = |numbers: &[u32]| numbers.iter().collect::<BTreeSet<_>>().len() == numbers.len();
+    if !distinct(params) || !distinct(keys) || keys.contains(&0) || params.iter().chain(keys).any(|n| *n > MOST) {
+        let expected = "numbers that are all different, of keys above 0";
+        return Err(Error::argument("numbers", expected, "others"));
     }
     let (mut params, mut keys) = (params.iter(), keys.iter());
     module.walk_mut(&mut Path::default(), &mut |_, item| match item {
@@ -218,11 +226,16 @@ pub struct Init {
 pub(crate) struct Budget {
     pub(crate) elements: u64,
     pub(crate) bytes: u64,
+    /// Calls of layers, nested ones included: a small file can ask for any number.
+    pub(crate) calls: u64,
 }
 
 impl Budget {
     /// No bound but that of what can be counted.
-    pub(crate) const NONE: Budget = Budget { elements: u64::MAX, bytes: u64::MAX };
+    pub(crate) const NONE: Budget = Budget { elements: u64::MAX, bytes: u64::MAX, calls: u64::MAX };
+
+    /// What a network in a file may have of calls.
+    pub(crate) const FILE_CALLS: u64 = 1 << 20;
 
     fn take(&mut self, spec: Spec) -> Result<()> {
         let sizes = spec.shape.dims().iter();
@@ -318,6 +331,22 @@ impl Init {
         let (initializer, frozen) = (initializer.clone(), self.frozen);
         let (regularizer, constraint) = (None, None);
         Ok(Param { id: fresh_id(), value, learns, frozen, number, initializer, regularizer, constraint })
+    }
+
+    /// Whether parameters are made frozen.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Counts a call of a layer against what may yet be asked for.
+    pub(crate) fn count_call(&mut self) -> Result<()> {
+        let Some(budget) = &mut self.plan else { return Ok(()) };
+        let Some(left) = budget.calls.checked_sub(1) else {
+            let (quantity, limit) = ("the number of calls of layers", Budget::FILE_CALLS);
+            return Err(Error::Limit { what: "network".into(), quantity, got: limit + 1, limit });
+        };
+        budget.calls = left;
+        Ok(())
     }
 
     /// Runs `f` while parameters are made frozen, or as before.

@@ -2,7 +2,7 @@
 
 use super::symbol::Shared;
 use super::trace::batch_unknown;
-use super::{Build, Cx, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values, snake_case};
+use super::{Build, Cx, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values, snake_case};
 use crate::error::Context;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
@@ -38,9 +38,25 @@ impl Part {
     /// The output for one tensor without a mask.
     ///
     /// # Errors
-    /// The input does not fit, the layer has not exactly one output, or nothing has built the part.
+    /// The input does not fit, the layer has not exactly one output, its output has a mask (which would be lost:
+    /// [`Part::forward_value`] keeps it), or nothing has built the part.
     pub fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        Ok(self.call(Inputs::new(&[Value::from(x)]), cx)?.single().at(|| self.place())?.tensor)
+        let Value { tensor, mask } = self.forward_value(&Value::from(x), cx)?;
+        match mask {
+            None => Ok(tensor),
+            Some(mask) => {
+                let expected = "an output without a mask (forward_value gives tensor and mask)";
+                Err(Error::shape("Part::forward", expected, *mask.shape()).at(self.place()))
+            }
+        }
+    }
+
+    /// The output for one tensor, each with its mask.
+    ///
+    /// # Errors
+    /// The input does not fit, the layer has not exactly one output, or nothing has built the part.
+    pub fn forward_value(&self, x: &Value, cx: &mut Cx) -> Result<Value> {
+        self.call(Inputs::new(std::slice::from_ref(x)), cx)?.single().at(|| self.place())
     }
 
     fn built(&self, x: &Inputs<'_>, cx: &mut Cx) -> Result<&dyn Node> {
@@ -54,7 +70,7 @@ impl Part {
         };
         let specs: Vec<Spec> = x.values().iter().map(|v| batch_unknown(v.spec())).collect();
         let frozen = self.build.common().is_some_and(|c| c.frozen);
-        let node = init.with_frozen(frozen, |init| self.build.build(&specs, init))?;
+        let node = init.with_frozen(frozen, |init| self.build.build(&InputSpecs::new(&specs, x.names()), init))?;
         Ok(&**self.node.get_or_init(|| node))
     }
 

@@ -4,9 +4,9 @@ use super::layers::Input;
 use super::network::Network;
 use super::symbol::{Identity, Shared, handle};
 use super::topology::{At, Entry, Invocation, NamedInput, Output, RowOf, Topology};
-use super::{Build, Init, IntoLayer, Node, single};
+use super::{Build, Init, InputSpecs, IntoLayer, Node, single};
 use crate::config::{Common, Configured};
-use crate::{DType, Error, Result, Spec};
+use crate::{DType, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -165,6 +165,14 @@ impl Configured for Sequential {
     }
     fn config(&self) -> Result<serde_json::Value> {
         let Sequential { layers, name, seed, dtype, .. } = self;
+        if let Some(twice) = (1..layers.len()).find(|i| layers[..*i].iter().any(|l| l.id() == layers[*i].id())) {
+            // With an input of its own it is a graph like any other.
+            if layers.first().is_some_and(|l| l.build().input().is_some()) {
+                return self.topology()?.to_config();
+            }
+            let why = format!("it calls layer number {twice} twice, which only a stack with an Input of its own can say in a file");
+            return Err(Error::Custom(why));
+        }
         let layers: Vec<_> =
             layers.iter().map(|l| crate::config::describe(&**l.build())).collect::<Result<_>>()?;
         Ok(serde_json::json!({ "name": name, "seed": seed, "dtype": dtype.name(), "layers": layers }))
@@ -184,7 +192,7 @@ impl Configured for Stack {
 }
 
 impl Build for Stack {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let spec = single(inputs)?;
         let own = self.stack.layers.first().and_then(|l| l.build().input().cloned());
         let topology = match own {

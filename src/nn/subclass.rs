@@ -3,10 +3,10 @@
 use super::layers::Input;
 use super::network::Network;
 use super::topology::{At, Entry, Invocation, NamedInput, Output, RowOf, Topology};
-use super::{Budget, Build, Init, Node, trace};
+use super::{Budget, Build, Init, InputSpecs, Node, trace};
 use crate::config::Configured;
 use crate::error::Context;
-use crate::{DType, Error, Result, Spec};
+use crate::{DType, Error, Result};
 use std::sync::Arc;
 
 /// A network whose `forward` is plain Rust: a struct of your own with layers as fields ([`Part`](super::Part)), made a
@@ -143,7 +143,7 @@ impl Configured for Whole {
 }
 
 impl Build for Whole {
-    fn build(&self, _: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, _: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         Ok(self.0.clone())
     }
 }

@@ -3,7 +3,7 @@
 
 use super::layers::Input;
 use super::trace::{self, Sizes, Twin};
-use super::{Budget, Build, Init, Node, Value, snake_case};
+use super::{Budget, Build, Init, InputSpecs, Node, Value, snake_case};
 use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::shape::Spec;
@@ -254,15 +254,8 @@ impl Shared {
     fn call(&self, given: Given) -> Result<Vec<Symbol>> {
         let build = &*self.0.build;
         let place = || self.place();
-        let known = build.input_names();
-        if let Some((name, _)) = given.named.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            let expected = match known {
-                [] => "inputs by position alone".to_string(),
-                names => format!("inputs by position, or named {}", names.join(", ")),
-            };
-            return Err(Error::argument("inputs", expected, format!("one named '{name}'")).at(place()));
-        }
         let (names, named): (Vec<String>, Vec<Symbol>) = given.named.into_iter().unzip();
+        build.check_names(&names).at(place)?;
         let mut inputs = given.positional;
         inputs.extend(named);
         let specs = inputs.iter().map(Symbol::spec).collect::<Result<Vec<_>>>().at(place)?;
@@ -270,7 +263,7 @@ impl Shared {
         let node = match self.0.planned.get() {
             Some(node) => node,
             None => {
-                let node = build.build(&specs, &mut init).at(place)?;
+                let node = build.build(&InputSpecs::new(&specs, &names), &mut init).at(place)?;
                 self.0.planned.get_or_init(|| node)
             }
         };
@@ -312,8 +305,15 @@ impl std::fmt::Debug for Shared {
 }
 
 /// A handle that a network is asked for more than once, and that must be the same each time.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Identity(OnceLock<Shared>);
+
+/// A copy is another layer.
+impl Clone for Identity {
+    fn clone(&self) -> Identity {
+        Identity::default()
+    }
+}
 
 impl Identity {
     pub(crate) fn get(&self, make: impl FnOnce() -> Shared) -> &Shared {
@@ -325,7 +325,8 @@ impl Identity {
 macro_rules! handle {
     ($($type:ty),*) => {$(
         impl $type {
-            /// Its output for these inputs, as a layer of another network. Each call is one of the same layers.
+            /// Its output for these inputs, as a layer of another network. All calls in one network are calls of the same layers.
+            /// (A network that is built already comes with a copy of its parameters; two networks never share any.)
             ///
             /// # Errors
             /// The inputs do not fit, or it has not exactly one output.

@@ -4,7 +4,7 @@
 use super::layers::Input;
 use super::network::Network;
 use super::symbol::{Origin, Symbol};
-use super::{Build, Init, Node, snake_case};
+use super::{Build, Init, InputSpecs, Node, snake_case};
 use crate::config::{Common, Configured};
 use crate::error::Context;
 use crate::{DType, Error, Result, Spec};
@@ -189,8 +189,11 @@ impl Topology {
         let (inputs, dtype) = (named_inputs, DType::F32);
         let mut topology =
             Topology { class, name: None, seed: 0, dtype, inputs, layers, calls, outputs, rows: Vec::new() };
-        topology.arrange();
+        // Names are given in the order in which layers were first called.
+        let inputs = (0..topology.inputs.len()).map(RowOf::Input);
+        topology.rows = inputs.chain((0..topology.layers.len()).map(RowOf::Layer)).collect();
         topology.name_all()?;
+        topology.arrange();
         Ok(topology)
     }
 
@@ -207,6 +210,7 @@ impl Topology {
         };
         // The walk: what was met in which order, and calls in the order in which they were left.
         let (mut met, mut left, mut done): (Vec<RowOf>, Vec<At>, BTreeSet<At>) = Default::default();
+        let mut met_once: BTreeSet<RowOf> = BTreeSet::new();
         for output in &self.outputs {
             let mut stack = vec![(key(output.at), 0)];
             while let Some((at, next)) = stack.pop() {
@@ -214,7 +218,7 @@ impl Topology {
                     if done.contains(&at) {
                         continue;
                     }
-                    if !met.contains(&owner(at)) {
+                    if met_once.insert(owner(at)) {
                         met.push(owner(at));
                     }
                 }
@@ -278,7 +282,7 @@ impl Topology {
         self.calls = calls;
     }
 
-    /// Names what the user has not named, in the order of the rows, by Keras's rule: `input_layer`, `dense`, `dense_1`, …
+    /// Names what the user has not named, in the present order of rows, by Keras's rule: `input_layer`, `dense`, `dense_1`, …
     ///
     /// # Errors
     /// Two names of the user's are the same, or one is no name.
@@ -320,6 +324,11 @@ impl Topology {
         };
         let made: Vec<String> = self.outputs.iter().map(|o| names.make(name(o.at))).collect();
         self.outputs.iter_mut().zip(made).for_each(|(o, name)| o.name = name);
+    }
+
+    /// How files describe it: a stack that calls a layer twice is no list of layers.
+    pub(crate) fn file_class(&self) -> &'static str {
+        if self.calls.len() == self.layers.len() { self.class } else { "Functional" }
     }
 
     /// The network's name: the user's, or one made from its class.
@@ -412,7 +421,7 @@ impl Nested {
 }
 
 impl Build for Nested {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         Nested::fit(&self.topology, inputs)?;
         Ok(Box::new(Network::assemble(self.topology.clone(), init)?))
     }

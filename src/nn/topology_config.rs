@@ -19,16 +19,17 @@ impl Topology {
     /// # Errors
     /// A layer has no form in files.
     pub(crate) fn to_config(&self) -> Result<Value> {
-        let Topology { class, name, seed, dtype, .. } = self;
+        let Topology { name, seed, dtype, .. } = self;
+        let class = self.file_class();
         let described = |entry: &Entry| describe(&*entry.build).at(|| format!("layer '{}'", entry.name));
-        if *class == "Sequential" {
+        if class == "Sequential" {
             // One call of each layer, from one input on: the calls are the list.
             let input = self.inputs.first().map(|i| describe(&i.input as &dyn Build));
             let layers = self.calls.iter().map(|c| described(&self.layers[c.layer]));
             let layers: Vec<Value> = input.into_iter().chain(layers).collect::<Result<_>>()?;
             return Ok(json!({ "name": name, "seed": seed, "dtype": dtype.name(), "layers": layers }));
         }
-        if *class != "Functional" {
+        if class != "Functional" {
             let why = format!("{class} is a struct of your own as a network, so no file can describe it");
             return Err(Error::Custom(why));
         }
@@ -161,7 +162,9 @@ fn read_functional(config: Value, registry: &Registry) -> Result<Topology> {
         let names: Vec<String> = call.optional("names").at(place)?.unwrap_or_default();
         calls.push(Invocation { layer, inputs: given, names });
     }
-    let unused = (0..layers.len()).find(|l| calls.iter().all(|c| c.layer != *l));
+    let mut called = vec![false; layers.len()];
+    calls.iter().for_each(|call| called[call.layer] = true);
+    let unused = called.iter().position(|called| !called);
     if let Some(unused) = unused {
         let why = format!("the layer '{}' is never called", layers[unused].name.escape_debug());
         return Err(Error::format("Functional", why));
@@ -195,7 +198,7 @@ fn read_functional(config: Value, registry: &Registry) -> Result<Topology> {
 fn take_name(mut value: Value) -> Result<(String, Value)> {
     let name = value.as_object_mut().and_then(|object: &mut Map<String, Value>| object.remove("name"));
     match name {
-        Some(Value::String(name)) => Ok((name, value)),
+        Some(Value::String(name)) if !name.is_empty() => Ok((name, value)),
         _ => Err(Error::format("layer", "expected an object with name, class_name and config")),
     }
 }

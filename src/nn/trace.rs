@@ -114,12 +114,12 @@ pub(crate) fn call(
         let values: Vec<Value> = inputs.iter().map(|twin| twin[trace].clone()).collect();
         Cx::building(init, |cx| node.call(Inputs::with_names(&values, names)?, cx))
     };
-    let sizes = |trace: usize| -> Vec<usize> { OTHER[trace].iter().copied().chain([BATCH[trace]]).collect() };
+    let sizes: Vec<usize> = OTHER.iter().flatten().chain(&BATCH).copied().collect();
     let (a, b) = match (run(0, init), run(1, init)) {
         (Ok(a), Ok(b)) => (a, b),
         (Err(a), Err(b)) => return Err(a.united(b)),
-        (Err(a), Ok(_)) => return Err(a.without(&sizes(0))),
-        (Ok(_), Err(b)) => return Err(b.without(&sizes(1))),
+        (Err(a), Ok(_)) => return Err(a.without(&sizes)),
+        (Ok(_), Err(b)) => return Err(b.without(&sizes)),
     };
     if a.len() != b.len() {
         let got = format!("{} for some sizes, {} for others", a.len(), b.len());

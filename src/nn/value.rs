@@ -3,7 +3,6 @@
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use smallvec::{SmallVec, smallvec};
-use std::ops::Index;
 
 /// A tensor on its way through a network, and which of its positions count.
 #[derive(Clone, Debug)]
@@ -147,6 +146,15 @@ impl<'a> Inputs<'a> {
         self.names.iter().zip(named).filter(move |(n, _)| *n == name).map(|(_, value)| value)
     }
 
+    /// Value number `i` of those given by position.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn at(&self, i: usize) -> Result<&'a Value> {
+        let all = self.positional();
+        all.get(i).ok_or_else(|| too_few(i, all.len()))
+    }
+
     /// All values: those by position, then those by name.
     pub fn values(&self) -> &'a [Value] {
         self.values
@@ -169,13 +177,62 @@ impl<'a> Inputs<'a> {
     }
 }
 
-impl Index<usize> for Inputs<'_> {
-    type Output = Value;
-    /// # Panics
-    /// There are fewer values by position.
-    fn index(&self, i: usize) -> &Value {
-        &self.positional()[i]
+/// The shapes and dtypes that a layer is built for: those of the inputs given by position, then those given by name. It is a
+/// slice of all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct InputSpecs<'a> {
+    specs: &'a [Spec],
+    /// The names of the last ones.
+    names: &'a [String],
+}
+
+impl<'a> InputSpecs<'a> {
+    /// Specs of which the last ones have these names.
+    pub fn new(specs: &'a [Spec], names: &'a [String]) -> InputSpecs<'a> {
+        InputSpecs { specs, names: &names[..names.len().min(specs.len())] }
     }
+
+    /// Those given by position.
+    pub fn positional(&self) -> &'a [Spec] {
+        &self.specs[..self.specs.len() - self.names.len()]
+    }
+
+    /// Input number `i` of those given by position.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn at(&self, i: usize) -> Result<Spec> {
+        let all = self.positional();
+        all.get(i).copied().ok_or_else(|| too_few(i, all.len()))
+    }
+
+    /// The one given under a name.
+    pub fn get(&self, name: &str) -> Option<Spec> {
+        let named = &self.specs[self.positional().len()..];
+        self.names.iter().zip(named).find(|(n, _)| *n == name).map(|(_, spec)| *spec)
+    }
+}
+
+impl std::ops::Deref for InputSpecs<'_> {
+    type Target = [Spec];
+    fn deref(&self) -> &[Spec] {
+        self.specs
+    }
+}
+
+impl<'a> From<&'a [Spec]> for InputSpecs<'a> {
+    fn from(specs: &'a [Spec]) -> InputSpecs<'a> {
+        InputSpecs { specs, names: &[] }
+    }
+}
+impl<'a, const N: usize> From<&'a [Spec; N]> for InputSpecs<'a> {
+    fn from(specs: &'a [Spec; N]) -> InputSpecs<'a> {
+        InputSpecs { specs, names: &[] }
+    }
+}
+
+fn too_few(i: usize, n: usize) -> Error {
+    Error::argument("inputs", format!("at least {} by position", i + 1), n)
 }
 
 /// The only spec of a layer with one input: what most layers are built for.

@@ -2,12 +2,13 @@
 //! appear; and the meter that gathers the figures.
 
 use super::history::Logs;
+use crate::error::Context;
 use crate::config::Dyn;
-use crate::loss::{Loss, Reduction};
+use crate::loss::{Loss, Reduction, fitted};
 use crate::metric::{ByOutput, Metric};
 use crate::nn::{Network, Value, both_masks};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
+use crate::{DType, Error, Result};
 use smallvec::SmallVec;
 
 /// Losses and metrics of a network.
@@ -132,9 +133,18 @@ impl Head {
             let loss = self.fused[i].as_ref().unwrap_or(&self.losses[i]);
             let values = loss.call(y, tensor)?;
             // Where an output has no time axis, the mask of one says nothing of it.
-            let travelled = mask.as_ref().filter(|m| m.rank() <= values.rank());
+            let travelled = mask.as_ref().filter(|m| m.rank() <= tensor.rank());
+            if let Some(mask) = travelled.filter(|m| m.rank() > values.rank()) {
+                let expected = "a loss with a number for each position of the mask (Reshape the output to [.., 1])";
+                return Err(Error::shape("mask", expected, *mask.shape()));
+            }
             let mask = both_masks(loss.mask(y, tensor)?.as_ref(), travelled)?;
             loss.options().reduction.apply(&values, weights, mask.as_ref())
+        };
+        // Of several outputs, which one.
+        let term = |(i, pair): (usize, (&Tensor, &Value))| match self.loss_names.get(i) {
+            Some(name) => term((i, pair)).at(|| format!("output '{}'", name.trim_end_matches("_loss"))),
+            None => term((i, pair)),
         };
         y.iter().zip(outputs).enumerate().map(term).collect()
     }
@@ -172,15 +182,19 @@ impl Meter {
     pub(crate) fn observe(
         &mut self,
         y: &[Tensor],
-        outputs: &[Tensor],
+        outputs: &[Value],
         weights: Option<&Tensor>,
         terms: &[Tensor],
         rows: usize,
     ) -> Result<()> {
-        for ((metrics, y), output) in self.metrics.iter_mut().zip(y).zip(outputs) {
+        for ((metrics, y), Value { tensor, mask }) in self.metrics.iter_mut().zip(y).zip(outputs) {
             for m in metrics {
                 let weights = if m.takes_weights() { weights } else { None };
-                m.update(y, output, weights)?;
+                match mask {
+                    // What does not count has weight 0.
+                    Some(mask) => m.update(y, tensor, Some(&counted(weights, mask)?))?,
+                    None => m.update(y, tensor, weights)?,
+                }
             }
         }
         for (sum, term) in self.sums.iter_mut().zip(terms) {
@@ -194,6 +208,15 @@ impl Meter {
         self.metrics.iter_mut().flatten().for_each(|m| m.reset());
         self.sums.fill(0.0);
         self.rows = 0.0;
+    }
+}
+
+/// Weights that are 0 where a mask is false.
+fn counted(weights: Option<&Tensor>, mask: &Tensor) -> Result<Tensor> {
+    let counts = mask.cast(weights.map_or(DType::F32, Tensor::dtype))?;
+    match weights {
+        Some(weights) => fitted("sample_weight", weights, &counts)?.mul(&counts),
+        None => Ok(counts),
     }
 }
 

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use std::ops::Index;
 
 /// Figures by name: what one epoch, batch or evaluation gave.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Logs(SmallVec<[(Text, f64); 4]>);
 
 impl Logs {
@@ -30,6 +30,13 @@ impl Logs {
     /// Names and figures, the loss first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(n, v)| (n.as_str(), *v))
+    }
+}
+
+/// `{"loss": 0.3, "accuracy": 0.9}`.
+impl std::fmt::Debug for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -7,7 +7,7 @@ use super::history::Logs;
 use super::model::Model;
 use super::weights::Weights;
 use crate::kernels::par;
-use crate::nn::{Cx, Module};
+use crate::nn::{Cx, Module, Values};
 use crate::tensor::{AsTensors, Tensor, Tensors};
 use crate::{Error, Result};
 
@@ -16,7 +16,7 @@ struct Losses {
     total: Tensor,
     terms: Terms,
     /// As metrics see them.
-    outputs: Tensors,
+    outputs: Values,
 }
 
 impl Model {
@@ -28,15 +28,14 @@ impl Model {
         }
         let outputs = self.network.pass(&batch.x, cx, &self.head.raw)?;
         let terms = self.head.terms(y, &outputs, weights)?;
-        let seen = |(i, value): (usize, &crate::nn::Value)| {
-            let seen = value.tensor.detach();
+        let mut outputs = outputs;
+        for (i, value) in outputs.iter_mut().enumerate() {
+            value.tensor = value.tensor.detach();
             let raw = self.head.raw.get(i).is_some_and(|&raw| raw);
-            match self.network.output_activation_of(i).filter(|_| raw && self.head.watches(i)) {
-                Some(activation) => activation.apply(&seen),
-                None => Ok(seen),
+            if let Some(activation) = self.network.output_activation_of(i).filter(|_| raw && self.head.watches(i)) {
+                value.tensor = activation.apply(&value.tensor)?;
             }
-        };
-        let outputs = outputs.iter().enumerate().map(seen).collect::<Result<_>>()?;
+        }
         let mut total = self.head.total(&terms)?;
         let mut penalties = Ok(());
         self.network.visit(&mut |_, p| {
@@ -65,7 +64,7 @@ impl Model {
 
     /// One update from data that the network has accepted. Returns the loss; no parameter changes if it fails.
     pub(crate) fn train_step(&mut self, batch: &Batch) -> Result<f64> {
-        let mut cx = Cx::train(self.seed, self.steps).resume(std::mem::take(&mut self.session));
+        let mut cx = Cx::train(self.seed, self.steps).resume(self.session.clone());
         let losses = self.losses(batch, &mut cx).map_err(|e| batch.locate(e))?;
         let Losses { total, terms, outputs } = losses;
         let value = total.item()?;

@@ -119,10 +119,12 @@ impl Model {
         self.allow_missing = fit.allow_missing;
         let threads = fit.threads;
         let run = || self.run(data, validation, &mut fit);
-        match threads {
+        let history = match threads {
             Some(threads) => threads.run(run),
             None => par::enter(run),
-        }
+        };
+        self.allow_missing = false;
+        history
     }
 
     fn run(

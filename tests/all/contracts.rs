@@ -13,8 +13,7 @@ use gradus::io::Load;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, Zeros};
 use gradus::nn::{
     Build, Cx, Init, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrent, Session, Value, Values,
-    features, single,
-};
+    features, single, InputSpecs};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use gradus::{Error, Result, Spec};
@@ -70,8 +69,8 @@ struct LstmNode {
 gradus::parts!(LstmNode { kernel, recurrent_kernel, bias, states });
 
 impl Build for Lstm {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
-        let (n, u) = (features("Lstm", inputs[0])?, self.units);
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let (n, u) = (features("Lstm", inputs.at(0)?)?, self.units);
         Ok(Box::new(LstmNode {
             kernel: init.param([n, 4 * u], &GlorotUniform.into())?,
             recurrent_kernel: init.param([u, 4 * u], &Orthogonal::default().into())?,
@@ -96,7 +95,7 @@ impl Recurrent for Lstm {
 
 impl Node for LstmNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let Value { tensor, mask } = &x[0];
+        let Value { tensor, mask } = x.at(0)?;
         let (batch, time, u) = (tensor.dims()[0], tensor.dims()[1] as isize, self.spec.units as isize);
         let mut given = x.all("initial_state").map(|v| v.tensor.clone());
         let mut state = |key: &Key, cx: &mut Cx| -> Result<Tensor> {
@@ -167,7 +166,7 @@ struct BidirectionalNode {
 gradus::parts!(BidirectionalNode { forward_layer, backward_layer });
 
 impl Build for Bidirectional {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let recurrent = self.layer.as_recurrent().ok_or_else(|| {
             Error::Custom(format!("Bidirectional takes a recurrent layer, got {}", self.layer.class_name()))
         })?;
@@ -305,8 +304,8 @@ struct AttentionNode {
 gradus::parts!(AttentionNode { query, key, value, cache });
 
 impl Build for Attention {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
-        let shape = [features("Attention", inputs[0])?, self.width];
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let shape = [features("Attention", inputs.at(0)?)?, self.width];
         let mut matrix = || init.param(shape, &GlorotUniform.into());
         let (query, key, value) = (matrix()?, matrix()?, matrix()?);
         let cache = std::array::from_fn(|_| init.key());
@@ -346,7 +345,7 @@ impl AttentionNode {
 
 impl Node for AttentionNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let Value { tensor, mask } = &x[0];
+        let Value { tensor, mask } = x.at(0)?;
         let (batch, time) = (tensor.dims()[0], tensor.dims()[1]);
         let q = tensor.matmul(&cx.param(&self.query)?)?;
         let mut k = tensor.matmul(&cx.param(&self.key)?)?;
@@ -464,7 +463,7 @@ struct BatchNormalizationNode {
 gradus::parts!(BatchNormalizationNode { gamma, beta, moving_mean, moving_variance });
 
 impl Build for BatchNormalization {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let n = features("BatchNormalization", single(inputs)?)?;
         Ok(Box::new(BatchNormalizationNode {
             gamma: init.param([n], &Ones.into())?,

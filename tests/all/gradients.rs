@@ -6,7 +6,7 @@ use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh}
 use gradus::nn::layers::{
     Activation, Add, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
 };
-use gradus::nn::{Build, Cx, Functional, Init, Inputs, Layer, Module, Node, Param, Value};
+use gradus::nn::{Build, Cx, Functional, Init, Inputs, Layer, Module, Node, Param, Value, InputSpecs};
 use gradus::ops::Padding;
 use gradus::ops::matmul::Fused;
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
@@ -870,7 +870,7 @@ impl Layer for ForgetfulNode {
 struct Forgetful;
 impl gradus::config::Configured for Forgetful {}
 impl Build for Forgetful {
-    fn build(&self, _: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, _: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let ones = gradus::nn::initializer::Ones.into();
         Ok(Box::new(ForgetfulNode { used: init.param([1], &ones)?, idle: init.param([1], &ones)? }))
     }

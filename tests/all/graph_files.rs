@@ -6,7 +6,7 @@ use gradus::config::Registry;
 use gradus::io::{Limits, Load};
 use gradus::metric::PerOutput;
 use gradus::nn::layers::Checkpoint;
-use gradus::nn::{Cx, Init, Layer, Node, Param, features, single};
+use gradus::nn::{Cx, Init, Layer, Node, Param, features, single, InputSpecs};
 use gradus::prelude::*;
 use gradus::{Result, Spec, settings};
 use serde_json::{Value as Json, json};
@@ -186,7 +186,7 @@ settings! {
     }
 }
 impl gradus::nn::Build for Scale {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let n = features("Scale", single(inputs)?)?;
         let start = gradus::nn::initializer::Constant::new(self.start).into();
         Ok(Box::new(ScaleNode { factor: init.param([n], &start)? }))

@@ -4,7 +4,7 @@
 use gradus::Result;
 use gradus::config::{Configured, Registry};
 use gradus::io::{Limits, Load};
-use gradus::nn::{Cx, Inputs, Layer, Masking as Mask, Module, Node, Part, Symbol, Value, Values};
+use gradus::nn::{Cx, Inputs, Layer, Masking as Mask, Module, Node, Part, Symbol, Value, Values, InputSpecs};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use proptest::prelude::*;
@@ -275,7 +275,7 @@ struct Twins;
 gradus::parts!(Twins {});
 impl Configured for Twins {}
 impl gradus::nn::Build for Twins {
-    fn build(&self, _: &[gradus::Spec], _: &mut gradus::nn::Init) -> Result<Box<dyn Node>> {
+    fn build(&self, _: &InputSpecs<'_>, _: &mut gradus::nn::Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -303,7 +303,7 @@ struct WrongMask;
 gradus::parts!(WrongMask {});
 impl Configured for WrongMask {}
 impl gradus::nn::Build for WrongMask {
-    fn build(&self, _: &[gradus::Spec], _: &mut gradus::nn::Init) -> Result<Box<dyn Node>> {
+    fn build(&self, _: &InputSpecs<'_>, _: &mut gradus::nn::Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(self.clone()))
     }
 }

@@ -5,7 +5,7 @@ use gradus::autograd::{Grads, checkpoint, custom_gradient, grad, gradcheck};
 use gradus::config::Configured;
 use gradus::io::Load;
 use gradus::nn::layers::Checkpoint;
-use gradus::nn::{Build, Cx, Init, Inputs, IntoLayer, Key, Node, Param, Value, Values, features, single};
+use gradus::nn::{Build, Cx, Init, Inputs, IntoLayer, Key, Node, Param, Value, Values, features, single, InputSpecs};
 use gradus::prelude::*;
 use gradus::{Result, Spec};
 
@@ -14,7 +14,7 @@ use gradus::{Result, Spec};
 struct Norm;
 impl Configured for Norm {}
 impl Build for Norm {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let n = features("Norm", single(inputs)?)?;
         let (ones, zeros) = (gradus::nn::initializer::Ones.into(), gradus::nn::initializer::Zeros.into());
         let (scale, mean) = (init.param([n], &ones)?, init.state([n], &zeros)?);

@@ -6,8 +6,7 @@ use gradus::config::Configured;
 use gradus::nn::activation::Sigmoid;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, RandomUniform, Zeros};
 use gradus::nn::{
-    Build, Cx, Init, Inputs, Layer, Module, Node, Param, Part, Subclass, Value, Values, features, single,
-};
+    Build, Cx, Init, Inputs, Layer, Module, Node, Param, Part, Subclass, Value, Values, features, single, InputSpecs};
 use gradus::prelude::*;
 use gradus::{Result, Spec};
 
@@ -77,7 +76,7 @@ impl Configured for LstmSpec {
     }
 }
 impl Build for LstmSpec {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(Lstm::new(features("LSTM", single(inputs)?)?, self.0, init)?))
     }
 }
@@ -98,7 +97,7 @@ impl Node for Embedding {
 struct EmbeddingSpec;
 impl Configured for EmbeddingSpec {}
 impl Build for EmbeddingSpec {
-    fn build(&self, _: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, _: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(Embedding { table: init.param([11, 4], &RandomUniform::default().into())? }))
     }
 }
@@ -185,7 +184,7 @@ impl Layer for BatchNormalization {
 struct BatchNormSpec;
 impl Configured for BatchNormSpec {}
 impl Build for BatchNormSpec {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let n = features("BatchNormalization", single(inputs)?)?;
         Ok(Box::new(BatchNormalization {
             gamma: init.param([n], &Ones.into())?,

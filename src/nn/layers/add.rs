@@ -1,8 +1,8 @@
 //! The sum of its inputs.
 
 use super::merge;
-use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values};
-use crate::{Error, Result, Spec};
+use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values, InputSpecs};
+use crate::{Error, Result};
 
 crate::settings! {
     /// `a + b + …`, element by element. Sizes of 1 stretch; inputs with fewer axes get some behind the batch. A position counts
@@ -15,7 +15,7 @@ crate::settings! {
 crate::parts!(Add {});
 
 impl Build for Add {
-    fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         merge::check("Add", inputs)?;
         Ok(Box::new(self.clone()))
     }

@@ -4,9 +4,9 @@
 use crate::autograd::{Outputs, recomputed};
 use crate::config::{Common, Configured, Described, Dyn, Registry, Setting};
 use crate::nn::activation::Activation;
-use crate::nn::{Build, Cx, Init, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values};
+use crate::nn::{Build, Cx, Init, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values, InputSpecs};
 use crate::tensor::Tensor;
-use crate::{Result, Spec};
+use crate::Result;
 use serde_json::Value as Json;
 
 /// The layer given to it, run twice in training: once for its outputs, of which nothing else is kept, and once more for its
@@ -47,7 +47,7 @@ impl Described for Checkpoint {
 }
 
 impl Build for Checkpoint {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         Ok(Box::new(Block { layer: self.layer.build(inputs, init)? }))
     }
     fn input_names(&self) -> &[&'static str] {

@@ -2,7 +2,7 @@
 
 use super::merge;
 use crate::error::Context;
-use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values};
+use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values, InputSpecs};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Spec};
 
@@ -20,7 +20,7 @@ crate::settings! {
 crate::parts!(Concatenate {});
 
 impl Build for Concatenate {
-    fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         merge::check("Concatenate", inputs)?;
         if let Some(axis) =
             inputs.first().map(|spec| spec.shape.axis("Concatenate", self.axis)).transpose()?

@@ -5,9 +5,9 @@ use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, Layer, Masking, Node, Param, features, single};
+use crate::nn::{Build, Cx, Init, Layer, Masking, Node, Param, features, single, InputSpecs};
 use crate::tensor::Tensor;
-use crate::{Error, Result, Spec};
+use crate::{Error, Result};
 
 crate::settings! {
     /// A fully connected layer over the last axis: `[…, inputs]` becomes `[…, units]`.
@@ -39,7 +39,7 @@ crate::settings! {
 }
 
 impl Build for Dense {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         if self.units == 0 {
             return Err(Error::argument("units", "at least 1", 0));
         }

@@ -1,8 +1,8 @@
 //! Drops units at random while training, so that none relies on another (Srivastava et al. 2014).
 
-use crate::nn::{Build, Cx, Init, Key, Layer, Masking, Node, single};
+use crate::nn::{Build, Cx, Init, Key, Layer, Masking, Node, single, InputSpecs};
 use crate::tensor::Tensor;
-use crate::{Error, Result, Spec};
+use crate::{Error, Result};
 
 crate::settings! {
     /// While training, zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; otherwise does
@@ -14,7 +14,7 @@ crate::settings! {
 }
 
 impl Build for Dropout {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         single(inputs)?;
         if !(0.0..1.0).contains(&self.rate) {
             return Err(Error::argument("rate", "0 <= rate < 1", self.rate));

@@ -4,8 +4,8 @@ use crate::config::Dyn;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, Inputs, Node, Param, Value, Values, single};
-use crate::{DType, Error, Result, Spec};
+use crate::nn::{Build, Cx, Init, Inputs, Node, Param, Value, Values, single, InputSpecs};
+use crate::{DType, Error, Result};
 
 crate::settings! {
     /// `[…]` of whole numbers below `input_dim` becomes `[…, output_dim]`: a trained vector for each.
@@ -30,7 +30,7 @@ crate::settings! {
 }
 
 impl Build for Embedding {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         single(inputs)?;
         for (name, size) in [("input_dim", self.input_dim), ("output_dim", self.output_dim)] {
             if size == 0 {

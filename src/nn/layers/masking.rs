@@ -1,7 +1,7 @@
 //! Marks time steps that are nothing but padding.
 
-use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values, single};
-use crate::{Error, Result, Spec};
+use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values, single, InputSpecs};
+use crate::{Error, Result};
 
 crate::settings! {
     /// Gives `[batch, time, features]` a mask that is false where every feature of a time step is `mask_value`; there the
@@ -17,7 +17,7 @@ crate::settings! {
 crate::parts!(Masking {});
 
 impl Build for Masking {
-    fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         let spec = single(inputs)?;
         match spec.shape.rank() {
             0 | 1 => Err(Error::shape("Masking", "inputs [batch, …, features]", spec.shape)),

@@ -8,7 +8,7 @@ use gradus::nn::activation::Activation;
 use gradus::nn::constraint::Constraint;
 use gradus::nn::initializer::{GlorotUniform, Initializer};
 use gradus::nn::regularizer::Regularizer;
-use gradus::nn::{Build, Cx, Init, Layer, Masking, Node, Param, features, single};
+use gradus::nn::{Build, Cx, Init, Layer, Masking, Node, Param, features, single, InputSpecs};
 use gradus::optim::{LearningRate, LearningRateSchedule, Rule, Slots, Step};
 use gradus::random::Stream;
 use gradus::{Float, Result, Shape, Spec, Tensor};
@@ -56,7 +56,7 @@ struct GluNode {
 gradus::parts!(GluNode { value, gate });
 
 impl Build for Glu {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let shape = [features("Glu", single(inputs)?)?, self.units];
         let mut kernel = || {
             init.weight(shape, &self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint)

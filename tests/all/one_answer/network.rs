@@ -3,7 +3,7 @@
 
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::initializer::{Ones, Zeros};
-use gradus::nn::{Build, Cx, Init, Layer, Node, Param, features, single};
+use gradus::nn::{Build, Cx, Init, Layer, Node, Param, features, single, InputSpecs};
 use gradus::optim::{Optimizer, SGD};
 use gradus::prelude::SparseCategoricalCrossentropy;
 use gradus::prelude::{
@@ -16,7 +16,7 @@ use gradus::{DType, Result, Spec, Tensor};
 struct Norm;
 impl gradus::config::Configured for Norm {}
 impl Build for Norm {
-    fn build(&self, inputs: &[Spec], init: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let n = features("Norm", single(inputs)?)?;
         Ok(Box::new(NormNode {
             gamma: init.param([n], &Ones.into())?,

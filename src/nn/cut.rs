@@ -1,9 +1,9 @@
 //! Looking into a network and taking it apart: layers by name, what they give, the part before them and the part behind them.
 
-use super::Network;
-use crate::nn::input::Input;
-use crate::nn::topology::{At, Invocation, NamedInput, Output, Topology};
-use crate::nn::{Budget, Init, Node};
+use super::input::Input;
+use super::network::Network;
+use super::topology::{At, Invocation, NamedInput, Output, Topology};
+use super::{Budget, Init, Node};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,8 +51,15 @@ impl Network {
     pub fn cut_from<S: AsRef<str>>(&self, layers: impl IntoIterator<Item = S>) -> Result<Network> {
         let (mut inputs, mut ends) = (Vec::new(), Ends::new());
         for at in self.outputs_of(layers)? {
+            if self.route.masked.contains(&at) {
+                let expected = "layers whose output has no mask, which a cut would lose (cut behind what uses the mask)";
+                return Err(Error::argument("layers", expected, "one whose output has a mask"));
+            }
             let spec = self.spec_of(at);
-            let name = format!("input_layer_{}", inputs.len());
+            let name = match inputs.len() {
+                0 => "input_layer".to_string(),
+                n => format!("input_layer_{n}"),
+            };
             ends.insert(at, At::Input(inputs.len()));
             inputs.push(NamedInput { name, input: Input::of_spec(spec) });
         }
@@ -111,6 +118,10 @@ impl Network {
                 (_, At::Input(i)) if ends.is_empty() => used[i] = true,
                 (_, At::Input(i)) => missing = Some(old.inputs[i].name.clone()),
             }
+        }
+        if needed.is_empty() {
+            let expected = "layers with others between them and the outputs";
+            return Err(Error::argument("layers", expected, "the outputs themselves"));
         }
         if let Some(name) = missing {
             let expected = "layers that everything after them depends on alone";

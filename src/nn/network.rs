@@ -1,38 +1,34 @@
 //! The built network: layers with parameters, wired up. It predicts, summarises, can be looked into, cut, frozen and saved;
 //! `compile` adds an optimizer, losses and metrics and makes it a `Model`.
 
-mod cut;
-mod params;
-mod predict;
-
-pub use cut::LayerRef;
-
 use super::activation::Activation;
 use super::param::{draw, number};
 use super::symbol::{Identity, Shared, handle};
 use super::topology::{At, Entry, NamedInput, Nested, Topology};
-use super::{Cx, Init, Inputs, Item, ItemMut, Module, Node, Path, Value, Values, module, trace};
+use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Value, Values, module, trace};
 use crate::config::{Common, Configured};
 use crate::error::Context;
+use crate::tensor::storage::PoolVec;
 use crate::tensor::{AsTensors, Tensor, Tensors};
 use crate::{DType, Error, Result, Spec};
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Layers in a graph, built, with no loss yet. `Sequential`, `Functional` and `Subclass` build one. `clone` is a snapshot
 /// that shares memory until one of the two changes.
 #[derive(Clone, Debug)]
 pub struct Network {
-    topology: Arc<Topology>,
+    pub(super) topology: Arc<Topology>,
     /// One for each layer of the topology.
-    nodes: Vec<Box<dyn Node>>,
-    route: Arc<Route>,
-    identity: Identity,
+    pub(super) nodes: Vec<Box<dyn Node>>,
+    pub(super) route: Arc<Route>,
+    pub(super) identity: Identity,
 }
 
 /// How values go through the network, worked out once.
 #[derive(Debug)]
-struct Route {
+pub(super) struct Route {
     steps: Vec<Step>,
     /// Where outputs are found, and whether nobody needs them after.
     outputs: Vec<Fetch>,
@@ -41,7 +37,9 @@ struct Route {
     /// For each output the call that it is, if nobody else uses what that call gives.
     sole: Vec<Option<(usize, usize)>>,
     /// What each call gives, and what the network does: unknown sizes print as `None`.
-    specs: Vec<Vec<Spec>>,
+    pub(super) specs: Vec<Vec<Spec>>,
+    /// The values that have a mask.
+    pub(super) masked: BTreeSet<At>,
 }
 
 /// One call: where its inputs are found, and where its outputs go.
@@ -66,7 +64,7 @@ impl Network {
     }
 
     /// Builds what a topology describes, but for the layers that are there.
-    fn with_nodes(
+    pub(super) fn with_nodes(
         topology: Arc<Topology>,
         mut nodes: Vec<Option<Box<dyn Node>>>,
         init: &mut Init,
@@ -76,10 +74,10 @@ impl Network {
             input.spec(init.dtype()).at(|| format!("input '{name}'"))
         };
         let inputs = topology.inputs.iter().map(spec).collect::<Result<Vec<_>>>()?;
-        let specs = trace::either(&inputs, |inputs| Network::wire(&topology, inputs, &mut nodes, init))?;
+        let (specs, masked) = trace::either(&inputs, |inputs| Network::wire(&topology, inputs, &mut nodes, init))?;
         let missing = || Error::argument("network", "a call of each layer", "none");
         let nodes = nodes.into_iter().map(|n| n.ok_or_else(missing)).collect::<Result<_>>()?;
-        let route = Route::new(&topology, specs)?;
+        let route = Route::new(&topology, specs, masked)?;
         Ok(Network { topology, nodes, route: Arc::new(route), identity: Identity::default() })
     }
 
@@ -89,9 +87,10 @@ impl Network {
         inputs: &[trace::Twin<Value>],
         nodes: &mut [Option<Box<dyn Node>>],
         init: &mut Init,
-    ) -> Result<Vec<Vec<Spec>>> {
+    ) -> Result<(Vec<Vec<Spec>>, BTreeSet<At>)> {
         let mut values: Vec<Vec<trace::Twin<Value>>> = Vec::new();
         let mut specs: Vec<Vec<Spec>> = Vec::new();
+        let mut masked = BTreeSet::new();
         for (number, call) in topology.calls.iter().enumerate() {
             let place = || topology.place(number);
             let given: Vec<_> = call
@@ -106,20 +105,31 @@ impl Network {
                 })
                 .collect::<Result<_>>()
                 .at(place)?;
-            let node = match &mut nodes[call.layer] {
-                Some(node) => node,
-                none => {
-                    let specs = given.iter().map(trace::united).collect::<Result<Vec<_>>>().at(place)?;
-                    let build = &topology.layers[call.layer].build;
-                    let frozen = build.common().is_some_and(|c| c.frozen);
-                    none.insert(init.with_frozen(frozen, |init| build.build(&specs, init)).at(place)?)
+            init.count_call().at(place)?;
+            let build = &topology.layers[call.layer].build;
+            build.check_names(&call.names).at(place)?;
+            let frozen = build.common().is_some_and(|c| c.frozen);
+            // Parts of a layer are built by its first call.
+            let outputs = init.with_frozen(frozen, |init| -> Result<_> {
+                let node = match &mut nodes[call.layer] {
+                    Some(node) => node,
+                    none => {
+                        let specs = given.iter().map(trace::united).collect::<Result<Vec<_>>>()?;
+                        none.insert(build.build(&InputSpecs::new(&specs, &call.names), init)?)
+                    }
+                };
+                trace::call(&**node, &given, &call.names, init)
+            });
+            let outputs = outputs.at(place)?;
+            for (output, twin) in outputs.iter().enumerate() {
+                if twin[0].mask.is_some() {
+                    masked.insert(At::Call { call: number, output });
                 }
-            };
-            let outputs = trace::call(&**node, &given, &call.names, init).at(place)?;
+            }
             specs.push(outputs.iter().map(trace::united).collect::<Result<_>>().at(place)?);
             values.push(outputs);
         }
-        Ok(specs)
+        Ok((specs, masked))
     }
 
     /// Builds a network and draws its parameters.
@@ -188,7 +198,7 @@ impl Network {
         self.topology.outputs.iter().map(|o| self.spec_of(o.at)).collect()
     }
 
-    fn spec_of(&self, at: At) -> Spec {
+    pub(super) fn spec_of(&self, at: At) -> Spec {
         match at {
             At::Call { call, output } => self.route.specs[call][output],
             At::Input(i) => {
@@ -227,9 +237,8 @@ impl Network {
             let expected = format!("{} inputs", self.topology.inputs.len());
             return Err(Error::argument("inputs", expected, x.len()));
         }
-        let mut slots: SmallVec<[Option<Value>; 8]> = SmallVec::with_capacity(self.route.slots);
-        slots.extend(x.iter().cloned().map(Some));
-        slots.resize_with(self.route.slots, || None);
+        let empty = std::iter::repeat_with(|| None).take(self.route.slots.saturating_sub(x.len()));
+        let mut slots: PoolVec<Option<Value>> = x.iter().cloned().map(Some).chain(empty).collect();
         let missing = || Error::argument("inputs", "a value for each input of a layer", "none");
         for (number, (step, call)) in self.route.steps.iter().zip(&self.topology.calls).enumerate() {
             let mut given: SmallVec<[Value; 2]> = SmallVec::new();
@@ -342,7 +351,7 @@ impl Network {
 handle!(Network);
 
 impl Route {
-    fn new(topology: &Topology, specs: Vec<Vec<Spec>>) -> Result<Route> {
+    fn new(topology: &Topology, specs: Vec<Vec<Spec>>, masked: BTreeSet<At>) -> Result<Route> {
         let mut first = Vec::new();
         let mut slots = topology.inputs.len();
         for outputs in &specs {
@@ -385,7 +394,7 @@ impl Route {
         });
         let steps = steps.collect();
         let outputs = topology.outputs.iter().map(|o| fetch(o.at)).collect();
-        Ok(Route { steps, outputs, slots, sole, specs })
+        Ok(Route { steps, outputs, slots, sole, specs, masked })
     }
 }
 
@@ -457,19 +466,23 @@ impl Configured for Built {
 }
 
 impl super::Build for Built {
-    fn build(&self, inputs: &[Spec], _: &mut Init) -> Result<Box<dyn Node>> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         Nested::fit(&self.network.topology, inputs)?;
-        Ok(Box::new(self.network.clone()))
+        let mut network = self.network.clone();
+        if init.is_frozen() {
+            network.set_all_trainable(false);
+        }
+        Ok(Box::new(network))
     }
 }
 
 /// Values without their masks.
-pub(crate) fn tensors(values: Values) -> Tensors {
+pub(super) fn tensors(values: Values) -> Tensors {
     values.into_iter().map(|v| v.tensor).collect()
 }
 
 /// The one output of a network that has one.
-pub(crate) fn single(mut outputs: Tensors) -> Result<Tensor> {
+pub(super) fn single(mut outputs: Tensors) -> Result<Tensor> {
     match outputs.len() {
         1 => Ok(outputs.swap_remove(0)),
         n => Err(Error::argument("predict", "a network with one output (use predict_all)", n)),

@@ -1,8 +1,8 @@
 //! Prediction: a network on data, without a loss.
 
-use super::{Network, single, tensors};
+use super::network::{Network, single, tensors};
+use super::{Cx, Session};
 use crate::kernels::par;
-use crate::nn::{Cx, Session};
 use crate::tensor::{AsTensors, Tensor, Tensors, rows, slice_rows};
 use crate::{Element, Error, Result};
 

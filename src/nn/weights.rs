@@ -1,9 +1,9 @@
 //! The parameters of a network by path: reading, setting, drawing anew, freezing.
 
-use super::Network;
+use super::Module;
+use super::network::Network;
+use super::symbol::Identity;
 use crate::error::Context;
-use crate::nn::Module;
-use crate::nn::symbol::Identity;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ impl Network {
     /// optimizer leaves frozen parameters alone, and a frozen layer with running statistics uses them without moving them.
     ///
     /// # Errors
-    /// No parameter's path does.
+    /// There is no such layer.
     pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
         let mut found = false;
         self.visit_mut(&mut |path, p| {
@@ -101,10 +101,11 @@ impl Network {
                 found = true;
             }
         });
-        match found {
+        // A layer without parameters has nothing to freeze.
+        match found || self.topology.layers.iter().any(|l| l.name == layer) {
             true => Ok(()),
             false => {
-                let expected = format!("a layer of '{}' with parameters", self.name());
+                let expected = format!("a layer of '{}'", self.name());
                 Err(Error::argument("layer", expected, format!("'{layer}'")))
             }
         }
