@@ -5,13 +5,13 @@
 //! cargo run --release --example custom_layer
 //! ```
 
+use gradus::Result;
 use gradus::config::{Dyn, Registry};
 use gradus::io::Load;
 use gradus::nn::activation::Activation;
 use gradus::nn::initializer::{GlorotUniform, Initializer, Zeros};
-use gradus::nn::{Build, Cx, Init, Layer, Node, Param, features, single, InputSpecs};
+use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, features, single};
 use gradus::prelude::*;
-use gradus::{Result, Spec};
 
 gradus::settings! {
     /// A gated linear unit, `x·value ⊙ gate(x·gate)`: `[…, inputs]` becomes `[…, units]` (Dauphin et al. 2017).

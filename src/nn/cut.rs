@@ -52,7 +52,8 @@ impl Network {
         let (mut inputs, mut ends) = (Vec::new(), Ends::new());
         for at in self.outputs_of(layers)? {
             if self.route.masked.contains(&at) {
-                let expected = "layers whose output has no mask, which a cut would lose (cut behind what uses the mask)";
+                let expected =
+                    "layers whose output has no mask, which a cut would lose (cut behind what uses the mask)";
                 return Err(Error::argument("layers", expected, "one whose output has a mask"));
             }
             let spec = self.spec_of(at);

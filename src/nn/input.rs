@@ -1,6 +1,6 @@
 //! What a network takes, so that every shape behind it is known before data arrives.
 
-use super::{InputSpecs, Build, Cx, Init, Layer, Masking, Node, Symbol, within_reason};
+use super::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Symbol, within_reason};
 use crate::config::{Common, Configured, Described, Registry, Setting};
 use crate::shape::{UNKNOWN, is_unknown};
 use crate::tensor::Tensor;

@@ -74,7 +74,8 @@ impl Network {
             input.spec(init.dtype()).at(|| format!("input '{name}'"))
         };
         let inputs = topology.inputs.iter().map(spec).collect::<Result<Vec<_>>>()?;
-        let (specs, masked) = trace::either(&inputs, |inputs| Network::wire(&topology, inputs, &mut nodes, init))?;
+        let (specs, masked) =
+            trace::either(&inputs, |inputs| Network::wire(&topology, inputs, &mut nodes, init))?;
         let missing = || Error::argument("network", "a call of each layer", "none");
         let nodes = nodes.into_iter().map(|n| n.ok_or_else(missing)).collect::<Result<_>>()?;
         let route = Route::new(&topology, specs, masked)?;

@@ -182,7 +182,11 @@ pub(crate) fn set_numbers(module: &mut dyn Module, params: &[u32], keys: &[u32])
     }
     const MOST: u32 = 1 << 30;
     let distinct = |numbers: &[u32]| numbers.iter().collect::<BTreeSet<_>>().len() == numbers.len();
-    if !distinct(params) || !distinct(keys) || keys.contains(&0) || params.iter().chain(keys).any(|n| *n > MOST) {
+    if !distinct(params)
+        || !distinct(keys)
+        || keys.contains(&0)
+        || params.iter().chain(keys).any(|n| *n > MOST)
+    {
         let expected = "numbers that are all different, of keys above 0";
         return Err(Error::argument("numbers", expected, "others"));
     }

@@ -2,7 +2,9 @@
 
 use super::symbol::Shared;
 use super::trace::batch_unknown;
-use super::{Build, Cx, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values, snake_case};
+use super::{
+    Build, Cx, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values, snake_case,
+};
 use crate::error::Context;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
@@ -70,7 +72,8 @@ impl Part {
         };
         let specs: Vec<Spec> = x.values().iter().map(|v| batch_unknown(v.spec())).collect();
         let frozen = self.build.common().is_some_and(|c| c.frozen);
-        let node = init.with_frozen(frozen, |init| self.build.build(&InputSpecs::new(&specs, x.names()), init))?;
+        let node =
+            init.with_frozen(frozen, |init| self.build.build(&InputSpecs::new(&specs, x.names()), init))?;
         Ok(&**self.node.get_or_init(|| node))
     }
 

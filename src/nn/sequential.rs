@@ -165,12 +165,16 @@ impl Configured for Sequential {
     }
     fn config(&self) -> Result<serde_json::Value> {
         let Sequential { layers, name, seed, dtype, .. } = self;
-        if let Some(twice) = (1..layers.len()).find(|i| layers[..*i].iter().any(|l| l.id() == layers[*i].id())) {
+        if let Some(twice) =
+            (1..layers.len()).find(|i| layers[..*i].iter().any(|l| l.id() == layers[*i].id()))
+        {
             // With an input of its own it is a graph like any other.
             if layers.first().is_some_and(|l| l.build().input().is_some()) {
                 return self.topology()?.to_config();
             }
-            let why = format!("it calls layer number {twice} twice, which only a stack with an Input of its own can say in a file");
+            let why = format!(
+                "it calls layer number {twice} twice, which only a stack with an Input of its own can say in a file"
+            );
             return Err(Error::Custom(why));
         }
         let layers: Vec<_> =

@@ -2,8 +2,8 @@
 //! appear; and the meter that gathers the figures.
 
 use super::history::Logs;
-use crate::error::Context;
 use crate::config::Dyn;
+use crate::error::Context;
 use crate::loss::{Loss, Reduction, fitted};
 use crate::metric::{ByOutput, Metric};
 use crate::nn::{Network, Value, both_masks};
@@ -135,7 +135,8 @@ impl Head {
             // Where an output has no time axis, the mask of one says nothing of it.
             let travelled = mask.as_ref().filter(|m| m.rank() <= tensor.rank());
             if let Some(mask) = travelled.filter(|m| m.rank() > values.rank()) {
-                let expected = "a loss with a number for each position of the mask (Reshape the output to [.., 1])";
+                let expected =
+                    "a loss with a number for each position of the mask (Reshape the output to [.., 1])";
                 return Err(Error::shape("mask", expected, *mask.shape()));
             }
             let mask = both_masks(loss.mask(y, tensor)?.as_ref(), travelled)?;

@@ -32,7 +32,9 @@ impl Model {
         for (i, value) in outputs.iter_mut().enumerate() {
             value.tensor = value.tensor.detach();
             let raw = self.head.raw.get(i).is_some_and(|&raw| raw);
-            if let Some(activation) = self.network.output_activation_of(i).filter(|_| raw && self.head.watches(i)) {
+            if let Some(activation) =
+                self.network.output_activation_of(i).filter(|_| raw && self.head.watches(i))
+            {
                 value.tensor = activation.apply(&value.tensor)?;
             }
         }

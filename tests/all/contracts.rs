@@ -12,11 +12,12 @@ use gradus::config::{Dyn, Registry};
 use gradus::io::Load;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, Zeros};
 use gradus::nn::{
-    Build, Cx, Init, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrent, Session, Value, Values,
-    features, single, InputSpecs};
+    Build, Cx, Init, InputSpecs, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrent, Session, Value,
+    Values, features, single,
+};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
-use gradus::{Error, Result, Spec};
+use gradus::{Error, Result};
 use std::sync::Arc;
 
 fn random(seed: u64, shape: &[usize]) -> Tensor {

@@ -6,7 +6,7 @@ use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh}
 use gradus::nn::layers::{
     Activation, Add, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
 };
-use gradus::nn::{Build, Cx, Functional, Init, Inputs, Layer, Module, Node, Param, Value, InputSpecs};
+use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
 use gradus::ops::Padding;
 use gradus::ops::matmul::Fused;
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
@@ -512,7 +512,8 @@ fn check_layer(name: &str, description: &dyn Build, input: &Tensor) {
 fn check_merging(name: &str, description: &dyn Build, inputs: &[Tensor]) {
     let mut init = Init::new(7, DType::F64);
     let specs: Vec<Spec> = inputs.iter().map(Tensor::spec).collect();
-    let layer = description.build(&specs, &mut init).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let layer =
+        description.build(&specs.as_slice().into(), &mut init).unwrap_or_else(|e| panic!("{name}: {e}"));
     check_node(name, layer, inputs);
 }
 

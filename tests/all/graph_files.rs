@@ -6,9 +6,9 @@ use gradus::config::Registry;
 use gradus::io::{Limits, Load};
 use gradus::metric::PerOutput;
 use gradus::nn::layers::Checkpoint;
-use gradus::nn::{Cx, Init, Layer, Node, Param, features, single, InputSpecs};
+use gradus::nn::{Cx, Init, InputSpecs, Layer, Node, Param, features, single};
 use gradus::prelude::*;
-use gradus::{Result, Spec, settings};
+use gradus::{Result, settings};
 use serde_json::{Value as Json, json};
 
 /// A graph with what graphs have: inputs of two kinds, a mask, a layer called twice, a network inside that is called twice, a block

@@ -4,7 +4,7 @@
 use gradus::Result;
 use gradus::config::{Configured, Registry};
 use gradus::io::{Limits, Load};
-use gradus::nn::{Cx, Inputs, Layer, Masking as Mask, Module, Node, Part, Symbol, Value, Values, InputSpecs};
+use gradus::nn::{Cx, InputSpecs, Inputs, Layer, Masking as Mask, Module, Node, Part, Symbol, Value, Values};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use proptest::prelude::*;
@@ -184,7 +184,7 @@ const MISTAKES: &[Mistake] = &[
     ("a_built_block_cloned", || {
         let mut init = gradus::nn::Init::new(0, DType::F32);
         let spec = gradus::Spec::new(gradus::Shape::new(&[gradus::UNKNOWN, 3])?, DType::F32);
-        let node = gradus::nn::Build::build(&Dense::new(3), &[spec], &mut init)?;
+        let node = gradus::nn::Build::build(&Dense::new(3), &(&[spec]).into(), &mut init)?;
         failure(Subclass::new([Input::new([3])], Stacked(vec![node.clone(), node])).build())
     }),
     ("a_part_that_nobody_built", || {

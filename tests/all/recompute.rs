@@ -1,13 +1,15 @@
 //! Why it exists: a block that is computed again must be the block that was computed: the same numbers to the last bit,
 //! random ones too, and everything that happens once happening once.
 
+use gradus::Result;
 use gradus::autograd::{Grads, checkpoint, custom_gradient, grad, gradcheck};
 use gradus::config::Configured;
 use gradus::io::Load;
 use gradus::nn::layers::Checkpoint;
-use gradus::nn::{Build, Cx, Init, Inputs, IntoLayer, Key, Node, Param, Value, Values, features, single, InputSpecs};
+use gradus::nn::{
+    Build, Cx, Init, InputSpecs, Inputs, IntoLayer, Key, Node, Param, Value, Values, features, single,
+};
 use gradus::prelude::*;
-use gradus::{Result, Spec};
 
 /// A batch normalisation without the trimmings: running mean, a random shift, a mask, and a term in the loss.
 #[derive(Debug)]

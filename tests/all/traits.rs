@@ -1,14 +1,16 @@
 //! The layer traits carry what the simple layers never need: masks and returned states, running statistics, several
 //! inputs and outputs, shared parameters.
 
+use gradus::Result;
 use gradus::autograd::gradcheck;
 use gradus::config::Configured;
 use gradus::nn::activation::Sigmoid;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, RandomUniform, Zeros};
 use gradus::nn::{
-    Build, Cx, Init, Inputs, Layer, Module, Node, Param, Part, Subclass, Value, Values, features, single, InputSpecs};
+    Build, Cx, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Part, Subclass, Value, Values, features,
+    single,
+};
 use gradus::prelude::*;
-use gradus::{Result, Spec};
 
 // ---- a recurrent layer with a mask, which can return its states
 
@@ -225,7 +227,8 @@ struct Siamese {
 gradus::parts!(Siamese { left, right, class, value });
 impl Node for Siamese {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let (left, right) = (self.left.forward(&x[0].tensor, cx)?, self.right.forward(&x[1].tensor, cx)?);
+        let (left, right) =
+            (self.left.forward(&x.at(0)?.tensor, cx)?, self.right.forward(&x.at(1)?.tensor, cx)?);
         let joint = Tensor::concat(&[&left, &right], -1)?;
         Ok([self.class.forward(&joint, cx)?, self.value.forward(&joint, cx)?].into())
     }

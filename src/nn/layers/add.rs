@@ -1,7 +1,7 @@
 //! The sum of its inputs.
 
 use super::merge;
-use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values, InputSpecs};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 use crate::{Error, Result};
 
 crate::settings! {

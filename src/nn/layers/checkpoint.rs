@@ -1,12 +1,14 @@
 //! Training keeps what every layer computed until its gradient is taken; a deep network runs out of memory on it. A block
 //! under a checkpoint keeps its inputs alone and computes the rest again (Chen et al. 2016).
 
+use crate::Result;
 use crate::autograd::{Outputs, recomputed};
 use crate::config::{Common, Configured, Described, Dyn, Registry, Setting};
 use crate::nn::activation::Activation;
-use crate::nn::{Build, Cx, Init, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values, InputSpecs};
+use crate::nn::{
+    Build, Cx, Init, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values,
+};
 use crate::tensor::Tensor;
-use crate::Result;
 use serde_json::Value as Json;
 
 /// The layer given to it, run twice in training: once for its outputs, of which nothing else is kept, and once more for its

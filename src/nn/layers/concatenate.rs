@@ -2,7 +2,7 @@
 
 use super::merge;
 use crate::error::Context;
-use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values, InputSpecs};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Spec};
 

@@ -5,7 +5,7 @@ use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, Layer, Masking, Node, Param, features, single, InputSpecs};
+use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, features, single};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 

@@ -1,6 +1,6 @@
 //! Drops units at random while training, so that none relies on another (Srivastava et al. 2014).
 
-use crate::nn::{Build, Cx, Init, Key, Layer, Masking, Node, single, InputSpecs};
+use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 

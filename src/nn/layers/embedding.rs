@@ -4,7 +4,7 @@ use crate::config::Dyn;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, Inputs, Node, Param, Value, Values, single, InputSpecs};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values, single};
 use crate::{DType, Error, Result};
 
 crate::settings! {

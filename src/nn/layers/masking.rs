@@ -1,6 +1,6 @@
 //! Marks time steps that are nothing but padding.
 
-use crate::nn::{Build, Cx, Init, Inputs, Node, Value, Values, single, InputSpecs};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values, single};
 use crate::{Error, Result};
 
 crate::settings! {

@@ -8,10 +8,10 @@ use gradus::nn::activation::Activation;
 use gradus::nn::constraint::Constraint;
 use gradus::nn::initializer::{GlorotUniform, Initializer};
 use gradus::nn::regularizer::Regularizer;
-use gradus::nn::{Build, Cx, Init, Layer, Masking, Node, Param, features, single, InputSpecs};
+use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, features, single};
 use gradus::optim::{LearningRate, LearningRateSchedule, Rule, Slots, Step};
 use gradus::random::Stream;
-use gradus::{Float, Result, Shape, Spec, Tensor};
+use gradus::{Float, Result, Shape, Tensor};
 
 /// Every type of this crate that a file may name.
 ///

@@ -3,13 +3,13 @@
 
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::initializer::{Ones, Zeros};
-use gradus::nn::{Build, Cx, Init, Layer, Node, Param, features, single, InputSpecs};
+use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, features, single};
 use gradus::optim::{Optimizer, SGD};
 use gradus::prelude::SparseCategoricalCrossentropy;
 use gradus::prelude::{
     Accuracy, Adam, Dense, Dropout, Fit, Gelu, Input, Model, Relu, Sequential, Softmax, Tanh,
 };
-use gradus::{DType, Result, Spec, Tensor};
+use gradus::{DType, Result, Tensor};
 
 /// Layer normalization as a layer of the user's own.
 #[derive(Debug)]
