@@ -242,6 +242,9 @@ impl Network {
         let mut slots: PoolVec<Option<Value>> = x.iter().cloned().map(Some).chain(empty).collect();
         let missing = || Error::argument("inputs", "a value for each input of a layer", "none");
         for (number, (step, call)) in self.route.steps.iter().zip(&self.topology.calls).enumerate() {
+            if let Some(init) = cx.init() {
+                init.count_call().at(|| self.topology.place(number))?;
+            }
             let mut given: SmallVec<[Value; 2]> = SmallVec::new();
             for fetch in &step.inputs {
                 let slot = &mut slots[fetch.slot];

@@ -239,7 +239,7 @@ impl Budget {
     pub(crate) const NONE: Budget = Budget { elements: u64::MAX, bytes: u64::MAX, calls: u64::MAX };
 
     /// What a network in a file may have of calls.
-    pub(crate) const FILE_CALLS: u64 = 1 << 20;
+    pub(crate) const FILE_CALLS: u64 = 1 << 18;
 
     fn take(&mut self, spec: Spec) -> Result<()> {
         let sizes = spec.shape.dims().iter();

@@ -134,7 +134,8 @@ impl Head {
             let values = loss.call(y, tensor)?;
             // Where an output has no time axis, the mask of one says nothing of it.
             let travelled = mask.as_ref().filter(|m| m.rank() <= tensor.rank());
-            if let Some(mask) = travelled.filter(|m| m.rank() > values.rank()) {
+            let averaged = |m: &&Tensor| m.dims().iter().skip(values.rank()).any(|d| *d != 1);
+            if let Some(mask) = travelled.filter(averaged) {
                 let expected =
                     "a loss with a number for each position of the mask (Reshape the output to [.., 1])";
                 return Err(Error::shape("mask", expected, *mask.shape()));

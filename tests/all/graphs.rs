@@ -601,6 +601,122 @@ fn heads_are_joined_with_their_losses_for_each_output() {
     assert!((logs["h_loss"] + want).abs() < 1e-5, "{logs:?}");
 }
 
+#[test]
+fn a_network_that_changed_is_called_as_it_is() {
+    let mut encoder = Sequential::new().add(Input::new([3])).add(Dense::new(2)).build().unwrap();
+    let x = Input::new([3]);
+    encoder.on(&x).unwrap(); // a look at the shape
+    let kernel = Tensor::ones([3, 2]).unwrap();
+    encoder.set_params(&[("dense/kernel".into(), kernel.clone())]).unwrap();
+    encoder.set_all_trainable(false);
+    let joined = Functional::new(&x, &encoder.on(&x).unwrap()).unwrap().build().unwrap();
+    assert!(joined.params()[0].1.same_bits(&kernel));
+    let mut trainable = 0;
+    joined.visit(&mut |_, p| trainable += usize::from(p.trainable()));
+    assert_eq!(trainable, 0);
+}
+
+#[test]
+fn a_stack_that_calls_a_layer_twice_comes_back_from_a_file() {
+    let dense = Dense::new(4).activation(Tanh).shared();
+    let dropout = Dropout::new(0.3).shared();
+    let stack = Sequential::new().add(Input::new([4])).add(&dense).add(&dropout).add(&dense).add(&dropout);
+    let mut model = stack.compile(Adam::new(0.01), MeanSquaredError::new(), ()).unwrap();
+    assert_eq!(model.params().len(), 2);
+    let mut again = Model::from_bytes(&model.to_bytes().unwrap(), Load::new()).unwrap();
+    let (x, y) = (random(1, &[8, 4]), random(2, &[8, 4]));
+    for m in [&mut model, &mut again] {
+        m.fit(&x, &y, Fit::new().epochs(2).verbose(0)).unwrap();
+    }
+    assert_eq!(model.weight_bytes().unwrap(), again.weight_bytes().unwrap());
+}
+
+#[test]
+fn a_fresh_start_of_joined_networks_draws_each_part_anew() {
+    let tower = |seed: u64, name: &str| {
+        Sequential::new().add(Input::new([4])).add(Dense::new(3)).seed(seed).build().unwrap().named(name)
+    };
+    let x = Input::new([4]);
+    let (a, b) = (tower(1, "a"), tower(2, "b"));
+    let sum = Add::new().on([&a.on(&x).unwrap(), &b.on(&x).unwrap()]).unwrap();
+    let fresh = Functional::new(&x, &sum).unwrap().build().unwrap().clone_fresh(7).unwrap();
+    assert!(!fresh.param("a/dense/kernel").unwrap().same_bits(&fresh.param("b/dense/kernel").unwrap()));
+}
+
+gradus::settings! {
+    /// A layer made of a part, which is its own description.
+    layer Wrapped as "test>Wrapped" {
+        /// Around a dense layer.
+        new();
+        inner: state Part = Part::new(Dense::new(3)),
+    }
+}
+gradus::parts!(Wrapped { inner });
+impl Layer for Wrapped {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        self.inner.forward(x, cx)
+    }
+}
+
+#[test]
+fn a_layer_described_as_frozen_freezes_its_parts() {
+    let network =
+        Sequential::new().add(Input::new([2])).add(Wrapped::new().frozen()).add(Dense::new(1)).build();
+    let mut trainable = Vec::new();
+    network.unwrap().visit(&mut |path, p| trainable.push((path.to_string(), p.trainable())));
+    assert!(trainable.iter().all(|(path, learns)| *learns != path.starts_with("wrapped")), "{trainable:?}");
+    assert_eq!(trainable.len(), 4);
+}
+
+#[test]
+fn metrics_count_what_the_mask_lets_count() {
+    let tokens = Input::with_unknown([None]).dtype(DType::I64);
+    let h = Embedding::new(5, 3).mask_zero(true).on(&tokens).unwrap();
+    let y = Dense::new(2).activation(Softmax).on(&h).unwrap();
+    let model = Functional::new(&tokens, &y)
+        .unwrap()
+        .compile(Adam::new(0.01), SparseCategoricalCrossentropy::new(), [Accuracy::new()])
+        .unwrap();
+    let x = Tensor::from_slice(&[1i64, 2, 0, 0, 0, 0], [2, 3]).unwrap();
+    let best = model.predict(&x).unwrap().argmax(-1).unwrap();
+    // Right where it counts, wrong in the padding.
+    let right = best.slice(1, 0, 2).unwrap();
+    let wrong = best.slice(1, 2, 3).unwrap().other_class();
+    let y = Tensor::concat(&[&right, &wrong], 1).unwrap();
+    let logs = model.test_on_batch(&x.slice(0, 0, 1).unwrap(), &y.slice(0, 0, 1).unwrap()).unwrap();
+    assert_eq!(logs["accuracy"], 1.0);
+}
+
+/// The other one of two classes.
+trait Other {
+    fn other_class(&self) -> Tensor;
+}
+impl Other for Tensor {
+    fn other_class(&self) -> Tensor {
+        Tensor::scalar(1i64).unwrap().sub(self).unwrap()
+    }
+}
+
+#[test]
+fn a_small_file_cannot_ask_for_endless_calls() {
+    // Nine networks, each of which calls the one in it eight times: a hundred million calls in a few kilobytes.
+    let mut class = json!({ "class_name": "Activation", "config": { "activation": { "class_name": "Relu", "config": {} } } });
+    for _ in 0..9 {
+        let mut layer = class.clone();
+        layer["name"] = json!("inner");
+        let from = |i: usize| if i == 0 { json!({ "input": 0 }) } else { json!({ "call": i - 1 }) };
+        let calls: Vec<_> = (0..8).map(|i| json!({ "layer": 0, "inputs": [from(i)] })).collect();
+        class = json!({ "class_name": "Functional", "config": {
+            "name": null, "seed": 0, "dtype": "float32", "inputs": [{ "shape": [3], "name": "x" }],
+            "layers": [layer], "calls": calls, "outputs": [{ "name": "y", "from": { "call": 7 } }],
+        } });
+    }
+    let start = std::time::Instant::now();
+    let e = edited(|c| c["network"] = class.clone()).unwrap_err().to_string();
+    assert!(e.contains("number of calls"), "{e}");
+    assert!(start.elapsed().as_secs() < 60);
+}
+
 // ---- random graphs
 
 /// A graph by numbers: what each layer is and which of the values before it it takes.
