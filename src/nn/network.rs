@@ -4,7 +4,7 @@
 use super::activation::Activation;
 use super::param::{draw, number};
 use super::symbol::{Identity, Shared, handle};
-use super::topology::{At, Entry, NamedInput, Nested, Topology};
+use super::topology::{At, Entry, Invocation, NamedInput, Nested, Topology};
 use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Value, Values, module, trace};
 use crate::config::{Common, Configured};
 use crate::error::Context;
@@ -40,6 +40,8 @@ pub(super) struct Route {
     pub(super) specs: Vec<Vec<Spec>>,
     /// The values that have a mask.
     pub(super) masked: BTreeSet<At>,
+    /// Whether each call takes what the one before it gave, and nothing else: a stack.
+    chain: bool,
 }
 
 /// One call: where its inputs are found, and where its outputs go.
@@ -238,35 +240,22 @@ impl Network {
             let expected = format!("{} inputs", self.topology.inputs.len());
             return Err(Error::argument("inputs", expected, x.len()));
         }
+        if self.route.chain {
+            return self.run_chain(x, cx, raw);
+        }
         let empty = std::iter::repeat_with(|| None).take(self.route.slots.saturating_sub(x.len()));
         let mut slots: PoolVec<Option<Value>> = x.iter().cloned().map(Some).chain(empty).collect();
         let missing = || Error::argument("inputs", "a value for each input of a layer", "none");
         for (number, (step, call)) in self.route.steps.iter().zip(&self.topology.calls).enumerate() {
-            if let Some(init) = cx.init() {
-                init.count_call().at(|| self.topology.place(number))?;
-            }
             let mut given: SmallVec<[Value; 2]> = SmallVec::new();
             for fetch in &step.inputs {
                 let slot = &mut slots[fetch.slot];
                 let value = if fetch.last { slot.take() } else { slot.clone() };
                 given.push(value.ok_or_else(missing)?);
             }
-            let node = &*self.nodes[call.layer];
-            let inputs = Inputs::with_names(&given, &call.names)?;
-            let outputs = match raw.is_empty() {
-                true => node.call(inputs, cx),
-                false => node.call_raw(inputs, cx, &self.raw_of(number, raw)),
-            };
+            let outputs = self.call_number(number, Inputs::with_names(&given, &call.names)?, cx, raw)?;
             // Whatever it was given is needed no longer.
             drop(given);
-            let outputs = outputs.at(|| self.topology.place(number))?;
-            if outputs.len() != self.route.specs[number].len() {
-                let expected =
-                    format!("{} outputs, as when the network was built", self.route.specs[number].len());
-                return Err(
-                    Error::argument("forward", expected, outputs.len()).at(self.topology.place(number))
-                );
-            }
             for (i, value) in outputs.into_iter().enumerate() {
                 slots[step.first + i] = Some(value);
             }
@@ -276,6 +265,37 @@ impl Network {
             let slot = &mut slots[fetch.slot];
             let value = if fetch.last { slot.take() } else { slot.clone() };
             outputs.0.push(value.ok_or_else(missing)?);
+        }
+        Ok(outputs)
+    }
+
+    /// [`Network::run`] of a stack: one value is handed on.
+    fn run_chain(&self, x: &[Value], cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+        let mut outputs = self.call_number(0, Inputs::new(x), cx, raw)?;
+        for number in 1..self.topology.calls.len() {
+            // What the call before gave is dropped when this one is through.
+            let given = outputs;
+            outputs = self.call_number(number, Inputs::new(&given), cx, raw)?;
+        }
+        Ok(outputs)
+    }
+
+    /// One call of a layer.
+    fn call_number(&self, number: usize, inputs: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+        let place = || self.topology.place(number);
+        if let Some(init) = cx.init() {
+            init.count_call().at(place)?;
+        }
+        let node = &*self.nodes[self.topology.calls[number].layer];
+        let outputs = match raw.is_empty() {
+            true => node.call(inputs, cx),
+            false => node.call_raw(inputs, cx, &self.raw_of(number, raw)),
+        };
+        let outputs = outputs.at(place)?;
+        let built = self.route.specs[number].len();
+        if outputs.len() != built {
+            let expected = format!("{built} outputs, as when the network was built");
+            return Err(Error::argument("forward", expected, outputs.len()).at(place()));
         }
         Ok(outputs)
     }
@@ -398,7 +418,17 @@ impl Route {
         });
         let steps = steps.collect();
         let outputs = topology.outputs.iter().map(|o| fetch(o.at)).collect();
-        Ok(Route { steps, outputs, slots, sole, specs, masked })
+        let before = |number: usize| match number {
+            0 => At::Input(0),
+            number => At::Call { call: number - 1, output: 0 },
+        };
+        let chained = |(i, call): (usize, &Invocation)| call.names.is_empty() && call.inputs == [before(i)];
+        let chain = topology.inputs.len() == 1
+            && !topology.calls.is_empty()
+            && topology.calls.iter().enumerate().all(chained)
+            && specs.iter().all(|s| s.len() == 1)
+            && topology.outputs.iter().map(|o| o.at).eq([before(topology.calls.len())]);
+        Ok(Route { steps, outputs, slots, sole, specs, masked, chain })
     }
 }
 
