@@ -8,7 +8,9 @@ use crate::{DType, Result};
 use std::sync::Arc;
 
 /// A network from inputs to outputs: any graph, layers called several times, several inputs and outputs. `build` makes it a
-/// [`Network`], `compile` a model. Inside another network it is one layer, and may be called several times.
+/// [`Network`], `compile` a model, and each time parameters are drawn: a part of a trained network is
+/// [`cut_at`](Network::cut_at), not a second `Functional` of the same symbols. Inside another network it is one layer, and may
+/// be called several times.
 ///
 /// ```
 /// use gradus::nn::layers::{Concatenate, Dense, Input};

@@ -176,7 +176,8 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
         None
     }
 
-    /// The layer's outputs for these inputs, of one layer that has no other calls.
+    /// The layer's output for these inputs. It takes the layer: one that is called several times is made [`Build::shared`]
+    /// first (a clone is another layer, with parameters of its own).
     ///
     /// # Errors
     /// The inputs do not fit, or the layer has not exactly one output ([`Shared::on_all`] gives a list).

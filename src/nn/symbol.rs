@@ -197,8 +197,8 @@ impl Given {
     }
 }
 
-/// A layer with an identity: each call of it is a call of the same layer, with the same parameters. Made by
-/// [`Build::shared`].
+/// A layer with an identity: in one network each call of it is a call of the same layer, with the same parameters (two
+/// networks never share any). Made by [`Build::shared`].
 #[derive(Clone)]
 pub struct Shared(Arc<Handle>);
 
