@@ -81,6 +81,12 @@ impl Network {
         let missing = || Error::argument("network", "a call of each layer", "none");
         let nodes = nodes.into_iter().map(|n| n.ok_or_else(missing)).collect::<Result<_>>()?;
         let route = Route::new(&topology, specs, masked)?;
+        let settled: Vec<_> = topology.layers.iter().map(|l| l.build.settled()).collect();
+        let mut topology = topology;
+        if settled.iter().any(Option::is_some) {
+            let layers = &mut Arc::make_mut(&mut topology).layers;
+            layers.iter_mut().zip(settled).for_each(|(l, s)| l.build = s.unwrap_or_else(|| l.build.clone()));
+        }
         Ok(Network { topology, nodes, route: Arc::new(route), identity: Identity::default() })
     }
 
@@ -348,7 +354,9 @@ impl Network {
     pub(crate) fn accept(&self, x: &[Tensor]) -> Result<Tensors> {
         let inputs = &self.topology.inputs;
         if x.len() != inputs.len() {
-            return Err(Error::argument("x", format!("{} input tensors", inputs.len()), x.len()));
+            let names: Vec<&str> = self.input_names().collect();
+            let expected = format!("{} input tensors ({})", inputs.len(), names.join(", "));
+            return Err(Error::argument("x", expected, x.len()));
         }
         let one = |(t, NamedInput { name, input }): (&Tensor, &NamedInput)| -> Result<Tensor> {
             input.accepts(t.spec()).at(|| match inputs.len() {
@@ -507,6 +515,9 @@ impl super::Build for Built {
             network.set_all_trainable(false);
         }
         Ok(Box::new(network))
+    }
+    fn settled(&self) -> Option<Arc<dyn super::Build>> {
+        Some(Arc::new(Nested::new(self.network.topology.clone())))
     }
 }
 

@@ -166,6 +166,12 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
         }
     }
 
+    /// What describes the layer once it is built, if that takes less memory: a network that came with its values lets them go.
+    #[doc(hidden)]
+    fn settled(&self) -> Option<Arc<dyn Build>> {
+        None
+    }
+
     /// For a recurrent layer: how a wrapper such as Bidirectional makes its twin.
     fn as_recurrent(&self) -> Option<&dyn Recurrent> {
         None

@@ -3,7 +3,7 @@
 
 use super::head::{Head, Meter};
 use crate::Result;
-use crate::nn::{Item, ItemMut, Module, Network, Node, Path, Session, Summary};
+use crate::nn::{IntoLayer, Item, ItemMut, Module, Network, Node, Path, Session, Shared, Summary};
 use crate::optim::Driver;
 use crate::tensor::Tensor;
 
@@ -136,6 +136,13 @@ impl std::ops::Deref for Model {
     type Target = Network;
     fn deref(&self) -> &Network {
         &self.network
+    }
+}
+
+/// As a layer, a model is its network.
+impl IntoLayer for &Model {
+    fn into_layer(self) -> Shared {
+        (&self.network).into_layer()
     }
 }
 

@@ -73,7 +73,7 @@ impl Model {
         // Whatever can fail comes before anything changes.
         self.meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
         drop(terms);
-        let gradients = total.backward()?;
+        let gradients = total.backward().map_err(|e| self.nothing_learns().unwrap_or(e))?;
         let effects = cx.finish();
         effects.check(&self.network)?;
         self.driver.step(&mut self.network, gradients, self.allow_missing)?;
@@ -81,6 +81,14 @@ impl Model {
         self.session = effects.session;
         self.steps += 1;
         Ok(value)
+    }
+
+    /// What is wrong if no parameter can learn.
+    fn nothing_learns(&self) -> Option<Error> {
+        let mut learns = false;
+        self.network.visit(&mut |_, p| learns |= p.trainable());
+        let expected = "at least one trainable parameter (set_trainable unfreezes a layer)";
+        (!learns).then(|| Error::argument("network", expected, "all of them frozen, or none at all"))
     }
 
     /// One update from one batch. Returns the loss and the metrics of this batch, as they were before the update.

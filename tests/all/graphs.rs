@@ -191,6 +191,12 @@ const MISTAKES: &[Mistake] = &[
         failure(Part::new(Dense::new(3)).forward(&Tensor::zeros([1, 3])?, &mut Cx::infer()))
     }),
     ("values_read_in_forward", || failure(ReadsValues.on(&Input::new([3])))),
+    ("everything_frozen", || {
+        let x = Input::new([3]);
+        let mut model = compiled(Functional::new(&x, &Dense::new(2).on(&x)?)?)?;
+        model.set_all_trainable(false);
+        failure(model.train_on_batch(&Tensor::zeros([2, 3])?, &Tensor::zeros([2, 2])?))
+    }),
     // Names and cutting.
     ("no_such_layer", || {
         let x = Input::new([3]);
@@ -614,6 +620,23 @@ fn a_network_that_changed_is_called_as_it_is() {
     let mut trainable = 0;
     joined.visit(&mut |_, p| trainable += usize::from(p.trainable()));
     assert_eq!(trainable, 0);
+}
+
+#[test]
+fn a_trained_model_is_a_layer_of_another_network() {
+    let x = Input::new([3]);
+    let base = Functional::new(&x, &Dense::new(4).on(&x).unwrap()).unwrap().named("base");
+    let mut base = compiled(base).unwrap();
+    base.fit(&random(1, &[6, 3]), &random(2, &[6, 4]), Fit::new().verbose(0)).unwrap();
+    let head = Sequential::new().add(Input::new([3])).add(&base).add(Dense::new(2)).seed(1);
+    let mut model = head.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
+    let kernel = base.param("dense/kernel").unwrap();
+    assert!(model.param("base/dense/kernel").unwrap().same_bits(&kernel));
+    // The description has let go of the values: training the copy leaves nothing of the first ones behind in the file.
+    model.fit(&random(1, &[6, 3]), &random(3, &[6, 2]), Fit::new().verbose(0)).unwrap();
+    let again = Model::from_bytes(&model.to_bytes().unwrap(), Load::new()).unwrap();
+    assert_eq!(again.weight_bytes().unwrap(), model.weight_bytes().unwrap());
+    assert!(base.param("dense/kernel").unwrap().same_bits(&kernel));
 }
 
 #[test]
