@@ -12,9 +12,7 @@ use std::sync::Arc;
 pub trait Configured {
     /// The name of the type: `Dense`. Names of layers are made from it.
     fn class_name(&self) -> &'static str {
-        let full = std::any::type_name::<Self>();
-        let base = full.split('<').next().unwrap_or(full);
-        base.rsplit("::").next().unwrap_or(base)
+        short_type_name::<Self>()
     }
 
     /// Its name in files: the class name, for types of other crates usually behind the crate's, as in `acme>Glu`.
@@ -37,6 +35,13 @@ pub trait Configured {
     fn common(&self) -> Option<&Common> {
         None
     }
+}
+
+/// `Dense` out of `my_crate::layers::Dense<T>`.
+pub(crate) fn short_type_name<T: ?Sized>() -> &'static str {
+    let full = std::any::type_name::<T>();
+    let base = full.split('<').next().unwrap_or(full);
+    base.rsplit("::").next().unwrap_or(base)
 }
 
 /// A type that files can describe: its name there, and its reader. [`settings!`](crate::settings) implements it.

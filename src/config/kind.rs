@@ -17,27 +17,6 @@ pub trait Kind: Configured + 'static {
     const OWN: &'static [(&'static str, Maker<Self>)];
 }
 
-/// Makes a member of a kind from its name and settings: one of the library's own, or one that the registry has.
-///
-/// # Errors
-/// The name is unknown, or the settings are not its own.
-pub(crate) fn from_config<K: ?Sized + Kind>(
-    name: &str,
-    config: Value,
-    registry: &Registry,
-) -> Result<Arc<K>> {
-    match K::OWN.iter().find(|(own, _)| *own == name) {
-        Some((_, make)) => make(config, registry),
-        None => match registry.maker::<K>(name) {
-            Some(make) => make(config, registry),
-            None => {
-                let own = K::OWN.iter().map(|(name, _)| *name);
-                Err(unknown(K::WHAT, name, own.collect(), &registry.names::<K>()))
-            }
-        },
-    }
-}
-
 /// The error of a name that neither the library nor the registry has.
 fn unknown(what: &str, name: &str, own: Vec<&str>, registered: &[&str]) -> Error {
     let registered = match registered {
@@ -55,7 +34,14 @@ impl<K: ?Sized + Kind> Setting for Dyn<K> {
     }
     fn read(value: Value, registry: &Registry) -> Result<Self> {
         let (name, config) = described(K::WHAT, value)?;
-        Ok(Dyn(from_config::<K>(&name, config, registry)?))
+        let own = || K::OWN.iter().find(|(own, _)| *own == name).map(|(_, make)| *make);
+        match own().or_else(|| registry.maker::<K>(&name)) {
+            Some(make) => Ok(Dyn(make(config, registry)?)),
+            None => {
+                let own = K::OWN.iter().map(|(name, _)| *name);
+                Err(unknown(K::WHAT, &name, own.collect(), &registry.names::<K>()))
+            }
+        }
     }
 }
 
@@ -77,19 +63,6 @@ macro_rules! kind {
 
         /// The names of the library's own, as files have them.
         pub const NAMES: &[&str] = &[$($(stringify!($type),)+)* $($(stringify!($here),)+)? $($($also,)+)?];
-
-        /// Makes one from its name and settings.
-        ///
-        /// # Errors
-        /// The name is unknown, or the settings are not its own.
-        #[allow(dead_code)]
-        pub(crate) fn from_config(
-            name: &str,
-            config: serde_json::Value,
-            registry: &$crate::config::Registry,
-        ) -> $crate::Result<std::sync::Arc<dyn $trait>> {
-            $crate::config::from_config::<dyn $trait>(name, config, registry)
-        }
 
         const _: () = {
             use $crate::config::{Described, Kind, Maker, Registry};

@@ -10,9 +10,9 @@ mod settings;
 mod text;
 
 pub use described::{Common, Configured, Described, Dyn};
-pub(crate) use described::{describe, described};
+pub(crate) use described::{describe, described, short_type_name};
+pub(crate) use kind::kind;
 pub use kind::{Kind, Maker};
-pub(crate) use kind::{from_config, kind};
 pub use registry::Registry;
 pub use setting::Setting;
 pub(crate) use text::Text;

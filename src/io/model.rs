@@ -6,12 +6,12 @@ use super::load::Load;
 use super::tensors::{Tensors, check_outline, write};
 use super::{Limits, check, read_file, write_atomically};
 use crate::config::generated::Reader;
-use crate::config::{Dyn, Registry, Setting, describe, described};
+use crate::config::{Dyn, Registry, Setting, describe};
 use crate::error::Context;
-use crate::loss::{self, Loss};
-use crate::metric::{self, Metric};
+use crate::loss::Loss;
+use crate::metric::Metric;
 use crate::nn::{Budget, Init, Module, Network, numbers, read_network, set_numbers};
-use crate::optim::{self, Driver, LearningRate};
+use crate::optim::{Driver, LearningRate, Optimizer};
 use crate::tensor::Tensor;
 use crate::train::{Model, compile_with};
 use crate::{Error, Result, Spec};
@@ -238,17 +238,6 @@ struct Progress {
     iterations: u64,
 }
 
-/// JSON that is read further on.
-struct Json(Value);
-impl Setting for Json {
-    fn write(&self) -> Result<Value> {
-        Ok(self.0.clone())
-    }
-    fn read(value: Value, _: &Registry) -> Result<Json> {
-        Ok(Json(value))
-    }
-}
-
 impl File {
     fn of_network(network: &Network) -> Result<File> {
         let topology = network.topology();
@@ -317,34 +306,31 @@ impl File {
         let value: Value = serde_json::from_str(text).map_err(bad)?;
         const KEYS: &[&str] = &["network", "compile", "progress", "frozen", "adapters", "numbers"];
         let mut from = Reader::open("configuration", KEYS, value, registry)?;
-        let Json(network) = from.required("network")?;
-        let adapters: Option<Vec<Json>> = from.optional("adapters")?;
+        let network = from.required("network")?;
+        let adapters: Option<Vec<Value>> = from.optional("adapters")?;
         if adapters.is_some_and(|list| !list.is_empty()) {
             let why = "the file has adapters before its inputs, which this version of gradus does not know";
             return Err(Error::format("configuration", why));
         }
-        let numbers = match from.optional::<Json>("numbers")? {
-            Some(Json(value)) => {
+        let numbers = match from.optional::<Value>("numbers")? {
+            Some(value) => {
                 let mut from = Reader::open("numbers", &["params", "keys"], value, registry)?;
                 Some((from.required("params")?, from.required("keys")?))
             }
             None => None,
         };
-        let compile = match from.optional::<Json>("compile")? {
-            Some(Json(compile)) => {
+        let compile = match from.optional::<Value>("compile")? {
+            Some(compile) => {
                 let keys = &["optimizer", "learning_rate", "losses", "metrics"];
                 let mut compile = Reader::open("compile", keys, compile, registry)?;
-                let Json(progress) = from.required("progress")?;
+                let progress = from.required("progress")?;
                 let keys = &["seed", "steps", "epochs", "iterations"];
                 let mut progress = Reader::open("progress", keys, progress, registry)?;
-                let (Json(optimizer), Json(learning_rate)) =
-                    (compile.required("optimizer")?, compile.required("learning_rate")?);
-                let plain = |list: Vec<Json>| list.into_iter().map(|Json(value)| value).collect::<Vec<_>>();
                 Some(Compile {
-                    optimizer,
-                    learning_rate,
-                    losses: plain(compile.required("losses")?),
-                    metrics: compile.required::<Vec<Vec<Json>>>("metrics")?.into_iter().map(plain).collect(),
+                    optimizer: compile.required("optimizer")?,
+                    learning_rate: compile.required("learning_rate")?,
+                    losses: compile.required("losses")?,
+                    metrics: compile.required("metrics")?,
                     progress: Progress {
                         seed: progress.required("seed")?,
                         steps: progress.required("steps")?,
@@ -477,16 +463,10 @@ fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> R
         return Err(Error::format(what, "its configuration has no compilation"));
     };
     let registry = &load.registry;
-    let (class, rule) = described("optimizer", compile.optimizer)?;
-    let mut driver = Driver::from_arc(optim::from_config(&class, rule, registry)?);
-    let loss = |value| -> Result<Dyn<dyn Loss>> {
-        let (class, config) = described("loss", value)?;
-        Ok(Dyn(loss::from_config(&class, config, registry)?))
-    };
-    let metric = |value| -> Result<Box<dyn Metric>> {
-        let (class, config) = described("metric", value)?;
-        Ok(metric::from_config(&class, config, registry)?.clone_metric())
-    };
+    let rule: Dyn<dyn Optimizer> = Setting::read(compile.optimizer, registry)?;
+    let mut driver = Driver::from_arc(rule.0);
+    let loss = |value| Dyn::<dyn Loss>::read(value, registry);
+    let metric = |value| Ok(Dyn::<dyn Metric>::read(value, registry)?.clone_metric());
     let losses = compile.losses.into_iter().map(loss).collect::<Result<_>>()?;
     let outputs: Vec<String> = network.output_names().map(str::to_string).collect();
     if compile.metrics.len() != outputs.len() {

@@ -4,8 +4,8 @@
 use super::activation::Activation;
 use super::layers::Input;
 use super::symbol::{IntoSymbols, Shared, Symbol};
-use super::{Cx, Init, InputSpecs, Inputs, Masking, Module, Value, Values};
-use crate::config::{Configured, Dyn};
+use super::{Cx, Init, InputSpecs, Inputs, Masking, Module, Value, Values, snake_case};
+use crate::config::{Configured, Dyn, short_type_name};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use std::sync::Arc;
@@ -107,13 +107,6 @@ fn no_raw(missing: &str) -> Error {
     Error::Custom(format!("it says output_activation, so it must implement {missing} as well"))
 }
 
-/// `Dense` out of `my_crate::layers::Dense<T>`.
-fn short_type_name<T: ?Sized>() -> &'static str {
-    let full = std::any::type_name::<T>();
-    let base = full.split('<').next().unwrap_or(full);
-    base.rsplit("::").next().unwrap_or(base)
-}
-
 /// Lets boxed layers be cloned. Implemented for every layer that is `Clone`.
 pub trait CloneNode {
     /// A snapshot: values are copied when one of the two is changed. Parameters keep their identity, so that one network cannot
@@ -212,6 +205,13 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
     {
         Shared::new(self)
     }
+}
+
+/// What messages call a layer that stands in no network yet: `layer 'dense' (Dense)`.
+pub(super) fn place(build: &dyn Build) -> String {
+    let class = build.class_name();
+    let name = build.common().and_then(|c| c.name.clone()).unwrap_or_else(|| snake_case(class));
+    format!("layer '{name}' ({class})")
 }
 
 /// What wrappers of recurrent layers need to know of one.

@@ -1,10 +1,9 @@
 //! A slot for a layer in a struct of the user's: given as a description, built at the first traced call, replaceable after.
 
+use super::node::place;
 use super::symbol::Shared;
 use super::trace::batch_unknown;
-use super::{
-    Build, Cx, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values, snake_case,
-};
+use super::{Build, Cx, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values};
 use crate::error::Context;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
@@ -77,11 +76,8 @@ impl Part {
         Ok(&**self.node.get_or_init(|| node))
     }
 
-    /// `layer 'dense' (Dense)`.
     fn place(&self) -> String {
-        let class = self.build.class_name();
-        let name = self.build.common().and_then(|c| c.name.clone()).unwrap_or_else(|| snake_case(class));
-        format!("layer '{name}' ({class})")
+        place(&*self.build)
     }
 }
 

@@ -2,8 +2,9 @@
 //! that a graph of layers is written as if it computed.
 
 use super::layers::Input;
+use super::node::place;
 use super::trace::{self, Sizes, Twin};
-use super::{Budget, Build, Init, InputSpecs, Node, Value, snake_case};
+use super::{Budget, Build, Init, InputSpecs, Node, Value};
 use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::shape::Spec;
@@ -290,11 +291,8 @@ impl Shared {
         Ok((0..n).map(|output| Symbol { call: call.clone(), output }).collect())
     }
 
-    /// `layer 'dense' (Dense)`.
     fn place(&self) -> String {
-        let class = self.0.build.class_name();
-        let name = self.0.build.common().and_then(|c| c.name.clone()).unwrap_or_else(|| snake_case(class));
-        format!("layer '{name}' ({class})")
+        place(&*self.0.build)
     }
 }
 

@@ -76,21 +76,9 @@ fn at_config(at: At) -> Value {
 
 /// A list of objects under a key.
 fn list(from: &mut Reader<'_>, key: &'static str) -> Result<Vec<Value>> {
-    let Json(value) = from.required(key)?;
-    match value {
+    match from.required(key)? {
         Value::Array(values) => Ok(values),
         other => Err(wrong("a list", &other).at(key)),
-    }
-}
-
-/// JSON that is read further on.
-struct Json(Value);
-impl Setting for Json {
-    fn write(&self) -> Result<Value> {
-        Ok(self.0.clone())
-    }
-    fn read(value: Value, _: &Registry) -> Result<Json> {
-        Ok(Json(value))
     }
 }
 
@@ -171,7 +159,7 @@ fn read_functional(config: Value, registry: &Registry) -> Result<Topology> {
     }
     let outputs = list(&mut from, "outputs")?.into_iter().map(|output| {
         let mut output = Reader::open("output", &["name", "from"], output, registry)?;
-        let Json(at) = output.required("from")?;
+        let at = output.required("from")?;
         Ok(Output { name: output.required("name")?, at: read_at(at, inputs.len(), calls.len(), registry)? })
     });
     let outputs: Vec<Output> = outputs.collect::<Result<_>>()?;
