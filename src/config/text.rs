@@ -24,6 +24,13 @@ impl Text {
     }
 }
 
+impl std::fmt::Write for Text {
+    fn write_str(&mut self, more: &str) -> std::fmt::Result {
+        self.push_str(more);
+        Ok(())
+    }
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Text {
         Text(smallvec::SmallVec::from_slice(text.as_bytes()))

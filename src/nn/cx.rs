@@ -2,7 +2,7 @@
 //! registry. And what layers hand back beside their outputs.
 
 use super::regularizer::Regularizer;
-use super::{Init, Key, Module, Param, Path};
+use super::{Init, Key, Module, Param};
 use crate::error::Context;
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
@@ -272,18 +272,19 @@ impl Effects {
     /// A new value has another shape or dtype than its parameter; then nothing is changed.
     pub fn apply(&self, network: &mut (impl Module + ?Sized)) -> Result<()> {
         self.check(network)?;
-        if self.updates.is_empty() {
-            return Ok(());
-        }
+        self.apply_checked(network)
+    }
+
+    /// [`Effects::apply`] once [`Effects::check`] has found nothing wrong.
+    pub(crate) fn apply_checked(&self, network: &mut (impl Module + ?Sized)) -> Result<()> {
         let mut result = Ok(());
-        network.walk_mut(&mut Path::default(), &mut |path, item| {
-            if let super::ItemMut::Param(p) = item
-                && let Some(value) = self.update(p)
-                && result.is_ok()
-            {
-                result = p.set(value.clone()).at(|| path.as_str());
-            }
-        });
+        if !self.updates.is_empty() {
+            network.visit_mut(&mut |path, p| {
+                if let (Some(value), Ok(())) = (self.update(p), &result) {
+                    result = p.set(value.clone()).at(|| path.as_str());
+                }
+            });
+        }
         result
     }
 
@@ -293,10 +294,8 @@ impl Effects {
             return Ok(());
         }
         let mut misfit = None;
-        network.walk(&mut Path::default(), &mut |path, item| {
-            if let super::Item::Param(p) = item
-                && let Some(value) = self.update(p).filter(|v| v.spec() != p.value().spec())
-            {
+        network.visit(&mut |path, p| {
+            if let Some(value) = self.update(p).filter(|v| v.spec() != p.value().spec()) {
                 let why = format!("the update of '{path}' has another shape or dtype than the parameter");
                 misfit = Some(Error::shapes("update", *p.value().shape(), *value.shape(), why));
             }

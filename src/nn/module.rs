@@ -32,16 +32,10 @@ impl Path {
 
     /// Runs `f` one level deeper, at item `i` of a list.
     pub fn inside_item(&mut self, i: usize, f: impl FnOnce(&mut Path)) {
-        // Written digit by digit: paths are made in every training step, and must not ask the system for memory.
-        let mut digits = [0u8; 20];
-        let mut at = digits.len();
-        let mut rest = i;
-        while at == digits.len() || rest > 0 {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        self.inside(std::str::from_utf8(&digits[at..]).unwrap_or_default(), f);
+        // Into a text of its own kind: paths are made in every training step, and must not ask the system for memory.
+        let mut name = Text::default();
+        let _ = write!(name, "{i}");
+        self.inside(name.as_str(), f);
     }
 }
 
@@ -258,8 +252,7 @@ pub(crate) fn check_identity(module: &dyn Module) -> Result<()> {
         }
     });
     let Some((first, second)) = twice else { return Ok(()) };
-    let mut got = String::new();
-    let _ = write!(got, "one parameter at '{first}' and at '{second}'");
+    let got = format!("one parameter at '{first}' and at '{second}'");
     let expected = "each parameter in one place: build a layer of its own for each place instead of cloning a built one, or \
                     call one layer several times (`.shared()`)";
     Err(Error::argument("network", expected, got))

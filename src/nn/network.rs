@@ -58,6 +58,14 @@ struct Fetch {
     last: bool,
 }
 
+impl Fetch {
+    fn out_of(&self, slots: &mut [Option<Value>]) -> Result<Value> {
+        let slot = &mut slots[self.slot];
+        let value = if self.last { slot.take() } else { slot.clone() };
+        value.ok_or_else(|| Error::argument("inputs", "a value for each input of a layer", "none"))
+    }
+}
+
 impl Network {
     /// Builds what a topology describes, without values.
     pub(crate) fn assemble(topology: Arc<Topology>, init: &mut Init) -> Result<Network> {
@@ -251,13 +259,10 @@ impl Network {
         }
         let empty = std::iter::repeat_with(|| None).take(self.route.slots.saturating_sub(x.len()));
         let mut slots: PoolVec<Option<Value>> = x.iter().cloned().map(Some).chain(empty).collect();
-        let missing = || Error::argument("inputs", "a value for each input of a layer", "none");
         for (number, (step, call)) in self.route.steps.iter().zip(&self.topology.calls).enumerate() {
             let mut given: SmallVec<[Value; 2]> = SmallVec::new();
             for fetch in &step.inputs {
-                let slot = &mut slots[fetch.slot];
-                let value = if fetch.last { slot.take() } else { slot.clone() };
-                given.push(value.ok_or_else(missing)?);
+                given.push(fetch.out_of(&mut slots)?);
             }
             let outputs = self.call_number(number, Inputs::with_names(&given, &call.names)?, cx, raw)?;
             // Whatever it was given is needed no longer.
@@ -268,9 +273,7 @@ impl Network {
         }
         let mut outputs = Values::default();
         for fetch in &self.route.outputs {
-            let slot = &mut slots[fetch.slot];
-            let value = if fetch.last { slot.take() } else { slot.clone() };
-            outputs.0.push(value.ok_or_else(missing)?);
+            outputs.0.push(fetch.out_of(&mut slots)?);
         }
         Ok(outputs)
     }

@@ -3,7 +3,7 @@
 use super::network::{Network, single, tensors};
 use super::{Cx, Session};
 use crate::kernels::par;
-use crate::tensor::{AsTensors, Tensor, Tensors, rows, slice_rows};
+use crate::tensor::{AsTensors, Tensor, Tensors, join_rows, rows, slice_rows};
 use crate::{Element, Error, Result};
 
 impl Network {
@@ -61,8 +61,7 @@ impl Network {
                 Ok(tensors(self.pass(&x, &mut Cx::infer(), &[])?))
             };
             let parts: Vec<Tensors> = (0..n).step_by(BATCH).map(part).collect::<Result<_>>()?;
-            let joined = |i: usize| Tensor::concat(&parts.iter().map(|p| &p[i]).collect::<Vec<_>>(), 0);
-            (0..self.topology.outputs.len()).map(joined).collect()
+            join_rows(&parts, self.topology.outputs.len())
         })
     }
 

@@ -79,11 +79,7 @@ pub(crate) fn united(value: &Twin<Value>) -> Result<Spec> {
     let [a, b] = [0, 1].map(|i| value[i].spec());
     if a.shape.rank() != b.shape.rank() || a.dtype != b.dtype {
         let expected = "outputs whose number of axes and dtype do not depend on the sizes of the inputs";
-        return Err(Error::argument(
-            "forward",
-            expected,
-            format!("{a} for some sizes, {b} for others").as_str(),
-        ));
+        return Err(Error::argument("forward", expected, format!("{a} for some sizes, {b} for others")));
     }
     let shape = a.shape.united(&b.shape);
     within_reason(&shape)?;

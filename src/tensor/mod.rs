@@ -14,7 +14,7 @@ pub use array::Array;
 pub use nested::Nested;
 pub use storage::{pooled_bytes, trim};
 pub use tensors::{AsTensors, Tensors};
-pub(crate) use tensors::{rows, slice_rows};
+pub(crate) use tensors::{join_rows, rows, slice_rows};
 
 use crate::autograd::Edge;
 use crate::dtype::dispatch_stored;

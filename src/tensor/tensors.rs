@@ -54,6 +54,15 @@ pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {
     n.ok_or_else(|| Error::argument(what, "at least one tensor", "none"))
 }
 
+/// The rows of all parts, tensor by tensor: of `n` tensors in each part.
+pub(crate) fn join_rows<T: std::ops::Deref<Target = [Tensor]>, C: FromIterator<Tensor>>(
+    parts: &[T],
+    n: usize,
+) -> Result<C> {
+    let joined = |i: usize| Tensor::concat(&parts.iter().map(|p| &p[i]).collect::<Vec<_>>(), 0);
+    (0..n).map(joined).collect()
+}
+
 /// Rows `start..end` of each tensor.
 pub(crate) fn slice_rows(tensors: &[Tensor], start: usize, end: usize) -> Result<Tensors> {
     tensors.iter().map(|t| t.slice(0, start as isize, end as isize)).collect()

@@ -3,7 +3,7 @@
 use super::batches::Batches;
 use crate::data::Dataset;
 use crate::nn::Network;
-use crate::tensor::{Tensor, rows};
+use crate::tensor::{Tensor, join_rows, rows};
 use crate::{Error, Result};
 
 impl Network {
@@ -22,7 +22,6 @@ impl Network {
         if parts.is_empty() {
             return Err(Error::argument("dataset", "at least one batch", "none"));
         }
-        let joined = |i: usize| Tensor::concat(&parts.iter().map(|p| &p[i]).collect::<Vec<_>>(), 0);
-        (0..self.output_names().count()).map(joined).collect()
+        join_rows(&parts, self.output_names().count())
     }
 }

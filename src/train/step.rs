@@ -77,7 +77,7 @@ impl Model {
         let effects = cx.finish();
         effects.check(&self.network)?;
         self.driver.step(&mut self.network, gradients, self.allow_missing)?;
-        effects.apply(&mut self.network)?;
+        effects.apply_checked(&mut self.network)?;
         self.session = effects.session;
         self.steps += 1;
         Ok(value)

@@ -3,8 +3,8 @@
 use super::merge;
 use crate::error::Context;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
-use crate::tensor::{Array, Tensor};
-use crate::{DType, Error, Result, Spec};
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
 
 crate::settings! {
     /// The inputs one after the other along an axis; all other sizes are equal. A position counts if any of what stands there
@@ -49,11 +49,7 @@ impl Concatenate {
     fn mask(&self, x: Inputs<'_>) -> Result<Tensor> {
         let whole = |v: &Value| -> Result<Tensor> {
             let Some(mask) = &v.mask else {
-                let spec = Spec::new(*v.tensor.shape(), DType::Bool);
-                return match v.tensor.is_traced() {
-                    true => Ok(Array::traced(spec).into()),
-                    false => Tensor::filled(spec, 1.0),
-                };
+                return v.tensor.new_full(*v.tensor.shape(), 1.0)?.cast(DType::Bool);
             };
             let mut mask = mask.clone();
             while mask.rank() < v.tensor.rank() {
