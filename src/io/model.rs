@@ -202,7 +202,7 @@ impl Network {
                 file.entries.retain(|name, _| !name.starts_with(STATE) || expected.contains_key(name));
             }
         }
-        set_params(self, values(&what, &expected, &file)?)
+        self.set_params(&Vec::from_iter(values(&what, &expected, &file)?))
     }
 }
 
@@ -431,7 +431,7 @@ fn read_only_network(bytes: &[u8], what: &str, load: &Load) -> Result<Network> {
     let mut network = plan(File::parse(config, &load.registry).at(|| what)?, load).at(|| what)?.0;
     let expected = specs(&network);
     file.entries.retain(|name, _| !name.starts_with(STATE) || expected.contains_key(name));
-    set_params(&mut network, values(what, &expected, &file)?)?;
+    network.set_params(&Vec::from_iter(values(what, &expected, &file)?))?;
     Ok(network)
 }
 
@@ -511,7 +511,7 @@ fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> R
         }
     });
     model.driver = driver;
-    set_params(&mut model.network, values)?;
+    model.set_params(&Vec::from_iter(values))?;
     Ok(model)
 }
 
@@ -546,15 +546,4 @@ fn values(
         None => Err(Error::format(what, format!("{} is missing", quoted(name)))),
     };
     expected.iter().map(read).collect()
-}
-
-/// Sets every parameter; there is a value of the right shape for each.
-fn set_params(network: &mut Network, mut values: BTreeMap<String, Tensor>) -> Result<()> {
-    let mut result = Ok(());
-    network.visit_mut(&mut |path, p| {
-        if let (Some(value), Ok(())) = (values.remove(path.as_str()), &result) {
-            result = p.set(value).at(|| path.to_string());
-        }
-    });
-    result
 }

@@ -3,7 +3,7 @@
 use super::input::Input;
 use super::network::Network;
 use super::topology::{At, Invocation, NamedInput, Output, Topology};
-use super::{Budget, Init, Node};
+use super::{Budget, Init, Node, module};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,14 +210,12 @@ impl<'a> LayerRef<'a> {
 
     /// Its parameters, with paths inside the layer.
     pub fn params(&self) -> Vec<(String, Tensor)> {
-        let mut out = Vec::new();
-        self.node().visit(&mut |path, p| out.push((path.to_string(), p.value().clone())));
-        out
+        module::params(&self.network.nodes[self.index])
     }
 
     /// How many numbers its parameters hold.
     pub fn count_params(&self) -> usize {
-        self.params().iter().map(|(_, value)| value.elements()).sum()
+        module::count_params(&self.network.nodes[self.index])
     }
 
     /// What each of its calls gives; unknown sizes print as `None`.

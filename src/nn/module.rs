@@ -3,6 +3,7 @@
 
 use super::{Key, Node, Param};
 use crate::config::Text;
+use crate::tensor::Tensor;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -232,6 +233,20 @@ macro_rules! parts {
             $(at.inside(stringify!($field), |at| $crate::nn::Module::walk_mut(&mut self.$field, at, f));)*
         }
     };
+}
+
+/// Every parameter with its path.
+pub(crate) fn params(module: &dyn Module) -> Vec<(String, Tensor)> {
+    let mut out = Vec::new();
+    module.visit(&mut |path, p| out.push((path.to_string(), p.value().clone())));
+    out
+}
+
+/// How many numbers the parameters hold.
+pub(crate) fn count_params(module: &dyn Module) -> usize {
+    let mut n = 0;
+    module.visit(&mut |_, p| n += p.value().elements());
+    n
 }
 
 /// Fails if one parameter or key stands in two places: a copy made by `clone` would be trained apart from its original and

@@ -1,5 +1,6 @@
 //! The table that says what a network is made of, in Keras's layout.
 
+use super::module::count_params;
 use super::network::Network;
 use super::topology::{At, RowOf, Topology};
 use super::{Item, Module, Path};
@@ -60,8 +61,7 @@ impl Network {
             }
             RowOf::Layer(l) => {
                 let entry = &topology.layers[l];
-                let mut params = 0;
-                self.nodes()[l].visit(&mut |_, p| params += p.value().elements());
+                let params = count_params(&self.nodes()[l]);
                 // The last call's, as in Keras.
                 let last = topology.calls.iter().rposition(|c| c.layer == l);
                 let shape = last.map_or("?".into(), |call| shapes(&self.call_specs()[call]));
@@ -85,8 +85,7 @@ impl Network {
             if let Item::Layer(node) = item
                 && rows.last().is_none_or(|(last, _)| !path.starts_with(&format!("{last}/")))
             {
-                let mut params = 0;
-                node.visit(&mut |_, p| params += p.value().elements());
+                let params = count_params(node);
                 let shape = node.traced_outputs().map_or("?".into(), |specs| shapes(&specs));
                 let cells = vec![format!("{path} ({})", node.class_name()), shape, thousands(params)];
                 rows.push((path.to_string(), cells));

@@ -1,8 +1,8 @@
 //! The parameters of a network by path: reading, setting, drawing anew, freezing.
 
-use super::Module;
 use super::network::Network;
 use super::symbol::Identity;
+use super::{Module, module};
 use crate::error::Context;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
@@ -12,9 +12,7 @@ use std::sync::Arc;
 impl Network {
     /// Every parameter with its path, in a fixed order.
     pub fn params(&self) -> Vec<(String, Tensor)> {
-        let mut out = Vec::new();
-        self.visit(&mut |path, p| out.push((path.to_string(), p.value().clone())));
-        out
+        module::params(self)
     }
 
     /// The value of the parameter at a path such as `dense/kernel`.
@@ -50,9 +48,7 @@ impl Network {
 
     /// How many numbers the parameters hold.
     pub fn count_params(&self) -> usize {
-        let mut n = 0;
-        self.visit(&mut |_, p| n += p.value().elements());
-        n
+        module::count_params(self)
     }
 
     /// The parameters' values as little-endian bytes, one after the other: for hashing.
