@@ -4,7 +4,7 @@
 use super::node::{Edge, Grads, Node, Step};
 use crate::tensor::Tensor;
 use crate::tensor::storage::PoolVec;
-use crate::{DType, Error, Result, dtype::dispatch_float};
+use crate::{DType, Error, Result};
 use smallvec::SmallVec;
 
 /// A gradient on its way to the step that made the tensor.
@@ -128,37 +128,19 @@ impl Gradients {
     }
 }
 
-/// `sum += more`: in place where the memory is nobody else's, recorded where either has a history. Types that are only
-/// stored add in float32 and are rounded again.
+/// `sum += more`, in place where the memory is nobody else's. Types that are only stored add in float32 and are rounded
+/// again.
 fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {
     let dtype = sum.dtype();
+    if sum.shape() != more.shape() {
+        let why = "two paths gave different shapes";
+        return Err(Error::shapes("gradient", *sum.shape(), *more.shape(), why));
+    }
     if matches!(dtype, DType::BF16 | DType::F16) {
         *sum = sum.cast(DType::F32)?.add(&more.cast(DType::F32)?)?.cast(dtype)?;
         return Ok(());
     }
-    if sum.is_tracked() || more.is_tracked() || sum.is_traced() {
-        *sum = sum.add(&more)?;
-        return Ok(());
-    }
-    if sum.shape() != more.shape() {
-        return Err(Error::shapes(
-            "gradient",
-            *sum.shape(),
-            *more.shape(),
-            "two paths gave different shapes",
-        ));
-    }
-    let more = more.into_array().contiguous()?;
-    dispatch_float!("gradient", sum.dtype(), T => {
-        let more = more.slice::<T>()?;
-        let sum = sum.array_mut().slice_mut::<T>()?;
-        crate::kernels::par::chunks(sum, 1, crate::kernels::par::GRAIN, &|first, run: &mut [T]| {
-            for (s, &m) in run.iter_mut().zip(&more[first..]) {
-                *s += m;
-            }
-        });
-    });
-    Ok(())
+    sum.add_in_place(&more)
 }
 
 impl Tensor {
@@ -169,7 +151,7 @@ impl Tensor {
     /// This is not one number, it has no history, or a step has no gradient.
     pub fn backward(self) -> Result<Gradients> {
         let seed = seed(&self)?;
-        let Some(edge) = self.edge().cloned() else { return Err(no_history()) };
+        let Some(edge) = self.edge().filter(|e| e.wants).cloned() else { return Err(no_history()) };
         drop(self);
         let mut found = Gradients::default();
         sweep([(edge, seed)], false, |node, _, grad| {
@@ -203,7 +185,7 @@ fn seed(output: &Tensor) -> Result<Tensor> {
 /// `output` is not one number or has no history, a step has no gradient, or `output` does not depend on one of `wrt`.
 pub fn grad(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     let seed = seed(output)?;
-    let Some(edge) = output.edge().cloned() else { return Err(no_history()) };
+    let Some(edge) = output.edge().filter(|e| e.wants).cloned() else { return Err(no_history()) };
     let mut found: Vec<Option<Tensor>> = vec![None; wrt.len()];
     sweep([(edge, seed)], true, |node, index, grad| {
         for (slot, t) in found.iter_mut().zip(wrt) {
@@ -231,8 +213,11 @@ pub(super) fn pull(
         let (again, before) = (outputs.len(), grads.len());
         return Err(Error::Backward(format!("computed again, {before} outputs became {again}")));
     }
-    let starts: SmallVec<[(Edge, Tensor); 3]> =
-        outputs.iter().zip(grads).filter_map(|(t, g)| Some((t.edge()?.clone(), g.clone()?))).collect();
+    let starts = outputs
+        .iter()
+        .zip(grads)
+        .filter_map(|(t, g)| Some((t.edge().filter(|e| e.wants)?.clone(), g.clone()?)));
+    let starts: SmallVec<[(Edge, Tensor); 3]> = starts.collect();
     drop(outputs);
     let mut found: Grads = smallvec::smallvec![None; inputs.len()];
     sweep(starts, attached, |node, index, grad| {
@@ -290,17 +275,19 @@ fn sweep(
         if !go_on {
             continue;
         }
-        let grads: Grads = Step { edge: &edge, grads: &sums, attached }.vjp()?;
+        let grads: Grads = Step { edge: &edge, grads: &sums, attached, hidden: 0 }.vjp()?;
         drop(sums);
         if grads.len() != edge.node.parents.len() {
             let (got, want) = (grads.len(), edge.node.parents.len());
-            let name = edge.node.name();
+            let name = edge.node.op().name();
             return Err(Error::Backward(format!(
                 "the gradient rule of {name} gave {got} gradients for {want} inputs"
             )));
         }
         for (parent, grad) in edge.node.parents.iter().zip(grads) {
-            if let (Some(parent), Some(grad)) = (parent, grad) {
+            if let (Some(parent), Some(grad)) = (parent, grad)
+                && parent.wants
+            {
                 queue.push(parent.clone(), grad);
             }
         }

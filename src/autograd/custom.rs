@@ -1,17 +1,19 @@
 //! Why it exists: gradients that do not follow from the steps inside: a rule of the caller's own, and computing a part
 //! again instead of keeping what it computed.
 
-use super::backward::pull;
 use super::node::{Grads, Step, ran};
-use super::{Op, Outputs, Saves, Specs};
+use super::{Attributes, Attrs, Op, Outputs, Saves, Specs};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
 
-/// A step whose outputs were computed beforehand, with a closure as its rule.
+/// What a caller's own rule stands behind: the last inputs, which were computed from the first ones, as they are. So the step
+/// can be run again like any other, and a trace holds what `forward` did.
 struct Custom<F> {
     name: &'static str,
     saves: Saves,
+    /// How many of the inputs were computed from those before them.
+    computed: usize,
     rule: F,
 }
 
@@ -21,30 +23,62 @@ impl<F> std::fmt::Debug for Custom<F> {
     }
 }
 
-impl<F: Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static> Op for Custom<F> {
+impl<F> Attributes for Custom<F> {
     fn name(&self) -> &'static str {
         self.name
     }
-    fn infer(&self, _: &[Spec]) -> Result<Specs> {
-        Err(Error::Backward(format!("{} is recorded when it has been computed", self.name)))
+    fn inputs(&self) -> (usize, usize) {
+        (self.computed, usize::MAX)
     }
-    fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
+    fn attrs(&self) -> Attrs {
+        Attrs::new()
+    }
+    fn is_described(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static> Op for Custom<F> {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(inputs[inputs.len() - self.computed..].iter().copied().collect())
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        for (output, input) in outputs.iter_mut().zip(&inputs[inputs.len() - self.computed..]) {
+            *output = input.contiguous()?;
+        }
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
         self.saves
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        (self.rule)(step)
+        let step = Step { hidden: self.computed, ..*step };
+        let mut grads = (self.rule)(&step)?;
+        if grads.len() != step.inputs() {
+            let (got, want) = (grads.len(), step.inputs());
+            return Err(Error::Backward(format!("the rule gave {got} gradients for {want} inputs")));
+        }
+        grads.extend(std::iter::repeat_n(None, self.computed));
+        Ok(grads)
     }
 }
 
-impl<F: Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static> Custom<F> {
-    /// The outputs with this as the step behind them, if an input is tracked.
-    fn record(self, inputs: &[&Tensor], outputs: Outputs) -> Outputs {
-        let arrays: SmallVec<[Array; 3]> = outputs.into_iter().map(Tensor::into_array).collect();
-        ran(&self, inputs, arrays).outputs(self)
+/// `outputs`, computed from `inputs` without their history, with this rule behind them.
+fn record(
+    name: &'static str,
+    saves: Saves,
+    inputs: &[&Tensor],
+    outputs: Outputs,
+    rule: impl Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static,
+) -> Outputs {
+    if !inputs.iter().any(|t| t.is_tracked()) {
+        return outputs;
     }
+    let op = Custom { name, saves, computed: outputs.len(), rule };
+    let all: SmallVec<[&Tensor; 4]> = inputs.iter().copied().chain(&outputs).collect();
+    let arrays = outputs.iter().map(|t| t.array().clone()).collect();
+    let traced = all.iter().any(|t| t.is_traced());
+    ran(&op, &all, arrays, traced).outputs(op)
 }
 
 /// `forward` of the inputs, with a gradient of the caller's own. `forward` runs once, on the inputs without their history;
@@ -72,9 +106,24 @@ pub fn custom_gradient(
     backward: impl Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static,
 ) -> Result<Tensor> {
     let detached: Vec<Tensor> = inputs.iter().map(|t| t.detach()).collect();
-    let output = forward(&detached)?;
-    let step = Custom { name: "custom_gradient", saves: Saves::INPUTS.output(0), rule: backward };
-    Ok(step.record(inputs, Outputs::from_iter([output])).swap_remove(0))
+    let output = Outputs::from_iter([forward(&detached)?]);
+    Ok(record("custom_gradient", Saves::INPUTS.output(0), inputs, output, backward).swap_remove(0))
+}
+
+/// A tensor that `f` computes by reading values of the inputs: `f()`, and while a network is traced only its shape and dtype
+/// (see [`Tensor::opaque`]). Nothing flows back through it.
+///
+/// # Errors
+/// Those of `f`, or it gives another shape or dtype.
+pub fn opaque(inputs: &[&Tensor], spec: Spec, f: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+    if inputs.iter().any(|t| t.is_traced()) {
+        return Ok(Tensor::opaque(spec));
+    }
+    let output = f()?.detach();
+    match output.spec() == spec {
+        true => Ok(output),
+        false => Err(Error::argument("opaque", format!("a tensor {spec}, as declared"), output.spec())),
+    }
 }
 
 /// `f` of the inputs, computed again when gradients are wanted: of all that it computes on the way only the inputs are kept
@@ -98,15 +147,7 @@ pub(crate) fn recomputed(
     outputs: Outputs,
     again: impl Fn(&[Tensor]) -> Result<Outputs> + Send + Sync + 'static,
 ) -> Outputs {
-    let rule = move |step: &Step<'_>| {
-        // Inside, the inputs are leaves of a tape of its own, unless that tape will be differentiated itself.
-        let input = |i: usize| {
-            let t = step.input(i);
-            if step.attached() || !step.wants(i) { t } else { t.tracked() }
-        };
-        let inputs: Vec<Tensor> = (0..step.inputs()).map(input).collect();
-        let outputs = again(&inputs)?;
-        pull(outputs, step.grads, &inputs, step.attached())
-    };
-    Custom { name: "checkpoint", saves: Saves::INPUTS, rule }.record(inputs, outputs)
+    // Only what the recomputation begins with: what was computed is kept by nobody.
+    let saves = (0..inputs.len()).fold(Saves::NONE, Saves::input);
+    record("checkpoint", saves, inputs, outputs, move |step| step.composed(&again))
 }

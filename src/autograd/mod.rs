@@ -2,23 +2,27 @@
 //! its inputs' steps, and walking them from the newest back applies the chain rule. There is no global state: the
 //! tape is the graph that tensors hold, and dies with them.
 
+mod attrs;
 mod backward;
 mod check;
 mod custom;
 mod node;
 
+pub(crate) use attrs::names;
+pub use attrs::{Attr, Attribute, Attributes, Attrs, FromAttrs, Naming};
 pub use backward::{Gradients, grad};
 pub use check::{Check, gradcheck};
 pub(crate) use custom::recomputed;
-pub use custom::{checkpoint, custom_gradient};
+pub use custom::{checkpoint, custom_gradient, opaque};
 use node::Ran;
-pub(crate) use node::{Edge, fresh_id};
+pub(crate) use node::{Edge, Node, fresh_id};
 pub use node::{Grads, Saves, Step};
 
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Shapes and dtypes of the outputs of a step; most have one.
 pub type Specs = SmallVec<[Spec; 3]>;
@@ -26,11 +30,9 @@ pub type Specs = SmallVec<[Spec; 3]>;
 pub type Outputs = SmallVec<[Tensor; 3]>;
 
 /// One differentiable step: how to check it, compute it and differentiate it. Everything the library knows about an
-/// operation is said here and nowhere else. Users add their own by implementing it and calling [`apply`].
-pub trait Op: std::fmt::Debug + Send + Sync + 'static {
-    /// The name in error messages.
-    fn name(&self) -> &'static str;
-
+/// operation is said here and nowhere else: its name and attributes by [`op!`](crate::op), the rest here. Users add their
+/// own by implementing it and calling [`apply`].
+pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
     /// Accepts the inputs and says what comes out. The only check of shapes and dtypes that the operation has.
     ///
     /// # Errors
@@ -43,8 +45,8 @@ pub trait Op: std::fmt::Debug + Send + Sync + 'static {
     /// Values (an index, a label) out of range, or no memory.
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()>;
 
-    /// The gradients of the inputs, from those of the outputs. Written in tensor operations, the rule can itself be
-    /// differentiated; a fused kernel may stand in when [`Step::attached`] is false.
+    /// The gradients of the inputs, from those of the outputs, in tensor operations: so the rule can itself be recorded and
+    /// differentiated. A fused kernel is an operation with a rule of its own ([`Step::composed`] writes it).
     ///
     /// # Errors
     /// There is no gradient, or an operation in the rule failed.
@@ -56,13 +58,33 @@ pub trait Op: std::fmt::Debug + Send + Sync + 'static {
         Saves::INPUTS
     }
 
-    /// For operations that only relabel memory: the output's layout over the input's memory, if one exists.
+    /// For operations that only relabel memory: the output's layout over the first input's memory, if one exists.
     fn view(&self, _input: &Layout, _output: Spec) -> Option<Layout> {
+        None
+    }
+
+    /// Computes into the first input in place of an output: `Ok(false)` if the operation cannot. The output has the first
+    /// input's spec, and nobody else holds its memory.
+    ///
+    /// # Errors
+    /// As [`Op::eval`].
+    fn eval_in_place(&self, _first: &mut Array, _rest: &[&Array]) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Whether nothing flows back through it: its outputs are not tracked, whatever its inputs are.
+    fn stops(&self) -> bool {
+        false
+    }
+
+    /// Of an operation that draws random numbers for the key of a network: the same one at this seed and step.
+    fn reseeded(&self, _seed: u64, _step: u64) -> Option<Arc<dyn Op>> {
         None
     }
 }
 
-/// Runs an operation and, if an input is tracked, records it.
+/// Runs an operation and, if an input is tracked or traced, records it. The only door: whatever is computed from tensors is
+/// computed here.
 ///
 /// # Errors
 /// Those of [`Op::infer`] and [`Op::eval`].
@@ -72,20 +94,53 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
 }
 
 fn run(op: &dyn Op, inputs: &[&Tensor]) -> Result<Ran> {
-    Ok(node::ran(op, inputs, compute(op, inputs)?))
+    let traced = inputs.iter().any(|t| t.is_traced());
+    Ok(node::ran(op, inputs, compute(op, inputs, traced)?, traced))
+}
+
+/// What an operation makes of known inputs that it cannot know while a network is traced: recorded, without values.
+pub(crate) fn apply_traced<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
+    Ok(node::ran(&op, inputs, compute(&op, inputs, true)?, true).output(op))
+}
+
+/// [`apply`] for an operation that is held somewhere, as the steps of a graph are.
+pub(crate) fn apply_held(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Outputs> {
+    apply(node::Held(op.clone()), inputs)
+}
+
+/// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.
+pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor]) -> Result<()> {
+    let recorded = |t: &Tensor| t.is_tracked() || t.is_traced();
+    if !recorded(first) && !rest.iter().any(|t| recorded(t)) && first.array_mut().is_exclusive() {
+        let specs: SmallVec<[Spec; 4]> =
+            std::iter::once(first.spec()).chain(rest.iter().map(|t| t.spec())).collect();
+        if op.infer(&specs)?[..] == [first.spec()] {
+            let arrays: SmallVec<[&Array; 3]> = rest.iter().map(|t| t.array()).collect();
+            if op.eval_in_place(first.array_mut(), &arrays)? {
+                return Ok(());
+            }
+        }
+    }
+    *first = {
+        let inputs: SmallVec<[&Tensor; 4]> = std::iter::once(&*first).chain(rest.iter().copied()).collect();
+        apply1(op, &inputs)?
+    };
+    Ok(())
 }
 
 /// The outputs' values: compiled once, for all operations.
-fn compute(op: &dyn Op, inputs: &[&Tensor]) -> Result<SmallVec<[Array; 3]>> {
+fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Array; 3]>> {
     let specs: SmallVec<[Spec; 4]> = inputs.iter().map(|t| t.spec()).collect();
     let out_specs = op.infer(&specs)?;
-    let traced = inputs.iter().any(|t| t.is_traced());
     if let Some(spec) = out_specs.iter().find(|s| !traced && !s.shape.is_countable()) {
         let (dtype, shape) = (spec.dtype, Box::new(spec.shape));
         return Err(Error::Memory { bytes: u128::MAX, dtype, shape, why: "its elements cannot be counted" });
     }
     let mut arrays: SmallVec<[Array; 3]> = SmallVec::new();
-    let view = if traced || inputs.len() != 1 { None } else { op.view(inputs[0].layout(), out_specs[0]) };
+    let view = match inputs.first() {
+        Some(first) if !traced && inputs.len() < 3 => op.view(first.layout(), out_specs[0]),
+        _ => None,
+    };
     if let Some(layout) = view {
         arrays.push(inputs[0].array().with_layout(layout));
     } else {

@@ -1,11 +1,13 @@
 //! Why it exists: one recorded step of the tape, what it keeps for its gradient, and how a long tape is taken
 //! apart without recursion.
 
-use super::{Op, Outputs, Specs};
+use super::{Attributes, Attrs, Op, Outputs, Specs};
+use crate::kernels::strided::Layout;
 use crate::tensor::storage::{PoolVec, Shared};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Gradients of a step's inputs, `None` where there is none (an integer input) or none is wanted.
@@ -51,11 +53,24 @@ impl Saves {
     }
 }
 
-/// Where a tracked tensor comes from: a step and which of its outputs.
+/// Where a recorded tensor comes from: a step and which of its outputs.
 #[derive(Clone)]
 pub(crate) struct Edge {
     pub(crate) node: Shared<Node>,
     pub(crate) output: u32,
+    /// Whether gradients are wanted behind it. Not of what is recorded only because a network is traced.
+    pub(crate) wants: bool,
+}
+
+impl Edge {
+    fn new(node: Shared<Node>, output: u32, wants: bool) -> Edge {
+        Edge { node, output, wants }
+    }
+
+    /// The same place, from which nothing flows back.
+    fn unwanted(&self) -> Edge {
+        Edge { wants: false, ..self.clone() }
+    }
 }
 
 /// A recorded step. The operation lies at its end, so that a step is one block of the pool.
@@ -63,6 +78,8 @@ pub(crate) struct Node<O: ?Sized = dyn Op> {
     pub(crate) id: u64,
     /// For a leaf, the key under which its gradient is delivered.
     pub(crate) leaf: Option<u64>,
+    /// Whether it was recorded while a network was traced: then every input has an edge.
+    traced: bool,
     pub(crate) parents: PoolVec<Option<Edge>>,
     /// Inputs, then outputs; without values where the rule does not read them.
     saved: PoolVec<Array>,
@@ -70,9 +87,19 @@ pub(crate) struct Node<O: ?Sized = dyn Op> {
 }
 
 impl Node {
-    /// The operation's name.
-    pub(crate) fn name(&self) -> &'static str {
-        self.op.name()
+    /// The operation.
+    pub(crate) fn op(&self) -> &dyn Op {
+        &self.op
+    }
+
+    /// Shape and dtype of each output.
+    pub(crate) fn outputs(&self) -> impl ExactSizeIterator<Item = Spec> {
+        self.saved[self.parents.len()..].iter().map(Array::spec)
+    }
+
+    /// The values of a leaf that is a constant in a trace.
+    pub(crate) fn constant(&self) -> Option<&Array> {
+        self.saved.first().filter(|a| self.op.name() == Constant::NAME && !a.is_traced())
     }
 }
 
@@ -103,26 +130,124 @@ fn drop_into(mut parents: PoolVec<Option<Edge>>, pending: &mut PoolVec<Option<Ed
     }
 }
 
-/// The operation behind a leaf: nothing to compute or differentiate.
-#[derive(Debug)]
-struct Leaf;
-impl Op for Leaf {
-    fn name(&self) -> &'static str {
-        "leaf"
+/// Declares what stands behind a leaf: nothing to compute or differentiate.
+macro_rules! leaves {
+    ($($(#[$doc:meta])* $type:ident = $name:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        struct $type;
+        impl $type {
+            const NAME: &'static str = $name;
+        }
+        impl Attributes for $type {
+            fn name(&self) -> &'static str {
+                $type::NAME
+            }
+            fn inputs(&self) -> (usize, usize) {
+                (0, 0)
+            }
+            fn attrs(&self) -> Attrs {
+                Attrs::new()
+            }
+        }
+        impl Op for $type {
+            fn infer(&self, _: &[Spec]) -> Result<Specs> {
+                Err(Error::Backward("a leaf is not computed".into()))
+            }
+            fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
+                Ok(())
+            }
+            fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
+                Ok(Grads::new())
+            }
+        }
+    )*};
+}
+leaves! {
+    /// A tensor that gradients are asked for, a parameter, an input of a trace.
+    Leaf = "leaf";
+    /// What was known before a trace met it.
+    Constant = "constant";
+    /// What a layer that can only give shapes gives.
+    Opaque = "opaque";
+}
+
+crate::op! {
+    /// The input without its history.
+    pub(crate) struct Detach("detach", 1) {}
+}
+impl Op for Detach {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(smallvec::smallvec![inputs[0]])
     }
-    fn infer(&self, _: &[Spec]) -> Result<Specs> {
-        Err(Error::Backward("a leaf is not computed".into()))
+    fn view(&self, input: &Layout, _: Spec) -> Option<Layout> {
+        Some(*input)
     }
     fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
         Ok(())
     }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
     fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
-        Ok(Grads::new())
+        Ok(smallvec::smallvec![None])
+    }
+    fn stops(&self) -> bool {
+        true
+    }
+}
+
+/// An operation that is held somewhere else too, as the steps of a graph are.
+#[derive(Debug)]
+pub(super) struct Held(pub(super) Arc<dyn Op>);
+impl Attributes for Held {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn inputs(&self) -> (usize, usize) {
+        self.0.inputs()
+    }
+    fn attrs(&self) -> Attrs {
+        self.0.attrs()
+    }
+    fn is_described(&self) -> bool {
+        self.0.is_described()
+    }
+}
+impl Op for Held {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let ((least, most), got) = (self.0.inputs(), inputs.len());
+        if got < least || got > most {
+            let expected = format!("{least} to {most} inputs of {}", self.0.name());
+            return Err(Error::argument("inputs", expected, got));
+        }
+        self.0.infer(inputs)
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        self.0.eval(inputs, outputs)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        self.0.vjp(step)
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        self.0.saves(wants)
+    }
+    fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
+        self.0.view(input, output)
+    }
+    fn stops(&self) -> bool {
+        self.0.stops()
+    }
+    fn reseeded(&self, seed: u64, step: u64) -> Option<Arc<dyn Op>> {
+        self.0.reseeded(seed, step)
     }
 }
 
 /// A step before its operation is put into it.
 pub(super) struct Made {
+    traced: bool,
+    /// Whether gradients are wanted of what comes out.
+    wants: bool,
     parents: PoolVec<Option<Edge>>,
     /// As in [`Node`].
     saved: PoolVec<Array>,
@@ -131,19 +256,20 @@ pub(super) struct Made {
 
 /// An operation has been run.
 pub(super) enum Ran {
-    /// Nothing is tracked.
+    /// Nothing is tracked or traced.
     Plain(SmallVec<[Array; 3]>),
     /// To be recorded.
-    Tracked(Made),
+    Recorded(Made),
 }
 
 /// What there is to record of an operation that was run: compiled once, for all operations.
-pub(super) fn ran(op: &dyn Op, inputs: &[&Tensor], outputs: SmallVec<[Array; 3]>) -> Ran {
-    if !inputs.iter().any(|t| t.is_tracked()) {
+pub(super) fn ran(op: &dyn Op, inputs: &[&Tensor], outputs: SmallVec<[Array; 3]>, traced: bool) -> Ran {
+    let wants = inputs.iter().any(|t| t.is_tracked()) && !op.stops();
+    if !wants && !traced {
         return Ran::Plain(outputs);
     }
-    let (parents, saved) = kept(op, inputs, &outputs);
-    Ran::Tracked(Made { parents, saved, outputs })
+    let (parents, saved) = kept(op, inputs, &outputs, traced);
+    Ran::Recorded(Made { traced, wants, parents, saved, outputs })
 }
 
 impl Ran {
@@ -151,7 +277,7 @@ impl Ran {
     pub(super) fn outputs<O: Op>(self, op: O) -> Outputs {
         match self {
             Ran::Plain(outputs) => outputs.into_iter().map(Tensor::from).collect(),
-            Ran::Tracked(made) => made.recorded(op),
+            Ran::Recorded(made) => made.recorded(op),
         }
     }
 
@@ -159,52 +285,91 @@ impl Ran {
     pub(super) fn output<O: Op>(self, op: O) -> Tensor {
         match self {
             Ran::Plain(mut outputs) => outputs.swap_remove(0).into(),
-            Ran::Tracked(made) => made.recorded(op).swap_remove(0),
+            Ran::Recorded(made) => made.recorded(op).swap_remove(0),
         }
     }
 }
 
 impl Made {
     fn recorded<O: Op>(self, op: O) -> Outputs {
-        let Made { parents, saved, outputs } = self;
-        let node = Shared::new(Node { id: fresh_id(), leaf: None, parents, saved, op });
-        attached(node.erase(|n| n as &mut Node), outputs)
+        let Made { traced, wants, parents, saved, outputs } = self;
+        let node = Shared::new(Node { id: fresh_id(), leaf: None, traced, parents, saved, op });
+        attached(node.erase(|n| n as &mut Node), wants, outputs)
     }
 }
 
 /// What a step remembers.
-fn kept(op: &dyn Op, inputs: &[&Tensor], outputs: &[Array]) -> (PoolVec<Option<Edge>>, PoolVec<Array>) {
+fn kept(
+    op: &dyn Op,
+    inputs: &[&Tensor],
+    outputs: &[Array],
+    traced: bool,
+) -> (PoolVec<Option<Edge>>, PoolVec<Array>) {
     let wants: SmallVec<[bool; 4]> = inputs.iter().map(|t| t.is_tracked()).collect();
     let saves = op.saves(&wants);
     let keep = |mask, (i, a): (usize, &Array)| if Saves::has(mask, i) { a.clone() } else { a.forget() };
-    let parents = inputs.iter().map(|t| t.edge().cloned()).collect();
+    let parents = inputs.iter().map(|t| if traced { Some(t.edge_in_trace()) } else { t.edge().cloned() });
+    let parents = parents.collect();
     let saved_inputs = inputs.iter().map(|t| t.array()).enumerate().map(|x| keep(saves.inputs, x));
     let saved = saved_inputs.chain(outputs.iter().enumerate().map(|x| keep(saves.outputs, x))).collect();
     (parents, saved)
 }
 
-fn attached(node: Shared<Node>, outputs: SmallVec<[Array; 3]>) -> Outputs {
-    let attach = |(i, array)| Tensor::with_edge(array, Some(Edge { node: node.clone(), output: i as u32 }));
+fn attached(node: Shared<Node>, wants: bool, outputs: SmallVec<[Array; 3]>) -> Outputs {
+    let attach = |(i, array)| Tensor::with_edge(array, Some(Edge::new(node.clone(), i as u32, wants)));
     outputs.into_iter().enumerate().map(attach).collect()
+}
+
+/// A node that nothing was computed for.
+fn leaf<O: Op>(op: O, leaf: Option<u64>, parents: PoolVec<Option<Edge>>, saved: Array) -> Shared<Node> {
+    let traced = saved.is_traced();
+    let saved = std::iter::repeat_n(saved, parents.len() + 1).collect();
+    Shared::new(Node { id: fresh_id(), leaf, traced, parents, saved, op }).erase(|n| n as &mut Node)
 }
 
 impl Tensor {
     /// The same values as a leaf whose gradient can be asked for: everything computed from it is recorded.
     pub fn tracked(&self) -> Tensor {
-        let id = fresh_id();
-        Tensor::leaf(self.array().clone(), id)
+        // In a trace the leaf remembers what it stands for.
+        let parents = self.is_traced().then(|| Some(self.edge_in_trace().unwanted())).into_iter().collect();
+        let node = leaf(Leaf, Some(fresh_id()), parents, self.array().forget());
+        Tensor::with_edge(self.array().clone(), Some(Edge::new(node, 0, true)))
     }
 
-    /// A leaf whose gradient is delivered under `key`.
-    pub(crate) fn leaf(array: Array, key: u64) -> Tensor {
-        let (parents, saved) = (PoolVec::new(), PoolVec::new());
-        let node = Shared::new(Node { id: fresh_id(), leaf: Some(key), parents, saved, op: Leaf });
-        Tensor::with_edge(array, Some(Edge { node: node.erase(|n| n as &mut Node), output: 0 }))
+    /// A leaf whose gradient, if it is wanted, is delivered under `key`.
+    pub(crate) fn leaf(array: Array, key: u64, wants: bool) -> Tensor {
+        let node = leaf(Leaf, Some(key), PoolVec::new(), array.forget());
+        Tensor::with_edge(array, Some(Edge::new(node, 0, wants)))
+    }
+
+    /// Only a shape and a dtype: what a layer returns while its network is traced if it cannot say how its outputs come about,
+    /// because it reads values. Such a network trains and predicts; it cannot become a graph.
+    pub fn opaque(spec: Spec) -> Tensor {
+        let array = Array::traced(spec);
+        let node = leaf(Opaque, None, PoolVec::new(), array.forget());
+        Tensor::with_edge(array, Some(Edge::new(node, 0, false)))
     }
 
     /// The same values without history: nothing flows back through it. (Keras: `stop_gradient`.)
     pub fn detach(&self) -> Tensor {
+        if self.is_traced()
+            && let Ok(detached) = super::apply1(Detach {}, &[self])
+        {
+            return detached;
+        }
         Tensor::from(self.array().clone())
+    }
+
+    /// Where it comes from, in a trace: what has no history is a constant there.
+    fn edge_in_trace(&self) -> Edge {
+        let constant = || Edge::new(leaf(Constant, None, PoolVec::new(), self.array().clone()), 0, false);
+        self.edge().cloned().unwrap_or_else(constant)
+    }
+
+    /// The same tensor of a trace, from which nothing flows back.
+    pub(crate) fn anchor(&self) -> Tensor {
+        let edge = if self.is_traced() { self.edge().map(Edge::unwanted) } else { None };
+        Tensor::with_edge(self.array().clone(), edge)
     }
 }
 
@@ -213,6 +378,8 @@ pub struct Step<'a> {
     pub(super) edge: &'a Edge,
     pub(super) grads: &'a [Option<Tensor>],
     pub(super) attached: bool,
+    /// Inputs at the end that the rule is not told of.
+    pub(super) hidden: usize,
 }
 
 impl Step<'_> {
@@ -220,19 +387,14 @@ impl Step<'_> {
         &self.edge.node
     }
 
-    /// Whether the rule will itself be differentiated: then it must be made of recorded operations.
-    pub fn attached(&self) -> bool {
-        self.attached
-    }
-
     /// Whether the gradient of input `i` is wanted; rules skip the others.
     pub fn wants(&self, i: usize) -> bool {
-        self.node().parents[i].is_some()
+        self.node().parents[i].as_ref().is_some_and(|parent| parent.wants)
     }
 
     /// How many inputs the step has.
     pub fn inputs(&self) -> usize {
-        self.node().parents.len()
+        self.node().parents.len() - self.hidden
     }
 
     /// Shape and dtype of input `i`.
@@ -243,15 +405,38 @@ impl Step<'_> {
     /// Input `i`, which [`Op::saves`] must have named.
     pub fn input(&self, i: usize) -> Tensor {
         let node = self.node();
-        let edge = if self.attached { node.parents[i].clone() } else { None };
-        Tensor::with_edge(node.saved[i].clone(), edge)
+        Tensor::with_edge(node.saved[i].clone(), node.parents[i].as_ref().and_then(|edge| self.kept(edge)))
     }
 
     /// Output `i`, which [`Op::saves`] must have named.
     pub fn output(&self, i: usize) -> Tensor {
-        let node = self.node();
-        let edge = self.attached.then(|| Edge { node: self.edge.node.clone(), output: i as u32 });
-        Tensor::with_edge(node.saved[node.parents.len() + i].clone(), edge)
+        let edge = Edge { node: self.edge.node.clone(), output: i as u32, wants: true };
+        Tensor::with_edge(self.node().saved[self.node().parents.len() + i].clone(), self.kept(&edge))
+    }
+
+    /// Whether saved values carry history is the sweep's business: they do if the rule will itself be differentiated, and in
+    /// a trace, where what is computed from them must be found again.
+    fn kept(&self, edge: &Edge) -> Option<Edge> {
+        match (self.attached, self.node().traced) {
+            (true, _) => Some(edge.clone()),
+            (false, true) => Some(edge.unwanted()),
+            (false, false) => None,
+        }
+    }
+
+    /// The gradients of the inputs by the composed form: those of `f`, which says in tensor operations what the step computes
+    /// from its inputs. The rule of a fused kernel.
+    ///
+    /// # Errors
+    /// Those of `f` and of its gradients.
+    pub fn composed(&self, f: impl FnOnce(&[Tensor]) -> Result<Outputs>) -> Result<Grads> {
+        // Inside, the inputs are leaves of a tape of its own, unless that tape will be differentiated itself.
+        let input = |i: usize| {
+            let t = self.input(i);
+            if self.attached || !self.wants(i) { t } else { t.tracked() }
+        };
+        let inputs: SmallVec<[Tensor; 4]> = (0..self.inputs()).map(input).collect();
+        super::backward::pull(f(&inputs)?, self.grads, &inputs, self.attached)
     }
 
     /// The gradient of output `i`; zeros if nothing flowed into it.
@@ -261,7 +446,13 @@ impl Step<'_> {
     pub fn grad(&self, i: usize) -> Result<Tensor> {
         match &self.grads[i] {
             Some(g) => Ok(g.clone()),
-            None => Tensor::filled(self.node().saved[self.node().parents.len() + i].spec(), 0.0),
+            None => {
+                let spec = self.node().saved[self.node().parents.len() + i].spec();
+                match self.grads.iter().flatten().next() {
+                    Some(like) if like.is_traced() => like.new_full(spec.shape, 0.0)?.cast(spec.dtype),
+                    _ => Tensor::filled(spec, 0.0),
+                }
+            }
         }
     }
 

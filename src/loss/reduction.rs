@@ -33,9 +33,10 @@ impl Reduction {
         if let Some(mask) = mask {
             let mut counts = fitted("mask", &mask.cast(losses.dtype())?, losses)?;
             if self == Reduction::SumOverBatchSize {
-                let valid = counts.cast(DType::F64)?.sum(&[], false)?.item()?;
-                let scale = if valid > 0.0 { counts.elements() as f64 / valid } else { 0.0 };
-                counts = counts.affine(scale, 0.0)?;
+                let valid = counts.cast(DType::F64)?.sum(&[], false)?;
+                let (all, none) = (valid.new_full([], counts.elements() as f64)?, valid.new_full([], 0.0)?);
+                let scale = valid.greater(&none)?.choose(&all.div(&valid)?, &none)?;
+                counts = counts.mul(&scale.cast(counts.dtype())?)?;
             }
             weights = Some(match weights {
                 Some(w) => w.mul(&counts)?,
@@ -52,11 +53,11 @@ impl Reduction {
             Reduction::SumOverBatchSize => weighted.mean(&[], false),
             Reduction::MeanWithSampleWeight => {
                 let Some(w) = weights else { return weighted.mean(&[], false) };
-                let total = w.broadcast_to(*losses.shape())?.sum(&[], false)?;
-                let none = total.item()? == 0.0;
-                let total = if none { total.affine(0.0, 1.0)? } else { total };
-                let sum = weighted.sum(&[], false)?.div(&total)?;
-                if none { sum.affine(0.0, 0.0) } else { Ok(sum) }
+                let total = w.broadcast_like(losses)?.sum(&[], false)?;
+                let zero = total.new_full([], 0.0)?;
+                let none = total.equal(&zero)?;
+                let sum = weighted.sum(&[], false)?.div(&none.choose(&total.new_full([], 1.0)?, &total)?)?;
+                none.choose(&zero, &sum)
             }
         }
     }

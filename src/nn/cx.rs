@@ -5,7 +5,7 @@ use super::regularizer::Regularizer;
 use super::{Init, Key, Module, Param};
 use crate::error::Context;
 use crate::random::{Purpose, Stream};
-use crate::tensor::Tensor;
+use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result};
 use smallvec::SmallVec;
 
@@ -14,6 +14,8 @@ use smallvec::SmallVec;
 pub struct Cx {
     training: bool,
     tracks: bool,
+    /// Whether parameters are leaves without values, as in a trace that becomes a graph.
+    traced: bool,
     compute: Option<DType>,
     seed: u64,
     step: u64,
@@ -41,6 +43,7 @@ impl Cx {
         Cx {
             training: false,
             tracks: false,
+            traced: false,
             compute: None,
             seed: 0,
             step: 0,
@@ -107,8 +110,10 @@ impl Cx {
         if let Some((_, value)) = self.bound.iter().find(|(id, _)| *id == p.id()) {
             return Ok(value.clone());
         }
-        let value = match self.tracks && p.trainable() {
-            true => Tensor::leaf(p.value().array().clone(), p.id()),
+        let wants = self.tracks && p.trainable();
+        let value = match self.traced {
+            true => Tensor::leaf(Array::traced(p.value().spec()), p.id(), wants),
+            false if wants => Tensor::leaf(p.value().array().clone(), p.id(), true),
             false => p.value().clone(),
         };
         match self.compute {
@@ -123,8 +128,11 @@ impl Cx {
 
     /// A state's value: the one that an earlier call of this pass has set, else the one it began with.
     pub fn state(&self, p: &Param) -> Tensor {
-        let pending = self.updates.iter().rev().find(|(id, _)| *id == p.id());
-        pending.map_or_else(|| p.value().clone(), |(_, value)| value.clone())
+        match self.updates.iter().rev().find(|(id, _)| *id == p.id()) {
+            Some((_, pending)) => pending.clone(),
+            None if self.traced => Tensor::leaf(Array::traced(p.value().spec()), p.id(), false),
+            None => p.value().clone(),
+        }
     }
 
     /// Sets a parameter once the step has succeeded: how running statistics move. The last value wins, so begin with
@@ -163,7 +171,7 @@ impl Cx {
             0 => Purpose::Layer(number),
             call => Purpose::LayerAgain { key: number, call },
         };
-        Stream::new(self.seed, purpose, self.step)
+        Stream::of_key(self.seed, purpose, self.step, self.traced)
     }
 
     /// Takes out the state that a key left in the session, so that it can be changed in place; `None` if there is none yet. A
@@ -191,10 +199,11 @@ impl Cx {
     /// The context as it is now, without added losses: a pass that begins with it draws the same numbers and reads the same
     /// statistics.
     pub(crate) fn again(&self) -> Cx {
-        let Cx { training, tracks, compute, seed, step, .. } = *self;
+        let Cx { training, tracks, traced, compute, seed, step, .. } = *self;
         Cx {
             training,
             tracks,
+            traced,
             compute,
             seed,
             step,
@@ -217,6 +226,13 @@ impl Cx {
         let result = f(self);
         self.bound = outside;
         (result, self.losses.split_off(losses))
+    }
+
+    /// For a trace that becomes a graph: parameters and states are leaves without values, what is drawn is recorded by its key.
+    #[must_use]
+    pub(crate) fn traced(mut self) -> Cx {
+        self.traced = true;
+        self
     }
 
     pub(crate) fn take_losses(&mut self) -> Vec<Tensor> {

@@ -2,7 +2,7 @@
 //! and its gradient are made of.
 
 use super::index::{check_index, expect_index};
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::{dispatch_float, dispatch_stored};
 use crate::kernels::index::{add_rows, take_rows};
 use crate::tensor::{Array, Tensor};
@@ -13,6 +13,7 @@ super::table::ops! {
     take_along_axis: Any, Every, "GatherElements";
     add_along_axis: Floats, Every, "ScatterElements";
 }
+super::table::recorded!(TakeAlong, AddAlong);
 
 fn last(shape: &Shape) -> usize {
     shape.dims().last().copied().unwrap_or(1)
@@ -27,14 +28,12 @@ fn same_rows(op: &'static str, a: Shape, b: Shape) -> Result<()> {
     Err(Error::shapes(op, a, b, "all sizes but that of the axis must agree"))
 }
 
-/// Along the last axis.
-#[derive(Debug)]
-struct TakeAlong;
+crate::op! {
+    /// Along the last axis.
+    struct TakeAlong("take_along_axis", 2) {}
+}
 
 impl Op for TakeAlong {
-    fn name(&self) -> &'static str {
-        "take_along_axis"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         expect_index(self.name(), inputs[1].dtype)?;
         same_rows(self.name(), inputs[0].shape, inputs[1].shape)?;
@@ -56,16 +55,12 @@ impl Op for TakeAlong {
     }
 }
 
-/// The adjoint of [`TakeAlong`], into zeros whose last axis has this size.
-#[derive(Debug)]
-struct AddAlong {
-    size: usize,
+crate::op! {
+    /// The adjoint of [`TakeAlong`], into zeros whose last axis has this size.
+    struct AddAlong("add_along_axis", 2) { size: usize }
 }
 
 impl Op for AddAlong {
-    fn name(&self) -> &'static str {
-        "add_along_axis"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         super::elementwise::float(self.name(), inputs[0].dtype)?;
         expect_index(self.name(), inputs[1].dtype)?;
@@ -89,7 +84,7 @@ impl Op for AddAlong {
         Saves::NONE.input(1)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(apply1(TakeAlong, &[&step.grad(0)?, &step.input(1)])?), None])
+        Ok(smallvec![Some(apply1(TakeAlong {}, &[&step.grad(0)?, &step.input(1)])?), None])
     }
 }
 
@@ -113,7 +108,7 @@ impl Tensor {
         let common = Shape::broadcast(OP, self.shape().with(at, 1), indices.shape().with(at, 1))?;
         let x = self.broadcast_to(common.with(at, self.dims()[at]))?.to_last(at)?;
         let index = indices.broadcast_to(common.with(at, indices.dims()[at]))?.to_last(at)?;
-        apply1(TakeAlong, &[&x, &index])?.last_to(at)
+        apply1(TakeAlong {}, &[&x, &index])?.last_to(at)
     }
 
     /// Zeros with `size` places along an axis, to which each element of this tensor is added where its index (int64, one for

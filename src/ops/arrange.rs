@@ -16,13 +16,9 @@ super::table::ops! {
     unbind: Any, Every, "Split";
 }
 
-/// The index tensor `f(0), f(1), … f(n - 1)`, for [`Tensor::gather`]; without values where `like` has none.
-pub(super) fn positions(like: &Tensor, n: usize, f: impl Fn(usize) -> usize) -> Result<Tensor> {
-    let spec = Spec::new(Shape::new(&[n])?, DType::I64);
-    if like.is_traced() {
-        return Ok(Array::traced(spec).into());
-    }
-    let mut array = Array::new(spec)?;
+/// The index tensor `f(0), f(1), … f(n - 1)`, for [`Tensor::gather`].
+pub(super) fn positions(n: usize, f: impl Fn(usize) -> usize) -> Result<Tensor> {
+    let mut array = Array::new(Spec::new(Shape::new(&[n])?, DType::I64))?;
     array.slice_mut::<i64>()?.iter_mut().enumerate().for_each(|(i, o)| *o = f(i) as i64);
     Ok(array.into())
 }
@@ -108,7 +104,7 @@ impl Tensor {
         }
         let n = self.dims()[at].checked_mul(times);
         let n = n.ok_or_else(|| Error::argument(op, "a size that can be counted", times))?;
-        self.gather(&positions(self, n, f)?, at as isize)
+        self.gather(&positions(n, f)?, at as isize)
     }
 
     /// Parts of these sizes, one after the other along an axis. They share this tensor's memory.

@@ -13,9 +13,11 @@ super::table::ops! {
     cast: Any, Every, "Cast";
     scale: Any, Every, "Mul";
 }
+super::table::recorded!(Cast);
 
-#[derive(Debug)]
-struct Cast(DType);
+crate::op! {
+    struct Cast("cast", 1) { dtype: DType }
+}
 
 /// Converts as Rust's `as` does: to floats by rounding to nearest, to integers by truncation and saturation.
 fn convert<A: Stored + AsPrimitive<B>, B: Stored>(x: &[A], out: &mut [B]) {
@@ -31,17 +33,14 @@ fn each<A: Stored, B: Stored>(x: &[A], out: &mut [B], f: impl Fn(A) -> B + Sync)
 }
 
 impl Op for Cast {
-    fn name(&self) -> &'static str {
-        "cast"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        Ok(one(inputs[0].shape, self.0))
+        Ok(one(inputs[0].shape, self.dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let x = inputs[0].contiguous()?;
         dispatch_stored!(x.dtype(), A => {
             let (x, out) = (x.slice::<A>()?, &mut outputs[0]);
-            match self.0 {
+            match self.dtype {
                 DType::F32 => convert::<A, f32>(x, out.slice_mut()?),
                 DType::F64 => convert::<A, f64>(x, out.slice_mut()?),
                 DType::BF16 => convert::<A, bf16>(x, out.slice_mut()?),
@@ -70,7 +69,7 @@ impl Tensor {
     /// # Errors
     /// Memory cannot be had.
     pub fn cast(&self, dtype: DType) -> Result<Tensor> {
-        if dtype == self.dtype() { Ok(self.clone()) } else { apply1(Cast(dtype), &[self]) }
+        if dtype == self.dtype() { Ok(self.clone()) } else { apply1(Cast { dtype }, &[self]) }
     }
 
     /// Multiplied by a constant; integers and bytes become float32 first. (Keras: `Rescaling`.)

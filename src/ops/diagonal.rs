@@ -48,7 +48,7 @@ impl Tensor {
         let &[.., r, c] = self.dims() else {
             return Err(Error::shape(op, "at least two dimensions", *self.shape()));
         };
-        let (rows, columns) = (positions(self, r, |i| i)?.expand_dims(1)?, positions(self, c, |i| i)?);
+        let (rows, columns) = (positions(r, |i| i)?.expand_dims(1)?, positions(c, |i| i)?);
         let number = columns.sub(&rows)?;
         compare(&number, &Tensor::scalar(k as i64)?)?.choose(self, &self.new_full([], 0.0)?)
     }

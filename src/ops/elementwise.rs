@@ -4,11 +4,11 @@
 
 use super::expr::Expr;
 use super::table::Takes;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one};
 use crate::dtype::dispatch_float;
-use crate::kernels::map;
 use crate::kernels::math::{Real, divide};
 use crate::kernels::simd::stamped;
+use crate::kernels::{map, par};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, Result, Shape, Spec};
 use smallvec::smallvec;
@@ -18,6 +18,7 @@ super::table::ops! {
     affine: Floats, Every, "Mul";
     clip: Numbers, Every, "Clip";
 }
+super::table::recorded!(Map, MapGrad, Zip, Affine);
 
 /// What a derivative formula reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +34,7 @@ pub enum Reads {
 /// A row of the unary table.
 pub(crate) trait Unary: 'static {
     const NAME: &'static str;
+    const GRAD_NAME: &'static str;
     const READS: Reads;
     /// The function; `p` is the row's constant, for those that have one.
     fn f<R: Real>(x: R, p: R) -> R;
@@ -69,6 +71,8 @@ const COST: usize = 8;
 /// kernel is compiled once.
 pub(crate) struct Formula {
     name: &'static str,
+    /// The name of its gradient.
+    grad_name: &'static str,
     reads: Reads,
     single: UnarySlice<f32>,
     double: UnarySlice<f64>,
@@ -84,6 +88,7 @@ pub(crate) struct Of<U>(PhantomData<U>);
 impl<U: Unary> Of<U> {
     pub(crate) const ROW: &'static Formula = &Formula {
         name: U::NAME,
+        grad_name: U::GRAD_NAME,
         reads: U::READS,
         single: unary_slice::<U, f32>,
         double: unary_slice::<U, f64>,
@@ -99,20 +104,41 @@ impl std::fmt::Debug for Formula {
     }
 }
 
-/// A row at work, with its constant (0 for rows that have none).
+impl Naming for &'static Formula {
+    fn name(self) -> &'static str {
+        self.name
+    }
+    fn named(name: &str) -> Option<Self> {
+        FORMULAS.iter().copied().find(|row| row.name == name)
+    }
+}
+
+/// A row, named after its gradient.
 #[derive(Debug, Clone, Copy)]
-struct Map(&'static Formula, f64);
+pub(crate) struct GradOf(pub(crate) &'static Formula);
+
+impl Naming for GradOf {
+    fn name(self) -> &'static str {
+        self.0.grad_name
+    }
+    fn named(name: &str) -> Option<Self> {
+        FORMULAS.iter().copied().find(|row| row.grad_name == name).map(GradOf)
+    }
+}
+
+crate::op! {
+    /// A row at work, with its constant (0 for rows that have none).
+    #[derive(Copy)]
+    struct Map(row: &'static Formula, 1) { p: f64 }
+}
 
 impl Op for Map {
-    fn name(&self) -> &'static str {
-        self.0.name
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        float(self.0.name, inputs[0].dtype)?;
+        float(self.row.name, inputs[0].dtype)?;
         Ok(smallvec![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let (Map(row, p), x, out) = (*self, inputs[0], &mut outputs[0]);
+        let (Map { row, p }, x, out) = (*self, inputs[0], &mut outputs[0]);
         match x.dtype() {
             DType::F32 => {
                 let f = |x: &[f32], o: &mut [f32]| (row.single)(x, o, p as f32);
@@ -127,49 +153,77 @@ impl Op for Map {
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
-        match self.0.reads {
+        match self.row.reads {
             Reads::X => Saves::INPUTS,
             Reads::Y => Saves::OUTPUTS,
             Reads::Nothing => Saves::NONE,
         }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let (Map(row, p), g) = (*self, step.grad(0)?);
-        let v = if row.reads == Reads::X { step.input(0) } else { step.output(0) };
-        if step.attached() || v.is_traced() {
-            return Ok(smallvec![Some(row.backward(g, v, p)?)]);
+        let Map { row, p } = *self;
+        let v = match row.reads {
+            Reads::X => step.input(0),
+            Reads::Y => step.output(0),
+            Reads::Nothing => return Ok(smallvec![Some(row.slope(step.grad(0)?, None, p)?)]),
+        };
+        Ok(smallvec![Some(row.backward(p, &step.grad(0)?, &v)?)])
+    }
+}
+
+crate::op! {
+    /// `g · df(v)` of a row in one pass, where `v` is what the derivative reads.
+    #[derive(Copy)]
+    struct MapGrad(row: GradOf, 2) { p: f64 }
+}
+
+impl Op for MapGrad {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let ([g, v], name) = ([inputs[0], inputs[1]], self.row.name());
+        float(name, g.dtype)?;
+        if g != v {
+            return Err(Error::shapes(name, g.shape, v.shape, "both must have one shape and dtype"));
         }
-        Ok(smallvec![Some(row.grad(g.array(), v.array(), p, COST)?.into())])
+        Ok(smallvec![g])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (MapGrad { row: GradOf(row), p }, g, v, out) = (*self, inputs[0], inputs[1], &mut outputs[0]);
+        // What reads the output is a product or two.
+        let cost = if row.reads == Reads::Y { 1 } else { COST };
+        match g.dtype() {
+            DType::F32 => {
+                let f = |g: &[f32], v: &[f32], o: &mut [f32]| (row.grad_single)(g, v, o, p as f32);
+                map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f);
+            }
+            DType::F64 => {
+                let f = |g: &[f64], v: &[f64], o: &mut [f64]| (row.grad_double)(g, v, o, p);
+                map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f);
+            }
+            got => return Err(not_float(row.name, got)),
+        }
+        Ok(())
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let MapGrad { row: GradOf(row), p } = *self;
+        step.composed(|x| Ok(smallvec![row.slope(x[0].clone(), Some(x[1].clone()), p)?]))
     }
 }
 
 impl Formula {
-    /// `g · df(v)` in tensor operations.
-    pub(crate) fn backward(&self, g: Tensor, v: Tensor, p: f64) -> Result<Tensor> {
-        let like = g.clone();
-        (Expr::Tensor(g) * (self.df)(Expr::Tensor(v), Expr::Const(p))).tensor(&like)
+    /// `g · df(v)` as one step.
+    pub(crate) fn backward(&'static self, p: f64, g: &Tensor, v: &Tensor) -> Result<Tensor> {
+        apply1(MapGrad { row: GradOf(self), p }, &[g, v])
     }
 
-    /// `g · df(v)` in one pass.
-    pub(crate) fn grad(&self, g: &Array, v: &Array, p: f64, cost: usize) -> Result<Array> {
-        let mut out = Array::new(g.spec())?;
-        match g.dtype() {
-            DType::F32 => {
-                let f = |g: &[f32], v: &[f32], o: &mut [f32]| (self.grad_single)(g, v, o, p as f32);
-                map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f);
-            }
-            DType::F64 => {
-                let f = |g: &[f64], v: &[f64], o: &mut [f64]| (self.grad_double)(g, v, o, p);
-                map::binary(g.view()?, v.view()?, out.slice_mut()?, cost, &f);
-            }
-            got => return Err(not_float(self.name, got)),
-        }
-        Ok(out)
+    /// `g · df(v)` in tensor operations.
+    fn slope(&self, g: Tensor, v: Option<Tensor>, p: f64) -> Result<Tensor> {
+        let like = g.clone();
+        let v = v.map_or(Expr::Const(0.0), Expr::Tensor);
+        (Expr::Tensor(g) * (self.df)(v, Expr::Const(p))).tensor(&like)
     }
 }
 
 fn unary(row: &'static Formula, p: f64, x: &Tensor) -> Result<Tensor> {
-    apply1(Map(row, p), &[x])
+    apply1(Map { row, p }, &[x])
 }
 
 type UnarySlice<T> = fn(&[T], &mut [T], T);
@@ -220,6 +274,7 @@ macro_rules! unary {
             pub(crate) struct $type;
             impl Unary for $type {
                 const NAME: &'static str = stringify!($name);
+                const GRAD_NAME: &'static str = concat!(stringify!($name), "_grad");
                 const READS: Reads = Reads::$reads;
                 #[inline(always)]
                 fn f<R: Real>($x: R, p: R) -> R { unary!(@p p $($p)?); $f }
@@ -230,6 +285,8 @@ macro_rules! unary {
         impl Tensor {
             $(unary! { @method $(#[$doc])* $name $type $($p)? })*
         }
+        /// The rows at work.
+        const FORMULAS: &[&Formula] = &[$(Of::<$type>::ROW),*];
         /// Every row of the unary table.
         pub const UNARY: &[UnaryRow] = &[
             $(UnaryRow {
@@ -583,26 +640,35 @@ impl std::fmt::Debug for Pair {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Zip(&'static Pair);
+impl Naming for &'static Pair {
+    fn name(self) -> &'static str {
+        self.name
+    }
+    fn named(name: &str) -> Option<Self> {
+        PAIRS.iter().copied().find(|row| row.name == name)
+    }
+}
+
+crate::op! {
+    /// A row of the binary table at work.
+    #[derive(Copy)]
+    struct Zip(row: &'static Pair, 2) {}
+}
 
 impl Op for Zip {
-    fn name(&self) -> &'static str {
-        self.0.name
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let ([a, b], name) = ([inputs[0], inputs[1]], self.0.name);
+        let ([a, b], name) = ([inputs[0], inputs[1]], self.row.name);
         if a.dtype != b.dtype {
             let why = format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype);
             return Err(Error::shapes(name, a.shape, b.shape, why));
         }
-        if a.dtype != DType::I64 || self.0.whole.is_none() {
+        if a.dtype != DType::I64 || self.row.whole.is_none() {
             float(name, a.dtype)?;
         }
         Ok(one(Shape::broadcast(name, a.shape, b.shape)?, a.dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let (row, out) = (self.0, &mut outputs[0]);
+        let (row, out) = (self.row, &mut outputs[0]);
         let [a, b] = [0, 1].map(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*out.shape())));
         match (a.dtype(), &row.whole) {
             (DType::F32, _) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &row.single),
@@ -612,8 +678,24 @@ impl Op for Zip {
         }
         Ok(())
     }
+    fn eval_in_place(&self, first: &mut Array, rest: &[&Array]) -> Result<bool> {
+        let [more] = rest else { return Ok(false) };
+        if self.row.name != Add::NAME || !first.dtype().is_float() {
+            return Ok(false);
+        }
+        let more = more.contiguous()?;
+        dispatch_float!(Add::NAME, first.dtype(), T => {
+            let (sum, more) = (first.slice_mut::<T>()?, more.slice::<T>()?);
+            par::chunks(sum, 1, par::GRAIN, &|first, run: &mut [T]| {
+                for (s, &m) in run.iter_mut().zip(&more[first..]) {
+                    *s += m;
+                }
+            });
+        });
+        Ok(true)
+    }
     fn saves(&self, _: &[bool]) -> Saves {
-        if self.0.reads { Saves::INPUTS } else { Saves::NONE }
+        if self.row.reads { Saves::INPUTS } else { Saves::NONE }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let g = step.grad(0)?;
@@ -621,7 +703,7 @@ impl Op for Zip {
         let expr = |t: &Tensor| Expr::Tensor(t.clone());
         let mut grads: Grads = smallvec![None, None];
         for (i, slot) in grads.iter_mut().enumerate().filter(|(i, _)| step.wants(*i)) {
-            let flow = if i == 0 { self.0.da } else { self.0.db };
+            let flow = if i == 0 { self.row.da } else { self.row.db };
             *slot = Some(flow(expr(&g), expr(&a), expr(&b)).tensor(&g)?.sum_to(&step.spec(i).shape)?);
         }
         Ok(grads)
@@ -629,7 +711,7 @@ impl Op for Zip {
 }
 
 fn binary(row: &'static Pair, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    apply1(Zip(row), &[a, b])
+    apply1(Zip { row }, &[a, b])
 }
 
 macro_rules! binary {
@@ -662,6 +744,8 @@ macro_rules! binary {
                 pub fn $name(&self, other: &Tensor) -> Result<Tensor> { binary(PairOf::<$type>::ROW, self, other) }
             )*
         }
+        /// The rows at work.
+        const PAIRS: &[&Pair] = &[$(PairOf::<$type>::ROW),*];
         /// Every row of the binary table.
         pub const BINARY: &[BinaryRow] = &[
             $(BinaryRow {
@@ -743,11 +827,10 @@ fn prefers<R: Real>(a: R, b: R) -> R {
     R::c(0.5) + R::c(0.5) * (d.clone().step() - (-d).step())
 }
 
-/// `scale · x + shift` with constants.
-#[derive(Debug, Clone, Copy)]
-struct Affine {
-    scale: f64,
-    shift: f64,
+crate::op! {
+    /// `scale · x + shift` with constants.
+    #[derive(Copy)]
+    struct Affine("affine", 1) { scale: f64, shift: f64 }
 }
 
 stamped! {
@@ -759,9 +842,6 @@ stamped! {
 }
 
 impl Op for Affine {
-    fn name(&self) -> &'static str {
-        "affine"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         float("affine", inputs[0].dtype)?;
         Ok(smallvec![inputs[0]])
@@ -790,6 +870,11 @@ impl Tensor {
     /// The dtype is not float32 or float64, or memory cannot be had.
     pub fn affine(&self, scale: f64, shift: f64) -> Result<Tensor> {
         apply1(Affine { scale, shift }, &[self])
+    }
+
+    /// `self += more`, in place where nobody else holds the memory and nothing is recorded; shapes and dtypes are equal.
+    pub(crate) fn add_in_place(&mut self, more: &Tensor) -> Result<()> {
+        apply_in_place(Zip { row: PairOf::<Add>::ROW }, self, &[more])
     }
 
     /// Elements limited to `[low, high]`; the gradient is zero outside.

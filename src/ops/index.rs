@@ -12,6 +12,7 @@ super::table::ops! {
     scatter_add: Floats, Every, "ScatterND";
     one_hot: Ints, None, "OneHot";
 }
+super::table::recorded!(Gather, ScatterAdd, OneHot);
 
 fn runs(shape: &Shape, axis: usize) -> Runs {
     let d = shape.dims();
@@ -39,15 +40,11 @@ pub(super) fn expect_index(op: &'static str, got: DType) -> Result<()> {
     if got == DType::I64 { Ok(()) } else { Err(Error::DType { op, expected: "int64 indices", got }) }
 }
 
-#[derive(Debug)]
-struct Gather {
-    axis: usize,
+crate::op! {
+    struct Gather("gather", 2) { axis: usize }
 }
 
 impl Op for Gather {
-    fn name(&self) -> &'static str {
-        "gather"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         expect_index("gather", inputs[1].dtype)?;
         Ok(one(replaced("gather", &inputs[0].shape, self.axis, &inputs[1].shape)?, inputs[0].dtype))
@@ -68,16 +65,11 @@ impl Op for Gather {
     }
 }
 
-#[derive(Debug)]
-struct ScatterAdd {
-    axis: usize,
-    shape: Shape,
+crate::op! {
+    struct ScatterAdd("scatter_add", 2) { axis: usize, shape: Shape }
 }
 
 impl Op for ScatterAdd {
-    fn name(&self) -> &'static str {
-        "scatter_add"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         super::elementwise::float("scatter_add", inputs[0].dtype)?;
         expect_index("scatter_add", inputs[1].dtype)?;
@@ -133,23 +125,42 @@ impl Tensor {
     /// An index is out of range, or the indices are not int64.
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
         expect_index("one_hot", self.dtype())?;
-        let mut sizes = self.dims().to_vec();
-        sizes.push(classes);
-        let zeros = Spec::new(Shape::new(&sizes)?, dtype);
-        if self.is_traced() {
-            return Ok(Array::traced(zeros).into());
-        }
-        let index = self.array().contiguous()?;
+        apply1(OneHot { classes, dtype }, &[self])
+    }
+}
+
+crate::op! {
+    struct OneHot("one_hot", 1) { classes: usize, dtype: DType }
+}
+
+impl Op for OneHot {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        expect_index("one_hot", inputs[0].dtype)?;
+        let mut sizes = inputs[0].shape.dims().to_vec();
+        sizes.push(self.classes);
+        Ok(one(Shape::new(&sizes)?, self.dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let index = inputs[0].contiguous()?;
         let index = index.slice::<i64>()?;
-        check_index("one_hot", index, classes)?;
-        let mut out = Tensor::filled(zeros, 0.0)?.into_array();
-        let one = Tensor::filled(Spec::new(Shape::SCALAR, dtype), 1.0)?;
-        dispatch_stored!(dtype, T => {
-            let one = one.array().slice::<T>()?[0];
-            for (row, &i) in out.slice_mut::<T>()?.chunks_mut(classes.max(1)).zip(index) {
+        check_index("one_hot", index, self.classes)?;
+        let one = Tensor::filled(Spec::new(Shape::SCALAR, self.dtype), 1.0)?;
+        dispatch_stored!(self.dtype, T => {
+            let (one, out) = (one.array().slice::<T>()?[0], outputs[0].slice_mut::<T>()?);
+            out.fill(T::default());
+            for (row, &i) in out.chunks_mut(self.classes.max(1)).zip(index) {
                 row[i as usize] = one;
             }
         });
-        Ok(out.into())
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
+    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
+        Ok(smallvec![None])
+    }
+    fn stops(&self) -> bool {
+        true
     }
 }

@@ -9,18 +9,16 @@ super::table::ops! {
     concat: Any, Every, "Concat";
     stack: Any, Every, "Concat";
 }
+super::table::recorded!(Concat);
 
-#[derive(Debug)]
-struct Concat {
-    axis: usize,
+crate::op! {
+    struct Concat("concat", 1..=usize::MAX) { axis: usize }
 }
 
 impl Op for Concat {
-    fn name(&self) -> &'static str {
-        "concat"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let first = inputs[0];
+        first.shape.axis("concat", self.axis as isize)?;
         let mut size = 0;
         for spec in inputs {
             let fits = spec.dtype == first.dtype

@@ -2,7 +2,7 @@
 //! operations, so gradients of every order exist.
 
 use super::elementwise::float;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply, apply1};
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply, apply1, names};
 use crate::dtype::dispatch_float;
 use crate::kernels::linalg::{self, Pivot};
 use crate::kernels::math::Real;
@@ -20,6 +20,7 @@ super::table::ops! {
     det: Floats, Every, "Det";
     lstsq: Floats, Every, "";
 }
+super::table::recorded!(Solve, Cholesky, Qr, SlogDet);
 
 /// Rows and columns of each matrix of a float stack.
 fn matrix(op: &'static str, spec: Spec) -> Result<(usize, usize)> {
@@ -52,50 +53,58 @@ fn check(op: &'static str, what: &'static str, i: usize, pivot: Option<Pivot>) -
     }
 }
 
-/// How a system is solved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    Lu,
-    Triangle { lower: bool },
+names! {
+    /// How a system is solved.
+    enum By {
+        Lu = "solve",
+        Lower = "lower_triangular_solve",
+        Upper = "upper_triangular_solve",
+    }
 }
 
-/// X of AX = B; the stacks have one shape.
-#[derive(Debug, Clone, Copy)]
-struct Solve(By);
+crate::op! {
+    /// X of AX = B; the stacks have one shape.
+    struct Solve(by: By, 2) {}
+}
+
+impl By {
+    /// What the method is called, in messages.
+    fn method(self) -> &'static str {
+        if self == By::Lu { "solve" } else { "triangular_solve" }
+    }
+}
 
 impl Op for Solve {
-    fn name(&self) -> &'static str {
-        if self.0 == By::Lu { "solve" } else { "triangular_solve" }
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let (n, (rows, cols)) = (square(self.name(), inputs[0])?, matrix(self.name(), inputs[1])?);
+        let op = self.by.method();
+        let (n, (rows, cols)) = (square(op, inputs[0])?, matrix(op, inputs[1])?);
         let stacks = inputs[0].shape.rank() == inputs[1].shape.rank()
             && with_matrix(&inputs[0].shape, 0, 0) == with_matrix(&inputs[1].shape, 0, 0);
         if rows != n || !stacks || inputs[0].dtype != inputs[1].dtype {
             let why = "A is [..., n, n], B [..., n, m], of one dtype";
-            return Err(Error::shapes(self.name(), inputs[0].shape, inputs[1].shape, why));
+            return Err(Error::shapes(op, inputs[0].shape, inputs[1].shape, why));
         }
         Ok(smallvec![Spec::new(with_matrix(&inputs[1].shape, n, cols), inputs[1].dtype)])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let (n, m) = matrix(self.name(), inputs[1].spec())?;
-        dispatch_float!(self.name(), inputs[0].dtype(), T => {
+        let (n, m) = matrix(self.by.method(), inputs[1].spec())?;
+        dispatch_float!(self.by.method(), inputs[0].dtype(), T => {
             let (a, b) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
             let out = outputs[0].slice_mut::<T>()?;
             out.copy_from_slice(b.slice::<T>()?);
             let (mut room, mut order) = (vec![T::default(); n * n], vec![0; n]);
             for (i, (a, x)) in a.slice::<T>()?.chunks((n * n).max(1)).zip(out.chunks_mut((n * m).max(1))).enumerate() {
-                match self.0 {
+                match self.by {
                     By::Lu => {
                         room.copy_from_slice(a);
                         let (_, bad) = linalg::lu(&mut room, n, &mut order);
                         check("solve", "singular", i, bad)?;
                         linalg::lu_solve(&room, n, &order, x, m);
                     }
-                    By::Triangle { lower } => {
+                    By::Lower | By::Upper => {
                         let zero = (0..n).map(|k| (k, a[k * n + k].wide())).find(|(_, v)| v.is_nan() || *v == 0.0);
                         check("triangular_solve", "singular", i, zero)?;
-                        linalg::triangular_solve(a, n, lower, x, m);
+                        linalg::triangular_solve(a, n, self.by == By::Lower, x, m);
                     }
                 }
             }
@@ -107,18 +116,19 @@ impl Op for Solve {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let (at, x) = (step.input(0).t()?, step.output(0));
-        let transposed = match self.0 {
+        let by = match self.by {
             By::Lu => By::Lu,
-            By::Triangle { lower } => By::Triangle { lower: !lower },
+            By::Lower => By::Upper,
+            By::Upper => By::Lower,
         };
-        let b = apply1(Solve(transposed), &[&at, &step.grad(0)?])?;
+        let b = apply1(Solve { by }, &[&at, &step.grad(0)?])?;
         let mut grads: Grads = smallvec![None, None];
         if step.wants(0) {
             let a = b.matmul(&x.t()?)?.neg()?;
-            grads[0] = Some(match self.0 {
+            grads[0] = Some(match self.by {
                 By::Lu => a,
-                By::Triangle { lower: true } => a.mul(&below(&a, 1.0)?)?,
-                By::Triangle { lower: false } => a.mul(&below(&a, 1.0)?.t()?)?,
+                By::Lower => a.mul(&below(&a, 1.0)?)?,
+                By::Upper => a.mul(&below(&a, 1.0)?.t()?)?,
             });
         }
         grads[1] = Some(b);
@@ -129,23 +139,18 @@ impl Op for Solve {
 /// A mask for square matrices: 1 below the diagonal, this on it, 0 above.
 fn below(like: &Tensor, diagonal: f64) -> Result<Tensor> {
     let n = like.dims()[like.rank() - 1];
-    if like.is_traced() {
-        return like.new_full([n, n], 1.0);
-    }
     let row = Tensor::arange(n)?;
     let (i, j) = (row.expand_dims(1)?, row.expand_dims(0)?);
     let (strict, on) = (i.greater(&j)?.cast(like.dtype())?, i.equal(&j)?.cast(like.dtype())?);
     strict.add(&on.affine(diagonal, 0.0)?)
 }
 
-/// L of A = LLᵀ.
-#[derive(Debug)]
-struct Cholesky;
+crate::op! {
+    /// L of A = LLᵀ.
+    struct Cholesky("cholesky", 1) {}
+}
 
 impl Op for Cholesky {
-    fn name(&self) -> &'static str {
-        "cholesky"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         square("cholesky", inputs[0])?;
         Ok(smallvec![inputs[0]])
@@ -178,14 +183,12 @@ impl Op for Cholesky {
     }
 }
 
-/// Q and R of A = QR.
-#[derive(Debug)]
-struct Qr;
+crate::op! {
+    /// Q and R of A = QR.
+    struct Qr("qr", 1) {}
+}
 
 impl Op for Qr {
-    fn name(&self) -> &'static str {
-        "qr"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let (m, n) = matrix("qr", inputs[0])?;
         let (shape, dtype, k) = (inputs[0].shape, inputs[0].dtype, m.min(n));
@@ -233,14 +236,12 @@ impl Op for Qr {
     }
 }
 
-/// Sign and logarithm of the size of the determinant.
-#[derive(Debug)]
-struct SlogDet;
+crate::op! {
+    /// Sign and logarithm of the size of the determinant.
+    struct SlogDet("slogdet", 1) {}
+}
 
 impl Op for SlogDet {
-    fn name(&self) -> &'static str {
-        "slogdet"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         square("slogdet", inputs[0])?;
         let stack =
@@ -302,7 +303,7 @@ impl Tensor {
             return self.solve(&b.expand_dims(1)?)?.squeeze(-1);
         }
         let (a, b) = self.stacked(b, "solve")?;
-        apply1(Solve(By::Lu), &[&a, &b])
+        apply1(Solve { by: By::Lu }, &[&a, &b])
     }
 
     /// [`Tensor::solve`] where of A only the lower or the upper triangle is looked at.
@@ -314,7 +315,7 @@ impl Tensor {
             return self.triangular_solve(&b.expand_dims(1)?, lower)?.squeeze(-1);
         }
         let (a, b) = self.stacked(b, "triangular_solve")?;
-        apply1(Solve(By::Triangle { lower }), &[&a, &b])
+        apply1(Solve { by: if lower { By::Lower } else { By::Upper } }, &[&a, &b])
     }
 
     /// The inverse of each square matrix. To solve equations, [`Tensor::solve`] is faster and more exact.
@@ -323,9 +324,6 @@ impl Tensor {
     /// As [`Tensor::solve`].
     pub fn inverse(&self) -> Result<Tensor> {
         let n = square("inverse", self.spec())?;
-        if self.is_traced() {
-            return self.solve(&self.new_full([n, n], 1.0)?);
-        }
         self.solve(&Tensor::arange(n)?.one_hot(n, self.dtype())?)
     }
 
@@ -335,7 +333,7 @@ impl Tensor {
     /// # Errors
     /// A matrix is not positive definite or not square, or the dtype is not float32 or float64.
     pub fn cholesky(&self) -> Result<Tensor> {
-        apply1(Cholesky, &[self])
+        apply1(Cholesky {}, &[self])
     }
 
     /// Q, `[..., m, k]` with orthonormal columns, and R, `[..., k, n]` upper triangular, of A = QR for each matrix
@@ -344,7 +342,7 @@ impl Tensor {
     /// # Errors
     /// There are fewer than two axes, or the dtype is not float32 or float64. Gradients exist for m >= n and full rank.
     pub fn qr(&self) -> Result<(Tensor, Tensor)> {
-        let mut outputs = apply(Qr, &[self])?;
+        let mut outputs = apply(Qr {}, &[self])?;
         let r = outputs.swap_remove(1);
         Ok((outputs.swap_remove(0), r))
     }
@@ -354,7 +352,7 @@ impl Tensor {
     /// # Errors
     /// Matrices are not square, or the dtype is not float32 or float64. There is no gradient at a singular matrix.
     pub fn slogdet(&self) -> Result<(Tensor, Tensor)> {
-        let mut outputs = apply(SlogDet, &[self])?;
+        let mut outputs = apply(SlogDet {}, &[self])?;
         let log = outputs.swap_remove(1);
         Ok((outputs.swap_remove(0), log))
     }

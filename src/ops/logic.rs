@@ -1,6 +1,6 @@
 //! Why it exists: comparisons, truth values, and choosing by them.
 
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::dispatch_stored;
 use crate::kernels::map;
 use crate::tensor::{Array, Tensor};
@@ -23,23 +23,29 @@ super::table::ops! {
     logical_or: Bools, None, "Or";
     logical_xor: Bools, None, "Xor";
 }
+super::table::recorded!(Compare, Where);
 
-/// Two operands of one dtype and broadcastable shapes to a truth value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compare {
-    Equal,
-    NotEqual,
-    Less,
-    LessEqual,
+names! {
+    enum Comparison {
+        Equal = "equal",
+        NotEqual = "not_equal",
+        Less = "less",
+        LessEqual = "less_equal",
+    }
 }
 
-impl Compare {
+crate::op! {
+    /// Two operands of one dtype and broadcastable shapes to a truth value.
+    struct Compare(kind: Comparison, 2) {}
+}
+
+impl Comparison {
     fn holds<T: PartialOrd>(self, a: T, b: T) -> bool {
         match self {
-            Compare::Equal => a == b,
-            Compare::NotEqual => a != b,
-            Compare::Less => a < b,
-            Compare::LessEqual => a <= b,
+            Comparison::Equal => a == b,
+            Comparison::NotEqual => a != b,
+            Comparison::Less => a < b,
+            Comparison::LessEqual => a <= b,
         }
     }
 
@@ -64,14 +70,6 @@ fn stretched<const N: usize>(inputs: &[&Array], out: &Shape) -> [Array; N] {
 }
 
 impl Op for Compare {
-    fn name(&self) -> &'static str {
-        match self {
-            Compare::Equal => "equal",
-            Compare::NotEqual => "not_equal",
-            Compare::Less => "less",
-            Compare::LessEqual => "less_equal",
-        }
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         same_dtype(self.name(), inputs[0], inputs[1])?;
         Ok(one(Shape::broadcast(self.name(), inputs[0].shape, inputs[1].shape)?, DType::Bool))
@@ -79,7 +77,7 @@ impl Op for Compare {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [a, b] = stretched(inputs, outputs[0].shape());
         dispatch_stored!(a.dtype(), T => {
-            let f = |a: &[T], b: &[T], out: &mut [u8]| self.slice(a, b, out);
+            let f = |a: &[T], b: &[T], out: &mut [u8]| self.kind.slice(a, b, out);
             map::binary(a.view::<T>()?, b.view::<T>()?, outputs[0].slice_mut()?, 1, &f);
         });
         Ok(())
@@ -92,14 +90,12 @@ impl Op for Compare {
     }
 }
 
-/// Elements of the second input where the first is true, of the third elsewhere.
-#[derive(Debug)]
-struct Where;
+crate::op! {
+    /// Elements of the second input where the first is true, of the third elsewhere.
+    struct Where("where", 3) {}
+}
 
 impl Op for Where {
-    fn name(&self) -> &'static str {
-        "where"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [c, a, b] = [inputs[0], inputs[1], inputs[2]];
         if c.dtype != DType::Bool {
@@ -150,7 +146,7 @@ macro_rules! compare {
             /// Shapes do not broadcast or dtypes differ.
             pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
                 let ($a, $b) = (self, other);
-                apply1(Compare::$kind, &[$first, $second])
+                apply1(Compare { kind: Comparison::$kind }, &[$first, $second])
             }
         )*}
     };
@@ -178,7 +174,7 @@ impl Tensor {
     /// # Errors
     /// This is not bool, shapes do not broadcast, or the dtypes of `a` and `b` differ.
     pub fn choose(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        apply1(Where, &[self, a, b])
+        apply1(Where {}, &[self, a, b])
     }
 
     /// Where this is not a number.

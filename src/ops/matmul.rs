@@ -1,7 +1,7 @@
 //! Why it exists: matrix products, plain and as the fused linear step `activation(x·W + b)` that dense layers are.
 
 use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attr, Attribute, Grads, Naming, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
 use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
@@ -14,9 +14,12 @@ super::table::ops! {
     matmul: Floats, Every, "MatMul";
     linear: Floats, Every, "Gemm";
 }
+super::table::recorded!(Matmul, Linear);
 
-#[derive(Debug)]
-struct Matmul;
+crate::op! {
+    /// Of stacks of matrices.
+    struct Matmul("matmul", 2) {}
+}
 
 /// Rows and columns of a stack of matrices.
 fn matrix(shape: &Shape) -> (usize, usize) {
@@ -37,9 +40,6 @@ fn mat<'a, T: Float>(data: &'a [T], layout: &Layout, at: usize) -> Mat<'a, T> {
 }
 
 impl Op for Matmul {
-    fn name(&self) -> &'static str {
-        "matmul"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [a, b] = [inputs[0], inputs[1]];
         float("matmul", a.dtype)?;
@@ -99,9 +99,7 @@ fn rows(t: &Tensor) -> Result<Tensor> {
     if t.rank() == 2 {
         return Ok(t.clone());
     }
-    let last = t.dims()[t.rank() - 1];
-    let tall: usize = t.dims()[..t.rank() - 1].iter().product();
-    t.reshape_to([tall, last])
+    if t.rank() == 1 { t.expand_dims(0) } else { t.merge_axes(0, -2) }
 }
 
 /// `out = a·b` for each matrix of the stack, then the epilogue.
@@ -190,15 +188,24 @@ fn formula(activation: Fused) -> &'static Formula {
     }
 }
 
-#[derive(Debug)]
-struct Linear {
-    activation: Option<Fused>,
+/// By its name.
+impl Attribute for Fused {
+    const EXPECTED: &'static str = "relu, sigmoid or tanh";
+    fn write(&self) -> Attr {
+        Attr::Text(formula(*self).name().into())
+    }
+    fn read(value: &Attr) -> Option<Fused> {
+        let is = |act: &Fused| *value == act.write();
+        [Fused::Relu, Fused::Sigmoid, Fused::Tanh].into_iter().find(is)
+    }
+}
+
+crate::op! {
+    /// `activation(x·W + b)`.
+    struct Linear("linear", 2..=3) { activation: Option<Fused> }
 }
 
 impl Op for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [x, w] = [inputs[0], inputs[1]];
         float("linear", x.dtype)?;
@@ -247,13 +254,7 @@ impl Op for Linear {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let mut g = step.grad(0)?;
         if let Some(activation) = self.activation {
-            let y = step.output(0);
-            let row = formula(activation);
-            g = if step.attached() {
-                row.backward(g, y, 0.0)?
-            } else {
-                row.grad(g.array(), y.array(), 0.0, 1)?.into()
-            };
+            g = formula(activation).backward(0.0, &g, &step.output(0))?;
         }
         let g = rows(&g)?;
         let mut grads: Grads = smallvec![None; step.inputs()];
@@ -282,7 +283,7 @@ impl Tensor {
             (1, 1) => self.expand_dims(0)?.matmul(&other.expand_dims(1)?)?.reshape_to([]),
             (1, 2..) => self.expand_dims(0)?.matmul(other)?.squeeze(-2),
             (2.., 1) => self.matmul(&other.expand_dims(1)?)?.squeeze(-1),
-            _ => apply1(Matmul, &[self, other]),
+            _ => apply1(Matmul {}, &[self, other]),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod diagonal;
 pub mod einsum;
 pub mod elementwise;
 mod expr;
+pub mod fill;
 pub mod gated;
 pub mod index;
 pub mod join;
@@ -17,6 +18,7 @@ pub mod mask;
 pub mod matmul;
 pub mod norm;
 pub mod pad;
+mod parts;
 pub mod random;
 pub mod range;
 pub mod reduce;
@@ -28,11 +30,55 @@ pub mod subscript;
 mod table;
 pub mod view;
 
+use crate::autograd::{Attrs, Op};
+use crate::{Error, Result};
+use std::sync::Arc;
+
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::Padding;
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
 pub use table::{Gradient, OpRow, Takes};
+
+/// The recorded operations of every file.
+const RECORDED: &[&[table::Reader]] = &[
+    along::RECORDED,
+    cast::RECORDED,
+    elementwise::RECORDED,
+    fill::RECORDED,
+    index::RECORDED,
+    join::RECORDED,
+    linalg::RECORDED,
+    logic::RECORDED,
+    matmul::RECORDED,
+    norm::RECORDED,
+    pad::RECORDED,
+    random::RECORDED,
+    reduce::RECORDED,
+    scan::RECORDED,
+    softmax::RECORDED,
+    sort::RECORDED,
+    view::RECORDED,
+];
+
+/// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that
+/// there is to know.
+///
+/// ```
+/// use gradus::autograd::{Attr, Attrs};
+/// let mut attrs = Attrs::new();
+/// attrs.set("axis", Attr::Int(1));
+/// assert_eq!(gradus::ops::read("concat", &attrs)?.attrs(), attrs);
+/// # Ok::<(), gradus::Error>(())
+/// ```
+///
+/// # Errors
+/// There is none, or an attribute is missing or of another type.
+pub fn read(name: &str, attrs: &Attrs) -> Result<Arc<dyn Op>> {
+    let mut readers = RECORDED.iter().copied().flatten();
+    let unknown = || Error::argument("operation", "the name of one of the library's", format!("'{name}'"));
+    readers.find_map(|reader| reader(name, attrs)).unwrap_or_else(|| Err(unknown()))
+}
 
 /// The rows of every file but those of [`UNARY`] and [`BINARY`], which are tables of their own.
 pub const OPS: &[&[OpRow]] = &[
@@ -42,6 +88,7 @@ pub const OPS: &[&[OpRow]] = &[
     diagonal::OPS,
     einsum::OPS,
     elementwise::OPS,
+    fill::OPS,
     gated::OPS,
     index::OPS,
     join::OPS,

@@ -1,7 +1,7 @@
 //! Why it exists: normalization as one op: as a chain of means and quotients it would travel through memory eight times.
 
 use super::elementwise::float;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::{norm as kernel, par};
 use crate::tensor::{Array, Tensor};
@@ -11,22 +11,19 @@ use smallvec::smallvec;
 super::table::ops! {
     layer_norm: Floats, Every, "LayerNormalization";
 }
+super::table::recorded!(LayerNorm, LayerNormGrad, LayerNormGammaGrad);
 
 /// Cost of an element against an addition.
 const COST: usize = 4;
 
-/// Over the last axis, with factor and shift. Two more outputs keep each row's mean and factor for the gradient.
-#[derive(Debug)]
-struct LayerNorm {
-    epsilon: f64,
+crate::op! {
+    /// Over the last axis, with factor and shift. Two more outputs keep each row's mean and factor for the gradient.
+    struct LayerNorm("layer_norm", 3) { epsilon: f64 }
 }
 
 const NAME: &str = "layer_norm";
 
 impl Op for LayerNorm {
-    fn name(&self) -> &'static str {
-        NAME
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let x = inputs[0];
         float(NAME, x.dtype)?;
@@ -72,47 +69,108 @@ impl Op for LayerNorm {
         if step.wants(2) {
             grads[2] = Some(g.sum_to(&step.spec(2).shape)?);
         }
-        if !step.wants(0) && !step.wants(1) {
-            return Ok(grads);
+        let parts = || [step.output(1).detach(), step.output(2).detach()];
+        if step.wants(0) {
+            let [mean, scale] = parts();
+            let inputs = [&g, &step.input(0), &step.input(1), &mean, &scale];
+            grads[0] = Some(apply1(LayerNormGrad { epsilon: self.epsilon }, &inputs)?);
         }
-        if step.attached() {
-            let x = step.input(0);
-            let center = x.sub(&x.mean(&[-1], true)?)?;
-            let scale = center.square()?.mean(&[-1], true)?.affine(1.0, self.epsilon)?.rsqrt()?;
-            let z = center.mul(&scale)?;
-            if step.wants(1) {
-                grads[1] = Some(g.mul(&z)?.sum_to(&step.spec(1).shape)?);
-            }
-            if step.wants(0) {
-                let h = g.mul(&step.input(1))?;
-                let slope = h.mul(&z)?.mean(&[-1], true)?;
-                grads[0] = Some(h.sub(&h.mean(&[-1], true)?)?.sub(&z.mul(&slope)?)?.mul(&scale)?);
-            }
-            return Ok(grads);
+        if step.wants(1) {
+            let [mean, scale] = parts();
+            let inputs = [&g, &step.input(0), &mean, &scale];
+            grads[1] = Some(apply1(LayerNormGammaGrad { epsilon: self.epsilon }, &inputs)?);
         }
-        let (spec, x, mean, scale) = (step.spec(0), step.input(0), step.output(1), step.output(2));
-        let mut of_x = if step.wants(0) { Some(Array::new(spec)?) } else { None };
-        let mut of_gamma = if step.wants(1) { Some(Array::new(step.spec(1))?) } else { None };
-        dispatch_float!(NAME, spec.dtype, T => {
-            let (x, g) = (x.array().contiguous()?, g.array().contiguous()?);
-            let (x, g) = (x.slice::<T>()?, g.slice::<T>()?);
-            let rows = kernel::Rows { mean: mean.array().slice::<T>()?, scale: scale.array().slice::<T>()? };
-            if let Some(out) = &mut of_x {
-                let gamma = step.input(1).array().contiguous()?;
-                let gamma = gamma.slice::<T>()?;
-                let n = gamma.len();
-                par::chunks(out.slice_mut::<T>()?, n, par::GRAIN / COST, &|first, run: &mut [T]| {
-                    let (part, at) = (first * n..first * n + run.len(), first..first + run.len() / n);
-                    let rows = kernel::Rows { mean: &rows.mean[at.clone()], scale: &rows.scale[at] };
-                    kernel::layer_norm_grad(&x[part.clone()], &g[part], gamma, rows, run);
-                });
-            }
-            if let Some(out) = &mut of_gamma {
-                kernel::layer_norm_gamma(x, g, rows, out.slice_mut::<T>()?);
-            }
-        });
-        (grads[0], grads[1]) = (of_x.map(Tensor::from), of_gamma.map(Tensor::from));
         Ok(grads)
+    }
+}
+
+/// The normalized input and the factor that made it, in tensor operations: what the rows' mean and factor are functions of.
+fn normalized(x: &Tensor, epsilon: f64) -> Result<(Tensor, Tensor)> {
+    let center = x.sub(&x.mean(&[-1], true)?)?;
+    let scale = center.square()?.mean(&[-1], true)?.affine(1.0, epsilon)?.rsqrt()?;
+    Ok((center.mul(&scale)?, scale))
+}
+
+/// Fails unless the gradient has the input's shape and the parts are one number a row.
+fn check_parts(op: &'static str, g: Spec, x: Spec, parts: &[Spec]) -> Result<usize> {
+    float(op, x.dtype)?;
+    let Some(&n) = x.shape.dims().last() else {
+        return Err(Error::shape(op, "at least one dimension", x.shape));
+    };
+    let mut last = [false; MAX_RANK];
+    last[x.shape.rank() - 1] = true;
+    let row = Spec::new(x.shape.reduced(&last, false), x.dtype);
+    if g != x || parts.iter().any(|part| *part != row) {
+        let why = "the gradient should have the input's shape, mean and factor one number a row";
+        return Err(Error::shapes(op, x.shape, g.shape, why));
+    }
+    Ok(n)
+}
+
+crate::op! {
+    /// The gradient of the input, from that of the output, the input, gamma, and the rows' mean and factor.
+    struct LayerNormGrad("layer_norm_grad", 5) { epsilon: f64 }
+}
+
+impl Op for LayerNormGrad {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let n = check_parts(self.name(), inputs[0], inputs[1], &inputs[3..])?;
+        if inputs[2] != Spec::new(Shape::new(&[n])?, inputs[1].dtype) {
+            let why = "gamma should have one number a feature";
+            return Err(Error::shapes(self.name(), inputs[1].shape, inputs[2].shape, why));
+        }
+        Ok(smallvec![inputs[1]])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let [g, x, gamma] = [inputs[0].contiguous()?, inputs[1].contiguous()?, inputs[2].contiguous()?];
+        let (mean, scale) = (inputs[3].contiguous()?, inputs[4].contiguous()?);
+        dispatch_float!(self.name(), x.dtype(), T => {
+            let (x, g, gamma) = (x.slice::<T>()?, g.slice::<T>()?, gamma.slice::<T>()?);
+            let (mean, scale, n) = (mean.slice::<T>()?, scale.slice::<T>()?, gamma.len());
+            par::chunks(outputs[0].slice_mut::<T>()?, n, par::GRAIN / COST, &|first, run: &mut [T]| {
+                let (part, at) = (first * n..first * n + run.len(), first..first + run.len() / n);
+                let rows = kernel::Rows { mean: &mean[at.clone()], scale: &scale[at] };
+                kernel::layer_norm_grad(&x[part.clone()], &g[part], gamma, rows, run);
+            });
+        });
+        Ok(())
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        step.composed(|inputs| {
+            let [g, x, gamma] = [&inputs[0], &inputs[1], &inputs[2]];
+            let (z, scale) = normalized(x, self.epsilon)?;
+            let h = g.mul(gamma)?;
+            let slope = h.mul(&z)?.mean(&[-1], true)?;
+            Ok(smallvec![h.sub(&h.mean(&[-1], true)?)?.sub(&z.mul(&slope)?)?.mul(&scale)?])
+        })
+    }
+}
+
+crate::op! {
+    /// The gradient of gamma, from that of the output, the input, and the rows' mean and factor.
+    struct LayerNormGammaGrad("layer_norm_gamma_grad", 4) { epsilon: f64 }
+}
+
+impl Op for LayerNormGammaGrad {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let n = check_parts(self.name(), inputs[0], inputs[1], &inputs[2..])?;
+        Ok(one(Shape::new(&[n])?, inputs[1].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (g, x) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        let (mean, scale) = (inputs[2].contiguous()?, inputs[3].contiguous()?);
+        dispatch_float!(self.name(), x.dtype(), T => {
+            let rows = kernel::Rows { mean: mean.slice::<T>()?, scale: scale.slice::<T>()? };
+            kernel::layer_norm_gamma(x.slice::<T>()?, g.slice::<T>()?, rows, outputs[0].slice_mut::<T>()?);
+        });
+        Ok(())
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        step.composed(|inputs| {
+            let (z, _) = normalized(&inputs[1], self.epsilon)?;
+            let features = Shape::new(&inputs[1].dims()[inputs[1].rank() - 1..])?;
+            Ok(smallvec![inputs[0].mul(&z)?.sum_to(&features)?])
+        })
     }
 }
 

@@ -6,11 +6,12 @@ use crate::dtype::dispatch_stored;
 use crate::kernels::map;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, MAX_RANK, Result, Shape, Spec};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
     pad: Any, Every, "Pad";
 }
+super::table::recorded!(Pad);
 
 /// What [`Tensor::pad`] puts beyond the edges; the names are NumPy's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,20 +29,18 @@ pub enum Padding {
     Wrap,
 }
 
-/// A constant around the input.
-#[derive(Debug)]
-struct Pad {
-    before: [usize; MAX_RANK],
-    shape: Shape,
-    value: f64,
+crate::op! {
+    /// A constant around the input: so many places before and after it along each axis.
+    struct Pad("pad", 1) {
+        before: SmallVec<[usize; MAX_RANK]>,
+        after: SmallVec<[usize; MAX_RANK]>,
+        value: f64,
+    }
 }
 
 impl Op for Pad {
-    fn name(&self) -> &'static str {
-        "pad"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        Ok(one(self.shape, inputs[0].dtype))
+        Ok(one(padded(&inputs[0].shape, &self.before, &self.after)?, inputs[0].dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let mut inner = *outputs[0].layout();
@@ -66,6 +65,24 @@ impl Op for Pad {
         }
         Ok(smallvec![Some(g)])
     }
+}
+
+/// The shape with so many places more before and after each axis.
+fn padded(shape: &Shape, before: &[usize], after: &[usize]) -> Result<Shape> {
+    let widths = || format!("{:?}", before.iter().zip(after).collect::<Vec<_>>());
+    if before.len() != shape.rank() || after.len() != shape.rank() {
+        let expected = format!("a pair for each of the {} axes", shape.rank());
+        return Err(Error::argument("pad widths", expected, widths()));
+    }
+    let mut out = *shape;
+    for (i, (&a, &b)) in before.iter().zip(after).enumerate() {
+        let size = shape.dims()[i].checked_add(a).and_then(|n| n.checked_add(b));
+        let size = size.filter(|n| *n <= isize::MAX as usize);
+        let size =
+            size.ok_or_else(|| Error::argument("pad widths", "sizes that can be counted", widths()))?;
+        out = out.with(i, size);
+    }
+    Ok(out)
 }
 
 /// Which of `n` elements stands at position `at`, counted from the first one's.
@@ -93,27 +110,12 @@ impl Tensor {
     /// # Errors
     /// There is not one pair of widths an axis, a size cannot be counted, or an axis without elements should be continued.
     pub fn pad(&self, widths: &[(usize, usize)], padding: Padding) -> Result<Tensor> {
-        if widths.len() != self.rank() {
-            let expected = format!("a pair for each of the {} axes", self.rank());
-            return Err(Error::argument("pad widths", expected, format!("{widths:?}")));
-        }
-        let (mut shape, mut before) = (*self.shape(), [0; MAX_RANK]);
-        for (i, &(a, b)) in widths.iter().enumerate() {
-            let size = self.dims()[i]
-                .checked_add(a)
-                .and_then(|n| n.checked_add(b))
-                .filter(|n| *n <= isize::MAX as usize);
-            let size = size.ok_or_else(|| {
-                Error::argument("pad widths", "sizes that can be counted", format!("{widths:?}"))
-            })?;
-            shape = shape.with(i, size);
-            before[i] = a;
-        }
-        if shape == *self.shape() {
+        let (before, after): (SmallVec<_>, SmallVec<_>) = widths.iter().copied().unzip();
+        if padded(self.shape(), &before, &after)? == *self.shape() {
             return Ok(self.clone());
         }
         if let Padding::Constant(value) = padding {
-            return apply1(Pad { before, shape, value }, &[self]);
+            return apply1(Pad { before, after, value }, &[self]);
         }
         let mut out = self.clone();
         for (i, &(a, b)) in widths.iter().enumerate().filter(|(_, w)| **w != (0, 0)) {
@@ -126,7 +128,7 @@ impl Tensor {
                 ));
             }
             let from = |at: usize| source(padding, at as isize - a as isize, n);
-            out = out.gather(&positions(self, a + n + b, from)?, i as isize)?;
+            out = out.gather(&positions(a + n + b, from)?, i as isize)?;
         }
         Ok(out)
     }

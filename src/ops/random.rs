@@ -2,7 +2,7 @@
 //! gives; so the gradient can draw the same again, and nothing depends on threads.
 
 use super::elementwise::float;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1};
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply_traced, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::par;
 use crate::kernels::random::{self as kernel, GROUP, NUMBERS};
@@ -10,6 +10,7 @@ use crate::random::{Distribution, Stream};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
+use std::sync::Arc;
 
 super::table::ops! {
     dropout: Floats, Every, "Dropout";
@@ -22,17 +23,46 @@ super::table::ops! {
     shuffle: Any, Every, "";
     categorical: Floats, None, "Multinomial";
 }
+super::table::recorded!(Dropout, Sample, RandInt, Bernoulli, Permutation, Categorical);
 
-#[derive(Debug, Clone, Copy)]
-struct Dropout {
-    rate: f64,
-    stream: Stream,
+/// Runs an operation that draws from a stream: while a network is traced it is recorded, for what it draws is not yet known.
+fn draw<O: Op>(op: O, stream: Stream, inputs: &[&Tensor]) -> Result<Tensor> {
+    if stream.is_traced() && !inputs.iter().any(|t| t.is_traced()) {
+        return apply_traced(op, inputs);
+    }
+    apply1(op, inputs)
+}
+
+/// Nothing flows back through what was drawn, and it can be drawn at another seed and step.
+macro_rules! drawn {
+    () => {
+        fn saves(&self, _: &[bool]) -> Saves {
+            Saves::NONE
+        }
+        fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+            Ok(smallvec![None; step.inputs()])
+        }
+        fn stops(&self) -> bool {
+            true
+        }
+        drawn!(again);
+    };
+    (again) => {
+        fn reseeded(&self, seed: u64, step: u64) -> Option<Arc<dyn Op>> {
+            let stream = self.stream.at(seed, step)?;
+            Some(Arc::new(Self { stream, ..self.clone() }))
+        }
+    };
+}
+
+crate::op! {
+    /// Zeros in some places, the rest scaled.
+    #[derive(Copy)]
+    struct Dropout("dropout", 1) { rate: f64, stream: Stream }
 }
 
 impl Op for Dropout {
-    fn name(&self) -> &'static str {
-        "dropout"
-    }
+    drawn!(again);
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         float("dropout", inputs[0].dtype)?;
         Ok(smallvec![inputs[0]])
@@ -59,6 +89,139 @@ impl Op for Dropout {
     }
 }
 
+crate::op! {
+    /// Numbers from a distribution.
+    struct Sample("sample", 0) { shape: Shape, distribution: Distribution, dtype: DType, stream: Stream }
+}
+
+impl Op for Sample {
+    fn infer(&self, _: &[Spec]) -> Result<Specs> {
+        float("sample", self.dtype)?;
+        self.distribution.check()?;
+        Ok(one(self.shape, self.dtype))
+    }
+    fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (out, stream) = (&mut outputs[0], self.stream);
+        if let Distribution::Uniform { low, high } = self.distribution {
+            // Rounding must not reach what a uniform number stays below.
+            match self.dtype {
+                DType::F64 => uniform(out.slice_mut()?, stream, low, high, high.next_down()),
+                _ => uniform(out.slice_mut()?, stream, low, high, largest_below(high)),
+            }
+            return Ok(());
+        }
+        let value = |at: u64| self.distribution.value(&stream, at);
+        match self.dtype {
+            DType::F64 => fill(out.slice_mut()?, value),
+            _ => fill(out.slice_mut()?, |at| value(at) as f32),
+        }
+        Ok(())
+    }
+    drawn!();
+}
+
+crate::op! {
+    /// Whole numbers in `low..high`.
+    struct RandInt("randint", 0) { shape: Shape, low: i64, high: i64, stream: Stream }
+}
+
+impl Op for RandInt {
+    fn infer(&self, _: &[Spec]) -> Result<Specs> {
+        if self.low >= self.high {
+            return Err(Error::argument("randint", "low < high", format!("{} and {}", self.low, self.high)));
+        }
+        Ok(one(self.shape, DType::I64))
+    }
+    fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let n = self.high.abs_diff(self.low);
+        fill(outputs[0].slice_mut()?, |at| self.low.wrapping_add_unsigned(self.stream.below(at, n)));
+        Ok(())
+    }
+    drawn!();
+}
+
+crate::op! {
+    /// True with probability `p`.
+    struct Bernoulli("bernoulli", 0) { shape: Shape, p: f64, stream: Stream }
+}
+
+impl Op for Bernoulli {
+    fn infer(&self, _: &[Spec]) -> Result<Specs> {
+        if !(0.0..=1.0).contains(&self.p) {
+            return Err(Error::argument("bernoulli", "0 <= p <= 1", self.p));
+        }
+        Ok(one(self.shape, DType::Bool))
+    }
+    fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        par::chunks(outputs[0].slice_mut()?, NUMBERS, par::GRAIN / 4, &|first, run: &mut [u8]| {
+            kernel::bernoulli(self.stream, first as u64, run, self.p);
+        });
+        Ok(())
+    }
+    drawn!();
+}
+
+crate::op! {
+    /// 0, 1, … `n - 1` in random order.
+    struct Permutation("permutation", 0) { n: usize, stream: Stream }
+}
+
+impl Op for Permutation {
+    fn infer(&self, _: &[Spec]) -> Result<Specs> {
+        Ok(one(Shape::new(&[self.n])?, DType::I64))
+    }
+    fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        self.stream.permute(outputs[0].slice_mut()?);
+        Ok(())
+    }
+    drawn!();
+}
+
+crate::op! {
+    /// Draws of an index of the last axis, along a new one.
+    struct Categorical("categorical", 1) { n: usize, stream: Stream }
+}
+
+impl Op for Categorical {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        float("categorical", inputs[0].dtype)?;
+        match inputs[0].shape.dims().split_last() {
+            Some((&classes, rows)) if classes > 0 => {
+                Ok(one(Shape::new(&[rows, &[self.n]].concat())?, DType::I64))
+            }
+            _ => {
+                let expected = "logits [..., classes] of at least one class";
+                Err(Error::shape("categorical", expected, inputs[0].shape))
+            }
+        }
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let logits = Tensor::from(inputs[0].clone()).cast(DType::F64)?.contiguous()?;
+        let classes = logits.dims()[logits.rank() - 1];
+        let (to, n) = (outputs[0].slice_mut::<i64>()?, self.n);
+        let mut reached = vec![0.0; classes];
+        for (row, logits) in logits.array().slice::<f64>()?.chunks(classes).enumerate() {
+            let top = logits.iter().fold(f64::NEG_INFINITY, |m, &l| if l > m || l.is_nan() { l } else { m });
+            if !top.is_finite() {
+                let expected = "logits whose largest is a finite number";
+                return Err(Error::argument("categorical", expected, format!("{top} in row {row}")));
+            }
+            let mut sum = 0.0;
+            for (r, l) in reached.iter_mut().zip(logits) {
+                sum += libm::exp(l - top);
+                *r = sum;
+            }
+            for at in row * n..(row + 1) * n {
+                // The first class whose sum is above the number: never one of no width.
+                let u = self.stream.uniform(at as u64) * sum;
+                to[at] = reached.partition_point(|r| *r <= u).min(classes - 1) as i64;
+            }
+        }
+        Ok(())
+    }
+    drawn!();
+}
+
 impl Tensor {
     /// Each element zeroed with probability `rate`, the others scaled by `1 / (1 - rate)` (inverted dropout, Srivastava
     /// et al. 2014). Which ones depends on the stream and the element's position alone.
@@ -69,7 +232,7 @@ impl Tensor {
         if !(0.0..1.0).contains(&rate) {
             return Err(Error::argument("dropout rate", "0 <= rate < 1", rate));
         }
-        if rate == 0.0 { Ok(self.clone()) } else { apply1(Dropout { rate, stream }, &[self]) }
+        if rate == 0.0 { Ok(self.clone()) } else { draw(Dropout { rate, stream }, stream, &[self]) }
     }
 
     /// Standard normal numbers, float32. ([`Tensor::sample`] draws from other distributions, and float64.)
@@ -106,23 +269,8 @@ impl Tensor {
         dtype: DType,
         stream: Stream,
     ) -> Result<Tensor> {
-        float("sample", dtype)?;
-        distribution.check()?;
-        let mut out = Array::new(Spec::new(shape.into_shape()?, dtype))?;
-        if let Distribution::Uniform { low, high } = distribution {
-            // Rounding must not reach what a uniform number stays below.
-            match dtype {
-                DType::F64 => uniform(out.slice_mut()?, stream, low, high, high.next_down()),
-                _ => uniform(out.slice_mut()?, stream, low, high, largest_below(high)),
-            }
-            return Ok(out.into());
-        }
-        let value = |at: u64| distribution.value(&stream, at);
-        match dtype {
-            DType::F64 => fill(out.slice_mut()?, value),
-            _ => fill(out.slice_mut()?, |at| value(at) as f32),
-        }
-        Ok(out.into())
+        let shape = shape.into_shape()?;
+        draw(Sample { shape, distribution, dtype, stream }, stream, &[])
     }
 
     /// Whole numbers in `low..high`, int64, all as likely.
@@ -130,13 +278,7 @@ impl Tensor {
     /// # Errors
     /// `low` is not below `high`, or memory cannot be had.
     pub fn randint(shape: impl IntoShape, low: i64, high: i64, stream: Stream) -> Result<Tensor> {
-        if low >= high {
-            return Err(Error::argument("randint", "low < high", format!("{low} and {high}")));
-        }
-        let mut out = Array::new(Spec::new(shape.into_shape()?, DType::I64))?;
-        let n = high.abs_diff(low);
-        fill(out.slice_mut()?, |at| low.wrapping_add_unsigned(stream.below(at, n)));
-        Ok(out.into())
+        draw(RandInt { shape: shape.into_shape()?, low, high, stream }, stream, &[])
     }
 
     /// True with probability `p`, bool.
@@ -144,14 +286,7 @@ impl Tensor {
     /// # Errors
     /// `p` is not in `[0, 1]`, or memory cannot be had.
     pub fn bernoulli(shape: impl IntoShape, p: f64, stream: Stream) -> Result<Tensor> {
-        if !(0.0..=1.0).contains(&p) {
-            return Err(Error::argument("bernoulli", "0 <= p <= 1", p));
-        }
-        let mut out = Array::new(Spec::new(shape.into_shape()?, DType::Bool))?;
-        par::chunks(out.slice_mut()?, NUMBERS, par::GRAIN / 4, &|first, run: &mut [u8]| {
-            kernel::bernoulli(stream, first as u64, run, p);
-        });
-        Ok(out.into())
+        draw(Bernoulli { shape: shape.into_shape()?, p, stream }, stream, &[])
     }
 
     /// 0, 1, … `n - 1` in random order, int64.
@@ -159,7 +294,7 @@ impl Tensor {
     /// # Errors
     /// Memory cannot be had.
     pub fn permutation(n: usize, stream: Stream) -> Result<Tensor> {
-        Tensor::from_slice(&stream.permutation(n), [n])
+        draw(Permutation { n, stream }, stream, &[])
     }
 
     /// The runs along an axis in random order.
@@ -168,9 +303,6 @@ impl Tensor {
     /// The axis is out of range, or memory cannot be had.
     pub fn shuffle(&self, axis: isize, stream: Stream) -> Result<Tensor> {
         let at = self.shape().axis("shuffle", axis)?;
-        if self.is_traced() {
-            return Ok(self.clone());
-        }
         self.gather(&Tensor::permutation(self.dims()[at], stream)?, axis)
     }
 
@@ -180,43 +312,7 @@ impl Tensor {
     /// # Errors
     /// There is no axis or no class, a row's largest logit is not a finite number, or the dtype is not float32 or float64.
     pub fn categorical(&self, n: usize, stream: Stream) -> Result<Tensor> {
-        float("categorical", self.dtype())?;
-        let (classes, rows) = match self.dims().split_last() {
-            Some((&classes, rows)) if classes > 0 => (classes, rows),
-            _ => {
-                return Err(Error::shape(
-                    "categorical",
-                    "logits [..., classes] of at least one class",
-                    *self.shape(),
-                ));
-            }
-        };
-        let spec = Spec::new(Shape::new(&[rows, &[n]].concat())?, DType::I64);
-        if self.is_traced() {
-            return Ok(Array::traced(spec).into());
-        }
-        let logits = self.detach().cast(DType::F64)?.contiguous()?;
-        let mut out = Array::new(spec)?;
-        let to = out.slice_mut::<i64>()?;
-        let mut reached = vec![0.0; classes];
-        for (row, logits) in logits.array().slice::<f64>()?.chunks(classes).enumerate() {
-            let top = logits.iter().fold(f64::NEG_INFINITY, |m, &l| if l > m || l.is_nan() { l } else { m });
-            if !top.is_finite() {
-                let expected = "logits whose largest is a finite number";
-                return Err(Error::argument("categorical", expected, format!("{top} in row {row}")));
-            }
-            let mut sum = 0.0;
-            for (r, l) in reached.iter_mut().zip(logits) {
-                sum += libm::exp(l - top);
-                *r = sum;
-            }
-            for at in row * n..(row + 1) * n {
-                // The first class whose sum is above the number: never one of no width.
-                let u = stream.uniform(at as u64) * sum;
-                to[at] = reached.partition_point(|r| *r <= u).min(classes - 1) as i64;
-            }
-        }
-        Ok(out.into())
+        draw(Categorical { n, stream }, stream, &[&self.detach()])
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why it exists: sums, products, means and extremes over any axes. What is computed from them stands in `stats.rs`.
 
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::{dispatch_float, dispatch_stored};
 use crate::kernels::reduce::{self, Max, Min, Product};
 use crate::tensor::{Array, Tensor};
@@ -18,23 +18,23 @@ super::table::ops! {
     argmax: Any, None, "ArgMax";
     argmin: Any, None, "ArgMin";
 }
+super::table::recorded!(Reduce, Arg);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sum,
-    Product,
-    Mean,
-    Max,
-    Min,
-    Any,
-    All,
+names! {
+    enum Kind {
+        Sum = "sum",
+        Product = "prod",
+        Mean = "mean",
+        Max = "max",
+        Min = "min",
+        Any = "any",
+        All = "all",
+    }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Reduce {
-    kind: Kind,
-    axes: [bool; MAX_RANK],
-    keepdims: bool,
+crate::op! {
+    #[derive(Copy)]
+    struct Reduce(kind: Kind, 1) { axes: [bool; MAX_RANK], keepdims: bool }
 }
 
 fn is_whole(dtype: DType) -> bool {
@@ -88,17 +88,6 @@ pub(super) fn reduced_count(shape: &Shape, axes: &[bool; MAX_RANK]) -> usize {
 }
 
 impl Op for Reduce {
-    fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Sum => "sum",
-            Kind::Product => "prod",
-            Kind::Mean => "mean",
-            Kind::Max => "max",
-            Kind::Min => "min",
-            Kind::Any => "any",
-            Kind::All => "all",
-        }
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let dtype = self.output(inputs[0].dtype)?;
         if matches!(self.kind, Kind::Mean | Kind::Max | Kind::Min) && self.count(&inputs[0]) == 0 {
@@ -250,7 +239,10 @@ impl Tensor {
     /// # Errors
     /// The axis is out of range or empty.
     pub fn argmax(&self, axis: isize) -> Result<Tensor> {
-        apply1(Arg { largest: true }, &[&self.detach().to_last(self.shape().axis("argmax", axis)?)?])
+        apply1(
+            Arg { which: Extreme::Largest },
+            &[&self.detach().to_last(self.shape().axis("argmax", axis)?)?],
+        )
     }
 
     /// The index (int64) of the first smallest element along an axis; of the first NaN if there is one.
@@ -258,7 +250,10 @@ impl Tensor {
     /// # Errors
     /// The axis is out of range or empty.
     pub fn argmin(&self, axis: isize) -> Result<Tensor> {
-        apply1(Arg { largest: false }, &[&self.detach().to_last(self.shape().axis("argmin", axis)?)?])
+        apply1(
+            Arg { which: Extreme::Smallest },
+            &[&self.detach().to_last(self.shape().axis("argmin", axis)?)?],
+        )
     }
 
     /// With one axis moved to the end.
@@ -283,17 +278,23 @@ impl Tensor {
     }
 }
 
-/// Along the last axis. Integers have no gradient: nothing flows back.
-#[derive(Debug)]
-struct Arg {
-    largest: bool,
+names! {
+    enum Extreme {
+        Largest = "argmax",
+        Smallest = "argmin",
+    }
+}
+
+crate::op! {
+    /// Along the last axis. Integers have no gradient: nothing flows back.
+    struct Arg(which: Extreme, 1) {}
 }
 
 impl Op for Arg {
-    fn name(&self) -> &'static str {
-        if self.largest { "argmax" } else { "argmin" }
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        if inputs[0].shape.rank() == 0 {
+            return Err(Error::shape(self.name(), "at least one dimension", inputs[0].shape));
+        }
         let mut last = [false; MAX_RANK];
         last[inputs[0].shape.rank() - 1] = true;
         if inputs[0].shape.dims().last() == Some(&0) {
@@ -305,7 +306,7 @@ impl Op for Arg {
         let n = inputs[0].shape().dims().last().copied().unwrap_or(1);
         dispatch_stored!(inputs[0].dtype(), T => {
             let x = inputs[0].contiguous()?;
-            reduce::arg_rows(x.slice::<T>()?, n, self.largest, outputs[0].slice_mut::<i64>()?);
+            reduce::arg_rows(x.slice::<T>()?, n, self.which == Extreme::Largest, outputs[0].slice_mut::<i64>()?);
         });
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Why it exists: running sums and products, and the linear recurrence in which the gradient of the product is written so that it
 //! is right where elements are zero.
 
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attributes, Grads, Naming, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::scan;
 use crate::tensor::{Array, Tensor};
@@ -12,12 +12,18 @@ super::table::ops! {
     cumsum: Wide, Every, "CumSum";
     cumprod: Wide, Every, "";
 }
+super::table::recorded!(Scan, Recurrence);
 
-/// Along the last axis, of float32, float64 or int64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scan {
-    Sum,
-    Product,
+names! {
+    enum Kind {
+        Sum = "cumsum",
+        Product = "cumprod",
+    }
+}
+
+crate::op! {
+    /// Along the last axis, of float32, float64 or int64.
+    struct Scan(kind: Kind, 1) {}
 }
 
 fn last(spec: &Spec) -> usize {
@@ -25,9 +31,6 @@ fn last(spec: &Spec) -> usize {
 }
 
 impl Op for Scan {
-    fn name(&self) -> &'static str {
-        if *self == Scan::Sum { "cumsum" } else { "cumprod" }
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         if inputs[0].dtype != DType::I64 {
             super::elementwise::float(self.name(), inputs[0].dtype)?;
@@ -37,26 +40,26 @@ impl Op for Scan {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (x, n) = (inputs[0].contiguous()?, last(&inputs[0].spec()));
         if x.dtype() == DType::I64 {
-            let f = if *self == Scan::Sum { i64::wrapping_add } else { i64::wrapping_mul };
+            let f = if self.kind == Kind::Sum { i64::wrapping_add } else { i64::wrapping_mul };
             scan::running::<i64>(x.slice()?, outputs[0].slice_mut()?, n, &f);
             return Ok(());
         }
-        dispatch_float!(self.name(), x.dtype(), T => match self {
-            Scan::Sum => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &|a, b| a + b),
-            Scan::Product => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &|a, b| a * b),
+        dispatch_float!(self.name(), x.dtype(), T => match self.kind {
+            Kind::Sum => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &|a, b| a + b),
+            Kind::Product => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &|a, b| a * b),
         });
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
-        if *self == Scan::Sum { Saves::NONE } else { Saves::INPUTS }
+        if self.kind == Kind::Sum { Saves::NONE } else { Saves::INPUTS }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         if !step.spec(0).dtype.is_float() {
             return Ok(smallvec![None]);
         }
         let g = step.grad(0)?;
-        if *self == Scan::Sum {
-            return Ok(smallvec![Some(apply1(Scan::Sum, &[&g.flip(&[-1])?])?.flip(&[-1])?)]);
+        if self.kind == Kind::Sum {
+            return Ok(smallvec![Some(apply1(self.clone(), &[&g.flip(&[-1])?])?.flip(&[-1])?)]);
         }
         // xᵢ is in every product from i on: gᵢ plus xᵢ₊₁ times what the next one collects, times all that comes before.
         let x = step.input(0);
@@ -67,17 +70,15 @@ impl Op for Scan {
 /// `s[i] = g[i] + a[i + 1]·s[i + 1]` along the last axis.
 fn collected(g: &Tensor, a: &Tensor) -> Result<Tensor> {
     let a = a.roll(-1, -1)?.flip(&[-1])?;
-    apply1(Recurrence, &[&a, &g.flip(&[-1])?])?.flip(&[-1])
+    apply1(Recurrence {}, &[&a, &g.flip(&[-1])?])?.flip(&[-1])
 }
 
-/// `y[i] = a[i]·y[i - 1] + b[i]` along the last axis of two tensors of one shape, beginning with `b[0]`.
-#[derive(Debug)]
-struct Recurrence;
+crate::op! {
+    /// `y[i] = a[i]·y[i - 1] + b[i]` along the last axis of two tensors of one shape, beginning with `b[0]`.
+    struct Recurrence("recurrence", 2) {}
+}
 
 impl Op for Recurrence {
-    fn name(&self) -> &'static str {
-        "recurrence"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         super::elementwise::float("recurrence", inputs[0].dtype)?;
         if inputs[0] != inputs[1] {
@@ -120,14 +121,14 @@ fn shifted(x: &Tensor, first: f64) -> Result<Tensor> {
 }
 
 impl Tensor {
-    fn scan(&self, kind: Scan, axis: isize) -> Result<Tensor> {
+    fn scan(&self, kind: Kind, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis(kind.name(), axis)?;
         let wide = if matches!(self.dtype(), DType::U8 | DType::Bool) {
             self.cast(DType::I64)?
         } else {
             self.clone()
         };
-        apply1(kind, &[&wide.to_last(axis)?])?.last_to(axis)
+        apply1(Scan { kind }, &[&wide.to_last(axis)?])?.last_to(axis)
     }
 
     /// Running sums along an axis. Those of integers and truth values are int64 (and wrap).
@@ -135,7 +136,7 @@ impl Tensor {
     /// # Errors
     /// The axis is out of range, or the dtype is bfloat16 or float16.
     pub fn cumsum(&self, axis: isize) -> Result<Tensor> {
-        self.scan(Scan::Sum, axis)
+        self.scan(Kind::Sum, axis)
     }
 
     /// Running products along an axis. Those of integers and truth values are int64 (and wrap). The gradient is right where
@@ -144,7 +145,7 @@ impl Tensor {
     /// # Errors
     /// The axis is out of range, or the dtype is bfloat16 or float16.
     pub fn cumprod(&self, axis: isize) -> Result<Tensor> {
-        self.scan(Scan::Product, axis)
+        self.scan(Kind::Product, axis)
     }
 
     /// For each element, the product of those before it along the last axis.

@@ -2,7 +2,7 @@
 //! passes over memory can be saved.
 
 use super::elementwise::float;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply, apply1};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, names};
 use crate::dtype::dispatch_float;
 use crate::kernels::{par, softmax as kernel};
 use crate::tensor::{Array, Tensor};
@@ -15,6 +15,7 @@ super::table::ops! {
     sparse_cross_entropy: Floats, Every, "SoftmaxCrossEntropyLoss";
     cross_entropy: Floats, Every, "";
 }
+super::table::recorded!(Softmax, SoftmaxGrad, SparseCrossEntropy, SparseCrossEntropyGrad);
 
 /// The length of the last axis, which must exist.
 fn classes(op: &'static str, shape: &Shape) -> Result<usize> {
@@ -24,17 +25,19 @@ fn classes(op: &'static str, shape: &Shape) -> Result<usize> {
 /// Cost of a softmax element against an addition.
 const COST: usize = 8;
 
-/// Along the last axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Softmax {
-    Plain,
-    Log,
+names! {
+    enum Form {
+        Plain = "softmax",
+        Log = "log_softmax",
+    }
+}
+
+crate::op! {
+    /// Along the last axis.
+    struct Softmax(form: Form, 1) {}
 }
 
 impl Op for Softmax {
-    fn name(&self) -> &'static str {
-        if *self == Softmax::Plain { "softmax" } else { "log_softmax" }
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         float(self.name(), inputs[0].dtype)?;
         classes(self.name(), &inputs[0].shape)?;
@@ -47,7 +50,7 @@ impl Op for Softmax {
             let x = x.slice::<T>()?;
             par::chunks(outputs[0].slice_mut::<T>()?, n.max(1), par::GRAIN / COST, &|first, run: &mut [T]| {
                 let x = &x[first * n..first * n + run.len()];
-                if *self == Softmax::Plain { kernel::softmax(x, run, n) } else { kernel::log_softmax(x, run, n) }
+                if self.form == Form::Plain { kernel::softmax(x, run, n) } else { kernel::log_softmax(x, run, n) }
             });
         });
         Ok(())
@@ -57,35 +60,56 @@ impl Op for Softmax {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let (g, y) = (step.grad(0)?, step.output(0));
-        if *self == Softmax::Log {
-            return Ok(smallvec![Some(g.sub(&y.exp()?.mul(&g.sum(&[-1], true)?)?)?)]);
+        let grad = match self.form {
+            Form::Log => g.sub(&y.exp()?.mul(&g.sum(&[-1], true)?)?)?,
+            Form::Plain => apply1(SoftmaxGrad {}, &[&g, &y])?,
+        };
+        Ok(smallvec![Some(grad)])
+    }
+}
+
+crate::op! {
+    /// `(g - Σ g·y) · y` along the last axis, from the softmax y.
+    struct SoftmaxGrad("softmax_grad", 2) {}
+}
+
+impl Op for SoftmaxGrad {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [g, y] = [inputs[0], inputs[1]];
+        float(self.name(), y.dtype)?;
+        classes(self.name(), &y.shape)?;
+        if g != y {
+            return Err(Error::shapes(self.name(), g.shape, y.shape, "both must have one shape and dtype"));
         }
-        if step.attached() {
-            let dot = g.mul(&y)?.sum(&[-1], true)?;
-            return Ok(smallvec![Some(g.sub(&dot)?.mul(&y)?)]);
-        }
-        let n = classes("softmax", y.shape())?;
-        let mut out = Array::new(y.spec())?;
-        dispatch_float!("softmax", y.dtype(), T => {
-            let (g, y) = (g.array().contiguous()?, y.array());
+        Ok(smallvec![y])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let n = classes(self.name(), inputs[1].shape())?;
+        dispatch_float!(self.name(), inputs[1].dtype(), T => {
+            let (g, y) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
             let (g, y) = (g.slice::<T>()?, y.slice::<T>()?);
-            par::chunks(out.slice_mut::<T>()?, n.max(1), par::GRAIN / 2, &|first, run: &mut [T]| {
+            par::chunks(outputs[0].slice_mut::<T>()?, n.max(1), par::GRAIN / 2, &|first, run: &mut [T]| {
                 let part = first * n..first * n + run.len();
                 kernel::softmax_grad(&y[part.clone()], &g[part], run, n);
             });
         });
-        Ok(smallvec![Some(out.into())])
+        Ok(())
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        step.composed(|x| {
+            let [g, y] = [&x[0], &x[1]];
+            let dot = g.mul(y)?.sum(&[-1], true)?;
+            Ok(smallvec![g.sub(&dot)?.mul(y)?])
+        })
     }
 }
 
-/// `logsumexp(x) - x[label]` along the last axis. Two more outputs keep the parts of the logsumexp for the gradient.
-#[derive(Debug)]
-struct SparseCrossEntropy;
+crate::op! {
+    /// `logsumexp(x) - x[label]` along the last axis. Two more outputs keep the parts of the logsumexp for the gradient.
+    struct SparseCrossEntropy("sparse_cross_entropy", 2) {}
+}
 
 impl Op for SparseCrossEntropy {
-    fn name(&self) -> &'static str {
-        "sparse_cross_entropy"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [x, labels] = [inputs[0], inputs[1]];
         float(self.name(), x.dtype)?;
@@ -107,10 +131,7 @@ impl Op for SparseCrossEntropy {
         let n = classes(self.name(), inputs[0].shape())?;
         let labels = inputs[1].contiguous()?;
         let labels = labels.slice::<i64>()?;
-        if let Some(at) = labels.iter().position(|&l| l < 0 || l >= n as i64) {
-            let (value, last) = (labels[at], n as i64 - 1);
-            return Err(Error::Index { op: self.name(), what: "label", value, position: at, last });
-        }
+        check_labels(self.name(), labels, n)?;
         let [loss, max, log] = outputs else { return Ok(()) };
         dispatch_float!(self.name(), inputs[0].dtype(), T => {
             let x = inputs[0].contiguous()?;
@@ -135,25 +156,64 @@ impl Op for SparseCrossEntropy {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let (x, labels, g) = (step.input(0), step.input(1), step.grad(0)?);
-        let n = classes(self.name(), x.shape())?;
-        if step.attached() {
-            let hot = labels.one_hot(n, x.dtype())?;
-            let grad = x.softmax(-1)?.sub(&hot)?.mul(&g.expand_dims(-1)?)?;
-            return Ok(smallvec![Some(grad), None]);
+        let (max, log) = (step.output(1).detach(), step.output(2).detach());
+        let grad = apply1(SparseCrossEntropyGrad {}, &[&g, &x, &labels, &max, &log])?;
+        Ok(smallvec![Some(grad), None])
+    }
+}
+
+crate::op! {
+    /// `g · (softmax(x) - onehot(label))`, from the parts of the logsumexp, which are functions of x.
+    struct SparseCrossEntropyGrad("sparse_cross_entropy_grad", 5) {}
+}
+
+impl Op for SparseCrossEntropyGrad {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [g, x, labels] = [inputs[0], inputs[1], inputs[2]];
+        let rows = SparseCrossEntropy {}.infer(&[x, labels])?;
+        match [g, inputs[3], inputs[4]].into_iter().find(|part| *part != rows[0]) {
+            None => Ok(smallvec![x]),
+            Some(other) => {
+                Err(Error::shapes(self.name(), rows[0].shape, other.shape, "one for each row is needed"))
+            }
         }
-        let (max, log, mut out) = (step.output(1), step.output(2), Array::new(x.spec())?);
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let n = classes(self.name(), inputs[1].shape())?;
+        let [g, x, labels] = [inputs[0].contiguous()?, inputs[1].contiguous()?, inputs[2].contiguous()?];
+        let (max, log) = (inputs[3].contiguous()?, inputs[4].contiguous()?);
+        let labels = labels.slice::<i64>()?;
+        check_labels(self.name(), labels, n)?;
         dispatch_float!(self.name(), x.dtype(), T => {
-            let (x, g, labels) = (x.array().contiguous()?, g.array().contiguous()?, labels.array().contiguous()?);
-            let (x, g, labels) = (x.slice::<T>()?, g.slice::<T>()?, labels.slice::<i64>()?);
-            let (max, log) = (max.array().slice::<T>()?, log.array().slice::<T>()?);
-            par::chunks(out.slice_mut::<T>()?, n.max(1), par::GRAIN / COST, &|first, run: &mut [T]| {
+            let (x, g) = (x.slice::<T>()?, g.slice::<T>()?);
+            let (max, log) = (max.slice::<T>()?, log.slice::<T>()?);
+            par::chunks(outputs[0].slice_mut::<T>()?, n.max(1), par::GRAIN / COST, &|first, run: &mut [T]| {
                 let at = first..first + run.len() / n;
                 let (max, log, labels, g) = (&max[at.clone()], &log[at.clone()], &labels[at.clone()], &g[at]);
                 let x = &x[first * n..first * n + run.len()];
                 kernel::sparse_cross_entropy_grad(x, kernel::Rows { max, log, labels, g }, run, n);
             });
         });
-        Ok(smallvec![Some(out.into()), None])
+        Ok(())
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        step.composed(|inputs| {
+            let [g, x, labels] = [&inputs[0], &inputs[1], &inputs[2]];
+            let n = classes(self.name(), x.shape())?;
+            let hot = labels.one_hot(n, x.dtype())?;
+            Ok(smallvec![x.softmax(-1)?.sub(&hot)?.mul(&g.expand_dims(-1)?)?])
+        })
+    }
+}
+
+/// Labels are classes.
+fn check_labels(op: &'static str, labels: &[i64], n: usize) -> Result<()> {
+    match labels.iter().position(|&l| l < 0 || l >= n as i64) {
+        None => Ok(()),
+        Some(at) => {
+            let (value, last) = (labels[at], n as i64 - 1);
+            Err(Error::Index { op, what: "label", value, position: at, last })
+        }
     }
 }
 
@@ -164,7 +224,7 @@ impl Tensor {
     /// The axis is out of range, or the dtype is not float32 or float64.
     pub fn softmax(&self, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis("softmax", axis)?;
-        apply1(Softmax::Plain, &[&self.to_last(axis)?])?.last_to(axis)
+        apply1(Softmax { form: Form::Plain }, &[&self.to_last(axis)?])?.last_to(axis)
     }
 
     /// `x - ln Σ exp(x)` along an axis, without overflow.
@@ -173,7 +233,7 @@ impl Tensor {
     /// The axis is out of range, or the dtype is not float32 or float64.
     pub fn log_softmax(&self, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis("log_softmax", axis)?;
-        apply1(Softmax::Log, &[&self.to_last(axis)?])?.last_to(axis)
+        apply1(Softmax { form: Form::Log }, &[&self.to_last(axis)?])?.last_to(axis)
     }
 
     /// Cross-entropy of logits `[…, classes]` with labels (int64) `[…]`: `-ln softmax(x)[label]` for each row.
@@ -181,7 +241,7 @@ impl Tensor {
     /// # Errors
     /// Shapes or dtypes do not fit, or a label is not in `0..classes`.
     pub fn sparse_cross_entropy(&self, labels: &Tensor) -> Result<Tensor> {
-        Ok(apply(SparseCrossEntropy, &[self, labels])?.swap_remove(0))
+        Ok(apply(SparseCrossEntropy {}, &[self, labels])?.swap_remove(0))
     }
 
     /// Cross-entropy of logits with target probabilities of the same shape: `-Σ t·ln softmax(x)` over the last axis.

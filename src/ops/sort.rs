@@ -14,17 +14,14 @@ super::table::ops! {
     top_k: Any, Every, "TopK";
     unique: Any, None, "Unique";
 }
+super::table::recorded!(ArgSort);
 
-/// The indices that sort the last axis. Integers have no gradient: nothing flows back.
-#[derive(Debug)]
-struct ArgSort {
-    descending: bool,
+crate::op! {
+    /// The indices that sort the last axis. Integers have no gradient: nothing flows back.
+    struct ArgSort("argsort", 1) { descending: bool }
 }
 
 impl Op for ArgSort {
-    fn name(&self) -> &'static str {
-        "argsort"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         Ok(one(inputs[0].shape, DType::I64))
     }

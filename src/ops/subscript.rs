@@ -19,7 +19,7 @@
 //! in an index: its axes take the place of the axis it indexes. (NumPy moves them to the front if an integer stands apart from
 //! them, and pairs several lists up; here the first does not happen, and the second is an error.)
 
-use crate::tensor::{Array, Tensor};
+use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 use smallvec::SmallVec;
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
@@ -306,14 +306,13 @@ impl Tensor {
                 format!("{} and {} differ in element type: cast one of them", self.dtype(), values.dtype());
             return Err(Error::shapes(OP, *self.shape(), *values.shape(), why));
         }
-        if self.is_traced() || values.is_traced() {
-            values.broadcast_to(*self.index_by(&items)?.shape())?;
-            return Ok(Array::traced(self.spec()).into());
-        }
         // The same index applied to the places' numbers says where each value goes.
         let n = self.elements();
         let places = Tensor::arange(n)?.reshape_to(*self.shape())?.index_by(&items)?;
         let values = values.broadcast_to(*places.shape())?.flatten()?;
+        if places.is_traced() {
+            return Err(Error::Abstract { op: "index_put at positions that are computed" });
+        }
         let mut from = vec![-1i64; n];
         for (i, &place) in places.array().contiguous()?.slice::<i64>()?.iter().enumerate() {
             from[place as usize] = i as i64;

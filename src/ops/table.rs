@@ -1,6 +1,10 @@
 //! Why it exists: what there is to know about an operation beside its code, as data beside its code: `docs/ops.md` is made
 //! of it.
 
+use crate::Result;
+use crate::autograd::{Attrs, FromAttrs, Op};
+use std::sync::Arc;
+
 /// The element types that an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,3 +65,20 @@ macro_rules! ops {
     };
 }
 pub(crate) use ops;
+
+/// Makes an operation of its name and attributes, if it has this name.
+pub(crate) type Reader = fn(&str, &Attrs) -> Option<Result<Arc<dyn Op>>>;
+
+/// The reader of a type of operation.
+pub(crate) fn reader<O: Op + FromAttrs>(name: &str, attrs: &Attrs) -> Option<Result<Arc<dyn Op>>> {
+    Some(O::from_attrs(name, attrs)?.map(|op| Arc::new(op) as Arc<dyn Op>))
+}
+
+/// Lists the types of recorded operations of a file.
+macro_rules! recorded {
+    ($($type:ty),* $(,)?) => {
+        /// The recorded operations of this file, by their readers.
+        pub(super) const RECORDED: &[$crate::ops::table::Reader] = &[$($crate::ops::table::reader::<$type>),*];
+    };
+}
+pub(crate) use recorded;

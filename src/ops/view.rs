@@ -1,13 +1,14 @@
 //! Why it exists: operations that give memory another shape. No data moves, except where a reshape meets memory
 //! that cannot be read in the new order.
 
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use super::parts::{Part, Parts};
+use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_stored;
 use crate::kernels::map;
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, IntoShape, MAX_RANK, Result, Shape, Spec};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
     reshape: Any, Every, "Reshape";
@@ -21,20 +22,29 @@ super::table::ops! {
     select: Any, Every, "Gather";
     squeeze: Any, Every, "Squeeze";
     expand_dims: Any, Every, "Unsqueeze";
+    merge_axes: Any, Every, "Reshape";
+    split_axis: Any, Every, "Reshape";
+    broadcast_like: Any, Every, "Expand";
+}
+super::table::recorded!(Reshape, Permute, Broadcast, BroadcastLike, Slice, Unslice);
+
+crate::op! {
+    /// The same elements under axes that come from the input's.
+    struct Reshape("reshape", 1) { to: Parts }
 }
 
-#[derive(Debug)]
-struct Reshape(Shape);
-
 impl Op for Reshape {
-    fn name(&self) -> &'static str {
-        "reshape"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        Ok(one(self.0, inputs[0].dtype))
+        let from = inputs[0].shape;
+        let shape = self.to.shape("reshape", &from)?;
+        if shape.elements() != from.elements() {
+            let why = format!("{} elements cannot become {}", from.elements(), shape.elements());
+            return Err(Error::shapes("reshape", from, shape, why));
+        }
+        Ok(one(shape, inputs[0].dtype))
     }
-    fn view(&self, input: &Layout, _: Spec) -> Option<Layout> {
-        input.reshaped(self.0)
+    fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
+        input.reshaped(output.shape)
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         dispatch_stored!(inputs[0].dtype(), T => map::copy(inputs[0].view::<T>()?, outputs[0].slice_mut::<T>()?));
@@ -48,22 +58,26 @@ impl Op for Reshape {
     }
 }
 
-#[derive(Debug)]
-struct Permute {
-    order: [usize; MAX_RANK],
-    rank: usize,
+crate::op! {
+    /// Axis `i` of the result is axis `order[i]` of the input.
+    struct Permute("permute", 1) { order: SmallVec<[usize; MAX_RANK]> }
 }
 
 impl Op for Permute {
-    fn name(&self) -> &'static str {
-        "permute"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let shape = Layout::contiguous(inputs[0].shape).permuted(&self.order[..self.rank]).shape;
-        Ok(one(shape, inputs[0].dtype))
+        let (shape, order) = (inputs[0].shape, self.order.iter().map(|&axis| axis as isize));
+        let order: SmallVec<[isize; MAX_RANK]> = order.collect();
+        if order.len() != shape.rank() {
+            let got = format!("{order:?}");
+            return Err(Error::argument("permute", format!("{} axes", shape.rank()), got));
+        }
+        if !order.is_empty() {
+            shape.axes("permute", &order)?;
+        }
+        Ok(one(Layout::contiguous(shape).permuted(&self.order).shape, inputs[0].dtype))
     }
     fn view(&self, input: &Layout, _: Spec) -> Option<Layout> {
-        Some(input.permuted(&self.order[..self.rank]))
+        Some(input.permuted(&self.order))
     }
     fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
         Ok(())
@@ -72,30 +86,35 @@ impl Op for Permute {
         Saves::NONE
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut inverse = [0; MAX_RANK];
-        for (to, &from) in self.order[..self.rank].iter().enumerate() {
-            inverse[from] = to;
+        let mut order = self.order.clone();
+        for (to, &from) in self.order.iter().enumerate() {
+            order[from] = to;
         }
-        Ok(smallvec![Some(apply1(Permute { order: inverse, rank: self.rank }, &[&step.grad(0)?])?)])
+        Ok(smallvec![Some(apply1(Permute { order }, &[&step.grad(0)?])?)])
     }
 }
 
-#[derive(Debug)]
-struct Broadcast(Shape);
+/// Fails unless a tensor of one shape can be repeated to the other.
+fn check_broadcast(from: Shape, to: Shape) -> Result<()> {
+    match Shape::broadcast("broadcast", from, to)? == to {
+        true => Ok(()),
+        false => Err(Error::shapes("broadcast", from, to, "the target must be the larger one")),
+    }
+}
+
+crate::op! {
+    /// Repeated along new axes and along those of size 1.
+    struct Broadcast("broadcast", 1) { to: Parts }
+}
 
 impl Op for Broadcast {
-    fn name(&self) -> &'static str {
-        "broadcast"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let from = inputs[0].shape;
-        if Shape::broadcast("broadcast", from, self.0)? != self.0 {
-            return Err(Error::shapes("broadcast", from, self.0, "the target must be the larger one"));
-        }
-        Ok(one(self.0, inputs[0].dtype))
+        let to = self.to.shape("broadcast", &inputs[0].shape)?;
+        check_broadcast(inputs[0].shape, to)?;
+        Ok(one(to, inputs[0].dtype))
     }
-    fn view(&self, input: &Layout, _: Spec) -> Option<Layout> {
-        Some(input.broadcast(self.0))
+    fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
+        Some(input.broadcast(output.shape))
     }
     fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
         Ok(())
@@ -108,36 +127,18 @@ impl Op for Broadcast {
     }
 }
 
-/// Every `step`-th element of an axis, `count` of them from `start` on; backwards if `step` is negative.
-#[derive(Debug, Clone, Copy)]
-struct Slice {
-    axis: usize,
-    start: usize,
-    count: usize,
-    step: isize,
+crate::op! {
+    /// Repeated to the shape of the second input, whose values say nothing.
+    struct BroadcastLike("broadcast_like", 2) {}
 }
 
-impl Slice {
-    fn layout(&self, input: &Layout) -> Layout {
-        let mut out = *input;
-        out.shape = out.shape.with(self.axis, self.count);
-        if out.shape.elements() > 0 {
-            out.offset = (input.offset as isize + self.start as isize * input.strides[self.axis]) as usize;
-        }
-        out.strides[self.axis] *= self.step;
-        out
-    }
-}
-
-impl Op for Slice {
-    fn name(&self) -> &'static str {
-        "slice"
-    }
+impl Op for BroadcastLike {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        Ok(one(inputs[0].shape.with(self.axis, self.count), inputs[0].dtype))
+        check_broadcast(inputs[0].shape, inputs[1].shape)?;
+        Ok(one(inputs[1].shape, inputs[0].dtype))
     }
-    fn view(&self, input: &Layout, _: Spec) -> Option<Layout> {
-        Some(self.layout(input))
+    fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
+        Some(input.broadcast(output.shape))
     }
     fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
         Ok(())
@@ -146,26 +147,120 @@ impl Op for Slice {
         Saves::NONE
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(apply1(Unslice { slice: *self, shape: step.spec(0).shape }, &[&step.grad(0)?])?)])
+        let grad = if step.wants(0) { Some(step.grad(0)?.sum_to(&step.spec(0).shape)?) } else { None };
+        Ok(smallvec![grad, None])
     }
 }
 
-/// The adjoint of [`Slice`]: the elements in their places, zeros elsewhere.
-#[derive(Debug)]
-struct Unslice {
-    slice: Slice,
-    shape: Shape,
+/// Python's `start:end:step`: negative positions count from the end, what is missing is the end of the axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    start: Option<isize>,
+    end: Option<isize>,
+    step: isize,
+}
+
+impl Run {
+    /// First position and number of elements of an axis of `n`.
+    fn resolve(self, n: usize) -> (usize, usize) {
+        // Wide enough that no position or step overflows.
+        let (n, step) = (n as i128, self.step as i128);
+        let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
+        let place = |v: isize| (if v < 0 { v as i128 + n } else { v as i128 }).clamp(low, high);
+        let start = self.start.map_or(if step > 0 { 0 } else { n - 1 }, place);
+        let end = self.end.map_or(if step > 0 { n } else { -1 }, place);
+        let count = if step > 0 { (end - start + step - 1) / step } else { (start - end - step - 1) / -step };
+        (start.max(0) as usize, count.max(0) as usize)
+    }
+
+    /// The same run of an axis of `n`, with ends that are those of the axis left out.
+    fn plain(self, n: usize) -> Run {
+        let n = n as isize;
+        if self.step < 0 {
+            let start = self.start.filter(|&s| s != -1 && s < n - 1);
+            return Run { start, end: self.end.filter(|&e| e >= -n), ..self };
+        }
+        let start = self.start.filter(|&s| s != 0 && s > -n);
+        Run { start, end: self.end.filter(|&e| e < n), ..self }
+    }
+
+    /// The layout of the run of an axis.
+    fn layout(self, axis: usize, input: &Layout) -> Layout {
+        let (start, count) = self.resolve(input.shape.dims()[axis]);
+        let mut out = *input;
+        out.shape = out.shape.with(axis, count);
+        if out.shape.elements() > 0 {
+            out.offset = (input.offset as isize + start as isize * input.strides[axis]) as usize;
+        }
+        // Where there are fewer than two elements the step goes nowhere.
+        out.strides[axis] = out.strides[axis].saturating_mul(if count > 1 { self.step } else { 1 });
+        out
+    }
+}
+
+/// `1:-1:2`.
+impl Attribute for Run {
+    const EXPECTED: &'static str = "start:end:step";
+    fn write(&self) -> Attr {
+        let end = |v: Option<isize>| v.map_or(String::new(), |v| v.to_string());
+        Attr::Text(format!("{}:{}:{}", end(self.start), end(self.end), self.step).into())
+    }
+    fn read(value: &Attr) -> Option<Run> {
+        let Attr::Text(text) = value else { return None };
+        let mut words = text.split(':');
+        let mut end = || match words.next()? {
+            "" => Some(None),
+            word => word.parse().ok().map(Some),
+        };
+        let run = Run { start: end()?, end: end()?, step: end()?? };
+        (words.next().is_none() && run.step != 0).then_some(run)
+    }
+}
+
+crate::op! {
+    /// Every `step`-th element of an axis.
+    #[derive(Copy)]
+    struct Slice("slice", 1) { axis: usize, run: Run }
+}
+
+impl Op for Slice {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let axis = inputs[0].shape.axis("slice", self.axis as isize)?;
+        let (_, count) = self.run.resolve(inputs[0].shape.dims()[axis]);
+        Ok(one(inputs[0].shape.with(axis, count), inputs[0].dtype))
+    }
+    fn view(&self, input: &Layout, _: Spec) -> Option<Layout> {
+        Some(self.run.layout(self.axis, input))
+    }
+    fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let Slice { axis, run } = *self;
+        Ok(smallvec![Some(apply1(Unslice { axis, run, shape: step.spec(0).shape }, &[&step.grad(0)?])?)])
+    }
+}
+
+crate::op! {
+    /// The adjoint of [`Slice`]: the elements in their places in this shape, zeros elsewhere.
+    struct Unslice("unslice", 1) { axis: usize, run: Run, shape: Shape }
 }
 
 impl Op for Unslice {
-    fn name(&self) -> &'static str {
-        "unslice"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let axis = self.shape.axis("unslice", self.axis as isize)?;
+        let (_, count) = self.run.resolve(self.shape.dims()[axis]);
+        if inputs[0].shape != self.shape.with(axis, count) {
+            let why = "the elements should be those of the slice";
+            return Err(Error::shapes("unslice", inputs[0].shape, self.shape, why));
+        }
         Ok(one(self.shape, inputs[0].dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let target = self.slice.layout(outputs[0].layout());
+        let target = self.run.layout(self.axis, outputs[0].layout());
         dispatch_stored!(inputs[0].dtype(), T => {
             let input = inputs[0].contiguous()?;
             let x = input.slice::<T>()?;
@@ -179,7 +274,8 @@ impl Op for Unslice {
         Saves::NONE
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(apply1(self.slice, &[&step.grad(0)?])?)])
+        let Unslice { axis, run, .. } = *self;
+        Ok(smallvec![Some(apply1(Slice { axis, run }, &[&step.grad(0)?])?)])
     }
 }
 
@@ -189,7 +285,58 @@ impl Tensor {
     /// # Errors
     /// The number of elements differs, or memory for a copy cannot be had.
     pub fn reshape(&self, sizes: impl AsRef<[isize]>) -> Result<Tensor> {
-        self.reshape_to(self.shape().infer_reshape(sizes.as_ref())?)
+        let sizes = sizes.as_ref();
+        let shape = self.shape().infer_reshape(sizes)?;
+        if shape == *self.shape() {
+            return Ok(self.clone());
+        }
+        let mut to = Parts::between(self.shape(), &shape);
+        if let Some(i) = sizes.iter().position(|s| *s == -1)
+            && let Part::Size(_) = to.0[i]
+        {
+            to.0[i] = Part::Rest;
+        }
+        apply1(Reshape { to }, &[self])
+    }
+
+    /// Axes that are made of this tensor's, for layers whose sizes are unknown: see [`Part`].
+    pub(crate) fn reshape_by(&self, parts: impl IntoIterator<Item = Part>) -> Result<Tensor> {
+        apply1(Reshape { to: Parts(parts.into_iter().collect()) }, &[self])
+    }
+
+    /// The axes from `first` to `last`, both included, in one. (PyTorch: `flatten(first, last)`.)
+    ///
+    /// # Errors
+    /// An axis is out of range, `last` comes before `first`, or memory for a copy cannot be had.
+    pub fn merge_axes(&self, first: isize, last: isize) -> Result<Tensor> {
+        const OP: &str = "merge_axes";
+        let (from, to) = (self.shape().axis(OP, first)?, self.shape().axis(OP, last)?);
+        if from > to {
+            return Err(Error::argument(OP, "a first axis before the last", format!("{first} and {last}")));
+        }
+        if from == to {
+            return Ok(self.clone());
+        }
+        let (before, after) = ((0..from).map(Part::Keep), (to + 1..self.rank()).map(Part::Keep));
+        self.reshape_by(before.chain([Part::Merge(from, to)]).chain(after))
+    }
+
+    /// One axis as several of these sizes, of which one may be -1 and is worked out: the inverse of [`Tensor::merge_axes`].
+    /// (PyTorch: `unflatten`.)
+    ///
+    /// # Errors
+    /// The axis is out of range, its size is not the product, or there would be too many axes.
+    pub fn split_axis(&self, axis: isize, sizes: &[isize]) -> Result<Tensor> {
+        let at = self.shape().axis("split_axis", axis)?;
+        let split = Shape::new(&self.dims()[at..=at])?.infer_reshape(sizes)?;
+        if self.rank() - 1 + split.rank() > MAX_RANK {
+            let expected = format!("at most {MAX_RANK} dimensions");
+            return Err(Error::argument("split_axis", expected, self.rank() - 1 + split.rank()));
+        }
+        let part = |(&said, &size): (&isize, &usize)| if said == -1 { Part::Rest } else { Part::Size(size) };
+        let parts = sizes.iter().zip(split.dims()).map(part);
+        let (before, after) = ((0..at).map(Part::Keep), (at + 1..self.rank()).map(Part::Keep));
+        self.reshape_by(before.chain(parts).chain(after))
     }
 
     /// [`Tensor::reshape`] to a shape without -1.
@@ -205,7 +352,7 @@ impl Tensor {
             let why = format!("{} elements cannot become {}", self.elements(), shape.elements());
             return Err(Error::shapes("reshape", *self.shape(), shape, why));
         }
-        apply1(Reshape(shape), &[self])
+        apply1(Reshape { to: Parts::between(self.shape(), &shape) }, &[self])
     }
 
     /// The axes in another order: axis `i` of the result is axis `order[i]` of this tensor.
@@ -213,15 +360,11 @@ impl Tensor {
     /// # Errors
     /// `order` does not name every axis once.
     pub fn permute(&self, order: &[isize]) -> Result<Tensor> {
-        let mut axes = [0; MAX_RANK];
         if order.len() != self.rank() {
             return Err(Error::argument("permute", format!("{} axes", self.rank()), format!("{order:?}")));
         }
-        self.shape().axes("permute", order)?;
-        for (slot, &axis) in axes.iter_mut().zip(order) {
-            *slot = self.shape().axis("permute", axis)?;
-        }
-        apply1(Permute { order: axes, rank: self.rank() }, &[self])
+        let order = order.iter().map(|&axis| self.shape().axis("permute", axis)).collect::<Result<_>>()?;
+        apply1(Permute { order }, &[self])
     }
 
     /// Two axes exchanged.
@@ -230,9 +373,9 @@ impl Tensor {
     /// An axis is out of range.
     pub fn transpose(&self, a: isize, b: isize) -> Result<Tensor> {
         let (a, b) = (self.shape().axis("transpose", a)?, self.shape().axis("transpose", b)?);
-        let mut order = std::array::from_fn(|i| i);
+        let mut order: SmallVec<[usize; MAX_RANK]> = (0..self.rank()).collect();
         order.swap(a, b);
-        apply1(Permute { order, rank: self.rank() }, &[self])
+        apply1(Permute { order }, &[self])
     }
 
     /// The last two axes exchanged.
@@ -249,7 +392,23 @@ impl Tensor {
     /// It does not broadcast.
     pub fn broadcast_to(&self, shape: impl IntoShape) -> Result<Tensor> {
         let shape = shape.into_shape()?;
-        if shape == *self.shape() { Ok(self.clone()) } else { apply1(Broadcast(shape), &[self]) }
+        if shape == *self.shape() {
+            return Ok(self.clone());
+        }
+        check_broadcast(*self.shape(), shape)?;
+        apply1(Broadcast { to: Parts::broadcast(self.shape(), &shape) }, &[self])
+    }
+
+    /// [`Tensor::broadcast_to`] the shape of another tensor.
+    ///
+    /// # Errors
+    /// It does not broadcast.
+    pub fn broadcast_like(&self, like: &Tensor) -> Result<Tensor> {
+        if self.shape() == like.shape() {
+            Ok(self.clone())
+        } else {
+            apply1(BroadcastLike {}, &[self, &like.anchor()])
+        }
     }
 
     /// Elements `start..end` of an axis. Negative positions count from the end; both are clamped to the axis.
@@ -275,19 +434,11 @@ impl Tensor {
         if step == 0 {
             return Err(Error::argument("slice", "a step that is not 0", step));
         }
-        let n = self.dims()[axis] as isize;
-        // A step beyond the axis means the same as one just beyond it, and cannot overflow.
-        let step = step.clamp(-n - 1, n + 1);
-        let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
-        let place = |v: isize| (if v < 0 { v + n } else { v }).clamp(low, high);
-        let start = start.map_or(if step > 0 { 0 } else { n - 1 }, place);
-        let end = end.map_or(if step > 0 { n } else { -1 }, place);
-        let count = if step > 0 { (end - start + step - 1) / step } else { (start - end - step - 1) / -step };
-        let count = count.max(0) as usize;
-        if count == self.dims()[axis] && step == 1 {
+        let run = Run { start, end, step }.plain(self.dims()[axis]);
+        if run == (Run { start: None, end: None, step: 1 }) {
             return Ok(self.clone());
         }
-        apply1(Slice { axis, start: start.max(0) as usize, count, step }, &[self])
+        apply1(Slice { axis, run }, &[self])
     }
 
     /// Element `index` of an axis, which disappears. Negative indices count from the end.
@@ -297,6 +448,7 @@ impl Tensor {
     pub fn select(&self, axis: isize, index: isize) -> Result<Tensor> {
         let at = self.shape().axis("select", axis)?;
         let n = self.dims()[at] as isize;
+        let from = index;
         let index = if index < 0 { index + n } else { index };
         if !(0..n).contains(&index) {
             return Err(Error::Index {
@@ -307,7 +459,8 @@ impl Tensor {
                 last: n as i64 - 1,
             });
         }
-        self.slice(at as isize, index, index + 1)?.squeeze(at as isize)
+        let end = Some(index + 1).filter(|end| *end < n);
+        self.slice_step(at as isize, Some(from), end, 1)?.squeeze(at as isize)
     }
 
     /// Without an axis of size 1.

@@ -56,6 +56,35 @@ pub enum Distribution {
 }
 
 impl Distribution {
+    /// Its name and its settings in the order of their declaration.
+    pub(crate) fn parts(&self) -> (&'static str, smallvec::SmallVec<[f64; 2]>) {
+        let two = |a, b| smallvec::SmallVec::from_buf([a, b]);
+        let one = |a| smallvec::smallvec![a];
+        match *self {
+            Distribution::Uniform { low, high } => ("uniform", two(low, high)),
+            Distribution::Normal { mean, std } => ("normal", two(mean, std)),
+            Distribution::TruncatedNormal { mean, std } => ("truncated_normal", two(mean, std)),
+            Distribution::Exponential { rate } => ("exponential", one(rate)),
+            Distribution::Gamma { shape, rate } => ("gamma", two(shape, rate)),
+            Distribution::Beta { a, b } => ("beta", two(a, b)),
+            Distribution::Poisson { rate } => ("poisson", one(rate)),
+        }
+    }
+
+    /// What [`Distribution::parts`] gave.
+    pub(crate) fn from_parts(name: &str, settings: &[f64]) -> Option<Distribution> {
+        match (name, settings) {
+            ("uniform", &[low, high]) => Some(Distribution::Uniform { low, high }),
+            ("normal", &[mean, std]) => Some(Distribution::Normal { mean, std }),
+            ("truncated_normal", &[mean, std]) => Some(Distribution::TruncatedNormal { mean, std }),
+            ("exponential", &[rate]) => Some(Distribution::Exponential { rate }),
+            ("gamma", &[shape, rate]) => Some(Distribution::Gamma { shape, rate }),
+            ("beta", &[a, b]) => Some(Distribution::Beta { a, b }),
+            ("poisson", &[rate]) => Some(Distribution::Poisson { rate }),
+            _ => None,
+        }
+    }
+
     /// The largest rate of a Poisson distribution.
     pub const MAX_RATE: f64 = 1e6;
 

@@ -80,17 +80,82 @@ pub(crate) fn fraction(bits: u64) -> f64 {
 
 /// An endless table of random numbers: Philox4x32-10 (Salmon et al. 2011) under a key made of seed and purpose, with
 /// the step and the position as its counter. Reading it changes nothing; every position can be read at any time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stream {
     key: [u32; 2],
     step: u64,
+    origin: Origin,
 }
+
+/// Where a stream comes from, for whoever wants it at another step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    /// Whoever made it chose seed and step: it stays as it is.
+    Chosen,
+    /// From the key of a network in a pass, which had this seed and step.
+    Key(u64),
+    /// From the key of a network while the network is traced: seed and step are yet to come.
+    Traced(u64),
+}
+
+/// The numbers that are drawn are the same.
+impl PartialEq for Stream {
+    fn eq(&self, other: &Stream) -> bool {
+        (self.key, self.step) == (other.key, other.step)
+    }
+}
+impl Eq for Stream {}
 
 impl Stream {
     /// The stream of a seed for a purpose at a step.
     pub fn new(seed: u64, purpose: Purpose, step: u64) -> Stream {
-        let key = mix(seed.wrapping_add(mix(purpose.code().wrapping_add(0x9E37_79B9_7F4A_7C15))));
-        Stream { key: [key as u32, (key >> 32) as u32], step }
+        Stream::of_code(seed, purpose.code(), step, Origin::Chosen)
+    }
+
+    fn of_code(seed: u64, code: u64, step: u64, origin: Origin) -> Stream {
+        let key = mix(seed.wrapping_add(mix(code.wrapping_add(0x9E37_79B9_7F4A_7C15))));
+        Stream { key: [key as u32, (key >> 32) as u32], step, origin }
+    }
+
+    /// The stream that the key of a network gives a pass.
+    pub(crate) fn of_key(seed: u64, purpose: Purpose, step: u64, traced: bool) -> Stream {
+        let code = purpose.code();
+        Stream::of_code(seed, code, step, if traced { Origin::Traced(code) } else { Origin::Key(code) })
+    }
+
+    /// Whether seed and step are yet to come: what is drawn from it is not known.
+    pub(crate) fn is_traced(&self) -> bool {
+        matches!(self.origin, Origin::Traced(_))
+    }
+
+    /// The same key's stream at another seed and step, ready to be drawn from; `None` of a stream that somebody chose.
+    pub(crate) fn at(&self, seed: u64, step: u64) -> Option<Stream> {
+        match self.origin {
+            Origin::Chosen => None,
+            Origin::Key(code) | Origin::Traced(code) => {
+                Some(Stream::of_code(seed, code, step, Origin::Key(code)))
+            }
+        }
+    }
+
+    /// What identifies it: the key, or the numbers of a stream that somebody chose.
+    pub(crate) fn to_numbers(self) -> Vec<i64> {
+        match self.origin {
+            Origin::Chosen => vec![self.key[0].into(), self.key[1].into(), self.step as i64],
+            Origin::Key(code) | Origin::Traced(code) => vec![code as i64],
+        }
+    }
+
+    /// What [`Stream::to_numbers`] gave, of a key's at seed 0 and step 0.
+    pub(crate) fn from_numbers(numbers: &[i64]) -> Option<Stream> {
+        match *numbers {
+            [code] => Some(Stream::of_code(0, code as u64, 0, Origin::Key(code as u64))),
+            [low, high, step] => {
+                let key = [u32::try_from(low).ok()?, u32::try_from(high).ok()?];
+                Some(Stream { key, step: step as u64, origin: Origin::Chosen })
+            }
+            _ => None,
+        }
     }
 
     /// The four numbers at a position.
@@ -147,12 +212,18 @@ impl Stream {
 
     /// The numbers `0..n` in random order (Fisher and Yates).
     pub fn permutation(&self, n: usize) -> Vec<i64> {
-        let mut order: Vec<i64> = (0..n as i64).collect();
+        let mut order = vec![0; n];
+        self.permute(&mut order);
+        order
+    }
+
+    /// [`Stream::permutation`] into a slice.
+    pub(crate) fn permute(&self, order: &mut [i64]) {
+        order.iter_mut().zip(0..).for_each(|(o, i)| *o = i);
         let mut draws = self.draws();
-        for i in (1..n).rev() {
+        for i in (1..order.len()).rev() {
             order.swap(i, draws.below(i as u64 + 1) as usize);
         }
-        order
     }
 }
 

@@ -28,12 +28,12 @@ impl Array {
     }
 
     /// A shape without values.
-    pub fn traced(spec: Spec) -> Array {
+    pub(crate) fn traced(spec: Spec) -> Array {
         Array { buffer: None, layout: Shared::new(Layout::contiguous(spec.shape)), dtype: spec.dtype }
     }
 
     /// Whether there are no values.
-    pub fn is_traced(&self) -> bool {
+    pub(crate) fn is_traced(&self) -> bool {
         self.buffer.is_none()
     }
 
@@ -98,6 +98,11 @@ impl Array {
         let (start, n) = (self.layout.offset, self.layout.shape.elements());
         let all = self.buffer.as_mut().and_then(Buffer::unique).ok_or(Error::Abstract { op: "writing" })?;
         Ok(&mut all[start..start + n])
+    }
+
+    /// Whether it can be written without a copy: nobody else holds its memory, and it has no gaps.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.buffer.as_ref().is_some_and(Buffer::is_unique) && self.layout.is_contiguous()
     }
 
     fn expect<T: Stored>(&self) -> Result<()> {

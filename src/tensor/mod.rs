@@ -113,15 +113,6 @@ impl Tensor {
         }
     }
 
-    /// A tensor of another shape, all `value`, with this one's dtype; while a network is traced, without values.
-    ///
-    /// # Errors
-    /// Memory cannot be had.
-    pub fn new_full(&self, shape: impl IntoShape, value: f64) -> Result<Tensor> {
-        let spec = Spec::new(shape.into_shape()?, self.dtype());
-        if self.is_traced() { Ok(Array::traced(spec).into()) } else { Tensor::filled(spec, value) }
-    }
-
     // ---- facts
 
     /// The sizes.
@@ -154,13 +145,13 @@ impl Tensor {
         self.array.spec()
     }
 
-    /// Whether operations on this tensor are recorded.
+    /// Whether gradients flow back through this tensor.
     pub fn is_tracked(&self) -> bool {
-        self.edge.is_some()
+        self.edge.as_ref().is_some_and(|edge| edge.wants)
     }
 
     /// Whether it has a shape but no values, as while `compile` checks a network.
-    pub fn is_traced(&self) -> bool {
+    pub(crate) fn is_traced(&self) -> bool {
         self.array.is_traced()
     }
 

@@ -260,19 +260,3 @@ fn functions_of_float32_are_near_the_truth() {
         }
     }
 }
-
-/// While a network is compiled there are shapes without values.
-#[test]
-fn traced_tensors_have_the_same_shapes() {
-    let x = values(&[3, 4, 5]);
-    let traced: Tensor = gradus::tensor::Array::traced(x.spec()).into();
-    for (name, f) in FUNCTIONS {
-        match f(&traced) {
-            Ok(t) => assert_eq!((t.spec(), t.is_traced()), (f(&x).unwrap().spec(), true), "{name}"),
-            Err(e) => {
-                assert!(["unique", "boolean_mask", "argwhere"].contains(name), "{name}: {e}");
-                assert!(matches!(e, gradus::Error::Abstract { .. }), "{name}: {e}");
-            }
-        }
-    }
-}

@@ -8,6 +8,7 @@
 //! - a network used twice in another one.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use gradus::autograd::opaque;
 use gradus::config::{Dyn, Registry};
 use gradus::io::Load;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, Zeros};
@@ -17,7 +18,7 @@ use gradus::nn::{
 };
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
-use gradus::{Error, Result};
+use gradus::{Error, Result, Spec};
 use std::sync::Arc;
 
 fn random(seed: u64, shape: &[usize]) -> Tensor {
@@ -324,23 +325,29 @@ impl AttentionNode {
         let dims = new.dims();
         let (batch, time, width) = (dims[0], dims[1], dims[2]);
         let room = self.spec.capacity;
-        if start + time > room {
-            return Err(Error::Custom(format!("the cache holds {room} steps, and {} came", start + time)));
-        }
-        let buffer = match cx.carry(&self.cache[slot]) {
-            Some(buffer) => buffer,
-            None => new.new_full([batch, room, width], 0.0)?,
-        };
-        let mut array = buffer.into_array();
-        let values = new.to_vec::<f32>()?;
-        for (row, out) in array.slice_mut::<f32>()?.chunks_exact_mut(room * width).enumerate() {
-            let from = &values[row * time * width..(row + 1) * time * width];
-            out[start * width..(start + time) * width].copy_from_slice(from);
-        }
-        let buffer = Tensor::from(array);
-        let filled = buffer.slice(1, 0, (start + time) as isize)?;
-        cx.set_carry(&self.cache[slot], buffer);
-        Ok(filled)
+        let spec = Spec::new(Shape::new(&[batch, start + time, width])?, new.dtype());
+        opaque(&[new], spec, || {
+            if start + time > room {
+                return Err(Error::Custom(format!(
+                    "the cache holds {room} steps, and {} came",
+                    start + time
+                )));
+            }
+            let buffer = match cx.carry(&self.cache[slot]) {
+                Some(buffer) => buffer,
+                None => new.new_full([batch, room, width], 0.0)?,
+            };
+            let mut array = buffer.into_array();
+            let values = new.to_vec::<f32>()?;
+            for (row, out) in array.slice_mut::<f32>()?.chunks_exact_mut(room * width).enumerate() {
+                let from = &values[row * time * width..(row + 1) * time * width];
+                out[start * width..(start + time) * width].copy_from_slice(from);
+            }
+            let buffer = Tensor::from(array);
+            let filled = buffer.slice(1, 0, (start + time) as isize)?;
+            cx.set_carry(&self.cache[slot], buffer);
+            Ok(filled)
+        })
     }
 }
 
@@ -356,7 +363,7 @@ impl Node for AttentionNode {
             None => tensor.new_full([batch, time, 1], 1.0)?,
         };
         let mut start = 0;
-        if !cx.is_training() && !tensor.is_traced() {
+        if !cx.is_training() {
             let position = cx.carry(&self.cache[3]).map_or(Tensor::scalar(0i64), Ok)?;
             start = position.item()? as usize;
             k = self.keep(0, &k, start, cx)?;

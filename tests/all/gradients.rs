@@ -264,6 +264,8 @@ fn cross_entropy() {
 fn reshape() {
     check("reshape", &[x(&[2, 3])], |t| t[0].reshape([3, -1])?.square());
     check("reshape of a transpose (copies)", &[x(&[2, 3])], |t| t[0].t()?.reshape([6])?.square());
+    check("merge_axes", &[x(&[2, 3, 2])], |t| t[0].merge_axes(0, 1)?.square());
+    check("split_axis", &[x(&[2, 6])], |t| t[0].split_axis(1, &[-1, 2])?.square());
     check("squeeze and expand_dims", &[x(&[2, 1, 3])], |t| t[0].squeeze(1)?.expand_dims(-1)?.square());
 }
 
@@ -276,6 +278,26 @@ fn permute() {
 fn broadcast() {
     check("broadcast_to", &[x(&[3, 1])], |t| t[0].broadcast_to([2, 3, 4])?.square());
     check("broadcast_to from a scalar", &[x(&[])], |t| t[0].broadcast_to([2, 2])?.square());
+    let like = y(&[2, 3, 4]);
+    check("broadcast_like", &[x(&[3, 1])], |t| t[0].broadcast_like(&like)?.square());
+}
+
+/// Nothing flows back through what is only as large as a tensor, or drawn.
+fn stops() {
+    let t = x(&[2, 3]).tracked();
+    let stream = Stream::new(1, Purpose::User(0), 0);
+    let index = t.argmax(1).unwrap();
+    let made = [
+        t.new_full([4], 1.0),
+        index.one_hot(3, DType::F64),
+        Tensor::randn([3], stream),
+        Tensor::randint([3], 0, 5, stream),
+        Tensor::bernoulli([3], 0.5, stream),
+        Tensor::permutation(4, stream),
+        t.categorical(2, stream),
+        Ok(t.detach()),
+    ];
+    assert!(made.into_iter().all(|t| !t.unwrap().is_tracked()));
 }
 
 fn slice() {
@@ -418,6 +440,7 @@ fn linalg() {
 /// Every type that implements `Op` in `src/ops`, with the function that checks it.
 const OPS: &[(&str, fn())] = &[
     ("Map", unary),
+    ("MapGrad", unary),
     ("Zip", binary),
     ("Affine", affine),
     ("Matmul", matmul),
@@ -432,10 +455,13 @@ const OPS: &[(&str, fn())] = &[
     ("Pad", pad),
     ("(compositions)", arrange),
     ("Softmax", softmax),
+    ("SoftmaxGrad", softmax),
     ("SparseCrossEntropy", cross_entropy),
+    ("SparseCrossEntropyGrad", cross_entropy),
     ("Reshape", reshape),
     ("Permute", permute),
     ("Broadcast", broadcast),
+    ("BroadcastLike", broadcast),
     ("Slice", slice),
     ("Unslice", slice),
     ("Concat", concat),
@@ -445,7 +471,16 @@ const OPS: &[(&str, fn())] = &[
     ("Compare", logic),
     ("Where", logic),
     ("Dropout", dropout),
+    ("Fill", stops),
+    ("OneHot", stops),
+    ("Sample", stops),
+    ("RandInt", stops),
+    ("Bernoulli", stops),
+    ("Permutation", stops),
+    ("Categorical", stops),
     ("LayerNorm", layer_norm),
+    ("LayerNormGrad", layer_norm),
+    ("LayerNormGammaGrad", layer_norm),
     ("Solve", linalg),
     ("Cholesky", linalg),
     ("Qr", linalg),
@@ -798,14 +833,12 @@ fn wide_and_shared_tapes() {
 
 // ---- operations of the user's own
 
-/// `x³`, as a user would write it.
-#[derive(Debug)]
-struct Cube;
+gradus::op! {
+    /// `x³`, as a user would write it.
+    struct Cube("cube", 1) {}
+}
 
 impl Op for Cube {
-    fn name(&self) -> &'static str {
-        "cube"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         Ok(one(inputs[0].shape, inputs[0].dtype))
     }
@@ -825,19 +858,17 @@ impl Op for Cube {
     }
 }
 
-/// As [`Cube`] with a mistake in its rule.
-#[derive(Debug)]
-struct Wrong;
+gradus::op! {
+    /// As [`Cube`] with a mistake in its rule.
+    struct Wrong("wrong", 1) {}
+}
 
 impl Op for Wrong {
-    fn name(&self) -> &'static str {
-        "wrong"
-    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        Cube.infer(inputs)
+        Cube {}.infer(inputs)
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        Cube.eval(inputs, outputs)
+        Cube {}.eval(inputs, outputs)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         Ok([Some(step.grad(0)?.mul(&step.input(0).square()?)?)].into_iter().collect())
@@ -846,8 +877,8 @@ impl Op for Wrong {
 
 #[test]
 fn an_op_of_the_users_own_is_differentiable() {
-    check("cube (an op of the test's own)", &[x(&[2, 3])], |t| apply1(Cube, &[&t[0]]));
-    let wrong = gradcheck(|t| apply1(Wrong, &[&t[0]]), &[x(&[2, 3])]).unwrap();
+    check("cube (an op of the test's own)", &[x(&[2, 3])], |t| apply1(Cube {}, &[&t[0]]));
+    let wrong = gradcheck(|t| apply1(Wrong {}, &[&t[0]]), &[x(&[2, 3])]).unwrap();
     assert!(wrong.first > 0.1, "the check sees a wrong rule: {wrong:?}");
 }
 

@@ -46,6 +46,7 @@ const ROOT: &[(&str, &str)] = &[
     ("Spec", "shape"),
     ("UNKNOWN", "shape"),
     ("Tensor", "tensor"),
+    ("op", "autograd"),
     ("parts", "nn"),
     ("settings", "config"),
     ("string_enum", "config"),

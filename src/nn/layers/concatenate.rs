@@ -55,7 +55,7 @@ impl Concatenate {
             while mask.rank() < v.tensor.rank() {
                 mask = mask.expand_dims(-1)?;
             }
-            mask.broadcast_to(*v.tensor.shape())
+            mask.broadcast_like(&v.tensor)
         };
         let masks = x.values().iter().map(whole).collect::<Result<Vec<_>>>()?;
         Tensor::concat(&masks.iter().collect::<Vec<_>>(), self.axis)?.any(&[-1], false)

@@ -15,13 +15,11 @@ crate::parts!(Flatten {});
 
 impl Layer for Flatten {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
-        let Some((&batch, sample)) = x.dims().split_first() else {
-            return Err(Error::shape("Flatten", "inputs with a batch", *x.shape()));
-        };
-        let size = sample.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        let size =
-            size.ok_or_else(|| Error::shape("Flatten", "sizes whose product can be known", *x.shape()))?;
-        x.reshape_to([batch, size])
+        match x.rank() {
+            0 => Err(Error::shape("Flatten", "inputs with a batch", *x.shape())),
+            1 => x.expand_dims(1),
+            _ => x.merge_axes(1, -1),
+        }
     }
     fn masking(&self) -> Masking {
         Masking::Drop

@@ -16,12 +16,15 @@ crate::parts!(Reshape {});
 
 impl Layer for Reshape {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
-        let Some((&batch, sample)) = x.dims().split_first() else {
+        let Some((_, sample)) = x.dims().split_first() else {
             return Err(Error::shape("Reshape", "inputs with a batch", *x.shape()));
         };
-        let sample = Shape::new(sample)?.infer_reshape(&self.target_shape)?;
-        let sizes: Vec<usize> = std::iter::once(batch).chain(sample.dims().iter().copied()).collect();
-        x.reshape_to(sizes)
+        // Whether it fits is a question of the sample's own sizes.
+        Shape::new(sample)?.infer_reshape(&self.target_shape)?;
+        match x.rank() {
+            1 => x.expand_dims(1)?.split_axis(1, &self.target_shape),
+            _ => x.merge_axes(1, -1)?.split_axis(1, &self.target_shape),
+        }
     }
     fn masking(&self) -> Masking {
         Masking::Drop

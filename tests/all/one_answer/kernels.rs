@@ -403,9 +403,12 @@ fn moves(a: &mut Answers) {
         let (rank, n) = (dims.len(), dims[0]);
         let x = [lying(r, &dims, DType::F32, Rng::odd)];
         type Move = fn(&Tensor) -> Result<Tensor>;
-        let table: [(&str, Move); 24] = [
+        let table: [(&str, Move); 27] = [
             ("reshape", |t| t.reshape([1, t.elements() as isize])),
             ("reshape_to", |t| t.reshape_to([t.elements(), 1])),
+            ("merge_axes", |t| t.expand_dims(0)?.merge_axes(0, 1)),
+            ("split_axis", |t| t.split_axis(0, &[1, -1])),
+            ("new_full", |t| t.new_full([2, 3], 0.5)?.add(&t.sum(&[], false)?)),
             ("flatten", Tensor::flatten),
             ("transpose", |t| t.transpose(0, -1)?.contiguous()),
             ("t", |t| t.t()?.contiguous()),
@@ -432,6 +435,9 @@ fn moves(a: &mut Answers) {
         table.iter().for_each(|(name, f)| a.both(name, &x, |t| f(&t[0])));
         let order: Vec<isize> = (0..rank as isize).map(|i| (i + 1) % rank as isize).collect();
         a.both("permute", &x, |t| t[0].permute(&order)?.contiguous());
+        a.both("broadcast_like", &x, |t| {
+            t[0].broadcast_like(&t[0].expand_dims(0)?.broadcast_to([&[2], &dims[..]].concat())?)?.contiguous()
+        });
         a.both("broadcast_to", &x, |t| t[0].broadcast_to([&[2], &dims[..]].concat())?.contiguous());
         a.both("tile", &x, |t| t[0].tile(&vec![2; rank]));
         a.both("concat", &x, |t| Tensor::concat(&[&t[0], &t[0].slice(0, 0, n as isize / 2)?], 0));

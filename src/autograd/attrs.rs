@@ -1,0 +1,383 @@
+//! What tells an operation from others of its name: its attributes, declared once, written and read. Name and attributes
+//! are an operation's identity: for dumps, for finding the same computation twice, for files and exports.
+
+use crate::random::{Distribution, Stream};
+use crate::{DType, Error, MAX_RANK, Result, Shape};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::fmt;
+
+/// The value of an attribute.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Attr {
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number. Two are the same if their bits are.
+    Float(f64),
+    /// A list of whole numbers: sizes, axes.
+    Ints(Vec<i64>),
+    /// A word from a closed list, such as a dtype, or a text in a grammar of the operation's own.
+    Text(Cow<'static, str>),
+    /// Nothing.
+    None,
+}
+
+impl PartialEq for Attr {
+    fn eq(&self, other: &Attr) -> bool {
+        match (self, other) {
+            (Attr::Bool(a), Attr::Bool(b)) => a == b,
+            (Attr::Int(a), Attr::Int(b)) => a == b,
+            (Attr::Float(a), Attr::Float(b)) => a.to_bits() == b.to_bits(),
+            (Attr::Ints(a), Attr::Ints(b)) => a == b,
+            (Attr::Text(a), Attr::Text(b)) => a == b,
+            (Attr::None, Attr::None) => true,
+            _ => false,
+        }
+    }
+}
+impl Eq for Attr {}
+
+impl fmt::Display for Attr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Attr::Bool(v) => write!(f, "{v}"),
+            Attr::Int(v) => write!(f, "{v}"),
+            Attr::Float(v) => write!(f, "{v:?}"),
+            Attr::Ints(v) => write!(f, "{v:?}"),
+            Attr::Text(v) => f.write_str(v),
+            Attr::None => f.write_str("none"),
+        }
+    }
+}
+
+/// The attributes of an operation, in the order in which it declares them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attrs(Vec<(Cow<'static, str>, Attr)>);
+
+impl Attrs {
+    /// None yet.
+    pub fn new() -> Attrs {
+        Attrs::default()
+    }
+
+    /// Sets one.
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: Attr) {
+        let name = name.into();
+        match self.0.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &str) -> Option<&Attr> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value)
+    }
+
+    /// All, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Attr)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What an operation declares under `name`.
+    ///
+    /// # Errors
+    /// It is missing or of another type; the message names the operation.
+    pub fn read<A: Attribute>(&self, op: &str, name: &str) -> Result<A> {
+        let found = self.get(name);
+        found.and_then(A::read).ok_or_else(|| {
+            let got = found.map_or("nothing".to_string(), Attr::to_string);
+            Error::argument("attribute", format!("'{name}' of {op}, {}", A::EXPECTED), got)
+        })
+    }
+}
+
+/// `{axis: 1, keepdims: true}`.
+impl fmt::Display for Attrs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (i, (name, value)) in self.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{name}: {value}")?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// A type that attributes can have.
+pub trait Attribute: Sized {
+    /// What it is, for messages.
+    const EXPECTED: &'static str;
+    /// As a value.
+    fn write(&self) -> Attr;
+    /// From a value, if it is one of these.
+    fn read(value: &Attr) -> Option<Self>;
+}
+
+macro_rules! integers {
+    ($($t:ty),*) => {$(
+        /// Beyond what 64 signed bits hold, the nearest they do.
+        impl Attribute for $t {
+            const EXPECTED: &'static str = "a whole number";
+            fn write(&self) -> Attr {
+                Attr::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+            }
+            fn read(value: &Attr) -> Option<$t> {
+                match value {
+                    Attr::Int(v) => (*v).try_into().ok(),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+#[allow(clippy::unnecessary_fallible_conversions)]
+mod whole {
+    use super::{Attr, Attribute};
+    integers!(usize, isize, i64, u32);
+}
+
+impl Attribute for bool {
+    const EXPECTED: &'static str = "true or false";
+    fn write(&self) -> Attr {
+        Attr::Bool(*self)
+    }
+    fn read(value: &Attr) -> Option<bool> {
+        match value {
+            Attr::Bool(v) => Some(*v),
+            _ => None,
+        }
+    }
+}
+
+impl Attribute for f64 {
+    const EXPECTED: &'static str = "a number";
+    fn write(&self) -> Attr {
+        Attr::Float(*self)
+    }
+    fn read(value: &Attr) -> Option<f64> {
+        match value {
+            Attr::Float(v) => Some(*v),
+            _ => None,
+        }
+    }
+}
+
+impl Attribute for DType {
+    const EXPECTED: &'static str = "a dtype";
+    fn write(&self) -> Attr {
+        Attr::Text(self.name().into())
+    }
+    fn read(value: &Attr) -> Option<DType> {
+        match value {
+            Attr::Text(name) => DType::ALL.into_iter().find(|d| d.name() == name.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+/// Of `Option`, the value or [`Attr::None`].
+impl<A: Attribute> Attribute for Option<A> {
+    const EXPECTED: &'static str = A::EXPECTED;
+    fn write(&self) -> Attr {
+        self.as_ref().map_or(Attr::None, A::write)
+    }
+    fn read(value: &Attr) -> Option<Option<A>> {
+        match value {
+            Attr::None => Some(None),
+            value => A::read(value).map(Some),
+        }
+    }
+}
+
+impl Attribute for Shape {
+    const EXPECTED: &'static str = "a list of sizes";
+    fn write(&self) -> Attr {
+        self.dims().iter().copied().collect::<SmallVec<[usize; MAX_RANK]>>().write()
+    }
+    fn read(value: &Attr) -> Option<Shape> {
+        Shape::new(&SmallVec::<[usize; MAX_RANK]>::read(value)?).ok()
+    }
+}
+
+impl Attribute for SmallVec<[usize; MAX_RANK]> {
+    const EXPECTED: &'static str = "a list of whole numbers";
+    fn write(&self) -> Attr {
+        Attr::Ints(self.iter().map(|&d| i64::try_from(d).unwrap_or(i64::MAX)).collect())
+    }
+    fn read(value: &Attr) -> Option<Self> {
+        match value {
+            Attr::Ints(list) => list.iter().map(|&d| d.try_into().ok()).collect(),
+            _ => None,
+        }
+    }
+}
+
+/// The axes that are marked.
+impl Attribute for [bool; MAX_RANK] {
+    const EXPECTED: &'static str = "a list of axes";
+    fn write(&self) -> Attr {
+        Attr::Ints((0..MAX_RANK as i64).filter(|&i| self[i as usize]).collect())
+    }
+    fn read(value: &Attr) -> Option<Self> {
+        let axes = SmallVec::<[usize; MAX_RANK]>::read(value)?;
+        let mut marked = [false; MAX_RANK];
+        axes.iter().try_for_each(|&a| marked.get_mut(a).map(|m| *m = true))?;
+        Some(marked)
+    }
+}
+
+/// A stream that a network's key gave is known by the key alone, and begins at seed 0 and step 0 when it is read: see
+/// [`Op::reseeded`](super::Op::reseeded). Any other is known by its numbers.
+impl Attribute for Stream {
+    const EXPECTED: &'static str = "a stream of random numbers";
+    fn write(&self) -> Attr {
+        Attr::Ints(self.to_numbers())
+    }
+    fn read(value: &Attr) -> Option<Stream> {
+        match value {
+            Attr::Ints(numbers) => Stream::from_numbers(numbers),
+            _ => None,
+        }
+    }
+}
+
+/// Its name and its settings: `normal(0.0, 1.0)`.
+impl Attribute for Distribution {
+    const EXPECTED: &'static str = "a distribution such as normal(0.0, 1.0)";
+    fn write(&self) -> Attr {
+        let (name, settings) = self.parts();
+        let settings: Vec<String> = settings.iter().map(|v| format!("{v:?}")).collect();
+        Attr::Text(format!("{name}({})", settings.join(", ")).into())
+    }
+    fn read(value: &Attr) -> Option<Distribution> {
+        let Attr::Text(text) = value else { return None };
+        let (name, rest) = text.split_once('(')?;
+        let settings: Option<Vec<f64>> =
+            rest.strip_suffix(')')?.split(", ").map(|word| word.parse().ok()).collect();
+        Distribution::from_parts(name, &settings?)
+    }
+}
+
+/// What an operation is beside what it does: its name, how many inputs it takes, and its attributes. [`op!`](crate::op)
+/// implements it.
+pub trait Attributes {
+    /// The name, in messages and dumps.
+    fn name(&self) -> &'static str;
+    /// The least and the largest number of inputs.
+    fn inputs(&self) -> (usize, usize);
+    /// The attributes. Two operations of one name and with equal attributes compute the same.
+    fn attrs(&self) -> Attrs;
+    /// Whether name and attributes say all that there is to know: not of one that holds a closure.
+    fn is_described(&self) -> bool {
+        true
+    }
+}
+
+/// An operation that can be made of its name and its attributes. [`op!`](crate::op) implements it.
+pub trait FromAttrs: Sized {
+    /// The operation, if this is its name.
+    ///
+    /// # Errors
+    /// An attribute is missing or of another type.
+    fn from_attrs(name: &str, attrs: &Attrs) -> Option<Result<Self>>;
+}
+
+/// What names an operation of several names: the comparison, the reduction.
+pub trait Naming: Copy + 'static {
+    /// The name.
+    fn name(self) -> &'static str;
+    /// What has this name.
+    fn named(name: &str) -> Option<Self>;
+}
+
+/// Declares a kind of [`Naming`]: an enum whose variants have names.
+macro_rules! names {
+    ($(#[$meta:meta])* $vis:vis enum $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $vis enum $type { $($(#[$doc])* $variant),+ }
+        impl $crate::autograd::Naming for $type {
+            fn name(self) -> &'static str {
+                match self { $($type::$variant => $name),+ }
+            }
+            fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some($type::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+pub(crate) use names;
+
+/// Declares an operation: a struct with its name, the number of its inputs and its attributes, which are its fields. What it
+/// does, [`Op`](crate::autograd::Op) says.
+///
+/// ```
+/// gradus::op! {
+///     /// Every element times a constant.
+///     struct Scale("scale", 1) { factor: f64 }
+/// }
+/// ```
+///
+/// The inputs are a number or a range, `2..=3`. In place of a name a field can stand whose type is a
+/// [`Naming`](crate::autograd::Naming): `struct Compare(kind: Comparison, 2) {}`.
+#[macro_export]
+macro_rules! op {
+    ($(#[$meta:meta])* $vis:vis struct $type:ident($name:literal, $least:literal $(..= $most:expr)?)
+        { $($(#[$doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        $vis struct $type { $($(#[$doc])* $field: $ty),* }
+        impl $crate::autograd::Attributes for $type {
+            fn name(&self) -> &'static str { $name }
+            $crate::op!(@rest $least, [$($most)?], $($field),*);
+        }
+        impl $crate::autograd::FromAttrs for $type {
+            fn from_attrs(name: &str, attrs: &$crate::autograd::Attrs) -> Option<$crate::Result<Self>> {
+                let _ = attrs;
+                let read = || -> $crate::Result<Self> { Ok($type { $($field: attrs.read($name, stringify!($field))?),* }) };
+                (name == $name).then(read)
+            }
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis struct $type:ident($kind:ident: $naming:ty, $least:literal $(..= $most:expr)?)
+        { $($(#[$doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        $vis struct $type { $kind: $naming, $($(#[$doc])* $field: $ty),* }
+        impl $crate::autograd::Attributes for $type {
+            fn name(&self) -> &'static str { $crate::autograd::Naming::name(self.$kind) }
+            $crate::op!(@rest $least, [$($most)?], $($field),*);
+        }
+        impl $crate::autograd::FromAttrs for $type {
+            fn from_attrs(name: &str, attrs: &$crate::autograd::Attrs) -> Option<$crate::Result<Self>> {
+                let _ = attrs;
+                let $kind = <$naming as $crate::autograd::Naming>::named(name)?;
+                let read = || -> $crate::Result<Self> { Ok($type { $kind, $($field: attrs.read(name, stringify!($field))?),* }) };
+                Some(read())
+            }
+        }
+    };
+    (@rest $least:literal, [$($most:expr)?], $($field:ident),*) => {
+        fn inputs(&self) -> (usize, usize) {
+            #[allow(unused_variables)]
+            let most: usize = $least;
+            $(let most: usize = $most;)?
+            ($least, most)
+        }
+        fn attrs(&self) -> $crate::autograd::Attrs {
+            #[allow(unused_mut)]
+            let mut attrs = $crate::autograd::Attrs::new();
+            $(attrs.set(stringify!($field), $crate::autograd::Attribute::write(&self.$field));)*
+            attrs
+        }
+    };
+}

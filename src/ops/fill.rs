@@ -1,0 +1,55 @@
+//! Tensors that are the same everywhere. In a trace they are recorded beside the tensor that they were made for, whose sizes
+//! explain theirs.
+
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_stored;
+use crate::tensor::{Array, Tensor};
+use crate::{IntoShape, Result, Shape, Spec};
+use smallvec::smallvec;
+
+super::table::ops! {
+    new_full: Any, None, "ConstantOfShape";
+}
+super::table::recorded!(Fill);
+
+crate::op! {
+    /// One value in every place, in the input's dtype. The input's values say nothing.
+    struct Fill("fill", 1) { shape: Shape, value: f64 }
+}
+
+impl Op for Fill {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(one(self.shape, inputs[0].dtype))
+    }
+    fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let value = Tensor::filled(Spec::new(Shape::SCALAR, outputs[0].dtype()), self.value)?;
+        dispatch_stored!(outputs[0].dtype(), T => {
+            outputs[0].slice_mut::<T>()?.fill(value.array().slice::<T>()?[0]);
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::NONE
+    }
+    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
+        Ok(smallvec![None])
+    }
+    fn stops(&self) -> bool {
+        true
+    }
+}
+
+impl Tensor {
+    /// A tensor of another shape, all `value`, with this one's dtype; while a network is traced, without values.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn new_full(&self, shape: impl IntoShape, value: f64) -> Result<Tensor> {
+        let shape = shape.into_shape()?;
+        // A single number is a constant wherever it stands.
+        if self.is_traced() && shape.rank() > 0 {
+            return apply1(Fill { shape, value }, &[&self.anchor()]);
+        }
+        Tensor::filled(Spec::new(shape, self.dtype()), value)
+    }
+}
