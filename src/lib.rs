@@ -44,6 +44,7 @@ pub mod data;
 pub mod datasets;
 mod dtype;
 mod error;
+pub mod graph;
 pub mod io;
 pub mod kernels;
 pub mod loss;

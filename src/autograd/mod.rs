@@ -15,7 +15,7 @@ pub use check::{Check, gradcheck};
 pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient, opaque};
 use node::Ran;
-pub(crate) use node::{Edge, Node, fresh_id};
+pub(crate) use node::{Detach, Edge, Held, Node, fresh_id};
 pub use node::{Grads, Saves, Step};
 
 use crate::kernels::strided::Layout;
@@ -81,6 +81,12 @@ pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
     fn reseeded(&self, _seed: u64, _step: u64) -> Option<Arc<dyn Op>> {
         None
     }
+
+    /// Its type: what two operations of one name must share to be the same.
+    #[doc(hidden)]
+    fn kind(&self) -> std::any::TypeId {
+        std::any::TypeId::of::<Self>()
+    }
 }
 
 /// Runs an operation and, if an input is tracked or traced, records it. The only door: whatever is computed from tensors is
@@ -101,11 +107,6 @@ fn run(op: &dyn Op, inputs: &[&Tensor]) -> Result<Ran> {
 /// What an operation makes of known inputs that it cannot know while a network is traced: recorded, without values.
 pub(crate) fn apply_traced<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
     Ok(node::ran(&op, inputs, compute(&op, inputs, true)?, true).output(op))
-}
-
-/// [`apply`] for an operation that is held somewhere, as the steps of a graph are.
-pub(crate) fn apply_held(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Outputs> {
-    apply(node::Held(op.clone()), inputs)
 }
 
 /// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.

@@ -7,6 +7,7 @@ use crate::tensor::storage::{PoolVec, Shared};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
+use std::any::TypeId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -97,9 +98,20 @@ impl Node {
         self.saved[self.parents.len()..].iter().map(Array::spec)
     }
 
+    /// Whether it stands for what has no way of coming about.
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.op.name() == Opaque::NAME
+    }
+
     /// The values of a leaf that is a constant in a trace.
     pub(crate) fn constant(&self) -> Option<&Array> {
         self.saved.first().filter(|a| self.op.name() == Constant::NAME && !a.is_traced())
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.op.fmt(f)
     }
 }
 
@@ -197,49 +209,74 @@ impl Op for Detach {
     }
 }
 
-/// An operation that is held somewhere else too, as the steps of a graph are.
-#[derive(Debug)]
-pub(super) struct Held(pub(super) Arc<dyn Op>);
+/// An operation that is held somewhere else too, as the steps of a graph are: on its own or as that of a recorded step.
+#[derive(Clone, Debug)]
+pub(crate) enum Held {
+    Op(Arc<dyn Op>),
+    Step(Shared<Node>),
+}
+impl Held {
+    /// The operation.
+    pub(crate) fn get(&self) -> &dyn Op {
+        match self {
+            Held::Op(op) => &**op,
+            Held::Step(node) => node.op(),
+        }
+    }
+}
+impl From<Arc<dyn Op>> for Held {
+    fn from(op: Arc<dyn Op>) -> Held {
+        Held::Op(op)
+    }
+}
+impl From<Shared<Node>> for Held {
+    fn from(node: Shared<Node>) -> Held {
+        Held::Step(node)
+    }
+}
 impl Attributes for Held {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.get().name()
     }
     fn inputs(&self) -> (usize, usize) {
-        self.0.inputs()
+        self.get().inputs()
     }
     fn attrs(&self) -> Attrs {
-        self.0.attrs()
+        self.get().attrs()
     }
     fn is_described(&self) -> bool {
-        self.0.is_described()
+        self.get().is_described()
     }
 }
 impl Op for Held {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let ((least, most), got) = (self.0.inputs(), inputs.len());
+        let ((least, most), got) = (self.get().inputs(), inputs.len());
         if got < least || got > most {
-            let expected = format!("{least} to {most} inputs of {}", self.0.name());
+            let expected = format!("{least} to {most} inputs of {}", self.name());
             return Err(Error::argument("inputs", expected, got));
         }
-        self.0.infer(inputs)
+        self.get().infer(inputs)
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        self.0.eval(inputs, outputs)
+        self.get().eval(inputs, outputs)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        self.0.vjp(step)
+        self.get().vjp(step)
     }
     fn saves(&self, wants: &[bool]) -> Saves {
-        self.0.saves(wants)
+        self.get().saves(wants)
     }
     fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
-        self.0.view(input, output)
+        self.get().view(input, output)
     }
     fn stops(&self) -> bool {
-        self.0.stops()
+        self.get().stops()
     }
     fn reseeded(&self, seed: u64, step: u64) -> Option<Arc<dyn Op>> {
-        self.0.reseeded(seed, step)
+        self.get().reseeded(seed, step)
+    }
+    fn kind(&self) -> TypeId {
+        self.get().kind()
     }
 }
 
@@ -360,10 +397,10 @@ impl Tensor {
         Tensor::from(self.array().clone())
     }
 
-    /// Where it comes from, in a trace: what has no history is a constant there.
-    fn edge_in_trace(&self) -> Edge {
+    /// Where it comes from, in a trace: what has values is a constant there.
+    pub(crate) fn edge_in_trace(&self) -> Edge {
         let constant = || Edge::new(leaf(Constant, None, PoolVec::new(), self.array().clone()), 0, false);
-        self.edge().cloned().unwrap_or_else(constant)
+        self.edge().filter(|_| self.is_traced()).cloned().unwrap_or_else(constant)
     }
 
     /// The same tensor of a trace, from which nothing flows back.

@@ -3,6 +3,7 @@
 
 use super::regularizer::Regularizer;
 use super::{Init, Key, Module, Param};
+use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::random::{Purpose, Stream};
 use crate::tensor::{Array, Tensor};
@@ -16,6 +17,10 @@ pub struct Cx {
     tracks: bool,
     /// Whether parameters are leaves without values, as in a trace that becomes a graph.
     traced: bool,
+    /// In such a trace, which steps were recorded while which layer ran.
+    scopes: Vec<Scope>,
+    /// The path of the layer that is running.
+    path: String,
     compute: Option<DType>,
     seed: u64,
     step: u64,
@@ -44,6 +49,8 @@ impl Cx {
             training: false,
             tracks: false,
             traced: false,
+            scopes: Vec::new(),
+            path: String::new(),
             compute: None,
             seed: 0,
             step: 0,
@@ -235,6 +242,26 @@ impl Cx {
         self
     }
 
+    /// Runs a layer: what is recorded meanwhile in a trace that becomes a graph is its own.
+    pub(crate) fn inside<R>(&mut self, name: &str, f: impl FnOnce(&mut Cx) -> R) -> R {
+        if !self.traced || name.is_empty() {
+            return f(self);
+        }
+        let (outside, first) = (self.path.len(), fresh_id());
+        if outside > 0 {
+            self.path.push('/');
+        }
+        self.path.push_str(name);
+        let result = f(self);
+        self.scopes.push(Scope { first, end: fresh_id(), path: self.path.clone() });
+        self.path.truncate(outside);
+        result
+    }
+
+    pub(crate) fn take_scopes(&mut self) -> Vec<Scope> {
+        std::mem::take(&mut self.scopes)
+    }
+
     pub(crate) fn take_losses(&mut self) -> Vec<Tensor> {
         std::mem::take(&mut self.losses)
     }
@@ -254,6 +281,14 @@ impl Cx {
     pub(crate) fn init(&mut self) -> Option<&mut Init> {
         self.init.as_mut()
     }
+}
+
+/// The steps between two numbers were recorded while this layer ran.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) first: u64,
+    pub(crate) end: u64,
+    pub(crate) path: String,
 }
 
 /// How often a key was counted before.
@@ -319,6 +354,11 @@ impl Effects {
         misfit.map_or(Ok(()), Err)
     }
 
+    /// The new values of states, by the ids of their parameters.
+    pub(crate) fn updates(&self) -> impl Iterator<Item = (u64, &Tensor)> {
+        self.updates.iter().map(|(id, value)| (*id, value))
+    }
+
     fn update(&self, p: &Param) -> Option<&Tensor> {
         self.updates.iter().find(|(id, _)| *id == p.id()).map(|(_, value)| value)
     }
@@ -346,6 +386,21 @@ impl Session {
     /// Whether there is no state.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
+    }
+
+    /// What each key left at each of its calls.
+    pub(crate) fn states(&self) -> impl Iterator<Item = ((u64, u32), &Tensor)> {
+        self.states.iter().map(|(at, state)| (*at, state))
+    }
+
+    /// One of them.
+    pub(crate) fn state(&self, key: u64, call: u32) -> Option<&Tensor> {
+        self.states().find(|(at, _)| *at == (key, call)).map(|(_, state)| state)
+    }
+
+    /// With these states.
+    pub(crate) fn of(states: impl IntoIterator<Item = ((u64, u32), Tensor)>) -> Session {
+        Session { states: states.into_iter().collect() }
     }
 
     fn take(&mut self, key: &Key, call: u32) -> Option<Tensor> {

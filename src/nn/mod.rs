@@ -28,6 +28,7 @@ mod value;
 mod weights;
 
 pub use cut::LayerRef;
+pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
 #[doc(hidden)]

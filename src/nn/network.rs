@@ -295,11 +295,12 @@ impl Network {
         if let Some(init) = cx.init() {
             init.count_call().at(place)?;
         }
-        let node = &*self.nodes[self.topology.calls[number].layer];
-        let outputs = match raw.is_empty() {
+        let layer = self.topology.calls[number].layer;
+        let node = &*self.nodes[layer];
+        let outputs = cx.inside(&self.topology.layers[layer].name, |cx| match raw.is_empty() {
             true => node.call(inputs, cx),
             false => node.call_raw(inputs, cx, &self.raw_of(number, raw)),
-        };
+        });
         let outputs = outputs.at(place)?;
         let built = self.route.specs[number].len();
         if outputs.len() != built {

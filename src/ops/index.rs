@@ -46,6 +46,7 @@ crate::op! {
 
 impl Op for Gather {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        inputs[0].shape.axis("gather", self.axis as isize)?;
         expect_index("gather", inputs[1].dtype)?;
         Ok(one(replaced("gather", &inputs[0].shape, self.axis, &inputs[1].shape)?, inputs[0].dtype))
     }
@@ -71,6 +72,7 @@ crate::op! {
 
 impl Op for ScatterAdd {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        self.shape.axis("scatter_add", self.axis as isize)?;
         super::elementwise::float("scatter_add", inputs[0].dtype)?;
         expect_index("scatter_add", inputs[1].dtype)?;
         let expected = replaced("scatter_add", &self.shape, self.axis, &inputs[1].shape)?;

@@ -42,6 +42,7 @@ pub use table::{Gradient, OpRow, Takes};
 
 /// The recorded operations of every file.
 const RECORDED: &[&[table::Reader]] = &[
+    &[table::reader::<crate::autograd::Detach>],
     along::RECORDED,
     cast::RECORDED,
     elementwise::RECORDED,

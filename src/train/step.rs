@@ -57,6 +57,20 @@ impl Model {
         Ok(Losses { total, terms, outputs })
     }
 
+    /// The loss and what the network gives for tensors without values.
+    pub(crate) fn trace_step(
+        &self,
+        x: &[Tensor],
+        y: Vec<Tensor>,
+        weights: Option<Tensor>,
+        cx: &mut Cx,
+    ) -> Result<(Tensor, Tensors)> {
+        let x = self.network.accept(x)?;
+        let Losses { total, outputs, .. } =
+            self.losses(&Batch::new(x, y.into_iter().collect(), weights, 0), cx)?;
+        Ok((total, outputs.into_iter().map(|v| v.tensor).collect()))
+    }
+
     /// Forward and the figures, without an update.
     pub(crate) fn test_step(&self, batch: &Batch, cx: &mut Cx, meter: &mut Meter) -> Result<f64> {
         let Losses { total, terms, outputs } = self.losses(batch, cx).map_err(|e| batch.locate(e))?;

@@ -40,6 +40,7 @@ fn ints(values: &[i64], shape: &[usize]) -> Tensor {
 
 /// Runs one check, prints its line, and holds it to the bounds.
 fn check(name: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) -> Check {
+    crate::capture::holds(name, inputs, &f);
     let c = gradcheck(f, inputs).unwrap_or_else(|e| panic!("{name}: {e}"));
     println!("{name:44} {:9.2e} {:9.2e}", c.first, c.second);
     assert!(c.first < FIRST && c.second < SECOND, "{name}: {c:?}");

@@ -5,6 +5,7 @@
 
 mod arrays;
 mod bad_input;
+mod capture;
 mod chains;
 mod contracts;
 mod csv;

@@ -5,9 +5,9 @@
 //!
 //! Both variables are read once per process: this binary runs itself again for each.
 
-mod answers;
-mod kernels;
-mod layers;
+pub(crate) mod answers;
+pub(crate) mod kernels;
+pub(crate) mod layers;
 mod network;
 
 use answers::Answers;

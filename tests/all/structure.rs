@@ -26,6 +26,7 @@ const BESIDE: &[(&str, &[&str])] = &[
         "io",
         &["error", "dtype", "shape", "config", "tensor", "nn", "optim", "loss", "metric", "train", "kernels"],
     ),
+    ("graph", &["error", "dtype", "shape", "tensor", "autograd", "ops", "nn", "train"]),
     ("datasets", &["io", "error", "dtype", "shape", "tensor", "autograd", "ops", "random"]),
 ];
 

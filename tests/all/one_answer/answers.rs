@@ -1,5 +1,6 @@
 //! Why it exists: what `one_answer` computes with: numbers and layouts out of a seed, and one digest for each kernel.
 
+use gradus::nn::Network;
 use gradus::ops::Padding;
 use gradus::{DType, Result, Tensor};
 use sha2::{Digest, Sha256};
@@ -119,18 +120,27 @@ struct Answer {
     results: usize,
 }
 
+/// What is done with what would be hashed, in a test that only wants to see it.
+pub(crate) trait Visitor {
+    fn function(&mut self, name: &str, inputs: &[Tensor], f: &dyn Fn(&[Tensor]) -> Result<Tensor>);
+    fn network(&mut self, name: &str, network: Network, inputs: &[Tensor]);
+}
+
 /// A digest for each name, in the order in which the names came.
 #[derive(Default)]
-pub(crate) struct Answers(Vec<Answer>);
+pub(crate) struct Answers {
+    all: Vec<Answer>,
+    pub(crate) visitor: Option<Box<dyn Visitor>>,
+}
 
 impl Answers {
     fn feed(&mut self, name: String, bytes: &[u8], results: usize) {
-        let at = self.0.iter().rposition(|a| a.name == name).unwrap_or_else(|| {
-            self.0.push(Answer { name, hash: Sha256::new(), results: 0 });
-            self.0.len() - 1
+        let at = self.all.iter().rposition(|a| a.name == name).unwrap_or_else(|| {
+            self.all.push(Answer { name, hash: Sha256::new(), results: 0 });
+            self.all.len() - 1
         });
-        self.0[at].hash.update(bytes);
-        self.0[at].results += results;
+        self.all[at].hash.update(bytes);
+        self.all[at].results += results;
     }
 
     /// Bytes that are no tensor's.
@@ -167,6 +177,9 @@ impl Answers {
 
     /// What a kernel gives, and its gradients with respect to all inputs.
     pub(crate) fn both(&mut self, name: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+        if let Some(visitor) = &mut self.visitor {
+            return visitor.function(name, inputs, &f);
+        }
         let leaves: Vec<Tensor> = inputs.iter().map(Tensor::tracked).collect();
         let y = match f(&leaves) {
             Ok(y) => y,
@@ -188,6 +201,6 @@ impl Answers {
             assert!(a.results > 0, "{}: nothing but errors", a.name);
             (a.name, a.hash.finalize().iter().take(12).map(|b| format!("{b:02x}")).collect())
         };
-        self.0.into_iter().map(line).collect()
+        self.all.into_iter().map(line).collect()
     }
 }

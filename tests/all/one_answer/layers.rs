@@ -77,6 +77,9 @@ fn layer(a: &mut Answers, name: &str, description: impl IntoLayer, shapes: &[&[u
     let x: Vec<Tensor> = if name == "Embedding" { x.iter().map(small).collect() } else { x };
 
     let name = format!("layer {name}");
+    if let Some(visitor) = &mut a.visitor {
+        return visitor.network(&name, network, &x);
+    }
     a.add(&format!("{name}, inference"), network.forward(&x, &mut Cx::infer()));
     let leaves: Vec<Tensor> = x.iter().map(Tensor::tracked).collect();
     let y = network.forward(&leaves, &mut Cx::train(11, 3)).unwrap();

@@ -1,0 +1,197 @@
+//! A network, a function or a training step as a graph of operations: what was computed, from what, with which attributes.
+//! A network's layers say how it is built and trained; its graph says what runs, and is what plans, exports and passes
+//! work on.
+//!
+//! A graph is captured by running once on tensors without values and walking what was recorded. It then runs on any values
+//! of the same shapes, with the bits of the network itself:
+//!
+//! ```
+//! use gradus::graph::{Feed, Graph};
+//! use gradus::{DType, Shape, Spec, Tensor};
+//!
+//! let spec = Spec::new(Shape::new(&[2, 3])?, DType::F32);
+//! let graph = Graph::capture(&[spec], |x| Ok(vec![x[0].softmax(-1)?.square()?]))?;
+//! assert_eq!(graph.to_string(), "\
+//! %0 = input x0  float32 [2, 3]
+//! %1 = softmax(%0)  float32 [2, 3]
+//! %2 = square{p: 0.0}(%1)  float32 [2, 3]
+//! output 0 = %2
+//! ");
+//! let x = Tensor::from_slice(&[0.0f32, 1.0, 2.0, 3.0, 4.0, 5.0], [2, 3])?;
+//! assert!(graph.run(&Feed::new(&x))?[0].same_bits(&x.softmax(-1)?.square()?));
+//! # Ok::<(), gradus::Error>(())
+//! ```
+//!
+//! What cannot be captured is an error that names the layer: values read in `forward`, and layers that can only give shapes
+//! ([`Tensor::opaque`](crate::Tensor::opaque)).
+
+mod capture;
+mod display;
+mod network;
+mod passes;
+mod run;
+
+pub use run::Feed;
+
+use crate::autograd::{Attrs, Held};
+use crate::tensor::Tensor;
+use crate::{Result, Spec};
+use smallvec::SmallVec;
+use std::fmt;
+
+/// The number of a value in a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(u32);
+
+impl ValueId {
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for ValueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// Where a value comes from that no step computes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Source {
+    /// It is given, under this name.
+    Input(String),
+    /// The parameter or state of a network with this path.
+    Parameter(String),
+    /// What the key of this number left in a session at its call of this number.
+    State(u64, u32),
+    /// It was known before.
+    Constant(Tensor),
+}
+
+/// What a graph computes a value for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// A result, by its name.
+    Result(String),
+    /// The loss.
+    Loss,
+    /// The gradient of the loss with respect to the parameter with this path.
+    Gradient(String),
+    /// The new value of the state with this path, such as a running mean.
+    Update(String),
+    /// A term that a layer adds to the loss.
+    AddedLoss(usize),
+    /// What the key of this number leaves in the session at its call of this number.
+    State(u64, u32),
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Result(name) => write!(f, "output {name}"),
+            Output::Loss => f.write_str("loss"),
+            Output::Gradient(path) => write!(f, "gradient of {path}"),
+            Output::Update(path) => write!(f, "update of {path}"),
+            Output::AddedLoss(i) => write!(f, "added loss {i}"),
+            Output::State(key, call) => write!(f, "state {key}.{call}"),
+        }
+    }
+}
+
+/// One operation of a graph.
+#[derive(Clone)]
+pub struct Step {
+    op: Held,
+    inputs: SmallVec<[ValueId; 3]>,
+    outputs: SmallVec<[ValueId; 1]>,
+    layer: String,
+}
+
+impl Step {
+    /// The operation's name.
+    pub fn name(&self) -> &'static str {
+        self.op.get().name()
+    }
+
+    /// Its attributes.
+    pub fn attrs(&self) -> Attrs {
+        self.op.get().attrs()
+    }
+
+    /// What it computes from.
+    pub fn inputs(&self) -> &[ValueId] {
+        &self.inputs
+    }
+
+    /// What it computes.
+    pub fn outputs(&self) -> &[ValueId] {
+        &self.outputs
+    }
+
+    /// The path of the layer that it belongs to; empty if it belongs to none, as backward steps do.
+    pub fn layer(&self) -> &str {
+        &self.layer
+    }
+
+    /// The step with an operation made anew of its name and attributes.
+    ///
+    /// # Errors
+    /// It is not one of the library's, or it holds a closure.
+    pub fn read_back(&self) -> Result<Step> {
+        Ok(Step { op: Held::from(crate::ops::read(self.name(), &self.attrs())?), ..self.clone() })
+    }
+}
+
+/// Operations, what they compute from, and what for.
+#[derive(Clone)]
+pub struct Graph {
+    /// Of each value, by its number.
+    specs: Vec<Spec>,
+    sources: Vec<(ValueId, Source)>,
+    /// Each after those that it needs.
+    steps: Vec<Step>,
+    outputs: Vec<(Output, ValueId)>,
+}
+
+impl Graph {
+    /// Shape and dtype of a value of this graph.
+    pub fn spec(&self, value: ValueId) -> Spec {
+        self.specs[value.at()]
+    }
+
+    /// The values that no step computes: inputs first, in order.
+    pub fn sources(&self) -> &[(ValueId, Source)] {
+        &self.sources
+    }
+
+    /// The steps, each after those that it needs.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// What it computes, in order.
+    pub fn outputs(&self) -> &[(Output, ValueId)] {
+        &self.outputs
+    }
+
+    /// The number of one of its outputs among those that [`Graph::run`] gives.
+    pub fn position(&self, output: &Output) -> Option<usize> {
+        self.outputs.iter().position(|(o, _)| o == output)
+    }
+
+    /// Whether it draws random numbers for keys of a network: then [`Feed::at`] says at which seed and step.
+    pub fn is_random(&self) -> bool {
+        self.steps.iter().any(|step| step.op.get().reseeded(0, 0).is_some())
+    }
+
+    /// With every operation made anew of its name and attributes: it gives the same bits.
+    ///
+    /// # Errors
+    /// An operation is not one of the library's, or holds a closure.
+    pub fn read_back(&self) -> Result<Graph> {
+        let steps = self.steps.iter().map(Step::read_back).collect::<Result<_>>()?;
+        Ok(Graph { steps, ..self.clone() })
+    }
+}

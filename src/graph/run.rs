@@ -1,0 +1,137 @@
+//! Running a graph on values, step by step: the plain way, with which faster ones are compared.
+
+use super::{Graph, Source, ValueId};
+use crate::autograd::{Held, apply};
+use crate::error::Context;
+use crate::nn::{Module, Session};
+use crate::tensor::{AsTensors, Tensor, Tensors};
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+
+/// What a graph runs on.
+#[derive(Clone, Debug, Default)]
+pub struct Feed {
+    inputs: Tensors,
+    parameters: BTreeMap<String, Tensor>,
+    session: Session,
+    at: Option<(u64, u64)>,
+}
+
+impl Feed {
+    /// These inputs, in the graph's order.
+    pub fn new(inputs: &(impl AsTensors + ?Sized)) -> Feed {
+        Feed { inputs: inputs.as_tensors(), ..Feed::default() }
+    }
+
+    /// With the parameters and states of a network, as they are now.
+    #[must_use]
+    pub fn parameters(mut self, network: &(impl Module + ?Sized)) -> Feed {
+        network.visit(&mut |path, p| {
+            self.parameters.insert(path.to_string(), p.value().clone());
+        });
+        self
+    }
+
+    /// With one parameter, by its path.
+    #[must_use]
+    pub fn parameter(mut self, path: &str, value: Tensor) -> Feed {
+        self.parameters.insert(path.into(), value);
+        self
+    }
+
+    /// With what earlier calls left.
+    #[must_use]
+    pub fn session(mut self, session: Session) -> Feed {
+        self.session = session;
+        self
+    }
+
+    /// Draws what the network draws at this seed and step.
+    #[must_use]
+    pub fn at(mut self, seed: u64, step: u64) -> Feed {
+        self.at = Some((seed, step));
+        self
+    }
+
+    /// The value of a source.
+    fn source(&self, graph: &Graph, number: usize, value: ValueId, source: &Source) -> Result<Tensor> {
+        let given = match source {
+            Source::Input(_) => self.inputs.get(number).cloned(),
+            Source::Parameter(path) => self.parameters.get(path).cloned(),
+            Source::State(key, call) => self.session.state(*key, *call).cloned(),
+            Source::Constant(tensor) => return Ok(tensor.clone()),
+        };
+        let name = || match source {
+            Source::Input(name) => format!("input '{name}'"),
+            Source::Parameter(path) => format!("parameter '{path}'"),
+            _ => "state of a session".to_string(),
+        };
+        let spec = graph.spec(value);
+        match given {
+            Some(given) if given.spec() == spec => Ok(given),
+            Some(given) => {
+                let why = format!("the graph was captured for {spec}, got {}", given.spec());
+                Err(Error::shapes("graph", spec.shape, *given.shape(), why).at(name()))
+            }
+            None => Err(Error::argument("graph", format!("{}, {spec}", name()), "nothing")),
+        }
+    }
+}
+
+impl Graph {
+    /// The outputs, in order. What is needed no longer is freed on the way.
+    ///
+    /// # Errors
+    /// An input, parameter or state is missing or of another shape or dtype than the graph was captured for, the graph draws
+    /// random numbers and the feed does not say at which seed and step, or an operation fails; the message names its layer.
+    pub fn run(&self, feed: &Feed) -> Result<Tensors> {
+        let inputs = self.sources.iter().filter(|(_, s)| matches!(s, Source::Input(_))).count();
+        if feed.inputs.len() != inputs {
+            return Err(Error::argument("graph", format!("{inputs} inputs"), feed.inputs.len()));
+        }
+        let mut values: Vec<Option<Tensor>> = vec![None; self.specs.len()];
+        for (number, (value, source)) in self.sources.iter().enumerate() {
+            values[value.at()] = Some(feed.source(self, number, *value, source)?);
+        }
+        let mut left = self.uses();
+        for step in &self.steps {
+            let op = match feed.at {
+                Some((seed, number)) => step.op.get().reseeded(seed, number).map(Held::from),
+                None if step.op.get().reseeded(0, 0).is_some() => {
+                    let expected = "a feed that says at which seed and step to draw (Feed::at)";
+                    return Err(Error::argument("graph", expected, format!("neither, for {}", step.name())));
+                }
+                None => None,
+            };
+            let outputs = {
+                let inputs: Vec<&Tensor> = step.inputs.iter().filter_map(|v| values[v.at()].as_ref()).collect();
+                let place = || match step.layer.is_empty() {
+                    true => step.name().to_string(),
+                    false => format!("{} of layer '{}'", step.name(), step.layer),
+                };
+                apply(op.unwrap_or_else(|| step.op.clone()), &inputs).at(place)?
+            };
+            for (value, tensor) in step.outputs.iter().zip(outputs) {
+                if left[value.at()] > 0 {
+                    values[value.at()] = Some(tensor);
+                }
+            }
+            for value in &step.inputs {
+                left[value.at()] -= 1;
+                if left[value.at()] == 0 {
+                    values[value.at()] = None;
+                }
+            }
+        }
+        let missing = || Error::Custom("graph: an output was not computed".into());
+        self.outputs.iter().map(|(_, value)| values[value.at()].clone().ok_or_else(missing)).collect()
+    }
+
+    /// How often each value is read, by steps and as an output.
+    pub(super) fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.specs.len()];
+        let read = self.steps.iter().flat_map(|step| &step.inputs);
+        read.chain(self.outputs.iter().map(|(_, value)| value)).for_each(|value| uses[value.at()] += 1);
+        uses
+    }
+}

@@ -1,0 +1,382 @@
+//! A captured graph gives the bits of what it was captured from: forward and backward, of every operation (called from the
+//! gradient checks) and of every layer, in inference and in training, also after its passes and with every operation made anew of
+//! its name and attributes.
+
+use crate::one_answer::answers::{Answers, Visitor};
+use crate::one_answer::{kernels, layers};
+use gradus::graph::{Feed, Graph, Output};
+use gradus::nn::{Cx, Module, Network, Session};
+use gradus::prelude::*;
+use gradus::random::{Purpose, Stream};
+use gradus::{Error, Result, Spec};
+use std::collections::BTreeMap;
+
+fn specs(tensors: &[Tensor]) -> Vec<Spec> {
+    tensors.iter().map(Tensor::spec).collect()
+}
+
+/// Weights that let no element's error hide.
+fn weighted(t: &Tensor) -> Result<Tensor> {
+    let n = t.elements();
+    let weights: Vec<f64> = (0..n).map(|i| 0.5 + ((i + 1) as f64 * 0.618_034).fract()).collect();
+    t.mul(&Tensor::from_slice(&weights, *t.shape())?.cast(t.dtype())?)?.sum(&[], false)
+}
+
+/// The result of `f` and the gradients of its weighted sum, one for each input that has one.
+fn forward_and_backward(
+    inputs: &[Tensor],
+    f: &dyn Fn(&[Tensor]) -> Result<Tensor>,
+) -> Result<Vec<Tensor>> {
+    let leaves: Vec<Tensor> = inputs.iter().map(Tensor::tracked).collect();
+    let y = f(&leaves)?;
+    let sum = weighted(&y)?;
+    let mut all = vec![y.detach()];
+    if sum.is_tracked() {
+        let gradients = sum.backward()?;
+        all.extend(leaves.iter().filter_map(|leaf| gradients.get(leaf)).cloned());
+    }
+    Ok(all)
+}
+
+fn assert_same(name: &str, what: &str, got: &[Tensor], want: &[Tensor]) {
+    assert_eq!(got.len(), want.len(), "{name}, {what}: another number of results");
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!(got.same_bits(want), "{name}, {what}: result {i} is {got}, not {want}");
+    }
+}
+
+/// Compositions that read values, and so have no graph.
+const READ_VALUES: &[&str] = &["boolean_mask", "index by a mask", "argwhere", "unique"];
+
+/// Runs `f` and its gradients eagerly and as a graph.
+pub(crate) fn holds(name: &str, inputs: &[Tensor], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) {
+    let eager = forward_and_backward(inputs, f).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let graph = match Graph::capture(&specs(inputs), |x| forward_and_backward(x, f)) {
+        Ok(graph) => graph,
+        Err(Error::Abstract { .. }) if READ_VALUES.iter().any(|r| name.contains(r)) => return,
+        Err(e) => panic!("{name}: {e}"),
+    };
+    let feed = Feed::new(inputs);
+    let run = |what: &str, graph: &Graph| {
+        let got = graph.run(&feed).unwrap_or_else(|e| panic!("{name}, {what}: {e}\n{graph}"));
+        assert_same(name, what, &got, &eager);
+    };
+    run("as captured", &graph);
+    run("without dead code", &graph.without_dead_code());
+    run("without duplicates", &graph.without_duplicates());
+    if !name.contains("own") && !name.contains("checkpoint") && !name.contains("custom") {
+        run("read back", &graph.read_back().unwrap_or_else(|e| panic!("{name}: {e}\n{graph}")));
+    }
+    let both = graph.without_duplicates().without_dead_code();
+    run("without duplicates and dead code", &both);
+    assert!(both.steps().len() <= graph.steps().len());
+}
+
+/// Captures whatever is seen.
+#[derive(Default)]
+struct Capture {
+    seen: usize,
+}
+
+impl Visitor for Capture {
+    fn function(&mut self, name: &str, inputs: &[Tensor], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) {
+        // What is refused is refused; what is large only takes longer.
+        if inputs.iter().all(|t| t.elements() <= 20_000) && forward_and_backward(inputs, f).is_ok() {
+            holds(name, inputs, f);
+            self.seen += 1;
+        }
+    }
+    fn network(&mut self, name: &str, network: Network, inputs: &[Tensor]) {
+        if inputs.iter().all(|t| t.elements() <= 20_000) {
+            layer_holds(name, &network, inputs);
+            step_holds(name, network, inputs);
+            self.seen += 1;
+        }
+    }
+}
+
+/// Every operation, forwards and backwards, over the shapes, strides and dtypes of the test of one answer.
+#[test]
+fn every_kernel_is_captured() {
+    let mut all = Answers::default();
+    all.visitor = Some(Box::new(Capture::default()));
+    kernels::all(&mut all);
+}
+
+/// Every layer in a network: inference, training at two steps, and a whole training step.
+#[test]
+fn every_layer_is_captured() {
+    let mut all = Answers::default();
+    all.visitor = Some(Box::new(Capture::default()));
+    layers::all(&mut all);
+}
+
+/// A forward pass in inference and in training.
+pub(crate) fn layer_holds(name: &str, net: &Network, x: &[Tensor]) {
+    let graph = Graph::of_network(net, &specs(x)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let want = net.forward_all(x, &mut Cx::infer()).unwrap();
+    let predicted: Vec<Tensor> = net.predict_all(x).unwrap().to_vec();
+    let feed = Feed::new(x).parameters(net);
+    for (what, graph) in [
+        ("inference", graph.clone()),
+        ("inference, passes", graph.without_duplicates().without_dead_code()),
+        ("inference, read back", graph.read_back().unwrap_or(graph)),
+    ] {
+        let got = graph.run(&feed).unwrap_or_else(|e| panic!("{name}, {what}: {e}\n{graph}"));
+        assert_same(name, what, &got[..want.len()], &want);
+        assert_same(name, what, &got[..want.len()], &predicted);
+    }
+
+    let graph = Graph::of_training(net, &specs(x)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let mut masks = Vec::new();
+    for step in [0, 7] {
+        let mut cx = Cx::train(5, step);
+        let want: Vec<Tensor> = net.forward_all(x, &mut cx).unwrap().iter().map(Tensor::detach).collect();
+        let got = graph.run(&feed.clone().at(5, step)).unwrap();
+        assert_same(name, "training", &got[..want.len()], &want);
+        masks.push(got[0].clone());
+    }
+    assert_eq!(graph.is_random(), !masks[0].same_bits(&masks[1]), "{name}: steps draw other numbers");
+    if graph.is_random() {
+        let e = graph.run(&feed).unwrap_err().to_string();
+        assert!(e.contains("Feed::at"), "{name}: {e}");
+    }
+}
+
+/// A whole training step: loss, gradients, what moves.
+pub(crate) fn step_holds(name: &str, net: Network, x: &[Tensor]) {
+    let mut learns = false;
+    net.visit(&mut |_, p| learns |= p.trainable());
+    if !learns {
+        return;
+    }
+    let y = net.forward_all(x, &mut Cx::infer()).unwrap();
+    let y: Vec<Tensor> = y.iter().map(|t| t.affine(0.5, 0.1).unwrap()).collect();
+    // A step of plain descent at rate 1 takes the gradients off the parameters.
+    let mut model =
+        net.compile(SGD::new(1.0), MeanSquaredError::new(), ()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let graph = Graph::of_step(&model, &specs(x), &specs(&y), None).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let all: Vec<Tensor> = x.iter().chain(&y).cloned().collect();
+    for step in 0..2 {
+        let feed = Feed::new(&all[..]).parameters(&*model).at(model.seed(), step);
+        let got = graph.run(&feed).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut before = BTreeMap::new();
+        model.visit(&mut |path, p| {
+            before.insert(path.to_string(), p.value().clone());
+        });
+        let logs = model.train_on_batch(x, &y[..]).unwrap();
+        let loss = graph.position(&Output::Loss).unwrap();
+        assert_eq!(got[loss].item().unwrap(), logs["loss"], "{name}: loss");
+        let mut compared = 0;
+        model.visit(&mut |path, p| {
+            let gradient = graph.position(&Output::Gradient(path.to_string()));
+            let update = graph.position(&Output::Update(path.to_string()));
+            let want = match (gradient, update) {
+                (Some(at), _) => before[path.as_str()].sub(&got[at]).unwrap(),
+                (None, Some(at)) => got[at].clone(),
+                (None, None) => before[path.as_str()].clone(),
+            };
+            assert!(p.value().same_bits(&want), "{name}: {path} after the step");
+            compared += usize::from(gradient.is_some());
+        });
+        assert!(compared > 0, "{name}: nothing was compared");
+    }
+    let passed = graph.without_duplicates().without_dead_code();
+    let feed = Feed::new(&all[..]).parameters(&*model).at(model.seed(), 1);
+    assert_same(name, "passes", &passed.run(&feed).unwrap(), &graph.run(&feed).unwrap());
+}
+
+/// What a rule of the user's own is in a graph: a step that holds a closure, behind what `forward` computed.
+#[test]
+fn rules_of_the_users_own_run_again() {
+    let x = Tensor::from_slice(&[0.4, -1.3, 2.2], [3]).unwrap();
+    let f = |x: &[Tensor]| {
+        let rounded = gradus::autograd::custom_gradient(
+            &[&x[0]],
+            |x| x[0].round(),
+            |step| Ok([Some(step.grad(0)?.affine(3.0, 0.0)?)].into_iter().collect()),
+        )?;
+        let kept = gradus::autograd::checkpoint(&[&x[0]], |x| x[0].sin()?.square())?;
+        rounded.square()?.add(&kept)
+    };
+    holds("custom_gradient and checkpoint", &[x], &f);
+}
+
+#[test]
+fn detach_stops_gradients_of_a_graph_that_is_run_on_tracked_tensors() {
+    let x = Tensor::from_slice(&[0.4, -1.3, 2.2], [3]).unwrap();
+    let f = |x: &Tensor| x.detach().mul(x)?.sum(&[], false);
+    let graph = Graph::capture(&[x.spec()], |x| Ok(vec![f(&x[0])?])).unwrap();
+    let leaf = x.tracked();
+    let y = graph.run(&Feed::new(&leaf)).unwrap().swap_remove(0);
+    let gradients = y.backward().unwrap();
+    assert!(gradients.get(&leaf).unwrap().same_bits(&x), "only one of the two factors is differentiated");
+}
+
+#[test]
+fn a_streams_key_is_recorded_not_what_it_draws() {
+    let stream = Stream::new(3, Purpose::User(1), 4);
+    let spec = Tensor::zeros([8]).unwrap().spec();
+    // A stream that somebody chose stays as it is.
+    let graph = Graph::capture(&[spec], |x| Ok(vec![x[0].dropout(0.5, stream)?])).unwrap();
+    assert!(!graph.is_random());
+    let x = Tensor::ones([8]).unwrap();
+    let want = x.dropout(0.5, stream).unwrap();
+    assert!(graph.run(&Feed::new(&x)).unwrap()[0].same_bits(&want));
+    assert!(graph.read_back().unwrap().run(&Feed::new(&x)).unwrap()[0].same_bits(&want));
+}
+
+#[test]
+fn the_printed_form() {
+    let net = Sequential::new()
+        .add(Input::new([4]).named("x"))
+        .add(Dense::new(3).activation(Relu).named("hidden"))
+        .add(Dropout::new(0.5).named("drop"))
+        .add(Dense::new(2).named("out"))
+        .build()
+        .unwrap();
+    let spec = Tensor::zeros([2, 4]).unwrap().spec();
+    let text = "\
+%0 = input x  float32 [2, 4]
+%1 = parameter hidden/kernel  float32 [4, 3]
+%2 = parameter hidden/bias  float32 [3]
+%5 = parameter out/kernel  float32 [3, 2]
+%6 = parameter out/bias  float32 [2]
+%3 = linear{activation: relu}(%0, %1, %2)  float32 [2, 3]  # hidden
+%4 = dropout{rate: 0.5, stream: [12884901889]}(%3)  float32 [2, 3]  # drop
+%7 = linear{activation: none}(%4, %5, %6)  float32 [2, 2]  # out
+output out = %7
+";
+    assert_eq!(Graph::of_training(&net, &[spec]).unwrap().to_string(), text);
+    let inference = Graph::of_network(&net, &[spec]).unwrap();
+    assert!(!inference.to_string().contains("dropout"), "{inference}");
+}
+
+#[test]
+fn passes_find_what_is_dead_and_what_is_there_twice() {
+    let spec = Tensor::zeros([2, 4]).unwrap().spec();
+    let graph = Graph::capture(&[spec, spec], |x| {
+        let unused = x[1].exp()?;
+        let _ = unused.ln()?;
+        let a = x[0].affine(2.0, 1.0)?.exp()?;
+        let b = x[0].affine(2.0, 1.0)?.exp()?;
+        let c = x[0].affine(2.0, -1.0)?.exp()?;
+        Ok(vec![a.add(&b)?.add(&c)?])
+    })
+    .unwrap();
+    // What nothing needs was never reached.
+    assert_eq!(graph.steps().len(), 8);
+    assert_eq!(graph.without_duplicates().steps().len(), 6);
+    let graph = Graph::capture(&[spec], |x| Ok(vec![x[0].exp()?, x[0].ln()?])).unwrap();
+    assert_eq!(graph.sources().len(), 1);
+    assert_eq!(graph.without_dead_code().steps().len(), 2);
+    // Integer constants of the same bits are one.
+    let graph = Graph::capture(&[spec], |x| {
+        let one = |i: i64| Tensor::from_slice(&[i, 0], [2]);
+        x[0].gather(&one(1)?, 0)?.add(&x[0].gather(&one(1)?, 0)?)?.add(&x[0].gather(&one(0)?, 0)?).map(|t| vec![t])
+    })
+    .unwrap();
+    let plain = graph.without_duplicates();
+    assert_eq!((graph.sources().len(), plain.sources().len()), (4, 3));
+    assert_eq!((graph.steps().len(), plain.steps().len()), (5, 4));
+}
+
+#[test]
+fn what_cannot_be_captured_is_refused_by_name() {
+    let x = Tensor::zeros([2, 3]).unwrap();
+    let read = |x: &[Tensor]| Ok(vec![x[0].affine(x[0].sum(&[], false)?.item()?, 0.0)?]);
+    assert!(matches!(Graph::capture(&[x.spec()], read), Err(Error::Abstract { .. })));
+    let opaque = |x: &[Tensor]| Ok(vec![Tensor::opaque(x[0].spec()).exp()?]);
+    let e = Graph::capture(&[x.spec()], opaque).unwrap_err().to_string();
+    assert!(e.contains("Tensor::opaque"), "{e}");
+    let outside = x.tracked();
+    let e = Graph::capture(&[x.spec()], |t| Ok(vec![t[0].add(&outside)?]));
+    // What is known from outside is a constant.
+    assert_eq!(e.unwrap().sources().len(), 2);
+
+    // Feeds that do not fit.
+    let graph = Graph::capture(&[x.spec()], |x| Ok(vec![x[0].exp()?])).unwrap();
+    for (feed, part) in [
+        (Feed::default(), "1 inputs"),
+        (Feed::new(&Tensor::zeros([2, 4]).unwrap()), "captured for"),
+        (Feed::new(&x.cast(DType::F64).unwrap()), "float64"),
+    ] {
+        let e = graph.run(&feed).unwrap_err().to_string();
+        assert!(e.contains(part), "{e}");
+    }
+    let net = Sequential::new().add(Input::new([3])).add(Dense::new(1).named("d")).build().unwrap();
+    let graph = Graph::of_network(&net, &[x.spec()]).unwrap();
+    let e = graph.run(&Feed::new(&x)).unwrap_err().to_string();
+    assert!(e.contains("parameter 'd/kernel'"), "{e}");
+    assert!(Graph::of_network(&net, &[Tensor::zeros([2, 5]).unwrap().spec()]).is_err());
+}
+
+/// Operations read back from hostile attributes are errors or right, never a panic.
+#[test]
+fn operations_are_read_from_their_attributes() {
+    use gradus::autograd::{Attr, Attrs};
+    assert!(gradus::ops::read("no_such_op", &Attrs::new()).is_err());
+    let mut attrs = Attrs::new();
+    assert!(gradus::ops::read("concat", &attrs).unwrap_err().to_string().contains("'axis' of concat"));
+    attrs.set("axis", Attr::Float(1.0));
+    assert!(gradus::ops::read("concat", &attrs).is_err());
+    for axis in [0, 1, 5, 7, 8, 9, i64::MAX, -1, i64::MIN] {
+        attrs.set("axis", Attr::Int(axis));
+        for name in ["concat", "gather", "slice", "scatter_add", "unslice"] {
+            attrs.set("run", Attr::Text("1::2".into()));
+            attrs.set("shape", Attr::Ints(vec![3, 2]));
+            let Ok(op) = gradus::ops::read(name, &attrs) else { continue };
+            let specs = [Tensor::zeros([2, 2]).unwrap().spec(), Tensor::arange(2).unwrap().spec()];
+            let _ = op.infer(&specs[..op.inputs().0.min(2)]);
+        }
+    }
+}
+
+gradus::settings! {
+    /// The sum of all that it has seen.
+    pub layer RunningSum as "test>RunningSum" {
+        new();
+    }
+}
+
+impl gradus::nn::Build for RunningSum {
+    fn build(
+        &self,
+        _: &gradus::nn::InputSpecs<'_>,
+        init: &mut gradus::nn::Init,
+    ) -> Result<Box<dyn gradus::nn::Node>> {
+        Ok(Box::new(RunningSumNode { key: init.key() }))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct RunningSumNode {
+    key: gradus::nn::Key,
+}
+gradus::parts!(RunningSumNode { key });
+
+impl gradus::nn::Layer for RunningSumNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let sum = match cx.carry(&self.key) {
+            Some(before) => before.add(x)?,
+            None => x.clone(),
+        };
+        cx.set_carry(&self.key, sum.clone());
+        Ok(sum)
+    }
+}
+
+/// State that a network carries from call to call comes in and goes out.
+#[test]
+fn carried_state_is_an_input_and_an_output() {
+    let net = Sequential::new().add(Input::new([1])).add(RunningSum::new()).build().unwrap();
+    let x = |v: f32| Tensor::from_slice(&[v, 2.0 * v], [2, 1]).unwrap();
+    let mut session = Session::new();
+    let first = net.predict_in(&mut session, &x(1.0)).unwrap();
+    let graph = Graph::of_network_in(&net, &[x(1.0).spec()], &session).unwrap();
+    let got = graph.run(&Feed::new(&x(5.0)).parameters(&net).session(session.clone())).unwrap();
+    let want = net.predict_in(&mut session, &x(5.0)).unwrap();
+    assert!(got[0].same_bits(&want) && !want.same_bits(&first));
+    assert!(matches!(graph.outputs()[1].0, Output::State(..)), "{graph}");
+    assert!(graph.run(&Feed::new(&x(5.0)).parameters(&net)).is_err(), "the state is missing");
+}
