@@ -5,6 +5,7 @@ use crate::autograd::{Held, apply};
 use crate::error::Context;
 use crate::nn::{Module, Session};
 use crate::tensor::{AsTensors, Tensor, Tensors};
+use crate::train::Model;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -37,6 +38,13 @@ impl Feed {
     pub fn parameter(mut self, path: &str, value: Tensor) -> Feed {
         self.parameters.insert(path.into(), value);
         self
+    }
+
+    /// With all that the next training step of a model begins with: parameters, carried state, and what it will draw.
+    #[must_use]
+    pub fn next_step_of(self, model: &Model) -> Feed {
+        let (seed, step) = model.draws_at();
+        self.parameters(&**model).session(model.session.clone()).at(seed, step)
     }
 
     /// With what earlier calls left.
@@ -104,7 +112,8 @@ impl Graph {
                 None => None,
             };
             let outputs = {
-                let inputs: Vec<&Tensor> = step.inputs.iter().filter_map(|v| values[v.at()].as_ref()).collect();
+                let inputs: Vec<&Tensor> =
+                    step.inputs.iter().filter_map(|v| values[v.at()].as_ref()).collect();
                 let place = || match step.layer.is_empty() {
                     true => step.name().to_string(),
                     false => format!("{} of layer '{}'", step.name(), step.layer),

@@ -75,6 +75,11 @@ impl Model {
         self.driver.set_learning_rate(learning_rate)
     }
 
+    /// Seed and step of what the next training step draws.
+    pub(crate) fn draws_at(&self) -> (u64, u64) {
+        (self.seed, self.steps)
+    }
+
     /// Asks a running `fit` to end after this epoch's callbacks.
     pub fn stop_training(&mut self) {
         self.stop_training = true;

@@ -23,10 +23,7 @@ fn weighted(t: &Tensor) -> Result<Tensor> {
 }
 
 /// The result of `f` and the gradients of its weighted sum, one for each input that has one.
-fn forward_and_backward(
-    inputs: &[Tensor],
-    f: &dyn Fn(&[Tensor]) -> Result<Tensor>,
-) -> Result<Vec<Tensor>> {
+fn forward_and_backward(inputs: &[Tensor], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) -> Result<Vec<Tensor>> {
     let leaves: Vec<Tensor> = inputs.iter().map(Tensor::tracked).collect();
     let y = f(&leaves)?;
     let sum = weighted(&y)?;
@@ -157,8 +154,8 @@ pub(crate) fn step_holds(name: &str, net: Network, x: &[Tensor]) {
         net.compile(SGD::new(1.0), MeanSquaredError::new(), ()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let graph = Graph::of_step(&model, &specs(x), &specs(&y), None).unwrap_or_else(|e| panic!("{name}: {e}"));
     let all: Vec<Tensor> = x.iter().chain(&y).cloned().collect();
-    for step in 0..2 {
-        let feed = Feed::new(&all[..]).parameters(&*model).at(model.seed(), step);
+    for _ in 0..2 {
+        let feed = Feed::new(&all[..]).next_step_of(&model);
         let got = graph.run(&feed).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut before = BTreeMap::new();
         model.visit(&mut |path, p| {
@@ -182,7 +179,7 @@ pub(crate) fn step_holds(name: &str, net: Network, x: &[Tensor]) {
         assert!(compared > 0, "{name}: nothing was compared");
     }
     let passed = graph.without_duplicates().without_dead_code();
-    let feed = Feed::new(&all[..]).parameters(&*model).at(model.seed(), 1);
+    let feed = Feed::new(&all[..]).next_step_of(&model);
     assert_same(name, "passes", &passed.run(&feed).unwrap(), &graph.run(&feed).unwrap());
 }
 
@@ -273,7 +270,10 @@ fn passes_find_what_is_dead_and_what_is_there_twice() {
     // Integer constants of the same bits are one.
     let graph = Graph::capture(&[spec], |x| {
         let one = |i: i64| Tensor::from_slice(&[i, 0], [2]);
-        x[0].gather(&one(1)?, 0)?.add(&x[0].gather(&one(1)?, 0)?)?.add(&x[0].gather(&one(0)?, 0)?).map(|t| vec![t])
+        x[0].gather(&one(1)?, 0)?
+            .add(&x[0].gather(&one(1)?, 0)?)?
+            .add(&x[0].gather(&one(0)?, 0)?)
+            .map(|t| vec![t])
     })
     .unwrap();
     let plain = graph.without_duplicates();

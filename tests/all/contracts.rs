@@ -10,6 +10,7 @@
 
 use gradus::autograd::opaque;
 use gradus::config::{Dyn, Registry};
+use gradus::graph::{Feed, Graph, Output};
 use gradus::io::Load;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, Zeros};
 use gradus::nn::{
@@ -39,7 +40,39 @@ fn round_trip(model: &Model, x: &[Tensor], y: &[Tensor]) -> Model {
         m.weight_bytes().unwrap()
     };
     assert_eq!(step(model.clone()), step(again.clone()));
+    captures(model, x, y);
     again
+}
+
+/// The model as graphs: the same predictions, and the loss and the running statistics of the next step.
+fn captures(model: &Model, x: &[Tensor], y: &[Tensor]) {
+    let specs = |tensors: &[Tensor]| tensors.iter().map(Tensor::spec).collect::<Vec<_>>();
+    let feed = Feed::new(x).parameters(&**model);
+    match Graph::of_network(model, &specs(x)) {
+        Ok(graph) => {
+            let (got, want) = (graph.run(&feed).unwrap(), model.predict_all(x).unwrap());
+            assert!(want.iter().zip(&got).all(|(a, b)| a.same_bits(b)));
+            let plain = graph.without_duplicates().without_dead_code().run(&feed).unwrap();
+            assert!(want.iter().zip(&plain).all(|(a, b)| a.same_bits(b)));
+        }
+        // What reads values in inference is refused by its name; a training step does without.
+        Err(e) => assert!(e.to_string().contains("layer 'attention': graph: expected layers"), "{e}"),
+    }
+    let graph = Graph::of_step(model, &specs(x), &specs(y), None).unwrap();
+    let all: Vec<Tensor> = x.iter().chain(y).cloned().collect();
+    let got = graph.run(&Feed::new(&all[..]).next_step_of(model)).unwrap();
+    let mut after = model.clone();
+    let logs = after.train_on_batch(x, y).unwrap();
+    let loss = &got[graph.position(&Output::Loss).unwrap()];
+    assert_eq!(loss.item().unwrap(), logs["loss"]);
+    after.visit(&mut |path, p| {
+        if let Some(at) = graph.position(&Output::Update(path.to_string())) {
+            assert!(got[at].same_bits(p.value()), "{path}");
+        }
+        if p.trainable() {
+            assert!(graph.position(&Output::Gradient(path.to_string())).is_some(), "no gradient of {path}");
+        }
+    });
 }
 
 // ---- a bidirectional LSTM
