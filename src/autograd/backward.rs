@@ -184,7 +184,18 @@ fn seed(output: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// `output` is not one number or has no history, a step has no gradient, or `output` does not depend on one of `wrt`.
 pub fn grad(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
-    let seed = seed(output)?;
+    sweep_of(output, seed(output)?, wrt)
+}
+
+/// The derivatives of `Σ seed·output`.
+pub(super) fn sweep_of(output: &Tensor, seed: Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let missing = |i: usize| Error::Backward(format!("the output does not depend on wrt[{i}]"));
+    let found = sweep_some(output, seed, wrt)?.into_iter().enumerate();
+    found.map(|(i, g)| g.ok_or_else(|| missing(i))).collect()
+}
+
+/// [`sweep_of`] where `output` may not depend on some.
+pub(super) fn sweep_some(output: &Tensor, seed: Tensor, wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
     let Some(edge) = output.edge().filter(|e| e.wants).cloned() else { return Err(no_history()) };
     let mut found: Vec<Option<Tensor>> = vec![None; wrt.len()];
     sweep([(edge, seed)], true, |node, index, grad| {
@@ -195,11 +206,7 @@ pub fn grad(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
         }
         Ok(true)
     })?;
-    found
-        .into_iter()
-        .enumerate()
-        .map(|(i, g)| g.ok_or_else(|| Error::Backward(format!("the output does not depend on wrt[{i}]"))))
-        .collect()
+    Ok(found)
 }
 
 /// The gradients of `inputs` out of those of `outputs` that were computed from them; nothing behind the inputs is visited.

@@ -6,6 +6,7 @@ mod attrs;
 mod backward;
 mod check;
 mod custom;
+mod derivatives;
 mod node;
 
 pub(crate) use attrs::names;
@@ -14,6 +15,7 @@ pub use backward::{Gradients, grad};
 pub use check::{Check, gradcheck};
 pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient, opaque};
+pub use derivatives::{hvp, jacobian};
 use node::Ran;
 pub(crate) use node::{Detach, Edge, Held, Node, fresh_id};
 pub use node::{Grads, Saves, Step};

@@ -10,6 +10,7 @@ mod chains;
 mod contracts;
 mod csv;
 mod data;
+mod derivatives;
 mod download;
 mod errors;
 mod files;

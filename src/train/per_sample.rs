@@ -1,0 +1,64 @@
+//! The gradient of each row on its own: what clipping by row needs, and what shows which rows a model learns from.
+
+use super::data::{Arrays, Source};
+use super::model::Model;
+use crate::kernels::par;
+use crate::nn::{Cx, Module};
+use crate::tensor::{AsTensors, Tensor};
+use crate::{Error, Result};
+
+impl Model {
+    /// For each trainable parameter, by its path, the gradients of the rows' own losses, `[rows, …parameter]`: row `i` is the
+    /// gradient of the loss of row `i` alone, with the terms that layers add and without penalties on parameters. Their mean is
+    /// the gradient of the batch where the loss is a mean over rows, no layer looks across rows, and nothing is drawn. One pass
+    /// forward and back for each row.
+    ///
+    /// # Errors
+    /// The data does not fit the network or the loss, there are no rows, or a parameter got no gradient.
+    pub fn per_sample_gradients(
+        &self,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+    ) -> Result<Vec<(String, Tensor)>> {
+        let mut rows = Arrays::of(&self.network, &x.as_tensors(), y.as_tensors(), None, 1)?;
+        rows.begin(0, 0)?;
+        let mut found: Vec<(String, Vec<Tensor>)> = Vec::new();
+        self.network.visit(&mut |path, p| {
+            if p.trainable() {
+                found.push((path.to_string(), Vec::new()));
+            }
+        });
+        par::enter(|| -> Result<()> {
+            while let Some(batch) = rows.next(&self.network)? {
+                let (seed, step) = self.draws_at();
+                let mut cx = Cx::train(seed, step);
+                let outputs = self.network.pass(&batch.x, &mut cx, &self.head.raw)?;
+                let terms = self.head.terms(&batch.y, &outputs, None).map_err(|e| batch.locate(e))?;
+                let mut loss = self.head.total(&terms)?;
+                for term in cx.take_losses() {
+                    loss = loss.add(&term)?;
+                }
+                let gradients = loss.backward()?;
+                let mut all = found.iter_mut();
+                let mut missing = None;
+                self.network.visit(&mut |path, p| {
+                    if !p.trainable() {
+                        return;
+                    }
+                    match (p.gradient(&gradients), all.next()) {
+                        (Some(gradient), Some((_, rows))) => rows.push(gradient.clone()),
+                        _ => missing = Some(path.to_string()),
+                    }
+                });
+                if let Some(path) = missing {
+                    return Err(Error::Backward(format!("no gradient reached parameter '{path}'")));
+                }
+            }
+            Ok(())
+        })?;
+        let stacked = |(path, rows): (String, Vec<Tensor>)| {
+            Ok((path, Tensor::stack(&rows.iter().collect::<Vec<_>>(), 0)?))
+        };
+        found.into_iter().map(stacked).collect()
+    }
+}
