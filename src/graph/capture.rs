@@ -7,6 +7,7 @@ use crate::tensor::storage::Shared;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 impl Graph {
     /// The graph of a function of tensors of these shapes. Gradients can be asked for inside: take [`Tensor::tracked`] of an
@@ -48,9 +49,9 @@ impl Trace {
         let mut nodes: BTreeMap<u64, Shared<Node>> = BTreeMap::new();
         let mut pending: Vec<Shared<Node>> = outputs.iter().map(|(_, edge)| edge.node.clone()).collect();
         while let Some(node) = pending.pop() {
-            if !nodes.contains_key(&node.id) {
+            if let Entry::Vacant(place) = nodes.entry(node.id) {
                 pending.extend(node.parents.iter().flatten().map(|edge| edge.node.clone()));
-                nodes.insert(node.id, node);
+                place.insert(node);
             }
         }
         let mut made = Made { graph: Graph::empty(), places: BTreeMap::new(), parameters: BTreeMap::new(), trace: self };

@@ -52,7 +52,7 @@ impl Graph {
     /// # Errors
     /// As [`Graph::of_network`], or the shapes do not fit the losses.
     pub fn of_step(model: &Model, x: &[Spec], y: &[Spec], weights: Option<Spec>) -> Result<Graph> {
-        let mut trace = Trace::of(&**model);
+        let mut trace = Trace::of(model);
         let inputs = trace.inputs(model.input_names(), x);
         let names: Vec<String> = match y.len() {
             1 => vec!["y".into()],

@@ -3,7 +3,7 @@
 
 use super::last_mean;
 use crate::tensor::Tensor;
-use crate::{DType, Result};
+use crate::Result;
 
 losses! {
     /// The mean of `max(1 - t·p, 0)` over the last axis.
@@ -23,8 +23,7 @@ losses! {
 /// `max(1 - t·p, 0)`. Targets that are all 0 or 1 become -1 or 1.
 fn gap(t: &Tensor, p: &Tensor) -> Result<Tensor> {
     let is = |value| t.equal(&t.new_full([], value)?);
-    let others = is(0.0)?.logical_or(&is(1.0)?)?.logical_not()?.cast(DType::F64)?;
-    let binary = t.elements() == 0 || others.sum(&[], false)?.item()? == 0.0;
-    let t = if binary { t.affine(2.0, -1.0)? } else { t.clone() };
+    let binary = is(0.0)?.logical_or(&is(1.0)?)?.all(&[], false)?;
+    let t = binary.choose(&t.affine(2.0, -1.0)?, t)?;
     t.mul(p)?.affine(-1.0, 1.0)?.relu()
 }

@@ -115,11 +115,12 @@ impl Naming for &'static Formula {
 
 /// A row, named after its gradient.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct GradOf(pub(crate) &'static Formula);
+struct GradOf(&'static Formula);
 
 impl Naming for GradOf {
     fn name(self) -> &'static str {
-        self.0.grad_name
+        let GradOf(Formula { grad_name, .. }) = self;
+        grad_name
     }
     fn named(name: &str) -> Option<Self> {
         FORMULAS.iter().copied().find(|row| row.grad_name == name).map(GradOf)

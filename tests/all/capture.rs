@@ -183,6 +183,55 @@ pub(crate) fn step_holds(name: &str, net: Network, x: &[Tensor]) {
     assert_same(name, "passes", &passed.run(&feed).unwrap(), &graph.run(&feed).unwrap());
 }
 
+/// Every loss, with weights, a mask and each reduction: its value and the gradient of the predictions.
+#[test]
+fn every_loss_is_captured() {
+    use gradus::config::Dyn;
+    use gradus::loss::*;
+    let probabilities = Tensor::randn([6, 4], Stream::new(1, Purpose::User(0), 0)).unwrap().softmax(-1).unwrap();
+    let one_hot = Tensor::from_slice(&[0i64, 3, 1, 1, 2, 0], [6]).unwrap().one_hot(4, DType::F32).unwrap();
+    let labels = one_hot.argmax(-1).unwrap();
+    let floats = probabilities.flip(&[0]).unwrap();
+    let all: Vec<(Dyn<dyn Loss>, &Tensor)> = vec![
+        (SparseCategoricalCrossentropy::new().into(), &labels),
+        (SparseCategoricalCrossentropy::new().from_logits(true).into(), &labels),
+        (CategoricalCrossentropy::new().label_smoothing(0.1).into(), &one_hot),
+        (BinaryCrossentropy::new().into(), &one_hot),
+        (BinaryCrossentropy::new().from_logits(true).label_smoothing(0.1).into(), &one_hot),
+        (CategoricalFocalCrossentropy::new().into(), &one_hot),
+        (BinaryFocalCrossentropy::new().into(), &one_hot),
+        (KLDivergence::new().into(), &floats),
+        (MeanSquaredError::new().into(), &floats),
+        (MeanAbsoluteError::new().into(), &floats),
+        (MeanAbsolutePercentageError::new().into(), &floats),
+        (MeanSquaredLogarithmicError::new().into(), &floats),
+        (Huber::new().into(), &floats),
+        (LogCosh::new().into(), &floats),
+        (Poisson::new().into(), &floats),
+        (CosineSimilarity::new().into(), &floats),
+        (Hinge::new().into(), &one_hot),
+        (SquaredHinge::new().into(), &floats),
+        (CategoricalHinge::new().into(), &one_hot),
+    ];
+    for name in NAMES.iter().filter(|name| **name != "Tuned") {
+        assert!(all.iter().any(|(loss, _)| loss.class_name() == *name), "{name} has no row here");
+    }
+    let weights = Tensor::from_slice(&[1.0f32, 0.5, 0.0, 2.0, 1.0, 3.0], [6]).unwrap();
+    for (loss, y) in &all {
+        let name = loss.class_name();
+        let value = |t: &[Tensor]| loss.value(&t[1], &t[0], Some(&t[2]));
+        holds(name, &[probabilities.clone(), (*y).clone(), weights.clone()], &value);
+        for reduction in [Reduction::SumOverBatchSize, Reduction::Sum, Reduction::MeanWithSampleWeight] {
+            let reduced = |t: &[Tensor]| {
+                let losses = loss.call(&t[1], &t[0])?;
+                let mask = t[2].greater(&t[2].new_full([], 0.6)?)?;
+                reduction.apply(&losses, Some(&t[2]), Some(&mask))
+            };
+            holds(name, &[probabilities.clone(), (*y).clone(), weights.clone()], &reduced);
+        }
+    }
+}
+
 /// What a rule of the user's own is in a graph: a step that holds a closure, behind what `forward` computed.
 #[test]
 fn rules_of_the_users_own_run_again() {
