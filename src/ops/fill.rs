@@ -1,6 +1,7 @@
 //! Tensors that are the same everywhere. In a trace they are recorded beside the tensor that they were made for, whose sizes
 //! explain theirs.
 
+use super::parts::Parts;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_stored;
 use crate::tensor::{Array, Tensor};
@@ -13,13 +14,13 @@ super::table::ops! {
 super::table::recorded!(Fill);
 
 crate::op! {
-    /// One value in every place, in the input's dtype. The input's values say nothing.
-    struct Fill("fill", 1) { shape: Shape, value: f64 }
+    /// One value in every place, with sizes that follow from the input's and its dtype. The input's values say nothing.
+    struct Fill("fill", 1) { to: Parts, value: f64 }
 }
 
 impl Op for Fill {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        Ok(one(self.shape, inputs[0].dtype))
+        Ok(one(self.to.shape("fill", &inputs[0].shape)?, inputs[0].dtype))
     }
     fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let value = Tensor::filled(Spec::new(Shape::SCALAR, outputs[0].dtype()), self.value)?;
@@ -48,7 +49,7 @@ impl Tensor {
         let shape = shape.into_shape()?;
         // A single number is a constant wherever it stands.
         if self.is_traced() && shape.rank() > 0 {
-            return apply1(Fill { shape, value }, &[&self.anchor()]);
+            return apply1(Fill { to: Parts::following(self.shape(), &shape), value }, &[&self.anchor()]);
         }
         Tensor::filled(Spec::new(shape, self.dtype()), value)
     }

@@ -62,6 +62,17 @@ impl Parts {
         Parts(to.dims().iter().enumerate().map(part).collect())
     }
 
+    /// How the sizes of one shape follow from those of another: a size that is that of an axis there, first of the one in the
+    /// same place, is taken for it.
+    pub(crate) fn following(from: &Shape, to: &Shape) -> Parts {
+        let part = |(i, &size): (usize, &usize)| {
+            let axis = from.dims().iter().position(|d| *d == size);
+            let axis = if from.dims().get(i) == Some(&size) { Some(i) } else { axis };
+            axis.filter(|_| size != 1).map_or(Part::Size(size), Part::Keep)
+        };
+        Parts(to.dims().iter().enumerate().map(part).collect())
+    }
+
     /// The shape that comes out of another one.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 
 use crate::one_answer::answers::{Answers, Visitor};
 use crate::one_answer::{kernels, layers};
-use gradus::graph::{Feed, Graph, Output};
+use gradus::graph::{Feed, Graph, Output, Source};
 use gradus::nn::{Cx, Module, Network, Session};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
@@ -124,6 +124,21 @@ pub(crate) fn layer_holds(name: &str, net: &Network, x: &[Tensor]) {
         assert_same(name, what, &got[..want.len()], &predicted);
     }
 
+    // Operations record what they mean: for another batch they are the same ones, to the last attribute.
+    let doubled: Vec<Tensor> = x.iter().map(|t| Tensor::concat(&[t, t], 0).unwrap()).collect();
+    for of in [Graph::of_network, Graph::of_training] {
+        let say = |x: &[Tensor]| {
+            let graph = of(net, &specs(x)).unwrap();
+            let steps = graph.steps().iter().map(|s| format!("{}{}{:?}", s.name(), s.attrs(), s.inputs()));
+            let constants = graph.sources().iter().map(|(value, source)| match source {
+                Source::Constant(tensor) => format!("{value} {tensor:?}"),
+                other => format!("{value} {other:?}"),
+            });
+            steps.chain(constants).collect::<Vec<_>>()
+        };
+        assert_eq!(say(x), say(&doubled), "{name}: sizes are recorded");
+    }
+
     let graph = Graph::of_training(net, &specs(x)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut masks = Vec::new();
     for step in [0, 7] {
@@ -188,7 +203,8 @@ pub(crate) fn step_holds(name: &str, net: Network, x: &[Tensor]) {
 fn every_loss_is_captured() {
     use gradus::config::Dyn;
     use gradus::loss::*;
-    let probabilities = Tensor::randn([6, 4], Stream::new(1, Purpose::User(0), 0)).unwrap().softmax(-1).unwrap();
+    let probabilities =
+        Tensor::randn([6, 4], Stream::new(1, Purpose::User(0), 0)).unwrap().softmax(-1).unwrap();
     let one_hot = Tensor::from_slice(&[0i64, 3, 1, 1, 2, 0], [6]).unwrap().one_hot(4, DType::F32).unwrap();
     let labels = one_hot.argmax(-1).unwrap();
     let floats = probabilities.flip(&[0]).unwrap();
@@ -358,6 +374,28 @@ fn what_cannot_be_captured_is_refused_by_name() {
     let e = graph.run(&Feed::new(&x)).unwrap_err().to_string();
     assert!(e.contains("parameter 'd/kernel'"), "{e}");
     assert!(Graph::of_network(&net, &[Tensor::zeros([2, 5]).unwrap().spec()]).is_err());
+}
+
+/// What is as large as a tensor is recorded so.
+#[test]
+fn sizes_that_follow_from_a_tensor_are_recorded_as_such() {
+    let steps = |batch: usize| {
+        let spec = Tensor::zeros([batch, 3, 5]).unwrap().spec();
+        let graph = Graph::capture(&[spec], |x| {
+            let x = &x[0];
+            let mask = x.new_full([x.dims()[0], 1, 5], 0.5)?.add(&x.new_full(*x.shape(), 1.0)?)?;
+            let flat = x.mul(&mask)?.reshape_to([x.dims()[0], 15])?.reshape([-1, 3, 5])?;
+            let last = flat.slice(0, 1, x.dims()[0] as isize)?.sum(&[0], true)?.broadcast_like(x)?;
+            let square = x.new_full([x.dims()[0], x.dims()[0]], 2.0)?.sum(&[], false)?;
+            Ok(vec![
+                last.add(&flat.permute(&[1, 0, 2])?.merge_axes(0, 1)?.split_axis(0, &[-1, 3])?)?
+                    .mul(&square)?,
+            ])
+        })
+        .unwrap();
+        graph.steps().iter().map(|s| format!("{}{}", s.name(), s.attrs())).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(7), steps(11));
 }
 
 /// Operations read back from hostile attributes are errors or right, never a panic.
