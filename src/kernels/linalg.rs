@@ -109,7 +109,7 @@ pub fn cholesky<T: Float>(a: &mut [T], n: usize) -> Option<Pivot> {
                 if sum.wide().is_nan() || sum.wide() <= 0.0 {
                     return Some((i, sum.wide()));
                 }
-                num_traits::Float::sqrt(sum)
+                sum.sqrt()
             } else {
                 sum / a[j * n + j]
             };
@@ -136,7 +136,7 @@ pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], v
         if tail.wide() == 0.0 {
             continue; // already zero below the diagonal: the reflection is the identity, and tau is 0
         }
-        let norm = num_traits::Float::sqrt(head * head + tail);
+        let norm = (head * head + tail).sqrt();
         let beta = if head.wide() > 0.0 { -norm } else { norm };
         let scale = head - beta;
         v[j] = T::of(1.0);
