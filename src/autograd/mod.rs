@@ -5,12 +5,14 @@
 mod backward;
 mod check;
 mod custom;
+mod gradients;
 mod node;
 
-pub use backward::{Gradients, grad};
+pub use backward::grad;
 pub use check::{Check, gradcheck};
 pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient};
+pub use gradients::{Gradient, Gradients, RowGradient};
 use node::Ran;
 pub(crate) use node::{Edge, fresh_id};
 pub use node::{Grads, Saves, Step};

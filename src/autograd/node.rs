@@ -74,6 +74,14 @@ impl Node {
     pub(crate) fn name(&self) -> &'static str {
         self.op.name()
     }
+
+    /// For a leaf that is some rows of a table: their numbers, and the table.
+    pub(super) fn rows(&self) -> Option<(&Array, Spec)> {
+        match &self.saved[..] {
+            [index, table] if self.leaf.is_some() => Some((index, table.spec())),
+            _ => None,
+        }
+    }
 }
 
 impl<O: ?Sized> Drop for Node<O> {
@@ -200,6 +208,14 @@ impl Tensor {
         let (parents, saved) = (PoolVec::new(), PoolVec::new());
         let node = Shared::new(Node { id: fresh_id(), leaf: Some(key), parents, saved, op: Leaf });
         Tensor::with_edge(array, Some(Edge { node: node.erase(|n| n as &mut Node), output: 0 }))
+    }
+
+    /// A leaf that is the rows `index` of a table; their gradient is delivered under the table's `key`.
+    pub(crate) fn leaf_of_rows(rows: Array, key: u64, index: Array, table: &Array) -> Tensor {
+        let saved = [index, table.forget()].into_iter().collect();
+        let node = Node { id: fresh_id(), leaf: Some(key), parents: PoolVec::new(), saved, op: Leaf };
+        let node = Shared::new(node).erase(|n| n as &mut Node);
+        Tensor::with_edge(rows, Some(Edge { node, output: 0 }))
     }
 
     /// The same values without history: nothing flows back through it. (Keras: `stop_gradient`.)
