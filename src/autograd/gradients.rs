@@ -307,3 +307,40 @@ impl Iterator for Pairs<'_> {
         Some((in_left.then_some(l), in_right.then_some(r)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside one sum after the other, in the types that are only stored too: those round once, at the end.
+    #[test]
+    fn sums_are_those_of_a_slow_loop() {
+        let table = |dtype| Spec::new(Shape::new(&[40, 1, 3]).unwrap(), dtype);
+        let ids = [[9i64, 2, 9], [39, 2, 9]];
+        let values: Vec<f32> = (0..18).map(|i| 1.0 + 0.123 * i as f32).collect();
+        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
+            let index = Tensor::from_slice(ids.as_flattened(), [2, 3]).unwrap();
+            let grad = Tensor::from_slice(&values, [2, 3, 1, 3]).unwrap().cast(dtype).unwrap();
+            let stored = grad.cast(DType::F32).unwrap().to_vec::<f32>().unwrap();
+            let mut expected = vec![0f32; 120];
+            for (at, id) in ids.as_flattened().iter().enumerate() {
+                for j in 0..3 {
+                    expected[*id as usize * 3 + j] += stored[at * 3 + j];
+                }
+            }
+            let expected = Tensor::from_slice(&expected, [40, 1, 3]).unwrap().cast(dtype).unwrap();
+            let g = Gradient::of_rows(index.array(), grad, table(dtype)).unwrap();
+            let Gradient::Rows(rows) = &g else { panic!("not of rows") };
+            assert_eq!(rows.index().to_vec::<i64>().unwrap(), [2, 9, 39]);
+            assert_eq!((g.spec(), rows.values().dims()), (table(dtype), &[3, 1, 3][..]));
+            if dtype != DType::F64 {
+                assert!(g.dense().unwrap().same_bits(&expected), "{dtype}");
+            }
+            let mut twice = g.clone();
+            twice.add(g).unwrap();
+            let sum = |g: &Gradient| g.dense().unwrap().cast(DType::F64).unwrap().sum(&[], false).unwrap();
+            let once = expected.cast(DType::F64).unwrap().sum(&[], false).unwrap().item().unwrap();
+            assert!((sum(&twice).item().unwrap() - 2.0 * once).abs() < 1e-4 * once);
+        }
+    }
+}

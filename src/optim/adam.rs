@@ -35,7 +35,7 @@ stamped! {
             let g = g.flush(T::TINY);
             *m = (*m + (g - *m) * s.one_minus_beta_1).flush(T::FADED);
             *v = (*v + (g * g - *v) * s.one_minus_beta_2).flush(T::FADED);
-            *w = *w - *m * s.rate / (v.sqrt() + s.epsilon);
+            *w -= *m * s.rate / (v.sqrt() + s.epsilon);
         }
     }
 }

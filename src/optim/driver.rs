@@ -66,7 +66,7 @@ impl Driver {
     /// Fails if a setting is out of range or contradicts another.
     pub(crate) fn check_settings(&self) -> Result<()> {
         self.options.check()?;
-        self.optimizer.check().map_err(|e| e.at(self.optimizer.class_name()))?;
+        self.optimizer.check().map_err(|e| e.at(self.optimizer.name()))?;
         self.learning_rate.check()
     }
 
@@ -357,7 +357,7 @@ impl Pass<'_> {
         }
         if self.optimizer.can_fail() {
             self.update_checked(&step, Update { path: path.as_str(), w, g, slots: parts.own })
-                .map_err(|e| e.at(format!("{}, updating '{path}'", self.optimizer.class_name())))?;
+                .map_err(|e| e.at(format!("{}, updating '{path}'", self.optimizer.name())))?;
         } else {
             self.optimizer.update(&step, Update { path: path.as_str(), w, g, slots: parts.own })?;
         }

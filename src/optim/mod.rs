@@ -53,6 +53,11 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
     /// The parameter is of a shape that it cannot take, say. No parameter has changed then, for the driver goes back.
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()>;
 
+    /// What messages call it: the name of its type.
+    fn name(&self) -> &'static str {
+        self.class_name()
+    }
+
     /// Whether its settings make sense; `compile` asks.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ settings! {
 stamped! {
     fn plain<T: Float>(w: &mut [T], g: &[T], lr: T) {
         for (w, &g) in w.iter_mut().zip(g) {
-            *w = *w - lr * g;
+            *w -= lr * g;
         }
     }
 }

@@ -74,7 +74,7 @@ impl Driver {
             return Err(stored_only(path, parameter.dtype));
         }
         let all = slots(&*self.optimizer, &self.options, parameter).0;
-        slot::check(&all, parameter).at(|| format!("{}, for '{path}'", self.optimizer.class_name()))
+        slot::check(&all, parameter).at(|| format!("{}, for '{path}'", self.optimizer.name()))
     }
 
     /// The slots of a parameter.
@@ -139,4 +139,21 @@ fn stored_only(path: &str, dtype: DType) -> Error {
                        with a cast of it (`Cx::compute`)"
     );
     Error::argument("parameter", expected, got)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+    use crate::optim::SGD;
+
+    #[test]
+    fn a_parameter_that_is_only_stored_is_refused_by_name() {
+        let driver = Driver::new(SGD::new(0.1));
+        for dtype in [DType::BF16, DType::F16] {
+            let e = driver.check_slots("d/kernel", Spec::new(Shape::SCALAR, dtype)).unwrap_err().to_string();
+            assert!(e.contains("'d/kernel'") && e.contains(dtype.name()) && e.contains("float32"), "{e}");
+        }
+        driver.check_slots("d/kernel", Spec::new(Shape::SCALAR, DType::F64)).unwrap();
+    }
 }

@@ -115,6 +115,9 @@ impl Optimizer for Tuned {
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
         self.optimizer.update(step, u)
     }
+    fn name(&self) -> &'static str {
+        self.optimizer.name()
+    }
     fn check(&self) -> Result<()> {
         self.optimizer.check()
     }
