@@ -6,7 +6,7 @@ use super::node::Node;
 use crate::dtype::dispatch_float;
 use crate::tensor::storage::PoolVec;
 use crate::tensor::{Array, Tensor};
-use crate::{DType, Error, Float, Result, Shape, Spec};
+use crate::{DType, Float, Result, Shape, Spec};
 
 /// The gradients that a sweep found, by leaf.
 #[derive(Default)]
@@ -92,57 +92,133 @@ pub enum Gradient {
     Rows(RowGradient),
 }
 
-/// The gradient of some rows of a table (a parameter seen along its first axis).
-#[derive(Clone, Debug)]
+/// The gradient of some rows of a table (a parameter seen along its first axis). A row may have been read several times.
+#[derive(Clone)]
 pub struct RowGradient {
-    index: Tensor,
-    values: Tensor,
+    /// What each reading gave, in order of arrival: the rows' numbers `[n]` and their gradients `[n, …]`.
+    parts: PoolVec<(Tensor, Tensor)>,
+    /// Whether there is one part, with ascending numbers.
+    summed: bool,
     shape: Shape,
+    dtype: DType,
 }
 
-impl RowGradient {
-    /// The numbers of the rows, int64 `[n]`, ascending, each once.
-    pub fn index(&self) -> &Tensor {
-        &self.index
-    }
-
-    /// Their gradients `[n, …]`: where a row was read several times, the sum in the order of reading.
-    pub fn values(&self) -> &Tensor {
-        &self.values
-    }
-
-    /// The table's shape.
-    pub fn shape(&self) -> &Shape {
-        &self.shape
-    }
-
-    /// The table's whole gradient.
-    fn dense(&self) -> Result<Tensor> {
-        scattered(&self.index, &self.values, self.shape)
+impl std::fmt::Debug for RowGradient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RowGradient({} rows of {})", self.count(), Spec::new(self.shape, self.dtype))
     }
 }
 
 /// Of a table, at most one row in so many is kept as rows. Of more the dense gradient is hardly larger, and faster.
 const SPARSE: usize = 4;
 
+impl RowGradient {
+    /// Shape and dtype of the table.
+    pub fn spec(&self) -> Spec {
+        Spec::new(self.shape, self.dtype)
+    }
+
+    /// The numbers of the rows, int64 `[n]`, ascending, each once; and their gradients `[n, …]`: where a row was read several
+    /// times, the sum in the order of reading, as the dense gradient has it.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn sums(&self) -> Result<(Tensor, Tensor)> {
+        if let ([(index, values)], true) = (&self.parts[..], self.summed) {
+            return Ok((index.clone(), values.clone()));
+        }
+        // By number, then by reading and place in it.
+        let mut order: PoolVec<(i64, u32, u32)> = PoolVec::new();
+        for (part, (index, _)) in (0..).zip(self.parts.iter()) {
+            order.extend((0..).zip(index.array().slice::<i64>()?).map(|(at, &id)| (id, part, at)));
+        }
+        order.sort_unstable();
+        let rows = || order.chunk_by(|a, b| a.0 == b.0);
+        let n = rows().count();
+        let mut index = Array::new(Spec::new(Shape::new(&[n])?, DType::I64))?;
+        for (id, row) in index.slice_mut::<i64>()?.iter_mut().zip(rows()) {
+            *id = row[0].0;
+        }
+        // Sums are made in float32 for types that are only stored.
+        let parts = self.parts.iter().map(|(_, values)| wide(values)).collect::<Result<PoolVec<_>>>()?;
+        let dtype = if self.dtype == DType::F64 { DType::F64 } else { DType::F32 };
+        let mut sums = Array::new(Spec::new(self.shape.with(0, n), dtype))?;
+        let mut subtotal = Array::new(Spec::new(self.shape.with(0, 1), dtype))?;
+        let inner = subtotal.shape().elements();
+        dispatch_float!("rows", dtype, T => {
+            let (sums, subtotal) = (sums.slice_mut::<T>()?, subtotal.slice_mut::<T>()?);
+            let parts = parts.iter().map(|values| values.array().slice::<T>()).collect::<Result<PoolVec<_>>>()?;
+            for (row, sum) in rows().zip(sums.chunks_exact_mut(inner.max(1))) {
+                for (reading, same) in row.chunk_by(|a, b| a.1 == b.1).enumerate() {
+                    let into = if reading == 0 { &mut *sum } else { &mut *subtotal };
+                    into.fill(0.0);
+                    for &(_, part, at) in same {
+                        add(into, &parts[part as usize][at as usize * inner..][..inner]);
+                    }
+                    if reading > 0 {
+                        add(sum, subtotal);
+                    }
+                }
+            }
+        });
+        Ok((index.into(), Tensor::from(sums).cast(self.dtype)?))
+    }
+
+    /// How many rows there are, counted as often as they were read.
+    fn count(&self) -> usize {
+        self.parts.iter().map(|(index, _)| index.elements()).sum()
+    }
+
+    /// Whether as rows it is much smaller than the table.
+    fn is_sparse(&self) -> bool {
+        let rows = self.shape.dims().first().copied().unwrap_or(1);
+        let most = u32::MAX as usize;
+        self.count().saturating_mul(SPARSE) <= rows && self.count() < most && self.parts.len() < most
+    }
+
+    /// The table's whole gradient.
+    fn dense(&self) -> Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for (index, values) in self.parts.iter() {
+            let part = wide(values)?.scatter_add(index, 0, self.shape)?.cast(self.dtype)?;
+            match &mut sum {
+                Some(sum) => accumulate(sum, part)?,
+                None => sum = Some(part),
+            }
+        }
+        sum.map_or_else(|| Tensor::filled(self.spec(), 0.0), Ok)
+    }
+}
+
+fn wide(values: &Tensor) -> Result<Tensor> {
+    match values.dtype() {
+        DType::BF16 | DType::F16 => values.cast(DType::F32),
+        _ => Ok(values.clone()),
+    }
+}
+
+fn add<T: Float>(sum: &mut [T], more: &[T]) {
+    for (sum, &more) in sum.iter_mut().zip(more) {
+        *sum += more;
+    }
+}
+
 impl Gradient {
     /// Out of the gradient of the rows `index` (int64, any shape, entries may repeat) of a table.
     fn of_rows(index: &Array, grad: Tensor, table: Spec) -> Result<Gradient> {
-        let (rows, ids) = (table.shape.dims().first().copied().unwrap_or(1), index.shape().elements());
-        let index = Tensor::from(index.reshaped(Shape::new(&[ids])?)?);
-        let values = grad.into_array().contiguous()?.reshaped(table.shape.with(0, ids))?.into();
-        if ids * SPARSE > rows {
-            return scattered(&index, &values, table.shape).map(Gradient::Dense);
-        }
-        let (index, values) = summed(&index, values)?;
-        Ok(Gradient::Rows(RowGradient { index, values, shape: table.shape }))
+        let n = index.shape().elements();
+        let index = index.reshaped(Shape::new(&[n])?)?.into();
+        let values = grad.into_array().contiguous()?.reshaped(table.shape.with(0, n))?.into();
+        let parts = PoolVec::from_iter([(index, values)]);
+        let rows = RowGradient { parts, summed: false, shape: table.shape, dtype: table.dtype };
+        if rows.is_sparse() { Ok(Gradient::Rows(rows)) } else { rows.dense().map(Gradient::Dense) }
     }
 
     /// Shape and dtype of the parameter.
     pub fn spec(&self) -> Spec {
         match self {
             Gradient::Dense(g) => g.spec(),
-            Gradient::Rows(rows) => Spec::new(rows.shape, rows.values.dtype()),
+            Gradient::Rows(rows) => rows.spec(),
         }
     }
 
@@ -157,14 +233,6 @@ impl Gradient {
         }
     }
 
-    /// The numbers that are there: all of them, or those of the rows.
-    pub fn values(&self) -> &Tensor {
-        match self {
-            Gradient::Dense(g) => g,
-            Gradient::Rows(rows) => &rows.values,
-        }
-    }
-
     /// The square root of the sum of squares. (Of rows and of the same gradient made dense the sums have another order, so
     /// that they may differ in the last bits.)
     ///
@@ -175,136 +243,41 @@ impl Gradient {
     }
 
     pub(crate) fn square_sum(&self) -> Result<f64> {
-        self.values().square()?.sum(&[], false)?.item()
+        let values = match self {
+            Gradient::Dense(g) => g.clone(),
+            Gradient::Rows(rows) => rows.sums()?.1,
+        };
+        values.square()?.sum(&[], false)?.item()
     }
 
     /// Changes the numbers by a function that leaves zeros alone.
     pub(crate) fn map(&mut self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<()> {
-        let values = match self {
-            Gradient::Dense(g) => g,
-            Gradient::Rows(rows) => &mut rows.values,
-        };
-        *values = f(values)?;
+        match self {
+            Gradient::Dense(g) => *g = f(g)?,
+            Gradient::Rows(rows) => {
+                let (index, values) = rows.sums()?;
+                (rows.parts, rows.summed) = (PoolVec::from_iter([(index, f(&values)?)]), true);
+            }
+        }
         Ok(())
     }
 
     fn add(&mut self, more: Gradient) -> Result<()> {
-        if let (Gradient::Rows(a), Gradient::Rows(b)) = (&*self, &more)
-            && a.shape == b.shape
+        if let (Gradient::Rows(rows), Gradient::Rows(more)) = (&mut *self, &more)
+            && rows.spec() == more.spec()
         {
-            let (n, rows) = (a.index.elements() + b.index.elements(), a.shape.dims().first().copied());
-            if n * SPARSE <= rows.unwrap_or(1) {
-                *self = Gradient::Rows(merged(a, b)?);
-                return Ok(());
+            rows.parts.extend(more.parts.iter().cloned());
+            rows.summed = false;
+            if !rows.is_sparse() {
+                *self = Gradient::Dense(rows.dense()?);
             }
+            return Ok(());
         }
         if let Gradient::Rows(rows) = self {
             *self = Gradient::Dense(rows.dense()?);
         }
         let Gradient::Dense(sum) = self else { return Ok(()) };
         accumulate(sum, more.dense()?)
-    }
-}
-
-/// Sums are made in float32 for types that are only stored.
-fn wide(values: &Tensor) -> Result<Tensor> {
-    match values.dtype() {
-        DType::BF16 | DType::F16 => values.cast(DType::F32),
-        _ => Ok(values.clone()),
-    }
-}
-
-fn scattered(index: &Tensor, values: &Tensor, shape: Shape) -> Result<Tensor> {
-    wide(values)?.scatter_add(index, 0, shape)?.cast(values.dtype())
-}
-
-/// One entry for each index, ascending: the sum of its rows in their order, as `scatter_add` makes it.
-fn summed(index: &Tensor, values: Tensor) -> Result<(Tensor, Tensor)> {
-    let dtype = values.dtype();
-    let values = wide(&values)?;
-    let mut order: PoolVec<(i64, usize)> =
-        index.array().slice::<i64>()?.iter().copied().enumerate().map(|(at, id)| (id, at)).collect();
-    order.sort_unstable();
-    let distinct = order.chunk_by(|a, b| a.0 == b.0).count();
-    let (mut ids, mut sums) = empty(distinct, &values)?;
-    for (id, run) in ids.slice_mut::<i64>()?.iter_mut().zip(order.chunk_by(|a, b| a.0 == b.0)) {
-        *id = run[0].0;
-    }
-    let inner = values.elements() / order.len().max(1);
-    dispatch_float!("rows", values.dtype(), T => {
-        let from = values.array().slice::<T>()?;
-        let runs = order.chunk_by(|a, b| a.0 == b.0);
-        for (run, sum) in runs.zip(sums.slice_mut::<T>()?.chunks_exact_mut(inner.max(1))) {
-            sum.fill(0.0);
-            for (_, at) in run {
-                add_run(sum, &from[at * inner..][..inner]);
-            }
-        }
-    });
-    Ok((ids.into(), Tensor::from(sums).cast(dtype)?))
-}
-
-fn add_run<T: Float>(sum: &mut [T], more: &[T]) {
-    for (sum, &more) in sum.iter_mut().zip(more) {
-        *sum += more;
-    }
-}
-
-/// Memory for `n` rows and their indices.
-fn empty(n: usize, like: &Tensor) -> Result<(Array, Array)> {
-    let index = Array::new(Spec::new(Shape::new(&[n])?, DType::I64))?;
-    Ok((index, Array::new(Spec::new(like.shape().with(0, n), like.dtype()))?))
-}
-
-/// The sum of two.
-fn merged(a: &RowGradient, b: &RowGradient) -> Result<RowGradient> {
-    let dtype = a.values.dtype();
-    if dtype != b.values.dtype() {
-        return Err(Error::DType { op: "gradient", expected: dtype.name(), got: b.values.dtype() });
-    }
-    let (left, right) = (wide(&a.values)?, wide(&b.values)?);
-    let (i, j) = (a.index.array().slice::<i64>()?, b.index.array().slice::<i64>()?);
-    let pairs = || Pairs { i, j, at: (0, 0) };
-    let n = pairs().count();
-    let (mut index, mut sums) = empty(n, &left)?;
-    for (id, (l, r)) in index.slice_mut::<i64>()?.iter_mut().zip(pairs()) {
-        *id = l.map(|l| i[l]).or(r.map(|r| j[r])).unwrap_or(0);
-    }
-    let inner = sums.shape().elements() / n.max(1);
-    dispatch_float!("rows", left.dtype(), T => {
-        let (x, y) = (left.array().slice::<T>()?, right.array().slice::<T>()?);
-        for (sum, (l, r)) in sums.slice_mut::<T>()?.chunks_exact_mut(inner.max(1)).zip(pairs()) {
-            sum.fill(0.0);
-            for (from, at) in [(x, l), (y, r)] {
-                if let Some(at) = at {
-                    add_run(sum, &from[at * inner..][..inner]);
-                }
-            }
-        }
-    });
-    Ok(RowGradient { index: index.into(), values: Tensor::from(sums).cast(dtype)?, shape: a.shape })
-}
-
-/// The places of each index of two ascending lists, in either or both.
-struct Pairs<'a> {
-    i: &'a [i64],
-    j: &'a [i64],
-    at: (usize, usize),
-}
-
-impl Iterator for Pairs<'_> {
-    type Item = (Option<usize>, Option<usize>);
-    fn next(&mut self) -> Option<Self::Item> {
-        let (l, r) = self.at;
-        let (left, right) = (self.i.get(l), self.j.get(r));
-        let first = match (left, right) {
-            (None, None) => return None,
-            (Some(a), Some(b)) => *a.min(b),
-            (a, b) => *a.or(b)?,
-        };
-        let (in_left, in_right) = (left == Some(&first), right == Some(&first));
-        self.at = (l + usize::from(in_left), r + usize::from(in_right));
-        Some((in_left.then_some(l), in_right.then_some(r)))
     }
 }
 
@@ -331,8 +304,10 @@ mod tests {
             let expected = Tensor::from_slice(&expected, [40, 1, 3]).unwrap().cast(dtype).unwrap();
             let g = Gradient::of_rows(index.array(), grad, table(dtype)).unwrap();
             let Gradient::Rows(rows) = &g else { panic!("not of rows") };
-            assert_eq!(rows.index().to_vec::<i64>().unwrap(), [2, 9, 39]);
-            assert_eq!((g.spec(), rows.values().dims()), (table(dtype), &[3, 1, 3][..]));
+            let (index, sums) = rows.sums().unwrap();
+            assert_eq!(index.to_vec::<i64>().unwrap(), [2, 9, 39]);
+            assert_eq!((g.spec(), sums.dims()), (table(dtype), &[3, 1, 3][..]));
+            assert!(expected.gather(&index, 0).unwrap().same_bits(&sums) || dtype == DType::F64, "{dtype}");
             if dtype != DType::F64 {
                 assert!(g.dense().unwrap().same_bits(&expected), "{dtype}");
             }

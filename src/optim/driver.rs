@@ -339,7 +339,7 @@ impl Pass<'_> {
     /// Changes a parameter that [`Driver::prepare`] has seen.
     fn advance(&self, path: &Path, p: &mut Param, g: &Gradient, state: &mut State) -> Result<()> {
         let parts = state.parts(self.options);
-        let (w, dtype) = (p.value_mut(), g.values().dtype());
+        let (w, dtype) = (p.value_mut(), g.spec().dtype);
         let step = self.step(path.as_str());
         let decays = self.updates && step.weight_decay > 0.0 && !self.optimizer.decays_itself();
         dispatch_float!("optimizer", dtype, T => {
@@ -347,9 +347,10 @@ impl Pass<'_> {
                 let factor = T::of(step.weight_decay * step.learning_rate);
                 decay(w.array_mut().slice_mut::<T>()?, factor);
             }
-            if let Some(sum) = parts.accumulator {
+            // Where gradients accumulate they are dense.
+            if let (Some(sum), Gradient::Dense(g)) = (parts.accumulator, g) {
                 let sum = sum.array_mut().slice_mut::<T>()?;
-                if self.updates { sum.fill(T::zero()) } else { add(sum, g.values().array().slice()?) }
+                if self.updates { sum.fill(T::zero()) } else { add(sum, g.array().slice()?) }
             }
         });
         if !self.updates {

@@ -64,7 +64,8 @@ impl<'a> Update<'a> {
     /// Calls `f` with each row that has a gradient; slots are of the parameter's shape.
     pub(super) fn each_row<T: Float>(&mut self, f: &dyn Fn(Slices<'_, T>)) -> Result<()> {
         let Gradient::Rows(rows) = self.g else { return Ok(()) };
-        let (index, values) = (rows.index().array().slice::<i64>()?, rows.values().array().slice::<T>()?);
+        let (index, values) = rows.sums()?;
+        let (index, values) = (index.array().slice::<i64>()?, values.array().slice::<T>()?);
         let n = values.len() / index.len().max(1);
         let w = self.w.array_mut().slice_mut::<T>()?;
         let mut slots: Slots<'_, T> = slots_of(self.slots)?;

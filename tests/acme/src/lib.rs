@@ -210,14 +210,13 @@ impl Rule for SignDescent {
         let zero = T::of(0.0);
         for ((w, &g), m) in w.iter_mut().zip(g).zip(slots[0].iter_mut()) {
             *m = momentum * *m + rest * g;
-            *w = *w
-                - if *m > zero {
-                    rate
-                } else if *m < zero {
-                    zero - rate
-                } else {
-                    zero
-                };
+            *w -= if *m > zero {
+                rate
+            } else if *m < zero {
+                zero - rate
+            } else {
+                zero
+            };
         }
     }
 }
