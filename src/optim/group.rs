@@ -11,7 +11,7 @@ settings! {
         /// As for all others, but for what is set.
         new();
 
-        /// What the optimizer's learning rate, or its schedule's, is multiplied by; 1 by default. With 0 nothing changes.
+        /// What the optimizer's learning rate, or its schedule's, is multiplied by; 1 by default. With 0 the parameters stay as they are.
         pub(super) learning_rate_factor: f64 = 1.0,
         /// The weight decay instead of the optimizer's; with 0 nothing decays. By default the optimizer's.
         pub(super) weight_decay: some f64,
