@@ -7,7 +7,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gradus::nn::initializer::{Initializer, RandomNormal};
-use gradus::optim::{Optimizer, Step};
+use gradus::optim::{Rule, Step};
 use gradus::prelude::{Adam, SGD};
 use gradus::random::{Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor, Threads, ops};
@@ -144,11 +144,11 @@ fn updates(c: &mut Criterion) -> Result<()> {
     group.throughput(Throughput::Bytes(28 * N as u64));
     let adam = Adam::new(0.001);
     group.bench_function("adam", |b| {
-        b.iter(|| adam.update_f32(step, &mut w, &g, [&mut m[..], &mut v[..]].into_iter().collect()))
+        b.iter(|| adam.update(step, &mut w, &g, [&mut m[..], &mut v[..]].into_iter().collect()))
     });
     group.throughput(Throughput::Bytes(12 * N as u64));
     let sgd = SGD::new(0.001);
-    group.bench_function("sgd", |b| b.iter(|| sgd.update_f32(step, &mut w, &g, Default::default())));
+    group.bench_function("sgd", |b| b.iter(|| sgd.update(step, &mut w, &g, Default::default())));
     group.finish();
     Ok(())
 }

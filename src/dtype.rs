@@ -5,6 +5,7 @@ mod half;
 
 use crate::kernels::math::Real;
 pub use half::{bf16, f16};
+use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -110,10 +111,40 @@ impl Element for bool {
     }
 }
 
-/// The element types in which operations compute.
-pub trait Float: Element<Stored = Self> + Stored + Real + num_traits::Float + std::ops::AddAssign {
+/// The element types in which operations compute: f32 and f64. Elementary functions (`sqrt`, `exp`, `abs`, …) are those of
+/// [`Real`], which give the same bits on every processor; there are no others to choose from, so that a formula of a
+/// user's own reads as it is written on paper: `*w -= rate * m / (v.sqrt() + epsilon)`.
+pub trait Float:
+    Element<Stored = Self> + Stored + Real + PartialOrd + AddAssign + SubAssign + MulAssign + DivAssign
+{
     /// The nearest value of this type.
     fn of(v: f64) -> Self;
+    /// 0.
+    #[inline(always)]
+    fn zero() -> Self {
+        Self::c(0.0)
+    }
+    /// 1.
+    #[inline(always)]
+    fn one() -> Self {
+        Self::c(1.0)
+    }
+    /// Infinity.
+    #[inline(always)]
+    fn infinity() -> Self {
+        Self::c(f64::INFINITY)
+    }
+    /// Negative infinity.
+    #[inline(always)]
+    fn neg_infinity() -> Self {
+        Self::c(f64::NEG_INFINITY)
+    }
+    /// Whether this is no number.
+    #[inline(always)]
+    #[expect(clippy::eq_op, reason = "what NaN alone is unequal to is itself")]
+    fn is_nan(self) -> bool {
+        self != self
+    }
     /// Exact widening.
     fn wide(self) -> f64;
     /// Gradients below this count as 0 in optimizers: their squares, and a thousandth of those, would be subnormal numbers,
@@ -125,7 +156,7 @@ pub trait Float: Element<Stored = Self> + Stored + Real + num_traits::Float + st
     /// 0 where the magnitude is below `limit`: by compare and select, alike on every instruction set.
     #[inline(always)]
     fn flush(self, limit: Self) -> Self {
-        if num_traits::Float::abs(self) < limit { Self::c(0.0) } else { self }
+        if self.abs() < limit { Self::c(0.0) } else { self }
     }
 }
 impl Float for f32 {

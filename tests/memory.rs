@@ -3,7 +3,9 @@
 
 #![allow(unsafe_code, clippy::unwrap_used)]
 
+use gradus::optim::{Group, LearningRate, Optimizer, Slot, Step, Update};
 use gradus::prelude::*;
+use gradus::{Result, Spec};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::Relaxed};
 
@@ -120,4 +122,64 @@ fn the_steady_state_asks_nothing_of_the_system() {
     gradus::tensor::trim();
     assert_eq!(gradus::tensor::pooled_bytes(), 0);
     steps(1);
+    whole_parameters(&x, &y);
+    a_large_table();
+}
+
+/// An optimizer that replaces what it updates, and may fail: nothing of the system either.
+#[derive(Clone, Debug)]
+struct Momentum;
+impl gradus::config::Configured for Momentum {}
+impl Optimizer for Momentum {
+    fn slots(&self, _: Spec) -> Vec<Slot> {
+        vec![Slot::new("m")]
+    }
+    fn learning_rate(&self) -> LearningRate {
+        LearningRate::from(0.01)
+    }
+    fn update(&self, step: &Step, mut u: Update<'_>) -> Result<()> {
+        u.slots[0] = u.slots[0].affine(0.9, 0.0)?.add(&u.g.dense()?)?;
+        let slices = u.slices::<f32>()?;
+        for (w, m) in slices.w.iter_mut().zip(&*slices.slots[0]) {
+            *w -= step.learning_rate as f32 * m;
+        }
+        Ok(())
+    }
+}
+
+fn whole_parameters(x: &Tensor, y: &Tensor) {
+    let stack =
+        Sequential::new().add(Input::new([784])).add(Dense::new(64).activation(Relu)).add(Dense::new(10));
+    let loss = SparseCategoricalCrossentropy::new().from_logits(true);
+    let optimizer = Momentum
+        .weight_decay(0.01)
+        .exclude_from_weight_decay(["bias"])
+        .group("dense", Group::new().learning_rate_factor(0.5));
+    let mut model = stack.compile(optimizer, loss, ()).unwrap();
+    let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(x, y).unwrap()));
+    Threads::new(1).unwrap().run(|| {
+        steps(50);
+        assert_eq!(asked(|| steps(STEPS)), (0, 0), "an optimizer of whole parameters");
+    });
+}
+
+/// A step on a large table asks for what the batch reads: the table's gradient would be 25 MB.
+fn a_large_table() {
+    let stack = Sequential::new().add(Input::new([1]).dtype(DType::I64)).add(Embedding::new(100_000, 64));
+    let mut model = stack
+        .add(Flatten::new())
+        .add(Dense::new(1))
+        .compile(SGD::new(0.1).clipnorm(1.0), MeanSquaredError::new(), ())
+        .unwrap();
+    gradus::tensor::trim();
+    let ids: Vec<i64> = (0..32).map(|i| i * 3001 % 100_000 / 7 * 5).collect();
+    let (x, y) = (Tensor::from_slice(&ids, [32, 1]).unwrap(), Tensor::ones([32, 1]).unwrap());
+    let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+    Threads::new(1).unwrap().run(|| {
+        let (_, first) = asked(|| steps(1));
+        assert!(first < 1 << 20, "the first step of a large table took {first} bytes");
+        steps(50);
+        assert_eq!(asked(|| steps(STEPS)), (0, 0), "steps on a large table");
+    });
+    assert!(gradus::tensor::pooled_bytes() < 1 << 20);
 }

@@ -1,6 +1,7 @@
 //! Why it exists: the sweep. Gradients wait in a heap ordered by the age of the step they belong to; taking the
 //! newest first visits every step once, after all that was computed from it, without recursion or marks.
 
+use super::gradients::Gradients;
 use super::node::{Edge, Grads, Node, Step};
 use crate::tensor::Tensor;
 use crate::tensor::storage::PoolVec;
@@ -61,76 +62,15 @@ impl Queue {
     }
 }
 
-/// The gradients that a sweep found, by leaf.
-#[derive(Default)]
-pub struct Gradients {
-    /// Sorted by key.
-    entries: PoolVec<(u64, Tensor)>,
-}
-
 impl<T> Default for PoolVec<T> {
     fn default() -> Self {
         PoolVec::new()
     }
 }
 
-impl std::fmt::Debug for Gradients {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Gradients({} leaves)", self.entries.len())
-    }
-}
-
-impl Gradients {
-    /// The gradient of a leaf made by [`Tensor::tracked`], if the loss depends on it.
-    pub fn get(&self, leaf: &Tensor) -> Option<&Tensor> {
-        self.find(leaf.edge()?.node.leaf?)
-    }
-
-    pub(crate) fn find(&self, key: u64) -> Option<&Tensor> {
-        let at = self.entries.binary_search_by_key(&key, |e| e.0).ok()?;
-        Some(&self.entries[at].1)
-    }
-
-    pub(crate) fn find_mut(&mut self, key: u64) -> Option<&mut Tensor> {
-        let at = self.entries.binary_search_by_key(&key, |e| e.0).ok()?;
-        Some(&mut self.entries[at].1)
-    }
-
-    /// How many leaves have a gradient.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether no leaf has a gradient.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    fn add(&mut self, key: u64, grad: Tensor) -> Result<()> {
-        match self.entries.binary_search_by_key(&key, |e| e.0) {
-            Ok(at) => accumulate(&mut self.entries[at].1, grad),
-            Err(at) => {
-                self.entries.insert(at, (key, grad));
-                Ok(())
-            }
-        }
-    }
-
-    /// Adds another sweep's gradients: accumulation over parts of a batch.
-    ///
-    /// # Errors
-    /// Shapes differ, or no memory.
-    pub fn merge(&mut self, mut other: Gradients) -> Result<()> {
-        while let Some((key, grad)) = other.entries.pop() {
-            self.add(key, grad)?;
-        }
-        Ok(())
-    }
-}
-
 /// `sum += more`, in place where the memory is nobody else's. Types that are only stored add in float32 and are rounded
 /// again.
-fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {
+pub(super) fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {
     let dtype = sum.dtype();
     if sum.shape() != more.shape() {
         let why = "two paths gave different shapes";
@@ -155,9 +95,7 @@ impl Tensor {
         drop(self);
         let mut found = Gradients::default();
         sweep([(edge, seed)], false, |node, _, grad| {
-            if let Some(key) = node.leaf {
-                found.add(key, grad)?;
-            }
+            found.arrived(node, grad)?;
             Ok(true)
         })?;
         Ok(found)

@@ -7,15 +7,17 @@ mod backward;
 mod check;
 mod custom;
 mod derivatives;
+mod gradients;
 mod node;
 
 pub(crate) use attrs::names;
 pub use attrs::{Attr, Attribute, Attributes, Attrs, FromAttrs, Naming};
-pub use backward::{Gradients, grad};
+pub use backward::grad;
 pub use check::{Check, gradcheck};
 pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient, opaque};
 pub use derivatives::{hvp, jacobian};
+pub use gradients::{Gradient, Gradients, RowGradient};
 use node::Ran;
 pub(crate) use node::{Detach, Edge, Held, Node, fresh_id};
 pub use node::{Grads, Saves, Step};

@@ -103,6 +103,14 @@ impl Node {
         self.op.name() == Opaque::NAME
     }
 
+    /// For a leaf that is some rows of a table: their numbers, and the table.
+    pub(super) fn rows(&self) -> Option<(&Array, Spec)> {
+        match &self.saved[..] {
+            [index, table] if self.leaf.is_some() && self.parents.is_empty() => Some((index, table.spec())),
+            _ => None,
+        }
+    }
+
     /// The values of a leaf that is a constant in a trace.
     pub(crate) fn constant(&self) -> Option<&Array> {
         self.saved.first().filter(|a| self.op.name() == Constant::NAME && !a.is_traced())
@@ -385,6 +393,14 @@ impl Tensor {
         let array = Array::traced(spec);
         let node = leaf(Opaque, None, PoolVec::new(), array.forget());
         Tensor::with_edge(array, Some(Edge::new(node, 0, false)))
+    }
+
+    /// A leaf that is the rows `index` of a table; their gradient is delivered under the table's `key`.
+    pub(crate) fn leaf_of_rows(rows: Array, key: u64, index: Array, table: &Array) -> Tensor {
+        let saved = [index, table.forget()].into_iter().collect();
+        let (leaf, traced, parents) = (Some(key), false, PoolVec::new());
+        let node = Shared::new(Node { id: fresh_id(), leaf, traced, parents, saved, op: Leaf });
+        Tensor::with_edge(rows, Some(Edge::new(node.erase(|n| n as &mut Node), 0, true)))
     }
 
     /// The same values without history: nothing flows back through it. (Keras: `stop_gradient`.)

@@ -2,6 +2,7 @@
 
 use super::capture::Trace;
 use super::{Graph, Output, Source};
+use crate::autograd::Gradient;
 use crate::nn::{Cx, Effects, Module, Network, Session};
 use crate::tensor::Tensor;
 use crate::train::Model;
@@ -67,7 +68,8 @@ impl Graph {
         trace.scopes = cx.take_scopes();
         let gradients = loss.backward()?;
         model.visit(&mut |path, p| {
-            if let Some(gradient) = p.gradient(&gradients) {
+            // In a trace rows of a table are read as from a whole one.
+            if let Some(Gradient::Dense(gradient)) = p.gradient(&gradients) {
                 outputs.push((Output::Gradient(path.to_string()), gradient.clone()));
             }
         });

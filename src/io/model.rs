@@ -10,7 +10,7 @@ use crate::config::{Dyn, Registry, Setting, describe};
 use crate::error::Context;
 use crate::loss::Loss;
 use crate::metric::Metric;
-use crate::nn::{Budget, Init, Module, Network, numbers, read_network, set_numbers};
+use crate::nn::{Budget, Init, Module, Network, Param, Path as WalkPath, numbers, read_network, set_numbers};
 use crate::optim::{Driver, LearningRate, Optimizer};
 use crate::tensor::Tensor;
 use crate::train::{Model, compile_with};
@@ -75,15 +75,10 @@ impl Model {
         let mut tensors = self.params();
         let mut result = Ok(());
         self.visit(&mut |path, p| {
-            let mut slots = self.driver.slots_of(p);
-            if slots.is_empty() && p.trainable() && self.driver.steps() > 0 {
-                // Unfrozen since the last step: the state that the next one would begin with.
-                let zeros = |slot| Ok((slot, Tensor::filled(p.value().spec(), 0.0)?));
-                match self.driver.slots().into_iter().map(zeros).collect::<Result<_>>() {
-                    Ok(made) => slots = made,
-                    Err(e) => result = Err(e),
-                }
-            }
+            let slots = match self.driver.state_of(path.as_str(), p) {
+                Ok(slots) => slots,
+                Err(e) => return result = Err(e),
+            };
             tensors.extend(slots.into_iter().map(|(slot, value)| (slot_name(path.as_str(), slot), value)));
         });
         result?;
@@ -259,7 +254,7 @@ impl File {
             |list: &Vec<Box<dyn Metric>>| list.iter().map(|m| describe(&**m)).collect::<Result<_>>();
         let rate = model.driver.rate();
         let compile = Compile {
-            optimizer: describe(model.driver.rule())?,
+            optimizer: describe(model.driver.optimizer())?,
             learning_rate: rate.write()?,
             losses: model.head.losses.iter().map(|l| describe(&**l)).collect::<Result<_>>()?,
             metrics: model.head.metrics.iter().map(metrics).collect::<Result<_>>()?,
@@ -359,6 +354,12 @@ fn metadata<'a>(content: &'a str, config: Option<&'a str>) -> Vec<(&'a str, &'a 
 
 fn slot_name(path: &str, slot: &str) -> String {
     format!("{STATE}{path}/{slot}")
+}
+
+/// The slots of a parameter by their names in files, with shape and dtype.
+fn slots_of(driver: &Driver, path: &WalkPath, p: &Param) -> impl Iterator<Item = (String, Spec)> + use<> {
+    let (path, parameter) = (path.to_string(), p.value().spec());
+    driver.slots(p).into_iter().map(move |slot| (slot_name(&path, slot.name), slot.spec(parameter)))
 }
 
 /// Shape and dtype of each parameter.
@@ -484,29 +485,27 @@ fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> R
     for (name, count) in [("steps", steps), ("epochs", epochs), ("iterations", iterations)] {
         check(name, "the count", count, MAX_COUNT)?;
     }
-    driver.check()?;
+    driver.check_settings()?;
     driver.set_rate(LearningRate::read(compile.learning_rate, registry).at(|| "learning_rate")?);
     driver.set_steps(iterations);
     let mut model = compile_with(network, driver, losses, metrics)?;
     (model.seed, model.steps, model.epochs) = (seed, steps, epochs);
 
     let mut driver = model.driver.clone();
-    let slots = driver.slots();
     let mut expected = specs(&model.network);
     let mut with_state = BTreeSet::new();
     let started = driver.steps() > 0;
     model.visit(&mut |path, p| {
-        let names = || slots.iter().map(|slot| slot_name(path.as_str(), slot));
-        if (p.trainable() && started) || names().any(|name| file.entries.contains_key(&name)) {
-            expected.extend(names().map(|name| (name, p.value().spec())));
+        let named: Vec<_> = slots_of(&driver, path, p).collect();
+        if (p.trainable() && started) || named.iter().any(|(name, _)| file.entries.contains_key(name)) {
+            expected.extend(named);
             with_state.insert(path.to_string());
         }
     });
     let mut values = values(what, &expected, file)?;
     model.visit(&mut |path, p| {
         if with_state.contains(path.as_str()) {
-            let state =
-                slots.iter().filter_map(|slot| values.remove(&slot_name(path.as_str(), slot))).collect();
+            let state = slots_of(&driver, path, p).filter_map(|(name, _)| values.remove(&name)).collect();
             driver.restore(p, state);
         }
     });

@@ -9,7 +9,7 @@ pub type Pivot = (usize, f64);
 /// `row -= factor · other`.
 fn subtract<T: Float>(row: &mut [T], factor: T, other: &[T]) {
     for (x, &y) in row.iter_mut().zip(other) {
-        *x = *x - factor * y;
+        *x -= factor * y;
     }
 }
 
@@ -91,7 +91,7 @@ pub fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, b: &mut [T], m
             subtract(row, a[i * n + k], other);
         }
         let pivot = a[i * n + i];
-        b[i * m..i * m + m].iter_mut().for_each(|x| *x = *x / pivot);
+        b[i * m..i * m + m].iter_mut().for_each(|x| *x /= pivot);
     }
 }
 
@@ -103,13 +103,13 @@ pub fn cholesky<T: Float>(a: &mut [T], n: usize) -> Option<Pivot> {
             let (row, other) = if i == j { (&a[i * n..], &a[i * n..]) } else { (&a[i * n..], &a[j * n..]) };
             let mut sum = row[j];
             for (&x, &y) in row[..j].iter().zip(&other[..j]) {
-                sum = sum - x * y;
+                sum -= x * y;
             }
             a[i * n + j] = if i == j {
                 if sum.wide().is_nan() || sum.wide() <= 0.0 {
                     return Some((i, sum.wide()));
                 }
-                num_traits::Float::sqrt(sum)
+                sum.sqrt()
             } else {
                 sum / a[j * n + j]
             };
@@ -136,11 +136,11 @@ pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], v
         if tail.wide() == 0.0 {
             continue; // already zero below the diagonal: the reflection is the identity, and tau is 0
         }
-        let norm = num_traits::Float::sqrt(head * head + tail);
+        let norm = (head * head + tail).sqrt();
         let beta = if head.wide() > 0.0 { -norm } else { norm };
         let scale = head - beta;
         v[j] = T::of(1.0);
-        v[j + 1..m].iter_mut().for_each(|x| *x = *x / scale);
+        v[j + 1..m].iter_mut().for_each(|x| *x /= scale);
         tau[j] = (beta - head) / beta;
         reflect(a, n, j, j, v, tau[j], &mut row);
         a[j * n + j] = beta;

@@ -21,7 +21,7 @@ stamped! {
     ) {
         let n = gamma.len();
         let count = T::of(n as f64);
-        let factor = |squares: T| T::one() / num_traits::Float::sqrt(squares / count + epsilon);
+        let factor = |squares: T| T::one() / (squares / count + epsilon).sqrt();
         for (i, (x, out)) in x.chunks(2 * n).zip(out.chunks_mut(2 * n)).enumerate() {
             // The last of an odd number of rows is its own partner.
             let rows = [&x[..n], &x[x.len() - n..]];

@@ -31,7 +31,7 @@ fn exponentials<T: Float>(x: &[T], out: &mut [T]) {
 #[inline(always)]
 fn scale<T: Float>(out: &mut [T], share: T) {
     for o in out.iter_mut() {
-        *o = *o * share;
+        *o *= share;
     }
 }
 

@@ -133,6 +133,28 @@ impl Cx {
         }
     }
 
+    /// The rows `ids` (int64, any shape) of a parameter: `cx.param(p)?.gather(ids, 0)`, but the gradient is that of the rows
+    /// that were read alone, so that a step costs what the batch reads and not what the table holds. (Reading them as a
+    /// whole parameter too makes it dense again.)
+    ///
+    /// # Errors
+    /// A number is out of range, `ids` are not int64, the parameter has no axes, or as [`Cx::param`].
+    pub fn rows(&mut self, p: &Param, ids: &Tensor) -> Result<Tensor> {
+        let bound = self.bound.iter().any(|(id, _)| *id == p.id());
+        let learns = self.tracks && p.trainable();
+        if bound || !learns || self.traced || p.value().is_traced() || ids.is_traced() {
+            return self.param(p)?.gather(ids, 0);
+        }
+        // Read first, and tracked from there on: the tape knows of no other rows.
+        let rows = p.value().gather(ids, 0)?.into_array();
+        let index = ids.array().contiguous()?;
+        let rows = Tensor::leaf_of_rows(rows, p.id(), index, p.value().array());
+        match self.compute {
+            Some(dtype) if dtype != rows.dtype() => rows.cast(dtype),
+            _ => Ok(rows),
+        }
+    }
+
     /// A state's value: the one that an earlier call of this pass has set, else the one it began with.
     pub fn state(&self, p: &Param) -> Tensor {
         match self.updates.iter().rev().find(|(id, _)| *id == p.id()) {

@@ -5,7 +5,7 @@ use super::constraint::Constraint;
 use super::initializer::Initializer;
 use super::regularizer::Regularizer;
 use super::{Item, ItemMut, Module, Path};
-use crate::autograd::{Gradients, fresh_id};
+use crate::autograd::{Gradient, Gradients, fresh_id};
 use crate::config::Dyn;
 use crate::error::Context;
 use crate::random::{Purpose, Stream};
@@ -95,7 +95,7 @@ impl Param {
     }
 
     /// Its gradient out of a sweep, if the loss depends on it.
-    pub fn gradient<'a>(&self, gradients: &'a Gradients) -> Option<&'a Tensor> {
+    pub fn gradient<'a>(&self, gradients: &'a Gradients) -> Option<&'a Gradient> {
         gradients.find(self.id)
     }
 

@@ -21,7 +21,7 @@ fn runs(shape: &Shape, axis: usize) -> Runs {
 
 /// The shape with `index`'s shape in place of one axis.
 fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Result<Shape> {
-    let mut sizes = shape.dims()[..axis].to_vec();
+    let mut sizes = smallvec::SmallVec::<[usize; crate::MAX_RANK]>::from_slice(&shape.dims()[..axis]);
     sizes.extend_from_slice(index.dims());
     sizes.extend_from_slice(&shape.dims()[axis + 1..]);
     Shape::new(&sizes).map_err(|_| Error::shape(op, "few enough dimensions for the result", *shape))

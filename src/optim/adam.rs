@@ -1,8 +1,8 @@
 //! Why it exists: Adam (Kingma and Ba 2015), by Keras's rule.
 
-use super::{LearningRate, Rule, Slots, Step};
+use super::{LearningRate, Rule, Slots, Step, check_setting};
 use crate::kernels::simd::stamped;
-use crate::{Float, settings};
+use crate::{Float, Result, settings};
 
 settings! {
     /// `m += (1-β₁)(g-m)`, `v += (1-β₂)(g²-v)`, `w -= lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + ε)`. As in Keras, ε is not
@@ -35,7 +35,7 @@ stamped! {
             let g = g.flush(T::TINY);
             *m = (*m + (g - *m) * s.one_minus_beta_1).flush(T::FADED);
             *v = (*v + (g * g - *v) * s.one_minus_beta_2).flush(T::FADED);
-            *w = *w - *m * s.rate / (num_traits::Float::sqrt(*v) + s.epsilon);
+            *w -= *m * s.rate / (v.sqrt() + s.epsilon);
         }
     }
 }
@@ -46,6 +46,18 @@ impl Rule for Adam {
     }
     fn learning_rate(&self) -> LearningRate {
         self.learning_rate.clone()
+    }
+    fn check(&self) -> Result<()> {
+        for (name, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
+            check_setting(name, beta, (0.0..1.0).contains(&beta), "0 or more, below 1")?;
+        }
+        let epsilon = self.epsilon;
+        check_setting(
+            "epsilon",
+            epsilon,
+            epsilon >= 0.0 && epsilon.is_finite(),
+            "a finite number of 0 or more",
+        )
     }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
         let t = step.iteration as f64;

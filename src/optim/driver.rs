@@ -1,32 +1,28 @@
-//! Why it exists: an optimizer at work. One step is, in Keras's order: accumulate, clip, decay, update, average, constrain;
-//! and it happens to all parameters or to none.
+//! An optimizer at work. One step is, in Keras's order: accumulate, clip, decay, update, average, constrain; and it happens to all
+//! parameters or to none.
 
-use super::{LearningRate, Optimizer, Options, Step};
-use crate::autograd::Gradients;
+use super::state::State;
+use super::{LearningRate, Optimizer, Options, Step, Update};
+use crate::autograd::{Gradient, Gradients};
 use crate::dtype::dispatch_float;
 use crate::kernels::simd::stamped;
 use crate::nn::{Module, Param, Path};
-use crate::tensor::{Array, Tensor};
-use crate::{DType, Error, Float, Result};
+use crate::tensor::Tensor;
+use crate::tensor::storage::PoolVec;
+use crate::{Error, Float, Result, Spec};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Slots of the driver's own, behind those of the rule.
-const ACCUMULATOR: &str = "gradient_accumulator";
-const AVERAGE: &str = "moving_average";
-
-/// The state of one parameter: the rule's slots, then the driver's.
-type State = SmallVec<[Array; 3]>;
-
-/// An optimizer at work: the rule, how far it has come, and the state of each parameter.
+/// An optimizer at work: how far it has come, and the state of each parameter.
 #[derive(Clone, Debug)]
 pub struct Driver {
-    rule: Arc<dyn Optimizer>,
-    options: Options,
-    steps: u64,
+    pub(super) optimizer: Arc<dyn Optimizer>,
+    /// Shared with the step at hand, which reads them while the state changes.
+    pub(super) options: Arc<Options>,
+    pub(super) steps: u64,
     learning_rate: LearningRate,
-    state: BTreeMap<u64, State>,
+    pub(super) state: BTreeMap<u64, State>,
 }
 
 stamped! {
@@ -53,29 +49,30 @@ stamped! {
 
 impl Driver {
     /// At the start.
-    pub fn new(rule: impl Optimizer + 'static) -> Driver {
-        Driver::from_arc(Arc::new(rule))
+    pub fn new(optimizer: impl Optimizer + 'static) -> Driver {
+        Driver::from_arc(Arc::new(optimizer))
     }
 
-    pub(crate) fn from_arc(rule: Arc<dyn Optimizer>) -> Driver {
-        let (learning_rate, options) = (rule.learning_rate(), rule.options());
-        Driver { rule, options, steps: 0, learning_rate, state: BTreeMap::new() }
+    pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer>) -> Driver {
+        let (learning_rate, options) = (optimizer.learning_rate(), Arc::new(optimizer.options()));
+        Driver { optimizer, options, steps: 0, learning_rate, state: BTreeMap::new() }
     }
 
-    /// The same rule with no state.
+    /// The same optimizer with no state.
     pub(crate) fn fresh(&self) -> Driver {
-        Driver::from_arc(self.rule.clone())
+        Driver::from_arc(self.optimizer.clone())
     }
 
     /// Fails if a setting is out of range or contradicts another.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check_settings(&self) -> Result<()> {
         self.options.check()?;
+        self.optimizer.check().map_err(|e| e.at(self.optimizer.name()))?;
         self.learning_rate.check()
     }
 
-    /// The rule.
-    pub fn rule(&self) -> &dyn Optimizer {
-        &*self.rule
+    /// The optimizer.
+    pub fn optimizer(&self) -> &dyn Optimizer {
+        &*self.optimizer
     }
 
     /// How many updates there have been: fewer than steps if gradients accumulate.
@@ -124,20 +121,12 @@ impl Driver {
         self.learning_rate = rate;
     }
 
-    /// The names of the state tensors of each parameter.
-    pub(crate) fn slots(&self) -> SmallVec<[&'static str; 5]> {
-        let mut names = SmallVec::from_slice(self.rule.slots());
-        names.extend(self.options.gradient_accumulation_steps.map(|_| ACCUMULATOR));
-        names.extend(self.options.ema_momentum.map(|_| AVERAGE));
-        names
-    }
-
     /// Updates every trainable parameter in place. Nothing changes if it fails. Parameters without a gradient are an error
     /// unless `allow_missing`.
     ///
     /// # Errors
     /// [`Error::NoGradient`] naming the parameter, a gradient has another shape or dtype, a constraint does not fit its
-    /// parameter, or memory cannot be had.
+    /// parameter, the optimizer fails, in the first step what [`Driver::check`] finds, or memory cannot be had.
     pub fn step(
         &mut self,
         params: &mut (impl Module + ?Sized),
@@ -145,29 +134,36 @@ impl Driver {
         allow_missing: bool,
     ) -> Result<()> {
         // Whatever can fail comes before anything changes.
-        let (mut ready, mut constrained) = (Ok(()), false);
+        if self.steps == 0 && self.state.is_empty() {
+            self.check(params)?;
+        }
+        let (optimizer, options) = (self.optimizer.clone(), self.options.clone());
+        let pass = Pass {
+            optimizer: &*optimizer,
+            options: &options,
+            iteration: self.iterations() + 1,
+            learning_rate: self.learning_rate(),
+            updates: (self.steps + 1).is_multiple_of(self.accumulates()),
+        };
+        let mut result = Ok(());
+        let mut copies = false;
         params.visit_mut(&mut |path, p| {
-            if p.trainable() && ready.is_ok() {
-                ready = self.prepare(path, p, &mut gradients, allow_missing);
-                constrained |= p.constraint().is_some();
+            if p.trainable() && result.is_ok() {
+                result = self.prepare(&pass, path, p, &mut gradients, allow_missing);
+                copies |= pass.copies(p);
             }
         });
-        ready?;
-        let updates = (self.steps + 1).is_multiple_of(self.accumulates());
-        if updates {
+        result?;
+        if pass.updates {
             self.shape_gradients(params, &mut gradients)?;
         }
-        let rate = self.learning_rate();
-        let step = Step { iteration: self.iterations() + 1, learning_rate: rate };
-        let (rule, options) = (self.rule.clone(), self.options.clone());
-        let pass = Pass { rule: &*rule, options: &options, step, updates };
-        if constrained {
-            self.constrained(&pass, params, &gradients)?;
+        if copies {
+            self.advance_copies(&pass, params, &gradients)?;
         }
         let mut result = Ok(());
         params.visit_mut(&mut |path, p| {
             if p.trainable()
-                && p.constraint().is_none()
+                && !pass.copies(p)
                 && result.is_ok()
                 && let (Some(g), Some(state)) = (gradients.find(p.id()), self.state.get_mut(&p.id()))
             {
@@ -179,22 +175,22 @@ impl Driver {
         Ok(())
     }
 
-    /// The parameters with constraints, which make new tensors and so may fail: then all are as before.
-    fn constrained(
+    /// The parameters whose update may fail: then all are as before.
+    fn advance_copies(
         &mut self,
         pass: &Pass<'_>,
         params: &mut (impl Module + ?Sized),
         gradients: &Gradients,
     ) -> Result<()> {
-        let mut before: BTreeMap<u64, (Tensor, State)> = BTreeMap::new();
+        let mut before: PoolVec<(u64, Tensor, State)> = PoolVec::new();
         let mut result = Ok(());
         params.visit_mut(&mut |path, p| {
             if p.trainable()
-                && p.constraint().is_some()
+                && pass.copies(p)
                 && result.is_ok()
                 && let (Some(g), Some(state)) = (gradients.find(p.id()), self.state.get_mut(&p.id()))
             {
-                before.insert(p.id(), (p.value().clone(), state.clone()));
+                before.push((p.id(), p.value().clone(), state.clone()));
                 result = pass.advance(path, p, g, state).and_then(|()| match p.constraint() {
                     Some(c) => c.project(p.value()).and_then(|w| p.set(w)).map_err(|e| e.at(path.as_str())),
                     None => Ok(()),
@@ -203,18 +199,20 @@ impl Driver {
         });
         if result.is_err() {
             params.visit_mut(&mut |_, p| {
-                if let Some((value, state)) = before.remove(&p.id()) {
-                    *p.value_mut() = value;
-                    self.state.insert(p.id(), state);
+                if let Some((id, value, state)) = before.iter().find(|(id, ..)| *id == p.id()) {
+                    *p.value_mut() = value.clone();
+                    self.state.insert(*id, state.clone());
                 }
             });
         }
         result
     }
 
-    /// Makes the state of a parameter if it has none, and memory that is nobody else's for all that will change.
+    /// Makes the state of a parameter if it has none, memory that is nobody else's for all that will change, and a dense
+    /// gradient where rows alone would give another result.
     fn prepare(
         &mut self,
+        pass: &Pass<'_>,
         path: &Path,
         p: &mut Param,
         gradients: &mut Gradients,
@@ -226,103 +224,82 @@ impl Driver {
                 false => Err(Error::NoGradient { path: path.to_string() }),
             };
         };
-        if g.spec() != p.value().spec() {
-            let why = format!("the gradient of '{path}' has another shape or dtype than the parameter");
-            return Err(Error::shapes("optimizer", *p.value().shape(), *g.shape(), why));
-        }
-        *g = g.contiguous()?;
         let spec = p.value().spec();
+        if g.spec() != spec {
+            let why = format!("the gradient of '{path}' has another shape or dtype than the parameter");
+            return Err(Error::shapes("optimizer", spec.shape, g.spec().shape, why));
+        }
+        // An infinite rate times a gradient of 0 is no number.
+        let rows = pass.optimizer.takes_rows() && self.accumulates() == 1;
+        if !rows || !pass.step(path.as_str()).learning_rate.is_finite() {
+            *g = Gradient::Dense(g.dense()?);
+        }
+        g.map(Tensor::contiguous)?;
         if !self.state.contains_key(&p.id()) {
-            let zeros = |_| Ok(Tensor::filled(spec, 0.0)?.into_array());
-            let state = self.slots().into_iter().map(zeros).collect::<Result<_>>()?;
+            let state = self.begin(path.as_str(), p)?;
             self.state.insert(p.id(), state);
         }
-        dispatch_float!("optimizer", spec.dtype, T => {
-            p.value_mut().array_mut().slice_mut::<T>()?;
-            for slot in self.state.get_mut(&p.id()).into_iter().flatten() {
-                slot.slice_mut::<T>()?;
-            }
-        });
+        if !pass.copies(p) {
+            dispatch_float!("optimizer", spec.dtype, T => {
+                p.value_mut().array_mut().slice_mut::<T>()?;
+                for slot in self.state.get_mut(&p.id()).into_iter().flat_map(|state| &mut state.tensors) {
+                    slot.array_mut().slice_mut::<T>()?;
+                }
+            });
+        }
         Ok(())
     }
 
     /// Brings gradients to what the update uses: the mean of those accumulated, clipped.
-    fn shape_gradients(&self, params: &(impl Module + ?Sized), gradients: &mut Gradients) -> Result<()> {
-        let Options { clipnorm, global_clipnorm, clipvalue, .. } = self.options;
+    fn shape_gradients(&mut self, params: &(impl Module + ?Sized), gradients: &mut Gradients) -> Result<()> {
+        let Options { clipnorm, global_clipnorm, clipvalue, .. } = *self.options;
         let k = self.accumulates();
         if k == 1 && clipnorm.or(global_clipnorm).or(clipvalue).is_none() {
             return Ok(());
         }
-        let accumulator = self.slots().iter().position(|s| *s == ACCUMULATOR);
-        let norm2 = |g: &Tensor| g.square()?.sum(&[], false)?.item();
         each(params, gradients, |p, g| {
-            if let Some(sum) = accumulator.and_then(|at| self.state.get(&p.id())?.get(at)) {
-                *g = g.add(&sum.clone().into())?.affine(1.0 / k as f64, 0.0)?;
+            let state = self.state.get_mut(&p.id());
+            if let Some(sum) = state.and_then(|state| state.parts(&self.options).accumulator) {
+                g.map(|g| g.add(sum)?.affine(1.0 / k as f64, 0.0))?;
             }
             if let Some(c) = clipnorm {
-                let norm = libm::sqrt(norm2(g)?);
-                *g = g.affine(if norm > c || norm.is_nan() { c / norm } else { 1.0 }, 0.0)?;
+                let norm = g.norm()?;
+                scale(g, if norm > c || norm.is_nan() { c / norm } else { 1.0 })?;
             }
             if let Some(c) = clipvalue {
-                *g = g.clip(-c, c)?;
+                g.map(|g| g.clip(-c, c))?;
             }
             Ok(())
         })?;
         let Some(c) = global_clipnorm else { return Ok(()) };
         let mut sum = 0.0;
         each(params, gradients, |_, g| {
-            sum += norm2(g)?;
+            sum += g.square_sum()?;
             Ok(())
         })?;
         let norm = libm::sqrt(sum);
-        let scale = match norm {
+        let factor = match norm {
             n if !n.is_finite() => f64::NAN,
             n if n > c => c / n,
             _ => return Ok(()),
         };
-        each(params, gradients, |_, g| {
-            *g = g.affine(scale, 0.0)?;
-            Ok(())
-        })
+        each(params, gradients, |_, g| scale(g, factor))
     }
+}
 
-    /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with it.
-    ///
-    /// # Errors
-    /// Memory cannot be had; then none has changed.
-    pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) -> Result<()> {
-        let Some(at) = self.slots().iter().position(|s| *s == AVERAGE) else { return Ok(()) };
-        params.visit_mut(&mut |_, p| {
-            if let Some(average) = self.state.get(&p.id()).and_then(|s| s.get(at)).filter(|_| p.trainable()) {
-                *p.value_mut() = average.clone().into();
-            }
-        });
-        Ok(())
+/// Multiplies a gradient. What is no number makes all of it none, rows that are 0 too.
+fn scale(g: &mut Gradient, factor: f64) -> Result<()> {
+    if !factor.is_finite() {
+        *g = Gradient::Dense(g.dense()?);
     }
-
-    /// The state of a parameter by slot name, if it has been updated.
-    pub(crate) fn slots_of(&self, p: &Param) -> Vec<(&'static str, Tensor)> {
-        let arrays = self.state.get(&p.id()).into_iter().flatten().cloned().map(Tensor::from);
-        self.slots().into_iter().zip(arrays).collect()
-    }
-
-    /// Sets the state of a parameter, in the order of the slots.
-    pub(crate) fn restore(&mut self, p: &Param, slots: Vec<Tensor>) {
-        self.state.insert(p.id(), slots.into_iter().map(Tensor::into_array).collect());
-    }
-
-    /// How many numbers the state holds, iteration count and learning rate included, as Keras counts.
-    pub(crate) fn state_elements(&self) -> usize {
-        let arrays = self.state.values().flatten().map(|a| a.shape().elements());
-        if self.steps == 0 { 0 } else { arrays.sum::<usize>() + 2 }
-    }
+    g.map(|g| g.affine(factor, 0.0))
 }
 
 /// Calls `f` with each trainable parameter that has a gradient, in order.
 fn each(
     params: &(impl Module + ?Sized),
     gradients: &mut Gradients,
-    mut f: impl FnMut(&Param, &mut Tensor) -> Result<()>,
+    mut f: impl FnMut(&Param, &mut Gradient) -> Result<()>,
 ) -> Result<()> {
     let mut result = Ok(());
     params.visit(&mut |_, p| {
@@ -335,55 +312,85 @@ fn each(
 
 /// One step, as it happens to each parameter.
 struct Pass<'a> {
-    rule: &'a dyn Optimizer,
+    optimizer: &'a dyn Optimizer,
     options: &'a Options,
-    step: Step,
+    iteration: u64,
+    learning_rate: f64,
     /// Whether parameters change in this step, rather than that gradients accumulate.
     updates: bool,
 }
 
 impl Pass<'_> {
+    /// What the optimizer is told for the parameter at this path.
+    fn step(&self, path: &str) -> Step {
+        let group = self.options.group_of(path);
+        Step {
+            iteration: self.iteration,
+            learning_rate: self.learning_rate * group.map_or(1.0, |g| g.learning_rate_factor),
+            weight_decay: self.options.decay_of(path, group),
+        }
+    }
+
+    /// Whether an update of this parameter may fail half-way, so that what was before has to be kept.
+    fn copies(&self, p: &Param) -> bool {
+        p.constraint().is_some() || (self.updates && self.optimizer.can_fail())
+    }
+
     /// Changes a parameter that [`Driver::prepare`] has seen.
-    fn advance(&self, path: &Path, p: &mut Param, g: &Tensor, state: &mut State) -> Result<()> {
-        let (own, driver) = state.split_at_mut(self.rule.slots().len());
-        let mut driver = driver.iter_mut();
-        let accumulator = self.options.gradient_accumulation_steps.and_then(|_| driver.next());
-        let moving = self.options.ema_momentum.zip(driver.next());
-        let w = p.value_mut().array_mut();
-        let decays = self.options.weight_decay.filter(|_| self.updates && self.options.decays(path.as_str()));
-        dispatch_float!("optimizer", g.dtype(), T => {
-            let (w, g) = (w.slice_mut::<T>()?, g.array().slice::<T>()?);
-            if let Some(d) = decays {
-                decay(w, T::of(d * self.step.learning_rate));
+    fn advance(&self, path: &Path, p: &mut Param, g: &Gradient, state: &mut State) -> Result<()> {
+        let parts = state.parts(self.options);
+        let (w, dtype) = (p.value_mut(), g.spec().dtype);
+        let step = self.step(path.as_str());
+        let decays = self.updates && step.weight_decay > 0.0 && !self.optimizer.decays_itself();
+        dispatch_float!("optimizer", dtype, T => {
+            if decays {
+                let factor = T::of(step.weight_decay * step.learning_rate);
+                decay(w.array_mut().slice_mut::<T>()?, factor);
             }
-            if let Some(sum) = accumulator {
-                let sum = sum.slice_mut::<T>()?;
-                if self.updates { sum.fill(T::of(0.0)) } else { add(sum, g) }
+            // Where gradients accumulate they are dense.
+            if let (Some(sum), Gradient::Dense(g)) = (parts.accumulator, g) {
+                let sum = sum.array_mut().slice_mut::<T>()?;
+                if self.updates { sum.fill(T::zero()) } else { add(sum, g.array().slice()?) }
             }
         });
-        match g.dtype() {
-            _ if !self.updates => {}
-            DType::F64 => {
-                let slots = own.iter_mut().map(Array::slice_mut::<f64>).collect::<Result<_>>()?;
-                self.rule.update_f64(self.step, w.slice_mut()?, g.array().slice()?, slots);
-            }
-            _ => {
-                let slots = own.iter_mut().map(Array::slice_mut::<f32>).collect::<Result<_>>()?;
-                self.rule.update_f32(self.step, w.slice_mut()?, g.array().slice()?, slots);
-            }
+        if !self.updates {
+            return Ok(());
         }
-        let Some((momentum, moving)) = moving else { return Ok(()) };
+        if self.optimizer.can_fail() {
+            self.update_checked(&step, Update { path: path.as_str(), w, g, slots: parts.own })
+                .map_err(|e| e.at(format!("{}, updating '{path}'", self.optimizer.name())))?;
+        } else {
+            self.optimizer.update(&step, Update { path: path.as_str(), w, g, slots: parts.own })?;
+        }
+        let Some((momentum, moving)) = self.options.ema_momentum.zip(parts.average) else { return Ok(()) };
         // The average begins with the first value.
-        let momentum = if self.step.iteration == 1 { 0.0 } else { momentum };
+        let momentum = if self.iteration == 1 { 0.0 } else { momentum };
         let overwrites =
-            self.options.ema_overwrite_frequency.is_some_and(|n| self.step.iteration.is_multiple_of(n));
-        dispatch_float!("optimizer", g.dtype(), T => {
-            let (w, moving) = (w.slice_mut::<T>()?, moving.slice_mut::<T>()?);
+            self.options.ema_overwrite_frequency.is_some_and(|n| self.iteration.is_multiple_of(n));
+        dispatch_float!("optimizer", dtype, T => {
+            let (w, moving) = (w.array_mut().slice_mut::<T>()?, moving.array_mut().slice_mut::<T>()?);
             average(moving, w, T::of(momentum), T::of(1.0 - momentum));
             if overwrites {
                 w.copy_from_slice(moving);
             }
         });
+        Ok(())
+    }
+
+    /// An update by formulas of the author's own: what they left must be what was there, in shape and dtype.
+    fn update_checked(&self, step: &Step, u: Update<'_>) -> Result<()> {
+        let Update { path, w, g, slots } = u;
+        let before: SmallVec<[Spec; 4]> = std::iter::once(&*w).chain(&*slots).map(Tensor::spec).collect();
+        self.optimizer.update(step, Update { path, w: &mut *w, g, slots: &mut *slots })?;
+        for (i, (was, is)) in before.iter().zip(std::iter::once(w).chain(slots)).enumerate() {
+            if *was != is.spec() {
+                let what = if i == 0 { "parameter".into() } else { format!("slot {}", i - 1) };
+                let why = format!("the update left {} for the {what}, which is {was}", is.spec());
+                return Err(Error::shapes("optimizer", was.shape, *is.shape(), why));
+            }
+            // Without the history that it may have, and without gaps.
+            *is = is.detach().contiguous()?;
+        }
         Ok(())
     }
 }

@@ -1,15 +1,23 @@
-//! Why it exists: optimizers. A rule sees one parameter as slices and makes one pass over it; the driver finds gradients,
-//! owns the state, and does what all optimizers can be asked for.
+//! Optimizers. One sees a parameter, its gradient and its state as a whole; a rule, the common case, is a loop over slices. The
+//! driver finds gradients, owns the state, and does what all optimizers can be asked for.
 
 mod driver;
+mod group;
+mod rule;
 pub mod schedule;
+mod slot;
+mod state;
+mod update;
 
 pub use driver::Driver;
+pub use group::Group;
+pub use rule::Rule;
 pub use schedule::{LearningRate, LearningRateSchedule};
+pub use slot::{Slot, SlotShape, Start};
+pub use update::{Slices, Step, Update};
 
-use crate::Float;
 use crate::config::{Configured, kind};
-use crate::kernels::par;
+use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
 
 kind! {
@@ -19,48 +27,62 @@ kind! {
     mod tuned: Tuned with Options;
 }
 
-/// What an update depends on besides the parameter and its gradient.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Step {
-    /// How many updates there have been, this one included: 1 at first.
-    pub iteration: u64,
-    /// The learning rate.
-    pub learning_rate: f64,
+/// Fails unless a setting is what it may be.
+fn check_setting(name: &'static str, value: f64, fine: bool, expected: &str) -> Result<()> {
+    if fine { Ok(()) } else { Err(Error::argument(name, expected, value)) }
 }
 
-impl Step {
-    /// Update number `iteration`, counted from 1, at this rate: for calling a rule by hand, as its tests do.
-    pub fn new(iteration: u64, learning_rate: f64) -> Step {
-        Step { iteration, learning_rate }
-    }
-}
-
-/// The state of one parameter: as many slices as the rule has slots.
+/// The slices of one parameter's state: as many as the rule has slots.
 pub type Slots<'a, T> = SmallVec<[&'a mut [T]; 3]>;
 
-/// An optimizer as its author writes it: one pass over the slices of one parameter. Elements must not depend on each
-/// other, for the slices are cut at will.
-pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
-    /// The names of its state tensors, each of the parameter's shape and zero at first: Adam has two.
-    fn slots(&self) -> &'static [&'static str];
+/// An optimizer as models hold it: it sees a parameter as a whole. [`Rule`] is the short way to write one whose elements do not
+/// depend on each other. What can be set for all of them is set by its methods: `Adam::new(0.001).clipnorm(1.0)`.
+pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
+    /// What it remembers of a parameter of this shape and dtype; nothing by default. Each slot has a name of its own, the same
+    /// for every parameter that it exists for.
+    fn slots(&self, _parameter: Spec) -> Vec<Slot> {
+        Vec::new()
+    }
+
     /// The learning rate: a number to begin with, or a schedule.
     fn learning_rate(&self) -> LearningRate;
-    /// Changes the parameter.
-    fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], slots: Slots<'_, T>);
-}
 
-/// An optimizer as models hold it. Implemented for every [`Rule`]. What can be set for all of them is set by its methods:
-/// `Adam::new(0.001).clipnorm(1.0)`.
-pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
-    /// See [`Rule::slots`].
-    fn slots(&self) -> &'static [&'static str];
-    /// See [`Rule::learning_rate`].
-    fn learning_rate(&self) -> LearningRate;
-    /// Changes a float32 parameter.
-    fn update_f32(&self, step: Step, w: &mut [f32], g: &[f32], slots: Slots<'_, f32>);
-    /// Changes a float64 parameter.
-    fn update_f64(&self, step: Step, w: &mut [f64], g: &[f64], slots: Slots<'_, f64>);
+    /// Changes a parameter (float32 or float64) and its slots.
+    ///
+    /// # Errors
+    /// The parameter is of a shape that it cannot take, say. No parameter has changed then, for the driver goes back.
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()>;
+
+    /// What messages call it: the name of its type.
+    fn name(&self) -> &'static str {
+        self.class_name()
+    }
+
+    /// Whether its settings make sense; `compile` asks.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether [`Update::g`] may be [`Gradient::Rows`](crate::autograd::Gradient::Rows): for embeddings, of which a batch
+    /// reads a few rows. Say yes only if the result is what the dense gradient, 0 in all other rows, would give: true of plain
+    /// SGD and of Adagrad, not of momentum or Adam, whose state fades in every row. By default no, and gradients are made dense.
+    fn takes_rows(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Optimizer::update`] can fail. Then parameters and slots that it changes in place are copied first, so that a
+    /// step happens to all parameters or to none. One that says no and fails all the same leaves those before it changed.
+    fn can_fail(&self) -> bool {
+        true
+    }
+
+    /// Whether it uses [`Step::weight_decay`] in its own formula, so that the driver takes nothing off. By default no.
+    fn decays_itself(&self) -> bool {
+        false
+    }
 
     /// What the driver does around the updates.
     fn options(&self) -> Options {
@@ -126,6 +148,19 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
+    /// Trains the parameters of a pattern otherwise. A pattern is a path, `encoder/dense/kernel`, or that of something which
+    /// parameters lie in, `encoder`; `*` stands for any text: `*/bias`. Of several groups the first that fits counts, and
+    /// `compile` refuses one without parameters. A group's weight decay stands for the optimizer's;
+    /// [`Optimizer::exclude_from_weight_decay`] holds for both.
+    fn group(self, pattern: impl Into<String>, group: Group) -> Tuned
+    where
+        Self: Sized + 'static,
+    {
+        let mut tuned = self.tuned();
+        tuned.options.groups.push((pattern.into(), group));
+        tuned
+    }
+
     /// Keeps a moving average of each parameter: `momentum·average + (1-momentum)·w` after each update, beginning with the
     /// first value (Keras's momentum is 0.99). `fit` ends by setting the parameters to their averages.
     fn use_ema(self, momentum: f64) -> Tuned
@@ -157,31 +192,4 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned.options.gradient_accumulation_steps = Some(steps);
         tuned
     }
-}
-
-impl<R: Rule> Optimizer for R {
-    fn slots(&self) -> &'static [&'static str] {
-        Rule::slots(self)
-    }
-    fn learning_rate(&self) -> LearningRate {
-        Rule::learning_rate(self)
-    }
-    fn update_f32(&self, step: Step, w: &mut [f32], g: &[f32], slots: Slots<'_, f32>) {
-        spread(self, step, w, g, slots);
-    }
-    fn update_f64(&self, step: Step, w: &mut [f64], g: &[f64], slots: Slots<'_, f64>) {
-        spread(self, step, w, g, slots);
-    }
-}
-
-/// Halves a large parameter between threads.
-fn spread<R: Rule, T: Float>(rule: &R, step: Step, w: &mut [T], g: &[T], slots: Slots<'_, T>) {
-    if w.len() < par::GRAIN || par::threads() == 1 {
-        return rule.update(step, w, g, slots);
-    }
-    let half = w.len() / 2;
-    let (w, w2) = w.split_at_mut(half);
-    let (g, g2) = g.split_at(half);
-    let (slots, slots2): (Slots<T>, Slots<T>) = slots.into_iter().map(|s| s.split_at_mut(half)).unzip();
-    par::join(|| spread(rule, step, w, g, slots), || spread(rule, step, w2, g2, slots2));
 }

@@ -1,8 +1,8 @@
 //! Why it exists: stochastic gradient descent, with momentum.
 
-use super::{LearningRate, Rule, Slots, Step};
+use super::{LearningRate, Rule, Slots, Step, check_setting};
 use crate::kernels::simd::stamped;
-use crate::{Float, settings};
+use crate::{Float, Result, settings};
 
 settings! {
     /// `w -= lr·g`; with momentum `m = μ·m - lr·g`, `w += m`, or with Nesterov's `w += μ·m - lr·g` (Keras's rule: the
@@ -21,7 +21,7 @@ settings! {
 stamped! {
     fn plain<T: Float>(w: &mut [T], g: &[T], lr: T) {
         for (w, &g) in w.iter_mut().zip(g) {
-            *w = *w - lr * g;
+            *w -= lr * g;
         }
     }
 }
@@ -41,6 +41,13 @@ impl Rule for SGD {
     }
     fn learning_rate(&self) -> LearningRate {
         self.learning_rate.clone()
+    }
+    fn check(&self) -> Result<()> {
+        check_setting("momentum", self.momentum, (0.0..=1.0).contains(&self.momentum), "0 to 1")
+    }
+    /// Without momentum: a row that was not read stays as it is.
+    fn takes_rows(&self) -> bool {
+        self.momentum == 0.0
     }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
         let lr = T::of(step.learning_rate);

@@ -1,9 +1,10 @@
 //! Why it exists: what can be set for every optimizer alike, in one place rather than in each. The driver does what they
 //! say.
 
-use super::{LearningRate, Optimizer, Slots, Step};
+use super::group::{self, Group};
+use super::{LearningRate, Optimizer, Slot, Step, Update};
 use crate::config::Dyn;
-use crate::{Error, Result, settings};
+use crate::{Error, Result, Spec, settings};
 
 settings! {
     /// What can be set for every optimizer. In a step, in this order: accumulation, clipping, weight decay, the update, the
@@ -21,6 +22,8 @@ settings! {
         pub weight_decay: stored Option<f64> = None,
         /// See [`Optimizer::exclude_from_weight_decay`].
         pub exclude_from_weight_decay: stored Vec<String> = Vec::new(),
+        /// See [`Optimizer::group`].
+        pub groups: stored Vec<(String, Group)> = Vec::new(),
         /// See [`Optimizer::use_ema`].
         pub ema_momentum: stored Option<f64> = None,
         /// See [`Optimizer::ema_overwrite_frequency`].
@@ -55,6 +58,7 @@ impl Options {
         {
             return Err(Error::argument("weight_decay", "a finite number of 0 or more", v));
         }
+        group::check_settings(&self.groups)?;
         if let Some(v) = self.ema_momentum
             && !(0.0..=1.0).contains(&v)
         {
@@ -72,9 +76,17 @@ impl Options {
         Ok(())
     }
 
-    /// Whether the decay leaves the parameter at this path alone.
-    pub(super) fn decays(&self, path: &str) -> bool {
-        !self.exclude_from_weight_decay.iter().any(|name| path.contains(name.as_str()))
+    /// What is different for the parameter at this path.
+    pub(super) fn group_of(&self, path: &str) -> Option<&Group> {
+        self.groups.iter().find(|(pattern, _)| group::matches(pattern, path)).map(|(_, group)| group)
+    }
+
+    /// The weight decay of the parameter at this path.
+    pub(super) fn decay_of(&self, path: &str, group: Option<&Group>) -> f64 {
+        if self.exclude_from_weight_decay.iter().any(|name| path.contains(name.as_str())) {
+            return 0.0;
+        }
+        group.and_then(|g| g.weight_decay).or(self.weight_decay).unwrap_or(0.0)
     }
 }
 
@@ -94,17 +106,29 @@ impl Tuned {
 }
 
 impl Optimizer for Tuned {
-    fn slots(&self) -> &'static [&'static str] {
-        self.optimizer.slots()
+    fn slots(&self, parameter: Spec) -> Vec<Slot> {
+        self.optimizer.slots(parameter)
     }
     fn learning_rate(&self) -> LearningRate {
         self.optimizer.learning_rate()
     }
-    fn update_f32(&self, step: Step, w: &mut [f32], g: &[f32], slots: Slots<'_, f32>) {
-        self.optimizer.update_f32(step, w, g, slots);
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
+        self.optimizer.update(step, u)
     }
-    fn update_f64(&self, step: Step, w: &mut [f64], g: &[f64], slots: Slots<'_, f64>) {
-        self.optimizer.update_f64(step, w, g, slots);
+    fn name(&self) -> &'static str {
+        self.optimizer.name()
+    }
+    fn check(&self) -> Result<()> {
+        self.optimizer.check()
+    }
+    fn takes_rows(&self) -> bool {
+        self.optimizer.takes_rows()
+    }
+    fn can_fail(&self) -> bool {
+        self.optimizer.can_fail()
+    }
+    fn decays_itself(&self) -> bool {
+        self.optimizer.decays_itself()
     }
     fn options(&self) -> Options {
         self.options.clone()

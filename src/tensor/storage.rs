@@ -493,6 +493,12 @@ impl<T> FromIterator<T> for PoolVec<T> {
     }
 }
 
+impl<T: Clone> Clone for PoolVec<T> {
+    fn clone(&self) -> PoolVec<T> {
+        self.iter().cloned().collect()
+    }
+}
+
 impl<T> Drop for PoolVec<T> {
     fn drop(&mut self) {
         while self.pop().is_some() {}

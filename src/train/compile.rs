@@ -70,7 +70,7 @@ pub(crate) fn compile_with(
     losses: Vec<Dyn<dyn Loss>>,
     metrics: ByOutput,
 ) -> Result<Model> {
-    driver.check()?;
+    driver.check(&network)?;
     let head = Head::new(&network, losses, metrics)?;
     Ok(Model::new(network, head, driver))
 }
@@ -91,7 +91,7 @@ macro_rules! compiles {
                 metrics: impl IntoMetrics,
             ) -> Result<Model> {
                 let driver = Driver::new(optimizer);
-                driver.check()?;
+                driver.check_settings()?;
                 compile_with(self.build()?, driver, losses.into_losses(), metrics.by_output())
             }
         }

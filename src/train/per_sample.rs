@@ -2,6 +2,7 @@
 
 use super::data::{Arrays, Source};
 use super::model::Model;
+use crate::autograd::Gradient;
 use crate::kernels::par;
 use crate::nn::{Cx, Module};
 use crate::tensor::{AsTensors, Tensor};
@@ -39,20 +40,14 @@ impl Model {
                     loss = loss.add(&term)?;
                 }
                 let gradients = loss.backward()?;
-                let mut all = found.iter_mut();
-                let mut missing = None;
+                let (mut all, mut result) = (found.iter_mut().peekable(), Ok(()));
                 self.network.visit(&mut |path, p| {
-                    if !p.trainable() {
-                        return;
-                    }
-                    match (p.gradient(&gradients), all.next()) {
-                        (Some(gradient), Some((_, rows))) => rows.push(gradient.clone()),
-                        _ => missing = Some(path.to_string()),
-                    }
+                    let Some((_, rows)) = all.next_if(|_| p.trainable() && result.is_ok()) else { return };
+                    let missing = || Error::Backward(format!("no gradient reached parameter '{path}'"));
+                    let gradient = p.gradient(&gradients).ok_or_else(missing).and_then(Gradient::dense);
+                    result = gradient.map(|gradient| rows.push(gradient));
                 });
-                if let Some(path) = missing {
-                    return Err(Error::Backward(format!("no gradient reached parameter '{path}'")));
-                }
+                result?;
             }
             Ok(())
         })?;

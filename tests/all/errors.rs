@@ -11,7 +11,7 @@ use gradus::nn::initializer::Identity;
 use gradus::nn::{Cx, Layer};
 use gradus::nn::{constraint, regularizer};
 use gradus::ops::Padding;
-use gradus::optim::schedule;
+use gradus::optim::{Group, schedule};
 use gradus::prelude::*;
 use gradus::train::{LearningRateScheduler, Plan, ReduceLROnPlateau};
 use gradus::{Error, Result};
@@ -283,6 +283,20 @@ const MISTAKES: &[Mistake] = &[
     ("learning_rate_negative", || {
         let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
         done(stack.compile(SGD::new(-0.1), MeanSquaredError::new(), ()))
+    }),
+    ("adam_beta", || optimizer(Adam::new(0.001).beta_1(1.0).tuned())),
+    ("adam_epsilon", || optimizer(Adam::new(0.001).epsilon(f64::NAN).tuned())),
+    ("sgd_momentum", || optimizer(SGD::new(0.1).momentum(1.5).tuned())),
+    ("group_of_nothing", || optimizer(SGD::new(0.1).group("encoder/*", Group::new()))),
+    ("group_taken", || optimizer(SGD::new(0.1).group("dense", Group::new()).group("*/bias", Group::new()))),
+    ("group_rate", || {
+        optimizer(SGD::new(0.1).group("dense", Group::new().learning_rate_factor(f64::INFINITY)))
+    }),
+    ("group_decay", || optimizer(SGD::new(0.1).group("dense", Group::new().weight_decay(-0.1)))),
+    ("embedding_number", || {
+        let stack = Sequential::new().add(Input::new([2]).dtype(DType::I64)).add(Embedding::new(100, 1));
+        let mut model = stack.add(Flatten::new()).compile(SGD::new(0.1), MeanSquaredError::new(), ())?;
+        done(model.fit(&labels(&[3, 100]).reshape([1, 2])?, &f32s(&[1, 2]), quiet()))
     }),
     // Data.
     ("fit_width", || done(classifier().fit(&f32s(&[2, 5]), &labels(&[0, 1]), quiet()))),

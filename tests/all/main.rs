@@ -28,6 +28,7 @@ mod mnist_files;
 mod numpy_files;
 mod one_answer;
 mod ops_table;
+mod optimizers;
 mod parity;
 mod products;
 mod properties;

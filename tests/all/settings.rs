@@ -299,6 +299,8 @@ fn members() -> Vec<(&'static str, Box<dyn Configured>)> {
             .exclude_from_weight_decay(["bias", "gamma"]).use_ema(0.99).ema_overwrite_frequency(5)
             .gradient_accumulation_steps(2),
         optim::SGD::new(0.01).global_clipnorm(2.0).clipvalue(0.5),
+        optim::SGD::new(0.01).group("encoder", optim::Group::new().learning_rate_factor(0.1))
+            .group("*/bias", optim::Group::new().weight_decay(0.0)),
     );
     add!("loss":
         loss::SparseCategoricalCrossentropy::new(), loss::SparseCategoricalCrossentropy::new().from_logits(true).ignore_class(-1),

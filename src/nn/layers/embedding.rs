@@ -61,7 +61,7 @@ impl Node for EmbeddingNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let x = &x.single()?.tensor;
         let numbers = x.cast(DType::I64)?;
-        let y = cx.param(&self.embeddings)?.gather(&numbers, 0)?;
+        let y = cx.rows(&self.embeddings, &numbers)?;
         if let Some(regularizer) = &self.activity_regularizer {
             cx.regularize_activity(&**regularizer, &y)?;
         }

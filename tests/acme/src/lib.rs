@@ -9,9 +9,9 @@ use gradus::nn::constraint::Constraint;
 use gradus::nn::initializer::{GlorotUniform, Initializer};
 use gradus::nn::regularizer::Regularizer;
 use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, features, single};
-use gradus::optim::{LearningRate, LearningRateSchedule, Rule, Slots, Step};
+use gradus::optim::{LearningRate, LearningRateSchedule, Optimizer, Rule, Slot, Slots, Step, Update};
 use gradus::random::Stream;
-use gradus::{Float, Result, Shape, Tensor};
+use gradus::{Float, Result, Shape, Spec, Tensor};
 
 /// Every type of this crate that a file may name.
 ///
@@ -27,6 +27,8 @@ pub fn registry() -> Result<Registry> {
         .loss::<Quartic>()?
         .metric::<Largest>()?
         .optimizer::<SignDescent>()?
+        .optimizer::<Adagrad>()?
+        .optimizer::<Lamb>()?
         .schedule::<Halving>()
 }
 
@@ -208,15 +210,82 @@ impl Rule for SignDescent {
         let zero = T::of(0.0);
         for ((w, &g), m) in w.iter_mut().zip(g).zip(slots[0].iter_mut()) {
             *m = momentum * *m + rest * g;
-            *w = *w
-                - if *m > zero {
-                    rate
-                } else if *m < zero {
-                    zero - rate
-                } else {
-                    zero
-                };
+            *w -= if *m > zero {
+                rate
+            } else if *m < zero {
+                zero - rate
+            } else {
+                zero
+            };
         }
+    }
+}
+
+gradus::settings! {
+    /// `a += g²`, `w -= lr·g / (√a + ε)` (Duchi et al. 2011): square root and arithmetic in plain Rust.
+    pub struct Adagrad as "acme>Adagrad" {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+    }
+}
+impl Rule for Adagrad {
+    fn slots(&self) -> &'static [&'static str] {
+        &["accumulator"]
+    }
+    fn start(&self, _: &str) -> f64 {
+        0.1
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn takes_rows(&self) -> bool {
+        true
+    }
+    #[expect(clippy::assign_op_pattern, reason = "as it stands in papers")]
+    fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
+        let (lr, eps) = (T::of(step.learning_rate), T::of(1e-7));
+        let [a] = &mut slots[..] else { return };
+        for ((w, &g), v) in w.iter_mut().zip(g).zip(a.iter_mut()) {
+            *v = *v + g * g;
+            *w = *w - lr * g / (v.sqrt() + eps);
+        }
+    }
+}
+
+gradus::settings! {
+    /// LAMB (You et al. 2020), by Keras's rule: Adam's step, scaled by the norm of the whole parameter over its own.
+    pub struct Lamb as "acme>Lamb" {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+
+        /// How slowly the mean of gradients moves; 0.9 by default.
+        beta_1: f64 = 0.9,
+        /// How slowly the mean of squares moves; 0.999 by default.
+        beta_2: f64 = 0.999,
+    }
+}
+impl Optimizer for Lamb {
+    fn slots(&self, _: Spec) -> Vec<Slot> {
+        vec![Slot::new("m"), Slot::new("v")]
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
+        let (g, t) = (u.g.dense()?, step.iteration as i32);
+        let moved =
+            |old: &Tensor, new: &Tensor, beta: f64| old.affine(beta, 0.0)?.add(&new.affine(1.0 - beta, 0.0)?);
+        u.slots[0] = moved(&u.slots[0], &g, self.beta_1)?;
+        u.slots[1] = moved(&u.slots[1], &g.square()?, self.beta_2)?;
+        let power = |beta: f64| (0..t).fold(1.0, |p, _| p * beta);
+        let m = u.slots[0].affine(1.0 / (1.0 - power(self.beta_1)), 0.0)?;
+        let v = u.slots[1].affine(1.0 / (1.0 - power(self.beta_2)), 0.0)?;
+        let r = m.div(&v.sqrt()?.affine(1.0, 1e-6)?)?;
+        let norm = |x: &Tensor| x.norm(2.0, &[], false)?.item();
+        let (w_norm, r_norm) = (norm(u.w)?, norm(&r)?);
+        let trust = if w_norm > 0.0 && r_norm > 0.0 { w_norm / r_norm } else { 1.0 };
+        *u.w = u.w.sub(&r.affine(trust * step.learning_rate, 0.0)?)?;
+        Ok(())
     }
 }
 

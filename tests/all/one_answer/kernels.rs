@@ -6,8 +6,7 @@ use gradus::nn::initializer::RandomNormal;
 use gradus::nn::{Cx, Init, Param};
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Takes};
-use gradus::optim::Driver;
-use gradus::optim::Optimizer;
+use gradus::optim::{Driver, Group, Optimizer};
 use gradus::prelude::{Adam, SGD};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Result, Tensor};
@@ -287,7 +286,19 @@ fn optimizers(a: &mut Answers, dtype: DType) {
         ("Tuned Adam, weight_decay", Driver::new(adam().weight_decay(0.02))),
         ("Tuned SGD, use_ema", Driver::new(sgd().use_ema(0.9).ema_overwrite_frequency(2))),
         ("Tuned Adam, gradient_accumulation", Driver::new(adam().gradient_accumulation_steps(2))),
+        ("Tuned Adam, group", Driver::new(adam().group("small", Group::new().learning_rate_factor(0.5)))),
     ];
+    let r = &mut Rng::of("rows");
+    let mut driver = Driver::new(sgd().clipnorm(0.1));
+    let mut table = Init::new(9, dtype).param([500, 130], &RandomNormal::new(0.0, 1.0).into()).unwrap();
+    for step in 0..3 {
+        let ids = picks(r, &[60], 40);
+        let mut cx = Cx::train(1, step);
+        let rows = cx.rows(&table, &ids).unwrap();
+        let total = rows.square().unwrap().mul(&rows).unwrap().sum(&[], false).unwrap();
+        driver.step(&mut table, total.backward().unwrap(), false).unwrap();
+    }
+    a.add(&format!("Tuned SGD, rows {dtype}"), Ok(table.value().clone()));
     for (name, mut driver) in rules {
         let mut init = Init::new(9, dtype);
         let normal = RandomNormal::new(0.0, 1.0).into();

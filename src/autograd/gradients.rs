@@ -1,0 +1,321 @@
+//! What a backward pass gives: the gradient of each leaf, dense, or of the rows of a table that were read. A batch reads a few
+//! rows of a large table; a gradient of the table's size would be zeros to make, to clear and to read again in every step.
+
+use super::backward::accumulate;
+use super::node::Node;
+use crate::dtype::dispatch_float;
+use crate::tensor::storage::PoolVec;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Float, Result, Shape, Spec};
+
+/// The gradients that a sweep found, by leaf.
+#[derive(Default)]
+pub struct Gradients {
+    /// Sorted by key.
+    entries: PoolVec<(u64, Gradient)>,
+}
+
+impl std::fmt::Debug for Gradients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gradients({} leaves)", self.entries.len())
+    }
+}
+
+impl Gradients {
+    /// The gradient of a leaf made by [`Tensor::tracked`], if the loss depends on it. That of a parameter is found by
+    /// [`Param::gradient`](crate::nn::Param::gradient); rows that [`Cx::rows`](crate::nn::Cx::rows) read have none of their own.
+    pub fn get(&self, leaf: &Tensor) -> Option<&Tensor> {
+        let node = &leaf.edge()?.node;
+        match self.find(node.leaf?)? {
+            Gradient::Dense(g) if node.rows().is_none() => Some(g),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn find(&self, key: u64) -> Option<&Gradient> {
+        let at = self.entries.binary_search_by_key(&key, |e| e.0).ok()?;
+        Some(&self.entries[at].1)
+    }
+
+    pub(crate) fn find_mut(&mut self, key: u64) -> Option<&mut Gradient> {
+        let at = self.entries.binary_search_by_key(&key, |e| e.0).ok()?;
+        Some(&mut self.entries[at].1)
+    }
+
+    /// How many leaves have a gradient.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no leaf has a gradient.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds what arrived at a leaf.
+    pub(super) fn arrived(&mut self, node: &Node, grad: Tensor) -> Result<()> {
+        match (node.leaf, node.rows()) {
+            (Some(key), Some((index, table))) => self.add(key, Gradient::of_rows(index, grad, table)?),
+            (Some(key), None) => self.add(key, Gradient::Dense(grad)),
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn add(&mut self, key: u64, grad: Gradient) -> Result<()> {
+        match self.entries.binary_search_by_key(&key, |e| e.0) {
+            Ok(at) => self.entries[at].1.add(grad),
+            Err(at) => {
+                self.entries.insert(at, (key, grad));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds another sweep's gradients: accumulation over parts of a batch.
+    ///
+    /// # Errors
+    /// Shapes differ, or no memory.
+    pub fn merge(&mut self, mut other: Gradients) -> Result<()> {
+        while let Some((key, grad)) = other.entries.pop() {
+            self.add(key, grad)?;
+        }
+        Ok(())
+    }
+}
+
+/// The gradient of one parameter.
+#[derive(Clone, Debug)]
+pub enum Gradient {
+    /// A number for each of the parameter's.
+    Dense(Tensor),
+    /// That of some rows; that of all others is 0.
+    Rows(RowGradient),
+}
+
+/// The gradient of some rows of a table (a parameter seen along its first axis). A row may have been read several times.
+#[derive(Clone)]
+pub struct RowGradient {
+    /// What each reading gave, in order of arrival: the rows' numbers `[n]` and their gradients `[n, …]`.
+    parts: PoolVec<(Tensor, Tensor)>,
+    /// Whether there is one part, with ascending numbers.
+    summed: bool,
+    shape: Shape,
+    dtype: DType,
+}
+
+impl std::fmt::Debug for RowGradient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RowGradient({} rows of {})", self.count(), Spec::new(self.shape, self.dtype))
+    }
+}
+
+/// Of a table, at most one row in so many is kept as rows. Of more the dense gradient is hardly larger, and faster.
+const SPARSE: usize = 4;
+
+impl RowGradient {
+    /// Shape and dtype of the table.
+    pub fn spec(&self) -> Spec {
+        Spec::new(self.shape, self.dtype)
+    }
+
+    /// The numbers of the rows, int64 `[n]`, ascending, each once; and their gradients `[n, …]`: where a row was read several
+    /// times, the sum in the order of reading, as the dense gradient has it.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn sums(&self) -> Result<(Tensor, Tensor)> {
+        if let ([(index, values)], true) = (&self.parts[..], self.summed) {
+            return Ok((index.clone(), values.clone()));
+        }
+        // By number, then by reading and place in it.
+        let mut order: PoolVec<(i64, u32, u32)> = PoolVec::new();
+        for (part, (index, _)) in (0..).zip(self.parts.iter()) {
+            order.extend((0..).zip(index.array().slice::<i64>()?).map(|(at, &id)| (id, part, at)));
+        }
+        order.sort_unstable();
+        let rows = || order.chunk_by(|a, b| a.0 == b.0);
+        let n = rows().count();
+        let mut index = Array::new(Spec::new(Shape::new(&[n])?, DType::I64))?;
+        for (id, row) in index.slice_mut::<i64>()?.iter_mut().zip(rows()) {
+            *id = row[0].0;
+        }
+        // Sums are made in float32 for types that are only stored.
+        let parts = self.parts.iter().map(|(_, values)| wide(values)).collect::<Result<PoolVec<_>>>()?;
+        let dtype = if self.dtype == DType::F64 { DType::F64 } else { DType::F32 };
+        let mut sums = Array::new(Spec::new(self.shape.with(0, n), dtype))?;
+        let mut subtotal = Array::new(Spec::new(self.shape.with(0, 1), dtype))?;
+        let inner = subtotal.shape().elements();
+        dispatch_float!("rows", dtype, T => {
+            let (sums, subtotal) = (sums.slice_mut::<T>()?, subtotal.slice_mut::<T>()?);
+            let parts = parts.iter().map(|values| values.array().slice::<T>()).collect::<Result<PoolVec<_>>>()?;
+            for (row, sum) in rows().zip(sums.chunks_exact_mut(inner.max(1))) {
+                for (reading, same) in row.chunk_by(|a, b| a.1 == b.1).enumerate() {
+                    let into = if reading == 0 { &mut *sum } else { &mut *subtotal };
+                    into.fill(0.0);
+                    for &(_, part, at) in same {
+                        add(into, &parts[part as usize][at as usize * inner..][..inner]);
+                    }
+                    if reading > 0 {
+                        add(sum, subtotal);
+                    }
+                }
+            }
+        });
+        Ok((index.into(), Tensor::from(sums).cast(self.dtype)?))
+    }
+
+    /// How many rows there are, counted as often as they were read.
+    fn count(&self) -> usize {
+        self.parts.iter().map(|(index, _)| index.elements()).sum()
+    }
+
+    /// Whether as rows it is much smaller than the table.
+    fn is_sparse(&self) -> bool {
+        let rows = self.shape.dims().first().copied().unwrap_or(1);
+        let most = u32::MAX as usize;
+        self.count().saturating_mul(SPARSE) <= rows && self.count() < most && self.parts.len() < most
+    }
+
+    /// The table's whole gradient.
+    fn dense(&self) -> Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for (index, values) in self.parts.iter() {
+            let part = wide(values)?.scatter_add(index, 0, self.shape)?.cast(self.dtype)?;
+            match &mut sum {
+                Some(sum) => accumulate(sum, part)?,
+                None => sum = Some(part),
+            }
+        }
+        sum.map_or_else(|| Tensor::filled(self.spec(), 0.0), Ok)
+    }
+}
+
+fn wide(values: &Tensor) -> Result<Tensor> {
+    match values.dtype() {
+        DType::BF16 | DType::F16 => values.cast(DType::F32),
+        _ => Ok(values.clone()),
+    }
+}
+
+fn add<T: Float>(sum: &mut [T], more: &[T]) {
+    for (sum, &more) in sum.iter_mut().zip(more) {
+        *sum += more;
+    }
+}
+
+impl Gradient {
+    /// Out of the gradient of the rows `index` (int64, any shape, entries may repeat) of a table.
+    fn of_rows(index: &Array, grad: Tensor, table: Spec) -> Result<Gradient> {
+        let n = index.shape().elements();
+        let index = index.reshaped(Shape::new(&[n])?)?.into();
+        let values = grad.into_array().contiguous()?.reshaped(table.shape.with(0, n))?.into();
+        let parts = PoolVec::from_iter([(index, values)]);
+        let rows = RowGradient { parts, summed: false, shape: table.shape, dtype: table.dtype };
+        if rows.is_sparse() { Ok(Gradient::Rows(rows)) } else { rows.dense().map(Gradient::Dense) }
+    }
+
+    /// Shape and dtype of the parameter.
+    pub fn spec(&self) -> Spec {
+        match self {
+            Gradient::Dense(g) => g.spec(),
+            Gradient::Rows(rows) => rows.spec(),
+        }
+    }
+
+    /// As a tensor of the parameter's shape.
+    ///
+    /// # Errors
+    /// Memory for the rows that are zero cannot be had.
+    pub fn dense(&self) -> Result<Tensor> {
+        match self {
+            Gradient::Dense(g) => Ok(g.clone()),
+            Gradient::Rows(rows) => rows.dense(),
+        }
+    }
+
+    /// The square root of the sum of squares. (Of rows and of the same gradient made dense the sums have another order, so
+    /// that they may differ in the last bits.)
+    ///
+    /// # Errors
+    /// The dtype is not float32 or float64, or memory cannot be had.
+    pub fn norm(&self) -> Result<f64> {
+        Ok(libm::sqrt(self.square_sum()?))
+    }
+
+    pub(crate) fn square_sum(&self) -> Result<f64> {
+        let values = match self {
+            Gradient::Dense(g) => g.clone(),
+            Gradient::Rows(rows) => rows.sums()?.1,
+        };
+        values.square()?.sum(&[], false)?.item()
+    }
+
+    /// Changes the numbers by a function that leaves zeros alone.
+    pub(crate) fn map(&mut self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<()> {
+        match self {
+            Gradient::Dense(g) => *g = f(g)?,
+            Gradient::Rows(rows) => {
+                let (index, values) = rows.sums()?;
+                (rows.parts, rows.summed) = (PoolVec::from_iter([(index, f(&values)?)]), true);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, more: Gradient) -> Result<()> {
+        if let (Gradient::Rows(rows), Gradient::Rows(more)) = (&mut *self, &more)
+            && rows.spec() == more.spec()
+        {
+            rows.parts.extend(more.parts.iter().cloned());
+            rows.summed = false;
+            if !rows.is_sparse() {
+                *self = Gradient::Dense(rows.dense()?);
+            }
+            return Ok(());
+        }
+        if let Gradient::Rows(rows) = self {
+            *self = Gradient::Dense(rows.dense()?);
+        }
+        let Gradient::Dense(sum) = self else { return Ok(()) };
+        accumulate(sum, more.dense()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside one sum after the other, in the types that are only stored too: those round once, at the end.
+    #[test]
+    fn sums_are_those_of_a_slow_loop() {
+        let table = |dtype| Spec::new(Shape::new(&[40, 1, 3]).unwrap(), dtype);
+        let ids = [[9i64, 2, 9], [39, 2, 9]];
+        let values: Vec<f32> = (0..18).map(|i| 1.0 + 0.123 * i as f32).collect();
+        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
+            let index = Tensor::from_slice(ids.as_flattened(), [2, 3]).unwrap();
+            let grad = Tensor::from_slice(&values, [2, 3, 1, 3]).unwrap().cast(dtype).unwrap();
+            let stored = grad.cast(DType::F32).unwrap().to_vec::<f32>().unwrap();
+            let mut expected = vec![0f32; 120];
+            for (at, id) in ids.as_flattened().iter().enumerate() {
+                for j in 0..3 {
+                    expected[*id as usize * 3 + j] += stored[at * 3 + j];
+                }
+            }
+            let expected = Tensor::from_slice(&expected, [40, 1, 3]).unwrap().cast(dtype).unwrap();
+            let g = Gradient::of_rows(index.array(), grad, table(dtype)).unwrap();
+            let Gradient::Rows(rows) = &g else { panic!("not of rows") };
+            let (index, sums) = rows.sums().unwrap();
+            assert_eq!(index.to_vec::<i64>().unwrap(), [2, 9, 39]);
+            assert_eq!((g.spec(), sums.dims()), (table(dtype), &[3, 1, 3][..]));
+            assert!(expected.gather(&index, 0).unwrap().same_bits(&sums) || dtype == DType::F64, "{dtype}");
+            if dtype != DType::F64 {
+                assert!(g.dense().unwrap().same_bits(&expected), "{dtype}");
+            }
+            let mut twice = g.clone();
+            twice.add(g).unwrap();
+            let sum = |g: &Gradient| g.dense().unwrap().cast(DType::F64).unwrap().sum(&[], false).unwrap();
+            let once = expected.cast(DType::F64).unwrap().sum(&[], false).unwrap().item().unwrap();
+            assert!((sum(&twice).item().unwrap() - 2.0 * once).abs() < 1e-4 * once);
+        }
+    }
+}

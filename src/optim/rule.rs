@@ -1,0 +1,112 @@
+//! The common optimizer: one formula for each element, written as one loop over slices.
+
+use super::{LearningRate, Optimizer, Slices, Slot, Slots, Step, Update};
+use crate::autograd::Gradient;
+use crate::config::Configured;
+use crate::{DType, Float, Result, Spec};
+
+/// An optimizer as its author writes it if elements do not depend on each other: a loop over the slices of one parameter,
+/// which are cut at will. Every rule is an [`Optimizer`].
+///
+/// ```
+/// use gradus::optim::{LearningRate, Rule, Slots, Step};
+/// use gradus::prelude::*;
+/// use gradus::Float;
+///
+/// gradus::settings! {
+///     /// `a += g²`, `w -= lr·g / (√a + ε)`.
+///     pub struct Adagrad {
+///         /// At this rate.
+///         new(learning_rate: into LearningRate);
+///     }
+/// }
+///
+/// impl Rule for Adagrad {
+///     fn slots(&self) -> &'static [&'static str] {
+///         &["accumulator"]
+///     }
+///     fn start(&self, _: &str) -> f64 {
+///         0.1
+///     }
+///     fn learning_rate(&self) -> LearningRate {
+///         self.learning_rate.clone()
+///     }
+///     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
+///         let (lr, eps) = (T::of(step.learning_rate), T::of(1e-7));
+///         let [a] = &mut slots[..] else { return };
+///         for ((w, &g), a) in w.iter_mut().zip(g).zip(a.iter_mut()) {
+///             *a += g * g;
+///             *w = *w - lr * g / (a.sqrt() + eps);
+///         }
+///     }
+/// }
+///
+/// let stack = Sequential::new().add(Input::new([2])).add(Dense::new(1));
+/// let mut model = stack.compile(Adagrad::new(0.1).clipnorm(1.0), MeanSquaredError::new(), ())?;
+/// model.fit(&Tensor::ones([8, 2])?, &Tensor::ones([8, 1])?, Fit::new().epochs(2).verbose(0))?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
+///
+/// `T` is f32 or f64, and its `sqrt`, `exp`, `ln`, `abs` and so on are those of [`Real`](crate::kernels::math::Real): the same
+/// bits on every processor. Constants are worked out in f64 before the loop and become a `T` by `T::of`.
+pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
+    /// The names of its state tensors, each of the parameter's shape: Adam has two.
+    fn slots(&self) -> &'static [&'static str];
+
+    /// What the elements of a slot begin with; 0 by default.
+    fn start(&self, _slot: &str) -> f64 {
+        0.0
+    }
+
+    /// The learning rate: a number to begin with, or a schedule.
+    fn learning_rate(&self) -> LearningRate;
+
+    /// See [`Optimizer::check`].
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// See [`Optimizer::takes_rows`]. For a rule it says that an element whose gradient is 0 stays as it is, and so do its slots.
+    fn takes_rows(&self) -> bool {
+        false
+    }
+
+    /// Changes the parameter.
+    fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], slots: Slots<'_, T>);
+}
+
+impl<R: Rule> Optimizer for R {
+    fn slots(&self, _: Spec) -> Vec<Slot> {
+        Rule::slots(self).iter().map(|&name| Slot::new(name).start(self.start(name))).collect()
+    }
+    fn learning_rate(&self) -> LearningRate {
+        Rule::learning_rate(self)
+    }
+    fn check(&self) -> Result<()> {
+        Rule::check(self)
+    }
+    fn takes_rows(&self) -> bool {
+        Rule::takes_rows(self)
+    }
+    fn can_fail(&self) -> bool {
+        false
+    }
+    fn update(&self, step: &Step, mut u: Update<'_>) -> Result<()> {
+        match u.w.dtype() {
+            DType::F64 => run::<R, f64>(self, *step, &mut u),
+            _ => run::<R, f32>(self, *step, &mut u),
+        }
+    }
+}
+
+fn run<R: Rule, T: Float>(rule: &R, step: Step, u: &mut Update<'_>) -> Result<()> {
+    let update = |s: Slices<'_, T>| rule.update(step, s.w, s.g, s.slots);
+    match u.g {
+        Gradient::Dense(_) => u.slices::<T>()?.in_parts(&update),
+        Gradient::Rows(_) => u.each_row(&update)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! What is remembered of each parameter from one step to the next: the optimizer's slots and two of the driver's own, how they
+//! begin, and how they go into files and come back.
+
+use super::slot::{self, Slot};
+use super::{Driver, Optimizer, Options};
+use crate::error::Context;
+use crate::nn::{Module, Param};
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result, Spec};
+use smallvec::SmallVec;
+
+/// Slots of the driver's own, behind those of the optimizer.
+const ACCUMULATOR: &str = "gradient_accumulator";
+const AVERAGE: &str = "moving_average";
+
+/// The state of one parameter.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    /// The optimizer's slots, then the accumulator and the average, if there are such.
+    pub(super) tensors: SmallVec<[Tensor; 5]>,
+    /// How many are the optimizer's.
+    own: usize,
+}
+
+/// The parts of a state.
+pub(super) struct Parts<'a> {
+    pub(super) own: &'a mut [Tensor],
+    pub(super) accumulator: Option<&'a mut Tensor>,
+    pub(super) average: Option<&'a mut Tensor>,
+}
+
+impl State {
+    pub(super) fn parts(&mut self, options: &Options) -> Parts<'_> {
+        let (own, rest) = self.tensors.split_at_mut(self.own);
+        let mut rest = rest.iter_mut();
+        let accumulator = options.gradient_accumulation_steps.and_then(|_| rest.next());
+        let average = options.ema_momentum.and_then(|_| rest.next());
+        Parts { own, accumulator, average }
+    }
+}
+
+/// The slots of a parameter and how many of them are the optimizer's.
+fn slots(optimizer: &dyn Optimizer, options: &Options, parameter: Spec) -> (Vec<Slot>, usize) {
+    let mut slots = optimizer.slots(parameter);
+    let own = slots.len();
+    slots.extend(options.gradient_accumulation_steps.map(|_| Slot::new(ACCUMULATOR)));
+    slots.extend(options.ema_momentum.map(|_| Slot::new(AVERAGE)));
+    (slots, own)
+}
+
+impl Driver {
+    /// Fails if a setting is out of range, a group has no parameters, or the optimizer cannot train one of the trainable
+    /// parameters. `compile` asks this, and so does the first step.
+    ///
+    /// # Errors
+    /// As said; the message names the setting or the parameter.
+    pub fn check(&self, params: &(impl Module + ?Sized)) -> Result<()> {
+        self.check_settings()?;
+        let (mut paths, mut result) = (Vec::new(), Ok(()));
+        params.visit(&mut |path, p| {
+            if p.trainable() && result.is_ok() {
+                result = self.check_slots(path.as_str(), p.value().spec());
+            }
+            if !self.options.groups.is_empty() {
+                paths.push(path.to_string());
+            }
+        });
+        result?;
+        super::group::check(&self.options.groups, &paths)
+    }
+
+    fn check_slots(&self, path: &str, parameter: Spec) -> Result<()> {
+        if !parameter.dtype.is_float() {
+            return Err(stored_only(path, parameter.dtype));
+        }
+        let all = slots(&*self.optimizer, &self.options, parameter).0;
+        slot::check(&all, parameter).at(|| format!("{}, for '{path}'", self.optimizer.name()))
+    }
+
+    /// The slots of a parameter.
+    pub(crate) fn slots(&self, p: &Param) -> Vec<Slot> {
+        slots(&*self.optimizer, &self.options, p.value().spec()).0
+    }
+
+    /// The state that a parameter begins with.
+    pub(super) fn begin(&self, path: &str, p: &Param) -> Result<State> {
+        self.check_slots(path, p.value().spec())?;
+        let (slots, own) = slots(&*self.optimizer, &self.options, p.value().spec());
+        let tensors = slots.iter().map(|slot| slot.tensor(p.value())).collect::<Result<_>>();
+        Ok(State { tensors: tensors.at(|| path)?, own })
+    }
+
+    /// The state of a parameter by slot name: as it is, or as the next step would begin it. None before the first step.
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub(crate) fn state_of(&self, path: &str, p: &Param) -> Result<Vec<(&'static str, Tensor)>> {
+        let state = match self.state.get(&p.id()) {
+            Some(state) => state.clone(),
+            // Unfrozen since the last step.
+            None if p.trainable() && self.steps > 0 => self.begin(path, p)?,
+            None => return Ok(Vec::new()),
+        };
+        Ok(self.slots(p).iter().map(|slot| slot.name).zip(state.tensors).collect())
+    }
+
+    /// Sets the state of a parameter, in the order of the slots.
+    pub(crate) fn restore(&mut self, p: &Param, tensors: Vec<Tensor>) {
+        let own = slots(&*self.optimizer, &self.options, p.value().spec()).1;
+        self.state.insert(p.id(), State { tensors: tensors.into(), own });
+    }
+
+    /// How many numbers the state holds, iteration count and learning rate included, as Keras counts.
+    pub(crate) fn state_elements(&self) -> usize {
+        let tensors = self.state.values().flat_map(|state| &state.tensors).map(Tensor::elements);
+        if self.steps == 0 { 0 } else { tensors.sum::<usize>() + 2 }
+    }
+
+    /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with it.
+    ///
+    /// # Errors
+    /// Memory cannot be had; then none has changed.
+    pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) -> Result<()> {
+        params.visit_mut(&mut |_, p| {
+            let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
+            if let Some(average) = state.and_then(|state| state.parts(&self.options).average) {
+                *p.value_mut() = average.clone();
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The error of a parameter in a type that is only stored.
+fn stored_only(path: &str, dtype: DType) -> Error {
+    let expected = format!("'{path}' in float32 or float64 (or frozen)");
+    let got = format!(
+        "{dtype}, in which a small update would be rounded away: keep it in float32 and compute \
+                       with a cast of it (`Cx::compute`)"
+    );
+    Error::argument("parameter", expected, got)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+    use crate::optim::SGD;
+
+    #[test]
+    fn a_parameter_that_is_only_stored_is_refused_by_name() {
+        let driver = Driver::new(SGD::new(0.1));
+        for dtype in [DType::BF16, DType::F16] {
+            let e = driver.check_slots("d/kernel", Spec::new(Shape::SCALAR, dtype)).unwrap_err().to_string();
+            assert!(e.contains("'d/kernel'") && e.contains(dtype.name()) && e.contains("float32"), "{e}");
+        }
+        driver.check_slots("d/kernel", Spec::new(Shape::SCALAR, DType::F64)).unwrap();
+    }
+}

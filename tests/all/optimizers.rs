@@ -1,0 +1,868 @@
+//! Optimizers of a program's own through the public contract: norms of whole parameters, factored slots, matrix products, starts
+//! other than 0, a running product; each beside a slow computation of its formula, trained, saved and trained on. And what
+//! the driver promises of all of them: groups, rows, and steps that happen to all parameters or to none.
+
+use gradus::autograd::{Gradient, Gradients};
+use gradus::config::Registry;
+use gradus::io::Load;
+use gradus::kernels::math::Real;
+use gradus::loss::Loss;
+use gradus::nn::constraint::MaxNorm;
+use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Module, Node, Param};
+use gradus::optim::{
+    Driver, Group, LearningRate, Optimizer, Rule, Slices, Slot, SlotShape, Slots, Step, Tuned, Update,
+};
+use gradus::prelude::*;
+use gradus::random::{Purpose, Stream};
+use gradus::{Error, Float, Result, Spec, settings};
+use std::collections::BTreeMap;
+
+// ---- optimizers of a program's own
+
+settings! {
+    /// Adafactor without its clipping (Shazeer and Stern 2018): of a matrix the second moments of rows and columns.
+    pub struct Adafactor {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+    }
+}
+impl Optimizer for Adafactor {
+    fn slots(&self, parameter: Spec) -> Vec<Slot> {
+        match parameter.shape.rank() {
+            0 | 1 => vec![Slot::new("v")],
+            _ => vec![Slot::new("r").shape(SlotShape::PerRow), Slot::new("c").shape(SlotShape::PerColumn)],
+        }
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
+        let g = u.g.dense()?;
+        let beta = 1.0 - (step.iteration as f64).pow(-0.8);
+        let squares = g.square()?.affine(1.0, 1e-30)?;
+        let moved = |slot: &Tensor, new: Tensor| slot.affine(beta, 0.0)?.add(&new.affine(1.0 - beta, 0.0)?);
+        let v = match u.slots {
+            [r, c] => {
+                *r = moved(r, squares.mean(&[-1], false)?)?;
+                *c = moved(c, squares.mean(&[-2], false)?)?;
+                let share = r.div(&r.mean(&[-1], true)?)?;
+                share.expand_dims(-1)?.mul(&c.expand_dims(-2)?)?
+            }
+            slots => {
+                slots[0] = moved(&slots[0], squares)?;
+                slots[0].clone()
+            }
+        };
+        *u.w = u.w.sub(&g.div(&v.sqrt()?)?.affine(step.learning_rate, 0.0)?)?;
+        Ok(())
+    }
+}
+
+settings! {
+    /// Muon (Jordan 2024): the step of a matrix is its momentum made nearly orthogonal; all else is stepped by momentum.
+    pub struct Muon {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+
+        /// The share of the momentum that stays; 0.9 by default.
+        momentum: f64 = 0.9,
+    }
+}
+impl Optimizer for Muon {
+    fn slots(&self, _: Spec) -> Vec<Slot> {
+        vec![Slot::new("momentum")]
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
+        let m = u.slots[0].affine(self.momentum, 0.0)?.add(&u.g.dense()?)?;
+        let mut x = m.clone();
+        if m.rank() == 2 {
+            x = x.div(&x.norm(2.0, &[], false)?.affine(1.0, 1e-7)?)?;
+            for _ in 0..5 {
+                let cube = x.matmul(&x.t()?)?.matmul(&x)?;
+                x = x.affine(1.5, 0.0)?.sub(&cube.affine(0.5, 0.0)?)?;
+            }
+        }
+        u.slots[0] = m;
+        *u.w = u.w.sub(&x.affine(step.learning_rate, 0.0)?)?;
+        Ok(())
+    }
+}
+
+settings! {
+    /// Nadam (Dozat 2015), by Keras's rule: its running product is one number of the state.
+    pub struct Nadam {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+    }
+}
+impl Nadam {
+    const BETAS: (f64, f64, f64) = (0.9, 0.999, 1e-7);
+
+    /// The share of the mean in update `t`.
+    fn share(t: u64) -> f64 {
+        Nadam::BETAS.0 * (1.0 - 0.5 * 0.96.pow(t as f64))
+    }
+
+    fn run<T: Float>(&self, step: &Step, mut all: Slices<'_, T>) {
+        let (beta_1, beta_2, epsilon) = Nadam::BETAS;
+        let (now, next) = (Nadam::share(step.iteration), Nadam::share(step.iteration + 1));
+        let Some([product]) = all.slots.pop() else { return };
+        *product *= T::of(now);
+        let (past, to_come) = (product.wide(), product.wide() * next);
+        let (m_factor, g_factor) = (T::of(next / (1.0 - to_come)), T::of((1.0 - now) / (1.0 - past)));
+        let unbias = T::of(1.0 - beta_2.pow(step.iteration as f64));
+        let (rest_1, rest_2) = (T::of(1.0 - beta_1), T::of(1.0 - beta_2));
+        let (lr, epsilon) = (T::of(step.learning_rate), T::of(epsilon));
+        all.in_parts(&|mut part| {
+            let [m, v] = &mut part.slots[..] else { return };
+            for (((w, &g), m), v) in part.w.iter_mut().zip(part.g).zip(m.iter_mut()).zip(v.iter_mut()) {
+                *m += (g - *m) * rest_1;
+                *v += (g * g - *v) * rest_2;
+                *w -= lr * (m_factor * *m + g_factor * g) / ((*v / unbias).sqrt() + epsilon);
+            }
+        });
+    }
+}
+impl Optimizer for Nadam {
+    fn slots(&self, _: Spec) -> Vec<Slot> {
+        vec![Slot::new("m"), Slot::new("v"), Slot::new("product").shape(SlotShape::Scalar).start(1.0)]
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn can_fail(&self) -> bool {
+        false
+    }
+    fn update(&self, step: &Step, mut u: Update<'_>) -> Result<()> {
+        match u.w.dtype() {
+            DType::F64 => self.run::<f64>(step, u.slices()?),
+            _ => self.run::<f32>(step, u.slices()?),
+        }
+        Ok(())
+    }
+}
+
+settings! {
+    /// Adagrad (Duchi et al. 2011), by Keras's rule.
+    pub struct Adagrad {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+
+        /// What the sum of squares begins with; 0.1 by default.
+        initial_accumulator_value: f64 = 0.1,
+    }
+}
+impl Rule for Adagrad {
+    fn slots(&self) -> &'static [&'static str] {
+        &["accumulator"]
+    }
+    fn start(&self, _: &str) -> f64 {
+        self.initial_accumulator_value
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn takes_rows(&self) -> bool {
+        true
+    }
+    fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
+        let (lr, epsilon) = (T::of(step.learning_rate), T::of(1e-7));
+        for ((w, &g), a) in w.iter_mut().zip(g).zip(slots[0].iter_mut()) {
+            *a += g * g;
+            *w -= lr * g / (*a + epsilon).sqrt();
+        }
+    }
+}
+
+settings! {
+    /// Steps to a mean of the gradient and of the first value, with decay in its own formula: for what no rule of Keras has.
+    pub struct Homing {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+    }
+}
+impl Optimizer for Homing {
+    fn slots(&self, _: Spec) -> Vec<Slot> {
+        vec![Slot::new("home").start_at_parameter()]
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn decays_itself(&self) -> bool {
+        true
+    }
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
+        let away = u.w.sub(&u.slots[0])?.affine(step.weight_decay, 0.0)?;
+        *u.w = u.w.sub(&u.g.dense()?.add(&away)?.affine(step.learning_rate, 0.0)?)?;
+        Ok(())
+    }
+}
+
+// ---- their formulas, slowly
+
+/// The state of one parameter in a slow computation, by name.
+type Memory = BTreeMap<&'static str, Vec<f64>>;
+/// A slow update of a parameter of `rows` by `columns` (a vector is one row, and says so).
+type Slow = fn(&mut Memory, t: u64, vector: bool, columns: usize, w: &mut [f64], g: &[f64]);
+
+const RATE: f64 = 0.03;
+
+fn slow_adafactor(memory: &mut Memory, t: u64, vector: bool, columns: usize, w: &mut [f64], g: &[f64]) {
+    let (beta, rows) = (1.0 - (t as f64).pow(-0.8), w.len() / columns);
+    let mut keep = |name, i: usize, n: usize, new: f64| {
+        let old = &mut memory.entry(name).or_insert_with(|| vec![0.0; n])[i];
+        *old = beta * *old + (1.0 - beta) * new;
+        *old
+    };
+    let square = |i: usize, j: usize| g[i * columns + j] * g[i * columns + j] + 1e-30;
+    if vector {
+        for j in 0..columns {
+            w[j] -= RATE * g[j] / keep("v", j, columns, square(0, j)).sqrt();
+        }
+        return;
+    }
+    let r: Vec<f64> = (0..rows)
+        .map(|i| keep("r", i, rows, (0..columns).map(|j| square(i, j)).sum::<f64>() / columns as f64))
+        .collect();
+    let c: Vec<f64> = (0..columns)
+        .map(|j| keep("c", j, columns, (0..rows).map(|i| square(i, j)).sum::<f64>() / rows as f64))
+        .collect();
+    let mean = r.iter().sum::<f64>() / rows as f64;
+    for i in 0..rows {
+        for j in 0..columns {
+            w[i * columns + j] -= RATE * g[i * columns + j] / (r[i] * c[j] / mean).sqrt();
+        }
+    }
+}
+
+fn slow_muon(memory: &mut Memory, _: u64, vector: bool, columns: usize, w: &mut [f64], g: &[f64]) {
+    let m = memory.entry("momentum").or_insert_with(|| vec![0.0; g.len()]);
+    m.iter_mut().zip(g).for_each(|(m, g)| *m = 0.9 * *m + g);
+    let (mut x, rows) = (m.clone(), w.len() / columns);
+    if !vector {
+        let norm = x.iter().map(|v| v * v).sum::<f64>().sqrt() + 1e-7;
+        x.iter_mut().for_each(|v| *v /= norm);
+        for _ in 0..5 {
+            let mut cube = vec![0.0; x.len()];
+            for i in 0..rows {
+                for j in 0..columns {
+                    for k in 0..rows {
+                        let dot: f64 = (0..columns).map(|l| x[i * columns + l] * x[k * columns + l]).sum();
+                        cube[i * columns + j] += dot * x[k * columns + j];
+                    }
+                }
+            }
+            x.iter_mut().zip(cube).for_each(|(x, cube)| *x = 1.5 * *x - 0.5 * cube);
+        }
+    }
+    w.iter_mut().zip(x).for_each(|(w, x)| *w -= RATE * x);
+}
+
+fn slow_nadam(memory: &mut Memory, t: u64, _: bool, _: usize, w: &mut [f64], g: &[f64]) {
+    let share = |t: u64| 0.9 * (1.0 - 0.5 * 0.96.pow(t as f64));
+    let product: f64 = (1..=t).map(share).product();
+    for name in ["m", "v"] {
+        memory.entry(name).or_insert_with(|| vec![0.0; g.len()]);
+    }
+    for (i, (w, g)) in w.iter_mut().zip(g).enumerate() {
+        let mut moved = |name, beta: f64, new: f64| {
+            let old = &mut memory.get_mut(name).unwrap()[i];
+            *old = beta * *old + (1.0 - beta) * new;
+            *old
+        };
+        let (m, v) = (moved("m", 0.9, *g), moved("v", 0.999, g * g));
+        let mean = share(t + 1) * m / (1.0 - product * share(t + 1)) + (1.0 - share(t)) * g / (1.0 - product);
+        *w -= RATE * mean / ((v / (1.0 - 0.999.pow(t as f64))).sqrt() + 1e-7);
+    }
+}
+
+fn slow_adagrad(memory: &mut Memory, _: u64, _: bool, _: usize, w: &mut [f64], g: &[f64]) {
+    let a = memory.entry("accumulator").or_insert_with(|| vec![0.1; g.len()]);
+    for ((w, g), a) in w.iter_mut().zip(g).zip(a) {
+        *a += g * g;
+        *w -= RATE * g / (*a + 1e-7).sqrt();
+    }
+}
+
+fn slow_homing(memory: &mut Memory, _: u64, _: bool, _: usize, w: &mut [f64], g: &[f64]) {
+    let home = memory.entry("home").or_insert_with(|| w.to_vec());
+    for ((w, g), home) in w.iter_mut().zip(g).zip(home) {
+        *w -= RATE * (g + 0.5 * (*w - *home));
+    }
+}
+
+// ---- a small task
+
+fn stack() -> Sequential {
+    Sequential::new()
+        .add(Input::new([5]))
+        .add(Dense::new(7).activation(Tanh).named("first"))
+        .add(Dense::new(3).named("last"))
+        .seed(4)
+        .dtype(DType::F64)
+}
+
+fn normal(seed: u64, shape: &[usize]) -> Tensor {
+    Tensor::randn(shape, Stream::new(seed, Purpose::User(0), 0)).unwrap().cast(DType::F64).unwrap()
+}
+
+fn data() -> (Tensor, Tensor) {
+    (normal(1, &[24, 5]), normal(2, &[24, 3]))
+}
+
+fn registry() -> Registry {
+    let registry = Registry::new().optimizer::<Adafactor>().unwrap().optimizer::<Muon>().unwrap();
+    let registry = registry.optimizer::<Nadam>().unwrap().optimizer::<Adagrad>().unwrap();
+    registry.optimizer::<Homing>().unwrap()
+}
+
+/// Every parameter's gradient, of the network as it is.
+fn gradients(network: &Network, x: &Tensor, y: &Tensor) -> Result<Gradients> {
+    let mut cx = Cx::train(0, 0);
+    MeanSquaredError::new().value(y, &network.forward(x, &mut cx)?, None)?.backward()
+}
+
+fn numbers(network: &Network, gradients: Option<&Gradients>) -> BTreeMap<String, Vec<f64>> {
+    let mut out = BTreeMap::new();
+    network.visit(&mut |path, p| {
+        let tensor = match gradients {
+            Some(gradients) => p.gradient(gradients).unwrap().dense().unwrap(),
+            None => p.value().clone(),
+        };
+        out.insert(path.to_string(), tensor.cast(DType::F64).unwrap().to_vec::<f64>().unwrap());
+    });
+    out
+}
+
+/// The slots in a model's file, with their shapes.
+fn slots_in_file(model: &Model) -> Vec<(String, Vec<usize>)> {
+    let bytes = model.to_bytes().unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut slots: Vec<_> = file
+        .iter()
+        .filter_map(|(name, t)| Some((name.strip_prefix("optimizer/")?.to_string(), t.shape().to_vec())))
+        .collect();
+    slots.sort();
+    slots
+}
+
+/// Trains with an optimizer and beside it by its formula; then from a file with `fit`, which must give the same bytes as going on.
+fn beside_its_formula(optimizer: impl Optimizer + 'static, slow: Slow, slots: &[(&str, &[usize])]) {
+    let (x, y) = data();
+    let mut model = stack().compile(optimizer, MeanSquaredError::new(), ()).unwrap();
+    let mut memory: BTreeMap<String, Memory> = BTreeMap::new();
+    for t in 1..=6 {
+        let mut expected = numbers(&model, None);
+        let found = numbers(&model, Some(&gradients(&model, &x, &y).unwrap()));
+        for (path, w) in &mut expected {
+            let dims = model.param(path).unwrap().dims().to_vec();
+            let memory = memory.entry(path.clone()).or_default();
+            slow(memory, t, dims.len() == 1, dims[dims.len() - 1], w, &found[path]);
+        }
+        let before = numbers(&model, None);
+        model.train_on_batch(&x, &y).unwrap();
+        for (path, w) in numbers(&model, None) {
+            for (i, (w, expected)) in w.iter().zip(&expected[&path]).enumerate() {
+                assert!(
+                    (w - expected).abs() < 1e-12,
+                    "step {t}, {path}[{i}]: {w}, by the formula {expected}"
+                );
+            }
+            assert_ne!(w, before[&path]);
+        }
+    }
+    let slots: Vec<_> = slots.iter().map(|(name, shape)| (name.to_string(), shape.to_vec())).collect();
+    assert_eq!(slots_in_file(&model), slots);
+
+    let bytes = model.to_bytes().unwrap();
+    let mut again = Model::from_bytes(&bytes, Load::new().registry(registry())).unwrap();
+    assert_eq!(again.to_bytes().unwrap(), bytes);
+    for model in [&mut model, &mut again] {
+        model.fit(&x, &y, Fit::new().epochs(2).batch_size(10).verbose(0)).unwrap();
+    }
+    assert_eq!(model.to_bytes().unwrap(), again.to_bytes().unwrap());
+}
+
+#[test]
+fn rows_and_columns_of_a_matrix_are_slots() {
+    let slots: [(&str, &[usize]); 6] = [
+        ("first/bias/v", &[7]),
+        ("first/kernel/c", &[7]),
+        ("first/kernel/r", &[5]),
+        ("last/bias/v", &[3]),
+        ("last/kernel/c", &[3]),
+        ("last/kernel/r", &[7]),
+    ];
+    beside_its_formula(Adafactor::new(RATE), slow_adafactor, &slots);
+}
+
+#[test]
+fn a_step_may_be_made_of_matrix_products() {
+    let slots: [(&str, &[usize]); 4] = [
+        ("first/bias/momentum", &[7]),
+        ("first/kernel/momentum", &[5, 7]),
+        ("last/bias/momentum", &[3]),
+        ("last/kernel/momentum", &[7, 3]),
+    ];
+    beside_its_formula(Muon::new(RATE), slow_muon, &slots);
+}
+
+#[test]
+fn a_running_product_is_a_slot_of_one_number() {
+    let names = ["first/bias", "first/kernel", "last/bias", "last/kernel"];
+    let shapes: [&[usize]; 4] = [&[7], &[5, 7], &[3], &[7, 3]];
+    let all: Vec<(String, &[usize])> = names
+        .iter()
+        .zip(shapes)
+        .flat_map(|(name, shape)| {
+            [("m", shape), ("product", &[][..]), ("v", shape)].map(|(slot, s)| (format!("{name}/{slot}"), s))
+        })
+        .collect();
+    let slots: Vec<(&str, &[usize])> = all.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
+    beside_its_formula(Nadam::new(RATE), slow_nadam, &slots);
+}
+
+#[test]
+fn a_rule_begins_where_it_says() {
+    let slots: [(&str, &[usize]); 4] = [
+        ("first/bias/accumulator", &[7]),
+        ("first/kernel/accumulator", &[5, 7]),
+        ("last/bias/accumulator", &[3]),
+        ("last/kernel/accumulator", &[7, 3]),
+    ];
+    beside_its_formula(Adagrad::new(RATE), slow_adagrad, &slots);
+}
+
+#[test]
+fn a_slot_may_begin_with_the_parameter_and_decay_be_the_optimizers_own() {
+    let slots: [(&str, &[usize]); 4] = [
+        ("first/bias/home", &[7]),
+        ("first/kernel/home", &[5, 7]),
+        ("last/bias/home", &[3]),
+        ("last/kernel/home", &[7, 3]),
+    ];
+    beside_its_formula(Homing::new(RATE).weight_decay(0.5), slow_homing, &slots);
+}
+
+#[test]
+fn large_parameters_are_cut_between_threads_with_the_same_bytes() {
+    fn run(threads: usize, optimizer: impl Optimizer + 'static) -> Vec<u8> {
+        let stack = Sequential::new().add(Input::new([300])).add(Dense::new(500)).seed(1);
+        let mut model = stack.compile(optimizer, MeanSquaredError::new(), ()).unwrap();
+        let f32s = |seed, shape: &[usize]| normal(seed, shape).cast(DType::F32).unwrap();
+        let (x, y) = (f32s(1, &[4, 300]), f32s(2, &[4, 500]));
+        gradus::with_threads(threads, || {
+            for _ in 0..3 {
+                model.train_on_batch(&x, &y).unwrap();
+            }
+        })
+        .unwrap();
+        model.to_bytes().unwrap()
+    }
+    assert_eq!(run(1, Nadam::new(0.01)), run(3, Nadam::new(0.01)));
+    assert_eq!(run(1, Adagrad::new(0.01)), run(3, Adagrad::new(0.01)));
+}
+
+// ---- groups
+
+#[test]
+fn a_group_has_a_rate_and_a_decay_of_its_own() {
+    let (x, y) = data();
+    let optimizer = SGD::new(0.5)
+        .weight_decay(0.25)
+        .exclude_from_weight_decay(["last/bias"])
+        .group("*/bias", Group::new().weight_decay(0.0625))
+        .group("first", Group::new().learning_rate_factor(0.125))
+        .group("fir*/bias*", Group::new())
+        .group("last/kernel", Group::new().learning_rate_factor(0.0).weight_decay(8.0));
+    // A group that those before it leave nothing to is a mistake.
+    let e = stack().compile(optimizer, MeanSquaredError::new(), ()).unwrap_err().to_string();
+    assert!(e.contains("'fir*/bias*'") && e.contains("no group before it has"), "{e}");
+
+    let optimizer = SGD::new(0.5)
+        .weight_decay(0.25)
+        .exclude_from_weight_decay(["last/bias"])
+        .group("*/bias", Group::new().weight_decay(0.0625))
+        .group("first", Group::new().learning_rate_factor(0.125))
+        .group("last/kernel", Group::new().learning_rate_factor(0.0).weight_decay(8.0));
+    let mut model = stack().compile(optimizer, MeanSquaredError::new(), ()).unwrap();
+    let bytes = model.to_bytes().unwrap();
+    let mut again = Model::from_bytes(&bytes, Load::new()).unwrap();
+    let (before, found) = (numbers(&model, None), numbers(&model, Some(&gradients(&model, &x, &y).unwrap())));
+    model.train_on_batch(&x, &y).unwrap();
+    again.train_on_batch(&x, &y).unwrap();
+    assert_eq!(model.to_bytes().unwrap(), again.to_bytes().unwrap());
+    for (path, rate, decay) in [
+        ("first/bias", 0.5, 0.0625),
+        ("first/kernel", 0.0625, 0.25),
+        ("last/bias", 0.5, 0.0),
+        ("last/kernel", 0.0, 8.0),
+    ] {
+        let w = model.param(path).unwrap().to_vec::<f64>().unwrap();
+        for (i, w) in w.iter().enumerate() {
+            let expected = before[path][i] * (1.0 - rate * decay) - rate * found[path][i];
+            assert!((w - expected).abs() < 1e-14, "{path}[{i}]: {w}, expected {expected}");
+        }
+    }
+}
+
+// ---- rows
+
+settings! {
+    /// An embedding that reads its whole table: what `Embedding` does if the tape sees the table.
+    pub layer Whole {
+        /// A table of this size.
+        new(rows: usize, columns: usize);
+    }
+}
+#[derive(Clone, Debug)]
+struct WholeNode {
+    embeddings: Param,
+}
+gradus::parts!(WholeNode { embeddings });
+impl Build for Whole {
+    fn build(&self, _: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let uniform = gradus::nn::initializer::RandomUniform::default();
+        Ok(Box::new(WholeNode { embeddings: init.param([self.rows, self.columns], &uniform.into())? }))
+    }
+}
+impl Layer for WholeNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        cx.param(&self.embeddings)?.gather(x, 0)
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
+    }
+}
+
+const TABLE: usize = 97;
+
+/// A table read twice, a class for each text.
+fn texts(table: impl Build + 'static, optimizer: impl Optimizer + 'static) -> Model {
+    let input = |name| Input::new([3]).dtype(DType::I64).named(name);
+    let (a, b) = (input("a"), input("b"));
+    let table = table.shared();
+    let both = Concatenate::new().on([&table.on(&a).unwrap(), &table.on(&b).unwrap()]).unwrap();
+    let y = Dense::new(2).on(&Flatten::new().on(&both).unwrap()).unwrap();
+    let network = Functional::new([&a, &b], &y).unwrap().seed(3);
+    network.compile(optimizer, MeanSquaredError::new(), ()).unwrap()
+}
+
+/// Batches in which rows occur several times in one text, in several, and in both inputs.
+fn batch(step: i64) -> ([Tensor; 2], Tensor) {
+    let ids = |from: i64| {
+        let list: Vec<i64> = (0..12).map(|i| (from + step * 5 + (i * i) % 7) % TABLE as i64).collect();
+        Tensor::from_slice(&list, [4, 3]).unwrap()
+    };
+    ([ids(90), ids(93)], normal(step as u64, &[4, 2]).cast(DType::F32).unwrap())
+}
+
+fn trained(mut model: Model) -> Vec<u8> {
+    for step in 0..8 {
+        let (x, y) = batch(step);
+        model.train_on_batch(&x, &y).unwrap();
+    }
+    let mut driver = model.optimizer().clone();
+    let mut network = model.into_network();
+    driver.finalize(&mut network).unwrap();
+    network.weight_bytes().unwrap()
+}
+
+/// Rows and the dense gradient give the same bytes, under every optimizer and every option that does not add up squares.
+#[test]
+fn rows_give_the_bytes_of_the_dense_gradient() {
+    type Make = fn() -> Tuned;
+    let all: [(&str, Make); 13] = [
+        ("SGD", || SGD::new(0.5).tuned()),
+        ("momentum", || SGD::new(0.1).momentum(0.9).tuned()),
+        ("Adam", || Adam::new(0.01).tuned()),
+        ("Adagrad", || Adagrad::new(0.1).tuned()),
+        ("Nadam", || Nadam::new(0.01).tuned()),
+        ("Muon", || Muon::new(0.01).tuned()),
+        ("clipvalue", || SGD::new(0.5).clipvalue(0.01)),
+        ("decay", || SGD::new(0.5).weight_decay(0.1)),
+        ("average", || SGD::new(0.5).use_ema(0.9).ema_overwrite_frequency(3)),
+        ("accumulation", || SGD::new(0.5).gradient_accumulation_steps(2)),
+        ("Adam with a norm", || Adam::new(0.01).clipnorm(0.01)),
+        ("group", || SGD::new(0.5).group("*embeddings", Group::new().learning_rate_factor(0.5))),
+        ("infinite rate", || SGD::new(gradus::optim::schedule::ExponentialDecay::new(0.1, 1, 1e100)).tuned()),
+    ];
+    for (name, make) in all {
+        let rows = trained(texts(Embedding::new(TABLE, 5), make()));
+        let dense = trained(texts(Whole::new(TABLE, 5), make()));
+        assert_eq!(rows.len(), dense.len());
+        assert!(rows == dense, "{name}: other bytes by rows");
+    }
+}
+
+#[test]
+fn norms_are_those_of_the_sums_of_rows() {
+    for make in [|| SGD::new(0.5).clipnorm(0.02), || SGD::new(0.5).global_clipnorm(0.02)] {
+        let floats = |bytes: Vec<u8>| -> Vec<f32> {
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        };
+        let rows = floats(trained(texts(Embedding::new(TABLE, 5), make())));
+        let dense = floats(trained(texts(Whole::new(TABLE, 5), make())));
+        for (a, b) in rows.iter().zip(&dense) {
+            assert!((a - b).abs() <= 1e-6 * a.abs().max(1e-2), "{a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn penalties_and_bounds_hold_for_rows_too() {
+    let regular = || Embedding::new(TABLE, 5).embeddings_regularizer(L2::new(0.01));
+    let bound = || Embedding::new(TABLE, 5).embeddings_constraint(MaxNorm::new(0.08));
+    let mut model = texts(bound(), SGD::new(0.5));
+    let norms = |model: &Model| {
+        let table = model.param("embedding/embeddings").unwrap();
+        table.square().unwrap().sum(&[0], false).unwrap().sqrt().unwrap().to_vec::<f32>().unwrap()
+    };
+    assert!(norms(&model).iter().all(|&n| n > 0.2));
+    for step in 0..8 {
+        let (x, y) = batch(step);
+        model.train_on_batch(&x, &y).unwrap();
+        assert!(norms(&model).iter().all(|&n| n < 0.0801), "{:?}", norms(&model));
+    }
+    assert_ne!(
+        trained(texts(regular(), SGD::new(0.5))),
+        trained(texts(Embedding::new(TABLE, 5), SGD::new(0.5)))
+    );
+    // A penalty reads the whole table, so that every row has a gradient; a bound does not.
+    for (table, is_dense) in [(regular(), true), (bound(), false)] {
+        let model = texts(table, SGD::new(0.5));
+        let (x, _) = batch(0);
+        let mut cx = Cx::train(0, 0);
+        let mut loss = Tensor::scalar(0.0f32).unwrap();
+        for output in model.network().forward_all(&x, &mut cx).unwrap().iter() {
+            loss = loss.add(&output.sum(&[], false).unwrap()).unwrap();
+        }
+        model.visit(&mut |_, p| {
+            if let Some(r) = p.regularizer() {
+                loss = loss.add(&r.penalty(&cx.param(p).unwrap()).unwrap()).unwrap();
+            }
+        });
+        let gradients = loss.backward().unwrap();
+        model.visit(&mut |path, p| {
+            if path.as_str().ends_with("embeddings") {
+                assert_eq!(matches!(p.gradient(&gradients), Some(Gradient::Dense(_))), is_dense);
+            }
+        });
+    }
+}
+
+/// A table alone.
+#[derive(Clone, Debug)]
+struct Table {
+    table: Param,
+}
+gradus::parts!(group Table { table });
+
+fn table(rows: usize, columns: usize) -> Table {
+    let uniform = gradus::nn::initializer::RandomUniform::default().into();
+    Table { table: Init::new(5, DType::F32).param([rows, columns], &uniform).unwrap() }
+}
+
+fn ids(list: &[i64]) -> Tensor {
+    Tensor::from_slice(list, [list.len()]).unwrap()
+}
+
+/// The gradient of `Σ wᵢ·row(idᵢ)`, by rows.
+fn read(t: &Table, list: &[i64], weights: &[f32]) -> Gradients {
+    let mut cx = Cx::train(0, 0);
+    let rows = cx.rows(&t.table, &ids(list)).unwrap();
+    let weights = Tensor::from_slice(weights, [weights.len(), 1]).unwrap();
+    rows.mul(&weights).unwrap().sum(&[], false).unwrap().backward().unwrap()
+}
+
+#[test]
+fn gradients_of_rows_are_sorted_summed_and_merged() {
+    let t = table(50, 2);
+    let gradients = read(&t, &[7, 3, 7, 41, 3, 7], &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0]);
+    let Some(Gradient::Rows(rows)) = t.table.gradient(&gradients) else { panic!("not of rows") };
+    let (index, sums) = rows.sums().unwrap();
+    assert_eq!(index.to_vec::<i64>().unwrap(), [3, 7, 41]);
+    assert_eq!(sums.to_vec::<f32>().unwrap(), [18.0, 18.0, 37.0, 37.0, 8.0, 8.0]);
+    assert_eq!((rows.spec(), gradients.len()), (t.table.value().spec(), 1));
+    let g = t.table.gradient(&gradients).unwrap();
+    // Of the sums, not of what was summed.
+    assert!((g.norm().unwrap() - f64::sqrt(2.0 * (18.0 * 18.0 + 37.0 * 37.0 + 64.0))).abs() < 1e-4);
+    let dense = g.dense().unwrap();
+    assert_eq!(dense.sum(&[0], false).unwrap().to_vec::<f32>().unwrap(), [63.0, 63.0]);
+
+    let mut both = read(&t, &[3, 9], &[1.0, 2.0]);
+    both.merge(gradients).unwrap();
+    let Some(Gradient::Rows(rows)) = t.table.gradient(&both) else { panic!("not of rows") };
+    let (index, sums) = rows.sums().unwrap();
+    assert_eq!(index.to_vec::<i64>().unwrap(), [3, 7, 9, 41]);
+    assert_eq!(sums.to_vec::<f32>().unwrap(), [19.0, 19.0, 37.0, 37.0, 2.0, 2.0, 8.0, 8.0]);
+
+    // Nothing read is a gradient of no rows, which is all zeros.
+    let none = read(&t, &[], &[]);
+    let g = t.table.gradient(&none).unwrap();
+    assert_eq!(g.norm().unwrap(), 0.0);
+    assert_eq!(g.dense().unwrap().max(&[], false).unwrap().item().unwrap(), 0.0);
+
+    // Many rows, or a table that is read as a whole too, have a dense gradient.
+    let many = read(&t, &(0..20).collect::<Vec<_>>(), &[1.0; 20]);
+    assert!(matches!(t.table.gradient(&many), Some(Gradient::Dense(_))));
+    let mut cx = Cx::train(0, 0);
+    let some = cx.rows(&t.table, &ids(&[2, 2])).unwrap();
+    assert!(some.is_tracked());
+    let whole = cx.param(&t.table).unwrap();
+    let loss = some.sum(&[], false).unwrap().add(&whole.sum(&[], false).unwrap()).unwrap();
+    let mixed = loss.backward().unwrap();
+    let Some(Gradient::Dense(g)) = t.table.gradient(&mixed) else { panic!("not dense") };
+    let g = g.sum(&[1], false).unwrap().to_vec::<f32>().unwrap();
+    assert!(g.iter().enumerate().all(|(i, &g)| g == if i == 2 { 6.0 } else { 2.0 }), "{g:?}");
+    assert!(mixed.get(&some).is_none());
+}
+
+/// A frozen table, a context that does not track, and a second dtype.
+#[test]
+fn rows_are_read_like_the_parameter() {
+    let mut t = table(50, 2);
+    let expected = t.table.value().gather(&ids(&[4, 4, 49]), 0).unwrap();
+    for mut cx in [Cx::infer(), Cx::train(0, 0)] {
+        let rows = cx.rows(&t.table, &ids(&[4, 4, 49])).unwrap();
+        assert!(rows.same_bits(&expected) && rows.is_tracked() == cx.tracks());
+        let untracked = cx.untracked(|cx| cx.rows(&t.table, &ids(&[1]))).unwrap();
+        assert!(!untracked.is_tracked());
+    }
+    let mut cx = Cx::train(0, 0).compute(DType::F64);
+    let rows = cx.rows(&t.table, &ids(&[4, 9])).unwrap();
+    assert_eq!(rows.dtype(), DType::F64);
+    let gradients = rows.square().unwrap().sum(&[], false).unwrap().backward().unwrap();
+    assert_eq!(t.table.gradient(&gradients).unwrap().spec(), t.table.value().spec());
+    t.table.set_frozen(true);
+    assert!(!Cx::train(0, 0).rows(&t.table, &ids(&[4])).unwrap().is_tracked());
+
+    let e = Cx::train(0, 0).rows(&table(5, 2).table, &ids(&[1, 5])).unwrap_err().to_string();
+    assert!(e.contains('5') && e.contains('4'), "{e}");
+    let model = texts(Embedding::new(TABLE, 5).named("words"), SGD::new(0.1));
+    let (mut x, y) = batch(0);
+    x[1] = Tensor::full([4, 3], TABLE as i64).unwrap();
+    let e = model.clone().train_on_batch(&x, &y).unwrap_err().to_string();
+    assert!(e.contains("words") && e.contains("97"), "{e}");
+}
+
+#[test]
+fn a_large_table_has_a_small_gradient() {
+    let t = table(100_000, 64);
+    let list: Vec<i64> = (0..32).map(|i| i * 3000).collect();
+    let gradients = read(&t, &list, &[1.0; 32]);
+    let g = t.table.gradient(&gradients).unwrap();
+    let Gradient::Rows(rows) = g else { panic!("not of rows") };
+    assert_eq!((rows.sums().unwrap().1.elements(), g.spec().shape.elements()), (32 * 64, 6_400_000));
+    let (mut t, before) = (t, t_value(&list));
+    Driver::new(SGD::new(0.25)).step(&mut t, gradients, false).unwrap();
+    let after = t.table.value().gather(&ids(&list), 0).unwrap();
+    assert!(before.affine(1.0, -0.25).unwrap().same_bits(&after));
+}
+
+fn t_value(list: &[i64]) -> Tensor {
+    table(100_000, 64).table.value().gather(&ids(list), 0).unwrap()
+}
+
+// ---- what goes wrong
+
+/// Does what its field says to the `n`-th parameter of a step.
+#[derive(Clone, Debug)]
+struct Faulty(fn(&mut Update<'_>) -> Result<()>);
+impl gradus::config::Configured for Faulty {}
+impl Optimizer for Faulty {
+    fn slots(&self, _: Spec) -> Vec<Slot> {
+        vec![Slot::new("seen"), Slot::new("rows").shape(SlotShape::PerRow)]
+    }
+    fn learning_rate(&self) -> LearningRate {
+        LearningRate::from(0.1)
+    }
+    fn update(&self, step: &Step, mut u: Update<'_>) -> Result<()> {
+        let Slices { w, g, slots } = u.slices::<f64>()?;
+        for (w, g) in w.iter_mut().zip(g) {
+            *w -= step.learning_rate * g;
+        }
+        slots.into_iter().for_each(|slot| slot.fill(step.iteration as f64));
+        if u.path == "last/kernel" && step.iteration == 2 { (self.0)(&mut u) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_step_that_an_optimizer_fails_in_changes_nothing() {
+    type Fault = fn(&mut Update<'_>) -> Result<()>;
+    let faults: [(Fault, &[&str]); 4] = [
+        (|_| Err(Error::Custom("no".into())), &["Faulty", "last/kernel", "no"]),
+        (|u| u.w.t().map(|w| *u.w = w), &["last/kernel", "[3, 7]", "[7, 3]", "parameter"]),
+        (
+            |u| u.slots[1].cast(DType::F32).map(|slot| u.slots[1] = slot),
+            &["last/kernel", "slot 1", "float32"],
+        ),
+        (|u| u.slices::<f32>().map(drop), &["last/kernel", "f32"]),
+    ];
+    let (x, y) = data();
+    for (fault, words) in faults {
+        let stack = stack().add(Dense::new(2).kernel_constraint(MaxNorm::new(0.5)).named("more"));
+        let mut network = stack.build().unwrap();
+        let y = y.slice(1, 0, 2).unwrap();
+        let mut driver = Driver::new(Faulty(fault));
+        let found = gradients(&network, &x, &y).unwrap();
+        driver.step(&mut network, found, false).unwrap();
+        let (before, state) = (network.weight_bytes().unwrap(), format!("{driver:?}"));
+        let found = gradients(&network, &x, &y).unwrap();
+        let e = driver.step(&mut network, found, false).unwrap_err().to_string();
+        assert!(words.iter().all(|word| e.contains(word)), "{e}");
+        assert_eq!(network.weight_bytes().unwrap(), before);
+        assert_eq!((driver.iterations(), format!("{driver:?}")), (1, state));
+    }
+}
+
+/// Slots that cannot be.
+#[derive(Clone, Debug)]
+struct Odd(fn() -> Vec<Slot>);
+impl gradus::config::Configured for Odd {}
+impl Optimizer for Odd {
+    fn slots(&self, _: Spec) -> Vec<Slot> {
+        (self.0)()
+    }
+    fn learning_rate(&self) -> LearningRate {
+        LearningRate::from(0.1)
+    }
+    fn update(&self, _: &Step, _: Update<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn slots_that_cannot_be_are_refused_by_compile() {
+    let odd: [(Odd, &str); 5] = [
+        (Odd(|| vec![Slot::new("a/b")]), "without '/'"),
+        (Odd(|| vec![Slot::new("")]), "a name"),
+        (Odd(|| vec![Slot::new("m"), Slot::new("m")]), "a name for each"),
+        (Odd(|| vec![Slot::new("moving_average")]), "moving_average"),
+        (
+            Odd(|| vec![Slot::new("m").shape(SlotShape::Scalar).start_at_parameter()]),
+            "begins with the parameter's value",
+        ),
+    ];
+    for (optimizer, word) in odd {
+        let e = stack().compile(optimizer.use_ema(0.9), MeanSquaredError::new(), ()).unwrap_err().to_string();
+        assert!(e.contains(word) && e.contains("first/kernel") && e.contains("Odd"), "{e}");
+    }
+    let e = stack()
+        .compile(Odd(|| vec![sized(&[usize::MAX, 4])]), MeanSquaredError::new(), ())
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("counted") && e.contains("first/kernel"), "{e}");
+    // Countable, but more than there is memory for: an error of the first step.
+    let mut model = stack().compile(Odd(|| vec![sized(&[1 << 45])]), MeanSquaredError::new(), ()).unwrap();
+    let (x, y) = data();
+    let e = model.train_on_batch(&x, &y).unwrap_err().to_string();
+    assert!(e.contains("slot 'h'") && e.contains("first/kernel"), "{e}");
+}
+
+fn sized(sizes: &[usize]) -> Slot {
+    Slot::new("h").shape(SlotShape::Of(gradus::Shape::new(sizes).unwrap()))
+}
