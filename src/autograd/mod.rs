@@ -117,7 +117,7 @@ pub(crate) fn apply_traced<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor]) -> Result<()> {
     let recorded = |t: &Tensor| t.is_tracked() || t.is_traced();
     if !recorded(first) && !rest.iter().any(|t| recorded(t)) && first.array_mut().is_exclusive() {
-        let specs: SmallVec<[Spec; 4]> =
+        let specs: SmallVec<[Spec; 8]> =
             std::iter::once(first.spec()).chain(rest.iter().map(|t| t.spec())).collect();
         if op.infer(&specs)?[..] == [first.spec()] {
             let arrays: SmallVec<[&Array; 3]> = rest.iter().map(|t| t.array()).collect();
@@ -127,7 +127,7 @@ pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor])
         }
     }
     *first = {
-        let inputs: SmallVec<[&Tensor; 4]> = std::iter::once(&*first).chain(rest.iter().copied()).collect();
+        let inputs: SmallVec<[&Tensor; 8]> = std::iter::once(&*first).chain(rest.iter().copied()).collect();
         apply1(op, &inputs)?
     };
     Ok(())
@@ -135,7 +135,7 @@ pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor])
 
 /// The outputs' values: compiled once, for all operations.
 fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Array; 3]>> {
-    let specs: SmallVec<[Spec; 4]> = inputs.iter().map(|t| t.spec()).collect();
+    let specs: SmallVec<[Spec; 8]> = inputs.iter().map(|t| t.spec()).collect();
     let out_specs = op.infer(&specs)?;
     if let Some(spec) = out_specs.iter().find(|s| !traced && !s.shape.is_countable()) {
         let (dtype, shape) = (spec.dtype, Box::new(spec.shape));
@@ -153,7 +153,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Ar
             arrays.push(if traced { Array::traced(spec) } else { Array::new(spec)? });
         }
         if !traced {
-            let values: SmallVec<[&Array; 4]> = inputs.iter().map(|t| t.array()).collect();
+            let values: SmallVec<[&Array; 8]> = inputs.iter().map(|t| t.array()).collect();
             op.eval(&values, &mut arrays)?;
         }
     }

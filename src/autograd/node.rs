@@ -350,7 +350,7 @@ fn kept(
     outputs: &[Array],
     traced: bool,
 ) -> (PoolVec<Option<Edge>>, PoolVec<Array>) {
-    let wants: SmallVec<[bool; 4]> = inputs.iter().map(|t| t.is_tracked()).collect();
+    let wants: SmallVec<[bool; 8]> = inputs.iter().map(|t| t.is_tracked()).collect();
     let saves = op.saves(&wants);
     let keep = |mask, (i, a): (usize, &Array)| if Saves::has(mask, i) { a.clone() } else { a.forget() };
     let parents = inputs.iter().map(|t| if traced { Some(t.edge_in_trace()) } else { t.edge().cloned() });
@@ -488,7 +488,7 @@ impl Step<'_> {
             let t = self.input(i);
             if self.attached || !self.wants(i) { t } else { t.tracked() }
         };
-        let inputs: SmallVec<[Tensor; 4]> = (0..self.inputs()).map(input).collect();
+        let inputs: SmallVec<[Tensor; 8]> = (0..self.inputs()).map(input).collect();
         super::backward::pull(f(&inputs)?, self.grads, &inputs, self.attached)
     }
 
