@@ -2,6 +2,7 @@
 //! and its gradient are made of.
 
 use super::index::{check_index, expect_index};
+use super::promote::indices as index_of;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::{dispatch_float, dispatch_stored};
 use crate::kernels::index::{add_rows, take_rows};
@@ -94,11 +95,11 @@ impl Op for AddAlong {
 }
 
 impl Tensor {
-    /// `out[…, j, …] = self[…, indices[…, j, …], …]` along an axis: one index (int64) for each element of the result. The other
+    /// `out[…, j, …] = self[…, indices[…, j, …], …]` along an axis: one index (an integer) for each element of the result. The other
     /// sizes broadcast.
     ///
     /// # Errors
-    /// The axis or an index is out of range, ranks differ, other sizes do not broadcast, or the indices are not int64.
+    /// The axis or an index is out of range, ranks differ, other sizes do not broadcast, or the indices are no integers.
     pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Result<Tensor> {
         const OP: &str = "take_along_axis";
         let at = self.shape().axis(OP, axis)?;
@@ -112,21 +113,22 @@ impl Tensor {
         }
         let common = Shape::broadcast(OP, self.shape().with(at, 1), indices.shape().with(at, 1))?;
         let x = self.broadcast_to(common.with(at, self.dims()[at]))?.to_last(at)?;
-        let index = indices.broadcast_to(common.with(at, indices.dims()[at]))?.to_last(at)?;
+        let index = index_of(OP, indices)?.broadcast_to(common.with(at, indices.dims()[at]))?.to_last(at)?;
         apply1(TakeAlong, &[&x, &index])?.last_to(at)
     }
 
-    /// Zeros with `size` places along an axis, to which each element of this tensor is added where its index (int64, one for
+    /// Zeros with `size` places along an axis, to which each element of this tensor is added where its index (an integer, one for
     /// each) says: the adjoint of [`Tensor::take_along_axis`]. Elements with the same index add up in ascending order.
     ///
     /// # Errors
-    /// Shapes differ, the axis or an index is out of range, or dtypes are not float and int64.
+    /// Shapes differ, the axis or an index is out of range, or dtypes are not float and integer.
     pub fn add_along_axis(&self, indices: &Tensor, axis: isize, size: usize) -> Result<Tensor> {
         let at = self.shape().axis("add_along_axis", axis)?;
         if indices.shape() != self.shape() {
             let why = "each value needs one index";
             return Err(Error::shapes("add_along_axis", *self.shape(), *indices.shape(), why));
         }
+        let indices = index_of("add_along_axis", indices)?;
         apply1(AddAlong { size }, &[&self.to_last(at)?, &indices.to_last(at)?])?.last_to(at)
     }
 }

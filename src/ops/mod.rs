@@ -17,6 +17,7 @@ pub mod mask;
 pub mod matmul;
 pub mod norm;
 pub mod pad;
+mod promote;
 pub mod random;
 pub mod range;
 pub mod reduce;

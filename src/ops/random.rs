@@ -7,6 +7,7 @@ use crate::dtype::dispatch_float;
 use crate::kernels::par;
 use crate::kernels::random::{self as kernel, GROUP, NUMBERS};
 use crate::random::{Distribution, Stream};
+use crate::tensor::room::filled;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
@@ -159,7 +160,9 @@ impl Tensor {
     /// # Errors
     /// Memory cannot be had.
     pub fn permutation(n: usize, stream: Stream) -> Result<Tensor> {
-        Tensor::from_slice(&stream.permutation(n), [n])
+        let mut order = Array::new(Spec::new(Shape::new(&[n])?, DType::I64))?;
+        stream.permute(order.slice_mut()?);
+        Ok(order.into())
     }
 
     /// The runs along an axis in random order.
@@ -198,7 +201,7 @@ impl Tensor {
         let logits = self.detach().cast(DType::F64)?.contiguous()?;
         let mut out = Array::new(spec)?;
         let to = out.slice_mut::<i64>()?;
-        let mut reached = vec![0.0; classes];
+        let mut reached = filled(classes, 0.0, self.spec())?;
         for (row, logits) in logits.array().slice::<f64>()?.chunks(classes).enumerate() {
             let top = logits.iter().fold(f64::NEG_INFINITY, |m, &l| if l > m || l.is_nan() { l } else { m });
             if !top.is_finite() {

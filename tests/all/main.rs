@@ -10,6 +10,7 @@ mod contracts;
 mod csv;
 mod data;
 mod download;
+mod dtypes;
 mod errors;
 mod files;
 mod fuzz_corpus;
