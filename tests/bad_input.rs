@@ -356,7 +356,7 @@ fn look_at(t: &Tensor) -> Result<()> {
     if t.elements() < 100 {
         assert_eq!(t.cast(DType::Bool)?.to_vec::<bool>()?.len(), t.elements());
     }
-    if t.is_tracked() {
+    if t.is_tracked() && t.elements() < 1 << 20 {
         t.sum(&[], false)?.backward()?;
     }
     Ok(())
@@ -368,7 +368,7 @@ fn every_operation_returns_whatever_it_is_given() {
     let all: BTreeSet<&str> = ops::OPS.iter().copied().flatten().map(|r| r.name).collect();
     let called: BTreeSet<&str> = CALLS.iter().map(|c| c.0).collect();
     assert_eq!(called, all, "each row of ops::OPS needs a call here");
-    let draws: u64 = std::env::var("BAD_INPUT_DRAWS").map_or(400, |n| n.parse().unwrap());
+    let draws: u64 = std::env::var("BAD_INPUT_DRAWS").map_or(2000, |n| n.parse().unwrap());
     let pool: Vec<Vec<Tensor>> = DType::ALL.into_iter().map(tensors).collect();
     let mut wrong = Vec::new();
     let (mut good, mut refused) = (BTreeSet::new(), 0usize);

@@ -108,6 +108,10 @@ pub fn encode(tensor: &Tensor) -> Result<Vec<u8>> {
     out.extend((header.len() as u16).to_le_bytes());
     out.extend(header.bytes());
     let array = tensor.array().contiguous()?;
+    let size = tensor.elements() * tensor.dtype().size();
+    let (bytes, dtype, shape) = (size as u128, tensor.dtype(), Box::new(*tensor.shape()));
+    let why = "the system has no more memory for the file's bytes";
+    out.try_reserve_exact(size).map_err(|_| Error::Memory { bytes, dtype, shape, why })?;
     match kind {
         Kind::F32 => array.slice::<f32>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
         Kind::F64 => array.slice::<f64>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),

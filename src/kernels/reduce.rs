@@ -429,14 +429,14 @@ fn scattered<F: Fold, T: Float>(
 }
 
 /// What is folded so far with a run of numbers more.
-type Folded = fn(i64, &[i64]) -> i64;
+pub type FoldRun = fn(i64, &[i64]) -> i64;
 
 /// Folds integers over the axes set in `reduce`, from `start` on, in 64 bits; they have no rounding, so any order is right.
 pub fn fold_whole<A: Whole>(
     x: Strided<A>,
     reduce: &[bool; MAX_RANK],
     start: i64,
-    f: Folded,
+    f: FoldRun,
     out: &mut [i64],
 ) {
     let (kept, folded) = split(x.layout(), reduce);

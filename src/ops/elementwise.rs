@@ -304,7 +304,7 @@ macro_rules! unary {
         $(#[$doc])*
         ///
         /// # Errors
-        /// The dtype is not float32 or float64, or memory cannot be had.
+        /// It does not take the dtype (see [`UNARY`](crate::ops::UNARY)), or memory cannot be had.
         pub fn $name(&self) -> Result<Tensor> { unary(Of::<$type>::ROW, 0.0, self) }
     };
     (@method $(#[$doc:meta])* $name:ident $type:ident $p:ident) => {
@@ -424,7 +424,7 @@ unary! {
     erf: Erf(x) = x.erf(); d(X x) = R::c(TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0] onnx Erf;
     /// The standard normal distribution function Φ. Small results have fewer right digits in float32: five at -5, two at -7.
     ndtr: Ndtr(x) = x.ndtr(); d(X x) = density(x); on [-3.0, 3.0];
-    /// `max(x, 0)`. The derivative at 0 is 0.
+    /// `max(x, 0)`, of integers too. The derivative at 0 is 0.
     relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0] onnx Relu, int |x: I| x.max(I::ZERO);
     /// 1 where positive, else 0. Its derivative is taken as 0 everywhere.
     step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
@@ -435,15 +435,15 @@ unary! {
     silu: Silu(x) = x.clone() * x.sigmoid();
         d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x * (R::c(1.0) - s)) };
         on [-3.0, 3.0];
-    /// -1, 0 or 1. Its derivative is taken as 0.
+    /// -1, 0 or 1, of integers too. Its derivative is taken as 0.
     sign: Sign(x) = x.clone().step() - (-x).step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign, int I::sign;
-    /// The largest whole number not above. Its derivative is taken as 0.
+    /// The largest whole number not above; integers are their own. Its derivative is taken as 0.
     floor: Floor(x) = x.floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Floor, int |x: I| x;
-    /// The smallest whole number not below. Its derivative is taken as 0.
+    /// The smallest whole number not below; integers are their own. Its derivative is taken as 0.
     ceil: Ceil(x) = -(-x).floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Ceil, int |x: I| x;
-    /// The nearest whole number, halves to the even one. Its derivative is taken as 0.
+    /// The nearest whole number, halves to the even one; integers are their own. Its derivative is taken as 0.
     round: Round(x) = x.round(); d(Nothing _v) = R::c(0.0); on [0.1, 0.4] onnx Round, int |x: I| x;
-    /// Without the digits after the point. Its derivative is taken as 0.
+    /// Without the digits after the point; integers have none. Its derivative is taken as 0.
     trunc: Trunc(x) = x.clone().maximum(R::c(0.0)).floor() - (-x).maximum(R::c(0.0)).floor();
         d(Nothing _v) = R::c(0.0); on [0.1, 0.9], int |x: I| x;
     /// `1 / √x`.

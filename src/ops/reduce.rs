@@ -2,7 +2,7 @@
 
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::{dispatch_float, dispatch_stored, dispatch_whole};
-use crate::kernels::reduce::{self, Max, Min, Product};
+use crate::kernels::reduce::{self, FoldRun, Max, Min, Product};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
@@ -61,7 +61,7 @@ impl Reduce {
 
     /// In int64, from which an extreme returns to its own type.
     fn whole(&self, input: &Array, output: &mut Array) -> Result<()> {
-        let (start, f): (i64, fn(i64, &[i64]) -> i64) = match self.kind {
+        let (start, f): (i64, FoldRun) = match self.kind {
             Kind::Sum | Kind::Mean => (0, |acc, run| run.iter().fold(acc, |a, v| a.wrapping_add(*v))),
             Kind::Product => (1, |acc, run| run.iter().fold(acc, |a, v| a.wrapping_mul(*v))),
             Kind::Max => (i64::MIN, |acc, run| run.iter().fold(acc, |a, v| a.max(*v))),

@@ -1,11 +1,11 @@
 //! Why it exists: what comes of element types: how two of them meet, what integers do at the ends of their ranges, and what a cast keeps.
 //! Beside tables written down from JAX's documentation and beside a twin that computes in 128 bits.
 
-use gradus::{bf16, f16};
 use gradus::io::{Limits, npy, npz};
 use gradus::ops::{self, Takes};
 use gradus::prelude::*;
 use gradus::{DType, Element, Result};
+use gradus::{bf16, f16};
 
 const INTEGERS: [DType; 4] = [DType::I64, DType::I32, DType::I8, DType::U8];
 
@@ -346,9 +346,10 @@ fn casts_take_the_nearest_there_is() {
         );
     }
     // Rounded once: by way of float32 these would have been 1.
-    let near = Tensor::scalar(1.0 + 2f64.powi(-8) + 2f64.powi(-40)).unwrap().cast(DType::BF16).unwrap();
+    let tiny = 1.0 / (1u64 << 40) as f64;
+    let near = Tensor::scalar(1.0 + 1.0 / 256.0 + tiny).unwrap().cast(DType::BF16).unwrap();
     assert_eq!(near.item().unwrap(), 1.0078125);
-    let near = Tensor::scalar(1.0 + 2f64.powi(-11) + 2f64.powi(-40)).unwrap().cast(DType::F16).unwrap();
+    let near = Tensor::scalar(1.0 + 1.0 / 2048.0 + tiny).unwrap().cast(DType::F16).unwrap();
     assert_eq!(near.item().unwrap(), 1.0009765625);
     let near = Tensor::scalar((1i64 << 40) + (1 << 32) + 1).unwrap().cast(DType::BF16).unwrap();
     assert_eq!(near.item().unwrap(), ((1i64 << 40) + (1 << 33)) as f64);
