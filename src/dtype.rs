@@ -313,4 +313,29 @@ macro_rules! dispatch_stored {
         }
     };
 }
-pub(crate) use {dispatch_float, dispatch_stored, dispatch_whole};
+
+/// Runs a block with `$T` bound to a type of the size of the dtype's elements, for `Array::words`: to move elements, their size is all that has
+/// to be known, and code for four sizes is half of that for all types.
+macro_rules! dispatch_moved {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype.size() {
+            8 => {
+                type $T = i64;
+                $body
+            }
+            4 => {
+                type $T = i32;
+                $body
+            }
+            2 => {
+                type $T = $crate::dtype::f16;
+                $body
+            }
+            _ => {
+                type $T = u8;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use {dispatch_float, dispatch_moved, dispatch_stored, dispatch_whole};

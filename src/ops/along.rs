@@ -4,7 +4,7 @@
 use super::index::{check_index, expect_index};
 use super::promote::indices as index_of;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::{dispatch_float, dispatch_stored};
+use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{add_rows, take_rows};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec};
@@ -45,7 +45,7 @@ impl Op for TakeAlong {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let (n, k) = (last(x.shape()), last(index.shape()));
         check_index(self.name(), index.slice()?, n)?;
-        dispatch_stored!(x.dtype(), T => take_rows::<T>(x.slice()?, n, index.slice()?, k, outputs[0].slice_mut()?));
+        dispatch_moved!(x.dtype(), T => take_rows::<T>(x.word_slice()?, n, index.slice()?, k, outputs[0].words_mut()?));
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {

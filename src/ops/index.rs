@@ -2,7 +2,7 @@
 
 use super::promote::indices as index_of;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::{dispatch_float, dispatch_stored};
+use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{Runs, gather, scatter_add};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
@@ -58,7 +58,7 @@ impl Op for Gather {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let runs = runs(x.shape(), self.axis);
         check_index("gather", index.slice()?, runs.axis)?;
-        dispatch_stored!(x.dtype(), T => gather::<T>(x.slice()?, index.slice()?, runs, outputs[0].slice_mut()?));
+        dispatch_moved!(x.dtype(), T => gather::<T>(x.word_slice()?, index.slice()?, runs, outputs[0].words_mut()?));
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
@@ -148,9 +148,9 @@ impl Tensor {
         let index = index.slice::<i64>()?;
         check_index("one_hot", index, classes)?;
         let one = Tensor::filled(Spec::new(Shape::SCALAR, dtype), 1.0)?;
-        dispatch_stored!(dtype, T => {
-            let one = one.array().slice::<T>()?[0];
-            for (row, &i) in out.slice_mut::<T>()?.chunks_mut(classes.max(1)).zip(index) {
+        dispatch_moved!(dtype, T => {
+            let one = one.array().word_slice::<T>()?[0];
+            for (row, &i) in out.words_mut::<T>()?.chunks_mut(classes.max(1)).zip(index) {
                 row[i as usize] = one;
             }
         });

@@ -2,7 +2,7 @@
 
 use super::promote::all_alike;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::dispatch_stored;
+use crate::dtype::dispatch_moved;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 
@@ -42,9 +42,9 @@ impl Op for Concat {
         for input in inputs {
             let width: usize = input.shape().dims()[self.axis..].iter().product();
             let input = input.contiguous()?;
-            dispatch_stored!(input.dtype(), T => {
-                let out = outputs[0].slice_mut::<T>()?;
-                for (to, from) in out.chunks_mut(row.max(1)).zip(input.slice::<T>()?.chunks(width.max(1))) {
+            dispatch_moved!(input.dtype(), T => {
+                let out = outputs[0].words_mut::<T>()?;
+                for (to, from) in out.chunks_mut(row.max(1)).zip(input.word_slice::<T>()?.chunks(width.max(1))) {
                     to[at..at + width].copy_from_slice(from);
                 }
             });

@@ -3,7 +3,7 @@
 use super::promote::alike;
 use super::reduce::is_whole;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::dispatch_stored;
+use crate::dtype::{dispatch_moved, dispatch_stored};
 use crate::kernels::map;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec, Stored};
@@ -113,11 +113,11 @@ impl Op for Where {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [c, a, b] = stretched(inputs, outputs[0].shape());
-        dispatch_stored!(a.dtype(), T => {
-            let out = outputs[0].slice_mut::<T>()?;
-            map::copy(b.view::<T>()?, out);
+        dispatch_moved!(a.dtype(), T => {
+            let out = outputs[0].words_mut::<T>()?;
+            map::copy(b.words::<T>()?, out);
             let (c, a) = (c.contiguous()?, a.contiguous()?);
-            for ((o, &c), &a) in out.iter_mut().zip(c.slice::<u8>()?).zip(a.slice::<T>()?) {
+            for ((o, &c), &a) in out.iter_mut().zip(c.slice::<u8>()?).zip(a.word_slice::<T>()?) {
                 if c != 0 {
                     *o = a;
                 }
