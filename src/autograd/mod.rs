@@ -93,7 +93,9 @@ fn compute(op: &dyn Op, inputs: &[&Tensor]) -> Result<SmallVec<[Array; 3]>> {
             arrays.push(if traced { Array::traced(spec) } else { Array::new(spec)? });
         }
         if !traced {
-            if let Some(t) = inputs.iter().find(|t| t.elements() > MOST_REPEATED && t.layout().repeats()) {
+            if let Some(t) =
+                inputs.iter().find(|t| t.elements() as u64 > MOST_REPEATED && t.layout().repeats())
+            {
                 return Err(endless(t));
             }
             let values: SmallVec<[&Array; 4]> = inputs.iter().map(|t| t.array()).collect();
@@ -104,7 +106,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor]) -> Result<SmallVec<[Array; 3]>> {
 }
 
 /// Elements of a view that repeats its memory that an operation goes through. A tensor of memory may have more.
-const MOST_REPEATED: usize = 1 << 36;
+const MOST_REPEATED: u64 = 1 << 36;
 
 #[cold]
 fn endless(t: &Tensor) -> Error {
