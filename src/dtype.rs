@@ -1,9 +1,11 @@
 //! Why it exists: a tensor's element type is a run-time value, so that user code has no type parameters; this
 //! file ties each value to its Rust type, and holds the one place where run time meets compile time, `dispatch!`.
 
+mod convert;
 mod half;
 
 use crate::kernels::math::Real;
+pub(crate) use convert::Convert;
 pub use half::{bf16, f16};
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
@@ -19,8 +21,12 @@ pub enum DType {
     BF16,
     /// IEEE half precision, as storage: cast to compute.
     F16,
-    /// Signed integers: labels, indices, tokens.
+    /// Signed integers of 64 bits: labels, indices, counts.
     I64,
+    /// Signed integers of 32 bits: tokens, and sums of products of 8-bit integers.
+    I32,
+    /// Signed integers of 8 bits: quantized weights.
+    I8,
     /// Bytes: images.
     U8,
     /// Truth values: masks. One byte each, 0 or 1.
@@ -32,15 +38,64 @@ impl DType {
     pub const fn size(self) -> usize {
         match self {
             DType::F64 | DType::I64 => 8,
-            DType::F32 => 4,
+            DType::F32 | DType::I32 => 4,
             DType::BF16 | DType::F16 => 2,
-            DType::U8 | DType::Bool => 1,
+            DType::I8 | DType::U8 | DType::Bool => 1,
         }
     }
 
-    /// Whether operations compute in this type (f32 and f64).
+    /// Whether it is one of the floats that operations compute in (f32 and f64).
     pub const fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F64)
+    }
+
+    /// Whether it is one of the integers (i64, i32, i8 and u8).
+    pub const fn is_integer(self) -> bool {
+        matches!(self, DType::I64 | DType::I32 | DType::I8 | DType::U8)
+    }
+
+    /// The float that means and variances of this dtype come in: its own, for floats; float32, which holds every number of 8 bits;
+    /// and for int64 and int32, which float32 would round, float64, as in NumPy.
+    pub(crate) const fn fraction(self) -> DType {
+        match self {
+            DType::I64 | DType::I32 => DType::F64,
+            DType::I8 | DType::U8 | DType::Bool => DType::F32,
+            float => float,
+        }
+    }
+
+    /// The dtype in which an operation on two dtypes computes: the smallest that both widen to in the order
+    ///
+    /// ```text
+    /// bool → uint8 ─┐                  ┌→ float16 ──┐
+    ///   └──→ int8 ──┴→ int32 → int64 ──┴→ bfloat16 ─┴→ float32 → float64
+    /// ```
+    ///
+    /// which is that of JAX, and so of Keras, among the dtypes that are here. (JAX's int16, for uint8 with int8, is not: they meet in
+    /// int32.) An integer becomes the other operand's float, however short that is: int64 with float32 is float32. A Rust number
+    /// beside a tensor is weaker than any tensor: a float leaves every float dtype as it is and makes float32 of integers, an integer
+    /// leaves all but bool as they are.
+    ///
+    /// ```
+    /// use gradus::DType;
+    /// assert_eq!(DType::I64.promote(DType::F32), DType::F32);
+    /// assert_eq!(DType::U8.promote(DType::I8), DType::I32);
+    /// assert_eq!(DType::BF16.promote(DType::F16), DType::F32);
+    /// ```
+    #[must_use]
+    pub const fn promote(self, other: DType) -> DType {
+        use DType::{BF16, Bool, F16, F32, F64, I8, I32, I64, U8};
+        match (self, other) {
+            (F64, _) | (_, F64) => F64,
+            (F32, _) | (_, F32) | (BF16, F16) | (F16, BF16) => F32,
+            (BF16, _) | (_, BF16) => BF16,
+            (F16, _) | (_, F16) => F16,
+            (I64, _) | (_, I64) => I64,
+            (I32, _) | (_, I32) | (I8, U8) | (U8, I8) => I32,
+            (I8, _) | (_, I8) => I8,
+            (U8, _) | (_, U8) => U8,
+            (Bool, Bool) => Bool,
+        }
     }
 
     /// Keras's name for it.
@@ -51,14 +106,25 @@ impl DType {
             DType::BF16 => "bfloat16",
             DType::F16 => "float16",
             DType::I64 => "int64",
+            DType::I32 => "int32",
+            DType::I8 => "int8",
             DType::U8 => "uint8",
             DType::Bool => "bool",
         }
     }
 
     /// All types, in the order of the enum.
-    pub const ALL: [DType; 7] =
-        [DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::U8, DType::Bool];
+    pub const ALL: [DType; 9] = [
+        DType::F32,
+        DType::F64,
+        DType::BF16,
+        DType::F16,
+        DType::I64,
+        DType::I32,
+        DType::I8,
+        DType::U8,
+        DType::Bool,
+    ];
 }
 
 impl std::fmt::Display for DType {
@@ -68,13 +134,27 @@ impl std::fmt::Display for DType {
 }
 
 /// What lies in a tensor's memory: plain numbers for which every bit pattern is valid.
-pub trait Stored: Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + 'static {}
-impl Stored for f32 {}
-impl Stored for f64 {}
-impl Stored for bf16 {}
-impl Stored for f16 {}
-impl Stored for i64 {}
-impl Stored for u8 {}
+pub trait Stored: Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + 'static {
+    /// Whether both have the same bits; any NaN equals any NaN.
+    fn same_bits(self, other: Self) -> bool;
+}
+
+macro_rules! stored {
+    (floats: $($float:ty)*; integers: $($integer:ty)*) => {
+        $(impl Stored for $float {
+            #[allow(clippy::eq_op)] // NaN alone differs from itself
+            fn same_bits(self, other: $float) -> bool {
+                self.to_bits() == other.to_bits() || (self != self && other != other)
+            }
+        })*
+        $(impl Stored for $integer {
+            fn same_bits(self, other: $integer) -> bool {
+                self == other
+            }
+        })*
+    };
+}
+stored!(floats: f32 f64 bf16 f16; integers: i64 i32 i8 u8);
 
 /// A Rust type that a tensor can be made of and read back as.
 pub trait Element: Copy + Send + Sync + std::fmt::Debug + 'static {
@@ -98,7 +178,7 @@ macro_rules! element {
         }
     )*};
 }
-element!(f32 => F32, f64 => F64, bf16 => BF16, f16 => F16, i64 => I64, u8 => U8);
+element!(f32 => F32, f64 => F64, bf16 => BF16, f16 => F16, i64 => I64, i32 => I32, i8 => I8, u8 => U8);
 
 impl Element for bool {
     const DTYPE: DType = DType::Bool;
@@ -199,6 +279,32 @@ macro_rules! dispatch_float {
     };
 }
 
+/// Runs a block with `$T` bound to the Rust type of an integer dtype (truth values are bytes of 0 and 1), or returns the error of
+/// operation `$op`.
+macro_rules! dispatch_whole {
+    ($op:expr, $dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            $crate::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            $crate::DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            $crate::DType::U8 | $crate::DType::Bool => {
+                type $T = u8;
+                $body
+            }
+            got => return Err($crate::Error::DType { op: $op, expected: "integers", got }),
+        }
+    };
+}
+
 /// Runs a block with `$T` bound to the type in which elements lie in memory.
 macro_rules! dispatch_stored {
     ($dtype:expr, $T:ident => $body:expr) => {
@@ -223,6 +329,14 @@ macro_rules! dispatch_stored {
                 type $T = i64;
                 $body
             }
+            $crate::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            $crate::DType::I8 => {
+                type $T = i8;
+                $body
+            }
             $crate::DType::U8 | $crate::DType::Bool => {
                 type $T = u8;
                 $body
@@ -230,4 +344,29 @@ macro_rules! dispatch_stored {
         }
     };
 }
-pub(crate) use {dispatch_float, dispatch_stored};
+
+/// Runs a block with `$T` bound to a type of the size of the dtype's elements, for `Array::words`: to move elements, their size is all that has
+/// to be known, and code for four sizes is half of that for all types.
+macro_rules! dispatch_moved {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype.size() {
+            8 => {
+                type $T = i64;
+                $body
+            }
+            4 => {
+                type $T = i32;
+                $body
+            }
+            2 => {
+                type $T = $crate::dtype::f16;
+                $body
+            }
+            _ => {
+                type $T = u8;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use {dispatch_float, dispatch_moved, dispatch_stored, dispatch_whole};

@@ -153,11 +153,26 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Ar
             arrays.push(if traced { Array::traced(spec) } else { Array::new(spec)? });
         }
         if !traced {
+            if let Some(t) =
+                inputs.iter().find(|t| t.elements() as u64 > MOST_REPEATED && t.layout().repeats())
+            {
+                return Err(endless(t));
+            }
             let values: SmallVec<[&Array; 8]> = inputs.iter().map(|t| t.array()).collect();
             op.eval(&values, &mut arrays)?;
         }
     }
     Ok(arrays)
+}
+
+/// Elements of a view that repeats its memory that an operation goes through. A tensor of memory may have more.
+const MOST_REPEATED: u64 = 1 << 36;
+
+#[cold]
+fn endless(t: &Tensor) -> Error {
+    let bytes = t.elements() as u128 * t.dtype().size() as u128;
+    let (dtype, shape) = (t.dtype(), Box::new(*t.shape()));
+    Error::Memory { bytes, dtype, shape, why: "a view that repeats its elements so often can only be viewed" }
 }
 
 /// [`apply`] for operations with one output.

@@ -181,7 +181,10 @@ impl Stage for Shuffle {
             (Some(0), _) => failing(Error::argument("shuffle_buffer", "at least 1", 0)),
             (None, Cardinality::Known(0)) => Box::new(std::iter::empty()),
             (None, Cardinality::Known(n)) if self.before.at(pass, 0).is_some() => {
-                each(&self.before, pass, stream.permutation(n).into_iter().map(|i| i as usize))
+                match stream.permutation(n) {
+                    Ok(order) => each(&self.before, pass, order.into_iter().map(|i| i as usize)),
+                    Err(e) => failing(e),
+                }
             }
             (size, _) => {
                 let size = size.unwrap_or(BUFFER);

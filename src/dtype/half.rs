@@ -2,8 +2,6 @@
 //! whole crate for them (which brings macros and their parser with it) is more than is needed. Conversions are made of integer
 //! arithmetic and round once, half to even, alike on every processor.
 
-use num_traits::AsPrimitive;
-
 /// bfloat16: the upper half of an f32.
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Default)]
@@ -163,48 +161,7 @@ macro_rules! common {
                 v.to_f64()
             }
         }
-
-        impl AsPrimitive<f32> for $t {
-            #[inline]
-            fn as_(self) -> f32 {
-                self.to_f32()
-            }
-        }
-
-        impl AsPrimitive<f64> for $t {
-            #[inline]
-            fn as_(self) -> f64 {
-                self.to_f64()
-            }
-        }
-
-        impl AsPrimitive<$t> for f64 {
-            #[inline]
-            fn as_(self) -> $t {
-                $t::from_f64(self)
-            }
-        }
-
-        common!($t => i64 u8);
-        common!($t <= f32 i64 u8 bf16 f16);
     };
-    ($t:ident => $($to:ty)*) => {$(
-        impl AsPrimitive<$to> for $t {
-            #[inline]
-            fn as_(self) -> $to {
-                self.to_f32() as $to
-            }
-        }
-    )*};
-    // Whole numbers are rounded to f32 first.
-    ($t:ident <= $($from:ty)*) => {$(
-        impl AsPrimitive<$t> for $from {
-            #[inline]
-            fn as_(self) -> $t {
-                $t::from_f32(AsPrimitive::<f32>::as_(self))
-            }
-        }
-    )*};
 }
 common!(bf16);
 common!(f16);

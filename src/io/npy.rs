@@ -14,7 +14,7 @@ const ALIGN: usize = 64;
 /// NumPy leaves room for the first size to grow to so many digits.
 const DIGITS: usize = 21;
 
-/// Reads an array: float16, float32, float64, int64, uint8 and bool as they are, other integers of up to 32 bits as int64; in
+/// Reads an array: float16, float32, float64, int64, int32, int8, uint8 and bool as they are, int16, uint16 and uint32 as int64; in
 /// either byte order and either memory order.
 ///
 /// # Errors
@@ -82,6 +82,8 @@ pub fn encode(tensor: &Tensor) -> Result<Vec<u8>> {
         DType::F64 => Kind::F64,
         DType::F16 => Kind::F16,
         DType::I64 => Kind::I64,
+        DType::I32 => Kind::I32,
+        DType::I8 => Kind::I8,
         DType::U8 => Kind::U8,
         DType::Bool => Kind::Bool,
         got => {
@@ -106,11 +108,17 @@ pub fn encode(tensor: &Tensor) -> Result<Vec<u8>> {
     out.extend((header.len() as u16).to_le_bytes());
     out.extend(header.bytes());
     let array = tensor.array().contiguous()?;
+    let size = tensor.elements() * tensor.dtype().size();
+    let (bytes, dtype, shape) = (size as u128, tensor.dtype(), Box::new(*tensor.shape()));
+    let why = "the system has no more memory for the file's bytes";
+    out.try_reserve_exact(size).map_err(|_| Error::Memory { bytes, dtype, shape, why })?;
     match kind {
         Kind::F32 => array.slice::<f32>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
         Kind::F64 => array.slice::<f64>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
         Kind::F16 => array.slice::<f16>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
         Kind::I64 => array.slice::<i64>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
+        Kind::I32 => array.slice::<i32>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
+        Kind::I8 => array.slice::<i8>()?.iter().for_each(|v| out.extend(v.to_le_bytes())),
         _ => out.extend(array.slice::<u8>()?),
     }
     Ok(out)
@@ -164,6 +172,8 @@ impl Kind {
             Kind::F16 => DType::F16,
             Kind::F32 => DType::F32,
             Kind::F64 => DType::F64,
+            Kind::I32 => DType::I32,
+            Kind::I8 => DType::I8,
             Kind::U8 => DType::U8,
             Kind::Bool => DType::Bool,
             _ => DType::I64,
@@ -185,6 +195,8 @@ impl Kind {
             Kind::F16 => "<f2",
             Kind::F32 => "<f4",
             Kind::F64 => "<f8",
+            Kind::I32 => "<i4",
+            Kind::I8 => "|i1",
             Kind::U8 => "|u1",
             Kind::Bool => "|b1",
             _ => "<i8",
@@ -197,9 +209,9 @@ impl Kind {
             Kind::F16 => load(data, big, array, f16::from_le_bytes),
             Kind::F32 => load(data, big, array, f32::from_le_bytes),
             Kind::F64 => load(data, big, array, f64::from_le_bytes),
-            Kind::I8 => load(data, big, array, |b| i64::from(i8::from_le_bytes(b))),
+            Kind::I8 => load(data, big, array, i8::from_le_bytes),
             Kind::I16 => load(data, big, array, |b| i64::from(i16::from_le_bytes(b))),
-            Kind::I32 => load(data, big, array, |b| i64::from(i32::from_le_bytes(b))),
+            Kind::I32 => load(data, big, array, i32::from_le_bytes),
             Kind::I64 => load(data, big, array, i64::from_le_bytes),
             Kind::U16 => load(data, big, array, |b| i64::from(u16::from_le_bytes(b))),
             Kind::U32 => load(data, big, array, |b| i64::from(u32::from_le_bytes(b))),

@@ -106,6 +106,8 @@ pub fn encode(arrays: &[(&str, &Tensor)]) -> Result<Vec<u8>> {
         common.extend((name.len() as u16).to_le_bytes());
         common.extend([0, 0]);
         let offset = small(out.len(), "an archive below 4 GiB")?;
+        let memory = || Error::Io { path: "npz".into(), source: std::io::ErrorKind::OutOfMemory.into() };
+        out.try_reserve(data.len() + name.len() + 2 * common.len()).map_err(|_| memory())?;
         out.extend(LOCAL.to_le_bytes());
         out.extend(&common);
         out.extend(name.bytes());

@@ -136,6 +136,8 @@ fn file_dtype(dtype: DType) -> Dtype {
         DType::BF16 => "BF16",
         DType::F16 => "F16",
         DType::I64 => "I64",
+        DType::I32 => "I32",
+        DType::I8 => "I8",
         DType::U8 => "U8",
         DType::Bool => "BOOL",
     };

@@ -120,11 +120,10 @@ pub fn cholesky<T: Float>(a: &mut [T], n: usize) -> Option<Pivot> {
 }
 
 /// A = QR by Householder's reflections: `a` (`m` rows of `n`) is overwritten; `q` is `m` rows of `k`, `r` is `k` rows of `n`,
-/// `k` the smaller of both. `v` is room for `m` numbers a reflection. Signs are LAPACK's.
-pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], v: &mut [T]) {
+/// `k` the smaller of both. The last three are room: for `m` numbers a reflection, `n` and `k`. Signs are LAPACK's.
+pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], [v, row, tau]: [&mut [T]; 3]) {
     let k = m.min(n);
-    let mut row = vec![T::default(); n.max(k)];
-    let mut tau = vec![T::default(); k];
+    tau.fill(T::default());
     for j in 0..k {
         let v = &mut v[j * m..(j + 1) * m];
         let head = a[j * n + j];
@@ -142,7 +141,7 @@ pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], v
         v[j] = T::of(1.0);
         v[j + 1..m].iter_mut().for_each(|x| *x /= scale);
         tau[j] = (beta - head) / beta;
-        reflect(a, n, j, j, v, tau[j], &mut row);
+        reflect(a, n, j, j, v, tau[j], row);
         a[j * n + j] = beta;
     }
     for i in 0..k {
@@ -153,7 +152,7 @@ pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], v
     q.fill(T::default());
     (0..k).for_each(|i| q[i * k + i] = T::of(1.0));
     for j in (0..k).rev() {
-        reflect(q, k, j, j, &v[j * m..(j + 1) * m], tau[j], &mut row);
+        reflect(q, k, j, j, &v[j * m..(j + 1) * m], tau[j], row);
     }
 }
 

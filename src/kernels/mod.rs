@@ -16,6 +16,7 @@ pub mod simd;
 pub mod softmax;
 pub mod sort;
 pub mod strided;
+pub mod whole;
 
 #[cfg(test)]
 mod testing;

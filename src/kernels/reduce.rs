@@ -3,12 +3,12 @@
 //! ascending order, and the lanes join in a fixed tree; block sums join pairwise, as the bits of their count say. Layout,
 //! threads and vector width do not enter.
 
+use super::math::Whole;
 use super::par;
 use super::simd::stamped;
 use super::strided::{Axes, Layout, Strided};
 use crate::shape::MAX_RANK;
 use crate::{Float, Shape, Stored};
-use num_traits::AsPrimitive;
 
 /// Virtual lanes: a multiple of every vector width, wide enough to hide the latency of an addition.
 pub const LANES: usize = 32;
@@ -428,37 +428,46 @@ fn scattered<F: Fold, T: Float>(
     pending.finish::<F>()
 }
 
-/// Folds whole numbers over the axes set in `reduce`, from `start` on; they have no rounding, so any order is right.
-pub fn fold_whole<A: Stored + AsPrimitive<i64>, B: Stored>(
+/// What is folded so far with a run of numbers more.
+pub type FoldRun = fn(i64, &[i64]) -> i64;
+
+/// Folds integers over the axes set in `reduce`, from `start` on, in 64 bits; they have no rounding, so any order is right.
+pub fn fold_whole<A: Whole>(
     x: Strided<A>,
     reduce: &[bool; MAX_RANK],
     start: i64,
-    f: impl Fn(i64, i64) -> i64 + Sync,
-    out: &mut [B],
-) where
-    i64: AsPrimitive<B>,
-{
+    f: FoldRun,
+    out: &mut [i64],
+) {
     let (kept, folded) = split(x.layout(), reduce);
     let count = folded.shape.elements();
     let (kept, folded) = (Axes::collapse([&kept]), Axes::collapse([&folded]));
     let (width, [step], [inner]) = (kept.row(), kept.steps(), folded.steps());
     let (data, row) = (x.data(), folded.row());
-    par::chunks(out, 1, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [B]| {
+    par::chunks(out, 1, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [i64]| {
+        let mut tile = [0; WIDE];
         for (i, o) in run.iter_mut().enumerate() {
             let index = first + i;
             let base = kept.start(index / width)[0] + (index % width) as isize * step;
             let mut acc = start;
             for r in 0..count / row.max(1) {
                 let mut at = base + folded.start(r)[0];
-                for _ in 0..row {
-                    acc = f(acc, data[at as usize].as_());
-                    at += inner;
+                for from in (0..row).step_by(WIDE) {
+                    let tile = &mut tile[..WIDE.min(row - from)];
+                    for wide in &mut *tile {
+                        *wide = data[at as usize].convert();
+                        at += inner;
+                    }
+                    acc = f(acc, tile);
                 }
             }
-            *o = acc.as_();
+            *o = acc;
         }
     });
 }
+
+/// Integers that are widened at a time.
+const WIDE: usize = 256;
 
 /// The index of the first largest (or smallest) element of each row of `n`; of the first NaN if there is one.
 #[allow(clippy::eq_op)] // NaN alone differs from itself

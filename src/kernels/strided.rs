@@ -32,6 +32,11 @@ impl Layout {
         true
     }
 
+    /// Whether some element of memory is there more than once.
+    pub fn repeats(&self) -> bool {
+        std::iter::zip(self.shape.dims(), &self.strides).any(|(&d, &stride)| d > 1 && stride == 0)
+    }
+
     /// With the axes in another order; `order` names each axis once.
     pub fn permuted(&self, order: &[usize]) -> Layout {
         let mut out = *self;

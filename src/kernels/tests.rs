@@ -246,7 +246,8 @@ fn folds<T: Float>(r: &mut Rng) {
     }
     let whole: Vec<i64> = data.iter().map(|v| v.wide() as i64).collect();
     let mut got = vec![9i64; outputs];
-    reduce::fold_whole(Strided::new(&whole, l), &mask, 0, i64::wrapping_add, &mut got);
+    let add = |sum: i64, run: &[i64]| run.iter().fold(sum, |sum, v| sum.wrapping_add(*v));
+    reduce::fold_whole(Strided::new(&whole, l), &mask, 0, add, &mut got);
     let want: Vec<i64> =
         groups.iter().map(|g| g.iter().map(|v| v.wide() as i64).fold(0, i64::wrapping_add)).collect();
     assert_eq!(got, want, "{}", what());

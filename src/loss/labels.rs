@@ -28,8 +28,7 @@ pub(crate) fn labels(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Resu
         return Err(Error::shapes(op, *y_true.shape(), *y_pred.shape(), why));
     }
     match labels.dtype() {
-        DType::I64 => Ok(labels),
-        DType::U8 => labels.cast(DType::I64),
-        got => Err(Error::DType { op, expected: "integer labels (int64 or uint8)", got }),
+        dtype if dtype.is_integer() => labels.cast(DType::I64),
+        got => Err(Error::DType { op, expected: "integer labels (int64, int32, int8 or uint8)", got }),
     }
 }

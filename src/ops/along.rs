@@ -2,8 +2,9 @@
 //! and its gradient are made of.
 
 use super::index::{check_index, expect_index};
+use super::promote::indices as index_of;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::{dispatch_float, dispatch_stored};
+use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{add_rows, take_rows};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec};
@@ -43,7 +44,7 @@ impl Op for TakeAlong {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let (n, k) = (last(x.shape()), last(index.shape()));
         check_index(self.name(), index.slice()?, n)?;
-        dispatch_stored!(x.dtype(), T => take_rows::<T>(x.slice()?, n, index.slice()?, k, outputs[0].slice_mut()?));
+        dispatch_moved!(x.dtype(), T => take_rows::<T>(x.word_slice()?, n, index.slice()?, k, outputs[0].words_mut()?));
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
@@ -89,11 +90,11 @@ impl Op for AddAlong {
 }
 
 impl Tensor {
-    /// `out[…, j, …] = self[…, indices[…, j, …], …]` along an axis: one index (int64) for each element of the result. The other
+    /// `out[…, j, …] = self[…, indices[…, j, …], …]` along an axis: one index (an integer) for each element of the result. The other
     /// sizes broadcast.
     ///
     /// # Errors
-    /// The axis or an index is out of range, ranks differ, other sizes do not broadcast, or the indices are not int64.
+    /// The axis or an index is out of range, ranks differ, other sizes do not broadcast, or the indices are no integers.
     pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Result<Tensor> {
         const OP: &str = "take_along_axis";
         let at = self.shape().axis(OP, axis)?;
@@ -107,21 +108,22 @@ impl Tensor {
         }
         let common = Shape::broadcast(OP, self.shape().with(at, 1), indices.shape().with(at, 1))?;
         let x = self.broadcast_to(common.with(at, self.dims()[at]))?.to_last(at)?;
-        let index = indices.broadcast_to(common.with(at, indices.dims()[at]))?.to_last(at)?;
+        let index = index_of(OP, indices)?.broadcast_to(common.with(at, indices.dims()[at]))?.to_last(at)?;
         apply1(TakeAlong {}, &[&x, &index])?.last_to(at)
     }
 
-    /// Zeros with `size` places along an axis, to which each element of this tensor is added where its index (int64, one for
+    /// Zeros with `size` places along an axis, to which each element of this tensor is added where its index (an integer, one for
     /// each) says: the adjoint of [`Tensor::take_along_axis`]. Elements with the same index add up in ascending order.
     ///
     /// # Errors
-    /// Shapes differ, the axis or an index is out of range, or dtypes are not float and int64.
+    /// Shapes differ, the axis or an index is out of range, or dtypes are not float and integer.
     pub fn add_along_axis(&self, indices: &Tensor, axis: isize, size: usize) -> Result<Tensor> {
         let at = self.shape().axis("add_along_axis", axis)?;
         if indices.shape() != self.shape() {
             let why = "each value needs one index";
             return Err(Error::shapes("add_along_axis", *self.shape(), *indices.shape(), why));
         }
+        let indices = index_of("add_along_axis", indices)?;
         apply1(AddAlong { size }, &[&self.to_last(at)?, &indices.to_last(at)?])?.last_to(at)
     }
 }

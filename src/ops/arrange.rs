@@ -1,6 +1,7 @@
 //! Why it exists: the same elements repeated, turned round, cut apart or under other axes: what NumPy users reach for between
 //! computations. All are compositions of views, `concat` and `gather`.
 
+use crate::tensor::room::room;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
 
@@ -86,9 +87,12 @@ impl Tensor {
         let mut sizes = vec![1; times.len().saturating_sub(self.rank())];
         sizes.extend_from_slice(self.dims());
         let lead = sizes.len() - times.len();
-        times.iter().enumerate().try_fold(self.reshape_to(sizes)?, |t, (i, &times)| {
+        // What becomes empty goes first, what becomes largest last: nothing is copied in vain.
+        let mut order: Vec<usize> = (0..times.len()).collect();
+        order.sort_by_key(|&i| times[i]);
+        order.into_iter().try_fold(self.reshape_to(sizes)?, |t, i| {
             let (at, n) = (lead + i, t.dims()[lead + i]);
-            t.copies("tile", times, at, |i| i % n)
+            t.copies("tile", times[i], at, |i| i % n)
         })
     }
 
@@ -117,32 +121,40 @@ impl Tensor {
             let expected = format!("sizes that add up to {n}, that of axis {axis}");
             return Err(Error::argument("split sizes", expected, format!("{sizes:?}")));
         }
-        let mut start = 0;
-        let part = |&size: &usize| {
+        let (mut start, mut parts) = (0, room(sizes.len(), self.spec())?);
+        for &size in sizes {
+            parts.push(self.slice(axis, start, start + size as isize)?);
             start += size as isize;
-            self.slice(axis, start - size as isize, start)
-        };
-        sizes.iter().map(part).collect()
+        }
+        Ok(parts)
     }
 
     /// `n` parts of equal size along an axis. They share this tensor's memory.
     ///
     /// # Errors
-    /// The axis is out of range, or its size is not a multiple of `n`.
+    /// The axis is out of range, its size is not a multiple of `n`, or memory for so many parts cannot be had.
     pub fn chunk(&self, n: usize, axis: isize) -> Result<Vec<Tensor>> {
         let size = self.dims()[self.shape().axis("chunk", axis)?];
         if n == 0 || !size.is_multiple_of(n) {
             return Err(Error::shape("chunk", format!("a multiple of {n} along axis {axis}"), *self.shape()));
         }
-        self.split(&vec![size / n; n], axis)
+        let (width, mut parts) = ((size / n) as isize, room(n, self.spec())?);
+        for i in 0..n as isize {
+            parts.push(self.slice(axis, i * width, (i + 1) * width)?);
+        }
+        Ok(parts)
     }
 
     /// The slices along an axis, which disappears: the inverse of [`Tensor::stack`]. They share this tensor's memory.
     ///
     /// # Errors
-    /// The axis is out of range.
+    /// The axis is out of range, or memory for so many tensors cannot be had.
     pub fn unbind(&self, axis: isize) -> Result<Vec<Tensor>> {
         let n = self.dims()[self.shape().axis("unbind", axis)?];
-        (0..n as isize).map(|i| self.select(axis, i)).collect()
+        let mut parts = room(n, self.spec())?;
+        for i in 0..n as isize {
+            parts.push(self.select(axis, i)?);
+        }
+        Ok(parts)
     }
 }

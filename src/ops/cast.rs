@@ -1,12 +1,10 @@
 //! Why it exists: from one element type to another.
 
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::dispatch_stored;
-use crate::dtype::{bf16, f16};
+use crate::dtype::{Convert, bf16, dispatch_stored, f16};
 use crate::kernels::par;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Result, Spec, Stored};
-use num_traits::AsPrimitive;
 use smallvec::smallvec;
 
 super::table::ops! {
@@ -19,9 +17,8 @@ crate::op! {
     struct Cast("cast", 1) { dtype: DType }
 }
 
-/// Converts as Rust's `as` does: to floats by rounding to nearest, to integers by truncation and saturation.
-fn convert<A: Stored + AsPrimitive<B>, B: Stored>(x: &[A], out: &mut [B]) {
-    each(x, out, |x| x.as_());
+fn convert<A: Stored + Convert<B>, B: Stored>(x: &[A], out: &mut [B]) {
+    each(x, out, A::convert);
 }
 
 fn each<A: Stored, B: Stored>(x: &[A], out: &mut [B], f: impl Fn(A) -> B + Sync) {
@@ -46,6 +43,8 @@ impl Op for Cast {
                 DType::BF16 => convert::<A, bf16>(x, out.slice_mut()?),
                 DType::F16 => convert::<A, f16>(x, out.slice_mut()?),
                 DType::I64 => convert::<A, i64>(x, out.slice_mut()?),
+                DType::I32 => convert::<A, i32>(x, out.slice_mut()?),
+                DType::I8 => convert::<A, i8>(x, out.slice_mut()?),
                 DType::U8 => convert::<A, u8>(x, out.slice_mut()?),
                 DType::Bool => each(x, out.slice_mut()?, |x: A| u8::from(x != A::default())),
             }
@@ -63,8 +62,9 @@ impl Op for Cast {
 }
 
 impl Tensor {
-    /// With another element type: to floats rounded to nearest, to integers truncated and saturated, to bool whether
-    /// not zero.
+    /// With another element type, each element as the nearest value that it has: to floats rounded once, half to even; to integers
+    /// without the fraction, what is out of range as the end of the range that it lies beyond (NumPy wraps there), NaN as 0; to bool
+    /// whether not zero.
     ///
     /// # Errors
     /// Memory cannot be had.
@@ -72,7 +72,7 @@ impl Tensor {
         if dtype == self.dtype() { Ok(self.clone()) } else { apply1(Cast { dtype }, &[self]) }
     }
 
-    /// Multiplied by a constant; integers and bytes become float32 first. (Keras: `Rescaling`.)
+    /// Multiplied by a constant; what is neither float32 nor float64 becomes float32 first. (Keras: `Rescaling`.)
     ///
     /// # Errors
     /// Memory cannot be had.

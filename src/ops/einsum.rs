@@ -2,18 +2,19 @@
 //! products, so the fast kernels do the work and gradients of every order follow.
 
 use super::elementwise::float;
+use super::promote::all_alike;
 use crate::tensor::Tensor;
-use crate::{Error, MAX_RANK, Result};
+use crate::{DType, Error, MAX_RANK, Result};
 
 super::table::ops! {
-    einsum: Floats, Every, "Einsum";
-    tensordot: Floats, Every, "Einsum";
-    dot: Floats, Every, "Einsum";
-    vdot: Floats, Every, "Einsum";
+    einsum: Numbers, Every, "Einsum";
+    tensordot: Numbers, Every, "Einsum";
+    dot: Numbers, Every, "Einsum";
+    vdot: Numbers, Every, "Einsum";
     outer: Numbers, Every, "Mul";
     kron: Numbers, Every, "Einsum";
     diagonal: Any, Every, "Einsum";
-    trace: Floats, Every, "Einsum";
+    trace: Wide, Every, "Einsum";
 }
 
 /// An axis: a letter, or a number below [`MAX_RANK`] for one that `...` stands for, counted from its end.
@@ -189,7 +190,8 @@ impl Tensor {
     /// for the other axes, which broadcast. A letter twice in one operand takes its diagonal. Size 1 stretches.
     ///
     /// Operands are contracted from left to right, two at a time, by matrix products: their order is yours to choose, and
-    /// the order of additions does not depend on sizes outside of a sum.
+    /// the order of additions does not depend on sizes outside of a sum. Dtypes meet by [`DType::promote`]; integers are multiplied and
+    /// summed in int64.
     ///
     /// ```
     /// # use gradus::Tensor;
@@ -200,20 +202,19 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// The equation does not parse or does not fit the operands, sizes of a letter differ, dtypes differ or are not float32
-    /// or float64, or an intermediate result has more than [`MAX_RANK`] axes.
+    /// The equation does not parse or does not fit the operands, sizes of a letter differ, the dtype is bool, bfloat16 or float16, or
+    /// an intermediate result has more than [`MAX_RANK`] axes.
     pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
         let Equation { inputs, output } = Equation::parse(equation, operands)?;
+        let operands = all_alike(operands)?;
+        if operands.iter().any(|t| t.dtype().is_integer() && t.dtype() != DType::I64) {
+            let wide: Vec<Tensor> = operands.iter().map(|t| t.cast(DType::I64)).collect::<Result<_>>()?;
+            return Tensor::einsum(equation, &wide.iter().collect::<Vec<_>>());
+        }
         let mut sizes = [1usize; 128];
         for (operand, labels) in operands.iter().zip(&inputs) {
-            float("einsum", operand.dtype())?;
-            if operand.dtype() != operands[0].dtype() {
-                let why = format!(
-                    "{} and {} differ in element type: cast one of them",
-                    operands[0].dtype(),
-                    operand.dtype()
-                );
-                return Err(Error::shapes("einsum", *operands[0].shape(), *operand.shape(), why));
+            if operand.dtype() != DType::I64 {
+                float("einsum", operand.dtype())?;
             }
             for (i, (&size, &label)) in operand.dims().iter().zip(labels).enumerate() {
                 let known = &mut sizes[usize::from(label)];
@@ -234,7 +235,7 @@ impl Tensor {
             }
         }
         let terms = operands.iter().zip(&inputs).map(|(operand, labels)| {
-            Term { value: (*operand).clone(), labels: labels.clone() }
+            Term { value: (**operand).clone(), labels: labels.clone() }
                 .distinct()?
                 .narrow(|l| sizes[usize::from(l)])
         });
@@ -255,7 +256,7 @@ impl Tensor {
     /// tensor's, then the other's. (NumPy and Keras: `tensordot`.)
     ///
     /// # Errors
-    /// An axis is out of range or given twice, the lists differ in length, sizes or dtypes differ.
+    /// An axis is out of range or given twice, the lists differ in length, or sizes differ.
     pub fn tensordot(&self, other: &Tensor, axes: &[isize], others: &[isize]) -> Result<Tensor> {
         if axes.len() != others.len() {
             let got = format!("{} and {}", axes.len(), others.len());
@@ -287,7 +288,7 @@ impl Tensor {
     /// product if either is a number.
     ///
     /// # Errors
-    /// Sizes or dtypes differ, or the result has too many axes.
+    /// Sizes differ, or the result has too many axes.
     pub fn dot(&self, other: &Tensor) -> Result<Tensor> {
         match (self.rank(), other.rank()) {
             (0, _) | (_, 0) => self.mul(other),
@@ -299,7 +300,7 @@ impl Tensor {
     /// The sum of products of all elements, one by one.
     ///
     /// # Errors
-    /// The numbers of elements or the dtypes differ.
+    /// The numbers of elements differ.
     pub fn vdot(&self, other: &Tensor) -> Result<Tensor> {
         self.reshape([-1])?.dot(&other.reshape([-1])?)
     }
@@ -307,7 +308,7 @@ impl Tensor {
     /// All products of an element of this tensor with one of the other, `[elements, other's elements]`.
     ///
     /// # Errors
-    /// Dtypes differ.
+    /// It does not multiply in the dtype, or memory cannot be had.
     pub fn outer(&self, other: &Tensor) -> Result<Tensor> {
         self.reshape([-1, 1])?.mul(&other.reshape([1, -1])?)
     }
@@ -315,7 +316,7 @@ impl Tensor {
     /// Kronecker's product: each element of this tensor replaced by its product with the other.
     ///
     /// # Errors
-    /// Ranks or dtypes differ, or there are more than half of [`MAX_RANK`] axes.
+    /// Ranks differ, or there are more than half of [`MAX_RANK`] axes.
     pub fn kron(&self, other: &Tensor) -> Result<Tensor> {
         if self.rank() != other.rank() || 2 * self.rank() > MAX_RANK {
             let why = format!("both need the same number of axes, at most {}", MAX_RANK / 2);

@@ -3,10 +3,11 @@
 //! every order of differentiation and the gradient check follow from it.
 
 use super::expr::Expr;
+use super::promote::alike;
 use super::table::Takes;
 use crate::autograd::{Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one};
 use crate::dtype::dispatch_float;
-use crate::kernels::math::{Real, divide};
+use crate::kernels::math::{Real, Whole};
 use crate::kernels::simd::stamped;
 use crate::kernels::{map, par};
 use crate::tensor::{Array, Tensor};
@@ -15,7 +16,7 @@ use smallvec::smallvec;
 use std::marker::PhantomData;
 
 super::table::ops! {
-    affine: Floats, Every, "Mul";
+    affine: Wide, Every, "Mul";
     clip: Numbers, Every, "Clip";
 }
 super::table::recorded!(Map, MapGrad, Zip, Affine);
@@ -40,6 +41,10 @@ pub(crate) trait Unary: 'static {
     fn f<R: Real>(x: R, p: R) -> R;
     /// The derivative from `v`, which is the input or the output as `READS` says.
     fn df<R: Real>(v: R, p: R) -> R;
+    /// The function on integers, where they are taken.
+    const INTEGERS: bool;
+    /// As `INTEGERS` says.
+    fn int<I: Whole>(x: I) -> I;
 }
 
 stamped! {
@@ -54,6 +59,23 @@ stamped! {
         for ((o, &g), &v) in out.iter_mut().zip(g).zip(v) {
             *o = masked(g, U::df(v, p));
         }
+    }
+}
+
+/// A loop for each of the integer types.
+struct Loops<F64, F32, F8, B8> {
+    i64: F64,
+    i32: F32,
+    i8: F8,
+    u8: B8,
+}
+
+type UnaryLoops =
+    Loops<fn(&[i64], &mut [i64]), fn(&[i32], &mut [i32]), fn(&[i8], &mut [i8]), fn(&[u8], &mut [u8])>;
+
+fn unary_whole<U: Unary, I: Whole>(x: &[I], out: &mut [I]) {
+    for (o, &x) in out.iter_mut().zip(x) {
+        *o = U::int(x);
     }
 }
 
@@ -78,6 +100,8 @@ pub(crate) struct Formula {
     double: UnarySlice<f64>,
     grad_single: GradSlice<f32>,
     grad_double: GradSlice<f64>,
+    /// On integers, where they are taken.
+    whole: Option<UnaryLoops>,
     /// The derivative in tensor operations.
     df: fn(Expr, Expr) -> Expr,
 }
@@ -94,6 +118,16 @@ impl<U: Unary> Of<U> {
         double: unary_slice::<U, f64>,
         grad_single: unary_grad_slice::<U, f32>,
         grad_double: unary_grad_slice::<U, f64>,
+        whole: if U::INTEGERS {
+            Some(Loops {
+                i64: unary_whole::<U, i64>,
+                i32: unary_whole::<U, i32>,
+                i8: unary_whole::<U, i8>,
+                u8: unary_whole::<U, u8>,
+            })
+        } else {
+            None
+        },
         df: U::df,
     };
 }
@@ -135,7 +169,9 @@ crate::op! {
 
 impl Op for Map {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        float(self.row.name, inputs[0].dtype)?;
+        if self.row.whole.is_none() || !inputs[0].dtype.is_integer() {
+            float(self.row.name, inputs[0].dtype)?;
+        }
         Ok(smallvec![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
@@ -149,7 +185,13 @@ impl Op for Map {
                 let f = |x: &[f64], o: &mut [f64]| (row.double)(x, o, p);
                 map::unary(x.view()?, out.slice_mut()?, COST, &f);
             }
-            got => return Err(not_float(row.name, got)),
+            got => match (got, &row.whole) {
+                (DType::I64, Some(w)) => map::unary(x.view()?, out.slice_mut()?, 1, &w.i64),
+                (DType::I32, Some(w)) => map::unary(x.view()?, out.slice_mut()?, 1, &w.i32),
+                (DType::I8, Some(w)) => map::unary(x.view()?, out.slice_mut()?, 1, &w.i8),
+                (DType::U8, Some(w)) => map::unary(x.view()?, out.slice_mut()?, 1, &w.u8),
+                _ => return Err(not_float(row.name, got)),
+            },
         }
         Ok(())
     }
@@ -161,6 +203,9 @@ impl Op for Map {
         }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        if !step.spec(0).dtype.is_float() {
+            return Ok(smallvec![None]);
+        }
         let Map { row, p } = *self;
         let v = match row.reads {
             Reads::X => step.input(0),
@@ -248,6 +293,8 @@ pub struct UnaryRow {
     pub apply: fn(&Tensor) -> Result<Tensor>,
     /// An interval in which the function is smooth, for gradient checks.
     pub domain: [f64; 2],
+    /// Which element types it takes.
+    pub takes: Takes,
     /// ONNX's operator; empty if there is none.
     pub onnx: &'static str,
 }
@@ -267,10 +314,11 @@ pub struct BinaryRow {
     pub onnx: &'static str,
 }
 
-/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval] onnx Operator;` (the operator if there is one), with `Type(x; p = default)` for a constant.
+/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval] onnx Operator, int f;` (operator and function of integers if there is one), with
+/// `Type(x; p = default)` for a constant.
 macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident $(; $p:ident = $default:expr)?) = $f:expr;
-        d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr] $(onnx $onnx:ident)?;)*) => {
+        d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr] $(onnx $onnx:ident)? $(, int $int:expr)?;)*) => {
         $(
             pub(crate) struct $type;
             impl Unary for $type {
@@ -281,6 +329,9 @@ macro_rules! unary {
                 fn f<R: Real>($x: R, p: R) -> R { unary!(@p p $($p)?); $f }
                 #[inline(always)]
                 fn df<R: Real>($v: R, p: R) -> R { unary!(@p p $($p)?); $df }
+                const INTEGERS: bool = unary!(@there $($int)?);
+                #[inline(always)]
+                fn int<I: Whole>(x: I) -> I { unary!(@int x $($int)?) }
             }
         )*
         impl Tensor {
@@ -294,10 +345,15 @@ macro_rules! unary {
                 name: stringify!($name),
                 apply: |x| unary(Of::<$type>::ROW, unary!(@default $($default)?), x),
                 domain: [$lo, $hi],
+                takes: if <$type as Unary>::INTEGERS { Takes::Numbers } else { Takes::Floats },
                 onnx: concat!($(stringify!($onnx))?),
             }),*
         ];
     };
+    (@there) => { false };
+    (@there $int:expr) => { true };
+    (@int $x:ident) => { $x };
+    (@int $x:ident $int:expr) => { ($int)($x) };
     (@p $given:ident) => { let _ = $given; };
     (@p $given:ident $p:ident) => { #[allow(unused_variables)] let $p = $given; };
     (@default) => { 0.0 };
@@ -306,7 +362,7 @@ macro_rules! unary {
         $(#[$doc])*
         ///
         /// # Errors
-        /// The dtype is not float32 or float64, or memory cannot be had.
+        /// It does not take the dtype (see [`UNARY`](crate::ops::UNARY)), or memory cannot be had.
         pub fn $name(&self) -> Result<Tensor> { unary(Of::<$type>::ROW, 0.0, self) }
     };
     (@method $(#[$doc:meta])* $name:ident $type:ident $p:ident) => {
@@ -398,10 +454,10 @@ const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
 
 unary! {
-    /// The negative.
-    neg: Neg(x) = -x; d(Nothing _v) = R::c(-1.0); on [-2.0, 2.0] onnx Neg;
-    /// Absolute value. The derivative at 0 is 0.
-    abs: Abs(x) = x.abs(); d(X x) = x.clone().step() - (-x).step(); on [0.1, 2.0] onnx Abs;
+    /// The negative. Of integers it wraps: that of the smallest is itself, and of uint8 it is counted from 256 down.
+    neg: Neg(x) = -x; d(Nothing _v) = R::c(-1.0); on [-2.0, 2.0] onnx Neg, int I::negative;
+    /// Absolute value. The derivative at 0 is 0. The smallest integer of its type stays as it is.
+    abs: Abs(x) = x.abs(); d(X x) = x.clone().step() - (-x).step(); on [0.1, 2.0] onnx Abs, int I::magnitude;
     /// e to the power of each element.
     exp: Exp(x) = x.exp(); d(Y y) = y; on [-2.0, 2.0] onnx Exp;
     /// `exp(x) - 1` without cancellation.
@@ -412,8 +468,8 @@ unary! {
     ln_1p: Ln1p(x) = x.ln_1p(); d(X x) = R::c(1.0) / (x + R::c(1.0)); on [-0.5, 3.0];
     /// Square root.
     sqrt: Sqrt(x) = x.sqrt(); d(Y y) = R::c(0.5) / y; on [0.2, 3.0] onnx Sqrt;
-    /// The square.
-    square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0];
+    /// The square. Of integers it wraps.
+    square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0], int |x: I| x.times(x);
     /// Sine of radians.
     sin: Sin(x) = x.sin(); d(X x) = x.cos(); on [-3.0, 3.0] onnx Sin;
     /// Cosine of radians.
@@ -426,8 +482,8 @@ unary! {
     erf: Erf(x) = x.erf(); d(X x) = R::c(TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0] onnx Erf;
     /// The standard normal distribution function Φ. Small results have fewer right digits in float32: five at -5, two at -7.
     ndtr: Ndtr(x) = x.ndtr(); d(X x) = density(x); on [-3.0, 3.0];
-    /// `max(x, 0)`. The derivative at 0 is 0.
-    relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0] onnx Relu;
+    /// `max(x, 0)`, of integers too. The derivative at 0 is 0.
+    relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0] onnx Relu, int |x: I| x.max(I::ZERO);
     /// 1 where positive, else 0. Its derivative is taken as 0 everywhere.
     step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
     /// `x·Φ(x)` with the normal distribution function Φ (Hendrycks and Gimpel 2016), exact as Keras's default.
@@ -437,17 +493,17 @@ unary! {
     silu: Silu(x) = x.clone() * x.sigmoid();
         d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x * (R::c(1.0) - s)) };
         on [-3.0, 3.0];
-    /// -1, 0 or 1. Its derivative is taken as 0.
-    sign: Sign(x) = x.clone().step() - (-x).step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign;
-    /// The largest whole number not above. Its derivative is taken as 0.
-    floor: Floor(x) = x.floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Floor;
-    /// The smallest whole number not below. Its derivative is taken as 0.
-    ceil: Ceil(x) = -(-x).floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Ceil;
-    /// The nearest whole number, halves to the even one. Its derivative is taken as 0.
-    round: Round(x) = x.round(); d(Nothing _v) = R::c(0.0); on [0.1, 0.4] onnx Round;
-    /// Without the digits after the point. Its derivative is taken as 0.
+    /// -1, 0 or 1, of integers too. Its derivative is taken as 0.
+    sign: Sign(x) = x.clone().step() - (-x).step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign, int I::sign;
+    /// The largest whole number not above; integers are their own. Its derivative is taken as 0.
+    floor: Floor(x) = x.floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Floor, int |x: I| x;
+    /// The smallest whole number not below; integers are their own. Its derivative is taken as 0.
+    ceil: Ceil(x) = -(-x).floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Ceil, int |x: I| x;
+    /// The nearest whole number, halves to the even one; integers are their own. Its derivative is taken as 0.
+    round: Round(x) = x.round(); d(Nothing _v) = R::c(0.0); on [0.1, 0.4] onnx Round, int |x: I| x;
+    /// Without the digits after the point; integers have none. Its derivative is taken as 0.
     trunc: Trunc(x) = x.clone().maximum(R::c(0.0)).floor() - (-x).maximum(R::c(0.0)).floor();
-        d(Nothing _v) = R::c(0.0); on [0.1, 0.9];
+        d(Nothing _v) = R::c(0.0); on [0.1, 0.9], int |x: I| x;
     /// `1 / √x`.
     rsqrt: Rsqrt(x) = R::c(1.0) / x.sqrt(); d(Y y) = R::c(-0.5) * y.clone() * y.clone() * y; on [0.2, 3.0];
     /// `1 / x`.
@@ -577,16 +633,31 @@ unary! {
     softplus: Softplus(x) = x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p(); d(X x) = x.sigmoid(); on [-3.0, 3.0] onnx Softplus;
 }
 
+/// What an operation on two operands does with integers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Integers {
+    /// Refuses them.
+    Refused,
+    /// Computes with them; what is out of range wraps.
+    Wrap,
+    /// The same, but the second must not be negative.
+    Exponents,
+    /// Makes them float64 and its result float32.
+    Fraction,
+}
+
 /// A row of the binary table.
 trait Binary: 'static {
     const NAME: &'static str;
     /// Whether the derivatives read the operands.
     const READS: bool;
-    /// Whether integers are taken.
-    const INTEGERS: bool;
+    /// Which element types it takes.
+    const TAKES: Takes;
+    /// What becomes of integers.
+    const INTEGERS: Integers;
     fn f<R: Real>(a: R, b: R) -> R;
-    /// The same on integers, which wrap; `None` where integers are not taken.
-    fn int(a: i64, b: i64) -> Option<i64>;
+    /// The same on integers, which wrap, where [`Integers`] says so.
+    fn int<I: Whole>(a: I, b: I) -> I;
     /// What flows to each operand out of `g`.
     fn da<R: Real>(g: R, a: R, b: R) -> R;
     fn db<R: Real>(g: R, a: R, b: R) -> R;
@@ -604,15 +675,18 @@ stamped! {
 struct Pair {
     name: &'static str,
     reads: bool,
+    takes: Takes,
+    integers: Integers,
     single: BinarySlice<f32>,
     double: BinarySlice<f64>,
-    /// On integers, where they are taken.
-    whole: Option<BinarySlice<i64>>,
+    /// On integers, where they are computed with.
+    whole: Option<BinaryLoops>,
     da: Flow,
     db: Flow,
 }
 
 type BinarySlice<T> = fn(&[T], &[T], &mut [T]);
+type BinaryLoops = Loops<BinarySlice<i64>, BinarySlice<i32>, BinarySlice<i8>, BinarySlice<u8>>;
 type Flow = fn(Expr, Expr, Expr) -> Expr;
 
 struct PairOf<B>(PhantomData<B>);
@@ -621,17 +695,55 @@ impl<B: Binary> PairOf<B> {
     const ROW: &'static Pair = &Pair {
         name: B::NAME,
         reads: B::READS,
+        takes: B::TAKES,
+        integers: B::INTEGERS,
         single: binary_slice::<B, f32>,
         double: binary_slice::<B, f64>,
-        whole: if B::INTEGERS { Some(whole::<B>) } else { None },
+        whole: match B::INTEGERS {
+            Integers::Refused | Integers::Fraction => None,
+            Integers::Wrap | Integers::Exponents => Some(Loops {
+                i64: binary_whole::<B, i64>,
+                i32: binary_whole::<B, i32>,
+                i8: binary_whole::<B, i8>,
+                u8: binary_whole::<B, u8>,
+            }),
+        },
         da: B::da,
         db: B::db,
     };
 }
 
-fn whole<B: Binary>(a: &[i64], b: &[i64], out: &mut [i64]) {
+fn binary_whole<B: Binary, I: Whole>(a: &[I], b: &[I], out: &mut [I]) {
     for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
-        *o = B::int(a, b).unwrap_or(0);
+        *o = B::int(a, b);
+    }
+}
+
+impl Pair {
+    /// Whether operands of this dtype are computed with.
+    fn check(&self, dtype: DType) -> Result<()> {
+        match dtype {
+            DType::Bool if self.whole.is_some() && self.takes == Takes::Wide => Ok(()),
+            DType::Bool if self.takes != Takes::Floats => {
+                let expected = "numbers (cast truth values to int64 to count them, or see logical_or)";
+                Err(Error::DType { op: self.name, expected, got: dtype })
+            }
+            dtype if self.whole.is_some() && dtype.is_integer() => Ok(()),
+            dtype => float(self.name, dtype),
+        }
+    }
+
+    /// Of integers, whether the second may be an exponent.
+    fn check_exponents(&self, b: &Array) -> Result<()> {
+        if self.integers != Integers::Exponents || b.dtype().is_float() {
+            return Ok(());
+        }
+        let b = Tensor::from(b.clone());
+        if b.elements() > 0 && b.min(&[], false)?.item()? < 0.0 {
+            let expected = "exponents of 0 or more for integers (cast to float32 for others)";
+            return Err(Error::argument(self.name, expected, b.min(&[], false)?.item()?));
+        }
+        Ok(())
     }
 }
 
@@ -663,18 +775,22 @@ impl Op for Zip {
             let why = format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype);
             return Err(Error::shapes(name, a.shape, b.shape, why));
         }
-        if a.dtype != DType::I64 || self.row.whole.is_none() {
-            float(name, a.dtype)?;
-        }
+        self.row.check(a.dtype)?;
         Ok(one(Shape::broadcast(name, a.shape, b.shape)?, a.dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (row, out) = (self.row, &mut outputs[0]);
+        row.check_exponents(inputs[1])?;
         let [a, b] = [0, 1].map(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*out.shape())));
         match (a.dtype(), &row.whole) {
             (DType::F32, _) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &row.single),
             (DType::F64, _) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &row.double),
-            (DType::I64, Some(whole)) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, whole),
+            (DType::I64, Some(w)) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &w.i64),
+            (DType::I32, Some(w)) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &w.i32),
+            (DType::I8, Some(w)) => map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &w.i8),
+            (DType::U8 | DType::Bool, Some(w)) => {
+                map::binary(a.view()?, b.view()?, out.slice_mut()?, 1, &w.u8)
+            }
             (got, _) => return Err(not_float(row.name, got)),
         }
         Ok(())
@@ -699,6 +815,9 @@ impl Op for Zip {
         if self.row.reads { Saves::INPUTS } else { Saves::NONE }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        if !step.spec(0).dtype.is_float() {
+            return Ok(smallvec![None, None]);
+        }
         let g = step.grad(0)?;
         let (a, b) = (step.input(0), step.input(1));
         let expr = |t: &Tensor| Expr::Tensor(t.clone());
@@ -712,22 +831,28 @@ impl Op for Zip {
 }
 
 fn binary(row: &'static Pair, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    apply1(Zip { row }, &[a, b])
+    let [a, b] = alike([a, b])?;
+    if row.integers == Integers::Fraction && (a.dtype().is_integer() || a.dtype() == DType::Bool) {
+        let (a, b) = (a.cast(DType::F64)?, b.cast(DType::F64)?);
+        return apply1(Zip { row }, &[&a, &b])?.cast(DType::F32);
+    }
+    apply1(Zip { row }, &[&a, &b])
 }
 
 macro_rules! binary {
-    ($($(#[$doc:meta])* $name:ident: $type:ident($a:ident, $b:ident) = $f:expr; int $int:expr; reads $reads:expr;
+    ($($(#[$doc:meta])* $name:ident: $type:ident($a:ident, $b:ident) = $f:expr; int $takes:ident $integers:ident $(($int:expr))?; reads $reads:expr;
         da($g:ident) = $da:expr; db = $db:expr; on $domain:expr $(, onnx $onnx:ident)?;)*) => {
         $(
             struct $type;
             impl Binary for $type {
                 const NAME: &'static str = stringify!($name);
                 const READS: bool = $reads;
-                const INTEGERS: bool = { let f: Option<fn(i64, i64) -> i64> = $int; f.is_some() };
+                const TAKES: Takes = Takes::$takes;
+                const INTEGERS: Integers = Integers::$integers;
                 #[inline(always)]
                 fn f<R: Real>($a: R, $b: R) -> R { $f }
                 #[inline(always)]
-                fn int(a: i64, b: i64) -> Option<i64> { let f: Option<fn(i64, i64) -> i64> = $int; f.map(|f| f(a, b)) }
+                fn int<I: Whole>(a: I, _b: I) -> I { binary!(@int a _b $($int)?) }
                 #[allow(unused_variables)]
                 fn da<R: Real>($g: R, $a: R, $b: R) -> R { $da }
                 #[allow(unused_variables)]
@@ -738,10 +863,10 @@ macro_rules! binary {
             $(
                 $(#[$doc])*
                 ///
-                /// Shapes broadcast as in NumPy; dtypes must be equal.
+                /// Shapes broadcast as in NumPy; dtypes meet by [`DType::promote`].
                 ///
                 /// # Errors
-                /// Shapes do not broadcast, dtypes differ or are not computed in, or memory cannot be had.
+                /// Shapes do not broadcast, it does not compute in the dtype, or memory cannot be had.
                 pub fn $name(&self, other: &Tensor) -> Result<Tensor> { binary(PairOf::<$type>::ROW, self, other) }
             )*
         }
@@ -753,35 +878,37 @@ macro_rules! binary {
                 name: stringify!($name),
                 apply: Tensor::$name,
                 domain: $domain,
-                takes: if <$type as Binary>::INTEGERS { Takes::Numbers } else { Takes::Floats },
+                takes: Takes::$takes,
                 onnx: concat!($(stringify!($onnx))?),
             }),*
         ];
     };
+    (@int $a:ident $b:ident) => { $a };
+    (@int $a:ident $b:ident $int:expr) => { ($int)($a, $b) };
 }
 
 binary! {
-    /// The sum.
-    add: Add(a, b) = a + b; int Some(i64::wrapping_add); reads false;
+    /// The sum. Of integers it wraps.
+    add: Add(a, b) = a + b; int Numbers Wrap(I::plus); reads false;
         da(g) = g; db = g; on [[-2.0, 2.0]; 2], onnx Add;
-    /// The difference.
-    sub: Sub(a, b) = a - b; int Some(i64::wrapping_sub); reads false;
+    /// The difference. Of integers it wraps.
+    sub: Sub(a, b) = a - b; int Numbers Wrap(I::minus); reads false;
         da(g) = g; db = -g; on [[-2.0, 2.0]; 2], onnx Sub;
-    /// The product, element by element.
-    mul: Mul(a, b) = a * b; int Some(i64::wrapping_mul); reads true;
+    /// The product, element by element. Of integers it wraps; of truth values it is "and".
+    mul: Mul(a, b) = a * b; int Wide Wrap(I::times); reads true;
         da(g) = g * b; db = g * a; on [[-2.0, 2.0]; 2], onnx Mul;
-    /// The quotient.
-    div: Div(a, b) = a / b; int None; reads true;
+    /// The quotient. Of integers and truth values it is float32, computed in float64.
+    div: Div(a, b) = a / b; int Wide Fraction; reads true;
         da(g) = g / b; db = -((g / b.clone()) * (a / b)); on [[-2.0, 2.0], [0.5, 2.0]], onnx Div;
     /// The larger; NaN if either is NaN. Where both are equal the gradient is shared equally.
-    maximum: Maximum(a, b) = a.maximum(b); int Some(i64::max); reads true;
+    maximum: Maximum(a, b) = a.maximum(b); int Wide Wrap(I::max); reads true;
         da(g) = g * prefers(a, b); db = g * prefers(b, a); on [[-2.0, 0.0], [0.1, 2.0]], onnx Max;
     /// The smaller; NaN if either is NaN. Where both are equal the gradient is shared equally.
-    minimum: Minimum(a, b) = a.minimum(b); int Some(i64::min); reads true;
+    minimum: Minimum(a, b) = a.minimum(b); int Wide Wrap(I::min); reads true;
         da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]], onnx Min;
     /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient is 0;
-    /// at 0⁰ both are.
-    pow: Pow(a, b) = a.pow(b); int None; reads true;
+    /// at 0⁰ both are. Of integers it wraps, and exponents must not be negative.
+    pow: Pow(a, b) = a.pow(b); int Numbers Exponents(I::power); reads true;
         da(g) = {
             let origin = zero(a.clone()) * zero(b.clone());
             g * b.clone() * a.pow(b - R::c(1.0) + origin)
@@ -795,30 +922,30 @@ binary! {
     /// Binary cross-entropy of a logit (first) against a probability (second), per element:
     /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which overflows nowhere.
     binary_cross_entropy: BinaryCrossEntropy(x, t) =
-        x.clone().maximum(R::c(0.0)) - x.clone() * t + (-x.abs()).exp().ln_1p(); int None; reads true;
+        x.clone().maximum(R::c(0.0)) - x.clone() * t + (-x.abs()).exp().ln_1p(); int Floats Refused; reads true;
         da(g) = g * (x.sigmoid() - t); db = -(g * x); on [[0.1, 3.0], [0.0, 1.0]];
     /// `ln(exp(a) + exp(b))` without overflow.
     logaddexp: LogAddExp(a, b) = {
             let (top, low) = (a.clone().maximum(b.clone()), a.minimum(b));
             top.clone() + (low - finite(top)).minimum(R::c(0.0)).exp().ln_1p()
         };
-        int None; reads true;
+        int Floats Refused; reads true;
         da(g) = g * (finite(a) - finite(b)).sigmoid(); db = g * (finite(b) - finite(a)).sigmoid(); on [[-2.0, 2.0]; 2];
     /// The square of the difference.
     squared_difference: SquaredDifference(a, b) = (a.clone() - b.clone()) * (a - b);
-        int Some(|a, b| a.wrapping_sub(b).wrapping_mul(a.wrapping_sub(b))); reads true;
+        int Numbers Wrap(|a: I, b: I| a.minus(b).times(a.minus(b))); reads true;
         da(g) = g * R::c(2.0) * (a - b); db = g * R::c(2.0) * (b - a); on [[-2.0, 2.0]; 2];
     /// The angle in radians of the point whose ordinate is the first and whose abscissa the second, from -π to π.
-    atan2: Atan2(y, x) = y.atan2(x); int None; reads true;
+    atan2: Atan2(y, x) = y.atan2(x); int Floats Refused; reads true;
         da(g) = g * x.clone() / (x.clone() * x + y.clone() * y);
         db = -(g * y.clone() / (x.clone() * x + y.clone() * y));
         on [[0.2, 2.0], [-2.0, 2.0]];
     /// The largest whole number not above the quotient, as Python's `//`. Its derivative is taken as 0. Integers divided
     /// by 0 give 0.
-    floor_div: FloorDiv(a, b) = a.floor_div(b); int Some(divide::floor_div_int); reads false;
+    floor_div: FloorDiv(a, b) = a.floor_div(b); int Numbers Wrap(I::floor_div); reads false;
         da(g) = R::c(0.0); db = R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]];
     /// `a - b·⌊a / b⌋`, which has the sign of `b`, as Python's `%` and NumPy's `mod`. Integers divided by 0 give 0.
-    remainder: Remainder(a, b) = a.rem(b); int Some(divide::rem_int); reads true;
+    remainder: Remainder(a, b) = a.rem(b); int Numbers Wrap(I::remainder); reads true;
         da(g) = g; db = -(g * a.floor_div(b)); on [[2.1, 2.4], [0.9, 1.0]];
 }
 
@@ -865,11 +992,14 @@ impl Op for Affine {
 }
 
 impl Tensor {
-    /// `scale · x + shift` with constants, rounded after each of the two steps.
+    /// `scale · x + shift` with constants, rounded after each of the two steps. Integers and truth values become float32 first.
     ///
     /// # Errors
-    /// The dtype is not float32 or float64, or memory cannot be had.
+    /// The dtype is bfloat16 or float16, or memory cannot be had.
     pub fn affine(&self, scale: f64, shift: f64) -> Result<Tensor> {
+        if self.dtype().is_integer() || self.dtype() == DType::Bool {
+            return self.cast(DType::F32)?.affine(scale, shift);
+        }
         apply1(Affine { scale, shift }, &[self])
     }
 
@@ -878,15 +1008,32 @@ impl Tensor {
         apply_in_place(Zip { row: PairOf::<Add>::ROW }, self, &[more])
     }
 
-    /// Elements limited to `[low, high]`; the gradient is zero outside.
+    /// Elements limited to `[low, high]`; the gradient is zero outside. Integers stay integers within the bounds; bounds beyond their
+    /// range do not limit them.
     ///
     /// # Errors
-    /// `low > high`, the dtype is not float32 or float64, or memory cannot be had.
+    /// `low > high`, no integer lies between them, the dtype is bool, bfloat16 or float16, or memory cannot be had.
     pub fn clip(&self, low: f64, high: f64) -> Result<Tensor> {
         if low > high || low.is_nan() || high.is_nan() {
             return Err(Error::argument("clip", "low <= high", format!("{low} and {high}")));
         }
+        if self.dtype() == DType::Bool {
+            return Err(not_float("clip", DType::Bool));
+        }
+        if self.dtype().is_integer() {
+            return self.clip_whole(low, high);
+        }
         self.maximum(&self.new_full([], low)?)?.minimum(&self.new_full([], high)?)
+    }
+
+    /// Between the bounds rounded inwards.
+    fn clip_whole(&self, low: f64, high: f64) -> Result<Tensor> {
+        let (least, most) = (low.ceil(), high.floor());
+        if least > most {
+            let expected = "bounds with an integer between them";
+            return Err(Error::argument("clip", expected, format!("{low} and {high}")));
+        }
+        self.maximum(&self.new_full([], least)?)?.minimum(&self.new_full([], most)?)
     }
 
     /// Summed over the axes along which `shape` was broadcast to this tensor's shape: broadcasting's adjoint.

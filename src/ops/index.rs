@@ -1,7 +1,8 @@
 //! Why it exists: choosing runs of a tensor by index, and the adjoint, adding runs into place.
 
+use super::promote::indices as index_of;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::{dispatch_float, dispatch_stored};
+use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{Runs, gather, scatter_add};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
@@ -28,10 +29,11 @@ fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Resu
 }
 
 pub(super) fn check_index(op: &'static str, index: &[i64], size: usize) -> Result<()> {
-    match index.iter().position(|&i| i < 0 || i >= size as i64) {
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    match index.iter().position(|&i| i < 0 || i >= size) {
         None => Ok(()),
         Some(position) => {
-            Err(Error::Index { op, what: "index", value: index[position], position, last: size as i64 - 1 })
+            Err(Error::Index { op, what: "index", value: index[position], position, last: size - 1 })
         }
     }
 }
@@ -54,7 +56,7 @@ impl Op for Gather {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let runs = runs(x.shape(), self.axis);
         check_index("gather", index.slice()?, runs.axis)?;
-        dispatch_stored!(x.dtype(), T => gather::<T>(x.slice()?, index.slice()?, runs, outputs[0].slice_mut()?));
+        dispatch_moved!(x.dtype(), T => gather::<T>(x.word_slice()?, index.slice()?, runs, outputs[0].words_mut()?));
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
@@ -102,32 +104,33 @@ impl Op for ScatterAdd {
 }
 
 impl Tensor {
-    /// The runs of `axis` that `indices` (int64, any shape) name; the index's shape takes the axis's place. (NumPy and
+    /// The runs of `axis` that `indices` (integers, any shape) name; the index's shape takes the axis's place. (NumPy and
     /// Keras: `take`.)
     ///
     /// # Errors
-    /// The axis or an index is out of range, or the indices are not int64.
+    /// The axis or an index is out of range, or the indices are no integers.
     pub fn gather(&self, indices: &Tensor, axis: isize) -> Result<Tensor> {
-        apply1(Gather { axis: self.shape().axis("gather", axis)? }, &[self, indices])
+        let axis = self.shape().axis("gather", axis)?;
+        apply1(Gather { axis }, &[self, &*index_of("gather", indices)?])
     }
 
     /// Zeros of `shape`, with each run of this tensor added at the place along `axis` that its index names: the adjoint of
     /// [`Tensor::gather`]. Runs with the same index add up in ascending order.
     ///
     /// # Errors
-    /// Shapes do not fit, an index is out of range, or dtypes are not float and int64.
+    /// Shapes do not fit, an index is out of range, or dtypes are not float and integer.
     pub fn scatter_add(&self, indices: &Tensor, axis: isize, shape: impl crate::IntoShape) -> Result<Tensor> {
         let shape = shape.into_shape()?;
-        apply1(ScatterAdd { axis: shape.axis("scatter_add", axis)?, shape }, &[self, indices])
+        let axis = shape.axis("scatter_add", axis)?;
+        apply1(ScatterAdd { axis, shape }, &[self, &*index_of("scatter_add", indices)?])
     }
 
-    /// 1 at each index (int64) and 0 elsewhere, along a new last axis of `classes`.
+    /// 1 at each index and 0 elsewhere, along a new last axis of `classes`.
     ///
     /// # Errors
-    /// An index is out of range, or the indices are not int64.
+    /// An index is out of range, these are no integers, or there are too many classes for memory.
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
-        expect_index("one_hot", self.dtype())?;
-        apply1(OneHot { classes, dtype }, &[self])
+        apply1(OneHot { classes, dtype }, &[&*index_of("one_hot", self)?])
     }
 }
 
@@ -147,8 +150,8 @@ impl Op for OneHot {
         let index = index.slice::<i64>()?;
         check_index("one_hot", index, self.classes)?;
         let one = Tensor::filled(Spec::new(Shape::SCALAR, self.dtype), 1.0)?;
-        dispatch_stored!(self.dtype, T => {
-            let (one, out) = (one.array().slice::<T>()?[0], outputs[0].slice_mut::<T>()?);
+        dispatch_moved!(self.dtype, T => {
+            let (one, out) = (one.array().word_slice::<T>()?[0], outputs[0].words_mut::<T>()?);
             out.fill(T::default());
             for (row, &i) in out.chunks_mut(self.classes.max(1)).zip(index) {
                 row[i as usize] = one;

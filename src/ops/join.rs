@@ -1,7 +1,8 @@
 //! Why it exists: putting tensors side by side.
 
+use super::promote::all_alike;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::dispatch_stored;
+use crate::dtype::dispatch_moved;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 
@@ -39,9 +40,9 @@ impl Op for Concat {
         for input in inputs {
             let width: usize = input.shape().dims()[self.axis..].iter().product();
             let input = input.contiguous()?;
-            dispatch_stored!(input.dtype(), T => {
-                let out = outputs[0].slice_mut::<T>()?;
-                for (to, from) in out.chunks_mut(row.max(1)).zip(input.slice::<T>()?.chunks(width.max(1))) {
+            dispatch_moved!(input.dtype(), T => {
+                let out = outputs[0].words_mut::<T>()?;
+                for (to, from) in out.chunks_mut(row.max(1)).zip(input.word_slice::<T>()?.chunks(width.max(1))) {
                     to[at..at + width].copy_from_slice(from);
                 }
             });
@@ -65,14 +66,19 @@ impl Op for Concat {
 }
 
 impl Tensor {
-    /// The tensors one after the other along an axis.
+    /// The tensors one after the other along an axis. Dtypes meet by [`DType::promote`](crate::DType::promote).
     ///
     /// # Errors
-    /// None are given, the axis is out of range, or another size or a dtype differs.
+    /// None are given, the axis is out of range, or another size differs.
     pub fn concat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         let first =
             tensors.first().ok_or_else(|| Error::argument("concat", "at least one tensor", "none"))?;
-        apply1(Concat { axis: first.shape().axis("concat", axis)? }, tensors)
+        let axis = first.shape().axis("concat", axis)?;
+        if tensors.iter().all(|t| t.dtype() == first.dtype()) {
+            return apply1(Concat { axis }, tensors);
+        }
+        let alike = all_alike(tensors)?;
+        apply1(Concat { axis }, &alike.iter().map(|t| &**t).collect::<Vec<_>>())
     }
 
     /// The tensors, all of one shape, along a new axis.

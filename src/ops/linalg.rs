@@ -2,10 +2,12 @@
 //! operations, so gradients of every order exist.
 
 use super::elementwise::float;
+use super::promote::alike;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply, apply1, names};
 use crate::dtype::dispatch_float;
 use crate::kernels::linalg::{self, Pivot};
 use crate::kernels::math::Real;
+use crate::tensor::room::filled;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Float, Result, Shape, Spec};
 use smallvec::smallvec;
@@ -92,7 +94,11 @@ impl Op for Solve {
             let (a, b) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
             let out = outputs[0].slice_mut::<T>()?;
             out.copy_from_slice(b.slice::<T>()?);
-            let (mut room, mut order) = (vec![T::default(); n * n], vec![0; n]);
+            if out.is_empty() {
+                return Ok(());
+            }
+            let spec = inputs[0].spec();
+            let (mut room, mut order) = (filled(n * n, T::default(), spec)?, filled(n, 0, spec)?);
             for (i, (a, x)) in a.slice::<T>()?.chunks((n * n).max(1)).zip(out.chunks_mut((n * m).max(1))).enumerate() {
                 match self.by {
                     By::Lu => {
@@ -199,18 +205,19 @@ impl Op for Qr {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (m, n) = matrix("qr", inputs[0].spec())?;
-        let k = m.min(n);
-        if k == 0 {
+        let (k, spec) = (m.min(n), inputs[0].spec());
+        let [q, r] = outputs else { return Ok(()) };
+        if spec.shape.elements() == 0 {
             return Ok(());
         }
-        let [q, r] = outputs else { return Ok(()) };
         dispatch_float!("qr", inputs[0].dtype(), T => {
             let a = inputs[0].contiguous()?;
             let stack = a.slice::<T>()?.chunks(m * n);
-            let (mut room, mut v) = (vec![T::default(); m * n], vec![T::default(); m * k]);
+            let room = |n| filled(n, T::default(), spec);
+            let (mut copy, mut v, mut row, mut tau) = (room(m * n)?, room(m * k)?, room(n)?, room(k)?);
             for ((a, q), r) in stack.zip(q.slice_mut::<T>()?.chunks_mut(m * k)).zip(r.slice_mut::<T>()?.chunks_mut(k * n)) {
-                room.copy_from_slice(a);
-                linalg::qr(&mut room, m, n, q, r, &mut v);
+                copy.copy_from_slice(a);
+                linalg::qr(&mut copy, m, n, q, r, [&mut v, &mut row, &mut tau]);
             }
         });
         Ok(())
@@ -250,10 +257,13 @@ impl Op for SlogDet {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let n = square("slogdet", inputs[0].spec())?;
-        let [signs, logs] = outputs else { return Ok(()) };
+        let ([signs, logs], spec) = (outputs, inputs[0].spec()) else { return Ok(()) };
+        if signs.shape().elements() == 0 {
+            return Ok(());
+        }
         dispatch_float!("slogdet", inputs[0].dtype(), T => {
             let a = inputs[0].contiguous()?;
-            let (mut room, mut order) = (vec![T::default(); n * n], vec![0; n]);
+            let (mut room, mut order) = (filled(n * n, T::default(), spec)?, filled(n, 0, spec)?);
             let (signs, logs) = (signs.slice_mut::<T>()?, logs.slice_mut::<T>()?);
             for (i, (sign, log)) in signs.iter_mut().zip(logs).enumerate() {
                 room.copy_from_slice(&a.slice::<T>()?[i * n * n..(i + 1) * n * n]);
@@ -278,11 +288,12 @@ impl Op for SlogDet {
 impl Tensor {
     /// Both with the axes before the last two broadcast together.
     fn stacked(&self, other: &Tensor, op: &'static str) -> Result<(Tensor, Tensor)> {
-        let ((n, k), (rows, cols)) = (matrix(op, self.spec())?, matrix(op, other.spec())?);
+        let [a, b] = alike([self, other])?;
+        let ((n, k), (rows, cols)) = (matrix(op, a.spec())?, matrix(op, b.spec())?);
         let stack = |t: &Tensor| Shape::new(&t.dims()[..t.rank() - 2]);
-        let stack = Shape::broadcast(op, stack(self)?, stack(other)?)?;
+        let stack = Shape::broadcast(op, stack(&a)?, stack(&b)?)?;
         let full = |rows: usize, cols: usize| [stack.dims(), &[rows, cols]].concat();
-        Ok((self.broadcast_to(full(n, k))?, other.broadcast_to(full(rows, cols))?))
+        Ok((a.broadcast_to(full(n, k))?, b.broadcast_to(full(rows, cols))?))
     }
 
     /// X of AX = B for each square matrix A of this stack, `[..., n, n]`; B is `[..., n, m]` or a vector `[n]`. By LU
@@ -297,7 +308,7 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// A matrix is singular, sizes do not fit, or dtypes differ or are not float32 or float64.
+    /// A matrix is singular, sizes do not fit, or the dtype is not float32 or float64.
     pub fn solve(&self, b: &Tensor) -> Result<Tensor> {
         if b.rank() == 1 {
             return self.solve(&b.expand_dims(1)?)?.squeeze(-1);

@@ -1,7 +1,9 @@
 //! Why it exists: comparisons, truth values, and choosing by them.
 
+use super::promote::alike;
+use super::reduce::is_whole;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
-use crate::dtype::dispatch_stored;
+use crate::dtype::{dispatch_moved, dispatch_stored};
 use crate::kernels::map;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec, Stored};
@@ -107,11 +109,11 @@ impl Op for Where {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [c, a, b] = stretched(inputs, outputs[0].shape());
-        dispatch_stored!(a.dtype(), T => {
-            let out = outputs[0].slice_mut::<T>()?;
-            map::copy(b.view::<T>()?, out);
+        dispatch_moved!(a.dtype(), T => {
+            let out = outputs[0].words_mut::<T>()?;
+            map::copy(b.words::<T>()?, out);
             let (c, a) = (c.contiguous()?, a.contiguous()?);
-            for ((o, &c), &a) in out.iter_mut().zip(c.slice::<u8>()?).zip(a.slice::<T>()?) {
+            for ((o, &c), &a) in out.iter_mut().zip(c.slice::<u8>()?).zip(a.word_slice::<T>()?) {
                 if c != 0 {
                     *o = a;
                 }
@@ -140,13 +142,13 @@ macro_rules! compare {
     ($($(#[$doc:meta])* $name:ident($a:ident, $b:ident): $kind:ident, $first:ident, $second:ident;)*) => {
         impl Tensor {$(
             $(#[$doc])*
-            /// Bool; shapes broadcast as in NumPy. Nothing is equal to NaN, less than it or greater.
+            /// Bool; shapes broadcast as in NumPy, dtypes meet by [`DType::promote`]. Nothing is equal to NaN, less than it or greater.
             ///
             /// # Errors
-            /// Shapes do not broadcast or dtypes differ.
+            /// Shapes do not broadcast, or memory cannot be had.
             pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
-                let ($a, $b) = (self, other);
-                apply1(Compare { kind: Comparison::$kind }, &[$first, $second])
+                let [$a, $b] = alike([self, other])?;
+                apply1(Compare { kind: Comparison::$kind }, &[&$first, &$second])
             }
         )*}
     };
@@ -169,12 +171,13 @@ compare! {
 
 impl Tensor {
     /// NumPy's `where`: with this bool tensor as the condition, elements of `a` where it is true and of `b` elsewhere. All
-    /// three broadcast; nothing flows back from the branch not taken.
+    /// three broadcast, the dtypes of `a` and `b` meet by [`DType::promote`]; nothing flows back from the branch not taken.
     ///
     /// # Errors
-    /// This is not bool, shapes do not broadcast, or the dtypes of `a` and `b` differ.
+    /// This is not bool, or shapes do not broadcast.
     pub fn choose(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        apply1(Where {}, &[self, a, b])
+        let [a, b] = alike([a, b])?;
+        apply1(Where {}, &[self, &a, &b])
     }
 
     /// Where this is not a number.
@@ -190,14 +193,11 @@ impl Tensor {
     /// # Errors
     /// Memory cannot be had.
     pub fn is_finite(&self) -> Result<Tensor> {
-        let below = self.less(&self.new_full([], f64::INFINITY)?)?;
-        let finite = below.logical_and(&self.greater(&self.new_full([], f64::NEG_INFINITY)?)?)?;
-        // Integers have no infinity: every one equals itself.
-        if matches!(self.dtype(), DType::I64 | DType::U8 | DType::Bool) {
-            self.equal(self)
-        } else {
-            Ok(finite)
+        if is_whole(self.dtype()) {
+            return self.equal(self);
         }
+        let below = self.less(&self.new_full([], f64::INFINITY)?)?;
+        below.logical_and(&self.greater(&self.new_full([], f64::NEG_INFINITY)?)?)
     }
 
     /// Where this is infinite.
@@ -262,7 +262,8 @@ mod tests {
         assert_eq!(bools(&a.greater_equal(&b).unwrap()), [false, true, false]);
         assert_eq!(bools(&a.equal(&a).unwrap()), [true, true, false]);
         assert_eq!(bools(&a.is_nan().unwrap()), [false, false, true]);
-        assert!(a.equal(&Tensor::arange(3).unwrap()).is_err());
+        // 0, 1 and 2 as float32.
+        assert_eq!(bools(&a.greater(&Tensor::arange(3).unwrap()).unwrap()), [true, true, false]);
     }
 
     #[test]

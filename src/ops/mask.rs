@@ -1,7 +1,7 @@
 //! Why it exists: choosing and changing elements by truth values.
 
-use crate::tensor::Tensor;
-use crate::{DType, Error, Result, Shape};
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result, Shape, Spec};
 
 super::table::ops! {
     boolean_mask: Any, Every, "Compress";
@@ -24,26 +24,30 @@ impl Tensor {
     /// The tensor has no values yet, or memory cannot be had.
     pub fn argwhere(&self) -> Result<Tensor> {
         let flat = self.places()?;
-        let mut out = Vec::with_capacity(flat.len().saturating_mul(self.rank()));
-        for &at in &flat {
+        let flat = flat.array().slice::<i64>()?;
+        let mut out = Array::new(Spec::new(Shape::new(&[flat.len(), self.rank()])?, DType::I64))?;
+        for (&at, row) in flat.iter().zip(out.slice_mut::<i64>()?.chunks_exact_mut(self.rank().max(1))) {
             let mut left = at as usize;
-            let first = out.len();
-            for &d in self.dims().iter().rev() {
-                out.push((left % d) as i64);
+            for (o, &d) in row.iter_mut().zip(self.dims()).rev() {
+                *o = (left % d) as i64;
                 left /= d;
             }
-            out[first..].reverse();
         }
-        Tensor::from_slice(&out, [flat.len(), self.rank()])
+        Ok(out.into())
     }
 
-    /// The positions, in row-major order, of elements that are not zero.
-    pub(super) fn places(&self) -> Result<Vec<i64>> {
+    /// The positions (int64), in row-major order, of elements that are not zero.
+    pub(super) fn places(&self) -> Result<Tensor> {
         if self.is_traced() {
             return Err(Error::Abstract { op: "choosing by a mask" });
         }
         let mask = self.cast(DType::Bool)?.array().contiguous()?;
-        Ok(mask.slice::<u8>()?.iter().enumerate().filter(|(_, v)| **v != 0).map(|(i, _)| i as i64).collect())
+        let mask = mask.slice::<u8>()?;
+        let count = mask.iter().filter(|v| **v != 0).count();
+        let mut places = Array::new(Spec::new(Shape::new(&[count])?, DType::I64))?;
+        let found = mask.iter().enumerate().filter(|(_, v)| **v != 0);
+        places.slice_mut::<i64>()?.iter_mut().zip(found).for_each(|(o, (i, _))| *o = i as i64);
+        Ok(places.into())
     }
 
     /// What the mask (bool) chooses of the first axes, which it replaces by one: elements, or runs of them if the mask has fewer
@@ -70,7 +74,6 @@ impl Tensor {
         let mut sizes = self.dims()[..axis].to_vec();
         sizes.push(mask.elements());
         sizes.extend_from_slice(&self.dims()[end..]);
-        let index = Tensor::from_slice(&places, Shape::new(&[places.len()])?)?;
-        self.reshape_to(sizes)?.gather(&index, axis as isize)
+        self.reshape_to(sizes)?.gather(&places, axis as isize)
     }
 }

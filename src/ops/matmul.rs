@@ -1,17 +1,22 @@
 //! Why it exists: matrix products, plain and as the fused linear step `activation(x·W + b)` that dense layers are.
 
 use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
+use super::promote::alike;
 use crate::autograd::{Attr, Attribute, Grads, Naming, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
 use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
+use crate::kernels::math::Whole;
 use crate::kernels::strided::Layout;
+use crate::kernels::whole;
+use crate::tensor::room::room;
 use crate::tensor::{Array, Tensor};
-use crate::{Error, Float, Result, Shape, Spec};
+use crate::{DType, Error, Float, Result, Shape, Spec};
 use smallvec::{SmallVec, smallvec};
+use std::borrow::Cow;
 
 super::table::ops! {
-    matmul: Floats, Every, "MatMul";
+    matmul: Numbers, Every, "MatMul";
     linear: Floats, Every, "Gemm";
 }
 super::table::recorded!(Matmul, Linear);
@@ -42,7 +47,9 @@ fn mat<'a, T: Float>(data: &'a [T], layout: &Layout, at: usize) -> Mat<'a, T> {
 impl Op for Matmul {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [a, b] = [inputs[0], inputs[1]];
-        float("matmul", a.dtype)?;
+        if !matches!(a.dtype, DType::I64 | DType::I32) {
+            float("matmul", a.dtype)?;
+        }
         let fail = |why: String| Err(Error::shapes("matmul", a.shape, b.shape, why));
         if a.dtype != b.dtype {
             return fail(format!("{} and {} differ in element type: cast one of them", a.dtype, b.dtype));
@@ -65,6 +72,11 @@ impl Op for Matmul {
         Ok(one(out, a.dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        match inputs[0].dtype() {
+            DType::I64 => return whole_product::<i64>(inputs[0], inputs[1], &mut outputs[0]),
+            DType::I32 => return whole_product::<i32>(inputs[0], inputs[1], &mut outputs[0]),
+            _ => {}
+        }
         dispatch_float!("matmul", inputs[0].dtype(), T => {
             let stack = batch(outputs[0].shape())?;
             product::<T>(inputs[0], inputs[1], stack, outputs[0].slice_mut()?, Epilogue::NONE)?;
@@ -76,6 +88,9 @@ impl Op for Matmul {
         if wants[1] { saves.input(0) } else { saves }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        if !step.spec(0).dtype.is_float() {
+            return Ok(smallvec![None, None]);
+        }
         let g = step.grad(0)?;
         let mut grads: Grads = smallvec![None, None];
         if step.wants(0) {
@@ -94,6 +109,23 @@ impl Op for Matmul {
     }
 }
 
+/// `out = a·b` of integers for each matrix of the stack.
+fn whole_product<T: Whole>(a: &Array, b: &Array, out: &mut Array) -> Result<()> {
+    let (a, b) = (a.contiguous()?, b.contiguous()?);
+    let ((_, k), (_, n)) = (matrix(a.shape()), matrix(b.shape()));
+    let rows = Shape::new(&out.shape().dims()[..out.shape().rank() - 1])?;
+    // Where the rows of one and the matrices of the other begin.
+    let begins = |x: &Array, rows_of: usize| -> Result<Layout> {
+        let mut begins = Layout::contiguous(*x.shape());
+        begins.shape = batch(x.shape())?;
+        begins.shape.push(rows_of);
+        Ok(begins.broadcast(rows))
+    };
+    let (of_a, of_b) = (begins(&a, matrix(a.shape()).0)?, begins(&b, 1)?);
+    whole::product::<T>(a.slice()?, b.slice()?, [&of_a, &of_b], k, n, out.slice_mut()?);
+    Ok(())
+}
+
 /// A stack of matrices as one tall matrix; a vector as one row.
 fn rows(t: &Tensor) -> Result<Tensor> {
     if t.rank() == 2 {
@@ -110,6 +142,30 @@ fn product<T: Float + Gemm>(
     out: &mut [T],
     end: Epilogue<'_, T>,
 ) -> Result<()> {
+    let ((m, k), (_, n)) = (matrix(a.shape()), matrix(b.shape()));
+    if out.is_empty() {
+        return Ok(());
+    }
+    if (m == 1 || n == 1) && k > LONG {
+        // The kernel would copy a vector that has gaps, and cannot fail.
+        return match (a.layout().is_contiguous(), b.layout().is_contiguous()) {
+            (true, true) => product_of(a, b, stack, out, end),
+            _ => product_of(&a.contiguous()?, &b.contiguous()?, stack, out, end),
+        };
+    }
+    product_of(a, b, stack, out, end)
+}
+
+/// Numbers that a kernel may copy.
+const LONG: usize = 1 << 20;
+
+fn product_of<T: Float + Gemm>(
+    a: &Array,
+    b: &Array,
+    stack: Shape,
+    out: &mut [T],
+    end: Epilogue<'_, T>,
+) -> Result<()> {
     let ((m, _), (_, n)) = (matrix(a.shape()), matrix(b.shape()));
     let full = |layout: &Layout| -> Result<Layout> {
         let (mut shape, (rows, cols)) = (stack, matrix(&layout.shape));
@@ -118,7 +174,7 @@ fn product<T: Float + Gemm>(
         Ok(layout.broadcast(shape))
     };
     let (la, lb) = (full(a.layout())?, full(b.layout())?);
-    let (begins_a, begins_b) = (Begins::of(&la, stack.rank()), Begins::of(&lb, stack.rank()));
+    let (begins_a, begins_b) = (Begins::of(&la, stack.rank())?, Begins::of(&lb, stack.rank())?);
     let (av, bv) = (a.view::<T>()?, b.view::<T>()?);
     let mut a = begins_a.first(av.data(), &la);
     if let (1, Begins::Every(step)) = (m, &begins_a) {
@@ -140,21 +196,22 @@ enum Begins {
 
 impl Begins {
     /// Of a layout whose first `axes` axes are the stack.
-    fn of(layout: &Layout, axes: usize) -> Begins {
+    fn of(layout: &Layout, axes: usize) -> Result<Begins> {
         let sizes = &layout.shape.dims()[..axes];
         let (mut step, mut span) = (0, None);
         for (&size, &stride) in sizes.iter().zip(&layout.strides).rev().filter(|(size, _)| **size != 1) {
             match span {
                 None => step = stride,
-                Some(span) if span != stride => return Begins::list(layout, sizes),
+                Some(span) if span != stride => return Begins::list(layout, axes),
                 Some(_) => {}
             }
             span = Some(stride * size as isize);
         }
-        Begins::Every(step)
+        Ok(Begins::Every(step))
     }
 
-    fn list(layout: &Layout, sizes: &[usize]) -> Begins {
+    fn list(layout: &Layout, axes: usize) -> Result<Begins> {
+        let sizes = &layout.shape.dims()[..axes];
         let place = |mut index: usize| {
             let mut at = layout.offset as isize;
             for (&size, &stride) in sizes.iter().zip(&layout.strides).rev() {
@@ -163,7 +220,13 @@ impl Begins {
             }
             at as usize
         };
-        Begins::Listed((0..sizes.iter().product()).map(place).collect())
+        let (count, stack) = (sizes.iter().product(), Spec::new(Shape::new(sizes)?, DType::I64));
+        let mut places = SmallVec::new();
+        if count > places.inline_size() {
+            places = SmallVec::from_vec(room(count, stack)?);
+        }
+        places.extend((0..count).map(place));
+        Ok(Begins::Listed(places))
     }
 
     fn steps(&self) -> Steps<'_> {
@@ -274,23 +337,29 @@ impl Op for Linear {
 impl Tensor {
     /// The matrix product of the last two axes; the axes before them broadcast. Transposed operands
     /// ([`Tensor::t`]) cost nothing. The order of additions depends on the inner size alone. A vector is a row on
-    /// the left and a column on the right, and its axis is gone from the result, as in NumPy.
+    /// the left and a column on the right, and its axis is gone from the result, as in NumPy. Dtypes meet by [`DType::promote`]; of
+    /// integers the product is exact but that it wraps, and that of 8-bit integers is int32, as in Keras.
     ///
     /// # Errors
-    /// A number without axes, inner sizes or dtypes that differ, or batch sizes that do not broadcast.
+    /// A number without axes, inner sizes that differ, batch sizes that do not broadcast, or bool, bfloat16 or float16.
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
-        match (self.rank(), other.rank()) {
-            (1, 1) => self.expand_dims(0)?.matmul(&other.expand_dims(1)?)?.reshape_to([]),
-            (1, 2..) => self.expand_dims(0)?.matmul(other)?.squeeze(-2),
-            (2.., 1) => self.matmul(&other.expand_dims(1)?)?.squeeze(-1),
-            _ => apply1(Matmul {}, &[self, other]),
+        let [mut a, mut b] = alike([self, other])?;
+        if matches!(a.dtype(), DType::I8 | DType::U8) {
+            (a, b) = (Cow::Owned(a.cast(DType::I32)?), Cow::Owned(b.cast(DType::I32)?));
+        }
+        match (a.rank(), b.rank()) {
+            (1, 1) => a.expand_dims(0)?.matmul(&b.expand_dims(1)?)?.reshape_to([]),
+            (1, 2..) => a.expand_dims(0)?.matmul(&b)?.squeeze(-2),
+            (2.., 1) => a.matmul(&b.expand_dims(1)?)?.squeeze(-1),
+            _ => apply1(Matmul {}, &[&a, &b]),
         }
     }
 
     /// `activation(x·weight + bias)` in one step: `x` is `[…, inputs]`, `weight` `[inputs, units]`, `bias` `[units]`.
+    /// Dtypes meet by [`DType::promote`].
     ///
     /// # Errors
-    /// Sizes or dtypes do not fit.
+    /// Sizes do not fit, or the dtype is not float32 or float64.
     pub fn linear(
         &self,
         weight: &Tensor,
@@ -298,8 +367,14 @@ impl Tensor {
         activation: Option<Fused>,
     ) -> Result<Tensor> {
         match bias {
-            Some(bias) => apply1(Linear { activation }, &[self, weight, bias]),
-            None => apply1(Linear { activation }, &[self, weight]),
+            Some(bias) => {
+                let [x, weight, bias] = alike([self, weight, bias])?;
+                apply1(Linear { activation }, &[&x, &weight, &bias])
+            }
+            None => {
+                let [x, weight] = alike([self, weight])?;
+                apply1(Linear { activation }, &[&x, &weight])
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod matmul;
 pub mod norm;
 pub mod pad;
 mod parts;
+mod promote;
 pub mod random;
 pub mod range;
 pub mod reduce;

@@ -2,7 +2,7 @@
 
 use super::arrange::positions;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::dispatch_stored;
+use crate::dtype::dispatch_moved;
 use crate::kernels::map;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, MAX_RANK, Result, Shape, Spec};
@@ -48,10 +48,10 @@ impl Op for Pad {
         inner.offset = (0..inner.shape.rank()).map(|i| self.before[i] * inner.strides[i] as usize).sum();
         let input = inputs[0].contiguous()?;
         let value = Tensor::filled(Spec::new(Shape::SCALAR, input.dtype()), self.value)?;
-        dispatch_stored!(input.dtype(), T => {
-            let out = outputs[0].slice_mut::<T>()?;
-            out.fill(value.array().slice::<T>()?[0]);
-            map::scatter(input.slice::<T>()?, &inner, out);
+        dispatch_moved!(input.dtype(), T => {
+            let out = outputs[0].words_mut::<T>()?;
+            out.fill(value.array().word_slice::<T>()?[0]);
+            map::scatter(input.word_slice::<T>()?, &inner, out);
         });
         Ok(())
     }

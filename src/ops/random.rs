@@ -7,6 +7,7 @@ use crate::dtype::dispatch_float;
 use crate::kernels::par;
 use crate::kernels::random::{self as kernel, GROUP, NUMBERS};
 use crate::random::{Distribution, Stream};
+use crate::tensor::room::filled;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
@@ -199,7 +200,7 @@ impl Op for Categorical {
         let logits = Tensor::from(inputs[0].clone()).cast(DType::F64)?.contiguous()?;
         let classes = logits.dims()[logits.rank() - 1];
         let (to, n) = (outputs[0].slice_mut::<i64>()?, self.n);
-        let mut reached = vec![0.0; classes];
+        let mut reached = filled(classes, 0.0, inputs[0].spec())?;
         for (row, logits) in logits.array().slice::<f64>()?.chunks(classes).enumerate() {
             let top = logits.iter().fold(f64::NEG_INFINITY, |m, &l| if l > m || l.is_nan() { l } else { m });
             if !top.is_finite() {

@@ -1,8 +1,8 @@
 //! Why it exists: sums, products, means and extremes over any axes. What is computed from them stands in `stats.rs`.
 
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
-use crate::dtype::{dispatch_float, dispatch_stored};
-use crate::kernels::reduce::{self, Max, Min, Product};
+use crate::dtype::{dispatch_float, dispatch_stored, dispatch_whole};
+use crate::kernels::reduce::{self, FoldRun, Max, Min, Product};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
@@ -37,8 +37,9 @@ crate::op! {
     struct Reduce(kind: Kind, 1) { axes: [bool; MAX_RANK], keepdims: bool }
 }
 
-fn is_whole(dtype: DType) -> bool {
-    matches!(dtype, DType::I64 | DType::U8 | DType::Bool)
+/// Integers and truth values.
+pub(super) fn is_whole(dtype: DType) -> bool {
+    dtype.is_integer() || dtype == DType::Bool
 }
 
 impl Reduce {
@@ -58,26 +59,26 @@ impl Reduce {
         }
     }
 
+    /// In int64, from which an extreme returns to its own type.
     fn whole(&self, input: &Array, output: &mut Array) -> Result<()> {
-        let (start, f): (i64, fn(i64, i64) -> i64) = match self.kind {
-            Kind::Sum | Kind::Mean => (0, i64::wrapping_add),
-            Kind::Product => (1, i64::wrapping_mul),
-            Kind::Max => (i64::MIN, i64::max),
-            Kind::Min => (i64::MAX, i64::min),
-            Kind::Any => (0, i64::max),
-            Kind::All => (1, i64::min),
+        let (start, f): (i64, FoldRun) = match self.kind {
+            Kind::Sum | Kind::Mean => (0, |acc, run| run.iter().fold(acc, |a, v| a.wrapping_add(*v))),
+            Kind::Product => (1, |acc, run| run.iter().fold(acc, |a, v| a.wrapping_mul(*v))),
+            Kind::Max => (i64::MIN, |acc, run| run.iter().fold(acc, |a, v| a.max(*v))),
+            Kind::Min => (i64::MAX, |acc, run| run.iter().fold(acc, |a, v| a.min(*v))),
+            Kind::Any => (0, |acc, run| run.iter().fold(acc, |a, v| a.max(*v))),
+            Kind::All => (1, |acc, run| run.iter().fold(acc, |a, v| a.min(*v))),
         };
-        macro_rules! fold {
-            ($($from:ty => $to:ty),*) => {
-                match (input.dtype().size(), output.dtype().size()) {
-                    $((n, m) if (n, m) == (size_of::<$from>(), size_of::<$to>()) => {
-                        reduce::fold_whole(input.view::<$from>()?, &self.axes, start, f, output.slice_mut::<$to>()?);
-                    })*
-                    _ => return Err(Error::DType { op: self.name(), expected: "integers", got: input.dtype() }),
-                }
-            };
-        }
-        fold!(i64 => i64, u8 => i64, u8 => u8);
+        let own = output.dtype();
+        let mut wide = if own == DType::I64 {
+            std::mem::replace(output, Array::traced(output.spec()))
+        } else {
+            Array::new(Spec::new(*output.shape(), DType::I64))?
+        };
+        dispatch_whole!(self.name(), input.dtype(), T => {
+            reduce::fold_whole(input.view::<T>()?, &self.axes, start, f, wide.slice_mut()?);
+        });
+        *output = Tensor::from(wide).cast(own)?.into_array();
         Ok(())
     }
 }
@@ -186,7 +187,8 @@ impl Tensor {
         self.reduce(Kind::Product, axes, keepdims)
     }
 
-    /// The mean over `axes`, over all if none are given. Means of integers and truth values are float32, as in Keras.
+    /// The mean over `axes`, over all if none are given. Integers and truth values are summed in int64; the mean is float32 for those of
+    /// 8 bits, and float64 for int32 and int64, which float32 would round.
     ///
     /// # Errors
     /// As [`Tensor::sum`], or there are no elements.
@@ -199,7 +201,7 @@ impl Tensor {
             return Err(Error::shape("mean", "at least one element to reduce", *self.shape()));
         }
         let sum = self.sum(axes, keepdims)?.cast(DType::F64)?;
-        sum.div(&sum.new_full([], count as f64)?)?.cast(DType::F32)
+        sum.div(&sum.new_full([], count as f64)?)?.cast(self.dtype().fraction())
     }
 
     /// The largest element over `axes`, over all if none are given; NaN if there is one. Ties share the gradient.

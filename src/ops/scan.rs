@@ -1,6 +1,7 @@
 //! Why it exists: running sums and products, and the linear recurrence in which the gradient of the product is written so that it
 //! is right where elements are zero.
 
+use super::reduce::is_whole;
 use crate::autograd::{Attributes, Grads, Naming, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::scan;
@@ -123,7 +124,7 @@ fn shifted(x: &Tensor, first: f64) -> Result<Tensor> {
 impl Tensor {
     fn scan(&self, kind: Kind, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis(kind.name(), axis)?;
-        let wide = if matches!(self.dtype(), DType::U8 | DType::Bool) {
+        let wide = if self.dtype() != DType::I64 && is_whole(self.dtype()) {
             self.cast(DType::I64)?
         } else {
             self.clone()

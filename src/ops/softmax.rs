@@ -2,6 +2,7 @@
 //! passes over memory can be saved.
 
 use super::elementwise::float;
+use super::promote::indices;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, names};
 use crate::dtype::dispatch_float;
 use crate::kernels::{par, softmax as kernel};
@@ -236,12 +237,13 @@ impl Tensor {
         apply1(Softmax { form: Form::Log }, &[&self.to_last(axis)?])?.last_to(axis)
     }
 
-    /// Cross-entropy of logits `[…, classes]` with labels (int64) `[…]`: `-ln softmax(x)[label]` for each row.
+    /// Cross-entropy of logits `[…, classes]` with labels (integers) `[…]`: `-ln softmax(x)[label]` for each row.
     ///
     /// # Errors
     /// Shapes or dtypes do not fit, or a label is not in `0..classes`.
     pub fn sparse_cross_entropy(&self, labels: &Tensor) -> Result<Tensor> {
-        Ok(apply(SparseCrossEntropy {}, &[self, labels])?.swap_remove(0))
+        let labels = indices("sparse_cross_entropy", labels)?;
+        Ok(apply(SparseCrossEntropy {}, &[self, &*labels])?.swap_remove(0))
     }
 
     /// Cross-entropy of logits with target probabilities of the same shape: `-Σ t·ln softmax(x)` over the last axis.

@@ -98,27 +98,35 @@ impl Tensor {
         let flat = self.detach().flatten()?;
         let order = flat.argsort(0, false)?;
         let (order, flat) = (order.array().slice::<i64>()?, flat.array().contiguous()?);
-        let mut inverse = vec![0i64; order.len()];
-        let (mut first, mut counts) = (Vec::new(), Vec::<i64>::new());
+        let mut inverse = Array::new(Spec::new(*self.shape(), DType::I64))?;
+        // Which of the different values each element is, in sorted order.
+        let number = inverse.slice_mut::<i64>()?;
+        let mut u = 0;
         dispatch_stored!(self.dtype(), T => {
             let x = flat.slice::<T>()?;
             for (i, &at) in order.iter().enumerate() {
                 let same = |before: i64| sort::order(&x[before as usize], &x[at as usize], false).is_eq();
-                match counts.last_mut() {
-                    Some(count) if same(order[i - 1]) => *count += 1,
-                    _ => {
-                        first.push(at);
-                        counts.push(1);
-                    }
+                if i == 0 || !same(order[i - 1]) {
+                    u += 1;
                 }
-                inverse[at as usize] = first.len() as i64 - 1;
+                number[at as usize] = u - 1;
             }
         });
-        let u = Shape::new(&[first.len()])?;
+        let spec = Spec::new(Shape::new(&[u as usize])?, DType::I64);
+        let mut counts = Tensor::filled(spec, 0.0)?.into_array();
+        let (mut first, seen) = (Array::new(spec)?, counts.slice_mut::<i64>()?);
+        let firsts = first.slice_mut::<i64>()?;
+        for &at in order {
+            let of = number[at as usize] as usize;
+            if seen[of] == 0 {
+                firsts[of] = at;
+            }
+            seen[of] += 1;
+        }
         Ok(Unique {
-            values: Tensor::from(flat).gather(&Tensor::from_slice(&first, u)?, 0)?,
-            inverse: Tensor::from_slice(&inverse, *self.shape())?,
-            counts: Tensor::from_slice(&counts, u)?,
+            values: Tensor::from(flat).gather(&first.into(), 0)?,
+            inverse: inverse.into(),
+            counts: counts.into(),
         })
     }
 }

@@ -1,13 +1,13 @@
 //! Why it exists: what statistics are asked of an axis beyond sums and extremes: variance, norms, counts, and the logarithm of a
 //! sum of exponentials. All are compositions, so their gradients are those of the parts.
 
-use super::reduce::reduced_count;
+use super::reduce::{is_whole, reduced_count};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
 super::table::ops! {
-    var: Floats, Every, "";
-    std: Floats, Every, "";
+    var: Wide, Every, "";
+    std: Wide, Every, "";
     logsumexp: Floats, Every, "ReduceLogSumExp";
     norm: Floats, Every, "ReduceL2";
     count_nonzero: Any, None, "";
@@ -15,13 +15,14 @@ super::table::ops! {
 
 impl Tensor {
     /// The variance over `axes`, over all if none are given: the sum of squared distances from the mean, divided by the number of
-    /// elements less `ddof` (0 as in NumPy and Keras, 1 for an estimate without bias). Integers become float32.
+    /// elements less `ddof` (0 as in NumPy and Keras, 1 for an estimate without bias). That of integers and truth values is computed in
+    /// float64 and of the dtype of [`Tensor::mean`].
     ///
     /// # Errors
     /// An axis is out of range or given twice, there are no more than `ddof` elements, or the dtype is bfloat16 or float16.
     pub fn var(&self, axes: &[isize], keepdims: bool, ddof: usize) -> Result<Tensor> {
-        if matches!(self.dtype(), DType::I64 | DType::U8 | DType::Bool) {
-            return self.cast(DType::F32)?.var(axes, keepdims, ddof);
+        if is_whole(self.dtype()) {
+            return self.cast(DType::F64)?.var(axes, keepdims, ddof)?.cast(self.dtype().fraction());
         }
         let n = reduced_count(self.shape(), &self.shape().axes("var", axes)?);
         if n <= ddof {

@@ -14,13 +14,13 @@
 //! | `x[mask]`, `x[0, mask]` | `x.index(&mask)`, `x.index((0, &mask))` |
 //! | `x[1:3] = v` | `let x = x.index_put(1..3, &v)?` |
 //!
-//! Ranges are clamped to the axis, integers must be in it; both count from the end if negative, as do integers in lists and int64
-//! tensors. `a..=b` includes `b`; with a negative `b` too (`..=-1` is everything). One list, int64 tensor or mask may stand
+//! Ranges are clamped to the axis, integers must be in it; both count from the end if negative, as do integers in lists and
+//! tensors. `a..=b` includes `b`; with a negative `b` too (`..=-1` is everything). One list, integer tensor or mask may stand
 //! in an index: its axes take the place of the axis it indexes. (NumPy moves them to the front if an integer stands apart from
 //! them, and pairs several lists up; here the first does not happen, and the second is an error.)
 
-use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result, Shape, Spec};
 use smallvec::SmallVec;
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 
@@ -67,7 +67,7 @@ pub enum Index {
     NewAxis,
     /// Positions one by one.
     List(Vec<isize>),
-    /// Positions (int64), whose shape takes the axis's place, or a mask (bool) over as many axes as it has.
+    /// Positions (integers), whose shape takes the axis's place, or a mask (bool) over as many axes as it has.
     Tensor(Tensor),
 }
 
@@ -210,15 +210,16 @@ impl Index {
 /// Positions of an axis of `n` as written, those from the end counted from the start.
 fn places(list: &[isize], n: usize) -> Result<Tensor> {
     let last = n as i64 - 1;
-    let mut from_start = Vec::with_capacity(list.len());
+    let mut from_start = Array::new(Spec::new(Shape::new(&[list.len()])?, DType::I64))?;
+    let out = from_start.slice_mut::<i64>()?;
     for (position, &i) in list.iter().enumerate() {
         let at = if i < 0 { i as i64 + n as i64 } else { i as i64 };
         if !(0..=last).contains(&at) {
             return Err(Error::Index { op: "index", what: "index", value: i as i64, position, last });
         }
-        from_start.push(at);
+        out[position] = at;
     }
-    Tensor::from_slice(&from_start, [list.len()])
+    Ok(from_start.into())
 }
 
 /// Positions of an axis of `n`, those from the end counted from the start.
@@ -243,7 +244,7 @@ impl Tensor {
     ///
     /// # Errors
     /// There are more items than axes, more than one [`Ellipsis`] or more than one list, tensor or mask, a position is out of range, a
-    /// tensor is neither int64 nor bool, or a mask has no values yet.
+    /// tensor is neither of integers nor bool, or a mask has no values yet.
     pub fn index(&self, index: impl IntoIndex) -> Result<Tensor> {
         self.index_by(&index.into_index())
     }
@@ -278,13 +279,13 @@ impl Tensor {
                 Index::NewAxis => out = out.expand_dims(axis)?,
                 Index::List(list) => out = out.gather(&places(list, out.dims()[at])?, axis)?,
                 Index::Tensor(mask) if mask.dtype() == DType::Bool => out = out.boolean_mask_at(mask, at)?,
-                Index::Tensor(t) if t.dtype() == DType::I64 => {
-                    out = out.gather(&from_start(t, out.dims()[at])?, axis)?;
+                Index::Tensor(t) if t.dtype().is_integer() => {
+                    out = out.gather(&from_start(&t.cast(DType::I64)?, out.dims()[at])?, axis)?;
                     at += t.rank();
                     continue;
                 }
                 Index::Tensor(t) => {
-                    let expected = "int64 positions or a bool mask";
+                    let expected = "integer positions or a bool mask";
                     return Err(Error::DType { op: "index", expected, got: t.dtype() });
                 }
             }
@@ -297,15 +298,15 @@ impl Tensor {
     /// list names a place twice, the last value stays. Gradients flow to what stayed, of both.
     ///
     /// # Errors
-    /// As [`Tensor::index`], or `values` have another dtype or do not broadcast to the places.
+    /// As [`Tensor::index`], or `values` do not broadcast to the places, or by [`DType::promote`] are not of this dtype beside it.
     pub fn index_put(&self, index: impl IntoIndex, values: &Tensor) -> Result<Tensor> {
         const OP: &str = "index_put";
         let items = index.into_index();
-        if values.dtype() != self.dtype() {
-            let why =
-                format!("{} and {} differ in element type: cast one of them", self.dtype(), values.dtype());
+        if self.dtype().promote(values.dtype()) != self.dtype() {
+            let why = format!("{} does not hold every {}: cast one of them", self.dtype(), values.dtype());
             return Err(Error::shapes(OP, *self.shape(), *values.shape(), why));
         }
+        let values = values.cast(self.dtype())?;
         // The same index applied to the places' numbers says where each value goes.
         let n = self.elements();
         let places = Tensor::arange(n)?.reshape_to(*self.shape())?.index_by(&items)?;
@@ -313,14 +314,15 @@ impl Tensor {
         if places.is_traced() {
             return Err(Error::Abstract { op: "index_put at positions that are computed" });
         }
-        let mut from = vec![-1i64; n];
+        let mut from = Tensor::full(*self.shape(), -1i64)?.into_array();
+        let latest = from.slice_mut::<i64>()?;
         for (i, &place) in places.array().contiguous()?.slice::<i64>()?.iter().enumerate() {
-            from[place as usize] = i as i64;
+            latest[place as usize] = i as i64;
         }
         if values.elements() == 0 {
             return Ok(self.clone());
         }
-        let from = Tensor::from_slice(&from, *self.shape())?;
+        let from = Tensor::from(from);
         let zero = Tensor::scalar(0i64)?;
         from.less(&zero)?.choose(self, &values.gather(&from.maximum(&zero)?, 0)?)
     }

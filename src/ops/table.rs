@@ -11,13 +11,13 @@ use std::sync::Arc;
 pub enum Takes {
     /// float32 and float64.
     Floats,
-    /// float32, float64 and int64.
+    /// float32, float64 and the integers (int64, int32, int8, uint8).
     Numbers,
     /// All but the 16-bit floats.
     Wide,
     /// bool.
     Bools,
-    /// int64.
+    /// The integers.
     Ints,
     /// All.
     Any,

@@ -3,7 +3,7 @@
 
 use super::parts::{Part, Parts};
 use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, one};
-use crate::dtype::dispatch_stored;
+use crate::dtype::dispatch_moved;
 use crate::kernels::map;
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};
@@ -47,7 +47,7 @@ impl Op for Reshape {
         input.reshaped(output.shape)
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        dispatch_stored!(inputs[0].dtype(), T => map::copy(inputs[0].view::<T>()?, outputs[0].slice_mut::<T>()?));
+        dispatch_moved!(inputs[0].dtype(), T => map::copy(inputs[0].words::<T>()?, outputs[0].words_mut::<T>()?));
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
@@ -261,10 +261,10 @@ impl Op for Unslice {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let target = self.run.layout(self.axis, outputs[0].layout());
-        dispatch_stored!(inputs[0].dtype(), T => {
+        dispatch_moved!(inputs[0].dtype(), T => {
             let input = inputs[0].contiguous()?;
-            let x = input.slice::<T>()?;
-            let out = outputs[0].slice_mut::<T>()?;
+            let x = input.word_slice::<T>()?;
+            let out = outputs[0].words_mut::<T>()?;
             out.fill(T::default());
             map::scatter(x, &target, out);
         });

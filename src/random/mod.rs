@@ -7,6 +7,7 @@ mod philox;
 pub use distribution::Distribution;
 pub use philox::philox4x32;
 
+use crate::{Error, Result};
 use rand_core::utils;
 
 /// What a stream of random numbers is for: streams of one seed and different purposes share no numbers.
@@ -211,15 +212,21 @@ impl Stream {
     }
 
     /// The numbers `0..n` in random order (Fisher and Yates).
-    pub fn permutation(&self, n: usize) -> Vec<i64> {
-        let mut order = vec![0; n];
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn permutation(&self, n: usize) -> Result<Vec<i64>> {
+        let mut order = Vec::new();
+        let expected = "as many numbers as memory holds";
+        order.try_reserve_exact(n).map_err(|_| Error::argument("permutation", expected, n))?;
+        order.resize(n, 0);
         self.permute(&mut order);
-        order
+        Ok(order)
     }
 
-    /// [`Stream::permutation`] into a slice.
+    /// Fills a list with the numbers below its length in random order.
     pub(crate) fn permute(&self, order: &mut [i64]) {
-        order.iter_mut().zip(0..).for_each(|(o, i)| *o = i);
+        order.iter_mut().enumerate().for_each(|(i, o)| *o = i as i64);
         let mut draws = self.draws();
         for i in (1..order.len()).rev() {
             order.swap(i, draws.below(i as u64 + 1) as usize);
@@ -274,7 +281,7 @@ mod tests {
         let s = Stream::new(42, Purpose::Init(3), 7);
         let golden = [s.bits(0), s.bits(1), s.bits(1 << 40)];
         assert_eq!(golden, [11147258409425246041, 1857767218942834241, 8836259521756262176]);
-        assert_eq!(s.permutation(8), [5i64, 7, 2, 6, 3, 1, 0, 4]);
+        assert_eq!(s.permutation(8).unwrap(), [5i64, 7, 2, 6, 3, 1, 0, 4]);
         let mut draws = s.draws();
         assert_eq!([draws.bits(), draws.bits()], golden[..2]);
     }
@@ -323,7 +330,7 @@ mod tests {
     fn permutations_hold_every_number_once_and_are_not_biased() {
         let mut firsts = [0; 5];
         for step in 0..5000 {
-            let mut p = Stream::new(9, Purpose::Shuffle, step).permutation(5);
+            let mut p = Stream::new(9, Purpose::Shuffle, step).permutation(5).unwrap();
             firsts[p[0] as usize] += 1;
             p.sort_unstable();
             assert_eq!(p, [0, 1, 2, 3, 4]);

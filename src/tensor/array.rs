@@ -2,7 +2,7 @@
 //! saves. Clones share memory; writing copies it first unless nobody else holds it.
 
 use super::storage::{Buffer, Shared};
-use crate::dtype::dispatch_stored;
+use crate::dtype::{dispatch_moved, dispatch_stored};
 use crate::kernels::map;
 use crate::kernels::strided::{Layout, Strided};
 use crate::{DType, Error, Result, Shape, Spec, Stored};
@@ -72,9 +72,20 @@ impl Array {
     /// # Errors
     /// There are no values, or `T` is another type's.
     pub fn view<T: Stored>(&self) -> Result<Strided<'_, T>> {
-        let buffer = self.buffer.as_ref().ok_or(Error::Abstract { op: "reading" })?;
         self.expect::<T>()?;
+        self.words()
+    }
+
+    /// The values as bits that are moved and not looked at: `T` need only be as large as they are.
+    pub(crate) fn words<T: Stored>(&self) -> Result<Strided<'_, T>> {
+        let buffer = self.buffer.as_ref().ok_or(Error::Abstract { op: "reading" })?;
+        self.expect_size::<T>()?;
         Ok(Strided::new(buffer.slice(), *self.layout))
+    }
+
+    /// [`Array::words`] of memory without gaps.
+    pub(crate) fn word_slice<T: Stored>(&self) -> Result<&[T]> {
+        self.words()?.as_slice().ok_or_else(gaps)
     }
 
     /// The values as one row-major slice, if they lie so.
@@ -82,7 +93,7 @@ impl Array {
     /// # Errors
     /// As [`Array::view`], or the layout has gaps; [`Array::contiguous`] closes them.
     pub fn slice<T: Stored>(&self) -> Result<&[T]> {
-        self.view()?.as_slice().ok_or_else(|| Error::argument("array", "contiguous memory", "a strided view"))
+        self.view()?.as_slice().ok_or_else(gaps)
     }
 
     /// The values, to write, as one row-major slice. Copies first if the memory is shared or has gaps.
@@ -91,6 +102,12 @@ impl Array {
     /// There are no values, `T` is another type's, or memory for the copy cannot be had.
     pub fn slice_mut<T: Stored>(&mut self) -> Result<&mut [T]> {
         self.expect::<T>()?;
+        self.words_mut()
+    }
+
+    /// [`Array::words`], to write.
+    pub(crate) fn words_mut<T: Stored>(&mut self) -> Result<&mut [T]> {
+        self.expect_size::<T>()?;
         let exclusive = self.buffer.as_ref().ok_or(Error::Abstract { op: "writing" })?.is_unique();
         if !exclusive || !self.layout.is_contiguous() {
             *self = self.copied()?;
@@ -112,9 +129,18 @@ impl Array {
         if ok { Ok(()) } else { Err(Error::DType { op: "reading an array", expected, got: self.dtype }) }
     }
 
+    fn expect_size<T: Stored>(&self) -> Result<()> {
+        let (op, expected) = ("moving an array", std::any::type_name::<T>());
+        if self.dtype.size() == size_of::<T>() {
+            Ok(())
+        } else {
+            Err(Error::DType { op, expected, got: self.dtype })
+        }
+    }
+
     fn copied(&self) -> Result<Array> {
         let mut out = Array::new(self.spec())?;
-        dispatch_stored!(self.dtype, T => map::copy(self.view::<T>()?, out.slice_mut::<T>()?));
+        dispatch_moved!(self.dtype, T => map::copy(self.words::<T>()?, out.words_mut::<T>()?));
         Ok(out)
     }
 
@@ -133,6 +159,11 @@ impl Array {
             None => self.copied()?.reshaped(shape),
         }
     }
+}
+
+#[cold]
+fn gaps() -> Error {
+    Error::argument("array", "contiguous memory", "a strided view")
 }
 
 impl std::fmt::Debug for Array {

@@ -1,21 +1,29 @@
-//! Why it exists: tensors print the way NumPy users read them, and long ones stay short.
+//! Why it exists: tensors print the way NumPy users read them, and long ones stay short: only what is shown is ever read.
 
 use super::Tensor;
+use crate::dtype::{Convert, dispatch_stored};
 use crate::{DType, Result};
 use std::fmt;
 
 /// Rows and columns shown at each end of a long axis.
 const EDGE: usize = 3;
+/// Tensors of more elements are shown in part.
+const LONG: usize = 1000;
 
 impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_traced() {
             return write!(f, "Tensor({}, no values yet)", self.spec());
         }
-        let Ok(values) = texts(self, f.precision().unwrap_or(4)) else { return Err(fmt::Error) };
-        let width = values.iter().map(String::len).max().unwrap_or(0);
-        if self.elements() > 0 || self.rank() == 0 {
-            block(f, &values, self.dims(), width, 0)?;
+        if self.elements() > 0 {
+            let axes: Vec<Vec<Place>> =
+                self.dims().iter().map(|&d| places(d, self.elements() > LONG)).collect();
+            let mut values = Vec::new();
+            let Ok(()) = texts(self, &axes, self.layout().offset as isize, f.precision(), &mut values) else {
+                return Err(fmt::Error);
+            };
+            let width = values.iter().map(String::len).max().unwrap_or(0);
+            block(f, &axes, &mut values.iter(), width, 0)?;
             write!(f, " ")?;
         }
         write!(f, "{}", self.spec())
@@ -28,79 +36,74 @@ impl fmt::Debug for Tensor {
     }
 }
 
-/// Every value as text (only those of the edges are needed, but long tensors are printed rarely).
-fn texts(t: &Tensor, precision: usize) -> Result<Vec<String>> {
-    let array = t.array().contiguous()?;
-    let shown = shown(t.dims());
-    fn pick<T>(values: &[T], shown: Option<Vec<bool>>, text: impl Fn(&T) -> String) -> Vec<String> {
-        match shown {
-            None => values.iter().map(text).collect(),
-            Some(mask) => {
-                values.iter().zip(mask).map(|(v, s)| if s { text(v) } else { String::new() }).collect()
-            }
-        }
-    }
-    Ok(match t.dtype() {
-        DType::F32 => pick(array.slice::<f32>()?, shown, |v| format!("{v:.precision$}")),
-        DType::F64 => pick(array.slice::<f64>()?, shown, |v| format!("{v:.precision$}")),
-        DType::BF16 => {
-            pick(array.slice::<crate::dtype::bf16>()?, shown, |v| format!("{:.precision$}", v.to_f32()))
-        }
-        DType::F16 => {
-            pick(array.slice::<crate::dtype::f16>()?, shown, |v| format!("{:.precision$}", v.to_f32()))
-        }
-        DType::I64 => pick(array.slice::<i64>()?, shown, i64::to_string),
-        DType::U8 => pick(array.slice::<u8>()?, shown, u8::to_string),
-        DType::Bool => pick(array.slice::<u8>()?, shown, |v| (*v != 0).to_string()),
-    })
+/// What stands at a place along an axis: the elements of an index, or dots for those in between.
+#[derive(Clone, Copy)]
+enum Place {
+    At(usize),
+    Dots,
 }
 
-/// Which elements of a long tensor are printed; `None` for all.
-fn shown(dims: &[usize]) -> Option<Vec<bool>> {
-    let n: usize = dims.iter().product();
-    if n <= 1000 {
-        return None;
+/// What is shown of an axis.
+fn places(size: usize, long: bool) -> Vec<Place> {
+    if !long || size <= 2 * EDGE {
+        return (0..size).map(Place::At).collect();
     }
-    Some(
-        (0..n)
-            .map(|mut i| {
-                dims.iter().rev().all(|&d| {
-                    let at = i % d;
-                    i /= d;
-                    d <= 2 * EDGE || at < EDGE || at >= d - EDGE
-                })
-            })
-            .collect(),
-    )
+    let ends = (0..EDGE).map(Place::At).chain([Place::Dots]);
+    ends.chain((size - EDGE..size).map(Place::At)).collect()
+}
+
+/// The shown elements behind offset `at` as text, in row-major order.
+fn texts(
+    t: &Tensor,
+    axes: &[Vec<Place>],
+    at: isize,
+    precision: Option<usize>,
+    out: &mut Vec<String>,
+) -> Result<()> {
+    let Some((first, rest)) = axes.split_first() else {
+        out.push(text(t, at as usize, precision.unwrap_or(4))?);
+        return Ok(());
+    };
+    let stride = t.layout().strides[t.rank() - axes.len()];
+    for place in first {
+        if let Place::At(i) = place {
+            texts(t, rest, at + *i as isize * stride, precision, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The element at this place in memory.
+fn text(t: &Tensor, at: usize, precision: usize) -> Result<String> {
+    let (real, whole): (f64, i64) = dispatch_stored!(t.dtype(), T => {
+        let v = t.array().view::<T>()?.data()[at];
+        (v.convert(), v.convert())
+    });
+    Ok(match t.dtype() {
+        DType::Bool => (whole != 0).to_string(),
+        dtype if dtype.is_integer() => whole.to_string(),
+        _ => format!("{real:.precision$}"),
+    })
 }
 
 fn block(
     f: &mut fmt::Formatter<'_>,
-    values: &[String],
-    dims: &[usize],
+    axes: &[Vec<Place>],
+    values: &mut std::slice::Iter<'_, String>,
     width: usize,
     depth: usize,
 ) -> fmt::Result {
-    let Some((&n, rest)) = dims.split_first() else {
-        return write!(f, "{:>width$}", values[0]);
+    let Some((places, rest)) = axes.split_first() else {
+        return write!(f, "{:>width$}", values.next().map_or("", String::as_str));
     };
-    let long = dims.iter().product::<usize>() > 1000 || values.iter().any(String::is_empty);
-    let step = values.len() / n;
     write!(f, "[")?;
-    let mut first = true;
-    for i in 0..n {
-        let hidden = long && n > 2 * EDGE && i >= EDGE && i < n - EDGE;
-        if hidden && i > EDGE {
-            continue;
-        }
-        if !first {
+    for (i, place) in places.iter().enumerate() {
+        if i > 0 {
             if rest.is_empty() { write!(f, ", ")? } else { write!(f, ",\n{:1$}", "", depth + 1)? }
         }
-        first = false;
-        if hidden {
-            write!(f, "...")?;
-        } else {
-            block(f, &values[i * step..(i + 1) * step], rest, width, depth + 1)?;
+        match place {
+            Place::At(_) => block(f, rest, values, width, depth + 1)?,
+            Place::Dots => write!(f, "...")?,
         }
     }
     write!(f, "]")

@@ -7,6 +7,7 @@ mod display;
 mod ndarray;
 mod nested;
 mod operators;
+pub(crate) mod room;
 pub(crate) mod storage;
 mod tensors;
 
@@ -17,9 +18,9 @@ pub use tensors::{AsTensors, Tensors};
 pub(crate) use tensors::{join_rows, rows, slice_rows};
 
 use crate::autograd::Edge;
-use crate::dtype::dispatch_stored;
+use crate::dtype::{Convert, dispatch_stored};
 use crate::kernels::strided::Layout;
-use crate::{DType, Element, Error, IntoShape, Result, Shape, Spec};
+use crate::{DType, Element, Error, IntoShape, Result, Shape, Spec, Stored};
 
 /// An array of numbers of any shape, which remembers how it was computed if that was asked for.
 ///
@@ -96,21 +97,15 @@ impl Tensor {
         Ok(array.into())
     }
 
-    /// All elements the same, of any dtype: `value` is rounded to it (nonzero is true for bool).
+    /// All elements the same, of any dtype: `value` becomes one of its as [`Tensor::cast`] would have it.
     ///
     /// # Errors
     /// Memory cannot be had.
     pub fn filled(spec: Spec, value: f64) -> Result<Tensor> {
-        let s = spec.shape;
-        match spec.dtype {
-            DType::F32 => Tensor::full(s, value as f32),
-            DType::F64 => Tensor::full(s, value),
-            DType::BF16 => Tensor::full(s, crate::dtype::bf16::from_f64(value)),
-            DType::F16 => Tensor::full(s, crate::dtype::f16::from_f64(value)),
-            DType::I64 => Tensor::full(s, value as i64),
-            DType::U8 => Tensor::full(s, value as u8),
-            DType::Bool => Tensor::full(s, value != 0.0),
-        }
+        let value = if spec.dtype == DType::Bool { f64::from(value != 0.0) } else { value };
+        let mut array = Array::new(spec)?;
+        dispatch_stored!(spec.dtype, T => array.slice_mut::<T>()?.fill(value.convert()));
+        Ok(array.into())
     }
 
     // ---- facts
@@ -186,13 +181,15 @@ impl Tensor {
     /// The values in row-major order.
     ///
     /// # Errors
-    /// `T` is not this tensor's element type, or there are no values.
+    /// `T` is not this tensor's element type, there are no values, or memory cannot be had.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         if T::DTYPE != self.dtype() {
             return Err(Error::DType { op: "to_vec", expected: T::DTYPE.name(), got: self.dtype() });
         }
         let array = self.array.contiguous()?;
-        Ok(array.slice::<T::Stored>()?.iter().map(|&v| T::load(v)).collect())
+        let mut out = room::room(self.elements(), self.spec())?;
+        out.extend(array.slice::<T::Stored>()?.iter().map(|&v| T::load(v)));
+        Ok(out)
     }
 
     /// The one value of a tensor with one element, widened to f64.
@@ -204,14 +201,7 @@ impl Tensor {
             return Err(Error::shape("item", "exactly one element", *self.shape()));
         }
         let array = self.array.contiguous()?;
-        Ok(match self.dtype() {
-            DType::F32 => f64::from(array.slice::<f32>()?[0]),
-            DType::F64 => array.slice::<f64>()?[0],
-            DType::BF16 => array.slice::<crate::dtype::bf16>()?[0].to_f64(),
-            DType::F16 => array.slice::<crate::dtype::f16>()?[0].to_f64(),
-            DType::I64 => array.slice::<i64>()?[0] as f64,
-            DType::U8 | DType::Bool => f64::from(array.slice::<u8>()?[0]),
-        })
+        Ok(dispatch_stored!(self.dtype(), T => array.slice::<T>()?[0].convert()))
     }
 
     /// In row-major order without gaps: itself if it already is, else a copy.
@@ -222,17 +212,14 @@ impl Tensor {
         Ok(Tensor::with_edge(self.array.contiguous()?, self.edge.clone()))
     }
 
-    /// Whether both have the same shape, dtype and values, bit by bit; any NaN equals any NaN.
+    /// Whether both have the same shape, dtype and values, bit by bit; any NaN equals any NaN. (A view that repeats so much that no
+    /// copy of it fits in memory is the same as nothing.)
     pub fn same_bits(&self, other: &Tensor) -> bool {
         let equal = || -> Result<bool> {
             let (a, b) = (self.array.contiguous()?, other.array.contiguous()?);
-            Ok(match self.dtype() {
-                DType::F32 => std::iter::zip(a.slice::<f32>()?, b.slice::<f32>()?)
-                    .all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan())),
-                DType::F64 => std::iter::zip(a.slice::<f64>()?, b.slice::<f64>()?)
-                    .all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan())),
-                dtype => dispatch_stored!(dtype, T => a.slice::<T>()? == b.slice::<T>()?),
-            })
+            Ok(dispatch_stored!(self.dtype(), T => {
+                std::iter::zip(a.slice::<T>()?, b.slice::<T>()?).all(|(x, y)| x.same_bits(*y))
+            }))
         };
         self.spec() == other.spec() && equal().unwrap_or(false)
     }

@@ -1,6 +1,7 @@
 //! Why it exists: tensors from what Rust writes down, `[[1.0, 2.0], [3.0, 4.0]]`, and back into rows.
 
 use super::Tensor;
+use super::room::room;
 use crate::{Element, Error, Result};
 
 /// Numbers, and arrays, vectors and slices of them, nested to any depth.
@@ -98,7 +99,8 @@ impl Tensor {
     pub fn new<X: Nested>(values: X) -> Result<Tensor> {
         let mut sizes = vec![0; X::RANK];
         values.sizes(&mut sizes);
-        let mut flat = Vec::new();
+        let shape = crate::Shape::new(&sizes)?;
+        let mut flat = room(shape.elements(), crate::Spec::new(shape, X::Item::DTYPE))?;
         values.collect(&sizes, &mut flat)?;
         Tensor::from_slice(&flat, sizes)
     }
@@ -112,7 +114,13 @@ impl Tensor {
             return Err(Error::shape("to_rows", "a matrix", *self.shape()));
         };
         let flat = self.to_vec::<T>()?;
-        Ok((0..rows).map(|r| flat[r * columns..(r + 1) * columns].to_vec()).collect())
+        let mut out = room(rows, self.spec())?;
+        for r in 0..rows {
+            let mut row = room(columns, self.spec())?;
+            row.extend_from_slice(&flat[r * columns..(r + 1) * columns]);
+            out.push(row);
+        }
+        Ok(out)
     }
 }
 

@@ -1,70 +1,155 @@
-//! Why it exists: `&a + &b` for formulas whose shapes are known to fit. Operators are the panicking spelling of the
-//! fallible methods, for users; the library itself never uses them.
+//! Why it exists: `&a + &b` for formulas whose shapes are known to fit, and `2.0 * &a + 1` beside numbers. Operators are the panicking
+//! spelling of the fallible methods, for users; the library itself never uses them.
+//!
+//! A number is weaker than a tensor: a float takes the tensor's float dtype and makes float32 of integers and truth values; an integer
+//! takes any dtype (int64 beside truth values), which must hold it. Where that may fail, write `a.add(&a.new_full([], 1.0)?)`.
 
 use super::Tensor;
+use crate::{DType, Error, Result};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+#[derive(Clone, Copy)]
+enum By {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
+/// What stands beside a tensor.
+enum Number {
+    Real(f64),
+    Whole(i64),
+}
+
+impl From<f64> for Number {
+    fn from(v: f64) -> Number {
+        Number::Real(v)
+    }
+}
+impl From<i64> for Number {
+    fn from(v: i64) -> Number {
+        Number::Whole(v)
+    }
+}
+
+/// # Panics
+/// Where the method returns an error.
+#[track_caller]
+fn must(result: Result<Tensor>) -> Tensor {
+    match result {
+        Ok(t) => t,
+        Err(e) => panic!("{e}"),
+    }
+}
+
+fn tensors(by: By, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    match by {
+        By::Add => Tensor::add(a, b),
+        By::Sub => Tensor::sub(a, b),
+        By::Mul => Tensor::mul(a, b),
+        By::Div => Tensor::div(a, b),
+    }
+}
+
+/// `t` and then the number, or the number first.
+fn number(by: By, t: &Tensor, v: Number, first: bool) -> Result<Tensor> {
+    let v = match v {
+        Number::Real(v) => v,
+        Number::Whole(v) if t.dtype().is_float() => v as f64,
+        Number::Whole(v) => {
+            let v = whole(v, t.dtype())?;
+            return if first { tensors(by, &v, t) } else { tensors(by, t, &v) };
+        }
+    };
+    match (by, first) {
+        (By::Add, _) => t.affine(1.0, v),
+        (By::Sub, false) => t.affine(1.0, -v),
+        (By::Sub, true) => t.affine(-1.0, v),
+        (By::Mul, _) => t.affine(v, 0.0),
+        (By::Div, false) => t.affine(1.0 / v, 0.0),
+        (By::Div, true) => {
+            let t = if t.dtype().is_float() { t.clone() } else { t.cast(DType::F32.promote(t.dtype()))? };
+            Tensor::div(&t.new_full([], v)?, &t)
+        }
+    }
+}
+
+/// An integer beside a tensor of this dtype.
+fn whole(v: i64, beside: DType) -> Result<Tensor> {
+    let dtype = if beside == DType::Bool { DType::I64 } else { beside };
+    let (wide, number) = (Tensor::scalar(v)?, Tensor::scalar(v)?.cast(dtype)?);
+    if dtype.is_integer() && !number.cast(DType::I64)?.same_bits(&wide) {
+        return Err(Error::argument("number", format!("one that {dtype} holds (or cast the tensor)"), v));
+    }
+    Ok(number)
+}
+
 macro_rules! operator {
-    ($($trait:ident $op:ident $method:ident $scalar:expr;)*) => {$(
-        impl $trait<&Tensor> for &Tensor {
+    ($($trait:ident $op:ident;)*) => {$(
+        operator!(@tensors $trait $op &Tensor, &Tensor);
+        operator!(@tensors $trait $op &Tensor, Tensor);
+        operator!(@tensors $trait $op Tensor, &Tensor);
+        operator!(@tensors $trait $op Tensor, Tensor);
+        operator!(@numbers $trait $op f64 i64);
+    )*};
+    (@tensors $trait:ident $op:ident $a:ty, $b:ty) => {
+        impl $trait<$b> for $a {
             type Output = Tensor;
             /// # Panics
             /// Where the method of the same name returns an error.
             #[track_caller]
-            fn $op(self, other: &Tensor) -> Tensor {
-                match Tensor::$method(self, other) { Ok(t) => t, Err(e) => panic!("{e}") }
+            fn $op(self, other: $b) -> Tensor {
+                #[allow(clippy::needless_borrow)] // of those that are references already
+                must(tensors(By::$trait, &self, &other))
             }
         }
-        impl $trait<Tensor> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $op(self, other: Tensor) -> Tensor { $trait::$op(&self, &other) }
-        }
-        impl $trait<&Tensor> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $op(self, other: &Tensor) -> Tensor { $trait::$op(&self, other) }
-        }
-        impl $trait<Tensor> for &Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $op(self, other: Tensor) -> Tensor { $trait::$op(self, &other) }
-        }
-        impl $trait<f64> for &Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $op(self, other: f64) -> Tensor {
-                match ($scalar)(self, other) { Ok(t) => t, Err(e) => panic!("{e}") }
-            }
-        }
-        impl $trait<f64> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $op(self, other: f64) -> Tensor { $trait::$op(&self, other) }
-        }
+    };
+    (@numbers $trait:ident $op:ident $($number:ty)*) => {$(
+        operator!(@number $trait $op &Tensor, $number);
+        operator!(@number $trait $op Tensor, $number);
     )*};
+    (@number $trait:ident $op:ident $tensor:ty, $number:ty) => {
+        impl $trait<$number> for $tensor {
+            type Output = Tensor;
+            /// # Panics
+            /// Where the method of the same name returns an error.
+            #[track_caller]
+            fn $op(self, other: $number) -> Tensor {
+                #[allow(clippy::needless_borrow)] // as above
+                must(number(By::$trait, &self, other.into(), false))
+            }
+        }
+        impl $trait<$tensor> for $number {
+            type Output = Tensor;
+            /// # Panics
+            /// Where the method of the same name returns an error.
+            #[track_caller]
+            fn $op(self, other: $tensor) -> Tensor {
+                #[allow(clippy::needless_borrow)] // as above
+                must(number(By::$trait, &other, self.into(), true))
+            }
+        }
+    };
 }
 operator! {
-    Add add add |t: &Tensor, v: f64| t.affine(1.0, v);
-    Sub sub sub |t: &Tensor, v: f64| t.affine(1.0, -v);
-    Mul mul mul |t: &Tensor, v: f64| t.affine(v, 0.0);
-    Div div div |t: &Tensor, v: f64| t.affine(1.0 / v, 0.0);
+    Add add;
+    Sub sub;
+    Mul mul;
+    Div div;
 }
 
 impl Neg for &Tensor {
     type Output = Tensor;
     #[track_caller]
     fn neg(self) -> Tensor {
-        match Tensor::neg(self) {
-            Ok(t) => t,
-            Err(e) => panic!("{e}"),
-        }
+        must(Tensor::neg(self))
     }
 }
 impl Neg for Tensor {
     type Output = Tensor;
     #[track_caller]
     fn neg(self) -> Tensor {
-        -&self
+        must(Tensor::neg(&self))
     }
 }

@@ -147,7 +147,7 @@ impl Source for Arrays {
         let n = self.rows();
         self.at = 0;
         self.order = match self.shuffle {
-            true => Some(Tensor::from_slice(&Stream::new(seed, Purpose::Shuffle, pass).permutation(n), [n])?),
+            true => Some(Tensor::permutation(n, Stream::new(seed, Purpose::Shuffle, pass))?),
             false => None,
         };
         Ok(())

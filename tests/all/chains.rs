@@ -393,11 +393,11 @@ impl Row {
     fn takes(&self, dtype: DType) -> bool {
         let named = |takes: Takes| match takes {
             Takes::Any | Takes::Wide => true,
-            Takes::Numbers => dtype.is_float() || dtype == DType::I64,
+            Takes::Numbers => dtype.is_float() || dtype.is_integer(),
             _ => dtype.is_float(),
         };
         let mut all = ops::OPS.iter().copied().flatten().map(|r| (r.name, r.takes));
-        let unary = ops::UNARY.iter().map(|r| (r.name, Takes::Floats));
+        let unary = ops::UNARY.iter().map(|r| (r.name, r.takes));
         let mut binary = ops::BINARY.iter().map(|r| (r.name, r.takes)).chain(unary);
         let row = all.find(|r| r.0 == self.name()).or_else(|| binary.find(|r| r.0 == self.name()));
         named(row.unwrap_or_else(|| panic!("{} is in no table of ops", self.name())).1)

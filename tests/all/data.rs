@@ -97,7 +97,7 @@ fn every_pass_is_another_order_and_the_same_when_gone_through_again() {
 fn a_full_shuffle_is_the_order_of_the_stream_of_its_seed_and_pass() {
     use gradus::random::{Purpose, Stream};
     for pass in [0, 3] {
-        let order = Stream::new(11, Purpose::Shuffle, pass).permutation(20);
+        let order = Stream::new(11, Purpose::Shuffle, pass).permutation(20).unwrap();
         let order: Vec<f32> = order.iter().map(|&i| i as f32).collect();
         assert_eq!(flat(&numbers(20).shuffle(11), pass), order);
         assert_eq!(flat(&numbers(25).take(20).shuffle(11), pass), order);

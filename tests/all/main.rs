@@ -12,6 +12,7 @@ mod csv;
 mod data;
 mod derivatives;
 mod download;
+mod dtypes;
 mod errors;
 mod files;
 mod fuzz_corpus;

@@ -33,9 +33,9 @@ fn every_type_and_order_is_read_as_numpy_wrote_it() {
         ("f4", DType::F32, false),
         ("f8", DType::F64, false),
         ("i8", DType::I64, false),
-        ("i4", DType::I64, false),
+        ("i4", DType::I32, false),
         ("i2", DType::I64, false),
-        ("i1", DType::I64, false),
+        ("i1", DType::I8, false),
         ("u4", DType::I64, true),
         ("u2", DType::I64, true),
         ("u1", DType::U8, true),
@@ -68,7 +68,16 @@ fn every_type_and_order_is_read_as_numpy_wrote_it() {
 
 #[test]
 fn what_is_written_is_what_numpy_writes() {
-    for name in ["little-f2", "little-f4", "little-f8", "little-i8", "little-u1", "little-b1"] {
+    for name in [
+        "little-f2",
+        "little-f4",
+        "little-f8",
+        "little-i8",
+        "little-i4",
+        "little-i1",
+        "little-u1",
+        "little-b1",
+    ] {
         let bytes = std::fs::read(file(&format!("{name}.npy"))).unwrap();
         assert_eq!(npy::encode(&read(&format!("{name}.npy"))).unwrap(), bytes, "{name}");
     }

@@ -17,7 +17,7 @@ type Row = (&'static str, Takes, Gradient, &'static str);
 fn tables() -> BTreeMap<String, Vec<Row>> {
     let mut files: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     let elementwise = files.entry("elementwise".into()).or_default();
-    elementwise.extend(ops::UNARY.iter().map(|r| (r.name, Takes::Floats, Gradient::Every, r.onnx)));
+    elementwise.extend(ops::UNARY.iter().map(|r| (r.name, r.takes, Gradient::Every, r.onnx)));
     elementwise.extend(ops::BINARY.iter().map(|r| (r.name, r.takes, Gradient::Every, r.onnx)));
     for row in ops::OPS.iter().copied().flatten() {
         let file = row.module.rsplit("::").next().unwrap().to_string();
@@ -30,7 +30,8 @@ fn page() -> String {
     let mut page = String::from(
         "# Operations\n\nMade from the tables in `src/ops/` by `UPDATE_SNAPSHOTS=1 cargo test --test all ops_table`; do not edit. \
          A gradient of every order is checked against differences at orders 1 and 2 (`tests/all/gradients.rs`); \"none\" means that \
-         nothing flows back. ONNX's operator is the one that says the same, alone or with others around it.\n",
+         nothing flows back. Integers are int64, int32, int8 and uint8; [dtypes.md](dtypes.md) says what comes of them, and how \
+         operands of two dtypes meet. ONNX's operator is the one that says the same, alone or with others around it.\n",
     );
     let all = tables();
     writeln!(page, "\n{} operations.", all.values().map(Vec::len).sum::<usize>()).unwrap();
@@ -42,10 +43,10 @@ fn page() -> String {
         for (name, takes, gradient, onnx) in rows {
             let takes = match takes {
                 Takes::Floats => "float32, float64",
-                Takes::Numbers => "float32, float64, int64",
-                Takes::Wide => "float32, float64, int64, uint8, bool",
+                Takes::Numbers => "float32, float64, integers",
+                Takes::Wide => "float32, float64, integers, bool",
                 Takes::Bools => "bool",
-                Takes::Ints => "int64",
+                Takes::Ints => "integers",
                 Takes::Any => "any",
                 Takes::Nothing => "",
                 _ => "?",
@@ -129,12 +130,16 @@ fn every_public_operation_has_a_row() {
 fn elementwise_rows_take_what_they_say() {
     for dtype in DType::ALL {
         let x = Tensor::full([2], 1.0).unwrap().cast(dtype).unwrap();
+        let takes = |takes| match takes {
+            Takes::Floats => dtype.is_float(),
+            Takes::Numbers => dtype.is_float() || dtype.is_integer(),
+            _ => !matches!(dtype, DType::BF16 | DType::F16),
+        };
         for row in ops::UNARY {
-            assert_eq!((row.apply)(&x).is_ok(), dtype.is_float(), "{} of {dtype}", row.name);
+            assert_eq!((row.apply)(&x).is_ok(), takes(row.takes), "{} of {dtype}", row.name);
         }
         for row in ops::BINARY {
-            let takes = dtype.is_float() || dtype == DType::I64 && row.takes == Takes::Numbers;
-            assert_eq!((row.apply)(&x, &x).is_ok(), takes, "{} of {dtype}", row.name);
+            assert_eq!((row.apply)(&x, &x).is_ok(), takes(row.takes), "{} of {dtype}", row.name);
         }
     }
 }

@@ -14,11 +14,11 @@ def counting(shape, dtype):
     return np.arange(start, start + n).reshape(shape).astype(dtype)
 
 
-for dtype in ["<f2", "<f4", "<f8", "<i8", "|u1", "|b1"]:
+for dtype in ["<f2", "<f4", "<f8", "<i8", "<i4", "|i1", "|u1", "|b1"]:
     np.save(OUT / f"little-{dtype[1:]}.npy", counting((2, 3), dtype))
 for dtype in [">f2", ">f4", ">f8", ">i8", ">i4", ">u2"]:
     np.save(OUT / f"big-{dtype[1:]}.npy", counting((2, 3), dtype))
-for dtype in ["<i4", "<i2", "|i1", "<u4", "<u2"]:
+for dtype in ["<i2", "<u4", "<u2"]:
     np.save(OUT / f"wider-{dtype[1:]}.npy", counting((2, 3), dtype))
 np.save(OUT / "fortran-f4.npy", np.asfortranarray(counting((2, 3, 4), "<f4")))
 np.save(OUT / "fortran-big-i8.npy", np.asfortranarray(counting((3, 2), ">i8")))

@@ -33,24 +33,6 @@ macro_rules! divide {
 divide!(f32, rem_f32, floor_div_f32);
 divide!(f64, rem_f64, floor_div_f64);
 
-/// The same of whole numbers; 0 where `b` is 0, as NumPy has it.
-pub(crate) fn rem_int(a: i64, b: i64) -> i64 {
-    if b == 0 {
-        return 0;
-    }
-    let r = a.wrapping_rem(b);
-    if r != 0 && (r < 0) != (b < 0) { r + b } else { r }
-}
-
-/// The same of whole numbers; 0 where `b` is 0, as NumPy has it.
-pub(crate) fn floor_div_int(a: i64, b: i64) -> i64 {
-    if b == 0 {
-        return 0;
-    }
-    let (q, r) = (a.wrapping_div(b), a.wrapping_rem(b));
-    if r != 0 && (r < 0) != (b < 0) { q - 1 } else { q }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,13 +48,9 @@ mod tests {
                 (floor_div_f32(a as f32, b as f32), rem_f32(a as f32, b as f32)),
                 (q as f32, r as f32)
             );
-            let (i, j) = (a as i64, b as i64);
-            assert_eq!((floor_div_int(i, j), rem_int(i, j)), (q as i64, r as i64));
         }
         assert_eq!((floor_div_f64(1.0, 0.1), rem_f64(1.0, 0.1)), (9.0, 0.099_999_999_999_999_95));
         assert_eq!((floor_div_f64(-5.0, f64::INFINITY), rem_f64(-5.0, f64::INFINITY)), (-1.0, f64::INFINITY));
         assert_eq!((floor_div_f64(-1.0, 0.0), rem_f64(-1.0, 0.0).is_nan()), (f64::NEG_INFINITY, true));
-        assert_eq!((floor_div_int(5, 0), rem_int(5, 0)), (0, 0));
-        assert_eq!((floor_div_int(i64::MIN, -1), rem_int(i64::MIN, -1)), (i64::MIN, 0));
     }
 }

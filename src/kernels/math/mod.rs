@@ -1,17 +1,19 @@
 //! Why it exists: the scalar arithmetic that every kernel is written in. All of it is made of operations that
 //! round alike on every instruction set, so that a loop over it gives the same bytes whatever the vector width.
 
-pub(crate) mod divide;
+mod divide;
 mod erf;
 mod exp;
 mod log;
 mod normal;
 mod trig;
+mod whole;
 
 #[cfg(test)]
 mod tests;
 
 pub use trig::{cos_slice, sin_slice};
+pub use whole::Whole;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

@@ -362,8 +362,15 @@ fn stored(a: &mut Answers) {
             a.add(&format!("gather {from}"), x.gather(&Tensor::from_slice(&[0i64], [1]).unwrap(), 0));
         }
         let (x, y) = (lying(r, &dims, DType::I64, Rng::plain), lying(r, &dims, DType::I64, Rng::plain));
-        for row in ops::BINARY.iter().filter(|row| row.takes == Takes::Numbers) {
-            a.add(&format!("{} int64", row.name), (row.apply)(&x, &y));
+        for dtype in [DType::I64, DType::I8] {
+            let (x, y) = (x.cast(dtype).unwrap(), y.abs().unwrap().cast(dtype).unwrap());
+            for row in ops::BINARY.iter().filter(|row| row.takes != Takes::Floats) {
+                a.add(&format!("{} {dtype}", row.name), (row.apply)(&x, &y));
+            }
+            for row in ops::UNARY.iter().filter(|row| row.takes != Takes::Floats) {
+                a.add(&format!("{} {dtype}", row.name), (row.apply)(&x));
+            }
+            a.add(&format!("matmul {dtype}"), y.t().and_then(|t| t.matmul(&x)));
         }
         for axes in [&[][..], &[0], &[-1]] {
             a.add("sum int64", x.sum(axes, false));

@@ -1,0 +1,472 @@
+//! Why it exists: every public operation, called with what nobody would call it with: tensors of every element type, empty, of one element,
+//! views that repeat one number 2⁴⁰ times, the ends of every integer type as values, axes and sizes that are none. Each gives an error or a
+//! tensor that can be printed; it never panics, and never ends the program: the allocator here refuses any request above 256 MB, and a refused
+//! allocation must come back as an error. (`cargo test --test bad_input -- --nocapture` names the operation at which a program ended.)
+
+#![allow(unsafe_code, clippy::unwrap_used)]
+
+use gradus::ops::{self, Ellipsis, NewAxis, Padding, Slice, matmul::Fused};
+use gradus::random::{Distribution, Purpose, Stream};
+use gradus::{DType, Error, Result, Shape, Spec, Tensor};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+struct Refusing;
+
+const MOST: usize = 256 << 20;
+
+// SAFETY: every call goes to the system's allocator with the caller's arguments, or fails as allocators may.
+unsafe impl GlobalAlloc for Refusing {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.size() > MOST {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if layout.size() > MOST {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if size > MOST {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Refusing = Refusing;
+
+/// Numbers of a fixed sequence (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ z >> 31) % n as u64) as usize
+    }
+
+    fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())].clone()
+    }
+}
+
+/// The arguments of a call.
+#[derive(Debug)]
+struct Draw {
+    x: Tensor,
+    y: Tensor,
+    z: Tensor,
+    axis: isize,
+    other: isize,
+    at: isize,
+    axes: Vec<isize>,
+    others: Vec<isize>,
+    n: usize,
+    sizes: Vec<usize>,
+    a: f64,
+    b: f64,
+    yes: bool,
+    dtype: DType,
+    stream: Stream,
+}
+
+const SIZES: [usize; 12] =
+    [0, 1, 1, 2, 3, 5, 1 << 31, 1 << 38, 1 << 40, isize::MAX as usize, usize::MAX / 2, usize::MAX];
+const POSITIONS: [isize; 14] = [0, 0, 1, 1, -1, -1, 2, -2, 3, 7, -9, 1 << 40, isize::MAX, isize::MIN];
+const REALS: [f64; 14] = [
+    0.0,
+    1.0,
+    -1.0,
+    0.5,
+    2.7,
+    1e-300,
+    300.0,
+    -300.0,
+    1e30,
+    -1e300,
+    f64::MAX,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+];
+
+/// Tensors of this dtype.
+fn tensors(dtype: DType) -> Vec<Tensor> {
+    let of = |values: &[f64], dims: &[usize]| Tensor::from_slice(values, dims).unwrap().cast(dtype).unwrap();
+    let spread = |values: &[f64], from: &[usize], to: &[usize]| of(values, from).broadcast_to(to).unwrap();
+    vec![
+        of(&[3.0], &[]),
+        of(&[], &[0]),
+        of(&[2.0], &[1]),
+        of(&[1.0, 0.0, 2.0], &[3]),
+        of(&[0.0, 2.0, 1.0, 1.0, 0.0, 2.0], &[2, 3]),
+        of(&[2.0, 1.0, 0.0, 1.0, 3.0, 1.0, 0.0, 1.0, 4.0], &[3, 3]),
+        of(&[], &[0, 3]),
+        of(&[], &[3, 0]),
+        of(&[], &[2, 0, 1 << 30]),
+        of(&[], &[0, 1 << 30, 1 << 9]),
+        of(&[f64::NEG_INFINITY, f64::INFINITY, f64::NAN, -0.0], &[4]),
+        of(&[1.0; 8], &[1, 2, 1, 2, 1, 2, 1, 1]),
+        spread(&[1.0], &[1], &[1 << 40]),
+        spread(&[0.0, 1.0, 2.0], &[3, 1], &[3, 1 << 38]),
+        spread(&[0.0, 1.0, 2.0], &[3], &[1 << 38, 3]),
+        spread(&[1.0], &[1, 1], &[1 << 30, 1 << 9]),
+        spread(&[1.0], &[1, 1, 1], &[1 << 30, 2, 1 << 8]),
+    ]
+}
+
+fn draw(dice: &mut Dice, pool: &[Vec<Tensor>]) -> Draw {
+    let list =
+        |dice: &mut Dice| -> Vec<isize> { (0..dice.below(4)).map(|_| dice.pick(&POSITIONS)).collect() };
+    let kinds = pool[0].len();
+    // Of one dtype or shape more often than chance would have it.
+    let (dtype, kind) = (dice.below(pool.len()), dice.below(kinds));
+    let tensor = |dice: &mut Dice| {
+        let d = if dice.below(2) == 0 { dtype } else { dice.below(pool.len()) };
+        let k = if dice.below(3) == 0 { kind } else { dice.below(kinds) };
+        let t = pool[d][k].clone();
+        if dice.below(4) == 0 { t.tracked() } else { t }
+    };
+    let (x, y, z) = (tensor(dice), tensor(dice), tensor(dice));
+    Draw {
+        x,
+        y,
+        z,
+        axis: dice.pick(&POSITIONS),
+        other: dice.pick(&POSITIONS),
+        at: dice.pick(&POSITIONS),
+        axes: list(dice),
+        others: list(dice),
+        n: dice.pick(&SIZES),
+        sizes: (0..dice.below(5)).map(|_| dice.pick(&SIZES)).collect(),
+        a: dice.pick(&REALS),
+        b: dice.pick(&REALS),
+        yes: dice.below(2) == 0,
+        dtype: dice.pick(&DType::ALL),
+        stream: Stream::new(7, Purpose::User(0), dice.below(9) as u64),
+    }
+}
+
+type Call = fn(&Draw) -> Result<Vec<Tensor>>;
+
+fn one(t: Result<Tensor>) -> Result<Vec<Tensor>> {
+    t.map(|t| vec![t])
+}
+
+fn two((a, b): (Tensor, Tensor)) -> Vec<Tensor> {
+    vec![a, b]
+}
+
+/// A call of each method that is no row of the elementwise tables.
+const CALLS: &[(&str, Call)] = &[
+    ("take_along_axis", |d| one(d.x.take_along_axis(&d.y, d.axis))),
+    ("add_along_axis", |d| one(d.x.add_along_axis(&d.y, d.axis, d.n))),
+    ("flatten", |d| one(d.x.flatten())),
+    ("moveaxis", |d| one(d.x.moveaxis(d.axis, d.other))),
+    ("flip", |d| one(d.x.flip(&d.axes))),
+    ("roll", |d| one(d.x.roll(d.at, d.axis))),
+    ("repeat", |d| one(d.x.repeat(d.n, d.axis))),
+    ("tile", |d| one(d.x.tile(&d.sizes))),
+    ("split", |d| d.x.split(&d.sizes, d.axis)),
+    ("chunk", |d| d.x.chunk(d.n, d.axis)),
+    ("unbind", |d| d.x.unbind(d.axis)),
+    ("cast", |d| one(d.x.cast(d.dtype))),
+    ("scale", |d| one(d.x.scale(d.a))),
+    ("eye", |d| one(Tensor::eye(d.n, *d.sizes.first().unwrap_or(&2), d.at, d.dtype))),
+    ("triu", |d| one(d.x.triu(d.at))),
+    ("tril", |d| one(d.x.tril(d.at))),
+    ("diag", |d| one(d.x.diag(d.at))),
+    ("einsum", |d| {
+        let equations = [
+            "ij,jk->ik",
+            "i,i",
+            "ij->",
+            "ii->i",
+            "...i,...i->...",
+            "ij,j",
+            "a,b->ab",
+            "",
+            "->",
+            "ij,ij->ji",
+            "i",
+            ",->",
+        ];
+        let operands = [&d.x, &d.y];
+        one(Tensor::einsum(equations[d.n % equations.len()], &operands[..1 + usize::from(d.yes)]))
+    }),
+    ("tensordot", |d| one(d.x.tensordot(&d.y, &d.axes, if d.yes { &d.axes } else { &d.others }))),
+    ("dot", |d| one(d.x.dot(&d.y))),
+    ("vdot", |d| one(d.x.vdot(&d.y))),
+    ("outer", |d| one(d.x.outer(&d.y))),
+    ("kron", |d| one(d.x.kron(&d.y))),
+    ("diagonal", |d| one(d.x.diagonal(d.at, d.axis, d.other))),
+    ("trace", |d| one(d.x.trace(d.at, d.axis, d.other))),
+    ("affine", |d| one(d.x.affine(d.a, d.b))),
+    ("clip", |d| one(d.x.clip(d.a, d.b))),
+    ("threshold", |d| one(d.x.threshold(d.a, d.b))),
+    ("glu", |d| one(d.x.glu(d.axis))),
+    ("gather", |d| one(d.x.gather(&d.y, d.axis))),
+    ("scatter_add", |d| {
+        if d.yes {
+            return one(d.x.scatter_add(&d.y, d.axis, &d.sizes));
+        }
+        one(d.x.gather(&d.y, d.axis)?.scatter_add(&d.y, d.axis, d.x.dims()))
+    }),
+    ("one_hot", |d| one(d.x.one_hot(d.n, d.dtype))),
+    ("concat", |d| one(Tensor::concat(&[&d.x, &d.y, &d.z][..d.sizes.len().min(3)], d.axis))),
+    ("stack", |d| one(Tensor::stack(&[&d.x, &d.y, &d.z][..d.sizes.len().min(3)], d.axis))),
+    ("solve", |d| one(d.x.solve(&d.y))),
+    ("triangular_solve", |d| one(d.x.triangular_solve(&d.y, d.yes))),
+    ("inverse", |d| one(d.x.inverse())),
+    ("cholesky", |d| one(d.x.cholesky())),
+    ("qr", |d| d.x.qr().map(two)),
+    ("slogdet", |d| d.x.slogdet().map(two)),
+    ("det", |d| one(d.x.det())),
+    ("lstsq", |d| one(d.x.lstsq(&d.y))),
+    ("equal", |d| one(d.x.equal(&d.y))),
+    ("not_equal", |d| one(d.x.not_equal(&d.y))),
+    ("less", |d| one(d.x.less(&d.y))),
+    ("less_equal", |d| one(d.x.less_equal(&d.y))),
+    ("greater", |d| one(d.x.greater(&d.y))),
+    ("greater_equal", |d| one(d.x.greater_equal(&d.y))),
+    ("choose", |d| one(if d.yes { d.z.cast(DType::Bool)? } else { d.z.clone() }.choose(&d.x, &d.y))),
+    ("is_nan", |d| one(d.x.is_nan())),
+    ("is_finite", |d| one(d.x.is_finite())),
+    ("is_inf", |d| one(d.x.is_inf())),
+    ("logical_xor", |d| one(d.x.logical_xor(&d.y))),
+    ("logical_not", |d| one(d.x.logical_not())),
+    ("logical_and", |d| one(d.x.logical_and(&d.y))),
+    ("logical_or", |d| one(d.x.logical_or(&d.y))),
+    ("masked_fill", |d| one(d.x.masked_fill(&d.y, d.a))),
+    ("argwhere", |d| one(d.x.argwhere())),
+    ("boolean_mask", |d| one(d.x.boolean_mask(&if d.yes { d.y.cast(DType::Bool)? } else { d.y.clone() }))),
+    ("matmul", |d| one(d.x.matmul(&if d.yes { d.y.transpose(0, -1)? } else { d.y.clone() }))),
+    ("linear", |d| {
+        let bias = if d.yes { Some(&d.z) } else { None };
+        one(d.x.linear(&d.y, bias, [None, Some(Fused::Relu), Some(Fused::Tanh)][d.n % 3]))
+    }),
+    ("layer_norm", |d| one(d.x.layer_norm(if d.yes { Some(&d.y) } else { None }, None, d.a))),
+    ("pad", |d| {
+        let padding =
+            [Padding::Constant(d.a), Padding::Edge, Padding::Reflect, Padding::Symmetric, Padding::Wrap]
+                [d.sizes.len()];
+        let widths: Vec<(usize, usize)> =
+            (0..d.x.rank()).map(|i| (d.n, d.sizes.get(i).copied().unwrap_or(1))).collect();
+        one(d.x.pad(if d.yes { &widths } else { &widths[..widths.len() / 2] }, padding))
+    }),
+    ("dropout", |d| one(d.x.dropout(d.a, d.stream))),
+    ("randn", |d| one(Tensor::randn(&d.sizes, d.stream))),
+    ("rand", |d| one(Tensor::rand(&d.sizes, d.stream))),
+    ("sample", |d| {
+        let distribution = if d.yes {
+            Distribution::Normal { mean: d.a, std: d.b }
+        } else {
+            Distribution::Uniform { low: d.a, high: d.b }
+        };
+        one(Tensor::sample(&d.sizes, distribution, d.dtype, d.stream))
+    }),
+    ("randint", |d| one(Tensor::randint(&d.sizes, d.axis as i64, d.at as i64, d.stream))),
+    ("bernoulli", |d| one(Tensor::bernoulli(&d.sizes, d.a, d.stream))),
+    ("permutation", |d| one(Tensor::permutation(d.n, d.stream))),
+    ("shuffle", |d| one(d.x.shuffle(d.axis, d.stream))),
+    ("categorical", |d| one(d.x.categorical(d.n, d.stream))),
+    ("linspace", |d| one(Tensor::linspace(d.a, d.b, d.n, d.dtype))),
+    ("arange_step", |d| {
+        one(Tensor::arange_step(d.a, d.b, [1.0, -0.5, 1e-300, 0.0, f64::NAN][d.sizes.len()], d.dtype))
+    }),
+    ("meshgrid", |d| Tensor::meshgrid(&[&d.x, &d.y, &d.z][..d.sizes.len().min(3)])),
+    ("sum", |d| one(d.x.sum(&d.axes, d.yes))),
+    ("prod", |d| one(d.x.prod(&d.axes, d.yes))),
+    ("mean", |d| one(d.x.mean(&d.axes, d.yes))),
+    ("max", |d| one(d.x.max(&d.axes, d.yes))),
+    ("min", |d| one(d.x.min(&d.axes, d.yes))),
+    ("any", |d| one(d.x.any(&d.axes, d.yes))),
+    ("all", |d| one(d.x.all(&d.axes, d.yes))),
+    ("argmax", |d| one(d.x.argmax(d.axis))),
+    ("argmin", |d| one(d.x.argmin(d.axis))),
+    ("cumsum", |d| one(d.x.cumsum(d.axis))),
+    ("cumprod", |d| one(d.x.cumprod(d.axis))),
+    ("softmax", |d| one(d.x.softmax(d.axis))),
+    ("log_softmax", |d| one(d.x.log_softmax(d.axis))),
+    ("sparse_cross_entropy", |d| one(d.x.sparse_cross_entropy(&d.y))),
+    ("cross_entropy", |d| one(d.x.cross_entropy(&d.y))),
+    ("argsort", |d| one(d.x.argsort(d.axis, d.yes))),
+    ("sort", |d| one(d.x.sort(d.axis, d.yes))),
+    ("top_k", |d| d.x.top_k(d.n, d.axis).map(two)),
+    ("unique", |d| d.x.unique().map(|u| vec![u.values, u.inverse, u.counts])),
+    ("var", |d| one(d.x.var(&d.axes, d.yes, d.n))),
+    ("std", |d| one(d.x.std(&d.axes, d.yes, d.n))),
+    ("logsumexp", |d| one(d.x.logsumexp(&d.axes, d.yes))),
+    ("norm", |d| one(d.x.norm(d.a, &d.axes, d.yes))),
+    ("count_nonzero", |d| one(d.x.count_nonzero(&d.axes, d.yes))),
+    ("index", |d| {
+        one(match d.sizes.len() {
+            0 => d.x.index((Ellipsis, &d.y)),
+            1 => d.x.index((NewAxis, d.at, Ellipsis, d.other)),
+            2 => d.x.index((Slice::from(d.at..d.other).step(d.axis), &d.y)),
+            3 => d.x.index(d.axes.clone()),
+            _ => d.x.index(if d.yes { d.y.cast(DType::Bool)? } else { d.y.clone() }),
+        })
+    }),
+    ("index_put", |d| {
+        one(match d.sizes.len() {
+            0 => d.x.index_put((Ellipsis, &d.y), &d.z),
+            1 => d.x.index_put(d.at, &d.y),
+            2 => d.x.index_put(Slice::from(d.at..d.other).step(d.axis), &d.y),
+            3 => d.x.index_put(d.axes.clone(), &d.y),
+            _ => d.x.index_put(if d.yes { d.y.cast(DType::Bool)? } else { d.y.clone() }, &d.z),
+        })
+    }),
+    ("reshape", |d| one(d.x.reshape(&d.axes))),
+    ("reshape_to", |d| one(d.x.reshape_to(if d.yes { &d.sizes[..] } else { d.y.dims() }))),
+    ("permute", |d| one(d.x.permute(&d.axes))),
+    ("transpose", |d| one(d.x.transpose(d.axis, d.other))),
+    ("t", |d| one(d.x.t())),
+    ("broadcast_to", |d| one(d.x.broadcast_to(if d.yes { &d.sizes[..] } else { d.y.dims() }))),
+    ("slice", |d| one(d.x.slice(d.axis, d.at, d.other))),
+    ("slice_step", |d| {
+        one(d.x.slice_step(d.axis, Some(d.at), if d.yes { Some(d.other) } else { None }, d.n as isize))
+    }),
+    ("select", |d| one(d.x.select(d.axis, d.at))),
+    ("squeeze", |d| one(d.x.squeeze(d.axis))),
+    ("expand_dims", |d| one(d.x.expand_dims(d.axis))),
+    ("merge_axes", |d| one(d.x.merge_axes(d.axis, d.other))),
+    ("split_axis", |d| one(d.x.split_axis(d.axis, &d.axes))),
+    ("broadcast_like", |d| one(d.x.broadcast_like(&d.y))),
+    ("new_full", |d| one(d.x.new_full(if d.yes { &d.sizes[..] } else { d.y.dims() }, 1.5))),
+];
+
+/// What can be done with any tensor, and with what was computed from a tracked one.
+fn look_at(t: &Tensor) -> Result<()> {
+    assert!(!t.to_string().is_empty() && !format!("{t:?}").is_empty());
+    if t.elements() == 1 {
+        t.item()?;
+    }
+    if t.elements() < 100 {
+        assert_eq!(t.cast(DType::Bool)?.to_vec::<bool>()?.len(), t.elements());
+    }
+    if t.is_tracked() && t.elements() < 1 << 20 {
+        t.sum(&[], false)?.backward()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn every_operation_returns_whatever_it_is_given() {
+    let unary = ops::UNARY.iter().map(|r| r.name);
+    let all: BTreeSet<&str> = ops::OPS.iter().copied().flatten().map(|r| r.name).collect();
+    let called: BTreeSet<&str> = CALLS.iter().map(|c| c.0).collect();
+    assert_eq!(called, all, "each row of ops::OPS needs a call here");
+    let draws: u64 = std::env::var("BAD_INPUT_DRAWS").map_or(2000, |n| n.parse().unwrap());
+    let pool: Vec<Vec<Tensor>> = DType::ALL.into_iter().map(tensors).collect();
+    let mut wrong = Vec::new();
+    let (mut good, mut refused) = (BTreeSet::new(), 0usize);
+    let mut check = |name: &'static str, salt: u64, d: Draw, call: &dyn Fn(&Draw) -> Result<Vec<Tensor>>| {
+        let came = catch_unwind(AssertUnwindSafe(|| match call(&d) {
+            Ok(tensors) => {
+                tensors.iter().take(3).for_each(|t| drop(look_at(t)));
+                true
+            }
+            Err(e) => e.to_string().is_empty(),
+        }));
+        match came {
+            Ok(true) => drop(good.insert(name)),
+            Ok(false) => refused += 1,
+            Err(_) => wrong.push(format!("{name}, draw {salt}: {d:?}")),
+        }
+    };
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|p| eprintln!("{p}")));
+    for (number, name) in
+        CALLS.iter().map(|c| c.0).chain(unary).chain(ops::BINARY.iter().map(|r| r.name)).enumerate()
+    {
+        eprintln!("{name}");
+        for salt in 0..draws {
+            let d = draw(&mut Dice((number as u64) << 32 | salt), &pool);
+            let listed = CALLS.iter().find(|c| c.0 == name).map(|c| c.1);
+            let one_of = ops::UNARY.iter().find(|r| r.name == name).map(|r| r.apply);
+            let two_of = ops::BINARY.iter().find(|r| r.name == name).map(|r| r.apply);
+            match (listed, one_of, two_of) {
+                (Some(call), ..) => check(name, salt, d, &call),
+                (_, Some(f), _) => check(name, salt, d, &|d| one(f(&d.x))),
+                (_, _, Some(f)) => check(name, salt, d, &|d| one(f(&d.x, &d.y))),
+                _ => unreachable!("{name} is of one of the tables"),
+            }
+        }
+    }
+    std::panic::set_hook(hook);
+    assert!(
+        wrong.is_empty(),
+        "{} panics, of which\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(20)].join("\n")
+    );
+    let never: Vec<_> = CALLS.iter().map(|c| c.0).filter(|name| !good.contains(name)).collect();
+    assert!(never.is_empty(), "no draw was good for {never:?}: this test says nothing of them");
+    assert!(refused > 1000, "{refused}");
+}
+
+fn memory<T>(result: Result<T>) -> bool {
+    matches!(result, Err(Error::Memory { .. }))
+}
+
+/// What once ended a program.
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let stream = Stream::new(0, Purpose::User(0), 0);
+    assert!(
+        memory(Tensor::permutation(usize::MAX / 2, stream)) && memory(Tensor::permutation(1 << 40, stream))
+    );
+    assert!(stream.permutation(1 << 40).is_err());
+    let wide = Tensor::ones([1]).unwrap().broadcast_to([1 << 40]).unwrap();
+    assert!(memory(wide.shuffle(0, stream)) && memory(wide.chunk(1 << 38, 0)) && memory(wide.unbind(0)));
+    assert!(memory(wide.to_vec::<f32>()) && memory(wide.contiguous()));
+    for over_all in [Tensor::sum, Tensor::max, Tensor::prod, Tensor::mean] {
+        assert!(memory(over_all(&wide, &[], false)));
+    }
+    assert_eq!(
+        wide.to_string(),
+        "[1.0000, 1.0000, 1.0000, ..., 1.0000, 1.0000, 1.0000] float32 [1099511627776]"
+    );
+    let many = Tensor::arange(2).unwrap().broadcast_to([1 << 30, 2]).unwrap();
+    assert!(many.to_string().starts_with("[[0, 1],\n [0, 1],\n [0, 1],\n ...,\n [0, 1]"), "{many}");
+    // Nothing but sizes.
+    let none = Tensor::zeros([0, 1 << 20, 1 << 20]).unwrap();
+    let (q, r) = none.qr().unwrap();
+    assert_eq!((q.dims(), r.dims()), (none.dims(), none.dims()));
+    assert_eq!(none.slogdet().unwrap().1.dims(), [0]);
+    assert_eq!(none.solve(&none).unwrap().dims(), none.dims());
+    assert_eq!(
+        Tensor::ones([1]).unwrap().tile(&[7, 5, 3, 1 << 22, 0]).unwrap().dims(),
+        [7, 5, 3, 1 << 22, 0]
+    );
+    for index in [Tensor::from_slice(&[0i64, 1], [2]).unwrap(), Tensor::from_slice(&[0i64; 0], [0]).unwrap()]
+    {
+        let e = index.one_hot(usize::MAX, DType::F32).unwrap_err();
+        assert!(matches!(e, Error::Memory { .. }), "{e}");
+    }
+    // A matrix product that is empty, of more stacks than can be listed.
+    let left = Tensor::ones([1, 1, 0, 2]).unwrap().broadcast_to([1 << 19, 1 << 19, 0, 2]).unwrap();
+    let right = Tensor::ones([1 << 10, 1, 2, 3]).unwrap();
+    let right = right.broadcast_to([1 << 10, 1 << 9, 2, 3]).unwrap().reshape_to([1 << 19, 1, 2, 3]).unwrap();
+    assert_eq!(left.matmul(&right).unwrap().elements(), 0);
+    // Vectors with gaps, longer than what kernels may copy.
+    let long = Tensor::ones([1, 1]).unwrap().broadcast_to([1, 1 << 27]).unwrap();
+    assert!(memory(long.matmul(&long.t().unwrap())));
+    assert!(memory(Tensor::filled(Spec::new(Shape::new(&[1 << 34]).unwrap(), DType::I8), 1.0)));
+}
