@@ -288,7 +288,7 @@ impl<const N: usize> IntoShape for &[usize; N] {
 }
 
 /// Shape and element type: all that is known of a tensor before its values are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Spec {
     /// The sizes.
     pub shape: Shape,

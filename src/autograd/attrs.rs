@@ -1,11 +1,14 @@
 //! What tells an operation from others of its name: its attributes, declared once, written and read. Name and attributes
 //! are an operation's identity: for dumps, for finding the same computation twice, for files and exports.
 
+use super::Op;
 use crate::random::{Distribution, Stream};
 use crate::{DType, Error, MAX_RANK, Result, Shape};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// The value of an attribute.
 #[derive(Clone, Debug)]
@@ -40,6 +43,19 @@ impl PartialEq for Attr {
 }
 impl Eq for Attr {}
 
+impl Hash for Attr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Attr::Bool(v) => v.hash(state),
+            Attr::Int(v) => v.hash(state),
+            Attr::Float(v) => v.to_bits().hash(state),
+            Attr::Ints(v) => v.hash(state),
+            Attr::Text(v) => v.hash(state),
+            Attr::None => {}
+        }
+    }
+}
+
 impl fmt::Display for Attr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,7 +70,7 @@ impl fmt::Display for Attr {
 }
 
 /// The attributes of an operation, in the order in which it declares them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Attrs(Vec<(Cow<'static, str>, Attr)>);
 
 impl Attrs {
@@ -85,6 +101,18 @@ impl Attrs {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Fails if there is one that an operation does not declare.
+    #[doc(hidden)]
+    pub fn expect(&self, op: &str, declared: &[&str]) -> Result<()> {
+        match self.iter().find(|(name, _)| !declared.contains(name)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let expected = format!("those of {op} ({})", declared.join(", "));
+                Err(Error::argument("attributes", expected, format!("'{name}'")))
+            }
+        }
     }
 
     /// What an operation declares under `name`.
@@ -120,19 +148,28 @@ pub trait Attribute: Sized {
     fn write(&self) -> Attr;
     /// From a value, if it is one of these.
     fn read(value: &Attr) -> Option<Self>;
+    /// Of a stream of random numbers whose seed and step are yet to come: the one at this seed and step.
+    fn reseeded(&self, _seed: u64, _step: u64) -> Option<Self> {
+        None
+    }
+    /// Whether it is such a stream.
+    fn is_traced(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! integers {
     ($($t:ty),*) => {$(
-        /// Beyond what 64 signed bits hold, the nearest they do.
+        /// What 64 signed bits do not hold is written as text.
         impl Attribute for $t {
             const EXPECTED: &'static str = "a whole number";
             fn write(&self) -> Attr {
-                Attr::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+                i64::try_from(*self).map_or_else(|_| Attr::Text(self.to_string().into()), Attr::Int)
             }
             fn read(value: &Attr) -> Option<$t> {
                 match value {
                     Attr::Int(v) => (*v).try_into().ok(),
+                    Attr::Text(v) => v.parse().ok(),
                     _ => None,
                 }
             }
@@ -142,7 +179,7 @@ macro_rules! integers {
 #[allow(clippy::unnecessary_fallible_conversions)]
 mod whole {
     use super::{Attr, Attribute};
-    integers!(usize, isize, i64, u32);
+    integers!(usize, isize, u64, i64, u32, i32, u8);
 }
 
 impl Attribute for bool {
@@ -166,6 +203,46 @@ impl Attribute for f64 {
     fn read(value: &Attr) -> Option<f64> {
         match value {
             Attr::Float(v) => Some(*v),
+            _ => None,
+        }
+    }
+}
+
+/// Widened, which is exact.
+impl Attribute for f32 {
+    const EXPECTED: &'static str = "a number";
+    fn write(&self) -> Attr {
+        Attr::Float(f64::from(*self))
+    }
+    fn read(value: &Attr) -> Option<f32> {
+        match value {
+            Attr::Float(v) => Some(*v as f32),
+            _ => None,
+        }
+    }
+}
+
+impl Attribute for String {
+    const EXPECTED: &'static str = "a text";
+    fn write(&self) -> Attr {
+        Attr::Text(self.clone().into())
+    }
+    fn read(value: &Attr) -> Option<String> {
+        match value {
+            Attr::Text(text) => Some(text.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl Attribute for Vec<i64> {
+    const EXPECTED: &'static str = "a list of whole numbers";
+    fn write(&self) -> Attr {
+        Attr::Ints(self.clone())
+    }
+    fn read(value: &Attr) -> Option<Vec<i64>> {
+        match value {
+            Attr::Ints(list) => Some(list.clone()),
             _ => None,
         }
     }
@@ -235,8 +312,7 @@ impl Attribute for [bool; MAX_RANK] {
     }
 }
 
-/// A stream that a network's key gave is known by the key alone, and begins at seed 0 and step 0 when it is read: see
-/// [`Op::reseeded`](super::Op::reseeded). Any other is known by its numbers.
+/// A stream that a network's key gives in a trace is known by the key alone; any other by its numbers.
 impl Attribute for Stream {
     const EXPECTED: &'static str = "a stream of random numbers";
     fn write(&self) -> Attr {
@@ -247,6 +323,12 @@ impl Attribute for Stream {
             Attr::Ints(numbers) => Stream::from_numbers(numbers),
             _ => None,
         }
+    }
+    fn reseeded(&self, seed: u64, step: u64) -> Option<Stream> {
+        self.at(seed, step)
+    }
+    fn is_traced(&self) -> bool {
+        Stream::is_traced(self)
     }
 }
 
@@ -279,6 +361,14 @@ pub trait Attributes {
     /// Whether name and attributes say all that there is to know: not of one that holds a closure.
     fn is_described(&self) -> bool {
         true
+    }
+    /// Of an operation that draws random numbers for the key of a network in a trace: the same one at this seed and step.
+    fn reseeded(&self, _seed: u64, _step: u64) -> Option<Arc<dyn Op>> {
+        None
+    }
+    /// Whether it is such an operation: seed and step are yet to come.
+    fn is_random(&self) -> bool {
+        false
     }
 }
 
@@ -332,36 +422,40 @@ pub(crate) use names;
 #[macro_export]
 macro_rules! op {
     ($(#[$meta:meta])* $vis:vis struct $type:ident($name:literal, $least:literal $(..= $most:expr)?)
-        { $($(#[$doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+        { $($(#[$doc:meta])* $seen:vis $field:ident: $ty:ty),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
-        $vis struct $type { $($(#[$doc])* $field: $ty),* }
+        $vis struct $type { $($(#[$doc])* $seen $field: $ty),* }
         impl $crate::autograd::Attributes for $type {
             fn name(&self) -> &'static str { $name }
             $crate::op!(@rest $least, [$($most)?], $($field),*);
         }
         impl $crate::autograd::FromAttrs for $type {
             fn from_attrs(name: &str, attrs: &$crate::autograd::Attrs) -> Option<$crate::Result<Self>> {
-                let _ = attrs;
-                let read = || -> $crate::Result<Self> { Ok($type { $($field: attrs.read($name, stringify!($field))?),* }) };
+                let read = || -> $crate::Result<Self> {
+                    attrs.expect(name, &[$(stringify!($field)),*])?;
+                    Ok($type { $($field: attrs.read(name, stringify!($field))?),* })
+                };
                 (name == $name).then(read)
             }
         }
     };
     ($(#[$meta:meta])* $vis:vis struct $type:ident($kind:ident: $naming:ty, $least:literal $(..= $most:expr)?)
-        { $($(#[$doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+        { $($(#[$doc:meta])* $seen:vis $field:ident: $ty:ty),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
-        $vis struct $type { $kind: $naming, $($(#[$doc])* $field: $ty),* }
+        $vis struct $type { $kind: $naming, $($(#[$doc])* $seen $field: $ty),* }
         impl $crate::autograd::Attributes for $type {
             fn name(&self) -> &'static str { $crate::autograd::Naming::name(self.$kind) }
             $crate::op!(@rest $least, [$($most)?], $($field),*);
         }
         impl $crate::autograd::FromAttrs for $type {
             fn from_attrs(name: &str, attrs: &$crate::autograd::Attrs) -> Option<$crate::Result<Self>> {
-                let _ = attrs;
                 let $kind = <$naming as $crate::autograd::Naming>::named(name)?;
-                let read = || -> $crate::Result<Self> { Ok($type { $kind, $($field: attrs.read(name, stringify!($field))?),* }) };
+                let read = || -> $crate::Result<Self> {
+                    attrs.expect(name, &[$(stringify!($field)),*])?;
+                    Ok($type { $kind, $($field: attrs.read(name, stringify!($field))?),* })
+                };
                 Some(read())
             }
         }
@@ -378,6 +472,20 @@ macro_rules! op {
             let mut attrs = $crate::autograd::Attrs::new();
             $(attrs.set(stringify!($field), $crate::autograd::Attribute::write(&self.$field));)*
             attrs
+        }
+        fn is_random(&self) -> bool {
+            false $(|| $crate::autograd::Attribute::is_traced(&self.$field))*
+        }
+        #[allow(unused_variables, unused_mut)]
+        fn reseeded(&self, seed: u64, step: u64) -> Option<::std::sync::Arc<dyn $crate::autograd::Op>> {
+            if !$crate::autograd::Attributes::is_random(self) {
+                return None;
+            }
+            let mut op = self.clone();
+            $(if let Some(at) = $crate::autograd::Attribute::reseeded(&self.$field, seed, step) {
+                op.$field = at;
+            })*
+            Some(::std::sync::Arc::new(op))
         }
     };
 }

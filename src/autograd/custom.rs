@@ -6,6 +6,7 @@ use super::{Attributes, Attrs, Op, Outputs, Saves, Specs};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// What a caller's own rule stands behind: the last inputs, which were computed from the first ones, as they are. So the step
 /// can be run again like any other, and a trace holds what `forward` did.
@@ -14,7 +15,9 @@ struct Custom<F> {
     saves: Saves,
     /// How many of the inputs were computed from those before them.
     computed: usize,
-    rule: F,
+    rule: Arc<F>,
+    /// Seed and step of the graph that runs it.
+    at: Option<(u64, u64)>,
 }
 
 impl<F> std::fmt::Debug for Custom<F> {
@@ -23,7 +26,7 @@ impl<F> std::fmt::Debug for Custom<F> {
     }
 }
 
-impl<F> Attributes for Custom<F> {
+impl<F: Rule> Attributes for Custom<F> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -36,9 +39,17 @@ impl<F> Attributes for Custom<F> {
     fn is_described(&self) -> bool {
         false
     }
+    fn reseeded(&self, seed: u64, step: u64) -> Option<Arc<dyn Op>> {
+        let Custom { name, saves, computed, .. } = *self;
+        Some(Arc::new(Custom { name, saves, computed, rule: self.rule.clone(), at: Some((seed, step)) }))
+    }
 }
 
-impl<F: Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static> Op for Custom<F> {
+/// A gradient rule as a closure, told seed and step if it runs in a graph that was.
+trait Rule: Fn(&Step<'_>, Option<(u64, u64)>) -> Result<Grads> + Send + Sync + 'static {}
+impl<F: Fn(&Step<'_>, Option<(u64, u64)>) -> Result<Grads> + Send + Sync + 'static> Rule for F {}
+
+impl<F: Rule> Op for Custom<F> {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         Ok(inputs[inputs.len() - self.computed..].iter().copied().collect())
     }
@@ -53,7 +64,7 @@ impl<F: Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static> Op for Custom<F>
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let step = Step { hidden: self.computed, ..*step };
-        let mut grads = (self.rule)(&step)?;
+        let mut grads = (self.rule)(&step, self.at)?;
         if grads.len() != step.inputs() {
             let (got, want) = (grads.len(), step.inputs());
             return Err(Error::Backward(format!("the rule gave {got} gradients for {want} inputs")));
@@ -69,12 +80,12 @@ fn record(
     saves: Saves,
     inputs: &[&Tensor],
     outputs: Outputs,
-    rule: impl Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static,
+    rule: impl Rule,
 ) -> Outputs {
-    if !inputs.iter().any(|t| t.is_tracked()) {
+    if !inputs.iter().any(|t| t.is_tracked() || t.is_traced()) {
         return outputs;
     }
-    let op = Custom { name, saves, computed: outputs.len(), rule };
+    let op = Custom { name, saves, computed: outputs.len(), rule: Arc::new(rule), at: None };
     let all: SmallVec<[&Tensor; 4]> = inputs.iter().copied().chain(&outputs).collect();
     let arrays = outputs.iter().map(|t| t.array().clone()).collect();
     let traced = all.iter().any(|t| t.is_traced());
@@ -107,7 +118,14 @@ pub fn custom_gradient(
 ) -> Result<Tensor> {
     let detached: Vec<Tensor> = inputs.iter().map(|t| t.detach()).collect();
     let output = Outputs::from_iter([forward(&detached)?]);
-    Ok(record("custom_gradient", Saves::INPUTS.output(0), inputs, output, backward).swap_remove(0))
+    Ok(record(
+        "custom_gradient",
+        Saves::INPUTS.output(0).first(inputs.len() as u32),
+        inputs,
+        output,
+        move |step, _| backward(step),
+    )
+    .swap_remove(0))
 }
 
 /// A tensor that `f` computes by reading values of the inputs: `f()`, and while a network is traced only its shape and dtype
@@ -138,16 +156,16 @@ pub fn checkpoint(
 ) -> Result<Tensor> {
     let detached: Vec<Tensor> = inputs.iter().map(|t| t.detach()).collect();
     let outputs = Outputs::from_iter([f(&detached)?]);
-    Ok(recomputed(inputs, outputs, move |inputs| Ok(Outputs::from_iter([f(inputs)?]))).swap_remove(0))
+    Ok(recomputed(inputs, outputs, move |inputs, _| Ok(Outputs::from_iter([f(inputs)?]))).swap_remove(0))
 }
 
-/// Outputs that `again` computes once more from the inputs when their gradients are wanted.
+/// Outputs that `again` computes once more from the inputs when their gradients are wanted; in a graph it is told seed and step.
 pub(crate) fn recomputed(
     inputs: &[&Tensor],
     outputs: Outputs,
-    again: impl Fn(&[Tensor]) -> Result<Outputs> + Send + Sync + 'static,
+    again: impl Fn(&[Tensor], Option<(u64, u64)>) -> Result<Outputs> + Send + Sync + 'static,
 ) -> Outputs {
     // Only what the recomputation begins with: what was computed is kept by nobody.
-    let saves = (0..inputs.len()).fold(Saves::NONE, Saves::input);
-    record("checkpoint", saves, inputs, outputs, move |step| step.composed(&again))
+    let saves = Saves::INPUTS.first(inputs.len() as u32);
+    record("checkpoint", saves, inputs, outputs, move |step, at| step.composed(|inputs| again(inputs, at)))
 }

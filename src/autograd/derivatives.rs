@@ -5,7 +5,8 @@ use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape};
 
 /// Jacobians: for each of `wrt` the derivatives of every element of `output`, of shape `[…output, …wrt]`. One sweep for each
-/// element of `output`. The results are tracked: differentiating them gives the next order.
+/// element of `output`. The results are tracked: differentiating them gives the next order. (So all sweeps stay in memory until the
+/// results are dropped or detached.)
 ///
 /// ```
 /// use gradus::{Tensor, autograd::jacobian};

@@ -19,13 +19,14 @@ pub use custom::{checkpoint, custom_gradient, opaque};
 pub use derivatives::{hvp, jacobian};
 pub use gradients::{Gradient, Gradients, RowGradient};
 use node::Ran;
-pub(crate) use node::{Detach, Edge, Held, Node, fresh_id};
+pub(crate) use node::{Detach, Edge, Node, fresh_id};
 pub use node::{Grads, Saves, Step};
 
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
+use std::any::TypeId;
 use std::sync::Arc;
 
 /// Shapes and dtypes of the outputs of a step; most have one.
@@ -81,15 +82,16 @@ pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Of an operation that draws random numbers for the key of a network: the same one at this seed and step.
-    fn reseeded(&self, _seed: u64, _step: u64) -> Option<Arc<dyn Op>> {
-        None
-    }
-
     /// Its type: what two operations of one name must share to be the same.
     #[doc(hidden)]
-    fn kind(&self) -> std::any::TypeId {
-        std::any::TypeId::of::<Self>()
+    fn kind(&self) -> TypeId {
+        TypeId::of::<Self>()
+    }
+
+    /// Itself, if it is held by a counter already.
+    #[doc(hidden)]
+    fn shared(&self) -> Option<Arc<dyn Op>> {
+        None
     }
 }
 
@@ -104,13 +106,8 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
 }
 
 fn run(op: &dyn Op, inputs: &[&Tensor]) -> Result<Ran> {
-    let traced = inputs.iter().any(|t| t.is_traced());
+    let traced = inputs.iter().any(|t| t.is_traced()) || op.is_random();
     Ok(node::ran(op, inputs, compute(op, inputs, traced)?, traced))
-}
-
-/// What an operation makes of known inputs that it cannot know while a network is traced: recorded, without values.
-pub(crate) fn apply_traced<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(node::ran(&op, inputs, compute(&op, inputs, true)?, true).output(op))
 }
 
 /// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.
@@ -136,6 +133,10 @@ pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor])
 /// The outputs' values: compiled once, for all operations.
 fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Array; 3]>> {
     let specs: SmallVec<[Spec; 8]> = inputs.iter().map(|t| t.spec()).collect();
+    let (least, most) = op.inputs();
+    if !(least..=most).contains(&inputs.len()) {
+        return Err(wrong_inputs(op, inputs.len()));
+    }
     let out_specs = op.infer(&specs)?;
     if let Some(spec) = out_specs.iter().find(|s| !traced && !s.shape.is_countable()) {
         let (dtype, shape) = (spec.dtype, Box::new(spec.shape));
@@ -173,6 +174,16 @@ fn endless(t: &Tensor) -> Error {
     let bytes = t.elements() as u128 * t.dtype().size() as u128;
     let (dtype, shape) = (t.dtype(), Box::new(*t.shape()));
     Error::Memory { bytes, dtype, shape, why: "a view that repeats its elements so often can only be viewed" }
+}
+
+#[cold]
+fn wrong_inputs(op: &dyn Op, got: usize) -> Error {
+    let expected = match op.inputs() {
+        (least, most) if least == most => least.to_string(),
+        (least, usize::MAX) => format!("{least} or more"),
+        (least, most) => format!("{least} to {most}"),
+    };
+    Error::argument(op.name(), format!("{expected} inputs"), got)
 }
 
 /// [`apply`] for operations with one output.

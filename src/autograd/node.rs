@@ -25,6 +25,8 @@ pub(crate) fn fresh_id() -> u64 {
 pub struct Saves {
     inputs: u32,
     outputs: u32,
+    /// Inputs from this one on are never kept.
+    first: u32,
 }
 
 /// The flag of value `i`; beyond the flags, all of them.
@@ -34,20 +36,24 @@ const fn bit(i: usize) -> u32 {
 
 impl Saves {
     /// No values, only shapes.
-    pub const NONE: Saves = Saves { inputs: 0, outputs: 0 };
+    pub const NONE: Saves = Saves { inputs: 0, outputs: 0, first: u32::MAX };
     /// All inputs.
-    pub const INPUTS: Saves = Saves { inputs: u32::MAX, outputs: 0 };
+    pub const INPUTS: Saves = Saves { inputs: u32::MAX, outputs: 0, first: u32::MAX };
     /// All outputs.
-    pub const OUTPUTS: Saves = Saves { inputs: 0, outputs: u32::MAX };
+    pub const OUTPUTS: Saves = Saves { inputs: 0, outputs: u32::MAX, first: u32::MAX };
     /// Also input `i`.
     #[must_use]
     pub const fn input(self, i: usize) -> Saves {
-        Saves { inputs: self.inputs | bit(i), outputs: self.outputs }
+        Saves { inputs: self.inputs | bit(i), ..self }
     }
     /// Also output `i`.
     #[must_use]
     pub const fn output(self, i: usize) -> Saves {
-        Saves { inputs: self.inputs, outputs: self.outputs | bit(i) }
+        Saves { outputs: self.outputs | bit(i), ..self }
+    }
+    /// Of the inputs at most the first `n`.
+    pub(super) const fn first(self, n: u32) -> Saves {
+        Saves { first: n, ..self }
     }
     fn has(mask: u32, i: usize) -> bool {
         mask == u32::MAX || (i < 32 && mask >> i & 1 == 1)
@@ -100,7 +106,7 @@ impl Node {
 
     /// Whether it stands for what has no way of coming about.
     pub(crate) fn is_opaque(&self) -> bool {
-        self.op.name() == Opaque::NAME
+        self.op.kind() == TypeId::of::<Opaque>()
     }
 
     /// For a leaf that is some rows of a table: their numbers, and the table.
@@ -111,9 +117,14 @@ impl Node {
         }
     }
 
+    /// Whether it is a leaf that was known before the trace.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.op.kind() == TypeId::of::<Constant>()
+    }
+
     /// The values of a leaf that is a constant in a trace.
     pub(crate) fn constant(&self) -> Option<&Array> {
-        self.saved.first().filter(|a| self.op.name() == Constant::NAME && !a.is_traced())
+        self.saved.first().filter(|a| self.is_constant() && !a.is_traced())
     }
 }
 
@@ -156,12 +167,9 @@ macro_rules! leaves {
         $(#[$doc])*
         #[derive(Debug)]
         struct $type;
-        impl $type {
-            const NAME: &'static str = $name;
-        }
         impl Attributes for $type {
             fn name(&self) -> &'static str {
-                $type::NAME
+                $name
             }
             fn inputs(&self) -> (usize, usize) {
                 (0, 0)
@@ -177,8 +185,9 @@ macro_rules! leaves {
             fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
                 Ok(())
             }
-            fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
-                Ok(Grads::new())
+            /// Of a constant that was computed from tracked tensors before the trace, what flows on to them.
+            fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+                (0..step.inputs()).map(|_| step.grad(0).map(Some)).collect()
             }
         }
     )*};
@@ -217,74 +226,54 @@ impl Op for Detach {
     }
 }
 
-/// An operation that is held somewhere else too, as the steps of a graph are: on its own or as that of a recorded step.
-#[derive(Clone, Debug)]
-pub(crate) enum Held {
-    Op(Arc<dyn Op>),
-    Step(Shared<Node>),
-}
-impl Held {
-    /// The operation.
-    pub(crate) fn get(&self) -> &dyn Op {
-        match self {
-            Held::Op(op) => &**op,
-            Held::Step(node) => node.op(),
-        }
-    }
-}
-impl From<Arc<dyn Op>> for Held {
-    fn from(op: Arc<dyn Op>) -> Held {
-        Held::Op(op)
-    }
-}
-impl From<Shared<Node>> for Held {
-    fn from(node: Shared<Node>) -> Held {
-        Held::Step(node)
-    }
-}
-impl Attributes for Held {
+/// An operation that is held somewhere else too, as the steps of a graph are: everything is passed on.
+impl Attributes for Arc<dyn Op> {
     fn name(&self) -> &'static str {
-        self.get().name()
+        (**self).name()
     }
     fn inputs(&self) -> (usize, usize) {
-        self.get().inputs()
+        (**self).inputs()
     }
     fn attrs(&self) -> Attrs {
-        self.get().attrs()
+        (**self).attrs()
     }
     fn is_described(&self) -> bool {
-        self.get().is_described()
-    }
-}
-impl Op for Held {
-    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let ((least, most), got) = (self.get().inputs(), inputs.len());
-        if got < least || got > most {
-            let expected = format!("{least} to {most} inputs of {}", self.name());
-            return Err(Error::argument("inputs", expected, got));
-        }
-        self.get().infer(inputs)
-    }
-    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        self.get().eval(inputs, outputs)
-    }
-    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        self.get().vjp(step)
-    }
-    fn saves(&self, wants: &[bool]) -> Saves {
-        self.get().saves(wants)
-    }
-    fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
-        self.get().view(input, output)
-    }
-    fn stops(&self) -> bool {
-        self.get().stops()
+        (**self).is_described()
     }
     fn reseeded(&self, seed: u64, step: u64) -> Option<Arc<dyn Op>> {
-        self.get().reseeded(seed, step)
+        (**self).reseeded(seed, step)
+    }
+    fn is_random(&self) -> bool {
+        (**self).is_random()
+    }
+}
+impl Op for Arc<dyn Op> {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        (**self).infer(inputs)
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        (**self).eval(inputs, outputs)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        (**self).vjp(step)
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        (**self).saves(wants)
+    }
+    fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
+        (**self).view(input, output)
+    }
+    fn eval_in_place(&self, first: &mut Array, rest: &[&Array]) -> Result<bool> {
+        (**self).eval_in_place(first, rest)
+    }
+    fn stops(&self) -> bool {
+        (**self).stops()
     }
     fn kind(&self) -> TypeId {
-        self.get().kind()
+        (**self).kind()
+    }
+    fn shared(&self) -> Option<Arc<dyn Op>> {
+        Some(self.clone())
     }
 }
 
@@ -338,8 +327,16 @@ impl Ran {
 impl Made {
     fn recorded<O: Op>(self, op: O) -> Outputs {
         let Made { traced, wants, parents, saved, outputs } = self;
-        let node = Shared::new(Node { id: fresh_id(), leaf: None, traced, parents, saved, op });
-        attached(node.erase(|n| n as &mut Node), wants, outputs)
+        let (id, leaf) = (fresh_id(), None);
+        let node = match traced {
+            false => Shared::new(Node { id, leaf, traced, parents, saved, op }).erase(|n| n as &mut Node),
+            // A graph takes the operation and leaves the tape.
+            true => {
+                let op: Arc<dyn Op> = op.shared().unwrap_or_else(|| Arc::new(op));
+                Shared::new(Node { id, leaf, traced, parents, saved, op }).erase(|n| n as &mut Node)
+            }
+        };
+        attached(node, wants, outputs)
     }
 }
 
@@ -355,7 +352,8 @@ fn kept(
     let keep = |mask, (i, a): (usize, &Array)| if Saves::has(mask, i) { a.clone() } else { a.forget() };
     let parents = inputs.iter().map(|t| if traced { Some(t.edge_in_trace()) } else { t.edge().cloned() });
     let parents = parents.collect();
-    let saved_inputs = inputs.iter().map(|t| t.array()).enumerate().map(|x| keep(saves.inputs, x));
+    let mask = |i: usize| if i < saves.first as usize { saves.inputs } else { 0 };
+    let saved_inputs = inputs.iter().map(|t| t.array()).enumerate().map(|x| keep(mask(x.0), x));
     let saved = saved_inputs.chain(outputs.iter().enumerate().map(|x| keep(saves.outputs, x))).collect();
     (parents, saved)
 }
@@ -415,8 +413,13 @@ impl Tensor {
 
     /// Where it comes from, in a trace: what has values is a constant there.
     pub(crate) fn edge_in_trace(&self) -> Edge {
-        let constant = || Edge::new(leaf(Constant, None, PoolVec::new(), self.array().clone()), 0, false);
-        self.edge().filter(|_| self.is_traced()).cloned().unwrap_or_else(constant)
+        if let Some(edge) = self.edge().filter(|_| self.is_traced()) {
+            return edge.clone();
+        }
+        // If it was computed from tracked tensors, gradients go on to them.
+        let before = self.edge().filter(|edge| edge.wants);
+        let parents = before.map(|edge| Some(edge.clone())).into_iter().collect();
+        Edge::new(leaf(Constant, None, parents, self.array().clone()), 0, before.is_some())
     }
 
     /// The same tensor of a trace, from which nothing flows back.
@@ -489,7 +492,13 @@ impl Step<'_> {
             if self.attached || !self.wants(i) { t } else { t.tracked() }
         };
         let inputs: SmallVec<[Tensor; 8]> = (0..self.inputs()).map(input).collect();
-        super::backward::pull(f(&inputs)?, self.grads, &inputs, self.attached)
+        let outputs = f(&inputs)?;
+        if !self.node().traced && outputs.iter().any(|t| t.is_traced()) {
+            let why =
+                "what is computed again depends on a tensor of a trace that has ended: make it an input";
+            return Err(Error::Backward(why.into()));
+        }
+        super::backward::pull(outputs, self.grads, &inputs, self.attached)
     }
 
     /// The gradient of output `i`; zeros if nothing flowed into it.

@@ -1,25 +1,32 @@
 //! Capturing: a function runs once on tensors without values, and what it recorded is walked back from its results.
 
 use super::{Graph, Output, Source, Step, ValueId};
-use crate::autograd::{Edge, Held, Node, fresh_id};
+use crate::autograd::{Edge, Node, fresh_id};
+use crate::kernels::strided::Layout;
 use crate::nn::Scope;
+use crate::random::read_too_early;
 use crate::tensor::storage::Shared;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 impl Graph {
     /// The graph of a function of tensors of these shapes. Gradients can be asked for inside: take [`Tensor::tracked`] of an
-    /// input, and return what [`grad`](crate::autograd::grad) or `backward` give.
+    /// input, and return what [`grad`](crate::autograd::grad) or `backward` give. Whatever has values is a constant, parameters
+    /// of a network too: [`Graph::capture_pass`] keeps them apart.
     ///
     /// # Errors
     /// Those of `f`, it reads values, or a result has none of its own ([`Tensor::opaque`]).
     pub fn capture(inputs: &[Spec], f: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Graph> {
-        let mut trace = Trace::default();
-        let given: Vec<Tensor> =
-            inputs.iter().enumerate().map(|(i, spec)| trace.input(Source::Input(format!("x{i}")), *spec)).collect();
+        let (mut trace, early) = (Trace::default(), read_too_early());
+        let given: Vec<Tensor> = inputs
+            .iter()
+            .enumerate()
+            .map(|(i, spec)| trace.input(Source::Input(format!("x{i}")), *spec))
+            .collect();
         let outputs = f(&given)?.into_iter().enumerate();
+        check_draws(early, "")?;
         trace.graph(outputs.map(|(i, t)| (Output::Result(i.to_string()), t)).collect())
     }
 }
@@ -32,6 +39,8 @@ pub(super) struct Trace {
     pub(super) paths: BTreeMap<u64, String>,
     /// Which steps belong to which layer.
     pub(super) scopes: Vec<Scope>,
+    /// The paths of parameters by the memory of their values.
+    pub(super) memory: HashMap<usize, String>,
 }
 
 impl Trace {
@@ -50,11 +59,13 @@ impl Trace {
         let mut pending: Vec<Shared<Node>> = outputs.iter().map(|(_, edge)| edge.node.clone()).collect();
         while let Some(node) = pending.pop() {
             if let Entry::Vacant(place) = nodes.entry(node.id) {
-                pending.extend(node.parents.iter().flatten().map(|edge| edge.node.clone()));
+                // What a constant was computed from lies outside.
+                let parents = node.parents.iter().flatten().filter(|_| !node.is_constant());
+                pending.extend(parents.map(|edge| edge.node.clone()));
                 place.insert(node);
             }
         }
-        let mut made = Made { graph: Graph::empty(), places: BTreeMap::new(), parameters: BTreeMap::new(), trace: self };
+        let mut made = Made::new(self);
         for number in 0..made.trace.sources.len() {
             let (_, source, spec) = made.trace.sources[number].clone();
             made.source(source, spec);
@@ -81,9 +92,25 @@ struct Made {
     /// The values of a step's outputs, the first of them, by the step's number on the tape.
     places: BTreeMap<u64, ValueId>,
     parameters: BTreeMap<u64, ValueId>,
+    /// Constants by their memory: one that is used often is there once.
+    constants: HashMap<(usize, Layout), ValueId>,
+    /// The layers inside each other that were running when the present step was recorded.
+    running: Vec<Scope>,
 }
 
 impl Made {
+    fn new(mut trace: Trace) -> Made {
+        trace.scopes.sort_by_key(|scope| std::cmp::Reverse(scope.first));
+        Made {
+            trace,
+            graph: Graph::empty(),
+            places: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            constants: HashMap::new(),
+            running: Vec::new(),
+        }
+    }
+
     fn next(&mut self, spec: Spec) -> ValueId {
         self.graph.specs.push(spec);
         ValueId(self.graph.specs.len() as u32 - 1)
@@ -109,16 +136,29 @@ impl Made {
             }
             Some(key) => self.leaf(key, node)?,
             None => match node.constant() {
-                Some(values) => self.source(Source::Constant(values.clone().into()), values.spec()),
+                Some(values) => self.constant(values, node.id)?,
                 None if node.is_opaque() => return Err(self.opaque(node)),
-                None if node.op().inputs().0 > node.parents.len() || node.op().name() == "constant" => {
-                    return Err(unknown("a tensor without values"));
-                }
+                None if node.is_constant() => return Err(unknown("a tensor without values")),
                 None => self.step(node)?,
             },
         };
         self.places.insert(node.id, first);
         Ok(())
+    }
+
+    fn constant(&mut self, values: &Array, id: u64) -> Result<ValueId> {
+        if let Some(path) = values.memory().and_then(|memory| self.trace.memory.get(&memory)).cloned() {
+            let expected = "parameters read by Cx::param or Cx::state";
+            let error = Error::argument("graph", expected, format!("the bare value of '{path}'"));
+            return Err(self.in_layer(id, error));
+        }
+        let place = values.memory().map(|memory| (memory, *values.layout()));
+        if let Some(value) = place.as_ref().and_then(|place| self.constants.get(place)) {
+            return Ok(*value);
+        }
+        let value = self.source(Source::Constant(values.clone().into()), values.spec());
+        self.constants.extend(place.map(|place| (place, value)));
+        Ok(value)
     }
 
     fn leaf(&mut self, key: u64, node: &Shared<Node>) -> Result<ValueId> {
@@ -137,30 +177,49 @@ impl Made {
 
     fn step(&mut self, node: &Shared<Node>) -> Result<ValueId> {
         let inputs = node.parents.iter().flatten().map(|edge| self.value(edge)).collect::<Result<_>>()?;
-        let outputs = node.outputs().map(|spec| self.next(spec)).collect::<smallvec::SmallVec<[ValueId; 1]>>();
+        let outputs =
+            node.outputs().map(|spec| self.next(spec)).collect::<smallvec::SmallVec<[ValueId; 1]>>();
         let first = outputs.first().copied().ok_or_else(|| unknown("a step without outputs"))?;
         let layer = self.layer(node.id).to_string();
-        self.graph.steps.push(Step { op: Held::from(node.clone()), inputs, outputs, layer });
+        let op = node.op().shared().ok_or_else(|| unknown("a step that was computed"))?;
+        self.graph.steps.push(Step { op, inputs, outputs, layer });
         Ok(first)
     }
 
-    /// The path of the innermost layer that was running when a step was recorded.
-    fn layer(&self, id: u64) -> &str {
-        let inside = self.trace.scopes.iter().filter(|scope| scope.first < id && id < scope.end);
-        inside.max_by_key(|scope| scope.first).map_or("", |scope| &scope.path)
+    /// The path of the innermost layer that was running when a step was recorded; asked in the order of the steps.
+    fn layer(&mut self, id: u64) -> &str {
+        // The layers that began last are the last of the list; those that are running stay on the stack.
+        while let Some(scope) = self.trace.scopes.pop_if(|scope| scope.first < id) {
+            self.running.push(scope);
+        }
+        while self.running.pop_if(|scope| scope.end < id).is_some() {}
+        self.running.last().map_or("", |scope| &scope.path)
     }
 
-    fn opaque(&self, node: &Node) -> Error {
+    fn opaque(&mut self, node: &Node) -> Error {
         let expected = "layers whose outputs are computed by operations on tensors";
-        let error = Error::argument("graph", expected, "one that reads values (Tensor::opaque)");
-        match self.layer(node.id) {
+        self.in_layer(node.id, Error::argument("graph", expected, "one that reads values (Tensor::opaque)"))
+    }
+
+    fn in_layer(&mut self, id: u64, error: Error) -> Error {
+        match self.layer(id) {
             "" => error,
             layer => error.at(format!("layer '{layer}'")),
         }
     }
 }
 
+/// Fails if numbers of a stream were read that has none while it is traced.
+pub(super) fn check_draws(before: u64, layer: &str) -> Result<()> {
+    if read_too_early() == before {
+        return Ok(());
+    }
+    let expected = "random tensors (Tensor::rand, dropout, permutation and the like), which are drawn when the graph runs";
+    let error = Error::argument("graph", expected, "numbers of a stream, read in forward");
+    Err(if layer.is_empty() { error } else { error.at(format!("layer '{layer}'")) })
+}
+
 fn unknown(what: &str) -> Error {
     let expected = "a function of its inputs, parameters and constants";
-    Error::argument("graph", expected, format!("one of {what} from outside of the capture"))
+    Error::argument("graph", expected, format!("a function of {what} from outside of the capture"))
 }

@@ -16,7 +16,7 @@ impl Display for Graph {
                 }
                 Source::Constant(_) => write!(f, "{value} = constant")?,
             }
-            writeln!(f, "  {}", self.spec(*value))?;
+            writeln!(f, "  {}", self.specs[value.at()])?;
         }
         for step in &self.steps {
             let list = |values: &[super::ValueId]| {
@@ -24,7 +24,7 @@ impl Display for Graph {
             };
             let attrs = step.attrs();
             let attrs = if attrs.is_empty() { String::new() } else { attrs.to_string() };
-            let specs: Vec<String> = step.outputs.iter().map(|v| self.spec(*v).to_string()).collect();
+            let specs: Vec<String> = step.outputs.iter().map(|v| self.specs[v.at()].to_string()).collect();
             write!(f, "{} = {}{attrs}({})", list(&step.outputs), step.name(), list(&step.inputs))?;
             write!(f, "  {}", specs.join(", "))?;
             match step.layer.is_empty() {

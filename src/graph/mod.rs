@@ -33,11 +33,12 @@ mod run;
 
 pub use run::Feed;
 
-use crate::autograd::{Attrs, Held};
+use crate::autograd::{Attrs, Op};
 use crate::tensor::Tensor;
-use crate::{Result, Spec};
+use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
 use std::fmt;
+use std::sync::Arc;
 
 /// The number of a value in a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,7 +104,7 @@ impl fmt::Display for Output {
 /// One operation of a graph.
 #[derive(Clone)]
 pub struct Step {
-    op: Held,
+    op: Arc<dyn Op>,
     inputs: SmallVec<[ValueId; 3]>,
     outputs: SmallVec<[ValueId; 1]>,
     layer: String,
@@ -112,12 +113,12 @@ pub struct Step {
 impl Step {
     /// The operation's name.
     pub fn name(&self) -> &'static str {
-        self.op.get().name()
+        self.op.name()
     }
 
     /// Its attributes.
     pub fn attrs(&self) -> Attrs {
-        self.op.get().attrs()
+        self.op.attrs()
     }
 
     /// What it computes from.
@@ -135,12 +136,26 @@ impl Step {
         &self.layer
     }
 
+    /// The operation.
+    pub fn op(&self) -> &Arc<dyn Op> {
+        &self.op
+    }
+
     /// The step with an operation made anew of its name and attributes.
     ///
     /// # Errors
     /// It is not one of the library's, or it holds a closure.
     pub fn read_back(&self) -> Result<Step> {
-        Ok(Step { op: Held::from(crate::ops::read(self.name(), &self.attrs())?), ..self.clone() })
+        let op = crate::ops::read(self.name(), &self.attrs())?;
+        if op.kind() != self.op.kind() {
+            let expected = "an operation of the library's own";
+            return Err(Error::argument(
+                "read_back",
+                expected,
+                format!("another one of its name, '{}'", self.name()),
+            ));
+        }
+        Ok(Step { op, ..self.clone() })
     }
 }
 
@@ -156,9 +171,9 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Shape and dtype of a value of this graph.
-    pub fn spec(&self, value: ValueId) -> Spec {
-        self.specs[value.at()]
+    /// Shape and dtype of a value; `None` of a value of another graph.
+    pub fn spec(&self, value: ValueId) -> Option<Spec> {
+        self.specs.get(value.at()).copied()
     }
 
     /// The values that no step computes: inputs first, in order.
@@ -183,7 +198,7 @@ impl Graph {
 
     /// Whether it draws random numbers for keys of a network: then [`Feed::at`] says at which seed and step.
     pub fn is_random(&self) -> bool {
-        self.steps.iter().any(|step| step.op.get().reseeded(0, 0).is_some())
+        self.steps.iter().any(|step| step.op.is_random())
     }
 
     /// With every operation made anew of its name and attributes: it gives the same bits.

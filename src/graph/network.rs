@@ -1,9 +1,10 @@
 //! The graphs of networks: of a forward pass, in inference and in training, and of a training step up to its gradients.
 
-use super::capture::Trace;
+use super::capture::{Trace, check_draws};
 use super::{Graph, Output, Source};
 use crate::autograd::Gradient;
 use crate::nn::{Cx, Effects, Module, Network, Session};
+use crate::random::read_too_early;
 use crate::tensor::Tensor;
 use crate::train::Model;
 use crate::{Result, Spec};
@@ -36,14 +37,48 @@ impl Graph {
     }
 
     fn of_pass(network: &Network, inputs: &[Spec], cx: Cx, session: &Session) -> Result<Graph> {
-        let mut trace = Trace::of(network);
+        let mut trace = Trace::of([("", network as &dyn Module)]);
         let x = trace.inputs(network.input_names(), inputs);
-        let mut cx = cx.traced().resume(trace.session(session));
-        let results = network.forward_all(&x[..], &mut cx)?;
-        let mut outputs = named(network, results);
-        trace.scopes = cx.take_scopes();
-        trace.effects(cx.finish(), &mut outputs);
-        trace.graph(outputs)
+        trace.pass(cx, session, |cx| Ok(named(network, network.forward_all(&x[..], cx)?)))
+    }
+
+    /// The graph of a pass of your own through modules: what `f` gives for inputs of these shapes in a context that it is handed,
+    /// in training (`Cx::train`) or inference. Parameters read by [`Cx::param`] are found by their paths, below the name that
+    /// their module has here (if it is not empty); gradients that `f` asks for are results like others. What layers hand back comes
+    /// after the results.
+    ///
+    /// ```
+    /// use gradus::graph::{Feed, Graph};
+    /// use gradus::prelude::*;
+    /// use gradus::nn::Module;
+    ///
+    /// let net = Sequential::new().add(Input::new([2])).add(Dense::new(1).named("d")).build()?;
+    /// let x = Tensor::ones([3, 2])?;
+    /// let graph = Graph::capture_pass(&[("", &net)], true, &[x.spec()], |x, cx| {
+    ///     let loss = net.forward(&x[0], cx)?.square()?.mean(&[], false)?;
+    ///     let gradients = loss.clone().backward()?;
+    ///     let mut results = vec![loss];
+    ///     net.visit(&mut |_, p| results.extend(p.gradient(&gradients).and_then(|g| g.dense().ok())));
+    ///     Ok(results)
+    /// })?;
+    /// let results = graph.run(&Feed::new(&x).parameters(&net))?;
+    /// assert_eq!(results[1].dims(), [2, 1]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `f`, or a layer cannot be captured; the message names it.
+    pub fn capture_pass(
+        modules: &[(&str, &dyn Module)],
+        training: bool,
+        inputs: &[Spec],
+        f: impl FnOnce(&[Tensor], &mut Cx) -> Result<Vec<Tensor>>,
+    ) -> Result<Graph> {
+        let mut trace = Trace::of(modules.iter().copied());
+        let x = trace.inputs(std::iter::empty(), inputs);
+        let cx = if training { Cx::train(0, 0) } else { Cx::infer() };
+        let numbered = |(i, t): (usize, Tensor)| (Output::Result(i.to_string()), t);
+        trace.pass(cx, &Session::new(), |cx| Ok(f(&x, cx)?.into_iter().enumerate().map(numbered).collect()))
     }
 
     /// The graph of one training step of a model for inputs, targets and (if rows have weights) weights of these shapes, up to
@@ -53,7 +88,7 @@ impl Graph {
     /// # Errors
     /// As [`Graph::of_network`], or the shapes do not fit the losses.
     pub fn of_step(model: &Model, x: &[Spec], y: &[Spec], weights: Option<Spec>) -> Result<Graph> {
-        let mut trace = Trace::of(model);
+        let mut trace = Trace::of([("", &**model as &dyn Module)]);
         let inputs = trace.inputs(model.input_names(), x);
         let names: Vec<String> = match y.len() {
             1 => vec!["y".into()],
@@ -61,20 +96,20 @@ impl Graph {
         };
         let targets = trace.inputs(names.iter().map(String::as_str), y);
         let weights = weights.map(|spec| trace.input(Source::Input("sample_weight".into()), spec));
-        let mut cx = Cx::train(0, 0).traced().resume(trace.session(&model.session));
-        let (loss, results) = model.trace_step(&inputs, targets, weights, &mut cx)?;
-        let mut outputs = vec![(Output::Loss, loss.clone())];
-        outputs.extend(named(model, results));
-        trace.scopes = cx.take_scopes();
-        let gradients = loss.backward()?;
-        model.visit(&mut |path, p| {
-            // In a trace rows of a table are read as from a whole one.
-            if let Some(Gradient::Dense(gradient)) = p.gradient(&gradients) {
-                outputs.push((Output::Gradient(path.to_string()), gradient.clone()));
-            }
-        });
-        trace.effects(cx.finish(), &mut outputs);
-        trace.graph(outputs)
+        let session = &model.session;
+        trace.pass(Cx::train(0, 0), session, |cx| {
+            let (loss, results) = model.trace_step(&inputs, targets, weights, cx)?;
+            let mut outputs = vec![(Output::Loss, loss.clone())];
+            outputs.extend(named(model, results));
+            let gradients = loss.backward().map_err(|e| model.nothing_learns().unwrap_or(e))?;
+            model.visit(&mut |path, p| {
+                // In a trace rows of a table are read as from a whole one.
+                if let Some(Gradient::Dense(gradient)) = p.gradient(&gradients) {
+                    outputs.push((Output::Gradient(path.to_string()), gradient.clone()));
+                }
+            });
+            Ok(outputs)
+        })
     }
 }
 
@@ -85,12 +120,33 @@ fn named(network: &Network, results: impl IntoIterator<Item = Tensor>) -> Vec<(O
 }
 
 impl Trace {
-    fn of(network: &Network) -> Trace {
+    fn of<'a>(modules: impl IntoIterator<Item = (&'a str, &'a dyn Module)>) -> Trace {
         let mut trace = Trace::default();
-        network.visit(&mut |path, p| {
-            trace.paths.insert(p.id(), path.to_string());
-        });
+        for (name, module) in modules {
+            module.visit(&mut |path, p| {
+                let path = if name.is_empty() { path.to_string() } else { format!("{name}/{path}") };
+                trace.memory.extend(p.value().array().memory().map(|memory| (memory, path.clone())));
+                trace.paths.insert(p.id(), path);
+            });
+        }
         trace
+    }
+
+    /// The graph of what `f` gives in a context, with what layers hand back beside it.
+    fn pass(
+        mut self,
+        cx: Cx,
+        session: &Session,
+        f: impl FnOnce(&mut Cx) -> Result<Vec<(Output, Tensor)>>,
+    ) -> Result<Graph> {
+        let early = read_too_early();
+        let mut cx = cx.traced().resume(self.session(session));
+        let mut outputs = f(&mut cx)?;
+        self.scopes = cx.take_scopes();
+        let early_in = self.scopes.iter().find(|scope| scope.drew).map_or("", |scope| &scope.path);
+        check_draws(early, early_in)?;
+        self.effects(cx.finish(), &mut outputs);
+        self.graph(outputs)
     }
 
     fn inputs<'a>(&mut self, names: impl Iterator<Item = &'a str>, specs: &[Spec]) -> Vec<Tensor> {

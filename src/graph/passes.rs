@@ -1,7 +1,17 @@
 //! Passes: functions from a graph to a graph that gives the same bits.
 
 use super::{Graph, Source, ValueId};
+use crate::autograd::Attrs;
+use crate::{Spec, Tensor};
+use smallvec::SmallVec;
 use std::any::TypeId;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// All that identifies a computation.
+type Computation = (TypeId, &'static str, Attrs, SmallVec<[ValueId; 3]>);
+/// Constants that may be the same.
+type Alike<'a> = Vec<(ValueId, &'a Tensor)>;
 
 impl Graph {
     /// Without steps and sources that no output needs. Inputs stay: they are what the caller gives.
@@ -17,9 +27,8 @@ impl Graph {
             }
         }
         steps.reverse();
-        let kept = |(value, source): &&(ValueId, Source)| {
-            needed[value.at()] || matches!(source, Source::Input(_))
-        };
+        let kept =
+            |(value, source): &&(ValueId, Source)| needed[value.at()] || matches!(source, Source::Input(_));
         let sources = self.sources.iter().filter(kept).cloned().collect();
         Graph { sources, steps, ..self.clone() }
     }
@@ -30,38 +39,45 @@ impl Graph {
     pub fn without_duplicates(&self) -> Graph {
         let mut same: Vec<ValueId> = (0..self.specs.len() as u32).map(ValueId).collect();
         let mut sources: Vec<(ValueId, Source)> = Vec::new();
+        let mut constants: HashMap<(Spec, Vec<u64>), Alike> = HashMap::new();
         for (value, source) in &self.sources {
-            let twin = sources.iter().find(|(_, other)| match (source, other) {
-                (Source::Constant(a), Source::Constant(b)) => a.same_bits(b),
-                (Source::Parameter(a), Source::Parameter(b)) => a == b,
-                _ => false,
-            });
-            match twin {
-                Some((twin, _)) => same[value.at()] = *twin,
-                None => sources.push((*value, source.clone())),
+            if let Source::Constant(tensor) = source {
+                let alike = constants.entry((tensor.spec(), sample(tensor))).or_default();
+                if let Some((twin, _)) = alike.iter().find(|(_, other)| tensor.same_bits(other)) {
+                    same[value.at()] = *twin;
+                    continue;
+                }
+                alike.push((*value, tensor));
             }
+            sources.push((*value, source.clone()));
         }
-        // By all that identifies a computation: few steps share a name and first input, so a list under both is short.
-        let mut known: std::collections::HashMap<(TypeId, &'static str, Vec<ValueId>), Vec<usize>> =
-            Default::default();
+        let mut known: HashMap<Computation, usize> = HashMap::new();
         let mut steps: Vec<super::Step> = Vec::new();
         for step in &self.steps {
             let mut step = step.clone();
             step.inputs.iter_mut().for_each(|value| *value = same[value.at()]);
-            let op = step.op.get();
-            if op.is_described() {
-                let place = known.entry((op.kind(), op.name(), step.inputs.to_vec())).or_default();
-                let attrs = op.attrs();
-                if let Some(&twin) = place.iter().find(|&&at| steps[at].attrs() == attrs) {
-                    let twins = step.outputs.iter().zip(&steps[twin].outputs);
-                    twins.for_each(|(value, twin)| same[value.at()] = *twin);
-                    continue;
-                }
-                place.push(steps.len());
+            if step.op.is_described() {
+                let identity = (step.op.kind(), step.name(), step.attrs(), step.inputs.clone());
+                match known.entry(identity) {
+                    Entry::Occupied(twin) => {
+                        let twins = step.outputs.iter().zip(&steps[*twin.get()].outputs);
+                        twins.for_each(|(value, twin)| same[value.at()] = *twin);
+                        continue;
+                    }
+                    Entry::Vacant(place) => place.insert(steps.len()),
+                };
             }
             steps.push(step);
         }
         let outputs = self.outputs.iter().map(|(output, value)| (output.clone(), same[value.at()])).collect();
         Graph { specs: self.specs.clone(), sources, steps, outputs }
     }
+}
+
+/// A few of a constant's elements: enough to tell most constants apart.
+fn sample(t: &Tensor) -> Vec<u64> {
+    let n = t.elements();
+    let place = |i: usize| if n <= 8 { i } else { i * (n - 1) / 7 };
+    let at = |i: usize| t.reshape([-1])?.select(0, place(i) as isize)?.item();
+    (0..n.min(8)).map(|i| at(i).map_or(0, f64::to_bits)).collect()
 }

@@ -1,7 +1,7 @@
 //! Running a graph on values, step by step: the plain way, with which faster ones are compared.
 
 use super::{Graph, Source, ValueId};
-use crate::autograd::{Held, apply};
+use crate::autograd::apply;
 use crate::error::Context;
 use crate::nn::{Module, Session};
 use crate::tensor::{AsTensors, Tensor, Tensors};
@@ -26,9 +26,16 @@ impl Feed {
 
     /// With the parameters and states of a network, as they are now.
     #[must_use]
-    pub fn parameters(mut self, network: &(impl Module + ?Sized)) -> Feed {
-        network.visit(&mut |path, p| {
-            self.parameters.insert(path.to_string(), p.value().clone());
+    pub fn parameters(self, network: &(impl Module + ?Sized)) -> Feed {
+        self.parameters_of("", network)
+    }
+
+    /// [`Feed::parameters`] of a module that the graph knows by a name.
+    #[must_use]
+    pub fn parameters_of(mut self, name: &str, module: &(impl Module + ?Sized)) -> Feed {
+        module.visit(&mut |path, p| {
+            let path = if name.is_empty() { path.to_string() } else { format!("{name}/{path}") };
+            self.parameters.insert(path, p.value().clone());
         });
         self
     }
@@ -74,7 +81,7 @@ impl Feed {
             Source::Parameter(path) => format!("parameter '{path}'"),
             _ => "state of a session".to_string(),
         };
-        let spec = graph.spec(value);
+        let spec = graph.specs[value.at()];
         match given {
             Some(given) if given.spec() == spec => Ok(given),
             Some(given) => {
@@ -104,8 +111,8 @@ impl Graph {
         let mut left = self.uses();
         for step in &self.steps {
             let op = match feed.at {
-                Some((seed, number)) => step.op.get().reseeded(seed, number).map(Held::from),
-                None if step.op.get().reseeded(0, 0).is_some() => {
+                Some((seed, number)) => step.op.reseeded(seed, number),
+                None if step.op.is_random() => {
                     let expected = "a feed that says at which seed and step to draw (Feed::at)";
                     return Err(Error::argument("graph", expected, format!("neither, for {}", step.name())));
                 }

@@ -4,7 +4,7 @@
 use crate::shape::{MAX_RANK, Shape};
 
 /// Where each element of an array lies: at `offset + Σ index·stride`, in elements.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     /// The sizes.
     pub shape: Shape,

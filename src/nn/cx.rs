@@ -5,7 +5,7 @@ use super::regularizer::Regularizer;
 use super::{Init, Key, Module, Param};
 use crate::autograd::fresh_id;
 use crate::error::Context;
-use crate::random::{Purpose, Stream};
+use crate::random::{Purpose, Stream, read_too_early};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result};
 use smallvec::SmallVec;
@@ -200,7 +200,7 @@ impl Cx {
             0 => Purpose::Layer(number),
             call => Purpose::LayerAgain { key: number, call },
         };
-        Stream::of_key(self.seed, purpose, self.step, self.traced)
+        if self.traced { Stream::traced(purpose) } else { Stream::new(self.seed, purpose, self.step) }
     }
 
     /// Takes out the state that a key left in the session, so that it can be changed in place; `None` if there is none yet. A
@@ -244,6 +244,26 @@ impl Cx {
         }
     }
 
+    /// The statistics and the carried state that [`Cx::again`] begins with.
+    pub(crate) fn tensors(&self) -> Vec<Tensor> {
+        let states = self.session.states().map(|(_, state)| state.clone());
+        self.updates.iter().map(|(_, value)| value.clone()).chain(states).collect()
+    }
+
+    /// The same pass from other values for what [`Cx::tensors`] gave: in a trace if they are traced, else at this seed and step
+    /// if that was one.
+    pub(crate) fn again_from(&self, tensors: &[Tensor], traced: bool, at: Option<(u64, u64)>) -> Cx {
+        let mut cx = self.again();
+        let updates = cx.updates.iter_mut().map(|(_, value)| value);
+        let states = cx.session.states.iter_mut().map(|(_, state)| state);
+        updates.chain(states).zip(tensors).for_each(|(place, value)| *place = value.clone());
+        if let (true, false, Some((seed, step))) = (cx.traced, traced, at) {
+            (cx.traced, cx.seed, cx.step) = (false, seed, step);
+        }
+        cx.traced &= traced;
+        cx
+    }
+
     /// Runs `f` while these values stand in for parameters. Returns what it computed and the terms it added to the loss, which
     /// are taken out.
     pub(crate) fn with_bound<R>(
@@ -269,13 +289,14 @@ impl Cx {
         if !self.traced || name.is_empty() {
             return f(self);
         }
-        let (outside, first) = (self.path.len(), fresh_id());
+        let (outside, first, early) = (self.path.len(), fresh_id(), read_too_early());
         if outside > 0 {
             self.path.push('/');
         }
         self.path.push_str(name);
         let result = f(self);
-        self.scopes.push(Scope { first, end: fresh_id(), path: self.path.clone() });
+        let drew = read_too_early() != early;
+        self.scopes.push(Scope { first, end: fresh_id(), path: self.path.clone(), drew });
         self.path.truncate(outside);
         result
     }
@@ -311,6 +332,8 @@ pub(crate) struct Scope {
     pub(crate) first: u64,
     pub(crate) end: u64,
     pub(crate) path: String,
+    /// Whether it read numbers of a stream that has none yet.
+    pub(crate) drew: bool,
 }
 
 /// How often a key was counted before.

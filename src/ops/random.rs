@@ -2,7 +2,7 @@
 //! gives; so the gradient can draw the same again, and nothing depends on threads.
 
 use super::elementwise::float;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply_traced, apply1, one};
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::par;
 use crate::kernels::random::{self as kernel, GROUP, NUMBERS};
@@ -11,7 +11,6 @@ use crate::tensor::room::filled;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
-use std::sync::Arc;
 
 super::table::ops! {
     dropout: Floats, Every, "Dropout";
@@ -26,15 +25,7 @@ super::table::ops! {
 }
 super::table::recorded!(Dropout, Sample, RandInt, Bernoulli, Permutation, Categorical);
 
-/// Runs an operation that draws from a stream: while a network is traced it is recorded, for what it draws is not yet known.
-fn draw<O: Op>(op: O, stream: Stream, inputs: &[&Tensor]) -> Result<Tensor> {
-    if stream.is_traced() && !inputs.iter().any(|t| t.is_traced()) {
-        return apply_traced(op, inputs);
-    }
-    apply1(op, inputs)
-}
-
-/// Nothing flows back through what was drawn, and it can be drawn at another seed and step.
+/// Nothing flows back through what was drawn.
 macro_rules! drawn {
     () => {
         fn saves(&self, _: &[bool]) -> Saves {
@@ -46,13 +37,6 @@ macro_rules! drawn {
         fn stops(&self) -> bool {
             true
         }
-        drawn!(again);
-    };
-    (again) => {
-        fn reseeded(&self, seed: u64, step: u64) -> Option<Arc<dyn Op>> {
-            let stream = self.stream.at(seed, step)?;
-            Some(Arc::new(Self { stream, ..self.clone() }))
-        }
     };
 }
 
@@ -63,8 +47,10 @@ crate::op! {
 }
 
 impl Op for Dropout {
-    drawn!(again);
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        if !(0.0..1.0).contains(&self.rate) {
+            return Err(Error::argument("dropout rate", "0 <= rate < 1", self.rate));
+        }
         float("dropout", inputs[0].dtype)?;
         Ok(smallvec![inputs[0]])
     }
@@ -230,10 +216,7 @@ impl Tensor {
     /// # Errors
     /// `rate` is not in `[0, 1)`, or the dtype is not float32 or float64.
     pub fn dropout(&self, rate: f64, stream: Stream) -> Result<Tensor> {
-        if !(0.0..1.0).contains(&rate) {
-            return Err(Error::argument("dropout rate", "0 <= rate < 1", rate));
-        }
-        if rate == 0.0 { Ok(self.clone()) } else { draw(Dropout { rate, stream }, stream, &[self]) }
+        if rate == 0.0 { Ok(self.clone()) } else { apply1(Dropout { rate, stream }, &[self]) }
     }
 
     /// Standard normal numbers, float32. ([`Tensor::sample`] draws from other distributions, and float64.)
@@ -271,7 +254,7 @@ impl Tensor {
         stream: Stream,
     ) -> Result<Tensor> {
         let shape = shape.into_shape()?;
-        draw(Sample { shape, distribution, dtype, stream }, stream, &[])
+        apply1(Sample { shape, distribution, dtype, stream }, &[])
     }
 
     /// Whole numbers in `low..high`, int64, all as likely.
@@ -279,7 +262,7 @@ impl Tensor {
     /// # Errors
     /// `low` is not below `high`, or memory cannot be had.
     pub fn randint(shape: impl IntoShape, low: i64, high: i64, stream: Stream) -> Result<Tensor> {
-        draw(RandInt { shape: shape.into_shape()?, low, high, stream }, stream, &[])
+        apply1(RandInt { shape: shape.into_shape()?, low, high, stream }, &[])
     }
 
     /// True with probability `p`, bool.
@@ -287,7 +270,7 @@ impl Tensor {
     /// # Errors
     /// `p` is not in `[0, 1]`, or memory cannot be had.
     pub fn bernoulli(shape: impl IntoShape, p: f64, stream: Stream) -> Result<Tensor> {
-        draw(Bernoulli { shape: shape.into_shape()?, p, stream }, stream, &[])
+        apply1(Bernoulli { shape: shape.into_shape()?, p, stream }, &[])
     }
 
     /// 0, 1, … `n - 1` in random order, int64.
@@ -295,7 +278,7 @@ impl Tensor {
     /// # Errors
     /// Memory cannot be had.
     pub fn permutation(n: usize, stream: Stream) -> Result<Tensor> {
-        draw(Permutation { n, stream }, stream, &[])
+        apply1(Permutation { n, stream }, &[])
     }
 
     /// The runs along an axis in random order.
@@ -313,7 +296,7 @@ impl Tensor {
     /// # Errors
     /// There is no axis or no class, a row's largest logit is not a finite number, or the dtype is not float32 or float64.
     pub fn categorical(&self, n: usize, stream: Stream) -> Result<Tensor> {
-        draw(Categorical { n, stream }, stream, &[&self.detach()])
+        apply1(Categorical { n, stream }, &[&self.detach()])
     }
 }
 

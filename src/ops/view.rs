@@ -65,14 +65,12 @@ crate::op! {
 
 impl Op for Permute {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let (shape, order) = (inputs[0].shape, self.order.iter().map(|&axis| axis as isize));
-        let order: SmallVec<[isize; MAX_RANK]> = order.collect();
-        if order.len() != shape.rank() {
-            let got = format!("{order:?}");
-            return Err(Error::argument("permute", format!("{} axes", shape.rank()), got));
-        }
-        if !order.is_empty() {
-            shape.axes("permute", &order)?;
+        let (shape, order) = (inputs[0].shape, &self.order);
+        let mut seen = [false; MAX_RANK];
+        let once = |&axis: &usize| axis < shape.rank() && !std::mem::replace(&mut seen[axis], true);
+        if order.len() != shape.rank() || !order.iter().all(once) {
+            let expected = format!("each of {} axes once", shape.rank());
+            return Err(Error::argument("permute", expected, format!("{order:?}")));
         }
         Ok(one(Layout::contiguous(shape).permuted(&self.order).shape, inputs[0].dtype))
     }

@@ -85,24 +85,25 @@ pub(crate) fn fraction(bits: u64) -> f64 {
 pub struct Stream {
     key: [u32; 2],
     step: u64,
-    origin: Origin,
+    /// Of a stream that the key of a network gives while the network is traced, what stands for the key: seed and step are yet
+    /// to come.
+    traced: Option<u64>,
 }
 
-/// Where a stream comes from, for whoever wants it at another step.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Origin {
-    /// Whoever made it chose seed and step: it stays as it is.
-    Chosen,
-    /// From the key of a network in a pass, which had this seed and step.
-    Key(u64),
-    /// From the key of a network while the network is traced: seed and step are yet to come.
-    Traced(u64),
+thread_local! {
+    /// How often this thread has read numbers of a stream that has none yet.
+    static READ_TOO_EARLY: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread has read numbers of streams whose seed and step are yet to come: a capture fails if it did.
+pub(crate) fn read_too_early() -> u64 {
+    READ_TOO_EARLY.get()
 }
 
 /// The numbers that are drawn are the same.
 impl PartialEq for Stream {
     fn eq(&self, other: &Stream) -> bool {
-        (self.key, self.step) == (other.key, other.step)
+        (self.key, self.step, self.traced) == (other.key, other.step, other.traced)
     }
 }
 impl Eq for Stream {}
@@ -110,50 +111,45 @@ impl Eq for Stream {}
 impl Stream {
     /// The stream of a seed for a purpose at a step.
     pub fn new(seed: u64, purpose: Purpose, step: u64) -> Stream {
-        Stream::of_code(seed, purpose.code(), step, Origin::Chosen)
+        Stream::of_code(seed, purpose.code(), step)
     }
 
-    fn of_code(seed: u64, code: u64, step: u64, origin: Origin) -> Stream {
+    fn of_code(seed: u64, code: u64, step: u64) -> Stream {
         let key = mix(seed.wrapping_add(mix(code.wrapping_add(0x9E37_79B9_7F4A_7C15))));
-        Stream { key: [key as u32, (key >> 32) as u32], step, origin }
+        Stream { key: [key as u32, (key >> 32) as u32], step, traced: None }
     }
 
-    /// The stream that the key of a network gives a pass.
-    pub(crate) fn of_key(seed: u64, purpose: Purpose, step: u64, traced: bool) -> Stream {
+    /// The stream that a key of a network gives while the network is traced.
+    pub(crate) fn traced(purpose: Purpose) -> Stream {
         let code = purpose.code();
-        Stream::of_code(seed, code, step, if traced { Origin::Traced(code) } else { Origin::Key(code) })
+        Stream { traced: Some(code), ..Stream::of_code(0, code, 0) }
     }
 
     /// Whether seed and step are yet to come: what is drawn from it is not known.
     pub(crate) fn is_traced(&self) -> bool {
-        matches!(self.origin, Origin::Traced(_))
+        self.traced.is_some()
     }
 
-    /// The same key's stream at another seed and step, ready to be drawn from; `None` of a stream that somebody chose.
+    /// A traced key's stream at this seed and step; `None` of a stream that has its numbers.
     pub(crate) fn at(&self, seed: u64, step: u64) -> Option<Stream> {
-        match self.origin {
-            Origin::Chosen => None,
-            Origin::Key(code) | Origin::Traced(code) => {
-                Some(Stream::of_code(seed, code, step, Origin::Key(code)))
-            }
-        }
+        self.traced.map(|code| Stream::of_code(seed, code, step))
     }
 
-    /// What identifies it: the key, or the numbers of a stream that somebody chose.
+    /// What identifies it: the key if it is traced, else its numbers.
     pub(crate) fn to_numbers(self) -> Vec<i64> {
-        match self.origin {
-            Origin::Chosen => vec![self.key[0].into(), self.key[1].into(), self.step as i64],
-            Origin::Key(code) | Origin::Traced(code) => vec![code as i64],
+        match self.traced {
+            Some(code) => vec![code as i64],
+            None => vec![self.key[0].into(), self.key[1].into(), self.step as i64],
         }
     }
 
-    /// What [`Stream::to_numbers`] gave, of a key's at seed 0 and step 0.
+    /// What [`Stream::to_numbers`] gave.
     pub(crate) fn from_numbers(numbers: &[i64]) -> Option<Stream> {
         match *numbers {
-            [code] => Some(Stream::of_code(0, code as u64, 0, Origin::Key(code as u64))),
+            [code] => Some(Stream { traced: Some(code as u64), ..Stream::of_code(0, code as u64, 0) }),
             [low, high, step] => {
                 let key = [u32::try_from(low).ok()?, u32::try_from(high).ok()?];
-                Some(Stream { key, step: step as u64, origin: Origin::Chosen })
+                Some(Stream { key, step: step as u64, traced: None })
             }
             _ => None,
         }
@@ -162,6 +158,9 @@ impl Stream {
     /// The four numbers at a position.
     #[inline]
     pub fn block(&self, at: u64) -> [u32; 4] {
+        if self.is_traced() {
+            READ_TOO_EARLY.set(READ_TOO_EARLY.get() + 1);
+        }
         philox4x32(self.key, [at as u32, (at >> 32) as u32, self.step as u32, (self.step >> 32) as u32])
     }
 

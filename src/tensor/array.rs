@@ -117,6 +117,11 @@ impl Array {
         Ok(&mut all[start..start + n])
     }
 
+    /// What tells its memory from that of others, while it is held.
+    pub(crate) fn memory(&self) -> Option<usize> {
+        self.buffer.as_ref().map(Buffer::place)
+    }
+
     /// Whether it can be written without a copy: nobody else holds its memory, and it has no gaps.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.buffer.as_ref().is_some_and(Buffer::is_unique) && self.layout.is_contiguous()

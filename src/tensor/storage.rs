@@ -304,6 +304,11 @@ impl Buffer {
         })
     }
 
+    /// Where it lies: different for any two that are held at the same time.
+    pub(crate) fn place(&self) -> usize {
+        self.0.addr().get()
+    }
+
     pub(crate) fn is_unique(&self) -> bool {
         is_unique(self.0)
     }

@@ -11,8 +11,8 @@ use crate::{Error, Result};
 impl Model {
     /// For each trainable parameter, by its path, the gradients of the rows' own losses, `[rows, …parameter]`: row `i` is the
     /// gradient of the loss of row `i` alone, with the terms that layers add and without penalties on parameters. Their mean is
-    /// the gradient of the batch where the loss is a mean over rows, no layer looks across rows, and nothing is drawn. One pass
-    /// forward and back for each row.
+    /// the gradient of the batch where the loss is a mean over rows, no layer looks across rows, and nothing is drawn. Layers that
+    /// carry state begin anew with each row. One pass forward and back for each row.
     ///
     /// # Errors
     /// The data does not fit the network or the loss, there are no rows, or a parameter got no gradient.

@@ -98,7 +98,7 @@ impl Model {
     }
 
     /// What is wrong if no parameter can learn.
-    fn nothing_learns(&self) -> Option<Error> {
+    pub(crate) fn nothing_learns(&self) -> Option<Error> {
         let mut learns = false;
         self.network.visit(&mut |_, p| learns |= p.trainable());
         let expected = "at least one trainable parameter (set_trainable unfreezes a layer)";

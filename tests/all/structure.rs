@@ -26,7 +26,7 @@ const BESIDE: &[(&str, &[&str])] = &[
         "io",
         &["error", "dtype", "shape", "config", "tensor", "nn", "optim", "loss", "metric", "train", "kernels"],
     ),
-    ("graph", &["error", "dtype", "shape", "tensor", "autograd", "ops", "nn", "train"]),
+    ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),
     ("datasets", &["io", "error", "dtype", "shape", "tensor", "autograd", "ops", "random"]),
 ];
 

@@ -80,8 +80,8 @@ impl Module for Block {
 struct Call {
     /// The ids of the parameters, whose values come after those of the inputs.
     params: Vec<u64>,
-    /// The masks of the inputs.
-    masks: Vec<Option<Tensor>>,
+    /// How many inputs there are, and which of them have masks: those come after the parameters.
+    masks: Vec<bool>,
     /// The names of the last inputs.
     names: Vec<String>,
     /// Which outputs come without their activation.
@@ -91,10 +91,13 @@ struct Call {
 impl Call {
     /// One pass with these values for the inputs and the parameters: the outputs, and the losses it added.
     fn run(&self, layer: &dyn Node, values: &[Tensor], cx: &mut Cx) -> Result<(Values, Vec<Tensor>)> {
-        let (inputs, params) = values.split_at(self.masks.len());
+        let (inputs, rest) = values.split_at(self.masks.len());
+        let (params, rest) = rest.split_at(self.params.len());
         let bound = self.params.iter().copied().zip(params.iter().cloned()).collect();
+        let mut masks = rest.iter().cloned();
+        let masks = self.masks.iter().map(|has| if *has { masks.next() } else { None });
         let inputs: Vec<Value> =
-            inputs.iter().zip(&self.masks).map(|(t, mask)| Value::masked(t.clone(), mask.clone())).collect();
+            inputs.iter().zip(masks).map(|(t, mask)| Value::masked(t.clone(), mask)).collect();
         let inputs = Inputs::with_names(&inputs, &self.names)?;
         let (outputs, losses) = cx.with_bound(bound, |cx| layer.call_raw(inputs, cx, &self.raw));
         Ok((outputs?, losses))
@@ -124,7 +127,11 @@ impl Node for Block {
             }
         });
         read?;
-        let masks = x.values().iter().map(|v| v.mask.clone()).collect();
+        // All that the pass begins with is an input, so that a graph can run it again: masks, statistics, carried state.
+        let masks: Vec<bool> = x.values().iter().map(|v| v.mask.is_some()).collect();
+        values.extend(x.values().iter().filter_map(|v| v.mask.clone()));
+        let first = values.len();
+        values.extend(cx.tensors());
         let call = Call { params, masks, names: x.names().to_vec(), raw: raw.to_vec() };
 
         let begin = cx.again();
@@ -132,8 +139,10 @@ impl Node for Block {
         let (mut outputs, losses) = call.run(&*self.layer, &detached, cx)?;
         let computed = flowing(&outputs, losses);
         let layer = self.layer.clone();
-        let again = move |values: &[Tensor]| {
-            let (outputs, losses) = call.run(&*layer, values, &mut begin.again())?;
+        let again = move |values: &[Tensor], at: Option<(u64, u64)>| {
+            let traced = values.iter().any(|t| t.is_traced());
+            let mut cx = begin.again_from(&values[first..], traced, at);
+            let (outputs, losses) = call.run(&*layer, values, &mut cx)?;
             Ok(flowing(&outputs, losses))
         };
         let mut tensors = recomputed(&values.iter().collect::<Vec<_>>(), computed, again).into_iter();
