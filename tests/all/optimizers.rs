@@ -721,6 +721,83 @@ fn gradients_of_rows_are_sorted_summed_and_merged() {
     assert!(mixed.get(&some).is_none());
 }
 
+/// Merged sweeps of several readings have the bits of merged dense gradients: each sweep is summed by itself.
+#[test]
+fn merged_rows_have_the_bits_of_merged_dense_gradients() {
+    let t = table(100, 1);
+    let sweep = |by_rows: bool, weights: &[f64]| {
+        let (mut cx, mut loss) = (Cx::train(0, 0), Tensor::scalar(0.0f32).unwrap());
+        for &weight in weights {
+            let row = match by_rows {
+                true => cx.rows(&t.table, &ids(&[3])).unwrap(),
+                false => cx.param(&t.table).unwrap().gather(&ids(&[3]), 0).unwrap(),
+            };
+            loss = loss.add(&row.sum(&[], false).unwrap().affine(weight, 0.0).unwrap()).unwrap();
+        }
+        loss.backward().unwrap()
+    };
+    for k in 0..200 {
+        let weight = |i: usize| 1.0 / (1 + k * 7 + i * 3) as f64;
+        let sweeps = [vec![weight(0), weight(1), weight(5)], vec![weight(2), weight(3)], vec![weight(4), weight(6)]];
+        let merged = |by_rows| {
+            let mut sum = Gradients::default();
+            for weights in &sweeps {
+                sum.merge(sweep(by_rows, weights)).unwrap();
+            }
+            let g = t.table.gradient(&sum).unwrap();
+            assert_eq!(matches!(g, Gradient::Rows(_)), by_rows);
+            g.dense().unwrap()
+        };
+        assert!(merged(true).same_bits(&merged(false)), "weights number {k}");
+    }
+}
+
+/// In a dtype that is only stored, a table is trained alike by rows, after a whole reading, and under a `Checkpoint`.
+#[test]
+fn tables_are_trained_in_computations_of_stored_dtypes() {
+    for dtype in [DType::BF16, DType::F16] {
+        let t = table(100, 4);
+        let list = ids(&[3, 3, 3, 3, 7, 3, 3]);
+        let by = |rows: bool, whole: bool| {
+            let mut cx = Cx::train(0, 0).compute(dtype);
+            if whole {
+                cx.param(&t.table).unwrap();
+            }
+            let read = match rows {
+                true => cx.rows(&t.table, &list).unwrap(),
+                false => cx.param(&t.table).unwrap().gather(&list, 0).unwrap(),
+            };
+            assert_eq!(read.dtype(), dtype);
+            let weights: Vec<f32> = (0..7).map(|i| 0.1 + 0.013 * i as f32).collect();
+            let weights = Tensor::from_slice(&weights, [7, 1]).unwrap();
+            let loss = read.cast(DType::F32).unwrap().mul(&weights).unwrap().sum(&[], false).unwrap();
+            let g = t.table.gradient(&loss.backward().unwrap()).unwrap().dense().unwrap();
+            g.slice(1, 0, 1).unwrap().gather(&ids(&[3, 7, 9]), 0).unwrap().to_vec::<f32>().unwrap()
+        };
+        let expected = [0.1 * 6.0 + 0.013 * 17.0, 0.1 + 0.013 * 4.0, 0.0];
+        for (rows, whole) in [(false, false), (true, false), (true, true)] {
+            for (g, expected) in by(rows, whole).iter().zip(expected) {
+                assert!((g - expected).abs() <= 0.01 * expected, "{dtype}, {rows}, {whole}: {g}, {expected}");
+            }
+        }
+        let embedding = || Embedding::new(TABLE, 5).named("e");
+        for network in [
+            Sequential::new().add(Input::new([3]).dtype(DType::I64)).add(embedding()),
+            Sequential::new().add(Input::new([3]).dtype(DType::I64)).add(Checkpoint::new(embedding())),
+        ] {
+            let network = network.seed(3).build().unwrap();
+            let mut cx = Cx::train(0, 0).compute(dtype);
+            let y = network.forward(&Tensor::from_slice(&[1i64, 2, 1], [1, 3]).unwrap(), &mut cx).unwrap();
+            let gradients = y.cast(DType::F32).unwrap().sum(&[], false).unwrap().backward().unwrap();
+            network.visit(&mut |_, p| {
+                let g = p.gradient(&gradients).unwrap().dense().unwrap();
+                let rows = g.gather(&ids(&[0, 1, 2]), 0).unwrap().sum(&[1], false).unwrap();
+                assert_eq!(rows.to_vec::<f32>().unwrap(), [0.0, 10.0, 5.0], "{dtype}");
+            });
+        }
+    }
+}
+
 /// A frozen table, a context that does not track, and a second dtype.
 #[test]
 fn rows_are_read_like_the_parameter() {
