@@ -359,7 +359,7 @@ fn slot_name(path: &str, slot: &str) -> String {
 /// The slots of a parameter by their names in files, with shape and dtype.
 fn slots_of(driver: &Driver, path: &WalkPath, p: &Param) -> impl Iterator<Item = (String, Spec)> + use<> {
     let (path, parameter) = (path.to_string(), p.value().spec());
-    driver.slots(p).into_iter().map(move |slot| (slot_name(&path, slot.name), slot.spec(parameter)))
+    driver.slots(&path, p).into_iter().map(move |slot| (slot_name(&path, slot.name), slot.spec(parameter)))
 }
 
 /// Shape and dtype of each parameter.
@@ -506,7 +506,7 @@ fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> R
     model.visit(&mut |path, p| {
         if with_state.contains(path.as_str()) {
             let state = slots_of(&driver, path, p).filter_map(|(name, _)| values.remove(&name)).collect();
-            driver.restore(p, state);
+            driver.restore(path.as_str(), p, state);
         }
     });
     model.driver = driver;

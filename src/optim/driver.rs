@@ -2,7 +2,7 @@
 //! parameters or to none.
 
 use super::state::State;
-use super::{LearningRate, Optimizer, Options, Step, Update};
+use super::{INLINE, LearningRate, Optimizer, Options, Step, Update};
 use crate::autograd::{Gradient, Gradients};
 use crate::dtype::dispatch_float;
 use crate::kernels::simd::stamped;
@@ -380,7 +380,8 @@ impl Pass<'_> {
     /// An update by formulas of the author's own: what they left must be what was there, in shape and dtype.
     fn update_checked(&self, step: &Step, u: Update<'_>) -> Result<()> {
         let Update { path, w, g, slots } = u;
-        let before: SmallVec<[Spec; 4]> = std::iter::once(&*w).chain(&*slots).map(Tensor::spec).collect();
+        let before: SmallVec<[Spec; INLINE + 1]> =
+            std::iter::once(&*w).chain(&*slots).map(Tensor::spec).collect();
         self.optimizer.update(step, Update { path, w: &mut *w, g, slots: &mut *slots })?;
         for (i, (was, is)) in before.iter().zip(std::iter::once(w).chain(slots)).enumerate() {
             if *was != is.spec() {

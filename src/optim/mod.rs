@@ -16,7 +16,7 @@ pub use schedule::{LearningRate, LearningRateSchedule};
 pub use slot::{Slot, SlotShape, Start};
 pub use update::{Slices, Step, Update};
 
-use crate::config::{Configured, kind};
+use crate::config::{Configured, Dyn, kind};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
 
@@ -32,15 +32,25 @@ fn check_setting(name: &'static str, value: f64, fine: bool, expected: &str) -> 
     if fine { Ok(()) } else { Err(Error::argument(name, expected, value)) }
 }
 
+/// So that an optimizer around another takes any, as a setting: `inner: into Dyn<dyn Optimizer>`.
+impl<O: Optimizer + 'static> From<O> for Dyn<dyn Optimizer> {
+    fn from(optimizer: O) -> Self {
+        Dyn(std::sync::Arc::new(optimizer))
+    }
+}
+
+/// Up to so many slots a step asks nothing of the system's allocator.
+const INLINE: usize = 6;
+
 /// The slices of one parameter's state: as many as the rule has slots.
-pub type Slots<'a, T> = SmallVec<[&'a mut [T]; 3]>;
+pub type Slots<'a, T> = SmallVec<[&'a mut [T]; INLINE]>;
 
 /// An optimizer as models hold it: it sees a parameter as a whole. [`Rule`] is the short way to write one whose elements do not
 /// depend on each other. What can be set for all of them is set by its methods: `Adam::new(0.001).clipnorm(1.0)`.
 pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
-    /// What it remembers of a parameter of this shape and dtype; nothing by default. Each slot has a name of its own, the same
-    /// for every parameter that it exists for.
-    fn slots(&self, _parameter: Spec) -> Vec<Slot> {
+    /// What it remembers of the parameter at this path (`dense/kernel`), of this shape and dtype; nothing by default. Each slot
+    /// has a name of its own, the same for every parameter that it exists for.
+    fn slots(&self, _path: &str, _parameter: Spec) -> Vec<Slot> {
         Vec::new()
     }
 

@@ -2,7 +2,7 @@
 //! begin, and how they go into files and come back.
 
 use super::slot::{self, Slot};
-use super::{Driver, Optimizer, Options};
+use super::{Driver, INLINE, Optimizer, Options};
 use crate::error::Context;
 use crate::nn::{Module, Param};
 use crate::tensor::Tensor;
@@ -17,7 +17,7 @@ const AVERAGE: &str = "moving_average";
 #[derive(Clone, Debug)]
 pub(super) struct State {
     /// The optimizer's slots, then the accumulator and the average, if there are such.
-    pub(super) tensors: SmallVec<[Tensor; 5]>,
+    pub(super) tensors: SmallVec<[Tensor; INLINE + 2]>,
     /// How many are the optimizer's.
     own: usize,
 }
@@ -40,8 +40,8 @@ impl State {
 }
 
 /// The slots of a parameter and how many of them are the optimizer's.
-fn slots(optimizer: &dyn Optimizer, options: &Options, parameter: Spec) -> (Vec<Slot>, usize) {
-    let mut slots = optimizer.slots(parameter);
+fn slots(optimizer: &dyn Optimizer, options: &Options, path: &str, parameter: Spec) -> (Vec<Slot>, usize) {
+    let mut slots = optimizer.slots(path, parameter);
     let own = slots.len();
     slots.extend(options.gradient_accumulation_steps.map(|_| Slot::new(ACCUMULATOR)));
     slots.extend(options.ema_momentum.map(|_| Slot::new(AVERAGE)));
@@ -73,19 +73,19 @@ impl Driver {
         if !parameter.dtype.is_float() {
             return Err(stored_only(path, parameter.dtype));
         }
-        let all = slots(&*self.optimizer, &self.options, parameter).0;
+        let all = slots(&*self.optimizer, &self.options, path, parameter).0;
         slot::check(&all, parameter).at(|| format!("{}, for '{path}'", self.optimizer.name()))
     }
 
     /// The slots of a parameter.
-    pub(crate) fn slots(&self, p: &Param) -> Vec<Slot> {
-        slots(&*self.optimizer, &self.options, p.value().spec()).0
+    pub(crate) fn slots(&self, path: &str, p: &Param) -> Vec<Slot> {
+        slots(&*self.optimizer, &self.options, path, p.value().spec()).0
     }
 
     /// The state that a parameter begins with.
     pub(super) fn begin(&self, path: &str, p: &Param) -> Result<State> {
         self.check_slots(path, p.value().spec())?;
-        let (slots, own) = slots(&*self.optimizer, &self.options, p.value().spec());
+        let (slots, own) = slots(&*self.optimizer, &self.options, path, p.value().spec());
         let tensors = slots.iter().map(|slot| slot.tensor(p.value())).collect::<Result<_>>();
         Ok(State { tensors: tensors.at(|| path)?, own })
     }
@@ -101,12 +101,12 @@ impl Driver {
             None if p.trainable() && self.steps > 0 => self.begin(path, p)?,
             None => return Ok(Vec::new()),
         };
-        Ok(self.slots(p).iter().map(|slot| slot.name).zip(state.tensors).collect())
+        Ok(self.slots(path, p).iter().map(|slot| slot.name).zip(state.tensors).collect())
     }
 
     /// Sets the state of a parameter, in the order of the slots.
-    pub(crate) fn restore(&mut self, p: &Param, tensors: Vec<Tensor>) {
-        let own = slots(&*self.optimizer, &self.options, p.value().spec()).1;
+    pub(crate) fn restore(&mut self, path: &str, p: &Param, tensors: Vec<Tensor>) {
+        let own = slots(&*self.optimizer, &self.options, path, p.value().spec()).1;
         self.state.insert(p.id(), State { tensors: tensors.into(), own });
     }
 

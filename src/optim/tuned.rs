@@ -101,13 +101,13 @@ settings! {
 impl Tuned {
     pub(super) fn new(optimizer: impl Optimizer + 'static) -> Tuned {
         let options = optimizer.options();
-        Tuned { optimizer: Dyn(std::sync::Arc::new(optimizer)), options }
+        Tuned { optimizer: optimizer.into(), options }
     }
 }
 
 impl Optimizer for Tuned {
-    fn slots(&self, parameter: Spec) -> Vec<Slot> {
-        self.optimizer.slots(parameter)
+    fn slots(&self, path: &str, parameter: Spec) -> Vec<Slot> {
+        self.optimizer.slots(path, parameter)
     }
     fn learning_rate(&self) -> LearningRate {
         self.optimizer.learning_rate()

@@ -1,11 +1,12 @@
 //! What an optimizer is given in one update of one parameter: the parameter as a whole, its gradient and its slots, as tensors
 //! for formulas of norms and matrix products and as slices for loops.
 
-use super::Slots;
+use super::{INLINE, Slots};
 use crate::autograd::Gradient;
 use crate::kernels::par;
 use crate::tensor::Tensor;
 use crate::{Error, Float, Result};
+use smallvec::SmallVec;
 
 /// What an update depends on besides the parameter and its gradient.
 #[derive(Clone, Copy, Debug)]
@@ -35,16 +36,34 @@ pub struct Update<'a> {
     pub path: &'a str,
     /// The parameter, to be changed in place (through [`Update::slices`]) or replaced by a tensor of the same shape and dtype.
     pub w: &'a mut Tensor,
-    /// Its gradient, accumulated and clipped. Dense, unless the optimizer [`takes_rows`](super::Optimizer::takes_rows).
+    /// Its gradient, accumulated and clipped. Dense ([`Update::gradient`]), unless the optimizer [`takes_rows`](super::Optimizer::takes_rows).
     pub g: &'a Gradient,
     /// Its slots, in the optimizer's order; changed or replaced like the parameter.
     pub slots: &'a mut [Tensor],
 }
 
 impl<'a> Update<'a> {
-    /// For calling an optimizer by hand.
-    pub fn new(w: &'a mut Tensor, g: &'a Gradient, slots: &'a mut [Tensor]) -> Update<'a> {
-        Update { path: "", w, g, slots }
+    /// Of the parameter at a path: for calling an optimizer by hand, as its tests do and an optimizer around another does.
+    pub fn new(path: &'a str, w: &'a mut Tensor, g: &'a Gradient, slots: &'a mut [Tensor]) -> Update<'a> {
+        Update { path, w, g, slots }
+    }
+
+    /// The gradient as a tensor, for optimizers that do not take rows.
+    ///
+    /// # Errors
+    /// It is that of rows.
+    pub fn gradient(&self) -> Result<&'a Tensor> {
+        match self.g {
+            Gradient::Dense(g) => Ok(g),
+            Gradient::Rows(_) => {
+                let why = format!(
+                    "the gradient of '{}' is that of rows: read it by `each_row` or `g.dense()`, or do not say \
+                     `takes_rows`",
+                    self.path
+                );
+                Err(Error::Custom(why))
+            }
+        }
     }
 
     /// Parameter, gradient and slots as slices in row-major order.
@@ -53,26 +72,56 @@ impl<'a> Update<'a> {
     /// `T` is not their element type, the gradient is that of rows or has gaps, or memory cannot be had (what something else
     /// holds as well is copied before it is changed).
     pub fn slices<T: Float>(&mut self) -> Result<Slices<'_, T>> {
-        let Gradient::Dense(g) = self.g else {
-            let why =
-                format!("the gradient of '{}' is that of rows, which have slices of their own", self.path);
-            return Err(Error::Custom(why));
-        };
-        Ok(Slices { w: self.w.array_mut().slice_mut()?, g: g.array().slice()?, slots: slots_of(self.slots)? })
+        let g = self.gradient()?.array().slice()?;
+        Ok(Slices { w: self.w.array_mut().slice_mut()?, g, slots: slots_of(self.slots)? })
     }
 
-    /// Calls `f` with each row that has a gradient; slots are of the parameter's shape.
-    pub(super) fn each_row<T: Float>(&mut self, f: &dyn Fn(Slices<'_, T>)) -> Result<()> {
-        let Gradient::Rows(rows) = self.g else { return Ok(()) };
-        let (index, values) = rows.sums()?;
-        let (index, values) = (index.array().slice::<i64>()?, values.array().slice::<T>()?);
-        let n = values.len() / index.len().max(1);
+    /// Calls `f` with each row that has a gradient and its number, ascending; with every row of a dense one. Slots of the
+    /// parameter's shape are cut to the row. All others are whole: one number for each row is `slots[i][number]`.
+    ///
+    /// ```
+    /// use gradus::autograd::Gradient;
+    /// use gradus::optim::Update;
+    /// use gradus::prelude::*;
+    /// // A mean of squares for each row, and a step of the gradient over its root.
+    /// let (mut w, g) = (Tensor::ones([2, 2])?, Gradient::Dense(Tensor::from_slice(&[2.0f32, 2.0, 0.5, 0.5], [2, 2])?));
+    /// let mut slots = [Tensor::zeros([2])?];
+    /// Update::new("table", &mut w, &g, &mut slots).each_row::<f32>(&mut |number, row| {
+    ///     let v = &mut row.slots[0][number];
+    ///     *v += row.g.iter().map(|g| g * g).sum::<f32>() / row.g.len() as f32;
+    ///     row.w.iter_mut().zip(row.g).for_each(|(w, g)| *w -= 0.5 * g / v.sqrt());
+    /// })?;
+    /// assert_eq!(w.to_vec::<f32>()?, [0.5; 4]);
+    /// assert_eq!(slots[0].to_vec::<f32>()?, [4.0, 0.25]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `T` is not their element type, the gradient is of another shape than the parameter, or memory cannot be had.
+    pub fn each_row<T: Float>(&mut self, f: &mut dyn FnMut(usize, Slices<'_, T>)) -> Result<()> {
+        let shape = *self.w.shape();
+        if self.g.spec().shape != shape {
+            let why = format!("the gradient of '{}' has another shape than the parameter", self.path);
+            return Err(Error::shapes("rows", shape, self.g.spec().shape, why));
+        }
+        let (index, values) = match self.g {
+            Gradient::Dense(g) => (None, g.clone()),
+            Gradient::Rows(rows) => rows.sums().map(|(index, values)| (Some(index), values))?,
+        };
+        let index = index.as_ref().map(|index| index.array().slice::<i64>()).transpose()?;
+        let values = values.array().slice::<T>()?;
+        let rows = shape.dims().first().copied().unwrap_or(1);
+        let n = shape.elements() / rows.max(1);
+        let cut: SmallVec<[bool; INLINE]> = self.slots.iter().map(|slot| *slot.shape() == shape).collect();
         let w = self.w.array_mut().slice_mut::<T>()?;
         let mut slots: Slots<'_, T> = slots_of(self.slots)?;
-        for (&at, g) in index.iter().zip(values.chunks_exact(n.max(1))) {
-            let here = at as usize * n..(at as usize + 1) * n;
-            let slots = slots.iter_mut().map(|slot| &mut slot[here.clone()]).collect();
-            f(Slices { w: &mut w[here.clone()], g, slots });
+        for at in 0..index.map_or(rows, <[i64]>::len) {
+            let row = index.map_or(at, |index| index[at] as usize);
+            let here = row * n..(row + 1) * n;
+            let slots = slots.iter_mut().zip(&cut);
+            let slots =
+                slots.map(|(slot, cut)| if *cut { &mut slot[here.clone()] } else { &mut **slot }).collect();
+            f(row, Slices { w: &mut w[here.clone()], g: &values[at * n..(at + 1) * n], slots });
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use gradus::io::Load;
 use gradus::kernels::math::Real;
 use gradus::loss::Loss;
 use gradus::nn::constraint::MaxNorm;
+use gradus::nn::layers::Checkpoint;
 use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Module, Node, Param};
 use gradus::optim::{
     Driver, Group, LearningRate, Optimizer, Rule, Slices, Slot, SlotShape, Slots, Step, Tuned, Update,
@@ -27,7 +28,7 @@ settings! {
     }
 }
 impl Optimizer for Adafactor {
-    fn slots(&self, parameter: Spec) -> Vec<Slot> {
+    fn slots(&self, _: &str, parameter: Spec) -> Vec<Slot> {
         match parameter.shape.rank() {
             0 | 1 => vec![Slot::new("v")],
             _ => vec![Slot::new("r").shape(SlotShape::PerRow), Slot::new("c").shape(SlotShape::PerColumn)],
@@ -37,7 +38,7 @@ impl Optimizer for Adafactor {
         self.learning_rate.clone()
     }
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
-        let g = u.g.dense()?;
+        let g = u.gradient()?;
         let beta = 1.0 - (step.iteration as f64).pow(-0.8);
         let squares = g.square()?.affine(1.0, 1e-30)?;
         let moved = |slot: &Tensor, new: Tensor| slot.affine(beta, 0.0)?.add(&new.affine(1.0 - beta, 0.0)?);
@@ -69,14 +70,14 @@ settings! {
     }
 }
 impl Optimizer for Muon {
-    fn slots(&self, _: Spec) -> Vec<Slot> {
+    fn slots(&self, _: &str, _: Spec) -> Vec<Slot> {
         vec![Slot::new("momentum")]
     }
     fn learning_rate(&self) -> LearningRate {
         self.learning_rate.clone()
     }
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
-        let m = u.slots[0].affine(self.momentum, 0.0)?.add(&u.g.dense()?)?;
+        let m = u.slots[0].affine(self.momentum, 0.0)?.add(u.gradient()?)?;
         let mut x = m.clone();
         if m.rank() == 2 {
             x = x.div(&x.norm(2.0, &[], false)?.affine(1.0, 1e-7)?)?;
@@ -127,7 +128,7 @@ impl Nadam {
     }
 }
 impl Optimizer for Nadam {
-    fn slots(&self, _: Spec) -> Vec<Slot> {
+    fn slots(&self, _: &str, _: Spec) -> Vec<Slot> {
         vec![Slot::new("m"), Slot::new("v"), Slot::new("product").shape(SlotShape::Scalar).start(1.0)]
     }
     fn learning_rate(&self) -> LearningRate {
@@ -185,7 +186,7 @@ settings! {
     }
 }
 impl Optimizer for Homing {
-    fn slots(&self, _: Spec) -> Vec<Slot> {
+    fn slots(&self, _: &str, _: Spec) -> Vec<Slot> {
         vec![Slot::new("home").start_at_parameter()]
     }
     fn learning_rate(&self) -> LearningRate {
@@ -196,7 +197,7 @@ impl Optimizer for Homing {
     }
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
         let away = u.w.sub(&u.slots[0])?.affine(step.weight_decay, 0.0)?;
-        *u.w = u.w.sub(&u.g.dense()?.add(&away)?.affine(step.learning_rate, 0.0)?)?;
+        *u.w = u.w.sub(&u.gradient()?.add(&away)?.affine(step.learning_rate, 0.0)?)?;
         Ok(())
     }
 }
@@ -721,6 +722,79 @@ fn gradients_of_rows_are_sorted_summed_and_merged() {
     assert!(mixed.get(&some).is_none());
 }
 
+settings! {
+    /// Steps by the gradient over the root of a mean of squares for each row, which it counts: with slots of three shapes, by
+    /// rows.
+    pub struct ByRow {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+
+        /// Whether it is given rows; yes by default.
+        rows: bool = true,
+    }
+}
+impl ByRow {
+    fn run<T: Float>(&self, step: &Step, mut u: Update<'_>) -> Result<()> {
+        let lr = T::of(step.learning_rate);
+        u.each_row::<T>(&mut |number, row| {
+            let squares = row.g.iter().fold(T::zero(), |sum, &g| sum + g * g) / T::of(row.g.len() as f64);
+            let mut slots = row.slots;
+            let [sum, squared, updates] = &mut slots[..] else { return };
+            if squares == T::zero() {
+                return;
+            }
+            updates[0] += T::one();
+            squared[number] += squares;
+            for ((w, &g), sum) in row.w.iter_mut().zip(row.g).zip(sum.iter_mut()) {
+                *sum += g;
+                *w -= lr * g / squared[number].sqrt();
+            }
+        })
+    }
+}
+impl Optimizer for ByRow {
+    fn slots(&self, _: &str, parameter: Spec) -> Vec<Slot> {
+        let first = parameter.shape.dims().first().copied().unwrap_or(1);
+        let each = SlotShape::Of(gradus::Shape::new(&[first]).unwrap());
+        vec![
+            Slot::new("sum"),
+            Slot::new("squares").shape(each),
+            Slot::new("n").shape(SlotShape::Of(gradus::Shape::new(&[1]).unwrap())),
+        ]
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn takes_rows(&self) -> bool {
+        self.rows
+    }
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
+        match u.w.dtype() {
+            DType::F64 => self.run::<f64>(step, u),
+            _ => self.run::<f32>(step, u),
+        }
+    }
+}
+
+/// One that is written row by row gives the same bytes for rows as for the dense gradient, whose rows it is given all.
+#[test]
+fn an_optimizer_may_be_written_row_by_row() {
+    let bytes = |table: Model| trained(table);
+    let rows = bytes(texts(Embedding::new(TABLE, 5), ByRow::new(0.1)));
+    assert!(rows == bytes(texts(Embedding::new(TABLE, 5), ByRow::new(0.1).rows(false))));
+    assert!(rows == bytes(texts(Whole::new(TABLE, 5), ByRow::new(0.1))));
+    assert!(rows != bytes(texts(Embedding::new(TABLE, 5), ByRow::new(0.0))));
+
+    let (t, mut w) = (table(50, 2), Tensor::ones([20, 2]).unwrap());
+    let gradients = read(&t, &[7], &[1.0]);
+    let g = t.table.gradient(&gradients).unwrap();
+    let mut u = Update::new("a/table", &mut w, g, &mut []);
+    let e = u.each_row::<f32>(&mut |_, _| ()).unwrap_err().to_string();
+    assert!(e.contains("a/table") && e.contains("[50, 2]") && e.contains("[20, 2]"), "{e}");
+    let e = u.gradient().unwrap_err().to_string();
+    assert!(e.contains("a/table") && e.contains("each_row"), "{e}");
+}
+
 /// Merged sweeps of several readings have the bits of merged dense gradients: each sweep is summed by itself.
 #[test]
 fn merged_rows_have_the_bits_of_merged_dense_gradients() {
@@ -738,7 +812,8 @@ fn merged_rows_have_the_bits_of_merged_dense_gradients() {
     };
     for k in 0..200 {
         let weight = |i: usize| 1.0 / (1 + k * 7 + i * 3) as f64;
-        let sweeps = [vec![weight(0), weight(1), weight(5)], vec![weight(2), weight(3)], vec![weight(4), weight(6)]];
+        let sweeps =
+            [vec![weight(0), weight(1), weight(5)], vec![weight(2), weight(3)], vec![weight(4), weight(6)]];
         let merged = |by_rows| {
             let mut sum = Gradients::default();
             for weights in &sweeps {
@@ -851,7 +926,7 @@ fn t_value(list: &[i64]) -> Tensor {
 struct Faulty(fn(&mut Update<'_>) -> Result<()>);
 impl gradus::config::Configured for Faulty {}
 impl Optimizer for Faulty {
-    fn slots(&self, _: Spec) -> Vec<Slot> {
+    fn slots(&self, _: &str, _: Spec) -> Vec<Slot> {
         vec![Slot::new("seen"), Slot::new("rows").shape(SlotShape::PerRow)]
     }
     fn learning_rate(&self) -> LearningRate {
@@ -901,7 +976,7 @@ fn a_step_that_an_optimizer_fails_in_changes_nothing() {
 struct Odd(fn() -> Vec<Slot>);
 impl gradus::config::Configured for Odd {}
 impl Optimizer for Odd {
-    fn slots(&self, _: Spec) -> Vec<Slot> {
+    fn slots(&self, _: &str, _: Spec) -> Vec<Slot> {
         (self.0)()
     }
     fn learning_rate(&self) -> LearningRate {
