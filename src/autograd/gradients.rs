@@ -61,7 +61,8 @@ impl Gradients {
         }
     }
 
-    fn add(&mut self, key: u64, grad: Gradient) -> Result<()> {
+    /// Adds to the gradient of a leaf, which is 0 if it has none.
+    pub(crate) fn add(&mut self, key: u64, grad: Gradient) -> Result<()> {
         match self.entries.binary_search_by_key(&key, |e| e.0) {
             Ok(at) => self.entries[at].1.add(grad),
             Err(at) => {

@@ -14,7 +14,7 @@ pub use group::Group;
 pub use rule::Rule;
 pub use schedule::{LearningRate, LearningRateSchedule};
 pub use slot::{Slot, SlotShape, Start};
-pub use update::{Slices, Step, Update};
+pub use update::{Row, Slices, Step, Update};
 
 use crate::config::{Configured, Dyn, kind};
 use crate::{Error, Result, Spec};

@@ -109,6 +109,9 @@ fn run<R: Rule, T: Float>(rule: &R, step: Step, u: &mut Update<'_>) -> Result<()
             u.slices::<T>()?.in_parts(&update);
             Ok(())
         }
-        Gradient::Rows(_) => u.each_row(&mut |_, row| update(row)),
+        Gradient::Rows(_) => u.each_row(&mut |row| {
+            let slots = row.slots.iter_mut().map(|slot| &mut slot[row.range.clone()]).collect();
+            update(Slices { w: row.w, g: row.g, slots });
+        }),
     }
 }

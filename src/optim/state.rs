@@ -1,6 +1,7 @@
 //! What is remembered of each parameter from one step to the next: the optimizer's slots and two of the driver's own, how they
 //! begin, and how they go into files and come back.
 
+use super::group::Choice;
 use super::slot::{self, Slot};
 use super::{Driver, INLINE, Optimizer, Options};
 use crate::error::Context;
@@ -20,6 +21,8 @@ pub(super) struct State {
     pub(super) tensors: SmallVec<[Tensor; INLINE + 2]>,
     /// How many are the optimizer's.
     own: usize,
+    /// What its groups and the options say of the parameter.
+    pub(super) choice: Choice,
 }
 
 /// The parts of a state.
@@ -44,7 +47,7 @@ fn slots(optimizer: &dyn Optimizer, options: &Options, path: &str, parameter: Sp
     let mut slots = optimizer.slots(path, parameter);
     let own = slots.len();
     slots.extend(options.gradient_accumulation_steps.map(|_| Slot::new(ACCUMULATOR)));
-    slots.extend(options.ema_momentum.map(|_| Slot::new(AVERAGE)));
+    slots.extend(options.ema_momentum.map(|_| Slot::new(AVERAGE).start_at_parameter()));
     (slots, own)
 }
 
@@ -87,7 +90,7 @@ impl Driver {
         self.check_slots(path, p.value().spec())?;
         let (slots, own) = slots(&*self.optimizer, &self.options, path, p.value().spec());
         let tensors = slots.iter().map(|slot| slot.tensor(p.value())).collect::<Result<_>>();
-        Ok(State { tensors: tensors.at(|| path)?, own })
+        Ok(State { tensors: tensors.at(|| path)?, own, choice: self.options.choice(path) })
     }
 
     /// The state of a parameter by slot name: as it is, or as the next step would begin it. None before the first step.
@@ -107,7 +110,7 @@ impl Driver {
     /// Sets the state of a parameter, in the order of the slots.
     pub(crate) fn restore(&mut self, path: &str, p: &Param, tensors: Vec<Tensor>) {
         let own = slots(&*self.optimizer, &self.options, path, p.value().spec()).1;
-        self.state.insert(p.id(), State { tensors: tensors.into(), own });
+        self.state.insert(p.id(), State { tensors: tensors.into(), own, choice: self.options.choice(path) });
     }
 
     /// How many numbers the state holds, iteration count and learning rate included, as Keras counts.
@@ -116,18 +119,16 @@ impl Driver {
         if self.steps == 0 { 0 } else { tensors.sum::<usize>() + 2 }
     }
 
-    /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with it.
-    ///
-    /// # Errors
-    /// Memory cannot be had; then none has changed.
-    pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) -> Result<()> {
+    /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with it. Frozen parameters and those
+    /// of a group with the rate 0 stay as they are.
+    pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) {
         params.visit_mut(&mut |_, p| {
             let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
+            let state = state.filter(|state| state.choice.learning_rate_factor != 0.0);
             if let Some(average) = state.and_then(|state| state.parts(&self.options).average) {
                 *p.value_mut() = average.clone();
             }
         });
-        Ok(())
     }
 }
 

@@ -1,12 +1,12 @@
 //! What an optimizer is given in one update of one parameter: the parameter as a whole, its gradient and its slots, as tensors
 //! for formulas of norms and matrix products and as slices for loops.
 
-use super::{INLINE, Slots};
+use super::Slots;
 use crate::autograd::Gradient;
 use crate::kernels::par;
 use crate::tensor::Tensor;
 use crate::{Error, Float, Result};
-use smallvec::SmallVec;
+use std::ops::Range;
 
 /// What an update depends on besides the parameter and its gradient.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +76,7 @@ impl<'a> Update<'a> {
         Ok(Slices { w: self.w.array_mut().slice_mut()?, g, slots: slots_of(self.slots)? })
     }
 
-    /// Calls `f` with each row that has a gradient and its number, ascending; with every row of a dense one. Slots of the
-    /// parameter's shape are cut to the row. All others are whole: one number for each row is `slots[i][number]`.
+    /// Calls `f` with each row that has a gradient, ascending; with every row of a dense one.
     ///
     /// ```
     /// use gradus::autograd::Gradient;
@@ -86,8 +85,8 @@ impl<'a> Update<'a> {
     /// // A mean of squares for each row, and a step of the gradient over its root.
     /// let (mut w, g) = (Tensor::ones([2, 2])?, Gradient::Dense(Tensor::from_slice(&[2.0f32, 2.0, 0.5, 0.5], [2, 2])?));
     /// let mut slots = [Tensor::zeros([2])?];
-    /// Update::new("table", &mut w, &g, &mut slots).each_row::<f32>(&mut |number, row| {
-    ///     let v = &mut row.slots[0][number];
+    /// Update::new("table", &mut w, &g, &mut slots).each_row::<f32>(&mut |row| {
+    ///     let v = &mut row.slots[0][row.number];
     ///     *v += row.g.iter().map(|g| g * g).sum::<f32>() / row.g.len() as f32;
     ///     row.w.iter_mut().zip(row.g).for_each(|(w, g)| *w -= 0.5 * g / v.sqrt());
     /// })?;
@@ -98,7 +97,7 @@ impl<'a> Update<'a> {
     ///
     /// # Errors
     /// `T` is not their element type, the gradient is of another shape than the parameter, or memory cannot be had.
-    pub fn each_row<T: Float>(&mut self, f: &mut dyn FnMut(usize, Slices<'_, T>)) -> Result<()> {
+    pub fn each_row<T: Float>(&mut self, f: &mut dyn FnMut(Row<'_, '_, T>)) -> Result<()> {
         let shape = *self.w.shape();
         if self.g.spec().shape != shape {
             let why = format!("the gradient of '{}' has another shape than the parameter", self.path);
@@ -112,19 +111,31 @@ impl<'a> Update<'a> {
         let values = values.array().slice::<T>()?;
         let rows = shape.dims().first().copied().unwrap_or(1);
         let n = shape.elements() / rows.max(1);
-        let cut: SmallVec<[bool; INLINE]> = self.slots.iter().map(|slot| *slot.shape() == shape).collect();
         let w = self.w.array_mut().slice_mut::<T>()?;
         let mut slots: Slots<'_, T> = slots_of(self.slots)?;
         for at in 0..index.map_or(rows, <[i64]>::len) {
-            let row = index.map_or(at, |index| index[at] as usize);
-            let here = row * n..(row + 1) * n;
-            let slots = slots.iter_mut().zip(&cut);
-            let slots =
-                slots.map(|(slot, cut)| if *cut { &mut slot[here.clone()] } else { &mut **slot }).collect();
-            f(row, Slices { w: &mut w[here.clone()], g: &values[at * n..(at + 1) * n], slots });
+            let number = index.map_or(at, |index| index[at] as usize);
+            let range = number * n..(number + 1) * n;
+            let (w, g) = (&mut w[range.clone()], &values[at * n..(at + 1) * n]);
+            f(Row { number, range, w, g, slots: &mut slots });
         }
         Ok(())
     }
+}
+
+/// One row of a parameter (along its first axis) that has a gradient.
+#[derive(Debug)]
+pub struct Row<'a, 's, T> {
+    /// Its number, which is where slots of one number a row have it.
+    pub number: usize,
+    /// Where its elements are in the parameter, and in slots of the parameter's shape.
+    pub range: Range<usize>,
+    /// Its elements.
+    pub w: &'a mut [T],
+    /// Their gradients.
+    pub g: &'a [T],
+    /// The slots of the parameter, whole.
+    pub slots: &'a mut [&'s mut [T]],
 }
 
 fn slots_of<T: Float>(slots: &mut [Tensor]) -> Result<Slots<'_, T>> {

@@ -568,7 +568,7 @@ fn trained(mut model: Model) -> Vec<u8> {
     }
     let mut driver = model.optimizer().clone();
     let mut network = model.into_network();
-    driver.finalize(&mut network).unwrap();
+    driver.finalize(&mut network);
     network.weight_bytes().unwrap()
 }
 
@@ -736,18 +736,17 @@ settings! {
 impl ByRow {
     fn run<T: Float>(&self, step: &Step, mut u: Update<'_>) -> Result<()> {
         let lr = T::of(step.learning_rate);
-        u.each_row::<T>(&mut |number, row| {
+        u.each_row::<T>(&mut |row| {
             let squares = row.g.iter().fold(T::zero(), |sum, &g| sum + g * g) / T::of(row.g.len() as f64);
-            let mut slots = row.slots;
-            let [sum, squared, updates] = &mut slots[..] else { return };
+            let [sum, squared, updates] = row.slots else { return };
             if squares == T::zero() {
                 return;
             }
             updates[0] += T::one();
-            squared[number] += squares;
-            for ((w, &g), sum) in row.w.iter_mut().zip(row.g).zip(sum.iter_mut()) {
+            squared[row.number] += squares;
+            for ((w, &g), sum) in row.w.iter_mut().zip(row.g).zip(&mut sum[row.range]) {
                 *sum += g;
-                *w -= lr * g / squared[number].sqrt();
+                *w -= lr * g / squared[row.number].sqrt();
             }
         })
     }
@@ -789,7 +788,7 @@ fn an_optimizer_may_be_written_row_by_row() {
     let gradients = read(&t, &[7], &[1.0]);
     let g = t.table.gradient(&gradients).unwrap();
     let mut u = Update::new("a/table", &mut w, g, &mut []);
-    let e = u.each_row::<f32>(&mut |_, _| ()).unwrap_err().to_string();
+    let e = u.each_row::<f32>(&mut |_| ()).unwrap_err().to_string();
     assert!(e.contains("a/table") && e.contains("[50, 2]") && e.contains("[20, 2]"), "{e}");
     let e = u.gradient().unwrap_err().to_string();
     assert!(e.contains("a/table") && e.contains("each_row"), "{e}");
