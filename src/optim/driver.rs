@@ -15,6 +15,9 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Numbers up to this one are exact in f64, in which rates are worked out.
+const MAX_STEPS: u64 = 1 << 53;
+
 /// An optimizer at work: how far it has come, and the state of each parameter.
 #[derive(Clone, Debug)]
 pub struct Driver {
@@ -81,13 +84,21 @@ impl Driver {
         self.steps / self.accumulates()
     }
 
-    /// How many steps there have been.
-    pub(crate) fn steps(&self) -> u64 {
+    /// How many steps there have been, those that only accumulated too.
+    pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    pub(crate) fn set_steps(&mut self, steps: u64) {
+    /// Goes on as after so many steps; the rest of resuming is [`Driver::set_state`].
+    ///
+    /// # Errors
+    /// There are more than 2⁵³, which no loop gets to.
+    pub fn set_steps(&mut self, steps: u64) -> Result<()> {
+        if steps > MAX_STEPS {
+            return Err(Error::argument("steps", "at most 2⁵³", steps));
+        }
         self.steps = steps;
+        Ok(())
     }
 
     fn accumulates(&self) -> u64 {

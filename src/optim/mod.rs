@@ -78,13 +78,16 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
 
     /// Whether [`Update::g`] may be [`Gradient::Rows`](crate::autograd::Gradient::Rows): for embeddings, of which a batch
     /// reads a few rows. Say yes only if the result is what the dense gradient, 0 in all other rows, would give: true of plain
-    /// SGD and of Adagrad, not of momentum or Adam, whose state fades in every row. By default no, and gradients are made dense.
+    /// SGD and of Adagrad, not of momentum or Adam, whose state fades in every row. By default no, and gradients are made dense;
+    /// so they are under accumulation, and where an optimizer that [`Optimizer::decays_itself`] has decay, which moves every row.
+    /// [`Update::each_row`] takes both.
     fn takes_rows(&self) -> bool {
         false
     }
 
     /// Whether [`Optimizer::update`] can fail. Then parameters and slots that it changes in place are copied first, so that a
-    /// step happens to all parameters or to none. One that says no and fails all the same leaves those before it changed.
+    /// step happens to all parameters or to none. One that says no and fails all the same, or leaves another shape or dtype,
+    /// leaves those before it changed.
     fn can_fail(&self) -> bool {
         true
     }
@@ -159,8 +162,8 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
     }
 
     /// Trains the parameters of a pattern otherwise. A pattern is a path, `encoder/dense/kernel`, or that of something which
-    /// parameters lie in, `encoder`; `*` stands for any text: `*/bias`. Of several groups the first that fits counts, and
-    /// `compile` refuses one without parameters. A group's weight decay stands for the optimizer's;
+    /// parameters lie in, `encoder`; `*` stands for any text: `*/bias`. Each setting is that of the first fitting group which
+    /// has it, and `compile` refuses one without effect. A group's weight decay stands for the optimizer's;
     /// [`Optimizer::exclude_from_weight_decay`] holds for both.
     fn group(self, pattern: impl Into<String>, group: Group) -> Tuned
     where
@@ -171,8 +174,8 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Keeps a moving average of each parameter: `momentum·average + (1-momentum)·w` after each update, beginning with the
-    /// first value (Keras's momentum is 0.99). `fit` ends by setting the parameters to their averages.
+    /// Keeps a moving average of each parameter: `momentum·average + (1-momentum)·w` after each step, those that only accumulate
+    /// too, beginning with the parameter (Keras's momentum is 0.99). `fit` ends by setting the parameters to their averages.
     fn use_ema(self, momentum: f64) -> Tuned
     where
         Self: Sized + 'static,
@@ -182,7 +185,8 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Sets the parameters to their averages after so many updates, again and again.
+    /// Sets the parameters to their averages after so many updates, again and again (as in Keras also in the steps that
+    /// accumulate for such an update).
     fn ema_overwrite_frequency(self, updates: u64) -> Tuned
     where
         Self: Sized + 'static,

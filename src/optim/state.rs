@@ -9,6 +9,7 @@ use crate::nn::{Module, Param};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Spec};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 
 /// Slots of the driver's own, behind those of the optimizer.
 const ACCUMULATOR: &str = "gradient_accumulator";
@@ -93,24 +94,84 @@ impl Driver {
         Ok(State { tensors: tensors.at(|| path)?, own, choice: self.options.choice(path) })
     }
 
-    /// The state of a parameter by slot name: as it is, or as the next step would begin it. None before the first step.
+    /// The state by name, the path of a parameter and behind it that of a slot: `dense/kernel/m`. The driver has slots of its
+    /// own, `gradient_accumulator` and `moving_average`. Parameters that were never updated have none, but for those unfrozen
+    /// since the last step: theirs is what the next one begins with. With [`Driver::steps`], and the learning rate if it was
+    /// changed, this is all that a driver knows; [`Driver::set_state`] takes it back.
     ///
     /// # Errors
     /// Memory cannot be had.
-    pub(crate) fn state_of(&self, path: &str, p: &Param) -> Result<Vec<(&'static str, Tensor)>> {
-        let state = match self.state.get(&p.id()) {
-            Some(state) => state.clone(),
-            // Unfrozen since the last step.
-            None if p.trainable() && self.steps > 0 => self.begin(path, p)?,
-            None => return Ok(Vec::new()),
-        };
-        Ok(self.slots(path, p).iter().map(|slot| slot.name).zip(state.tensors).collect())
+    pub fn state(&self, params: &(impl Module + ?Sized)) -> Result<Vec<(String, Tensor)>> {
+        let (mut out, mut result) = (Vec::new(), Ok(()));
+        params.visit(&mut |path, p| {
+            let state = match self.state.get(&p.id()) {
+                Some(state) => Ok(state.clone()),
+                None if p.trainable() && self.steps > 0 => self.begin(path.as_str(), p),
+                None => return,
+            };
+            match state {
+                Ok(state) => {
+                    let names = self.slots(path.as_str(), p).into_iter();
+                    let names = names.map(|slot| format!("{path}/{}", slot.name));
+                    out.extend(names.zip(state.tensors));
+                }
+                Err(e) => result = Err(e),
+            }
+        });
+        result.map(|()| out)
     }
 
-    /// Sets the state of a parameter, in the order of the slots.
-    pub(crate) fn restore(&mut self, path: &str, p: &Param, tensors: Vec<Tensor>) {
-        let own = slots(&*self.optimizer, &self.options, path, p.value().spec()).1;
-        self.state.insert(p.id(), State { tensors: tensors.into(), own, choice: self.options.choice(path) });
+    /// Sets the tensors of the state that are named as in [`Driver::state`]. Others stay, or begin with those of their
+    /// parameter. A loop of your own resumes by this and [`Driver::set_steps`].
+    ///
+    /// # Errors
+    /// As [`Driver::check`]; a name is none of a parameter and its slots, a tensor has another shape or dtype than the slot, or
+    /// memory cannot be had. Then nothing has changed.
+    pub fn set_state(&mut self, params: &(impl Module + ?Sized), values: &[(String, Tensor)]) -> Result<()> {
+        self.check(params)?;
+        let mut left: BTreeMap<&str, &Tensor> = values.iter().map(|(name, t)| (name.as_str(), t)).collect();
+        let (mut next, mut result) = (Vec::new(), Ok(()));
+        params.visit(&mut |path, p| {
+            if result.is_ok() {
+                match self.state_with(path.as_str(), p, &mut left) {
+                    Ok(state) => next.extend(state.map(|state| (p.id(), state))),
+                    Err(e) => result = Err(e),
+                }
+            }
+        });
+        result?;
+        if let Some(name) = left.keys().next() {
+            let expected = "a parameter's path and behind it the name of one of its slots";
+            return Err(Error::argument("state", expected, format!("'{}'", name.escape_debug())));
+        }
+        self.state.extend(next);
+        Ok(())
+    }
+
+    /// The state of a parameter with the values that are named, which are taken out; none if none is.
+    fn state_with(&self, path: &str, p: &Param, left: &mut BTreeMap<&str, &Tensor>) -> Result<Option<State>> {
+        let parameter = p.value().spec();
+        let (slots, own) = slots(&*self.optimizer, &self.options, path, parameter);
+        let named = slots.into_iter().map(|slot| (slot, format!("{path}/{}", slot.name)));
+        let named: Vec<_> = named.map(|(slot, name)| (slot, left.remove(name.as_str()), name)).collect();
+        if named.iter().all(|(_, value, _)| value.is_none()) {
+            return Ok(None);
+        }
+        let before = self.state.get(&p.id());
+        let tensors = named.into_iter().enumerate().map(|(i, (slot, value, name))| {
+            let spec = slot.spec(parameter);
+            match (value, before.and_then(|state| state.tensors.get(i))) {
+                (Some(value), _) if value.spec() != spec => {
+                    let why = format!("'{name}' is {spec}, and the value {}", value.spec());
+                    Err(Error::shapes("state", spec.shape, *value.shape(), why))
+                }
+                (Some(value), _) => value.detach().contiguous(),
+                (None, Some(before)) => Ok(before.clone()),
+                (None, None) => slot.tensor(p.value()).at(|| path),
+            }
+        });
+        let tensors = tensors.collect::<Result<_>>()?;
+        Ok(Some(State { tensors, own, choice: self.options.choice(path) }))
     }
 
     /// How many numbers the state holds, iteration count and learning rate included, as Keras counts.

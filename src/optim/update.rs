@@ -16,8 +16,8 @@ pub struct Step {
     pub iteration: u64,
     /// The learning rate: that of the parameter's [`Group`](super::Group), if it is in one.
     pub learning_rate: f64,
-    /// How much of the parameter decays, as a share of the learning rate; 0 where nothing does. The driver has taken it off
-    /// already, unless the optimizer [`decays_itself`](super::Optimizer::decays_itself).
+    /// How much of the parameter an optimizer that [`decays_itself`](super::Optimizer::decays_itself) has to take off, as a share
+    /// of the learning rate. For all others it is 0: the driver has done so.
     pub weight_decay: f64,
 }
 
