@@ -172,6 +172,12 @@ impl std::fmt::Display for Error {
             Error::Axis { op, axis, shape } => {
                 write!(f, "{op}: axis {axis} is out of range for shape {shape}")
             }
+            Error::Index { op, what, value, position, last } if *last < 0 => {
+                write!(
+                    f,
+                    "{op}: {what} {value} at position {position} is out of range: there is nothing to choose from"
+                )
+            }
             Error::Index { op, what, value, position, last } => {
                 write!(f, "{op}: {what} {value} at position {position} is out of range: expected 0 to {last}")
             }

@@ -61,7 +61,8 @@ impl Gradients {
         }
     }
 
-    fn add(&mut self, key: u64, grad: Gradient) -> Result<()> {
+    /// Adds to the gradient of a leaf, which is 0 if it has none.
+    pub(crate) fn add(&mut self, key: u64, grad: Gradient) -> Result<()> {
         match self.entries.binary_search_by_key(&key, |e| e.0) {
             Ok(at) => self.entries[at].1.add(grad),
             Err(at) => {
@@ -71,7 +72,8 @@ impl Gradients {
         }
     }
 
-    /// Adds another sweep's gradients: accumulation over parts of a batch.
+    /// Adds another sweep's gradients: accumulation over parts of a batch. The bits are those of its sums added to these, for
+    /// rows and for whole parameters alike.
     ///
     /// # Errors
     /// Shapes differ, or no memory.
@@ -266,7 +268,11 @@ impl Gradient {
         if let (Gradient::Rows(rows), Gradient::Rows(more)) = (&mut *self, &more)
             && rows.spec() == more.spec()
         {
-            rows.parts.extend(more.parts.iter().cloned());
+            // What comes from another sweep is summed by itself first, as the dense gradient is.
+            match more.parts.len() {
+                0 | 1 => rows.parts.extend(more.parts.iter().cloned()),
+                _ => rows.parts.push(more.sums()?),
+            }
             rows.summed = false;
             if !rows.is_sparse() {
                 *self = Gradient::Dense(rows.dense()?);

@@ -73,15 +73,8 @@ impl Model {
         };
         let config = File::of_model(self).and_then(|file| file.checked(&self.network)).at(place)?;
         let mut tensors = self.params();
-        let mut result = Ok(());
-        self.visit(&mut |path, p| {
-            let slots = match self.driver.state_of(path.as_str(), p) {
-                Ok(slots) => slots,
-                Err(e) => return result = Err(e),
-            };
-            tensors.extend(slots.into_iter().map(|(slot, value)| (slot_name(path.as_str(), slot), value)));
-        });
-        result?;
+        let state = self.driver.state(&self.network)?;
+        tensors.extend(state.into_iter().map(|(name, value)| (format!("{STATE}{name}"), value)));
         write(&name, &metadata("model", Some(&config)), &tensors)
     }
 
@@ -352,14 +345,11 @@ fn metadata<'a>(content: &'a str, config: Option<&'a str>) -> Vec<(&'a str, &'a 
     out
 }
 
-fn slot_name(path: &str, slot: &str) -> String {
-    format!("{STATE}{path}/{slot}")
-}
-
 /// The slots of a parameter by their names in files, with shape and dtype.
 fn slots_of(driver: &Driver, path: &WalkPath, p: &Param) -> impl Iterator<Item = (String, Spec)> + use<> {
     let (path, parameter) = (path.to_string(), p.value().spec());
-    driver.slots(p).into_iter().map(move |slot| (slot_name(&path, slot.name), slot.spec(parameter)))
+    let slots = driver.slots(&path, p).into_iter();
+    slots.map(move |slot| (format!("{STATE}{path}/{}", slot.name), slot.spec(parameter)))
 }
 
 /// Shape and dtype of each parameter.
@@ -487,7 +477,7 @@ fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> R
     }
     driver.check_settings()?;
     driver.set_rate(LearningRate::read(compile.learning_rate, registry).at(|| "learning_rate")?);
-    driver.set_steps(iterations);
+    driver.set_steps(iterations)?;
     let mut model = compile_with(network, driver, losses, metrics)?;
     (model.seed, model.steps, model.epochs) = (seed, steps, epochs);
 
@@ -503,12 +493,16 @@ fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> R
         }
     });
     let mut values = values(what, &expected, file)?;
+    let mut state = Vec::new();
     model.visit(&mut |path, p| {
         if with_state.contains(path.as_str()) {
-            let state = slots_of(&driver, path, p).filter_map(|(name, _)| values.remove(&name)).collect();
-            driver.restore(p, state);
+            state.extend(slots_of(&driver, path, p).filter_map(|(name, _)| {
+                let value = values.remove(&name)?;
+                Some((name.strip_prefix(STATE)?.to_string(), value))
+            }));
         }
     });
+    driver.set_state(&model.network, &state)?;
     model.driver = driver;
     model.set_params(&Vec::from_iter(values))?;
     Ok(model)

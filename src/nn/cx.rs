@@ -135,7 +135,8 @@ impl Cx {
 
     /// The rows `ids` (int64, any shape) of a parameter: `cx.param(p)?.gather(ids, 0)`, but the gradient is that of the rows
     /// that were read alone, so that a step costs what the batch reads and not what the table holds. (Reading them as a
-    /// whole parameter too makes it dense again.)
+    /// whole parameter too makes it dense again.) Under [`Cx::compute`] the rows are cast after they are read, so that the
+    /// gradients of a row that is read several times add up in the parameter's dtype.
     ///
     /// # Errors
     /// A number is out of range, `ids` are not int64, the parameter has no axes, or as [`Cx::param`].

@@ -64,7 +64,13 @@ impl Op for Gather {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let op = ScatterAdd { axis: self.axis, shape: step.spec(0).shape };
-        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
+        let (grad, dtype) = (step.grad(0)?, step.spec(0).dtype);
+        // Sums are made in float32 for types that are only stored.
+        if matches!(dtype, DType::BF16 | DType::F16) {
+            let sums = apply1(op, &[&grad.cast(DType::F32)?, &step.input(1)])?;
+            return Ok(smallvec![Some(sums.cast(dtype)?), None]);
+        }
+        Ok(smallvec![Some(apply1(op, &[&grad, &step.input(1)])?), None])
     }
 }
 

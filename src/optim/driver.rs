@@ -1,18 +1,22 @@
 //! An optimizer at work. One step is, in Keras's order: accumulate, clip, decay, update, average, constrain; and it happens to all
-//! parameters or to none.
+//! parameters or to none. Steps that only accumulate average and constrain too.
 
+use super::group::Choice;
 use super::state::State;
-use super::{LearningRate, Optimizer, Options, Step, Update};
+use super::{INLINE, LearningRate, Optimizer, Options, Step, Update};
 use crate::autograd::{Gradient, Gradients};
 use crate::dtype::dispatch_float;
 use crate::kernels::simd::stamped;
 use crate::nn::{Module, Param, Path};
 use crate::tensor::Tensor;
 use crate::tensor::storage::PoolVec;
-use crate::{Error, Float, Result, Spec};
+use crate::{DType, Error, Float, Result, Spec};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Numbers up to this one are exact in f64, in which rates are worked out.
+const MAX_STEPS: u64 = 1 << 53;
 
 /// An optimizer at work: how far it has come, and the state of each parameter.
 #[derive(Clone, Debug)]
@@ -80,13 +84,21 @@ impl Driver {
         self.steps / self.accumulates()
     }
 
-    /// How many steps there have been.
-    pub(crate) fn steps(&self) -> u64 {
+    /// How many steps there have been, those that only accumulated too.
+    pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    pub(crate) fn set_steps(&mut self, steps: u64) {
+    /// Goes on as after so many steps; the rest of resuming is [`Driver::set_state`].
+    ///
+    /// # Errors
+    /// There are more than 2⁵³, which no loop gets to.
+    pub fn set_steps(&mut self, steps: u64) -> Result<()> {
+        if steps > MAX_STEPS {
+            return Err(Error::argument("steps", "at most 2⁵³", steps));
+        }
         self.steps = steps;
+        Ok(())
     }
 
     fn accumulates(&self) -> u64 {
@@ -121,8 +133,10 @@ impl Driver {
         self.learning_rate = rate;
     }
 
-    /// Updates every trainable parameter in place. Nothing changes if it fails. Parameters without a gradient are an error
-    /// unless `allow_missing`.
+    /// Updates every trainable parameter in place. Nothing changes if it fails. (A panic in an optimizer of your own is no
+    /// failure: it may leave some parameters changed.) Parameters without a gradient are an error unless `allow_missing`; then
+    /// they stay as they are, but for the moving average and constraints. Under accumulation a gradient missing in some steps
+    /// of an update counts as 0 in them.
     ///
     /// # Errors
     /// [`Error::NoGradient`] naming the parameter, a gradient has another shape or dtype, a constraint does not fit its
@@ -130,27 +144,48 @@ impl Driver {
     pub fn step(
         &mut self,
         params: &mut (impl Module + ?Sized),
-        mut gradients: Gradients,
+        gradients: Gradients,
         allow_missing: bool,
     ) -> Result<()> {
-        // Whatever can fail comes before anything changes.
         if self.steps == 0 && self.state.is_empty() {
             self.check(params)?;
         }
+        let mut begun = PoolVec::new();
+        let result = self.attempt(params, gradients, allow_missing, &mut begun);
+        match result {
+            Ok(()) => self.steps += 1,
+            Err(_) => begun.iter().for_each(|id| drop(self.state.remove(id))),
+        }
+        result
+    }
+
+    /// A step. `begun` are the parameters whose state begins with it.
+    fn attempt(
+        &mut self,
+        params: &mut (impl Module + ?Sized),
+        mut gradients: Gradients,
+        allow_missing: bool,
+        begun: &mut PoolVec<u64>,
+    ) -> Result<()> {
+        // Whatever can fail comes before anything changes.
         let (optimizer, options) = (self.optimizer.clone(), self.options.clone());
         let pass = Pass {
             optimizer: &*optimizer,
             options: &options,
             iteration: self.iterations() + 1,
             learning_rate: self.learning_rate(),
+            accumulates: self.accumulates() > 1,
             updates: (self.steps + 1).is_multiple_of(self.accumulates()),
         };
         let mut result = Ok(());
         let mut copies = false;
         params.visit_mut(&mut |path, p| {
-            if p.trainable() && result.is_ok() {
-                result = self.prepare(&pass, path, p, &mut gradients, allow_missing);
-                copies |= pass.copies(p);
+            if result.is_ok() {
+                copies |= p.trainable() && pass.copies(p);
+                result = match p.trainable() {
+                    true => self.prepare(&pass, path, p, &mut gradients, allow_missing, begun),
+                    false => self.empty_accumulator(&pass, p, false),
+                };
             }
         });
         result?;
@@ -162,17 +197,18 @@ impl Driver {
         }
         let mut result = Ok(());
         params.visit_mut(&mut |path, p| {
-            if p.trainable()
-                && !pass.copies(p)
-                && result.is_ok()
-                && let (Some(g), Some(state)) = (gradients.find(p.id()), self.state.get_mut(&p.id()))
+            if result.is_err() {
+                return;
+            }
+            if !p.trainable() {
+                result = self.empty_accumulator(&pass, p, true);
+            } else if !pass.copies(p)
+                && let Some(state) = self.state.get_mut(&p.id())
             {
-                result = pass.advance(path, p, g, state);
+                result = pass.advance(path, p, gradients.find(p.id()), state);
             }
         });
-        result?;
-        self.steps += 1;
-        Ok(())
+        result
     }
 
     /// The parameters whose update may fail: then all are as before.
@@ -188,13 +224,10 @@ impl Driver {
             if p.trainable()
                 && pass.copies(p)
                 && result.is_ok()
-                && let (Some(g), Some(state)) = (gradients.find(p.id()), self.state.get_mut(&p.id()))
+                && let Some(state) = self.state.get_mut(&p.id())
             {
                 before.push((p.id(), p.value().clone(), state.clone()));
-                result = pass.advance(path, p, g, state).and_then(|()| match p.constraint() {
-                    Some(c) => c.project(p.value()).and_then(|w| p.set(w)).map_err(|e| e.at(path.as_str())),
-                    None => Ok(()),
-                });
+                result = pass.advance(path, p, gradients.find(p.id()), state);
             }
         });
         if result.is_err() {
@@ -217,33 +250,50 @@ impl Driver {
         p: &mut Param,
         gradients: &mut Gradients,
         allow_missing: bool,
+        begun: &mut PoolVec<u64>,
     ) -> Result<()> {
-        let Some(g) = gradients.find_mut(p.id()) else {
-            return match allow_missing {
-                true => Ok(()),
-                false => Err(Error::NoGradient { path: path.to_string() }),
-            };
-        };
-        let spec = p.value().spec();
+        let (id, spec) = (p.id(), p.value().spec());
+        if gradients.find(id).is_none() {
+            if !allow_missing {
+                return Err(Error::NoGradient { path: path.to_string() });
+            }
+            let Some(state) = self.state.get_mut(&id) else { return Ok(()) };
+            let sum = state.parts(pass.options).accumulator;
+            // What has arrived before must not wait for the next update.
+            if pass.updates && sum.is_some_and(|sum| !is_zero(sum)) {
+                gradients.add(id, Gradient::Dense(Tensor::filled(spec, 0.0)?))?;
+            }
+            return pass.own(p, state);
+        }
+        let Some(g) = gradients.find_mut(id) else { return Ok(()) };
         if g.spec() != spec {
             let why = format!("the gradient of '{path}' has another shape or dtype than the parameter");
             return Err(Error::shapes("optimizer", spec.shape, g.spec().shape, why));
         }
-        // An infinite rate times a gradient of 0 is no number.
-        let rows = pass.optimizer.takes_rows() && self.accumulates() == 1;
-        if !rows || !pass.step(path.as_str()).learning_rate.is_finite() {
+        if !self.state.contains_key(&id) {
+            let state = self.begin(path.as_str(), p)?;
+            self.state.insert(id, state);
+            begun.push(id);
+        }
+        let Some(state) = self.state.get_mut(&id) else { return Ok(()) };
+        if !pass.takes_rows(&state.choice) {
             *g = Gradient::Dense(g.dense()?);
         }
         g.map(Tensor::contiguous)?;
-        if !self.state.contains_key(&p.id()) {
-            let state = self.begin(path.as_str(), p)?;
-            self.state.insert(p.id(), state);
-        }
-        if !pass.copies(p) {
-            dispatch_float!("optimizer", spec.dtype, T => {
-                p.value_mut().array_mut().slice_mut::<T>()?;
-                for slot in self.state.get_mut(&p.id()).into_iter().flat_map(|state| &mut state.tensors) {
-                    slot.array_mut().slice_mut::<T>()?;
+        pass.own(p, state)
+    }
+
+    /// An update ends what gradients have added up for a parameter that is frozen by now: first memory for that, then the zeros.
+    fn empty_accumulator(&mut self, pass: &Pass<'_>, p: &Param, now: bool) -> Result<()> {
+        if pass.accumulates
+            && pass.updates
+            && let Some(state) = self.state.get_mut(&p.id())
+            && let Some(sum) = state.parts(pass.options).accumulator
+        {
+            dispatch_float!("optimizer", sum.dtype(), T => {
+                let sum = sum.array_mut().slice_mut::<T>()?;
+                if now {
+                    sum.fill(T::zero());
                 }
             });
         }
@@ -310,25 +360,37 @@ fn each(
     result
 }
 
+/// Whether all elements are 0.
+fn is_zero(sum: &Tensor) -> bool {
+    match sum.dtype() {
+        DType::F64 => sum.array().slice::<f64>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
+        _ => sum.array().slice::<f32>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
+    }
+}
+
 /// One step, as it happens to each parameter.
 struct Pass<'a> {
     optimizer: &'a dyn Optimizer,
     options: &'a Options,
     iteration: u64,
     learning_rate: f64,
+    /// Whether an update is that of several steps.
+    accumulates: bool,
     /// Whether parameters change in this step, rather than that gradients accumulate.
     updates: bool,
 }
 
 impl Pass<'_> {
-    /// What the optimizer is told for the parameter at this path.
-    fn step(&self, path: &str) -> Step {
-        let group = self.options.group_of(path);
-        Step {
-            iteration: self.iteration,
-            learning_rate: self.learning_rate * group.map_or(1.0, |g| g.learning_rate_factor),
-            weight_decay: self.options.decay_of(path, group),
-        }
+    /// The learning rate of a parameter.
+    fn rate(&self, choice: &Choice) -> f64 {
+        self.learning_rate * choice.learning_rate_factor
+    }
+
+    /// Whether rows alone do what the dense gradient would: a decay in the optimizer's formula moves all rows, and an infinite rate
+    /// times a gradient of 0 is no number.
+    fn takes_rows(&self, choice: &Choice) -> bool {
+        let decays = choice.weight_decay > 0.0 && self.optimizer.decays_itself();
+        self.optimizer.takes_rows() && !self.accumulates && !decays && self.rate(choice).is_finite()
     }
 
     /// Whether an update of this parameter may fail half-way, so that what was before has to be kept.
@@ -336,51 +398,76 @@ impl Pass<'_> {
         p.constraint().is_some() || (self.updates && self.optimizer.can_fail())
     }
 
-    /// Changes a parameter that [`Driver::prepare`] has seen.
-    fn advance(&self, path: &Path, p: &mut Param, g: &Gradient, state: &mut State) -> Result<()> {
-        let parts = state.parts(self.options);
-        let (w, dtype) = (p.value_mut(), g.spec().dtype);
-        let step = self.step(path.as_str());
-        let decays = self.updates && step.weight_decay > 0.0 && !self.optimizer.decays_itself();
-        dispatch_float!("optimizer", dtype, T => {
-            if decays {
-                let factor = T::of(step.weight_decay * step.learning_rate);
-                decay(w.array_mut().slice_mut::<T>()?, factor);
-            }
-            // Where gradients accumulate they are dense.
-            if let (Some(sum), Gradient::Dense(g)) = (parts.accumulator, g) {
-                let sum = sum.array_mut().slice_mut::<T>()?;
-                if self.updates { sum.fill(T::zero()) } else { add(sum, g.array().slice()?) }
-            }
-        });
-        if !self.updates {
+    /// Memory that is nobody else's for what will change in place, so that it does not fail.
+    fn own(&self, p: &mut Param, state: &mut State) -> Result<()> {
+        if self.copies(p) {
             return Ok(());
         }
-        if self.optimizer.can_fail() {
-            self.update_checked(&step, Update { path: path.as_str(), w, g, slots: parts.own })
-                .map_err(|e| e.at(format!("{}, updating '{path}'", self.optimizer.name())))?;
-        } else {
-            self.optimizer.update(&step, Update { path: path.as_str(), w, g, slots: parts.own })?;
-        }
-        let Some((momentum, moving)) = self.options.ema_momentum.zip(parts.average) else { return Ok(()) };
-        // The average begins with the first value.
-        let momentum = if self.iteration == 1 { 0.0 } else { momentum };
-        let overwrites =
-            self.options.ema_overwrite_frequency.is_some_and(|n| self.iteration.is_multiple_of(n));
-        dispatch_float!("optimizer", dtype, T => {
-            let (w, moving) = (w.array_mut().slice_mut::<T>()?, moving.array_mut().slice_mut::<T>()?);
-            average(moving, w, T::of(momentum), T::of(1.0 - momentum));
-            if overwrites {
-                w.copy_from_slice(moving);
+        dispatch_float!("optimizer", p.value().dtype(), T => {
+            p.value_mut().array_mut().slice_mut::<T>()?;
+            for slot in &mut state.tensors {
+                slot.array_mut().slice_mut::<T>()?;
             }
         });
         Ok(())
     }
 
-    /// An update by formulas of the author's own: what they left must be what was there, in shape and dtype.
-    fn update_checked(&self, step: &Step, u: Update<'_>) -> Result<()> {
+    /// Changes a parameter that [`Driver::prepare`] has seen.
+    fn advance(&self, path: &Path, p: &mut Param, g: Option<&Gradient>, state: &mut State) -> Result<()> {
+        let choice = state.choice;
+        let parts = state.parts(self.options);
+        let dtype = p.value().dtype();
+        let w = p.value_mut();
+        // Where gradients accumulate they are dense.
+        if let (Some(sum), Some(Gradient::Dense(g))) = (parts.accumulator, g) {
+            dispatch_float!("optimizer", dtype, T => {
+                let sum = sum.array_mut().slice_mut::<T>()?;
+                if self.updates { sum.fill(T::zero()) } else { add(sum, g.array().slice()?) }
+            });
+        }
+        if choice.learning_rate_factor == 0.0 {
+            return Ok(());
+        }
+        if let (true, Some(g)) = (self.updates, g) {
+            let itself = self.optimizer.decays_itself();
+            if choice.weight_decay > 0.0 && !itself {
+                dispatch_float!("optimizer", dtype, T => {
+                    let factor = T::of(choice.weight_decay * self.rate(&choice));
+                    decay(w.array_mut().slice_mut::<T>()?, factor);
+                });
+            }
+            let step = Step {
+                iteration: self.iteration,
+                learning_rate: self.rate(&choice),
+                weight_decay: if itself { choice.weight_decay } else { 0.0 },
+            };
+            self.update(&step, Update { path: path.as_str(), w, g, slots: parts.own })
+                .map_err(|e| e.at(format!("{}, updating '{path}'", self.optimizer.name())))?;
+        }
+        if let Some((momentum, moving)) = self.options.ema_momentum.zip(parts.average) {
+            // As in Keras also in steps that only accumulate; and up to the first update the average is the parameter.
+            let momentum = if self.iteration == 1 { 0.0 } else { momentum };
+            let overwrites =
+                self.options.ema_overwrite_frequency.is_some_and(|n| self.iteration.is_multiple_of(n));
+            dispatch_float!("optimizer", dtype, T => {
+                let (w, moving) = (w.array_mut().slice_mut::<T>()?, moving.array_mut().slice_mut::<T>()?);
+                average(moving, w, T::of(momentum), T::of(1.0 - momentum));
+                if overwrites {
+                    w.copy_from_slice(moving);
+                }
+            });
+        }
+        match p.constraint() {
+            Some(c) => c.project(p.value()).and_then(|w| p.set(w)).map_err(|e| e.at(path.as_str())),
+            None => Ok(()),
+        }
+    }
+
+    /// An update. What its author left must be what was there, in shape and dtype.
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
         let Update { path, w, g, slots } = u;
-        let before: SmallVec<[Spec; 4]> = std::iter::once(&*w).chain(&*slots).map(Tensor::spec).collect();
+        let before: SmallVec<[Spec; INLINE + 1]> =
+            std::iter::once(&*w).chain(&*slots).map(Tensor::spec).collect();
         self.optimizer.update(step, Update { path, w: &mut *w, g, slots: &mut *slots })?;
         for (i, (was, is)) in before.iter().zip(std::iter::once(w).chain(slots)).enumerate() {
             if *was != is.spec() {
@@ -389,7 +476,9 @@ impl Pass<'_> {
                 return Err(Error::shapes("optimizer", was.shape, *is.shape(), why));
             }
             // Without the history that it may have, and without gaps.
-            *is = is.detach().contiguous()?;
+            if is.is_tracked() || !is.layout().is_contiguous() {
+                *is = is.detach().contiguous()?;
+            }
         }
         Ok(())
     }

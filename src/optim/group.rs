@@ -11,11 +11,35 @@ settings! {
         /// As for all others, but for what is set.
         new();
 
-        /// What the optimizer's learning rate, or its schedule's, is multiplied by; 1 by default. With 0 the parameters stay as they are.
-        pub(super) learning_rate_factor: f64 = 1.0,
-        /// The weight decay instead of the optimizer's; with 0 nothing decays. By default the optimizer's.
+        /// What the optimizer's learning rate, or its schedule's, is multiplied by. With 0 the parameters stay as they are: no
+        /// average and no constraint changes them either. By default what a later group says, or else 1.
+        pub(super) learning_rate_factor: some f64,
+        /// The weight decay instead of the optimizer's; with 0 nothing decays. By default what a later group says, or else the
+        /// optimizer's.
         pub(super) weight_decay: some f64,
     }
+}
+
+/// What holds for one parameter, out of all groups and the optimizer's options: found when its state begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choice {
+    pub(super) learning_rate_factor: f64,
+    pub(super) weight_decay: f64,
+}
+
+/// The first groups that set the rate's factor and the decay of the parameter at a path.
+pub(super) fn first(groups: &[(String, Group)], path: &str) -> [Option<usize>; 2] {
+    let mut found = [None, None];
+    for (i, (pattern, group)) in groups.iter().enumerate() {
+        let sets = [group.learning_rate_factor.is_some(), group.weight_decay.is_some()];
+        let news = sets.iter().zip(&found).any(|(sets, found)| *sets && found.is_none());
+        if news && matches(pattern, path) {
+            for (found, _) in found.iter_mut().zip(sets).filter(|(found, sets)| *sets && found.is_none()) {
+                *found = Some(i);
+            }
+        }
+    }
+    found
 }
 
 /// Names listed in a message before "and more".
@@ -45,11 +69,16 @@ pub(super) fn check_settings(groups: &[(String, Group)]) -> Result<()> {
     for (pattern, group) in groups {
         let fine = |v: f64| v >= 0.0 && v.is_finite();
         let at = |e: Error| e.at(format!("group '{}'", pattern.escape_debug()));
-        if !fine(group.learning_rate_factor) {
-            return Err(at(Error::argument("learning_rate_factor", expected, group.learning_rate_factor)));
+        let settings =
+            [("learning_rate_factor", group.learning_rate_factor), ("weight_decay", group.weight_decay)];
+        for (name, value) in settings {
+            if let Some(value) = value.filter(|v| !fine(*v)) {
+                return Err(at(Error::argument(name, expected, value)));
+            }
         }
-        if let Some(decay) = group.weight_decay.filter(|d| !fine(*d)) {
-            return Err(at(Error::argument("weight_decay", expected, decay)));
+        if settings.iter().all(|(_, value)| value.is_none()) {
+            let expected = "what is different: a learning_rate_factor or a weight_decay";
+            return Err(at(Error::argument("group", expected, "neither")));
         }
     }
     Ok(())
@@ -57,14 +86,17 @@ pub(super) fn check_settings(groups: &[(String, Group)]) -> Result<()> {
 
 /// Fails if a group has no parameters among these.
 pub(super) fn check(groups: &[(String, Group)], paths: &[String]) -> Result<()> {
-    let first = |path: &str| groups.iter().position(|(pattern, _)| matches(pattern, path));
-    for (i, (pattern, _)) in groups.iter().enumerate() {
-        if paths.iter().any(|path| first(path) == Some(i)) {
+    let mut counts = vec![false; groups.len()];
+    for i in paths.iter().flat_map(|path| first(groups, path)).flatten() {
+        counts[i] = true;
+    }
+    for ((pattern, _), counts) in groups.iter().zip(counts) {
+        if counts {
             continue;
         }
         let quoted = format!("'{}'", pattern.escape_debug());
         if paths.iter().any(|path| matches(pattern, path)) {
-            let expected = "a pattern of parameters that no group before it has (the first that fits counts)";
+            let expected = "a pattern of parameters for which no group before it says the same (the first that fits counts)";
             return Err(Error::argument("group", expected, quoted));
         }
         let shown = paths.iter().take(LISTED).map(|path| format!("'{path}'"));

@@ -14,9 +14,9 @@ pub use group::Group;
 pub use rule::Rule;
 pub use schedule::{LearningRate, LearningRateSchedule};
 pub use slot::{Slot, SlotShape, Start};
-pub use update::{Slices, Step, Update};
+pub use update::{Row, Slices, Step, Update};
 
-use crate::config::{Configured, kind};
+use crate::config::{Configured, Dyn, kind};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
 
@@ -32,15 +32,25 @@ fn check_setting(name: &'static str, value: f64, fine: bool, expected: &str) -> 
     if fine { Ok(()) } else { Err(Error::argument(name, expected, value)) }
 }
 
+/// So that an optimizer around another takes any, as a setting: `inner: into Dyn<dyn Optimizer>`.
+impl<O: Optimizer + 'static> From<O> for Dyn<dyn Optimizer> {
+    fn from(optimizer: O) -> Self {
+        Dyn(std::sync::Arc::new(optimizer))
+    }
+}
+
+/// Up to so many slots a step asks nothing of the system's allocator.
+const INLINE: usize = 6;
+
 /// The slices of one parameter's state: as many as the rule has slots.
-pub type Slots<'a, T> = SmallVec<[&'a mut [T]; 3]>;
+pub type Slots<'a, T> = SmallVec<[&'a mut [T]; INLINE]>;
 
 /// An optimizer as models hold it: it sees a parameter as a whole. [`Rule`] is the short way to write one whose elements do not
 /// depend on each other. What can be set for all of them is set by its methods: `Adam::new(0.001).clipnorm(1.0)`.
 pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
-    /// What it remembers of a parameter of this shape and dtype; nothing by default. Each slot has a name of its own, the same
-    /// for every parameter that it exists for.
-    fn slots(&self, _parameter: Spec) -> Vec<Slot> {
+    /// What it remembers of the parameter at this path (`dense/kernel`), of this shape and dtype; nothing by default. Each slot
+    /// has a name of its own, the same for every parameter that it exists for.
+    fn slots(&self, _path: &str, _parameter: Spec) -> Vec<Slot> {
         Vec::new()
     }
 
@@ -68,13 +78,16 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
 
     /// Whether [`Update::g`] may be [`Gradient::Rows`](crate::autograd::Gradient::Rows): for embeddings, of which a batch
     /// reads a few rows. Say yes only if the result is what the dense gradient, 0 in all other rows, would give: true of plain
-    /// SGD and of Adagrad, not of momentum or Adam, whose state fades in every row. By default no, and gradients are made dense.
+    /// SGD and of Adagrad, not of momentum or Adam, whose state fades in every row. By default no, and gradients are made dense;
+    /// so they are under accumulation, and where an optimizer that [`Optimizer::decays_itself`] has decay, which moves every row.
+    /// [`Update::each_row`] takes both.
     fn takes_rows(&self) -> bool {
         false
     }
 
     /// Whether [`Optimizer::update`] can fail. Then parameters and slots that it changes in place are copied first, so that a
-    /// step happens to all parameters or to none. One that says no and fails all the same leaves those before it changed.
+    /// step happens to all parameters or to none. One that says no and fails all the same, or leaves another shape or dtype,
+    /// leaves those before it changed.
     fn can_fail(&self) -> bool {
         true
     }
@@ -149,8 +162,8 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
     }
 
     /// Trains the parameters of a pattern otherwise. A pattern is a path, `encoder/dense/kernel`, or that of something which
-    /// parameters lie in, `encoder`; `*` stands for any text: `*/bias`. Of several groups the first that fits counts, and
-    /// `compile` refuses one without parameters. A group's weight decay stands for the optimizer's;
+    /// parameters lie in, `encoder`; `*` stands for any text: `*/bias`. Each setting is that of the first fitting group which
+    /// has it, and `compile` refuses one without effect. A group's weight decay stands for the optimizer's;
     /// [`Optimizer::exclude_from_weight_decay`] holds for both.
     fn group(self, pattern: impl Into<String>, group: Group) -> Tuned
     where
@@ -161,8 +174,8 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Keeps a moving average of each parameter: `momentum·average + (1-momentum)·w` after each update, beginning with the
-    /// first value (Keras's momentum is 0.99). `fit` ends by setting the parameters to their averages.
+    /// Keeps a moving average of each parameter: `momentum·average + (1-momentum)·w` after each step, those that only accumulate
+    /// too, beginning with the parameter (Keras's momentum is 0.99). `fit` ends by setting the parameters to their averages.
     fn use_ema(self, momentum: f64) -> Tuned
     where
         Self: Sized + 'static,
@@ -172,7 +185,8 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Sets the parameters to their averages after so many updates, again and again.
+    /// Sets the parameters to their averages after so many updates, again and again (as in Keras also in the steps that
+    /// accumulate for such an update).
     fn ema_overwrite_frequency(self, updates: u64) -> Tuned
     where
         Self: Sized + 'static,

@@ -79,7 +79,7 @@ pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
 }
 
 impl<R: Rule> Optimizer for R {
-    fn slots(&self, _: Spec) -> Vec<Slot> {
+    fn slots(&self, _: &str, _: Spec) -> Vec<Slot> {
         Rule::slots(self).iter().map(|&name| Slot::new(name).start(self.start(name))).collect()
     }
     fn learning_rate(&self) -> LearningRate {
@@ -105,8 +105,13 @@ impl<R: Rule> Optimizer for R {
 fn run<R: Rule, T: Float>(rule: &R, step: Step, u: &mut Update<'_>) -> Result<()> {
     let update = |s: Slices<'_, T>| rule.update(step, s.w, s.g, s.slots);
     match u.g {
-        Gradient::Dense(_) => u.slices::<T>()?.in_parts(&update),
-        Gradient::Rows(_) => u.each_row(&update)?,
+        Gradient::Dense(_) => {
+            u.slices::<T>()?.in_parts(&update);
+            Ok(())
+        }
+        Gradient::Rows(_) => u.each_row(&mut |row| {
+            let slots = row.slots.iter_mut().map(|slot| &mut slot[row.range.clone()]).collect();
+            update(Slices { w: row.w, g: row.g, slots });
+        }),
     }
-    Ok(())
 }

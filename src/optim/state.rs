@@ -1,13 +1,15 @@
 //! What is remembered of each parameter from one step to the next: the optimizer's slots and two of the driver's own, how they
 //! begin, and how they go into files and come back.
 
+use super::group::Choice;
 use super::slot::{self, Slot};
-use super::{Driver, Optimizer, Options};
+use super::{Driver, INLINE, Optimizer, Options};
 use crate::error::Context;
 use crate::nn::{Module, Param};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Spec};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 
 /// Slots of the driver's own, behind those of the optimizer.
 const ACCUMULATOR: &str = "gradient_accumulator";
@@ -17,9 +19,11 @@ const AVERAGE: &str = "moving_average";
 #[derive(Clone, Debug)]
 pub(super) struct State {
     /// The optimizer's slots, then the accumulator and the average, if there are such.
-    pub(super) tensors: SmallVec<[Tensor; 5]>,
+    pub(super) tensors: SmallVec<[Tensor; INLINE + 2]>,
     /// How many are the optimizer's.
     own: usize,
+    /// What its groups and the options say of the parameter.
+    pub(super) choice: Choice,
 }
 
 /// The parts of a state.
@@ -40,11 +44,11 @@ impl State {
 }
 
 /// The slots of a parameter and how many of them are the optimizer's.
-fn slots(optimizer: &dyn Optimizer, options: &Options, parameter: Spec) -> (Vec<Slot>, usize) {
-    let mut slots = optimizer.slots(parameter);
+fn slots(optimizer: &dyn Optimizer, options: &Options, path: &str, parameter: Spec) -> (Vec<Slot>, usize) {
+    let mut slots = optimizer.slots(path, parameter);
     let own = slots.len();
     slots.extend(options.gradient_accumulation_steps.map(|_| Slot::new(ACCUMULATOR)));
-    slots.extend(options.ema_momentum.map(|_| Slot::new(AVERAGE)));
+    slots.extend(options.ema_momentum.map(|_| Slot::new(AVERAGE).start_at_parameter()));
     (slots, own)
 }
 
@@ -73,41 +77,101 @@ impl Driver {
         if !parameter.dtype.is_float() {
             return Err(stored_only(path, parameter.dtype));
         }
-        let all = slots(&*self.optimizer, &self.options, parameter).0;
+        let all = slots(&*self.optimizer, &self.options, path, parameter).0;
         slot::check(&all, parameter).at(|| format!("{}, for '{path}'", self.optimizer.name()))
     }
 
     /// The slots of a parameter.
-    pub(crate) fn slots(&self, p: &Param) -> Vec<Slot> {
-        slots(&*self.optimizer, &self.options, p.value().spec()).0
+    pub(crate) fn slots(&self, path: &str, p: &Param) -> Vec<Slot> {
+        slots(&*self.optimizer, &self.options, path, p.value().spec()).0
     }
 
     /// The state that a parameter begins with.
     pub(super) fn begin(&self, path: &str, p: &Param) -> Result<State> {
         self.check_slots(path, p.value().spec())?;
-        let (slots, own) = slots(&*self.optimizer, &self.options, p.value().spec());
+        let (slots, own) = slots(&*self.optimizer, &self.options, path, p.value().spec());
         let tensors = slots.iter().map(|slot| slot.tensor(p.value())).collect::<Result<_>>();
-        Ok(State { tensors: tensors.at(|| path)?, own })
+        Ok(State { tensors: tensors.at(|| path)?, own, choice: self.options.choice(path) })
     }
 
-    /// The state of a parameter by slot name: as it is, or as the next step would begin it. None before the first step.
+    /// The state by name, the path of a parameter and behind it that of a slot: `dense/kernel/m`. The driver has slots of its
+    /// own, `gradient_accumulator` and `moving_average`. Parameters that were never updated have none, but for those unfrozen
+    /// since the last step: theirs is what the next one begins with. With [`Driver::steps`], and the learning rate if it was
+    /// changed, this is all that a driver knows; [`Driver::set_state`] takes it back.
     ///
     /// # Errors
     /// Memory cannot be had.
-    pub(crate) fn state_of(&self, path: &str, p: &Param) -> Result<Vec<(&'static str, Tensor)>> {
-        let state = match self.state.get(&p.id()) {
-            Some(state) => state.clone(),
-            // Unfrozen since the last step.
-            None if p.trainable() && self.steps > 0 => self.begin(path, p)?,
-            None => return Ok(Vec::new()),
-        };
-        Ok(self.slots(p).iter().map(|slot| slot.name).zip(state.tensors).collect())
+    pub fn state(&self, params: &(impl Module + ?Sized)) -> Result<Vec<(String, Tensor)>> {
+        let (mut out, mut result) = (Vec::new(), Ok(()));
+        params.visit(&mut |path, p| {
+            let state = match self.state.get(&p.id()) {
+                Some(state) => Ok(state.clone()),
+                None if p.trainable() && self.steps > 0 => self.begin(path.as_str(), p),
+                None => return,
+            };
+            match state {
+                Ok(state) => {
+                    let names = self.slots(path.as_str(), p).into_iter();
+                    let names = names.map(|slot| format!("{path}/{}", slot.name));
+                    out.extend(names.zip(state.tensors));
+                }
+                Err(e) => result = Err(e),
+            }
+        });
+        result.map(|()| out)
     }
 
-    /// Sets the state of a parameter, in the order of the slots.
-    pub(crate) fn restore(&mut self, p: &Param, tensors: Vec<Tensor>) {
-        let own = slots(&*self.optimizer, &self.options, p.value().spec()).1;
-        self.state.insert(p.id(), State { tensors: tensors.into(), own });
+    /// Sets the tensors of the state that are named as in [`Driver::state`]. Others stay, or begin with those of their
+    /// parameter. A loop of your own resumes by this and [`Driver::set_steps`].
+    ///
+    /// # Errors
+    /// As [`Driver::check`]; a name is none of a parameter and its slots, a tensor has another shape or dtype than the slot, or
+    /// memory cannot be had. Then nothing has changed.
+    pub fn set_state(&mut self, params: &(impl Module + ?Sized), values: &[(String, Tensor)]) -> Result<()> {
+        self.check(params)?;
+        let mut left: BTreeMap<&str, &Tensor> = values.iter().map(|(name, t)| (name.as_str(), t)).collect();
+        let (mut next, mut result) = (Vec::new(), Ok(()));
+        params.visit(&mut |path, p| {
+            if result.is_ok() {
+                match self.state_with(path.as_str(), p, &mut left) {
+                    Ok(state) => next.extend(state.map(|state| (p.id(), state))),
+                    Err(e) => result = Err(e),
+                }
+            }
+        });
+        result?;
+        if let Some(name) = left.keys().next() {
+            let expected = "a parameter's path and behind it the name of one of its slots";
+            return Err(Error::argument("state", expected, format!("'{}'", name.escape_debug())));
+        }
+        self.state.extend(next);
+        Ok(())
+    }
+
+    /// The state of a parameter with the values that are named, which are taken out; none if none is.
+    fn state_with(&self, path: &str, p: &Param, left: &mut BTreeMap<&str, &Tensor>) -> Result<Option<State>> {
+        let parameter = p.value().spec();
+        let (slots, own) = slots(&*self.optimizer, &self.options, path, parameter);
+        let named = slots.into_iter().map(|slot| (slot, format!("{path}/{}", slot.name)));
+        let named: Vec<_> = named.map(|(slot, name)| (slot, left.remove(name.as_str()), name)).collect();
+        if named.iter().all(|(_, value, _)| value.is_none()) {
+            return Ok(None);
+        }
+        let before = self.state.get(&p.id());
+        let tensors = named.into_iter().enumerate().map(|(i, (slot, value, name))| {
+            let spec = slot.spec(parameter);
+            match (value, before.and_then(|state| state.tensors.get(i))) {
+                (Some(value), _) if value.spec() != spec => {
+                    let why = format!("'{name}' is {spec}, and the value {}", value.spec());
+                    Err(Error::shapes("state", spec.shape, *value.shape(), why))
+                }
+                (Some(value), _) => value.detach().contiguous(),
+                (None, Some(before)) => Ok(before.clone()),
+                (None, None) => slot.tensor(p.value()).at(|| path),
+            }
+        });
+        let tensors = tensors.collect::<Result<_>>()?;
+        Ok(Some(State { tensors, own, choice: self.options.choice(path) }))
     }
 
     /// How many numbers the state holds, iteration count and learning rate included, as Keras counts.
@@ -116,18 +180,16 @@ impl Driver {
         if self.steps == 0 { 0 } else { tensors.sum::<usize>() + 2 }
     }
 
-    /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with it.
-    ///
-    /// # Errors
-    /// Memory cannot be had; then none has changed.
-    pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) -> Result<()> {
+    /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with it. Frozen parameters and those
+    /// of a group with the rate 0 stay as they are.
+    pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) {
         params.visit_mut(&mut |_, p| {
             let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
+            let state = state.filter(|state| state.choice.learning_rate_factor != 0.0);
             if let Some(average) = state.and_then(|state| state.parts(&self.options).average) {
                 *p.value_mut() = average.clone();
             }
         });
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why it exists: what can be set for every optimizer alike, in one place rather than in each. The driver does what they
 //! say.
 
-use super::group::{self, Group};
+use super::group::{self, Choice, Group};
 use super::{LearningRate, Optimizer, Slot, Step, Update};
 use crate::config::Dyn;
 use crate::{Error, Result, Spec, settings};
@@ -76,17 +76,15 @@ impl Options {
         Ok(())
     }
 
-    /// What is different for the parameter at this path.
-    pub(super) fn group_of(&self, path: &str) -> Option<&Group> {
-        self.groups.iter().find(|(pattern, _)| group::matches(pattern, path)).map(|(_, group)| group)
-    }
-
-    /// The weight decay of the parameter at this path.
-    pub(super) fn decay_of(&self, path: &str, group: Option<&Group>) -> f64 {
-        if self.exclude_from_weight_decay.iter().any(|name| path.contains(name.as_str())) {
-            return 0.0;
+    /// What holds for the parameter at this path.
+    pub(super) fn choice(&self, path: &str) -> Choice {
+        let [factor, decay] = group::first(&self.groups, path).map(|at| at.map(|at| &self.groups[at].1));
+        let excluded = self.exclude_from_weight_decay.iter().any(|name| path.contains(name.as_str()));
+        let decay = decay.and_then(|group| group.weight_decay).or(self.weight_decay);
+        Choice {
+            learning_rate_factor: factor.and_then(|group| group.learning_rate_factor).unwrap_or(1.0),
+            weight_decay: decay.filter(|_| !excluded).unwrap_or(0.0),
         }
-        group.and_then(|g| g.weight_decay).or(self.weight_decay).unwrap_or(0.0)
     }
 }
 
@@ -101,13 +99,13 @@ settings! {
 impl Tuned {
     pub(super) fn new(optimizer: impl Optimizer + 'static) -> Tuned {
         let options = optimizer.options();
-        Tuned { optimizer: Dyn(std::sync::Arc::new(optimizer)), options }
+        Tuned { optimizer: optimizer.into(), options }
     }
 }
 
 impl Optimizer for Tuned {
-    fn slots(&self, parameter: Spec) -> Vec<Slot> {
-        self.optimizer.slots(parameter)
+    fn slots(&self, path: &str, parameter: Spec) -> Vec<Slot> {
+        self.optimizer.slots(path, parameter)
     }
     fn learning_rate(&self) -> LearningRate {
         self.optimizer.learning_rate()

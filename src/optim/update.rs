@@ -6,6 +6,7 @@ use crate::autograd::Gradient;
 use crate::kernels::par;
 use crate::tensor::Tensor;
 use crate::{Error, Float, Result};
+use std::ops::Range;
 
 /// What an update depends on besides the parameter and its gradient.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +16,8 @@ pub struct Step {
     pub iteration: u64,
     /// The learning rate: that of the parameter's [`Group`](super::Group), if it is in one.
     pub learning_rate: f64,
-    /// How much of the parameter decays, as a share of the learning rate; 0 where nothing does. The driver has taken it off
-    /// already, unless the optimizer [`decays_itself`](super::Optimizer::decays_itself).
+    /// How much of the parameter an optimizer that [`decays_itself`](super::Optimizer::decays_itself) has to take off, as a share
+    /// of the learning rate. For all others it is 0: the driver has done so.
     pub weight_decay: f64,
 }
 
@@ -35,16 +36,34 @@ pub struct Update<'a> {
     pub path: &'a str,
     /// The parameter, to be changed in place (through [`Update::slices`]) or replaced by a tensor of the same shape and dtype.
     pub w: &'a mut Tensor,
-    /// Its gradient, accumulated and clipped. Dense, unless the optimizer [`takes_rows`](super::Optimizer::takes_rows).
+    /// Its gradient, accumulated and clipped. Dense ([`Update::gradient`]), unless the optimizer [`takes_rows`](super::Optimizer::takes_rows).
     pub g: &'a Gradient,
     /// Its slots, in the optimizer's order; changed or replaced like the parameter.
     pub slots: &'a mut [Tensor],
 }
 
 impl<'a> Update<'a> {
-    /// For calling an optimizer by hand.
-    pub fn new(w: &'a mut Tensor, g: &'a Gradient, slots: &'a mut [Tensor]) -> Update<'a> {
-        Update { path: "", w, g, slots }
+    /// Of the parameter at a path: for calling an optimizer by hand, as its tests do and an optimizer around another does.
+    pub fn new(path: &'a str, w: &'a mut Tensor, g: &'a Gradient, slots: &'a mut [Tensor]) -> Update<'a> {
+        Update { path, w, g, slots }
+    }
+
+    /// The gradient as a tensor, for optimizers that do not take rows.
+    ///
+    /// # Errors
+    /// It is that of rows.
+    pub fn gradient(&self) -> Result<&'a Tensor> {
+        match self.g {
+            Gradient::Dense(g) => Ok(g),
+            Gradient::Rows(_) => {
+                let why = format!(
+                    "the gradient of '{}' is that of rows: read it by `each_row` or `g.dense()`, or do not say \
+                     `takes_rows`",
+                    self.path
+                );
+                Err(Error::Custom(why))
+            }
+        }
     }
 
     /// Parameter, gradient and slots as slices in row-major order.
@@ -53,29 +72,70 @@ impl<'a> Update<'a> {
     /// `T` is not their element type, the gradient is that of rows or has gaps, or memory cannot be had (what something else
     /// holds as well is copied before it is changed).
     pub fn slices<T: Float>(&mut self) -> Result<Slices<'_, T>> {
-        let Gradient::Dense(g) = self.g else {
-            let why =
-                format!("the gradient of '{}' is that of rows, which have slices of their own", self.path);
-            return Err(Error::Custom(why));
-        };
-        Ok(Slices { w: self.w.array_mut().slice_mut()?, g: g.array().slice()?, slots: slots_of(self.slots)? })
+        let g = self.gradient()?.array().slice()?;
+        Ok(Slices { w: self.w.array_mut().slice_mut()?, g, slots: slots_of(self.slots)? })
     }
 
-    /// Calls `f` with each row that has a gradient; slots are of the parameter's shape.
-    pub(super) fn each_row<T: Float>(&mut self, f: &dyn Fn(Slices<'_, T>)) -> Result<()> {
-        let Gradient::Rows(rows) = self.g else { return Ok(()) };
-        let (index, values) = rows.sums()?;
-        let (index, values) = (index.array().slice::<i64>()?, values.array().slice::<T>()?);
-        let n = values.len() / index.len().max(1);
+    /// Calls `f` with each row that has a gradient, ascending; with every row of a dense one.
+    ///
+    /// ```
+    /// use gradus::autograd::Gradient;
+    /// use gradus::optim::Update;
+    /// use gradus::prelude::*;
+    /// // A mean of squares for each row, and a step of the gradient over its root.
+    /// let (mut w, g) = (Tensor::ones([2, 2])?, Gradient::Dense(Tensor::from_slice(&[2.0f32, 2.0, 0.5, 0.5], [2, 2])?));
+    /// let mut slots = [Tensor::zeros([2])?];
+    /// Update::new("table", &mut w, &g, &mut slots).each_row::<f32>(&mut |row| {
+    ///     let v = &mut row.slots[0][row.number];
+    ///     *v += row.g.iter().map(|g| g * g).sum::<f32>() / row.g.len() as f32;
+    ///     row.w.iter_mut().zip(row.g).for_each(|(w, g)| *w -= 0.5 * g / v.sqrt());
+    /// })?;
+    /// assert_eq!(w.to_vec::<f32>()?, [0.5; 4]);
+    /// assert_eq!(slots[0].to_vec::<f32>()?, [4.0, 0.25]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `T` is not their element type, the gradient is of another shape than the parameter, or memory cannot be had.
+    pub fn each_row<T: Float>(&mut self, f: &mut dyn FnMut(Row<'_, '_, T>)) -> Result<()> {
+        let shape = *self.w.shape();
+        if self.g.spec().shape != shape {
+            let why = format!("the gradient of '{}' has another shape than the parameter", self.path);
+            return Err(Error::shapes("rows", shape, self.g.spec().shape, why));
+        }
+        let (index, values) = match self.g {
+            Gradient::Dense(g) => (None, g.clone()),
+            Gradient::Rows(rows) => rows.sums().map(|(index, values)| (Some(index), values))?,
+        };
+        let index = index.as_ref().map(|index| index.array().slice::<i64>()).transpose()?;
+        let values = values.array().slice::<T>()?;
+        let rows = shape.dims().first().copied().unwrap_or(1);
+        let n = shape.elements() / rows.max(1);
         let w = self.w.array_mut().slice_mut::<T>()?;
         let mut slots: Slots<'_, T> = slots_of(self.slots)?;
-        for (&at, g) in index.iter().zip(values.chunks_exact(n.max(1))) {
-            let here = at as usize * n..(at as usize + 1) * n;
-            let slots = slots.iter_mut().map(|slot| &mut slot[here.clone()]).collect();
-            f(Slices { w: &mut w[here.clone()], g, slots });
+        for at in 0..index.map_or(rows, <[i64]>::len) {
+            let number = index.map_or(at, |index| index[at] as usize);
+            let range = number * n..(number + 1) * n;
+            let (w, g) = (&mut w[range.clone()], &values[at * n..(at + 1) * n]);
+            f(Row { number, range, w, g, slots: &mut slots });
         }
         Ok(())
     }
+}
+
+/// One row of a parameter (along its first axis) that has a gradient.
+#[derive(Debug)]
+pub struct Row<'a, 's, T> {
+    /// Its number, which is where slots of one number a row have it.
+    pub number: usize,
+    /// Where its elements are in the parameter, and in slots of the parameter's shape.
+    pub range: Range<usize>,
+    /// Its elements.
+    pub w: &'a mut [T],
+    /// Their gradients.
+    pub g: &'a [T],
+    /// The slots of the parameter, whole.
+    pub slots: &'a mut [&'s mut [T]],
 }
 
 fn slots_of<T: Float>(slots: &mut [Tensor]) -> Result<Slots<'_, T>> {

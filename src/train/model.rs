@@ -132,8 +132,8 @@ impl Model {
     }
 
     /// Ends training: parameters take their moving averages, if the optimizer keeps them.
-    pub(crate) fn finalize(&mut self) -> Result<()> {
-        self.driver.finalize(&mut self.network)
+    pub(crate) fn finalize(&mut self) {
+        self.driver.finalize(&mut self.network);
     }
 }
 

@@ -163,7 +163,7 @@ impl Model {
             }
         }
         if fit.initial_epoch < fit.epochs {
-            self.finalize()?;
+            self.finalize();
         }
         each(&mut fit.callbacks, |c| c.on_train_end(self))?;
         Ok(history)

@@ -292,8 +292,15 @@ const MISTAKES: &[Mistake] = &[
     ("adam_beta", || optimizer(Adam::new(0.001).beta_1(1.0).tuned())),
     ("adam_epsilon", || optimizer(Adam::new(0.001).epsilon(f64::NAN).tuned())),
     ("sgd_momentum", || optimizer(SGD::new(0.1).momentum(1.5).tuned())),
-    ("group_of_nothing", || optimizer(SGD::new(0.1).group("encoder/*", Group::new()))),
-    ("group_taken", || optimizer(SGD::new(0.1).group("dense", Group::new()).group("*/bias", Group::new()))),
+    ("group_of_nothing", || optimizer(SGD::new(0.1).group("encoder/*", Group::new().weight_decay(0.1)))),
+    ("group_taken", || {
+        optimizer(
+            SGD::new(0.1)
+                .group("dense", Group::new().weight_decay(0.1))
+                .group("*/bias", Group::new().weight_decay(0.2)),
+        )
+    }),
+    ("group_of_no_settings", || optimizer(SGD::new(0.1).group("dense", Group::new()))),
     ("group_rate", || {
         optimizer(SGD::new(0.1).group("dense", Group::new().learning_rate_factor(f64::INFINITY)))
     }),

@@ -9,7 +9,9 @@ use gradus::nn::constraint::Constraint;
 use gradus::nn::initializer::{GlorotUniform, Initializer};
 use gradus::nn::regularizer::Regularizer;
 use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, features, single};
-use gradus::optim::{LearningRate, LearningRateSchedule, Optimizer, Rule, Slot, Slots, Step, Update};
+use gradus::optim::{
+    LearningRate, LearningRateSchedule, Optimizer, Options, Rule, Slot, Slots, Step, Update,
+};
 use gradus::random::Stream;
 use gradus::{Float, Result, Shape, Spec, Tensor};
 
@@ -29,6 +31,7 @@ pub fn registry() -> Result<Registry> {
         .optimizer::<SignDescent>()?
         .optimizer::<Adagrad>()?
         .optimizer::<Lamb>()?
+        .optimizer::<Lookahead>()?
         .schedule::<Halving>()
 }
 
@@ -265,17 +268,17 @@ gradus::settings! {
     }
 }
 impl Optimizer for Lamb {
-    fn slots(&self, _: Spec) -> Vec<Slot> {
+    fn slots(&self, _: &str, _: Spec) -> Vec<Slot> {
         vec![Slot::new("m"), Slot::new("v")]
     }
     fn learning_rate(&self) -> LearningRate {
         self.learning_rate.clone()
     }
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
-        let (g, t) = (u.g.dense()?, step.iteration as i32);
+        let (g, t) = (u.gradient()?, step.iteration as i32);
         let moved =
             |old: &Tensor, new: &Tensor, beta: f64| old.affine(beta, 0.0)?.add(&new.affine(1.0 - beta, 0.0)?);
-        u.slots[0] = moved(&u.slots[0], &g, self.beta_1)?;
+        u.slots[0] = moved(&u.slots[0], g, self.beta_1)?;
         u.slots[1] = moved(&u.slots[1], &g.square()?, self.beta_2)?;
         let power = |beta: f64| (0..t).fold(1.0, |p, _| p * beta);
         let m = u.slots[0].affine(1.0 / (1.0 - power(self.beta_1)), 0.0)?;
@@ -286,6 +289,56 @@ impl Optimizer for Lamb {
         let trust = if w_norm > 0.0 && r_norm > 0.0 { w_norm / r_norm } else { 1.0 };
         *u.w = u.w.sub(&r.affine(trust * step.learning_rate, 0.0)?)?;
         Ok(())
+    }
+}
+
+gradus::settings! {
+    /// Lookahead (Zhang et al. 2019) around another optimizer: after every so many updates a slow copy of the weights goes a
+    /// share of the way to them, and they go back to it. It does so for kernels alone.
+    pub struct Lookahead as "acme>Lookahead" {
+        /// Around this one.
+        new(inner: into Dyn<dyn Optimizer>);
+
+        /// Updates between two looks; 5 by default.
+        every: u64 = 5,
+        /// The share of the way; 0.5 by default.
+        share: f64 = 0.5,
+    }
+}
+impl Optimizer for Lookahead {
+    fn slots(&self, path: &str, parameter: Spec) -> Vec<Slot> {
+        let mut slots = self.inner.slots(path, parameter);
+        if path.ends_with("/kernel") {
+            slots.push(Slot::new("slow").start_at_parameter());
+        }
+        slots
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.inner.learning_rate()
+    }
+    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
+        if !u.path.ends_with("/kernel") {
+            return self.inner.update(step, u);
+        }
+        let Some((slow, inner)) = u.slots.split_last_mut() else { return Ok(()) };
+        self.inner.update(step, Update::new(u.path, u.w, u.g, inner))?;
+        if step.iteration.is_multiple_of(self.every) {
+            *slow = slow.add(&u.w.sub(slow)?.affine(self.share, 0.0)?)?;
+            *u.w = slow.clone();
+        }
+        Ok(())
+    }
+    fn check(&self) -> Result<()> {
+        self.inner.check()
+    }
+    fn takes_rows(&self) -> bool {
+        self.inner.takes_rows()
+    }
+    fn decays_itself(&self) -> bool {
+        self.inner.decays_itself()
+    }
+    fn options(&self) -> Options {
+        self.inner.options()
     }
 }
 

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use acme::{
-    Adagrad, Glu, Halving, L4, Lamb, Largest, Positive, Quartic, Ramp, SignDescent, Swish2, registry,
+    Adagrad, Glu, Halving, L4, Lamb, Largest, Lookahead, Positive, Quartic, Ramp, SignDescent, Swish2,
+    registry,
 };
 use gradus::io::Load;
 use gradus::optim::Optimizer;
@@ -119,5 +120,40 @@ fn optimizers_of_another_crate_train_by_their_formulas_and_come_back() {
         for (found, expected) in found.iter().chain(&found_b).zip(w.iter().chain(&[b])) {
             assert!((found - expected).abs() < 1e-12, "{found}, by the formula {expected}");
         }
+    }
+}
+
+/// An optimizer around another stands in files with it, and sees paths.
+#[test]
+fn an_optimizer_around_another_comes_back() {
+    let (x, y) = data();
+    let (x, y) = (x.cast(DType::F64).unwrap(), y.cast(DType::F64).unwrap());
+    let stack =
+        || Sequential::new().add(Input::new([4])).add(Dense::new(1).named("d")).dtype(DType::F64).seed(1);
+    let compiled = |optimizer: Lookahead| stack().compile(optimizer, MeanSquaredError::new(), ()).unwrap();
+    let mut model = compiled(Lookahead::new(SGD::new(0.05).momentum(0.5).clipnorm(0.5)).every(2).share(0.25));
+    // The kernel by the inner optimizer alone, set back after every second step.
+    let inner = SGD::new(0.05).momentum(0.5).clipnorm(0.5);
+    let mut plain = stack().compile(inner, MeanSquaredError::new(), ()).unwrap();
+    let mut slow = plain.param("d/kernel").unwrap();
+    for step in 1..=7 {
+        if step == 4 {
+            let bytes = model.to_bytes().unwrap();
+            model = Model::from_bytes(&bytes, Load::new().registry(registry().unwrap())).unwrap();
+            assert_eq!(model.to_bytes().unwrap(), bytes);
+        }
+        model.train_on_batch(&x, &y).unwrap();
+        plain.train_on_batch(&x, &y).unwrap();
+        if step % 2 == 0 {
+            let w = plain.param("d/kernel").unwrap();
+            slow = slow.add(&w.sub(&slow).unwrap().affine(0.25, 0.0).unwrap()).unwrap();
+            plain
+                .set_params(&[
+                    ("d/kernel".into(), slow.clone()),
+                    ("d/bias".into(), plain.param("d/bias").unwrap()),
+                ])
+                .unwrap();
+        }
+        assert_eq!(model.weight_bytes().unwrap(), plain.weight_bytes().unwrap(), "step {step}");
     }
 }
