@@ -1,17 +1,15 @@
 //! An optimizer at work. One step is, in Keras's order: accumulate, clip, decay, update, average, constrain; and it happens to all
 //! parameters or to none. Steps that only accumulate average and constrain too.
 
-use super::group::Choice;
+use super::pass::Pass;
 use super::state::State;
-use super::{INLINE, LearningRate, Optimizer, Options, Step, Update};
+use super::{LearningRate, Optimizer, Options};
 use crate::autograd::{Gradient, Gradients};
 use crate::dtype::dispatch_float;
-use crate::kernels::simd::stamped;
 use crate::nn::{Module, Param, Path};
 use crate::tensor::Tensor;
 use crate::tensor::storage::PoolVec;
-use crate::{DType, Error, Float, Result, Spec};
-use smallvec::SmallVec;
+use crate::{DType, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,28 +25,6 @@ pub struct Driver {
     pub(super) steps: u64,
     learning_rate: LearningRate,
     pub(super) state: BTreeMap<u64, State>,
-}
-
-stamped! {
-    fn decay<T: Float>(w: &mut [T], factor: T) {
-        for w in w.iter_mut() {
-            *w = *w - *w * factor;
-        }
-    }
-}
-stamped! {
-    fn add<T: Float>(sum: &mut [T], g: &[T]) {
-        for (sum, &g) in sum.iter_mut().zip(g) {
-            *sum += g;
-        }
-    }
-}
-stamped! {
-    fn average<T: Float>(average: &mut [T], w: &[T], momentum: T, rest: T) {
-        for (average, &w) in average.iter_mut().zip(w) {
-            *average = momentum * *average + rest * w;
-        }
-    }
 }
 
 impl Driver {
@@ -293,7 +269,7 @@ impl Driver {
             dispatch_float!("optimizer", sum.dtype(), T => {
                 let sum = sum.array_mut().slice_mut::<T>()?;
                 if now {
-                    sum.fill(T::zero());
+                    sum.fill(0.0);
                 }
             });
         }
@@ -365,121 +341,5 @@ fn is_zero(sum: &Tensor) -> bool {
     match sum.dtype() {
         DType::F64 => sum.array().slice::<f64>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
         _ => sum.array().slice::<f32>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
-    }
-}
-
-/// One step, as it happens to each parameter.
-struct Pass<'a> {
-    optimizer: &'a dyn Optimizer,
-    options: &'a Options,
-    iteration: u64,
-    learning_rate: f64,
-    /// Whether an update is that of several steps.
-    accumulates: bool,
-    /// Whether parameters change in this step, rather than that gradients accumulate.
-    updates: bool,
-}
-
-impl Pass<'_> {
-    /// The learning rate of a parameter.
-    fn rate(&self, choice: &Choice) -> f64 {
-        self.learning_rate * choice.learning_rate_factor
-    }
-
-    /// Whether rows alone do what the dense gradient would: a decay in the optimizer's formula moves all rows, and an infinite rate
-    /// times a gradient of 0 is no number.
-    fn takes_rows(&self, choice: &Choice) -> bool {
-        let decays = choice.weight_decay > 0.0 && self.optimizer.decays_itself();
-        self.optimizer.takes_rows() && !self.accumulates && !decays && self.rate(choice).is_finite()
-    }
-
-    /// Whether an update of this parameter may fail half-way, so that what was before has to be kept.
-    fn copies(&self, p: &Param) -> bool {
-        p.constraint().is_some() || (self.updates && self.optimizer.can_fail())
-    }
-
-    /// Memory that is nobody else's for what will change in place, so that it does not fail.
-    fn own(&self, p: &mut Param, state: &mut State) -> Result<()> {
-        if self.copies(p) {
-            return Ok(());
-        }
-        dispatch_float!("optimizer", p.value().dtype(), T => {
-            p.value_mut().array_mut().slice_mut::<T>()?;
-            for slot in &mut state.tensors {
-                slot.array_mut().slice_mut::<T>()?;
-            }
-        });
-        Ok(())
-    }
-
-    /// Changes a parameter that [`Driver::prepare`] has seen.
-    fn advance(&self, path: &Path, p: &mut Param, g: Option<&Gradient>, state: &mut State) -> Result<()> {
-        let choice = state.choice;
-        let parts = state.parts(self.options);
-        let dtype = p.value().dtype();
-        let w = p.value_mut();
-        // Where gradients accumulate they are dense.
-        if let (Some(sum), Some(Gradient::Dense(g))) = (parts.accumulator, g) {
-            dispatch_float!("optimizer", dtype, T => {
-                let sum = sum.array_mut().slice_mut::<T>()?;
-                if self.updates { sum.fill(T::zero()) } else { add(sum, g.array().slice()?) }
-            });
-        }
-        if choice.learning_rate_factor == 0.0 {
-            return Ok(());
-        }
-        if let (true, Some(g)) = (self.updates, g) {
-            let itself = self.optimizer.decays_itself();
-            if choice.weight_decay > 0.0 && !itself {
-                dispatch_float!("optimizer", dtype, T => {
-                    let factor = T::of(choice.weight_decay * self.rate(&choice));
-                    decay(w.array_mut().slice_mut::<T>()?, factor);
-                });
-            }
-            let step = Step {
-                iteration: self.iteration,
-                learning_rate: self.rate(&choice),
-                weight_decay: if itself { choice.weight_decay } else { 0.0 },
-            };
-            self.update(&step, Update { path: path.as_str(), w, g, slots: parts.own })
-                .map_err(|e| e.at(format!("{}, updating '{path}'", self.optimizer.name())))?;
-        }
-        if let Some((momentum, moving)) = self.options.ema_momentum.zip(parts.average) {
-            // As in Keras also in steps that only accumulate; and up to the first update the average is the parameter.
-            let momentum = if self.iteration == 1 { 0.0 } else { momentum };
-            let overwrites =
-                self.options.ema_overwrite_frequency.is_some_and(|n| self.iteration.is_multiple_of(n));
-            dispatch_float!("optimizer", dtype, T => {
-                let (w, moving) = (w.array_mut().slice_mut::<T>()?, moving.array_mut().slice_mut::<T>()?);
-                average(moving, w, T::of(momentum), T::of(1.0 - momentum));
-                if overwrites {
-                    w.copy_from_slice(moving);
-                }
-            });
-        }
-        match p.constraint() {
-            Some(c) => c.project(p.value()).and_then(|w| p.set(w)).map_err(|e| e.at(path.as_str())),
-            None => Ok(()),
-        }
-    }
-
-    /// An update. What its author left must be what was there, in shape and dtype.
-    fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
-        let Update { path, w, g, slots } = u;
-        let before: SmallVec<[Spec; INLINE + 1]> =
-            std::iter::once(&*w).chain(&*slots).map(Tensor::spec).collect();
-        self.optimizer.update(step, Update { path, w: &mut *w, g, slots: &mut *slots })?;
-        for (i, (was, is)) in before.iter().zip(std::iter::once(w).chain(slots)).enumerate() {
-            if *was != is.spec() {
-                let what = if i == 0 { "parameter".into() } else { format!("slot {}", i - 1) };
-                let why = format!("the update left {} for the {what}, which is {was}", is.spec());
-                return Err(Error::shapes("optimizer", was.shape, *is.shape(), why));
-            }
-            // Without the history that it may have, and without gaps.
-            if is.is_tracked() || !is.layout().is_contiguous() {
-                *is = is.detach().contiguous()?;
-            }
-        }
-        Ok(())
     }
 }

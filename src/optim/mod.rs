@@ -3,6 +3,7 @@
 
 mod driver;
 mod group;
+mod pass;
 mod rule;
 pub mod schedule;
 mod slot;
