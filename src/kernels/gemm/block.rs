@@ -10,7 +10,8 @@
 //! Operands are copied into panels only where that is paid back; otherwise the tile reads them in place. A panel of B is
 //! copied just before its first use, which finds it in the cache.
 
-use super::tile::{Kernels, Left, Prior, Shape, Source, Target};
+use super::matrix::{Source, Target};
+use super::tile::{Kernels, Left, Prior, Shape};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 

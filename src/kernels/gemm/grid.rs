@@ -2,7 +2,8 @@
 //! whole. K is never divided, so how many blocks there are cannot be seen in the result.
 
 use super::block::{self, Right};
-use super::tile::{Kernels, Shape, Source, Target};
+use super::matrix::{Source, Target};
+use super::tile::{Kernels, Shape};
 use super::{Finish, Gemm, vector};
 use crate::kernels::par;
 

@@ -12,6 +12,8 @@
 
 mod block;
 mod grid;
+mod loops;
+mod matrix;
 pub mod naive;
 mod packed;
 mod tile;
@@ -23,7 +25,8 @@ use crate::kernels::math::Real;
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Isa, isa, stamped};
 use block::Right;
-use tile::{End, Source, Stamped, Target};
+use matrix::{Source, Target};
+use tile::{End, Stamped};
 
 /// Elements that matrices can be multiplied in.
 pub trait Gemm: Real + Copy + PartialEq + Scratch + Stamped + Send + Sync {

@@ -2,7 +2,8 @@
 //! need not be copied for each product.
 
 use super::block::{Panels, Right};
-use super::tile::{Kernels, Source};
+use super::matrix::Source;
+use super::tile::Kernels;
 use super::{Epilogue, Finish, Gemm, Mat, MatMut, Store, grid};
 use crate::kernels::simd::{Isa, isa};
 

@@ -2,7 +2,8 @@
 //! of B are streamed eight at a time; columns of B are transposed in registers; no panel is ever made.
 
 use super::block::Right;
-use super::tile::{Kernels, Source, Target};
+use super::matrix::{Source, Target};
+use super::tile::Kernels;
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
