@@ -15,17 +15,24 @@ mod grid;
 mod loops;
 mod matrix;
 pub mod naive;
+mod narrow;
+mod operand;
 mod packed;
+mod patches;
+mod side;
 mod tile;
 mod vector;
 
-pub use packed::{Packed, gemm_packed};
+pub use narrow::Quantized;
+pub use operand::{Block, Operand, View};
+pub use packed::Packed;
+pub use patches::{Patches, Window};
 
 use crate::kernels::math::Real;
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Isa, isa, stamped};
-use block::Right;
 use matrix::{Source, Target};
+use side::Side;
 use tile::{End, Stamped};
 
 /// Elements that matrices can be multiplied in.
@@ -198,7 +205,32 @@ pub(crate) fn gemm_on<T: Gemm>(
     assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols, "sizes of A, B and C match");
     let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
     assert!(bias.is_none_or(|b| b.len() == c.cols), "one bias per column");
-    grid::product(T::kernels(isa), a.source(), Right::Plain(b.source()), c.target(), bias, finish);
+    grid::product(T::kernels(isa), Side::left(a), Side::right(b), c.target(), bias, finish);
+}
+
+/// [`gemm`] of operands of any kind, which are copied or converted on the way into registers. The bits are those of the product of the
+/// matrices that the operands stand for.
+///
+/// # Panics
+/// A matrix does not fit its slice, or sizes do not match.
+pub fn product<T: Gemm>(a: View<T>, b: View<T>, c: MatMut<T>, store: Store, epilogue: Epilogue<T>) {
+    product_on(isa(), a, b, c, store, epilogue);
+}
+
+/// [`product`] with the instructions of `isa`, if the processor has them.
+pub(crate) fn product_on<T: Gemm>(
+    isa: Isa,
+    a: View<T>,
+    b: View<T>,
+    c: MatMut<T>,
+    store: Store,
+    epilogue: Epilogue<T>,
+) {
+    assert!(a.rows() == c.rows && a.cols() == b.rows() && b.cols() == c.cols, "sizes of A, B and C match");
+    let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
+    assert!(bias.is_none_or(|b| b.len() == c.cols), "one bias per column");
+    let (a, b) = packed::sides(isa, a, b);
+    grid::product(T::kernels(isa), a, b, c.target(), bias, finish);
 }
 
 /// Where the matrices of a batch begin, from the first one's offset on.
@@ -252,7 +284,7 @@ pub fn batched<T: Gemm>(
     let one = move |i: usize, c: Target<T>| {
         let a = Mat { offset: a_steps.offset(a.offset, i), ..a };
         let b = Mat { offset: b_steps.offset(b.offset, i), ..b };
-        grid::product(kernels, a.source(), Right::Plain(b.source()), c, bias, finish);
+        grid::product(kernels, Side::left(a), Side::right(b), c, bias, finish);
     };
     let work = m.saturating_mul(n).saturating_mul(k.max(1));
     let MatMut { data, ld, .. } = c;
@@ -292,3 +324,5 @@ impl Finish {
 mod operand_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod view_tests;

@@ -83,7 +83,14 @@ fn one<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
         same(&got, &want, &|| what(isa.name()));
         let packed = Packed::new_on(isa, b);
         let mut got = before.clone();
-        gemm_packed(a, &packed, MatMut { data: &mut got[skip..], rows: m, cols: n, ld }, store, epilogue);
+        product_on(
+            isa,
+            View::of(&a),
+            View::of(&packed),
+            MatMut { data: &mut got[skip..], rows: m, cols: n, ld },
+            store,
+            epilogue,
+        );
         same(&got, &want, &|| what(&format!("packed, {}", isa.name())));
     }
 }

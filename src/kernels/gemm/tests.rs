@@ -61,7 +61,14 @@ fn one_case<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
         same(&got, &want, &|| what(isa.name()));
         let packed = Packed::new_on(isa, b);
         let mut got = before.clone();
-        gemm_packed(a, &packed, MatMut { data: &mut got, rows: m, cols: n, ld }, store, epilogue);
+        product_on(
+            isa,
+            View::of(&a),
+            View::of(&packed),
+            MatMut { data: &mut got, rows: m, cols: n, ld },
+            store,
+            epilogue,
+        );
         same(&got, &want, &|| what(&format!("packed, {}", isa.name())));
     }
 }

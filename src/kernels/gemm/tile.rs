@@ -197,6 +197,11 @@ impl<T: Copy> Kernels<T> {
         unsafe { dots(&Dots { k, n, x, b, stride, together: 1, hop: self.lanes, y }) }
     }
 
+    /// Whether panels of `width` columns are whole vectors, as [`Kernels::dots_panels`] wants them.
+    pub(super) fn whole_vectors(&self, width: usize) -> bool {
+        width.is_multiple_of(self.lanes)
+    }
+
     /// The same for the panels, `width` wide, that `pack` makes of a matrix.
     pub(super) fn dots_panels(&self, x: &[T], panels: &[T], width: usize, y: &mut [T]) {
         let (k, n, together) = (x.len(), y.len(), width / self.lanes);
