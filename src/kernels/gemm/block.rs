@@ -28,8 +28,8 @@ const PAGE: usize = 4096;
 /// C = A · B on this thread.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Side<T>,
-    b: Side<T>,
+    a: &Side<T>,
+    b: &Side<T>,
     mut c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
@@ -42,7 +42,7 @@ pub(super) fn product<T: Gemm>(
         return blocks(kernels, a, b, &mut c, None, bias, finish);
     }
     // The sum is wanted apart from what C holds until it is complete.
-    let Shape { mr, nr } = shape(kernels, &a, &b);
+    let Shape { mr, nr } = shape(kernels, a, b);
     let (down, along) = (APART / mr * mr, APART / nr * nr);
     scratch::with(along.min(n) * down.min(m), |sums| {
         for j in (0..n).step_by(along) {
@@ -52,7 +52,7 @@ pub(super) fn product<T: Gemm>(
                 let rows = down.min(m - i);
                 let sums = Target::new(sums, rows, cols, cols).expect("made for it");
                 let mut c = c.block(i, j, rows, cols);
-                blocks(kernels, a.part(i, rows), b.part(j, cols), &mut c, Some(sums), bias, finish);
+                blocks(kernels, &a.part(i, rows), &b.part(j, cols), &mut c, Some(sums), bias, finish);
             }
         }
     });
@@ -61,19 +61,19 @@ pub(super) fn product<T: Gemm>(
 /// The three outer loops. Sums that are not complete are kept in `sums`, or else in C.
 fn blocks<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Side<T>,
-    b: Side<T>,
+    a: &Side<T>,
+    b: &Side<T>,
     c: &mut Target<T>,
     mut sums: Option<Target<T>>,
     bias: Option<&[T]>,
     finish: Finish,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.k());
-    let (end, shape) = (finish.end(bias), shape(kernels, &a, &b));
+    let (end, shape) = (finish.end(bias), shape(kernels, a, b));
     let nr = shape.nr;
     let kc_most = k.min(T::KC);
-    let pack_b = packs_right(shape, m, &b);
-    let pack_a = packs_left(shape, n, &a);
+    let pack_b = packs_right(shape, m, b);
+    let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(MC));
     // Panels of B are wanted again only if other rows of A follow.
     let b_kept = if m > MC { nc_most } else { nc_most.min(nr) };
@@ -88,7 +88,7 @@ fn blocks<T: Gemm>(
                 let last = pc + kc == k;
                 for ic in (0..m).step_by(MC) {
                     let mc = MC.min(m - ic);
-                    let left = match &a {
+                    let left = match a {
                         Side::Panels(panels) => Left::Panels(panels.block(pc, kc, ic), mc),
                         Side::Plain(a) if !pack_a => {
                             let block = a.block(pc, ic, kc, mc).transposed();
@@ -101,7 +101,7 @@ fn blocks<T: Gemm>(
                     };
                     for j in (0..nc).step_by(nr) {
                         let (col, cols) = (jc + j, nr.min(nc - j));
-                        let right = match &b {
+                        let right = match b {
                             Side::Panels(panels) => panel(panels.block(pc, kc, col), kc, cols, nr),
                             Side::Plain(b) if !pack_b => b.block(pc, col, kc, cols),
                             b => {

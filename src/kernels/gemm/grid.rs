@@ -4,7 +4,7 @@
 use super::matrix::Target;
 use super::side::{Side, shape};
 use super::tile::{Kernels, Shape};
-use super::{Finish, Gemm, block, vector};
+use super::{Finish, Gemm, apart, block, vector};
 use crate::kernels::par;
 
 /// Multiply-adds below which a block is not worth handing to another thread: about 20 µs of a core.
@@ -13,8 +13,8 @@ const GRAIN: usize = 1 << 20;
 /// C = A · B on as many threads as there are and as the work is worth.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Side<T>,
-    b: Side<T>,
+    a: &Side<T>,
+    b: &Side<T>,
     c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
@@ -31,21 +31,27 @@ pub(super) fn product<T: Gemm>(
 
 fn leaf<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Side<T>,
-    b: Side<T>,
+    a: &Side<T>,
+    b: &Side<T>,
     c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    let product = if vector::takes(kernels, &a, &b) { vector::product } else { block::product };
+    let product = if kernels.apart() {
+        apart::product
+    } else if vector::takes(kernels, a, b) {
+        vector::product
+    } else {
+        block::product
+    };
     product(kernels, a, b, c, bias, finish);
 }
 
 /// Halves the longer side of C until there are `pieces`.
 fn split<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Side<T>,
-    b: Side<T>,
+    a: &Side<T>,
+    b: &Side<T>,
     c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
@@ -53,7 +59,7 @@ fn split<T: Gemm>(
 ) {
     let (m, n) = (c.rows, c.cols);
     let (half, other) = (pieces / 2, pieces - pieces / 2);
-    let Shape { mr, nr } = shape(kernels, &a, &b);
+    let Shape { mr, nr } = shape(kernels, a, b);
     if pieces < 2 || m <= mr && n <= nr {
         return leaf(kernels, a, b, c, bias, finish);
     }
@@ -61,15 +67,15 @@ fn split<T: Gemm>(
         let at = (n * half / pieces).next_multiple_of(nr).min(n - 1) / nr * nr;
         let (left, right) = c.split_cols(at);
         par::join(
-            || split(kernels, a, b.part(0, at), left, bias.map(|b| &b[..at]), finish, half),
-            || split(kernels, a, b.part(at, n - at), right, bias.map(|b| &b[at..]), finish, other),
+            || split(kernels, a, &b.part(0, at), left, bias.map(|b| &b[..at]), finish, half),
+            || split(kernels, a, &b.part(at, n - at), right, bias.map(|b| &b[at..]), finish, other),
         );
     } else {
         let at = (m * half / pieces).next_multiple_of(mr).min(m - 1) / mr * mr;
         let (upper, lower) = c.split_rows(at);
         par::join(
-            || split(kernels, a.part(0, at), b, upper, bias, finish, half),
-            || split(kernels, a.part(at, m - at), b, lower, bias, finish, other),
+            || split(kernels, &a.part(0, at), b, upper, bias, finish, half),
+            || split(kernels, &a.part(at, m - at), b, lower, bias, finish, other),
         );
     }
 }

@@ -47,8 +47,8 @@ impl<'a, T: Gemm> Side<'a, T> {
     }
 
     /// `across` of them from `j` on, a multiple of the panels' width where there are panels.
-    pub(super) fn part(self, j: usize, across: usize) -> Self {
-        match self {
+    pub(super) fn part(&self, j: usize, across: usize) -> Self {
+        match *self {
             Side::Plain(s) => Side::Plain(s.block(0, j, s.rows, across)),
             Side::Panels(s) => {
                 assert!(j.is_multiple_of(s.width) && across <= s.across && j <= s.across - across);
@@ -72,6 +72,25 @@ impl<'a, T: Gemm> Side<'a, T> {
             Side::Other(s) => s.block(p, j, kc, across).pack(width, out),
             Side::Panels(_) => unreachable!("panels are not packed again"),
         }
+    }
+
+    /// Steps of K and columns as [`Side::pack`] names them, where they lie in memory or else copied to `room`, row after row. The steps do not
+    /// reach into another block of K.
+    pub(super) fn dense<'b>(
+        &self,
+        (p, kc): (usize, usize),
+        (j, across): (usize, usize),
+        room: &'b mut [T],
+    ) -> Source<'b, T>
+    where
+        'a: 'b,
+    {
+        match self {
+            Side::Plain(s) => return s.block(p, j, kc, across),
+            Side::Other(s) => s.block(p, j, kc, across).pack(across, room),
+            Side::Panels(s) => s.copy((p, kc), (j, across), room),
+        }
+        Source::new(room, 0, kc, across, across as isize, 1).expect("there is room for the copy")
     }
 
     /// The only column.
@@ -114,6 +133,19 @@ impl<'a, T: Gemm> Panels<'a, T> {
     /// The panels of `kc` rows from `p` on, where a block of K begins, for the columns from `j` on.
     pub(super) fn block(self, p: usize, kc: usize, j: usize) -> &'a [T] {
         &self.data[self.width * (self.all * p + kc * (self.first + j / self.width))..]
+    }
+
+    /// Copies `kc` rows from `p` on, which lie in one block of K, for `across` columns from `j` on, row after row.
+    fn copy(&self, (p, kc): (usize, usize), (j, across): (usize, usize), out: &mut [T]) {
+        let start = p / T::KC * T::KC;
+        let block = T::KC.min(self.k - start);
+        for t in (0..across).step_by(self.width) {
+            let run = self.width.min(across - t);
+            let panel = &self.block(start, block, j + t)[(p - start) * self.width..];
+            for q in 0..kc {
+                out[q * across + t..][..run].copy_from_slice(&panel[q * self.width..][..run]);
+            }
+        }
     }
 
     /// The element (p, j).

@@ -5,6 +5,7 @@
 
 use super::loops::{Dots, Pack, Tiles};
 use super::matrix::{Source, Target};
+use crate::kernels::math::Real;
 #[cfg(target_arch = "aarch64")]
 use crate::kernels::simd::aarch64::Neon;
 #[cfg(target_arch = "x86_64")]
@@ -75,7 +76,27 @@ pub(super) struct Kernels<T: 'static> {
     dots_long: unsafe fn(&Dots<T>),
     dots_short: unsafe fn(&Dots<T>),
     dots_columns: unsafe fn(&Dots<T>),
+    /// The product of `matrixmultiply`, which is used in place of the loops where there is no fused multiply-add.
+    multiply: Option<Multiply<T>>,
 }
+
+/// The arguments of `matrixmultiply`: m, k, n, α, A and B with their strides, β, C with its strides; C = α·A·B + β·C.
+type Multiply<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    T,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    *mut T,
+    isize,
+    isize,
+);
 
 impl<T: Copy> Kernels<T> {
     /// The tile for results of so many columns.
@@ -165,6 +186,42 @@ impl<T: Copy> Kernels<T> {
                 }
                 self.tiles[rest - 1][whole][part](&job);
             }
+        }
+    }
+
+    /// Whether products multiply and add apart, by [`Kernels::multiply`].
+    #[inline]
+    pub(super) fn apart(&self) -> bool {
+        self.multiply.is_some()
+    }
+
+    /// `c = a · b`, or with `add` `c + a · b`, in separate multiplications and additions.
+    pub(super) fn multiply(&self, a: Source<T>, b: Source<T>, add: bool, c: &mut Target<T>)
+    where
+        T: Real,
+    {
+        assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols);
+        let multiply = self.multiply.expect("a table of an instruction set without fused multiply-adds");
+        let (one, beta) = (T::c(1.0), T::c(if add { 1.0 } else { 0.0 }));
+        // SAFETY: the views were checked against their slices, the assertion says that their sizes fit, and rows of C do not overlap.
+        unsafe {
+            let (a_start, b_start) = (a.start, b.start);
+            multiply(
+                c.rows,
+                a.cols,
+                c.cols,
+                one,
+                a_start,
+                a.rs,
+                a.cs,
+                b_start,
+                b.rs,
+                b.cs,
+                beta,
+                c.start,
+                c.ld as isize,
+                1,
+            );
         }
     }
 
@@ -286,6 +343,7 @@ macro_rules! stamp {
                     dots_long: dots_long::<T>,
                     dots_short: dots_short::<T>,
                     dots_columns: dots_columns::<T>,
+                    multiply: None,
                 };
             }
         }
@@ -307,11 +365,14 @@ pub trait Stamped: Copy + Sized + 'static {
 }
 
 macro_rules! stamped_for {
-    ($($t:ty)+) => {$(
+    ($($t:ty: $multiply:ident),+) => {$(
         impl Stamped for $t {
             #[allow(private_interfaces)]
             fn kernels(isa: Isa) -> &'static Kernels<$t> {
                 static PORTABLE: Kernels<$t> = portable::Table::<$t>::KERNELS;
+                #[cfg(not(target_arch = "aarch64"))]
+                static NO_FMA: Kernels<$t> =
+                    Kernels { multiply: Some(matrixmultiply::$multiply), ..portable::Table::<$t>::KERNELS };
                 #[cfg(target_arch = "x86_64")]
                 static AVX2: Kernels<$t> = avx2::Table::<$t>::KERNELS;
                 #[cfg(target_arch = "x86_64")]
@@ -322,6 +383,8 @@ macro_rules! stamped_for {
                 let has = Isa::available().contains(&isa);
                 match isa {
                     _ if !has => &PORTABLE,
+                    #[cfg(not(target_arch = "aarch64"))]
+                    Isa::NoFma => &NO_FMA,
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx2 => &AVX2,
                     #[cfg(target_arch = "x86_64")]
@@ -334,4 +397,4 @@ macro_rules! stamped_for {
         }
     )+};
 }
-stamped_for!(f32 f64);
+stamped_for!(f32: sgemm, f64: dgemm);

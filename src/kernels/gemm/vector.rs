@@ -33,13 +33,13 @@ fn streams<T: Gemm>(kernels: &Kernels<T>, b: &Side<T>) -> bool {
 /// C = A · B with one row in A or one column in B.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Side<T>,
-    b: Side<T>,
+    a: &Side<T>,
+    b: &Side<T>,
     mut c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    if a.across() == 1 && streams(kernels, &b) {
+    if a.across() == 1 && streams(kernels, b) {
         let out = c.row(0);
         let bias = |j: usize| move |s| bias.map(|bias| bias[j + s]);
         return sums(kernels, a, b, &mut |j, sums| put(sums, &mut out[j..], bias(j), finish));
@@ -71,10 +71,10 @@ fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>
 }
 
 /// `x · b`, a run of columns at a time; `x` has one column, as the left side is given.
-fn sums<T: Gemm>(kernels: &Kernels<T>, x: Side<T>, b: Side<T>, done: &mut dyn FnMut(usize, &mut [T])) {
+fn sums<T: Gemm>(kernels: &Kernels<T>, x: &Side<T>, b: &Side<T>, done: &mut dyn FnMut(usize, &mut [T])) {
     let (k, n) = (b.k(), b.across());
     let width = WIDTH.min(n);
-    let in_place = match &x {
+    let in_place = match x {
         Side::Plain(x) => x.transposed().contiguous_row(),
         _ => None,
     };
@@ -93,7 +93,7 @@ fn sums<T: Gemm>(kernels: &Kernels<T>, x: Side<T>, b: Side<T>, done: &mut dyn Fn
                 let kc = T::KC.min(k - p);
                 let x = &x[p..p + kc];
                 let sums = if p == 0 { &mut *total } else { &mut *chain };
-                match &b {
+                match b {
                     Side::Plain(b) => kernels.dots(x, b.block(p, j, kc, cols), sums),
                     Side::Panels(b) => kernels.dots_panels(x, b.block(p, kc, j), b.width, sums),
                     Side::Other(_) => unreachable!("`takes` asks for what can be streamed"),

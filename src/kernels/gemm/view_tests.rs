@@ -158,7 +158,7 @@ fn compare<T: Gemm + Float>(
     let activation = [None, None, Some(Act::Relu), Some(Act::Tanh)][r.below(4)];
     let epilogue = Epilogue { bias: (r.below(2) == 0).then_some(&bias[..]), activation };
     let mut want = before.clone();
-    naive::gemm(ma, mb, MatMut { data: &mut want, rows: m, cols: n, ld }, store, epilogue);
+    naive::gemm_on(isa, ma, mb, MatMut { data: &mut want, rows: m, cols: n, ld }, store, epilogue);
     for &threads in threads {
         let mut got = before.clone();
         let c = MatMut { data: &mut got, rows: m, cols: n, ld };
@@ -218,24 +218,29 @@ fn operands_are_the_matrices_that_they_stand_for() {
 fn large_operands_on_several_threads() {
     let mut r = Rng(3);
     let sets = Isa::available();
-    let best = sets[sets.len() - 1];
+    for &isa in &[sets[sets.len() - 1], Isa::NoFma][..1 + usize::from(sets.contains(&Isa::NoFma))] {
+        large(&mut r, isa);
+    }
+}
+
+fn large(r: &mut Rng, isa: Isa) {
     for (m, k, n) in [(310, 520, 40), (20, 1030, 560), (300, 30, 530), (1, 700, 3100), (2900, 800, 1)] {
         for _ in 0..4 {
-            let (a, ta) = any(&mut r, best, (m, k), Some(narrow));
-            let (b, tb) = any(&mut r, best, (k, n), Some(narrow));
-            compare(&mut r, best, &[1, 2, 3, 8], (&a, ta), (&b, tb));
-            let (a, ta) = any::<f64>(&mut r, best, (m, k), None);
-            let (b, tb) = any(&mut r, best, (k, n), None);
-            compare(&mut r, best, &[2, 3], (&a, ta), (&b, tb));
+            let (a, ta) = any(r, isa, (m, k), Some(narrow));
+            let (b, tb) = any(r, isa, (k, n), Some(narrow));
+            compare(r, isa, &[1, 2, 3, 8], (&a, ta), (&b, tb));
+            let (a, ta) = any::<f64>(r, isa, (m, k), None);
+            let (b, tb) = any(r, isa, (k, n), None);
+            compare(r, isa, &[2, 3], (&a, ta), (&b, tb));
         }
     }
     for _ in 0..6 {
-        let images = patches::<f32>(&mut r, 16, 64);
+        let images = patches::<f32>(r, 16, 64);
         let (rows, cols) = (images.operand.rows(), images.operand.cols());
-        let (b, tb) = any(&mut r, best, (cols, 70), Some(narrow));
-        compare(&mut r, best, &[1, 2, 3, 8], (&images, false), (&b, tb));
-        let (b, tb) = any(&mut r, best, (rows, 70), Some(narrow));
-        compare(&mut r, best, &[1, 2, 3, 8], (&images, true), (&b, tb));
+        let (b, tb) = any(r, isa, (cols, 70), Some(narrow));
+        compare(r, isa, &[1, 2, 3, 8], (&images, false), (&b, tb));
+        let (b, tb) = any(r, isa, (rows, 70), Some(narrow));
+        compare(r, isa, &[1, 2, 3, 8], (&images, true), (&b, tb));
     }
 }
 

@@ -1,5 +1,6 @@
-//! Why it exists: one kernel source, compiled once per instruction set and chosen at run time. Results never
-//! depend on the choice: kernels are made of operations that round alike everywhere, in an order fixed by shapes.
+//! One kernel source, compiled once per instruction set and chosen at run time. Results do not depend on the choice: kernels are made of
+//! operations that round alike everywhere, in an order fixed by shapes. The exception is [`Isa::NoFma`], whose matrix products have bits of
+//! their own.
 
 #![allow(unsafe_code)]
 
@@ -58,8 +59,11 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
-    /// What the target guarantees.
+    /// What the target guarantees; fused multiply-adds are calculated where it has no instruction for them, which is slow.
     Portable,
+    /// The same without fused multiply-adds in matrix products, which multiply and add apart: many times faster where there is no instruction, and
+    /// other bits. What is in use on wasm32 and on x86 processors from before 2013.
+    NoFma,
     /// AVX2 and FMA.
     Avx2,
     /// AVX-512 F, BW, DQ, VL.
@@ -73,18 +77,36 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self {
             Isa::Portable => "portable",
+            Isa::NoFma => "nofma",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Neon => "neon",
         }
     }
 
-    /// Every instruction set this processor has, slowest first.
+    /// Whether matrix products have the bits that all processors with a fused multiply-add give.
+    pub fn is_fused(self) -> bool {
+        self != Isa::NoFma
+    }
+
+    /// Every instruction set this processor has, the best last.
     pub fn available() -> &'static [Isa] {
         static SETS: OnceLock<Vec<Isa>> = OnceLock::new();
         SETS.get_or_init(|| {
+            // Portable code has the instruction where every processor of the target has it.
+            let fused = cfg!(any(
+                target_feature = "fma",
+                target_arch = "aarch64",
+                target_arch = "loongarch64",
+                target_arch = "powerpc64",
+                target_arch = "riscv64",
+                target_arch = "s390x"
+            ));
             #[allow(unused_mut)]
             let mut sets = vec![Isa::Portable];
+            if !cfg!(target_arch = "aarch64") {
+                sets.insert(if fused { 0 } else { 1 }, Isa::NoFma);
+            }
             #[cfg(target_arch = "x86_64")]
             {
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -156,7 +178,9 @@ macro_rules! stamped {
                     $crate::kernels::simd::Isa::Avx512 => return unsafe { avx512 $(::<$($g),+>)? ($($arg),*) },
                     // SAFETY: as above.
                     $crate::kernels::simd::Isa::Avx2 => return unsafe { avx2 $(::<$($g),+>)? ($($arg),*) },
-                    $crate::kernels::simd::Isa::Portable | $crate::kernels::simd::Isa::Neon => {}
+                    $crate::kernels::simd::Isa::Portable
+                    | $crate::kernels::simd::Isa::NoFma
+                    | $crate::kernels::simd::Isa::Neon => {}
                 }
             }
             body $(::<$($g),+>)? ($($arg),*)
