@@ -3,7 +3,7 @@
 
 mod half;
 
-use crate::kernels::math::Real;
+use crate::kernels::math::Lanes;
 pub use half::{bf16, f16};
 
 /// The type of a tensor's elements.
@@ -111,7 +111,7 @@ impl Element for bool {
 }
 
 /// The element types in which operations compute.
-pub trait Float: Element<Stored = Self> + Stored + Real + num_traits::Float + std::ops::AddAssign {
+pub trait Float: Element<Stored = Self> + Stored + Lanes + num_traits::Float + std::ops::AddAssign {
     /// The nearest value of this type.
     fn of(v: f64) -> Self;
     /// Exact widening.

@@ -35,7 +35,7 @@ pub use operand::{Block, Operand, View};
 pub use packed::Packed;
 pub use patches::{Patches, Window};
 
-use crate::kernels::math::Real;
+use crate::kernels::math::{Lanes, Real};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Isa, isa, stamped};
 use matrix::{Source, Target};
@@ -43,7 +43,7 @@ use side::Side;
 use tile::{End, Stamped};
 
 /// Elements that matrices can be multiplied in.
-pub trait Gemm: Real + Copy + PartialEq + Scratch + Stamped + Send + Sync {
+pub trait Gemm: Lanes + PartialEq + Scratch + Stamped + Send + Sync {
     /// The length of the blocks that sums are cut into. It is part of what the result is, so it never changes. (Where there is no fused
     /// multiply-add it is 256 for both types.)
     const KC: usize;
@@ -167,10 +167,10 @@ stamped! {
     fn relu_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Relu.apply(*x)) }
 }
 stamped! {
-    fn sigmoid_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Sigmoid.apply(*x)) }
+    fn sigmoid_all<T: Gemm>[R: T](row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Sigmoid.apply(R::of(*x)).value()) }
 }
 stamped! {
-    fn tanh_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Tanh.apply(*x)) }
+    fn tanh_all<T: Gemm>[R: T](row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Tanh.apply(R::of(*x)).value()) }
 }
 
 /// What is done to the result before it is stored: after all of K, and after what [`Store::Add`] adds.

@@ -55,6 +55,16 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
     unsafe fn load_transposed(p: *const T, stride: isize, runs: usize) -> Self::Block;
 }
 
+/// Whether portable code has an instruction for fused multiply-adds: every processor of the target has it.
+pub(crate) const FUSED: bool = cfg!(any(
+    target_feature = "fma",
+    target_arch = "aarch64",
+    target_arch = "loongarch64",
+    target_arch = "powerpc64",
+    target_arch = "riscv64",
+    target_arch = "s390x"
+));
+
 /// An instruction set that kernels are compiled for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -93,19 +103,10 @@ impl Isa {
     pub fn available() -> &'static [Isa] {
         static SETS: OnceLock<Vec<Isa>> = OnceLock::new();
         SETS.get_or_init(|| {
-            // Portable code has the instruction where every processor of the target has it.
-            let fused = cfg!(any(
-                target_feature = "fma",
-                target_arch = "aarch64",
-                target_arch = "loongarch64",
-                target_arch = "powerpc64",
-                target_arch = "riscv64",
-                target_arch = "s390x"
-            ));
             #[allow(unused_mut)]
             let mut sets = vec![Isa::Portable];
             if !cfg!(target_arch = "aarch64") {
-                sets.insert(if fused { 0 } else { 1 }, Isa::NoFma);
+                sets.insert(if FUSED { 0 } else { 1 }, Isa::NoFma);
             }
             #[cfg(target_arch = "x86_64")]
             {
@@ -159,31 +160,46 @@ pub(crate) fn fetch<T>(run: &[T]) {
 ///
 /// The body must be reachable by inlining alone (`#[inline(always)]` helpers, loops over slices); a call that is
 /// not inlined runs as portable code: slower, never different.
+///
+/// With `[R: T]` behind its generics a function has a type `R` to compute elementary functions of `T` with, a [`Lane`](crate::kernels::math::Lane):
+/// `T` itself where the instruction set has fused multiply-adds.
 macro_rules! stamped {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
+        $crate::kernels::simd::stamped! {
+            @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [] [] [] ($($args)*) [$(-> $ret)?] $body
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? [$r:ident : $t:ident] ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
+        $crate::kernels::simd::stamped! {
+            @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [$r: $crate::kernels::math::Lane<$t>] [$t]
+                [<$t as $crate::kernels::math::Lanes>::Portable] ($($args)*) [$(-> $ret)?] $body
+        }
+    };
+    (@ [$(#[$meta:meta])* $vis:vis] $name:ident [$($generics:tt)*] [$($names:tt)*] [$($lane:tt)*] [$($own:tt)*] [$($portable:tt)*]
+        ($($arg:ident : $ty:ty),* $(,)?) [$($ret:tt)*] $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code, clippy::too_many_arguments)]
         #[inline(never)]
-        $vis fn $name $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name<$($generics)*>($($arg: $ty),*) $($ret)* {
             #[inline(always)]
-            fn body $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? $body
+            fn body<$($generics)* $($lane)*>($($arg: $ty),*) $($ret)* $body
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn avx512 $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($g),+>)? ($($arg),*) }
+                fn avx512<$($generics)*>($($arg: $ty),*) $($ret)* { body::<$($names)* $($own)*>($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2 $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($g),+>)? ($($arg),*) }
+                fn avx2<$($generics)*>($($arg: $ty),*) $($ret)* { body::<$($names)* $($own)*>($($arg),*) }
                 match $crate::kernels::simd::isa() {
                     // SAFETY: `isa` only names instruction sets that this processor has.
-                    $crate::kernels::simd::Isa::Avx512 => return unsafe { avx512 $(::<$($g),+>)? ($($arg),*) },
+                    $crate::kernels::simd::Isa::Avx512 => return unsafe { avx512::<$($names)*>($($arg),*) },
                     // SAFETY: as above.
-                    $crate::kernels::simd::Isa::Avx2 => return unsafe { avx2 $(::<$($g),+>)? ($($arg),*) },
+                    $crate::kernels::simd::Isa::Avx2 => return unsafe { avx2::<$($names)*>($($arg),*) },
                     $crate::kernels::simd::Isa::Portable
                     | $crate::kernels::simd::Isa::NoFma
                     | $crate::kernels::simd::Isa::Neon => {}
                 }
             }
-            body $(::<$($g),+>)? ($($arg),*)
+            body::<$($names)* $($portable)*>($($arg),*)
         }
     };
 }
