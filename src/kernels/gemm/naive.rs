@@ -40,7 +40,10 @@ pub(crate) fn gemm_on<T: Gemm>(
             if let Some(bias) = epilogue.bias {
                 sum = sum + bias[j];
             }
-            *out = epilogue.activation.map_or(sum, |act| act.apply(sum));
+            *out = sum;
+            if let Some(act) = epilogue.activation {
+                act.apply_all(std::slice::from_mut(out));
+            }
         }
     }
 }

@@ -1,15 +1,12 @@
-//! Fused multiply-adds of f32 without an instruction for them. Portable code has none on x86 and wasm32, and the C library's function takes tens of
-//! nanoseconds a call; separate f32 operations would not only have other bits but lose those that the formulas live on (`exp(80)` would be wrong
-//! in its fifth digit). The product of two f32 is exact in f64, so a multiplication and an addition there, and a correction of the sum's last bit, give the
-//! bits of the instruction.
-//!
-//! Kernels with elementary functions therefore compute with [`Soft`] in portable code and with f32 itself wherever vector instructions have it.
+//! The elementary functions of f32 where there is no fused multiply-add ([`Isa::NoFma`](crate::kernels::simd::Isa)). Separate operations in f32
+//! would lose what the formulas live on: the first step of `exp` is exact only if it is rounded once, and without that `exp(80)` is wrong by 30 units in the
+//! last place. In f64 the product of two f32 is exact. So the multiplication and the addition are made there, and the sum is rounded to f32: errors
+//! are those of the fused instruction, and so are the bits, but where the sum in f64 is rounded to the middle between two f32 (once in 2^29).
 
 use super::Real;
-use crate::kernels::simd::FUSED;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// How the elementary functions of f32 multiply and add with one rounding.
+/// How the elementary functions of f32 multiply and add.
 pub trait Fma {
     /// `a * b + c`, rounded once.
     #[inline(always)]
@@ -18,7 +15,7 @@ pub trait Fma {
     }
 }
 impl Fma for f32 {}
-// Its functions have no f32 in them.
+// Its own functions are those of the crate `libm`.
 impl Fma for f64 {}
 
 /// [`Fma`] in the place of `mul_add`.
@@ -32,7 +29,7 @@ impl Fused for f32 {
     }
 }
 
-/// What a kernel computes elements of `T` with: `T` itself or, in portable code, [`Soft`].
+/// What a kernel computes elementary functions of `T` with: `T` itself, or [`Soft`].
 pub trait Lane<T>: Real + Copy + Fma {
     /// The number of an element.
     fn of(v: T) -> Self;
@@ -60,42 +57,31 @@ impl Lane<f32> for Soft {
     }
 }
 
-/// Elements and what portable code computes them with.
+/// Elements, and what their elementary functions are computed with where there is no fused multiply-add.
 pub trait Lanes: Real + Copy + Fma {
-    /// The numbers of portable code.
-    type Portable: Lane<Self>;
+    /// The numbers of such code.
+    type Apart: Lane<Self>;
+    /// Whether they are others than the elements.
+    const DIFFERS: bool;
 }
 impl Lanes for f32 {
-    type Portable = Soft;
+    type Apart = Soft;
+    const DIFFERS: bool = true;
 }
 impl Lanes for f64 {
-    type Portable = f64;
+    type Apart = f64;
+    const DIFFERS: bool = false;
 }
 
-/// An f32 whose elementary functions are made of separate operations, with the bits of f32's own.
+/// An f32 whose elementary functions multiply and add in two steps.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
 pub struct Soft(pub f32);
 
 impl Fma for Soft {
     #[inline(always)]
     fn fma(a: f32, b: f32, c: f32) -> f32 {
-        if FUSED { a.mul_add(b, c) } else { fused(a, b, c) }
+        (f64::from(a) * f64::from(b) + f64::from(c)) as f32
     }
-}
-
-/// `a * b + c`, rounded once. The sum in f64 is rounded to odd (if it is not exact its last bit is set, so that it is no tie between two f32), then to
-/// f32 (Boldo and Melquiond 2008).
-#[inline(always)]
-fn fused(a: f32, b: f32, c: f32) -> f32 {
-    let (product, c) = (f64::from(a) * f64::from(b), f64::from(c));
-    let sum = product + c;
-    // What the sum's rounding took, exactly; NaN for infinities.
-    let rest = sum - product;
-    let error = (product - (sum - rest)) + (c - rest);
-    // Toward zero, and then the odd one of the two neighbours.
-    let beyond = (sum.to_bits() ^ error.to_bits()) >> 63;
-    let odd = f64::from_bits(sum.to_bits().wrapping_sub(beyond) | 1);
-    super::select(error < 0.0 || error > 0.0, odd, sum) as f32
 }
 
 macro_rules! operators {
@@ -161,74 +147,3 @@ real!(
     sqrt abs step floor round erfc;
     maximum minimum pow atan2 rem floor_div
 );
-
-#[cfg(test)]
-mod tests {
-    use super::fused;
-    use crate::kernels::testing::Rng;
-
-    /// The twin is the standard library's, whatever that is made of here.
-    #[track_caller]
-    fn check(a: f32, b: f32, c: f32) {
-        let (got, want) = (fused(a, b, c), a.mul_add(b, c));
-        assert!(
-            got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
-            "{a:e} * {b:e} + {c:e}: {got:e}, {want:e}"
-        );
-    }
-
-    #[test]
-    fn bits_of_the_instruction() {
-        let mut r = Rng(1);
-        let bits = |r: &mut Rng| f32::from_bits((r.below(1 << 16) << 16 | r.below(1 << 16)) as u32);
-        for _ in 0..2_000_000 {
-            let (a, b, c) = (bits(&mut r), bits(&mut r), bits(&mut r));
-            check(a, b, c);
-            // An addend as large as the product or a little larger or smaller, so that both count.
-            let near =
-                a * b * f32::from_bits((127 - 30 + r.below(60) as u32) << 23 | r.below(1 << 23) as u32);
-            check(a, b, near);
-            check(a, b, -near);
-        }
-        let odd = [
-            0.0,
-            1.0,
-            f32::MIN_POSITIVE,
-            f32::from_bits(1),
-            f32::MAX,
-            f32::INFINITY,
-            f32::NAN,
-            f32::EPSILON,
-            0.5,
-            3.0,
-        ];
-        let n = odd.len();
-        for i in 0..n * n * n {
-            let (a, b, c) = (odd[i / n / n], odd[i / n % n], odd[i % n]);
-            for signs in 0..8 {
-                let sign = |i: i32, x: f32| if signs >> i & 1 == 0 { x } else { -x };
-                check(sign(0, a), sign(1, b), sign(2, c));
-            }
-        }
-    }
-
-    /// Sums that f64 rounds to a tie between two f32, among normal and subnormal numbers.
-    #[test]
-    fn ties_are_broken_by_what_was_rounded_off() {
-        for exponent in [-149, -148, -140, -130, -127, -126, -125, -60, 0, 60] {
-            let one = 2.0f64.powi(exponent) as f32;
-            for c in [1.0f32, 3.0, 255.0, 65535.0, 8_388_609.0, 16_777_215.0] {
-                for small in [-80, -62, -55, -53, -50, -31, -30] {
-                    // half a unit, and a little more or less: (1/2 ± 2^small) of the unit of c.
-                    for (a, b) in [(0.5f32, one), (0.5 + 2.0f32.powi(small.max(-24)), one), (-0.5, one)] {
-                        check(a, b, c * one);
-                        check(a * 2.0f32.powi(12), b * 2.0f32.powi(-12), c * one);
-                    }
-                    let tiny = 2.0f64.powi(small) as f32;
-                    check(one * (1.0 + f32::EPSILON), 0.5 * (1.0 + tiny.max(f32::EPSILON)), c * one);
-                    check(-one * (1.0 + f32::EPSILON), 0.5 * (1.0 - f32::EPSILON), c * one);
-                }
-            }
-        }
-    }
-}

@@ -1,6 +1,6 @@
 //! One kernel source, compiled once per instruction set and chosen at run time. Results do not depend on the choice: kernels are made of
-//! operations that round alike everywhere, in an order fixed by shapes. The exception is [`Isa::NoFma`], whose matrix products have bits of
-//! their own.
+//! operations that round alike everywhere, in an order fixed by shapes. The exception is [`Isa::NoFma`], whose matrix products and elementary
+//! functions have bits of their own.
 
 #![allow(unsafe_code)]
 
@@ -55,9 +55,9 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
     unsafe fn load_transposed(p: *const T, stride: isize, runs: usize) -> Self::Block;
 }
 
-/// Whether portable code has an instruction for fused multiply-adds: every processor of the target has it.
-pub(crate) const FUSED: bool = cfg!(any(
-    target_feature = "fma",
+/// Whether no processor of the target is known to have fused multiply-adds: [`Isa::NoFma`] is all there is.
+pub(crate) const ALWAYS_APART: bool = !cfg!(any(
+    target_arch = "x86_64",
     target_arch = "aarch64",
     target_arch = "loongarch64",
     target_arch = "powerpc64",
@@ -69,10 +69,10 @@ pub(crate) const FUSED: bool = cfg!(any(
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
-    /// What the target guarantees; fused multiply-adds are calculated where it has no instruction for them, which is slow.
+    /// What the target guarantees. On x86-64 that is no fused multiply-add: each is a call, exact and slow.
     Portable,
-    /// The same without fused multiply-adds in matrix products, which multiply and add apart: many times faster where there is no instruction, and
-    /// other bits. What is in use on wasm32 and on x86 processors from before 2013.
+    /// The same with multiplications and additions that round apart: many times faster where there is no fused instruction, and other bits. In
+    /// use on x86 processors from before 2013, wasm32 and other targets without the instruction.
     NoFma,
     /// AVX2 and FMA.
     Avx2,
@@ -94,7 +94,7 @@ impl Isa {
         }
     }
 
-    /// Whether matrix products have the bits that all processors with a fused multiply-add give.
+    /// Whether results have the bits that all processors with a fused multiply-add give.
     pub fn is_fused(self) -> bool {
         self != Isa::NoFma
     }
@@ -104,12 +104,10 @@ impl Isa {
         static SETS: OnceLock<Vec<Isa>> = OnceLock::new();
         SETS.get_or_init(|| {
             #[allow(unused_mut)]
-            let mut sets = vec![Isa::Portable];
-            if !cfg!(target_arch = "aarch64") {
-                sets.insert(if FUSED { 0 } else { 1 }, Isa::NoFma);
-            }
+            let mut sets = vec![if ALWAYS_APART { Isa::NoFma } else { Isa::Portable }];
             #[cfg(target_arch = "x86_64")]
             {
+                sets.push(Isa::NoFma);
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                     sets.push(Isa::Avx2);
                     let wide = is_x86_feature_detected!("avx512f")
@@ -161,21 +159,22 @@ pub(crate) fn fetch<T>(run: &[T]) {
 /// The body must be reachable by inlining alone (`#[inline(always)]` helpers, loops over slices); a call that is
 /// not inlined runs as portable code: slower, never different.
 ///
-/// With `[R: T]` behind its generics a function has a type `R` to compute elementary functions of `T` with, a [`Lane`](crate::kernels::math::Lane):
-/// `T` itself where the instruction set has fused multiply-adds.
+/// With `[R: T]` behind its generics a function has a type `R`, a [`Lane`](crate::kernels::math::Lane), to compute elementary functions of `T` with:
+/// `T` itself, but for [`Isa::NoFma`].
 macro_rules! stamped {
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
         $crate::kernels::simd::stamped! {
-            @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [] [] [] ($($args)*) [$(-> $ret)?] $body
+            @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [] [] [] [false] ($($args)*) [$(-> $ret)?] $body
         }
     };
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? [$r:ident : $t:ident] ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
         $crate::kernels::simd::stamped! {
             @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [$r: $crate::kernels::math::Lane<$t>] [$t]
-                [<$t as $crate::kernels::math::Lanes>::Portable] ($($args)*) [$(-> $ret)?] $body
+                [<$t as $crate::kernels::math::Lanes>::Apart] [<$t as $crate::kernels::math::Lanes>::DIFFERS]
+                ($($args)*) [$(-> $ret)?] $body
         }
     };
-    (@ [$(#[$meta:meta])* $vis:vis] $name:ident [$($generics:tt)*] [$($names:tt)*] [$($lane:tt)*] [$($own:tt)*] [$($portable:tt)*]
+    (@ [$(#[$meta:meta])* $vis:vis] $name:ident [$($generics:tt)*] [$($names:tt)*] [$($lane:tt)*] [$($own:tt)*] [$($apart:tt)*] [$differs:expr]
         ($($arg:ident : $ty:ty),* $(,)?) [$($ret:tt)*] $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code, clippy::too_many_arguments)]
@@ -194,12 +193,15 @@ macro_rules! stamped {
                     $crate::kernels::simd::Isa::Avx512 => return unsafe { avx512::<$($names)*>($($arg),*) },
                     // SAFETY: as above.
                     $crate::kernels::simd::Isa::Avx2 => return unsafe { avx2::<$($names)*>($($arg),*) },
-                    $crate::kernels::simd::Isa::Portable
-                    | $crate::kernels::simd::Isa::NoFma
-                    | $crate::kernels::simd::Isa::Neon => {}
+                    $crate::kernels::simd::Isa::NoFma if $differs => return body::<$($names)* $($apart)*>($($arg),*),
+                    _ => {}
                 }
             }
-            body::<$($names)* $($portable)*>($($arg),*)
+            if $differs && $crate::kernels::simd::ALWAYS_APART {
+                body::<$($names)* $($apart)*>($($arg),*)
+            } else {
+                body::<$($names)* $($own)*>($($arg),*)
+            }
         }
     };
 }
