@@ -5,6 +5,7 @@
 use super::matrix::{Source, Target};
 use super::side::Side;
 use super::tile::Kernels;
+use super::vector::{WIDTH, put};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
@@ -26,6 +27,11 @@ pub(super) fn product<T: Gemm>(
     let (m, n, k) = (c.rows, c.cols, a.k());
     if m == 0 || n == 0 {
         return;
+    }
+    if let (1, Side::Plain(b)) = (m, b)
+        && b.cs == 1
+    {
+        return row(a, *b, c.row(0), bias, finish);
     }
     let (copy_a, copy_b) = (!matches!(a, Side::Plain(_)), !matches!(b, Side::Plain(_)));
     // The sum is wanted apart from what C holds until it is complete. (An empty one is a zero that is added.)
@@ -62,6 +68,35 @@ pub(super) fn product<T: Gemm>(
                     finished(sums, out.row(r), bias, finish);
                 }
             }
+        }
+    });
+}
+
+/// One row: B is read once, where it lies, and not copied first. The order, and so the bits, are those of any other row.
+fn row<T: Gemm>(a: &Side<T>, b: Source<T>, out: &mut [T], bias: Option<&[T]>, finish: Finish) {
+    let (k, n, zero) = (b.rows, b.cols, T::c(0.0));
+    let width = WIDTH.min(n);
+    scratch::with(k + 2 * width, |room: &mut [T]| {
+        let (x, room) = room.split_at_mut(k);
+        let (total, chain) = room.split_at_mut(width);
+        a.copy_column(x);
+        for j in (0..n).step_by(WIDTH) {
+            let cols = WIDTH.min(n - j);
+            let (total, chain) = (&mut total[..cols], &mut chain[..cols]);
+            total.fill(zero);
+            for p in (0..k).step_by(STEPS) {
+                chain.fill(zero);
+                for (q, &x) in x.iter().enumerate().skip(p).take(STEPS) {
+                    let b = b.block(q, j, 1, cols).contiguous_row().unwrap_or_default();
+                    chain.iter_mut().zip(b).for_each(|(y, &b)| *y = x * b + *y);
+                }
+                if p == 0 {
+                    total.copy_from_slice(chain);
+                } else {
+                    total.iter_mut().zip(&*chain).for_each(|(t, &c)| *t = *t + c);
+                }
+            }
+            put(total, &mut out[j..], |s| bias.map(|bias| bias[j + s]), finish);
         }
     });
 }

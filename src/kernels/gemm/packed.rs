@@ -24,8 +24,11 @@ pub struct Packed<T> {
     k: usize,
     across: usize,
     shape: Shape,
+    width: usize,
     side: For,
     isa: Isa,
+    /// Where no tile of ours multiplies, all columns are one panel: the matrix in rows, read in place.
+    dense: bool,
 }
 
 impl<T: Gemm> Packed<T> {
@@ -56,7 +59,12 @@ impl<T: Gemm> Packed<T> {
     fn pack(isa: Isa, m: Mat<T>, shape: Shape, side: For) -> Packed<T> {
         let kernels: &Kernels<T> = T::kernels(isa);
         let (k, across, m) = (m.rows, m.cols, m.source());
-        let width = if side == For::Left { shape.mr } else { shape.nr };
+        let dense = kernels.apart();
+        let width = match side {
+            _ if dense => across.max(1),
+            For::Left => shape.mr,
+            For::Right => shape.nr,
+        };
         let all = across.next_multiple_of(width);
         let line = 64 / size_of::<T>();
         let mut data = vec![T::c(0.0); all * k + kernels.packed_len(0, across, width) + line];
@@ -65,12 +73,11 @@ impl<T: Gemm> Packed<T> {
             let kc = T::KC.min(k - p);
             kernels.pack(m.block(p, 0, kc, across), width, &mut data[start + all * p..]);
         }
-        Packed { data, start, k, across, shape, side, isa }
+        Packed { data, start, k, across, shape, width, side, isa, dense }
     }
 
     fn panels(&self) -> Panels<'_, T> {
-        let Packed { k, across, shape, .. } = *self;
-        let width = if self.side == For::Left { shape.mr } else { shape.nr };
+        let Packed { k, across, shape, width, .. } = *self;
         Panels {
             data: &self.data[self.start..],
             k,
@@ -96,8 +103,12 @@ impl<T: Gemm> Operand<T> for Packed<T> {
             *x = if self.side == For::Left { panels.at(col + j, row) } else { panels.at(row, col + j) };
         }
     }
+    fn in_place(&self) -> Option<Mat<'_, T>> {
+        let mat = Mat::row_major(&self.data[self.start..], self.k, self.across);
+        self.dense.then(|| if self.side == For::Left { mat.t() } else { mat })
+    }
     fn prepacked(&self) -> Option<&Packed<T>> {
-        Some(self)
+        (!self.dense).then_some(self)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
 /// Results that are computed together; with a second sum they stay in L1.
-const WIDTH: usize = 2048;
+pub(super) const WIDTH: usize = 2048;
 
 /// Whether `product` can do it.
 pub(super) fn takes<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> bool {
@@ -57,7 +57,7 @@ pub(super) fn product<T: Gemm>(
 
 /// Finished sums to their places, with the bias for each.
 #[inline(always)]
-fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>, finish: Finish) {
+pub(super) fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>, finish: Finish) {
     if finish.add {
         sums.iter_mut().zip(&*out).for_each(|(s, &c)| *s = c + *s);
     }
