@@ -19,16 +19,19 @@ pub(super) enum Side<'a, T: Gemm> {
 
 impl<'a, T: Gemm> Side<'a, T> {
     /// The left side of a product with a matrix in memory.
+    #[inline]
     pub(super) fn left(a: Mat<'a, T>) -> Self {
         Side::Plain(a.source().transposed())
     }
 
     /// The right side of a product with a matrix in memory.
+    #[inline]
     pub(super) fn right(b: Mat<'a, T>) -> Self {
         Side::Plain(b.source())
     }
 
     /// Steps of K.
+    #[inline]
     pub(super) fn k(&self) -> usize {
         match self {
             Side::Plain(s) => s.rows,
@@ -38,6 +41,7 @@ impl<'a, T: Gemm> Side<'a, T> {
     }
 
     /// Columns of C, or on the left rows of C.
+    #[inline]
     pub(super) fn across(&self) -> usize {
         match self {
             Side::Plain(s) => s.cols,

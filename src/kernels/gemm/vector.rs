@@ -10,18 +10,27 @@ use crate::kernels::scratch;
 /// Results that are computed together; with a second sum they stay in L1.
 pub(super) const WIDTH: usize = 2048;
 
-/// Whether `product` can do it.
-pub(super) fn takes<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> bool {
-    a.k() > 0
-        && match (a.across(), b.across()) {
-            (0, _) => false,
-            (1, _) if streams(kernels, b) => true,
-            (_, 1) => streams(kernels, a),
-            _ => false,
-        }
+/// What has one row or column.
+#[derive(Clone, Copy)]
+pub(super) enum One {
+    Row,
+    Column,
+}
+
+/// How `product` can do it, if it can.
+#[inline]
+pub(super) fn takes<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> Option<One> {
+    match (a.across(), b.across()) {
+        (0, _) => None,
+        _ if a.k() == 0 => None,
+        (1, _) if streams(kernels, b) => Some(One::Row),
+        (_, 1) if streams(kernels, a) => Some(One::Column),
+        _ => None,
+    }
 }
 
 /// Whether a matrix can be read once, from its beginning to its end.
+#[inline]
 fn streams<T: Gemm>(kernels: &Kernels<T>, b: &Side<T>) -> bool {
     match b {
         Side::Plain(b) => b.cs == 1 || b.rs == 1,
@@ -33,13 +42,14 @@ fn streams<T: Gemm>(kernels: &Kernels<T>, b: &Side<T>) -> bool {
 /// C = A · B with one row in A or one column in B.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
+    one: One,
     a: &Side<T>,
     b: &Side<T>,
     mut c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    if a.across() == 1 && streams(kernels, b) {
+    if let One::Row = one {
         let out = c.row(0);
         let bias = |j: usize| move |s| bias.map(|bias| bias[j + s]);
         return sums(kernels, a, b, &mut |j, sums| put(sums, &mut out[j..], bias(j), finish));
@@ -86,10 +96,13 @@ fn sums<T: Gemm>(kernels: &Kernels<T>, x: &Side<T>, b: &Side<T>, done: &mut dyn 
             x.copy_column(copied);
         }
         let x = in_place.unwrap_or(copied);
-        for j in (0..n).step_by(WIDTH) {
+        // Loops by hand: `step_by` divides, which a short row would notice.
+        let mut j = 0;
+        while j < n {
             let cols = WIDTH.min(n - j);
             let (total, chain) = (&mut total[..cols], &mut chain[..cols]);
-            for p in (0..k).step_by(T::KC) {
+            let mut p = 0;
+            while p < k {
                 let kc = T::KC.min(k - p);
                 let x = &x[p..p + kc];
                 let sums = if p == 0 { &mut *total } else { &mut *chain };
@@ -101,8 +114,10 @@ fn sums<T: Gemm>(kernels: &Kernels<T>, x: &Side<T>, b: &Side<T>, done: &mut dyn 
                 if p > 0 {
                     total.iter_mut().zip(&*chain).for_each(|(t, &c)| *t = *t + c);
                 }
+                p += kc;
             }
             done(j, total);
+            j += cols;
         }
     });
 }
