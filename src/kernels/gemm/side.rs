@@ -51,6 +51,7 @@ impl<'a, T: Gemm> Side<'a, T> {
     }
 
     /// `across` of them from `j` on, a multiple of the panels' width where there are panels.
+    #[inline]
     pub(super) fn part(&self, j: usize, across: usize) -> Self {
         match *self {
             Side::Plain(s) => Side::Plain(s.block(0, j, s.rows, across)),
@@ -63,6 +64,7 @@ impl<'a, T: Gemm> Side<'a, T> {
     }
 
     /// Copies `kc` steps of K from `p` on, for `across` columns from `j` on, into panels of `width` columns.
+    #[inline]
     pub(super) fn pack(
         &self,
         kernels: &Kernels<T>,
