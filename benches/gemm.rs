@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // the rivals take pointers
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use gradus::kernels::gemm::{Epilogue, Mat, MatMut, Packed, Store, gemm, gemm_packed};
+use gradus::kernels::gemm::{Epilogue, Mat, MatMut, Packed, Store, View, gemm, product};
 use gradus::kernels::par;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -177,9 +177,9 @@ fn with_contestants<T: Number>(s: Shape, threads: usize, f: impl FnOnce(Vec<Run>
         (
             "prepacked",
             Box::new(|| {
-                gemm_packed(
-                    ma,
-                    &packed,
+                product(
+                    View::of(&ma),
+                    View::of(&packed),
                     MatMut::row_major(black_box(&mut c1[..]), m, n),
                     Store::Write,
                     Epilogue::NONE,

@@ -4,7 +4,7 @@
 mod convert;
 mod half;
 
-use crate::kernels::math::Real;
+use crate::kernels::math::Lanes;
 pub(crate) use convert::Convert;
 pub use half::{bf16, f16};
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
@@ -192,10 +192,10 @@ impl Element for bool {
 }
 
 /// The element types in which operations compute: f32 and f64. Elementary functions (`sqrt`, `exp`, `abs`, …) are those of
-/// [`Real`], which give the same bits on every processor; there are no others to choose from, so that a formula of a
+/// [`Real`](crate::kernels::math::Real), which give the same bits on every processor; there are no others to choose from, so that a formula of a
 /// user's own reads as it is written on paper: `*w -= rate * m / (v.sqrt() + epsilon)`.
 pub trait Float:
-    Element<Stored = Self> + Stored + Real + PartialOrd + AddAssign + SubAssign + MulAssign + DivAssign
+    Element<Stored = Self> + Stored + Lanes + PartialOrd + AddAssign + SubAssign + MulAssign + DivAssign
 {
     /// The nearest value of this type.
     fn of(v: f64) -> Self;

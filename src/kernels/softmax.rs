@@ -2,7 +2,7 @@
 //! at once where rows are short.
 //! Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of a row is `logsumexp(x) - x[label]`.
 
-use super::math::Real;
+use super::math::Lane;
 use super::reduce::{Fold, LANES, Pivot, Sum, fold_pairs, fold_slice, fold_two};
 use super::simd::stamped;
 use crate::Float;
@@ -21,10 +21,10 @@ fn pivot<T: Float>(row: &[T]) -> T {
 
 /// `exp(x - max)`.
 #[inline(always)]
-fn exponentials<T: Float>(x: &[T], out: &mut [T]) {
+fn exponentials<T: Float, R: Lane<T>>(x: &[T], out: &mut [T]) {
     let max = pivot(x);
     for (o, &x) in out.iter_mut().zip(x) {
-        *o = Real::exp(x - max);
+        *o = R::of(x - max).exp().value();
     }
 }
 
@@ -60,7 +60,7 @@ impl<T: Float> Short<T> {
     /// the elements are the lanes, and lanes without an element hold the zero that changes no sum of exponentials. Columns
     /// beyond the last row hold anything.
     #[inline(always)]
-    fn exponentials(&mut self, x: &[T], n: usize) -> [T; ROWS] {
+    fn exponentials<R: Lane<T>>(&mut self, x: &[T], n: usize) -> [T; ROWS] {
         let Short { e, max } = self;
         for (r, row) in x.chunks_exact(n).enumerate() {
             for (e, &x) in e.iter_mut().zip(row) {
@@ -78,7 +78,7 @@ impl<T: Float> Short<T> {
         }
         for e in &mut e[..n] {
             for r in 0..ROWS {
-                e[r] = Real::exp(e[r] - max[r]);
+                e[r] = R::of(e[r] - max[r]).exp().value();
             }
         }
         let mut sums = *e;
@@ -99,11 +99,11 @@ impl<T: Float> Short<T> {
 
 stamped! {
     /// Softmax of each row of `n`.
-    pub fn softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
+    pub fn softmax<T: Float>[R: T](x: &[T], out: &mut [T], n: usize) {
         if Short::suits(x, n) {
             let mut short = Short::new();
             for (x, out) in x.chunks(ROWS * n).zip(out.chunks_mut(ROWS * n)) {
-                let mut share = short.exponentials(x, n);
+                let mut share = short.exponentials::<R>(x, n);
                 for share in &mut share {
                     *share = T::one() / *share;
                 }
@@ -117,7 +117,7 @@ stamped! {
         }
         for (x, out) in x.chunks(2 * n).zip(out.chunks_mut(2 * n)) {
             for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
-                exponentials(x, out);
+                exponentials::<T, R>(x, out);
             }
             // The last of an odd number of rows is its own partner.
             let both = [&out[..n], &out[out.len() - n..]];
@@ -147,22 +147,23 @@ stamped! {
 stamped! {
     /// The largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`: kept apart, because their sum would
     /// round away what differences of large logits need.
-    pub fn logsumexp<T: Float>(x: &[T], max: &mut [T], log: &mut [T], n: usize) {
+    pub fn logsumexp<T: Float>[R: T](x: &[T], max: &mut [T], log: &mut [T], n: usize) {
         if Short::suits(x, n) {
             let mut short = Short::new();
             let rows = x.chunks(ROWS * n).zip(max.chunks_mut(ROWS).zip(log.chunks_mut(ROWS)));
             for (x, (max, log)) in rows {
-                let sums = short.exponentials(x, n);
+                let sums = short.exponentials::<R>(x, n);
                 max.copy_from_slice(&short.max[..max.len()]);
                 for (log, sum) in log.iter_mut().zip(sums) {
-                    *log = Real::ln(sum);
+                    *log = R::of(sum).ln().value();
                 }
             }
             return;
         }
         for ((row, max), log) in x.chunks_exact(n).zip(max).zip(log) {
             let pivot = pivot(row);
-            *log = Real::ln(fold_pairs::<Sum, T>(row, row, |x, _| Real::exp(x - pivot)));
+            let sum = fold_pairs::<Sum, T>(row, row, |x, _| R::of(x - pivot).exp().value());
+            *log = R::of(sum).ln().value();
             *max = pivot;
         }
     }
@@ -212,22 +213,22 @@ pub struct Rows<'a, T> {
 /// gradients, that are subnormal numbers, on which the products of the backward pass would be many times slower. `low` is a
 /// logarithm below that of `TINY`.
 #[inline(always)]
-fn probability<T: Float>(log: T, low: T) -> T {
-    Real::exp(if log < low { low } else { log }).flush(T::TINY)
+fn probability<T: Float, R: Lane<T>>(log: T, low: T) -> T {
+    R::of(if log < low { low } else { log }).exp().value().flush(T::TINY)
 }
 
 stamped! {
     /// `(softmax(x) - onehot(label)) · g` for each row of `n`: the gradient of sparse cross-entropy. Probabilities below
     /// [`Float::TINY`] count as 0.
-    pub fn sparse_cross_entropy_grad<T: Float>(x: &[T], rows: Rows<'_, T>, out: &mut [T], n: usize) {
+    pub fn sparse_cross_entropy_grad<T: Float>[R: T](x: &[T], rows: Rows<'_, T>, out: &mut [T], n: usize) {
         let low = T::of(libm::log(T::TINY.wide()) - 1.0);
         for (r, (x, out)) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)).enumerate() {
             let (max, log, g) = (rows.max[r], rows.log[r], rows.g[r]);
             for (o, &x) in out.iter_mut().zip(x) {
-                *o = probability((x - max) - log, low) * g;
+                *o = probability::<T, R>((x - max) - log, low) * g;
             }
             let at = rows.labels[r] as usize;
-            out[at] = (probability((x[at] - max) - log, low) - T::one()) * g;
+            out[at] = (probability::<T, R>((x[at] - max) - log, low) - T::one()) * g;
         }
     }
 }

@@ -2,8 +2,8 @@
 //! read as such).
 
 use super::last_mean;
-use crate::tensor::Tensor;
 use crate::Result;
+use crate::tensor::Tensor;
 
 losses! {
     /// The mean of `max(1 - t·p, 0)` over the last axis.

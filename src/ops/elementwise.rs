@@ -48,16 +48,16 @@ pub(crate) trait Unary: 'static {
 }
 
 stamped! {
-    fn unary_slice<U: Unary, T: Float>(x: &[T], out: &mut [T], p: T) {
+    fn unary_slice<U: Unary, T: Float>[R: T](x: &[T], out: &mut [T], p: T) {
         for (o, &x) in out.iter_mut().zip(x) {
-            *o = U::f(x, p);
+            *o = U::f(R::of(x), R::of(p)).value();
         }
     }
 }
 stamped! {
-    fn unary_grad_slice<U: Unary, T: Float>(g: &[T], v: &[T], out: &mut [T], p: T) {
+    fn unary_grad_slice<U: Unary, T: Float>[R: T](g: &[T], v: &[T], out: &mut [T], p: T) {
         for ((o, &g), &v) in out.iter_mut().zip(g).zip(v) {
-            *o = masked(g, U::df(v, p));
+            *o = masked(g, U::df(R::of(v), R::of(p)).value());
         }
     }
 }
@@ -664,9 +664,9 @@ trait Binary: 'static {
 }
 
 stamped! {
-    fn binary_slice<B: Binary, T: Float>(a: &[T], b: &[T], out: &mut [T]) {
+    fn binary_slice<B: Binary, T: Float>[R: T](a: &[T], b: &[T], out: &mut [T]) {
         for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
-            *o = B::f(a, b);
+            *o = B::f(R::of(a), R::of(b)).value();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why it exists: the product of two matrices on one thread. Five loops around the tile, which keep what is used again in the
+//! The product of two matrices on one thread. Five loops around the tile, which keep what is used again in the
 //! cache that is fast enough for it:
 //!
 //! - columns of C in blocks of `NC`: the block of B lies in L3,
@@ -10,7 +10,9 @@
 //! Operands are copied into panels only where that is paid back; otherwise the tile reads them in place. A panel of B is
 //! copied just before its first use, which finds it in the cache.
 
-use super::tile::{Kernels, Left, Prior, Shape, Source, Target};
+use super::matrix::{Source, Target};
+use super::side::{Side, shape};
+use super::tile::{Kernels, Left, Prior, Shape};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
@@ -23,94 +25,16 @@ const APART: usize = 512;
 /// Bytes of a page of memory.
 const PAGE: usize = 4096;
 
-/// The right-hand side of a product.
-pub(super) enum Right<'a, T> {
-    /// As it lies in memory.
-    Plain(Source<'a, T>),
-    /// Copied into panels beforehand.
-    Panels(Panels<'a, T>),
-}
-
-impl<T> Clone for Right<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Right<'_, T> {}
-
-impl<T: Gemm> Right<'_, T> {
-    pub(super) fn rows(&self) -> usize {
-        match self {
-            Right::Plain(b) => b.rows,
-            Right::Panels(b) => b.k,
-        }
-    }
-
-    pub(super) fn cols(&self) -> usize {
-        match self {
-            Right::Plain(b) => b.cols,
-            Right::Panels(b) => b.cols,
-        }
-    }
-
-    /// The tile that multiplies with it.
-    pub(super) fn shape(&self, kernels: &Kernels<T>) -> Shape {
-        match self {
-            Right::Plain(b) => kernels.shape(b.cols),
-            Right::Panels(b) => b.shape,
-        }
-    }
-
-    /// `cols` columns from `j` on; `j` is a multiple of the tile's width.
-    pub(super) fn columns(self, j: usize, cols: usize) -> Self {
-        match self {
-            Right::Plain(b) => Right::Plain(b.block(0, j, b.rows, cols)),
-            Right::Panels(b) => {
-                assert!(j.is_multiple_of(b.shape.nr) && j + cols <= b.cols);
-                Right::Panels(Panels { first: b.first + j / b.shape.nr, cols, ..b })
-            }
-        }
-    }
-}
-
-/// A matrix in panels: for each block of K, for each panel of columns, rows as far apart as the tile is wide.
-#[derive(Debug)]
-pub(super) struct Panels<'a, T> {
-    pub(super) data: &'a [T],
-    pub(super) k: usize,
-    pub(super) shape: Shape,
-    /// Panels there are.
-    pub(super) all: usize,
-    /// The first that belongs to this matrix.
-    pub(super) first: usize,
-    /// Columns of this matrix.
-    pub(super) cols: usize,
-}
-
-impl<T> Clone for Panels<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Panels<'_, T> {}
-
-impl<'a, T: Gemm> Panels<'a, T> {
-    /// The panels of the rows from `p` on, for the columns from `j` on.
-    pub(super) fn block(self, p: usize, kc: usize, j: usize) -> &'a [T] {
-        &self.data[self.shape.nr * (self.all * p + kc * (self.first + j / self.shape.nr))..]
-    }
-}
-
 /// C = A · B on this thread.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Source<T>,
-    b: Right<T>,
+    a: &Side<T>,
+    b: &Side<T>,
     mut c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    let (m, n, k) = (c.rows, c.cols, a.cols);
+    let (m, n, k) = (c.rows, c.cols, a.k());
     if m == 0 || n == 0 {
         return;
     }
@@ -118,17 +42,17 @@ pub(super) fn product<T: Gemm>(
         return blocks(kernels, a, b, &mut c, None, bias, finish);
     }
     // The sum is wanted apart from what C holds until it is complete.
-    let nr = b.shape(kernels).nr;
-    let step = APART / nr * nr;
-    scratch::with(step.min(n) * step.min(m), |sums| {
-        for j in (0..n).step_by(step) {
-            let cols = step.min(n - j);
+    let Shape { mr, nr } = shape(kernels, a, b);
+    let (down, along) = (APART / mr * mr, APART / nr * nr);
+    scratch::with(along.min(n) * down.min(m), |sums| {
+        for j in (0..n).step_by(along) {
+            let cols = along.min(n - j);
             let bias = bias.map(|bias| &bias[j..j + cols]);
-            for i in (0..m).step_by(step) {
-                let rows = step.min(m - i);
+            for i in (0..m).step_by(down) {
+                let rows = down.min(m - i);
                 let sums = Target::new(sums, rows, cols, cols).expect("made for it");
-                let (a, mut c) = (a.block(i, 0, rows, k), c.block(i, j, rows, cols));
-                blocks(kernels, a, b.columns(j, cols), &mut c, Some(sums), bias, finish);
+                let mut c = c.block(i, j, rows, cols);
+                blocks(kernels, &a.part(i, rows), &b.part(j, cols), &mut c, Some(sums), bias, finish);
             }
         }
     });
@@ -137,18 +61,18 @@ pub(super) fn product<T: Gemm>(
 /// The three outer loops. Sums that are not complete are kept in `sums`, or else in C.
 fn blocks<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Source<T>,
-    b: Right<T>,
+    a: &Side<T>,
+    b: &Side<T>,
     c: &mut Target<T>,
     mut sums: Option<Target<T>>,
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    let (m, n, k) = (c.rows, c.cols, a.cols);
-    let (end, shape) = (finish.end(bias), b.shape(kernels));
+    let (m, n, k) = (c.rows, c.cols, a.k());
+    let (end, shape) = (finish.end(bias), shape(kernels, a, b));
     let nr = shape.nr;
     let kc_most = k.min(T::KC);
-    let pack_b = packs_right(shape, m, &b);
+    let pack_b = packs_right(shape, m, b);
     let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(MC));
     // Panels of B are wanted again only if other rows of A follow.
@@ -164,27 +88,29 @@ fn blocks<T: Gemm>(
                 let last = pc + kc == k;
                 for ic in (0..m).step_by(MC) {
                     let mc = MC.min(m - ic);
-                    let block = a.block(ic, pc, mc, kc);
-                    let left = if pack_a {
-                        kernels.pack(block.transposed(), shape.mr, a_room);
-                        Left::Panels(&*a_room, mc)
-                    } else if n <= nr {
-                        Left::Once(block)
-                    } else {
-                        Left::InPlace(block)
+                    let left = match a {
+                        Side::Panels(panels) => Left::Panels(panels.block(pc, kc, ic), mc),
+                        Side::Plain(a) if !pack_a => {
+                            let block = a.block(pc, ic, kc, mc).transposed();
+                            if n <= nr { Left::Once(block) } else { Left::InPlace(block) }
+                        }
+                        a => {
+                            a.pack(kernels, (pc, kc), (ic, mc), shape.mr, a_room);
+                            Left::Panels(&*a_room, mc)
+                        }
                     };
                     for j in (0..nc).step_by(nr) {
                         let (col, cols) = (jc + j, nr.min(nc - j));
-                        let right = match &b {
-                            Right::Panels(panels) => panel(panels.block(pc, kc, col), kc, cols, nr),
-                            Right::Plain(b) if pack_b => {
+                        let right = match b {
+                            Side::Panels(panels) => panel(panels.block(pc, kc, col), kc, cols, nr),
+                            Side::Plain(b) if !pack_b => b.block(pc, col, kc, cols),
+                            b => {
                                 let at = if m > MC { j * kc } else { 0 };
                                 if ic == 0 {
-                                    kernels.pack(b.block(pc, col, kc, cols), nr, &mut b_room[at..]);
+                                    b.pack(kernels, (pc, kc), (col, cols), nr, &mut b_room[at..]);
                                 }
                                 panel(&b_room[at..], kc, cols, nr)
                             }
-                            Right::Plain(b) => b.block(pc, col, kc, cols),
                         };
                         let end = end.columns(col, cols);
                         let mut out = c.block(ic, col, mc, cols);
@@ -220,23 +146,28 @@ fn panel<T: Gemm>(data: &[T], kc: usize, cols: usize, nr: usize) -> Source<'_, T
     Source::new(data, 0, kc, cols, nr as isize, 1).expect("packed for it")
 }
 
-/// Whether B is copied into panels: always if its rows are not contiguous; else if there are enough rows of A to use the
+/// Whether B is copied into panels: always if its rows are not contiguous, or not in memory; else if there are enough rows of A to use the
 /// copy, and reading in place would cost cache misses again and again.
-fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Right<T>) -> bool {
+fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Side<T>) -> bool {
     match b {
-        Right::Panels(_) => false,
-        Right::Plain(b) => {
+        Side::Panels(_) => false,
+        Side::Plain(b) => {
             // Rows that lie a page or more apart cost an address translation each time they are read.
             let far = b.rs.unsigned_abs() * size_of::<T>() >= PAGE;
             let enough = if far { 48 } else { 192 };
             b.cs != 1 && b.cols > 1 || m > enough && b.cols > shape.nr
         }
+        Side::Other(_) => true,
     }
 }
 
-/// Whether A is copied into panels: if its rows are not contiguous and there are enough columns of B to use the copy.
-fn packs_left<T: Gemm>(shape: Shape, n: usize, a: Source<T>) -> bool {
-    a.cs != 1 && a.rows > shape.mr && n > 512
+/// Whether A is copied into panels: if it is not in memory, or its rows are not contiguous and there are enough columns of B to use the copy.
+fn packs_left<T: Gemm>(shape: Shape, n: usize, a: &Side<T>) -> bool {
+    match a {
+        Side::Panels(_) => false,
+        Side::Plain(a) => a.rs != 1 && a.cols > shape.mr && n > 512,
+        Side::Other(_) => true,
+    }
 }
 
 fn scratch_pair<T: Gemm>(a: usize, b: usize, f: impl FnOnce(&mut [T], &mut [T])) {

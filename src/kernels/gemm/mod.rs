@@ -1,4 +1,4 @@
-//! Why it exists: the matrix product, in which networks spend most of their time.
+//! The matrix product, in which networks spend most of their time.
 //!
 //! # The order of arithmetic
 //! K, the length of the sums, is cut into blocks of [`Gemm::KC`]. Within a block each element of the result is one chain of
@@ -6,28 +6,46 @@
 //! adds the finished sum to what C holds; then comes the bias, then the activation. Every path keeps this order, so a result
 //! is a function of the numbers and of K alone: not of strides, packing, instruction set, threads, or of the rows and columns around it.
 //!
+//! Where a processor has no fused multiply-add ([`Isa::NoFma`]) the blocks are of 256, multiplications and additions round apart, and the rest is the
+//! same: other bits, and the same promise.
+//!
+//! # The operands
+//! [`gemm`] takes matrices as they lie in memory, [`product`] any [`Operand`]: patches of images, weights in 16 or 8 bits, panels made beforehand.
+//!
 //! # The paths
-//! One row or column (`vector`); everything else (`block`), which copies operands into panels only where that pays.
-//! `grid` cuts C between threads. [`naive`] is the same product said plainly. `tile` holds the loops in vector instructions.
+//! One row or column (`vector`); everything else (`block`), which copies operands into panels only where that pays; no fused multiply-add (`apart`).
+//! `grid` cuts C between threads. [`naive`] is the same product said plainly. `tile` holds the table of loops in vector instructions.
 
+mod apart;
 mod block;
 mod grid;
+mod loops;
+mod matrix;
 pub mod naive;
+mod narrow;
+mod operand;
 mod packed;
+mod patches;
+mod side;
 mod tile;
 mod vector;
 
-pub use packed::{Packed, gemm_packed};
+pub use narrow::Quantized;
+pub use operand::{Block, Operand, View};
+pub use packed::Packed;
+pub use patches::{Patches, Window};
 
-use crate::kernels::math::Real;
+use crate::kernels::math::{Lanes, Real};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Isa, isa, stamped};
-use block::Right;
-use tile::{End, Source, Stamped, Target};
+use matrix::{Source, Target};
+use side::Side;
+use tile::{End, Stamped};
 
 /// Elements that matrices can be multiplied in.
-pub trait Gemm: Real + Copy + PartialEq + Scratch + Stamped + Send + Sync {
-    /// The length of the blocks that sums are cut into. It is part of what the result is, so it never changes.
+pub trait Gemm: Lanes + PartialEq + Scratch + Stamped + Send + Sync {
+    /// The length of the blocks that sums are cut into. It is part of what the result is, so it never changes. (Where there is no fused
+    /// multiply-add it is 256 for both types.)
     const KC: usize;
 }
 impl Gemm for f32 {
@@ -149,10 +167,10 @@ stamped! {
     fn relu_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Relu.apply(*x)) }
 }
 stamped! {
-    fn sigmoid_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Sigmoid.apply(*x)) }
+    fn sigmoid_all<T: Gemm>[R: T](row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Sigmoid.apply(R::of(*x)).value()) }
 }
 stamped! {
-    fn tanh_all<T: Gemm>(row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Tanh.apply(*x)) }
+    fn tanh_all<T: Gemm>[R: T](row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Tanh.apply(R::of(*x)).value()) }
 }
 
 /// What is done to the result before it is stored: after all of K, and after what [`Store::Add`] adds.
@@ -195,7 +213,32 @@ pub(crate) fn gemm_on<T: Gemm>(
     assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols, "sizes of A, B and C match");
     let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
     assert!(bias.is_none_or(|b| b.len() == c.cols), "one bias per column");
-    grid::product(T::kernels(isa), a.source(), Right::Plain(b.source()), c.target(), bias, finish);
+    grid::product(T::kernels(isa), &Side::left(a), &Side::right(b), c.target(), bias, finish);
+}
+
+/// [`gemm`] of operands of any kind, which are copied or converted on the way into registers. The bits are those of the product of the
+/// matrices that the operands stand for.
+///
+/// # Panics
+/// A matrix does not fit its slice, or sizes do not match.
+pub fn product<T: Gemm>(a: View<T>, b: View<T>, c: MatMut<T>, store: Store, epilogue: Epilogue<T>) {
+    product_on(isa(), a, b, c, store, epilogue);
+}
+
+/// [`product`] with the instructions of `isa`, if the processor has them.
+pub(crate) fn product_on<T: Gemm>(
+    isa: Isa,
+    a: View<T>,
+    b: View<T>,
+    c: MatMut<T>,
+    store: Store,
+    epilogue: Epilogue<T>,
+) {
+    assert!(a.rows() == c.rows && a.cols() == b.rows() && b.cols() == c.cols, "sizes of A, B and C match");
+    let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
+    assert!(bias.is_none_or(|b| b.len() == c.cols), "one bias per column");
+    let (a, b) = packed::sides(isa, a, b);
+    grid::product(T::kernels(isa), &a, &b, c.target(), bias, finish);
 }
 
 /// Where the matrices of a batch begin, from the first one's offset on.
@@ -249,7 +292,7 @@ pub fn batched<T: Gemm>(
     let one = move |i: usize, c: Target<T>| {
         let a = Mat { offset: a_steps.offset(a.offset, i), ..a };
         let b = Mat { offset: b_steps.offset(b.offset, i), ..b };
-        grid::product(kernels, a.source(), Right::Plain(b.source()), c, bias, finish);
+        grid::product(kernels, &Side::left(a), &Side::right(b), c, bias, finish);
     };
     let work = m.saturating_mul(n).saturating_mul(k.max(1));
     let MatMut { data, ld, .. } = c;
@@ -289,3 +332,5 @@ impl Finish {
 mod operand_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod view_tests;

@@ -1,21 +1,35 @@
-//! Why it exists: the matrix product said plainly, in the order that every other path must keep. Tests compare
-//! bytes with it.
+//! The matrix product said plainly, in the order that every other path must keep. Tests compare bytes with it.
 
-use super::{Epilogue, Gemm, Mat, MatMut, Store};
+use super::{Epilogue, Gemm, Mat, MatMut, Store, apart};
+use crate::kernels::simd::{Isa, isa};
 
 /// What [`super::gemm`] computes, one element after the other.
 ///
 /// # Panics
 /// A matrix does not fit its slice, or sizes do not match.
 pub fn gemm<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>, store: Store, epilogue: Epilogue<T>) {
+    gemm_on(isa(), a, b, c, store, epilogue);
+}
+
+/// What it computes with the instructions of `isa`.
+pub(crate) fn gemm_on<T: Gemm>(
+    isa: Isa,
+    a: Mat<T>,
+    b: Mat<T>,
+    c: MatMut<T>,
+    store: Store,
+    epilogue: Epilogue<T>,
+) {
     assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols);
+    let block = if isa.is_fused() { T::KC } else { apart::STEPS };
     for i in 0..c.rows {
         for j in 0..c.cols {
             let mut sum = T::c(0.0);
-            for start in (0..a.cols).step_by(T::KC) {
+            for start in (0..a.cols).step_by(block) {
                 let mut chain = T::c(0.0);
-                for p in start..a.cols.min(start + T::KC) {
-                    chain = a.at(i, p).fma(b.at(p, j), chain);
+                for p in start..a.cols.min(start + block) {
+                    let (a, b) = (a.at(i, p), b.at(p, j));
+                    chain = if isa.is_fused() { a.fma(b, chain) } else { a * b + chain };
                 }
                 sum = if start == 0 { chain } else { sum + chain };
             }
@@ -26,7 +40,10 @@ pub fn gemm<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>, store: Store, epilogue:
             if let Some(bias) = epilogue.bias {
                 sum = sum + bias[j];
             }
-            *out = epilogue.activation.map_or(sum, |act| act.apply(sum));
+            *out = sum;
+            if let Some(act) = epilogue.activation {
+                act.apply_all(std::slice::from_mut(out));
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Why it exists: matrices that nobody would choose: empty, of one row or column with strides that mean nothing, overlapping themselves,
+//! Matrices that nobody would choose: empty, of one row or column with strides that mean nothing, overlapping themselves,
 //! backwards, far apart, beginning off every boundary. Products of them are what [`naive`] says under every instruction set, and
 //! what lies beside C stays. Memory is no longer than it must be, so that an address sanitizer sees every step outside.
 
+use super::tests::ORDERS;
 use super::*;
 use crate::Float;
 use crate::kernels::par::with_threads;
@@ -75,16 +76,27 @@ fn one<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
     let activation = [None, Some(Act::Relu), Some(Act::Tanh)][r.below(3)];
     let epilogue = Epilogue { bias: (r.below(2) == 0).then_some(&bias[..]), activation };
     let what = |how: &str| format!("{how}: {pa:?} by {pb:?}, ld {ld}, {store:?}, {activation:?}");
-    let mut want = before.clone();
-    naive::gemm(a, b, MatMut { data: &mut want[skip..], rows: m, cols: n, ld }, store, epilogue);
+    let wants = ORDERS.map(|isa| {
+        let mut want = before.clone();
+        naive::gemm_on(isa, a, b, MatMut { data: &mut want[skip..], rows: m, cols: n, ld }, store, epilogue);
+        want
+    });
     for &isa in Isa::available() {
+        let want = &wants[usize::from(isa.is_fused())];
         let mut got = before.clone();
         gemm_on(isa, a, b, MatMut { data: &mut got[skip..], rows: m, cols: n, ld }, store, epilogue);
-        same(&got, &want, &|| what(isa.name()));
+        same(&got, want, &|| what(isa.name()));
         let packed = Packed::new_on(isa, b);
         let mut got = before.clone();
-        gemm_packed(a, &packed, MatMut { data: &mut got[skip..], rows: m, cols: n, ld }, store, epilogue);
-        same(&got, &want, &|| what(&format!("packed, {}", isa.name())));
+        product_on(
+            isa,
+            View::of(&a),
+            View::of(&packed),
+            MatMut { data: &mut got[skip..], rows: m, cols: n, ld },
+            store,
+            epilogue,
+        );
+        same(&got, want, &|| what(&format!("packed, {}", isa.name())));
     }
 }
 

@@ -1,24 +1,38 @@
-//! Why it exists: the weights of a trained network are multiplied with again and again. Copied into panels once, they
-//! need not be copied for each product.
+//! The weights of a trained network are multiplied with again and again. Copied into panels once, they need not be copied for each product.
 
-use super::block::{Panels, Right};
-use super::tile::{Kernels, Source};
-use super::{Epilogue, Finish, Gemm, Mat, MatMut, Store, grid};
+use super::operand::{Operand, View};
+use super::side::{Panels, Side};
+use super::tile::{Kernels, Shape};
+use super::{Gemm, Mat};
 use crate::kernels::simd::{Isa, isa};
 
-/// A right-hand side in the panels that this processor's tile reads.
+/// Which side of a product a matrix was packed for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum For {
+    Left,
+    Right,
+}
+
+/// A matrix in the panels that this processor's tile reads, on one side of a product. On the other side, or transposed, it is an operand like
+/// any other: as right, and slower.
 #[derive(Clone, Debug)]
 pub struct Packed<T> {
     data: Vec<T>,
     /// Where the panels begin: on a cache line.
     start: usize,
-    rows: usize,
-    cols: usize,
+    /// Of what lies in panels: the matrix, or for the left side its transpose.
+    k: usize,
+    across: usize,
+    shape: Shape,
+    width: usize,
+    side: For,
     isa: Isa,
+    /// Where no tile of ours multiplies, all columns are one panel: the matrix in rows, read in place.
+    dense: bool,
 }
 
 impl<T: Gemm> Packed<T> {
-    /// Copies `b`.
+    /// Copies `b`, to stand on the right.
     ///
     /// # Panics
     /// `b` does not fit its slice.
@@ -26,50 +40,91 @@ impl<T: Gemm> Packed<T> {
         Packed::new_on(isa(), b)
     }
 
+    /// Copies `a`, to stand on the left.
+    ///
+    /// # Panics
+    /// `a` does not fit its slice.
+    pub fn left(a: Mat<T>) -> Packed<T> {
+        Packed::left_on(isa(), a)
+    }
+
     pub(crate) fn new_on(isa: Isa, b: Mat<T>) -> Packed<T> {
+        Packed::pack(isa, b, T::kernels(isa).shape(b.cols), For::Right)
+    }
+
+    pub(crate) fn left_on(isa: Isa, a: Mat<T>) -> Packed<T> {
+        Packed::pack(isa, a.t(), T::kernels(isa).shape(usize::MAX), For::Left)
+    }
+
+    fn pack(isa: Isa, m: Mat<T>, shape: Shape, side: For) -> Packed<T> {
         let kernels: &Kernels<T> = T::kernels(isa);
-        let (rows, cols, b) = (b.rows, b.cols, b.source());
-        let nr = kernels.shape(cols).nr;
-        let width = cols.next_multiple_of(nr);
+        let (k, across, m) = (m.rows, m.cols, m.source());
+        let dense = kernels.apart();
+        let width = match side {
+            _ if dense => across.max(1),
+            For::Left => shape.mr,
+            For::Right => shape.nr,
+        };
+        let all = across.next_multiple_of(width);
         let line = 64 / size_of::<T>();
-        let mut data = vec![T::c(0.0); width * rows + kernels.packed_len(0, cols, nr) + line];
+        let mut data = vec![T::c(0.0); all * k + kernels.packed_len(0, across, width) + line];
         let start = data.as_ptr().align_offset(64).min(line);
-        for p in (0..rows).step_by(T::KC) {
-            let kc = T::KC.min(rows - p);
-            kernels.pack(b.block(p, 0, kc, cols), nr, &mut data[start + width * p..]);
+        for p in (0..k).step_by(T::KC) {
+            let kc = T::KC.min(k - p);
+            kernels.pack(m.block(p, 0, kc, across), width, &mut data[start + all * p..]);
         }
-        Packed { data, start, rows, cols, isa }
+        Packed { data, start, k, across, shape, width, side, isa, dense }
     }
 
-    /// Rows of the matrix.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Columns of the matrix.
-    pub fn cols(&self) -> usize {
-        self.cols
+    fn panels(&self) -> Panels<'_, T> {
+        let Packed { k, across, shape, width, .. } = *self;
+        Panels {
+            data: &self.data[self.start..],
+            k,
+            shape,
+            width,
+            all: across.div_ceil(width),
+            first: 0,
+            across,
+        }
     }
 }
 
-/// [`super::gemm`] with B packed beforehand.
-///
-/// # Panics
-/// A matrix does not fit its slice, or sizes do not match.
-pub fn gemm_packed<T: Gemm>(a: Mat<T>, b: &Packed<T>, c: MatMut<T>, store: Store, epilogue: Epilogue<T>) {
-    assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols, "sizes of A, B and C match");
-    let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
-    assert!(bias.is_none_or(|bias| bias.len() == c.cols), "one bias per column");
-    let kernels: &Kernels<T> = T::kernels(b.isa);
-    let shape = kernels.shape(b.cols);
-    let panels = Panels {
-        data: &b.data[b.start..],
-        k: b.rows,
-        shape,
-        all: b.cols.div_ceil(shape.nr),
-        first: 0,
-        cols: b.cols,
+impl<T: Gemm> Operand<T> for Packed<T> {
+    fn rows(&self) -> usize {
+        if self.side == For::Left { self.across } else { self.k }
+    }
+    fn cols(&self) -> usize {
+        if self.side == For::Left { self.k } else { self.across }
+    }
+    fn read(&self, row: usize, col: usize, out: &mut [T]) {
+        let panels = self.panels();
+        for (j, x) in out.iter_mut().enumerate() {
+            *x = if self.side == For::Left { panels.at(col + j, row) } else { panels.at(row, col + j) };
+        }
+    }
+    fn in_place(&self) -> Option<Mat<'_, T>> {
+        let mat = Mat::row_major(&self.data[self.start..], self.k, self.across);
+        self.dense.then(|| if self.side == For::Left { mat.t() } else { mat })
+    }
+    fn prepacked(&self) -> Option<&Packed<T>> {
+        (!self.dense).then_some(self)
+    }
+}
+
+/// The two sides of a product of operands, each in the quickest form that it has.
+pub(super) fn sides<'a, T: Gemm>(isa: Isa, a: View<'a, T>, b: View<'a, T>) -> (Side<'a, T>, Side<'a, T>) {
+    let panels = |view: &View<'a, T>, side: For| {
+        let (packed, transposed) = view.prepacked()?;
+        (packed.side == side && packed.isa == isa && !transposed).then(|| packed.panels())
     };
-    let a: Source<T> = a.source();
-    grid::product(kernels, a, Right::Panels(panels), c.target(), bias, finish);
+    let (left, right) = (panels(&a, For::Left), panels(&b, For::Right));
+    // One tile reads both.
+    let left = left.filter(|l| right.is_none_or(|r| r.shape.mr == l.shape.mr));
+    let side = |view: View<'a, T>, panels: Option<Panels<'a, T>>| match (panels, view.in_place()) {
+        (Some(panels), _) => Side::Panels(panels),
+        (None, Some(mat)) => Side::Plain(mat.source()),
+        (None, None) => Side::Other(view),
+    };
+    (side(a.t(), left), side(b, right))
 }

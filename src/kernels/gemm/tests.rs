@@ -1,9 +1,12 @@
-//! Why it exists: every path must give what [`naive`] gives, byte for byte.
+//! Every path must give what [`naive`] gives, byte for byte.
 
 use super::*;
 use crate::Float;
 use crate::kernels::par::with_threads;
 use crate::kernels::testing::{Rng, same};
+
+/// One instruction set for each of the two orders of arithmetic: apart, and fused.
+pub(super) const ORDERS: [Isa; 2] = [Isa::NoFma, Isa::Portable];
 
 #[derive(Clone, Debug)]
 struct Layout {
@@ -53,16 +56,27 @@ fn one_case<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
     let (a, b) = (mat(&a, m, k, &la), mat(&b, k, n, &lb));
     let what = |how: &str| format!("{how}: {m}x{k}x{n} {la:?} {lb:?} ld {ld} {store:?} {activation:?}");
 
-    let mut want = before.clone();
-    naive::gemm(a, b, MatMut { data: &mut want, rows: m, cols: n, ld }, store, epilogue);
+    let wants = ORDERS.map(|isa| {
+        let mut want = before.clone();
+        naive::gemm_on(isa, a, b, MatMut { data: &mut want, rows: m, cols: n, ld }, store, epilogue);
+        want
+    });
     for &isa in Isa::available() {
+        let want = &wants[usize::from(isa.is_fused())];
         let mut got = before.clone();
         gemm_on(isa, a, b, MatMut { data: &mut got, rows: m, cols: n, ld }, store, epilogue);
-        same(&got, &want, &|| what(isa.name()));
+        same(&got, want, &|| what(isa.name()));
         let packed = Packed::new_on(isa, b);
         let mut got = before.clone();
-        gemm_packed(a, &packed, MatMut { data: &mut got, rows: m, cols: n, ld }, store, epilogue);
-        same(&got, &want, &|| what(&format!("packed, {}", isa.name())));
+        product_on(
+            isa,
+            View::of(&a),
+            View::of(&packed),
+            MatMut { data: &mut got, rows: m, cols: n, ld },
+            store,
+            epilogue,
+        );
+        same(&got, want, &|| what(&format!("packed, {}", isa.name())));
     }
 }
 
@@ -118,6 +132,14 @@ fn block_boundaries() {
 
 #[test]
 fn threads_and_batch_cannot_be_seen() {
+    let sets = Isa::available();
+    threads_and_batch(sets[sets.len() - 1]);
+    if sets.contains(&Isa::NoFma) {
+        threads_and_batch(Isa::NoFma);
+    }
+}
+
+fn threads_and_batch(isa: Isa) {
     let mut r = Rng(4);
     for (m, k, n) in [(150, 200, 300), (1, 700, 9000), (9000, 700, 1), (600, 1100, 30), (33, 520, 2000)] {
         let (a, b, bias): (Vec<f32>, Vec<f32>, Vec<f32>) = (r.vec(m * k), r.vec(k * n), r.vec(n));
@@ -131,23 +153,55 @@ fn threads_and_batch_cannot_be_seen() {
             let run = |threads: usize| {
                 let mut c = before.clone();
                 let epilogue = Epilogue { bias: Some(&bias), activation: None };
-                with_threads(threads, || gemm(ma, mb, MatMut::row_major(&mut c, m, n), Store::Add, epilogue))
-                    .unwrap();
+                let out = MatMut::row_major(&mut c, m, n);
+                with_threads(threads, || gemm_on(isa, ma, mb, out, Store::Add, epilogue)).unwrap();
                 c
             };
             let one = run(1);
-            for threads in [2, 3] {
-                same(&run(threads), &one, &|| format!("{threads} threads, {m}x{k}x{n}"));
+            for threads in [2, 3, 8] {
+                same(&run(threads), &one, &|| format!("{} with {threads} threads, {m}x{k}x{n}", isa.name()));
             }
-            // The last row alone.
-            let i = m - 1;
-            let mut row = before[i * n..].to_vec();
-            let last = Mat { offset: (ma.rs * i as isize) as usize, rows: 1, ..ma };
-            let epilogue = Epilogue { bias: Some(&bias), activation: None };
-            gemm(last, mb, MatMut::row_major(&mut row, 1, n), Store::Add, epilogue);
-            same(&row, &one[i * n..], &|| format!("a row alone, {m}x{k}x{n}"));
+            // A row alone, and a few rows.
+            for (i, rows) in [(m - 1, 1), (m / 2, 1), (m / 3, (m - m / 3).min(7))] {
+                let mut part = before[i * n..(i + rows) * n].to_vec();
+                let a = Mat { offset: (ma.rs * i as isize) as usize, rows, ..ma };
+                let epilogue = Epilogue { bias: Some(&bias), activation: None };
+                gemm_on(isa, a, mb, MatMut::row_major(&mut part, rows, n), Store::Add, epilogue);
+                let what = || format!("{}: {rows} rows from {i} on, {m}x{k}x{n}", isa.name());
+                same(&part, &one[i * n..(i + rows) * n], &what);
+            }
         }
     }
+}
+
+/// Separate roundings are other bits, and no others than that.
+#[test]
+fn products_without_fused_multiply_adds_are_near() {
+    fn near<T: Gemm + Float>(epsilon: f64) {
+        let mut r = Rng(7);
+        for (m, k, n) in [(7, 90, 33), (40, 1100, 50), (1, 2000, 30)] {
+            let (a, b): (Vec<T>, Vec<T>) = (r.vec(m * k), r.vec(k * n));
+            let [apart, fused] = ORDERS.map(|isa| {
+                let mut c: Vec<T> = vec![T::of(0.0); m * n];
+                let out = MatMut::row_major(&mut c, m, n);
+                gemm_on(
+                    isa,
+                    Mat::row_major(&a, m, k),
+                    Mat::row_major(&b, k, n),
+                    out,
+                    Store::Write,
+                    Epilogue::NONE,
+                );
+                c
+            });
+            let far = |(x, y): (&T, &T)| (x.wide() - y.wide()).abs() > epsilon * k as f64;
+            assert!(!apart.iter().zip(&fused).any(far), "{m}x{k}x{n}");
+            let differs = apart.iter().zip(&fused).any(|(x, y)| x.wide() != y.wide());
+            assert_eq!(differs, Isa::available().contains(&Isa::NoFma), "{m}x{k}x{n}");
+        }
+    }
+    near::<f32>(f64::from(f32::EPSILON));
+    near::<f64>(f64::EPSILON);
 }
 
 #[test]
@@ -193,12 +247,16 @@ fn special_numbers_pass_alike() {
         let b: Vec<f32> = (0..k * n).map(|_| odd[r.below(odd.len())]).collect();
         let epilogue = Epilogue { bias: None, activation: [None, Some(Act::Relu)][r.below(2)] };
         let (ma, mb) = (Mat::row_major(&a, m, k), Mat::row_major(&b, k, n));
-        let mut want = vec![-0.0; m * n];
-        naive::gemm(ma, mb, MatMut::row_major(&mut want, m, n), Store::Add, epilogue);
+        let wants = ORDERS.map(|isa| {
+            let mut want = vec![-0.0; m * n];
+            naive::gemm_on(isa, ma, mb, MatMut::row_major(&mut want, m, n), Store::Add, epilogue);
+            want
+        });
         for &isa in Isa::available() {
+            let want = &wants[usize::from(isa.is_fused())];
             let mut got = vec![-0.0; m * n];
             gemm_on(isa, ma, mb, MatMut::row_major(&mut got, m, n), Store::Add, epilogue);
-            same(&got, &want, &|| format!("{} {m}x{k}x{n}", isa.name()));
+            same(&got, want, &|| format!("{} {m}x{k}x{n}", isa.name()));
         }
     }
 }

@@ -1,61 +1,73 @@
 //! Why it exists: products with one row or one column read each number of the matrix once, so memory sets the pace. Rows
 //! of B are streamed eight at a time; columns of B are transposed in registers; no panel is ever made.
 
-use super::block::Right;
-use super::tile::{Kernels, Source, Target};
+use super::matrix::Target;
+use super::side::Side;
+use super::tile::Kernels;
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
 /// Results that are computed together; with a second sum they stay in L1.
-const WIDTH: usize = 2048;
+pub(super) const WIDTH: usize = 2048;
 
-/// Whether `product` can do it.
-pub(super) fn takes<T: Gemm>(a: Source<T>, b: Right<T>) -> bool {
-    a.rows > 0
-        && a.cols > 0
-        && match b {
-            Right::Plain(b) => a.rows == 1 && reads(b) || b.cols == 1 && reads(a),
-            Right::Panels(_) => a.rows == 1,
-        }
+/// What has one row or column.
+#[derive(Clone, Copy)]
+pub(super) enum One {
+    Row,
+    Column,
 }
 
-fn reads<T: Gemm>(b: Source<T>) -> bool {
-    b.cs == 1 || b.rs == 1
+/// How `product` can do it, if it can.
+#[inline]
+pub(super) fn takes<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> Option<One> {
+    match (a.across(), b.across()) {
+        (0, _) => None,
+        _ if a.k() == 0 => None,
+        (1, _) if streams(kernels, b) => Some(One::Row),
+        (_, 1) if streams(kernels, a) => Some(One::Column),
+        _ => None,
+    }
+}
+
+/// Whether a matrix can be read once, from its beginning to its end.
+#[inline]
+fn streams<T: Gemm>(kernels: &Kernels<T>, b: &Side<T>) -> bool {
+    match b {
+        Side::Plain(b) => b.cs == 1 || b.rs == 1,
+        Side::Panels(b) => kernels.whole_vectors(b.width),
+        Side::Other(_) => false,
+    }
 }
 
 /// C = A · B with one row in A or one column in B.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
-    a: Source<T>,
-    b: Right<T>,
+    one: One,
+    a: &Side<T>,
+    b: &Side<T>,
     mut c: Target<T>,
     bias: Option<&[T]>,
     finish: Finish,
 ) {
-    match b {
-        Right::Plain(plain) if a.rows > 1 || !reads(plain) => {
-            let (x, b) = (plain.transposed(), Right::Plain(a.transposed()));
-            let bias = bias.map(|bias| bias[0]);
-            match c.contiguous_column() {
-                Some(out) => sums(kernels, x, b, &mut |i, sums| put(sums, &mut out[i..], |_| bias, finish)),
-                None => sums(kernels, x, b, &mut |i, sums| {
-                    for (s, sum) in sums.iter_mut().enumerate() {
-                        put(std::slice::from_mut(sum), c.row(i + s), |_| bias, finish);
-                    }
-                }),
+    if let One::Row = one {
+        let out = c.row(0);
+        let bias = |j: usize| move |s| bias.map(|bias| bias[j + s]);
+        return sums(kernels, a, b, &mut |j, sums| put(sums, &mut out[j..], bias(j), finish));
+    }
+    let bias = bias.map(|bias| bias[0]);
+    match c.contiguous_column() {
+        Some(out) => sums(kernels, b, a, &mut |i, sums| put(sums, &mut out[i..], |_| bias, finish)),
+        None => sums(kernels, b, a, &mut |i, sums| {
+            for (s, sum) in sums.iter_mut().enumerate() {
+                put(std::slice::from_mut(sum), c.row(i + s), |_| bias, finish);
             }
-        }
-        b => {
-            let out = c.row(0);
-            let bias = |j: usize| move |s| bias.map(|bias| bias[j + s]);
-            sums(kernels, a, b, &mut |j, sums| put(sums, &mut out[j..], bias(j), finish));
-        }
+        }),
     }
 }
 
 /// Finished sums to their places, with the bias for each.
 #[inline(always)]
-fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>, finish: Finish) {
+pub(super) fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>, finish: Finish) {
     if finish.add {
         sums.iter_mut().zip(&*out).for_each(|(s, &c)| *s = c + *s);
     }
@@ -68,32 +80,44 @@ fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>
     out[..sums.len()].copy_from_slice(sums);
 }
 
-/// `x · b`, a run of columns at a time.
-fn sums<T: Gemm>(kernels: &Kernels<T>, x: Source<T>, b: Right<T>, done: &mut dyn FnMut(usize, &mut [T])) {
-    let (k, n) = (b.rows(), b.cols());
+/// `x · b`, a run of columns at a time; `x` has one column, as the left side is given.
+fn sums<T: Gemm>(kernels: &Kernels<T>, x: &Side<T>, b: &Side<T>, done: &mut dyn FnMut(usize, &mut [T])) {
+    let (k, n) = (b.k(), b.across());
     let width = WIDTH.min(n);
-    let copy = if x.contiguous_row().is_some() { 0 } else { k };
+    let in_place = match x {
+        Side::Plain(x) => x.transposed().contiguous_row(),
+        _ => None,
+    };
+    let copy = if in_place.is_some() { 0 } else { k };
     scratch::with(copy + 2 * width, |room: &mut [T]| {
         let (copied, room) = room.split_at_mut(copy);
         let (total, chain) = room.split_at_mut(width);
-        copied.iter_mut().enumerate().for_each(|(p, v)| *v = x.at(0, p));
-        let x = x.contiguous_row().unwrap_or(copied);
-        for j in (0..n).step_by(WIDTH) {
+        if copy > 0 {
+            x.copy_column(copied);
+        }
+        let x = in_place.unwrap_or(copied);
+        // Loops by hand: `step_by` divides, which a short row would notice.
+        let mut j = 0;
+        while j < n {
             let cols = WIDTH.min(n - j);
             let (total, chain) = (&mut total[..cols], &mut chain[..cols]);
-            for p in (0..k).step_by(T::KC) {
+            let mut p = 0;
+            while p < k {
                 let kc = T::KC.min(k - p);
                 let x = &x[p..p + kc];
                 let sums = if p == 0 { &mut *total } else { &mut *chain };
                 match b {
-                    Right::Plain(b) => kernels.dots(x, b.block(p, j, kc, cols), sums),
-                    Right::Panels(b) => kernels.dots_panels(x, b.block(p, kc, j), b.shape.nr, sums),
+                    Side::Plain(b) => kernels.dots(x, b.block(p, j, kc, cols), sums),
+                    Side::Panels(b) => kernels.dots_panels(x, b.block(p, kc, j), b.width, sums),
+                    Side::Other(_) => unreachable!("`takes` asks for what can be streamed"),
                 }
                 if p > 0 {
                     total.iter_mut().zip(&*chain).for_each(|(t, &c)| *t = *t + c);
                 }
+                p += kc;
             }
             done(j, total);
+            j += cols;
         }
     });
 }

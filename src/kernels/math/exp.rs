@@ -4,6 +4,7 @@
 //! `exp(r) - 1 = r + r² Q(r)`. `Q` is the minimax polynomial of degree 4 for weight `|r| + 0.03`, fitted with
 //! Remez's exchange and rounded coefficient by coefficient; its error in `exp(r) - 1` is below 2^-25.9 of that.
 
+use super::soft::{Fma, Fused};
 use super::{select, sign};
 
 /// 1.5 · 2^23: the unit in the last place of numbers near it is 1.
@@ -20,26 +21,26 @@ const Q: [f32; 5] = [0.5, 0.166_665_43, 0.041_666_61, 0.008_366_54, 0.001_392_15
 
 /// `(b, r)`, where the low nine bits of `b` are those of `n`. For `|x| < 150`.
 #[inline(always)]
-pub(super) fn split(x: f32) -> (u32, f32) {
-    let t = x.mul_add(LOG2_E, ROUNDER);
+pub(super) fn split<A: Fma>(x: f32) -> (u32, f32) {
+    let t = x.fused::<A>(LOG2_E, ROUNDER);
     let n = t - ROUNDER;
     // The first step is exact: both terms are multiples of 2^-24 and the result is below 1/2.
-    (t.to_bits(), n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, x)))
+    (t.to_bits(), n.fused::<A>(-LN2_LO, n.fused::<A>(-LN2_HI, x)))
 }
 
 /// `r² Q(r) + c`, in pairs: a short chain of dependent steps.
 #[inline(always)]
-pub(super) fn square_q(r: f32, c: f32) -> f32 {
+pub(super) fn square_q<A: Fma>(r: f32, c: f32) -> f32 {
     let r2 = r * r;
-    let upper = r2.mul_add(Q[4], r.mul_add(Q[3], Q[2]));
-    r2.mul_add(r2.mul_add(upper, r.mul_add(Q[1], Q[0])), c)
+    let upper = r2.fused::<A>(Q[4], r.fused::<A>(Q[3], Q[2]));
+    r2.fused::<A>(r2.fused::<A>(upper, r.fused::<A>(Q[1], Q[0])), c)
 }
 
 /// `(b, m)` with `exp(x) = 2^n (1 + m)`.
 #[inline(always)]
-fn reduced(x: f32) -> (u32, f32) {
-    let (b, r) = split(x);
-    (b, square_q(r, r))
+fn reduced<A: Fma>(x: f32) -> (u32, f32) {
+    let (b, r) = split::<A>(x);
+    (b, square_q::<A>(r, r))
 }
 
 /// `2^(n + bias)`, for the `b` of [`split`], if that is a normal number.
@@ -57,22 +58,22 @@ fn powers(b: u32) -> (f32, f32) {
 }
 
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(super) fn exp<A: Fma>(x: f32) -> f32 {
     let x = select(x > 89.0, 89.0, x);
-    let (b, r) = split(select(x < -104.0, -104.0, x));
+    let (b, r) = split::<A>(select(x < -104.0, -104.0, x));
     let (s, t) = powers(b);
     // This order takes the fewest steps and keeps more bits of the sum than `1 + m` does.
-    let q = r.mul_add(Q[4], Q[3]).mul_add(r, Q[2]).mul_add(r, Q[1]).mul_add(r, Q[0]);
-    q.mul_add(r, 1.0).mul_add(r, 1.0) * s * t
+    let q = r.fused::<A>(Q[4], Q[3]).fused::<A>(r, Q[2]).fused::<A>(r, Q[1]).fused::<A>(r, Q[0]);
+    q.fused::<A>(r, 1.0).fused::<A>(r, 1.0) * s * t
 }
 
 /// `2^n m + (2^n - 1)`, halved until the last step so that `n = 128` is no overflow.
 #[inline(always)]
-pub(super) fn exp_m1(x: f32) -> f32 {
+pub(super) fn exp_m1<A: Fma>(x: f32) -> f32 {
     let c = select(x > 89.0, 89.0, x);
-    let (b, m) = reduced(select(c < -30.0, -30.0, c));
+    let (b, m) = reduced::<A>(select(c < -30.0, -30.0, c));
     let s = power(b, -1);
-    let y = m.mul_add(s, s - 0.5);
+    let y = m.fused::<A>(s, s - 0.5);
     // The smallest would lose their last bit, and zero its sign.
     select(x.abs() < f32::EPSILON / 4.0, x, y + y)
 }
@@ -80,31 +81,31 @@ pub(super) fn exp_m1(x: f32) -> f32 {
 /// `w e` for negative and `w` for positive numbers, where `e = exp(-|x|)` and `w = 1 / (1 + e)`: nothing overflows on
 /// the way. The product is made before `e` is rounded, and takes back what rounding took from `1 + e`.
 #[inline(always)]
-pub(super) fn sigmoid(x: f32) -> f32 {
+pub(super) fn sigmoid<A: Fma>(x: f32) -> f32 {
     let a = -x.abs();
-    let (b, m) = reduced(select(a < -104.0, -104.0, a));
+    let (b, m) = reduced::<A>(select(a < -104.0, -104.0, a));
     let (s, t) = powers(b);
-    let e = m.mul_add(s, s);
-    let d = e.mul_add(t, 1.0);
-    let rest = e.mul_add(t, 1.0 - d);
+    let e = m.fused::<A>(s, s);
+    let d = e.fused::<A>(t, 1.0);
+    let rest = e.fused::<A>(t, 1.0 - d);
     let w = 1.0 / d;
-    let negative = rest.mul_add(-w, m).mul_add(w, w) * s * t;
+    let negative = rest.fused::<A>(-w, m).fused::<A>(w, w) * s * t;
     select(x < 0.0, negative, w)
 }
 
 /// `1 - 2 / (exp(2 |x|) + 1)` from 0.55 on, below that `x + x³ P(x²)`: degree 4, error below 2^-29.7 of the result.
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+pub(super) fn tanh<A: Fma>(x: f32) -> f32 {
     let a = x.abs();
     let c = select(a > 10.0, 10.0, a);
-    let (b, m) = reduced(c + c);
+    let (b, m) = reduced::<A>(c + c);
     let s = power(b, 0);
-    let big = 1.0 - 2.0 / m.mul_add(s, s + 1.0);
+    let big = 1.0 - 2.0 / m.fused::<A>(s, s + 1.0);
     let z = a * a;
-    let p = z.mul_add(-0.006_242_849_4, 0.021_050_714);
-    let p = p.mul_add(z, -0.053_847_548);
-    let p = p.mul_add(z, 0.133_325_44);
-    let p = p.mul_add(z, -0.333_333_16);
-    let small = p.mul_add(a * z, a);
+    let p = z.fused::<A>(-0.006_242_849_4, 0.021_050_714);
+    let p = p.fused::<A>(z, -0.053_847_548);
+    let p = p.fused::<A>(z, 0.133_325_44);
+    let p = p.fused::<A>(z, -0.333_333_16);
+    let small = p.fused::<A>(a * z, a);
     sign(select(a < 0.55, small, big), x)
 }

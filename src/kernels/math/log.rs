@@ -5,6 +5,7 @@
 //! `ln(1 + f)` is below 2^-27 of that.
 
 use super::select;
+use super::soft::{Fma, Fused};
 
 /// The bits of 2/3.
 const TWO_THIRDS: u32 = 0x3f2a_aaab;
@@ -13,23 +14,24 @@ const EXPONENT: u32 = 0xff80_0000;
 
 /// `k ln 2 + ln(1 + f)`.
 #[inline(always)]
-fn polynomial(k: f32, f: f32) -> f32 {
+fn polynomial<A: Fma>(k: f32, f: f32) -> f32 {
     // In pairs, for a short chain of dependent steps.
     let f2 = f * f;
     let f4 = f2 * f2;
-    let r = f2.mul_add(f.mul_add(0.141_277_75, -0.123_300_12), f.mul_add(0.139_772_09, -0.166_710_9));
-    let s = f2.mul_add(f.mul_add(0.200_121_09, -0.249_999_75), f.mul_add(0.333_331_88, -0.5));
-    let r = f4.mul_add(f4.mul_add(-0.122_012_9, r), s);
-    k.mul_add(std::f32::consts::LN_2, r.mul_add(f2, f))
+    let r =
+        f2.fused::<A>(f.fused::<A>(0.141_277_75, -0.123_300_12), f.fused::<A>(0.139_772_09, -0.166_710_9));
+    let s = f2.fused::<A>(f.fused::<A>(0.200_121_09, -0.249_999_75), f.fused::<A>(0.333_331_88, -0.5));
+    let r = f4.fused::<A>(f4.fused::<A>(-0.122_012_9, r), s);
+    k.fused::<A>(std::f32::consts::LN_2, r.fused::<A>(f2, f))
 }
 
 #[inline(always)]
-pub(super) fn ln(x: f32) -> f32 {
+pub(super) fn ln<A: Fma>(x: f32) -> f32 {
     let subnormal = x < f32::MIN_POSITIVE;
     let bits = select(subnormal, x * 8_388_608.0, x).to_bits();
     let e = bits.wrapping_sub(TWO_THIRDS) & EXPONENT;
-    let k = (e.cast_signed() as f32).mul_add(1.0 / 8_388_608.0, select(subnormal, -23.0, 0.0));
-    let y = polynomial(k, f32::from_bits(bits.wrapping_sub(e)) - 1.0);
+    let k = (e.cast_signed() as f32).fused::<A>(1.0 / 8_388_608.0, select(subnormal, -23.0, 0.0));
+    let y = polynomial::<A>(k, f32::from_bits(bits.wrapping_sub(e)) - 1.0);
     let y = select(x > f32::MAX, x, y);
     let y = select(x >= 0.0, y, f32::NAN);
     select(x == 0.0, f32::NEG_INFINITY, y)
@@ -37,12 +39,12 @@ pub(super) fn ln(x: f32) -> f32 {
 
 /// `1 + x` gives `k`; `f` is `x / 2^k + (1 / 2^k - 1)`, in which nothing of `x` is lost.
 #[inline(always)]
-pub(super) fn ln_1p(x: f32) -> f32 {
+pub(super) fn ln_1p<A: Fma>(x: f32) -> f32 {
     let e = (1.0 + x).to_bits().wrapping_sub(TWO_THIRDS) & EXPONENT;
     let scaled = f32::from_bits(x.to_bits().wrapping_sub(e));
     let four = f32::from_bits(4.0f32.to_bits().wrapping_sub(e));
-    let f = scaled + four.mul_add(0.25, -1.0);
-    let y = polynomial(e.cast_signed() as f32 * (1.0 / 8_388_608.0), f);
+    let f = scaled + four.fused::<A>(0.25, -1.0);
+    let y = polynomial::<A>(e.cast_signed() as f32 * (1.0 / 8_388_608.0), f);
     // Below 2^-25 the result is x, the sign of zero included.
     let y = select(x.abs() < f32::EPSILON / 4.0, x, y);
     let y = select(x > f32::MAX, x, y);

@@ -1,4 +1,4 @@
-//! Why it exists: the scalar arithmetic that every kernel is written in. All of it is made of operations that
+//! The scalar arithmetic that every kernel is written in. All of it is made of operations that
 //! round alike on every instruction set, so that a loop over it gives the same bytes whatever the vector width.
 
 mod divide;
@@ -6,12 +6,14 @@ mod erf;
 mod exp;
 mod log;
 mod normal;
+mod soft;
 mod trig;
 mod whole;
 
 #[cfg(test)]
 mod tests;
 
+pub use soft::{Fma, Lane, Lanes, Soft};
 pub use trig::{cos_slice, sin_slice};
 pub use whole::Whole;
 
@@ -206,17 +208,17 @@ macro_rules! real {
 }
 real!(
     f32,
-    exp::exp,
-    log::ln,
-    exp::tanh,
-    exp::sigmoid,
-    erf::erf,
-    normal::ndtr,
-    normal::gelu,
-    exp::exp_m1,
-    log::ln_1p,
-    trig::sin,
-    trig::cos,
+    exp::exp::<f32>,
+    log::ln::<f32>,
+    exp::tanh::<f32>,
+    exp::sigmoid::<f32>,
+    erf::erf::<f32>,
+    normal::ndtr::<f32>,
+    normal::gelu::<f32>,
+    exp::exp_m1::<f32>,
+    log::ln_1p::<f32>,
+    trig::sin::<f32>,
+    trig::cos::<f32>,
     divide::rem_f32,
     divide::floor_div_f32
 );

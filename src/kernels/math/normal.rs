@@ -10,6 +10,7 @@
 //! coefficient, the rest fitted again after each.
 
 use super::select;
+use super::soft::{Fma, Fused};
 
 /// 1.5 · 2^23, as in `exp`, and 126.
 const ROUNDER: f32 = 12_583_038.0;
@@ -19,38 +20,39 @@ const END: f32 = 11.34;
 /// `a = min(|x|, END)` and `Φ(-a)`.
 #[inline(always)]
 #[expect(clippy::approx_constant, reason = "fitted, and not ln 2")]
-fn tail(x: f32) -> (f32, f32) {
+fn tail<A: Fma>(x: f32) -> (f32, f32) {
     let a = x.abs();
     let a = select(a > END, END, a);
     // Even and odd powers by themselves: half the chain of dependent steps.
     let a2 = a * a;
-    let odd = a2.mul_add(-2.433_147_7e-8, -9.680_121e-6);
-    let odd = odd.mul_add(a2, -0.000_252_863_42);
-    let odd = odd.mul_add(a2, 0.007_016_344_5);
-    let odd = odd.mul_add(a2, -0.459_205_4);
-    let even = a2.mul_add(7.411_742e-7, 0.000_068_808_906);
-    let even = even.mul_add(a2, -0.000_056_355_29);
-    let even = even.mul_add(a2, -0.052_488_34);
-    let even = even.mul_add(a2, -1.151_106);
-    let p = odd.mul_add(a, even);
-    let t = p.mul_add(a, ROUNDER);
-    let r = p.mul_add(a, ROUNDER - t);
-    let m = r.mul_add(0.001_326_952_2, 0.009_671_291);
-    let m = m.mul_add(r, 0.055_507_11).mul_add(r, 0.240_222_47).mul_add(r, 0.693_147).mul_add(r, 1.0);
+    let odd = a2.fused::<A>(-2.433_147_7e-8, -9.680_121e-6);
+    let odd = odd.fused::<A>(a2, -0.000_252_863_42);
+    let odd = odd.fused::<A>(a2, 0.007_016_344_5);
+    let odd = odd.fused::<A>(a2, -0.459_205_4);
+    let even = a2.fused::<A>(7.411_742e-7, 0.000_068_808_906);
+    let even = even.fused::<A>(a2, -0.000_056_355_29);
+    let even = even.fused::<A>(a2, -0.052_488_34);
+    let even = even.fused::<A>(a2, -1.151_106);
+    let p = odd.fused::<A>(a, even);
+    let t = p.fused::<A>(a, ROUNDER);
+    let r = p.fused::<A>(a, ROUNDER - t);
+    let m = r.fused::<A>(0.001_326_952_2, 0.009_671_291);
+    let m =
+        m.fused::<A>(r, 0.055_507_11).fused::<A>(r, 0.240_222_47).fused::<A>(r, 0.693_147).fused::<A>(r, 1.0);
     (a, m * f32::from_bits(t.to_bits() << 23))
 }
 
 #[inline(always)]
-pub(super) fn ndtr(x: f32) -> f32 {
-    let (_, q) = tail(x);
+pub(super) fn ndtr<A: Fma>(x: f32) -> f32 {
+    let (_, q) = tail::<A>(x);
     select(x >= 0.0, 1.0 - q, q)
 }
 
 /// `max(x, 0) - a Φ(-a)`: one step less than the product, one rounding, and no NaN at -infinity.
 #[inline(always)]
-pub(super) fn gelu(x: f32) -> f32 {
-    let (a, q) = tail(x);
-    (-a).mul_add(q, select(x > 0.0, x, 0.0))
+pub(super) fn gelu<A: Fma>(x: f32) -> f32 {
+    let (a, q) = tail::<A>(x);
+    (-a).fused::<A>(q, select(x > 0.0, x, 0.0))
 }
 
 pub(super) fn ndtr_f64(x: f64) -> f64 {

@@ -6,9 +6,9 @@ use crate::kernels::simd::stamped;
 macro_rules! kernels {
     ($($name:ident),+) => {
         $(stamped! {
-            pub(crate) fn $name(out: &mut [f32], x: &[f32]) {
+            pub(crate) fn $name[R: f32](out: &mut [f32], x: &[f32]) {
                 for (o, &x) in out.iter_mut().zip(x) {
-                    *o = Real::$name(x);
+                    *o = R::of(x).$name().value();
                 }
             }
         })+

@@ -6,6 +6,7 @@
 //! formula with a sine in it vectorises; the slice kernels skip the second where no number of a block needs it.
 
 use super::select;
+use super::soft::{Fma, Fused};
 use crate::kernels::simd::stamped;
 
 /// From here on the reduction is made with integers.
@@ -22,17 +23,17 @@ const P7: u32 = 0xfe51_63ab;
 
 /// Quadrant (its low two bits) and rest of a number from 0 to `BIG`.
 #[inline(always)]
-fn reduced_small(a: f32) -> (u32, f32) {
-    let t = a.mul_add(std::f32::consts::FRAC_2_PI, ROUNDER);
+fn reduced_small<A: Fma>(a: f32) -> (u32, f32) {
+    let t = a.fused::<A>(std::f32::consts::FRAC_2_PI, ROUNDER);
     let n = t - ROUNDER;
-    let r = n.mul_add(-std::f32::consts::FRAC_PI_2, a);
-    let r = n.mul_add(4.371_139e-8, r);
-    (t.to_bits(), n.mul_add(1.715_124_5e-15, r))
+    let r = n.fused::<A>(-std::f32::consts::FRAC_PI_2, a);
+    let r = n.fused::<A>(4.371_139e-8, r);
+    (t.to_bits(), n.fused::<A>(1.715_124_5e-15, r))
 }
 
 /// The same for a number from `BIG` on.
 #[inline(always)]
-fn reduced_big(a: f32) -> (u32, f32) {
+fn reduced_big<A: Fma>(a: f32) -> (u32, f32) {
     let bits = a.to_bits();
     let m = u64::from(bits & 0x007f_ffff | 0x0080_0000);
     // a = m 2^e; the bit of 2/π that contributes 2m is number e + 30, counting from the first of 32 zeros before them.
@@ -61,12 +62,12 @@ fn reduced_big(a: f32) -> (u32, f32) {
     const UNIT: f32 = 1.0 / 70_368_744_177_664.0;
     const HIGH: f32 = std::f32::consts::FRAC_PI_2 * UNIT;
     const LOW: f32 = -4.371_139e-8 * UNIT;
-    (q, sum.mul_add(HIGH, sum.mul_add(LOW, error * HIGH)))
+    (q, sum.fused::<A>(HIGH, sum.fused::<A>(LOW, error * HIGH)))
 }
 
 #[inline(always)]
-fn reduced(a: f32) -> (u32, f32) {
-    let (small, big) = (reduced_small(a), reduced_big(a));
+fn reduced<A: Fma>(a: f32) -> (u32, f32) {
+    let (small, big) = (reduced_small::<A>(a), reduced_big::<A>(a));
     // The integers know nothing of infinity and NaN.
     let rest = select(a < f32::INFINITY, big.1, f32::NAN);
     (select(a < BIG, small.0, big.0), select(a < BIG, small.1, rest))
@@ -74,50 +75,51 @@ fn reduced(a: f32) -> (u32, f32) {
 
 /// Sine of `r` plus `quadrant` right angles, its sign flipped where the upper bit of `flip` is set.
 #[inline(always)]
-fn polynomial(quadrant: u32, r: f32, flip: u32) -> f32 {
+fn polynomial<A: Fma>(quadrant: u32, r: f32, flip: u32) -> f32 {
     let z = r * r;
-    let s = z.mul_add(-0.000_195_178_98, 0.008_332_187);
-    let s = s.mul_add(z, -0.166_666_55);
-    let s = s.mul_add(r * z, r);
-    let c = z.mul_add(2.443_232_7e-5, -0.001_388_731);
-    let c = c.mul_add(z, 0.041_666_646);
-    let c = c.mul_add(z, -0.5);
-    let c = c.mul_add(z, 1.0);
+    let s = z.fused::<A>(-0.000_195_178_98, 0.008_332_187);
+    let s = s.fused::<A>(z, -0.166_666_55);
+    let s = s.fused::<A>(r * z, r);
+    let c = z.fused::<A>(2.443_232_7e-5, -0.001_388_731);
+    let c = c.fused::<A>(z, 0.041_666_646);
+    let c = c.fused::<A>(z, -0.5);
+    let c = c.fused::<A>(z, 1.0);
     let y = select(quadrant & 1 == 0, s, c);
     f32::from_bits(y.to_bits() ^ (quadrant & 2) << 30 ^ flip & 0x8000_0000)
 }
 
 #[inline(always)]
-pub(super) fn sin(x: f32) -> f32 {
-    let (q, r) = reduced(x.abs());
-    polynomial(q, r, x.to_bits())
+pub(super) fn sin<A: Fma>(x: f32) -> f32 {
+    let (q, r) = reduced::<A>(x.abs());
+    polynomial::<A>(q, r, x.to_bits())
 }
 
 #[inline(always)]
-pub(super) fn cos(x: f32) -> f32 {
-    let (q, r) = reduced(x.abs());
-    polynomial(q.wrapping_add(1), r, 0)
+pub(super) fn cos<A: Fma>(x: f32) -> f32 {
+    let (q, r) = reduced::<A>(x.abs());
+    polynomial::<A>(q.wrapping_add(1), r, 0)
 }
 
 /// How many numbers a slice kernel looks at to choose between the reductions.
 const BLOCK: usize = 256;
 
 macro_rules! slices {
-    ($(#[$meta:meta])* $name:ident, $full:path, $small:expr) => {
+    ($(#[$meta:meta])* $name:ident, $full:ident, $small:expr) => {
         stamped! {
             $(#[$meta])*
-            pub fn $name(out: &mut [f32], x: &[f32]) {
+            pub fn $name[R: f32](out: &mut [f32], x: &[f32]) {
                 assert_eq!(out.len(), x.len());
                 for (out, x) in out.chunks_mut(BLOCK).zip(x.chunks(BLOCK)) {
                     let big = x.iter().fold(false, |big, x| big | (x.abs() >= BIG));
                     if big {
                         for (o, &x) in out.iter_mut().zip(x) {
-                            *o = $full(x);
+                            *o = $full::<R>(x);
                         }
                     } else {
                         for (o, &x) in out.iter_mut().zip(x) {
-                            let (q, r) = reduced_small(x.abs());
-                            *o = $small(q, r, x);
+                            let (q, r) = reduced_small::<R>(x.abs());
+                            let (quadrant, flip) = $small(q, x);
+                            *o = polynomial::<R>(quadrant, r, flip);
                         }
                     }
                 }
@@ -129,11 +131,11 @@ slices!(
     /// The sine of every number, with the bits of [`Real::sin`](super::Real::sin).
     sin_slice,
     sin,
-    |q, r, x: f32| polynomial(q, r, x.to_bits())
+    |q: u32, x: f32| (q, x.to_bits())
 );
 slices!(
     /// The cosine of every number, with the bits of [`Real::cos`](super::Real::cos).
     cos_slice,
     cos,
-    |q: u32, r, _| polynomial(q.wrapping_add(1), r, 0)
+    |q: u32, _| (q.wrapping_add(1), 0)
 );

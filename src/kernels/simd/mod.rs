@@ -1,5 +1,6 @@
-//! Why it exists: one kernel source, compiled once per instruction set and chosen at run time. Results never
-//! depend on the choice: kernels are made of operations that round alike everywhere, in an order fixed by shapes.
+//! One kernel source, compiled once per instruction set and chosen at run time. Results do not depend on the choice: kernels are made of
+//! operations that round alike everywhere, in an order fixed by shapes. The exception is [`Isa::NoFma`], whose matrix products and elementary
+//! functions have bits of their own.
 
 #![allow(unsafe_code)]
 
@@ -54,12 +55,25 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
     unsafe fn load_transposed(p: *const T, stride: isize, runs: usize) -> Self::Block;
 }
 
+/// Whether no processor of the target is known to have fused multiply-adds: [`Isa::NoFma`] is all there is.
+pub(crate) const ALWAYS_APART: bool = !cfg!(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "loongarch64",
+    target_arch = "powerpc64",
+    target_arch = "riscv64",
+    target_arch = "s390x"
+));
+
 /// An instruction set that kernels are compiled for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
-    /// What the target guarantees.
+    /// What the target guarantees. On x86-64 that is no fused multiply-add: each is a call, exact and slow.
     Portable,
+    /// The same with multiplications and additions that round apart: many times faster where there is no fused instruction, and other bits. In
+    /// use on x86 processors from before 2013, wasm32 and other targets without the instruction.
+    NoFma,
     /// AVX2 and FMA.
     Avx2,
     /// AVX-512 F, BW, DQ, VL.
@@ -73,20 +87,27 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self {
             Isa::Portable => "portable",
+            Isa::NoFma => "nofma",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Neon => "neon",
         }
     }
 
-    /// Every instruction set this processor has, slowest first.
+    /// Whether results have the bits that all processors with a fused multiply-add give.
+    pub fn is_fused(self) -> bool {
+        self != Isa::NoFma
+    }
+
+    /// Every instruction set this processor has, the best last.
     pub fn available() -> &'static [Isa] {
         static SETS: OnceLock<Vec<Isa>> = OnceLock::new();
         SETS.get_or_init(|| {
             #[allow(unused_mut)]
-            let mut sets = vec![Isa::Portable];
+            let mut sets = vec![if ALWAYS_APART { Isa::NoFma } else { Isa::Portable }];
             #[cfg(target_arch = "x86_64")]
             {
+                sets.push(Isa::NoFma);
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                     sets.push(Isa::Avx2);
                     let wide = is_x86_feature_detected!("avx512f")
@@ -137,29 +158,50 @@ pub(crate) fn fetch<T>(run: &[T]) {
 ///
 /// The body must be reachable by inlining alone (`#[inline(always)]` helpers, loops over slices); a call that is
 /// not inlined runs as portable code: slower, never different.
+///
+/// With `[R: T]` behind its generics a function has a type `R`, a [`Lane`](crate::kernels::math::Lane), to compute elementary functions of `T` with:
+/// `T` itself, but for [`Isa::NoFma`].
 macro_rules! stamped {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
+        $crate::kernels::simd::stamped! {
+            @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [] [] [] [false] ($($args)*) [$(-> $ret)?] $body
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? [$r:ident : $t:ident] ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
+        $crate::kernels::simd::stamped! {
+            @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [$r: $crate::kernels::math::Lane<$t>] [$t]
+                [<$t as $crate::kernels::math::Lanes>::Apart] [<$t as $crate::kernels::math::Lanes>::DIFFERS]
+                ($($args)*) [$(-> $ret)?] $body
+        }
+    };
+    (@ [$(#[$meta:meta])* $vis:vis] $name:ident [$($generics:tt)*] [$($names:tt)*] [$($lane:tt)*] [$($own:tt)*] [$($apart:tt)*] [$differs:expr]
+        ($($arg:ident : $ty:ty),* $(,)?) [$($ret:tt)*] $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code, clippy::too_many_arguments)]
         #[inline(never)]
-        $vis fn $name $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name<$($generics)*>($($arg: $ty),*) $($ret)* {
             #[inline(always)]
-            fn body $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? $body
+            fn body<$($generics)* $($lane)*>($($arg: $ty),*) $($ret)* $body
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn avx512 $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($g),+>)? ($($arg),*) }
+                fn avx512<$($generics)*>($($arg: $ty),*) $($ret)* { body::<$($names)* $($own)*>($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2 $(<$($g: $b),+>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$($g),+>)? ($($arg),*) }
+                fn avx2<$($generics)*>($($arg: $ty),*) $($ret)* { body::<$($names)* $($own)*>($($arg),*) }
                 match $crate::kernels::simd::isa() {
                     // SAFETY: `isa` only names instruction sets that this processor has.
-                    $crate::kernels::simd::Isa::Avx512 => return unsafe { avx512 $(::<$($g),+>)? ($($arg),*) },
+                    $crate::kernels::simd::Isa::Avx512 => return unsafe { avx512::<$($names)*>($($arg),*) },
                     // SAFETY: as above.
-                    $crate::kernels::simd::Isa::Avx2 => return unsafe { avx2 $(::<$($g),+>)? ($($arg),*) },
-                    $crate::kernels::simd::Isa::Portable | $crate::kernels::simd::Isa::Neon => {}
+                    $crate::kernels::simd::Isa::Avx2 => return unsafe { avx2::<$($names)*>($($arg),*) },
+                    $crate::kernels::simd::Isa::NoFma if $differs => return body::<$($names)* $($apart)*>($($arg),*),
+                    _ => {}
                 }
             }
-            body $(::<$($g),+>)? ($($arg),*)
+            if $differs && $crate::kernels::simd::ALWAYS_APART {
+                body::<$($names)* $($apart)*>($($arg),*)
+            } else {
+                body::<$($names)* $($own)*>($($arg),*)
+            }
         }
     };
 }

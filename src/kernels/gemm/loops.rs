@@ -1,0 +1,463 @@
+//! The inner loops of matrix products in vector instructions, written once over [`Simd`]: register tiles, the copying of operands into panels,
+//! a row times a matrix. They take pointers and check nothing; `tile.rs`, which alone calls them, does.
+
+#![allow(unsafe_code)]
+#![allow(clippy::needless_range_loop)] // lanes and rows are numbered across several arrays
+
+use crate::kernels::simd::Simd;
+
+/// Elements of A between two requests for what comes next: a cache line of f32.
+const LINE: usize = 16;
+
+/// Register tiles one below the other, C = A · B, as pointers.
+pub(super) struct Tiles<T> {
+    pub(super) count: usize,
+    pub(super) k: usize,
+    pub(super) a: *const T,
+    pub(super) a_rs: isize,
+    pub(super) a_cs: isize,
+    /// From the first row of a tile to the first of the next.
+    pub(super) a_next: isize,
+    /// Rows of A are contiguous and read by this call alone: the next tile's are asked for in time.
+    pub(super) once: bool,
+    pub(super) b: *const T,
+    pub(super) b_rs: isize,
+    /// Columns of the last vector in use.
+    pub(super) lanes: usize,
+    pub(super) prior: *const T,
+    pub(super) prior_ld: usize,
+    pub(super) c: *mut T,
+    pub(super) c_ld: usize,
+    /// Blocks of K follow.
+    pub(super) more: bool,
+    pub(super) add: bool,
+    pub(super) relu: bool,
+    pub(super) bias: *const T,
+}
+
+/// # Safety
+/// The pointers reach `count` times `MR` rows by `k`, `k` by `(NV - 1) * LANES + lanes` and `count * MR` by the same number
+/// of elements; the processor has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART: bool>(
+    t: &Tiles<T>,
+) {
+    let lanes = t.lanes;
+    let (mut first, mut c, mut prior) = (t.a, t.c, t.prior);
+    for _ in 0..t.count {
+        // SAFETY: all of it by the contract above.
+        unsafe {
+            let mut acc = [[S::zero(); NV]; MR];
+            if t.k >= 8 {
+                // C is not needed until the sums are done, and then at once.
+                for i in 0..MR {
+                    for v in 0..NV {
+                        S::prefetch(c.wrapping_add(i * t.c_ld + v * S::LANES));
+                    }
+                    S::prefetch(c.wrapping_add(i * t.c_ld + NV * S::LANES - 1));
+                }
+            }
+            // Every second row of A has a pointer, and two offsets reach all: few registers, and no address that
+            // waits for another.
+            let mut rows = [first; MR];
+            for i in 0..MR {
+                rows[i] = first.wrapping_offset((i & !1) as isize * t.a_rs);
+            }
+            let (mut even, mut odd, mut b) = (0, t.a_rs, t.b);
+            let ahead = first.wrapping_offset(t.a_next);
+            let mut p = 0;
+            while p < t.k {
+                let end = t.k.min(p + LINE);
+                if t.once {
+                    for i in 0..MR {
+                        S::prefetch(ahead.wrapping_offset(i as isize * t.a_rs).wrapping_add(p));
+                    }
+                }
+                for _ in p..end {
+                    let mut row = [S::zero(); NV];
+                    for v in 0..NV {
+                        let p = b.add(v * S::LANES);
+                        row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    }
+                    for i in 0..MR {
+                        let x = S::splat(*rows[i].offset(if i % 2 == 0 { even } else { odd }));
+                        for v in 0..NV {
+                            acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                        }
+                    }
+                    (even, odd) = (even + t.a_cs, odd + t.a_cs);
+                    b = b.wrapping_offset(t.b_rs);
+                }
+                p = end;
+            }
+            if !prior.is_null() {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        let p = prior.add(i * t.prior_ld + v * S::LANES);
+                        let sum = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                        acc[i][v] = S::add(sum, acc[i][v]);
+                    }
+                }
+                prior = prior.wrapping_add(MR * t.prior_ld);
+            }
+            if !t.more {
+                if t.add {
+                    for i in 0..MR {
+                        for v in 0..NV {
+                            let p = c.add(i * t.c_ld + v * S::LANES);
+                            let old = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                            acc[i][v] = S::add(old, acc[i][v]);
+                        }
+                    }
+                }
+                if !t.bias.is_null() {
+                    for v in 0..NV {
+                        let p = t.bias.add(v * S::LANES);
+                        let bias = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                        for i in 0..MR {
+                            acc[i][v] = S::add(acc[i][v], bias);
+                        }
+                    }
+                }
+                if t.relu {
+                    for i in 0..MR {
+                        for v in 0..NV {
+                            acc[i][v] = S::relu(acc[i][v]);
+                        }
+                    }
+                }
+            }
+            for i in 0..MR {
+                for v in 0..NV {
+                    let p = c.add(i * t.c_ld + v * S::LANES);
+                    if PART && v == NV - 1 {
+                        S::store_part(p, acc[i][v], lanes)
+                    } else {
+                        S::store(p, acc[i][v])
+                    }
+                }
+            }
+        }
+        first = first.wrapping_offset(t.a_next);
+        c = c.wrapping_add(MR * t.c_ld);
+    }
+}
+
+/// Panels of a `k` by `n` matrix, one after the other, as pointers: element (p, j) of a panel goes to `p * width + j`.
+pub(super) struct Pack<T> {
+    pub(super) k: usize,
+    pub(super) n: usize,
+    pub(super) width: usize,
+    pub(super) src: *const T,
+    pub(super) rs: isize,
+    pub(super) cs: isize,
+    pub(super) dst: *mut T,
+}
+
+/// # Safety
+/// `src` reaches `k` by `n` elements, `dst` `n.div_ceil(width) * k * width + LANES`; the processor has the instructions
+/// of `S`.
+#[inline(always)]
+pub(super) unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
+    let Pack { k, n: all, width: w, src, rs, cs, dst } = *t;
+    let (panels, lanes) = (all.div_ceil(w), S::LANES);
+    let columns = |panel: usize| (panel * w, w.min(all - panel * w));
+    // SAFETY: all of it by the contract above. A store of a whole vector may run past its panel's row; what it
+    // spoils is the next row or panel, written afterwards, or the `LANES` elements at the end.
+    unsafe {
+        if cs == 1 && w % lanes == 0 {
+            // A few rows at a time through all panels: long reads, and writes that stay in the cache.
+            let mut p0 = 0;
+            while p0 < k {
+                let p1 = k.min(p0 + 8);
+                for panel in 0..panels {
+                    let (j, n) = columns(panel);
+                    let out = dst.add(panel * k * w);
+                    for p in p0..p1 {
+                        let (from, to) = (src.offset(p as isize * rs).add(j), out.add(p * w));
+                        let mut v = 0;
+                        while v + lanes <= n {
+                            S::store(to.add(v), S::load(from.add(v)));
+                            v += lanes;
+                        }
+                        if v < n {
+                            S::store(to.add(v), S::load_part(from.add(v), n - v));
+                        }
+                    }
+                }
+                p0 = p1;
+            }
+        } else if cs == 1 {
+            for panel in 0..panels {
+                let (j, n) = columns(panel);
+                let out = dst.add(panel * k * w);
+                for p in 0..k {
+                    let (from, to) = (src.offset(p as isize * rs).add(j), out.add(p * w));
+                    let mut v = 0;
+                    while v < n {
+                        S::store(to.add(v), S::load_part(from.add(v), lanes.min(n - v)));
+                        v += lanes;
+                    }
+                }
+            }
+        } else if rs == 1 {
+            for panel in 0..panels {
+                let (j, n) = columns(panel);
+                let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
+                let mut p = 0;
+                while p + lanes <= k {
+                    // The last group first: what its stores spoil belongs to the first group's next rows.
+                    for g in (0..n.div_ceil(lanes)).rev() {
+                        let block = S::load_transposed(
+                            from.offset((g * lanes) as isize * cs).add(p),
+                            cs,
+                            lanes.min(n - g * lanes),
+                        );
+                        for t in 0..lanes {
+                            S::store(out.add((p + t) * w + g * lanes), block.as_ref()[t]);
+                        }
+                    }
+                    p += lanes;
+                }
+                while p < k {
+                    for v in 0..n {
+                        *out.add(p * w + v) = *from.offset(v as isize * cs).add(p);
+                    }
+                    p += 1;
+                }
+            }
+        } else {
+            for panel in 0..panels {
+                let (j, n) = columns(panel);
+                let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
+                for p in 0..k {
+                    for v in 0..n {
+                        *out.add(p * w + v) = *from.offset(v as isize * cs + p as isize * rs);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A row times a matrix, as pointers.
+pub(super) struct Dots<T> {
+    pub(super) k: usize,
+    pub(super) n: usize,
+    pub(super) x: *const T,
+    pub(super) b: *const T,
+    /// Between the rows of B, or between its columns.
+    pub(super) stride: isize,
+    /// Vectors of a row of B that lie together, and from these to the next.
+    pub(super) together: usize,
+    pub(super) hop: usize,
+    pub(super) y: *mut T,
+}
+
+/// Elements that are asked for ahead of those in use, in each of eight rows that come from memory: 1 KiB of f32.
+const AHEAD: usize = 256;
+
+/// `y = x · B` for B with contiguous and long rows: eight rows of B in one pass over `y`.
+///
+/// # Safety
+/// `x`, `b` and `y` reach `k`, `k` by `n` and `n` elements; the processor has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
+    #[inline(always)]
+    unsafe fn pass<T: Copy, S: Simd<T>, const R: usize>(t: &Dots<T>, p: usize) {
+        // SAFETY: the contract of `dots_long`, with `p + R <= k`.
+        unsafe {
+            let mut x = [S::zero(); R];
+            let mut rows = [t.b; R];
+            for r in 0..R {
+                x[r] = S::splat(*t.x.add(p + r));
+                rows[r] = t.b.offset((p + r) as isize * t.stride);
+            }
+            let mut j = 0;
+            while j + 2 * S::LANES <= t.n {
+                let (mut y0, mut y1) = (S::zero(), S::zero());
+                if p > 0 {
+                    (y0, y1) = (S::load(t.y.add(j)), S::load(t.y.add(j + S::LANES)));
+                }
+                for r in 0..R {
+                    S::prefetch(rows[r].wrapping_add(j + AHEAD));
+                    S::prefetch(rows[r].wrapping_add(j + AHEAD + S::LANES));
+                    y0 = S::fma(x[r], S::load(rows[r].add(j)), y0);
+                    y1 = S::fma(x[r], S::load(rows[r].add(j + S::LANES)), y1);
+                }
+                S::store(t.y.add(j), y0);
+                S::store(t.y.add(j + S::LANES), y1);
+                j += 2 * S::LANES;
+            }
+            while j < t.n {
+                let n = S::LANES.min(t.n - j);
+                let mut y = if p > 0 { S::load_part(t.y.add(j), n) } else { S::zero() };
+                for r in 0..R {
+                    y = S::fma(x[r], S::load_part(rows[r].add(j), n), y);
+                }
+                S::store_part(t.y.add(j), y, n);
+                j += n;
+            }
+        }
+    }
+    let mut p = 0;
+    // SAFETY: `p` plus the rows of the pass never exceeds `k`.
+    unsafe {
+        while p + 8 <= t.k {
+            pass::<T, S, 8>(t, p);
+            p += 8;
+        }
+        while p < t.k {
+            pass::<T, S, 1>(t, p);
+            p += 1;
+        }
+    }
+}
+
+/// `y = x · B` for B with contiguous rows that are short, or lie in panels `hop` apart: eight vectors of `y` stay in
+/// registers.
+///
+/// # Safety
+/// As for [`dots_long`]; every `together` vectors of B lie `hop` behind those before.
+#[inline(always)]
+pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
+    /// `G` vectors from number `v` on; of the last one `last` lanes are in use.
+    #[inline(always)]
+    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(
+        t: &Dots<T>,
+        v: usize,
+        last: usize,
+    ) {
+        // SAFETY: the contract of `dots_short`, with `(v + G - 1) * LANES + last <= n`.
+        unsafe {
+            let mut y = [S::zero(); G];
+            let mut starts = [t.b; G];
+            for g in 0..G {
+                starts[g] = t.b.add((v + g) / t.together * t.hop + (v + g) % t.together * S::LANES);
+            }
+            let mut down = 0;
+            for p in 0..t.k {
+                let x = S::splat(*t.x.add(p));
+                for g in 0..G {
+                    let from = starts[g].offset(down);
+                    let b = if PART && g == G - 1 { S::load_part(from, last) } else { S::load(from) };
+                    y[g] = S::fma(x, b, y[g]);
+                }
+                down += t.stride;
+            }
+            for g in 0..G {
+                let to = t.y.add((v + g) * S::LANES);
+                if PART && g == G - 1 { S::store_part(to, y[g], last) } else { S::store(to, y[g]) }
+            }
+        }
+    }
+    let whole = t.n / S::LANES;
+    let mut v = 0;
+    // SAFETY: the vectors in use end before `n`, and `v` is even.
+    unsafe {
+        while v + 8 <= whole {
+            group::<T, S, 8, false>(t, v, S::LANES);
+            v += 8;
+        }
+        // Four chains keep the units busy that two leave waiting for their own last step.
+        if v + 4 <= whole {
+            group::<T, S, 4, false>(t, v, S::LANES);
+            v += 4;
+        }
+        while v + 2 <= whole {
+            group::<T, S, 2, false>(t, v, S::LANES);
+            v += 2;
+        }
+        let rest = t.n - v * S::LANES;
+        if rest > S::LANES {
+            group::<T, S, 2, true>(t, v, rest - S::LANES);
+        } else if rest > 0 {
+            group::<T, S, 1, true>(t, v, rest);
+        }
+    }
+}
+
+/// `y = x · B` for B with contiguous columns, which are transposed in registers.
+///
+/// # Safety
+/// `x`, `b` and `y` reach `k`, `k` by `n` and `n` elements; the processor has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn dots_columns<T: Copy, S: Simd<T>>(t: &Dots<T>) {
+    /// `LANES` steps of K for a vector of columns.
+    #[inline(always)]
+    unsafe fn step<T: Copy, S: Simd<T>>(
+        x: *const T,
+        b: *const T,
+        stride: isize,
+        runs: usize,
+        y: S::Reg,
+    ) -> S::Reg {
+        // SAFETY: the contract of `dots_columns`.
+        unsafe {
+            let block = S::load_transposed(b, stride, runs);
+            let mut y = y;
+            for q in 0..S::LANES {
+                y = S::fma(S::splat(*x.add(q)), block.as_ref()[q], y);
+            }
+            y
+        }
+    }
+    /// One step of K for a vector of columns.
+    #[inline(always)]
+    unsafe fn single<T: Copy, S: Simd<T>>(
+        x: *const T,
+        b: *const T,
+        stride: isize,
+        runs: usize,
+        y: S::Reg,
+    ) -> S::Reg {
+        // SAFETY: the contract of `dots_columns`; no vector has more than 16 lanes.
+        unsafe {
+            let mut column = [*x; 16];
+            for r in 0..runs {
+                column[r] = *b.offset(r as isize * stride);
+            }
+            S::fma(S::splat(*x), S::load(column.as_ptr()), y)
+        }
+    }
+    let (k, n, stride, lanes) = (t.k, t.n, t.stride, S::LANES);
+    let mut j = 0;
+    // SAFETY: `j` plus the columns in use never exceeds `n`, `p` plus the steps never `k`.
+    unsafe {
+        // Two vectors at once, so that one's chain of additions runs while the other is transposed.
+        while j + 2 * lanes <= n {
+            let b0 = t.b.offset(j as isize * stride);
+            let b1 = b0.offset(lanes as isize * stride);
+            let (mut y0, mut y1) = (S::zero(), S::zero());
+            let mut p = 0;
+            while p + lanes <= k {
+                y0 = step::<T, S>(t.x.add(p), b0.add(p), stride, lanes, y0);
+                y1 = step::<T, S>(t.x.add(p), b1.add(p), stride, lanes, y1);
+                p += lanes;
+            }
+            while p < k {
+                y0 = single::<T, S>(t.x.add(p), b0.add(p), stride, lanes, y0);
+                y1 = single::<T, S>(t.x.add(p), b1.add(p), stride, lanes, y1);
+                p += 1;
+            }
+            S::store(t.y.add(j), y0);
+            S::store(t.y.add(j + lanes), y1);
+            j += 2 * lanes;
+        }
+        while j < n {
+            let runs = lanes.min(n - j);
+            let b = t.b.offset(j as isize * stride);
+            let (mut y, mut p) = (S::zero(), 0);
+            while p + lanes <= k {
+                y = step::<T, S>(t.x.add(p), b.add(p), stride, runs, y);
+                p += lanes;
+            }
+            while p < k {
+                y = single::<T, S>(t.x.add(p), b.add(p), stride, runs, y);
+                p += 1;
+            }
+            S::store_part(t.y.add(j), y, runs);
+            j += runs;
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Patches of images as a matrix that is never made: a convolution is its product with the kernel, and the kernel's gradient that of its transpose
+//! with the gradient of the result.
+
+use super::{Gemm, Operand};
+use crate::{Error, Result};
+
+/// How a window slides along one spatial axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Taps: positions that it sees at once.
+    pub size: usize,
+    /// From one place of the window to the next.
+    pub stride: usize,
+    /// From one tap to the next.
+    pub dilation: usize,
+    /// Zeros before the first element.
+    pub before: usize,
+    /// Zeros behind the last element.
+    pub after: usize,
+}
+
+impl Window {
+    /// A window that stands everywhere once and sees only what is there.
+    pub const fn new(size: usize) -> Window {
+        Window { size, stride: 1, dilation: 1, before: 0, after: 0 }
+    }
+
+    /// How often it fits along an axis of so many elements.
+    ///
+    /// # Errors
+    /// A size, stride or dilation of 0; a window longer than the axis with its padding; sizes that cannot be counted.
+    pub fn places(&self, elements: usize) -> Result<usize> {
+        let Window { size, stride, dilation, before, after } = *self;
+        if size == 0 || stride == 0 || dilation == 0 {
+            return Err(Error::argument(
+                "window",
+                "size, stride and dilation of at least 1",
+                format!("{self:?}"),
+            ));
+        }
+        let reach = (size - 1).checked_mul(dilation).and_then(|reach| reach.checked_add(1));
+        let padded = before.checked_add(elements).and_then(|n| n.checked_add(after));
+        match (reach, padded) {
+            (Some(reach), Some(padded)) if reach <= padded => Ok((padded - reach) / stride + 1),
+            _ => {
+                let expected = format!("at most the {elements} elements of the axis and its padding");
+                Err(Error::argument("window", expected, format!("{self:?}")))
+            }
+        }
+    }
+}
+
+/// One spatial axis of the images.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    /// Elements of the image.
+    size: usize,
+    /// Places of the window.
+    places: usize,
+    window: Window,
+}
+
+/// The axis that is added where images have fewer than three.
+const NO_AXIS: Axis = Axis { size: 1, places: 1, window: Window::new(1) };
+
+/// The patches that a window sees of a stack of images `[batch, d…, channels]` with one to three spatial axes, as a matrix: a row is a place of the
+/// window (batch first, then the spatial axes in order), a column a tap (in the order of the axes) and a channel. What lies outside of an image is
+/// zero.
+#[derive(Clone, Debug)]
+pub struct Patches<'a, T> {
+    data: &'a [T],
+    axes: [Axis; 3],
+    /// Channels of the images, the first of those in use, and how many are in use.
+    channels: usize,
+    first: usize,
+    used: usize,
+    rows: usize,
+    cols: usize,
+}
+
+impl<'a, T: Gemm> Patches<'a, T> {
+    /// The patches of `batch` images of `sizes` and `channels`, which lie in `data` in row-major order; one window for each spatial axis.
+    ///
+    /// # Errors
+    /// Other than one to three axes, another number of windows than of axes, a window that does not fit ([`Window::places`]), images that `data`
+    /// does not hold, or sizes that cannot be counted.
+    pub fn new(
+        data: &'a [T],
+        batch: usize,
+        sizes: &[usize],
+        channels: usize,
+        windows: &[Window],
+    ) -> Result<Patches<'a, T>> {
+        if !(1..=3).contains(&sizes.len()) || windows.len() != sizes.len() {
+            let got = format!("{} axes and {} windows", sizes.len(), windows.len());
+            return Err(Error::argument("patches", "one to three spatial axes and a window for each", got));
+        }
+        let mut axes = [NO_AXIS; 3];
+        for (axis, (&size, &window)) in axes[3 - sizes.len()..].iter_mut().zip(sizes.iter().zip(windows)) {
+            *axis = Axis { size, places: window.places(size)?, window };
+        }
+        let product = |first: usize, of: fn(&Axis) -> usize| {
+            axes.iter().try_fold(first, |n, axis| n.checked_mul(of(axis)))
+        };
+        let elements = product(batch, |axis| axis.size).and_then(|n| n.checked_mul(channels));
+        let (rows, cols) = (product(batch, |axis| axis.places), product(channels, |axis| axis.window.size));
+        let (Some(elements), Some(rows), Some(cols)) = (elements, rows, cols) else {
+            let got = format!("{batch} images of {sizes:?} by {channels}");
+            return Err(Error::argument("patches", "sizes that can be counted", got));
+        };
+        if elements > data.len() {
+            let expected = format!("{elements} elements, for {batch} images of {sizes:?} by {channels}");
+            return Err(Error::argument("patches", expected, data.len()));
+        }
+        Ok(Patches { data, axes, channels, first: 0, used: channels, rows, cols })
+    }
+
+    /// The patches of `count` channels from number `first` on: the operand of one group of a grouped convolution.
+    ///
+    /// # Errors
+    /// There are fewer channels in use.
+    pub fn channels(&self, first: usize, count: usize) -> Result<Patches<'a, T>> {
+        if first > self.used || count > self.used - first {
+            let got = format!("{count} from number {first} on");
+            return Err(Error::argument("channels", format!("a part of {}", self.used), got));
+        }
+        let taps: usize = self.axes.iter().map(|axis| axis.window.size).product();
+        Ok(Patches { first: self.first + first, used: count, cols: taps * count, ..self.clone() })
+    }
+
+    /// Where the window stands on each axis, in padded images, and the number of the image.
+    fn place(&self, row: usize) -> (usize, [usize; 3]) {
+        let (mut rest, mut at) = (row, [0; 3]);
+        for (at, axis) in at.iter_mut().zip(&self.axes).rev() {
+            *at = rest % axis.places * axis.window.stride;
+            rest /= axis.places;
+        }
+        (rest, at)
+    }
+
+    /// What the window sees at one tap when it stands `at` in an image: the channels of a pixel, or nothing outside of it.
+    fn tap(&self, image: usize, at: [usize; 3], tap: usize) -> Option<&'a [T]> {
+        let (mut rest, mut taps) = (tap, [0; 3]);
+        for (tap, axis) in taps.iter_mut().zip(&self.axes).rev() {
+            *tap = rest % axis.window.size * axis.window.dilation;
+            rest /= axis.window.size;
+        }
+        let mut pixel = image;
+        for ((axis, at), tap) in self.axes.iter().zip(at).zip(taps) {
+            let inside = (at + tap).checked_sub(axis.window.before).filter(|&i| i < axis.size)?;
+            pixel = pixel * axis.size + inside;
+        }
+        let start = pixel * self.channels + self.first;
+        Some(&self.data[start..start + self.used])
+    }
+}
+
+impl<T: Gemm> Operand<T> for Patches<'_, T> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+    fn cols(&self) -> usize {
+        self.cols
+    }
+    fn read(&self, row: usize, col: usize, out: &mut [T]) {
+        if out.is_empty() {
+            return;
+        }
+        let (image, at) = self.place(row);
+        let (mut tap, mut channel, mut rest) = (col / self.used, col % self.used, out);
+        while !rest.is_empty() {
+            let (run, later) = rest.split_at_mut(rest.len().min(self.used - channel));
+            match self.tap(image, at, tap) {
+                Some(pixel) => run.copy_from_slice(&pixel[channel..channel + run.len()]),
+                None => run.fill(T::c(0.0)),
+            }
+            (tap, channel, rest) = (tap + 1, 0, later);
+        }
+    }
+}
