@@ -11,10 +11,10 @@ use crate::{Error, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [TakeAlong, AddAlong];
     take_along_axis: Any, Every, "GatherElements";
     add_along_axis: Floats, Every, "ScatterElements";
 }
-super::table::recorded!(TakeAlong, AddAlong);
 
 fn last(shape: &Shape) -> usize {
     shape.dims().last().copied().unwrap_or(1)

@@ -8,10 +8,10 @@ use crate::{DType, Result, Spec, Stored};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Cast];
     cast: Any, Every, "Cast";
     scale: Any, Every, "Mul";
 }
-super::table::recorded!(Cast);
 
 crate::op! {
     struct Cast("cast", 1) { dtype: DType }

@@ -16,10 +16,10 @@ use smallvec::smallvec;
 use std::marker::PhantomData;
 
 super::table::ops! {
+    [Map, MapGrad, Zip, Affine];
     affine: Wide, Every, "Mul";
     clip: Numbers, Every, "Clip";
 }
-super::table::recorded!(Map, MapGrad, Zip, Affine);
 
 /// What a derivative formula reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,9 +9,9 @@ use crate::{IntoShape, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Fill];
     new_full: Any, None, "ConstantOfShape";
 }
-super::table::recorded!(Fill);
 
 crate::op! {
     /// One value in every place, with sizes that follow from the input's and its dtype. The input's values say nothing.

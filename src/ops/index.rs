@@ -9,11 +9,11 @@ use crate::{DType, Error, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Gather, ScatterAdd, OneHot];
     gather: Any, Every, "Gather";
     scatter_add: Floats, Every, "ScatterND";
     one_hot: Ints, None, "OneHot";
 }
-super::table::recorded!(Gather, ScatterAdd, OneHot);
 
 fn runs(shape: &Shape, axis: usize) -> Runs {
     let d = shape.dims();

@@ -7,10 +7,10 @@ use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 
 super::table::ops! {
+    [Concat];
     concat: Any, Every, "Concat";
     stack: Any, Every, "Concat";
 }
-super::table::recorded!(Concat);
 
 crate::op! {
     struct Concat("concat", 1..=usize::MAX) { axis: usize }

@@ -13,6 +13,7 @@ use crate::{Error, Float, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Solve, Cholesky, Qr, SlogDet];
     solve: Floats, Every, "";
     triangular_solve: Floats, Every, "";
     inverse: Floats, Every, "";
@@ -22,7 +23,6 @@ super::table::ops! {
     det: Floats, Every, "Det";
     lstsq: Floats, Every, "";
 }
-super::table::recorded!(Solve, Cholesky, Qr, SlogDet);
 
 /// Rows and columns of each matrix of a float stack.
 fn matrix(op: &'static str, spec: Spec) -> Result<(usize, usize)> {

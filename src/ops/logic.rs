@@ -10,6 +10,7 @@ use crate::{DType, Error, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Compare, Where];
     equal: Any, None, "Equal";
     not_equal: Any, None, "Equal";
     less: Any, None, "Less";
@@ -25,7 +26,6 @@ super::table::ops! {
     logical_or: Bools, None, "Or";
     logical_xor: Bools, None, "Xor";
 }
-super::table::recorded!(Compare, Where);
 
 names! {
     enum Comparison {

@@ -16,10 +16,10 @@ use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
 super::table::ops! {
+    [Matmul, Linear];
     matmul: Numbers, Every, "MatMul";
     linear: Floats, Every, "Gemm";
 }
-super::table::recorded!(Matmul, Linear);
 
 crate::op! {
     /// Of stacks of matrices.

@@ -9,9 +9,9 @@ use crate::{Error, Float, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [LayerNorm, LayerNormGrad, LayerNormGammaGrad];
     layer_norm: Floats, Every, "LayerNormalization";
 }
-super::table::recorded!(LayerNorm, LayerNormGrad, LayerNormGammaGrad);
 
 /// Cost of an element against an addition.
 const COST: usize = 4;

@@ -9,9 +9,9 @@ use crate::{Error, MAX_RANK, Result, Shape, Spec};
 use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
+    [Pad];
     pad: Any, Every, "Pad";
 }
-super::table::recorded!(Pad);
 
 /// What [`Tensor::pad`] puts beyond the edges; the names are NumPy's.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -13,6 +13,7 @@ use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Dropout, Sample, RandInt, Bernoulli, Permutation, Categorical];
     dropout: Floats, Every, "Dropout";
     randn: Nothing, None, "RandomNormal";
     rand: Nothing, None, "RandomUniform";
@@ -23,7 +24,6 @@ super::table::ops! {
     shuffle: Any, Every, "";
     categorical: Floats, None, "Multinomial";
 }
-super::table::recorded!(Dropout, Sample, RandInt, Bernoulli, Permutation, Categorical);
 
 /// Nothing flows back through what was drawn.
 macro_rules! drawn {

@@ -8,6 +8,7 @@ use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Reduce, Arg];
     sum: Wide, Every, "ReduceSum";
     prod: Wide, Every, "ReduceProd";
     mean: Wide, Every, "ReduceMean";
@@ -18,7 +19,6 @@ super::table::ops! {
     argmax: Any, None, "ArgMax";
     argmin: Any, None, "ArgMin";
 }
-super::table::recorded!(Reduce, Arg);
 
 names! {
     enum Kind {

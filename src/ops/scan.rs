@@ -10,10 +10,10 @@ use crate::{DType, Result, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Scan, Recurrence];
     cumsum: Wide, Every, "CumSum";
     cumprod: Wide, Every, "";
 }
-super::table::recorded!(Scan, Recurrence);
 
 names! {
     enum Kind {

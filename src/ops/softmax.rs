@@ -11,12 +11,12 @@ use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [Softmax, SoftmaxGrad, SparseCrossEntropy, SparseCrossEntropyGrad];
     softmax: Floats, Every, "Softmax";
     log_softmax: Floats, Every, "LogSoftmax";
     sparse_cross_entropy: Floats, Every, "SoftmaxCrossEntropyLoss";
     cross_entropy: Floats, Every, "";
 }
-super::table::recorded!(Softmax, SoftmaxGrad, SparseCrossEntropy, SparseCrossEntropyGrad);
 
 /// The length of the last axis, which must exist.
 fn classes(op: &'static str, shape: &Shape) -> Result<usize> {

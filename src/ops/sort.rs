@@ -9,12 +9,12 @@ use crate::{DType, Error, Result, Shape, Spec};
 use smallvec::smallvec;
 
 super::table::ops! {
+    [ArgSort];
     sort: Any, Every, "TopK";
     argsort: Any, None, "TopK";
     top_k: Any, Every, "TopK";
     unique: Any, None, "Unique";
 }
-super::table::recorded!(ArgSort);
 
 crate::op! {
     /// The indices that sort the last axis. Integers have no gradient: nothing flows back.

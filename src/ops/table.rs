@@ -51,9 +51,12 @@ pub struct OpRow {
     pub module: &'static str,
 }
 
-/// Declares the rows of a file: `method: what it takes, its gradients, "ONNX's operator";`.
+/// Declares the operations of a file: first the types that it records, if there are any, `[Slice, Unslice];`, then a row for each
+/// method, `method: what it takes, its gradients, "ONNX's operator";`.
 macro_rules! ops {
-    ($($name:ident: $takes:ident, $gradient:ident, $onnx:literal;)*) => {
+    ($([$($type:ty),+ $(,)?];)? $($name:ident: $takes:ident, $gradient:ident, $onnx:literal;)*) => {
+        /// The recorded operations of this file, by their readers.
+        pub(super) const RECORDED: &[$crate::ops::table::Reader] = &[$($($crate::ops::table::reader::<$type>),+)?];
         /// What there is to know about each public function of this file.
         pub const OPS: &[$crate::ops::OpRow] = &[$($crate::ops::OpRow {
             name: stringify!($name),
@@ -73,12 +76,3 @@ pub(crate) type Reader = fn(&str, &Attrs) -> Option<Result<Arc<dyn Op>>>;
 pub(crate) fn reader<O: Op + FromAttrs>(name: &str, attrs: &Attrs) -> Option<Result<Arc<dyn Op>>> {
     Some(O::from_attrs(name, attrs)?.map(|op| Arc::new(op) as Arc<dyn Op>))
 }
-
-/// Lists the types of recorded operations of a file.
-macro_rules! recorded {
-    ($($type:ty),* $(,)?) => {
-        /// The recorded operations of this file, by their readers.
-        pub(super) const RECORDED: &[$crate::ops::table::Reader] = &[$($crate::ops::table::reader::<$type>),*];
-    };
-}
-pub(crate) use recorded;

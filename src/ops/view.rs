@@ -11,6 +11,7 @@ use crate::{Error, IntoShape, MAX_RANK, Result, Shape, Spec};
 use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
+    [Reshape, Permute, Broadcast, BroadcastLike, Slice, Unslice];
     reshape: Any, Every, "Reshape";
     reshape_to: Any, Every, "Reshape";
     permute: Any, Every, "Transpose";
@@ -26,7 +27,6 @@ super::table::ops! {
     split_axis: Any, Every, "Reshape";
     broadcast_like: Any, Every, "Expand";
 }
-super::table::recorded!(Reshape, Permute, Broadcast, BroadcastLike, Slice, Unslice);
 
 crate::op! {
     /// The same elements under axes that come from the input's.

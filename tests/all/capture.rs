@@ -378,15 +378,15 @@ fn operations_of_the_users_own_may_have_any_name() {
     let w = Tensor::from_slice(&[2.0, 0.5], [2]).unwrap();
     let x = Tensor::from_slice(&[0.4, -1.3], [2]).unwrap();
     let by_name = |x: &[Tensor]| gradus::autograd::apply1(Named {}, &[&w, &x[0]]);
-    holds("a user's own operation", &[x.clone()], &by_name);
+    holds("a user's own operation", std::slice::from_ref(&x), &by_name);
     let like_ours = |x: &[Tensor]| gradus::autograd::apply1(Same {}, &[&w, &x[0]]);
-    holds("a user's own operation", &[x.clone()], &like_ours);
+    holds("a user's own operation", std::slice::from_ref(&x), &like_ours);
     let graph = Graph::capture(&[x.spec()], |x| Ok(vec![like_ours(x)?])).unwrap();
     let e = graph.read_back().unwrap_err().to_string();
     assert!(e.contains("another one of its name, 'softmax'"), "{e}");
     // An operation that is held somewhere runs as it is.
     let op = graph.steps()[0].op().clone();
-    assert!(gradus::autograd::apply1(op, &[&w, &x]).unwrap().same_bits(&like_ours(&[x.clone()]).unwrap()));
+    assert!(gradus::autograd::apply1(op, &[&w, &x]).unwrap().same_bits(&like_ours(std::slice::from_ref(&x)).unwrap()));
     let e = gradus::autograd::apply1(Same {}, &[&w]).unwrap_err().to_string();
     assert!(e.contains("softmax: expected 2 inputs, got 1"), "{e}");
 }

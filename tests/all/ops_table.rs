@@ -103,8 +103,8 @@ fn every_public_operation_has_a_row() {
                     format!("src/ops/{file}.rs: add `{row}` to its `super::table::ops! {{ … }}`")
                 } else {
                     format!(
-                        "src/ops/{file}.rs: add `super::table::ops! {{ {row} }}` below its imports, and `{file}::OPS,` to \
-                         `OPS` in src/ops/mod.rs"
+                        "src/ops/{file}.rs: add `super::table::ops! {{ {row} }}` below its imports, and `{file}` to `families!` in \
+                         src/ops/mod.rs"
                     )
                 });
             }
