@@ -386,7 +386,11 @@ fn operations_of_the_users_own_may_have_any_name() {
     assert!(e.contains("another one of its name, 'softmax'"), "{e}");
     // An operation that is held somewhere runs as it is.
     let op = graph.steps()[0].op().clone();
-    assert!(gradus::autograd::apply1(op, &[&w, &x]).unwrap().same_bits(&like_ours(std::slice::from_ref(&x)).unwrap()));
+    assert!(
+        gradus::autograd::apply1(op, &[&w, &x])
+            .unwrap()
+            .same_bits(&like_ours(std::slice::from_ref(&x)).unwrap())
+    );
     let e = gradus::autograd::apply1(Same {}, &[&w]).unwrap_err().to_string();
     assert!(e.contains("softmax: expected 2 inputs, got 1"), "{e}");
 }
