@@ -2,7 +2,8 @@
 //! newest first visits every step once, after all that was computed from it, without recursion or marks.
 
 use super::gradients::Gradients;
-use super::node::{Edge, Grads, Node, Step};
+use super::node::{Edge, Node};
+use super::{Grads, Step};
 use crate::tensor::Tensor;
 use crate::tensor::storage::PoolVec;
 use crate::{DType, Error, Result};

@@ -1,8 +1,9 @@
 //! Why it exists: gradients that do not follow from the steps inside: a rule of the caller's own, and computing a part
 //! again instead of keeping what it computed.
 
-use super::node::{Grads, Step, ran};
+use super::record::ran;
 use super::{Attributes, Attrs, Op, Outputs, Saves, Specs};
+use super::{Grads, Step};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;

@@ -8,7 +8,11 @@ mod check;
 mod custom;
 mod derivatives;
 mod gradients;
+mod held;
+mod leaf;
 mod node;
+mod record;
+mod step;
 
 pub(crate) use attrs::names;
 pub use attrs::{Attr, Attribute, Attributes, Attrs, FromAttrs, Naming};
@@ -18,9 +22,11 @@ pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient, opaque};
 pub use derivatives::{hvp, jacobian};
 pub use gradients::{Gradient, Gradients, RowGradient};
-use node::Ran;
-pub(crate) use node::{Detach, Edge, Node, fresh_id};
-pub use node::{Grads, Saves, Step};
+pub(crate) use leaf::Detach;
+pub use node::Saves;
+pub(crate) use node::{Edge, Node, fresh_id};
+use record::Ran;
+pub use step::{Grads, Step};
 
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Tensor};
@@ -107,7 +113,7 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
 
 fn run(op: &dyn Op, inputs: &[&Tensor]) -> Result<Ran> {
     let traced = inputs.iter().any(|t| t.is_traced()) || op.is_random();
-    Ok(node::ran(op, inputs, compute(op, inputs, traced)?, traced))
+    Ok(record::ran(op, inputs, compute(op, inputs, traced)?, traced))
 }
 
 /// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.

@@ -1,0 +1,59 @@
+//! Operations held by a counter: what graphs keep, and what a graph runs.
+
+use super::{Attributes, Attrs, Grads, Op, Saves, Specs, Step};
+use crate::kernels::strided::Layout;
+use crate::tensor::Array;
+use crate::{Result, Spec};
+use std::any::TypeId;
+use std::sync::Arc;
+
+/// An operation that is held somewhere else too, as the steps of a graph are: everything is passed on.
+impl Attributes for Arc<dyn Op> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+    fn inputs(&self) -> (usize, usize) {
+        (**self).inputs()
+    }
+    fn attrs(&self) -> Attrs {
+        (**self).attrs()
+    }
+    fn is_described(&self) -> bool {
+        (**self).is_described()
+    }
+    fn reseeded(&self, seed: u64, step: u64) -> Option<Arc<dyn Op>> {
+        (**self).reseeded(seed, step)
+    }
+    fn is_random(&self) -> bool {
+        (**self).is_random()
+    }
+}
+impl Op for Arc<dyn Op> {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        (**self).infer(inputs)
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        (**self).eval(inputs, outputs)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        (**self).vjp(step)
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        (**self).saves(wants)
+    }
+    fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
+        (**self).view(input, output)
+    }
+    fn eval_in_place(&self, first: &mut Array, rest: &[&Array]) -> Result<bool> {
+        (**self).eval_in_place(first, rest)
+    }
+    fn stops(&self) -> bool {
+        (**self).stops()
+    }
+    fn kind(&self) -> TypeId {
+        (**self).kind()
+    }
+    fn shared(&self) -> Option<Arc<dyn Op>> {
+        Some(self.clone())
+    }
+}

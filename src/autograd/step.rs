@@ -1,0 +1,111 @@
+//! What a gradient rule sees of the step that it belongs to.
+
+use super::Outputs;
+use super::node::{Edge, Node};
+use crate::tensor::Tensor;
+use crate::{Error, Result, Spec};
+use smallvec::SmallVec;
+
+/// Gradients of a step's inputs, `None` where there is none (an integer input) or none is wanted.
+pub type Grads = SmallVec<[Option<Tensor>; 3]>;
+
+/// What a gradient rule is given: the step's inputs and outputs and the gradients of its outputs.
+pub struct Step<'a> {
+    pub(super) edge: &'a Edge,
+    pub(super) grads: &'a [Option<Tensor>],
+    pub(super) attached: bool,
+    /// Inputs at the end that the rule is not told of.
+    pub(super) hidden: usize,
+}
+
+impl Step<'_> {
+    fn node(&self) -> &Node {
+        &self.edge.node
+    }
+
+    /// Whether the gradient of input `i` is wanted; rules skip the others.
+    pub fn wants(&self, i: usize) -> bool {
+        self.node().parents[i].as_ref().is_some_and(|parent| parent.wants)
+    }
+
+    /// How many inputs the step has.
+    pub fn inputs(&self) -> usize {
+        self.node().parents.len() - self.hidden
+    }
+
+    /// Shape and dtype of input `i`.
+    pub fn spec(&self, i: usize) -> Spec {
+        self.node().saved[i].spec()
+    }
+
+    /// Input `i`, which [`Op::saves`](super::Op::saves) must have named.
+    pub fn input(&self, i: usize) -> Tensor {
+        let node = self.node();
+        Tensor::with_edge(node.saved[i].clone(), node.parents[i].as_ref().and_then(|edge| self.kept(edge)))
+    }
+
+    /// Output `i`, which [`Op::saves`](super::Op::saves) must have named.
+    pub fn output(&self, i: usize) -> Tensor {
+        let edge = Edge { node: self.edge.node.clone(), output: i as u32, wants: true };
+        Tensor::with_edge(self.node().saved[self.node().parents.len() + i].clone(), self.kept(&edge))
+    }
+
+    /// Whether saved values carry history is the sweep's business: they do if the rule will itself be differentiated, and in
+    /// a trace, where what is computed from them must be found again.
+    fn kept(&self, edge: &Edge) -> Option<Edge> {
+        match (self.attached, self.node().traced) {
+            (true, _) => Some(edge.clone()),
+            (false, true) => Some(edge.unwanted()),
+            (false, false) => None,
+        }
+    }
+
+    /// The gradients of the inputs by the composed form: those of `f`, which says in tensor operations what the step computes
+    /// from its inputs. The rule of a fused kernel.
+    ///
+    /// # Errors
+    /// Those of `f` and of its gradients.
+    pub fn composed(&self, f: impl FnOnce(&[Tensor]) -> Result<Outputs>) -> Result<Grads> {
+        // Inside, the inputs are leaves of a tape of its own, unless that tape will be differentiated itself.
+        let input = |i: usize| {
+            let t = self.input(i);
+            if self.attached || !self.wants(i) { t } else { t.tracked() }
+        };
+        let inputs: SmallVec<[Tensor; 8]> = (0..self.inputs()).map(input).collect();
+        let outputs = f(&inputs)?;
+        if !self.node().traced && outputs.iter().any(|t| t.is_traced()) {
+            let why =
+                "what is computed again depends on a tensor of a trace that has ended: make it an input";
+            return Err(Error::Backward(why.into()));
+        }
+        super::backward::pull(outputs, self.grads, &inputs, self.attached)
+    }
+
+    /// The gradient of output `i`; zeros if nothing flowed into it.
+    ///
+    /// # Errors
+    /// Memory for the zeros cannot be had.
+    pub fn grad(&self, i: usize) -> Result<Tensor> {
+        match &self.grads[i] {
+            Some(g) => Ok(g.clone()),
+            None => {
+                let spec = self.node().saved[self.node().parents.len() + i].spec();
+                match self.grads.iter().flatten().next() {
+                    Some(like) if like.is_traced() => like.new_full(spec.shape, 0.0)?.cast(spec.dtype),
+                    _ => Tensor::filled(spec, 0.0),
+                }
+            }
+        }
+    }
+
+    pub(super) fn vjp(&self) -> Result<Grads> {
+        self.node().op.vjp(self).map_err(|e| match e {
+            e @ Error::At { .. } => e,
+            e => e.at(format!("gradient of {}", self.node().op.name())),
+        })
+    }
+
+    pub(super) fn outputs(node: &Node) -> usize {
+        node.saved.len() - node.parents.len()
+    }
+}
