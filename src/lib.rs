@@ -79,6 +79,10 @@ struct Training;
 #[doc = include_str!("../docs/data.md")]
 struct Data;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/graph.md")]
+struct Graphs;
+
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {
     pub use crate::data::{self, Dataset};

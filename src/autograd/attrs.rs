@@ -411,10 +411,25 @@ pub(crate) use names;
 /// does, [`Op`](crate::autograd::Op) says.
 ///
 /// ```
+/// # use gradus::autograd::{Grads, Op, Specs, Step, one};
+/// # use gradus::{Result, Spec, tensor::Array};
 /// gradus::op! {
 ///     /// Every element times a constant.
 ///     struct Scale("scale", 1) { factor: f64 }
 /// }
+/// # impl Op for Scale {
+/// #     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+/// #         Ok(one(inputs[0].shape, inputs[0].dtype))
+/// #     }
+/// #     fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
+/// #         Ok(())
+/// #     }
+/// #     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+/// #         Ok([Some(step.grad(0)?.scale(self.factor)?)].into_iter().collect())
+/// #     }
+/// # }
+/// # use gradus::autograd::Attributes;
+/// assert_eq!(Scale { factor: 2.0 }.attrs().to_string(), "{factor: 2.0}");
 /// ```
 ///
 /// The inputs are a number or a range, `2..=3`. In place of a name a field can stand whose type is a
