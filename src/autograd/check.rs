@@ -9,8 +9,8 @@ use crate::{DType, Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Check {
-    /// Of first derivatives against central differences of the function, for both ways of computing them
-    /// (`backward`, which may use fused kernels, and `grad`, which may not).
+    /// Of first derivatives against central differences of the function, for both ways of asking for them (`backward`, and
+    /// `grad`, whose results can be differentiated).
     pub first: f64,
     /// Of second derivatives against central differences of the first.
     pub second: f64,

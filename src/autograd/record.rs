@@ -56,17 +56,20 @@ impl Ran {
 
 impl Made {
     fn recorded<O: Op>(self, op: O) -> Outputs {
+        if self.traced {
+            let op = op.shared().unwrap_or_else(|| Arc::new(op));
+            return self.noted(op);
+        }
         let Made { traced, wants, parents, saved, outputs } = self;
-        let (id, leaf) = (fresh_id(), None);
-        let node = match traced {
-            false => Shared::new(Node { id, leaf, traced, parents, saved, op }).erase(|n| n as &mut Node),
-            // A graph takes the operation and leaves the tape.
-            true => {
-                let op: Arc<dyn Op> = op.shared().unwrap_or_else(|| Arc::new(op));
-                Shared::new(Node { id, leaf, traced, parents, saved, op }).erase(|n| n as &mut Node)
-            }
-        };
-        attached(node, wants, outputs)
+        let node = Shared::new(Node { id: fresh_id(), leaf: None, traced, parents, saved, op });
+        attached(node.erase(|n| n as &mut Node), wants, outputs)
+    }
+
+    /// In a trace: a graph takes the operation and leaves the tape.
+    fn noted(self, op: Arc<dyn Op>) -> Outputs {
+        let Made { traced, wants, parents, saved, outputs } = self;
+        let node = Shared::new(Node { id: fresh_id(), leaf: None, traced, parents, saved, op });
+        attached(node.erase(|n| n as &mut Node), wants, outputs)
     }
 }
 
