@@ -56,17 +56,11 @@ impl Ran {
 
 impl Made {
     fn recorded<O: Op>(self, op: O) -> Outputs {
-        if self.traced {
-            let op = op.shared().unwrap_or_else(|| Arc::new(op));
-            return self.noted(op);
-        }
-        let Made { traced, wants, parents, saved, outputs } = self;
-        let node = Shared::new(Node { id: fresh_id(), leaf: None, traced, parents, saved, op });
-        attached(node.erase(|n| n as &mut Node), wants, outputs)
+        // In a trace a graph takes the operation and leaves the tape.
+        if self.traced { self.put(op.shared().unwrap_or_else(|| Arc::new(op))) } else { self.put(op) }
     }
 
-    /// In a trace: a graph takes the operation and leaves the tape.
-    fn noted(self, op: Arc<dyn Op>) -> Outputs {
+    fn put<O: Op>(self, op: O) -> Outputs {
         let Made { traced, wants, parents, saved, outputs } = self;
         let node = Shared::new(Node { id: fresh_id(), leaf: None, traced, parents, saved, op });
         attached(node.erase(|n| n as &mut Node), wants, outputs)
