@@ -2,7 +2,7 @@
 //! what is cut off from its history.
 
 use super::node::{Edge, Node, fresh_id};
-use super::{Attributes, Attrs, Grads, Op, Saves, Specs, Step};
+use super::{Attributes, Attrs, Grads, Op, Specs, Step, nothing_flows};
 use crate::kernels::strided::Layout;
 use crate::tensor::storage::{PoolVec, Shared};
 use crate::tensor::{Array, Tensor};
@@ -62,15 +62,7 @@ impl Op for Detach {
     fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
         Ok(())
     }
-    fn saves(&self, _: &[bool]) -> Saves {
-        Saves::NONE
-    }
-    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec::smallvec![None])
-    }
-    fn stops(&self) -> bool {
-        true
-    }
+    nothing_flows!();
 }
 
 /// A node that nothing was computed for.

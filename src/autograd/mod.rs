@@ -101,6 +101,22 @@ pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// The rule of an operation through which nothing flows back, for its `impl Op`.
+macro_rules! nothing_flows {
+    () => {
+        fn saves(&self, _: &[bool]) -> $crate::autograd::Saves {
+            $crate::autograd::Saves::NONE
+        }
+        fn vjp(&self, step: &$crate::autograd::Step<'_>) -> $crate::Result<$crate::autograd::Grads> {
+            Ok(std::iter::repeat_n(None, step.inputs()).collect())
+        }
+        fn stops(&self) -> bool {
+            true
+        }
+    };
+}
+pub(crate) use nothing_flows;
+
 /// Runs an operation and, if an input is tracked or traced, records it. The only door: whatever is computed from tensors is
 /// computed here.
 ///

@@ -43,7 +43,7 @@ impl Op for TakeAlong {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let (n, k) = (last(x.shape()), last(index.shape()));
-        check_index(self.name(), index.slice()?, n)?;
+        check_index(self.name(), "index", index.slice()?, n)?;
         dispatch_moved!(x.dtype(), T => take_rows::<T>(x.word_slice()?, n, index.slice()?, k, outputs[0].words_mut()?));
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Op for AddAlong {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (g, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
-        check_index(self.name(), index.slice()?, self.size)?;
+        check_index(self.name(), "index", index.slice()?, self.size)?;
         dispatch_float!(self.name(), g.dtype(), T => {
             let out = outputs[0].slice_mut::<T>()?;
             out.fill(0.0);

@@ -2,11 +2,10 @@
 //! explain theirs.
 
 use super::parts::Parts;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Op, Specs, apply1, nothing_flows, one};
 use crate::dtype::dispatch_stored;
 use crate::tensor::{Array, Tensor};
 use crate::{IntoShape, Result, Shape, Spec};
-use smallvec::smallvec;
 
 super::table::ops! {
     [Fill];
@@ -29,15 +28,7 @@ impl Op for Fill {
         });
         Ok(())
     }
-    fn saves(&self, _: &[bool]) -> Saves {
-        Saves::NONE
-    }
-    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![None])
-    }
-    fn stops(&self) -> bool {
-        true
-    }
+    nothing_flows!();
 }
 
 impl Tensor {

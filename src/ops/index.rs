@@ -1,7 +1,7 @@
 //! Why it exists: choosing runs of a tensor by index, and the adjoint, adding runs into place.
 
 use super::promote::indices as index_of;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, nothing_flows, one};
 use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{Runs, gather, scatter_add};
 use crate::tensor::{Array, Tensor};
@@ -28,13 +28,12 @@ fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Resu
     Shape::new(&sizes).map_err(|_| Error::shape(op, "few enough dimensions for the result", *shape))
 }
 
-pub(super) fn check_index(op: &'static str, index: &[i64], size: usize) -> Result<()> {
+/// Fails unless each index, or what it is to the operation, is below `size`.
+pub(super) fn check_index(op: &'static str, what: &'static str, index: &[i64], size: usize) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     match index.iter().position(|&i| i < 0 || i >= size) {
         None => Ok(()),
-        Some(position) => {
-            Err(Error::Index { op, what: "index", value: index[position], position, last: size - 1 })
-        }
+        Some(position) => Err(Error::Index { op, what, value: index[position], position, last: size - 1 }),
     }
 }
 
@@ -55,7 +54,7 @@ impl Op for Gather {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let runs = runs(x.shape(), self.axis);
-        check_index("gather", index.slice()?, runs.axis)?;
+        check_index("gather", "index", index.slice()?, runs.axis)?;
         dispatch_moved!(x.dtype(), T => gather::<T>(x.word_slice()?, index.slice()?, runs, outputs[0].words_mut()?));
         Ok(())
     }
@@ -93,7 +92,7 @@ impl Op for ScatterAdd {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (g, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let runs = runs(&self.shape, self.axis);
-        check_index("scatter_add", index.slice()?, runs.axis)?;
+        check_index("scatter_add", "index", index.slice()?, runs.axis)?;
         dispatch_float!("scatter_add", g.dtype(), T => {
             let out = outputs[0].slice_mut::<T>()?;
             out.fill(0.0);
@@ -154,7 +153,7 @@ impl Op for OneHot {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let index = inputs[0].contiguous()?;
         let index = index.slice::<i64>()?;
-        check_index("one_hot", index, self.classes)?;
+        check_index("one_hot", "index", index, self.classes)?;
         let one = Tensor::filled(Spec::new(Shape::SCALAR, self.dtype), 1.0)?;
         dispatch_moved!(self.dtype, T => {
             let (one, out) = (one.array().word_slice::<T>()?[0], outputs[0].words_mut::<T>()?);
@@ -165,13 +164,5 @@ impl Op for OneHot {
         });
         Ok(())
     }
-    fn saves(&self, _: &[bool]) -> Saves {
-        Saves::NONE
-    }
-    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![None])
-    }
-    fn stops(&self) -> bool {
-        true
-    }
+    nothing_flows!();
 }

@@ -2,7 +2,7 @@
 //! gives; so the gradient can draw the same again, and nothing depends on threads.
 
 use super::elementwise::float;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, nothing_flows, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::par;
 use crate::kernels::random::{self as kernel, GROUP, NUMBERS};
@@ -23,21 +23,6 @@ super::table::ops! {
     permutation: Nothing, None, "";
     shuffle: Any, Every, "";
     categorical: Floats, None, "Multinomial";
-}
-
-/// Nothing flows back through what was drawn.
-macro_rules! drawn {
-    () => {
-        fn saves(&self, _: &[bool]) -> Saves {
-            Saves::NONE
-        }
-        fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-            Ok(smallvec![None; step.inputs()])
-        }
-        fn stops(&self) -> bool {
-            true
-        }
-    };
 }
 
 crate::op! {
@@ -104,7 +89,7 @@ impl Op for Sample {
         }
         Ok(())
     }
-    drawn!();
+    nothing_flows!();
 }
 
 crate::op! {
@@ -124,7 +109,7 @@ impl Op for RandInt {
         fill(outputs[0].slice_mut()?, |at| self.low.wrapping_add_unsigned(self.stream.below(at, n)));
         Ok(())
     }
-    drawn!();
+    nothing_flows!();
 }
 
 crate::op! {
@@ -145,7 +130,7 @@ impl Op for Bernoulli {
         });
         Ok(())
     }
-    drawn!();
+    nothing_flows!();
 }
 
 crate::op! {
@@ -161,7 +146,7 @@ impl Op for Permutation {
         self.stream.permute(outputs[0].slice_mut()?);
         Ok(())
     }
-    drawn!();
+    nothing_flows!();
 }
 
 crate::op! {
@@ -206,7 +191,7 @@ impl Op for Categorical {
         }
         Ok(())
     }
-    drawn!();
+    nothing_flows!();
 }
 
 impl Tensor {

@@ -2,6 +2,7 @@
 //! passes over memory can be saved.
 
 use super::elementwise::float;
+use super::index::check_index;
 use super::promote::indices;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, names};
 use crate::dtype::dispatch_float;
@@ -132,7 +133,7 @@ impl Op for SparseCrossEntropy {
         let n = classes(self.name(), inputs[0].shape())?;
         let labels = inputs[1].contiguous()?;
         let labels = labels.slice::<i64>()?;
-        check_labels(self.name(), labels, n)?;
+        check_index(self.name(), "label", labels, n)?;
         let [loss, max, log] = outputs else { return Ok(()) };
         dispatch_float!(self.name(), inputs[0].dtype(), T => {
             let x = inputs[0].contiguous()?;
@@ -184,7 +185,7 @@ impl Op for SparseCrossEntropyGrad {
         let [g, x, labels] = [inputs[0].contiguous()?, inputs[1].contiguous()?, inputs[2].contiguous()?];
         let (max, log) = (inputs[3].contiguous()?, inputs[4].contiguous()?);
         let labels = labels.slice::<i64>()?;
-        check_labels(self.name(), labels, n)?;
+        check_index(self.name(), "label", labels, n)?;
         dispatch_float!(self.name(), x.dtype(), T => {
             let (x, g) = (x.slice::<T>()?, g.slice::<T>()?);
             let (max, log) = (max.slice::<T>()?, log.slice::<T>()?);
@@ -204,17 +205,6 @@ impl Op for SparseCrossEntropyGrad {
             let hot = labels.one_hot(n, x.dtype())?;
             Ok(smallvec![x.softmax(-1)?.sub(&hot)?.mul(&g.expand_dims(-1)?)?])
         })
-    }
-}
-
-/// Labels are classes.
-fn check_labels(op: &'static str, labels: &[i64], n: usize) -> Result<()> {
-    match labels.iter().position(|&l| l < 0 || l >= n as i64) {
-        None => Ok(()),
-        Some(at) => {
-            let (value, last) = (labels[at], n as i64 - 1);
-            Err(Error::Index { op, what: "label", value, position: at, last })
-        }
     }
 }
 
