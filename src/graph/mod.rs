@@ -34,11 +34,24 @@ mod run;
 pub use run::Feed;
 
 use crate::autograd::{Attrs, Op};
+use crate::nn::{Item, Module, Param, Path};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
+
+/// Calls `f` with each parameter and state of a module and the path by which a graph knows it: below the module's name there,
+/// if it is not empty.
+fn parameters(name: &str, module: &(impl Module + ?Sized), f: &mut dyn FnMut(&Path, &Param)) {
+    Path::default().inside(name, |at| {
+        module.walk(at, &mut |path, item| {
+            if let Item::Param(p) = item {
+                f(path, p);
+            }
+        });
+    });
+}
 
 /// The number of a value in a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

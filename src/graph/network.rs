@@ -123,10 +123,9 @@ impl Trace {
     fn of<'a>(modules: impl IntoIterator<Item = (&'a str, &'a dyn Module)>) -> Trace {
         let mut trace = Trace::default();
         for (name, module) in modules {
-            module.visit(&mut |path, p| {
-                let path = if name.is_empty() { path.to_string() } else { format!("{name}/{path}") };
-                trace.memory.extend(p.value().array().memory().map(|memory| (memory, path.clone())));
-                trace.paths.insert(p.id(), path);
+            super::parameters(name, module, &mut |path, p| {
+                trace.memory.extend(p.value().array().memory().map(|memory| (memory, path.to_string())));
+                trace.paths.insert(p.id(), path.to_string());
             });
         }
         trace

@@ -33,9 +33,8 @@ impl Feed {
     /// [`Feed::parameters`] of a module that the graph knows by a name.
     #[must_use]
     pub fn parameters_of(mut self, name: &str, module: &(impl Module + ?Sized)) -> Feed {
-        module.visit(&mut |path, p| {
-            let path = if name.is_empty() { path.to_string() } else { format!("{name}/{path}") };
-            self.parameters.insert(path, p.value().clone());
+        super::parameters(name, module, &mut |path, p| {
+            self.parameters.insert(path.to_string(), p.value().clone());
         });
         self
     }
