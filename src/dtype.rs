@@ -260,21 +260,26 @@ impl Float for f64 {
     }
 }
 
+/// Runs a block with `$T` bound to the type that stands beside what `$key` is; the last arms are as in a `match`.
+macro_rules! dispatch {
+    ($key:expr, $T:ident => $body:expr; $($($at:pat_param)|+ => $type:ty),+; $($rest:tt)*) => {
+        match $key {
+            $($($at)|+ => {
+                type $T = $type;
+                $body
+            })+
+            $($rest)*
+        }
+    };
+}
+
 /// Runs a block with `$T` bound to the Rust type of a floating dtype, or returns the error of operation `$op`.
 macro_rules! dispatch_float {
     ($op:expr, $dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            $crate::DType::F32 => {
-                type $T = f32;
-                $body
-            }
-            $crate::DType::F64 => {
-                type $T = f64;
-                $body
-            }
-            got => {
-                return Err($crate::Error::DType { op: $op, expected: "float32 or float64 (cast first)", got })
-            }
+        $crate::dtype::dispatch! { $dtype, $T => $body;
+            $crate::DType::F32 => f32,
+            $crate::DType::F64 => f64;
+            got => return Err($crate::Error::DType { op: $op, expected: "float32 or float64 (cast first)", got }),
         }
     };
 }
@@ -283,23 +288,11 @@ macro_rules! dispatch_float {
 /// operation `$op`.
 macro_rules! dispatch_whole {
     ($op:expr, $dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            $crate::DType::I64 => {
-                type $T = i64;
-                $body
-            }
-            $crate::DType::I32 => {
-                type $T = i32;
-                $body
-            }
-            $crate::DType::I8 => {
-                type $T = i8;
-                $body
-            }
-            $crate::DType::U8 | $crate::DType::Bool => {
-                type $T = u8;
-                $body
-            }
+        $crate::dtype::dispatch! { $dtype, $T => $body;
+            $crate::DType::I64 => i64,
+            $crate::DType::I32 => i32,
+            $crate::DType::I8 => i8,
+            $crate::DType::U8 | $crate::DType::Bool => u8;
             got => return Err($crate::Error::DType { op: $op, expected: "integers", got }),
         }
     };
@@ -308,39 +301,15 @@ macro_rules! dispatch_whole {
 /// Runs a block with `$T` bound to the type in which elements lie in memory.
 macro_rules! dispatch_stored {
     ($dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            $crate::DType::F32 => {
-                type $T = f32;
-                $body
-            }
-            $crate::DType::F64 => {
-                type $T = f64;
-                $body
-            }
-            $crate::DType::BF16 => {
-                type $T = $crate::dtype::bf16;
-                $body
-            }
-            $crate::DType::F16 => {
-                type $T = $crate::dtype::f16;
-                $body
-            }
-            $crate::DType::I64 => {
-                type $T = i64;
-                $body
-            }
-            $crate::DType::I32 => {
-                type $T = i32;
-                $body
-            }
-            $crate::DType::I8 => {
-                type $T = i8;
-                $body
-            }
-            $crate::DType::U8 | $crate::DType::Bool => {
-                type $T = u8;
-                $body
-            }
+        $crate::dtype::dispatch! { $dtype, $T => $body;
+            $crate::DType::F32 => f32,
+            $crate::DType::F64 => f64,
+            $crate::DType::BF16 => $crate::dtype::bf16,
+            $crate::DType::F16 => $crate::dtype::f16,
+            $crate::DType::I64 => i64,
+            $crate::DType::I32 => i32,
+            $crate::DType::I8 => i8,
+            $crate::DType::U8 | $crate::DType::Bool => u8;
         }
     };
 }
@@ -349,24 +318,12 @@ macro_rules! dispatch_stored {
 /// to be known, and code for four sizes is half of that for all types.
 macro_rules! dispatch_moved {
     ($dtype:expr, $T:ident => $body:expr) => {
-        match $dtype.size() {
-            8 => {
-                type $T = i64;
-                $body
-            }
-            4 => {
-                type $T = i32;
-                $body
-            }
-            2 => {
-                type $T = $crate::dtype::f16;
-                $body
-            }
-            _ => {
-                type $T = u8;
-                $body
-            }
+        $crate::dtype::dispatch! { $dtype.size(), $T => $body;
+            8 => i64,
+            4 => i32,
+            2 => $crate::dtype::f16,
+            _ => u8;
         }
     };
 }
-pub(crate) use {dispatch_float, dispatch_moved, dispatch_stored, dispatch_whole};
+pub(crate) use {dispatch, dispatch_float, dispatch_moved, dispatch_stored, dispatch_whole};
