@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, clippy::unwrap_used)]
 
-use gradus::ops::{self, Ellipsis, NewAxis, Padding, Slice, matmul::Fused};
+use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, matmul::Fused};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -263,7 +263,7 @@ const CALLS: &[(&str, Call)] = &[
     ("layer_norm", |d| one(d.x.layer_norm(if d.yes { Some(&d.y) } else { None }, None, d.a))),
     ("pad", |d| {
         let padding =
-            [Padding::Constant(d.a), Padding::Edge, Padding::Reflect, Padding::Symmetric, Padding::Wrap]
+            [PadMode::Constant(d.a), PadMode::Edge, PadMode::Reflect, PadMode::Symmetric, PadMode::Wrap]
                 [d.sizes.len()];
         let widths: Vec<(usize, usize)> =
             (0..d.x.rank()).map(|i| (d.n, d.sizes.get(i).copied().unwrap_or(1))).collect();

@@ -1,7 +1,7 @@
 //! Why it exists: matrices known by their diagonals: the identity, triangles, diagonals in and out.
 
 use super::arrange::positions;
-use super::pad::Padding;
+use super::pad::PadMode;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape, Spec};
 
@@ -61,7 +61,7 @@ impl Tensor {
         if self.rank() != 1 {
             return Err(Error::shape("diag", "a vector", *self.shape()));
         }
-        let long = self.pad(&[(0, k.unsigned_abs())], Padding::Constant(0.0))?;
+        let long = self.pad(&[(0, k.unsigned_abs())], PadMode::Constant(0.0))?;
         let m = long.elements();
         // Above the main diagonal the vector runs down the rows, below it along the columns.
         let wide = if k >= 0 { long.expand_dims(1)? } else { long.expand_dims(0)? };

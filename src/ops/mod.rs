@@ -5,16 +5,18 @@ mod expr;
 mod parts;
 mod promote;
 mod table;
+pub mod window;
 
 use crate::autograd::{Attrs, Detach, Op};
 use crate::{Error, Result};
 use std::sync::Arc;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
-pub use pad::Padding;
+pub use pad::PadMode;
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
 pub use table::{Gradient, OpRow, Takes};
+pub use window::Padding;
 
 /// Declares the files of operations: their modules, what they record and their rows.
 macro_rules! families {

@@ -16,7 +16,7 @@ super::table::ops! {
 /// What [`Tensor::pad`] puts beyond the edges; the names are NumPy's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Padding {
+pub enum PadMode {
     /// A constant, rounded to the dtype.
     Constant(f64),
     /// The element at the edge: `a a [a b c] c c`.
@@ -86,20 +86,20 @@ fn padded(shape: &Shape, before: &[usize], after: &[usize]) -> Result<Shape> {
 }
 
 /// Which of `n` elements stands at position `at`, counted from the first one's.
-fn source(padding: Padding, at: isize, n: usize) -> usize {
+fn source(padding: PadMode, at: isize, n: usize) -> usize {
     let last = n as isize - 1;
     let mirrored = |period: isize| {
         let at = at.rem_euclid(period.max(1));
         at.min(period - at)
     };
     let from = match padding {
-        Padding::Reflect => mirrored(2 * last),
-        Padding::Symmetric => {
+        PadMode::Reflect => mirrored(2 * last),
+        PadMode::Symmetric => {
             let at = at.rem_euclid(2 * last + 2);
             at.min(2 * last + 1 - at)
         }
-        Padding::Wrap => at.rem_euclid(last + 1),
-        Padding::Edge | Padding::Constant(_) => at,
+        PadMode::Wrap => at.rem_euclid(last + 1),
+        PadMode::Edge | PadMode::Constant(_) => at,
     };
     from.clamp(0, last) as usize
 }
@@ -109,12 +109,12 @@ impl Tensor {
     ///
     /// # Errors
     /// There is not one pair of widths an axis, a size cannot be counted, or an axis without elements should be continued.
-    pub fn pad(&self, widths: &[(usize, usize)], padding: Padding) -> Result<Tensor> {
+    pub fn pad(&self, widths: &[(usize, usize)], padding: PadMode) -> Result<Tensor> {
         let (before, after): (SmallVec<_>, SmallVec<_>) = widths.iter().copied().unzip();
         if padded(self.shape(), &before, &after)? == *self.shape() {
             return Ok(self.clone());
         }
-        if let Padding::Constant(value) = padding {
+        if let PadMode::Constant(value) = padding {
             return apply1(Pad { before, after, value }, &[self]);
         }
         let mut out = self.clone();

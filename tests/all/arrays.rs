@@ -1,7 +1,7 @@
 //! Why it exists: what NumPy users do with arrays, compared with twins that walk plain vectors: over odd shapes, views, empty sizes,
 //! every dtype and any number of threads.
 
-use gradus::ops::{Padding, Slice};
+use gradus::ops::{PadMode, Slice};
 use gradus::{DType, Result, Tensor, with_threads};
 
 type Function = fn(&Tensor) -> Result<Tensor>;
@@ -24,8 +24,8 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("top_k", |t| Ok(t.top_k(2, 1)?.0)),
     ("unique", |t| Ok(t.unique()?.values)),
     ("take_along_axis", |t| t.take_along_axis(&Tensor::new([[[1], [0], [1]]])?, 1)),
-    ("pad", |t| t.pad(&[(1, 0), (2, 3), (0, 1)], Padding::Constant(0.5))),
-    ("pad, reflect", |t| t.pad(&[(0, 0), (2, 1), (1, 0)], Padding::Reflect)),
+    ("pad", |t| t.pad(&[(1, 0), (2, 3), (0, 1)], PadMode::Constant(0.5))),
+    ("pad, reflect", |t| t.pad(&[(0, 0), (2, 1), (1, 0)], PadMode::Reflect)),
     ("tile", |t| t.tile(&[2, 1, 3])),
     ("repeat", |t| t.repeat(3, 1)),
     ("flip", |t| t.flip(&[0, 2])),
@@ -147,7 +147,7 @@ fn nothing_gives_the_neutral_element() {
         assert_eq!(x.argwhere().unwrap().dims(), [0, dims.len()]);
         assert_eq!(x.boolean_mask(&x.cast(DType::Bool).unwrap()).unwrap().dims(), [0]);
         let widths = vec![(1, 1); dims.len()];
-        let padded = x.pad(&widths, Padding::Constant(2.0)).unwrap();
+        let padded = x.pad(&widths, PadMode::Constant(2.0)).unwrap();
         assert!(padded.to_vec::<f32>().unwrap().iter().all(|&v| v == 2.0) && padded.dims()[0] == dims[0] + 2);
         let leaf = x.tracked();
         let all =
@@ -197,13 +197,13 @@ fn sorting_is_stable_and_puts_nan_last() {
 fn padding_of_any_width() {
     let x = Tensor::new([1, 2, 3]).unwrap();
     let pad = |p| x.pad(&[(4, 5)], p).unwrap().to_vec::<i64>().unwrap();
-    assert_eq!(pad(Padding::Reflect), [1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3, 2]);
-    assert_eq!(pad(Padding::Symmetric), [3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1, 2]);
-    assert_eq!(pad(Padding::Wrap), [3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2]);
-    assert_eq!(pad(Padding::Edge), [1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 3, 3]);
-    assert_eq!(pad(Padding::Constant(7.9)), [7, 7, 7, 7, 1, 2, 3, 7, 7, 7, 7, 7]);
+    assert_eq!(pad(PadMode::Reflect), [1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3, 2]);
+    assert_eq!(pad(PadMode::Symmetric), [3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1, 2]);
+    assert_eq!(pad(PadMode::Wrap), [3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2]);
+    assert_eq!(pad(PadMode::Edge), [1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 3, 3]);
+    assert_eq!(pad(PadMode::Constant(7.9)), [7, 7, 7, 7, 1, 2, 3, 7, 7, 7, 7, 7]);
     let single = Tensor::new([5]).unwrap();
-    for p in [Padding::Reflect, Padding::Symmetric, Padding::Wrap] {
+    for p in [PadMode::Reflect, PadMode::Symmetric, PadMode::Wrap] {
         assert_eq!(single.pad(&[(2, 1)], p).unwrap().to_vec::<i64>().unwrap(), [5; 4]);
     }
 }

@@ -2,7 +2,7 @@
 //! overlap themselves, or where rows lie pages apart, an operation gives what it gives for a copy, or an error, and never panics.
 
 use gradus::ops::matmul::Fused;
-use gradus::ops::{self, Padding};
+use gradus::ops::{self, PadMode};
 use gradus::{DType, Result, Tensor};
 
 type Function = fn(&Tensor) -> Result<Tensor>;
@@ -44,7 +44,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("linear", |t| t.linear(&t.select(0, 0)?.t()?, None, Some(Fused::Relu))),
     ("concat", |t| Tensor::concat(&[t, &t.flip(&[1])?], 1)),
     ("stack", |t| Tensor::stack(&[t, t], 0)),
-    ("pad", |t| t.pad(&[(0, 0), (1, 1), (0, 0)], Padding::Constant(0.5))),
+    ("pad", |t| t.pad(&[(0, 0), (1, 1), (0, 0)], PadMode::Constant(0.5))),
     ("gather", |t| t.gather(&Tensor::from_slice(&[0i64, 0], [2])?, 1)),
     ("take_along_axis", |t| t.take_along_axis(&Tensor::zeros([1, 1, 1])?.cast(DType::I64)?, 0)),
     ("dropout", |t| t.dropout(0.5, gradus::random::Stream::new(1, gradus::random::Purpose::User(0), 0))),

@@ -10,7 +10,7 @@ use gradus::metric::{self, PerOutput};
 use gradus::nn::initializer::Identity;
 use gradus::nn::{Cx, Layer};
 use gradus::nn::{constraint, regularizer};
-use gradus::ops::Padding;
+use gradus::ops::PadMode;
 use gradus::optim::{Group, schedule};
 use gradus::prelude::*;
 use gradus::train::{LearningRateScheduler, Plan, ReduceLROnPlateau};
@@ -191,9 +191,9 @@ const MISTAKES: &[Mistake] = &[
     ("top_k_too_many", || done(f32s(&[2, 3]).top_k(4, 1))),
     ("var_of_one", || done(f32s(&[1]).var(&[], false, 1))),
     ("norm_nan", || done(f32s(&[1]).norm(f64::NAN, &[], false))),
-    ("pad_widths", || done(f32s(&[2, 3]).pad(&[(1, 1)], Padding::Edge))),
-    ("pad_overflowing", || done(f32s(&[2]).pad(&[(usize::MAX, 1)], Padding::Constant(0.0)))),
-    ("pad_nothing", || done(f32s(&[0]).pad(&[(1, 1)], Padding::Reflect))),
+    ("pad_widths", || done(f32s(&[2, 3]).pad(&[(1, 1)], PadMode::Edge))),
+    ("pad_overflowing", || done(f32s(&[2]).pad(&[(usize::MAX, 1)], PadMode::Constant(0.0)))),
+    ("pad_nothing", || done(f32s(&[0]).pad(&[(1, 1)], PadMode::Reflect))),
     ("tile_overflowing", || done(f32s(&[2]).tile(&[usize::MAX]))),
     ("split_sizes", || done(f32s(&[2, 3]).split(&[1, 1], 1))),
     ("chunk_indivisible", || done(f32s(&[2, 3]).chunk(2, 1))),

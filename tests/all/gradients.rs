@@ -7,7 +7,7 @@ use gradus::nn::layers::{
     Activation, Add, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
 };
 use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
-use gradus::ops::Padding;
+use gradus::ops::PadMode;
 use gradus::ops::matmul::Fused;
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
 use gradus::random::{Purpose, Stream};
@@ -203,13 +203,13 @@ fn along() {
 
 fn pad() {
     for padding in
-        [Padding::Constant(0.5), Padding::Edge, Padding::Reflect, Padding::Symmetric, Padding::Wrap]
+        [PadMode::Constant(0.5), PadMode::Edge, PadMode::Reflect, PadMode::Symmetric, PadMode::Wrap]
     {
         let name = format!("pad, {padding:?}");
         check(&name, &[x(&[2, 3])], |t| t[0].pad(&[(1, 2), (0, 4)], padding)?.square());
     }
     check("pad, transposed", &[x(&[2, 3])], |t| {
-        t[0].t()?.pad(&[(1, 0), (0, 1)], Padding::Constant(0.0))?.square()
+        t[0].t()?.pad(&[(1, 0), (0, 1)], PadMode::Constant(0.0))?.square()
     });
 }
 

@@ -1,7 +1,7 @@
 //! Why it exists: operations against Keras 3.15 (JAX, float64): values and gradients of `keras.ops`, ties, NaN and infinities
 //! included. `tests/parity/README.md` says how the golden values were made.
 
-use gradus::ops::{self, Padding};
+use gradus::ops::{self, PadMode};
 use gradus::{DType, Result, Tensor};
 use serde_json::Value;
 
@@ -152,11 +152,11 @@ fn run(case: &Value, x: &[Tensor]) -> Option<Result<Vec<Tensor>>> {
             let widths: Vec<(usize, usize)> =
                 args["pad_width"].as_array().unwrap().iter().map(|w| (sizes(w)[0], sizes(w)[1])).collect();
             let padding = match args["mode"].as_str().unwrap() {
-                "constant" => Padding::Constant(number("constant_values").unwrap_or(0.0)),
-                "edge" => Padding::Edge,
-                "reflect" => Padding::Reflect,
-                "symmetric" => Padding::Symmetric,
-                _ => Padding::Wrap,
+                "constant" => PadMode::Constant(number("constant_values").unwrap_or(0.0)),
+                "edge" => PadMode::Edge,
+                "reflect" => PadMode::Reflect,
+                "symmetric" => PadMode::Symmetric,
+                _ => PadMode::Wrap,
             };
             x[0].pad(&widths, padding)
         }

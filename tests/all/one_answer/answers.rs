@@ -1,7 +1,7 @@
 //! Why it exists: what `one_answer` computes with: numbers and layouts out of a seed, and one digest for each kernel.
 
 use gradus::nn::Network;
-use gradus::ops::Padding;
+use gradus::ops::PadMode;
 use gradus::{DType, Result, Tensor};
 use sha2::{Digest, Sha256};
 
@@ -105,12 +105,12 @@ pub(crate) fn small(r: &mut Rng, count: usize) -> Vec<Vec<usize>> {
 /// Rows, columns and middle axes, each with enough elements (140,000) to be cut even where one costs no more than an addition.
 pub(crate) const LARGE: [&[usize]; 2] = [&[347, 404], &[13, 111, 97]];
 
-pub(crate) const PADDINGS: [(&str, Padding); 5] = [
-    ("constant", Padding::Constant(0.5)),
-    ("edge", Padding::Edge),
-    ("reflect", Padding::Reflect),
-    ("symmetric", Padding::Symmetric),
-    ("wrap", Padding::Wrap),
+pub(crate) const PADDINGS: [(&str, PadMode); 5] = [
+    ("constant", PadMode::Constant(0.5)),
+    ("edge", PadMode::Edge),
+    ("reflect", PadMode::Reflect),
+    ("symmetric", PadMode::Symmetric),
+    ("wrap", PadMode::Wrap),
 ];
 
 /// The digest of all that one kernel gave.
