@@ -257,7 +257,7 @@ fn compare(pack: &Pack, what: &str, case: &Json, float: DType, worst: &mut Worst
 fn whole_path(pack: &Pack, what: &str, case: &Json) -> Result<()> {
     let Case { network, data, .. } = build(pack, case, DType::F32)?;
     let want = network.predict_all(&data)?;
-    let again = Network::from_bytes(&network.to_bytes()?, &Load::new().registry(registry()))?;
+    let again = Network::from_bytes(&network.to_bytes()?, Load::new().registry(registry()))?;
     let got = again.predict_all(&data)?;
     assert!(want.iter().zip(&got).all(|(a, b)| a.same_bits(b)), "{what}: other bits from a file");
     let specs: Vec<_> = data.iter().map(Tensor::spec).collect();
