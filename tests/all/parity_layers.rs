@@ -64,7 +64,7 @@ pub(crate) fn input(x: &Tensor, float: DType) -> Input {
     input.dtype(dtype)
 }
 
-fn wide(x: &Tensor, float: DType) -> Tensor {
+pub(crate) fn wide(x: &Tensor, float: DType) -> Tensor {
     if x.dtype().is_float() { x.cast(float).unwrap() } else { x.clone() }
 }
 
