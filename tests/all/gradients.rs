@@ -10,7 +10,7 @@ use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module,
 use gradus::ops::PadMode;
 use gradus::ops::matmul::Fused;
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
-use gradus::random::{Purpose, Stream};
+use gradus::random::{Distribution, Purpose, Stream};
 use gradus::tensor::Array;
 use gradus::{DType, Result, Shape, Spec, Tensor, ops};
 
@@ -292,6 +292,7 @@ fn stops() {
         t.new_full([4], 1.0),
         index.one_hot(3, DType::F64),
         Tensor::randn([3], stream),
+        t.sample_like(Distribution::Normal { mean: 0.0, std: 1.0 }, stream),
         Tensor::randint([3], 0, 5, stream),
         Tensor::bernoulli([3], 0.5, stream),
         Tensor::permutation(4, stream),
@@ -405,6 +406,44 @@ fn layer_norm() {
     check("layer_norm, gamma alone", &[gamma], |t| x(&[2, 4]).layer_norm(Some(&t[0]), None, 1e-3)?.square());
 }
 
+fn batch_norm() {
+    let (gamma, beta) = (points(&[3], [0.5, 1.5], 2), points(&[3], [-0.5, 0.5], 3));
+    for shape in [&[3][..], &[1, 3], &[4, 3], &[2, 2, 3]] {
+        let inputs = [x(shape), gamma.clone(), beta.clone()];
+        check(&format!("batch_norm {shape:?}"), &inputs, |t| {
+            Ok(t[0].batch_norm(Some(&t[1]), Some(&t[2]), 1e-1)?.0)
+        });
+    }
+    check("batch_norm, plain, channels first, reversed", &[x(&[2, 3, 4])], |t| {
+        t[0].moveaxis(1, -1)?.flip(&[0])?.batch_norm(None, None, 1e-3)?.0.square()
+    });
+    check("batch_norm, gamma alone", std::slice::from_ref(&gamma), |t| {
+        x(&[4, 3]).batch_norm(Some(&t[0]), None, 1e-3)?.0.square()
+    });
+    check("batch_norm, beta alone", &[beta], |t| x(&[4, 3]).batch_norm(None, Some(&t[0]), 1e-3)?.0.square());
+    // Nothing flows back through the statistics.
+    let (_, mean, variance) = x(&[4, 3]).tracked().batch_norm(None, None, 1e-3).unwrap();
+    assert!(!mean.is_tracked() && !variance.is_tracked());
+}
+
+fn mul_add() {
+    let shapes: [(&[usize], &[usize], &[usize]); 6] = [
+        (&[2, 3], &[3], &[3]),
+        (&[2, 3], &[2, 3], &[3]),
+        (&[2, 3], &[2, 1], &[]),
+        (&[2, 2, 3], &[3], &[2, 2, 3]),
+        (&[], &[], &[]),
+        (&[1], &[1], &[]),
+    ];
+    for (a, b, c) in shapes {
+        let inputs = [x(a), y(b), points(c, [-1.0, 1.0], 2)];
+        check(&format!("mul_add {a:?} {b:?} {c:?}"), &inputs, |t| t[0].mul_add(&t[1], &t[2]));
+    }
+    check("mul_add, transposed, one tensor twice", &[x(&[3, 3]), y(&[3])], |t| {
+        t[0].t()?.mul_add(&t[0], &t[1].flip(&[0])?)?.square()
+    });
+}
+
 /// Symmetric and positive definite, from any square matrices.
 fn positive(a: &Tensor) -> Result<Tensor> {
     let n = a.dims()[a.rank() - 1];
@@ -475,6 +514,7 @@ const OPS: &[(&str, fn())] = &[
     ("Fill", stops),
     ("OneHot", stops),
     ("Sample", stops),
+    ("SampleLike", stops),
     ("RandInt", stops),
     ("Bernoulli", stops),
     ("Permutation", stops),
@@ -482,6 +522,9 @@ const OPS: &[(&str, fn())] = &[
     ("LayerNorm", layer_norm),
     ("LayerNormGrad", layer_norm),
     ("LayerNormGammaGrad", layer_norm),
+    ("BatchNorm", batch_norm),
+    ("BatchNormGrad", batch_norm),
+    ("MulAdd", mul_add),
     ("Solve", linalg),
     ("Cholesky", linalg),
     ("Qr", linalg),
