@@ -278,6 +278,15 @@ impl Cx {
         (result, self.losses.split_off(losses))
     }
 
+    /// Runs `f` while this value stands in for a parameter.
+    pub(crate) fn with_param<R>(&mut self, p: &Param, value: Tensor, f: impl FnOnce(&mut Cx) -> R) -> R {
+        // Before the value of a checkpoint around, or one that was cast. What is cast meanwhile comes behind.
+        self.bound.insert(0, (p.id(), value));
+        let result = f(self);
+        self.bound.remove(0);
+        result
+    }
+
     /// For a trace that becomes a graph: parameters and states are leaves without values, what is drawn is recorded by its key.
     #[must_use]
     pub(crate) fn traced(mut self) -> Cx {
