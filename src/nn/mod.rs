@@ -3,6 +3,7 @@
 //! [`Functional`] and a struct of your own ([`Subclass`]) all become the same built [`Network`].
 
 pub mod activation;
+mod axis_set;
 pub mod constraint;
 mod cut;
 mod cx;
@@ -28,6 +29,7 @@ mod trace;
 mod value;
 mod weights;
 
+pub use axis_set::AxisSet;
 pub use cut::LayerRef;
 pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};

@@ -37,6 +37,8 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("softmax", |t| t.softmax(1)),
     ("log_softmax", |t| t.log_softmax(-1)),
     ("layer_norm", |t| t.layer_norm(None, None, 1e-3)),
+    ("batch_norm", |t| Ok(t.batch_norm(None, None, 1e-3)?.0)),
+    ("mul_add", |t| t.mul_add(t, &t.new_full([], 1.0)?)),
     ("matmul with its transpose", |t| t.matmul(&t.t()?)),
     ("transpose by itself", |t| t.t()?.matmul(t)),
     ("einsum", |t| Tensor::einsum("abc,adc->bd", &[t, t])),

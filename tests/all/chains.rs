@@ -307,11 +307,35 @@ const ROWS: &[Row] = &[
         },
     ),
     Free(
+        "mul_add",
+        |x, d| x.mul_add(x, &x.new_full([], d.below(3) as f64)?),
+        |x, d| {
+            let t = d.below(3) as f64;
+            Some(Plain { dims: x.dims.clone(), data: x.data.iter().map(|x| x * x + t).collect() })
+        },
+    ),
+    Free("batch_norm", |x, _| Ok(x.batch_norm(None, None, 1e-3)?.0), batch_norm),
+    Free(
         "choose",
         |x, _| x.equal(&x.contiguous()?)?.choose(x, &x.new_full([], 0.0)?),
         |x, _| Some(x.clone()),
     ),
 ];
+
+/// Each channel of the last axis, over all others.
+fn batch_norm(x: &Plain, _: &mut Dice) -> Option<Plain> {
+    let n = x.dims.last().copied().filter(|_| !x.data.is_empty())?;
+    let rows = (x.data.len() / n) as f64;
+    let of = |c: usize, f: &dyn Fn(f64) -> f64| {
+        x.data.iter().skip(c).step_by(n).map(|v| f(*v)).sum::<f64>() / rows
+    };
+    let value = |(i, v): (usize, &f64)| {
+        let mean = of(i % n, &|v| v);
+        let variance = of(i % n, &|v| (v - mean) * (v - mean));
+        (v - mean) / (variance + 1e-3).sqrt()
+    };
+    Some(Plain { dims: x.dims.clone(), data: x.data.iter().enumerate().map(value).collect() })
+}
 
 fn softmax(v: &[f64]) -> Vec<f64> {
     let top = v.iter().copied().fold(f64::NEG_INFINITY, f64::max);

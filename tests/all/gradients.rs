@@ -4,13 +4,16 @@
 use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
 use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
 use gradus::nn::layers::{
-    Activation, Add, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
+    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Checkpoint, Concatenate,
+    Dense, Dropout, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization, Input,
+    LayerNormalization, Masking, RMSNormalization, RenormClipping, Reshape, SpatialDropout1D,
+    SpatialDropout2D, SpatialDropout3D, SpectralNormalization, UnitNormalization,
 };
 use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
 use gradus::ops::PadMode;
 use gradus::ops::matmul::Fused;
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
-use gradus::random::{Purpose, Stream};
+use gradus::random::{Distribution, Purpose, Stream};
 use gradus::tensor::Array;
 use gradus::{DType, Result, Shape, Spec, Tensor, ops};
 
@@ -292,6 +295,7 @@ fn stops() {
         t.new_full([4], 1.0),
         index.one_hot(3, DType::F64),
         Tensor::randn([3], stream),
+        t.sample_like(Distribution::Normal { mean: 0.0, std: 1.0 }, stream),
         Tensor::randint([3], 0, 5, stream),
         Tensor::bernoulli([3], 0.5, stream),
         Tensor::permutation(4, stream),
@@ -405,6 +409,44 @@ fn layer_norm() {
     check("layer_norm, gamma alone", &[gamma], |t| x(&[2, 4]).layer_norm(Some(&t[0]), None, 1e-3)?.square());
 }
 
+fn batch_norm() {
+    let (gamma, beta) = (points(&[3], [0.5, 1.5], 2), points(&[3], [-0.5, 0.5], 3));
+    for shape in [&[3][..], &[1, 3], &[4, 3], &[2, 2, 3]] {
+        let inputs = [x(shape), gamma.clone(), beta.clone()];
+        check(&format!("batch_norm {shape:?}"), &inputs, |t| {
+            Ok(t[0].batch_norm(Some(&t[1]), Some(&t[2]), 1e-1)?.0)
+        });
+    }
+    check("batch_norm, plain, channels first, reversed", &[x(&[2, 3, 4])], |t| {
+        t[0].moveaxis(1, -1)?.flip(&[0])?.batch_norm(None, None, 1e-3)?.0.square()
+    });
+    check("batch_norm, gamma alone", std::slice::from_ref(&gamma), |t| {
+        x(&[4, 3]).batch_norm(Some(&t[0]), None, 1e-3)?.0.square()
+    });
+    check("batch_norm, beta alone", &[beta], |t| x(&[4, 3]).batch_norm(None, Some(&t[0]), 1e-3)?.0.square());
+    // Nothing flows back through the statistics.
+    let (_, mean, variance) = x(&[4, 3]).tracked().batch_norm(None, None, 1e-3).unwrap();
+    assert!(!mean.is_tracked() && !variance.is_tracked());
+}
+
+fn mul_add() {
+    let shapes: [(&[usize], &[usize], &[usize]); 6] = [
+        (&[2, 3], &[3], &[3]),
+        (&[2, 3], &[2, 3], &[3]),
+        (&[2, 3], &[2, 1], &[]),
+        (&[2, 2, 3], &[3], &[2, 2, 3]),
+        (&[], &[], &[]),
+        (&[1], &[1], &[]),
+    ];
+    for (a, b, c) in shapes {
+        let inputs = [x(a), y(b), points(c, [-1.0, 1.0], 2)];
+        check(&format!("mul_add {a:?} {b:?} {c:?}"), &inputs, |t| t[0].mul_add(&t[1], &t[2]));
+    }
+    check("mul_add, transposed, one tensor twice", &[x(&[3, 3]), y(&[3])], |t| {
+        t[0].t()?.mul_add(&t[0], &t[1].flip(&[0])?)?.square()
+    });
+}
+
 /// Symmetric and positive definite, from any square matrices.
 fn positive(a: &Tensor) -> Result<Tensor> {
     let n = a.dims()[a.rank() - 1];
@@ -475,6 +517,7 @@ const OPS: &[(&str, fn())] = &[
     ("Fill", stops),
     ("OneHot", stops),
     ("Sample", stops),
+    ("SampleLike", stops),
     ("RandInt", stops),
     ("Bernoulli", stops),
     ("Permutation", stops),
@@ -482,6 +525,9 @@ const OPS: &[(&str, fn())] = &[
     ("LayerNorm", layer_norm),
     ("LayerNormGrad", layer_norm),
     ("LayerNormGammaGrad", layer_norm),
+    ("BatchNorm", batch_norm),
+    ("BatchNormGrad", batch_norm),
+    ("MulAdd", mul_add),
     ("Solve", linalg),
     ("Cholesky", linalg),
     ("Qr", linalg),
@@ -643,6 +689,54 @@ fn layer_flatten() {
     check_layer("Flatten", &Flatten::new(), &x(&[2, 3, 2]));
 }
 
+fn layers_that_draw() {
+    let noise = || vec![None, Some(1), None];
+    check_layer("Dropout, noise_shape", &Dropout::new(0.5).noise_shape(noise()), &x(&[2, 3, 4]));
+    check_layer("SpatialDropout1D", &SpatialDropout1D::new(0.5), &x(&[3, 2, 4]));
+    let first = gradus::nn::DataFormat::ChannelsFirst;
+    check_layer("SpatialDropout2D", &SpatialDropout2D::new(0.5).data_format(first), &x(&[2, 3, 2, 2]));
+    check_layer("SpatialDropout3D", &SpatialDropout3D::new(0.5), &x(&[2, 1, 2, 2, 3]));
+    check_layer("GaussianNoise", &GaussianNoise::new(0.5), &x(&[3, 4]));
+    check_layer("GaussianDropout", &GaussianDropout::new(0.5), &x(&[3, 4]));
+    check_layer("AlphaDropout", &AlphaDropout::new(0.5), &x(&[3, 4]));
+    check_layer("AlphaDropout, noise_shape", &AlphaDropout::new(0.5).noise_shape(noise()), &x(&[2, 3, 4]));
+    check_layer("ActivityRegularization", &ActivityRegularization::new().l1(0.1).l2(0.2), &x(&[3, 4]));
+}
+
+fn layer_batch_normalization() {
+    check_layer("BatchNormalization", &BatchNormalization::new(), &x(&[4, 3]));
+    check_layer("BatchNormalization, one row", &BatchNormalization::new(), &x(&[1, 3]));
+    check_layer(
+        "BatchNormalization, axis 1",
+        &BatchNormalization::new().axis(1).center(false),
+        &x(&[2, 3, 2, 2]),
+    );
+    check_layer("BatchNormalization, no gamma", &BatchNormalization::new().scale(false), &x(&[2, 2, 3]));
+    // What renormalization corrects by is a constant to gradients, and differences would see it change: bounds keep it.
+    let still = RenormClipping::new().rmin(1.5).rmax(1.5).dmax(0.0);
+    let renorm = BatchNormalization::new().renorm(true).renorm_clipping(still);
+    check_layer("BatchNormalization, renorm", &renorm, &x(&[4, 3]));
+}
+
+fn layers_that_normalize() {
+    check_layer("LayerNormalization", &LayerNormalization::new(), &x(&[2, 4]));
+    check_layer("LayerNormalization, axis 1", &LayerNormalization::new().axis(1), &x(&[2, 3, 2]));
+    check_layer("LayerNormalization, two axes", &LayerNormalization::new().axis([3, 1]), &x(&[2, 3, 2, 2]));
+    check_layer("LayerNormalization, rms_scaling", &LayerNormalization::new().rms_scaling(true), &x(&[2, 4]));
+    check_layer("GroupNormalization", &GroupNormalization::new().groups(2), &x(&[2, 3, 4]));
+    check_layer("GroupNormalization, axis 1", &GroupNormalization::new().groups(-1).axis(1), &x(&[2, 3, 2]));
+    check_layer("RMSNormalization", &RMSNormalization::new(), &x(&[2, 4]));
+    check_layer("RMSNormalization, axis 1", &RMSNormalization::new().axis(1), &x(&[2, 4, 2]));
+    check_layer("UnitNormalization", &UnitNormalization::new(), &x(&[2, 4]));
+    check_layer("UnitNormalization, two axes", &UnitNormalization::new().axis([1, 2]), &x(&[2, 3, 2]));
+}
+
+fn layer_spectral_normalization() {
+    // So many iterations that u and v are the singular vectors: then their own change does not matter, as the rule says.
+    let around = SpectralNormalization::new(Dense::new(3).activation(Tanh)).power_iterations(300);
+    check_layer("SpectralNormalization", &around, &x(&[2, 4]));
+}
+
 fn layer_dropout() {
     check_layer("Dropout", &Dropout::new(0.4), &x(&[4, 5]));
 }
@@ -712,6 +806,19 @@ const LAYERS: &[(&str, fn())] = &[
     ("Dense", layer_dense),
     ("Flatten", layer_flatten),
     ("Dropout", layer_dropout),
+    ("SpatialDropout1D", layers_that_draw),
+    ("SpatialDropout2D", layers_that_draw),
+    ("SpatialDropout3D", layers_that_draw),
+    ("GaussianNoise", layers_that_draw),
+    ("GaussianDropout", layers_that_draw),
+    ("AlphaDropout", layers_that_draw),
+    ("ActivityRegularization", layers_that_draw),
+    ("BatchNormalization", layer_batch_normalization),
+    ("LayerNormalization", layers_that_normalize),
+    ("GroupNormalization", layers_that_normalize),
+    ("RMSNormalization", layers_that_normalize),
+    ("UnitNormalization", layers_that_normalize),
+    ("SpectralNormalization", layer_spectral_normalization),
     ("Activation", layer_activation),
     ("Checkpoint", layer_checkpoint),
 ];

@@ -10,6 +10,17 @@ kind! {
     mod embedding: Embedding;
     mod activation: Activation;
     mod dropout: Dropout;
+    mod spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
+    mod gaussian_noise: GaussianNoise;
+    mod gaussian_dropout: GaussianDropout;
+    mod alpha_dropout: AlphaDropout;
+    mod activity_regularization: ActivityRegularization;
+    mod batch_normalization: BatchNormalization with RenormClipping;
+    mod layer_normalization: LayerNormalization;
+    mod group_normalization: GroupNormalization;
+    mod rms_normalization: RMSNormalization;
+    mod unit_normalization: UnitNormalization;
+    mod spectral_normalization: SpectralNormalization;
     mod flatten: Flatten;
     mod reshape: Reshape;
     mod masking: Masking;
@@ -21,3 +32,5 @@ kind! {
 }
 
 mod merge;
+mod noise;
+mod normalization;

@@ -149,7 +149,20 @@ fn softmax(a: &mut Answers, dtype: DType) {
             (lying(r, &[classes], dtype, Rng::plain), lying(r, &[classes], dtype, Rng::plain));
         let name = format!("layer_norm {dtype}");
         a.both(&name, &[x.clone(), gamma, beta], |t| t[0].layer_norm(Some(&t[1]), Some(&t[2]), 1e-5));
-        a.both(&name, &[x], |t| t[0].layer_norm(None, None, 1e-3));
+        a.both(&name, std::slice::from_ref(&x), |t| t[0].layer_norm(None, None, 1e-3));
+        let (s, t) = (lying(r, &[classes], dtype, Rng::plain), lying(r, &[classes], dtype, Rng::plain));
+        let name = format!("batch_norm {dtype}");
+        if x.elements() > 0 {
+            let inputs = [x.clone(), s.clone(), t.clone()];
+            a.both(&name, &inputs, |t| Ok(t[0].batch_norm(Some(&t[1]), Some(&t[2]), 1e-3)?.0));
+            let (_, mean, variance) = x.batch_norm(None, None, 1e-3).unwrap();
+            a.add(&name, Ok(mean));
+            a.add(&name, Ok(variance));
+        }
+        let name = format!("mul_add {dtype}");
+        a.both(&name, &[x.clone(), s, t], |t| t[0].mul_add(&t[1], &t[2]));
+        let whole = [x.clone(), lying(r, &dims, dtype, Rng::plain), lying(r, &[], dtype, Rng::plain)];
+        a.both(&name, &whole, |t| t[0].mul_add(&t[1], &t[2]));
     }
 }
 
@@ -478,6 +491,8 @@ fn random(a: &mut Answers) {
         let dims = &dims[..];
         a.add("randn", Tensor::randn(dims, stream(0)));
         a.add("rand", Tensor::rand(dims, stream(1)));
+        let like = lying(r, dims, DType::F32, Rng::plain);
+        a.add("sample_like", like.sample_like(Distribution::Normal { mean: 1.0, std: 0.5 }, stream(8)));
         a.add("randint", Tensor::randint(dims, -5, 1000, stream(2)));
         a.add("bernoulli", Tensor::bernoulli(dims, 0.3, stream(3)));
         for dtype in FLOATS {

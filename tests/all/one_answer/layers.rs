@@ -3,7 +3,10 @@
 
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::layers::{
-    Activation, Add, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
+    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Checkpoint, Concatenate,
+    Dense, Dropout, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization, Input,
+    LayerNormalization, Masking, RMSNormalization, Reshape, SpatialDropout1D, SpatialDropout2D,
+    SpatialDropout3D, SpectralNormalization, UnitNormalization,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::optim::Driver;
@@ -29,6 +32,40 @@ pub(crate) const LAYERS: &[Row] = &[
     ("Flatten", |a| layer(a, "Flatten", Flatten::new(), &[&[2, 3, 4]])),
     ("Reshape", |a| layer(a, "Reshape", Reshape::new(vec![2, -1]), &[&[2, 3, 4]])),
     ("Dropout", |a| layer(a, "Dropout", Dropout::new(0.4), &[&[13, 21]])),
+    ("SpatialDropout1D", |a| layer(a, "SpatialDropout1D", SpatialDropout1D::new(0.4), &[&[3, 5, 7]])),
+    ("SpatialDropout2D", |a| layer(a, "SpatialDropout2D", SpatialDropout2D::new(0.4), &[&[3, 5, 4, 7]])),
+    ("SpatialDropout3D", |a| layer(a, "SpatialDropout3D", SpatialDropout3D::new(0.4), &[&[3, 2, 3, 2, 7]])),
+    ("GaussianNoise", |a| layer(a, "GaussianNoise", GaussianNoise::new(0.4), &[&[37, 70]])),
+    ("GaussianDropout", |a| layer(a, "GaussianDropout", GaussianDropout::new(0.4), &[&[37, 70]])),
+    ("AlphaDropout", |a| {
+        layer(a, "AlphaDropout", AlphaDropout::new(0.4), &[&[13, 21]]);
+        let noise = vec![None, Some(1), None];
+        layer(a, "AlphaDropout, noise_shape", AlphaDropout::new(0.4).noise_shape(noise), &[&[5, 4, 9]]);
+    }),
+    ("ActivityRegularization", |a| {
+        layer(a, "ActivityRegularization", ActivityRegularization::new().l1(0.1).l2(0.2), &[&[3, 7]]);
+    }),
+    ("BatchNormalization", |a| {
+        layer(a, "BatchNormalization", BatchNormalization::new(), &[&[5, 7]]);
+        layer(a, "BatchNormalization, axis 1", BatchNormalization::new().axis(1), &[&[5, 7, 9]]);
+        let renorm = BatchNormalization::new().renorm(true).scale(false);
+        layer(a, "BatchNormalization, renorm", renorm, &[&[9, 5, 3, 7]]);
+        // Cut between threads.
+        layer(a, "BatchNormalization, large", BatchNormalization::new(), &[&[97, 31, 70]]);
+    }),
+    ("LayerNormalization", |a| {
+        layer(a, "LayerNormalization", LayerNormalization::new(), &[&[5, 37]]);
+        layer(a, "LayerNormalization, two axes", LayerNormalization::new().axis([1, 2]), &[&[5, 7, 9]]);
+        layer(a, "LayerNormalization, axis 1", LayerNormalization::new().axis(1), &[&[5, 7, 9]]);
+    }),
+    ("GroupNormalization", |a| {
+        layer(a, "GroupNormalization", GroupNormalization::new().groups(3), &[&[5, 7, 9]]);
+    }),
+    ("RMSNormalization", |a| layer(a, "RMSNormalization", RMSNormalization::new(), &[&[5, 37]])),
+    ("UnitNormalization", |a| layer(a, "UnitNormalization", UnitNormalization::new(), &[&[5, 37]])),
+    ("SpectralNormalization", |a| {
+        layer(a, "SpectralNormalization", SpectralNormalization::new(Dense::new(9)), &[&[5, 37]]);
+    }),
     ("Activation", |a| layer(a, "Activation", Activation::new(Silu), &[&[5, 19]])),
     ("Masking", |a| layer(a, "Masking", Masking::new(), &[&[3, 4, 5]])),
     ("Add", |a| layer(a, "Add", Add::new(), &[&[3, 4, 5], &[3, 1, 5], &[3, 5]])),
@@ -62,6 +99,8 @@ fn layer(a: &mut Answers, name: &str, description: impl IntoLayer, shapes: &[&[u
         .map(|dims| match dims {
             [_, a] => Input::new([*a]),
             [_, a, b] => Input::new([*a, *b]),
+            [_, a, b, c] => Input::new([*a, *b, *c]),
+            [_, a, b, c, d] => Input::new([*a, *b, *c, *d]),
             _ => panic!("{dims:?}"),
         })
         .collect();
