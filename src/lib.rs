@@ -94,8 +94,8 @@ pub mod prelude {
     pub use crate::metric::{Accuracy, Metric as _};
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
     pub use crate::nn::layers::{
-        Activation, Add, Average, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten, Input, Lambda,
-        LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU, RepeatVector, Reshape, Subtract,
+        Activation, Add, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten, Input, Lambda, LeakyReLU,
+        Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU, RepeatVector, Reshape, Subtract,
     };
     pub use crate::nn::regularizer::{L1, L1L2, L2};
     pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};

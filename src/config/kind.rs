@@ -18,9 +18,14 @@ pub trait Kind: Configured + 'static {
     /// Other names by which Keras's files and texts call some of them: the name, and whose it is. Under `null` that which
     /// stands for nothing.
     const ALIASES: &'static [(&'static str, &'static str)];
+
+    /// The member that a name means: exactly, by an alias, or in snake case (`hard_silu` for `HardSilu`).
+    fn meant(name: &str) -> Option<&'static str> {
+        let own: Vec<&'static str> = Self::OWN.iter().map(|(own, _)| *own).collect();
+        meant(name, &own, Self::ALIASES)
+    }
 }
 
-/// The member that a name means: exactly, as Keras's functions are called (`hard_silu` for `HardSilu`), or by an alias.
 fn meant<'a>(name: &str, own: &[&'a str], aliases: &[(&'a str, &'a str)]) -> Option<&'a str> {
     let exact = own.iter().find(|own| **own == name);
     let alias = || aliases.iter().find(|(alias, _)| *alias == name).map(|(_, own)| own);
@@ -53,12 +58,14 @@ impl<K: ?Sized + Kind> Setting for Dyn<K> {
             }
             object => described(K::WHAT, object)?,
         };
-        let names: Vec<&str> = K::OWN.iter().map(|(name, _)| *name).collect();
-        let own = meant(&name, &names, K::ALIASES);
+        let own = K::meant(&name);
         let own = own.and_then(|own| K::OWN.iter().find(|(name, _)| *name == own)).map(|(_, make)| *make);
         match own.or_else(|| registry.maker::<K>(&name)) {
             Some(make) => Ok(Dyn(make(config, registry)?)),
-            None => Err(unknown(K::WHAT, &name, names, &registry.names::<K>())),
+            None => {
+                let own = K::OWN.iter().map(|(name, _)| *name);
+                Err(unknown(K::WHAT, &name, own.collect(), &registry.names::<K>()))
+            }
         }
     }
 }

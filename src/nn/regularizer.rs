@@ -115,5 +115,4 @@ impl Regularizer for OrthogonalRegularizer {
 kind! {
     dyn Regularizer, "regularizer", Registry::regularizer;
     use L1, L2, L1L2, OrthogonalRegularizer;
-    alias "l1_l2": L1L2;
 }

@@ -1,5 +1,6 @@
 """Merging, core and reshaping layers, activations as layers and as names, and what else has a name."""
 
+from keras.src.activations import ALL_OBJECTS_DICT as NAMES
 from kit import *
 
 M = bools([[1, 1, 0], [1, 0, 0]])
@@ -12,7 +13,6 @@ for i, name in enumerate(["Add", "Multiply", "Average", "Maximum", "Minimum"]):
     case(name, {}, [some(60 + i, 2, 3, 4), some(70 + i, 2, 3, 4)], masks=[M, N])
     case(name, {}, [some(80 + i, 2, 3, 4), some(90 + i, 2, 3, 4)], masks=[M, None])
 case("Maximum", {}, [some(100, 2, 3, 4), some(101, 2, 3, 4), some(102, 2, 3, 4)], masks=[M, N, bools([[0, 0, 1], [0, 1, 0]])])
-case("Add", {}, [some(103, 3, 5)])
 case("Subtract", {}, [some(104, 2, 3, 4), some(105, 2, 1, 4)])
 case("Subtract", {}, [some(106, 2, 3), some(107, 2, 5, 3)])
 case("Subtract", {}, [some(108, 2, 3, 4), some(109, 2, 3, 4)], masks=[M, N])
@@ -42,7 +42,7 @@ case("Masking", {}, [np.where(np.repeat(N[:, :, None], 4, 2), some(150, 2, 3, 4)
 case("Embedding", dict(input_dim=5, output_dim=3, embeddings_regularizer="l2"), [whole(151, 5, 2, 3)])
 case("Embedding", dict(input_dim=5, output_dim=2, mask_zero=True, activity_regularizer=Of(keras.regularizers, "L2", l2=0.3)), [whole(152, 5, 4)])
 case("Dense", dict(units=3, activation="gelu", kernel_initializer="he_normal", bias_initializer="ones", kernel_regularizer="l1",
-                   bias_regularizer="l1_l2", kernel_constraint="max_norm", bias_constraint="non_neg"), [some(153, 2, 4)])
+                   bias_regularizer="l1l2", kernel_constraint="max_norm", bias_constraint="non_neg"), [some(153, 2, 4)])
 case("Dense", dict(units=2, kernel_regularizer=Of(keras.regularizers, "L1L2", l1=0.2, l2=0.1), activation=None,
                    kernel_constraint=Of(keras.constraints, "MaxNorm", max_value=3, axis=0)), [some(154, 2, 4)])
 case("Dense", dict(units=2, kernel_initializer="uniform", bias_initializer=Of(keras.initializers, "Constant", value=0.5)), [some(155, 2, 4)])
@@ -72,7 +72,7 @@ case("Softmax", dict(axis=[1, 2]), [some(172, 2, 3, 4)], named=dict(mask=bools([
 case("Softmax", {}, [some(173, 2, 3)], named=dict(mask=some(174, 2, 3, low=0)))
 
 # Every activation that has a name.
-for i, name in enumerate(sorted(n for n in keras.activations.ALL_OBJECTS_DICT if n not in ("threshold", "sparsemax"))):
+for i, name in enumerate(sorted(n for n in NAMES if n not in ("threshold", "sparsemax"))):
     case("Activation", dict(activation=name), [some(200 + i, 2, 6, low=-3, high=3)], masks=None)
 # Keras sums cumulated sums, so that its result adds up to 1 only if one number is above 0: here it is.
 case("Activation", dict(activation="sparsemax"), [np.asarray([[2.5, 0.5, 1.0], [-1.0, -3.0, 0.75]])])
