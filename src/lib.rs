@@ -72,6 +72,10 @@ struct Readme;
 struct Extending;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/keras.md")]
+struct Keras;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/training.md")]
 struct Training;
 

@@ -87,3 +87,29 @@ fn unit(x: &Tensor, axis: usize) -> Result<Tensor> {
     let scale = x.square()?.sum(&[axis as isize], true)?.rsqrt()?;
     x.mul(&scale.minimum(&scale.new_full([], 1e7)?)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cosines_are_those_of_keras() -> Result<()> {
+        let numbers = |n: i32, scale: f64| (0..n).map(|i| f64::from(i) / scale).collect::<Vec<_>>();
+        let a = Tensor::from_slice(&numbers(12, 10.0), [1, 3, 4])?;
+        let b = Tensor::from_slice(&numbers(8, 7.0), [1, 4, 2])?;
+        let values = [Value::from(a), Value::from(b)];
+        let y =
+            Dot::new([2, 1]).normalize(true).call(Inputs::new(&values), &mut Cx::infer())?.single()?.tensor;
+        let want = [
+            1.0,
+            0.9914601339836674,
+            0.9047619047619045,
+            0.9525793444156804,
+            0.8661380721520243,
+            0.9239209796193592,
+        ];
+        assert_eq!(y.dims(), [1, 3, 2]);
+        assert!(y.to_vec::<f64>()?.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-14));
+        Ok(())
+    }
+}

@@ -170,3 +170,31 @@ pub(super) fn whole_mask(v: &Value) -> Result<Option<Tensor>> {
     }
     mask.broadcast_like(&v.tensor).at(|| "mask").map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    /// As Keras 3.15 gives them for masked inputs: the first counts at positions 0 and 1, the second at 0.
+    #[test]
+    fn masked_inputs_merge_as_in_keras() -> Result<()> {
+        let of = |x: [f64; 3], counts: [i64; 3]| -> Result<Value> {
+            let mask = Tensor::from_slice(&counts, [1, 3])?.cast(DType::Bool)?;
+            Ok(Value::masked(Tensor::from_slice(&x, [1, 3, 1])?, Some(mask)))
+        };
+        let x = [of([2.0, -3.0, 7.0], [1, 1, 0])?, of([4.0, 9.0, 8.0], [1, 0, 0])?];
+        let cases: [(&dyn Node, [f64; 3]); 3] = [
+            (&Maximum::new(), [4.0, -3.0, 7.0]),
+            (&Minimum::new(), [2.0, -3.0, 7.0]),
+            (&Multiply::new(), [8.0, -3.0, 0.0]),
+        ];
+        for (layer, want) in cases {
+            let y = layer.call(Inputs::new(&x), &mut Cx::infer())?.single()?;
+            assert_eq!(y.tensor.to_vec::<f64>()?, want, "{layer:?}");
+            let mask = y.mask.map(|m| m.cast(DType::F64)?.to_vec::<f64>()).transpose()?;
+            assert_eq!(mask, Some(vec![1.0, 1.0, 0.0]));
+        }
+        Ok(())
+    }
+}

@@ -80,3 +80,20 @@ impl Layer for LeakyReLU {
         Masking::Keep
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of Keras's pages.
+    #[test]
+    fn bends_are_where_keras_has_them() -> Result<()> {
+        let x = Tensor::from_slice(&[-10.0, -5.0, 0.0, 5.0, 10.0], [5])?;
+        let bent = ReLUNode { function: Relu.max_value(10.0).negative_slope(0.5) };
+        let want = [-5.0, -2.5, 0.0, 5.0, 10.0];
+        assert_eq!(bent.forward(&x, &mut Cx::infer())?.to_vec::<f64>()?, want);
+        let leaky = LeakyReLU::new().negative_slope(0.5);
+        assert_eq!(leaky.forward(&x, &mut Cx::infer())?.to_vec::<f64>()?, want);
+        Ok(())
+    }
+}

@@ -107,3 +107,22 @@ impl Node for SoftmaxNode {
         "Softmax"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of Keras's page.
+    #[test]
+    fn shares_are_those_of_keras() -> Result<()> {
+        let x = Value::from(Tensor::from_slice(&[1.0, 2.0, 1.0], [1, 3])?);
+        let mask = Value::from(Tensor::from_slice(&[1.0, 0.0, 1.0], [1, 3])?);
+        let node = SoftmaxNode { axis: Axes::from(-1), masked: false };
+        let y = node.call(Inputs::new(std::slice::from_ref(&x)), &mut Cx::infer())?.single()?.tensor;
+        let want = [0.21194157, 0.57611686, 0.21194157];
+        assert!(y.to_vec::<f64>()?.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-8));
+        let y = node.call(Inputs::new(&[x, mask]), &mut Cx::infer())?.single()?.tensor;
+        assert_eq!(y.to_vec::<f64>()?, [0.5, 0.0, 0.5]);
+        Ok(())
+    }
+}
