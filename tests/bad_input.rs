@@ -220,6 +220,7 @@ const CALLS: &[(&str, Call)] = &[
     ("clip", |d| one(d.x.clip(d.a, d.b))),
     ("threshold", |d| one(d.x.threshold(d.a, d.b))),
     ("glu", |d| one(d.x.glu(d.axis))),
+    ("sparsemax", |d| one(d.x.sparsemax(d.axis))),
     ("gather", |d| one(d.x.gather(&d.y, d.axis))),
     ("scatter_add", |d| {
         if d.yes {

@@ -150,7 +150,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct VarianceScaling {
         /// With this scale (Keras's default is 1), the number of inputs as fan, truncated normal.
-        new(scale: f64);
+        new(scale: f64 = 1.0);
 
         /// Which number of connections scales the variance; inputs by default.
         mode: Fan = Fan::In,
@@ -200,7 +200,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct Constant {
         /// All `value`.
-        new(value: f64);
+        new(value: f64 = 0.0);
     }
 }
 impl Initializer for Constant {
@@ -215,7 +215,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct RandomUniform {
         /// Uniform in `[minval, maxval)`.
-        new(minval: f64, maxval: f64);
+        new(minval: f64 = -0.05, maxval: f64 = 0.05);
     }
 }
 impl Default for RandomUniform {
@@ -235,7 +235,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct RandomNormal {
         /// Normal with this mean and standard deviation.
-        new(mean: f64, stddev: f64);
+        new(mean: f64 = 0.0, stddev: f64 = 0.05);
     }
 }
 impl Default for RandomNormal {
@@ -256,7 +256,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct TruncatedNormal {
         /// With this mean and standard deviation.
-        new(mean: f64, stddev: f64);
+        new(mean: f64 = 0.0, stddev: f64 = 0.05);
     }
 }
 impl Default for TruncatedNormal {
@@ -276,7 +276,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct Identity {
         /// With a factor; Keras's default is 1.
-        new(gain: f64);
+        new(gain: f64 = 1.0);
     }
 }
 impl Default for Identity {
@@ -299,7 +299,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct Orthogonal {
         /// With a factor.
-        new(gain: f64);
+        new(gain: f64 = 1.0);
     }
 }
 impl Default for Orthogonal {
@@ -343,4 +343,6 @@ kind! {
     dyn Initializer, "initializer", Registry::initializer;
     use Zeros, Ones, Constant, RandomUniform, RandomNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
     LecunUniform, LecunNormal, VarianceScaling, TruncatedNormal, Orthogonal, Identity;
+    alias "uniform": RandomUniform, "normal": RandomNormal, "one": Ones, "zero": Zeros,
+    "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal;
 }

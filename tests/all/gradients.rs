@@ -8,8 +8,13 @@ use gradus::nn::layers::{
     Dense, Dropout, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization, Input,
     LayerNormalization, Masking, RMSNormalization, RenormClipping, Reshape, SpatialDropout1D,
     SpatialDropout2D, SpatialDropout3D, SpectralNormalization, UnitNormalization,
+    self, Activation, Add, Average, Checkpoint, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten,
+    Identity, Input, Lambda, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU,
+    RepeatVector, Reshape, Subtract,
 };
-use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
+use gradus::nn::{
+    Build, Cx, DataFormat, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value,
+};
 use gradus::ops::PadMode;
 use gradus::ops::matmul::Fused;
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
@@ -220,6 +225,8 @@ fn pad() {
 fn arrange() {
     check("threshold", &[x(&[7])], |t| t[0].threshold(0.05, -1.0)?.mul(&t[0]));
     check("glu", &[x(&[4, 3])], |t| t[0].glu(0));
+    check("sparsemax", &[x(&[3, 4])], |t| t[0].sparsemax(1)?.square());
+    check("sparsemax, transposed", &[x(&[3, 4])], |t| t[0].t()?.sparsemax(0)?.square());
     check("tile", &[x(&[2, 3])], |t| t[0].tile(&[2, 1, 2])?.square());
     check("repeat", &[x(&[2, 3])], |t| t[0].repeat(2, 1)?.square());
     check("flip and roll", &[x(&[2, 3])], |t| t[0].flip(&[])?.roll(2, 1)?.mul(&t[0]));
@@ -687,6 +694,11 @@ fn layer_dense() {
 
 fn layer_flatten() {
     check_layer("Flatten", &Flatten::new(), &x(&[2, 3, 2]));
+    check_layer(
+        "Flatten, channels first",
+        &Flatten::new().data_format(DataFormat::ChannelsFirst),
+        &x(&[2, 3, 2]),
+    );
 }
 
 fn layers_that_draw() {
@@ -782,6 +794,74 @@ fn layer_add() {
     check_merging("Add", &Add::new(), &[x(&[2, 3]), y(&[2, 3]), x(&[2, 1])]);
 }
 
+fn layer_subtract() {
+    check_merging("Subtract", &Subtract::new(), &[x(&[2, 3]), y(&[2, 1, 3])]);
+}
+
+fn layer_multiply() {
+    check_merging("Multiply", &Multiply::new(), &[x(&[2, 3]), y(&[2, 3]), x(&[2, 1])]);
+}
+
+fn layer_average() {
+    check_merging("Average", &Average::new(), &[x(&[2, 3]), y(&[2, 3]), x(&[2, 1])]);
+}
+
+fn layer_maximum() {
+    check_merging("Maximum", &Maximum::new(), &[x(&[2, 3]), y(&[2, 3])]);
+}
+
+fn layer_minimum() {
+    check_merging("Minimum", &Minimum::new(), &[x(&[2, 3]), y(&[2, 3])]);
+}
+
+fn layer_dot() {
+    check_merging("Dot", &Dot::new(-1), &[x(&[2, 3]), y(&[2, 3])]);
+    let cosine = Dot::new([2, 1]).normalize(true);
+    check_merging("Dot, two axes, normalized", &cosine, &[x(&[2, 2, 3]), y(&[2, 3, 2])]);
+}
+
+fn layer_relu() {
+    check_layer("ReLU", &ReLU::new(), &x(&[2, 3]));
+    let bent = ReLU::new().max_value(0.7).negative_slope(0.2).threshold(0.25);
+    check_layer("ReLU, all settings", &bent, &x(&[3, 5]));
+}
+
+fn layer_leaky_relu() {
+    check_layer("LeakyReLU", &LeakyReLU::new(), &x(&[2, 3]));
+}
+
+fn layer_elu() {
+    check_layer("ELU", &ELU::new().alpha(0.7), &x(&[2, 3]));
+}
+
+fn layer_prelu() {
+    check_layer("PReLU", &PReLU::new(), &x(&[2, 3]));
+    check_layer("PReLU, shared", &PReLU::new().shared_axes(1), &x(&[2, 2, 3]));
+}
+
+fn layer_softmax() {
+    check_layer("Softmax", &layers::Softmax::new(), &x(&[2, 3]));
+    check_layer("Softmax, two axes", &layers::Softmax::new().axis([1, 2]), &x(&[2, 2, 3]));
+    let mask = ints(&[1, 0, 1, 1, 1, 0], &[2, 3]).cast(DType::Bool).unwrap();
+    check_merging("Softmax, mask", &layers::Softmax::new(), &[x(&[2, 3]), mask]);
+}
+
+fn layer_identity() {
+    check_layer("Identity", &Identity::new(), &x(&[2, 3]));
+}
+
+fn layer_permute() {
+    check_layer("Permute", &Permute::new([3, 1, 2]), &x(&[2, 2, 3, 1]));
+}
+
+fn layer_repeat_vector() {
+    check_layer("RepeatVector", &RepeatVector::new(3), &x(&[2, 3]));
+}
+
+fn layer_lambda() {
+    check_layer("Lambda", &Lambda::new(|x| x.square()?.add(x)), &x(&[2, 3]));
+}
+
 fn layer_concatenate() {
     check_merging("Concatenate", &Concatenate::new(), &[x(&[2, 3]), y(&[2, 2])]);
     check_merging("Concatenate, axis 1", &Concatenate::new().axis(1), &[x(&[2, 3, 2]), y(&[2, 1, 2])]);
@@ -802,6 +882,21 @@ const LAYERS: &[(&str, fn())] = &[
     ("Reshape", layer_reshape),
     ("Masking", layer_masking),
     ("Add", layer_add),
+    ("Subtract", layer_subtract),
+    ("Multiply", layer_multiply),
+    ("Average", layer_average),
+    ("Maximum", layer_maximum),
+    ("Minimum", layer_minimum),
+    ("Dot", layer_dot),
+    ("ReLU", layer_relu),
+    ("LeakyReLU", layer_leaky_relu),
+    ("PReLU", layer_prelu),
+    ("ELU", layer_elu),
+    ("Softmax", layer_softmax),
+    ("Identity", layer_identity),
+    ("Permute", layer_permute),
+    ("RepeatVector", layer_repeat_vector),
+    ("Lambda", layer_lambda),
     ("Concatenate", layer_concatenate),
     ("Dense", layer_dense),
     ("Flatten", layer_flatten),

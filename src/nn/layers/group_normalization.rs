@@ -1,6 +1,6 @@
 //! Gives each group of channels of a sample mean 0 and variance 1, whatever the batch (Wu and He 2018).
 
-use super::normalization::{along, centered, check_epsilon, scaled};
+use super::normalized::{along, centered, check_epsilon, scaled};
 use crate::config::Dyn;
 use crate::nn::axis_set::known_size;
 use crate::nn::constraint::Constraint;

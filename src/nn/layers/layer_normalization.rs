@@ -1,6 +1,6 @@
 //! Gives the features of each sample mean 0 and variance 1 (Ba et al. 2016).
 
-use super::normalization::{along, centered, check_epsilon, scaled};
+use super::normalized::{along, centered, check_epsilon, scaled};
 use crate::Result;
 use crate::config::Dyn;
 use crate::nn::axis_set::known_size;

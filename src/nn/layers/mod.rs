@@ -9,6 +9,11 @@ kind! {
     mod dense: Dense;
     mod embedding: Embedding;
     mod activation: Activation;
+    mod relu: ReLU, LeakyReLU;
+    mod prelu: PReLU;
+    mod elu: ELU;
+    mod softmax: Softmax;
+    mod identity: Identity;
     mod dropout: Dropout;
     mod spatial_dropout: SpatialDropout1D, SpatialDropout2D, SpatialDropout3D;
     mod gaussian_noise: GaussianNoise;
@@ -23,14 +28,19 @@ kind! {
     mod spectral_normalization: SpectralNormalization;
     mod flatten: Flatten;
     mod reshape: Reshape;
+    mod permute: Permute;
+    mod repeat_vector: RepeatVector;
     mod masking: Masking;
-    mod add: Add;
+    mod merge: Add, Subtract, Multiply, Average, Maximum, Minimum;
     mod concatenate: Concatenate;
+    mod dot: Dot;
     mod checkpoint: Checkpoint;
     use Input;
-    also "Sequential": topology_config::sequential, "Functional": topology_config::functional;
+    also "Sequential": topology_config::sequential, "Functional": topology_config::functional,
+    "Lambda": lambda::unreadable;
 }
 
-mod merge;
+mod lambda;
 mod noise;
-mod normalization;
+mod normalized;
+pub use lambda::Lambda;

@@ -1,6 +1,6 @@
 //! Keeps activations at one scale without subtracting a mean (Zhang and Sennrich 2019).
 
-use super::normalization::{along, check_epsilon};
+use super::normalized::{along, check_epsilon};
 use crate::Result;
 use crate::nn::axis_set::known_size;
 use crate::nn::initializer::Ones;

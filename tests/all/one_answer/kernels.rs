@@ -66,6 +66,7 @@ fn elementwise(a: &mut Answers, dtype: DType) {
         a.both(&format!("clip {dtype}"), &x, |t| t[0].clip(-0.5, 1.25));
         a.both(&format!("threshold {dtype}"), &x, |t| t[0].threshold(0.1, -1.0));
         a.both(&format!("glu {dtype}"), &x, |t| t[0].glu(0));
+        a.both(&format!("sparsemax {dtype}"), &x, |t| t[0].sparsemax(-1));
     }
 }
 

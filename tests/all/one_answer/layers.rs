@@ -7,6 +7,9 @@ use gradus::nn::layers::{
     Dense, Dropout, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization, Input,
     LayerNormalization, Masking, RMSNormalization, Reshape, SpatialDropout1D, SpatialDropout2D,
     SpatialDropout3D, SpectralNormalization, UnitNormalization,
+    self, Activation, Add, Average, Checkpoint, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten,
+    Identity, Input, Lambda, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU,
+    RepeatVector, Reshape, Subtract,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::optim::Driver;
@@ -69,6 +72,34 @@ pub(crate) const LAYERS: &[Row] = &[
     ("Activation", |a| layer(a, "Activation", Activation::new(Silu), &[&[5, 19]])),
     ("Masking", |a| layer(a, "Masking", Masking::new(), &[&[3, 4, 5]])),
     ("Add", |a| layer(a, "Add", Add::new(), &[&[3, 4, 5], &[3, 1, 5], &[3, 5]])),
+    ("Subtract", |a| layer(a, "Subtract", Subtract::new(), &[&[3, 4, 5], &[3, 5]])),
+    ("Multiply", |a| layer(a, "Multiply", Multiply::new(), &[&[3, 4, 5], &[3, 1, 5], &[3, 5]])),
+    ("Average", |a| layer(a, "Average", Average::new(), &[&[3, 4, 5], &[3, 1, 5], &[3, 5]])),
+    ("Maximum", |a| layer(a, "Maximum", Maximum::new(), &[&[3, 4, 5], &[3, 1, 5], &[3, 5]])),
+    ("Minimum", |a| layer(a, "Minimum", Minimum::new(), &[&[3, 4, 5], &[3, 1, 5], &[3, 5]])),
+    ("Dot", |a| {
+        layer(a, "Dot", Dot::new(-1), &[&[3, 19], &[3, 19]]);
+        layer(a, "Dot, cosine", Dot::new([2, 1]).normalize(true), &[&[3, 4, 5], &[3, 5, 7]]);
+    }),
+    ("ReLU", |a| {
+        layer(a, "ReLU", ReLU::new().max_value(0.9).negative_slope(0.1).threshold(0.2), &[&[5, 19]]);
+    }),
+    ("LeakyReLU", |a| layer(a, "LeakyReLU", LeakyReLU::new(), &[&[5, 19]])),
+    ("PReLU", |a| layer(a, "PReLU", PReLU::new().shared_axes(1), &[&[3, 4, 5]])),
+    ("ELU", |a| layer(a, "ELU", ELU::new().alpha(0.7), &[&[5, 19]])),
+    ("Softmax", |a| {
+        layer(a, "Softmax", layers::Softmax::new(), &[&[5, 19]]);
+        layer(
+            a,
+            "Softmax, two axes and a mask",
+            layers::Softmax::new().axis([1, 2]),
+            &[&[3, 4, 5], &[3, 1, 5]],
+        );
+    }),
+    ("Identity", |a| layer(a, "Identity", Identity::new(), &[&[5, 19]])),
+    ("Permute", |a| layer(a, "Permute", Permute::new([2, 1]), &[&[3, 4, 5]])),
+    ("RepeatVector", |a| layer(a, "RepeatVector", RepeatVector::new(3), &[&[5, 19]])),
+    ("Lambda", |a| layer(a, "Lambda", Lambda::new(|x| x.sin()), &[&[5, 19]])),
     ("Concatenate", |a| layer(a, "Concatenate", Concatenate::new().axis(1), &[&[3, 4, 5], &[3, 2, 5]])),
     ("Sequential", |a| {
         let stack = Sequential::new().add(Dense::new(6).activation(Gelu)).add(Dense::new(2));
