@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::PadMode;
+pub use resize::Interpolation;
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
 pub use table::{Gradient, OpRow, Takes};
@@ -33,7 +34,7 @@ macro_rules! families {
 
 families! {
     along, arrange, cast, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic, mask, matmul, norm,
-    pad, random, range, reduce, scan, softmax, sort, stats, subscript, view,
+    pad, pool, random, range, reduce, resize, scan, softmax, sort, stats, subscript, view,
 }
 
 /// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that
