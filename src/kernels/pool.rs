@@ -134,7 +134,8 @@ fn elements(grid: &Grid) -> [usize; 3] {
 /// Positions in a stack of images of these sizes, from number `first` on: the number of the image, and where in it.
 fn positions(sizes: [usize; 3], first: usize) -> impl Iterator<Item = (usize, [usize; 3])> {
     let [_, b, c] = sizes;
-    let (mut image, mut at) = (first / (sizes[0] * b * c), [first / (b * c) % sizes[0], first / c % b, first % c]);
+    let (mut image, mut at) =
+        (first / (sizes[0] * b * c), [first / (b * c) % sizes[0], first / c % b, first % c]);
     std::iter::from_fn(move || {
         let here = (image, at);
         for axis in (0..3).rev() {
@@ -151,7 +152,11 @@ fn positions(sizes: [usize; 3], first: usize) -> impl Iterator<Item = (usize, [u
 
 /// The numbers of the positions of a box in one image of a stack.
 #[inline(always)]
-fn within(image: usize, sizes: [usize; 3], of: [Range<usize>; 3]) -> impl Iterator<Item = ([usize; 3], usize)> {
+fn within(
+    image: usize,
+    sizes: [usize; 3],
+    of: [Range<usize>; 3],
+) -> impl Iterator<Item = ([usize; 3], usize)> {
     let [a, b, c] = of;
     let [n, rows, columns] = sizes;
     a.flat_map(move |i| {
@@ -295,9 +300,9 @@ mod tests {
             for places in 1..12 {
                 all.push(Pools::shared(elements, places));
             }
-            for (size, stride, before, after) in
-                (1..4).flat_map(|s| (1..5).flat_map(move |t| (0..s).flat_map(move |b| (0..s).map(move |a| (s, t, b, a)))))
-            {
+            for (size, stride, before, after) in (1..4).flat_map(|s| {
+                (1..5).flat_map(move |t| (0..s).flat_map(move |b| (0..s).map(move |a| (s, t, b, a))))
+            }) {
                 let w = Window { size, stride, dilation: 1, before, after };
                 if let Ok(places) = w.places(elements) {
                     all.push(Pools::of_window(elements, places, &w));
@@ -312,7 +317,10 @@ mod tests {
         for pools in grids() {
             for place in 0..pools.places {
                 let pool = pools.pool(place);
-                assert!(!pool.is_empty() && pool.end <= pools.elements && pool.len() <= pools.most(), "{pools:?}");
+                assert!(
+                    !pool.is_empty() && pool.end <= pools.elements && pool.len() <= pools.most(),
+                    "{pools:?}"
+                );
                 for element in 0..pools.elements {
                     let holds = pools.holders(element).contains(&place);
                     assert_eq!(holds, pool.contains(&element), "{pools:?}, {place}, {element}");

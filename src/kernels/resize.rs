@@ -31,9 +31,7 @@ fn lanczos(radius: f64, x: f64) -> f64 {
     let pi = std::f64::consts::PI;
     match x {
         _ if x > radius => 0.0,
-        _ if x > 1e-3 => {
-            radius * libm::sin(pi * x) * libm::sin(pi * x / radius) / (pi * pi * (x * x))
-        }
+        _ if x > 1e-3 => radius * libm::sin(pi * x) * libm::sin(pi * x / radius) / (pi * pi * (x * x)),
         _ => 1.0,
     }
 }
@@ -91,7 +89,8 @@ pub fn filtered<T: Float>(
     let (width, step) = (weights.len() / places.max(1), 1.0 / (places as f64 / elements as f64));
     let widening = widening(elements, places, antialias);
     let reach = filter.radius * widening;
-    for (i, (bounds, weights)) in bounds.chunks_exact_mut(2).zip(weights.chunks_exact_mut(width)).enumerate() {
+    for (i, (bounds, weights)) in bounds.chunks_exact_mut(2).zip(weights.chunks_exact_mut(width)).enumerate()
+    {
         let at = (i as f64 + 0.5) * step - 0.5;
         let first = libm::ceil(at - reach).max(0.0) as usize;
         let last = (libm::floor(at + reach) as usize).min(elements - 1);
@@ -137,7 +136,9 @@ pub fn turned_bounds(bounds: &[i64], turned: &mut [i64]) -> usize {
 /// The weights that belong to [`turned_bounds`]: those of the adjoint.
 pub fn turned_weights<T: Float>(band: Band<'_, T>, turned: &[i64], weights: &mut [T]) {
     let width = weights.len() / (turned.len() / 2).max(1);
-    for (element, (turned, weights)) in turned.chunks_exact(2).zip(weights.chunks_exact_mut(width.max(1))).enumerate() {
+    for (element, (turned, weights)) in
+        turned.chunks_exact(2).zip(weights.chunks_exact_mut(width.max(1))).enumerate()
+    {
         let first = turned[0] as usize;
         for (place, w) in weights[..turned[1] as usize].iter_mut().enumerate() {
             let (start, run) = band.run(first + place);

@@ -86,7 +86,8 @@ impl Pooling {
             }
             Pooling::Shares(sizes) => {
                 if !(1..=3).contains(&spatial.len()) || sizes.len() != spatial.len() || sizes.contains(&0) {
-                    let expected = format!("a number of at least 1 for each of {} spatial axes", spatial.len());
+                    let expected =
+                        format!("a number of at least 1 for each of {} spatial axes", spatial.len());
                     return Err(Error::argument("output_size", expected, format!("{sizes:?}")));
                 }
                 if let Some(axis) = spatial.iter().position(|&n| n == 0) {
@@ -350,7 +351,12 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`Tensor::max_pool`].
-    pub fn average_pool(&self, size: &[usize], strides: Option<&[usize]>, padding: &Padding) -> Result<Tensor> {
+    pub fn average_pool(
+        &self,
+        size: &[usize],
+        strides: Option<&[usize]>,
+        padding: &Padding,
+    ) -> Result<Tensor> {
         apply1(AveragePool { pools: sliding(size, strides, padding) }, &[self])
     }
 
@@ -397,7 +403,10 @@ mod tests {
     fn golden_pools() {
         let x = Tensor::from_slice(&(1..13).map(f64::from).collect::<Vec<_>>(), [1, 3, 4, 1]).unwrap();
         let of = |y: Result<Tensor>| y.unwrap().to_vec::<f64>().unwrap();
-        assert_eq!(of(x.max_pool(&[2, 2], Some(&[1, 2]), &Padding::Same)), [6.0, 8.0, 10.0, 12.0, 10.0, 12.0]);
+        assert_eq!(
+            of(x.max_pool(&[2, 2], Some(&[1, 2]), &Padding::Same)),
+            [6.0, 8.0, 10.0, 12.0, 10.0, 12.0]
+        );
         let means = of(x.average_pool(&[2, 3], Some(&[2, 2]), &Padding::Same));
         assert_eq!(means, [4.0, 5.5, 10.0, 11.5]);
         assert_eq!(of(x.adaptive_average_pool(&[2, 3])), [3.5, 4.5, 5.5, 7.5, 8.5, 9.5]);

@@ -198,9 +198,8 @@ fn resample_axis<T: Float>(
 ) -> Result<()> {
     let (from, to) = (x.shape().dims()[axis], out.shape().dims()[axis]);
     let (elements, places) = if adjoint { (to, from) } else { (from, to) };
-    let table = |rows: usize, columns: usize, dtype| {
-        Array::new(Spec::new(Shape::new(&[rows, columns])?, dtype))
-    };
+    let table =
+        |rows: usize, columns: usize, dtype| Array::new(Spec::new(Shape::new(&[rows, columns])?, dtype));
     let mut bounds = table(places, 2, DType::I64)?;
     let mut weights = match by.filter() {
         None => table(places, 1, T::DTYPE)?,
