@@ -22,6 +22,7 @@ mod gradients;
 mod graph_files;
 mod graphs;
 mod imports;
+mod layers_spatial;
 mod keras_ops;
 mod linalg;
 mod metrics;

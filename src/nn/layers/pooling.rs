@@ -8,17 +8,13 @@ use crate::{Error, Result};
 
 /// The layers of each rank.
 macro_rules! pooling {
-    ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes, as $alias:ident;)*) => {$(
+    ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes, as $alias:ident { $($size:tt)* })*) => {$(
         crate::settings! {
             $(#[$doc])*
             ///
             /// Along each axis there are `⌊(elements - pool_size) / strides⌋ + 1` places, with the padding `same` `⌈elements / strides⌉`.
             pub layer $layer {
-                /// With pools of two elements along each axis, one beside the other.
-                new();
-
-                /// The size of a pool: one number, or one for each axis; 2 by default.
-                pool_size: into Sizes<$n> = 2usize,
+                $($size)*
                 /// From one pool to the next; the size of a pool by default.
                 strides: some into Sizes<$n>,
                 /// `Padding::Valid`, by default: pools stay inside. `Padding::Same`: they reach over the edges, where there is nothing
@@ -55,17 +51,44 @@ macro_rules! pooling {
 
 pooling! {
     /// The largest of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
-    MaxPooling1D: max_pool over 1 axes, as MaxPool1D;
+    MaxPooling1D: max_pool over 1 axes, as MaxPool1D {
+        /// With pools of two elements along each axis, one beside the other.
+        new();
+
+        /// The size of a pool: one number, or one for each axis; 2 by default.
+        pool_size: into Sizes<1> = 2usize,
+    }
     /// The largest of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
-    MaxPooling2D: max_pool over 2 axes, as MaxPool2D;
+    MaxPooling2D: max_pool over 2 axes, as MaxPool2D {
+        /// With pools of two elements along each axis, one beside the other.
+        new();
+
+        /// The size of a pool: one number, or one for each axis; 2 by default.
+        pool_size: into Sizes<2> = 2usize,
+    }
     /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
-    MaxPooling3D: max_pool over 3 axes, as MaxPool3D;
+    MaxPooling3D: max_pool over 3 axes, as MaxPool3D {
+        /// With pools of two elements along each axis, one beside the other.
+        new();
+
+        /// The size of a pool: one number, or one for each axis; 2 by default.
+        pool_size: into Sizes<3> = 2usize,
+    }
     /// The mean of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
-    AveragePooling1D: average_pool over 1 axes, as AvgPool1D;
+    AveragePooling1D: average_pool over 1 axes, as AvgPool1D {
+        /// With pools of this size, one beside the other: one number, or one for each axis.
+        new(pool_size: into Sizes<1>);
+    }
     /// The mean of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
-    AveragePooling2D: average_pool over 2 axes, as AvgPool2D;
+    AveragePooling2D: average_pool over 2 axes, as AvgPool2D {
+        /// With pools of this size, one beside the other: one number, or one for each axis.
+        new(pool_size: into Sizes<2>);
+    }
     /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
-    AveragePooling3D: average_pool over 3 axes, as AvgPool3D;
+    AveragePooling3D: average_pool over 3 axes, as AvgPool3D {
+        /// With pools of this size, one beside the other: one number, or one for each axis.
+        new(pool_size: into Sizes<3>);
+    }
 }
 
 type Operation = fn(&Tensor, &[usize], Option<&[usize]>, &Padding) -> Result<Tensor>;
