@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, clippy::unwrap_used)]
 
-use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, matmul::Fused};
+use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, matmul::Fused};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -104,6 +104,16 @@ const REALS: [f64; 14] = [
     f64::NEG_INFINITY,
     f64::NAN,
 ];
+
+fn padding(d: &Draw) -> Padding {
+    let explicit = Padding::Explicit(d.sizes.iter().map(|&n| (n, d.n)).collect());
+    [Padding::Valid, Padding::Same, Padding::Causal, explicit.clone(), explicit][d.sizes.len().min(4)].clone()
+}
+
+fn interpolation(d: &Draw) -> Interpolation {
+    [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos5]
+        [d.sizes.len().min(3)]
+}
 
 /// Tensors of this dtype.
 fn tensors(dtype: DType) -> Vec<Tensor> {
@@ -275,6 +285,20 @@ const CALLS: &[(&str, Call)] = &[
             (0..d.x.rank()).map(|i| (d.n, d.sizes.get(i).copied().unwrap_or(1))).collect();
         one(d.x.pad(if d.yes { &widths } else { &widths[..widths.len() / 2] }, padding))
     }),
+    ("max_pool", |d| {
+        let strides = [d.n; 4];
+        let strides = if d.yes { None } else { Some(&strides[..d.sizes.len().min(4)]) };
+        one(d.x.max_pool(&d.sizes, strides, &padding(d)))
+    }),
+    ("average_pool", |d| {
+        let (sizes, strides) =
+            (vec![d.n; d.x.rank().saturating_sub(2)], vec![1; d.x.rank().saturating_sub(2)]);
+        one(d.x.average_pool(&sizes, if d.yes { None } else { Some(&strides) }, &padding(d)))
+    }),
+    ("adaptive_max_pool", |d| one(d.x.adaptive_max_pool(&d.sizes))),
+    ("adaptive_average_pool", |d| one(d.x.adaptive_average_pool(&vec![d.n; d.x.rank().saturating_sub(2)]))),
+    ("resize", |d| one(d.x.resize(&vec![d.n; d.x.rank().saturating_sub(2)], interpolation(d), d.yes))),
+    ("upsample", |d| one(d.x.upsample(&vec![d.n; d.x.rank().saturating_sub(2)], interpolation(d)))),
     ("dropout", |d| one(d.x.dropout(d.a, d.stream))),
     ("randn", |d| one(Tensor::randn(&d.sizes, d.stream))),
     ("rand", |d| one(Tensor::rand(&d.sizes, d.stream))),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::PadMode;
+pub use resize::Interpolation;
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
 pub use table::{Gradient, OpRow, Takes};
@@ -32,8 +33,8 @@ macro_rules! families {
 }
 
 families! {
-    along, arrange, batch_norm, cast, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic, mask, matmul, norm,
-    pad, random, range, reduce, scan, softmax, sort, stats, subscript, view,
+    along, arrange, batch_norm, cast, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic,
+    mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, softmax, sort, stats, subscript, view,
 }
 
 /// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that

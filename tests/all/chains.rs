@@ -2,7 +2,7 @@
 //! broadcast. Random chains over random shapes and element types run beside a twin that walks plain vectors index by index: both
 //! fail or both give the same, and gradients agree with differences of the twin. A new operation is a row of `ROWS`.
 
-use gradus::ops::{self, Takes};
+use gradus::ops::{self, Interpolation, Padding, Takes};
 use gradus::{DType, Result, Tensor};
 use proptest::prelude::*;
 
@@ -262,6 +262,42 @@ const ROWS: &[Row] = &[
         },
     ),
     Free(
+        "average_pool",
+        |x, d| {
+            let (size, stride) = (1 + d.below(3), 1 + d.below(3));
+            let axes = x.rank().saturating_sub(2);
+            x.average_pool(&vec![size; axes], Some(&vec![stride; axes]), &Padding::Valid)
+        },
+        |x, d| {
+            let (size, stride) = (1 + d.below(3), 1 + d.below(3));
+            let mut y = x.clone();
+            for axis in spatial(x, size)? {
+                let places = (y.dims[axis] - size) / stride + 1;
+                let parts: Vec<Plain> = (0..size)
+                    .map(|tap| picked(&y, axis, &(0..places).map(|p| p * stride + tap).collect::<Vec<_>>()))
+                    .collect();
+                let sum = |i: &[usize]| parts.iter().map(|part| part.at(i)).sum::<f64>() / size as f64;
+                y = Plain::make(parts[0].dims.clone(), sum);
+            }
+            Some(y)
+        },
+    ),
+    Free(
+        "resize",
+        |x, d| {
+            let size = d.below(5);
+            x.resize(&vec![size; x.rank().saturating_sub(2)], Interpolation::Nearest, false)
+        },
+        |x, d| {
+            let (size, mut y) = (d.below(5), x.clone());
+            for axis in spatial(x, 1)?.filter(|_| size > 0) {
+                let n = y.dims[axis];
+                y = picked(&y, axis, &(0..size).map(|i| (2 * i + 1) * n / (2 * size)).collect::<Vec<_>>());
+            }
+            (size > 0).then_some(y)
+        },
+    ),
+    Free(
         "matmul",
         |x, _| x.matmul(&if x.rank() < 2 { x.clone() } else { x.t()? }),
         |x, _| product_with_itself(x),
@@ -335,6 +371,11 @@ fn batch_norm(x: &Plain, _: &mut Dice) -> Option<Plain> {
         (v - mean) / (variance + 1e-3).sqrt()
     };
     Some(Plain { dims: x.dims.clone(), data: x.data.iter().enumerate().map(value).collect() })
+/// The spatial axes of `[batch, axes…, channels]`, if each has so many elements.
+fn spatial(x: &Plain, least: usize) -> Option<std::ops::Range<usize>> {
+    let axes = 1..x.dims.len().saturating_sub(1);
+    let fits = (3..=5).contains(&x.dims.len()) && axes.clone().all(|axis| x.dims[axis] >= least);
+    fits.then_some(axes)
 }
 
 fn softmax(v: &[f64]) -> Vec<f64> {

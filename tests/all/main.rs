@@ -23,6 +23,7 @@ mod graph_files;
 mod graphs;
 mod imports;
 mod keras_coverage;
+mod layers_spatial;
 mod keras_ops;
 mod layers_norm;
 mod layers_core;

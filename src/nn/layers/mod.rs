@@ -35,6 +35,20 @@ kind! {
     mod concatenate: Concatenate;
     mod dot: Dot;
     mod checkpoint: Checkpoint;
+    mod pooling: MaxPooling1D, MaxPooling2D, MaxPooling3D, AveragePooling1D, AveragePooling2D, AveragePooling3D
+        with MaxPool1D, MaxPool2D, MaxPool3D, AvgPool1D, AvgPool2D, AvgPool3D;
+    mod global_pooling: GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
+        GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
+        with GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D;
+    mod adaptive_pooling: AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
+        AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D;
+    mod zero_padding: ZeroPadding1D, ZeroPadding2D, ZeroPadding3D;
+    mod cropping: Cropping1D, Cropping2D, Cropping3D;
+    mod up_sampling: UpSampling1D, UpSampling2D, UpSampling3D;
+    mod resizing: Resizing with FillMode;
+    mod center_crop: CenterCrop;
+    mod rescaling: Rescaling;
+    mod normalization: Normalization with KeptAxes;
     use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional,
     "Lambda": lambda::unreadable;

@@ -5,7 +5,7 @@ use super::answers::{Answers, LARGE, PADDINGS, Rng, fresh, lying, small};
 use gradus::nn::initializer::RandomNormal;
 use gradus::nn::{Cx, Init, Param};
 use gradus::ops::matmul::Fused;
-use gradus::ops::{self, Takes};
+use gradus::ops::{self, Interpolation, Padding, Takes};
 use gradus::optim::{Driver, Group, Optimizer};
 use gradus::prelude::{Adam, SGD};
 use gradus::random::{Distribution, Purpose, Stream};
@@ -21,6 +21,7 @@ pub(crate) fn all(a: &mut Answers) {
         softmax(a, dtype);
         products(a, dtype);
         factorisations(a, dtype);
+        images(a, dtype);
         optimizers(a, dtype);
         indices(a, dtype);
     }
@@ -250,6 +251,33 @@ fn products(a: &mut Answers, dtype: DType) {
     a.both(&format!("dot {dtype}"), &[x, matrix.clone()], |t| t[0].dot(&t[1]));
     let other = lying(r, &[5, 4], dtype, Rng::plain);
     a.both(&format!("kron {dtype}"), &[matrix, other], |t| t[0].kron(&t[1]));
+}
+
+/// Images of one to three axes, of which the last ones are cut between threads.
+fn images(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("images");
+    let shapes: [&[usize]; 6] =
+        [&[2, 7, 3], &[3, 1, 1], &[2, 5, 6, 4], &[1, 4, 5, 3, 2], &[7, 300, 40], &[3, 61, 47, 17]];
+    for dims in shapes {
+        let axes = dims.len() - 2;
+        for draw in [Rng::plain, Rng::odd] {
+            let x = [lying(r, dims, dtype, draw)];
+            for padding in [Padding::Valid, Padding::Same] {
+                let size = &[3, 2, 2].map(|n: usize| if dims[1] == 1 { 1 } else { n })[..axes];
+                let strides = &[2, 1, 3][..axes];
+                a.both(&format!("max_pool {dtype}"), &x, |t| t[0].max_pool(size, Some(strides), &padding));
+                a.both(&format!("average_pool {dtype}"), &x, |t| t[0].average_pool(size, None, &padding));
+            }
+            let places = &[3, 4, 2][..axes];
+            a.both(&format!("adaptive_max_pool {dtype}"), &x, |t| t[0].adaptive_max_pool(places));
+            a.both(&format!("adaptive_average_pool {dtype}"), &x, |t| t[0].adaptive_average_pool(places));
+            for by in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Lanczos3] {
+                let name = format!("resize {dtype}, {by}");
+                a.both(&name, &x, |t| t[0].resize(&[11, 3, 4][..axes], by, true));
+                a.both(&format!("upsample {dtype}, {by}"), &x, |t| t[0].upsample(&[2, 1, 2][..axes], by));
+            }
+        }
+    }
 }
 
 fn factorisations(a: &mut Answers, dtype: DType) {

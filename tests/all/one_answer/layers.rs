@@ -116,10 +116,53 @@ pub(crate) const LAYERS: &[Row] = &[
             Sequential::new().add(Dense::new(6).activation(Tanh)).add(Dropout::new(0.3)).add(Dense::new(2));
         layer(a, "Checkpoint", Checkpoint::new(stack), &[&[3, 4]]);
     }),
+    ("MaxPooling1D", spatial),
+    ("MaxPooling2D", spatial),
+    ("MaxPooling3D", spatial),
+    ("AveragePooling1D", spatial),
+    ("AveragePooling2D", spatial),
+    ("AveragePooling3D", spatial),
+    ("GlobalAveragePooling1D", spatial),
+    ("GlobalAveragePooling2D", spatial),
+    ("GlobalAveragePooling3D", spatial),
+    ("GlobalMaxPooling1D", spatial),
+    ("GlobalMaxPooling2D", spatial),
+    ("GlobalMaxPooling3D", spatial),
+    ("AdaptiveAveragePooling1D", spatial),
+    ("AdaptiveAveragePooling2D", spatial),
+    ("AdaptiveAveragePooling3D", spatial),
+    ("AdaptiveMaxPooling1D", spatial),
+    ("AdaptiveMaxPooling2D", spatial),
+    ("AdaptiveMaxPooling3D", spatial),
+    ("ZeroPadding1D", spatial),
+    ("ZeroPadding2D", spatial),
+    ("ZeroPadding3D", spatial),
+    ("Cropping1D", spatial),
+    ("Cropping2D", spatial),
+    ("Cropping3D", spatial),
+    ("UpSampling1D", spatial),
+    ("UpSampling2D", spatial),
+    ("UpSampling3D", spatial),
+    ("Resizing", spatial),
+    ("CenterCrop", spatial),
+    ("Rescaling", spatial),
+    ("Normalization", spatial),
 ];
 
+/// Those of images, volumes and sequences.
+fn spatial(a: &mut Answers) {
+    for (i, (description, shape)) in crate::layers_spatial::examples().into_iter().enumerate() {
+        let name = format!("{} {i}", description.class_name());
+        layer(a, &name, description, &[&shape]);
+    }
+}
+
 pub(crate) fn all(a: &mut Answers) {
-    LAYERS.iter().for_each(|(_, f)| f(a));
+    for (i, (_, f)) in LAYERS.iter().enumerate() {
+        if LAYERS[..i].iter().all(|(_, g)| !std::ptr::fn_addr_eq(*g, *f)) {
+            f(a);
+        }
+    }
 }
 
 /// One layer as a network of its own, through the public path.
