@@ -216,7 +216,8 @@ impl<T: Float + Gemm> Attention<'_, T> {
                 scores[end(place, query + 1, keys)..].fill(T::neg_infinity());
             }
             if let Some(window) = window {
-                scores[..end(place, (query + 1).saturating_sub(window), keys)].fill(T::neg_infinity());
+                let before = place.saturating_sub(i64::try_from(window).unwrap_or(i64::MAX));
+                scores[..end(before, query + 1, keys)].fill(T::neg_infinity());
                 scores[end(place, query.saturating_add(window), keys)..].fill(T::neg_infinity());
             }
         }

@@ -15,7 +15,7 @@ use crate::kernels::strided::Strided;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, Result, Shape, Spec};
 use naive::Naive;
-pub(crate) use naive::{masked_softmax, places};
+pub(crate) use naive::{attention_weights, masked_softmax, places, weighted_sums};
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
@@ -46,6 +46,21 @@ pub struct AttentionOptions<'a> {
     /// Which key the first query stands at: integers, one number or `[batch]`; 0 by default. With a cache the number of keys
     /// before the new ones.
     pub position: Option<&'a Tensor>,
+}
+
+impl AttentionOptions<'_> {
+    /// What they mean for this query.
+    fn rule(&self, query: &Tensor) -> Result<Rule> {
+        if self.sliding_window == Some(0) {
+            return Err(Error::argument("sliding_window", "at least 1", 0));
+        }
+        let dim = query.dims().last().copied().unwrap_or(1).max(1);
+        let scale = self.scale.unwrap_or(1.0 / libm::sqrt(dim as f64));
+        if !scale.is_finite() {
+            return Err(Error::argument("scale", "a finite number", scale));
+        }
+        Ok(Rule { scale, causal: self.is_causal, window: self.sliding_window })
+    }
 }
 
 crate::op! {
@@ -306,15 +321,8 @@ impl Tensor {
         options: AttentionOptions<'_>,
     ) -> Result<Tensor> {
         const NAME: &str = "dot_product_attention";
-        let AttentionOptions { bias, mask, scale, is_causal, sliding_window, position } = options;
-        if sliding_window == Some(0) {
-            return Err(Error::argument("sliding_window", "at least 1", 0));
-        }
-        let dim = self.dims().last().copied().unwrap_or(1).max(1);
-        let scale = scale.unwrap_or(1.0 / libm::sqrt(dim as f64));
-        if !scale.is_finite() {
-            return Err(Error::argument("scale", "a finite number", scale));
-        }
+        let AttentionOptions { bias, mask, position, .. } = options;
+        let Rule { scale, causal, window } = options.rule(self)?;
         let [query, key, value] = alike([self, key, value])?;
         if let Some(mask) = mask.filter(|mask| mask.dtype() != DType::Bool) {
             return Err(Error::DType { op: NAME, expected: "a mask of bool", got: mask.dtype() });
@@ -326,6 +334,6 @@ impl Tensor {
         let (bias, position) = (bias.transpose()?, position.map(|p| indices(NAME, p)).transpose()?);
         let mut inputs: SmallVec<[&Tensor; 6]> = smallvec![&*query, &*key, &*value];
         inputs.extend(mask.into_iter().chain(bias.as_deref()).chain(position.as_deref()));
-        Ok(apply(Attention { scale, causal: is_causal, window: sliding_window }, &inputs)?.swap_remove(0))
+        Ok(apply(Attention { scale, causal, window }, &inputs)?.swap_remove(0))
     }
 }

@@ -33,7 +33,7 @@ macro_rules! families {
 
 families! {
     along, arrange, attention, cast, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic, mask, matmul, norm,
-    pad, random, range, reduce, scan, softmax, sort, stats, subscript, view,
+    pad, random, range, reduce, scan, softmax, sort, stats, subscript, update, view,
 }
 
 /// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that

@@ -16,8 +16,22 @@ kind! {
     mod add: Add;
     mod concatenate: Concatenate;
     mod checkpoint: Checkpoint;
+    mod attention: Attention, AdditiveAttention;
+    mod multi_head_attention: MultiHeadAttention;
+    mod group_query_attention: GroupQueryAttention;
+    mod einsum_dense: EinsumDense;
+    mod reversible_embedding: ReversibleEmbedding;
+    mod sine_position_encoding: SinePositionEncoding;
+    mod position_embedding: PositionEmbedding;
+    mod rotary_embedding: RotaryEmbedding;
+    mod transformer_encoder: TransformerEncoder;
+    mod transformer_decoder: TransformerDecoder;
     use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional;
 }
 
+mod cache;
+mod heads;
 mod merge;
+mod positions;
+mod transformer;

@@ -1,7 +1,7 @@
 //! Why it exists: attention said plainly, by matrix products and softmax: the rule of the gradient op, and what tests hold the
 //! kernel against.
 
-use super::Given;
+use super::{AttentionOptions, Given};
 use crate::autograd::Outputs;
 use crate::kernels::attention::Rule;
 use crate::tensor::Tensor;
@@ -38,9 +38,8 @@ pub(crate) fn places(x: &Tensor, axis: isize) -> Result<Tensor> {
 }
 
 /// Which keys are seen: of `[batch, heads, queries, keys]`; `None` if all are.
-fn seen(query: &Tensor, key: &Tensor, rest: &[Tensor], rule: Rule) -> Result<Option<Tensor>> {
-    let refs: SmallVec<[&Tensor; 3]> = rest.iter().collect();
-    let Given([mask, _, position]) = Given::among(&refs, |t| t.dtype());
+fn seen(query: &Tensor, key: &Tensor, given: Given<&Tensor>, rule: Rule) -> Result<Option<Tensor>> {
+    let Given([mask, _, position]) = given;
     let mut seen = mask.cloned();
     let mut and = |more: Tensor| -> Result<()> {
         seen = Some(match &seen {
@@ -59,8 +58,7 @@ fn seen(query: &Tensor, key: &Tensor, rest: &[Tensor], rule: Rule) -> Result<Opt
     }
     if let Some(window) = rule.window {
         let window = Tensor::scalar(i64::try_from(window).unwrap_or(i64::MAX))?;
-        let apart = row.sub(&column)?;
-        and(apart.less(&window)?.logical_and(&column.sub(&row)?.less(&window)?)?)?;
+        and(row.sub(&column)?.less(&window)?.logical_and(&column.sub(&row)?.less(&window)?)?)?;
     }
     Ok(seen)
 }
@@ -76,16 +74,55 @@ pub(crate) fn masked_softmax(scores: &Tensor, seen: Option<&Tensor>) -> Result<T
     seen.choose(&weights, &weights.new_full([], 0.0)?)
 }
 
+/// The weights `[batch, heads, queries, keys]` of stacked queries and keys.
+fn weights(
+    query: &Tensor,
+    key: &Tensor,
+    bias: Option<&Tensor>,
+    seen: Option<&Tensor>,
+    scale: f64,
+) -> Result<Tensor> {
+    let mut scores = query.matmul(&key.t()?)?.affine(scale, 0.0)?.merge_axes(1, 2)?;
+    if let Some(bias) = bias {
+        scores = scores.add(bias)?;
+    }
+    masked_softmax(&scores, seen)
+}
+
+/// The weights `[batch, heads, queries, keys]` by which [`Tensor::dot_product_attention`] adds values.
+///
+/// # Errors
+/// As that.
+pub(crate) fn attention_weights(
+    query: &Tensor,
+    key: &Tensor,
+    options: AttentionOptions<'_>,
+) -> Result<Tensor> {
+    let AttentionOptions { bias, mask, position, .. } = options;
+    let rule = options.rule(query)?;
+    let seen = seen(query, key, Given([mask, bias, position]), rule)?;
+    let groups = key.dims()[2];
+    weights(&stack(query, groups)?, &stack(key, groups)?, bias, seen.as_ref(), rule.scale)
+}
+
+/// The sums `[batch, queries, heads, width]` of values `[batch, keys, groups, width]` by their weights.
+///
+/// # Errors
+/// Shapes do not fit.
+pub(crate) fn weighted_sums(weights: &Tensor, value: &Tensor) -> Result<Tensor> {
+    let groups = value.dims()[2];
+    unstack(&weights.split_axis(1, &[groups as isize, -1])?.matmul(&stack(value, groups)?)?)
+}
+
 impl Naive {
     pub(super) fn new([query, key, value]: [&Tensor; 3], rest: &[Tensor], rule: Rule) -> Result<Naive> {
-        let seen = seen(query, key, rest, rule)?;
+        let refs: SmallVec<[&Tensor; 3]> = rest.iter().collect();
+        let given = Given::among(&refs, |t| t.dtype());
+        let bias = given.0[1];
+        let seen = seen(query, key, given, rule)?;
         let groups = key.dims()[2];
         let [query, key, value] = [stack(query, groups)?, stack(key, groups)?, stack(value, groups)?];
-        let mut scores = query.matmul(&key.t()?)?.affine(rule.scale, 0.0)?.merge_axes(1, 2)?;
-        if let Some(bias) = rest.iter().find(|t| t.dtype().is_float()) {
-            scores = scores.add(bias)?;
-        }
-        let weights = masked_softmax(&scores, seen.as_ref())?;
+        let weights = weights(&query, &key, bias, seen.as_ref(), rule.scale)?;
         Ok(Naive { query, key, value, weights, scale: rule.scale })
     }
 
@@ -117,7 +154,6 @@ impl Naive {
 
 #[cfg(test)]
 mod tests {
-    use super::super::AttentionOptions;
     use super::*;
     use crate::kernels::par::with_threads;
 
