@@ -171,14 +171,14 @@ fn kernel<'a, T: Float + Gemm>(
 /// How many samples are computed at once, how many of them stay on one thread, and a sample's scores.
 fn plan<T: Float + Gemm>(kernel: &Kernel<'_, T>, batch: usize) -> (usize, usize, usize) {
     let s = kernel.sizes();
-    let scores = s.heads * s.queries * s.keys;
-    let work = scores.saturating_mul(s.dim + s.width + COST).max(1);
+    let scores = s.heads.saturating_mul(s.queries).saturating_mul(s.keys);
+    let work = scores.saturating_mul(s.dim.saturating_add(s.width).saturating_add(COST)).max(1);
     ((ROOM / scores.max(1)).clamp(1, batch.max(1)), (par::GRAIN / work).max(1), scores)
 }
 
-/// `n` numbers to compute with.
-fn scratch(n: usize, dtype: DType) -> Result<Array> {
-    Array::new(Spec::new(Shape::new(&[n])?, dtype))
+/// Numbers to compute with, by number and size; what cannot be counted is refused as what cannot be had.
+fn scratch(count: usize, size: usize, dtype: DType) -> Result<Array> {
+    Array::new(Spec::new(Shape::new(&[count, size])?, dtype))
 }
 
 impl Attention {
@@ -199,7 +199,7 @@ impl Op for Attention {
         dispatch_float!(self.name(), inputs[0].dtype(), T => {
             let kernel = kernel::<T>([inputs[0], inputs[1], inputs[2]], &inputs[3..], self.rule())?;
             let (at_once, least, size) = plan(&kernel, batch);
-            let mut scores = scratch(at_once * size, inputs[0].dtype())?;
+            let mut scores = scratch(at_once, size, inputs[0].dtype())?;
             let (out, max, sum) = (out.slice_mut::<T>()?, max.slice_mut::<T>()?, sum.slice_mut::<T>()?);
             let [each_out, each_row] = [out.len(), max.len()].map(|n| n / batch.max(1));
             for first in (0..batch).step_by(at_once) {
@@ -265,7 +265,7 @@ impl Op for AttentionGrad {
             let (max, sum) = (inputs[4].contiguous()?, inputs[5].contiguous()?);
             let (max, sum) = (max.slice::<T>()?, sum.slice::<T>()?);
             let (at_once, least, size) = plan(&kernel, batch);
-            let mut room = scratch(3 * at_once * size, dtype)?;
+            let mut room = scratch(3 * at_once, size, dtype)?;
             let (query, key, value) = (query.slice_mut::<T>()?, key.slice_mut::<T>()?, value.slice_mut::<T>()?);
             let [of_q, of_k, of_v, of_row] =
                 [query.len(), key.len(), value.len(), max.len()].map(|n| n / batch.max(1));

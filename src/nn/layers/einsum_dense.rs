@@ -9,7 +9,8 @@ use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, single};
 use crate::shape::is_unknown;
 use crate::tensor::Tensor;
-use crate::{Error, Result, Shape};
+use crate::{Error, MAX_RANK, Result, Shape};
+use smallvec::SmallVec;
 
 crate::settings! {
     /// `einsum(equation, x, kernel)`: the equation says which axes of the input the kernel replaces by which, as in `"abc,cd->abd"`, a
@@ -50,6 +51,8 @@ struct Plan {
     /// How many inputs and outputs a unit has.
     units: [usize; 2],
     bias: Option<Vec<usize>>,
+    /// How many of the input's last axes the kernel replaces by its own last ones, if it does just that.
+    replaces: Option<usize>,
 }
 
 impl EinsumDense {
@@ -108,7 +111,13 @@ impl EinsumDense {
         }
         let in_output = |l: char| out.iter().position(|&m| m == l).map(|i| sizes[i]);
 
-        let mut plan = Plan { kernel: Vec::new(), units: [1, 1], bias: None };
+        let bound = kernel.iter().filter(|l| !out.contains(l)).count();
+        let (taken, given) = kernel.split_at(bound);
+        let replaced = x.strip_suffix(taken).zip(out.strip_suffix(given)).is_some_and(|(a, b)| a == b);
+        let once = |all: &[char]| (1..all.len()).all(|i| !all[..i].contains(&all[i]));
+        let replaces =
+            (replaced && !back && bound > 0 && !given.is_empty() && once(&x) && once(&out)).then_some(bound);
+        let mut plan = Plan { kernel: Vec::new(), units: [1, 1], bias: None, replaces };
         for &l in &kernel {
             let (size, side) = match (in_output(l), in_input(l)) {
                 (Some(size), _) => (size, 1),
@@ -174,6 +183,7 @@ impl EinsumDense {
             kernel,
             bias: bias.transpose()?,
             equation: self.equation.clone(),
+            replaces: plan.replaces,
             activation: self.activation.clone(),
             activity_regularizer: self.activity_regularizer.clone(),
         })
@@ -192,10 +202,32 @@ pub(super) struct EinsumDenseNode {
     kernel: Param,
     bias: Option<Param>,
     equation: String,
+    /// As in [`Plan`].
+    replaces: Option<usize>,
     activation: Dyn<dyn Activation>,
     activity_regularizer: Option<Dyn<dyn Regularizer>>,
 }
 crate::parts!(EinsumDenseNode { kernel, bias });
+
+/// The last `bound` axes of the input in place of which there are those that the kernel has behind its own first ones: a matrix product.
+fn replace(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, bound: usize) -> Result<Tensor> {
+    let sizes: SmallVec<[isize; MAX_RANK]> = kernel.dims()[bound..].iter().map(|&n| n as isize).collect();
+    // In one axis, if there are several from `first` on.
+    let merged = |t: &Tensor, first: usize| match t.rank() > first + 1 {
+        true => t.merge_axes(first as isize, -1),
+        false => Ok(t.clone()),
+    };
+    let whole = bias.filter(|bias| bias.dims() == &kernel.dims()[bound..]);
+    let matrix = merged(kernel, bound)?;
+    let matrix = if bound > 1 { matrix.merge_axes(0, bound as isize - 1)? } else { matrix };
+    let along = whole.map(|bias| merged(bias, 0)).transpose()?;
+    let y = merged(x, x.rank() - bound)?.linear(&matrix, along.as_ref(), None)?;
+    let y = if sizes.len() > 1 { y.split_axis(-1, &sizes)? } else { y };
+    match bias.filter(|_| whole.is_none()) {
+        Some(bias) => y.add(bias),
+        None => Ok(y),
+    }
+}
 
 impl Layer for EinsumDenseNode {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
@@ -213,11 +245,13 @@ impl Layer for EinsumDenseNode {
         self.activity_regularizer.is_none().then_some(&*self.activation)
     }
     fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let y = Tensor::einsum(&self.equation, &[x, &cx.param(&self.kernel)?])?;
-        match &self.bias {
-            Some(bias) => y.add(&cx.param(bias)?),
-            None => Ok(y),
-        }
+        let kernel = cx.param(&self.kernel)?;
+        let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
+        let y = match self.replaces {
+            Some(bound) => return replace(x, &kernel, bias.as_ref(), bound),
+            None => Tensor::einsum(&self.equation, &[x, &kernel])?,
+        };
+        bias.map_or(Ok(y.clone()), |bias| y.add(&bias))
     }
     fn class_name(&self) -> &'static str {
         "EinsumDense"

@@ -170,12 +170,15 @@ impl HeadsNode {
     }
 
     /// Which keys each query sees, by the masks of the inputs and the one given: of `[batch, heads, queries, keys]`.
-    fn mask(&self, x: Inputs<'_>, kept: Option<&Tensor>, scores: &[usize]) -> Result<Option<Tensor>> {
+    fn mask(&self, x: Inputs<'_>, kept: &Kept, query: &Tensor) -> Result<Option<Tensor>> {
         let wide = |mask: &Tensor, axis: isize| mask.expand_dims(1)?.expand_dims(axis);
         let of_query = x.at(0)?.mask.as_ref().map(|mask| wide(mask, 3)).transpose()?;
-        let of_keys = kept.map(|mask| wide(mask, 2)).transpose()?;
-        let given =
-            x.get("attention_mask").map(|given| self.given_mask(&given.tensor, scores)).transpose()?;
+        let of_keys = kept.mask.as_ref().map(|mask| wide(mask, 2)).transpose()?;
+        let given = x.get("attention_mask").map(|given| {
+            let scores = self.score_shape(query, &kept.key);
+            self.given_mask(&given.tensor, &scores)
+        });
+        let given = given.transpose()?;
         both_masks(both_masks(of_query.as_ref(), of_keys.as_ref())?.as_ref(), given.as_ref())
     }
 }
@@ -208,8 +211,7 @@ impl Node for HeadsNode {
             kept = cache.extend(kept, cx)?;
         }
 
-        let shape = self.score_shape(&q, &kept.key);
-        let mask = self.mask(x, kept.mask.as_ref(), &shape)?;
+        let mask = self.mask(x, &kept, &q)?;
         let options = AttentionOptions {
             mask: mask.as_ref(),
             scale: Some(1.0 / libm::sqrt(self.spec.dim as f64)),
@@ -237,8 +239,8 @@ impl Node for HeadsNode {
         let y = self.output_dense.forward(&y, cx)?;
         let mut out: Values = Value::masked(y, query.mask.clone()).into();
         if let Some(weights) = weights {
-            let weights = if weights.rank() == shape.len() { weights } else { weights.reshape_to(shape)? };
-            out.0.push(weights.into());
+            let shape = self.score_shape(&q, &kept.key);
+            out.0.push(if shape.len() == 4 { weights.into() } else { weights.reshape_to(shape)?.into() });
         }
         Ok(out)
     }

@@ -16,7 +16,7 @@ kind! {
     mod add: Add;
     mod concatenate: Concatenate;
     mod checkpoint: Checkpoint;
-    mod attention: Attention, AdditiveAttention;
+    mod attention: Attention, AdditiveAttention with ScoreMode;
     mod multi_head_attention: MultiHeadAttention;
     mod group_query_attention: GroupQueryAttention;
     mod einsum_dense: EinsumDense;

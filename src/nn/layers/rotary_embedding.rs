@@ -57,10 +57,15 @@ impl Build for RotaryEmbedding {
             (0..input.shape.rank()).filter(|&a| a != sequence && a != feature).map(|a| a as isize).collect();
         order.insert(1, sequence as isize);
         order.push(feature as isize);
+        let mut back = vec![0; order.len()];
+        for (to, &from) in order.iter().enumerate() {
+            back[from as usize] = to as isize;
+        }
         Ok(Box::new(RotaryNode {
             rates: rates.collect(),
             scaling_factor: self.scaling_factor,
             order,
+            back,
             counter: Counter::new(self.cache, init),
         }))
     }
@@ -76,6 +81,8 @@ struct RotaryNode {
     scaling_factor: f64,
     /// The input's axes as batch, sequence, others, features.
     order: Vec<isize>,
+    /// And where each of its axes is there.
+    back: Vec<isize>,
     counter: Counter,
 }
 crate::parts!(RotaryNode { counter });
@@ -99,11 +106,7 @@ impl Node for RotaryNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
         let places = self.counter.places(x, self.order[1], cx)?;
-        let mut back = vec![0; self.order.len()];
-        for (to, &from) in self.order.iter().enumerate() {
-            back[from as usize] = to as isize;
-        }
-        let y = self.turned(&tensor.permute(&self.order)?, &places)?.permute(&back)?;
+        let y = self.turned(&tensor.permute(&self.order)?, &places)?.permute(&self.back)?;
         Ok(Value::masked(y, mask.clone()).into())
     }
     fn class_name(&self) -> &'static str {

@@ -34,7 +34,12 @@ impl Build for SinePositionEncoding {
         }
         positive("max_wavelength", self.max_wavelength)?;
         let rates = (0..n).map(|i| libm::pow(1.0 / self.max_wavelength, (2 * (i / 2)) as f64 / n as f64));
-        Ok(Box::new(SineNode { rates: rates.collect(), counter: Counter::new(self.cache, init) }))
+        let odd = (0..n).map(|i| (i % 2) as f64);
+        Ok(Box::new(SineNode {
+            rates: rates.collect(),
+            odd: odd.collect(),
+            counter: Counter::new(self.cache, init),
+        }))
     }
     fn input_names(&self) -> &[&'static str] {
         &[START]
@@ -58,6 +63,8 @@ pub(super) fn constant(values: &[f64], dtype: DType) -> Result<Tensor> {
 #[derive(Clone, Debug)]
 struct SineNode {
     rates: Vec<f64>,
+    /// 1 for each odd feature.
+    odd: Vec<f64>,
     counter: Counter,
 }
 crate::parts!(SineNode { counter });
@@ -67,8 +74,7 @@ impl Node for SineNode {
         let Value { tensor, mask } = x.at(0)?;
         let places = self.counter.places(x, -2, cx)?.cast(tensor.dtype())?;
         let angles = places.expand_dims(-1)?.mul(&constant(&self.rates, tensor.dtype())?)?;
-        let odd: Vec<f64> = (0..self.rates.len()).map(|i| (i % 2) as f64).collect();
-        let odd = constant(&odd, tensor.dtype())?.cast(DType::Bool)?;
+        let odd = constant(&self.odd, DType::Bool)?;
         let mut waves = odd.choose(&angles.cos()?, &angles.sin()?)?;
         while waves.rank() > 2 && waves.rank() < tensor.rank() {
             waves = waves.expand_dims(1)?;

@@ -84,6 +84,7 @@ impl Build for TransformerDecoder {
             feedforward_layer_norm: block.norm(n, init)?,
             feedforward_dropout: block.dropout(input, init)?,
             normalize_first: self.normalize_first,
+            mask_name: ["attention_mask".to_string()],
         }))
     }
     fn input_names(&self) -> &[&'static str] {
@@ -112,6 +113,8 @@ struct DecoderNode {
     feedforward_layer_norm: Norm,
     feedforward_dropout: Option<Box<dyn Node>>,
     normalize_first: bool,
+    /// The name by which attention is given a mask.
+    mask_name: [String; 1],
 }
 crate::parts!(DecoderNode {
     self_attention,
@@ -135,7 +138,7 @@ impl Node for DecoderNode {
         let mut h = around(tensor, norm, self.normalize_first, dropout, cx, |x, cx| {
             // Padding goes with the values, so that a cache keeps it.
             let (query, value) = (Value::masked(x.clone(), mask.clone()), Value::masked(x.clone(), own));
-            Ok(attend(&*self.self_attention, [query, value], allowed, cx)?.single()?.tensor)
+            Ok(attend(&*self.self_attention, [query, value], allowed, &self.mask_name, cx)?.single()?.tensor)
         })?;
         if let Some(cross) = &self.cross {
             let encoder = x.at(1)?;
@@ -145,7 +148,7 @@ impl Node for DecoderNode {
             let dropout = cross.cross_attention_dropout.as_deref();
             h = around(&h, norm, self.normalize_first, dropout, cx, |h, cx| {
                 let values = [h.into(), (&encoder.tensor).into()];
-                Ok(attend(&*cross.cross_attention, values, allowed, cx)?.single()?.tensor)
+                Ok(attend(&*cross.cross_attention, values, allowed, &self.mask_name, cx)?.single()?.tensor)
             })?;
         }
         let dropout = self.feedforward_dropout.as_deref();

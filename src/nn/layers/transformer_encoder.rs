@@ -71,6 +71,7 @@ impl Build for TransformerEncoder {
             feedforward_output_dense,
             feedforward_dropout: block.dropout(input, init)?,
             normalize_first: self.normalize_first,
+            mask_name: ["attention_mask".to_string()],
             activity_regularizer: self.activity_regularizer.clone(),
         }))
     }
@@ -90,6 +91,8 @@ struct EncoderNode {
     feedforward_output_dense: Box<dyn Node>,
     feedforward_dropout: Option<Box<dyn Node>>,
     normalize_first: bool,
+    /// The name by which attention is given a mask.
+    mask_name: [String; 1],
     activity_regularizer: Option<Dyn<dyn Regularizer>>,
 }
 crate::parts!(EncoderNode {
@@ -112,7 +115,9 @@ impl Node for EncoderNode {
         let dropout = self.self_attention_dropout.as_deref();
         let h = around(tensor, norm, self.normalize_first, dropout, cx, |x, cx| {
             let query = Value::masked(x.clone(), mask.clone());
-            let mut all = attend(&*self.self_attention_layer, [query, x.into()], allowed, cx)?.into_iter();
+            let mut all =
+                attend(&*self.self_attention_layer, [query, x.into()], allowed, &self.mask_name, cx)?
+                    .into_iter();
             let y = all.next();
             weights = all.next();
             y.map(|y| y.tensor).ok_or_else(|| crate::Error::argument("outputs", "one or two", 0))
@@ -139,13 +144,11 @@ pub(super) fn attend(
     layer: &dyn Node,
     [query, value]: [Value; 2],
     allowed: Option<crate::Tensor>,
+    mask_name: &[String],
     cx: &mut Cx,
 ) -> Result<Values> {
     match allowed {
         None => layer.call(Inputs::new(&[query, value]), cx),
-        Some(mask) => {
-            let names = ["attention_mask".to_string()];
-            layer.call(Inputs::with_names(&[query, value, mask.into()], &names)?, cx)
-        }
+        Some(mask) => layer.call(Inputs::with_names(&[query, value, mask.into()], mask_name)?, cx),
     }
 }

@@ -3,7 +3,9 @@
 
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::layers::{
-    Activation, Add, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
+    Activation, Add, AdditiveAttention, Attention, Checkpoint, Concatenate, Dense, Dropout, EinsumDense,
+    Embedding, Flatten, GroupQueryAttention, Input, Masking, MultiHeadAttention, PositionEmbedding, Reshape,
+    ReversibleEmbedding, RotaryEmbedding, SinePositionEncoding, TransformerDecoder, TransformerEncoder,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::optim::Driver;
@@ -48,6 +50,41 @@ pub(crate) const LAYERS: &[Row] = &[
             Sequential::new().add(Dense::new(6).activation(Tanh)).add(Dropout::new(0.3)).add(Dense::new(2));
         layer(a, "Checkpoint", Checkpoint::new(stack), &[&[3, 4]]);
     }),
+    ("Attention", |a| layer(a, "Attention", Attention::new().dropout(0.2), &[&[3, 4, 5], &[3, 7, 5]])),
+    ("AdditiveAttention", |a| {
+        layer(a, "AdditiveAttention", AdditiveAttention::new(), &[&[3, 4, 5], &[3, 7, 5]]);
+    }),
+    ("MultiHeadAttention", |a| {
+        let heads = || MultiHeadAttention::new(3, 5).use_causal_mask(true);
+        layer(a, "MultiHeadAttention", heads(), &[&[3, 7, 5], &[3, 7, 6]]);
+        layer(a, "MultiHeadAttention, dropout", heads().dropout(0.3), &[&[3, 7, 5], &[3, 7, 6]]);
+        // Cut between threads.
+        layer(a, "MultiHeadAttention, long", heads(), &[&[3, 97, 24], &[3, 97, 24]]);
+    }),
+    ("GroupQueryAttention", |a| {
+        let group = GroupQueryAttention::new(5, 6, 2).sliding_window(3).use_gate(true);
+        layer(a, "GroupQueryAttention", group, &[&[2, 6, 5], &[2, 6, 5]]);
+    }),
+    ("EinsumDense", |a| {
+        layer(a, "EinsumDense", EinsumDense::new("abc,bcd->abd", [4, 7]).bias_axes("bd"), &[&[3, 4, 5]]);
+    }),
+    ("ReversibleEmbedding", |a| {
+        layer(a, "ReversibleEmbedding", ReversibleEmbedding::new(9, 5).mask_zero(true), &[&[4, 7]]);
+    }),
+    ("SinePositionEncoding", |a| {
+        layer(a, "SinePositionEncoding", SinePositionEncoding::new(), &[&[2, 9, 6]])
+    }),
+    ("PositionEmbedding", |a| {
+        layer(a, "PositionEmbedding", PositionEmbedding::new(9), &[&[2, 9, 6]]);
+        layer(a, "PositionEmbedding, beyond", PositionEmbedding::new(4), &[&[2, 9, 6]]);
+    }),
+    ("RotaryEmbedding", |a| layer(a, "RotaryEmbedding", RotaryEmbedding::new(), &[&[2, 9, 6]])),
+    ("TransformerEncoder", |a| {
+        layer(a, "TransformerEncoder", TransformerEncoder::new(7, 2).dropout(0.2), &[&[2, 9, 6]]);
+    }),
+    ("TransformerDecoder", |a| {
+        layer(a, "TransformerDecoder", TransformerDecoder::new(7, 2), &[&[2, 9, 6], &[2, 4, 6]]);
+    }),
 ];
 
 pub(crate) fn all(a: &mut Answers) {
@@ -74,7 +111,8 @@ fn layer(a: &mut Answers, name: &str, description: impl IntoLayer, shapes: &[&[u
     let tokens = |t: &Tensor| t.abs().unwrap().affine(7.0, 0.0).unwrap().cast(DType::I64).unwrap();
     let small =
         |t: &Tensor| tokens(t).remainder(&Tensor::scalar(9i64).unwrap()).unwrap().cast(DType::F32).unwrap();
-    let x: Vec<Tensor> = if name == "Embedding" { x.iter().map(small).collect() } else { x };
+    let x: Vec<Tensor> =
+        if ["Embedding", "ReversibleEmbedding"].contains(&name) { x.iter().map(small).collect() } else { x };
 
     let name = format!("layer {name}");
     if let Some(visitor) = &mut a.visitor {

@@ -93,7 +93,7 @@ case(ED, dict(equation="abc,bcd->abd", output_shape=[4, 2], bias_axes="bd"), [q]
 case(ED, dict(equation="...x,xy->...y", output_shape=3, bias_axes="y"), [some(13, 2, 2, 2, 3)])
 case(ED, dict(equation="...ab,bc->...ac", output_shape=[4, 2], bias_axes="c"), [q])
 case(ED, dict(equation="ab...,bc->ac...", output_shape=2, bias_axes="c"), [some(14, 2, 3, 2, 2)])
-case(ED, dict(equation="abc,cd->abd", output_shape=[None, 2], kernel_regularizer=L2, bias_regularizer=L1, activity_regularizer=L1, bias_axes="bd"), [q])
+case(ED, dict(equation="abc,cd->abd", output_shape=[4, 2], kernel_regularizer=L2, bias_regularizer=L1, activity_regularizer=L1, bias_axes="bd"), [q])
 case(ED, dict(equation="abc,cd->abd", output_shape=[4, 2]), [q], masks=[of_query])
 
 # ReversibleEmbedding
