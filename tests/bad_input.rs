@@ -6,6 +6,7 @@
 #![allow(unsafe_code, clippy::unwrap_used)]
 
 use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, matmul::Fused};
+use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, attention::AttentionOptions, matmul::Fused};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -277,6 +278,18 @@ const CALLS: &[(&str, Call)] = &[
         Ok(vec![y, mean, variance])
     }),
     ("mul_add", |d| one(d.x.mul_add(&d.y, &d.z))),
+    ("dot_product_attention", |d| {
+        let options = AttentionOptions {
+            bias: (d.n % 2 > 0).then_some(&d.z),
+            mask: (d.at % 2 > 0).then_some(&d.y),
+            scale: d.yes.then_some(d.a),
+            is_causal: d.axis > 0,
+            sliding_window: d.sizes.first().copied(),
+            position: (d.other > 1).then_some(&d.z),
+        };
+        one(d.x.dot_product_attention(&d.y, &d.z, options))
+    }),
+    ("slice_update", |d| one(d.x.slice_update(&d.y, &d.z, d.axis))),
     ("pad", |d| {
         let padding =
             [PadMode::Constant(d.a), PadMode::Edge, PadMode::Reflect, PadMode::Symmetric, PadMode::Wrap]

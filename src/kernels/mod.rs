@@ -2,6 +2,7 @@
 //! tensors, history or layers; it allocates nothing, and its result depends on its arguments alone.
 
 pub mod batch_norm;
+pub mod attention;
 pub mod gemm;
 pub mod index;
 pub mod linalg;

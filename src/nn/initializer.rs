@@ -14,6 +14,11 @@ pub trait Initializer: Configured + std::fmt::Debug + Send + Sync {
     /// The initializer does not fit the shape.
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>>;
 
+    /// Whether nothing but the number of inputs and outputs of a unit is read from the shape.
+    fn scales_by_units(&self) -> bool {
+        false
+    }
+
     /// The whole parameter.
     ///
     /// # Errors
@@ -116,6 +121,9 @@ macro_rules! scaled {
                 let variance = variance(shape, $scale, Fan::$fan);
                 Ok($dist(variance, stream))
             }
+            fn scales_by_units(&self) -> bool {
+                true
+            }
         }
     )*};
 }
@@ -172,6 +180,30 @@ impl Initializer for VarianceScaling {
                 Box::new(move |i| deviation * stream.normal(i))
             }
         })
+    }
+    fn scales_by_units(&self) -> bool {
+        true
+    }
+}
+
+/// The initializer of a kernel whose units have so many inputs and outputs, whatever its axes are: one that scales by them is told.
+pub(super) fn between_units(initializer: &Dyn<dyn Initializer>, units: [usize; 2]) -> Dyn<dyn Initializer> {
+    match initializer.scales_by_units() {
+        true => BetweenUnits { initializer: initializer.clone(), units }.into(),
+        false => initializer.clone(),
+    }
+}
+
+/// Draws as for a matrix.
+#[derive(Clone, Debug)]
+struct BetweenUnits {
+    initializer: Dyn<dyn Initializer>,
+    units: [usize; 2],
+}
+impl Configured for BetweenUnits {}
+impl Initializer for BetweenUnits {
+    fn value(&self, _: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        self.initializer.value(&Shape::new(&self.units)?, stream)
     }
 }
 

@@ -12,6 +12,7 @@ mod functional;
 pub mod initializer;
 mod input;
 pub mod layers;
+mod lists;
 mod module;
 mod network;
 mod node;
@@ -38,6 +39,7 @@ pub use cut::LayerRef;
 pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
+pub use lists::OneOrMany;
 #[doc(hidden)]
 pub use module::walk_field;
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};

@@ -33,8 +33,9 @@ macro_rules! families {
 }
 
 families! {
-    along, arrange, batch_norm, cast, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic,
-    mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, softmax, sort, stats, subscript, view,
+    along, arrange, attention, batch_norm, cast, diagonal, einsum, elementwise, fill, gated, index, join,
+    linalg, logic, mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, softmax, sort, stats,
+    subscript, update, view,
 }
 
 /// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that

@@ -295,6 +295,23 @@ const ROWS: &[Row] = &[
                 y = picked(&y, axis, &(0..size).map(|i| (2 * i + 1) * n / (2 * size)).collect::<Vec<_>>());
             }
             (size > 0).then_some(y)
+        "slice_update",
+        |x, d| {
+            let axis = d.axis(x.rank());
+            let start = Tensor::scalar(d.below(3) as i64)?;
+            x.slice_update(&x.slice(axis, 0, 1)?.neg()?, &start, axis)
+        },
+        |x, d| {
+            let (axis, start) = (d.axis(x.dims.len()), d.below(3));
+            let axis = place(axis, x.dims.len())?;
+            let count = x.dims[axis].min(1);
+            (start + count <= x.dims[axis]).then(|| {
+                Plain::make(x.dims.clone(), |i| {
+                    let mut first = i.to_vec();
+                    first[axis] = 0;
+                    if i[axis] == start && count > 0 { -x.at(&first) } else { x.at(i) }
+                })
+            })
         },
     ),
     Free(

@@ -14,6 +14,10 @@ use gradus::nn::layers::{
 };
 use gradus::nn::{
     Build, Cx, DataFormat, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value,
+    Activation, Add, AdditiveAttention, Attention, Checkpoint, Concatenate, Dense, Dropout, EinsumDense,
+    Embedding, Flatten, GroupQueryAttention, Input, Masking, MultiHeadAttention, PositionEmbedding, Reshape,
+    ReversibleEmbedding, RotaryEmbedding, ScoreMode, SinePositionEncoding, TransformerDecoder,
+    TransformerEncoder,
 };
 use gradus::ops::PadMode;
 use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
@@ -508,6 +512,47 @@ fn resize() {
         t[0].transpose(1, 2)?.resize(&[3, 3, 1], Bilinear, true)?.square()
     });
     check("resize, the same size", &[x(&[1, 3, 1])], |t| t[0].resize(&[3], Bicubic, true)?.square());
+fn attention() {
+    use gradus::ops::attention::AttentionOptions;
+    let options = AttentionOptions::default();
+    let [q, k, v] = [x(&[2, 3, 2, 2]), y(&[2, 4, 1, 2]), points(&[2, 4, 1, 3], [-1.0, 1.0], 2)];
+    let bias = points(&[2, 1, 4], [-1.0, 1.0], 3);
+    let mask =
+        Tensor::from_slice(&[true, false, true, true, false, false, true, true], [2, 1, 1, 4]).unwrap();
+    let position = ints(&[1, 2], &[2]);
+    check("attention", &[q.clone(), k.clone(), v.clone()], |t| {
+        t[0].dot_product_attention(&t[1], &t[2], options)
+    });
+    check("attention, all that there is", &[q.clone(), k.clone(), v.clone(), bias.clone()], |t| {
+        let options = AttentionOptions {
+            bias: Some(&t[3]),
+            mask: Some(&mask),
+            scale: Some(0.7),
+            is_causal: true,
+            sliding_window: Some(3),
+            position: Some(&position),
+        };
+        t[0].dot_product_attention(&t[1], &t[2], options)
+    });
+    check("attention, some rows see nothing", &[q.clone(), k.clone()], |t| {
+        let causal = AttentionOptions { is_causal: true, mask: Some(&mask), ..options };
+        t[0].dot_product_attention(&t[1], &t[1], causal)
+    });
+    check("attention, strided", &[x(&[2, 2, 3, 2]), y(&[2, 4, 2, 2])], |t| {
+        let (q, k) = (t[0].permute(&[0, 2, 1, 3])?, t[1].slice_step(1, None, None, -2)?);
+        q.dot_product_attention(&k, &k.slice_step(3, None, None, -1)?, options)
+    });
+    check("attention, bias alone", &[bias], |t| {
+        q.dot_product_attention(&k, &v, AttentionOptions { bias: Some(&t[0]), ..options })
+    });
+}
+
+fn slice_update() {
+    let start = Tensor::scalar(1i64).unwrap();
+    check("slice_update", &[x(&[2, 4, 2]), y(&[2, 2, 2])], |t| t[0].slice_update(&t[1], &start, 1)?.square());
+    check("slice_update, transposed", &[x(&[3, 2]), y(&[1, 2])], |t| {
+        t[0].t()?.slice_update(&t[1].t()?, &start, -1)?.square()
+    });
 }
 
 /// Symmetric and positive definite, from any square matrices.
@@ -591,6 +636,9 @@ const OPS: &[(&str, fn())] = &[
     ("BatchNorm", batch_norm),
     ("BatchNormGrad", batch_norm),
     ("MulAdd", mul_add),
+    ("Attention", attention),
+    ("AttentionGrad", attention),
+    ("SliceUpdate", slice_update),
     ("Solve", linalg),
     ("Cholesky", linalg),
     ("Qr", linalg),
@@ -942,6 +990,88 @@ fn layer_spatial() {
     }
 }
 
+fn layer_attention() {
+    let [q, v, k] = [x(&[2, 2, 3]), y(&[2, 3, 2]), points(&[2, 3, 3], [-1.0, 1.0], 2)];
+    let all = [q.clone(), v, k.clone()];
+    check_merging("Attention", &Attention::new(), &[q.clone(), k.clone()]);
+    check_merging("Attention, scale", &Attention::new().use_scale(true).use_causal_mask(true), &all);
+    check_merging("Attention, concat", &Attention::new().score_mode(ScoreMode::Concat).use_scale(true), &all);
+    check_merging("Attention, dropout", &Attention::new().dropout(0.3), &all);
+    check_merging("AdditiveAttention", &AdditiveAttention::new(), &[q, k]);
+    check_merging("AdditiveAttention, dropout", &AdditiveAttention::new().dropout(0.3), &all);
+}
+
+fn layer_multi_head_attention() {
+    let [q, v, k] = [x(&[2, 2, 3]), y(&[2, 3, 2]), points(&[2, 3, 3], [-1.0, 1.0], 2)];
+    let all = [q.clone(), v, k];
+    let heads = || MultiHeadAttention::new(2, 2);
+    check_merging("MultiHeadAttention", &heads().value_dim(3), &all);
+    check_merging("MultiHeadAttention, dropout", &heads().dropout(0.3).use_bias(false), &all);
+    let gated = heads().use_gate(true).use_causal_mask(true).sliding_window(2).output_shape(2);
+    check_merging("MultiHeadAttention, gate", &gated, &[q.clone(), q.clone()]);
+    let image = x(&[1, 2, 2, 2]);
+    check_merging("MultiHeadAttention, axes", &heads().attention_axes(2), &[image.clone(), image]);
+    let group = GroupQueryAttention::new(2, 4, 2);
+    check_merging("GroupQueryAttention", &group, &[q.clone(), q.clone()]);
+    check_merging("GroupQueryAttention, dropout", &group.dropout(0.3).use_gate(true), &[q.clone(), q]);
+}
+
+fn layer_einsum_dense() {
+    let dense = |equation: &str, shape: &[usize]| {
+        EinsumDense::new(equation, shape.iter().map(|&n| Some(n)).collect::<Vec<_>>()).activation(Tanh)
+    };
+    check_layer("EinsumDense", &dense("abc,cd->abd", &[2, 4]).bias_axes("d"), &x(&[2, 2, 3]));
+    check_layer("EinsumDense, two axes", &dense("abc,bcde->ade", &[2, 2]).bias_axes("de"), &x(&[2, 2, 3]));
+    check_layer("EinsumDense, in between", &dense("abc,bd->adc", &[2, 3]).bias_axes("d"), &x(&[2, 2, 3]));
+    check_layer("EinsumDense, ellipsis", &dense("...a,ab->...b", &[2]).bias_axes("b"), &x(&[2, 2, 3]));
+    check_layer("EinsumDense, at the end", &dense("ab...,bc->ac...", &[2]).bias_axes("c"), &x(&[2, 2, 3]));
+}
+
+fn layer_reversible_embedding() {
+    check_layer("ReversibleEmbedding", &ReversibleEmbedding::new(5, 3), &ints(&[1, 4, 1, 0], &[2, 2]));
+}
+
+fn layer_positions() {
+    let input = x(&[2, 3, 4]);
+    // The sines do not depend on the input.
+    check_merging("SinePositionEncoding", &Sum(SinePositionEncoding::new()), std::slice::from_ref(&input));
+    check_layer("PositionEmbedding", &Sum(PositionEmbedding::new(4)), &input);
+    check_layer("PositionEmbedding, beyond", &Sum(PositionEmbedding::new(2)), &input);
+    check_layer("RotaryEmbedding", &RotaryEmbedding::new(), &input);
+    let turned = RotaryEmbedding::new().sequence_axis(2).feature_axis(1).scaling_factor(2.0);
+    check_layer("RotaryEmbedding, axes", &turned, &x(&[2, 2, 3, 2]));
+}
+
+/// Adds what a layer gives to its input.
+#[derive(Clone, Debug)]
+struct Sum<B>(B);
+impl<B: Build + Clone> gradus::config::Configured for Sum<B> {}
+impl<B: Build + Clone> Build for Sum<B> {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        Ok(Box::new(SumNode { layer: self.0.build(inputs, init)? }))
+    }
+}
+#[derive(Clone, Debug)]
+struct SumNode {
+    layer: Box<dyn Node>,
+}
+gradus::parts!(SumNode { layer });
+impl Layer for SumNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        self.layer.call(Inputs::new(&[x.into()]), cx)?.single()?.tensor.add(x)?.square()
+    }
+}
+
+fn layer_transformer() {
+    let [input, encoded] = [x(&[1, 3, 4]), y(&[1, 2, 4])];
+    let smooth = || TransformerEncoder::new(3, 2).activation(Tanh);
+    check_layer("TransformerEncoder", &smooth(), &input);
+    check_layer("TransformerEncoder, first", &smooth().normalize_first(true).dropout(0.2), &input);
+    let decoder = || TransformerDecoder::new(3, 2).activation(Tanh);
+    check_layer("TransformerDecoder", &decoder(), &input);
+    check_merging("TransformerDecoder, cross", &decoder().normalize_first(true), &[input, encoded]);
+}
+
 /// Every layer of the crate, with the function that checks it.
 const LAYERS: &[(&str, fn())] = &[
     ("Input", layer_input),
@@ -1016,6 +1146,17 @@ const LAYERS: &[(&str, fn())] = &[
     ("CenterCrop", layer_spatial),
     ("Rescaling", layer_spatial),
     ("Normalization", layer_spatial),
+    ("Attention", layer_attention),
+    ("AdditiveAttention", layer_attention),
+    ("MultiHeadAttention", layer_multi_head_attention),
+    ("GroupQueryAttention", layer_multi_head_attention),
+    ("EinsumDense", layer_einsum_dense),
+    ("ReversibleEmbedding", layer_reversible_embedding),
+    ("SinePositionEncoding", layer_positions),
+    ("PositionEmbedding", layer_positions),
+    ("RotaryEmbedding", layer_positions),
+    ("TransformerEncoder", layer_transformer),
+    ("TransformerDecoder", layer_transformer),
 ];
 
 #[test]

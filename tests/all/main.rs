@@ -28,6 +28,7 @@ mod keras_ops;
 mod layers_norm;
 mod layers_core;
 mod layers_random;
+mod layers_attention;
 mod linalg;
 mod metrics;
 mod mnist_files;

@@ -87,7 +87,9 @@ def run(pack, c, seed):
 
     out_masks = [None] * len(outs)
     if layer.supports_masking and (masks is not None or c["layer"] in ("Masking", "Embedding")):
-        given = (flat[0] if single else flat), (None if masks is None else masks[0] if single else masks)
+        # Of inputs that are arguments of their own, Keras asks for the mask of the first.
+        first = single or not takes_list
+        given = (flat[0] if first else flat), (None if masks is None else masks[0] if first else masks)
         got = layer.compute_mask(*given)
         got = list(got) if isinstance(got, (list, tuple)) else [got]
         out_masks = (got + [None] * len(outs))[: len(outs)]

@@ -49,6 +49,16 @@ kind! {
     mod center_crop: CenterCrop;
     mod rescaling: Rescaling;
     mod normalization: Normalization with KeptAxes;
+    mod attention: Attention, AdditiveAttention with ScoreMode;
+    mod multi_head_attention: MultiHeadAttention;
+    mod group_query_attention: GroupQueryAttention;
+    mod einsum_dense: EinsumDense;
+    mod reversible_embedding: ReversibleEmbedding;
+    mod sine_position_encoding: SinePositionEncoding;
+    mod position_embedding: PositionEmbedding;
+    mod rotary_embedding: RotaryEmbedding;
+    mod transformer_encoder: TransformerEncoder;
+    mod transformer_decoder: TransformerDecoder;
     use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional,
     "Lambda": lambda::unreadable;
@@ -58,3 +68,8 @@ mod lambda;
 mod noise;
 mod normalized;
 pub use lambda::Lambda;
+mod cache;
+mod heads;
+mod merge;
+mod positions;
+mod transformer;

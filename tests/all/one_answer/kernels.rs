@@ -4,6 +4,7 @@
 use super::answers::{Answers, LARGE, PADDINGS, Rng, fresh, lying, small};
 use gradus::nn::initializer::RandomNormal;
 use gradus::nn::{Cx, Init, Param};
+use gradus::ops::attention::AttentionOptions;
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Interpolation, Padding, Takes};
 use gradus::optim::{Driver, Group, Optimizer};
@@ -19,6 +20,7 @@ pub(crate) fn all(a: &mut Answers) {
         elementwise(a, dtype);
         reductions(a, dtype);
         softmax(a, dtype);
+        attention(a, dtype);
         products(a, dtype);
         factorisations(a, dtype);
         images(a, dtype);
@@ -166,6 +168,28 @@ fn softmax(a: &mut Answers, dtype: DType) {
         let whole = [x.clone(), lying(r, &dims, dtype, Rng::plain), lying(r, &[], dtype, Rng::plain)];
         a.both(&name, &whole, |t| t[0].mul_add(&t[1], &t[2]));
     }
+}
+
+fn attention(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("attention");
+    let plain = AttentionOptions::default();
+    // batch, queries, keys, heads, groups, dim, width; the last one is cut between threads.
+    for [b, t, s, h, g, d, w] in [[2, 3, 5, 4, 2, 3, 2], [1, 1, 40, 2, 1, 5, 4], [3, 65, 70, 4, 4, 16, 9]] {
+        let operand = |r: &mut Rng, dims: &[usize]| lying(r, dims, dtype, Rng::plain);
+        let inputs = [operand(r, &[b, t, h, d]), operand(r, &[b, s, g, d]), operand(r, &[b, s, g, w])];
+        let causal = AttentionOptions { is_causal: true, sliding_window: Some(17), ..plain };
+        for options in [plain, causal] {
+            let name = format!("dot_product_attention {dtype}");
+            a.both(&name, &inputs, |t| t[0].dot_product_attention(&t[1], &t[2], options));
+        }
+        let given = [inputs[0].clone(), inputs[1].clone(), inputs[2].clone(), operand(r, &[h, 1, s])];
+        a.both(&format!("dot_product_attention {dtype}, bias"), &given, |t| {
+            t[0].dot_product_attention(&t[1], &t[2], AttentionOptions { bias: Some(&t[3]), ..plain })
+        });
+    }
+    let start = Tensor::scalar(2i64).unwrap();
+    let given = [lying(r, &[3, 5, 4], dtype, Rng::odd), lying(r, &[3, 2, 4], dtype, Rng::odd)];
+    a.both(&format!("slice_update {dtype}"), &given, |t| t[0].slice_update(&t[1], &start, 1));
 }
 
 /// Sizes (m, k, n) beside and beyond the multiples of tiles and blocks; the last ones are cut between threads.

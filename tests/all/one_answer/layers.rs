@@ -10,6 +10,9 @@ use gradus::nn::layers::{
     self, Activation, Add, Average, Checkpoint, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten,
     Identity, Input, Lambda, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU,
     RepeatVector, Reshape, Subtract,
+    Activation, Add, AdditiveAttention, Attention, Checkpoint, Concatenate, Dense, Dropout, EinsumDense,
+    Embedding, Flatten, GroupQueryAttention, Input, Masking, MultiHeadAttention, PositionEmbedding, Reshape,
+    ReversibleEmbedding, RotaryEmbedding, SinePositionEncoding, TransformerDecoder, TransformerEncoder,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::optim::Driver;
@@ -147,6 +150,41 @@ pub(crate) const LAYERS: &[Row] = &[
     ("CenterCrop", spatial),
     ("Rescaling", spatial),
     ("Normalization", spatial),
+    ("Attention", |a| layer(a, "Attention", Attention::new().dropout(0.2), &[&[3, 4, 5], &[3, 7, 5]])),
+    ("AdditiveAttention", |a| {
+        layer(a, "AdditiveAttention", AdditiveAttention::new(), &[&[3, 4, 5], &[3, 7, 5]]);
+    }),
+    ("MultiHeadAttention", |a| {
+        let heads = || MultiHeadAttention::new(3, 5).use_causal_mask(true);
+        layer(a, "MultiHeadAttention", heads(), &[&[3, 7, 5], &[3, 7, 6]]);
+        layer(a, "MultiHeadAttention, dropout", heads().dropout(0.3), &[&[3, 7, 5], &[3, 7, 6]]);
+        // Cut between threads.
+        layer(a, "MultiHeadAttention, long", heads(), &[&[3, 97, 24], &[3, 97, 24]]);
+    }),
+    ("GroupQueryAttention", |a| {
+        let group = GroupQueryAttention::new(5, 6, 2).sliding_window(3).use_gate(true);
+        layer(a, "GroupQueryAttention", group, &[&[2, 6, 5], &[2, 6, 5]]);
+    }),
+    ("EinsumDense", |a| {
+        layer(a, "EinsumDense", EinsumDense::new("abc,bcd->abd", [4, 7]).bias_axes("bd"), &[&[3, 4, 5]]);
+    }),
+    ("ReversibleEmbedding", |a| {
+        layer(a, "ReversibleEmbedding", ReversibleEmbedding::new(9, 5).mask_zero(true), &[&[4, 7]]);
+    }),
+    ("SinePositionEncoding", |a| {
+        layer(a, "SinePositionEncoding", SinePositionEncoding::new(), &[&[2, 9, 6]])
+    }),
+    ("PositionEmbedding", |a| {
+        layer(a, "PositionEmbedding", PositionEmbedding::new(9), &[&[2, 9, 6]]);
+        layer(a, "PositionEmbedding, beyond", PositionEmbedding::new(4), &[&[2, 9, 6]]);
+    }),
+    ("RotaryEmbedding", |a| layer(a, "RotaryEmbedding", RotaryEmbedding::new(), &[&[2, 9, 6]])),
+    ("TransformerEncoder", |a| {
+        layer(a, "TransformerEncoder", TransformerEncoder::new(7, 2).dropout(0.2), &[&[2, 9, 6]]);
+    }),
+    ("TransformerDecoder", |a| {
+        layer(a, "TransformerDecoder", TransformerDecoder::new(7, 2), &[&[2, 9, 6], &[2, 4, 6]]);
+    }),
 ];
 
 /// Those of images, volumes and sequences.
@@ -187,7 +225,8 @@ fn layer(a: &mut Answers, name: &str, description: impl IntoLayer, shapes: &[&[u
     let tokens = |t: &Tensor| t.abs().unwrap().affine(7.0, 0.0).unwrap().cast(DType::I64).unwrap();
     let small =
         |t: &Tensor| tokens(t).remainder(&Tensor::scalar(9i64).unwrap()).unwrap().cast(DType::F32).unwrap();
-    let x: Vec<Tensor> = if name == "Embedding" { x.iter().map(small).collect() } else { x };
+    let x: Vec<Tensor> =
+        if ["Embedding", "ReversibleEmbedding"].contains(&name) { x.iter().map(small).collect() } else { x };
 
     let name = format!("layer {name}");
     if let Some(visitor) = &mut a.visitor {
