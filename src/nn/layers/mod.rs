@@ -15,9 +15,12 @@ kind! {
     mod masking: Masking;
     mod add: Add;
     mod concatenate: Concatenate;
+    mod rnn: RNN;
+    mod stacked_rnn_cells: StackedRNNCells;
     mod checkpoint: Checkpoint;
     use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional;
 }
 
 mod merge;
+mod recurrence;
