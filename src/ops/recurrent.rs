@@ -181,6 +181,9 @@ pub(super) fn mask(inputs: &[&Array], at: usize) -> Result<Option<Array>> {
     inputs.get(at).map(|mask| mask.contiguous()).transpose()
 }
 
+/// The new states at a time.
+type NaiveStep<'a> = dyn Fn(isize, &[Tensor]) -> Result<SmallVec<[Tensor; 2]>> + 'a;
+
 /// The loop over time in tensor operations: `step` gives the new states at a time; the first one is the output. Returns the outputs of
 /// all steps, then the last states.
 pub(super) fn unrolled(
@@ -188,7 +191,7 @@ pub(super) fn unrolled(
     go_backwards: bool,
     mask: Option<&Tensor>,
     states: &[Tensor],
-    step: &dyn Fn(isize, &[Tensor]) -> Result<SmallVec<[Tensor; 2]>>,
+    step: &NaiveStep<'_>,
 ) -> Result<Outputs> {
     let mut states: SmallVec<[Tensor; 2]> = states.into();
     let mut outputs = Vec::with_capacity(time);

@@ -15,12 +15,18 @@ kind! {
     mod masking: Masking;
     mod add: Add;
     mod concatenate: Concatenate;
+    mod simple_rnn: SimpleRNN, SimpleRNNCell;
+    mod lstm: LSTM, LSTMCell;
+    mod gru: GRU, GRUCell;
     mod rnn: RNN;
     mod stacked_rnn_cells: StackedRNNCells;
+    mod bidirectional: Bidirectional with MergeMode;
+    mod time_distributed: TimeDistributed;
     mod checkpoint: Checkpoint;
     use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional;
 }
 
+mod cell;
 mod merge;
 mod recurrence;
