@@ -12,6 +12,7 @@ pub mod norm;
 pub mod par;
 pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod scan;

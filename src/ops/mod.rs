@@ -4,6 +4,7 @@
 mod expr;
 mod parts;
 mod promote;
+mod recurrent;
 mod table;
 pub mod window;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::PadMode;
-pub use resize::Interpolation;
+    Interpolation, RecurrentWeights, pub, recurrent, resize, use,
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
 pub use table::{Gradient, OpRow, Takes};
@@ -33,9 +34,14 @@ macro_rules! families {
 }
 
 families! {
+<<<<<<< HEAD
     along, arrange, attention, batch_norm, cast, diagonal, einsum, elementwise, fill, gated, index, join,
     linalg, logic, mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, softmax, sort, stats,
     subscript, update, view,
+=======
+    along, arrange, cast, diagonal, einsum, elementwise, fill, gated, gru, index, join, linalg, logic, lstm, mask, matmul,
+    norm, pad, random, range, reduce, scan, simple_rnn, softmax, sort, stats, subscript, view,
+>>>>>>> recurrent
 }
 
 /// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that

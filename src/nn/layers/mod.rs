@@ -34,6 +34,13 @@ kind! {
     mod merge: Add, Subtract, Multiply, Average, Maximum, Minimum;
     mod concatenate: Concatenate;
     mod dot: Dot;
+    mod simple_rnn: SimpleRNN, SimpleRNNCell;
+    mod lstm: LSTM, LSTMCell;
+    mod gru: GRU, GRUCell;
+    mod rnn: RNN;
+    mod stacked_rnn_cells: StackedRNNCells;
+    mod bidirectional: Bidirectional with MergeMode;
+    mod time_distributed: TimeDistributed;
     mod checkpoint: Checkpoint;
     mod pooling: MaxPooling1D, MaxPooling2D, MaxPooling3D, AveragePooling1D, AveragePooling2D, AveragePooling3D
         with MaxPool1D, MaxPool2D, MaxPool3D, AvgPool1D, AvgPool2D, AvgPool3D;
@@ -73,3 +80,6 @@ mod heads;
 mod merge;
 mod positions;
 mod transformer;
+mod cell;
+mod merge;
+mod recurrence;
