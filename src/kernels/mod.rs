@@ -1,6 +1,7 @@
 //! Why it exists: the functions on slices that the whole library spends its time in. A kernel knows nothing of
 //! tensors, history or layers; it allocates nothing, and its result depends on its arguments alone.
 
+pub mod conv;
 pub mod gemm;
 pub mod index;
 pub mod linalg;
@@ -19,6 +20,6 @@ pub mod strided;
 pub mod whole;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ macro_rules! families {
 }
 
 families! {
-    along, arrange, cast, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic, mask, matmul, norm,
+    along, arrange, cast, conv, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic, mask, matmul, norm,
     pad, random, range, reduce, scan, softmax, sort, stats, subscript, view,
 }
 
