@@ -16,8 +16,13 @@ kind! {
     mod add: Add;
     mod concatenate: Concatenate;
     mod checkpoint: Checkpoint;
+    mod conv: Conv1D, Conv2D, Conv3D;
+    mod conv_transpose: Conv1DTranspose, Conv2DTranspose, Conv3DTranspose;
+    mod depthwise_conv: DepthwiseConv1D, DepthwiseConv2D;
+    mod separable_conv: SeparableConv1D, SeparableConv2D;
     use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional;
 }
 
 mod merge;
+mod sliding;
