@@ -253,6 +253,13 @@ impl IntoLayer for &Shared {
     }
 }
 
+impl Dyn<dyn Build> {
+    /// A handle of the layer, to call it or put it into a network.
+    pub fn shared(&self) -> Shared {
+        Shared::from_arc(self.0.clone())
+    }
+}
+
 /// A layer as a setting of another one.
 impl<L: IntoLayer> From<L> for Dyn<dyn Build> {
     fn from(layer: L) -> Dyn<dyn Build> {

@@ -169,6 +169,13 @@ impl<P: IntoSymbols, S: AsSymbol, const N: usize> IntoSymbols for (P, [(&str, &S
         given
     }
 }
+impl<P: IntoSymbols> IntoSymbols for (P, &[(String, Symbol)]) {
+    fn into_symbols(self) -> Given {
+        let mut given = self.0.into_symbols();
+        given.named.extend_from_slice(self.1);
+        given
+    }
+}
 macro_rules! tuples {
     ($($($type:ident $field:tt),+;)*) => {$(
         impl<$($type: AsSymbol),+> IntoSymbols for ($(&$type,)+) {
