@@ -11,6 +11,7 @@
 
 use super::elementwise::float;
 use super::matmul::{Fused, formula};
+use super::parts::Part;
 use super::promote::alike;
 use super::window::{Axes, Padding, windows};
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
@@ -566,7 +567,9 @@ impl Tensor {
         if how.groups != 1 {
             return Err(Error::argument("groups", "1 (each channel is a group)", how.groups));
         }
-        let kernel = kernel.merge_axes(-2, -1)?.expand_dims(-2)?;
+        let last = kernel.rank() - 1;
+        let windows = (0..last - 1).map(Part::Keep);
+        let kernel = kernel.reshape_by(windows.chain([Part::Size(1), Part::Merge(last - 1, last)]))?;
         self.conv(&kernel, bias, activation, &how.clone().groups(channels))
     }
 

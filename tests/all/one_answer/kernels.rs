@@ -4,8 +4,9 @@
 use super::answers::{Answers, LARGE, PADDINGS, Rng, fresh, lying, small};
 use gradus::nn::initializer::RandomNormal;
 use gradus::nn::{Cx, Init, Param};
+use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
-use gradus::ops::{self, Takes};
+use gradus::ops::{self, Padding, Takes};
 use gradus::optim::{Driver, Group, Optimizer};
 use gradus::prelude::{Adam, SGD};
 use gradus::random::{Distribution, Purpose, Stream};
@@ -20,6 +21,7 @@ pub(crate) fn all(a: &mut Answers) {
         reductions(a, dtype);
         softmax(a, dtype);
         products(a, dtype);
+        convolutions(a, dtype);
         factorisations(a, dtype);
         optimizers(a, dtype);
         indices(a, dtype);
@@ -150,6 +152,41 @@ fn softmax(a: &mut Answers, dtype: DType) {
         let name = format!("layer_norm {dtype}");
         a.both(&name, &[x.clone(), gamma, beta], |t| t[0].layer_norm(Some(&t[1]), Some(&t[2]), 1e-5));
         a.both(&name, &[x], |t| t[0].layer_norm(None, None, 1e-3));
+    }
+}
+
+/// Images, kernels and how they go; the last ones are cut between threads.
+fn convolutions(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("convolutions");
+    let how = Convolution::new;
+    let cases: [(&[usize], &[usize], Convolution); 8] = [
+        (&[3, 7, 2], &[3, 2, 5], how()),
+        (&[0, 7, 2], &[3, 2, 5], how()),
+        (&[2, 19, 40], &[9, 40, 33], how().padding(Padding::Causal).dilation_rate([2])),
+        (&[2, 9, 8, 3], &[3, 2, 3, 17], how().strides([2, 3]).padding(Padding::Same)),
+        (&[2, 5, 6, 6], &[2, 3, 2, 9], how().groups(3)),
+        (&[1, 3, 4, 5, 2], &[2, 2, 2, 2, 3], how().padding(Padding::Same)),
+        (&[5, 33, 31, 16], &[3, 3, 16, 40], how().padding(Padding::Same)),
+        (&[9, 28, 28, 1], &[5, 5, 1, 33], how().strides([2, 2])),
+    ];
+    for (images, kernel, how) in cases {
+        let n = kernel.len() - 1;
+        let inputs = [images, kernel, &kernel[n..]].map(|dims| lying(r, dims, dtype, Rng::plain));
+        a.both(&format!("conv {dtype}"), &inputs, |t| t[0].conv(&t[1], Some(&t[2]), Some(Fused::Relu), &how));
+        a.both(&format!("conv {dtype}, no bias"), &inputs[..2], |t| t[0].conv(&t[1], None, None, &how));
+    }
+    let inputs = [&[3, 9, 8, 7][..], &[3, 2, 7, 2], &[14]].map(|dims| lying(r, dims, dtype, Rng::plain));
+    a.both(&format!("depthwise_conv {dtype}"), &inputs, |t| {
+        t[0].depthwise_conv(&t[1], Some(&t[2]), Some(Fused::Tanh), &how().strides([2, 1]))
+    });
+    let cases: [(&[usize], &[usize], Convolution); 3] = [
+        (&[3, 7, 2], &[3, 5, 2], how().strides([3]).output_padding([2])),
+        (&[2, 4, 5, 3], &[3, 3, 9, 3], how().strides([2, 2]).padding(Padding::Same)),
+        (&[4, 17, 16, 33], &[4, 4, 12, 33], how().strides([2, 2]).padding(Padding::Same)),
+    ];
+    for (images, kernel, how) in cases {
+        let inputs = [images, kernel].map(|dims| lying(r, dims, dtype, Rng::plain));
+        a.both(&format!("conv_transpose {dtype}"), &inputs, |t| t[0].conv_transpose(&t[1], &how));
     }
 }
 
