@@ -33,6 +33,8 @@ pub struct Cx {
     /// Values that stand in for parameters, by id: those of a checkpoint, and those that were cast.
     bound: Vec<(u64, Tensor)>,
     session: Session,
+    /// What has been drawn for the sequence that is being gone through, by key; `None` outside of one.
+    sequence: Option<SmallVec<[(u64, Tensor); 2]>>,
     /// What parts build themselves with, while a network is traced for the first time.
     init: Option<Init>,
 }
@@ -60,6 +62,7 @@ impl Cx {
             losses: Vec::new(),
             bound: Vec::new(),
             session: Session::new(),
+            sequence: None,
             init: None,
         }
     }
@@ -204,6 +207,36 @@ impl Cx {
         if self.traced { Stream::traced(purpose) } else { Stream::new(self.seed, purpose, self.step) }
     }
 
+    /// Runs `f`, which goes through a sequence step by step: what [`Cx::once_a_sequence`] draws inside is drawn once.
+    pub fn sequence<R>(&mut self, f: impl FnOnce(&mut Cx) -> R) -> R {
+        let outside = self.sequence.replace(SmallVec::new());
+        let result = f(self);
+        self.sequence = outside;
+        result
+    }
+
+    /// What `draw` gives at the first step of a sequence, and at every later one the same again: the masks of dropout in
+    /// recurrent cells. Outside of a sequence each call draws.
+    ///
+    /// # Errors
+    /// Those of `draw`.
+    pub fn once_a_sequence(
+        &mut self,
+        key: &Key,
+        draw: impl FnOnce(&mut Cx) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let slot = key.slot();
+        let mut drawn = self.sequence.iter().flatten();
+        if let Some((_, tensor)) = drawn.find(|(k, _)| *k == slot) {
+            return Ok(tensor.clone());
+        }
+        let tensor = draw(self)?;
+        if let Some(drawn) = &mut self.sequence {
+            drawn.push((slot, tensor.clone()));
+        }
+        Ok(tensor)
+    }
+
     /// Takes out the state that a key left in the session, so that it can be changed in place; `None` if there is none yet. A
     /// layer that is called several times in a pass has a state for each call.
     pub fn carry(&mut self, key: &Key) -> Option<Tensor> {
@@ -241,14 +274,16 @@ impl Cx {
             carried: self.carried.clone(),
             updates: self.updates.clone(),
             session: self.session.clone(),
+            sequence: self.sequence.clone(),
             ..Cx::infer()
         }
     }
 
-    /// The statistics and the carried state that [`Cx::again`] begins with.
+    /// The statistics, the carried state and what was drawn for a sequence: what [`Cx::again`] begins with.
     pub(crate) fn tensors(&self) -> Vec<Tensor> {
-        let states = self.session.states().map(|(_, state)| state.clone());
-        self.updates.iter().map(|(_, value)| value.clone()).chain(states).collect()
+        let states = self.session.states().map(|(_, state)| state);
+        let drawn = self.sequence.iter().flatten().map(|(_, drawn)| drawn);
+        self.updates.iter().map(|(_, value)| value).chain(states).chain(drawn).cloned().collect()
     }
 
     /// The same pass from other values for what [`Cx::tensors`] gave: in a trace if they are traced, else at this seed and step
@@ -257,7 +292,8 @@ impl Cx {
         let mut cx = self.again();
         let updates = cx.updates.iter_mut().map(|(_, value)| value);
         let states = cx.session.states.iter_mut().map(|(_, state)| state);
-        updates.chain(states).zip(tensors).for_each(|(place, value)| *place = value.clone());
+        let drawn = cx.sequence.iter_mut().flatten().map(|(_, drawn)| drawn);
+        updates.chain(states).chain(drawn).zip(tensors).for_each(|(place, value)| *place = value.clone());
         if let (true, false, Some((seed, step))) = (cx.traced, traced, at) {
             (cx.traced, cx.seed, cx.step) = (false, seed, step);
         }

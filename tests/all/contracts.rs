@@ -14,8 +14,8 @@ use gradus::graph::{Feed, Graph, Output};
 use gradus::io::Load;
 use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, Zeros};
 use gradus::nn::{
-    Build, Cx, Init, InputSpecs, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrent, Session, Value,
-    Values, features, single,
+    Build, Cx, Init, InputSpecs, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrence, Recurrent,
+    Session, Value, Values, features, single,
 };
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
@@ -123,8 +123,13 @@ impl Build for Lstm {
 }
 
 impl Recurrent for Lstm {
-    fn reversed(&self) -> Arc<dyn Build> {
-        Arc::new(Lstm { go_backwards: !self.go_backwards, ..self.clone() })
+    fn recurrence(&self) -> Recurrence {
+        let &Lstm { return_sequences, return_state, go_backwards, stateful, .. } = self;
+        Recurrence { return_sequences, return_state, go_backwards, stateful, zero_output_for_mask: false }
+    }
+    fn with_recurrence(&self, recurrence: Recurrence) -> Arc<dyn Build> {
+        let Recurrence { return_sequences, return_state, go_backwards, stateful, .. } = recurrence;
+        Arc::new(Lstm { return_sequences, return_state, go_backwards, stateful, ..self.clone() })
     }
 }
 
@@ -207,7 +212,9 @@ impl Build for Bidirectional {
         })?;
         Ok(Box::new(BidirectionalNode {
             forward_layer: self.layer.build(inputs, init)?,
-            backward_layer: recurrent.reversed().build(inputs, init)?,
+            backward_layer: recurrent
+                .with_recurrence(Recurrence { go_backwards: true, ..recurrent.recurrence() })
+                .build(inputs, init)?,
         }))
     }
 }

@@ -15,6 +15,8 @@ kind! {
     mod masking: Masking;
     mod add: Add;
     mod concatenate: Concatenate;
+    mod rnn: RNN;
+    mod stacked_rnn_cells: StackedRNNCells;
     mod checkpoint: Checkpoint;
     mod conv: Conv1D, Conv2D, Conv3D;
     mod conv_transpose: Conv1DTranspose, Conv2DTranspose, Conv3DTranspose;
@@ -26,3 +28,4 @@ kind! {
 
 mod merge;
 mod sliding;
+mod recurrence;
