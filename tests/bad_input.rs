@@ -7,6 +7,7 @@
 
 use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, matmul::Fused};
 use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, attention::AttentionOptions, matmul::Fused};
+use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Padding, Slice, conv::Convolution, matmul::Fused};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -114,6 +115,15 @@ fn padding(d: &Draw) -> Padding {
 fn interpolation(d: &Draw) -> Interpolation {
     [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos5]
         [d.sizes.len().min(3)]
+/// Strides, dilation, padding and groups that nobody would choose.
+fn convolution(d: &Draw) -> Convolution {
+    let pairs = d.sizes.iter().map(|&n| (n, d.n)).take(3).collect();
+    let padding = [Padding::Valid, Padding::Same, Padding::Causal, Padding::Explicit(pairs)];
+    let how = Convolution::new().padding(padding[d.axes.len() % 4].clone());
+    let how = if d.n % 3 == 0 { how } else { how.groups(d.n) };
+    let how = if d.at % 2 == 0 { how } else { how.strides(&d.sizes) };
+    let how = if d.at % 3 == 0 { how.output_padding(&d.sizes) } else { how };
+    if d.axis % 2 == 0 { how } else { how.dilation_rate(&d.sizes) }
 }
 
 /// Tensors of this dtype.
@@ -272,6 +282,9 @@ const CALLS: &[(&str, Call)] = &[
         let bias = if d.yes { Some(&d.z) } else { None };
         one(d.x.linear(&d.y, bias, [None, Some(Fused::Relu), Some(Fused::Tanh)][d.n % 3]))
     }),
+    ("conv", |d| one(d.x.conv(&d.y, if d.yes { Some(&d.z) } else { None }, None, &convolution(d)))),
+    ("depthwise_conv", |d| one(d.x.depthwise_conv(&d.y, None, Some(Fused::Relu), &convolution(d)))),
+    ("conv_transpose", |d| one(d.x.conv_transpose(&d.y, &convolution(d)))),
     ("layer_norm", |d| one(d.x.layer_norm(if d.yes { Some(&d.y) } else { None }, None, d.a))),
     ("batch_norm", |d| {
         let (y, mean, variance) = d.x.batch_norm(if d.yes { Some(&d.y) } else { None }, None, d.a)?;

@@ -3,6 +3,7 @@
 
 pub mod batch_norm;
 pub mod attention;
+pub mod conv;
 pub mod gemm;
 pub mod index;
 pub mod linalg;
@@ -24,6 +25,6 @@ pub mod strided;
 pub mod whole;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -243,7 +243,7 @@ impl Begins {
 }
 
 /// The table row of a fused activation.
-fn formula(activation: Fused) -> &'static Formula {
+pub(super) fn formula(activation: Fused) -> &'static Formula {
     match activation {
         Fused::Relu => Of::<Relu>::ROW,
         Fused::Sigmoid => Of::<Sigmoid>::ROW,

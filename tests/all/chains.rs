@@ -3,6 +3,8 @@
 //! fail or both give the same, and gradients agree with differences of the twin. A new operation is a row of `ROWS`.
 
 use gradus::ops::{self, Interpolation, Padding, Takes};
+use gradus::ops::conv::Convolution;
+use gradus::ops::{self, Padding, Takes};
 use gradus::{DType, Result, Tensor};
 use proptest::prelude::*;
 
@@ -318,6 +320,27 @@ const ROWS: &[Row] = &[
         "matmul",
         |x, _| x.matmul(&if x.rank() < 2 { x.clone() } else { x.t()? }),
         |x, _| product_with_itself(x),
+    ),
+    Free(
+        "conv",
+        |x, d| {
+            let (size, same) = (1 + d.below(3), d.below(2) == 0);
+            let how = Convolution::new().padding(if same { Padding::Same } else { Padding::Valid });
+            x.conv(&x.new_full([size, x.dims().last().copied().unwrap_or(0), 2], 0.5)?, None, None, &how)
+        },
+        |x, d| {
+            let (size, same) = (1 + d.below(3), d.below(2) == 0);
+            let [batch, n, channels] = x.dims[..] else { return None };
+            let before = if same { (size - 1) / 2 } else { 0 };
+            let places = if same { n } else { (n + 1).checked_sub(size)? };
+            if n == 0 || channels == 0 || places == 0 {
+                return None;
+            }
+            Some(Plain::make(vec![batch, places, 2], |i| {
+                let taps = (i[1]..i[1] + size).filter_map(|t| t.checked_sub(before)).filter(|t| *t < n);
+                taps.flat_map(|t| (0..channels).map(move |c| [i[0], t, c])).map(|at| x.at(&at) * 0.5).sum()
+            }))
+        },
     ),
     Free(
         "einsum",

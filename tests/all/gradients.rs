@@ -23,6 +23,16 @@ use gradus::ops::PadMode;
 use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
 use gradus::ops::matmul::Fused;
 use gradus::ops::{Interpolation, PadMode, Padding};
+    Activation, Add, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+    Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, Embedding, Flatten, Input, Masking,
+    Reshape, SeparableConv1D, SeparableConv2D,
+};
+use gradus::nn::{
+    Build, Cx, DataFormat, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value,
+};
+use gradus::ops::conv::Convolution;
+use gradus::ops::matmul::Fused;
+use gradus::ops::{PadMode, Padding};
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::tensor::Array;
@@ -410,6 +420,57 @@ fn dropout() {
     }
 }
 
+fn conv() {
+    let plain = Convolution::new;
+    let cases: [(&[usize], &[usize], Convolution); 8] = [
+        (&[2, 4, 2], &[2, 2, 3], plain()),
+        (&[1, 6, 2], &[3, 2, 2], plain().padding(Padding::Causal).dilation_rate([2])),
+        (&[2, 5, 1], &[2, 1, 2], plain().strides([3]).padding(Padding::Same)),
+        (&[1, 3, 4, 2], &[2, 2, 2, 2], plain()),
+        (&[2, 4, 3, 2], &[3, 2, 1, 4], plain().groups(2).padding(Padding::Same).strides([2, 1])),
+        (&[1, 3, 3, 3], &[2, 1, 1, 3], plain().groups(3)),
+        (&[1, 3, 2, 1], &[2, 2, 1, 2], plain().padding(Padding::explicit([(3, 0), (1, 2)])).strides([2, 3])),
+        (&[1, 2, 3, 2, 1], &[2, 1, 2, 1, 2], plain().padding(Padding::Same).strides([1, 2, 1])),
+    ];
+    for (images, kernel, how) in cases {
+        let inputs = [x(images), y(kernel), points(&kernel[kernel.len() - 1..], [-1.0, 1.0], 2)];
+        let name = format!("conv {images:?} {kernel:?}");
+        check(&name, &inputs[..2], |t| t[0].conv(&t[1], None, None, &how));
+        let act = Some(Fused::Tanh);
+        check(&format!("{name}, bias, tanh"), &inputs, |t| t[0].conv(&t[1], Some(&t[2]), act, &how));
+        // The products of the gradients, as functions of all that they read.
+        check(&format!("{name}, its gradients"), &inputs[..2], |t| {
+            let (x, k) = (t[0].affine(1.0, 0.0)?.tracked(), t[1].affine(1.0, 0.0)?.tracked());
+            let sum = x.conv(&k, None, None, &how)?.square()?.sum(&[], false)?;
+            let g = grad(&sum, &[&x, &k])?;
+            g[0].sin()?.sum(&[], false)?.add(&g[1].sin()?.sum(&[], false)?)
+        });
+    }
+    check("conv, of strided images and kernels", &[x(&[2, 3, 4]), y(&[2, 3, 2])], |t| {
+        t[0].transpose(1, 2)?.slice_step(1, None, None, -1)?.conv(
+            &t[1].transpose(0, 2)?,
+            None,
+            None,
+            &plain(),
+        )
+    });
+    check("depthwise_conv", &[x(&[2, 3, 3, 2]), y(&[2, 2, 2, 2]), points(&[4], [-1.0, 1.0], 2)], |t| {
+        t[0].depthwise_conv(&t[1], Some(&t[2]), Some(Fused::Sigmoid), &plain())
+    });
+    for (images, kernel, how) in [
+        (&[2, 3, 2][..], &[2, 3, 2][..], plain()),
+        (&[1, 3, 1], &[3, 2, 1], plain().strides([2]).padding(Padding::Same)),
+        (&[1, 2, 2], &[2, 1, 2], plain().strides([3]).output_padding([1])),
+        (&[1, 2, 3, 2], &[3, 2, 1, 2], plain().strides([2, 1]).padding(Padding::Same).output_padding([1, 0])),
+        (&[1, 2, 2, 1], &[2, 2, 2, 1], plain().dilation_rate([1, 2])),
+        (&[1, 1, 2, 2, 1], &[2, 1, 2, 1, 1], plain().strides([1, 2, 2])),
+    ] {
+        check(&format!("conv_transpose {images:?} {kernel:?}"), &[x(images), y(kernel)], |t| {
+            t[0].conv_transpose(&t[1], &how)
+        });
+    }
+}
+
 fn layer_norm() {
     let (gamma, beta) = (points(&[4], [0.5, 1.5], 2), points(&[4], [-0.5, 0.5], 3));
     for shape in [&[4][..], &[3, 4], &[2, 2, 4]] {
@@ -630,6 +691,10 @@ const OPS: &[(&str, fn())] = &[
     ("Bernoulli", stops),
     ("Permutation", stops),
     ("Categorical", stops),
+    ("Conv", conv),
+    ("ConvInputGrad", conv),
+    ("ConvKernelGrad", conv),
+    ("ConvTranspose", conv),
     ("LayerNorm", layer_norm),
     ("LayerNormGrad", layer_norm),
     ("LayerNormGammaGrad", layer_norm),
@@ -1070,6 +1135,46 @@ fn layer_transformer() {
     let decoder = || TransformerDecoder::new(3, 2).activation(Tanh);
     check_layer("TransformerDecoder", &decoder(), &input);
     check_merging("TransformerDecoder, cross", &decoder().normalize_first(true), &[input, encoded]);
+fn layer_conv1d() {
+    let layer = Conv1D::new(4, 2).groups(2).activation(Tanh);
+    check_layer("Conv1D", &layer, &x(&[2, 5, 4]));
+    let causal = Conv1D::new(2, 3).padding(Padding::Causal).dilation_rate(2).use_bias(false);
+    check_layer("Conv1D, causal", &causal, &x(&[1, 5, 2]));
+}
+
+fn layer_conv2d() {
+    let layer = Conv2D::new(2, [2, 3]).padding(Padding::Same).strides([2, 1]).activation(Softmax);
+    check_layer("Conv2D", &layer, &x(&[2, 3, 4, 2]));
+    let first = Conv2D::new(2, 2).data_format(DataFormat::ChannelsFirst).activation(Sigmoid);
+    check_layer("Conv2D, channels first", &first, &x(&[2, 3, 3, 2]));
+}
+
+fn layer_conv3d() {
+    check_layer("Conv3D", &Conv3D::new(2, [1, 2, 2]).activation(Gelu), &x(&[1, 2, 3, 2, 2]));
+}
+
+fn layer_conv_transpose() {
+    let layer = Conv1DTranspose::new(2, 3).strides(2).padding(Padding::Same).activation(Tanh);
+    check_layer("Conv1DTranspose", &layer, &x(&[2, 3, 2]));
+    let layer = Conv2DTranspose::new(2, 2).strides([2, 3]).output_padding([0, 2]).activation(Softmax);
+    check_layer("Conv2DTranspose", &layer, &x(&[1, 2, 3, 2]));
+    check_layer("Conv3DTranspose", &Conv3DTranspose::new(2, 2).use_bias(false), &x(&[1, 2, 1, 2, 2]));
+}
+
+fn layer_depthwise_conv() {
+    let layer = DepthwiseConv1D::new(2).depth_multiplier(2).activation(Tanh);
+    check_layer("DepthwiseConv1D", &layer, &x(&[2, 4, 2]));
+    check_layer(
+        "DepthwiseConv2D",
+        &DepthwiseConv2D::new(2).strides(2).padding(Padding::Same),
+        &x(&[2, 3, 3, 2]),
+    );
+}
+
+fn layer_separable_conv() {
+    let layer = SeparableConv1D::new(2, 2).depth_multiplier(2).activation(Tanh);
+    check_layer("SeparableConv1D", &layer, &x(&[2, 4, 2]));
+    check_layer("SeparableConv2D", &SeparableConv2D::new(3, 2).activation(Softmax), &x(&[2, 3, 3, 2]));
 }
 
 /// Every layer of the crate, with the function that checks it.
@@ -1157,6 +1262,16 @@ const LAYERS: &[(&str, fn())] = &[
     ("RotaryEmbedding", layer_positions),
     ("TransformerEncoder", layer_transformer),
     ("TransformerDecoder", layer_transformer),
+    ("Conv1D", layer_conv1d),
+    ("Conv2D", layer_conv2d),
+    ("Conv3D", layer_conv3d),
+    ("Conv1DTranspose", layer_conv_transpose),
+    ("Conv2DTranspose", layer_conv_transpose),
+    ("Conv3DTranspose", layer_conv_transpose),
+    ("DepthwiseConv1D", layer_depthwise_conv),
+    ("DepthwiseConv2D", layer_depthwise_conv),
+    ("SeparableConv1D", layer_separable_conv),
+    ("SeparableConv2D", layer_separable_conv),
 ];
 
 #[test]

@@ -29,6 +29,7 @@ mod layers_norm;
 mod layers_core;
 mod layers_random;
 mod layers_attention;
+mod layers_conv;
 mod linalg;
 mod metrics;
 mod mnist_files;

@@ -66,6 +66,10 @@ kind! {
     mod rotary_embedding: RotaryEmbedding;
     mod transformer_encoder: TransformerEncoder;
     mod transformer_decoder: TransformerDecoder;
+    mod conv: Conv1D, Conv2D, Conv3D;
+    mod conv_transpose: Conv1DTranspose, Conv2DTranspose, Conv3DTranspose;
+    mod depthwise_conv: DepthwiseConv1D, DepthwiseConv2D;
+    mod separable_conv: SeparableConv1D, SeparableConv2D;
     use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional,
     "Lambda": lambda::unreadable;
@@ -82,4 +86,5 @@ mod positions;
 mod transformer;
 mod cell;
 mod merge;
+mod sliding;
 mod recurrence;

@@ -7,6 +7,9 @@ use gradus::nn::{Cx, Init, Param};
 use gradus::ops::attention::AttentionOptions;
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Interpolation, Padding, Takes};
+use gradus::ops::conv::Convolution;
+use gradus::ops::matmul::Fused;
+use gradus::ops::{self, Padding, Takes};
 use gradus::optim::{Driver, Group, Optimizer};
 use gradus::prelude::{Adam, SGD};
 use gradus::random::{Distribution, Purpose, Stream};
@@ -22,6 +25,7 @@ pub(crate) fn all(a: &mut Answers) {
         softmax(a, dtype);
         attention(a, dtype);
         products(a, dtype);
+        convolutions(a, dtype);
         factorisations(a, dtype);
         images(a, dtype);
         optimizers(a, dtype);
@@ -190,6 +194,39 @@ fn attention(a: &mut Answers, dtype: DType) {
     let start = Tensor::scalar(2i64).unwrap();
     let given = [lying(r, &[3, 5, 4], dtype, Rng::odd), lying(r, &[3, 2, 4], dtype, Rng::odd)];
     a.both(&format!("slice_update {dtype}"), &given, |t| t[0].slice_update(&t[1], &start, 1));
+/// Images, kernels and how they go; the last ones are cut between threads.
+fn convolutions(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("convolutions");
+    let how = Convolution::new;
+    let cases: [(&[usize], &[usize], Convolution); 8] = [
+        (&[3, 7, 2], &[3, 2, 5], how()),
+        (&[0, 7, 2], &[3, 2, 5], how()),
+        (&[2, 19, 40], &[9, 40, 33], how().padding(Padding::Causal).dilation_rate([2])),
+        (&[2, 9, 8, 3], &[3, 2, 3, 17], how().strides([2, 3]).padding(Padding::Same)),
+        (&[2, 5, 6, 6], &[2, 3, 2, 9], how().groups(3)),
+        (&[1, 3, 4, 5, 2], &[2, 2, 2, 2, 3], how().padding(Padding::Same)),
+        (&[5, 33, 31, 16], &[3, 3, 16, 40], how().padding(Padding::Same)),
+        (&[9, 28, 28, 1], &[5, 5, 1, 33], how().strides([2, 2])),
+    ];
+    for (images, kernel, how) in cases {
+        let n = kernel.len() - 1;
+        let inputs = [images, kernel, &kernel[n..]].map(|dims| lying(r, dims, dtype, Rng::plain));
+        a.both(&format!("conv {dtype}"), &inputs, |t| t[0].conv(&t[1], Some(&t[2]), Some(Fused::Relu), &how));
+        a.both(&format!("conv {dtype}, no bias"), &inputs[..2], |t| t[0].conv(&t[1], None, None, &how));
+    }
+    let inputs = [&[3, 9, 8, 7][..], &[3, 2, 7, 2], &[14]].map(|dims| lying(r, dims, dtype, Rng::plain));
+    a.both(&format!("depthwise_conv {dtype}"), &inputs, |t| {
+        t[0].depthwise_conv(&t[1], Some(&t[2]), Some(Fused::Tanh), &how().strides([2, 1]))
+    });
+    let cases: [(&[usize], &[usize], Convolution); 3] = [
+        (&[3, 7, 2], &[3, 5, 2], how().strides([3]).output_padding([2])),
+        (&[2, 4, 5, 3], &[3, 3, 9, 3], how().strides([2, 2]).padding(Padding::Same)),
+        (&[4, 17, 16, 33], &[4, 4, 12, 33], how().strides([2, 2]).padding(Padding::Same)),
+    ];
+    for (images, kernel, how) in cases {
+        let inputs = [images, kernel].map(|dims| lying(r, dims, dtype, Rng::plain));
+        a.both(&format!("conv_transpose {dtype}"), &inputs, |t| t[0].conv_transpose(&t[1], &how));
+    }
 }
 
 /// Sizes (m, k, n) beside and beyond the multiples of tiles and blocks; the last ones are cut between threads.

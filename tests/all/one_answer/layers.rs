@@ -13,8 +13,12 @@ use gradus::nn::layers::{
     Activation, Add, AdditiveAttention, Attention, Checkpoint, Concatenate, Dense, Dropout, EinsumDense,
     Embedding, Flatten, GroupQueryAttention, Input, Masking, MultiHeadAttention, PositionEmbedding, Reshape,
     ReversibleEmbedding, RotaryEmbedding, SinePositionEncoding, TransformerDecoder, TransformerEncoder,
+    Activation, Add, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+    Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, Embedding, Flatten, Input, Masking,
+    Reshape, SeparableConv1D, SeparableConv2D,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
+use gradus::ops::Padding;
 use gradus::optim::Driver;
 use gradus::prelude::{Gelu, Relu, SGD, Sequential, Silu, Softmax, Tanh};
 use gradus::{DType, Tensor};
@@ -184,6 +188,37 @@ pub(crate) const LAYERS: &[Row] = &[
     }),
     ("TransformerDecoder", |a| {
         layer(a, "TransformerDecoder", TransformerDecoder::new(7, 2), &[&[2, 9, 6], &[2, 4, 6]]);
+    ("Conv1D", |a| {
+        layer(a, "Conv1D", Conv1D::new(6, 3).groups(2).padding(Padding::Causal), &[&[3, 9, 4]]);
+        layer(a, "Conv1D, softmax", Conv1D::new(6, 3).dilation_rate(2).activation(Softmax), &[&[3, 9, 4]]);
+    }),
+    ("Conv2D", |a| {
+        layer(a, "Conv2D", Conv2D::new(5, [3, 2]).strides(2).activation(Tanh), &[&[3, 8, 9, 2]]);
+        // Cut between threads.
+        let wide = Conv2D::new(40, 3).padding(Padding::Same).activation(Relu);
+        layer(a, "Conv2D, wide", wide, &[&[5, 27, 28, 16]]);
+    }),
+    ("Conv3D", |a| layer(a, "Conv3D", Conv3D::new(3, 2).activation(Gelu), &[&[2, 3, 4, 3, 2]])),
+    ("Conv1DTranspose", |a| {
+        layer(a, "Conv1DTranspose", Conv1DTranspose::new(5, 3).strides(2), &[&[3, 7, 4]])
+    }),
+    ("Conv2DTranspose", |a| {
+        let same = Conv2DTranspose::new(5, 3).strides(2).padding(Padding::Same).activation(Tanh);
+        layer(a, "Conv2DTranspose", same, &[&[3, 5, 4, 6]]);
+    }),
+    ("Conv3DTranspose", |a| layer(a, "Conv3DTranspose", Conv3DTranspose::new(2, 2), &[&[2, 2, 3, 2, 3]])),
+    ("DepthwiseConv1D", |a| layer(a, "DepthwiseConv1D", DepthwiseConv1D::new(3), &[&[3, 9, 4]])),
+    ("DepthwiseConv2D", |a| {
+        layer(
+            a,
+            "DepthwiseConv2D",
+            DepthwiseConv2D::new(3).depth_multiplier(2).activation(Silu),
+            &[&[3, 8, 7, 5]],
+        );
+    }),
+    ("SeparableConv1D", |a| layer(a, "SeparableConv1D", SeparableConv1D::new(6, 3), &[&[3, 9, 4]])),
+    ("SeparableConv2D", |a| {
+        layer(a, "SeparableConv2D", SeparableConv2D::new(6, 3).activation(Relu), &[&[3, 8, 7, 5]]);
     }),
 ];
 
