@@ -33,7 +33,7 @@ pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
 #[doc(hidden)]
-pub use module::walk_field;
+pub use module::{walk_field, walk_field_mut};
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 pub use network::Network;
 pub use node::{Build, CloneNode, IntoLayer, Layer, Node, Recurrent, features};
