@@ -123,13 +123,14 @@ pub(crate) use nothing_flows;
 /// # Errors
 /// Those of [`Op::infer`] and [`Op::eval`].
 pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
-    // All that depends on the type of the operation is how it is put into a step.
-    Ok(run(&op, inputs)?.outputs(op))
+    let mut ran = run(&op, inputs)?;
+    ran.hold(op);
+    Ok(ran.outputs())
 }
 
 fn run(op: &dyn Op, inputs: &[&Tensor]) -> Result<Ran> {
     let traced = inputs.iter().any(|t| t.is_traced()) || op.is_random();
-    Ok(record::ran(op, inputs, compute(op, inputs, traced)?, traced))
+    Ok(Ran::new(op, inputs, compute(op, inputs, traced)?, traced))
 }
 
 /// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.
@@ -213,7 +214,9 @@ fn wrong_inputs(op: &dyn Op, got: usize) -> Error {
 /// # Errors
 /// Those of [`apply`].
 pub fn apply1<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(run(&op, inputs)?.output(op))
+    let mut ran = run(&op, inputs)?;
+    ran.hold(op);
+    Ok(ran.output())
 }
 
 /// One spec as the list that [`Op::infer`] returns.

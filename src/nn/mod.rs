@@ -32,9 +32,9 @@ pub use cut::LayerRef;
 pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
+pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 #[doc(hidden)]
 pub use module::{walk_field, walk_field_mut};
-pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 pub use network::Network;
 pub use node::{Build, CloneNode, IntoLayer, Layer, Node, Recurrent, features};
 pub(crate) use param::Budget;
