@@ -90,7 +90,8 @@ fn record(
     let all: SmallVec<[&Tensor; 4]> = inputs.iter().copied().chain(&outputs).collect();
     let arrays = outputs.iter().map(|t| t.array().clone()).collect();
     let traced = all.iter().any(|t| t.is_traced());
-    let mut ran = Ran::new(&op, &all, arrays, traced);
+    let mut ran = Ran::new();
+    ran.run(&op, &all, arrays, traced);
     ran.hold(op);
     ran.outputs()
 }

@@ -123,14 +123,16 @@ pub(crate) use nothing_flows;
 /// # Errors
 /// Those of [`Op::infer`] and [`Op::eval`].
 pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
-    let mut ran = run(&op, inputs)?;
+    let mut ran = Ran::new();
+    run(&mut ran, &op, inputs)?;
     ran.hold(op);
     Ok(ran.outputs())
 }
 
-fn run(op: &dyn Op, inputs: &[&Tensor]) -> Result<Ran> {
+fn run(ran: &mut Ran, op: &dyn Op, inputs: &[&Tensor]) -> Result<()> {
     let traced = inputs.iter().any(|t| t.is_traced()) || op.is_random();
-    Ok(Ran::new(op, inputs, compute(op, inputs, traced)?, traced))
+    ran.run(op, inputs, compute(op, inputs, traced)?, traced);
+    Ok(())
 }
 
 /// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.
@@ -214,7 +216,8 @@ fn wrong_inputs(op: &dyn Op, got: usize) -> Error {
 /// # Errors
 /// Those of [`apply`].
 pub fn apply1<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    let mut ran = run(&op, inputs)?;
+    let mut ran = Ran::new();
+    run(&mut ran, &op, inputs)?;
     ran.hold(op);
     Ok(ran.output())
 }

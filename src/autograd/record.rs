@@ -31,21 +31,26 @@ enum Record {
 }
 
 impl Ran {
+    /// Not run yet.
+    pub(super) fn new() -> Ran {
+        let (parents, saved, outputs) = (PoolVec::new(), PoolVec::new(), SmallVec::new());
+        Ran { record: Record::No, wants: false, parents, saved, outputs, step: None }
+    }
+
     /// With these outputs.
-    pub(super) fn new(op: &dyn Op, inputs: &[&Tensor], outputs: SmallVec<[Array; 3]>, traced: bool) -> Ran {
-        let wants = inputs.iter().any(|t| t.is_tracked()) && !op.stops();
-        let record = if traced {
-            Record::InTrace
-        } else if wants {
-            Record::OnTape
-        } else {
-            Record::No
-        };
-        let (parents, saved) = match record {
-            Record::No => (PoolVec::new(), PoolVec::new()),
-            _ => kept(op, inputs, &outputs, traced),
-        };
-        Ran { record, wants, parents, saved, outputs, step: None }
+    pub(super) fn run(
+        &mut self,
+        op: &dyn Op,
+        inputs: &[&Tensor],
+        outputs: SmallVec<[Array; 3]>,
+        traced: bool,
+    ) {
+        self.wants = inputs.iter().any(|t| t.is_tracked()) && !op.stops();
+        if traced || self.wants {
+            self.record = if traced { Record::InTrace } else { Record::OnTape };
+            (self.parents, self.saved) = kept(op, inputs, &outputs, traced);
+        }
+        self.outputs = outputs;
     }
 
     /// Puts the operation into a step, if it is recorded.

@@ -5,7 +5,7 @@ use super::{Common, Registry, Setting};
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 
-/// Takes the settings of one thing out of JSON, key by key. What does not depend on a setting's type is compiled once.
+/// Takes the settings of one thing out of JSON, key by key. It is compiled for each type of setting, never for each setting.
 #[derive(Debug)]
 pub struct Reader<'a> {
     class: &'static str,
@@ -42,6 +42,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// It is missing, or of another type.
+    #[inline(never)]
     pub fn required<T: Setting>(&mut self, key: &'static str) -> Result<T> {
         match self.optional(key) {
             Ok(Some(value)) => Ok(value),
@@ -54,6 +55,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// It is of another type.
+    #[inline(never)]
     pub fn optional<T: Setting>(&mut self, key: &'static str) -> Result<Option<T>> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match T::read(value, self.registry) {
@@ -63,6 +65,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Gives a field the value of a setting that may be missing. What is wrong with it, [`Reader::finish`] says.
+    #[inline(never)]
     pub fn set<T: Setting>(&mut self, key: &'static str, field: &mut T) {
         let Some(value) = self.take(key) else { return };
         match T::read(value, self.registry) {
@@ -115,6 +118,7 @@ impl Writer {
     }
 
     /// Adds a setting.
+    #[inline(never)]
     pub fn put<T: Setting>(&mut self, key: &'static str, value: &T) {
         self.put_value(key, value.write());
     }
