@@ -87,7 +87,7 @@ fn record(
         return outputs;
     }
     let op = Custom { name, saves, computed: outputs.len(), rule: Arc::new(rule), at: None };
-    let all: SmallVec<[&Tensor; 4]> = inputs.iter().copied().chain(&outputs).collect();
+    let all: SmallVec<[&Tensor; 8]> = inputs.iter().copied().chain(&outputs).collect();
     let arrays = outputs.iter().map(|t| t.array().clone()).collect();
     let traced = all.iter().any(|t| t.is_traced());
     let mut ran = Ran::new();

@@ -142,7 +142,7 @@ pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor])
         let specs: SmallVec<[Spec; 8]> =
             std::iter::once(first.spec()).chain(rest.iter().map(|t| t.spec())).collect();
         if op.infer(&specs)?[..] == [first.spec()] {
-            let arrays: SmallVec<[&Array; 3]> = rest.iter().map(|t| t.array()).collect();
+            let arrays: SmallVec<[&Array; 8]> = rest.iter().map(|t| t.array()).collect();
             if op.eval_in_place(first.array_mut(), &arrays)? {
                 return Ok(());
             }

@@ -310,8 +310,8 @@ impl Network {
     }
 
     /// Which outputs of a call come without their activation.
-    fn raw_of(&self, number: usize, raw: &[bool]) -> SmallVec<[bool; 4]> {
-        let mut of_call: SmallVec<[bool; 4]> = SmallVec::new();
+    fn raw_of(&self, number: usize, raw: &[bool]) -> SmallVec<[bool; 8]> {
+        let mut of_call: SmallVec<[bool; 8]> = SmallVec::new();
         for (sole, &raw) in self.route.sole.iter().zip(raw) {
             if let Some((call, output)) = *sole
                 && call == number
