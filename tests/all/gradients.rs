@@ -3,36 +3,13 @@
 
 use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
 use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
-use gradus::nn::layers::{
-    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Checkpoint, Concatenate,
-    Dense, Dropout, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization, Input,
-    LayerNormalization, Masking, RMSNormalization, RenormClipping, Reshape, SpatialDropout1D,
-    SpatialDropout2D, SpatialDropout3D, SpectralNormalization, UnitNormalization,
-    self, Activation, Add, Average, Checkpoint, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten,
-    Identity, Input, Lambda, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU,
-    RepeatVector, Reshape, Subtract,
-};
-use gradus::nn::{
-    Build, Cx, DataFormat, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value,
-    Activation, Add, AdditiveAttention, Attention, Checkpoint, Concatenate, Dense, Dropout, EinsumDense,
-    Embedding, Flatten, GroupQueryAttention, Input, Masking, MultiHeadAttention, PositionEmbedding, Reshape,
-    ReversibleEmbedding, RotaryEmbedding, ScoreMode, SinePositionEncoding, TransformerDecoder,
-    TransformerEncoder,
-};
-use gradus::ops::PadMode;
-use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
-use gradus::ops::matmul::Fused;
-use gradus::ops::{Interpolation, PadMode, Padding};
-    Activation, Add, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
-    Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, Embedding, Flatten, Input, Masking,
-    Reshape, SeparableConv1D, SeparableConv2D,
-};
+use gradus::nn::layers::{self, *};
 use gradus::nn::{
     Build, Cx, DataFormat, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value,
 };
 use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
-use gradus::ops::{PadMode, Padding};
+use gradus::ops::{Interpolation, PadMode, Padding};
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::tensor::Array;

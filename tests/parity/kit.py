@@ -133,7 +133,8 @@ def variables(layer):
                     walk(c, f"{path}{name}/{i}/")
 
     walk(layer, "")
-    return out
+    # A wrapper that holds a variable of the layer inside as an attribute of its own has it once: inside.
+    return list({id(v): (path, v) for path, v in reversed(out)}.values())[::-1]
 
 
 def randomize(paths, seed, given=None):
