@@ -496,6 +496,8 @@ fn mul_add() {
     check("mul_add, transposed, one tensor twice", &[x(&[3, 3]), y(&[3])], |t| {
         t[0].t()?.mul_add(&t[0], &t[1].flip(&[0])?)?.square()
     });
+}
+
 fn pools() {
     let cases: [(&[usize], &[usize], &[usize]); 4] = [
         (&[2, 5, 2], &[2], &[2]),
@@ -550,6 +552,8 @@ fn resize() {
         t[0].transpose(1, 2)?.resize(&[3, 3, 1], Bilinear, true)?.square()
     });
     check("resize, the same size", &[x(&[1, 3, 1])], |t| t[0].resize(&[3], Bicubic, true)?.square());
+}
+
 fn attention() {
     use gradus::ops::attention::AttentionOptions;
     let options = AttentionOptions::default();
@@ -1112,6 +1116,8 @@ fn layer_transformer() {
     let decoder = || TransformerDecoder::new(3, 2).activation(Tanh);
     check_layer("TransformerDecoder", &decoder(), &input);
     check_merging("TransformerDecoder, cross", &decoder().normalize_first(true), &[input, encoded]);
+}
+
 fn layer_conv1d() {
     let layer = Conv1D::new(4, 2).groups(2).activation(Tanh);
     check_layer("Conv1D", &layer, &x(&[2, 5, 4]));

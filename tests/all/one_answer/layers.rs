@@ -188,6 +188,7 @@ pub(crate) const LAYERS: &[Row] = &[
     }),
     ("TransformerDecoder", |a| {
         layer(a, "TransformerDecoder", TransformerDecoder::new(7, 2), &[&[2, 9, 6], &[2, 4, 6]]);
+    }),
     ("Conv1D", |a| {
         layer(a, "Conv1D", Conv1D::new(6, 3).groups(2).padding(Padding::Causal), &[&[3, 9, 4]]);
         layer(a, "Conv1D, softmax", Conv1D::new(6, 3).dilation_rate(2).activation(Softmax), &[&[3, 9, 4]]);
