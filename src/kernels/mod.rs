@@ -10,6 +10,7 @@ pub mod math;
 pub mod norm;
 pub mod par;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod scan;
 pub mod scratch;

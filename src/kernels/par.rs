@@ -171,8 +171,8 @@ pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(dyn Fn(usi
 /// What [`rows`] calls for each run: its first unit, the run, and what belongs to it of the others.
 type RowsFn<'a, T, const N: usize> = dyn Fn(usize, &mut [T], [&mut [T]; N]) + Sync + 'a;
 
-/// [`chunks`] for kernels that also write a few numbers for each unit: `more[i]` has one element for each unit of `out`, and
-/// is cut with it.
+/// [`chunks`] for kernels that also write other numbers for each unit: `more[i]` has equally many elements for each unit of
+/// `out`, and is cut with it.
 pub fn rows<T: Send, const N: usize>(
     out: &mut [T],
     unit: usize,
@@ -188,7 +188,8 @@ pub fn rows<T: Send, const N: usize>(
         grain: usize,
         f: &RowsFn<T, N>,
     ) {
-        let half = out.len() / unit / 2;
+        let units = out.len() / unit;
+        let half = units / 2;
         if half == 0 || out.len() < 2 * grain {
             return f(first, out, more);
         }
@@ -196,7 +197,7 @@ pub fn rows<T: Send, const N: usize>(
         let mut rest = [(); N].map(|()| Default::default());
         let mut rests = rest.iter_mut();
         let firsts = more.map(|m| {
-            let (a, b) = m.split_at_mut(half);
+            let (a, b) = m.split_at_mut(m.len() / units * half);
             if let Some(rest) = rests.next() {
                 *rest = b;
             }

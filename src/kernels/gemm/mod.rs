@@ -157,7 +157,8 @@ impl Act {
         }
     }
 
-    fn apply_all<T: Gemm>(self, row: &mut [T]) {
+    /// The function at each element, in place.
+    pub fn apply_all<T: Gemm>(self, row: &mut [T]) {
         match self {
             Act::Relu => relu_all(row),
             Act::Sigmoid => sigmoid_all(row),

@@ -1,8 +1,9 @@
 //! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees what lies around each place.
 
+use super::cell::{UnitForgetBias, part};
 use super::recurrence::{Sequence, States, recurrent};
 use super::sliding::{channels, not_both, plain_padding, positive, sliding};
-use crate::config::{Configured, Dyn};
+use crate::config::Dyn;
 use crate::nn::activation::{Activation, Sigmoid, Tanh};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Orthogonal, Zeros};
@@ -12,7 +13,6 @@ use crate::nn::{
 };
 use crate::ops::Padding;
 use crate::ops::conv::Convolution;
-use crate::random::Stream;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Shape, Spec};
 use smallvec::smallvec;
@@ -26,7 +26,6 @@ struct ConvLSTMNode {
     cell: ConvLSTMCell,
     sequence: Sequence,
     data_format: DataFormat,
-    class: &'static str,
 }
 crate::parts!(ConvLSTMNode { cell, sequence });
 
@@ -36,6 +35,7 @@ struct ConvLSTMCell {
     kernel: Param,
     recurrent_kernel: Param,
     bias: Option<Param>,
+    filters: usize,
     how: Convolution,
     activation: Dyn<dyn Activation>,
     recurrent_activation: Dyn<dyn Activation>,
@@ -71,7 +71,7 @@ impl ConvLSTMCell {
         };
         let same = Convolution::new().padding(Padding::Same);
         let z = z.add(&of_gates(h, kernel, masks, &|h, kernel| h.conv(kernel, None, None, &same))?)?;
-        let gate = |i: usize| gate(&z, i);
+        let gate = |i: usize| part(&z, self.filters, i);
         let i = self.recurrent_activation.apply(&gate(0)?)?;
         let f = self.recurrent_activation.apply(&gate(1)?)?;
         let c = f.mul(c)?.add(&i.mul(&self.activation.apply(&gate(2)?)?)?)?;
@@ -90,7 +90,7 @@ impl Node for ConvLSTMNode {
         };
         let z = self.cell.from_inputs(&last, cx)?;
         let kernel = cx.param(&self.cell.recurrent_kernel)?;
-        let zero = gate(&z.select(1, 0)?, 0)?;
+        let zero = part(&z.select(1, 0)?, self.cell.filters, 0)?;
         let zero = zero.new_full(*zero.shape(), 0.0)?;
         let masks = match &self.cell.recurrent_dropout {
             Some(dropout) => dropout.masks(&zero, cx)?,
@@ -113,14 +113,8 @@ impl Node for ConvLSTMNode {
         self.sequence.finish(ran, input.mask.as_ref(), cx)
     }
     fn class_name(&self) -> &'static str {
-        self.class
+        self.sequence.layer
     }
-}
-
-/// Part `i` of four along the last axis.
-fn gate(z: &Tensor, i: usize) -> Result<Tensor> {
-    let size = z.dims().last().copied().unwrap_or(0) / GATES;
-    z.slice(-1, (i * size) as isize, ((i + 1) * size) as isize)
 }
 
 /// One factor a gate for what it sees, alike at all steps of a sequence.
@@ -134,10 +128,11 @@ fn of_gates(
     conv: &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
     let Some(masks) = masks else { return conv(x, kernel) };
+    let filters = kernel.dims().last().copied().unwrap_or(0) / GATES;
     let one = |i: usize| {
         // In a sequence the axis of time comes behind the batch.
         let mask = if x.rank() > masks[i].rank() { masks[i].expand_dims(1)? } else { masks[i].clone() };
-        conv(&x.mul(&mask)?, &gate(kernel, i)?)
+        conv(&x.mul(&mask)?, &part(kernel, filters, i)?)
     };
     Tensor::concat(&[&one(0)?, &one(1)?, &one(2)?, &one(3)?], -1)
 }
@@ -167,18 +162,6 @@ impl Drop {
         let ones = step.new_full(*step.shape(), 1.0)?;
         let mut mask = || ones.dropout(self.rate, cx.stream(&self.key));
         Ok(Some([mask()?, mask()?, mask()?, mask()?]))
-    }
-}
-
-/// Ones for the forget gate, so that cells remember at first; the other gates as said.
-#[derive(Clone, Debug)]
-struct UnitForget(Dyn<dyn Initializer>);
-impl Configured for UnitForget {}
-impl Initializer for UnitForget {
-    fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
-        let n = (shape.elements() / GATES) as u64;
-        let others = self.0.value(shape, stream)?;
-        Ok(Box::new(move |at| if at / n.max(1) == 1 { 1.0 } else { others(at) }))
     }
 }
 
@@ -265,7 +248,7 @@ macro_rules! conv_lstm {
                     &self.recurrent_constraint,
                 )?;
                 let of_bias = match self.unit_forget_bias {
-                    true => UnitForget(self.bias_initializer.clone()).into(),
+                    true => UnitForgetBias(self.bias_initializer.clone()).into(),
                     false => self.bias_initializer.clone(),
                 };
                 let bias = match self.use_bias {
@@ -276,15 +259,16 @@ macro_rules! conv_lstm {
                     kernel,
                     recurrent_kernel,
                     bias,
+                    filters: self.filters,
                     how,
                     activation: self.activation.clone(),
                     recurrent_activation: self.recurrent_activation.clone(),
                     dropout: Drop::new("dropout", self.dropout, init)?,
                     recurrent_dropout: Drop::new("recurrent_dropout", self.recurrent_dropout, init)?,
                 };
-                let class = stringify!($type);
-                let sequence = Sequence::new(class, self.recurrence(), &self.activity_regularizer, 2, init);
-                Ok(Box::new(ConvLSTMNode { cell, sequence, data_format: self.data_format, class }))
+                let sequence =
+                    Sequence::new(stringify!($type), self.recurrence(), &self.activity_regularizer, 2, init);
+                Ok(Box::new(ConvLSTMNode { cell, sequence, data_format: self.data_format }))
             }
             fn input_names(&self) -> &[&'static str] {
                 &["initial_state"]

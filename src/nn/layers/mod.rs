@@ -15,8 +15,13 @@ kind! {
     mod masking: Masking;
     mod add: Add;
     mod concatenate: Concatenate;
+    mod simple_rnn: SimpleRNN, SimpleRNNCell;
+    mod lstm: LSTM, LSTMCell;
+    mod gru: GRU, GRUCell;
     mod rnn: RNN;
     mod stacked_rnn_cells: StackedRNNCells;
+    mod bidirectional: Bidirectional with MergeMode;
+    mod time_distributed: TimeDistributed;
     mod checkpoint: Checkpoint;
     mod conv: Conv1D, Conv2D, Conv3D;
     mod conv_lstm: ConvLSTM1D, ConvLSTM2D, ConvLSTM3D;
@@ -27,6 +32,7 @@ kind! {
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional;
 }
 
+mod cell;
 mod merge;
 mod sliding;
 mod recurrence;

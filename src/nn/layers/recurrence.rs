@@ -18,7 +18,7 @@ pub(crate) type Step<'a> = dyn FnMut(&Tensor, &[Tensor], &mut Cx) -> Result<(Ten
 #[derive(Clone, Debug)]
 pub(crate) struct Sequence {
     /// Its class, for messages.
-    layer: &'static str,
+    pub(crate) layer: &'static str,
     pub(crate) recurrence: Recurrence,
     activity_regularizer: Option<Dyn<dyn Regularizer>>,
     /// Of the states that are carried from call to call, if they are.
@@ -137,6 +137,20 @@ impl Sequence {
         Ok(Ran { sequence, last, states })
     }
 
+    /// What an op over the whole sequence gave: the outputs of all steps, in their order, and the last states.
+    pub(crate) fn ran(&self, all: Tensor, states: States, mask: Option<&Tensor>) -> Result<Ran> {
+        let Recurrence { return_sequences, go_backwards, zero_output_for_mask, .. } = self.recurrence;
+        let (all, last) = match mask {
+            Some(mask) if zero_output_for_mask => {
+                let mask = if go_backwards { mask.flip(&[1])? } else { mask.clone() };
+                let all = keep(&mask, &all, &all.new_full([], 0.0)?)?;
+                (all.clone(), all.select(1, -1)?)
+            }
+            _ => (all, states[0].clone()),
+        };
+        Ok(Ran { sequence: return_sequences.then_some(all), last, states })
+    }
+
     /// How many steps there are.
     ///
     /// # Errors
@@ -252,7 +266,7 @@ macro_rules! recurrent {
 }
 pub(crate) use recurrent;
 
-/// `new` in the rows that count, `[batch, 1]`, and `old` in the others.
+/// `new` where rows or steps count, and `old` elsewhere.
 fn keep(counts: &Tensor, new: &Tensor, old: &Tensor) -> Result<Tensor> {
     let mut counts = counts.clone();
     while counts.rank() < new.rank() {

@@ -17,6 +17,7 @@ recurrent! {
     /// ```
     /// use gradus::nn::{Build, Cell, Cx, Init, InputSpecs, Inputs, Node, Param, Values, features};
     /// use gradus::nn::initializer::RandomUniform;
+    /// use gradus::nn::layers::RNN;
     /// use gradus::prelude::*;
     /// use gradus::Result;
     ///
