@@ -4,6 +4,11 @@
 use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
 use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
 use gradus::nn::layers::{self, *};
+use gradus::nn::layers::{
+    Activation, Add, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout,
+    Embedding, Flatten, Input, Masking, Reshape, SeparableConv1D, SeparableConv2D,
+};
 use gradus::nn::{
     Build, Cx, DataFormat, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value,
 };
@@ -412,16 +417,10 @@ fn conv() {
     for (images, kernel, how) in cases {
         let inputs = [x(images), y(kernel), points(&kernel[kernel.len() - 1..], [-1.0, 1.0], 2)];
         let name = format!("conv {images:?} {kernel:?}");
-        check(&name, &inputs[..2], |t| t[0].conv(&t[1], None, None, &how));
+        // Squared, so that the second order goes through both inputs of each gradient.
+        check(&name, &inputs[..2], |t| t[0].conv(&t[1], None, None, &how)?.square());
         let act = Some(Fused::Tanh);
         check(&format!("{name}, bias, tanh"), &inputs, |t| t[0].conv(&t[1], Some(&t[2]), act, &how));
-        // The products of the gradients, as functions of all that they read.
-        check(&format!("{name}, its gradients"), &inputs[..2], |t| {
-            let (x, k) = (t[0].affine(1.0, 0.0)?.tracked(), t[1].affine(1.0, 0.0)?.tracked());
-            let sum = x.conv(&k, None, None, &how)?.square()?.sum(&[], false)?;
-            let g = grad(&sum, &[&x, &k])?;
-            g[0].sin()?.sum(&[], false)?.add(&g[1].sin()?.sum(&[], false)?)
-        });
     }
     check("conv, of strided images and kernels", &[x(&[2, 3, 4]), y(&[2, 3, 2])], |t| {
         t[0].transpose(1, 2)?.slice_step(1, None, None, -1)?.conv(
@@ -443,7 +442,7 @@ fn conv() {
         (&[1, 1, 2, 2, 1], &[2, 1, 2, 1, 1], plain().strides([1, 2, 2])),
     ] {
         check(&format!("conv_transpose {images:?} {kernel:?}"), &[x(images), y(kernel)], |t| {
-            t[0].conv_transpose(&t[1], &how)
+            t[0].conv_transpose(&t[1], &how)?.square()
         });
     }
 }
@@ -1160,6 +1159,16 @@ fn layer_separable_conv() {
     check_layer("SeparableConv2D", &SeparableConv2D::new(3, 2).activation(Softmax), &x(&[2, 3, 3, 2]));
 }
 
+fn layer_conv_lstm() {
+    let layer = ConvLSTM1D::new(2, 2).padding(Padding::Same).return_sequences(true);
+    check_layer("ConvLSTM1D", &layer, &x(&[2, 2, 3, 2]));
+    let dropping = ConvLSTM1D::new(2, 2).dropout(0.3).recurrent_dropout(0.4).use_bias(false);
+    check_layer("ConvLSTM1D, dropout", &dropping, &x(&[2, 2, 3, 2]));
+    let layer = ConvLSTM2D::new(1, 2).strides(2).data_format(DataFormat::ChannelsFirst).go_backwards(true);
+    check_layer("ConvLSTM2D", &layer, &x(&[1, 2, 2, 4, 3]));
+    check_layer("ConvLSTM3D", &ConvLSTM3D::new(1, [1, 2, 1]), &x(&[1, 2, 1, 2, 2, 1]));
+}
+
 /// Every layer of the crate, with the function that checks it.
 const LAYERS: &[(&str, fn())] = &[
     ("Input", layer_input),
@@ -1251,6 +1260,9 @@ const LAYERS: &[(&str, fn())] = &[
     ("Conv1DTranspose", layer_conv_transpose),
     ("Conv2DTranspose", layer_conv_transpose),
     ("Conv3DTranspose", layer_conv_transpose),
+    ("ConvLSTM1D", layer_conv_lstm),
+    ("ConvLSTM2D", layer_conv_lstm),
+    ("ConvLSTM3D", layer_conv_lstm),
     ("DepthwiseConv1D", layer_depthwise_conv),
     ("DepthwiseConv2D", layer_depthwise_conv),
     ("SeparableConv1D", layer_separable_conv),
