@@ -489,6 +489,12 @@ impl<T> DerefMut for PoolVec<T> {
     }
 }
 
+impl<T> Default for PoolVec<T> {
+    fn default() -> PoolVec<T> {
+        PoolVec::new()
+    }
+}
+
 impl<T: std::fmt::Debug> std::fmt::Debug for PoolVec<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (**self).fmt(f)
