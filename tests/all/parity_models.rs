@@ -7,7 +7,7 @@ use gradus::Result;
 use gradus::config::{Dyn, Registry, Setting};
 use gradus::graph::{Feed, Graph, Output};
 use gradus::loss::Loss;
-use gradus::nn::activation::{Elu, Selu};
+use gradus::nn::activation::{Elu, Selu, Softmax};
 use gradus::nn::constraint::MaxNorm;
 use gradus::nn::layers::*;
 use gradus::nn::{Cx, Functional, Module};
@@ -64,7 +64,7 @@ fn separable_cnn(dtype: DType) -> Result<Network> {
         .add(DepthwiseConv2D::new(3).padding(Same).depth_multiplier(2).use_bias(false))
         .add(BatchNormalization::new())
         .add(ReLU::new().max_value(6.0))
-        .add(AveragePooling2D::new().pool_size(2).padding(Same))
+        .add(AveragePooling2D::new(2).padding(Same))
         .add(GlobalAveragePooling2D::new())
         .add(Dense::new(2))
         .build()
