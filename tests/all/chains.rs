@@ -4,7 +4,6 @@
 
 use gradus::ops::conv::Convolution;
 use gradus::ops::{self, Interpolation, Padding, Takes};
-use gradus::ops::{self, Padding, Takes};
 use gradus::{DType, Result, Tensor};
 use proptest::prelude::*;
 
