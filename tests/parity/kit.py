@@ -160,7 +160,7 @@ class Pack:
             a = a.astype(np.int64)
         if a.dtype not in (np.float64, np.int64, np.bool_):
             raise TypeError(f"a tensor of {a.dtype}")
-        self.tensors.append(np.ascontiguousarray(a))
+        self.tensors.append(np.ascontiguousarray(a).reshape(a.shape))  # a number stays one
         return len(self.tensors) - 1
 
     def puts(self, named):
