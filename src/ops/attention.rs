@@ -64,7 +64,7 @@ fn check(op: &'static str, [q, k, v]: [Spec; 3], rest: &[Spec]) -> Result<[Shape
     if b[..3] != c[..3] {
         return Err(Error::shapes(op, k.shape, v.shape, "key and value must have one batch, time and heads"));
     }
-    if a[2] != b[2] && !a[2].checked_rem(b[2]).is_some_and(|rest| rest == 0) {
+    if a[2] != b[2] && a[2].checked_rem(b[2]).is_none_or(|rest| rest != 0) {
         return wrong(k, "the heads of the query must be a multiple of those of key and value");
     }
     let scores = Shape::new(&[a[0], a[2], a[1], b[1]])?;
