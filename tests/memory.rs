@@ -128,6 +128,68 @@ fn the_steady_state_asks_nothing_of_the_system() {
     whole_parameters(&x, &y);
     a_large_table();
     convolutions();
+    attention();
+    pools_and_other_sizes();
+    layers_with_statistics_and_noise();
+}
+
+/// Layers that hand back statistics, draw noise or put a value in the place of a parameter.
+fn layers_with_statistics_and_noise() {
+    use gradus::nn::layers::*;
+    let mut model = Sequential::new()
+        .add(Input::new([6, 8]))
+        .add(BatchNormalization::new().axis(1).renorm(true))
+        .add(GroupNormalization::new().groups(2))
+        .add(SpatialDropout1D::new(0.1))
+        .add(LayerNormalization::new().axis([1, 2]))
+        .add(Flatten::new())
+        .add(SpectralNormalization::new(Dense::new(16).activation(Relu)))
+        .add(BatchNormalization::new())
+        .add(GaussianNoise::new(0.1))
+        .add(GaussianDropout::new(0.1))
+        .add(AlphaDropout::new(0.1))
+        .add(RMSNormalization::new())
+        .add(UnitNormalization::new())
+        .add(Dense::new(1))
+        .compile(SGD::new(0.01), MeanSquaredError::new(), ())
+        .unwrap();
+    let (x, y) = (Tensor::ones([16, 6, 8]).unwrap(), Tensor::zeros([16, 1]).unwrap());
+    let threads = Threads::new(1).unwrap();
+    let counted = threads.run(|| {
+        let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+        steps(20);
+        asked(|| steps(50))
+    });
+    println!("layers with statistics and noise, 50 steps: {counted:?}");
+    assert_eq!(counted, (0, 0));
+}
+
+/// Layers on images, whose tables of weights come from the pool as well.
+fn pools_and_other_sizes() {
+    use gradus::nn::layers::{
+        AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D, Resizing, UpSampling2D,
+    };
+    use gradus::ops::Interpolation;
+    let stream = gradus::random::Stream::new(5, gradus::random::Purpose::User(0), 0);
+    let (x, y) = (Tensor::randn([4, 9, 8, 3], stream).unwrap(), Tensor::zeros([4, 2]).unwrap());
+    let mut model = Sequential::new()
+        .add(Input::new([9, 8, 3]))
+        .add(Dense::new(4))
+        .add(MaxPooling2D::new())
+        .add(UpSampling2D::new().interpolation(Interpolation::Bilinear))
+        .add(Resizing::new(5, 7).interpolation(Interpolation::Lanczos3).antialias(true))
+        .add(AveragePooling2D::new(2))
+        .add(GlobalAveragePooling2D::new())
+        .add(Dense::new(2))
+        .compile(Adam::new(0.001), gradus::prelude::MeanSquaredError::new(), ())
+        .unwrap();
+    let threads = Threads::new(1).unwrap();
+    let counted = threads.run(|| {
+        let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+        steps(50);
+        asked(|| steps(50))
+    });
+    assert_eq!(counted, (0, 0), "layers on images");
 }
 
 /// An optimizer that replaces what it updates, and may fail: nothing of the system either.
@@ -243,4 +305,22 @@ fn steps_on_a_large_table(optimizer: Tuned) {
         assert_eq!(asked(|| steps(STEPS)), (0, 0), "steps on a large table");
     });
     assert!(gradus::tensor::pooled_bytes() < 1 << 20);
+}
+
+/// Projections, masks and the scratch memory of attention come from the pool too.
+fn attention() {
+    use gradus::nn::layers::{GroupQueryAttention, MultiHeadAttention, TransformerDecoder};
+    let x = Input::new([12, 16]);
+    let causal = MultiHeadAttention::new(4, 8).use_causal_mask(true).sliding_window(5);
+    let h = causal.on([&x, &x]).unwrap();
+    let h = GroupQueryAttention::new(8, 4, 2).dropout(0.1).on([&h, &h]).unwrap();
+    let h = TransformerDecoder::new(24, 2).on(&h).unwrap();
+    let network = Functional::new(&x, &h).unwrap();
+    let mut model = network.compile(SGD::new(0.01), MeanSquaredError::new(), ()).unwrap();
+    let (x, y) = (Tensor::ones([8, 12, 16]).unwrap(), Tensor::zeros([8, 12, 16]).unwrap());
+    let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+    Threads::new(1).unwrap().run(|| {
+        steps(50);
+        assert_eq!(asked(|| steps(50)), (0, 0), "steps of attention");
+    });
 }

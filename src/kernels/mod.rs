@@ -1,6 +1,8 @@
 //! Why it exists: the functions on slices that the whole library spends its time in. A kernel knows nothing of
 //! tensors, history or layers; it allocates nothing, and its result depends on its arguments alone.
 
+pub mod attention;
+pub mod batch_norm;
 pub mod conv;
 pub mod gemm;
 pub mod index;
@@ -9,9 +11,11 @@ pub mod map;
 pub mod math;
 pub mod norm;
 pub mod par;
+pub mod pool;
 pub mod random;
 pub mod recurrent;
 pub mod reduce;
+pub mod resize;
 pub mod scan;
 pub mod scratch;
 pub mod simd;

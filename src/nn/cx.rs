@@ -6,6 +6,7 @@ use super::{Init, Key, Module, Param};
 use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::random::{Purpose, Stream, read_too_early};
+use crate::tensor::storage::PoolVec;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result};
 use smallvec::SmallVec;
@@ -28,10 +29,10 @@ pub struct Cx {
     drawn: SmallVec<[(u64, u32); 4]>,
     /// How often each key has taken out its state in this pass.
     carried: SmallVec<[(u64, u32); 4]>,
-    updates: Vec<(u64, Tensor)>,
+    updates: PoolVec<(u64, Tensor)>,
     losses: Vec<Tensor>,
     /// Values that stand in for parameters, by id: those of a checkpoint, and those that were cast.
-    bound: Vec<(u64, Tensor)>,
+    bound: PoolVec<(u64, Tensor)>,
     session: Session,
     /// What has been drawn for the sequence that is being gone through, by key; `None` outside of one.
     sequence: Option<SmallVec<[(u64, Tensor); 2]>>,
@@ -58,9 +59,9 @@ impl Cx {
             step: 0,
             drawn: SmallVec::new(),
             carried: SmallVec::new(),
-            updates: Vec::new(),
+            updates: PoolVec::new(),
             losses: Vec::new(),
-            bound: Vec::new(),
+            bound: PoolVec::new(),
             session: Session::new(),
             sequence: None,
             init: None,
@@ -161,7 +162,7 @@ impl Cx {
 
     /// A state's value: the one that an earlier call of this pass has set, else the one it began with.
     pub fn state(&self, p: &Param) -> Tensor {
-        match self.updates.iter().rev().find(|(id, _)| *id == p.id()) {
+        match self.updates.iter().find(|(id, _)| *id == p.id()) {
             Some((_, pending)) => pending.clone(),
             None if self.traced => Tensor::leaf(Array::traced(p.value().spec()), p.id(), false),
             None => p.value().clone(),
@@ -171,8 +172,11 @@ impl Cx {
     /// Sets a parameter once the step has succeeded: how running statistics move. The last value wins, so begin with
     /// [`Cx::state`], which sees those before it.
     pub fn update(&mut self, p: &Param, value: &Tensor) {
-        self.updates.retain(|(id, _)| *id != p.id());
-        self.updates.push((p.id(), value.detach()));
+        let value = value.detach();
+        match self.updates.iter_mut().find(|(id, _)| *id == p.id()) {
+            Some((_, pending)) => *pending = value,
+            None => self.updates.push((p.id(), value)),
+        }
     }
 
     // ---- losses
@@ -187,9 +191,14 @@ impl Cx {
     /// # Errors
     /// The output's dtype is not float32 or float64.
     pub fn regularize_activity(&mut self, regularizer: &dyn Regularizer, output: &Tensor) -> Result<()> {
-        let rows = output.dims().first().copied().unwrap_or(1).max(1);
         let penalty = regularizer.penalty(output)?;
-        self.add_loss(penalty.affine(1.0 / rows as f64, 0.0)?);
+        let Some(&rows) = output.dims().first() else {
+            self.add_loss(penalty);
+            return Ok(());
+        };
+        // Counted rather than read: a graph may run on another batch.
+        let rows = output.new_full([rows], 1.0)?.sum(&[], false)?;
+        self.add_loss(penalty.div(&rows.maximum(&rows.new_full([], 1.0)?)?)?);
         Ok(())
     }
 
@@ -305,13 +314,23 @@ impl Cx {
     /// are taken out.
     pub(crate) fn with_bound<R>(
         &mut self,
-        bound: Vec<(u64, Tensor)>,
+        bound: PoolVec<(u64, Tensor)>,
         f: impl FnOnce(&mut Cx) -> R,
     ) -> (R, Vec<Tensor>) {
         let (outside, losses) = (std::mem::replace(&mut self.bound, bound), self.losses.len());
         let result = f(self);
         self.bound = outside;
         (result, self.losses.split_off(losses))
+    }
+
+    /// Runs `f` while this value stands in for a parameter.
+    pub(crate) fn with_param<R>(&mut self, p: &Param, value: Tensor, f: impl FnOnce(&mut Cx) -> R) -> R {
+        // Before the value of a checkpoint around, or one that was cast. What is cast meanwhile comes behind.
+        self.bound.insert(0, (p.id(), value));
+        let result = f(self);
+        self.bound.rotate_left(1);
+        self.bound.pop();
+        result
     }
 
     /// For a trace that becomes a graph: parameters and states are leaves without values, what is drawn is recorded by its key.
@@ -393,7 +412,7 @@ fn count(counts: &mut SmallVec<[(u64, u32); 4]>, key: &Key) -> u32 {
 pub struct Effects {
     /// Terms to add to the loss (`Cx::add_loss`).
     pub losses: Vec<Tensor>,
-    updates: Vec<(u64, Tensor)>,
+    updates: PoolVec<(u64, Tensor)>,
     /// The state for the next call.
     pub session: Session,
 }

@@ -41,6 +41,9 @@ impl Tensor {
     pub fn moveaxis(&self, source: isize, destination: isize) -> Result<Tensor> {
         let (from, to) =
             (self.shape().axis("moveaxis", source)?, self.shape().axis("moveaxis", destination)?);
+        if from == to {
+            return Ok(self.clone());
+        }
         let mut order: SmallVec<[isize; MAX_RANK]> = (0..self.rank() as isize).collect();
         let moved = order.remove(from);
         order.insert(to, moved);

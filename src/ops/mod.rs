@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::PadMode;
 pub use recurrent::RecurrentWeights;
+pub use resize::Interpolation;
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
 pub use table::{Gradient, OpRow, Takes};
@@ -34,8 +35,9 @@ macro_rules! families {
 }
 
 families! {
-    along, arrange, cast, conv, diagonal, einsum, elementwise, fill, gated, gru, index, join, linalg, logic, lstm, mask,
-    matmul, norm, pad, random, range, reduce, scan, simple_rnn, softmax, sort, stats, subscript, view,
+    along, arrange, attention, batch_norm, cast, conv, diagonal, einsum, elementwise, fill, gated, gru, index,
+    join, linalg, logic, lstm, mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, simple_rnn,
+    softmax, sort, stats, subscript, update, view,
 }
 
 /// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that

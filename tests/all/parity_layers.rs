@@ -64,7 +64,7 @@ pub(crate) fn input(x: &Tensor, float: DType) -> Input {
     input.dtype(dtype)
 }
 
-fn wide(x: &Tensor, float: DType) -> Tensor {
+pub(crate) fn wide(x: &Tensor, float: DType) -> Tensor {
     if x.dtype().is_float() { x.cast(float).unwrap() } else { x.clone() }
 }
 
@@ -84,26 +84,8 @@ fn registry() -> Registry {
     Registry::new().layer::<Masked>().unwrap().layer::<MaskOf>().unwrap()
 }
 
-/// Keras's short names of activations and initializers as descriptions: `hard_sigmoid` is `HardSigmoid` without settings.
-fn names(config: &mut Json) {
-    let Json::Object(settings) = config else { return };
-    for (key, value) in settings {
-        let kinds = ["activation", "_initializer", "_regularizer", "_constraint"];
-        match value {
-            Json::String(name) if kinds.iter().any(|kind| key.ends_with(kind)) => {
-                let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
-                *value =
-                    json!({ "class_name": name.split('_').map(capital).collect::<String>(), "config": {} });
-            }
-            Json::Array(items) => items.iter_mut().for_each(names),
-            value => names(value),
-        }
-    }
-}
-
 fn build(pack: &Pack, case: &Json, float: DType) -> Result<Case> {
-    let mut description = json!({ "class_name": case["layer"], "config": case["config"] });
-    names(&mut description);
+    let description = json!({ "class_name": case["layer"], "config": case["config"] });
     let layer: Dyn<dyn Build> = Setting::read(description, &registry())?;
     let layer = layer.shared();
     let mut data: Vec<Tensor> = pack.tensors(&case["inputs"]).iter().map(|x| wide(x, float)).collect();
@@ -134,7 +116,8 @@ fn build(pack: &Pack, case: &Json, float: DType) -> Result<Case> {
         outputs.push(MaskOf::new().on(&outputs[i])?);
     }
     let mut network = Functional::new(&symbols, &outputs)?.dtype(float).seed(3).build()?;
-    let name = network.layers().map(|l| l.name().to_string()).find(|n| !n.starts_with("mask")).unwrap();
+    let helper = |name: &str| name.starts_with("masked") || name.starts_with("mask_of");
+    let name = network.layers().map(|l| l.name().to_string()).find(|n| !helper(n)).unwrap();
     let weights: Vec<(String, Tensor)> = pack
         .by_path(&case["weights"])
         .into_iter()

@@ -120,10 +120,12 @@ def variables(layer):
             for v in at._trainable_variables + at._non_trainable_variables:
                 if "seed_generator" not in v.path and "seed_state" not in v.path:
                     out.append((path + v.name, v))
-        children = sorted(saving_lib._walk_saveable(at), key=lambda item: item[0])
+        children = sorted(saving_lib._walk_saveable(at), key=lambda item: (item[0].startswith("_"), item[0]))
         for name, child in children:
-            if name.startswith("_") or name == "seed_generator":
+            # Some attention layers have no public name for their projections.
+            if (name.startswith("_") and not name.endswith("_dense")) or name == "seed_generator":
                 continue
+            name = name.lstrip("_")
             if isinstance(child, keras.layers.Layer):
                 walk(child, f"{path}{name}/")
             elif isinstance(child, (list, tuple)) and child and all(isinstance(c, keras.layers.Layer) for c in child):
@@ -131,7 +133,8 @@ def variables(layer):
                     walk(c, f"{path}{name}/{i}/")
 
     walk(layer, "")
-    return out
+    # A wrapper that holds a variable of the layer inside as an attribute of its own has it once: inside.
+    return list({id(v): (path, v) for path, v in reversed(out)}.values())[::-1]
 
 
 def randomize(paths, seed, given=None):
@@ -158,7 +161,7 @@ class Pack:
             a = a.astype(np.int64)
         if a.dtype not in (np.float64, np.int64, np.bool_):
             raise TypeError(f"a tensor of {a.dtype}")
-        self.tensors.append(np.ascontiguousarray(a))
+        self.tensors.append(np.asarray(a, order="C"))
         return len(self.tensors) - 1
 
     def puts(self, named):

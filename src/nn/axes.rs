@@ -1,0 +1,94 @@
+//! Settings that are one axis or several.
+
+use crate::config::generated::wrong;
+use crate::config::{Registry, Setting};
+use crate::shape::is_unknown;
+use crate::{Error, Result, Shape, Spec};
+use serde_json::Value;
+
+/// One axis or several: `-1`, `[1, 2]`. Negative ones count from the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Axes(Vec<isize>);
+
+impl Axes {
+    /// All of them, as they were given.
+    pub fn list(&self) -> &[isize] {
+        &self.0
+    }
+
+    /// All of them, counted from the front.
+    ///
+    /// # Errors
+    /// One is out of range, or there twice; the message names `what`.
+    pub fn of(&self, what: &'static str, shape: &Shape) -> Result<Vec<usize>> {
+        let axes = self.0.iter().map(|&axis| shape.axis(what, axis)).collect::<Result<Vec<usize>>>()?;
+        match (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
+            false => Ok(axes),
+            true => Err(Error::argument(what, "each axis once", format!("{:?}", self.0))),
+        }
+    }
+}
+
+impl From<isize> for Axes {
+    fn from(axis: isize) -> Axes {
+        Axes(vec![axis])
+    }
+}
+impl<const N: usize> From<[isize; N]> for Axes {
+    fn from(axes: [isize; N]) -> Axes {
+        Axes(axes.to_vec())
+    }
+}
+impl From<Vec<isize>> for Axes {
+    fn from(axes: Vec<isize>) -> Axes {
+        Axes(axes)
+    }
+}
+
+/// In files: a number, or a list; null is none.
+impl Setting for Axes {
+    fn write(&self) -> Result<Value> {
+        match self.0[..] {
+            [axis] => axis.write(),
+            _ => self.0.write(),
+        }
+    }
+    fn read(value: Value, registry: &Registry) -> Result<Axes> {
+        match value {
+            Value::Null => Ok(Axes(Vec::new())),
+            Value::Number(_) => isize::read(value, registry).map(Axes::from),
+            Value::Array(_) => Vec::read(value, registry).map(Axes),
+            other => Err(wrong("an axis or a list of axes", &other)),
+        }
+    }
+}
+
+impl Axes {
+    /// The axes of inputs like this one, counted from the front, in ascending order.
+    ///
+    /// # Errors
+    /// There is none, one is out of range or one is there twice.
+    pub(crate) fn ascending(&self, layer: &'static str, input: Spec) -> Result<Vec<isize>> {
+        if self.0.is_empty() {
+            return Err(Error::argument("axis", "at least one axis", "none"));
+        }
+        let mut axes: Vec<isize> =
+            self.of(layer, &input.shape)?.into_iter().map(|axis| axis as isize).collect();
+        axes.sort_unstable();
+        Ok(axes)
+    }
+}
+
+/// The size of an axis (from 0 on), which a parameter is to have.
+///
+/// # Errors
+/// It is not known before data comes.
+pub(crate) fn known_size(layer: &'static str, input: Spec, axis: isize) -> Result<usize> {
+    match input.shape.dims().get(axis as usize) {
+        Some(&n) if n > 0 && !is_unknown(n) => Ok(n),
+        _ => {
+            let expected = format!("inputs whose size at axis {axis} is known and not 0");
+            Err(Error::shape(layer, expected, input.shape))
+        }
+    }
+}
