@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, clippy::unwrap_used)]
 
-use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, matmul::Fused};
+use gradus::ops::{self, Ellipsis, NewAxis, PadMode, RecurrentWeights, Slice, matmul::Fused};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -261,6 +261,22 @@ const CALLS: &[(&str, Call)] = &[
         one(d.x.linear(&d.y, bias, [None, Some(Fused::Relu), Some(Fused::Tanh)][d.n % 3]))
     }),
     ("layer_norm", |d| one(d.x.layer_norm(if d.yes { Some(&d.y) } else { None }, None, d.a))),
+    ("simple_rnn", |d| {
+        let (kernel, recurrent_kernel) = (&d.y, &d.z);
+        let weights =
+            RecurrentWeights { kernel, recurrent_kernel, bias: if d.yes { Some(&d.x) } else { None } };
+        d.x.simple_rnn(&d.y, &weights, None, d.yes).map(Vec::from)
+    }),
+    ("lstm", |d| {
+        let (kernel, recurrent_kernel) = (&d.y, &d.z);
+        let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
+        d.x.lstm([&d.y, &d.z], &weights, if d.yes { Some(&d.y) } else { None }, d.yes).map(Vec::from)
+    }),
+    ("gru", |d| {
+        let (kernel, recurrent_kernel) = (&d.y, &d.z);
+        let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
+        d.x.gru(&d.y, &weights, None, d.yes, d.n == 0).map(Vec::from)
+    }),
     ("pad", |d| {
         let padding =
             [PadMode::Constant(d.a), PadMode::Edge, PadMode::Reflect, PadMode::Symmetric, PadMode::Wrap]

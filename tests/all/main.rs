@@ -23,6 +23,7 @@ mod graph_files;
 mod graphs;
 mod imports;
 mod keras_ops;
+mod layers_recurrent;
 mod linalg;
 mod metrics;
 mod mnist_files;
