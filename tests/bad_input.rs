@@ -8,6 +8,7 @@
 use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, matmul::Fused};
 use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, attention::AttentionOptions, matmul::Fused};
 use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Padding, Slice, conv::Convolution, matmul::Fused};
+use gradus::ops::{self, Ellipsis, NewAxis, PadMode, RecurrentWeights, Slice, matmul::Fused};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -305,6 +306,22 @@ const CALLS: &[(&str, Call)] = &[
         one(d.x.dot_product_attention(&d.y, &d.z, options))
     }),
     ("slice_update", |d| one(d.x.slice_update(&d.y, &d.z, d.axis))),
+    ("simple_rnn", |d| {
+        let (kernel, recurrent_kernel) = (&d.y, &d.z);
+        let weights =
+            RecurrentWeights { kernel, recurrent_kernel, bias: if d.yes { Some(&d.x) } else { None } };
+        d.x.simple_rnn(&d.y, &weights, None, d.yes).map(Vec::from)
+    }),
+    ("lstm", |d| {
+        let (kernel, recurrent_kernel) = (&d.y, &d.z);
+        let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
+        d.x.lstm([&d.y, &d.z], &weights, if d.yes { Some(&d.y) } else { None }, d.yes).map(Vec::from)
+    }),
+    ("gru", |d| {
+        let (kernel, recurrent_kernel) = (&d.y, &d.z);
+        let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
+        d.x.gru(&d.y, &weights, None, d.yes, d.n == 0).map(Vec::from)
+    }),
     ("pad", |d| {
         let padding =
             [PadMode::Constant(d.a), PadMode::Edge, PadMode::Reflect, PadMode::Symmetric, PadMode::Wrap]

@@ -158,7 +158,7 @@ pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor])
 
 /// The outputs' values: compiled once, for all operations.
 fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Array; 3]>> {
-    let specs: SmallVec<[Spec; 8]> = inputs.iter().map(|t| t.spec()).collect();
+    let specs: SmallVec<[Spec; 16]> = inputs.iter().map(|t| t.spec()).collect();
     let (least, most) = op.inputs();
     if !(least..=most).contains(&inputs.len()) {
         return Err(wrong_inputs(op, inputs.len()));
@@ -185,7 +185,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Ar
             {
                 return Err(endless(t));
             }
-            let values: SmallVec<[&Array; 8]> = inputs.iter().map(|t| t.array()).collect();
+            let values: SmallVec<[&Array; 16]> = inputs.iter().map(|t| t.array()).collect();
             op.eval(&values, &mut arrays)?;
         }
     }

@@ -78,7 +78,7 @@ impl Form {
                 return Err(Error::shape(self.name, expected, recurrent.shape));
             }
         };
-        let width = self.gates * units;
+        let width = self.gates.saturating_mul(units);
         let bias: SmallVec<[usize; 2]> = if self.two_biases { smallvec![2, width] } else { smallvec![width] };
         self.expect("kernel", inputs[self.states + 1], x.dtype, &[features, width])?;
         self.expect("recurrent kernel", recurrent, x.dtype, &[units, width])?;
@@ -131,7 +131,7 @@ impl Form {
         if step.wants(bias) {
             let sum = dz.sum(&[0], false)?;
             grads[bias] = Some(match gradient.get(self.states + 2) {
-                Some(of_state) => Tensor::stack(&[&sum, of_state], 0)?,
+                Some(of_state) => Tensor::concat(&[&sum.expand_dims(0)?, &of_state.expand_dims(0)?], 0)?,
                 None => sum,
             });
         }

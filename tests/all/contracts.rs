@@ -1,5 +1,6 @@
-//! The layer contracts carry what the simple layers never need, each shown by a layer written against the public API and sent
-//! through the whole path: described, built, compiled, trained, summarised, saved and loaded.
+//! The layer contracts carry what the simple layers never need, each shown by a layer sent through the whole path: described,
+//! built, compiled, trained, summarised, saved and loaded. Attention and batch normalization are written here, against the public
+//! API.
 //!
 //! - a bidirectional LSTM: a wrapper that makes a twin of its layer, masks that are reversed, states as named inputs and further
 //!   outputs, state carried between calls;
@@ -9,11 +10,11 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use gradus::autograd::opaque;
-use gradus::config::{Dyn, Registry};
+use gradus::config::Registry;
 use gradus::graph::{Feed, Graph, Output};
 use gradus::io::Load;
-use gradus::nn::initializer::{GlorotUniform, Orthogonal, Zeros};
-use gradus::nn::layers::BatchNormalization;
+use gradus::nn::initializer::{GlorotUniform, Zeros};
+use gradus::nn::layers::{BatchNormalization, Bidirectional, LSTM};
 use gradus::nn::{
     Build, Cx, Init, InputSpecs, Inputs, Key, Module, Node, Param, Recurrence, Recurrent, Session, Value,
     Values, features,
@@ -21,7 +22,6 @@ use gradus::nn::{
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use gradus::{Error, Result, Spec};
-use std::sync::Arc;
 
 fn random(seed: u64, shape: &[usize]) -> Tensor {
     Tensor::randn(shape, Stream::new(seed, Purpose::User(0), 0)).unwrap()
@@ -29,8 +29,7 @@ fn random(seed: u64, shape: &[usize]) -> Tensor {
 
 /// Saves a model, loads it again with the layers of this file, and demands the same predictions and the same next step.
 fn round_trip(model: &Model, x: &[Tensor], y: &[Tensor]) -> Model {
-    let registry = Registry::new().layer::<Lstm>().unwrap().layer::<Bidirectional>().unwrap();
-    let registry = registry.layer::<Attention>().unwrap();
+    let registry = Registry::new().layer::<Attention>().unwrap();
     let load = Load::new().registry(registry);
     let again = Model::from_bytes(&model.to_bytes().unwrap(), &load).unwrap();
     assert_eq!(again.summary_table().to_string(), model.summary_table().to_string());
@@ -78,168 +77,12 @@ fn captures(model: &Model, x: &[Tensor], y: &[Tensor]) {
 
 // ---- a bidirectional LSTM
 
-gradus::settings! {
-    /// A long short-term memory: `[batch, time, features]` becomes `[batch, time, units]` or the last `[batch, units]`.
-    pub layer Lstm as "test>Lstm" {
-        new(units: usize);
-        /// Whether every step is given, or the last one alone.
-        return_sequences: bool = false,
-        /// Whether the last states are given as further outputs.
-        return_state: bool = false,
-        /// Whether the sequence is gone through from its end.
-        go_backwards: bool = false,
-        /// Whether the next call goes on from this one's states.
-        stateful: bool = false,
-    }
-}
-
-#[derive(Clone, Debug)]
-struct LstmNode {
-    kernel: Param,
-    recurrent_kernel: Param,
-    bias: Param,
-    /// Of h and c.
-    states: [Key; 2],
-    spec: Lstm,
-}
-gradus::parts!(LstmNode { kernel, recurrent_kernel, bias, states });
-
-impl Build for Lstm {
-    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        let (n, u) = (features("Lstm", inputs.at(0)?)?, self.units);
-        Ok(Box::new(LstmNode {
-            kernel: init.param([n, 4 * u], &GlorotUniform.into())?,
-            recurrent_kernel: init.param([u, 4 * u], &Orthogonal::default().into())?,
-            bias: init.param([4 * u], &Zeros.into())?,
-            states: [init.key(), init.key()],
-            spec: self.clone(),
-        }))
-    }
-    fn input_names(&self) -> &[&'static str] {
-        &["initial_state"]
-    }
-    fn as_recurrent(&self) -> Option<&dyn Recurrent> {
-        Some(self)
-    }
-}
-
-impl Recurrent for Lstm {
-    fn recurrence(&self) -> Recurrence {
-        let &Lstm { return_sequences, return_state, go_backwards, stateful, .. } = self;
-        Recurrence { return_sequences, return_state, go_backwards, stateful, zero_output_for_mask: false }
-    }
-    fn with_recurrence(&self, recurrence: Recurrence) -> Arc<dyn Build> {
-        let Recurrence { return_sequences, return_state, go_backwards, stateful, .. } = recurrence;
-        Arc::new(Lstm { return_sequences, return_state, go_backwards, stateful, ..self.clone() })
-    }
-}
-
-impl Node for LstmNode {
-    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let Value { tensor, mask } = x.at(0)?;
-        let (batch, time, u) = (tensor.dims()[0], tensor.dims()[1] as isize, self.spec.units as isize);
-        let mut given = x.all("initial_state").map(|v| v.tensor.clone());
-        let mut state = |key: &Key, cx: &mut Cx| -> Result<Tensor> {
-            match given.next().or_else(|| if self.spec.stateful { cx.carry(key) } else { None }) {
-                Some(state) => Ok(state),
-                None => tensor.new_full([batch, u as usize], 0.0),
-            }
-        };
-        let (mut h, mut c) = (state(&self.states[0], cx)?, state(&self.states[1], cx)?);
-        let recurrent = cx.param(&self.recurrent_kernel)?;
-        let projected = tensor.linear(&cx.param(&self.kernel)?, Some(&cx.param(&self.bias)?), None)?;
-        let counts = mask.as_ref().map(|m| m.cast(tensor.dtype())).transpose()?;
-        let mut outputs = Vec::new();
-        for step in 0..time {
-            let t = if self.spec.go_backwards { time - 1 - step } else { step };
-            let z = projected.select(1, t)?.add(&h.matmul(&recurrent)?)?;
-            let gate = |i: isize| z.slice(1, i * u, (i + 1) * u);
-            let new_c = gate(1)?.sigmoid()?.mul(&c)?.add(&gate(0)?.sigmoid()?.mul(&gate(2)?.tanh()?)?)?;
-            let new_h = gate(3)?.sigmoid()?.mul(&new_c.tanh()?)?;
-            (h, c) = match &counts {
-                Some(counts) => {
-                    let m = counts.slice(1, t, t + 1)?;
-                    let keep = |new: &Tensor, old: &Tensor| old.add(&new.sub(old)?.mul(&m)?);
-                    (keep(&new_h, &h)?, keep(&new_c, &c)?)
-                }
-                None => (new_h, new_c),
-            };
-            outputs.push(h.clone());
-        }
-        if self.spec.stateful {
-            cx.set_carry(&self.states[0], h.clone());
-            cx.set_carry(&self.states[1], c.clone());
-        }
-        let first = match self.spec.return_sequences {
-            // A sequence that is gone through backwards comes out backwards, and so does its mask.
-            true => {
-                let mask = match (mask, self.spec.go_backwards) {
-                    (Some(mask), true) => Some(mask.flip(&[1])?),
-                    (mask, _) => mask.clone(),
-                };
-                Value::masked(Tensor::stack(&outputs.iter().collect::<Vec<_>>(), 1)?, mask)
-            }
-            false => h.clone().into(),
-        };
-        let mut values = vec![first];
-        if self.spec.return_state {
-            values.extend([h.into(), c.into()]);
-        }
-        Ok(values.into_iter().collect())
-    }
-    fn class_name(&self) -> &'static str {
-        "Lstm"
-    }
-}
-
-gradus::settings! {
-    /// A recurrent layer and its twin from the other end, side by side.
-    pub layer Bidirectional as "test>Bidirectional" {
-        new(layer: into Dyn<dyn Build>);
-    }
-}
-
-#[derive(Clone, Debug)]
-struct BidirectionalNode {
-    forward_layer: Box<dyn Node>,
-    backward_layer: Box<dyn Node>,
-}
-gradus::parts!(BidirectionalNode { forward_layer, backward_layer });
-
-impl Build for Bidirectional {
-    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        let recurrent = self.layer.as_recurrent().ok_or_else(|| {
-            Error::Custom(format!("Bidirectional takes a recurrent layer, got {}", self.layer.class_name()))
-        })?;
-        Ok(Box::new(BidirectionalNode {
-            forward_layer: self.layer.build(inputs, init)?,
-            backward_layer: recurrent
-                .with_recurrence(Recurrence { go_backwards: true, ..recurrent.recurrence() })
-                .build(inputs, init)?,
-        }))
-    }
-}
-
-impl Node for BidirectionalNode {
-    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let forward = self.forward_layer.call(x, cx)?.single()?;
-        let mut backward = self.backward_layer.call(x, cx)?.single()?.tensor;
-        if backward.rank() == 3 {
-            backward = backward.flip(&[1])?;
-        }
-        Ok(Value::masked(Tensor::concat(&[&forward.tensor, &backward], -1)?, forward.mask).into())
-    }
-    fn class_name(&self) -> &'static str {
-        "Bidirectional"
-    }
-}
-
 #[test]
 fn a_bidirectional_lstm_with_masks_goes_the_whole_way() {
     let tokens = Input::with_unknown([None]).dtype(DType::I64).named("tokens");
     let h = Embedding::new(20, 6).mask_zero(true).on(&tokens).unwrap();
-    let h = Bidirectional::new(Lstm::new(5).return_sequences(true)).on(&h).unwrap();
-    let h = Bidirectional::new(Lstm::new(4)).on(&h).unwrap();
+    let h = Bidirectional::new(LSTM::new(5).return_sequences(true)).on(&h).unwrap();
+    let h = Bidirectional::new(LSTM::new(4)).on(&h).unwrap();
     let y = Dense::new(1).activation(Sigmoid).on(&h).unwrap();
     let mut model = Functional::new(&tokens, &y)
         .unwrap()
@@ -249,7 +92,7 @@ fn a_bidirectional_lstm_with_masks_goes_the_whole_way() {
     let table = model.summary_table().to_string();
     assert!(table.contains("(None, None, 10)") && table.contains("(None, 8)"), "{table}");
     let paths: Vec<String> = model.params().into_iter().map(|(path, _)| path).collect();
-    assert!(paths.contains(&"bidirectional/backward_layer/recurrent_kernel".to_string()), "{paths:?}");
+    assert!(paths.contains(&"bidirectional/backward_layer/cell/recurrent_kernel".to_string()), "{paths:?}");
 
     // Padding changes nothing, at either end and whatever comes beside.
     let padded = Tensor::from_slice(&[3i64, 5, 7, 0, 0, 9, 8, 7, 6, 5], [2, 5]).unwrap();
@@ -268,8 +111,8 @@ fn a_bidirectional_lstm_with_masks_goes_the_whole_way() {
 fn states_go_in_by_name_and_come_out_as_outputs() {
     // An encoder hands its states to a decoder.
     let (source, target) = (Input::with_unknown([None, Some(3)]), Input::with_unknown([None, Some(2)]));
-    let encoded = Lstm::new(4).return_state(true).named("encoder").on_all(&source).unwrap();
-    let decoder = Lstm::new(4).return_sequences(true).named("decoder");
+    let encoded = LSTM::new(4).return_state(true).named("encoder").on_all(&source).unwrap();
+    let decoder = LSTM::new(4).return_sequences(true).named("decoder");
     let states = [("initial_state", &encoded[1]), ("initial_state", &encoded[2])];
     let h = decoder.on((&target, states)).unwrap();
     let mut model = Functional::new([&source, &target], &Dense::new(2).on(&h).unwrap())
@@ -289,7 +132,7 @@ fn states_go_in_by_name_and_come_out_as_outputs() {
 fn a_stateful_layer_goes_on_where_the_last_call_stopped() {
     let network = Sequential::new()
         .add(Input::with_unknown([None, Some(3)]))
-        .add(Lstm::new(4).stateful(true))
+        .add(LSTM::new(4).stateful(true))
         .add(Dense::new(2))
         .seed(3)
         .build()

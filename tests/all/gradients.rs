@@ -15,6 +15,13 @@ use gradus::nn::{
 use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
 use gradus::ops::{Interpolation, PadMode, Padding};
+    Activation, Add, Bidirectional, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, GRU,
+    GRUCell, Input, LSTM, LSTMCell, Masking, RNN, Reshape, SimpleRNN, SimpleRNNCell, StackedRNNCells,
+    TimeDistributed,
+};
+use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
+use gradus::ops::matmul::Fused;
+use gradus::ops::{PadMode, RecurrentWeights};
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::tensor::Array;
@@ -629,6 +636,64 @@ fn linalg() {
     assert!(x(&[2, 3]).tracked().qr().unwrap().1.sum(&[], false).unwrap().backward().is_err());
 }
 
+/// x `[2, 3, 2]`, states, kernel, recurrent kernel and bias of a recurrence of two units.
+fn recurrent_inputs(states: usize, gates: usize, bias: &[usize]) -> Vec<Tensor> {
+    let mut all = vec![x(&[2, 3, 2])];
+    all.extend((0..states).map(|i| points(&[2, 2], [-1.0, 1.0], 5 + i)));
+    all.extend([x(&[2, 2 * gates]), y(&[2, 2 * gates]), points(bias, [-0.5, 0.5], 3)]);
+    all
+}
+
+/// A mask of `[batch, time]` with steps at the beginning, in the middle and at the end that do not count.
+fn some_steps() -> Tensor {
+    ints(&[0, 1, 1, 1, 0, 0], &[2, 3]).cast(DType::Bool).unwrap()
+}
+
+/// The outputs of all steps beside the last states, as one tensor that is no linear function of them.
+fn side_by_side(outputs: &[Tensor]) -> Result<Tensor> {
+    let mut flat = vec![outputs[0].merge_axes(1, 2)?];
+    flat.extend(outputs[1..].iter().cloned());
+    Tensor::concat(&flat.iter().collect::<Vec<_>>(), 1)?.sin()
+}
+
+/// Every op of recurrences, with what it gives: masked or not, from either end.
+fn recurrent() {
+    for (mask, back) in [(None, false), (None, true), (Some(some_steps()), false), (Some(some_steps()), true)]
+    {
+        let (mask, how) = (mask.as_ref(), format!("mask {}, backwards {back}", mask.is_some()));
+        let weights = |t: &[Tensor], states: usize| {
+            [t[1 + states].clone(), t[2 + states].clone(), t[3 + states].clone()]
+        };
+        fn as_weights([kernel, recurrent_kernel, bias]: &[Tensor; 3]) -> RecurrentWeights<'_> {
+            RecurrentWeights { kernel, recurrent_kernel, bias: Some(bias) }
+        }
+        check(&format!("simple_rnn, {how}"), &recurrent_inputs(1, 1, &[2]), |t| {
+            side_by_side(&t[0].simple_rnn(&t[1], &as_weights(&weights(t, 1)), mask, back)?)
+        });
+        check(&format!("lstm, {how}"), &recurrent_inputs(2, 4, &[8]), |t| {
+            side_by_side(&t[0].lstm([&t[1], &t[2]], &as_weights(&weights(t, 2)), mask, back)?)
+        });
+        for (after, bias) in [(true, &[2, 6][..]), (false, &[6])] {
+            check(&format!("gru, reset_after {after}, {how}"), &recurrent_inputs(1, 3, bias), |t| {
+                side_by_side(&t[0].gru(&t[1], &as_weights(&weights(t, 1)), mask, after, back)?)
+            });
+        }
+    }
+    // Inputs that lie in another order, weights that are views, some gradients alone.
+    let all = recurrent_inputs(2, 4, &[8]);
+    check("lstm, transposed", &[all[0].permute(&[1, 0, 2]).unwrap(), x(&[8, 2])], |t| {
+        let x = t[0].permute(&[1, 0, 2])?.flip(&[1])?;
+        let (kernel, recurrent_kernel) = (&t[1].t()?, &all[4]);
+        let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
+        side_by_side(&x.lstm([&all[1], &all[2]], &weights, None, false)?[..1])
+    });
+    let all = recurrent_inputs(1, 3, &[2, 6]);
+    check("gru, the last state alone", &[all[1].clone(), all[3].clone()], |t| {
+        let weights = RecurrentWeights { kernel: &all[2], recurrent_kernel: &t[1], bias: Some(&all[4]) };
+        all[0].gru(&t[0], &weights, None, true, true)?[1].sin()
+    });
+}
+
 /// Every type that implements `Op` in `src/ops`, with the function that checks it.
 const OPS: &[(&str, fn())] = &[
     ("Map", unary),
@@ -684,6 +749,12 @@ const OPS: &[(&str, fn())] = &[
     ("Attention", attention),
     ("AttentionGrad", attention),
     ("SliceUpdate", slice_update),
+    ("SimpleRnn", recurrent),
+    ("SimpleRnnGrad", recurrent),
+    ("Lstm", recurrent),
+    ("LstmGrad", recurrent),
+    ("Gru", recurrent),
+    ("GruGrad", recurrent),
     ("Solve", linalg),
     ("Cholesky", linalg),
     ("Qr", linalg),
@@ -775,9 +846,12 @@ fn check_node(name: &str, mut layer: Box<dyn Node>, inputs: &[Tensor]) {
     });
     let loss = |layer: &dyn Node, x: &[Tensor]| -> Result<Tensor> {
         let x: Vec<Value> = x.iter().map(Value::from).collect();
-        let out = layer.call(Inputs::new(&x), &mut Cx::train(11, 3))?.single()?.tensor;
-        let weights = points(out.dims(), [0.5, 1.5], 9);
-        out.mul(&weights)?.sum(&[], false)
+        let mut sum = Tensor::scalar(0.0)?;
+        for (i, out) in layer.call(Inputs::new(&x), &mut Cx::train(11, 3))?.iter().enumerate() {
+            let weights = points(out.tensor.dims(), [0.5, 1.5], 9 + i);
+            sum = sum.add(&out.tensor.mul(&weights)?.sum(&[], false)?)?;
+        }
+        Ok(sum)
     };
     let leaves: Vec<Tensor> =
         inputs.iter().map(|t| if t.dtype().is_float() { t.tracked() } else { t.clone() }).collect();
@@ -1167,6 +1241,28 @@ fn layer_conv_lstm() {
     let layer = ConvLSTM2D::new(1, 2).strides(2).data_format(DataFormat::ChannelsFirst).go_backwards(true);
     check_layer("ConvLSTM2D", &layer, &x(&[1, 2, 2, 4, 3]));
     check_layer("ConvLSTM3D", &ConvLSTM3D::new(1, [1, 2, 1]), &x(&[1, 2, 1, 2, 2, 1]));
+fn layer_cells() {
+    let states = |n: usize| [&[y(&[2, 3])][..], &vec![x(&[2, 2]); n]].concat();
+    check_merging("SimpleRNNCell", &SimpleRNNCell::new(2), &states(1));
+    check_merging("LSTMCell", &LSTMCell::new(2), &states(2));
+    check_merging("GRUCell", &GRUCell::new(2), &states(1));
+    check_merging("GRUCell, reset before", &GRUCell::new(2).reset_after(false), &states(1));
+    let stacked = StackedRNNCells::new([LSTMCell::new(2), LSTMCell::new(2)]);
+    check_merging("StackedRNNCells", &stacked, &states(4));
+}
+
+fn layer_recurrent() {
+    let input = x(&[2, 3, 2]);
+    check_layer("SimpleRNN", &SimpleRNN::new(2).return_sequences(true), &input);
+    check_layer("LSTM", &LSTM::new(2).return_sequences(true), &input);
+    check_layer("GRU", &GRU::new(2).return_sequences(true).go_backwards(true), &input);
+    check_layer("GRU, reset before", &GRU::new(2).reset_after(false), &input);
+    check_layer("LSTM, a loop", &LSTM::new(2).recurrent_activation(Tanh).return_sequences(true), &input);
+    check_layer("LSTM, dropout", &LSTM::new(2).dropout(0.3).return_sequences(true), &input);
+    check_layer("GRU, recurrent dropout", &GRU::new(2).dropout(0.3).recurrent_dropout(0.4), &input);
+    check_layer("RNN", &RNN::new(GRUCell::new(2).recurrent_dropout(0.3)).return_sequences(true), &input);
+    check_layer("Bidirectional", &Bidirectional::new(LSTM::new(2).return_sequences(true)), &input);
+    check_layer("TimeDistributed", &TimeDistributed::new(Dense::new(2).activation(Tanh)), &input);
 }
 
 /// Every layer of the crate, with the function that checks it.
@@ -1267,6 +1363,16 @@ const LAYERS: &[(&str, fn())] = &[
     ("DepthwiseConv2D", layer_depthwise_conv),
     ("SeparableConv1D", layer_separable_conv),
     ("SeparableConv2D", layer_separable_conv),
+    ("SimpleRNNCell", layer_cells),
+    ("LSTMCell", layer_cells),
+    ("GRUCell", layer_cells),
+    ("StackedRNNCells", layer_cells),
+    ("SimpleRNN", layer_recurrent),
+    ("LSTM", layer_recurrent),
+    ("GRU", layer_recurrent),
+    ("RNN", layer_recurrent),
+    ("Bidirectional", layer_recurrent),
+    ("TimeDistributed", layer_recurrent),
 ];
 
 #[test]

@@ -6,6 +6,7 @@ use crate::nn::{
     Build, Cx, Init, InputSpecs, Inputs, Node, Recurrence, Recurrent, Value, Values, build_inside,
 };
 use crate::{Error, Result, Spec, string_enum};
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
 string_enum! {
@@ -119,19 +120,19 @@ crate::parts!(BidirectionalNode { forward_layer, backward_layer });
 
 impl Node for BidirectionalNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let count = x.values().len() - 1;
+        let (first, count) = (x.at(0)?, x.values().len() - 1);
         if count % 2 == 1 {
             return Err(Error::argument("initial_state", "as many states for each direction", count));
         }
         let states = given_states(x, "initial_state", count)?;
         let (ahead, back) = states.split_at(count / 2);
         let mut half = |layer: &dyn Node, states: &[crate::Tensor]| -> Result<(Value, States)> {
-            let values: Vec<Value> =
-                std::iter::once(x.at(0)?.clone()).chain(states.iter().map(Value::from)).collect();
+            let values: SmallVec<[Value; 3]> =
+                std::iter::once(first.clone()).chain(states.iter().map(Value::from)).collect();
             let outputs = layer.call(Inputs::with_names(&values, &names(states.len()))?, cx)?;
             let mut outputs = outputs.into_iter();
-            let first = outputs.next().ok_or_else(|| Error::argument("layer", "an output", "none"))?;
-            Ok((first, outputs.map(|value| value.tensor).collect()))
+            let output = outputs.next().ok_or_else(|| Error::argument("layer", "an output", "none"))?;
+            Ok((output, outputs.map(|value| value.tensor).collect()))
         };
         let (y, states) = half(&*self.forward_layer, ahead)?;
         let (mut z, more) = half(&*self.backward_layer, back)?;
@@ -139,8 +140,8 @@ impl Node for BidirectionalNode {
             let mask = z.mask.map(|mask| mask.flip(&[1])).transpose()?;
             z = Value::masked(z.tensor.flip(&[1])?, mask);
         }
-        let merged = match self.merge_mode {
-            None => vec![y, z],
+        let merged: SmallVec<[Value; 2]> = match self.merge_mode {
+            None => smallvec![y, z],
             Some(mode) => {
                 let (a, b) = (&y.tensor, &z.tensor);
                 let merged = match mode {
@@ -149,7 +150,7 @@ impl Node for BidirectionalNode {
                     MergeMode::Mul => a.mul(b)?,
                     MergeMode::Ave => a.add(b)?.affine(0.5, 0.0)?,
                 };
-                vec![Value::masked(merged, y.mask)]
+                smallvec![Value::masked(merged, y.mask)]
             }
         };
         Ok(merged.into_iter().chain(states.into_iter().chain(more).map(Value::from)).collect())

@@ -73,3 +73,17 @@ impl GRUCell {
         self.bias_initializer.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::GRU;
+    use crate::nn::layers::recurrence::tests::golden;
+
+    #[test]
+    fn gives_the_numbers_of_keras() {
+        golden(
+            GRU::new(2).return_sequences(true),
+            [0.02084632, 0.03731369, 0.04018928, 0.06920361, 0.05863818, 0.09817315],
+        );
+    }
+}

@@ -67,3 +67,17 @@ impl LSTMCell {
         if self.unit_forget_bias { UnitForgetBias(others).into() } else { others }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LSTM;
+    use crate::nn::layers::recurrence::tests::golden;
+
+    #[test]
+    fn gives_the_numbers_of_keras() {
+        golden(
+            LSTM::new(2).return_sequences(true),
+            [-0.00145669, 0.00397129, 0.00385578, 0.01436837, 0.01293325, 0.02871916],
+        );
+    }
+}

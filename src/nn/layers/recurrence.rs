@@ -274,3 +274,24 @@ fn keep(counts: &Tensor, new: &Tensor, old: &Tensor) -> Result<Tensor> {
     }
     counts.choose(new, old)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::nn::layers::Input;
+    use crate::nn::{IntoLayer, Sequential};
+    use crate::tensor::Tensor;
+
+    /// Compares what a layer of two units gives for a sequence of three steps, with weights that count up, to Keras's numbers.
+    pub(crate) fn golden(layer: impl IntoLayer, want: [f32; 6]) {
+        let mut network = Sequential::new().add(Input::new([3, 2])).add(layer).build().unwrap();
+        let counting = |w: &Tensor| {
+            Tensor::arange(w.elements())?.cast(w.dtype())?.affine(0.02, -0.1)?.reshape_to(*w.shape())
+        };
+        let weights: Vec<(String, Tensor)> =
+            network.params().into_iter().map(|(path, w)| (path, counting(&w).unwrap())).collect();
+        network.set_params(&weights).unwrap();
+        let x = Tensor::from_slice(&[0.0f32, 0.1, 0.2, 0.3, 0.4, 0.5], [1, 3, 2]).unwrap();
+        let got = network.predict(&x).unwrap().to_vec::<f32>().unwrap();
+        assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-7), "{got:?} {want:?}");
+    }
+}

@@ -54,3 +54,17 @@ impl SimpleRNNCell {
         self.bias_initializer.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SimpleRNN;
+    use crate::nn::layers::recurrence::tests::golden;
+
+    #[test]
+    fn gives_the_numbers_of_keras() {
+        golden(
+            SimpleRNN::new(2).return_sequences(true),
+            [-0.10560477, -0.08380298, -0.12180357, -0.09590383, -0.15090404, -0.11786909],
+        );
+    }
+}

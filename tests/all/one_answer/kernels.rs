@@ -8,6 +8,7 @@ use gradus::ops::attention::AttentionOptions;
 use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Interpolation, Padding, Takes};
+use gradus::ops::{self, RecurrentWeights, Takes};
 use gradus::optim::{Driver, Group, Optimizer};
 use gradus::prelude::{Adam, SGD};
 use gradus::random::{Distribution, Purpose, Stream};
@@ -22,6 +23,7 @@ pub(crate) fn all(a: &mut Answers) {
         reductions(a, dtype);
         softmax(a, dtype);
         attention(a, dtype);
+        recurrent(a, dtype);
         products(a, dtype);
         convolutions(a, dtype);
         factorisations(a, dtype);
@@ -226,6 +228,39 @@ fn convolutions(a: &mut Answers, dtype: DType) {
     for (images, kernel, how) in cases {
         let inputs = [images, kernel].map(|dims| lying(r, dims, dtype, Rng::plain));
         a.both(&format!("conv_transpose {dtype}"), &inputs, |t| t[0].conv_transpose(&t[1], &how));
+    }
+}
+
+/// Recurrences, of small sizes and of some that are cut between threads.
+fn recurrent(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("recurrent");
+    for (batch, time, n, u) in [(1, 1, 1, 1), (0, 2, 3, 2), (3, 4, 5, 3), (5, 1, 2, 9), (37, 9, 20, 33)] {
+        let counts =
+            lying(r, &[batch, time], dtype, Rng::plain).greater(&Tensor::scalar(-0.3f32).unwrap()).unwrap();
+        for (mask, back) in [(None, false), (Some(&counts), true)] {
+            for (name, states, gates) in
+                [("simple_rnn", 1, 1), ("lstm", 2, 4), ("gru", 1, 3), ("gru, before", 1, 3)]
+            {
+                let mut t = vec![lying(r, &[batch, time, n], dtype, Rng::plain)];
+                t.extend((0..states).map(|_| lying(r, &[batch, u], dtype, Rng::plain)));
+                t.push(lying(r, &[n, gates * u], dtype, Rng::plain));
+                t.push(lying(r, &[u, gates * u], dtype, Rng::plain));
+                let bias = if name == "gru" { vec![2, gates * u] } else { vec![gates * u] };
+                t.push(lying(r, &bias, dtype, Rng::plain));
+                a.both(&format!("{name} {dtype}"), &t, |t| {
+                    let [kernel, recurrent_kernel, bias] = &t[states + 1..] else { panic!("{name}") };
+                    let weights = RecurrentWeights { kernel, recurrent_kernel, bias: Some(bias) };
+                    let outputs = match name {
+                        "simple_rnn" => t[0].simple_rnn(&t[1], &weights, mask, back)?.to_vec(),
+                        "lstm" => t[0].lstm([&t[1], &t[2]], &weights, mask, back)?.to_vec(),
+                        _ => t[0].gru(&t[1], &weights, mask, name == "gru", back)?.to_vec(),
+                    };
+                    let mut all = vec![outputs[0].merge_axes(1, 2)?];
+                    all.extend(outputs[1..].iter().cloned());
+                    Tensor::concat(&all.iter().collect::<Vec<_>>(), 1)
+                });
+            }
+        }
     }
 }
 

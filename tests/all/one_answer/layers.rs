@@ -12,6 +12,9 @@ use gradus::nn::layers::{
     Reshape, ReversibleEmbedding, RotaryEmbedding, SeparableConv1D, SeparableConv2D, SinePositionEncoding,
     SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, SpectralNormalization, Subtract,
     TransformerDecoder, TransformerEncoder, UnitNormalization,
+    Activation, Add, Bidirectional, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, GRU,
+    GRUCell, Input, LSTM, LSTMCell, Masking, RNN, Reshape, SimpleRNN, SimpleRNNCell, StackedRNNCells,
+    TimeDistributed,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::ops::Padding;
@@ -225,6 +228,31 @@ pub(crate) const LAYERS: &[Row] = &[
     ("SeparableConv2D", |a| {
         layer(a, "SeparableConv2D", SeparableConv2D::new(6, 3).activation(Relu), &[&[3, 8, 7, 5]]);
     }),
+    // A cell has several outputs: it is seen through the layer that calls it.
+    ("SimpleRNNCell", |a| layer(a, "SimpleRNNCell", RNN::new(SimpleRNNCell::new(5)), &[&[3, 4, 6]])),
+    ("LSTMCell", |a| layer(a, "LSTMCell", RNN::new(LSTMCell::new(5).dropout(0.2)), &[&[3, 4, 6]])),
+    ("GRUCell", |a| layer(a, "GRUCell", RNN::new(GRUCell::new(5).recurrent_dropout(0.2)), &[&[3, 4, 6]])),
+    ("StackedRNNCells", |a| {
+        let cells = StackedRNNCells::new([LSTMCell::new(5), LSTMCell::new(3)]);
+        layer(a, "StackedRNNCells", RNN::new(cells).return_sequences(true), &[&[3, 4, 6]]);
+    }),
+    ("RNN", |a| layer(a, "RNN", RNN::new(LSTMCell::new(5)).go_backwards(true), &[&[3, 4, 6]])),
+    ("SimpleRNN", |a| layer(a, "SimpleRNN", SimpleRNN::new(5).return_sequences(true), &[&[3, 4, 6]])),
+    ("LSTM", |a| {
+        layer(a, "LSTM", LSTM::new(5).return_sequences(true), &[&[3, 4, 6]]);
+        // Cut between threads.
+        layer(a, "LSTM, wide", LSTM::new(40), &[&[19, 21, 33]]);
+        layer(a, "LSTM, a loop", LSTM::new(5).recurrent_activation(Tanh), &[&[3, 4, 6]]);
+    }),
+    ("GRU", |a| {
+        layer(a, "GRU", GRU::new(5).return_sequences(true), &[&[3, 4, 6]]);
+        layer(a, "GRU, wide", GRU::new(40), &[&[19, 21, 33]]);
+        layer(a, "GRU, reset before", GRU::new(33).reset_after(false).go_backwards(true), &[&[9, 4, 6]]);
+    }),
+    ("Bidirectional", |a| {
+        layer(a, "Bidirectional", Bidirectional::new(GRU::new(5).return_sequences(true)), &[&[3, 4, 6]]);
+    }),
+    ("TimeDistributed", |a| layer(a, "TimeDistributed", TimeDistributed::new(Dense::new(3)), &[&[3, 4, 6]])),
 ];
 
 /// Those of images, volumes and sequences.
