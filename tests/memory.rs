@@ -3,6 +3,9 @@
 
 #![allow(unsafe_code, clippy::unwrap_used)]
 
+use gradus::nn::DataFormat;
+use gradus::nn::layers::{Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D};
+use gradus::ops::Padding;
 use gradus::optim::{Group, LearningRate, Optimizer, Rule, Slot, Slots, Step, Tuned, Update};
 use gradus::prelude::*;
 use gradus::{Result, Spec};
@@ -124,7 +127,69 @@ fn the_steady_state_asks_nothing_of_the_system() {
     steps(1);
     whole_parameters(&x, &y);
     a_large_table();
+    convolutions();
     attention();
+    pools_and_other_sizes();
+    layers_with_statistics_and_noise();
+}
+
+/// Layers that hand back statistics, draw noise or put a value in the place of a parameter.
+fn layers_with_statistics_and_noise() {
+    use gradus::nn::layers::*;
+    let mut model = Sequential::new()
+        .add(Input::new([6, 8]))
+        .add(BatchNormalization::new().axis(1).renorm(true))
+        .add(GroupNormalization::new().groups(2))
+        .add(SpatialDropout1D::new(0.1))
+        .add(LayerNormalization::new().axis([1, 2]))
+        .add(Flatten::new())
+        .add(SpectralNormalization::new(Dense::new(16).activation(Relu)))
+        .add(BatchNormalization::new())
+        .add(GaussianNoise::new(0.1))
+        .add(GaussianDropout::new(0.1))
+        .add(AlphaDropout::new(0.1))
+        .add(RMSNormalization::new())
+        .add(UnitNormalization::new())
+        .add(Dense::new(1))
+        .compile(SGD::new(0.01), MeanSquaredError::new(), ())
+        .unwrap();
+    let (x, y) = (Tensor::ones([16, 6, 8]).unwrap(), Tensor::zeros([16, 1]).unwrap());
+    let threads = Threads::new(1).unwrap();
+    let counted = threads.run(|| {
+        let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+        steps(20);
+        asked(|| steps(50))
+    });
+    println!("layers with statistics and noise, 50 steps: {counted:?}");
+    assert_eq!(counted, (0, 0));
+}
+
+/// Layers on images, whose tables of weights come from the pool as well.
+fn pools_and_other_sizes() {
+    use gradus::nn::layers::{
+        AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D, Resizing, UpSampling2D,
+    };
+    use gradus::ops::Interpolation;
+    let stream = gradus::random::Stream::new(5, gradus::random::Purpose::User(0), 0);
+    let (x, y) = (Tensor::randn([4, 9, 8, 3], stream).unwrap(), Tensor::zeros([4, 2]).unwrap());
+    let mut model = Sequential::new()
+        .add(Input::new([9, 8, 3]))
+        .add(Dense::new(4))
+        .add(MaxPooling2D::new())
+        .add(UpSampling2D::new().interpolation(Interpolation::Bilinear))
+        .add(Resizing::new(5, 7).interpolation(Interpolation::Lanczos3).antialias(true))
+        .add(AveragePooling2D::new(2))
+        .add(GlobalAveragePooling2D::new())
+        .add(Dense::new(2))
+        .compile(Adam::new(0.001), gradus::prelude::MeanSquaredError::new(), ())
+        .unwrap();
+    let threads = Threads::new(1).unwrap();
+    let counted = threads.run(|| {
+        let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+        steps(50);
+        asked(|| steps(50))
+    });
+    assert_eq!(counted, (0, 0), "layers on images");
 }
 
 /// An optimizer that replaces what it updates, and may fail: nothing of the system either.
@@ -193,6 +258,26 @@ fn whole_parameters(x: &Tensor, y: &Tensor) {
             assert_eq!(asked(|| steps(STEPS)), (0, 0), "an optimizer of {what}");
         });
     }
+}
+
+/// A network of convolutions, in training: nothing of the system in 50 steps.
+fn convolutions() {
+    let (same, first) = (Padding::Same, DataFormat::ChannelsFirst);
+    let images = Sequential::new()
+        .add(Input::new([8, 9, 2]))
+        .add(Conv2D::new(4, 3).strides(2).activation(Relu))
+        .add(DepthwiseConv2D::new(2).depth_multiplier(2).padding(same.clone()))
+        .add(Conv2DTranspose::new(4, 3).strides(2).padding(same.clone()).activation(Tanh))
+        .add(SeparableConv2D::new(3, 2))
+        .add(Conv2D::new(6, 2).groups(3).data_format(first));
+    let stack = images.add(Flatten::new()).add(Dense::new(1));
+    let mut model = stack.compile(Adam::new(0.01), MeanSquaredError::new(), ()).unwrap();
+    let (x, y) = (Tensor::ones([4, 8, 9, 2]).unwrap(), Tensor::ones([4, 1]).unwrap());
+    let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+    Threads::new(1).unwrap().run(|| {
+        steps(50);
+        assert_eq!(asked(|| steps(50)), (0, 0), "convolutions");
+    });
 }
 
 /// A step on a large table asks for what the batch reads: the table's gradient would be 25 MB.
