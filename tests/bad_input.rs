@@ -303,6 +303,18 @@ const CALLS: &[(&str, Call)] = &[
             sliding_window: d.sizes.first().copied(),
             position: (d.other > 1).then_some(&d.z),
         };
+        if d.yes {
+            // With itself, as the queries, keys and values of one sample or more.
+            let mut x = d.x.clone();
+            while x.rank() < 4 {
+                x = x.expand_dims(0)?;
+            }
+            return one(x.dot_product_attention(
+                &x,
+                &x,
+                AttentionOptions { is_causal: d.axis > 0, ..AttentionOptions::default() },
+            ));
+        }
         one(d.x.dot_product_attention(&d.y, &d.z, options))
     }),
     ("slice_update", |d| one(d.x.slice_update(&d.y, &d.z, d.axis))),
@@ -321,6 +333,9 @@ const CALLS: &[(&str, Call)] = &[
         let (kernel, recurrent_kernel) = (&d.y, &d.z);
         let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
         d.x.gru(&d.y, &weights, None, d.yes, d.n == 0).map(Vec::from)
+    ("slice_update", |d| {
+        let start = if d.yes { Tensor::scalar(0i64)? } else { d.z.clone() };
+        one(d.x.slice_update(if d.yes { &d.x } else { &d.y }, &start, d.axis))
     }),
     ("pad", |d| {
         let padding =

@@ -131,7 +131,6 @@ fn the_steady_state_asks_nothing_of_the_system() {
     a_large_table();
     recurrent_layers();
     convolutions();
-    attention();
     pools_and_other_sizes();
     layers_with_statistics_and_noise();
 }
@@ -327,22 +326,4 @@ fn steps_on_a_large_table(optimizer: Tuned) {
         assert_eq!(asked(|| steps(STEPS)), (0, 0), "steps on a large table");
     });
     assert!(gradus::tensor::pooled_bytes() < 1 << 20);
-}
-
-/// Projections, masks and the scratch memory of attention come from the pool too.
-fn attention() {
-    use gradus::nn::layers::{GroupQueryAttention, MultiHeadAttention, TransformerDecoder};
-    let x = Input::new([12, 16]);
-    let causal = MultiHeadAttention::new(4, 8).use_causal_mask(true).sliding_window(5);
-    let h = causal.on([&x, &x]).unwrap();
-    let h = GroupQueryAttention::new(8, 4, 2).dropout(0.1).on([&h, &h]).unwrap();
-    let h = TransformerDecoder::new(24, 2).on(&h).unwrap();
-    let network = Functional::new(&x, &h).unwrap();
-    let mut model = network.compile(SGD::new(0.01), MeanSquaredError::new(), ()).unwrap();
-    let (x, y) = (Tensor::ones([8, 12, 16]).unwrap(), Tensor::zeros([8, 12, 16]).unwrap());
-    let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
-    Threads::new(1).unwrap().run(|| {
-        steps(50);
-        assert_eq!(asked(|| steps(50)), (0, 0), "steps of attention");
-    });
 }

@@ -133,6 +133,15 @@ fn plan<T: Float + Gemm>(kernel: &Kernel<'_, T>, batch: usize) -> (usize, usize,
     ((ROOM / scores.max(1)).clamp(1, batch.max(1)), (par::GRAIN / work).max(1), scores)
 }
 
+/// Rows and columns that the product may copy on its way: it cannot fail, so longer ones with gaps are closed before.
+const LONG: usize = 1 << 20;
+
+/// The operands, those with long rows or columns without gaps.
+fn tidy<const N: usize>(inputs: [&Array; N]) -> Result<SmallVec<[Array; 4]>> {
+    let long = |a: &Array| a.shape().dims().iter().any(|&d| d > LONG);
+    inputs.iter().map(|a| if long(a) { a.contiguous() } else { Ok((*a).clone()) }).collect()
+}
+
 /// Numbers to compute with, by number and size; what cannot be counted is refused as what cannot be had.
 fn scratch(count: usize, size: usize, dtype: DType) -> Result<Array> {
     Array::new(Spec::new(Shape::new(&[count, size])?, dtype))
@@ -153,8 +162,9 @@ impl Op for Attention {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [out, max, sum] = outputs else { return Ok(()) };
         let batch = inputs[0].shape().dims()[0];
+        let tidy = tidy([inputs[0], inputs[1], inputs[2]])?;
         dispatch_float!(self.name(), inputs[0].dtype(), T => {
-            let kernel = kernel::<T>([inputs[0], inputs[1], inputs[2]], &inputs[3..], self.rule())?;
+            let kernel = kernel::<T>([&tidy[0], &tidy[1], &tidy[2]], &inputs[3..], self.rule())?;
             let (at_once, least, size) = plan(&kernel, batch);
             let mut scores = scratch(at_once, size, inputs[0].dtype())?;
             let (out, max, sum) = (out.slice_mut::<T>()?, max.slice_mut::<T>()?, sum.slice_mut::<T>()?);
@@ -216,9 +226,10 @@ impl Op for AttentionGrad {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (batch, dtype) = (inputs[0].shape().dims()[0], inputs[0].dtype());
         let [query, key, value, bias @ ..] = outputs else { return Ok(()) };
+        let tidy = tidy([inputs[0], inputs[1], inputs[2], inputs[3]])?;
         dispatch_float!(self.name(), dtype, T => {
-            let kernel = kernel::<T>([inputs[1], inputs[2], inputs[3]], &inputs[6..], self.rule())?;
-            let g = inputs[0].view::<T>()?;
+            let kernel = kernel::<T>([&tidy[1], &tidy[2], &tidy[3]], &inputs[6..], self.rule())?;
+            let g = tidy[0].view::<T>()?;
             let (max, sum) = (inputs[4].contiguous()?, inputs[5].contiguous()?);
             let (max, sum) = (max.slice::<T>()?, sum.slice::<T>()?);
             let (at_once, least, size) = plan(&kernel, batch);

@@ -15,13 +15,6 @@ use gradus::nn::{
 use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
 use gradus::ops::{Interpolation, PadMode, Padding};
-    Activation, Add, Bidirectional, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, GRU,
-    GRUCell, Input, LSTM, LSTMCell, Masking, RNN, Reshape, SimpleRNN, SimpleRNNCell, StackedRNNCells,
-    TimeDistributed,
-};
-use gradus::nn::{Build, Cx, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value};
-use gradus::ops::matmul::Fused;
-use gradus::ops::{PadMode, RecurrentWeights};
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::tensor::Array;
