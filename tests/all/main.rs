@@ -29,7 +29,6 @@ mod layers_conv;
 mod layers_core;
 mod layers_norm;
 mod layers_random;
-mod keras_ops;
 mod layers_spatial;
 mod linalg;
 mod metrics;
