@@ -9,6 +9,10 @@ use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slic
 use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, attention::AttentionOptions, matmul::Fused};
 use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Padding, Slice, conv::Convolution, matmul::Fused};
 use gradus::ops::{self, Ellipsis, NewAxis, PadMode, RecurrentWeights, Slice, matmul::Fused};
+use gradus::ops::attention::AttentionOptions;
+use gradus::ops::conv::Convolution;
+use gradus::ops::matmul::Fused;
+use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};

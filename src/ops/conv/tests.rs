@@ -166,7 +166,7 @@ fn a_transposed_convolution_lays_kernels() {
         let (y, k) = (numbers(r, &case.x, dtype), numbers(r, &case.k, dtype));
         let n = case.x.rank() - 2;
         // Keras's sentences on lengths, and JAX's on what is cut off in front.
-        let (mut shape, mut pads) = (case.x.with(n + 1, case.k.dims()[n]), Axes::new());
+        let (mut shape, mut pads) = (case.x.with(n + 1, case.k.dims()[n]), PerAxis::new());
         for i in 0..n {
             let (stride, places) = (case.how.strides[i], case.x.dims()[i + 1]);
             let reach = (case.k.dims()[i] - 1) * case.how.dilation_rate[i] + 1;
