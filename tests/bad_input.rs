@@ -5,14 +5,10 @@
 
 #![allow(unsafe_code, clippy::unwrap_used)]
 
-use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, matmul::Fused};
-use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, attention::AttentionOptions, matmul::Fused};
-use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Padding, Slice, conv::Convolution, matmul::Fused};
-use gradus::ops::{self, Ellipsis, NewAxis, PadMode, RecurrentWeights, Slice, matmul::Fused};
 use gradus::ops::attention::AttentionOptions;
 use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
-use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice};
+use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, RecurrentWeights, Slice};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -337,6 +333,7 @@ const CALLS: &[(&str, Call)] = &[
         let (kernel, recurrent_kernel) = (&d.y, &d.z);
         let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
         d.x.gru(&d.y, &weights, None, d.yes, d.n == 0).map(Vec::from)
+    }),
     ("slice_update", |d| {
         let start = if d.yes { Tensor::scalar(0i64)? } else { d.z.clone() };
         one(d.x.slice_update(if d.yes { &d.x } else { &d.y }, &start, d.axis))

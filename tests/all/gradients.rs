@@ -4,11 +4,6 @@
 use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
 use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
 use gradus::nn::layers::{self, *};
-use gradus::nn::layers::{
-    Activation, Add, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
-    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout,
-    Embedding, Flatten, Input, Masking, Reshape, SeparableConv1D, SeparableConv2D,
-};
 use gradus::nn::{
     Build, Cx, DataFormat, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value,
 };
@@ -1234,6 +1229,8 @@ fn layer_conv_lstm() {
     let layer = ConvLSTM2D::new(1, 2).strides(2).data_format(DataFormat::ChannelsFirst).go_backwards(true);
     check_layer("ConvLSTM2D", &layer, &x(&[1, 2, 2, 4, 3]));
     check_layer("ConvLSTM3D", &ConvLSTM3D::new(1, [1, 2, 1]), &x(&[1, 2, 1, 2, 2, 1]));
+}
+
 fn layer_cells() {
     let states = |n: usize| [&[y(&[2, 3])][..], &vec![x(&[2, 2]); n]].concat();
     check_merging("SimpleRNNCell", &SimpleRNNCell::new(2), &states(1));

@@ -152,9 +152,9 @@ fn tagger(dtype: DType) -> Result<Network> {
 }
 
 fn stacked_cells(dtype: DType) -> Result<Network> {
-    let cells: [Dyn<dyn Build>; 3] = [LSTMCell::new(3).into(), GRUCell::new(4).into(), SimpleRNNCell::new(2).into()];
-    let cells =
-        StackedRNNCells::new(cells);
+    let cells: [Dyn<dyn Build>; 3] =
+        [LSTMCell::new(3).into(), GRUCell::new(4).into(), SimpleRNNCell::new(2).into()];
+    let cells = StackedRNNCells::new(cells);
     sequence(dtype)
         .add(Input::new([5, 3]))
         .add(Masking::new())

@@ -4,17 +4,15 @@
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::layers::{
     self, Activation, ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention, Average,
-    BatchNormalization, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
-    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot,
-    Dropout, ELU, EinsumDense, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization,
-    GroupQueryAttention, Identity, Input, Lambda, LayerNormalization, LeakyReLU, Masking, Maximum, Minimum,
-    MultiHeadAttention, Multiply, PReLU, Permute, PositionEmbedding, RMSNormalization, ReLU, RepeatVector,
-    Reshape, ReversibleEmbedding, RotaryEmbedding, SeparableConv1D, SeparableConv2D, SinePositionEncoding,
-    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, SpectralNormalization, Subtract,
-    TransformerDecoder, TransformerEncoder, UnitNormalization,
-    Activation, Add, Bidirectional, Checkpoint, Concatenate, Dense, Dropout, Embedding, Flatten, GRU,
-    GRUCell, Input, LSTM, LSTMCell, Masking, RNN, Reshape, SimpleRNN, SimpleRNNCell, StackedRNNCells,
-    TimeDistributed,
+    BatchNormalization, Bidirectional, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D,
+    Conv2DTranspose, Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Dense, DepthwiseConv1D,
+    DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GRUCell, GaussianDropout,
+    GaussianNoise, GroupNormalization, GroupQueryAttention, Identity, Input, LSTM, LSTMCell, Lambda,
+    LayerNormalization, LeakyReLU, Masking, Maximum, Minimum, MultiHeadAttention, Multiply, PReLU, Permute,
+    PositionEmbedding, RMSNormalization, RNN, ReLU, RepeatVector, Reshape, ReversibleEmbedding,
+    RotaryEmbedding, SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, SinePositionEncoding,
+    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, SpectralNormalization, StackedRNNCells, Subtract,
+    TimeDistributed, TransformerDecoder, TransformerEncoder, UnitNormalization,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::ops::Padding;
