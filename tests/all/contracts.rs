@@ -13,10 +13,10 @@ use gradus::autograd::opaque;
 use gradus::config::Registry;
 use gradus::graph::{Feed, Graph, Output};
 use gradus::io::Load;
-use gradus::nn::initializer::{GlorotUniform, Zeros};
+use gradus::nn::initializer::GlorotUniform;
 use gradus::nn::layers::{BatchNormalization, Bidirectional, LSTM};
 use gradus::nn::{
-    Build, Cx, Init, InputSpecs, Inputs, Key, Module, Node, Param, Recurrence, Recurrent, Session, Value,
+    Build, Cx, Init, InputSpecs, Inputs, Key, Module, Node, Param, Session, Value,
     Values, features,
 };
 use gradus::prelude::*;

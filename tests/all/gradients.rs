@@ -9,7 +9,7 @@ use gradus::nn::{
 };
 use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
-use gradus::ops::{Interpolation, PadMode, Padding};
+use gradus::ops::{Interpolation, PadMode, Padding, RecurrentWeights};
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::tensor::Array;
