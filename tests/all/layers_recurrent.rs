@@ -271,20 +271,20 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(
         refusals,
         [
-            "layer 'lstm' (LSTM): units: expected at least 1, got 0",
-            "layer 'gru' (GRU): dropout: expected 0 <= rate < 1, got 1",
-            "layer 'simple_rnn' (SimpleRNN): recurrent_dropout: expected 0 <= rate < 1, got -0.1",
-            "layer 'rnn' (RNN): cell: expected a cell with states (LSTMCell, or a layer of your own that says \
+            "layer \'lstm\' (LSTM, number 1): units: expected at least 1, got 0",
+            "layer \'gru\' (GRU, number 1): dropout: expected 0 <= rate < 1, got 1",
+            "layer \'simple_rnn\' (SimpleRNN, number 1): recurrent_dropout: expected 0 <= rate < 1, got -0.1",
+            "layer \'rnn\' (RNN, number 1): cell: expected a cell with states (LSTMCell, or a layer of your own that says \
              Build::as_cell), got Dense",
-            "layer 'rnn' (RNN): cell: expected a cell with states (LSTMCell, or a layer of your own that says \
+            "layer \'rnn\' (RNN, number 1): cell: expected a cell with states (LSTMCell, or a layer of your own that says \
              Build::as_cell), got StackedRNNCells",
-            "layer 'bidirectional' (Bidirectional): layer: expected a recurrent layer (LSTM, RNN of a cell, or one of \
+            "layer \'bidirectional\' (Bidirectional, number 1): layer: expected a recurrent layer (LSTM, RNN of a cell, or one of \
              your own that says Build::as_recurrent), got Dense",
-            "layer 'bidirectional' (Bidirectional): go_backwards: expected layers of which one goes backwards and the \
+            "layer \'bidirectional\' (Bidirectional, number 1): go_backwards: expected layers of which one goes backwards and the \
              other does not, got both with go_backwards true",
-            "layer 'bidirectional' (Bidirectional): go_backwards: expected layers of which one goes backwards and the \
+            "layer \'bidirectional\' (Bidirectional, number 1): go_backwards: expected layers of which one goes backwards and the \
              other does not, got both with go_backwards false",
-            "layer 'bidirectional' (Bidirectional): return_state: expected the same for layer and backward_layer, got \
+            "layer \'bidirectional\' (Bidirectional, number 1): return_state: expected the same for layer and backward_layer, got \
              false and true",
         ]
     );
