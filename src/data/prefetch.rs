@@ -12,7 +12,6 @@ use super::sample::Sample;
 use super::stage::{Before, Items, Stage};
 use crate::kernels::par;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -51,8 +50,8 @@ struct State {
     taken: u64,
     /// Items handed out.
     given: u64,
-    /// Made, and not yet handed out.
-    ready: BTreeMap<u64, (Label, Result<Sample>)>,
+    /// Made, and not yet handed out: a few, in any order, each with its number.
+    ready: Vec<(u64, Label, Result<Sample>)>,
     /// The step before has no more.
     ended: bool,
     /// The pass was dropped.
@@ -100,7 +99,7 @@ impl Shared {
             let label = item.label;
             // Serial: the caller's pool may be waiting for this item.
             let result = par::with_threads(1, || item.run()).flatten();
-            lock(&self.state).ready.insert(number, (label, result));
+            lock(&self.state).ready.push((number, label, result));
             self.made.notify_all();
         }
     }
@@ -150,7 +149,8 @@ impl Iterator for Ahead {
         let mut state = lock(&self.shared.state);
         loop {
             let number = state.given;
-            if let Some((label, result)) = state.ready.remove(&number) {
+            if let Some(place) = state.ready.iter().position(|(made, ..)| *made == number) {
+                let (_, label, result) = state.ready.swap_remove(place);
                 state.given += 1;
                 self.shared.room.notify_all();
                 return Some(Item { label, make: Make::Done(Box::new(result)) });
