@@ -11,8 +11,8 @@ use crate::kernels::math::{Real, Whole};
 use crate::kernels::simd::stamped;
 use crate::kernels::{map, par};
 use crate::tensor::{Array, Tensor};
-use crate::{DType, Error, Float, Result, Shape, Spec};
-use smallvec::smallvec;
+use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
+use smallvec::{SmallVec, smallvec};
 use std::marker::PhantomData;
 
 super::table::ops! {
@@ -1043,7 +1043,8 @@ impl Tensor {
         }
         let lead = self.rank() - shape.rank();
         let stretched = |i: usize| i < lead || (shape.dims()[i - lead] == 1 && self.dims()[i] != 1);
-        let axes: Vec<isize> = (0..self.rank()).filter(|&i| stretched(i)).map(|i| i as isize).collect();
+        let axes: SmallVec<[isize; MAX_RANK]> =
+            (0..self.rank()).filter(|&i| stretched(i)).map(|i| i as isize).collect();
         if axes.is_empty() {
             return self.reshape_to(*shape);
         }

@@ -23,6 +23,8 @@ mod graph_files;
 mod graphs;
 mod imports;
 mod keras_ops;
+mod layer_cases;
+mod layers_every;
 mod linalg;
 mod metrics;
 mod mnist_files;
