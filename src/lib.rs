@@ -72,6 +72,10 @@ struct Readme;
 struct Extending;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/keras.md")]
+struct Keras;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/training.md")]
 struct Training;
 
@@ -94,7 +98,8 @@ pub mod prelude {
     pub use crate::metric::{Accuracy, Metric as _};
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
     pub use crate::nn::layers::{
-        Activation, Add, Concatenate, Dense, Dropout, Embedding, Flatten, Input, Masking, Reshape,
+        Activation, Add, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten, Input, Lambda, LeakyReLU,
+        Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU, RepeatVector, Reshape, Subtract,
     };
     pub use crate::nn::regularizer::{L1, L1L2, L2};
     pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};

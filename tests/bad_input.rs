@@ -7,7 +7,9 @@
 
 mod refusing;
 
-use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, matmul::Fused};
+use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, matmul::Fused};
+use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Slice, attention::AttentionOptions, matmul::Fused};
+use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Padding, Slice, conv::Convolution, matmul::Fused};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use refusing::Dice;
@@ -53,6 +55,25 @@ const REALS: [f64; 14] = [
     f64::NEG_INFINITY,
     f64::NAN,
 ];
+
+fn padding(d: &Draw) -> Padding {
+    let explicit = Padding::Explicit(d.sizes.iter().map(|&n| (n, d.n)).collect());
+    [Padding::Valid, Padding::Same, Padding::Causal, explicit.clone(), explicit][d.sizes.len().min(4)].clone()
+}
+
+fn interpolation(d: &Draw) -> Interpolation {
+    [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos5]
+        [d.sizes.len().min(3)]
+/// Strides, dilation, padding and groups that nobody would choose.
+fn convolution(d: &Draw) -> Convolution {
+    let pairs = d.sizes.iter().map(|&n| (n, d.n)).take(3).collect();
+    let padding = [Padding::Valid, Padding::Same, Padding::Causal, Padding::Explicit(pairs)];
+    let how = Convolution::new().padding(padding[d.axes.len() % 4].clone());
+    let how = if d.n % 3 == 0 { how } else { how.groups(d.n) };
+    let how = if d.at % 2 == 0 { how } else { how.strides(&d.sizes) };
+    let how = if d.at % 3 == 0 { how.output_padding(&d.sizes) } else { how };
+    if d.axis % 2 == 0 { how } else { how.dilation_rate(&d.sizes) }
+}
 
 /// Tensors of this dtype.
 fn tensors(dtype: DType) -> Vec<Tensor> {
@@ -169,6 +190,7 @@ const CALLS: &[(&str, Call)] = &[
     ("clip", |d| one(d.x.clip(d.a, d.b))),
     ("threshold", |d| one(d.x.threshold(d.a, d.b))),
     ("glu", |d| one(d.x.glu(d.axis))),
+    ("sparsemax", |d| one(d.x.sparsemax(d.axis))),
     ("gather", |d| one(d.x.gather(&d.y, d.axis))),
     ("scatter_add", |d| {
         if d.yes {
@@ -209,7 +231,27 @@ const CALLS: &[(&str, Call)] = &[
         let bias = if d.yes { Some(&d.z) } else { None };
         one(d.x.linear(&d.y, bias, [None, Some(Fused::Relu), Some(Fused::Tanh)][d.n % 3]))
     }),
+    ("conv", |d| one(d.x.conv(&d.y, if d.yes { Some(&d.z) } else { None }, None, &convolution(d)))),
+    ("depthwise_conv", |d| one(d.x.depthwise_conv(&d.y, None, Some(Fused::Relu), &convolution(d)))),
+    ("conv_transpose", |d| one(d.x.conv_transpose(&d.y, &convolution(d)))),
     ("layer_norm", |d| one(d.x.layer_norm(if d.yes { Some(&d.y) } else { None }, None, d.a))),
+    ("batch_norm", |d| {
+        let (y, mean, variance) = d.x.batch_norm(if d.yes { Some(&d.y) } else { None }, None, d.a)?;
+        Ok(vec![y, mean, variance])
+    }),
+    ("mul_add", |d| one(d.x.mul_add(&d.y, &d.z))),
+    ("dot_product_attention", |d| {
+        let options = AttentionOptions {
+            bias: (d.n % 2 > 0).then_some(&d.z),
+            mask: (d.at % 2 > 0).then_some(&d.y),
+            scale: d.yes.then_some(d.a),
+            is_causal: d.axis > 0,
+            sliding_window: d.sizes.first().copied(),
+            position: (d.other > 1).then_some(&d.z),
+        };
+        one(d.x.dot_product_attention(&d.y, &d.z, options))
+    }),
+    ("slice_update", |d| one(d.x.slice_update(&d.y, &d.z, d.axis))),
     ("pad", |d| {
         let padding =
             [PadMode::Constant(d.a), PadMode::Edge, PadMode::Reflect, PadMode::Symmetric, PadMode::Wrap]
@@ -218,6 +260,20 @@ const CALLS: &[(&str, Call)] = &[
             (0..d.x.rank()).map(|i| (d.n, d.sizes.get(i).copied().unwrap_or(1))).collect();
         one(d.x.pad(if d.yes { &widths } else { &widths[..widths.len() / 2] }, padding))
     }),
+    ("max_pool", |d| {
+        let strides = [d.n; 4];
+        let strides = if d.yes { None } else { Some(&strides[..d.sizes.len().min(4)]) };
+        one(d.x.max_pool(&d.sizes, strides, &padding(d)))
+    }),
+    ("average_pool", |d| {
+        let (sizes, strides) =
+            (vec![d.n; d.x.rank().saturating_sub(2)], vec![1; d.x.rank().saturating_sub(2)]);
+        one(d.x.average_pool(&sizes, if d.yes { None } else { Some(&strides) }, &padding(d)))
+    }),
+    ("adaptive_max_pool", |d| one(d.x.adaptive_max_pool(&d.sizes))),
+    ("adaptive_average_pool", |d| one(d.x.adaptive_average_pool(&vec![d.n; d.x.rank().saturating_sub(2)]))),
+    ("resize", |d| one(d.x.resize(&vec![d.n; d.x.rank().saturating_sub(2)], interpolation(d), d.yes))),
+    ("upsample", |d| one(d.x.upsample(&vec![d.n; d.x.rank().saturating_sub(2)], interpolation(d)))),
     ("dropout", |d| one(d.x.dropout(d.a, d.stream))),
     ("randn", |d| one(Tensor::randn(&d.sizes, d.stream))),
     ("rand", |d| one(Tensor::rand(&d.sizes, d.stream))),
@@ -228,6 +284,14 @@ const CALLS: &[(&str, Call)] = &[
             Distribution::Uniform { low: d.a, high: d.b }
         };
         one(Tensor::sample(&d.sizes, distribution, d.dtype, d.stream))
+    }),
+    ("sample_like", |d| {
+        let distribution = if d.yes {
+            Distribution::Normal { mean: d.a, std: d.b }
+        } else {
+            Distribution::Uniform { low: d.a, high: d.b }
+        };
+        one(d.x.sample_like(distribution, d.stream))
     }),
     ("randint", |d| one(Tensor::randint(&d.sizes, d.axis as i64, d.at as i64, d.stream))),
     ("bernoulli", |d| one(Tensor::bernoulli(&d.sizes, d.a, d.stream))),

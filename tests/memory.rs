@@ -65,6 +65,67 @@ fn the_steady_state_asks_nothing_of_the_system() {
     steps(1);
     whole_parameters(&x, &y);
     a_large_table();
+    pools_and_other_sizes();
+    layers_with_statistics_and_noise();
+}
+
+/// Layers that hand back statistics, draw noise or put a value in the place of a parameter.
+fn layers_with_statistics_and_noise() {
+    use gradus::nn::layers::*;
+    let mut model = Sequential::new()
+        .add(Input::new([6, 8]))
+        .add(BatchNormalization::new().axis(1).renorm(true))
+        .add(GroupNormalization::new().groups(2))
+        .add(SpatialDropout1D::new(0.1))
+        .add(LayerNormalization::new().axis([1, 2]))
+        .add(Flatten::new())
+        .add(SpectralNormalization::new(Dense::new(16).activation(Relu)))
+        .add(BatchNormalization::new())
+        .add(GaussianNoise::new(0.1))
+        .add(GaussianDropout::new(0.1))
+        .add(AlphaDropout::new(0.1))
+        .add(RMSNormalization::new())
+        .add(UnitNormalization::new())
+        .add(Dense::new(1))
+        .compile(SGD::new(0.01), MeanSquaredError::new(), ())
+        .unwrap();
+    let (x, y) = (Tensor::ones([16, 6, 8]).unwrap(), Tensor::zeros([16, 1]).unwrap());
+    let threads = Threads::new(1).unwrap();
+    let counted = threads.run(|| {
+        let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+        steps(20);
+        asked(|| steps(50))
+    });
+    println!("layers with statistics and noise, 50 steps: {counted:?}");
+    assert_eq!(counted, (0, 0));
+}
+
+/// Layers on images, whose tables of weights come from the pool as well.
+fn pools_and_other_sizes() {
+    use gradus::nn::layers::{
+        AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D, Resizing, UpSampling2D,
+    };
+    use gradus::ops::Interpolation;
+    let stream = gradus::random::Stream::new(5, gradus::random::Purpose::User(0), 0);
+    let (x, y) = (Tensor::randn([4, 9, 8, 3], stream).unwrap(), Tensor::zeros([4, 2]).unwrap());
+    let mut model = Sequential::new()
+        .add(Input::new([9, 8, 3]))
+        .add(Dense::new(4))
+        .add(MaxPooling2D::new())
+        .add(UpSampling2D::new().interpolation(Interpolation::Bilinear))
+        .add(Resizing::new(5, 7).interpolation(Interpolation::Lanczos3).antialias(true))
+        .add(AveragePooling2D::new(2))
+        .add(GlobalAveragePooling2D::new())
+        .add(Dense::new(2))
+        .compile(Adam::new(0.001), gradus::prelude::MeanSquaredError::new(), ())
+        .unwrap();
+    let threads = Threads::new(1).unwrap();
+    let counted = threads.run(|| {
+        let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+        steps(50);
+        asked(|| steps(50))
+    });
+    assert_eq!(counted, (0, 0), "layers on images");
 }
 
 /// An optimizer that replaces what it updates, and may fail: nothing of the system either.

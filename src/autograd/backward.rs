@@ -178,6 +178,16 @@ pub(super) fn pull(
     Ok(found)
 }
 
+/// The gradients of `inputs` out of those of `outputs`, tracked: the rule of an operation that is a gradient itself. What was computed on
+/// the way can be an input.
+pub(crate) fn gradients_of(
+    outputs: super::Outputs,
+    grads: &[Option<Tensor>],
+    inputs: &[Tensor],
+) -> Result<Grads> {
+    pull(outputs, grads, inputs, true)
+}
+
 /// Visits every step behind `starts`, newest first, handing `arrive` the finished gradient of each tracked tensor; where it
 /// says false, what lies behind is not visited.
 fn sweep(

@@ -17,6 +17,7 @@ mod step;
 pub(crate) use attrs::names;
 pub use attrs::{Attr, Attribute, Attributes, Attrs, FromAttrs, Naming};
 pub use backward::grad;
+pub(crate) use backward::gradients_of;
 pub use check::{Check, gradcheck};
 pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient, opaque};

@@ -98,7 +98,7 @@ pub(crate) fn describe<T: ?Sized + Configured>(thing: &T) -> Result<Value> {
 
 /// The name and data of a description. Takes it apart rather than copy it: descriptions nest.
 pub(crate) fn described(what: &str, mut value: Value) -> Result<(String, Value)> {
-    let bad = || Error::format(what, "expected an object with class_name and config");
+    let bad = || Error::format(what, "expected a name, or an object with class_name and config");
     let object = value.as_object_mut().ok_or_else(bad)?;
     let Some(Value::String(name)) = object.remove("class_name") else { return Err(bad()) };
     let config = object.remove("config").unwrap_or_else(|| Value::Object(Default::default()));

@@ -1,7 +1,7 @@
 //! Why it exists: a kind (layers, losses, …) is a closed set of names in files, and one row of `kind!` is all that a new
 //! member needs: its module, its public name, its loader and its place in messages come from there.
 
-use super::{Configured, Dyn, Registry, Setting, describe, described};
+use super::{Configured, Dyn, Registry, Setting, describe, described, snake_case};
 use crate::{Error, Result};
 use serde_json::Value;
 use std::sync::Arc;
@@ -15,6 +15,22 @@ pub trait Kind: Configured + 'static {
     const WHAT: &'static str;
     /// The members that the library has, by their names in files.
     const OWN: &'static [(&'static str, Maker<Self>)];
+    /// Other names by which Keras's files and texts call some of them: the name, and whose it is. Under `null` that which
+    /// stands for nothing.
+    const ALIASES: &'static [(&'static str, &'static str)];
+
+    /// The member that a name means: exactly, by an alias, or in snake case (`hard_silu` for `HardSilu`).
+    fn meant(name: &str) -> Option<&'static str> {
+        let own: Vec<&'static str> = Self::OWN.iter().map(|(own, _)| *own).collect();
+        meant(name, &own, Self::ALIASES)
+    }
+}
+
+fn meant<'a>(name: &str, own: &[&'a str], aliases: &[(&'a str, &'a str)]) -> Option<&'a str> {
+    let exact = own.iter().find(|own| **own == name);
+    let alias = || aliases.iter().find(|(alias, _)| *alias == name).map(|(_, own)| own);
+    let snake = || own.iter().find(|own| snake_case(own) == name);
+    exact.or_else(alias).or_else(snake).copied()
 }
 
 /// The error of a name that neither the library nor the registry has.
@@ -27,15 +43,24 @@ fn unknown(what: &str, name: &str, own: Vec<&str>, registered: &[&str]) -> Error
     Error::format(what, format!("unknown name '{name}', expected one of {own}{registered}"))
 }
 
-/// In files: `{class_name, config}`.
+/// In files: `{class_name, config}`. What has no settings, or shall have Keras's, is read from its name alone too, in Keras's
+/// spelling or ours: `"glorot_uniform"`, `"Tanh"`.
 impl<K: ?Sized + Kind> Setting for Dyn<K> {
     fn write(&self) -> Result<Value> {
         describe(&**self)
     }
     fn read(value: Value, registry: &Registry) -> Result<Self> {
-        let (name, config) = described(K::WHAT, value)?;
-        let own = || K::OWN.iter().find(|(own, _)| *own == name).map(|(_, make)| *make);
-        match own().or_else(|| registry.maker::<K>(&name)) {
+        let no_settings = || Value::Object(Default::default());
+        let (name, config) = match value {
+            Value::String(name) => (name, no_settings()),
+            Value::Null if K::ALIASES.iter().any(|(alias, _)| *alias == "null") => {
+                ("null".into(), no_settings())
+            }
+            object => described(K::WHAT, object)?,
+        };
+        let own = K::meant(&name);
+        let own = own.and_then(|own| K::OWN.iter().find(|(name, _)| *name == own)).map(|(_, make)| *make);
+        match own.or_else(|| registry.maker::<K>(&name)) {
             Some(make) => Ok(Dyn(make(config, registry)?)),
             None => {
                 let own = K::OWN.iter().map(|(name, _)| *name);
@@ -47,12 +72,14 @@ impl<K: ?Sized + Kind> Setting for Dyn<K> {
 
 /// Declares a kind: its trait, what messages call it and the method of [`Registry`] that adds to it; then its members, a row
 /// for each module (`mod dense: Dense;`, with further names of the module to re-export after `with`), then those of other
-/// modules (`use Tuned;`), and those that are read by a function (`also "Sequential": read;`).
+/// modules (`use Tuned;`), those that are read by a function (`also "Sequential": read;`), and further names that are read
+/// (`alias "swish": Silu;`).
 macro_rules! kind {
     (dyn $trait:ident, $what:literal, Registry::$register:ident;
         $($(#[$meta:meta])* mod $module:ident: $($type:ident),+ $(with $($other:ident),+)?;)*
         $(use $($here:ident),+ $(,)?;)?
         $(also $($also:literal: $maker:path),+ $(,)?;)?
+        $(alias $($alias:tt: $meant:ident),+ $(,)?;)?
     ) => {
         $(
             $(#[$meta])*
@@ -81,6 +108,8 @@ macro_rules! kind {
                     $($((stringify!($here), make::<$here>),)+)?
                     $($(($also, $maker),)+)?
                 ];
+                const ALIASES: &'static [(&'static str, &'static str)] =
+                    &[$($(($crate::config::alias!($alias), stringify!($meant)),)+)?];
             }
 
             impl Registry {
@@ -96,3 +125,14 @@ macro_rules! kind {
     };
 }
 pub(crate) use kind;
+
+/// The text of an alias.
+macro_rules! alias {
+    (null) => {
+        "null"
+    };
+    ($alias:literal) => {
+        $alias
+    };
+}
+pub(crate) use alias;

@@ -11,11 +11,11 @@ mod text;
 
 pub use described::{Common, Configured, Described, Dyn};
 pub(crate) use described::{describe, described, short_type_name};
-pub(crate) use kind::kind;
 pub use kind::{Kind, Maker};
+pub(crate) use kind::{alias, kind};
 pub use registry::Registry;
 pub use setting::Setting;
-pub(crate) use text::Text;
+pub(crate) use text::{Text, snake_case};
 
 /// What the code made by [`settings!`](crate::settings) and [`string_enum!`](crate::string_enum) calls. Not for others.
 #[doc(hidden)]

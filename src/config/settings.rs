@@ -151,24 +151,26 @@ impl Writer {
 /// | `warmup: stored u64` | `u64` | none; files must have it |
 /// | `mean: state Mean = Mean::default()` | `Mean` | none, and files do not have it |
 ///
-/// In `new(…)` an argument is `units: usize` or `rate: into LearningRate`. A field may begin with a visibility. Types of
+/// In `new(…)` an argument is `units: usize` or `rate: into LearningRate`; with `l2: f64 = 0.01` files may leave it out. A field may begin with a visibility. Types of
 /// settings implement [`Setting`](crate::config::Setting), which those of `settings!` and
 /// [`string_enum!`](crate::string_enum) do.
 #[macro_export]
 macro_rules! settings {
     // The constructor: its arguments one by one, then the settings. `@…` rules take, in this order: the head, the constructor,
-    // what must be given (name, field's type, argument's type, its value), optional settings (visibility, name, type, default),
+    // what must be given (name, field's type, argument's type, its value, what it is where files leave it out), optional settings (visibility, name, type, default),
     // builder methods (attributes, name, argument's type, value), state (name, type, value); then what is still to be read.
     (@new $head:tt $ctor:tt [$($need:tt)*] () $rest:tt) => {
         $crate::settings! { @row $head $ctor [$($need)*] [] [] [] $rest }
     };
-    (@new $head:tt $ctor:tt [$($need:tt)*] ($name:ident: into $type:ty $(, $($more:tt)*)?) $rest:tt) => {
-        $crate::settings! { @new $head $ctor [$($need)*
-            { [] $name [$type] [impl ::core::convert::Into<$type>] [::core::convert::Into::into($name)] }
-        ] ($($($more)*)?) $rest }
+    (@new $head:tt $ctor:tt [$($need:tt)*] ($name:ident: into $type:ty $(= $absent:expr)? $(, $($more:tt)*)?) $rest:tt) => {
+        $crate::settings! { @new $head $ctor [$($need)* {
+            [] $name [$type] [impl ::core::convert::Into<$type>] [::core::convert::Into::into($name)]
+            [$(::core::convert::Into::<$type>::into($absent))?]
+        }] ($($($more)*)?) $rest }
     };
-    (@new $head:tt $ctor:tt [$($need:tt)*] ($name:ident: $type:ty $(, $($more:tt)*)?) $rest:tt) => {
-        $crate::settings! { @new $head $ctor [$($need)* { [] $name [$type] [$type] [$name] }] ($($($more)*)?) $rest }
+    (@new $head:tt $ctor:tt [$($need:tt)*] ($name:ident: $type:ty $(= $absent:expr)? $(, $($more:tt)*)?) $rest:tt) => {
+        $crate::settings! { @new $head $ctor
+            [$($need)* { [] $name [$type] [$type] [$name] [$($absent)?] }] ($($($more)*)?) $rest }
     };
 
     // The settings, one by one.
@@ -216,7 +218,7 @@ macro_rules! settings {
         { $(#[$meta:meta])* $vis:vis $name:ident: stored $type:ty $(, $($more:tt)*)? }
     ) => {
         $crate::settings! { @row $head $ctor
-            [$($need)* { [$(#[$meta])* $vis] $name [$type] [$type] [$name] }] $opt $set
+            [$($need)* { [$(#[$meta])* $vis] $name [$type] [$type] [$name] [] }] $opt $set
             $state { $($($more)*)? }
         }
     };
@@ -239,7 +241,7 @@ macro_rules! settings {
 
     // All has been read.
     (@row [$common:tt [$($meta:tt)*] $vis:vis, $type:ident, $file:expr] $ctor:tt
-        [$({ [$($need_vis:tt)*] $need:ident [$($need_type:tt)*] [$($arg:tt)*] [$($given:tt)*] })*]
+        [$({ [$($need_vis:tt)*] $need:ident [$($need_type:tt)*] [$($arg:tt)*] [$($given:tt)*] $absent:tt })*]
         [$({ [$($opt_vis:tt)*] $opt:ident [$($opt_type:tt)*] [$($default:tt)*] })*]
         [$({ [$($set_meta:tt)*] $set:ident [$($set_type:tt)*] [$($value:tt)*] })*]
         [$({ [$($state_vis:tt)*] $state:ident [$($state_type:tt)*] [$($initial:tt)*] })*]
@@ -298,7 +300,7 @@ macro_rules! settings {
                 let mut from =
                     $crate::config::generated::Reader::open(stringify!($type), KEYS, config, registry)?;
                 $crate::settings! { @read $common from $type {
-                    $($need: from.required(stringify!($need))?,)*
+                    $($need: $crate::settings! { @need from $need $absent },)*
                     $(
                         $opt: match from.optional(stringify!($opt))? {
                             ::core::option::Option::Some(value) => value,
@@ -320,6 +322,15 @@ macro_rules! settings {
             ) -> $crate::Result<Self> {
                 <$type as $crate::config::Described>::from_config(value, registry)
             }
+        }
+    };
+
+    // What must be given, or has a value where files leave it out.
+    (@need $from:ident $need:ident []) => { $from.required(stringify!($need))? };
+    (@need $from:ident $need:ident [$($absent:tt)+]) => {
+        match $from.optional(stringify!($need))? {
+            ::core::option::Option::Some(value) => value,
+            ::core::option::Option::None => $($absent)+,
         }
     };
 

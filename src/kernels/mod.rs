@@ -1,6 +1,9 @@
 //! Why it exists: the functions on slices that the whole library spends its time in. A kernel knows nothing of
 //! tensors, history or layers; it allocates nothing, and its result depends on its arguments alone.
 
+pub mod batch_norm;
+pub mod attention;
+pub mod conv;
 pub mod gemm;
 pub mod index;
 pub mod linalg;
@@ -8,8 +11,11 @@ pub mod map;
 pub mod math;
 pub mod norm;
 pub mod par;
+pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
+pub mod resize;
 pub mod scan;
 pub mod scratch;
 pub mod simd;
@@ -19,6 +25,6 @@ pub mod strided;
 pub mod whole;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

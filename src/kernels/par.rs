@@ -171,8 +171,8 @@ pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(dyn Fn(usi
 /// What [`rows`] calls for each run: its first unit, the run, and what belongs to it of the others.
 type RowsFn<'a, T, const N: usize> = dyn Fn(usize, &mut [T], [&mut [T]; N]) + Sync + 'a;
 
-/// [`chunks`] for kernels that also write a few numbers for each unit: `more[i]` has one element for each unit of `out`, and
-/// is cut with it.
+/// [`chunks`] for kernels that also write other numbers for each unit: `more[i]` has equally many elements for each unit of
+/// `out`, and is cut with it.
 pub fn rows<T: Send, const N: usize>(
     out: &mut [T],
     unit: usize,
@@ -188,7 +188,8 @@ pub fn rows<T: Send, const N: usize>(
         grain: usize,
         f: &RowsFn<T, N>,
     ) {
-        let half = out.len() / unit / 2;
+        let units = out.len() / unit;
+        let half = units / 2;
         if half == 0 || out.len() < 2 * grain {
             return f(first, out, more);
         }
@@ -196,7 +197,7 @@ pub fn rows<T: Send, const N: usize>(
         let mut rest = [(); N].map(|()| Default::default());
         let mut rests = rest.iter_mut();
         let firsts = more.map(|m| {
-            let (a, b) = m.split_at_mut(half);
+            let (a, b) = m.split_at_mut(m.len() / units * half);
             if let Some(rest) = rests.next() {
                 *rest = b;
             }
@@ -211,4 +212,47 @@ pub fn rows<T: Send, const N: usize>(
         return;
     }
     if threads() == 1 { f(0, out, more) } else { split(0, out, unit.max(1), more, grain.max(1), f) }
+}
+
+/// What [`each`] calls for each unit: its number, and its part of each slice.
+type EachFn<'a, T, const N: usize> = dyn Fn(usize, [&mut [T]; N]) + Sync + 'a;
+
+/// Cuts several slices into `count` parts, each slice into parts of its own size, and calls `f` with the parts of one number. At least
+/// `least` of them stay on one thread.
+pub fn each<T: Send, const N: usize>(count: usize, parts: [&mut [T]; N], least: usize, f: &EachFn<T, N>) {
+    fn cut<T, const N: usize>(parts: [&mut [T]; N], at: usize, count: usize) -> [[&mut [T]; N]; 2] {
+        let mut rest = [(); N].map(|()| Default::default());
+        let mut rests = rest.iter_mut();
+        let first = parts.map(|part| {
+            let (a, b) = part.split_at_mut(part.len() / count * at);
+            if let Some(rest) = rests.next() {
+                *rest = b;
+            }
+            a
+        });
+        [first, rest]
+    }
+    fn split<T: Send, const N: usize>(
+        first: usize,
+        count: usize,
+        parts: [&mut [T]; N],
+        least: usize,
+        f: &EachFn<T, N>,
+    ) {
+        let half = count / 2;
+        let [left, right] = cut(parts, half, count);
+        if half == 0 {
+            return f(first, right);
+        }
+        let run = |first, count, parts| split(first, count, parts, least, f);
+        if half < least || threads() == 1 {
+            run(first, half, left);
+            run(first + half, count - half, right);
+        } else {
+            join(|| run(first, half, left), || run(first + half, count - half, right));
+        }
+    }
+    if count > 0 {
+        split(0, count, parts, least, f);
+    }
 }

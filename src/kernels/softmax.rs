@@ -169,6 +169,40 @@ stamped! {
     }
 }
 
+stamped! {
+    /// Softmax of each row of `n` in its place, and the row's largest element and sum of `exp(x - max)`. A row of nothing but
+    /// -infinity becomes zeros, and its sum 0.
+    pub fn weights<T: Float>[R: T](x: &mut [T], max: &mut [T], sum: &mut [T], n: usize) {
+        for ((row, max), sum) in x.chunks_exact_mut(n).zip(max).zip(sum) {
+            let largest = pivot(row);
+            for x in row.iter_mut() {
+                *x = R::of(*x - largest).exp().value();
+            }
+            let total = fold_slice::<Sum, T>(row);
+            (*max, *sum) = (largest, total);
+            scale(row, share(total));
+        }
+    }
+}
+
+stamped! {
+    /// What [`weights`] makes of each row of `n`, given its largest element and sum.
+    pub fn weights_of<T: Float>[R: T](x: &mut [T], max: &[T], sum: &[T], n: usize) {
+        for ((row, &max), &sum) in x.chunks_exact_mut(n).zip(max).zip(sum) {
+            for x in row.iter_mut() {
+                *x = R::of(*x - max).exp().value();
+            }
+            scale(row, share(sum));
+        }
+    }
+}
+
+/// The factor that a row's exponentials are multiplied by; 0 where there is nothing to share out.
+#[inline(always)]
+fn share<T: Float>(sum: T) -> T {
+    if sum == T::zero() { sum } else { T::one() / sum }
+}
+
 /// Numbers that stay in the first-level cache.
 const NEAR: usize = 4096;
 

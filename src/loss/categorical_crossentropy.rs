@@ -42,7 +42,7 @@ impl Loss for CategoricalCrossentropy {
     }
 
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
-        let fits = !self.from_logits && (activation as &dyn std::any::Any).is::<Softmax>();
+        let fits = !self.from_logits && (activation as &dyn std::any::Any).downcast_ref() == Some(&Softmax);
         fits.then(|| self.from_logits(true).into())
     }
 }

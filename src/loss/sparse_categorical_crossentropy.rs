@@ -70,7 +70,7 @@ impl Loss for SparseCategoricalCrossentropy {
     }
 
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
-        let fits = !self.from_logits && (activation as &dyn std::any::Any).is::<Softmax>();
+        let fits = !self.from_logits && (activation as &dyn std::any::Any).downcast_ref() == Some(&Softmax);
         fits.then(|| self.from_logits(true).into())
     }
 }

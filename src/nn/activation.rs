@@ -3,7 +3,7 @@
 use crate::config::{Configured, Dyn, kind};
 use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
-use crate::{Result, settings};
+use crate::{Error, Result, settings};
 
 /// A function that layers apply to their result.
 pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync {
@@ -25,46 +25,337 @@ impl<A: Activation + 'static> From<A> for Dyn<dyn Activation> {
     }
 }
 
-/// One row an activation: its type, its formula, and its fused form if it has one.
+/// One row an activation: its type, its settings if it has some, its formula, and its fused form if it has one. Rows without a
+/// table of settings are values by their name: `Tanh`, `LeakyRelu.negative_slope(0.1)`.
 macro_rules! activations {
-    ($($(#[$doc:meta])* $type:ident($x:ident) = $f:expr $(; fused $fused:ident)?,)*) => {
+    ($($(#[$doc:meta])* $type:ident $({ $($settings:tt)* })? ($x:ident $(, $me:ident)?) = $f:expr $(; fused $fused:ident)?,)*) => {
         $(
-            settings! {
-                $(#[$doc])*
-                #[derive(Copy, Default, PartialEq, Eq)]
-                pub struct $type {}
-            }
-            #[doc(hidden)]
-            #[allow(non_upper_case_globals)]
-            pub const $type: $type = $type {};
+            activations! { @type [$(#[$doc])*] $type $({ $($settings)* })? }
             impl Activation for $type {
-                fn apply(&self, $x: &Tensor) -> Result<Tensor> { $f }
+                fn apply(&self, $x: &Tensor) -> Result<Tensor> {
+                    $(let $me = self;)?
+                    $f
+                }
                 $(fn fused(&self) -> Option<Fused> { Some(Fused::$fused) })?
             }
         )*
-        kind! { dyn Activation, "activation", Registry::activation; use $($type),*; }
+        kind! {
+            dyn Activation, "activation", Registry::activation;
+            use Relu, Threshold, $($type),*;
+            alias "swish": Silu, "hard_swish": HardSilu, null: Linear;
+        }
+    };
+    (@type [$($doc:tt)*] $type:ident $({ $($(#[$set:meta])* $name:ident: $of:ty = $default:expr),* $(,)? })?) => {
+        settings! {
+            $($doc)*
+            #[derive(Copy, PartialEq)]
+            pub struct $type { $($($(#[$set])* pub(crate) $name: $of = $default,)*)? }
+        }
+        #[doc(hidden)]
+        #[allow(non_upper_case_globals)]
+        pub const $type: $type = $type { $($($name: $default,)*)? };
+        impl Default for $type {
+            fn default() -> $type {
+                $type
+            }
+        }
     };
 }
 
 activations! {
     /// The input unchanged.
     Linear(x) = Ok(x.clone()),
-    /// `max(x, 0)`.
-    Relu(x) = x.relu(); fused Relu,
     /// `1 / (1 + exp(-x))`.
     Sigmoid(x) = x.sigmoid(); fused Sigmoid,
     /// Hyperbolic tangent.
     Tanh(x) = x.tanh(); fused Tanh,
-    /// `exp(x) / Σ exp(x)` over the last axis.
-    Softmax(x) = x.softmax(-1),
-    /// `x - ln Σ exp(x)` over the last axis.
-    LogSoftmax(x) = x.log_softmax(-1),
-    /// `x·Φ(x)`, exact.
-    Gelu(x) = x.gelu(),
-    /// `x·sigmoid(x)`.
+    /// `exp(x) / Σ exp(x)` over an axis.
+    Softmax {
+        /// The axis; the last one by default.
+        axis: isize = -1,
+    }(x, me) = x.softmax(me.axis),
+    /// `x - ln Σ exp(x)` over an axis.
+    LogSoftmax {
+        /// The axis; the last one by default.
+        axis: isize = -1,
+    }(x, me) = x.log_softmax(me.axis),
+    /// `x·Φ(x)`.
+    Gelu {
+        /// Whether it is `½x(1 + tanh(√(2/π)(x + 0.044715x³)))` rather than exact; exact by default.
+        approximate: bool = false,
+    }(x, me) = if me.approximate { x.gelu_tanh() } else { x.gelu() },
+    /// `x·sigmoid(x)`, also called swish.
     Silu(x) = x.silu(),
     /// `ln(1 + exp(x))`.
     Softplus(x) = x.softplus(),
     /// `exp(x)`.
     Exponential(x) = x.exp(),
+    /// `min(max(x, 0), 6)`.
+    Relu6(x) = x.relu6(),
+    /// `x` where positive, else `negative_slope · x`.
+    LeakyRelu {
+        /// The slope below 0; 0.2 by default (that of the layer is 0.3).
+        negative_slope: f64 = 0.2,
+    }(x, me) = x.leaky_relu(me.negative_slope),
+    /// `x` where positive, else `alpha · (exp(x) - 1)`.
+    Elu {
+        /// What large negative numbers go to, negated; 1 by default.
+        alpha: f64 = 1.0,
+    }(x, me) = x.elu(me.alpha),
+    /// `x` where positive, else `alpha · (exp(x / alpha) - 1)`.
+    Celu {
+        /// What large negative numbers go to, negated; 1 by default.
+        alpha: f64 = 1.0,
+    }(x, me) = x.celu(me.alpha),
+    /// Scaled elu whose fixed point has mean 0 and variance 1.
+    Selu(x) = x.selu(),
+    /// `x / (1 + |x|)`.
+    Softsign(x) = x.softsign(),
+    /// `(x + √(x² + b)) / 2`.
+    Squareplus {
+        /// How smooth it is; 4 by default.
+        b: f64 = 4.0,
+    }(x, me) = x.squareplus(me.b),
+    /// `x` moved towards 0 by `threshold`, and 0 within it.
+    SoftShrink {
+        /// How far; 0.5 by default.
+        threshold: f64 = 0.5,
+    }(x, me) = x.soft_shrink(me.threshold),
+    /// `x` where its absolute value is above `threshold`, else 0.
+    HardShrink {
+        /// The threshold; 0.5 by default.
+        threshold: f64 = 0.5,
+    }(x, me) = x.hard_shrink(me.threshold),
+    /// `x - tanh(x)`.
+    TanhShrink(x) = x.tanh_shrink(),
+    /// `relu6(x + 3) / 6`.
+    HardSigmoid(x) = x.hard_sigmoid(),
+    /// `x · relu6(x + 3) / 6`, also called hard swish.
+    HardSilu(x) = x.hard_silu(),
+    /// `min(max(x, -1), 1)`.
+    HardTanh(x) = x.hard_tanh(),
+    /// `ln(sigmoid(x))`.
+    LogSigmoid(x) = x.log_sigmoid(),
+    /// `x · tanh(softplus(x))`.
+    Mish(x) = x.mish(),
+    /// 0 up to -1, `(x + 1)² / 4` up to 1, then `x`.
+    SparsePlus(x) = x.sparse_plus(),
+    /// `(x + 1) / 2` limited to [0, 1].
+    SparseSigmoid(x) = x.sparse_sigmoid(),
+    /// The nearest point of which all numbers along an axis are at least 0 and add up to 1.
+    Sparsemax {
+        /// The axis; the last one by default.
+        axis: isize = -1,
+    }(x, me) = x.sparsemax(me.axis),
+    /// The first half of an axis times the sigmoid of the second half: it halves the size.
+    Glu {
+        /// The axis; the last one by default.
+        axis: isize = -1,
+    }(x, me) = x.glu(me.axis),
+}
+
+settings! {
+    /// `max(x, 0)`; with settings, `min(x, max_value)` above `threshold`, else `negative_slope · (x - threshold)`.
+    #[derive(Copy, PartialEq)]
+    pub struct Relu {
+        /// The slope below the threshold; 0 by default.
+        pub(crate) negative_slope: f64 = 0.0,
+        /// The largest output; none by default.
+        pub(crate) max_value: some f64,
+        /// What is not above this becomes 0 (or slopes from there); 0 by default.
+        pub(crate) threshold: f64 = 0.0,
+    }
+}
+#[doc(hidden)]
+#[allow(non_upper_case_globals)]
+pub const Relu: Relu = Relu { negative_slope: 0.0, max_value: None, threshold: 0.0 };
+impl Default for Relu {
+    fn default() -> Relu {
+        Relu
+    }
+}
+
+impl Activation for Relu {
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        let Relu { negative_slope: slope, max_value, threshold } = *self;
+        if slope != 0.0 && max_value.is_none() && threshold == 0.0 {
+            return x.leaky_relu(slope);
+        }
+        let above = if threshold == 0.0 { x.relu()? } else { x.threshold(threshold, 0.0)? };
+        let above = match max_value {
+            None => above,
+            Some(most) if most >= 0.0 => above.clip(0.0, most)?,
+            Some(most) => return Err(Error::argument("max_value", "a number of at least 0", most)),
+        };
+        match slope {
+            0.0 => Ok(above),
+            _ => above.sub(&x.affine(-1.0, threshold)?.relu()?.affine(slope, 0.0)?),
+        }
+    }
+    fn fused(&self) -> Option<Fused> {
+        (*self == Relu).then_some(Fused::Relu)
+    }
+}
+
+settings! {
+    /// `x` where above `threshold`, else `default_value`.
+    #[derive(Copy, PartialEq)]
+    pub struct Threshold {
+        /// With both numbers.
+        new(threshold: f64, default_value: f64);
+    }
+}
+impl Activation for Threshold {
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        x.threshold(self.threshold, self.default_value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Registry, Setting};
+    use serde_json::json;
+
+    /// At -2, -0.5, 0.25, 0.5, 1 and 3, as Keras 3.15 gives them.
+    const KERAS: &[(&str, &[f64])] = &[
+        ("celu", &[-0.864664716763, -0.393469340287, 0.25, 0.5, 1.0, 3.0]),
+        ("elu", &[-0.864664716763, -0.393469340287, 0.25, 0.5, 1.0, 3.0]),
+        (
+            "exponential",
+            &[0.135335283237, 0.606530659713, 1.28402541669, 1.6487212707, 2.71828182846, 20.0855369232],
+        ),
+        (
+            "gelu",
+            &[
+                -0.0455002638964,
+                -0.154268769363,
+                0.149676581421,
+                0.345731230637,
+                0.841344746069,
+                2.99595030591,
+            ],
+        ),
+        ("glu", &[-1.2449186624, -0.365529289315, 0.238143531706]),
+        ("hard_shrink", &[-2.0, 0.0, 0.0, 0.0, 1.0, 3.0]),
+        (
+            "hard_sigmoid",
+            &[0.166666666667, 0.416666666667, 0.541666666667, 0.583333333333, 0.666666666667, 1.0],
+        ),
+        (
+            "hard_silu",
+            &[-0.333333333333, -0.208333333333, 0.135416666667, 0.291666666667, 0.666666666667, 3.0],
+        ),
+        (
+            "hard_swish",
+            &[-0.333333333333, -0.208333333333, 0.135416666667, 0.291666666667, 0.666666666667, 3.0],
+        ),
+        ("hard_tanh", &[-1.0, -0.5, 0.25, 0.5, 1.0, 1.0]),
+        ("leaky_relu", &[-0.4, -0.1, 0.25, 0.5, 1.0, 3.0]),
+        ("linear", &[-2.0, -0.5, 0.25, 0.5, 1.0, 3.0]),
+        (
+            "log_sigmoid",
+            &[
+                -2.12692801104,
+                -0.97407698418,
+                -0.575939419879,
+                -0.47407698418,
+                -0.313261687518,
+                -0.0485873515737,
+            ],
+        ),
+        (
+            "log_softmax",
+            &[
+                -5.27633049147,
+                -3.77633049147,
+                -3.02633049147,
+                -2.77633049147,
+                -2.27633049147,
+                -0.276330491474,
+            ],
+        ),
+        (
+            "mish",
+            &[
+                -0.252501482696,
+                -0.220743774652,
+                0.169572409664,
+                0.375245211305,
+                0.865098388267,
+                2.98653500497,
+            ],
+        ),
+        ("relu", &[0.0, 0.0, 0.25, 0.5, 1.0, 3.0]),
+        ("relu6", &[0.0, 0.0, 0.25, 0.5, 1.0, 3.0]),
+        (
+            "selu",
+            &[-1.5201664686, -0.691758187803, 0.262675246839, 0.525350493678, 1.05070098736, 3.15210296207],
+        ),
+        (
+            "sigmoid",
+            &[0.119202922022, 0.377540668798, 0.562176500886, 0.622459331202, 0.73105857863, 0.952574126822],
+        ),
+        (
+            "silu",
+            &[-0.238405844044, -0.188770334399, 0.140544125221, 0.311229665601, 0.73105857863, 2.85772238047],
+        ),
+        ("soft_shrink", &[-1.5, 0.0, 0.0, 0.0, 0.5, 2.5]),
+        (
+            "softmax",
+            &[
+                0.00511115183842,
+                0.0229065933311,
+                0.0484932584625,
+                0.0622665764038,
+                0.102660228971,
+                0.758562190993,
+            ],
+        ),
+        (
+            "softplus",
+            &[0.126928011043, 0.47407698418, 0.825939419879, 0.97407698418, 1.31326168752, 3.04858735157],
+        ),
+        ("softsign", &[-0.666666666667, -0.333333333333, 0.2, 0.333333333333, 0.5, 0.75]),
+        ("sparse_plus", &[0.0, 0.0625, 0.390625, 0.5625, 1.0, 3.0]),
+        ("sparse_sigmoid", &[0.0, 0.25, 0.625, 0.75, 1.0, 1.0]),
+        (
+            "squareplus",
+            &[0.414213562373, 0.780776406404, 1.13278221854, 1.2807764064, 1.61803398875, 3.30277563773],
+        ),
+        (
+            "swish",
+            &[-0.238405844044, -0.188770334399, 0.140544125221, 0.311229665601, 0.73105857863, 2.85772238047],
+        ),
+        (
+            "tanh",
+            &[
+                -0.964027583599,
+                -0.462117165327,
+                0.244918659329,
+                0.462117165327,
+                0.761594176292,
+                0.995054721832,
+            ],
+        ),
+        (
+            "tanh_shrink",
+            &[-1.03597241992, -0.03788284274, 0.00508133759629, 0.03788284274, 0.238405844044, 2.00494524631],
+        ),
+    ];
+
+    #[test]
+    fn names_of_keras_give_its_numbers() -> Result<()> {
+        let x = Tensor::from_slice(&[-2.0, -0.5, 0.25, 0.5, 1.0, 3.0], [1, 6])?;
+        for (name, want) in KERAS {
+            let activation = Dyn::<dyn Activation>::read(json!(name), &Registry::new())?;
+            let got = activation.apply(&x)?.to_vec::<f64>()?;
+            assert_eq!(got.len(), want.len());
+            assert!(
+                got.iter().zip(*want).all(|(a, b)| (a - b).abs() <= 1e-11 * b.abs().max(1.0)),
+                "{name}: {got:?}"
+            );
+        }
+        Ok(())
+    }
 }

@@ -1,6 +1,7 @@
 //! Why it exists: bounds on parameters, enforced after each step of the optimizer. Formulas are Keras's.
 
 use crate::config::{Configured, Dyn, kind};
+use crate::nn::Axes;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
 
@@ -51,18 +52,18 @@ settings! {
     #[derive(PartialEq)]
     pub struct MaxNorm {
         /// At most this; Keras's default is 2.
-        new(max_value: f64);
+        new(max_value: f64 = 2.0);
 
         /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
         /// convolution's are `[0, 1, 2]`.
-        axis: into Vec<isize> = [0],
+        axis: into Axes = 0isize,
     }
 }
 
 impl Constraint for MaxNorm {
     fn project(&self, w: &Tensor) -> Result<Tensor> {
         check("MaxNorm", 0.0, self.max_value)?;
-        let norms = norms(w, &self.axis)?;
+        let norms = norms(w, self.axis.list())?;
         rescale(w, &norms, &norms.clip(0.0, self.max_value)?)
     }
 }
@@ -91,13 +92,13 @@ settings! {
 
         /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
         /// convolution's are `[0, 1, 2]`.
-        axis: into Vec<isize> = [0],
+        axis: into Axes = 0isize,
     }
 }
 
 impl Constraint for UnitNorm {
     fn project(&self, w: &Tensor) -> Result<Tensor> {
-        w.div(&norms(w, &self.axis)?.affine(1.0, EPSILON)?)
+        w.div(&norms(w, self.axis.list())?.affine(1.0, EPSILON)?)
     }
 }
 
@@ -106,20 +107,20 @@ settings! {
     #[derive(PartialEq)]
     pub struct MinMaxNorm {
         /// Between these; Keras's defaults are 0 and 1.
-        new(min_value: f64, max_value: f64);
+        new(min_value: f64 = 0.0, max_value: f64 = 1.0);
 
         /// How much of the way to the bounds each step goes; 1 by default: all of it.
         rate: f64 = 1.0,
         /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
         /// convolution's are `[0, 1, 2]`.
-        axis: into Vec<isize> = [0],
+        axis: into Axes = 0isize,
     }
 }
 
 impl Constraint for MinMaxNorm {
     fn project(&self, w: &Tensor) -> Result<Tensor> {
         check("MinMaxNorm", self.min_value, self.max_value)?;
-        let norms = norms(w, &self.axis)?;
+        let norms = norms(w, self.axis.list())?;
         let bounded = norms.clip(self.min_value, self.max_value)?.affine(self.rate, 0.0)?;
         rescale(w, &norms, &bounded.add(&norms.affine(1.0 - self.rate, 0.0)?)?)
     }

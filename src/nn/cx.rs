@@ -6,6 +6,7 @@ use super::{Init, Key, Module, Param};
 use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::random::{Purpose, Stream, read_too_early};
+use crate::tensor::storage::PoolVec;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result};
 use smallvec::SmallVec;
@@ -28,11 +29,13 @@ pub struct Cx {
     drawn: SmallVec<[(u64, u32); 4]>,
     /// How often each key has taken out its state in this pass.
     carried: SmallVec<[(u64, u32); 4]>,
-    updates: Vec<(u64, Tensor)>,
+    updates: PoolVec<(u64, Tensor)>,
     losses: Vec<Tensor>,
     /// Values that stand in for parameters, by id: those of a checkpoint, and those that were cast.
-    bound: Vec<(u64, Tensor)>,
+    bound: PoolVec<(u64, Tensor)>,
     session: Session,
+    /// What has been drawn for the sequence that is being gone through, by key; `None` outside of one.
+    sequence: Option<SmallVec<[(u64, Tensor); 2]>>,
     /// What parts build themselves with, while a network is traced for the first time.
     init: Option<Init>,
 }
@@ -56,10 +59,11 @@ impl Cx {
             step: 0,
             drawn: SmallVec::new(),
             carried: SmallVec::new(),
-            updates: Vec::new(),
+            updates: PoolVec::new(),
             losses: Vec::new(),
-            bound: Vec::new(),
+            bound: PoolVec::new(),
             session: Session::new(),
+            sequence: None,
             init: None,
         }
     }
@@ -158,7 +162,7 @@ impl Cx {
 
     /// A state's value: the one that an earlier call of this pass has set, else the one it began with.
     pub fn state(&self, p: &Param) -> Tensor {
-        match self.updates.iter().rev().find(|(id, _)| *id == p.id()) {
+        match self.updates.iter().find(|(id, _)| *id == p.id()) {
             Some((_, pending)) => pending.clone(),
             None if self.traced => Tensor::leaf(Array::traced(p.value().spec()), p.id(), false),
             None => p.value().clone(),
@@ -168,8 +172,11 @@ impl Cx {
     /// Sets a parameter once the step has succeeded: how running statistics move. The last value wins, so begin with
     /// [`Cx::state`], which sees those before it.
     pub fn update(&mut self, p: &Param, value: &Tensor) {
-        self.updates.retain(|(id, _)| *id != p.id());
-        self.updates.push((p.id(), value.detach()));
+        let value = value.detach();
+        match self.updates.iter_mut().find(|(id, _)| *id == p.id()) {
+            Some((_, pending)) => *pending = value,
+            None => self.updates.push((p.id(), value)),
+        }
     }
 
     // ---- losses
@@ -202,6 +209,36 @@ impl Cx {
             call => Purpose::LayerAgain { key: number, call },
         };
         if self.traced { Stream::traced(purpose) } else { Stream::new(self.seed, purpose, self.step) }
+    }
+
+    /// Runs `f`, which goes through a sequence step by step: what [`Cx::once_a_sequence`] draws inside is drawn once.
+    pub fn sequence<R>(&mut self, f: impl FnOnce(&mut Cx) -> R) -> R {
+        let outside = self.sequence.replace(SmallVec::new());
+        let result = f(self);
+        self.sequence = outside;
+        result
+    }
+
+    /// What `draw` gives at the first step of a sequence, and at every later one the same again: the masks of dropout in
+    /// recurrent cells. Outside of a sequence each call draws.
+    ///
+    /// # Errors
+    /// Those of `draw`.
+    pub fn once_a_sequence(
+        &mut self,
+        key: &Key,
+        draw: impl FnOnce(&mut Cx) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let slot = key.slot();
+        let mut drawn = self.sequence.iter().flatten();
+        if let Some((_, tensor)) = drawn.find(|(k, _)| *k == slot) {
+            return Ok(tensor.clone());
+        }
+        let tensor = draw(self)?;
+        if let Some(drawn) = &mut self.sequence {
+            drawn.push((slot, tensor.clone()));
+        }
+        Ok(tensor)
     }
 
     /// Takes out the state that a key left in the session, so that it can be changed in place; `None` if there is none yet. A
@@ -241,14 +278,16 @@ impl Cx {
             carried: self.carried.clone(),
             updates: self.updates.clone(),
             session: self.session.clone(),
+            sequence: self.sequence.clone(),
             ..Cx::infer()
         }
     }
 
-    /// The statistics and the carried state that [`Cx::again`] begins with.
+    /// The statistics, the carried state and what was drawn for a sequence: what [`Cx::again`] begins with.
     pub(crate) fn tensors(&self) -> Vec<Tensor> {
-        let states = self.session.states().map(|(_, state)| state.clone());
-        self.updates.iter().map(|(_, value)| value.clone()).chain(states).collect()
+        let states = self.session.states().map(|(_, state)| state);
+        let drawn = self.sequence.iter().flatten().map(|(_, drawn)| drawn);
+        self.updates.iter().map(|(_, value)| value).chain(states).chain(drawn).cloned().collect()
     }
 
     /// The same pass from other values for what [`Cx::tensors`] gave: in a trace if they are traced, else at this seed and step
@@ -257,7 +296,8 @@ impl Cx {
         let mut cx = self.again();
         let updates = cx.updates.iter_mut().map(|(_, value)| value);
         let states = cx.session.states.iter_mut().map(|(_, state)| state);
-        updates.chain(states).zip(tensors).for_each(|(place, value)| *place = value.clone());
+        let drawn = cx.sequence.iter_mut().flatten().map(|(_, drawn)| drawn);
+        updates.chain(states).chain(drawn).zip(tensors).for_each(|(place, value)| *place = value.clone());
         if let (true, false, Some((seed, step))) = (cx.traced, traced, at) {
             (cx.traced, cx.seed, cx.step) = (false, seed, step);
         }
@@ -269,13 +309,23 @@ impl Cx {
     /// are taken out.
     pub(crate) fn with_bound<R>(
         &mut self,
-        bound: Vec<(u64, Tensor)>,
+        bound: PoolVec<(u64, Tensor)>,
         f: impl FnOnce(&mut Cx) -> R,
     ) -> (R, Vec<Tensor>) {
         let (outside, losses) = (std::mem::replace(&mut self.bound, bound), self.losses.len());
         let result = f(self);
         self.bound = outside;
         (result, self.losses.split_off(losses))
+    }
+
+    /// Runs `f` while this value stands in for a parameter.
+    pub(crate) fn with_param<R>(&mut self, p: &Param, value: Tensor, f: impl FnOnce(&mut Cx) -> R) -> R {
+        // Before the value of a checkpoint around, or one that was cast. What is cast meanwhile comes behind.
+        self.bound.insert(0, (p.id(), value));
+        let result = f(self);
+        self.bound.rotate_left(1);
+        self.bound.pop();
+        result
     }
 
     /// For a trace that becomes a graph: parameters and states are leaves without values, what is drawn is recorded by its key.
@@ -357,7 +407,7 @@ fn count(counts: &mut SmallVec<[(u64, u32); 4]>, key: &Key) -> u32 {
 pub struct Effects {
     /// Terms to add to the loss (`Cx::add_loss`).
     pub losses: Vec<Tensor>,
-    updates: Vec<(u64, Tensor)>,
+    updates: PoolVec<(u64, Tensor)>,
     /// The state for the next call.
     pub session: Session,
 }

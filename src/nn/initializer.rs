@@ -14,6 +14,11 @@ pub trait Initializer: Configured + std::fmt::Debug + Send + Sync {
     /// The initializer does not fit the shape.
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>>;
 
+    /// Whether nothing but the number of inputs and outputs of a unit is read from the shape.
+    fn scales_by_units(&self) -> bool {
+        false
+    }
+
     /// The whole parameter.
     ///
     /// # Errors
@@ -116,6 +121,9 @@ macro_rules! scaled {
                 let variance = variance(shape, $scale, Fan::$fan);
                 Ok($dist(variance, stream))
             }
+            fn scales_by_units(&self) -> bool {
+                true
+            }
         }
     )*};
 }
@@ -150,7 +158,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct VarianceScaling {
         /// With this scale (Keras's default is 1), the number of inputs as fan, truncated normal.
-        new(scale: f64);
+        new(scale: f64 = 1.0);
 
         /// Which number of connections scales the variance; inputs by default.
         mode: Fan = Fan::In,
@@ -172,6 +180,30 @@ impl Initializer for VarianceScaling {
                 Box::new(move |i| deviation * stream.normal(i))
             }
         })
+    }
+    fn scales_by_units(&self) -> bool {
+        true
+    }
+}
+
+/// The initializer of a kernel whose units have so many inputs and outputs, whatever its axes are: one that scales by them is told.
+pub(super) fn between_units(initializer: &Dyn<dyn Initializer>, units: [usize; 2]) -> Dyn<dyn Initializer> {
+    match initializer.scales_by_units() {
+        true => BetweenUnits { initializer: initializer.clone(), units }.into(),
+        false => initializer.clone(),
+    }
+}
+
+/// Draws as for a matrix.
+#[derive(Clone, Debug)]
+struct BetweenUnits {
+    initializer: Dyn<dyn Initializer>,
+    units: [usize; 2],
+}
+impl Configured for BetweenUnits {}
+impl Initializer for BetweenUnits {
+    fn value(&self, _: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        self.initializer.value(&Shape::new(&self.units)?, stream)
     }
 }
 
@@ -200,7 +232,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct Constant {
         /// All `value`.
-        new(value: f64);
+        new(value: f64 = 0.0);
     }
 }
 impl Initializer for Constant {
@@ -215,7 +247,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct RandomUniform {
         /// Uniform in `[minval, maxval)`.
-        new(minval: f64, maxval: f64);
+        new(minval: f64 = -0.05, maxval: f64 = 0.05);
     }
 }
 impl Default for RandomUniform {
@@ -235,7 +267,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct RandomNormal {
         /// Normal with this mean and standard deviation.
-        new(mean: f64, stddev: f64);
+        new(mean: f64 = 0.0, stddev: f64 = 0.05);
     }
 }
 impl Default for RandomNormal {
@@ -256,7 +288,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct TruncatedNormal {
         /// With this mean and standard deviation.
-        new(mean: f64, stddev: f64);
+        new(mean: f64 = 0.0, stddev: f64 = 0.05);
     }
 }
 impl Default for TruncatedNormal {
@@ -276,7 +308,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct Identity {
         /// With a factor; Keras's default is 1.
-        new(gain: f64);
+        new(gain: f64 = 1.0);
     }
 }
 impl Default for Identity {
@@ -299,7 +331,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct Orthogonal {
         /// With a factor.
-        new(gain: f64);
+        new(gain: f64 = 1.0);
     }
 }
 impl Default for Orthogonal {
@@ -343,4 +375,6 @@ kind! {
     dyn Initializer, "initializer", Registry::initializer;
     use Zeros, Ones, Constant, RandomUniform, RandomNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
     LecunUniform, LecunNormal, VarianceScaling, TruncatedNormal, Orthogonal, Identity;
+    alias "uniform": RandomUniform, "normal": RandomNormal, "one": Ones, "zero": Zeros,
+    "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal;
 }

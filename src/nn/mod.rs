@@ -3,6 +3,8 @@
 //! [`Functional`] and a struct of your own ([`Subclass`]) all become the same built [`Network`].
 
 pub mod activation;
+mod axis_set;
+mod axes;
 pub mod constraint;
 mod cut;
 mod cx;
@@ -10,9 +12,11 @@ mod functional;
 pub mod initializer;
 mod input;
 pub mod layers;
+mod lists;
 mod module;
 mod network;
 mod node;
+mod numbers;
 mod param;
 mod part;
 mod predict;
@@ -28,59 +32,31 @@ mod trace;
 mod value;
 mod weights;
 
+pub use axis_set::AxisSet;
+pub(crate) use crate::config::snake_case;
+pub use axes::Axes;
 pub use cut::LayerRef;
 pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
+pub use lists::OneOrMany;
 #[doc(hidden)]
 pub use module::walk_field;
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 pub use network::Network;
-pub use node::{Build, CloneNode, IntoLayer, Layer, Node, Recurrent, features};
+pub(crate) use node::build_inside;
+pub use node::{Build, Cell, CloneNode, IntoLayer, Layer, Node, Recurrence, Recurrent, features};
 pub(crate) use param::Budget;
 pub use param::{Init, Key, Param};
 pub(crate) use param::{numbers, set_numbers};
 pub use part::Part;
 pub use sequential::Sequential;
-pub use spatial::{DataFormat, Sizes};
+pub use numbers::Numbers;
+pub(crate) use spatial::{expect_images, expect_rest};
+pub use spatial::{DataFormat, Margins, Sizes};
 pub use subclass::Subclass;
 pub use summary::Summary;
 pub use symbol::{AsSymbol, Given, IntoSymbols, Shared, Symbol};
 pub(crate) use topology_config::read_network;
 pub(crate) use trace::within_reason;
 pub use value::{InputSpecs, Inputs, Masking, Value, Values, both_masks, single};
-
-/// `Dense` becomes `dense`, `Conv2D` `conv2d`, `BatchNormalization` `batch_normalization` (Keras's rule).
-pub(crate) fn snake_case(class: &str) -> String {
-    let c: Vec<char> = class.chars().collect();
-    let mut out = String::new();
-    for (i, &ch) in c.iter().enumerate() {
-        let after_lower = i > 0 && (c[i - 1].is_ascii_lowercase() || c[i - 1].is_ascii_digit());
-        let before_lower = i > 0 && c.get(i + 1).is_some_and(char::is_ascii_lowercase);
-        if ch.is_ascii_uppercase() && (after_lower && !c[i - 1].is_ascii_digit() || before_lower) {
-            out.push('_');
-        }
-        out.push(ch.to_ascii_lowercase());
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn names_follow_keras() {
-        let cases = [
-            ("Dense", "dense"),
-            ("Conv2D", "conv2d"),
-            ("BatchNormalization", "batch_normalization"),
-            ("LSTM", "lstm"),
-            ("MaxPooling2D", "max_pooling2d"),
-            ("MultiHeadAttention", "multi_head_attention"),
-            ("PReLU", "p_re_lu"),
-            ("RMSNormalization", "rms_normalization"),
-        ];
-        for (class, name) in cases {
-            assert_eq!(super::snake_case(class), name);
-        }
-    }
-}

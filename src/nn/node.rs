@@ -6,6 +6,7 @@ use super::layers::Input;
 use super::symbol::{IntoSymbols, Shared, Symbol};
 use super::{Cx, Init, InputSpecs, Inputs, Masking, Module, Value, Values, snake_case};
 use crate::config::{Configured, Dyn, short_type_name};
+use crate::error::Context;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use std::sync::Arc;
@@ -165,8 +166,13 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
         None
     }
 
-    /// For a recurrent layer: how a wrapper such as Bidirectional makes its twin.
+    /// For a recurrent layer: how it goes through sequences, and how a wrapper such as `Bidirectional` changes that.
     fn as_recurrent(&self) -> Option<&dyn Recurrent> {
+        None
+    }
+
+    /// For a cell, which `RNN` calls at each step: its states.
+    fn as_cell(&self) -> Option<&dyn Cell> {
         None
     }
 
@@ -214,10 +220,66 @@ pub(super) fn place(build: &dyn Build) -> String {
     format!("layer '{name}' ({class})")
 }
 
+/// Builds a layer inside of another one.
+///
+/// # Errors
+/// Those of [`Build::build`], with its name.
+pub(crate) fn build_inside(
+    build: &dyn Build,
+    inputs: &InputSpecs<'_>,
+    init: &mut Init,
+) -> Result<Box<dyn Node>> {
+    let frozen = build.common().is_some_and(|common| common.frozen);
+    init.with_frozen(frozen, |init| build.build(inputs, init)).at(|| place(build))
+}
+
+/// How a recurrent layer goes through a sequence, and what it gives: settings that all of them have, under Keras's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recurrence {
+    /// Whether every step's output is given, or the last one's alone.
+    pub return_sequences: bool,
+    /// Whether the last states are given as further outputs.
+    pub return_state: bool,
+    /// Whether the sequence is gone through from its end. What comes out is in the order of the steps: backwards.
+    pub go_backwards: bool,
+    /// Whether the next call goes on from this one's states.
+    pub stateful: bool,
+    /// Whether the output of a step that does not count is 0, or that of the step before.
+    pub zero_output_for_mask: bool,
+}
+
 /// What wrappers of recurrent layers need to know of one.
 pub trait Recurrent {
-    /// The same layer, which goes through the sequence from the other end.
-    fn reversed(&self) -> Arc<dyn Build>;
+    /// How it goes through sequences.
+    fn recurrence(&self) -> Recurrence;
+
+    /// The same layer, which does so in another way.
+    fn with_recurrence(&self, recurrence: Recurrence) -> Arc<dyn Build>;
+}
+
+/// What a loop over time needs to know of a cell. Its layer takes the input of one step `[batch, …]`, then the states, and
+/// gives the output of the step, then the new states.
+pub trait Cell {
+    /// The size of each state, `[batch, size]` (Keras: `state_size`).
+    fn state_sizes(&self) -> Vec<usize>;
+
+    /// The state that is also the output: what is given for a step that does not count.
+    fn output_state(&self) -> usize {
+        0
+    }
+
+    /// The size of the output, by default that of this state (Keras: `output_size`).
+    fn output_size(&self) -> usize {
+        self.state_sizes().get(self.output_state()).copied().unwrap_or(0)
+    }
+
+    /// What a sequence begins with, if not with zeros: made of zeros of the right shapes (Keras: `get_initial_state`).
+    ///
+    /// # Errors
+    /// An operation failed.
+    fn initial_states(&self, zeros: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        Ok(zeros)
+    }
 }
 
 /// A layer that is its own description.

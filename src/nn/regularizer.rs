@@ -24,7 +24,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct L1L2 {
         /// Both penalties; Keras's default for each is 0.
-        new(l1: f64, l2: f64);
+        new(l1: f64 = 0.0, l2: f64 = 0.0);
     }
 }
 
@@ -45,7 +45,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct L1 {
         /// With this factor; Keras's default is 0.01.
-        new(l1: f64);
+        new(l1: f64 = 0.01);
     }
 }
 
@@ -60,7 +60,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct L2 {
         /// With this factor; Keras's default is 0.01.
-        new(l2: f64);
+        new(l2: f64 = 0.01);
     }
 }
 
@@ -88,7 +88,7 @@ settings! {
     #[derive(Copy, PartialEq)]
     pub struct OrthogonalRegularizer {
         /// On rows, with this factor; Keras's default is 0.01.
-        new(factor: f64);
+        new(factor: f64 = 0.01);
 
         /// Rows or columns; rows by default.
         mode: Mode = Mode::Rows,

@@ -176,6 +176,12 @@ impl<P: IntoSymbols> IntoSymbols for (P, &[(String, Symbol)]) {
         given
     }
 }
+/// Inputs by name alone.
+impl<S: AsSymbol, const N: usize> IntoSymbols for [(&str, &S); N] {
+    fn into_symbols(self) -> Given {
+        (positional(Vec::new()), self).into_symbols()
+    }
+}
 macro_rules! tuples {
     ($($($type:ident $field:tt),+;)*) => {$(
         impl<$($type: AsSymbol),+> IntoSymbols for ($(&$type,)+) {

@@ -3,7 +3,8 @@
 
 use crate::tensor::room::room;
 use crate::tensor::{Array, Tensor};
-use crate::{DType, Error, Result, Shape, Spec};
+use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
+use smallvec::SmallVec;
 
 super::table::ops! {
     flatten: Any, Every, "Flatten";
@@ -40,7 +41,10 @@ impl Tensor {
     pub fn moveaxis(&self, source: isize, destination: isize) -> Result<Tensor> {
         let (from, to) =
             (self.shape().axis("moveaxis", source)?, self.shape().axis("moveaxis", destination)?);
-        let mut order: Vec<isize> = (0..self.rank() as isize).collect();
+        if from == to {
+            return Ok(self.clone());
+        }
+        let mut order: SmallVec<[isize; MAX_RANK]> = (0..self.rank() as isize).collect();
         let moved = order.remove(from);
         order.insert(to, moved);
         self.permute(&order)

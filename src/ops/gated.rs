@@ -7,6 +7,7 @@ use crate::{Error, Result};
 super::table::ops! {
     threshold: Floats, Every, "";
     glu: Floats, Every, "";
+    sparsemax: Floats, Every, "";
 }
 
 impl Tensor {
@@ -30,5 +31,23 @@ impl Tensor {
         }
         let half = n as isize / 2;
         self.slice(axis, 0, half)?.mul(&self.slice(axis, half, 2 * half)?.sigmoid()?)
+    }
+
+    /// The nearest point of which all numbers along an axis are at least 0 and add up to 1 (Martins and Astudillo 2016):
+    /// `max(x - τ, 0)`.
+    ///
+    /// # Errors
+    /// The axis is out of range, the dtype is not float32 or float64, or memory cannot be had.
+    pub fn sparsemax(&self, axis: isize) -> Result<Tensor> {
+        super::elementwise::float("sparsemax", self.dtype())?;
+        let sorted = self.sort(axis, true)?;
+        let ranks = self.new_full(*self.shape(), 1.0)?.cumsum(axis)?;
+        // The largest are above 0 as long as τ computed from them and those before them is below them.
+        let zero = self.new_full([], 0.0)?;
+        let excess = sorted.detach().cumsum(axis)?.affine(1.0, -1.0)?;
+        let support = sorted.detach().mul(&ranks)?.greater(&excess)?;
+        let count = support.cast(self.dtype())?.sum(&[axis], true)?;
+        let tau = support.choose(&sorted, &zero)?.sum(&[axis], true)?.affine(1.0, -1.0)?.div(&count)?;
+        self.sub(&tau)?.relu()
     }
 }

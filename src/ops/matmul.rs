@@ -127,7 +127,7 @@ fn whole_product<T: Whole>(a: &Array, b: &Array, out: &mut Array) -> Result<()> 
 }
 
 /// A stack of matrices as one tall matrix; a vector as one row.
-fn rows(t: &Tensor) -> Result<Tensor> {
+pub(super) fn rows(t: &Tensor) -> Result<Tensor> {
     if t.rank() == 2 {
         return Ok(t.clone());
     }
@@ -135,7 +135,7 @@ fn rows(t: &Tensor) -> Result<Tensor> {
 }
 
 /// `out = a·b` for each matrix of the stack, then the epilogue.
-fn product<T: Float + Gemm>(
+pub(super) fn product<T: Float + Gemm>(
     a: &Array,
     b: &Array,
     stack: Shape,
@@ -243,7 +243,7 @@ impl Begins {
 }
 
 /// The table row of a fused activation.
-fn formula(activation: Fused) -> &'static Formula {
+pub(super) fn formula(activation: Fused) -> &'static Formula {
     match activation {
         Fused::Relu => Of::<Relu>::ROW,
         Fused::Sigmoid => Of::<Sigmoid>::ROW,

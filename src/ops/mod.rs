@@ -4,6 +4,7 @@
 mod expr;
 mod parts;
 mod promote;
+mod recurrent;
 mod table;
 pub mod window;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::PadMode;
+    Interpolation, RecurrentWeights, pub, recurrent, resize, use,
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
 pub use table::{Gradient, OpRow, Takes};
@@ -32,8 +34,13 @@ macro_rules! families {
 }
 
 families! {
-    along, arrange, cast, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic, mask, matmul, norm,
+    HEAD, along, arrange, attention, batch_norm, cast, diagonal, einsum, elementwise, fill, gated, gru, index,
+    join, linalg, logic, lstm, mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, simple_rnn,
+    softmax, sort, stats, subscript, update, view,
+=======
+    along, arrange, cast, conv, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic, mask, matmul, norm,
     pad, random, range, reduce, scan, softmax, sort, stats, subscript, view,
+>>>>>>> conv
 }
 
 /// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that

@@ -13,11 +13,12 @@ use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
 use smallvec::smallvec;
 
 super::table::ops! {
-    [Dropout, Sample, RandInt, Bernoulli, Permutation, Categorical];
+    [Dropout, Sample, SampleLike, RandInt, Bernoulli, Permutation, Categorical];
     dropout: Floats, Every, "Dropout";
     randn: Nothing, None, "RandomNormal";
     rand: Nothing, None, "RandomUniform";
     sample: Nothing, None, "";
+    sample_like: Floats, None, "";
     randint: Nothing, None, "";
     bernoulli: Nothing, None, "Bernoulli";
     permutation: Nothing, None, "";
@@ -73,23 +74,44 @@ impl Op for Sample {
         Ok(one(self.shape, self.dtype))
     }
     fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let (out, stream) = (&mut outputs[0], self.stream);
-        if let Distribution::Uniform { low, high } = self.distribution {
-            // Rounding must not reach what a uniform number stays below.
-            match self.dtype {
-                DType::F64 => uniform(out.slice_mut()?, stream, low, high, high.next_down()),
-                _ => uniform(out.slice_mut()?, stream, low, high, largest_below(high)),
-            }
-            return Ok(());
-        }
-        let value = |at: u64| self.distribution.value(&stream, at);
-        match self.dtype {
-            DType::F64 => fill(out.slice_mut()?, value),
-            _ => fill(out.slice_mut()?, |at| value(at) as f32),
-        }
-        Ok(())
+        draw(self.distribution, self.stream, &mut outputs[0])
     }
     nothing_flows!();
+}
+
+crate::op! {
+    /// Numbers from a distribution, as many as the input has, in its dtype. The input's values say nothing.
+    struct SampleLike("sample_like", 1) { distribution: Distribution, stream: Stream }
+}
+
+impl Op for SampleLike {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        float("sample_like", inputs[0].dtype)?;
+        self.distribution.check()?;
+        Ok(smallvec![inputs[0]])
+    }
+    fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        draw(self.distribution, self.stream, &mut outputs[0])
+    }
+    nothing_flows!();
+}
+
+/// Fills an array with numbers of a distribution.
+fn draw(distribution: Distribution, stream: Stream, out: &mut Array) -> Result<()> {
+    if let Distribution::Uniform { low, high } = distribution {
+        // Rounding must not reach what a uniform number stays below.
+        match out.dtype() {
+            DType::F64 => uniform(out.slice_mut()?, stream, low, high, high.next_down()),
+            _ => uniform(out.slice_mut()?, stream, low, high, largest_below(high)),
+        }
+        return Ok(());
+    }
+    let value = |at: u64| distribution.value(&stream, at);
+    match out.dtype() {
+        DType::F64 => fill(out.slice_mut()?, value),
+        _ => fill(out.slice_mut()?, |at| value(at) as f32),
+    }
+    Ok(())
 }
 
 crate::op! {
@@ -240,6 +262,14 @@ impl Tensor {
     ) -> Result<Tensor> {
         let shape = shape.into_shape()?;
         apply1(Sample { shape, distribution, dtype, stream }, &[])
+    }
+
+    /// Numbers from a distribution in the shape and dtype of this tensor, whose values say nothing.
+    ///
+    /// # Errors
+    /// A setting is out of range, or the dtype is not float32 or float64.
+    pub fn sample_like(&self, distribution: Distribution, stream: Stream) -> Result<Tensor> {
+        apply1(SampleLike { distribution, stream }, &[&self.anchor()])
     }
 
     /// Whole numbers in `low..high`, int64, all as likely.

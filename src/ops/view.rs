@@ -480,12 +480,12 @@ impl Tensor {
     /// # Errors
     /// The axis is out of range, or there are already [`MAX_RANK`] axes.
     pub fn expand_dims(&self, axis: isize) -> Result<Tensor> {
-        let mut dims = self.dims().to_vec();
+        let mut dims: SmallVec<[usize; MAX_RANK + 1]> = self.dims().into();
         let at = if axis < 0 { axis + dims.len() as isize + 1 } else { axis };
         if !(0..=dims.len() as isize).contains(&at) {
             return Err(Error::Axis { op: "expand_dims", axis, shape: Box::new(*self.shape()) });
         }
         dims.insert(at as usize, 1);
-        self.reshape_to(dims)
+        self.reshape_to(&dims[..])
     }
 }

@@ -482,6 +482,18 @@ impl<T> DerefMut for PoolVec<T> {
     }
 }
 
+impl<T> Default for PoolVec<T> {
+    fn default() -> PoolVec<T> {
+        PoolVec::new()
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for PoolVec<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 impl<T> Extend<T> for PoolVec<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
         let items = items.into_iter();

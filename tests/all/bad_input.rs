@@ -2,7 +2,7 @@
 //! overlap themselves, or where rows lie pages apart, an operation gives what it gives for a copy, or an error, and never panics.
 
 use gradus::ops::matmul::Fused;
-use gradus::ops::{self, PadMode};
+use gradus::ops::{self, Interpolation, PadMode, Padding};
 use gradus::{DType, Result, Tensor};
 
 type Function = fn(&Tensor) -> Result<Tensor>;
@@ -37,6 +37,8 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("softmax", |t| t.softmax(1)),
     ("log_softmax", |t| t.log_softmax(-1)),
     ("layer_norm", |t| t.layer_norm(None, None, 1e-3)),
+    ("batch_norm", |t| Ok(t.batch_norm(None, None, 1e-3)?.0)),
+    ("mul_add", |t| t.mul_add(t, &t.new_full([], 1.0)?)),
     ("matmul with its transpose", |t| t.matmul(&t.t()?)),
     ("transpose by itself", |t| t.t()?.matmul(t)),
     ("einsum", |t| Tensor::einsum("abc,adc->bd", &[t, t])),
@@ -45,6 +47,12 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("concat", |t| Tensor::concat(&[t, &t.flip(&[1])?], 1)),
     ("stack", |t| Tensor::stack(&[t, t], 0)),
     ("pad", |t| t.pad(&[(0, 0), (1, 1), (0, 0)], PadMode::Constant(0.5))),
+    ("max_pool", |t| t.max_pool(&[2], None, &Padding::Same)),
+    ("average_pool", |t| t.average_pool(&[1], Some(&[3]), &Padding::Valid)),
+    ("adaptive_max_pool", |t| t.adaptive_max_pool(&[2])),
+    ("adaptive_average_pool", |t| t.adaptive_average_pool(&[1])),
+    ("resize", |t| t.resize(&[2], Interpolation::Bicubic, false)),
+    ("upsample", |t| t.upsample(&[1], Interpolation::Nearest)),
     ("gather", |t| t.gather(&Tensor::from_slice(&[0i64, 0], [2])?, 1)),
     ("take_along_axis", |t| t.take_along_axis(&Tensor::zeros([1, 1, 1])?.cast(DType::I64)?, 0)),
     ("dropout", |t| t.dropout(0.5, gradus::random::Stream::new(1, gradus::random::Purpose::User(0), 0))),

@@ -2,7 +2,9 @@
 //! broadcast. Random chains over random shapes and element types run beside a twin that walks plain vectors index by index: both
 //! fail or both give the same, and gradients agree with differences of the twin. A new operation is a row of `ROWS`.
 
-use gradus::ops::{self, Takes};
+use gradus::ops::{self, Interpolation, Padding, Takes};
+use gradus::ops::conv::Convolution;
+use gradus::ops::{self, Padding, Takes};
 use gradus::{DType, Result, Tensor};
 use proptest::prelude::*;
 
@@ -262,9 +264,83 @@ const ROWS: &[Row] = &[
         },
     ),
     Free(
+        "average_pool",
+        |x, d| {
+            let (size, stride) = (1 + d.below(3), 1 + d.below(3));
+            let axes = x.rank().saturating_sub(2);
+            x.average_pool(&vec![size; axes], Some(&vec![stride; axes]), &Padding::Valid)
+        },
+        |x, d| {
+            let (size, stride) = (1 + d.below(3), 1 + d.below(3));
+            let mut y = x.clone();
+            for axis in spatial(x, size)? {
+                let places = (y.dims[axis] - size) / stride + 1;
+                let parts: Vec<Plain> = (0..size)
+                    .map(|tap| picked(&y, axis, &(0..places).map(|p| p * stride + tap).collect::<Vec<_>>()))
+                    .collect();
+                let sum = |i: &[usize]| parts.iter().map(|part| part.at(i)).sum::<f64>() / size as f64;
+                y = Plain::make(parts[0].dims.clone(), sum);
+            }
+            Some(y)
+        },
+    ),
+    Free(
+        "resize",
+        |x, d| {
+            let size = d.below(5);
+            x.resize(&vec![size; x.rank().saturating_sub(2)], Interpolation::Nearest, false)
+        },
+        |x, d| {
+            let (size, mut y) = (d.below(5), x.clone());
+            for axis in spatial(x, 1)?.filter(|_| size > 0) {
+                let n = y.dims[axis];
+                y = picked(&y, axis, &(0..size).map(|i| (2 * i + 1) * n / (2 * size)).collect::<Vec<_>>());
+            }
+            (size > 0).then_some(y)
+        "slice_update",
+        |x, d| {
+            let axis = d.axis(x.rank());
+            let start = Tensor::scalar(d.below(3) as i64)?;
+            x.slice_update(&x.slice(axis, 0, 1)?.neg()?, &start, axis)
+        },
+        |x, d| {
+            let (axis, start) = (d.axis(x.dims.len()), d.below(3));
+            let axis = place(axis, x.dims.len())?;
+            let count = x.dims[axis].min(1);
+            (start + count <= x.dims[axis]).then(|| {
+                Plain::make(x.dims.clone(), |i| {
+                    let mut first = i.to_vec();
+                    first[axis] = 0;
+                    if i[axis] == start && count > 0 { -x.at(&first) } else { x.at(i) }
+                })
+            })
+        },
+    ),
+    Free(
         "matmul",
         |x, _| x.matmul(&if x.rank() < 2 { x.clone() } else { x.t()? }),
         |x, _| product_with_itself(x),
+    ),
+    Free(
+        "conv",
+        |x, d| {
+            let (size, same) = (1 + d.below(3), d.below(2) == 0);
+            let how = Convolution::new().padding(if same { Padding::Same } else { Padding::Valid });
+            x.conv(&x.new_full([size, x.dims().last().copied().unwrap_or(0), 2], 0.5)?, None, None, &how)
+        },
+        |x, d| {
+            let (size, same) = (1 + d.below(3), d.below(2) == 0);
+            let [batch, n, channels] = x.dims[..] else { return None };
+            let before = if same { (size - 1) / 2 } else { 0 };
+            let places = if same { n } else { (n + 1).checked_sub(size)? };
+            if n == 0 || channels == 0 || places == 0 {
+                return None;
+            }
+            Some(Plain::make(vec![batch, places, 2], |i| {
+                let taps = (i[1]..i[1] + size).filter_map(|t| t.checked_sub(before)).filter(|t| *t < n);
+                taps.flat_map(|t| (0..channels).map(move |c| [i[0], t, c])).map(|at| x.at(&at) * 0.5).sum()
+            }))
+        },
     ),
     Free(
         "einsum",
@@ -307,11 +383,40 @@ const ROWS: &[Row] = &[
         },
     ),
     Free(
+        "mul_add",
+        |x, d| x.mul_add(x, &x.new_full([], d.below(3) as f64)?),
+        |x, d| {
+            let t = d.below(3) as f64;
+            Some(Plain { dims: x.dims.clone(), data: x.data.iter().map(|x| x * x + t).collect() })
+        },
+    ),
+    Free("batch_norm", |x, _| Ok(x.batch_norm(None, None, 1e-3)?.0), batch_norm),
+    Free(
         "choose",
         |x, _| x.equal(&x.contiguous()?)?.choose(x, &x.new_full([], 0.0)?),
         |x, _| Some(x.clone()),
     ),
 ];
+
+/// Each channel of the last axis, over all others.
+fn batch_norm(x: &Plain, _: &mut Dice) -> Option<Plain> {
+    let n = x.dims.last().copied().filter(|_| !x.data.is_empty())?;
+    let rows = (x.data.len() / n) as f64;
+    let of = |c: usize, f: &dyn Fn(f64) -> f64| {
+        x.data.iter().skip(c).step_by(n).map(|v| f(*v)).sum::<f64>() / rows
+    };
+    let value = |(i, v): (usize, &f64)| {
+        let mean = of(i % n, &|v| v);
+        let variance = of(i % n, &|v| (v - mean) * (v - mean));
+        (v - mean) / (variance + 1e-3).sqrt()
+    };
+    Some(Plain { dims: x.dims.clone(), data: x.data.iter().enumerate().map(value).collect() })
+/// The spatial axes of `[batch, axes…, channels]`, if each has so many elements.
+fn spatial(x: &Plain, least: usize) -> Option<std::ops::Range<usize>> {
+    let axes = 1..x.dims.len().saturating_sub(1);
+    let fits = (3..=5).contains(&x.dims.len()) && axes.clone().all(|axis| x.dims[axis] >= least);
+    fits.then_some(axes)
+}
 
 fn softmax(v: &[f64]) -> Vec<f64> {
     let top = v.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -12,10 +12,11 @@ use gradus::autograd::opaque;
 use gradus::config::{Dyn, Registry};
 use gradus::graph::{Feed, Graph, Output};
 use gradus::io::Load;
-use gradus::nn::initializer::{GlorotUniform, Ones, Orthogonal, Zeros};
+use gradus::nn::initializer::{GlorotUniform, Orthogonal, Zeros};
+use gradus::nn::layers::BatchNormalization;
 use gradus::nn::{
-    Build, Cx, Init, InputSpecs, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrent, Session, Value,
-    Values, features, single,
+    Build, Cx, Init, InputSpecs, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrence, Recurrent,
+    Session, Value, Values, features, single,
 };
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
@@ -29,7 +30,7 @@ fn random(seed: u64, shape: &[usize]) -> Tensor {
 /// Saves a model, loads it again with the layers of this file, and demands the same predictions and the same next step.
 fn round_trip(model: &Model, x: &[Tensor], y: &[Tensor]) -> Model {
     let registry = Registry::new().layer::<Lstm>().unwrap().layer::<Bidirectional>().unwrap();
-    let registry = registry.layer::<Attention>().unwrap().layer::<BatchNormalization>().unwrap();
+    let registry = registry.layer::<Attention>().unwrap();
     let load = Load::new().registry(registry);
     let again = Model::from_bytes(&model.to_bytes().unwrap(), &load).unwrap();
     assert_eq!(again.summary_table().to_string(), model.summary_table().to_string());
@@ -123,8 +124,13 @@ impl Build for Lstm {
 }
 
 impl Recurrent for Lstm {
-    fn reversed(&self) -> Arc<dyn Build> {
-        Arc::new(Lstm { go_backwards: !self.go_backwards, ..self.clone() })
+    fn recurrence(&self) -> Recurrence {
+        let &Lstm { return_sequences, return_state, go_backwards, stateful, .. } = self;
+        Recurrence { return_sequences, return_state, go_backwards, stateful, zero_output_for_mask: false }
+    }
+    fn with_recurrence(&self, recurrence: Recurrence) -> Arc<dyn Build> {
+        let Recurrence { return_sequences, return_state, go_backwards, stateful, .. } = recurrence;
+        Arc::new(Lstm { return_sequences, return_state, go_backwards, stateful, ..self.clone() })
     }
 }
 
@@ -207,7 +213,9 @@ impl Build for Bidirectional {
         })?;
         Ok(Box::new(BidirectionalNode {
             forward_layer: self.layer.build(inputs, init)?,
-            backward_layer: recurrent.reversed().build(inputs, init)?,
+            backward_layer: recurrent
+                .with_recurrence(Recurrence { go_backwards: true, ..recurrent.recurrence() })
+                .build(inputs, init)?,
         }))
     }
 }
@@ -484,68 +492,13 @@ fn attention_with_a_cache_and_two_masks_goes_the_whole_way() {
 
 // ---- batch normalization in a shared branch
 
-gradus::settings! {
-    /// Batch normalization over the last axis.
-    pub layer BatchNormalization as "test>BatchNormalization" {
-        new();
-        /// How much of the running statistics stays in a step.
-        momentum: f64 = 0.9,
-    }
-}
-
-#[derive(Clone, Debug)]
-struct BatchNormalizationNode {
-    gamma: Param,
-    beta: Param,
-    moving_mean: Param,
-    moving_variance: Param,
-    momentum: f64,
-}
-gradus::parts!(BatchNormalizationNode { gamma, beta, moving_mean, moving_variance });
-
-impl Build for BatchNormalization {
-    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        let n = features("BatchNormalization", single(inputs)?)?;
-        Ok(Box::new(BatchNormalizationNode {
-            gamma: init.param([n], &Ones.into())?,
-            beta: init.param([n], &Zeros.into())?,
-            moving_mean: init.state([n], &Zeros.into())?,
-            moving_variance: init.state([n], &Ones.into())?,
-            momentum: self.momentum,
-        }))
-    }
-}
-
-impl Layer for BatchNormalizationNode {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        // A frozen layer uses its statistics and does not move them.
-        let (mean, variance) = if cx.is_training() && !self.moving_mean.is_frozen() {
-            let mean = x.mean(&[0], false)?;
-            let variance = x.sub(&mean)?.square()?.mean(&[0], false)?;
-            for (state, new) in [(&self.moving_mean, &mean), (&self.moving_variance, &variance)] {
-                let old = cx.state(state).affine(self.momentum, 0.0)?;
-                cx.update(state, &old.add(&new.detach().affine(1.0 - self.momentum, 0.0)?)?);
-            }
-            (mean, variance)
-        } else {
-            (cx.state(&self.moving_mean), cx.state(&self.moving_variance))
-        };
-        let scale = cx.param(&self.gamma)?.div(&variance.affine(1.0, 1e-3)?.sqrt()?)?;
-        x.sub(&mean)?.mul(&scale)?.add(&cx.param(&self.beta)?)
-    }
-    fn masking(&self) -> Masking {
-        Masking::Keep
-    }
-    fn class_name(&self) -> &'static str {
-        "BatchNormalization"
-    }
-}
-
 #[test]
 fn statistics_of_a_shared_branch_see_both_calls() {
     let (a, b) = (Input::new([2]), Input::new([2]));
-    let branch =
-        Sequential::new().named("branch").add(Input::new([2])).add(BatchNormalization::new().named("norm"));
+    let branch = Sequential::new()
+        .named("branch")
+        .add(Input::new([2]))
+        .add(BatchNormalization::new().momentum(0.9).named("norm"));
     let sum = Add::new().on([&branch.on(&a).unwrap(), &branch.on(&b).unwrap()]).unwrap();
     let network = Functional::new([&a, &b], &Dense::new(1).on(&sum).unwrap()).unwrap();
     let mut model = network.compile(SGD::new(0.0), MeanSquaredError::new(), ()).unwrap();

@@ -118,7 +118,9 @@ fn everything_comes_back() {
         .window(2, 3)
         .named("all")
         .frozen();
-    let relu = json!({ "class_name": "Relu", "config": {} });
+    let relu = json!({
+        "class_name": "Relu", "config": { "negative_slope": 0.0, "max_value": null, "threshold": 0.0 },
+    });
     let expected = json!({
         "units": 3, "activation": relu, "rate": 0.1, "way": "back", "gate": relu, "axes": [0, 1], "class": 7,
         "penalty": { "class_name": "acme>L4", "config": { "factor": 2.0 } }, "window": [2, 3],
@@ -185,8 +187,8 @@ fn messages_name_what_is_wrong() {
              OrthogonalRegularizer; of your own none is registered",
         ),
         (
-            dense("activation", json!("relu")),
-            "Dense: activation: activation: expected an object with class_name and config",
+            dense("activation", json!(3)),
+            "Dense: activation: activation: expected a name, or an object with class_name and config",
         ),
         (error::<Nothing>(json!({ "some": 1 })), "Nothing: unknown setting 'some'; it has: none"),
         (error::<ByHand>(json!({ "flag": true })), "ByHand: the setting 'size' is missing"),

@@ -120,10 +120,12 @@ def variables(layer):
             for v in at._trainable_variables + at._non_trainable_variables:
                 if "seed_generator" not in v.path and "seed_state" not in v.path:
                     out.append((path + v.name, v))
-        children = sorted(saving_lib._walk_saveable(at), key=lambda item: item[0])
+        children = sorted(saving_lib._walk_saveable(at), key=lambda item: (item[0].startswith("_"), item[0]))
         for name, child in children:
-            if name.startswith("_") or name == "seed_generator":
+            # Some attention layers have no public name for their projections.
+            if (name.startswith("_") and not name.endswith("_dense")) or name == "seed_generator":
                 continue
+            name = name.lstrip("_")
             if isinstance(child, keras.layers.Layer):
                 walk(child, f"{path}{name}/")
             elif isinstance(child, (list, tuple)) and child and all(isinstance(c, keras.layers.Layer) for c in child):

@@ -10,6 +10,7 @@ import sys
 import traceback
 
 import kit
+from keras.src.backend import set_keras_mask
 from kit import *
 
 sys.path.insert(0, HERE)
@@ -55,6 +56,10 @@ def run(pack, c, seed):
         full = list(flat)
         for i, x in zip(floats, xs):
             full[i] = x
+        # As between the layers of a model, where a tensor carries its mask: merging layers read it.
+        for x, m in zip(full, masks or []):
+            if m is not None:
+                set_keras_mask(x, m)
         kw = dict(named)
         kw.update(zip(named_floats, ns))
         state = list(zip(layer.trainable_variables, trainable)) + list(zip(layer.non_trainable_variables, other))
@@ -82,7 +87,9 @@ def run(pack, c, seed):
 
     out_masks = [None] * len(outs)
     if layer.supports_masking and (masks is not None or c["layer"] in ("Masking", "Embedding")):
-        given = (flat[0] if single else flat), (None if masks is None else masks[0] if single else masks)
+        # Of inputs that are arguments of their own, Keras asks for the mask of the first.
+        first = single or not takes_list
+        given = (flat[0] if first else flat), (None if masks is None else masks[0] if first else masks)
         got = layer.compute_mask(*given)
         got = list(got) if isinstance(got, (list, tuple)) else [got]
         out_masks = (got + [None] * len(outs))[: len(outs)]

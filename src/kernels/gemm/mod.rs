@@ -27,6 +27,7 @@ mod operand;
 mod packed;
 mod patches;
 mod side;
+mod spread;
 mod tile;
 mod vector;
 
@@ -34,6 +35,7 @@ pub use narrow::Quantized;
 pub use operand::{Block, Operand, View};
 pub use packed::Packed;
 pub use patches::{Patches, Window};
+pub use spread::Spread;
 
 use crate::kernels::math::{Lanes, Real};
 use crate::kernels::scratch::Scratch;
@@ -155,7 +157,8 @@ impl Act {
         }
     }
 
-    fn apply_all<T: Gemm>(self, row: &mut [T]) {
+    /// The function at each element, in place.
+    pub fn apply_all<T: Gemm>(self, row: &mut [T]) {
         match self {
             Act::Relu => relu_all(row),
             Act::Sigmoid => sigmoid_all(row),

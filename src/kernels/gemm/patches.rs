@@ -52,16 +52,31 @@ impl Window {
 
 /// One spatial axis of the images.
 #[derive(Clone, Copy, Debug)]
-struct Axis {
+pub(super) struct Axis {
     /// Elements of the image.
-    size: usize,
+    pub(super) size: usize,
     /// Places of the window.
-    places: usize,
-    window: Window,
+    pub(super) places: usize,
+    pub(super) window: Window,
 }
 
 /// The axis that is added where images have fewer than three.
 const NO_AXIS: Axis = Axis { size: 1, places: 1, window: Window::new(1) };
+
+impl Axis {
+    /// Of images of these sizes, as the last of three.
+    pub(super) fn all(sizes: &[usize], windows: &[Window]) -> Result<[Axis; 3]> {
+        if !(1..=3).contains(&sizes.len()) || windows.len() != sizes.len() {
+            let got = format!("{} axes and {} windows", sizes.len(), windows.len());
+            return Err(Error::argument("patches", "one to three spatial axes and a window for each", got));
+        }
+        let mut axes = [NO_AXIS; 3];
+        for (axis, (&size, &window)) in axes[3 - sizes.len()..].iter_mut().zip(sizes.iter().zip(windows)) {
+            *axis = Axis { size, places: window.places(size)?, window };
+        }
+        Ok(axes)
+    }
+}
 
 /// The patches that a window sees of a stack of images `[batch, d…, channels]` with one to three spatial axes, as a matrix: a row is a place of the
 /// window (batch first, then the spatial axes in order), a column a tap (in the order of the axes) and a channel. What lies outside of an image is
@@ -91,14 +106,7 @@ impl<'a, T: Gemm> Patches<'a, T> {
         channels: usize,
         windows: &[Window],
     ) -> Result<Patches<'a, T>> {
-        if !(1..=3).contains(&sizes.len()) || windows.len() != sizes.len() {
-            let got = format!("{} axes and {} windows", sizes.len(), windows.len());
-            return Err(Error::argument("patches", "one to three spatial axes and a window for each", got));
-        }
-        let mut axes = [NO_AXIS; 3];
-        for (axis, (&size, &window)) in axes[3 - sizes.len()..].iter_mut().zip(sizes.iter().zip(windows)) {
-            *axis = Axis { size, places: window.places(size)?, window };
-        }
+        let axes = Axis::all(sizes, windows)?;
         let product = |first: usize, of: fn(&Axis) -> usize| {
             axes.iter().try_fold(first, |n, axis| n.checked_mul(of(axis)))
         };
@@ -163,18 +171,27 @@ impl<T: Gemm> Operand<T> for Patches<'_, T> {
         self.cols
     }
     fn read(&self, row: usize, col: usize, out: &mut [T]) {
-        if out.is_empty() {
-            return;
+        if !out.is_empty() {
+            let (image, at) = self.place(row);
+            read_runs(self.used, col, out, &|tap| self.tap(image, at, tap));
         }
-        let (image, at) = self.place(row);
-        let (mut tap, mut channel, mut rest) = (col / self.used, col % self.used, out);
-        while !rest.is_empty() {
-            let (run, later) = rest.split_at_mut(rest.len().min(self.used - channel));
-            match self.tap(image, at, tap) {
-                Some(pixel) => run.copy_from_slice(&pixel[channel..channel + run.len()]),
-                None => run.fill(T::c(0.0)),
-            }
-            (tap, channel, rest) = (tap + 1, 0, later);
+    }
+}
+
+/// A row of a matrix that is made of runs of `length`, one a tap, from column `col` on. What no tap sees is zero.
+pub(super) fn read_runs<'a, T: Gemm>(
+    length: usize,
+    col: usize,
+    out: &mut [T],
+    run_of: &dyn Fn(usize) -> Option<&'a [T]>,
+) {
+    let (mut tap, mut first, mut rest) = (col / length, col % length, out);
+    while !rest.is_empty() {
+        let (run, later) = rest.split_at_mut(rest.len().min(length - first));
+        match run_of(tap) {
+            Some(from) => run.copy_from_slice(&from[first..first + run.len()]),
+            None => run.fill(T::c(0.0)),
         }
+        (tap, first, rest) = (tap + 1, 0, later);
     }
 }

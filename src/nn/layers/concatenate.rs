@@ -47,15 +47,9 @@ impl Node for Concatenate {
 impl Concatenate {
     /// The masks, each over all of its input, side by side; then whether anything counts along the last axis.
     fn mask(&self, x: Inputs<'_>) -> Result<Tensor> {
-        let whole = |v: &Value| -> Result<Tensor> {
-            let Some(mask) = &v.mask else {
-                return v.tensor.new_full(*v.tensor.shape(), 1.0)?.cast(DType::Bool);
-            };
-            let mut mask = mask.clone();
-            while mask.rank() < v.tensor.rank() {
-                mask = mask.expand_dims(-1)?;
-            }
-            mask.broadcast_like(&v.tensor)
+        let whole = |v: &Value| match merge::whole_mask(v)? {
+            Some(mask) => Ok(mask),
+            None => v.tensor.new_full(*v.tensor.shape(), 1.0)?.cast(DType::Bool),
         };
         let masks = x.values().iter().map(whole).collect::<Result<Vec<_>>>()?;
         Tensor::concat(&masks.iter().collect::<Vec<_>>(), self.axis)?.any(&[-1], false)

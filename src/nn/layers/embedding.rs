@@ -1,11 +1,14 @@
 //! A table of vectors, looked up by whole numbers: row `i` for `i`.
 
-use crate::config::Dyn;
+use crate::config::{Configured, Dyn};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values, single};
-use crate::{DType, Error, Result};
+use crate::random::Stream;
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result, Shape};
+use std::sync::Arc;
 
 crate::settings! {
     /// `[…]` of whole numbers below `input_dim` becomes `[…, output_dim]`: a trained vector for each.
@@ -26,6 +29,38 @@ crate::settings! {
         embeddings_constraint: some into Dyn<dyn Constraint>,
         /// Whether 0 is padding: the output then has a mask that is false there. No by default.
         mask_zero: bool = false,
+        /// What the table holds at first, if not what the initializer draws. Not part of the layer's description in files.
+        weights: state Option<Given> = None,
+    }
+}
+
+impl Embedding {
+    /// The table as it is at first, `[input_dim, output_dim]`: vectors that were learned elsewhere. [`frozen`](Embedding::frozen)
+    /// keeps them as they are.
+    ///
+    /// # Errors
+    /// The tensor has no values, as while a network is traced.
+    pub fn weights(mut self, table: &Tensor) -> Result<Embedding> {
+        self.weights = Some(Given { shape: *table.shape(), values: table.to_vec()?.into() });
+        Ok(self)
+    }
+}
+
+/// Values that a parameter begins with.
+#[derive(Clone, Debug)]
+struct Given {
+    shape: Shape,
+    values: Arc<[f64]>,
+}
+
+impl Configured for Given {}
+impl Initializer for Given {
+    fn value(&self, shape: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        if *shape != self.shape {
+            return Err(Error::argument("weights", format!("a table {shape}"), self.shape));
+        }
+        let values = self.values.clone();
+        Ok(Box::new(move |i| values.get(i as usize).copied().unwrap_or(0.0)))
     }
 }
 
@@ -37,9 +72,16 @@ impl Build for Embedding {
                 return Err(Error::argument(name, "at least 1", 0));
             }
         }
+        let given = self.weights.clone().map(Dyn::from);
+        if let Some(Given { shape, .. }) = &self.weights
+            && shape.dims() != [self.input_dim, self.output_dim]
+        {
+            let expected = format!("a table [{}, {}]", self.input_dim, self.output_dim);
+            return Err(Error::argument("weights", expected, shape));
+        }
         let embeddings = init.weight(
             [self.input_dim, self.output_dim],
-            &self.embeddings_initializer,
+            given.as_ref().unwrap_or(&self.embeddings_initializer),
             &self.embeddings_regularizer,
             &self.embeddings_constraint,
         )?;
@@ -65,7 +107,7 @@ impl Node for EmbeddingNode {
         if let Some(regularizer) = &self.activity_regularizer {
             cx.regularize_activity(&**regularizer, &y)?;
         }
-        let mask = if self.mask_zero { Some(numbers.cast(DType::Bool)?) } else { None };
+        let mask = if self.mask_zero { Some(x.cast(DType::Bool)?) } else { None };
         Ok(Value::masked(y, mask).into())
     }
     fn class_name(&self) -> &'static str {

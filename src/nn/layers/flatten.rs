@@ -1,14 +1,18 @@
 //! Makes one axis of all axes of a sample.
 
-use crate::nn::{Cx, Layer, Masking};
+use crate::nn::{Cx, DataFormat, Layer, Masking};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// `[batch, a, b, …]` becomes `[batch, a·b·…]`. No data moves. A mask ends here: its positions are no longer an axis.
+    /// `[batch, a, b, …]` becomes `[batch, a·b·…]`; `[batch]` becomes `[batch, 1]`. No data moves. A mask ends here: its positions
+    /// are no longer an axis.
     pub layer Flatten {
         /// The layer.
         new();
+
+        /// Where the channels are; in the output they are always the last to change. Channels last by default.
+        data_format: DataFormat = DataFormat::ChannelsLast,
     }
 }
 crate::parts!(Flatten {});
@@ -18,7 +22,8 @@ impl Layer for Flatten {
         match x.rank() {
             0 => Err(Error::shape("Flatten", "inputs with a batch", *x.shape())),
             1 => x.expand_dims(1),
-            _ => x.merge_axes(1, -1),
+            2 => Ok(x.clone()),
+            _ => self.data_format.last(x)?.merge_axes(1, -1),
         }
     }
     fn masking(&self) -> Masking {

@@ -4,8 +4,12 @@
 use super::answers::{Answers, LARGE, PADDINGS, Rng, fresh, lying, small};
 use gradus::nn::initializer::RandomNormal;
 use gradus::nn::{Cx, Init, Param};
+use gradus::ops::attention::AttentionOptions;
 use gradus::ops::matmul::Fused;
-use gradus::ops::{self, Takes};
+use gradus::ops::{self, Interpolation, Padding, Takes};
+use gradus::ops::conv::Convolution;
+use gradus::ops::matmul::Fused;
+use gradus::ops::{self, Padding, Takes};
 use gradus::optim::{Driver, Group, Optimizer};
 use gradus::prelude::{Adam, SGD};
 use gradus::random::{Distribution, Purpose, Stream};
@@ -19,8 +23,11 @@ pub(crate) fn all(a: &mut Answers) {
         elementwise(a, dtype);
         reductions(a, dtype);
         softmax(a, dtype);
+        attention(a, dtype);
         products(a, dtype);
+        convolutions(a, dtype);
         factorisations(a, dtype);
+        images(a, dtype);
         optimizers(a, dtype);
         indices(a, dtype);
     }
@@ -66,6 +73,7 @@ fn elementwise(a: &mut Answers, dtype: DType) {
         a.both(&format!("clip {dtype}"), &x, |t| t[0].clip(-0.5, 1.25));
         a.both(&format!("threshold {dtype}"), &x, |t| t[0].threshold(0.1, -1.0));
         a.both(&format!("glu {dtype}"), &x, |t| t[0].glu(0));
+        a.both(&format!("sparsemax {dtype}"), &x, |t| t[0].sparsemax(-1));
     }
 }
 
@@ -149,7 +157,75 @@ fn softmax(a: &mut Answers, dtype: DType) {
             (lying(r, &[classes], dtype, Rng::plain), lying(r, &[classes], dtype, Rng::plain));
         let name = format!("layer_norm {dtype}");
         a.both(&name, &[x.clone(), gamma, beta], |t| t[0].layer_norm(Some(&t[1]), Some(&t[2]), 1e-5));
-        a.both(&name, &[x], |t| t[0].layer_norm(None, None, 1e-3));
+        a.both(&name, std::slice::from_ref(&x), |t| t[0].layer_norm(None, None, 1e-3));
+        let (s, t) = (lying(r, &[classes], dtype, Rng::plain), lying(r, &[classes], dtype, Rng::plain));
+        let name = format!("batch_norm {dtype}");
+        if x.elements() > 0 {
+            let inputs = [x.clone(), s.clone(), t.clone()];
+            a.both(&name, &inputs, |t| Ok(t[0].batch_norm(Some(&t[1]), Some(&t[2]), 1e-3)?.0));
+            let (_, mean, variance) = x.batch_norm(None, None, 1e-3).unwrap();
+            a.add(&name, Ok(mean));
+            a.add(&name, Ok(variance));
+        }
+        let name = format!("mul_add {dtype}");
+        a.both(&name, &[x.clone(), s, t], |t| t[0].mul_add(&t[1], &t[2]));
+        let whole = [x.clone(), lying(r, &dims, dtype, Rng::plain), lying(r, &[], dtype, Rng::plain)];
+        a.both(&name, &whole, |t| t[0].mul_add(&t[1], &t[2]));
+    }
+}
+
+fn attention(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("attention");
+    let plain = AttentionOptions::default();
+    // batch, queries, keys, heads, groups, dim, width; the last one is cut between threads.
+    for [b, t, s, h, g, d, w] in [[2, 3, 5, 4, 2, 3, 2], [1, 1, 40, 2, 1, 5, 4], [3, 65, 70, 4, 4, 16, 9]] {
+        let operand = |r: &mut Rng, dims: &[usize]| lying(r, dims, dtype, Rng::plain);
+        let inputs = [operand(r, &[b, t, h, d]), operand(r, &[b, s, g, d]), operand(r, &[b, s, g, w])];
+        let causal = AttentionOptions { is_causal: true, sliding_window: Some(17), ..plain };
+        for options in [plain, causal] {
+            let name = format!("dot_product_attention {dtype}");
+            a.both(&name, &inputs, |t| t[0].dot_product_attention(&t[1], &t[2], options));
+        }
+        let given = [inputs[0].clone(), inputs[1].clone(), inputs[2].clone(), operand(r, &[h, 1, s])];
+        a.both(&format!("dot_product_attention {dtype}, bias"), &given, |t| {
+            t[0].dot_product_attention(&t[1], &t[2], AttentionOptions { bias: Some(&t[3]), ..plain })
+        });
+    }
+    let start = Tensor::scalar(2i64).unwrap();
+    let given = [lying(r, &[3, 5, 4], dtype, Rng::odd), lying(r, &[3, 2, 4], dtype, Rng::odd)];
+    a.both(&format!("slice_update {dtype}"), &given, |t| t[0].slice_update(&t[1], &start, 1));
+/// Images, kernels and how they go; the last ones are cut between threads.
+fn convolutions(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("convolutions");
+    let how = Convolution::new;
+    let cases: [(&[usize], &[usize], Convolution); 8] = [
+        (&[3, 7, 2], &[3, 2, 5], how()),
+        (&[0, 7, 2], &[3, 2, 5], how()),
+        (&[2, 19, 40], &[9, 40, 33], how().padding(Padding::Causal).dilation_rate([2])),
+        (&[2, 9, 8, 3], &[3, 2, 3, 17], how().strides([2, 3]).padding(Padding::Same)),
+        (&[2, 5, 6, 6], &[2, 3, 2, 9], how().groups(3)),
+        (&[1, 3, 4, 5, 2], &[2, 2, 2, 2, 3], how().padding(Padding::Same)),
+        (&[5, 33, 31, 16], &[3, 3, 16, 40], how().padding(Padding::Same)),
+        (&[9, 28, 28, 1], &[5, 5, 1, 33], how().strides([2, 2])),
+    ];
+    for (images, kernel, how) in cases {
+        let n = kernel.len() - 1;
+        let inputs = [images, kernel, &kernel[n..]].map(|dims| lying(r, dims, dtype, Rng::plain));
+        a.both(&format!("conv {dtype}"), &inputs, |t| t[0].conv(&t[1], Some(&t[2]), Some(Fused::Relu), &how));
+        a.both(&format!("conv {dtype}, no bias"), &inputs[..2], |t| t[0].conv(&t[1], None, None, &how));
+    }
+    let inputs = [&[3, 9, 8, 7][..], &[3, 2, 7, 2], &[14]].map(|dims| lying(r, dims, dtype, Rng::plain));
+    a.both(&format!("depthwise_conv {dtype}"), &inputs, |t| {
+        t[0].depthwise_conv(&t[1], Some(&t[2]), Some(Fused::Tanh), &how().strides([2, 1]))
+    });
+    let cases: [(&[usize], &[usize], Convolution); 3] = [
+        (&[3, 7, 2], &[3, 5, 2], how().strides([3]).output_padding([2])),
+        (&[2, 4, 5, 3], &[3, 3, 9, 3], how().strides([2, 2]).padding(Padding::Same)),
+        (&[4, 17, 16, 33], &[4, 4, 12, 33], how().strides([2, 2]).padding(Padding::Same)),
+    ];
+    for (images, kernel, how) in cases {
+        let inputs = [images, kernel].map(|dims| lying(r, dims, dtype, Rng::plain));
+        a.both(&format!("conv_transpose {dtype}"), &inputs, |t| t[0].conv_transpose(&t[1], &how));
     }
 }
 
@@ -236,6 +312,33 @@ fn products(a: &mut Answers, dtype: DType) {
     a.both(&format!("dot {dtype}"), &[x, matrix.clone()], |t| t[0].dot(&t[1]));
     let other = lying(r, &[5, 4], dtype, Rng::plain);
     a.both(&format!("kron {dtype}"), &[matrix, other], |t| t[0].kron(&t[1]));
+}
+
+/// Images of one to three axes, of which the last ones are cut between threads.
+fn images(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("images");
+    let shapes: [&[usize]; 6] =
+        [&[2, 7, 3], &[3, 1, 1], &[2, 5, 6, 4], &[1, 4, 5, 3, 2], &[7, 300, 40], &[3, 61, 47, 17]];
+    for dims in shapes {
+        let axes = dims.len() - 2;
+        for draw in [Rng::plain, Rng::odd] {
+            let x = [lying(r, dims, dtype, draw)];
+            for padding in [Padding::Valid, Padding::Same] {
+                let size = &[3, 2, 2].map(|n: usize| if dims[1] == 1 { 1 } else { n })[..axes];
+                let strides = &[2, 1, 3][..axes];
+                a.both(&format!("max_pool {dtype}"), &x, |t| t[0].max_pool(size, Some(strides), &padding));
+                a.both(&format!("average_pool {dtype}"), &x, |t| t[0].average_pool(size, None, &padding));
+            }
+            let places = &[3, 4, 2][..axes];
+            a.both(&format!("adaptive_max_pool {dtype}"), &x, |t| t[0].adaptive_max_pool(places));
+            a.both(&format!("adaptive_average_pool {dtype}"), &x, |t| t[0].adaptive_average_pool(places));
+            for by in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Lanczos3] {
+                let name = format!("resize {dtype}, {by}");
+                a.both(&name, &x, |t| t[0].resize(&[11, 3, 4][..axes], by, true));
+                a.both(&format!("upsample {dtype}, {by}"), &x, |t| t[0].upsample(&[2, 1, 2][..axes], by));
+            }
+        }
+    }
 }
 
 fn factorisations(a: &mut Answers, dtype: DType) {
@@ -478,6 +581,8 @@ fn random(a: &mut Answers) {
         let dims = &dims[..];
         a.add("randn", Tensor::randn(dims, stream(0)));
         a.add("rand", Tensor::rand(dims, stream(1)));
+        let like = lying(r, dims, DType::F32, Rng::plain);
+        a.add("sample_like", like.sample_like(Distribution::Normal { mean: 1.0, std: 0.5 }, stream(8)));
         a.add("randint", Tensor::randint(dims, -5, 1000, stream(2)));
         a.add("bernoulli", Tensor::bernoulli(dims, 0.3, stream(3)));
         for dtype in FLOATS {

@@ -1,0 +1,67 @@
+//! Pools to a given number of places, whatever the size of the input: places share each axis evenly.
+
+use crate::Result;
+use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
+use crate::ops::window::Axes;
+use crate::tensor::Tensor;
+
+/// The layers of each rank.
+macro_rules! adaptive_pooling {
+    ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes;)*) => {$(
+        crate::settings! {
+            $(#[$doc])*
+            ///
+            /// Place `i` of `p` along an axis of `n` elements covers those from `⌊i·n/p⌋` to `⌈(i+1)·n/p⌉`, without the last.
+            pub layer $layer {
+                /// To so many places: one number, or one for each axis.
+                new(output_size: into Sizes<$n>);
+
+                /// Where the channels are; last by default.
+                data_format: DataFormat = DataFormat::ChannelsLast,
+            }
+        }
+
+        impl Build for $layer {
+            fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+                let places = self.output_size.positive("output_size")?.into();
+                expect_images(stringify!($layer), single(inputs)?, $n, self.data_format)?;
+                let (class, operation, data_format) = (stringify!($layer), Tensor::$operation, self.data_format);
+                Ok(Box::new(AdaptivePooling { class, operation, places, data_format }))
+            }
+        }
+    )*};
+}
+
+adaptive_pooling! {
+    /// The means in `output_size` places of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    AdaptiveAveragePooling1D: adaptive_average_pool over 1 axes;
+    /// The means in `output_size` places of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    AdaptiveAveragePooling2D: adaptive_average_pool over 2 axes;
+    /// The means in `output_size` places of a volume `[batch, depth, height, width, channels]`.
+    AdaptiveAveragePooling3D: adaptive_average_pool over 3 axes;
+    /// The largest in `output_size` places of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    AdaptiveMaxPooling1D: adaptive_max_pool over 1 axes;
+    /// The largest in `output_size` places of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    AdaptiveMaxPooling2D: adaptive_max_pool over 2 axes;
+    /// The largest in `output_size` places of a volume `[batch, depth, height, width, channels]`.
+    AdaptiveMaxPooling3D: adaptive_max_pool over 3 axes;
+}
+
+/// The layer over any number of axes.
+#[derive(Clone, Debug)]
+struct AdaptivePooling {
+    class: &'static str,
+    operation: fn(&Tensor, &[usize]) -> Result<Tensor>,
+    places: Axes<usize>,
+    data_format: DataFormat,
+}
+crate::parts!(AdaptivePooling {});
+
+impl Layer for AdaptivePooling {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        self.data_format.back((self.operation)(&self.data_format.last(x)?, &self.places)?)
+    }
+    fn class_name(&self) -> &'static str {
+        self.class
+    }
+}

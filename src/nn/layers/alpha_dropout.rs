@@ -1,0 +1,59 @@
+//! Dropout that leaves mean and variance alone, for networks that normalize themselves by `selu` (Klambauer et al. 2017).
+
+use super::noise::{kept, shared_axes};
+use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+/// What `selu` gives far below 0: the product of its two constants.
+const LOWEST: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
+
+crate::settings! {
+    /// While training, `a · (x or α') + b`: each element becomes `α' = -1.758…`, the lowest value of `selu`, with probability `rate`; then
+    /// `a = ((1 - rate) · (1 + rate · α'²))^-½` and `b = -a · α' · rate` bring back mean 0 and variance 1. Otherwise nothing.
+    pub layer AlphaDropout {
+        /// With this rate, `0 <= rate < 1`.
+        new(rate: f64);
+
+        /// As that of [`Dropout`](super::Dropout); none by default.
+        noise_shape: some into Vec<Option<usize>>,
+    }
+}
+
+impl Build for AlphaDropout {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let shared = shared_axes(self.noise_shape.as_deref(), single(inputs)?)?;
+        if !(0.0..1.0).contains(&self.rate) {
+            return Err(Error::argument("rate", "0 <= rate < 1", self.rate));
+        }
+        Ok(Box::new(AlphaDropoutNode { rate: self.rate, shared, key: init.key() }))
+    }
+}
+
+/// The layer with its key.
+#[derive(Clone, Debug)]
+struct AlphaDropoutNode {
+    rate: f64,
+    /// Axes along which elements are dropped or kept together.
+    shared: Vec<isize>,
+    key: Key,
+}
+crate::parts!(AlphaDropoutNode { key });
+
+impl Layer for AlphaDropoutNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        if !cx.is_training() || self.rate == 0.0 {
+            return Ok(x.clone());
+        }
+        let kept = kept(x, &self.shared, self.rate, cx.stream(&self.key))?;
+        let a = 1.0 / libm::sqrt((1.0 - self.rate) * (1.0 + self.rate * LOWEST * LOWEST));
+        let b = -a * LOWEST * self.rate;
+        kept.choose(x, &x.new_full([], LOWEST)?)?.affine(a, b)
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
+    }
+    fn class_name(&self) -> &'static str {
+        "AlphaDropout"
+    }
+}

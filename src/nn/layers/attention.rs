@@ -1,0 +1,217 @@
+//! Attention of one head without projections: a query's weighted mean of values, by how well it fits their keys.
+
+use crate::config::Dyn;
+use crate::nn::initializer::{GlorotUniform, Initializer, Ones};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Key, Node, Param, Value, Values, both_masks, features};
+use crate::ops::attention::{AttentionOptions, masked_softmax, places};
+use crate::tensor::Tensor;
+use crate::{Error, Result, Shape};
+
+crate::string_enum! {
+    /// How well a query fits a key.
+    #[derive(Default)]
+    pub enum ScoreMode {
+        /// Their dot product (Luong et al. 2015).
+        #[default]
+        Dot = "dot",
+        /// The sum of the hyperbolic tangents of their sum, times a trained number.
+        Concat = "concat",
+    }
+}
+
+crate::settings! {
+    /// `softmax(query·keyᵀ)·value` (Keras's `Attention`, not divided by √dim): on query `[batch, queries, dim]`, value `[batch, keys, width]` and
+    /// key `[batch, keys, dim]`, in this order: `Attention::new().on([&query, &value])`, where values are keys too, or
+    /// `.on([&query, &value, &key])`. The result is `[batch, queries, width]`.
+    ///
+    /// Values that the mask of `value` hides have no weight; where the query's mask is false the output is 0, and it has that mask. A query that
+    /// sees nothing gets zeros.
+    pub layer Attention {
+        /// With Keras's defaults.
+        new();
+
+        /// Whether scores are multiplied by a trained number `scale`, which begins at 1; no by default.
+        use_scale: bool = false,
+        /// How scores are made; dot products by default.
+        score_mode: ScoreMode = ScoreMode::Dot,
+        /// The share of weights that are dropped while training; 0 by default.
+        dropout: f64 = 0.0,
+        /// Whether a query sees no key behind its own place (in Keras an argument of the call); no by default.
+        use_causal_mask: bool = false,
+        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call); no by default.
+        return_attention_scores: bool = false,
+    }
+}
+
+crate::settings! {
+    /// `softmax(Σ scale·tanh(query + key))·value` (Bahdanau et al. 2015), on the same inputs as [`Attention`], with the same masks.
+    pub layer AdditiveAttention {
+        /// With Keras's defaults.
+        new();
+
+        /// Whether each of the `dim` terms is multiplied by a trained number of `scale`, Glorot uniform; yes by default.
+        use_scale: bool = true,
+        /// The share of weights that are dropped while training; 0 by default.
+        dropout: f64 = 0.0,
+        /// Whether a query sees no key behind its own place (in Keras an argument of the call); no by default.
+        use_causal_mask: bool = false,
+        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call); no by default.
+        return_attention_scores: bool = false,
+    }
+}
+
+/// Fails unless it is a share that can be dropped.
+pub(super) fn check_dropout(dropout: f64) -> Result<()> {
+    match (0.0..1.0).contains(&dropout) {
+        true => Ok(()),
+        false => Err(Error::argument("dropout", "0 <= dropout < 1", dropout)),
+    }
+}
+
+impl Build for Attention {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        check("Attention", inputs, self.dropout)?;
+        let one: Dyn<dyn Initializer> = Ones.into();
+        let mut number = |wanted: bool| wanted.then(|| init.param(Shape::SCALAR, &one)).transpose();
+        let scale = number(self.use_scale)?;
+        let concat_score_weight = number(self.score_mode == ScoreMode::Concat)?;
+        let form = if concat_score_weight.is_some() { Form::Concat } else { Form::Dot };
+        Ok(Box::new(AttentionNode {
+            scale,
+            concat_score_weight,
+            key: (self.dropout > 0.0).then(|| init.key()),
+            form,
+            dropout: self.dropout,
+            causal: self.use_causal_mask,
+            scores: self.return_attention_scores,
+        }))
+    }
+}
+
+impl Build for AdditiveAttention {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        check("AdditiveAttention", inputs, self.dropout)?;
+        let dim = features("AdditiveAttention", inputs.at(0)?)?;
+        let scale = self.use_scale.then(|| init.param([dim], &GlorotUniform.into())).transpose()?;
+        Ok(Box::new(AttentionNode {
+            scale,
+            concat_score_weight: None,
+            key: (self.dropout > 0.0).then(|| init.key()),
+            form: Form::Additive,
+            dropout: self.dropout,
+            causal: self.use_causal_mask,
+            scores: self.return_attention_scores,
+        }))
+    }
+}
+
+fn check(layer: &'static str, inputs: &InputSpecs<'_>, dropout: f64) -> Result<()> {
+    check_dropout(dropout)?;
+    if !(2..=3).contains(&inputs.positional().len()) {
+        let expected = "[query, value] or [query, value, key]";
+        return Err(Error::argument("inputs", expected, inputs.positional().len()));
+    }
+    match inputs.positional().iter().find(|spec| spec.shape.rank() < 3) {
+        None => Ok(()),
+        Some(spec) => Err(Error::shape(layer, "inputs [batch, time, features]", spec.shape)),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Dot,
+    Concat,
+    Additive,
+}
+
+/// Either layer with its parameters.
+#[derive(Clone, Debug)]
+struct AttentionNode {
+    scale: Option<Param>,
+    concat_score_weight: Option<Param>,
+    key: Option<Key>,
+    form: Form,
+    dropout: f64,
+    causal: bool,
+    scores: bool,
+}
+crate::parts!(AttentionNode { scale, concat_score_weight, key });
+
+impl AttentionNode {
+    /// How well each query fits each key: `[…, queries, keys]`.
+    fn fit(&self, query: &Tensor, key: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let scale = self.scale.as_ref().map(|s| cx.param(s)).transpose()?;
+        let scaled = |x: Tensor| scale.as_ref().map_or_else(|| Ok(x.clone()), |s| x.mul(s));
+        if self.form == Form::Dot {
+            return scaled(query.matmul(&key.t()?)?);
+        }
+        let sum = query.expand_dims(-2)?.add(&key.expand_dims(-3)?)?;
+        match &self.concat_score_weight {
+            Some(weight) => scaled(sum)?.tanh()?.sum(&[-1], false)?.mul(&cx.param(weight)?),
+            None => scaled(sum.tanh()?)?.sum(&[-1], false),
+        }
+    }
+
+    /// Scores, weights and sums one after the other: `[…, queries, width]` and `[…, queries, keys]`.
+    fn composed(
+        &self,
+        [query, key, value]: [&Tensor; 3],
+        mask: Option<&Tensor>,
+        cx: &mut Cx,
+    ) -> Result<(Tensor, Tensor)> {
+        let scores = self.fit(query, key, cx)?;
+        let mask = mask.map(|mask| mask.expand_dims(-2)).transpose()?;
+        let causal = match self.causal {
+            true => Some(places(key, -2)?.less_equal(&places(query, -2)?.expand_dims(-1)?)?),
+            false => None,
+        };
+        let mut weights = masked_softmax(&scores, both_masks(mask.as_ref(), causal.as_ref())?.as_ref())?;
+        if let Some(key) = self.key.as_ref().filter(|_| cx.is_training()) {
+            weights = weights.dropout(self.dropout, cx.stream(key))?;
+        }
+        Ok((weights.matmul(value)?, weights))
+    }
+
+    /// The same in one step, for dot products on three axes.
+    fn fused(&self, [query, key, value]: [&Tensor; 3], mask: Option<&Tensor>, cx: &mut Cx) -> Result<Tensor> {
+        let query = match &self.scale {
+            Some(scale) => query.mul(&cx.param(scale)?)?,
+            None => query.clone(),
+        };
+        let mask = mask.map(|mask| mask.expand_dims(1)?.expand_dims(1)).transpose()?;
+        let options = AttentionOptions {
+            mask: mask.as_ref(),
+            scale: Some(1.0),
+            is_causal: self.causal,
+            ..AttentionOptions::default()
+        };
+        let head = |x: &Tensor| x.expand_dims(-2);
+        head(&query)?.dot_product_attention(&head(key)?, &head(value)?, options)?.squeeze(-2)
+    }
+}
+
+impl Node for AttentionNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let (query, value) = (x.at(0)?, x.at(1)?);
+        let key = x.at(2).unwrap_or(value);
+        let (operands, mask) = ([&query.tensor, &key.tensor, &value.tensor], value.mask.as_ref());
+        let plain = self.form == Form::Dot && operands.iter().all(|t| t.rank() == 3);
+        let drops = self.key.is_some() && cx.is_training();
+        let (mut y, weights) = match plain && !self.scores && !drops {
+            true => (self.fused(operands, mask, cx)?, None),
+            false => {
+                let (y, weights) = self.composed(operands, mask, cx)?;
+                (y, self.scores.then_some(weights))
+            }
+        };
+        if let Some(mask) = &query.mask {
+            y = mask.expand_dims(-1)?.choose(&y, &y.new_full([], 0.0)?)?;
+        }
+        let mut out: Values = Value::masked(y, query.mask.clone()).into();
+        out.0.extend(weights.map(Value::from));
+        Ok(out)
+    }
+    fn class_name(&self) -> &'static str {
+        if self.form == Form::Additive { "AdditiveAttention" } else { "Attention" }
+    }
+}

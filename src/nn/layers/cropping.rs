@@ -1,0 +1,72 @@
+//! Cuts off the edges of sequences, images and volumes.
+
+use crate::Result;
+use crate::nn::{
+    Build, Cx, DataFormat, Init, InputSpecs, Layer, Margins, Node, expect_images, expect_rest, single,
+};
+use crate::tensor::Tensor;
+
+/// The layers of each rank; those on images and volumes can have their channels first.
+macro_rules! cropping {
+    ($($(#[$doc:meta])* $layer:ident over $n:tt axes, $default:expr $(, $data_format:ident)?;)*) => {$(
+        crate::settings! {
+            $(#[$doc])*
+            pub layer $layer {
+                /// With what is cut off by default.
+                new();
+
+                /// How much is cut off: one number for all sides, a number for each axis (but `(before, behind)` where there is one),
+                /// or a pair `(before, behind)` for each axis; by default 1 on either side, of images nothing.
+                cropping: into Margins<$n> = $default,
+                $(
+                    /// Where the channels are; last by default.
+                    $data_format: DataFormat = DataFormat::ChannelsLast,
+                )?
+            }
+        }
+
+        impl Build for $layer {
+            fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+                let data_format = DataFormat::ChannelsLast;
+                $(let data_format = { let _ = data_format; self.$data_format };)?
+                expect_images(stringify!($layer), single(inputs)?, $n, data_format)?;
+                let (class, margins) = (stringify!($layer), self.cropping.0.to_vec());
+                Ok(Box::new(Cropping { class, margins, first_axis: data_format.first_axis() }))
+            }
+        }
+    )*};
+}
+
+cropping! {
+    /// The inner steps of a sequence `[batch, steps, channels]`.
+    Cropping1D over 1 axes, 1usize;
+    /// The inner part of an image `[batch, height, width, channels]`.
+    Cropping2D over 2 axes, 0usize, data_format;
+    /// The inner part of a volume `[batch, depth, height, width, channels]`.
+    Cropping3D over 3 axes, 1usize, data_format;
+}
+
+/// The layer over any number of axes.
+#[derive(Clone, Debug)]
+struct Cropping {
+    class: &'static str,
+    /// Of each spatial axis.
+    margins: Vec<(usize, usize)>,
+    first_axis: usize,
+}
+crate::parts!(Cropping {});
+
+impl Layer for Cropping {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        expect_rest("cropping", &self.margins, x.dims().get(self.first_axis..).unwrap_or(&[]))?;
+        let mut y = x.clone();
+        for (axis, &(before, behind)) in (self.first_axis..).zip(&self.margins) {
+            let end = (behind > 0).then_some(-(behind as isize));
+            y = y.slice_step(axis as isize, Some(before as isize), end, 1)?;
+        }
+        Ok(y)
+    }
+    fn class_name(&self) -> &'static str {
+        self.class
+    }
+}

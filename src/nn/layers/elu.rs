@@ -1,0 +1,26 @@
+//! The exponential linear unit as a layer.
+
+use crate::Result;
+use crate::nn::{Cx, Layer, Masking};
+use crate::tensor::Tensor;
+
+crate::settings! {
+    /// `x` where positive, else `alpha · (exp(x) - 1)` (Clevert et al. 2016).
+    pub layer ELU {
+        /// The layer.
+        new();
+
+        /// What large negative numbers go to, negated; 1 by default.
+        alpha: f64 = 1.0,
+    }
+}
+crate::parts!(ELU {});
+
+impl Layer for ELU {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        x.elu(self.alpha)
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
+    }
+}

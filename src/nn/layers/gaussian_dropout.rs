@@ -1,0 +1,49 @@
+//! Dropout that scales units by random factors instead of dropping them (Srivastava et al. 2014, section 10).
+
+use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
+use crate::random::Distribution;
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// While training, `x · noise` with normal noise of mean 1 and deviation `√(rate / (1 - rate))`, that of dropout with this rate;
+    /// otherwise nothing. The noise depends on the seed, the step and the layer's place alone.
+    pub layer GaussianDropout {
+        /// With this rate, `0 <= rate < 1`.
+        new(rate: f64);
+    }
+}
+
+impl Build for GaussianDropout {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        single(inputs)?;
+        if !(0.0..1.0).contains(&self.rate) {
+            return Err(Error::argument("rate", "0 <= rate < 1", self.rate));
+        }
+        Ok(Box::new(GaussianDropoutNode { rate: self.rate, key: init.key() }))
+    }
+}
+
+/// The layer with its key.
+#[derive(Clone, Debug)]
+struct GaussianDropoutNode {
+    rate: f64,
+    key: Key,
+}
+crate::parts!(GaussianDropoutNode { key });
+
+impl Layer for GaussianDropoutNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        if !cx.is_training() || self.rate == 0.0 {
+            return Ok(x.clone());
+        }
+        let normal = Distribution::Normal { mean: 1.0, std: libm::sqrt(self.rate / (1.0 - self.rate)) };
+        x.mul(&x.sample_like(normal, cx.stream(&self.key))?)
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
+    }
+    fn class_name(&self) -> &'static str {
+        "GaussianDropout"
+    }
+}

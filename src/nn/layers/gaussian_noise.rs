@@ -1,0 +1,49 @@
+//! Adds noise while training, which stands for data that is never measured twice alike.
+
+use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
+use crate::random::Distribution;
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// While training, `x + noise` with normal noise of mean 0 and deviation `stddev`; otherwise nothing. The noise depends on the seed,
+    /// the step and the layer's place alone.
+    pub layer GaussianNoise {
+        /// With this deviation, `0 <= stddev <= 1`.
+        new(stddev: f64);
+    }
+}
+
+impl Build for GaussianNoise {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        single(inputs)?;
+        if !(0.0..=1.0).contains(&self.stddev) {
+            return Err(Error::argument("stddev", "0 <= stddev <= 1", self.stddev));
+        }
+        Ok(Box::new(GaussianNoiseNode { stddev: self.stddev, key: init.key() }))
+    }
+}
+
+/// The layer with its key.
+#[derive(Clone, Debug)]
+struct GaussianNoiseNode {
+    stddev: f64,
+    key: Key,
+}
+crate::parts!(GaussianNoiseNode { key });
+
+impl Layer for GaussianNoiseNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        if !cx.is_training() || self.stddev == 0.0 {
+            return Ok(x.clone());
+        }
+        let normal = Distribution::Normal { mean: 0.0, std: self.stddev };
+        x.add(&x.sample_like(normal, cx.stream(&self.key))?)
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
+    }
+    fn class_name(&self) -> &'static str {
+        "GaussianNoise"
+    }
+}

@@ -1,0 +1,107 @@
+//! Makes one number of all places of an image, volume or sequence, channel by channel: their largest or their mean.
+
+use crate::nn::{
+    Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Value, Values, expect_images, single,
+};
+use crate::tensor::Tensor;
+use crate::{MAX_RANK, Result};
+use smallvec::SmallVec;
+
+/// The layers of each rank.
+macro_rules! global_pooling {
+    ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes, as $alias:ident;)*) => {$(
+        crate::settings! {
+            $(#[$doc])*
+            pub layer $layer {
+                /// The layer.
+                new();
+
+                /// Where the channels are; last by default.
+                data_format: DataFormat = DataFormat::ChannelsLast,
+                /// Whether the axes stay, with one place each; no by default.
+                keepdims: bool = false,
+            }
+        }
+
+        impl Build for $layer {
+            fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+                expect_images(stringify!($layer), single(inputs)?, $n, self.data_format)?;
+                Ok(Box::new(GlobalPooling {
+                    class: stringify!($layer),
+                    operation: Operation::$operation,
+                    axes: $n,
+                    data_format: self.data_format,
+                    keepdims: self.keepdims,
+                }))
+            }
+        }
+
+        /// Keras's other name.
+        pub type $alias = $layer;
+    )*};
+}
+
+global_pooling! {
+    /// The mean of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Steps that a mask leaves out do not count.
+    GlobalAveragePooling1D: Mean over 1 axes, as GlobalAvgPool1D;
+    /// The mean of an image: `[batch, height, width, channels]` becomes `[batch, channels]`.
+    GlobalAveragePooling2D: Mean over 2 axes, as GlobalAvgPool2D;
+    /// The mean of a volume: `[batch, depth, height, width, channels]` becomes `[batch, channels]`.
+    GlobalAveragePooling3D: Mean over 3 axes, as GlobalAvgPool3D;
+    /// The largest of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Equals share the gradient.
+    GlobalMaxPooling1D: Max over 1 axes, as GlobalMaxPool1D;
+    /// The largest of an image: `[batch, height, width, channels]` becomes `[batch, channels]`. Equals share the gradient.
+    GlobalMaxPooling2D: Max over 2 axes, as GlobalMaxPool2D;
+    /// The largest of a volume: `[batch, depth, height, width, channels]` becomes `[batch, channels]`. Equals share the gradient.
+    GlobalMaxPooling3D: Max over 3 axes, as GlobalMaxPool3D;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operation {
+    Mean,
+    Max,
+}
+
+/// The layer over any number of axes.
+#[derive(Clone, Debug)]
+struct GlobalPooling {
+    class: &'static str,
+    operation: Operation,
+    axes: usize,
+    data_format: DataFormat,
+    keepdims: bool,
+}
+crate::parts!(GlobalPooling {});
+
+impl Node for GlobalPooling {
+    fn call(&self, x: Inputs<'_>, _: &mut Cx) -> Result<Values> {
+        let Value { tensor: x, mask } = x.single()?;
+        let first = self.data_format.first_axis();
+        let axes: SmallVec<[isize; MAX_RANK]> =
+            (first..first + self.axes).map(|axis| axis as isize).collect();
+        let y = match (self.operation, mask) {
+            (Operation::Mean, Some(mask)) if self.axes == 1 => self.mean_of_kept(x, mask, &axes)?,
+            (operation, mask) => {
+                Masking::Refuse.apply(mask.as_ref())?;
+                match operation {
+                    Operation::Mean => x.mean(&axes, self.keepdims)?,
+                    Operation::Max => x.max(&axes, self.keepdims)?,
+                }
+            }
+        };
+        Ok(y.into())
+    }
+    fn class_name(&self) -> &'static str {
+        self.class
+    }
+}
+
+impl GlobalPooling {
+    /// `Σ kept x / Σ kept`, where `kept` is 1 for steps that count.
+    fn mean_of_kept(&self, x: &Tensor, mask: &Tensor, axes: &[isize]) -> Result<Tensor> {
+        let kept = mask.expand_dims(if self.data_format == DataFormat::ChannelsLast { 2 } else { 1 })?;
+        // Chosen rather than multiplied: what is padding may be no number.
+        let sum = kept.choose(x, &x.new_full([], 0.0)?)?.sum(axes, self.keepdims)?;
+        sum.div(&kept.cast(x.dtype())?.sum(axes, self.keepdims)?)
+    }
+}

@@ -1,0 +1,114 @@
+//! Gives each group of channels of a sample mean 0 and variance 1, whatever the batch (Wu and He 2018).
+
+use super::normalized::{along, centered, check_epsilon, scaled};
+use crate::config::Dyn;
+use crate::nn::axis_set::known_size;
+use crate::nn::constraint::Constraint;
+use crate::nn::initializer::{Initializer, Ones, Zeros};
+use crate::nn::regularizer::Regularizer;
+use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, single};
+use crate::tensor::Tensor;
+use crate::{Error, MAX_RANK, Result};
+use smallvec::SmallVec;
+
+crate::settings! {
+    /// `(x - mean) / √(var + ε) · gamma + beta`: the channels are cut into groups that stand side by side, and mean and (biased) variance
+    /// are those of a group of channels of a sample, over all other axes.
+    ///
+    /// `gamma` (ones) and `beta` (zeros) have one number for each channel.
+    pub layer GroupNormalization {
+        /// Of 32 groups, with Keras's settings.
+        new();
+
+        /// How many groups; -1 for one for each channel (instance normalization). 32 by default.
+        groups: isize = 32,
+        /// The axis of the channels; the last by default.
+        axis: isize = -1,
+        /// Keeps the divisor from zero; 1e-3 by default.
+        epsilon: f64 = 1e-3,
+        /// Whether there is a `beta`; yes by default.
+        center: bool = true,
+        /// Whether there is a `gamma`; yes by default.
+        scale: bool = true,
+        /// How `beta` begins; zeros by default.
+        beta_initializer: into Dyn<dyn Initializer> = Zeros,
+        /// How `gamma` begins; ones by default.
+        gamma_initializer: into Dyn<dyn Initializer> = Ones,
+        /// A penalty on `beta`; none by default.
+        beta_regularizer: some into Dyn<dyn Regularizer>,
+        /// A penalty on `gamma`; none by default.
+        gamma_regularizer: some into Dyn<dyn Regularizer>,
+        /// A bound on `beta`; none by default.
+        beta_constraint: some into Dyn<dyn Constraint>,
+        /// A bound on `gamma`; none by default.
+        gamma_constraint: some into Dyn<dyn Constraint>,
+    }
+}
+
+impl Build for GroupNormalization {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        const NAME: &str = "GroupNormalization";
+        let spec = single(inputs)?;
+        check_epsilon(self.epsilon)?;
+        let axis = spec.shape.axis(NAME, self.axis)? as isize;
+        if axis == 0 {
+            return Err(Error::argument("axis", "an axis other than the batch", self.axis));
+        }
+        let n = known_size(NAME, spec, axis)?;
+        let groups = match self.groups {
+            -1 => n,
+            g if g > 0 && n.is_multiple_of(g as usize) => g as usize,
+            g => {
+                let expected = format!("a number that divides the {n} channels, or -1");
+                return Err(Error::argument("groups", expected, g));
+            }
+        };
+        let gamma = |init: &mut Init| {
+            init.weight([n], &self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint)
+        };
+        let beta = |init: &mut Init| {
+            init.weight([n], &self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)
+        };
+        Ok(Box::new(GroupNormalizationNode {
+            gamma: self.scale.then(|| gamma(init)).transpose()?,
+            beta: self.center.then(|| beta(init)).transpose()?,
+            groups: [groups as isize, (n / groups) as isize],
+            axis,
+            epsilon: self.epsilon,
+        }))
+    }
+}
+
+/// The layer with its parameters.
+#[derive(Clone, Debug)]
+struct GroupNormalizationNode {
+    gamma: Option<Param>,
+    beta: Option<Param>,
+    /// How many groups, and how many channels each has.
+    groups: [isize; 2],
+    /// From 0 on.
+    axis: isize,
+    epsilon: f64,
+}
+crate::parts!(GroupNormalizationNode { gamma, beta });
+
+impl Layer for GroupNormalizationNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let groups = x.split_axis(self.axis, &self.groups)?;
+        let others: SmallVec<[isize; MAX_RANK]> =
+            (1..groups.rank() as isize).filter(|axis| *axis != self.axis).collect();
+        let (center, factor) = centered(&groups, &others, self.epsilon)?;
+        let z = center.mul(&factor)?.merge_axes(self.axis, self.axis + 1)?;
+        let mut weight = |p: &Option<Param>| -> Result<Option<Tensor>> {
+            p.as_ref().map(|p| along(&cx.param(p)?, &[self.axis], x.rank())).transpose()
+        };
+        let (gamma, beta) = (weight(&self.gamma)?, weight(&self.beta)?);
+        scaled(z, gamma.as_ref(), beta.as_ref())
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
+    }
+    fn class_name(&self) -> &'static str {
+        "GroupNormalization"
+    }
+}

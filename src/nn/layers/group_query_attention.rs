@@ -1,0 +1,123 @@
+//! Attention whose heads share keys and values in groups (Ainslie et al. 2023): smaller caches, faster decoding.
+
+use super::attention::check_dropout;
+use super::cache::Cache;
+use super::einsum_dense::EinsumDense;
+use super::heads::{HeadsNode, NAMES, Spec, cache_fits, projection, shapes};
+use crate::config::Dyn;
+use crate::nn::activation::Sigmoid;
+use crate::nn::constraint::Constraint;
+use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
+use crate::nn::regularizer::Regularizer;
+use crate::nn::{Build, Init, InputSpecs, Node};
+use crate::{Error, Result};
+
+crate::settings! {
+    /// [`MultiHeadAttention`](super::MultiHeadAttention) with fewer heads of keys and values than of queries: each serves
+    /// `num_query_heads / num_key_value_heads` of them. The same inputs, masks and outputs; one head of keys and values is multi-query attention.
+    pub layer GroupQueryAttention {
+        /// With heads of so many numbers, so many for queries, and so many for keys and values.
+        new(head_dim: usize, num_query_heads: usize, num_key_value_heads: usize);
+
+        /// The share of weights that are dropped while training; 0 by default.
+        dropout: f64 = 0.0,
+        /// Whether projections have a bias; yes by default.
+        use_bias: bool = true,
+        /// Keys this far from a query's own place, or further, are not seen, on either side; all are seen by default.
+        sliding_window: some usize,
+        /// How kernels begin; Glorot uniform by default.
+        kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
+        /// How biases begin; zeros by default.
+        bias_initializer: into Dyn<dyn Initializer> = Zeros,
+        /// A penalty on each kernel; none by default.
+        kernel_regularizer: some into Dyn<dyn Regularizer>,
+        /// A penalty on each bias; none by default.
+        bias_regularizer: some into Dyn<dyn Regularizer>,
+        /// A penalty on what each projection gives, divided by the batch size; none by default.
+        activity_regularizer: some into Dyn<dyn Regularizer>,
+        /// A bound on each kernel; none by default.
+        kernel_constraint: some into Dyn<dyn Constraint>,
+        /// A bound on each bias; none by default.
+        bias_constraint: some into Dyn<dyn Constraint>,
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back; no by default.
+        use_gate: bool = false,
+        /// Whether a query sees no key behind its own place (in Keras an argument of the call); no by default.
+        use_causal_mask: bool = false,
+        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call); no by default.
+        return_attention_scores: bool = false,
+        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends to what
+        /// earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is kept by default, and
+        /// nothing while training. A mask given by name covers this many keys in all calls after the first.
+        cache: some usize,
+    }
+}
+
+impl Build for GroupQueryAttention {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let [query, value, key] = shapes("GroupQueryAttention", inputs)?;
+        let (heads, groups, dim) = (self.num_query_heads, self.num_key_value_heads, self.head_dim);
+        let sizes = [
+            ("head_dim", dim),
+            ("num_query_heads", heads),
+            ("num_key_value_heads", groups),
+            ("sliding_window", self.sliding_window.unwrap_or(1)),
+        ];
+        for (name, size) in sizes {
+            if size == 0 {
+                return Err(Error::argument(name, "at least 1", 0));
+            }
+        }
+        if heads % groups > 0 {
+            return Err(Error::argument(
+                "num_query_heads",
+                format!("a multiple of num_key_value_heads, {groups}"),
+                heads,
+            ));
+        }
+        check_dropout(self.dropout)?;
+        if query.rank() != 3 {
+            return Err(Error::shape("GroupQueryAttention", "inputs [batch, time, features]", query));
+        }
+        if query.dims()[2] != value.dims()[2] {
+            let why = "query and value must have as many features";
+            return Err(Error::shapes("GroupQueryAttention", query, value, why));
+        }
+        cache_fits(self.cache, self.use_causal_mask, 3, &[1])?;
+
+        let mut plain = EinsumDense::new("", 1);
+        plain.kernel_initializer = self.kernel_initializer.clone();
+        plain.bias_initializer = self.bias_initializer.clone();
+        plain.kernel_regularizer = self.kernel_regularizer.clone();
+        plain.bias_regularizer = self.bias_regularizer.clone();
+        plain.activity_regularizer = self.activity_regularizer.clone();
+        plain.kernel_constraint = self.kernel_constraint.clone();
+        plain.bias_constraint = self.bias_constraint.clone();
+        let project = |heads: usize| projection(3, 1, &[heads, dim], &plain, self.use_bias);
+        let mut of_heads = query.with(2, heads);
+        of_heads.push(dim);
+        Ok(Box::new(HeadsNode {
+            query_dense: project(heads).node(query, init)?,
+            key_dense: project(groups).node(key, init)?,
+            gate_dense: match self.use_gate {
+                true => Some(project(heads).activation(Sigmoid).node(query, init)?),
+                false => None,
+            },
+            value_dense: project(groups).node(value, init)?,
+            output_dense: projection(4, 2, &query.dims()[2..], &plain, self.use_bias).node(of_heads, init)?,
+            dropout_key: (self.dropout > 0.0).then(|| init.key()),
+            cache: self.cache.map(|capacity| Cache::new(capacity, init)),
+            spec: Spec {
+                class: "GroupQueryAttention",
+                dim,
+                dropout: self.dropout,
+                axes: vec![1],
+                sliding_window: self.sliding_window,
+                causal: self.use_causal_mask,
+                scores: self.return_attention_scores,
+            },
+        }))
+    }
+    fn input_names(&self) -> &[&'static str] {
+        NAMES
+    }
+}

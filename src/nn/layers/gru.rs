@@ -1,0 +1,75 @@
+//! Gated recurrent units (Cho et al. 2014).
+
+use super::cell::{Formula, Recurrent, cells, is, part};
+use super::recurrence::{States, recurrent};
+use crate::config::Dyn;
+use crate::nn::activation::{Activation, Sigmoid};
+use crate::nn::initializer::Initializer;
+use crate::ops::RecurrentWeights;
+use crate::ops::matmul::Fused;
+use crate::tensor::Tensor;
+use crate::{Result, settings};
+use smallvec::smallvec;
+
+cells! {
+    /// One step of a [`GRU`]: from `[batch, features]` and the state `[batch, units]`, which may be given after it or by the name
+    /// `states`, the output and the new state, which are the same.
+    cell GRUCell;
+    /// Gated recurrent units over sequences `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
+    /// `[batch, time, units]`; with `return_state` then the last state.
+    ///
+    /// At each step, with `x·W + b` and `h·R` cut into three: `z = σ(x₀ + h₀)`, `r = σ(x₁ + h₁)`, `h = z·h + (1 - z)·tanh(x₂ + r·h₂)`;
+    /// `h·R` has a bias of its own. Without `reset_after` it has none, and `(r·h)·R₂` stands in place of `r·h₂`. Kernel
+    /// `[features, 3·units]`, recurrent kernel `[units, 3·units]`, bias `[2, 3·units]`, or `[3·units]` without `reset_after`. The first h is 0, or
+    /// given after the sequence or by the name `initial_state`. Where the mask of the input is false it stays as it is.
+    layer GRU;
+    [recurrent_activation, reset_after] {
+        /// The function of the gates; the sigmoid by default.
+        recurrent_activation: into Dyn<dyn Activation> = Sigmoid,
+        /// Whether the reset gate is applied after the product with the recurrent kernel; yes by default.
+        reset_after: bool = true,
+    }
+}
+
+impl Formula for GRUCell {
+    fn step(&self, x: &Tensor, states: &[Tensor], recurrent: &Recurrent<'_>) -> Result<States> {
+        let (h, u) = (&states[0], self.units);
+        let inner = recurrent(h, if self.reset_after { 0..3 } else { 0..2 })?;
+        let gate = |i| self.recurrent_activation.apply(&part(x, u, i)?.add(&part(&inner, u, i)?)?);
+        let (z, r) = (gate(0)?, gate(1)?);
+        let reset =
+            if self.reset_after { r.mul(&part(&inner, u, 2)?)? } else { recurrent(&r.mul(h)?, 2..3)? };
+        let candidate = self.activation.apply(&part(x, u, 2)?.add(&reset)?)?;
+        Ok(smallvec![z.mul(h)?.add(&z.affine(-1.0, 1.0)?.mul(&candidate)?)?])
+    }
+    fn whole(
+        &self,
+        x: &Tensor,
+        states: &[Tensor],
+        weights: &RecurrentWeights<'_>,
+        mask: Option<&Tensor>,
+        go_backwards: bool,
+    ) -> Option<Result<States>> {
+        let suits = is(&self.activation, Fused::Tanh) && is(&self.recurrent_activation, Fused::Sigmoid);
+        let reset_after = self.reset_after;
+        suits.then(|| Ok(x.gru(&states[0], weights, mask, reset_after, go_backwards)?.into_iter().collect()))
+    }
+    fn class_name(&self) -> &'static str {
+        "GRUCell"
+    }
+    fn states(&self) -> usize {
+        1
+    }
+    fn gates(&self) -> usize {
+        3
+    }
+    fn two_biases(&self) -> bool {
+        self.reset_after
+    }
+}
+
+impl GRUCell {
+    fn initial_bias(&self) -> Dyn<dyn Initializer> {
+        self.bias_initializer.clone()
+    }
+}

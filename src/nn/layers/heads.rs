@@ -1,0 +1,250 @@
+//! Attention of several heads between projections: what `MultiHeadAttention` and `GroupQueryAttention` are made of.
+
+use super::cache::{Cache, Kept};
+use super::einsum_dense::{EinsumDense, EinsumDenseNode};
+use crate::nn::{Cx, InputSpecs, Inputs, Key, Layer, Node, Value, Values, both_masks};
+use crate::ops::attention::{AttentionOptions, attention_weights, weighted_sums};
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result, Shape};
+
+/// The inputs that can be given by name.
+pub(super) const NAMES: &[&str] = &["value", "key", "attention_mask"];
+
+/// The layer with its projections.
+#[derive(Clone, Debug)]
+pub(super) struct HeadsNode {
+    pub(super) query_dense: EinsumDenseNode,
+    pub(super) key_dense: EinsumDenseNode,
+    pub(super) gate_dense: Option<EinsumDenseNode>,
+    pub(super) value_dense: EinsumDenseNode,
+    pub(super) output_dense: EinsumDenseNode,
+    pub(super) dropout_key: Option<Key>,
+    pub(super) cache: Option<Cache>,
+    pub(super) spec: Spec,
+}
+crate::parts!(HeadsNode {
+    query_dense,
+    key_dense,
+    gate_dense,
+    value_dense,
+    output_dense,
+    dropout_key,
+    cache
+});
+
+/// What both layers are told alike.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) class: &'static str,
+    /// Numbers of a query and of a key in a head.
+    pub(super) dim: usize,
+    pub(super) dropout: f64,
+    /// The input's axes that attention goes over.
+    pub(super) axes: Vec<usize>,
+    pub(super) sliding_window: Option<usize>,
+    pub(super) causal: bool,
+    pub(super) scores: bool,
+}
+
+/// The shapes of query, value and key, however they were given.
+pub(super) fn shapes(layer: &'static str, inputs: &InputSpecs<'_>) -> Result<[Shape; 3]> {
+    let given = |i: usize, name: &str| inputs.at(i).ok().or_else(|| inputs.get(name));
+    let (Some(query), Some(value)) = (inputs.at(0).ok(), given(1, "value")) else {
+        let expected =
+            "query and value: .on([&query, &value]), for attention within one sequence .on([&x, &x])";
+        return Err(Error::argument("inputs", expected, inputs.len()));
+    };
+    if inputs.positional().len() > 3 {
+        let expected = "query, value and key by position";
+        return Err(Error::argument("inputs", expected, inputs.positional().len()));
+    }
+    let key = given(2, "key").unwrap_or(value);
+    let shapes = [query.shape, value.shape, key.shape];
+    for shape in shapes {
+        if shape.rank() < 3 || shape.rank() != query.shape.rank() {
+            return Err(Error::shape(layer, "inputs [batch, time, features], all of one rank", shape));
+        }
+    }
+    let middle = |s: &Shape| s.dims()[1..s.rank() - 1].to_vec();
+    if middle(&value.shape) != middle(&key.shape) {
+        return Err(Error::shapes(
+            layer,
+            value.shape,
+            key.shape,
+            "value and key must agree but for the last size",
+        ));
+    }
+    Ok(shapes)
+}
+
+/// Fails unless a cache, if there is one, has room and attention goes forward in time alone.
+pub(super) fn cache_fits(cache: Option<usize>, causal: bool, rank: usize, axes: &[usize]) -> Result<()> {
+    match cache {
+        Some(0) => Err(Error::argument("cache", "at least 1", 0)),
+        Some(steps) if !causal || rank != 3 || axes != [1] => {
+            let expected = "use_causal_mask and inputs [batch, time, features], or no cache";
+            Err(Error::argument("cache", expected, steps))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A projection of all axes but the last `bound` onto `sizes`, with the settings of `with`.
+pub(super) fn projection(
+    rank: usize,
+    bound: usize,
+    sizes: &[usize],
+    with: &EinsumDense,
+    use_bias: bool,
+) -> EinsumDense {
+    let letters: Vec<char> = ('a'..='z').collect();
+    let text = |from: usize, to: usize| letters[from..to].iter().collect::<String>();
+    let (free, all) = (rank - bound, rank + sizes.len());
+    let equation = format!("{},{}->{}{}", text(0, rank), text(free, all), text(0, free), text(rank, all));
+    let output_shape = std::iter::repeat_n(None, free - 1).chain(sizes.iter().map(|&n| Some(n))).collect();
+    with.with(equation, output_shape, use_bias.then(|| text(rank, all)))
+}
+
+/// The axes of a projected tensor `[axes…, heads, dim]`: those that stand by themselves, then those of attention.
+fn order(rank: usize, axes: &[usize]) -> Vec<isize> {
+    let alone = (0..rank - 2).filter(|axis| !axes.contains(axis));
+    let all = alone.chain(axes.iter().copied()).chain([rank - 2, rank - 1]);
+    all.map(|axis| axis as isize).collect()
+}
+
+impl HeadsNode {
+    /// As `[batch, time, heads, dim]`, whatever axes there are.
+    fn flat(&self, x: &Tensor) -> Result<Tensor> {
+        if x.rank() == 4 && self.spec.axes == [1] {
+            return Ok(x.clone());
+        }
+        let (rank, over) = (x.rank() as isize, self.spec.axes.len() as isize);
+        let x = x.permute(&order(x.rank(), &self.spec.axes))?;
+        let x = if over > 1 { x.merge_axes(rank - 2 - over, rank - 3)? } else { x };
+        let alone = rank - 2 - over;
+        if alone > 1 { x.merge_axes(0, alone - 1) } else { Ok(x) }
+    }
+
+    /// The other way: with the axes of the projected query.
+    fn full(&self, y: Tensor, query: &Tensor) -> Result<Tensor> {
+        if query.rank() == 4 && self.spec.axes == [1] {
+            return Ok(y);
+        }
+        let order = order(query.rank(), &self.spec.axes);
+        let mut sizes: Vec<usize> = order.iter().map(|&axis| query.dims()[axis as usize]).collect();
+        let mut back = vec![0; order.len()];
+        for (to, &from) in order.iter().enumerate() {
+            back[from as usize] = to as isize;
+        }
+        if let (Some(size), Some(width)) = (sizes.last_mut(), y.dims().last()) {
+            *size = *width;
+        }
+        y.reshape_to(sizes)?.permute(&back)
+    }
+
+    /// A mask given by name, as `[batch, heads, queries, keys]`.
+    fn given_mask(&self, mask: &Tensor, scores: &[usize]) -> Result<Tensor> {
+        let mut mask = mask.cast(DType::Bool)?;
+        let over = self.spec.axes.len() as isize;
+        while mask.rank() < scores.len() {
+            mask = mask.expand_dims((mask.rank() as isize - 2 * over).max(0))?;
+        }
+        if scores.len() == 4 && over == 1 {
+            return Ok(mask);
+        }
+        // Axes can be merged once the mask has them whole.
+        let mut mask = mask.broadcast_to(scores)?;
+        let (rank, alone) = (scores.len() as isize, scores.len() as isize - 2 * over - 1);
+        if over > 1 {
+            mask = mask.merge_axes(rank - over, rank - 1)?.merge_axes(rank - 2 * over, rank - over - 1)?;
+        }
+        if alone > 1 { mask.merge_axes(0, alone - 1) } else { Ok(mask) }
+    }
+
+    /// The shape of the scores: axes that stand by themselves, heads, those of queries, those of keys.
+    fn score_shape(&self, query: &Tensor, key: &Tensor) -> Vec<usize> {
+        let axes = &self.spec.axes;
+        let alone = (0..query.rank() - 2).filter(|axis| !axes.contains(axis));
+        let lead = alone.chain([query.rank() - 2]).chain(axes.iter().copied()).map(|axis| query.dims()[axis]);
+        lead.chain(axes.iter().map(|&axis| key.dims()[axis])).collect()
+    }
+
+    /// Which keys each query sees, by the masks of the inputs and the one given: of `[batch, heads, queries, keys]`.
+    fn mask(&self, x: Inputs<'_>, kept: &Kept, query: &Tensor) -> Result<Option<Tensor>> {
+        let wide = |mask: &Tensor, axis: isize| mask.expand_dims(1)?.expand_dims(axis);
+        let of_query = x.at(0)?.mask.as_ref().map(|mask| wide(mask, 3)).transpose()?;
+        let of_keys = kept.mask.as_ref().map(|mask| wide(mask, 2)).transpose()?;
+        let given = x.get("attention_mask").map(|given| {
+            let scores = self.score_shape(query, &kept.key);
+            self.given_mask(&given.tensor, &scores)
+        });
+        let given = given.transpose()?;
+        both_masks(both_masks(of_query.as_ref(), of_keys.as_ref())?.as_ref(), given.as_ref())
+    }
+}
+
+impl Node for HeadsNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let given = |i: usize, name: &str| x.at(i).ok().or_else(|| x.get(name));
+        let query = x.at(0)?;
+        let value =
+            given(1, "value").ok_or_else(|| Error::argument("inputs", "query and value", "one input"))?;
+        let key = given(2, "key");
+        let inputs = [Some(query), Some(value), key];
+        let masked = inputs.into_iter().flatten().any(|v| v.mask.is_some());
+        if masked && (query.tensor.rank() != 3 || self.spec.axes != [1]) {
+            let expected = "inputs without masks of their own where attention is not over [batch, time, features] alone \
+                            (give attention_mask by name)";
+            return Err(Error::argument("mask", expected, "a mask"));
+        }
+        let gate = self.gate_dense.as_ref().map(|gate| gate.forward(&query.tensor, cx)).transpose()?;
+        let q = self.query_dense.forward(&query.tensor, cx)?;
+        let k = self.key_dense.forward(&key.unwrap_or(value).tensor, cx)?;
+        let v = self.value_dense.forward(&value.tensor, cx)?;
+        let mask = both_masks(value.mask.as_ref(), key.and_then(|key| key.mask.as_ref()))?;
+        let mut kept = Kept { key: k, value: v, mask, position: None };
+        if let Some(cache) = self.cache.as_ref().filter(|_| !cx.is_training()) {
+            if q.dims()[1] != kept.key.dims()[1] {
+                let why = "with a cache, query and value are the same time steps";
+                return Err(Error::shapes(self.spec.class, *q.shape(), *kept.key.shape(), why));
+            }
+            kept = cache.extend(kept, cx)?;
+        }
+
+        let mask = self.mask(x, &kept, &q)?;
+        let options = AttentionOptions {
+            mask: mask.as_ref(),
+            scale: Some(1.0 / libm::sqrt(self.spec.dim as f64)),
+            is_causal: self.spec.causal,
+            sliding_window: self.spec.sliding_window,
+            position: kept.position.as_ref(),
+            ..AttentionOptions::default()
+        };
+        let [flat_q, flat_k, flat_v] = [self.flat(&q)?, self.flat(&kept.key)?, self.flat(&kept.value)?];
+        let drops = self.dropout_key.as_ref().filter(|_| cx.is_training());
+        let (y, weights) = if self.spec.scores || drops.is_some() {
+            let weights = attention_weights(&flat_q, &flat_k, options)?;
+            let used = match drops {
+                Some(key) => weights.dropout(self.spec.dropout, cx.stream(key))?,
+                None => weights.clone(),
+            };
+            (weighted_sums(&used, &flat_v)?, self.spec.scores.then_some(weights))
+        } else {
+            (flat_q.dot_product_attention(&flat_k, &flat_v, options)?, None)
+        };
+        let mut y = self.full(y, &q)?;
+        if let Some(gate) = gate {
+            y = y.mul(&gate)?;
+        }
+        let y = self.output_dense.forward(&y, cx)?;
+        let mut out: Values = Value::masked(y, query.mask.clone()).into();
+        if let Some(weights) = weights {
+            let shape = self.score_shape(&q, &kept.key);
+            out.0.push(if shape.len() == 4 { weights.into() } else { weights.reshape_to(shape)?.into() });
+        }
+        Ok(out)
+    }
+    fn class_name(&self) -> &'static str {
+        self.spec.class
+    }
+}

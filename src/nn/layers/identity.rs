@@ -1,0 +1,25 @@
+//! A layer that changes nothing: a place with a name.
+
+use crate::Result;
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Values};
+
+crate::settings! {
+    /// Gives its inputs, one or several, with their masks.
+    pub layer Identity {
+        /// The layer.
+        new();
+    }
+}
+crate::parts!(Identity {});
+
+impl Build for Identity {
+    fn build(&self, _: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Node for Identity {
+    fn call(&self, x: Inputs<'_>, _: &mut Cx) -> Result<Values> {
+        Ok(x.values().iter().cloned().collect())
+    }
+}

@@ -1,0 +1,69 @@
+//! Long short-term memory (Hochreiter and Schmidhuber 1997).
+
+use super::cell::{Formula, Recurrent, UnitForgetBias, cells, is, part};
+use super::recurrence::{States, recurrent};
+use crate::config::Dyn;
+use crate::nn::activation::{Activation, Sigmoid};
+use crate::nn::initializer::Initializer;
+use crate::ops::RecurrentWeights;
+use crate::ops::matmul::Fused;
+use crate::tensor::Tensor;
+use crate::{Result, settings};
+use smallvec::smallvec;
+
+cells! {
+    /// One step of an [`LSTM`]: from `[batch, features]` and the states h and c, `[batch, units]`, which may be given after it or by
+    /// the name `states`, the output h, then the new h and c.
+    cell LSTMCell;
+    /// A long short-term memory over sequences `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
+    /// `[batch, time, units]`; with `return_state` then the last h and c.
+    ///
+    /// At each step, with `z = x·W + h·R + b` cut into four: `i = σ(z₀)`, `f = σ(z₁)`, `o = σ(z₃)`, `c = f·c + i·tanh(z₂)`,
+    /// `h = o·tanh(c)`. Kernel `[features, 4·units]`, recurrent kernel `[units, 4·units]`, bias `[4·units]`. The first h and c
+    /// are 0, or given after the sequence or by the name `initial_state`. Where the mask of the input is false both stay as they are.
+    layer LSTM;
+    [recurrent_activation, unit_forget_bias] {
+        /// The function of the gates; the sigmoid by default.
+        recurrent_activation: into Dyn<dyn Activation> = Sigmoid,
+        /// Whether the bias of the forget gate begins with 1 (Jozefowicz et al. 2015); yes by default.
+        unit_forget_bias: bool = true,
+    }
+}
+
+impl Formula for LSTMCell {
+    fn step(&self, x: &Tensor, states: &[Tensor], recurrent: &Recurrent<'_>) -> Result<States> {
+        let z = x.add(&recurrent(&states[0], 0..4)?)?;
+        let gate = |i| self.recurrent_activation.apply(&part(&z, self.units, i)?);
+        let (i, f, o) = (gate(0)?, gate(1)?, gate(3)?);
+        let c = f.mul(&states[1])?.add(&i.mul(&self.activation.apply(&part(&z, self.units, 2)?)?)?)?;
+        Ok(smallvec![o.mul(&self.activation.apply(&c)?)?, c])
+    }
+    fn whole(
+        &self,
+        x: &Tensor,
+        states: &[Tensor],
+        weights: &RecurrentWeights<'_>,
+        mask: Option<&Tensor>,
+        go_backwards: bool,
+    ) -> Option<Result<States>> {
+        let suits = is(&self.activation, Fused::Tanh) && is(&self.recurrent_activation, Fused::Sigmoid);
+        suits
+            .then(|| Ok(x.lstm([&states[0], &states[1]], weights, mask, go_backwards)?.into_iter().collect()))
+    }
+    fn class_name(&self) -> &'static str {
+        "LSTMCell"
+    }
+    fn states(&self) -> usize {
+        2
+    }
+    fn gates(&self) -> usize {
+        4
+    }
+}
+
+impl LSTMCell {
+    fn initial_bias(&self) -> Dyn<dyn Initializer> {
+        let others = self.bias_initializer.clone();
+        if self.unit_forget_bias { UnitForgetBias(others).into() } else { others }
+    }
+}

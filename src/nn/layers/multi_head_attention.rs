@@ -1,0 +1,152 @@
+//! Attention of several heads, each with projections of its own (Vaswani et al. 2017).
+
+use super::attention::check_dropout;
+use super::cache::Cache;
+use super::einsum_dense::EinsumDense;
+use super::heads::{HeadsNode, NAMES, Spec, cache_fits, projection, shapes};
+use crate::config::Dyn;
+use crate::nn::activation::Sigmoid;
+use crate::nn::constraint::Constraint;
+use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
+use crate::nn::regularizer::Regularizer;
+use crate::nn::{Build, Init, InputSpecs, Node, OneOrMany};
+use crate::{Error, Result};
+
+crate::settings! {
+    /// For each head `softmax(query·keyᵀ / √key_dim)·value` of projections of the inputs; the heads side by side are projected back. Inputs by position, as
+    /// in Keras: query `[batch, queries, features]`, value `[batch, keys, …]` and, if it is another one, key:
+    /// `MultiHeadAttention::new(8, 64).on([&query, &value])`, within one sequence `.on([&x, &x])`. `value`, `key` and `attention_mask`
+    /// (`[batch, queries, keys]`, or with axes left out in front; true where a key is seen) can be given by name. The result is `[batch, queries, features]`.
+    ///
+    /// Masks of query, value and key hide their positions, and the output has the query's. A query that sees nothing gets zeros before the
+    /// projection back.
+    pub layer MultiHeadAttention {
+        /// With so many heads, of so many numbers of query and key each.
+        new(num_heads: usize, key_dim: usize);
+
+        /// The numbers of a value in each head; `key_dim` by default.
+        value_dim: some usize,
+        /// The share of weights that are dropped while training; 0 by default.
+        dropout: f64 = 0.0,
+        /// Whether projections have a bias; yes by default.
+        use_bias: bool = true,
+        /// The last sizes of the output; the last size of the query by default.
+        output_shape: some into OneOrMany<usize>,
+        /// The axes of the inputs that attention goes over; all but the first and the last by default.
+        attention_axes: some into OneOrMany<isize>,
+        /// Keys this far from a query's own place, or further, are not seen, on either side; all are seen by default.
+        sliding_window: some usize,
+        /// How kernels begin; Glorot uniform by default.
+        kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
+        /// How biases begin; zeros by default.
+        bias_initializer: into Dyn<dyn Initializer> = Zeros,
+        /// A penalty on each kernel; none by default.
+        kernel_regularizer: some into Dyn<dyn Regularizer>,
+        /// A penalty on each bias; none by default.
+        bias_regularizer: some into Dyn<dyn Regularizer>,
+        /// A penalty on what each projection gives, divided by the batch size; none by default.
+        activity_regularizer: some into Dyn<dyn Regularizer>,
+        /// A bound on each kernel; none by default.
+        kernel_constraint: some into Dyn<dyn Constraint>,
+        /// A bound on each bias; none by default.
+        bias_constraint: some into Dyn<dyn Constraint>,
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back; no by default.
+        use_gate: bool = false,
+        /// Whether a query sees no key behind its own place (in Keras an argument of the call); no by default.
+        use_causal_mask: bool = false,
+        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call); no by default.
+        return_attention_scores: bool = false,
+        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends to what
+        /// earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is kept by default, and
+        /// nothing while training. A mask given by name covers this many keys in all calls after the first.
+        cache: some usize,
+    }
+}
+
+impl Build for MultiHeadAttention {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let [query, value, key] = shapes("MultiHeadAttention", inputs)?;
+        let width = self.value_dim.unwrap_or(self.key_dim);
+        let sizes = [
+            ("num_heads", self.num_heads),
+            ("key_dim", self.key_dim),
+            ("value_dim", width),
+            ("sliding_window", self.sliding_window.unwrap_or(1)),
+        ];
+        for (name, size) in sizes {
+            if size == 0 {
+                return Err(Error::argument(name, "at least 1", 0));
+            }
+        }
+        check_dropout(self.dropout)?;
+        let rank = query.rank();
+        let axes = self.axes(rank)?;
+        cache_fits(self.cache, self.use_causal_mask, rank, &axes)?;
+        if axes.len() > 1 && (self.use_causal_mask || self.sliding_window.is_some()) {
+            let expected = "one axis for use_causal_mask and sliding_window";
+            return Err(Error::argument("attention_axes", expected, format!("{axes:?}")));
+        }
+        let output = match &self.output_shape {
+            Some(OneOrMany(sizes)) if sizes.is_empty() || sizes.contains(&0) => {
+                return Err(Error::argument("output_shape", "sizes of at least 1", format!("{sizes:?}")));
+            }
+            Some(OneOrMany(sizes)) => sizes.clone(),
+            None => query.dims()[rank - 1..].to_vec(),
+        };
+
+        let mut plain = EinsumDense::new("", 1);
+        plain.kernel_initializer = self.kernel_initializer.clone();
+        plain.bias_initializer = self.bias_initializer.clone();
+        plain.kernel_regularizer = self.kernel_regularizer.clone();
+        plain.bias_regularizer = self.bias_regularizer.clone();
+        plain.activity_regularizer = self.activity_regularizer.clone();
+        plain.kernel_constraint = self.kernel_constraint.clone();
+        plain.bias_constraint = self.bias_constraint.clone();
+        let heads = |size: usize| projection(rank, 1, &[self.num_heads, size], &plain, self.use_bias);
+        let of_heads = |size: usize| {
+            let mut shape = query.with(rank - 1, self.num_heads);
+            shape.push(size);
+            shape
+        };
+        Ok(Box::new(HeadsNode {
+            query_dense: heads(self.key_dim).node(query, init)?,
+            key_dense: heads(self.key_dim).node(key, init)?,
+            gate_dense: match self.use_gate {
+                true => Some(heads(width).activation(Sigmoid).node(query, init)?),
+                false => None,
+            },
+            value_dense: heads(width).node(value, init)?,
+            output_dense: projection(rank + 1, 2, &output, &plain, self.use_bias)
+                .node(of_heads(width), init)?,
+            dropout_key: (self.dropout > 0.0).then(|| init.key()),
+            cache: self.cache.map(|capacity| Cache::new(capacity, init)),
+            spec: Spec {
+                class: "MultiHeadAttention",
+                dim: self.key_dim,
+                dropout: self.dropout,
+                axes,
+                sliding_window: self.sliding_window,
+                causal: self.use_causal_mask,
+                scores: self.return_attention_scores,
+            },
+        }))
+    }
+    fn input_names(&self) -> &[&'static str] {
+        NAMES
+    }
+}
+
+impl MultiHeadAttention {
+    /// The axes that attention goes over, from the front.
+    fn axes(&self, rank: usize) -> Result<Vec<usize>> {
+        let Some(OneOrMany(given)) = &self.attention_axes else { return Ok((1..rank - 1).collect()) };
+        let axes: Vec<usize> =
+            given.iter().map(|&axis| if axis < 0 { axis + rank as isize } else { axis } as usize).collect();
+        let fine = |(i, axis): (usize, &usize)| (1..rank - 1).contains(axis) && !axes[..i].contains(axis);
+        if axes.is_empty() || !axes.iter().enumerate().all(fine) {
+            let expected = "axes between the first and the last, each once";
+            return Err(Error::argument("attention_axes", expected, format!("{given:?}")));
+        }
+        Ok(axes)
+    }
+}

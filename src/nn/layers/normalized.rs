@@ -1,0 +1,42 @@
+//! What the layers that normalize each sample have in common.
+
+use crate::tensor::Tensor;
+use crate::{Error, MAX_RANK, Result};
+use smallvec::SmallVec;
+
+/// Fails unless it keeps a divisor from zero.
+pub(super) fn check_epsilon(epsilon: f64) -> Result<()> {
+    match epsilon >= 0.0 && epsilon.is_finite() {
+        true => Ok(()),
+        false => Err(Error::argument("epsilon", "a finite number of 0 or more", epsilon)),
+    }
+}
+
+/// A parameter that has the sizes of these axes (ascending, from 0 on), with axes of 1 where it is to broadcast.
+pub(super) fn along(parameter: &Tensor, axes: &[isize], rank: usize) -> Result<Tensor> {
+    let first = axes.first().copied().unwrap_or(0);
+    let missing: SmallVec<[isize; MAX_RANK]> =
+        (first..rank as isize).filter(|axis| !axes.contains(axis)).collect();
+    let mut out = parameter.clone();
+    for axis in missing {
+        out = out.expand_dims(axis - first)?;
+    }
+    Ok(out)
+}
+
+/// The differences from the mean over these axes, and the factor that gives them variance 1: `1 / √(var + ε)`.
+pub(super) fn centered(x: &Tensor, axes: &[isize], epsilon: f64) -> Result<(Tensor, Tensor)> {
+    let center = x.sub(&x.mean(axes, true)?)?;
+    let factor = center.square()?.mean(axes, true)?.affine(1.0, epsilon)?.rsqrt()?;
+    Ok((center, factor))
+}
+
+/// `x · gamma + beta`, of which either may be missing.
+pub(super) fn scaled(x: Tensor, gamma: Option<&Tensor>, beta: Option<&Tensor>) -> Result<Tensor> {
+    match (gamma, beta) {
+        (Some(gamma), Some(beta)) => x.mul_add(gamma, beta),
+        (Some(gamma), None) => x.mul(gamma),
+        (None, Some(beta)) => x.add(beta),
+        (None, None) => Ok(x),
+    }
+}

@@ -1,0 +1,35 @@
+//! Puts the axes of a sample into another order.
+
+use crate::nn::{Cx, Layer};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// Axis `i` of the output is axis `dims[i - 1]` of the input; axes are counted from 1, behind the batch, which stays. No data
+    /// moves.
+    pub layer Permute {
+        /// In this order: `Permute::new([2, 1])` swaps the two axes of a sample.
+        new(dims: into Vec<usize>);
+    }
+}
+crate::parts!(Permute {});
+
+impl Layer for Permute {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        let n = self.dims.len();
+        if !(1..=n).all(|axis| self.dims.contains(&axis)) {
+            let expected = format!("each of the numbers from 1 to {n} once");
+            return Err(Error::argument("dims", expected, format!("{:?}", self.dims)));
+        }
+        if x.rank() != n + 1 {
+            return Err(Error::shape(
+                "Permute",
+                format!("inputs with {n} axes behind the batch"),
+                *x.shape(),
+            ));
+        }
+        let order: Vec<isize> =
+            std::iter::once(0).chain(self.dims.iter().map(|&axis| axis as isize)).collect();
+        x.permute(&order)
+    }
+}

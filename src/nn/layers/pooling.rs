@@ -1,0 +1,116 @@
+//! Makes one number of each pool of neighbouring elements, channel by channel: their largest or their mean.
+
+use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
+use crate::ops::Padding;
+use crate::ops::window::Axes;
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+/// The layers of each rank.
+macro_rules! pooling {
+    ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes, as $alias:ident { $($size:tt)* })*) => {$(
+        crate::settings! {
+            $(#[$doc])*
+            ///
+            /// Along each axis there are `⌊(elements - pool_size) / strides⌋ + 1` places, with the padding `same` `⌈elements / strides⌉`.
+            pub layer $layer {
+                $($size)*
+                /// From one pool to the next; the size of a pool by default.
+                strides: some into Sizes<$n>,
+                /// `Padding::Valid`, by default: pools stay inside. `Padding::Same`: they reach over the edges, where there is nothing
+                /// that counts.
+                padding: Padding = Padding::Valid,
+                /// Where the channels are; last by default.
+                data_format: DataFormat = DataFormat::ChannelsLast,
+            }
+        }
+
+        impl Build for $layer {
+            fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+                let size = self.pool_size.positive("pool_size")?;
+                let strides = self.strides.as_ref().map_or(Ok(size), |strides| strides.positive("strides"))?;
+                if !matches!(self.padding, Padding::Valid | Padding::Same) {
+                    return Err(Error::argument("padding", "valid or same", &self.padding));
+                }
+                expect_images(stringify!($layer), single(inputs)?, $n, self.data_format)?;
+                Ok(Box::new(Pooling {
+                    class: stringify!($layer),
+                    operation: Tensor::$operation,
+                    size: size.into(),
+                    strides: strides.into(),
+                    padding: self.padding.clone(),
+                    data_format: self.data_format,
+                }))
+            }
+        }
+
+        /// Keras's other name.
+        pub type $alias = $layer;
+    )*};
+}
+
+pooling! {
+    /// The largest of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    MaxPooling1D: max_pool over 1 axes, as MaxPool1D {
+        /// With pools of two elements along each axis, one beside the other.
+        new();
+
+        /// The size of a pool: one number, or one for each axis; 2 by default.
+        pool_size: into Sizes<1> = 2usize,
+    }
+    /// The largest of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    MaxPooling2D: max_pool over 2 axes, as MaxPool2D {
+        /// With pools of two elements along each axis, one beside the other.
+        new();
+
+        /// The size of a pool: one number, or one for each axis; 2 by default.
+        pool_size: into Sizes<2> = 2usize,
+    }
+    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
+    MaxPooling3D: max_pool over 3 axes, as MaxPool3D {
+        /// With pools of two elements along each axis, one beside the other.
+        new();
+
+        /// The size of a pool: one number, or one for each axis; 2 by default.
+        pool_size: into Sizes<3> = 2usize,
+    }
+    /// The mean of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    AveragePooling1D: average_pool over 1 axes, as AvgPool1D {
+        /// With pools of this size, one beside the other: one number, or one for each axis.
+        new(pool_size: into Sizes<1>);
+    }
+    /// The mean of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    AveragePooling2D: average_pool over 2 axes, as AvgPool2D {
+        /// With pools of this size, one beside the other: one number, or one for each axis.
+        new(pool_size: into Sizes<2>);
+    }
+    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
+    AveragePooling3D: average_pool over 3 axes, as AvgPool3D {
+        /// With pools of this size, one beside the other: one number, or one for each axis.
+        new(pool_size: into Sizes<3>);
+    }
+}
+
+type Operation = fn(&Tensor, &[usize], Option<&[usize]>, &Padding) -> Result<Tensor>;
+
+/// The layer over any number of axes.
+#[derive(Clone, Debug)]
+struct Pooling {
+    class: &'static str,
+    operation: Operation,
+    size: Axes<usize>,
+    strides: Axes<usize>,
+    padding: Padding,
+    data_format: DataFormat,
+}
+crate::parts!(Pooling {});
+
+impl Layer for Pooling {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        let x = self.data_format.last(x)?;
+        self.data_format.back((self.operation)(&x, &self.size, Some(&self.strides), &self.padding)?)
+    }
+    fn class_name(&self) -> &'static str {
+        self.class
+    }
+}

@@ -1,0 +1,90 @@
+//! A trained vector for each position (Devlin et al. 2019).
+
+use super::positions::{Counter, START};
+use crate::config::Dyn;
+use crate::nn::initializer::{GlorotUniform, Initializer};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values, features};
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
+
+crate::settings! {
+    /// For `[…, time, features]` the vector of each position, of the same shape, to be added to the input. (keras-hub's.)
+    ///
+    /// Table `[sequence_length, features]`, Glorot uniform. Positions beyond the table are made of two of its rows, as keras-hub does: with
+    /// `e = (row - α·row₀) / (1 - α)`, position `p` is `α·e(⌊p/n⌋) + (1 - α)·e(p mod n)` where a sequence is longer than `n = sequence_length`.
+    ///
+    /// `start_index`, given by name, is the position of the first step, one number or one a sample; 0 by default.
+    pub layer PositionEmbedding {
+        /// For sequences of up to this length.
+        new(sequence_length: usize);
+
+        /// How the table begins; Glorot uniform by default.
+        initializer: into Dyn<dyn Initializer> = GlorotUniform,
+        /// The share of the coarse position in those beyond the table; 0.4 by default.
+        hierarchical_alpha: f64 = 0.4,
+        /// Whether a call in a session goes on at the position where the last one stopped; no by default.
+        cache: bool = false,
+    }
+}
+
+impl Build for PositionEmbedding {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let input = inputs.at(0)?;
+        let n = features("PositionEmbedding", input)?;
+        if input.shape.rank() < 3 {
+            return Err(Error::shape("PositionEmbedding", "inputs [batch, …, time, features]", input.shape));
+        }
+        if self.sequence_length == 0 {
+            return Err(Error::argument("sequence_length", "at least 1", 0));
+        }
+        if !(0.0..1.0).contains(&self.hierarchical_alpha) {
+            return Err(Error::argument("hierarchical_alpha", "0 <= alpha < 1", self.hierarchical_alpha));
+        }
+        let position_embeddings = init.param([self.sequence_length, n], &self.initializer)?;
+        let counter = Counter::new(self.cache, init);
+        Ok(Box::new(PositionNode { position_embeddings, counter, alpha: self.hierarchical_alpha }))
+    }
+    fn input_names(&self) -> &[&'static str] {
+        &[START]
+    }
+}
+
+/// The layer with its table.
+#[derive(Clone, Debug)]
+struct PositionNode {
+    position_embeddings: Param,
+    counter: Counter,
+    alpha: f64,
+}
+crate::parts!(PositionNode { position_embeddings, counter });
+
+impl PositionNode {
+    /// The rows of positions of which some are beyond the table of `n`.
+    fn beyond(&self, places: &Tensor, n: usize, cx: &mut Cx) -> Result<Tensor> {
+        let table = cx.param(&self.position_embeddings)?;
+        let first = table.slice(0, 0, 1)?.affine(self.alpha, 0.0)?;
+        let rows = table.sub(&first)?.affine(1.0 / (1.0 - self.alpha), 0.0)?;
+        let n = Tensor::scalar(n as i64)?;
+        let coarse = rows.gather(&places.floor_div(&n)?, 0)?.affine(self.alpha, 0.0)?;
+        coarse.add(&rows.gather(&places.remainder(&n)?, 0)?.affine(1.0 - self.alpha, 0.0)?)
+    }
+}
+
+impl Node for PositionNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let Value { tensor, mask } = x.at(0)?;
+        let places = self.counter.places(x, -2, cx)?;
+        let (n, time) = (self.position_embeddings.value().dims()[0], tensor.dims()[tensor.rank() - 2]);
+        let mut rows = match time > n {
+            true => self.beyond(&places, n, cx)?,
+            false => cx.rows(&self.position_embeddings, &places.cast(DType::I64)?)?,
+        };
+        while rows.rank() > 2 && rows.rank() < tensor.rank() {
+            rows = rows.expand_dims(1)?;
+        }
+        Ok(Value::masked(rows.broadcast_like(tensor)?, mask.clone()).into())
+    }
+    fn class_name(&self) -> &'static str {
+        "PositionEmbedding"
+    }
+}

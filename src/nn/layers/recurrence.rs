@@ -1,0 +1,276 @@
+//! What all recurrent layers do alike: where the states come from and go to, the loop over time, masks, and what is given.
+//! A layer brings its cell: what happens at one step.
+
+use crate::config::Dyn;
+use crate::nn::regularizer::Regularizer;
+use crate::nn::{Cx, Init, Inputs, Key, Recurrence, Value, Values};
+use crate::tensor::Tensor;
+use crate::{Error, Result, Shape, Spec};
+use smallvec::SmallVec;
+
+/// The states of a cell.
+pub(crate) type States = SmallVec<[Tensor; 2]>;
+
+/// One step: from its input and the states, its output and the new states.
+pub(crate) type Step<'a> = dyn FnMut(&Tensor, &[Tensor], &mut Cx) -> Result<(Tensor, States)> + 'a;
+
+/// A recurrent layer but for its cell.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence {
+    /// Its class, for messages.
+    pub(crate) layer: &'static str,
+    pub(crate) recurrence: Recurrence,
+    activity_regularizer: Option<Dyn<dyn Regularizer>>,
+    /// Of the states that are carried from call to call, if they are.
+    carried: Vec<Key>,
+}
+crate::parts!(group Sequence { carried });
+
+/// What going through a sequence gave.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// The outputs of all steps along axis 1, if they are asked for.
+    pub(crate) sequence: Option<Tensor>,
+    /// That of the last step.
+    pub(crate) last: Tensor,
+    pub(crate) states: States,
+}
+
+impl Sequence {
+    /// With this number of states.
+    pub(crate) fn new(
+        layer: &'static str,
+        recurrence: Recurrence,
+        activity_regularizer: &Option<Dyn<dyn Regularizer>>,
+        states: usize,
+        init: &mut Init,
+    ) -> Sequence {
+        let carried =
+            if recurrence.stateful { (0..states).map(|_| init.key()).collect() } else { Vec::new() };
+        Sequence { layer, recurrence, activity_regularizer: activity_regularizer.clone(), carried }
+    }
+
+    /// The whole layer as a loop of steps. `zeros` are the states that a sequence begins with if no others are given;
+    /// `output_state` is the state that is also the output.
+    pub(crate) fn call(
+        &self,
+        x: Inputs<'_>,
+        zeros: States,
+        output_state: usize,
+        cx: &mut Cx,
+        step: &mut Step<'_>,
+    ) -> Result<Values> {
+        let states = self.begin(x, zeros, cx)?;
+        let ran = self.run(x.at(0)?, states, output_state, cx, step)?;
+        self.finish(ran, x.at(0)?.mask.as_ref(), cx)
+    }
+
+    /// The first states: those that the call gives, else those that the last call left, else these.
+    pub(crate) fn begin(&self, x: Inputs<'_>, zeros: States, cx: &mut Cx) -> Result<States> {
+        let carried: SmallVec<[_; 2]> = self.carried.iter().map(|key| cx.carry(key)).collect();
+        let given = given_states(x, "initial_state", zeros.len())?;
+        let check = |state: Tensor, zero: &Tensor| match state.dims() == zero.dims() {
+            true => state.cast(zero.dtype()),
+            false => {
+                let expected = format!("a state of shape {} for this input", zero.shape());
+                Err(Error::argument("initial_state", expected, state.shape()))
+            }
+        };
+        if !given.is_empty() {
+            return given.into_iter().zip(&zeros).map(|(state, zero)| check(state, zero)).collect();
+        }
+        let mut carried = carried.into_iter().flatten().peekable();
+        if carried.peek().is_none() {
+            return Ok(zeros);
+        }
+        carried.zip(&zeros).map(|(state, zero)| check(state, zero)).collect()
+    }
+
+    /// Calls `step` for each step of `x`, `[batch, time, …]`. Where the mask is false the states stay as they are, and the
+    /// output is the one before (at the first step the state that stands for it), or 0.
+    pub(crate) fn run(
+        &self,
+        x: &Value,
+        mut states: States,
+        output_state: usize,
+        cx: &mut Cx,
+        step: &mut Step<'_>,
+    ) -> Result<Ran> {
+        let time = self.time(x)?;
+        let Recurrence { return_sequences, go_backwards, zero_output_for_mask, .. } = self.recurrence;
+        let mut outputs: Vec<Tensor> = Vec::new();
+        cx.sequence(|cx| -> Result<()> {
+            for i in 0..time {
+                let t = (if go_backwards { time - 1 - i } else { i }) as isize;
+                let (mut output, new) = step(&x.tensor.select(1, t)?, &states, cx)?;
+                if new.len() != states.len() {
+                    let expected = format!("{} states", states.len());
+                    return Err(Error::argument("cell", expected, format!("{} from a call", new.len())));
+                }
+                states = match &x.mask {
+                    None => new,
+                    Some(mask) => {
+                        let counts = mask.slice(1, t, t + 1)?;
+                        let before = match states.get(output_state) {
+                            _ if zero_output_for_mask => None,
+                            Some(state) if state.spec() == output.spec() => Some(state),
+                            _ => outputs.last(),
+                        };
+                        let zero = output.new_full([], 0.0)?;
+                        output = keep(&counts, &output, before.unwrap_or(&zero))?;
+                        new.iter()
+                            .zip(&states)
+                            .map(|(new, old)| keep(&counts, new, old))
+                            .collect::<Result<_>>()?
+                    }
+                };
+                if !return_sequences {
+                    outputs.clear();
+                }
+                outputs.push(output);
+            }
+            Ok(())
+        })?;
+        let stack = |all: &[Tensor]| Tensor::stack(&all.iter().collect::<SmallVec<[_; 16]>>(), 1);
+        let sequence = if return_sequences { Some(stack(&outputs)?) } else { None };
+        let last = outputs.pop().ok_or_else(|| self.no_steps(x.spec()))?;
+        Ok(Ran { sequence, last, states })
+    }
+
+    /// What an op over the whole sequence gave: the outputs of all steps, in their order, and the last states.
+    pub(crate) fn ran(&self, all: Tensor, states: States, mask: Option<&Tensor>) -> Result<Ran> {
+        let Recurrence { return_sequences, go_backwards, zero_output_for_mask, .. } = self.recurrence;
+        let (all, last) = match mask {
+            Some(mask) if zero_output_for_mask => {
+                let mask = if go_backwards { mask.flip(&[1])? } else { mask.clone() };
+                let all = keep(&mask, &all, &all.new_full([], 0.0)?)?;
+                (all.clone(), all.select(1, -1)?)
+            }
+            _ => (all, states[0].clone()),
+        };
+        Ok(Ran { sequence: return_sequences.then_some(all), last, states })
+    }
+
+    /// How many steps there are.
+    ///
+    /// # Errors
+    /// None, or the mask is not one of steps.
+    pub(crate) fn time(&self, x: &Value) -> Result<usize> {
+        match (x.tensor.dims(), &x.mask) {
+            ([_, 0, ..] | [] | [_], _) => Err(self.no_steps(x.spec())),
+            ([batch, time, ..], Some(mask)) if mask.dims() != [*batch, *time] => {
+                let expected = format!("one of shape [{batch}, {time}]: whether each step counts");
+                Err(Error::argument("mask", expected, mask.shape()))
+            }
+            ([_, time, ..], _) => Ok(*time),
+        }
+    }
+
+    fn no_steps(&self, x: Spec) -> Error {
+        Error::shape(self.layer, "sequences [batch, time, …] of at least one step", x.shape)
+    }
+
+    /// Leaves the states for the next call and puts together what the layer gives. `mask` is that of its input.
+    pub(crate) fn finish(&self, ran: Ran, mask: Option<&Tensor>, cx: &mut Cx) -> Result<Values> {
+        for (key, state) in self.carried.iter().zip(&ran.states) {
+            cx.set_carry(key, state.clone());
+        }
+        let first = match ran.sequence {
+            // What comes out backwards has its mask backwards.
+            Some(sequence) => {
+                let flip = |mask: &Tensor| mask.flip(&[1]);
+                let mask =
+                    if self.recurrence.go_backwards { mask.map(flip).transpose()? } else { mask.cloned() };
+                Value::masked(sequence, mask)
+            }
+            None => ran.last.into(),
+        };
+        let states = if self.recurrence.return_state { ran.states } else { States::new() };
+        let values: Values = std::iter::once(first).chain(states.into_iter().map(Value::from)).collect();
+        if let Some(regularizer) = &self.activity_regularizer {
+            values.iter().try_for_each(|value| cx.regularize_activity(&**regularizer, &value.tensor))?;
+        }
+        Ok(values)
+    }
+}
+
+/// The states that a call gives, by position after the first input or by this name: all or none.
+pub(crate) fn given_states(x: Inputs<'_>, name: &'static str, count: usize) -> Result<States> {
+    let by_position = x.positional().get(1..).unwrap_or(&[]);
+    let states: States = by_position.iter().chain(x.all(name)).map(|value| value.tensor.clone()).collect();
+    match states.len() {
+        0 => Ok(states),
+        n if n == count => Ok(states),
+        n => Err(Error::argument(name, format!("{count} states, or none"), n)),
+    }
+}
+
+/// States of zeros of these sizes for a sequence `[batch, time, …]`.
+pub(crate) fn zeros(x: &Tensor, sizes: &[usize]) -> Result<States> {
+    let batch = x.dims().first().copied().unwrap_or(0);
+    sizes.iter().map(|&size| x.new_full([batch, size], 0.0)).collect()
+}
+
+/// What a cell is built for: one step of a sequence, then its states.
+pub(crate) fn step_specs(layer: &'static str, sequence: Spec, states: &[usize]) -> Result<Vec<Spec>> {
+    let [batch, _, rest @ ..] = sequence.shape.dims() else {
+        return Err(Error::shape(layer, "sequences [batch, time, …]", sequence.shape));
+    };
+    if rest.is_empty() {
+        return Err(Error::shape(layer, "sequences [batch, time, …, features]", sequence.shape));
+    }
+    let spec = |dims: &[usize]| Ok(Spec::new(Shape::new(dims)?, sequence.dtype));
+    let step: SmallVec<[usize; 8]> = std::iter::once(*batch).chain(rest.iter().copied()).collect();
+    std::iter::once(spec(&step)).chain(states.iter().map(|&size| spec(&[*batch, size]))).collect()
+}
+
+/// [`settings!`](crate::settings) of a recurrent layer: its own, then those that all have.
+macro_rules! recurrent {
+    ($(#[$meta:meta])* pub layer $type:ident { $($rows:tt)* }) => {
+        crate::settings! {
+            $(#[$meta])*
+            pub layer $type {
+                $($rows)*
+                /// A penalty on the outputs, each divided by the batch size; none by default.
+                activity_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
+                /// Whether every step's output is given, `[batch, time, …]`, or the last one's alone; no by default.
+                return_sequences: bool = false,
+                /// Whether the last states are given as further outputs; no by default.
+                return_state: bool = false,
+                /// Whether the sequence is gone through from its end. What comes out is in the order of the steps, and so is its
+                /// mask: backwards. No by default.
+                go_backwards: bool = false,
+                /// Whether the next call goes on from the states of this one (in a [`Session`](crate::nn::Session) or in training),
+                /// row by row; no by default.
+                stateful: bool = false,
+                /// Whether the output of a step that does not count is 0 rather than that of the step before; no by default.
+                zero_output_for_mask: bool = false,
+            }
+        }
+
+        impl crate::nn::Recurrent for $type {
+            fn recurrence(&self) -> crate::nn::Recurrence {
+                let &$type { return_sequences, return_state, go_backwards, stateful, zero_output_for_mask, .. } = self;
+                crate::nn::Recurrence { return_sequences, return_state, go_backwards, stateful, zero_output_for_mask }
+            }
+            fn with_recurrence(&self, recurrence: crate::nn::Recurrence) -> std::sync::Arc<dyn crate::nn::Build> {
+                let crate::nn::Recurrence {
+                    return_sequences, return_state, go_backwards, stateful, zero_output_for_mask,
+                } = recurrence;
+                std::sync::Arc::new($type {
+                    return_sequences, return_state, go_backwards, stateful, zero_output_for_mask, ..self.clone()
+                })
+            }
+        }
+    };
+}
+pub(crate) use recurrent;
+
+/// `new` where rows or steps count, and `old` elsewhere.
+fn keep(counts: &Tensor, new: &Tensor, old: &Tensor) -> Result<Tensor> {
+    let mut counts = counts.clone();
+    while counts.rank() < new.rank() {
+        counts = counts.expand_dims(-1)?;
+    }
+    counts.choose(new, old)
+}

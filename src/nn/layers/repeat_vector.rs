@@ -1,0 +1,26 @@
+//! Makes a sequence of a vector.
+
+use crate::nn::{Cx, Layer};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// `[batch, features]` becomes `[batch, n, features]`: each row `n` times.
+    pub layer RepeatVector {
+        /// This many times.
+        new(n: usize);
+    }
+}
+crate::parts!(RepeatVector {});
+
+impl Layer for RepeatVector {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        if self.n == 0 {
+            return Err(Error::argument("n", "at least 1", 0));
+        }
+        if x.rank() != 2 {
+            return Err(Error::shape("RepeatVector", "inputs [batch, features]", *x.shape()));
+        }
+        x.expand_dims(1)?.repeat(self.n, 1)
+    }
+}

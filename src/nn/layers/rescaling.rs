@@ -1,0 +1,56 @@
+//! Brings values to another range: bytes of images to `0..1` or `-1..1`.
+
+use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Numbers, single};
+use crate::tensor::Tensor;
+use crate::{DType, Result, Shape};
+
+crate::settings! {
+    /// `x · scale + offset`, of any shape. Whole numbers become floats.
+    pub layer Rescaling {
+        /// By this factor: one number, or one for each channel.
+        new(scale: into Numbers);
+
+        /// What is added, one number or one for each channel; 0 by default.
+        offset: into Numbers = 0.0,
+    }
+}
+
+impl Build for Rescaling {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let (shape, dtype) = (single(inputs)?.shape, init.dtype());
+        for given in [&self.scale, &self.offset] {
+            Shape::broadcast("Rescaling", shape, *given.shape())?;
+        }
+        let single = self.scale.single().zip(self.offset.single());
+        let (scale, offset) = (self.scale.tensor(dtype)?, self.offset.tensor(dtype)?);
+        Ok(Box::new(RescalingNode { single, scale, offset, dtype }))
+    }
+}
+
+/// The layer with its constants.
+#[derive(Clone, Debug)]
+struct RescalingNode {
+    /// Scale and offset, if both are one number.
+    single: Option<(f64, f64)>,
+    scale: Tensor,
+    offset: Tensor,
+    /// What whole numbers become.
+    dtype: DType,
+}
+crate::parts!(RescalingNode {});
+
+impl Layer for RescalingNode {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        let x = if x.dtype().is_float() { x.clone() } else { x.cast(self.dtype)? };
+        match self.single {
+            Some((scale, offset)) => x.affine(scale, offset),
+            None => x.mul(&self.scale.cast(x.dtype())?)?.add(&self.offset.cast(x.dtype())?),
+        }
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
+    }
+    fn class_name(&self) -> &'static str {
+        "Rescaling"
+    }
+}

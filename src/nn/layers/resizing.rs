@@ -1,0 +1,111 @@
+//! Brings images to one size.
+
+use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, expect_images, single};
+use crate::ops::{Interpolation, PadMode};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::string_enum! {
+    /// What is put beside images that keep their proportions.
+    #[derive(Default)]
+    pub enum FillMode {
+        /// A constant: `fill_value`.
+        #[default]
+        Constant = "constant",
+    }
+}
+
+crate::settings! {
+    /// Images `[batch, h, w, channels]` as `[batch, height, width, channels]`: stretched, or with their proportions kept by cutting
+    /// off what is too long or by filling up what is too short.
+    ///
+    /// Images of whole numbers stay whole: they are computed with as floats, rounded and held to what their dtype can be.
+    pub layer Resizing {
+        /// To this size.
+        new(height: usize, width: usize);
+
+        /// How values between pixels are found; bilinear by default.
+        interpolation: Interpolation = Interpolation::Bilinear,
+        /// Whether the largest part in the middle with the proportions of the result is taken; no by default.
+        crop_to_aspect_ratio: bool = false,
+        /// Whether images are filled up on two sides to the proportions of the result; no by default.
+        pad_to_aspect_ratio: bool = false,
+        /// What they are filled up with; a constant.
+        fill_mode: FillMode = FillMode::Constant,
+        /// The constant; 0 by default.
+        fill_value: f64 = 0.0,
+        /// Whether all pixels count where images become smaller; no by default.
+        antialias: bool = false,
+        /// Where the channels are; last by default.
+        data_format: DataFormat = DataFormat::ChannelsLast,
+    }
+}
+
+impl Build for Resizing {
+    fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+        expect_size(self.height, self.width)?;
+        if self.crop_to_aspect_ratio && self.pad_to_aspect_ratio {
+            let expected = "one of crop_to_aspect_ratio and pad_to_aspect_ratio at most";
+            return Err(Error::argument("Resizing", expected, "both"));
+        }
+        expect_images("Resizing", single(inputs)?, 2, self.data_format)?;
+        Ok(Box::new(ResizingNode(self.clone())))
+    }
+}
+
+/// Fails unless images of this size have pixels.
+pub(super) fn expect_size(height: usize, width: usize) -> Result<()> {
+    for (name, size) in [("height", height), ("width", width)] {
+        if size == 0 {
+            return Err(Error::argument(name, "at least 1", 0));
+        }
+    }
+    Ok(())
+}
+
+/// The largest part in the middle of images `[batch, h, w, channels]` that has the proportions of the target.
+pub(super) fn cropped(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+    let [h, w] = [x.dims()[1], x.dims()[2]];
+    let (new_h, new_w) = ((w * height / width).min(h).max(1), (h * width / height).min(w).max(1));
+    let (top, left) = ((h - new_h) / 2, (w - new_w) / 2);
+    let rows = x.slice(1, top as isize, (top + new_h) as isize)?;
+    rows.slice(2, left as isize, (left + new_w) as isize)
+}
+
+/// The layer.
+#[derive(Clone, Debug)]
+struct ResizingNode(Resizing);
+crate::parts!(ResizingNode {});
+
+impl ResizingNode {
+    /// Images filled up on two sides alike, so that they have about the proportions of the target. As in Keras an odd pixel is left
+    /// out.
+    fn padded(&self, x: &Tensor) -> Result<Tensor> {
+        let Resizing { height, width, fill_value, .. } = self.0;
+        let [h, w] = [x.dims()[1], x.dims()[2]];
+        let (top, left) = ((w * height / width).max(h) - h, (h * width / height).max(w) - w);
+        let (top, left) = if top > 1 { (top / 2, 0) } else { (0, left / 2) };
+        x.pad(&[(0, 0), (top, top), (left, left), (0, 0)], PadMode::Constant(fill_value))
+    }
+}
+
+impl Layer for ResizingNode {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        let Resizing { height, width, interpolation, antialias, data_format, .. } = self.0;
+        let dtype = x.dtype();
+        let mut y = data_format.last(x)?.cast(dtype.fraction())?;
+        if self.0.crop_to_aspect_ratio {
+            y = cropped(&y, [height, width])?;
+        } else if self.0.pad_to_aspect_ratio {
+            y = self.padded(&y)?;
+        }
+        y = y.resize(&[height, width], interpolation, antialias)?;
+        if dtype.is_integer() {
+            y = y.round()?;
+        }
+        data_format.back(y.cast(dtype)?)
+    }
+    fn class_name(&self) -> &'static str {
+        "Resizing"
+    }
+}

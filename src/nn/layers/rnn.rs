@@ -1,0 +1,129 @@
+//! Any cell over a sequence, step by step.
+
+use super::recurrence::{Sequence, States, recurrent, step_specs, zeros};
+use crate::config::Dyn;
+use crate::nn::{Build, Cell, Cx, Init, InputSpecs, Inputs, Node, Recurrent, Value, Values, build_inside};
+use crate::{Error, Result};
+use smallvec::SmallVec;
+
+recurrent! {
+    /// Calls a cell at each step of a sequence `[batch, time, …]`, with the states that it gave at the step before: the output
+    /// is `[batch, units]`, or `[batch, time, units]` with `return_sequences`, and then come the states with `return_state`.
+    ///
+    /// A cell is a layer that says [`Build::as_cell`], one of your own as well; several on top of each other are one:
+    /// [`StackedRNNCells`](super::StackedRNNCells). The first states are zeros, or given after the sequence or by the name
+    /// `initial_state`. Where a mask is false the states stay as they are and the output is that of the step before.
+    ///
+    /// ```
+    /// use gradus::nn::{Build, Cell, Cx, Init, InputSpecs, Inputs, Node, Param, Values, features};
+    /// use gradus::nn::initializer::RandomUniform;
+    /// use gradus::nn::layers::RNN;
+    /// use gradus::prelude::*;
+    /// use gradus::Result;
+    ///
+    /// gradus::settings! {
+    ///     /// The state is the sum of what came, weighted.
+    ///     pub layer SumCell as "acme>SumCell" {
+    ///         new(units: usize);
+    ///     }
+    /// }
+    /// #[derive(Clone, Debug)]
+    /// struct SumCellNode { kernel: Param }
+    /// gradus::parts!(SumCellNode { kernel });
+    ///
+    /// impl Build for SumCell {
+    ///     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+    ///         let shape = [features("SumCell", inputs.at(0)?)?, self.units];
+    ///         Ok(Box::new(SumCellNode { kernel: init.param(shape, &RandomUniform::default().into())? }))
+    ///     }
+    ///     fn as_cell(&self) -> Option<&dyn Cell> {
+    ///         Some(self)
+    ///     }
+    /// }
+    /// impl Cell for SumCell {
+    ///     fn state_sizes(&self) -> Vec<usize> {
+    ///         vec![self.units]
+    ///     }
+    /// }
+    /// impl Node for SumCellNode {
+    ///     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+    ///         let (input, state) = (&x.at(0)?.tensor, &x.at(1)?.tensor);
+    ///         let sum = state.add(&input.matmul(&cx.param(&self.kernel)?)?)?;
+    ///         Ok([sum.clone(), sum].into())
+    ///     }
+    /// }
+    ///
+    /// let network = Sequential::new().add(Input::new([7, 3])).add(RNN::new(SumCell::new(4))).build()?;
+    /// assert_eq!(network.predict(&Tensor::ones([2, 7, 3])?)?.dims(), [2, 4]);
+    /// assert_eq!(network.params()[0].0, "rnn/cell/kernel");
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub layer RNN {
+        /// With this cell.
+        new(cell: into Dyn<dyn Build>);
+
+    }
+}
+
+impl Build for RNN {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let sizes = as_cell("cell", &*self.cell)?.state_sizes();
+        let specs = step_specs("RNN", inputs.at(0)?, &sizes)?;
+        let cell = build_inside(&*self.cell, &specs[..].into(), init)?;
+        let sequence = Sequence::new("RNN", self.recurrence(), &self.activity_regularizer, sizes.len(), init);
+        Ok(Box::new(RNNNode { cell, sequence, description: self.cell.clone() }))
+    }
+    fn input_names(&self) -> &[&'static str] {
+        &["initial_state"]
+    }
+    fn as_recurrent(&self) -> Option<&dyn Recurrent> {
+        Some(self)
+    }
+}
+
+/// The layer as a cell.
+///
+/// # Errors
+/// It is none.
+pub(super) fn as_cell<'a>(setting: &'static str, layer: &'a dyn Build) -> Result<&'a dyn Cell> {
+    let cell = layer.as_cell().filter(|cell| !cell.state_sizes().is_empty());
+    let expected = "a cell with states (LSTMCell, or a layer of your own that says Build::as_cell)";
+    cell.ok_or_else(|| Error::argument(setting, expected, layer.class_name()))
+}
+
+/// The layer with its cell.
+#[derive(Clone, Debug)]
+struct RNNNode {
+    cell: Box<dyn Node>,
+    sequence: Sequence,
+    description: Dyn<dyn Build>,
+}
+crate::parts!(RNNNode { cell, sequence });
+
+impl Node for RNNNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let cell = as_cell("cell", &*self.description)?;
+        let zeros = cell.initial_states(zeros(&x.at(0)?.tensor, &cell.state_sizes())?.into_vec())?;
+        self.sequence.call(x, zeros.into(), cell.output_state(), cx, &mut |x, states, cx| {
+            step(&*self.cell, x, states, cx)
+        })
+    }
+    fn class_name(&self) -> &'static str {
+        "RNN"
+    }
+}
+
+/// One call of a cell.
+pub(super) fn step(
+    cell: &dyn Node,
+    x: &crate::Tensor,
+    states: &[crate::Tensor],
+    cx: &mut Cx,
+) -> Result<(crate::Tensor, States)> {
+    let values: SmallVec<[Value; 4]> = std::iter::once(x).chain(states).map(Value::from).collect();
+    let mut outputs = cell.call(Inputs::new(&values), cx)?.into_iter().map(|value| value.tensor);
+    match outputs.next() {
+        Some(output) => Ok((output, outputs.collect())),
+        None => Err(Error::argument("cell", "an output and the states", "no outputs")),
+    }
+}

@@ -1,0 +1,115 @@
+//! Positions as rotations of pairs of features (Su et al. 2021).
+
+use super::positions::{Counter, START};
+use super::sine_position_encoding::{constant, positive};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
+use crate::shape::is_unknown;
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// Turns the pair of features `i` and `i + features/2` of the step at position `p` by the angle
+    /// `p / scaling_factor · max_wavelength^(-2i/features)`: so products of queries and keys depend on how far they are apart. Same shape as the input. (keras-hub's.)
+    ///
+    /// `start_index`, given by name, is the position of the first step, one number or one a sample; 0 by default.
+    pub layer RotaryEmbedding {
+        /// With keras-hub's axes and wavelengths.
+        new();
+
+        /// The longest wavelength over 2π; 10000 by default.
+        max_wavelength: f64 = 10000.0,
+        /// What positions are divided by; 1 by default.
+        scaling_factor: f64 = 1.0,
+        /// The axis of the sequence; 1 by default.
+        sequence_axis: isize = 1,
+        /// The axis of the features, of which there is an even number; the last one by default.
+        feature_axis: isize = -1,
+        /// Whether a call in a session goes on at the position where the last one stopped; no by default.
+        cache: bool = false,
+    }
+}
+
+impl Build for RotaryEmbedding {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let input = inputs.at(0)?;
+        positive("max_wavelength", self.max_wavelength)?;
+        positive("scaling_factor", self.scaling_factor)?;
+        let sequence = input.shape.axis("RotaryEmbedding", self.sequence_axis)?;
+        let feature = input.shape.axis("RotaryEmbedding", self.feature_axis)?;
+        for (name, axis) in [("sequence_axis", sequence), ("feature_axis", feature)] {
+            if axis == 0 {
+                return Err(Error::argument(name, "an axis other than the batch", axis));
+            }
+        }
+        if sequence == feature {
+            return Err(Error::argument(
+                "feature_axis",
+                "another axis than sequence_axis",
+                self.feature_axis,
+            ));
+        }
+        let n = input.shape.dims()[feature];
+        if is_unknown(n) || n == 0 || n % 2 > 0 {
+            return Err(Error::shape("RotaryEmbedding", "an even, known number of features", input.shape));
+        }
+        let rates = (0..n / 2).map(|i| 1.0 / libm::pow(self.max_wavelength, (2 * i) as f64 / n as f64));
+        let mut order: Vec<isize> =
+            (0..input.shape.rank()).filter(|&a| a != sequence && a != feature).map(|a| a as isize).collect();
+        order.insert(1, sequence as isize);
+        order.push(feature as isize);
+        let mut back = vec![0; order.len()];
+        for (to, &from) in order.iter().enumerate() {
+            back[from as usize] = to as isize;
+        }
+        Ok(Box::new(RotaryNode {
+            rates: rates.collect(),
+            scaling_factor: self.scaling_factor,
+            order,
+            back,
+            counter: Counter::new(self.cache, init),
+        }))
+    }
+    fn input_names(&self) -> &[&'static str] {
+        &[START]
+    }
+}
+
+/// The layer with the rate of each pair of features.
+#[derive(Clone, Debug)]
+struct RotaryNode {
+    rates: Vec<f64>,
+    scaling_factor: f64,
+    /// The input's axes as batch, sequence, others, features.
+    order: Vec<isize>,
+    /// And where each of its axes is there.
+    back: Vec<isize>,
+    counter: Counter,
+}
+crate::parts!(RotaryNode { counter });
+
+impl RotaryNode {
+    fn turned(&self, x: &Tensor, places: &Tensor) -> Result<Tensor> {
+        let places = places.cast(x.dtype())?.affine(1.0 / self.scaling_factor, 0.0)?;
+        let mut angles = places.expand_dims(-1)?.mul(&constant(&self.rates, x.dtype())?)?;
+        for _ in 3..x.rank() {
+            angles = angles.expand_dims(-2)?;
+        }
+        let (cos, sin) = (angles.cos()?, angles.sin()?);
+        let half = self.rates.len() as isize;
+        let (a, b) = (x.slice(-1, 0, half)?, x.slice(-1, half, 2 * half)?);
+        let first = a.mul(&cos)?.sub(&b.mul(&sin)?)?;
+        Tensor::concat(&[&first, &b.mul(&cos)?.add(&a.mul(&sin)?)?], -1)
+    }
+}
+
+impl Node for RotaryNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let Value { tensor, mask } = x.at(0)?;
+        let places = self.counter.places(x, self.order[1], cx)?;
+        let y = self.turned(&tensor.permute(&self.order)?, &places)?.permute(&self.back)?;
+        Ok(Value::masked(y, mask.clone()).into())
+    }
+    fn class_name(&self) -> &'static str {
+        "RotaryEmbedding"
+    }
+}

@@ -1,0 +1,56 @@
+//! A recurrent layer whose output is its state.
+
+use super::cell::{Formula, Recurrent, cells, is};
+use super::recurrence::{States, recurrent};
+use crate::config::Dyn;
+use crate::nn::initializer::Initializer;
+use crate::ops::RecurrentWeights;
+use crate::ops::matmul::Fused;
+use crate::tensor::Tensor;
+use crate::{Result, settings};
+use smallvec::smallvec;
+
+cells! {
+    /// One step of a [`SimpleRNN`]: from `[batch, features]` and the state `[batch, units]`, which may be given after it or by the name
+    /// `states`, the output and the new state, which are the same.
+    cell SimpleRNNCell;
+    /// `h = tanh(x·W + h·R + b)` at each step of a sequence `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
+    /// `[batch, time, units]`.
+    ///
+    /// Kernel `[features, units]`, recurrent kernel `[units, units]`, bias `[units]`. The first state is 0, or given after the sequence or by
+    /// the name `initial_state`. Where the mask of the input is false the state stays as it is.
+    layer SimpleRNN;
+    [] {}
+}
+
+impl Formula for SimpleRNNCell {
+    fn step(&self, x: &Tensor, states: &[Tensor], recurrent: &Recurrent<'_>) -> Result<States> {
+        Ok(smallvec![self.activation.apply(&x.add(&recurrent(&states[0], 0..1)?)?)?])
+    }
+    fn whole(
+        &self,
+        x: &Tensor,
+        states: &[Tensor],
+        weights: &RecurrentWeights<'_>,
+        mask: Option<&Tensor>,
+        go_backwards: bool,
+    ) -> Option<Result<States>> {
+        let suits = is(&self.activation, Fused::Tanh);
+        suits.then(|| Ok(x.simple_rnn(&states[0], weights, mask, go_backwards)?.into_iter().collect()))
+    }
+    fn class_name(&self) -> &'static str {
+        "SimpleRNNCell"
+    }
+    fn states(&self) -> usize {
+        1
+    }
+    fn gates(&self) -> usize {
+        1
+    }
+}
+
+impl SimpleRNNCell {
+    fn initial_bias(&self) -> Dyn<dyn Initializer> {
+        self.bias_initializer.clone()
+    }
+}

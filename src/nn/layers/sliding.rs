@@ -1,0 +1,115 @@
+//! What layers that slide a kernel over images have in common: the checks of their settings, by Keras's rules, and what follows the product.
+
+use crate::config::Dyn;
+use crate::nn::activation::Activation;
+use crate::nn::regularizer::Regularizer;
+use crate::nn::{Cx, DataFormat, Sizes};
+use crate::ops::Padding;
+use crate::ops::conv::Convolution;
+use crate::ops::matmul::Fused;
+use crate::shape::is_unknown;
+use crate::tensor::Tensor;
+use crate::{Error, Result, Spec};
+
+/// The channels of images with so many spatial axes.
+pub(super) fn channels(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
+    let dims = input.shape.dims();
+    let (at, order) = match format {
+        DataFormat::ChannelsLast => (axes + 1, ["batch", "axis", "axis", "axis", "channels"]),
+        DataFormat::ChannelsFirst => (1, ["batch", "channels", "axis", "axis", "axis"]),
+    };
+    match dims.get(at) {
+        Some(&n) if dims.len() == axes + 2 && n > 0 && !is_unknown(n) => Ok(n),
+        _ => {
+            let names: Vec<&str> = match format {
+                DataFormat::ChannelsLast => order[..axes + 1].iter().chain(&order[4..]).copied().collect(),
+                DataFormat::ChannelsFirst => order[..axes + 2].to_vec(),
+            };
+            let expected = format!("inputs [{}] with a known number of channels", names.join(", "));
+            Err(Error::shape(layer, expected, input.shape))
+        }
+    }
+}
+
+/// Fails unless a setting is at least 1.
+pub(super) fn positive(setting: &'static str, n: usize) -> Result<()> {
+    if n == 0 { Err(Error::argument(setting, "at least 1", 0)) } else { Ok(()) }
+}
+
+/// How a kernel goes over images, by the settings of a layer.
+///
+/// # Errors
+/// A size of 0, or padding that is causal along several axes.
+pub(super) fn sliding<const N: usize>(
+    kernel_size: &Sizes<N>,
+    strides: &Sizes<N>,
+    padding: &Padding,
+    dilation_rate: &Sizes<N>,
+) -> Result<Convolution> {
+    kernel_size.positive("kernel_size")?;
+    match padding {
+        Padding::Causal if N > 1 => {
+            return Err(Error::argument(
+                "padding",
+                "valid or same where there are several spatial axes",
+                padding,
+            ));
+        }
+        Padding::Explicit(pairs) if pairs.len() != N => {
+            let expected = format!("a pair for each of {N} spatial axes");
+            return Err(Error::argument("padding", expected, padding));
+        }
+        _ => {}
+    }
+    let how = Convolution::new().strides(strides.positive("strides")?).padding(padding.clone());
+    Ok(how.dilation_rate(dilation_rate.positive("dilation_rate")?))
+}
+
+/// Fails for strides together with dilation, which Keras refuses for dense kernels.
+pub(super) fn not_both<const N: usize>(strides: &Sizes<N>, dilation_rate: &Sizes<N>) -> Result<()> {
+    let above_one = |sizes: &Sizes<N>| sizes.0.iter().any(|&n| n > 1);
+    if above_one(strides) && above_one(dilation_rate) {
+        let expected = format!("1 along every axis with strides {:?}", strides.0);
+        return Err(Error::argument("dilation_rate", expected, format!("{:?}", dilation_rate.0)));
+    }
+    Ok(())
+}
+
+/// Fails for padding other than valid and same.
+pub(super) fn plain_padding(padding: &Padding) -> Result<()> {
+    match padding {
+        Padding::Valid | Padding::Same => Ok(()),
+        other => Err(Error::argument("padding", "valid or same", other)),
+    }
+}
+
+/// What follows the product: channels back in their place, the activation, the penalty on the output.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub(super) layer: &'static str,
+    pub(super) data_format: DataFormat,
+    pub(super) activation: Dyn<dyn Activation>,
+    pub(super) activity_regularizer: Option<Dyn<dyn Regularizer>>,
+}
+
+impl Ending {
+    /// The activation, if a product can apply it.
+    pub(super) fn fused(&self) -> Option<Fused> {
+        self.activation.fused()
+    }
+
+    /// The output, from the product (channels last) with what [`Ending::fused`] gave applied.
+    pub(super) fn finish(&self, y: Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let y = self.data_format.back(y)?;
+        let y = if self.fused().is_some() { y } else { self.activation.apply(&y)? };
+        if let Some(regularizer) = &self.activity_regularizer {
+            cx.regularize_activity(&**regularizer, &y)?;
+        }
+        Ok(y)
+    }
+
+    /// The activation, if it can be left out: a penalty on the output needs the output.
+    pub(super) fn output_activation(&self) -> Option<&dyn Activation> {
+        self.activity_regularizer.is_none().then_some(&*self.activation)
+    }
+}

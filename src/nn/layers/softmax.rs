@@ -1,0 +1,128 @@
+//! Softmax as a layer, which can leave out what a mask says does not count.
+
+use crate::error::Context;
+use crate::nn::activation::{self, Activation};
+use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result};
+
+crate::settings! {
+    /// `exp(x) / Σ exp(x)` over an axis or several.
+    ///
+    /// With a mask, a second input or one given as `mask` (bool, or numbers that count above 0.5, of sizes that stretch to the
+    /// input's), or else the mask that the input has, what does not count is 0 and has no share in the sum.
+    ///
+    /// Its name is also that of the [activation](activation::Softmax), which the prelude has: `layers::Softmax` is this one.
+    pub layer Softmax {
+        /// Over the last axis.
+        new();
+
+        /// The axis, or several over which all together add up to 1; the last one by default.
+        axis: into Axes = -1isize,
+    }
+}
+
+impl Build for Softmax {
+    fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+        let x = inputs.at(0)?;
+        if inputs.len() > 2 {
+            return Err(Error::argument("inputs", "one input and its mask", inputs.len()));
+        }
+        self.axis.of("axis", &x.shape)?;
+        if self.axis.list().is_empty() {
+            return Err(Error::argument("axis", "at least one axis", "none"));
+        }
+        Ok(Box::new(SoftmaxNode { axis: self.axis.clone(), masked: inputs.len() > 1 }))
+    }
+    fn input_names(&self) -> &[&'static str] {
+        &["mask"]
+    }
+}
+
+/// The layer.
+#[derive(Clone, Debug)]
+struct SoftmaxNode {
+    axis: Axes,
+    /// Whether a mask is given as an input.
+    masked: bool,
+}
+crate::parts!(SoftmaxNode {});
+
+/// What takes the place of elements that do not count: Keras's number.
+const LOW: f64 = -1e9;
+
+impl SoftmaxNode {
+    /// Over all axes.
+    fn softmax(&self, x: &Tensor) -> Result<Tensor> {
+        match self.axis.list() {
+            [axis] => x.softmax(*axis),
+            axes => x.sub(&x.logsumexp(axes, true)?)?.exp(),
+        }
+    }
+
+    /// Which elements count, in a shape that stretches to that of the input.
+    fn mask(x: Inputs<'_>) -> Result<Option<Tensor>> {
+        let Value { tensor, mask } = x.at(0)?;
+        if let Some(Value { tensor: given, .. }) = x.get("mask").or(x.positional().get(1)) {
+            let given = match given.dtype() {
+                DType::Bool => given.clone(),
+                _ => given.greater(&given.new_full([], 0.5)?)?,
+            };
+            given.broadcast_like(tensor).at(|| "mask")?;
+            return Ok(Some(given));
+        }
+        let Some(mask) = mask else { return Ok(None) };
+        // Masks are of the first axes.
+        let mut mask = mask.clone();
+        while mask.rank() < tensor.rank() {
+            mask = mask.expand_dims(-1)?;
+        }
+        Ok(Some(mask))
+    }
+}
+
+impl Node for SoftmaxNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        self.call_raw(x, cx, &[])
+    }
+    fn output_activation(&self, _: usize) -> Option<&dyn Activation> {
+        let last = self.axis.list() == [-1] && !self.masked;
+        if last { Some(&activation::Softmax) } else { None }
+    }
+    fn call_raw(&self, x: Inputs<'_>, _: &mut Cx, raw: &[bool]) -> Result<Values> {
+        let Value { tensor, mask } = x.at(0)?;
+        let counts = SoftmaxNode::mask(x)?;
+        let logits = match &counts {
+            Some(counts) => counts.choose(tensor, &tensor.new_full([], LOW)?)?,
+            None => tensor.clone(),
+        };
+        let y = match (raw.first(), counts) {
+            (Some(true), _) => logits,
+            (_, Some(counts)) => counts.choose(&self.softmax(&logits)?, &logits.new_full([], 0.0)?)?,
+            (_, None) => self.softmax(&logits)?,
+        };
+        Ok(Value::masked(y, mask.clone()).into())
+    }
+    fn class_name(&self) -> &'static str {
+        "Softmax"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of Keras's page.
+    #[test]
+    fn shares_are_those_of_keras() -> Result<()> {
+        let x = Value::from(Tensor::from_slice(&[1.0, 2.0, 1.0], [1, 3])?);
+        let mask = Value::from(Tensor::from_slice(&[1.0, 0.0, 1.0], [1, 3])?);
+        let node = SoftmaxNode { axis: Axes::from(-1), masked: false };
+        let y = node.call(Inputs::new(std::slice::from_ref(&x)), &mut Cx::infer())?.single()?.tensor;
+        let want = [0.21194157, 0.57611686, 0.21194157];
+        assert!(y.to_vec::<f64>()?.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-8));
+        let y = node.call(Inputs::new(&[x, mask]), &mut Cx::infer())?.single()?.tensor;
+        assert_eq!(y.to_vec::<f64>()?, [0.5, 0.0, 0.5]);
+        Ok(())
+    }
+}

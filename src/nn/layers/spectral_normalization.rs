@@ -1,0 +1,114 @@
+//! Keeps a layer from stretching any input by more than 1: its kernel is divided by its largest singular value, which a power
+//! iteration follows from step to step (Miyato et al. 2018).
+
+use crate::nn::activation::Activation;
+use crate::nn::initializer::TruncatedNormal;
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Param, Values};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// Runs a layer with `kernel / σ` in the place of its `kernel` (or of its `embeddings`), where `σ = v·W·uᵀ` with W the kernel as a matrix
+    /// of as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`, so many times, from the vector `u` of the step before.
+    /// Gradients flow through σ, not through u and v.
+    ///
+    /// The stored kernel is never changed by this; training and inference divide alike, and training alone moves `vector_u`.
+    pub layer SpectralNormalization {
+        /// Around a layer that has a `kernel` or `embeddings`.
+        new(layer: into crate::config::Dyn<dyn Build>);
+
+        /// How often u and v are made better in a step; once by default.
+        power_iterations: usize = 1,
+    }
+}
+
+impl Build for SpectralNormalization {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        if self.power_iterations == 0 {
+            return Err(Error::argument("power_iterations", "at least 1", 0));
+        }
+        let layer = self.layer.build(inputs, init)?;
+        let columns = kernel(&*layer)?.value().dims().last().copied().unwrap_or(1);
+        let deviation = TruncatedNormal::new(0.0, 0.02);
+        let vector_u = init.state([1, columns], &deviation.into())?;
+        Ok(Box::new(SpectralNormalizationNode { layer, vector_u, iterations: self.power_iterations }))
+    }
+    fn input_names(&self) -> &[&'static str] {
+        self.layer.input_names()
+    }
+}
+
+/// The parameter that is normalized.
+fn kernel(layer: &dyn Node) -> Result<Param> {
+    let mut found: Option<Param> = None;
+    layer.visit(&mut |path, p| {
+        if path.as_str() == "kernel" || path.as_str() == "embeddings" && found.is_none() {
+            found = Some(p.clone());
+        }
+    });
+    found.ok_or_else(|| {
+        Error::argument("layer", "one with a parameter named kernel or embeddings", layer.class_name())
+    })
+}
+
+/// The layer around the other one.
+#[derive(Clone, Debug)]
+struct SpectralNormalizationNode {
+    layer: Box<dyn Node>,
+    vector_u: Param,
+    iterations: usize,
+}
+crate::parts!(SpectralNormalizationNode { layer, vector_u });
+
+impl SpectralNormalizationNode {
+    /// The kernel over its largest singular value. In training `vector_u` moves.
+    fn normalized(&self, kernel: &Param, cx: &mut Cx) -> Result<Tensor> {
+        let kernel = cx.param(kernel)?;
+        let matrix = match kernel.rank() {
+            1 => kernel.expand_dims(0)?,
+            2 => kernel.clone(),
+            _ => kernel.merge_axes(0, -2)?,
+        };
+        let w = matrix.detach();
+        let start = cx.state(&self.vector_u);
+        let mut u = start.cast(w.dtype())?;
+        let mut v = u.clone();
+        for _ in 0..self.iterations {
+            v = unit(&u.matmul(&w.t()?)?)?;
+            u = unit(&v.matmul(&w)?)?;
+        }
+        let sigma = v.matmul(&matrix)?.mul(&u)?.sum(&[], false)?;
+        // A kernel of zeros stays one.
+        let alive = w.any(&[], false)?;
+        if cx.is_training() {
+            cx.update(&self.vector_u, &alive.choose(&u.cast(start.dtype())?, &start)?);
+        }
+        kernel.div(&alive.choose(&sigma, &sigma.new_full([], 1.0)?)?)
+    }
+}
+
+/// `x / |x|`; what is shorter than 1e-7 is divided by that.
+fn unit(x: &Tensor) -> Result<Tensor> {
+    let size = x.square()?.sum(&[], false)?;
+    x.div(&size.maximum(&size.new_full([], 1e-14)?)?.sqrt()?)
+}
+
+impl Node for SpectralNormalizationNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        self.call_raw(x, cx, &[])
+    }
+    fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+        for value in x.values() {
+            Masking::Refuse.apply(value.mask.as_ref())?;
+        }
+        let kernel = kernel(&*self.layer)?;
+        let normalized = self.normalized(&kernel, cx)?;
+        cx.with_param(&kernel, normalized, |cx| self.layer.call_raw(x, cx, raw))
+    }
+    fn output_activation(&self, output: usize) -> Option<&dyn Activation> {
+        self.layer.output_activation(output)
+    }
+    fn class_name(&self) -> &'static str {
+        "SpectralNormalization"
+    }
+}

@@ -1,0 +1,74 @@
+//! One layer for every step of a sequence.
+
+use super::recurrence::step_specs;
+use crate::config::Dyn;
+use crate::nn::activation::Activation;
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values, build_inside, single};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// Calls a layer with each step of `[batch, time, …]` by itself, with the same weights, and puts what it gives together along the same
+    /// axis.
+    ///
+    /// The steps of the output count where those of the input do. A mask of more axes, `[batch, time, …]`, is the layer's own at each
+    /// step. A layer that draws random numbers draws at each step, and statistics move at each.
+    pub layer TimeDistributed {
+        /// Of this layer.
+        new(layer: into Dyn<dyn Build>);
+
+    }
+}
+
+impl Build for TimeDistributed {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let specs = step_specs("TimeDistributed", single(inputs)?, &[])?;
+        Ok(Box::new(TimeDistributedNode { layer: build_inside(&*self.layer, &specs[..].into(), init)? }))
+    }
+}
+
+/// The layer.
+#[derive(Clone, Debug)]
+struct TimeDistributedNode {
+    layer: Box<dyn Node>,
+}
+crate::parts!(TimeDistributedNode { layer });
+
+impl Node for TimeDistributedNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        self.call_raw(x, cx, &[])
+    }
+    fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+        let x = x.single()?;
+        let time = x.tensor.dims().get(1).copied().unwrap_or(0) as isize;
+        let own = x.mask.as_ref().filter(|mask| mask.rank() > 2);
+        let call = |t: isize| {
+            let mask = own.map(|mask| mask.select(1, t)).transpose()?;
+            let step = [Value::masked(x.tensor.select(1, t)?, mask)];
+            self.layer.call_raw(Inputs::new(&step), cx, raw)
+        };
+        let steps: Vec<Values> = (0..time).map(call).collect::<Result<_>>()?;
+        let Some(first) = steps.first() else {
+            let expected = "sequences [batch, time, …] of at least one step";
+            return Err(Error::shape("TimeDistributed", expected, *x.tensor.shape()));
+        };
+        let together = |i: usize| {
+            let values: Vec<&Value> = steps.iter().filter_map(|values| values.get(i)).collect();
+            let tensors: Vec<&Tensor> = values.iter().map(|value| &value.tensor).collect();
+            let masks: Vec<&Tensor> = values.iter().filter_map(|value| value.mask.as_ref()).collect();
+            let mask = match own {
+                None => x.mask.clone(),
+                Some(_) if masks.len() == steps.len() => Some(Tensor::stack(&masks, 1)?),
+                Some(_) => None,
+            };
+            Ok(Value::masked(Tensor::stack(&tensors, 1)?, mask))
+        };
+        Ok((0..first.len()).map(together).collect::<Result<Vec<_>>>()?.into_iter().collect())
+    }
+    fn output_activation(&self, output: usize) -> Option<&dyn Activation> {
+        self.layer.output_activation(output)
+    }
+    fn class_name(&self) -> &'static str {
+        "TimeDistributed"
+    }
+}

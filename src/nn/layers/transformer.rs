@@ -1,0 +1,160 @@
+//! What encoder and decoder blocks are made of: normalization around each part, and the way back to the input.
+
+use super::{Dense, Dropout, MultiHeadAttention};
+use crate::config::Dyn;
+use crate::nn::activation::Activation;
+use crate::nn::initializer::{Initializer, Ones, Zeros};
+use crate::nn::regularizer::Regularizer;
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, both_masks};
+use crate::tensor::Tensor;
+use crate::{Error, Result, Spec};
+
+/// Settings that encoder and decoder share.
+pub(super) struct Block<'a> {
+    pub(super) intermediate_dim: usize,
+    pub(super) num_heads: usize,
+    pub(super) dropout: f64,
+    pub(super) activation: &'a Dyn<dyn Activation>,
+    pub(super) layer_norm_epsilon: f64,
+    pub(super) kernel_initializer: &'a Dyn<dyn Initializer>,
+    pub(super) bias_initializer: &'a Dyn<dyn Initializer>,
+    pub(super) kernel_regularizer: Option<&'a Dyn<dyn Regularizer>>,
+    pub(super) bias_regularizer: Option<&'a Dyn<dyn Regularizer>>,
+}
+
+impl Block<'_> {
+    /// The features of the input, if all settings can be meant.
+    pub(super) fn features(&self, layer: &'static str, input: Spec) -> Result<usize> {
+        let features = crate::nn::features(layer, input)?;
+        if input.shape.rank() != 3 {
+            return Err(Error::shape(layer, "inputs [batch, time, features]", input.shape));
+        }
+        if self.intermediate_dim == 0 {
+            return Err(Error::argument("intermediate_dim", "at least 1", 0));
+        }
+        if self.num_heads == 0 || self.num_heads > features {
+            let expected = format!("from 1 to the {features} features of the input");
+            return Err(Error::argument("num_heads", expected, self.num_heads));
+        }
+        if !(self.layer_norm_epsilon >= 0.0 && self.layer_norm_epsilon.is_finite()) {
+            let expected = "a finite number of 0 or more";
+            return Err(Error::argument("layer_norm_epsilon", expected, self.layer_norm_epsilon));
+        }
+        super::attention::check_dropout(self.dropout)?;
+        Ok(features)
+    }
+
+    /// The attention of the block, yet to be built.
+    pub(super) fn attention(&self, features: usize) -> MultiHeadAttention {
+        let mut attention = MultiHeadAttention::new(self.num_heads, features / self.num_heads)
+            .dropout(self.dropout)
+            .kernel_initializer(self.kernel_initializer.clone())
+            .bias_initializer(self.bias_initializer.clone());
+        if let Some(penalty) = self.kernel_regularizer {
+            attention = attention.kernel_regularizer(penalty.clone());
+        }
+        if let Some(penalty) = self.bias_regularizer {
+            attention = attention.bias_regularizer(penalty.clone());
+        }
+        attention
+    }
+
+    pub(super) fn norm(&self, features: usize, init: &mut Init) -> Result<Norm> {
+        let (gamma, beta) = (init.param([features], &Ones.into())?, init.param([features], &Zeros.into())?);
+        Ok(Norm { gamma, beta, epsilon: self.layer_norm_epsilon })
+    }
+
+    pub(super) fn dropout(&self, input: Spec, init: &mut Init) -> Result<Option<Box<dyn Node>>> {
+        let wanted = self.dropout > 0.0;
+        wanted.then(|| Dropout::new(self.dropout).build(&(&[input]).into(), init)).transpose()
+    }
+
+    pub(super) fn dense(
+        &self,
+        units: usize,
+        input: Spec,
+        last: bool,
+        init: &mut Init,
+    ) -> Result<Box<dyn Node>> {
+        let mut dense = Dense::new(units)
+            .kernel_initializer(self.kernel_initializer.clone())
+            .bias_initializer(self.bias_initializer.clone());
+        if !last {
+            dense = dense.activation(self.activation.clone());
+        }
+        if let Some(penalty) = self.kernel_regularizer {
+            dense = dense.kernel_regularizer(penalty.clone());
+        }
+        if let Some(penalty) = self.bias_regularizer {
+            dense = dense.bias_regularizer(penalty.clone());
+        }
+        dense.build(&(&[input]).into(), init)
+    }
+
+    /// The two dense layers, `features` to `intermediate_dim` and back.
+    pub(super) fn feedforward(
+        &self,
+        input: Spec,
+        features: usize,
+        init: &mut Init,
+    ) -> Result<[Box<dyn Node>; 2]> {
+        let between = Spec::new(input.shape.with(2, self.intermediate_dim), input.dtype);
+        let first = self.dense(self.intermediate_dim, input, false, init)?;
+        Ok([first, self.dense(features, between, true, init)?])
+    }
+}
+
+/// Layer normalization with its parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Norm {
+    gamma: Param,
+    beta: Param,
+    epsilon: f64,
+}
+crate::parts!(group Norm { gamma, beta });
+
+impl Norm {
+    pub(super) fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        x.layer_norm(Some(&cx.param(&self.gamma)?), Some(&cx.param(&self.beta)?), self.epsilon)
+    }
+}
+
+/// The output of a layer with one input and one output.
+pub(super) fn run(layer: &dyn Node, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+    Ok(layer.call(Inputs::new(&[x.into()]), cx)?.single()?.tensor)
+}
+
+/// Builds attention for a query and values.
+pub(super) fn built(
+    attention: &MultiHeadAttention,
+    inputs: [Spec; 2],
+    init: &mut Init,
+) -> Result<Box<dyn Node>> {
+    attention.build(&InputSpecs::new(&inputs, &[]), init)
+}
+
+/// `x + dropout(part(x))`, with the normalization before the part or after the sum.
+pub(super) fn around(
+    x: &Tensor,
+    norm: &Norm,
+    first: bool,
+    dropout: Option<&dyn Node>,
+    cx: &mut Cx,
+    part: impl FnOnce(&Tensor, &mut Cx) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let inner = if first { norm.forward(x, cx)? } else { x.clone() };
+    let mut y = part(&inner, cx)?;
+    if let Some(dropout) = dropout {
+        y = run(dropout, &y, cx)?;
+    }
+    let y = y.add(x)?;
+    if first { Ok(y) } else { norm.forward(&y, cx) }
+}
+
+/// The mask `[batch, queries, keys]` of attention: padding of the keys, given or their own, and what is given beside it.
+pub(super) fn merged(padding: Option<&Tensor>, given: Option<&Value>) -> Result<Option<Tensor>> {
+    let bool = |t: &Tensor| t.cast(crate::DType::Bool);
+    let padding = padding.map(|mask| bool(mask)?.expand_dims(1)).transpose()?;
+    let given = given.map(|value| bool(&value.tensor)).transpose()?;
+    both_masks(padding.as_ref(), given.as_ref())
+}

@@ -1,0 +1,102 @@
+//! Makes sequences, images and volumes larger by whole factors.
+
+use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
+use crate::ops::Interpolation;
+use crate::ops::window::Axes;
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+crate::settings! {
+    /// Every step of a sequence `[batch, steps, channels]` `size` times.
+    pub layer UpSampling1D {
+        /// Every step twice.
+        new();
+
+        /// How often; 2 by default.
+        size: usize = 2,
+    }
+}
+
+crate::settings! {
+    /// Images `[batch, height, width, channels]` of `size` times the height and width.
+    pub layer UpSampling2D {
+        /// Of twice the height and width, by repeating pixels.
+        new();
+
+        /// The factors: one number, or one for each axis; 2 by default.
+        size: into Sizes<2> = 2usize,
+        /// Where the channels are; last by default.
+        data_format: DataFormat = DataFormat::ChannelsLast,
+        /// How values between pixels are found; by default they are repeated (`Nearest`).
+        interpolation: Interpolation = Interpolation::Nearest,
+    }
+}
+
+crate::settings! {
+    /// Volumes `[batch, depth, height, width, channels]` with every element repeated `size` times along each axis.
+    pub layer UpSampling3D {
+        /// Of twice the size along each axis.
+        new();
+
+        /// The factors: one number, or one for each axis; 2 by default.
+        size: into Sizes<3> = 2usize,
+        /// Where the channels are; last by default.
+        data_format: DataFormat = DataFormat::ChannelsLast,
+    }
+}
+
+impl Build for UpSampling1D {
+    fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+        if self.size == 0 {
+            return Err(Error::argument("size", "at least 1", 0));
+        }
+        expect_images("UpSampling1D", single(inputs)?, 1, DataFormat::ChannelsLast)?;
+        Ok(UpSampling::new("UpSampling1D", &[self.size], Interpolation::Nearest, DataFormat::ChannelsLast))
+    }
+}
+
+impl Build for UpSampling2D {
+    fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+        let size = self.size.positive("size")?;
+        expect_images("UpSampling2D", single(inputs)?, 2, self.data_format)?;
+        Ok(UpSampling::new("UpSampling2D", size, self.interpolation, self.data_format))
+    }
+}
+
+impl Build for UpSampling3D {
+    fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+        let size = self.size.positive("size")?;
+        expect_images("UpSampling3D", single(inputs)?, 3, self.data_format)?;
+        Ok(UpSampling::new("UpSampling3D", size, Interpolation::Nearest, self.data_format))
+    }
+}
+
+/// The layer over any number of axes.
+#[derive(Clone, Debug)]
+struct UpSampling {
+    class: &'static str,
+    factors: Axes<usize>,
+    interpolation: Interpolation,
+    data_format: DataFormat,
+}
+crate::parts!(UpSampling {});
+
+impl UpSampling {
+    fn new(
+        class: &'static str,
+        factors: &[usize],
+        interpolation: Interpolation,
+        data_format: DataFormat,
+    ) -> Box<dyn Node> {
+        Box::new(UpSampling { class, factors: factors.into(), interpolation, data_format })
+    }
+}
+
+impl Layer for UpSampling {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        self.data_format.back(self.data_format.last(x)?.upsample(&self.factors, self.interpolation)?)
+    }
+    fn class_name(&self) -> &'static str {
+        self.class
+    }
+}

@@ -1,0 +1,62 @@
+//! Zeros around sequences, images and volumes.
+
+use crate::Result;
+use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Margins, Node, expect_images, single};
+use crate::ops::PadMode;
+use crate::tensor::Tensor;
+
+/// The layers of each rank.
+macro_rules! zero_padding {
+    ($($(#[$doc:meta])* $layer:ident over $n:tt axes;)*) => {$(
+        crate::settings! {
+            $(#[$doc])*
+            pub layer $layer {
+                /// With one zero on every side.
+                new();
+
+                /// How many zeros: one number for all sides, a number for each axis (but `(before, behind)` where there is one), or
+                /// a pair `(before, behind)` for each axis; 1 by default.
+                padding: into Margins<$n> = 1usize,
+                /// Where the channels are; last by default.
+                data_format: DataFormat = DataFormat::ChannelsLast,
+            }
+        }
+
+        impl Build for $layer {
+            fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
+                expect_images(stringify!($layer), single(inputs)?, $n, self.data_format)?;
+                let first = self.data_format.first_axis();
+                let mut widths = vec![(0, 0); $n + 2];
+                widths[first..first + $n].copy_from_slice(&self.padding.0);
+                Ok(Box::new(ZeroPadding { class: stringify!($layer), widths }))
+            }
+        }
+    )*};
+}
+
+zero_padding! {
+    /// Zeros before and behind a sequence: `[batch, steps, channels]` has `before + steps + behind` steps.
+    ZeroPadding1D over 1 axes;
+    /// Zeros around an image `[batch, height, width, channels]`.
+    ZeroPadding2D over 2 axes;
+    /// Zeros around a volume `[batch, depth, height, width, channels]`.
+    ZeroPadding3D over 3 axes;
+}
+
+/// The layer over any number of axes.
+#[derive(Clone, Debug)]
+struct ZeroPadding {
+    class: &'static str,
+    /// Of every axis.
+    widths: Vec<(usize, usize)>,
+}
+crate::parts!(ZeroPadding {});
+
+impl Layer for ZeroPadding {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        x.pad(&self.widths, PadMode::Constant(0.0))
+    }
+    fn class_name(&self) -> &'static str {
+        self.class
+    }
+}

@@ -1,0 +1,339 @@
+//! Why it exists: attention as one op, so that the weights of all queries over all keys are nobody's output and later need not be in memory
+//! at once. Heads stand behind the time, as Keras and projections have them: the kernel reads through strides, and writes what the
+//! next projection takes as it is.
+
+mod naive;
+
+use super::elementwise::float;
+use super::promote::{alike, indices};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply};
+use crate::dtype::dispatch_float;
+use crate::kernels::attention::{Attention as Kernel, Rule};
+use crate::kernels::gemm::Gemm;
+use crate::kernels::par;
+use crate::kernels::strided::Strided;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Float, Result, Shape, Spec};
+use naive::Naive;
+pub(crate) use naive::{attention_weights, masked_softmax, places, weighted_sums};
+use smallvec::{SmallVec, smallvec};
+use std::borrow::Cow;
+
+super::table::ops! {
+    [Attention, AttentionGrad];
+    dot_product_attention: Floats, Every, "Attention";
+}
+
+/// Cost of a weight against an addition, beside the products.
+const COST: usize = 16;
+
+/// Scores of as many samples at once as have this many.
+const ROOM: usize = 1 << 22;
+
+/// What [`Tensor::dot_product_attention`] can be told. Nothing by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttentionOptions<'a> {
+    /// Added to the scores: float, broadcast to `[batch, heads, queries, keys]`.
+    pub bias: Option<&'a Tensor>,
+    /// False where a key is not seen: bool, broadcast to `[batch, heads, queries, keys]`.
+    pub mask: Option<&'a Tensor>,
+    /// The factor of the scores; `1 / √dim` by default.
+    pub scale: Option<f64>,
+    /// Whether a query sees no key behind its own place.
+    pub is_causal: bool,
+    /// Keys this far from a query's own place, or further, are not seen, on either side; at least 1.
+    pub sliding_window: Option<usize>,
+    /// Which key the first query stands at: integers, one number or `[batch]`; 0 by default. With a cache the number of keys
+    /// before the new ones.
+    pub position: Option<&'a Tensor>,
+}
+
+impl AttentionOptions<'_> {
+    /// What they mean for this query.
+    fn rule(&self, query: &Tensor) -> Result<Rule> {
+        if self.sliding_window == Some(0) {
+            return Err(Error::argument("sliding_window", "at least 1", 0));
+        }
+        let dim = query.dims().last().copied().unwrap_or(1).max(1);
+        let scale = self.scale.unwrap_or(1.0 / libm::sqrt(dim as f64));
+        if !scale.is_finite() {
+            return Err(Error::argument("scale", "a finite number", scale));
+        }
+        Ok(Rule { scale, causal: self.is_causal, window: self.sliding_window })
+    }
+}
+
+crate::op! {
+    /// Inputs are query, key and value, then those of mask (bool), bias (float) and position (int64) that there are. Two more outputs keep each row's
+    /// largest score and sum of exponentials, `[batch, heads, queries]`, for the gradient.
+    struct Attention("attention", 3..=6) { scale: f64, causal: bool, window: Option<usize> }
+}
+
+crate::op! {
+    /// The gradients of query, key, value and, if asked for, of the bias before it is broadcast: from that of the output, query, key, value, the
+    /// rows' largest scores and sums, and the rest of [`Attention`]'s inputs.
+    struct AttentionGrad("attention_grad", 6..=9) { scale: f64, causal: bool, window: Option<usize>, of_bias: bool }
+}
+
+/// Mask, bias and position among the last inputs.
+struct Given<A>([Option<A>; 3]);
+
+impl<A: Copy> Given<A> {
+    fn among(inputs: &[A], dtype: impl Fn(A) -> DType) -> Given<A> {
+        let find = |fits: fn(DType) -> bool| inputs.iter().copied().find(|&a| fits(dtype(a)));
+        Given([find(|d| d == DType::Bool), find(DType::is_float), find(|d| d == DType::I64)])
+    }
+}
+
+/// Checks all inputs but the gradient and what is kept of rows, and says the shapes of the output and of the scores.
+fn check(op: &'static str, [q, k, v]: [Spec; 3], rest: &[Spec]) -> Result<[Shape; 2]> {
+    float(op, q.dtype)?;
+    let wrong = |with: Spec, why: &str| Err(Error::shapes(op, q.shape, with.shape, why.to_string()));
+    for (what, spec) in [("query", q), ("key", k), ("value", v)] {
+        if spec.shape.rank() != 4 {
+            return Err(Error::shape(op, format!("a {what} [batch, time, heads, dim]"), spec.shape));
+        }
+        if spec.dtype != q.dtype {
+            return wrong(
+                spec,
+                &format!("the {what} is {}, the query {}: cast one of them", spec.dtype, q.dtype),
+            );
+        }
+    }
+    let [a, b, c] = [q.shape.dims(), k.shape.dims(), v.shape.dims()];
+    if a[0] != b[0] || a[3] != b[3] {
+        return wrong(k, "query and key must have one batch and dim");
+    }
+    if b[..3] != c[..3] {
+        return Err(Error::shapes(op, k.shape, v.shape, "key and value must have one batch, time and heads"));
+    }
+    if a[2] != b[2] && !a[2].checked_rem(b[2]).is_some_and(|rest| rest == 0) {
+        return wrong(k, "the heads of the query must be a multiple of those of key and value");
+    }
+    let scores = Shape::new(&[a[0], a[2], a[1], b[1]])?;
+    let Given([mask, bias, position]) = Given::among(rest, |s| s.dtype);
+    let known = [mask, bias, position].iter().flatten().count();
+    if known != rest.len() {
+        return Err(Error::argument(
+            op,
+            "at most one mask (bool), bias (float) and position (int64)",
+            rest.len(),
+        ));
+    }
+    for (what, spec) in [("mask", mask), ("bias", bias)] {
+        let Some(spec) = spec else { continue };
+        if Shape::broadcast(op, spec.shape, scores).ok() != Some(scores) {
+            let why = format!("the {what} must broadcast to [batch, heads, queries, keys], {scores}");
+            return Err(Error::shapes(op, spec.shape, scores, why));
+        }
+        if spec.dtype != DType::Bool && spec.dtype != q.dtype {
+            return wrong(
+                spec,
+                &format!("the {what} is {}, the query {}: cast one of them", spec.dtype, q.dtype),
+            );
+        }
+    }
+    if let Some(spec) = position
+        && !(spec.shape.rank() == 0 || spec.shape.dims() == &a[..1])
+    {
+        return Err(Error::shape(op, "a position that is one number or [batch]", spec.shape));
+    }
+    Ok([q.shape.with(3, c[3]), scores])
+}
+
+/// `[batch, heads, queries]`.
+fn rows(scores: Shape) -> Result<Shape> {
+    Shape::new(&scores.dims()[..3])
+}
+
+/// The operands as the kernel takes them.
+fn kernel<'a, T: Float + Gemm>(
+    inputs: [&'a Array; 3],
+    rest: &[&'a Array],
+    rule: Rule,
+) -> Result<Kernel<'a, T>> {
+    let [query, key, value] = inputs;
+    let (q, k) = (query.shape().dims(), key.shape().dims());
+    let scores = Shape::new(&[q[0], q[2], q[1], k[1]])?;
+    let Given([mask, bias, position]) = Given::among(rest, |a| a.dtype());
+    let wide = |a: &Array, shape: Shape| a.layout().broadcast(shape);
+    let data = |a: &'a Array| -> Result<&'a [T]> { Ok(a.view::<T>()?.data()) };
+    let bias = bias.map(|a| Ok::<_, Error>(Strided::new(data(a)?, wide(a, scores)))).transpose()?;
+    let mask =
+        mask.map(|a| Ok::<_, Error>(Strided::new(a.view::<u8>()?.data(), wide(a, scores)))).transpose()?;
+    let batch = Shape::new(&q[..1])?;
+    let position = position
+        .map(|a| Ok::<_, Error>(Strided::new(a.view::<i64>()?.data(), wide(a, batch))))
+        .transpose()?;
+    Ok(Kernel { query: query.view()?, key: key.view()?, value: value.view()?, mask, bias, position, rule })
+}
+
+/// How many samples are computed at once, how many of them stay on one thread, and a sample's scores.
+fn plan<T: Float + Gemm>(kernel: &Kernel<'_, T>, batch: usize) -> (usize, usize, usize) {
+    let s = kernel.sizes();
+    let scores = s.heads.saturating_mul(s.queries).saturating_mul(s.keys);
+    let work = scores.saturating_mul(s.dim.saturating_add(s.width).saturating_add(COST)).max(1);
+    ((ROOM / scores.max(1)).clamp(1, batch.max(1)), (par::GRAIN / work).max(1), scores)
+}
+
+/// Numbers to compute with, by number and size; what cannot be counted is refused as what cannot be had.
+fn scratch(count: usize, size: usize, dtype: DType) -> Result<Array> {
+    Array::new(Spec::new(Shape::new(&[count, size])?, dtype))
+}
+
+impl Attention {
+    fn rule(&self) -> Rule {
+        Rule { scale: self.scale, causal: self.causal, window: self.window }
+    }
+}
+
+impl Op for Attention {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [out, scores] = check(self.name(), [inputs[0], inputs[1], inputs[2]], &inputs[3..])?;
+        let row = Spec::new(rows(scores)?, inputs[0].dtype);
+        Ok(smallvec![Spec::new(out, row.dtype), row, row])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let [out, max, sum] = outputs else { return Ok(()) };
+        let batch = inputs[0].shape().dims()[0];
+        dispatch_float!(self.name(), inputs[0].dtype(), T => {
+            let kernel = kernel::<T>([inputs[0], inputs[1], inputs[2]], &inputs[3..], self.rule())?;
+            let (at_once, least, size) = plan(&kernel, batch);
+            let mut scores = scratch(at_once, size, inputs[0].dtype())?;
+            let (out, max, sum) = (out.slice_mut::<T>()?, max.slice_mut::<T>()?, sum.slice_mut::<T>()?);
+            let [each_out, each_row] = [out.len(), max.len()].map(|n| n / batch.max(1));
+            for first in (0..batch).step_by(at_once) {
+                let count = at_once.min(batch - first);
+                let part = |n: usize| first * n..(first + count) * n;
+                let parts = [
+                    &mut out[part(each_out)],
+                    &mut scores.slice_mut::<T>()?[..count * size],
+                    &mut max[part(each_row)],
+                    &mut sum[part(each_row)],
+                ];
+                par::each(count, parts, least, &|sample, parts| kernel.forward(first + sample, parts));
+            }
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        (0..6).fold(Saves::NONE, Saves::input).output(1).output(2)
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let g = step.grad(0)?;
+        let of_bias = (3..step.inputs()).find(|&i| step.spec(i).dtype.is_float() && step.wants(i));
+        let &Attention { scale, causal, window } = self;
+        let kept = [step.output(1).detach(), step.output(2).detach()];
+        let given: SmallVec<[Tensor; 6]> = (0..step.inputs()).map(|i| step.input(i)).collect();
+        let mut inputs: SmallVec<[&Tensor; 9]> = smallvec![&g];
+        inputs.extend(given[..3].iter().chain(&kept).chain(&given[3..]));
+        let found = apply(AttentionGrad { scale, causal, window, of_bias: of_bias.is_some() }, &inputs)?;
+        let mut grads: Grads = found.iter().take(3).map(|t| Some(t.clone())).collect();
+        grads.resize(step.inputs(), None);
+        if let (Some(i), Some(bias)) = (of_bias, found.get(3)) {
+            grads[i] = Some(bias.sum_to(&step.spec(i).shape)?);
+        }
+        Ok(grads)
+    }
+}
+
+impl AttentionGrad {
+    fn rule(&self) -> Rule {
+        Rule { scale: self.scale, causal: self.causal, window: self.window }
+    }
+}
+
+impl Op for AttentionGrad {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [g, q, k, v] = [inputs[0], inputs[1], inputs[2], inputs[3]];
+        let [out, scores] = check(self.name(), [q, k, v], &inputs[6..])?;
+        let row = Spec::new(rows(scores)?, q.dtype);
+        if g != Spec::new(out, q.dtype) || inputs[4] != row || inputs[5] != row {
+            let why = "the gradient should have the output's shape, largest score and sum one number a row";
+            return Err(Error::shapes(self.name(), out, g.shape, why));
+        }
+        let mut outputs: Specs = smallvec![q, k, v];
+        outputs.extend(self.of_bias.then_some(Spec::new(scores, q.dtype)));
+        Ok(outputs)
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (batch, dtype) = (inputs[0].shape().dims()[0], inputs[0].dtype());
+        let [query, key, value, bias @ ..] = outputs else { return Ok(()) };
+        dispatch_float!(self.name(), dtype, T => {
+            let kernel = kernel::<T>([inputs[1], inputs[2], inputs[3]], &inputs[6..], self.rule())?;
+            let g = inputs[0].view::<T>()?;
+            let (max, sum) = (inputs[4].contiguous()?, inputs[5].contiguous()?);
+            let (max, sum) = (max.slice::<T>()?, sum.slice::<T>()?);
+            let (at_once, least, size) = plan(&kernel, batch);
+            let mut room = scratch(3 * at_once, size, dtype)?;
+            let (query, key, value) = (query.slice_mut::<T>()?, key.slice_mut::<T>()?, value.slice_mut::<T>()?);
+            let [of_q, of_k, of_v, of_row] =
+                [query.len(), key.len(), value.len(), max.len()].map(|n| n / batch.max(1));
+            for first in (0..batch).step_by(at_once) {
+                let count = at_once.min(batch - first);
+                let part = |n: usize| first * n..(first + count) * n;
+                let (weights, rest) = room.slice_mut::<T>()?.split_at_mut(at_once * size);
+                let (slopes, own) = rest.split_at_mut(at_once * size);
+                let bias = match bias {
+                    [bias, ..] => &mut bias.slice_mut::<T>()?[part(size)],
+                    [] => &mut own[..count * size],
+                };
+                let parts = [
+                    &mut query[part(of_q)],
+                    &mut key[part(of_k)],
+                    &mut value[part(of_v)],
+                    &mut weights[..count * size],
+                    &mut slopes[..count * size],
+                    bias,
+                ];
+                par::each(count, parts, least, &|sample, parts| {
+                    let sample = first + sample;
+                    let row = sample * of_row..(sample + 1) * of_row;
+                    kernel.backward(&g, sample, [&max[row.clone()], &sum[row]], parts);
+                });
+            }
+        });
+        Ok(())
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        step.composed(|inputs| {
+            let naive = Naive::new([&inputs[1], &inputs[2], &inputs[3]], &inputs[6..], self.rule())?;
+            naive.gradients(&inputs[0], self.of_bias)
+        })
+    }
+}
+
+impl Tensor {
+    /// Scaled dot-product attention (Vaswani et al. 2017; Keras's `ops.dot_product_attention`): for each head
+    /// `softmax(scale·query·keyᵀ + bias)·value`. This is the query `[batch, queries, heads, dim]`; `key` is `[batch, keys, groups, dim]`,
+    /// `value` `[batch, keys, groups, width]`, the result `[batch, queries, heads, width]`. `groups` divides `heads`: each head of key
+    /// and value serves `heads / groups` heads of the query, one after the other (Ainslie et al. 2023).
+    ///
+    /// A query that sees no key at all gets zeros. What keys it does not see hold changes no bit of its result, so that decoding step by step with a cache
+    /// (`position`) gives the rows of the whole causal pass.
+    ///
+    /// # Errors
+    /// Shapes or dtypes do not fit, the scale is not finite, or `sliding_window` is 0.
+    pub fn dot_product_attention(
+        &self,
+        key: &Tensor,
+        value: &Tensor,
+        options: AttentionOptions<'_>,
+    ) -> Result<Tensor> {
+        const NAME: &str = "dot_product_attention";
+        let AttentionOptions { bias, mask, position, .. } = options;
+        let Rule { scale, causal, window } = options.rule(self)?;
+        let [query, key, value] = alike([self, key, value])?;
+        if let Some(mask) = mask.filter(|mask| mask.dtype() != DType::Bool) {
+            return Err(Error::DType { op: NAME, expected: "a mask of bool", got: mask.dtype() });
+        }
+        let bias = bias.map(|bias| match bias.dtype() == query.dtype() {
+            true => Ok(Cow::Borrowed(bias)),
+            false => bias.cast(query.dtype()).map(Cow::Owned),
+        });
+        let (bias, position) = (bias.transpose()?, position.map(|p| indices(NAME, p)).transpose()?);
+        let mut inputs: SmallVec<[&Tensor; 6]> = smallvec![&*query, &*key, &*value];
+        inputs.extend(mask.into_iter().chain(bias.as_deref()).chain(position.as_deref()));
+        Ok(apply(Attention { scale, causal, window }, &inputs)?.swap_remove(0))
+    }
+}

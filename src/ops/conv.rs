@@ -1,0 +1,601 @@
+//! Why it exists: convolutions. Images x `[batch, axes…, channels]` with one to three spatial axes, a kernel k `[windows…, channels / groups, filters]`
+//! and the results y `[batch, places…, filters]` stand in one trilinear form, `Σ x·k·y` over all places and taps:
+//!
+//! ```text
+//! conv              y from x and k       conv_transpose    x from y and k, its sizes by Keras's rule
+//! conv_input_grad   x from y and k, its sizes those of a given x
+//! conv_kernel_grad  k from x and y
+//! ```
+//!
+//! so that the rule of each is written with the others, at every order. Each is one matrix product (`kernels/conv.rs`).
+
+use super::elementwise::float;
+use super::matmul::{Fused, formula};
+use super::parts::Part;
+use super::promote::alike;
+use super::window::{Axes, Padding, windows};
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::dtype::dispatch_float;
+use crate::kernels::conv as kernel;
+use crate::kernels::gemm::{Epilogue, Window};
+use crate::tensor::{Array, Tensor};
+use crate::{Error, Result, Shape, Spec};
+use smallvec::{SmallVec, smallvec};
+
+super::table::ops! {
+    [Conv, ConvTranspose, ConvInputGrad, ConvKernelGrad];
+    conv: Floats, Every, "Conv";
+    depthwise_conv: Floats, Every, "Conv";
+    conv_transpose: Floats, Every, "ConvTranspose";
+}
+
+/// How a kernel goes over images: `Convolution::new().strides([2, 2]).padding(Padding::Same)`. What is not said is Keras's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Convolution {
+    strides: Axes<usize>,
+    padding: Padding,
+    dilation_rate: Axes<usize>,
+    groups: usize,
+    output_padding: Option<Axes<usize>>,
+}
+
+impl Default for Convolution {
+    fn default() -> Convolution {
+        Convolution::new()
+    }
+}
+
+impl Convolution {
+    /// A place at every element, without padding or gaps between taps, in one group.
+    pub fn new() -> Convolution {
+        let (strides, dilation_rate) = (Axes::new(), Axes::new());
+        Convolution { strides, padding: Padding::Valid, dilation_rate, groups: 1, output_padding: None }
+    }
+
+    /// From one place of the kernel to the next, for each spatial axis; 1 by default.
+    #[must_use]
+    pub fn strides(self, strides: impl AsRef<[usize]>) -> Convolution {
+        Convolution { strides: Axes::from_slice(strides.as_ref()), ..self }
+    }
+
+    /// What lies beyond the edges; nothing by default.
+    #[must_use]
+    pub fn padding(self, padding: Padding) -> Convolution {
+        Convolution { padding, ..self }
+    }
+
+    /// From one tap of the kernel to the next, for each spatial axis; 1 by default.
+    #[must_use]
+    pub fn dilation_rate(self, dilation_rate: impl AsRef<[usize]>) -> Convolution {
+        Convolution { dilation_rate: Axes::from_slice(dilation_rate.as_ref()), ..self }
+    }
+
+    /// Into how many groups channels and filters are cut; each group of filters sees its group of channels alone. 1 by default; as many
+    /// as channels is a depthwise convolution. [`Tensor::conv_transpose`] takes one group.
+    #[must_use]
+    pub fn groups(self, groups: usize) -> Convolution {
+        Convolution { groups, ..self }
+    }
+
+    /// For [`Tensor::conv_transpose`]: how much longer results are than the shortest, for each spatial axis; by default as said there.
+    #[must_use]
+    pub fn output_padding(self, output_padding: impl AsRef<[usize]>) -> Convolution {
+        Convolution { output_padding: Some(Axes::from_slice(output_padding.as_ref())), ..self }
+    }
+
+    /// With the numbers that were left out, for so many spatial axes.
+    fn complete(&self, axes: usize) -> Convolution {
+        let mut how = self.clone();
+        for list in [&mut how.strides, &mut how.dilation_rate] {
+            if list.is_empty() {
+                list.resize(axes.min(3), 1);
+            }
+        }
+        how
+    }
+}
+
+/// The sizes that x, k and y have in common.
+struct Form {
+    batch: usize,
+    spatial: Axes<usize>,
+    channels: usize,
+    filters: usize,
+    groups: usize,
+    windows: Axes<Window>,
+}
+
+/// Rank and dtype of x or y and of the kernel fit together; the spatial axes of the images and of the kernel.
+fn axes<'a>(op: &'static str, x: &'a Spec, k: &'a Spec) -> Result<(&'a [usize], &'a [usize])> {
+    float(op, x.dtype)?;
+    if k.dtype != x.dtype {
+        let why = format!("{} and {} differ in element type: cast one of them", x.dtype, k.dtype);
+        return Err(Error::shapes(op, x.shape, k.shape, why));
+    }
+    let n = x.shape.rank();
+    if !(3..=5).contains(&n) {
+        let expected = "[batch, axes…, channels] with one to three spatial axes";
+        return Err(Error::shape(op, expected, x.shape));
+    }
+    if k.shape.rank() != n {
+        let why = format!(
+            "the kernel should have {n} axes as well: a window for each spatial axis, channels and filters"
+        );
+        return Err(Error::shapes(op, x.shape, k.shape, why));
+    }
+    Ok((&x.shape.dims()[1..n - 1], &k.shape.dims()[..n - 2]))
+}
+
+/// The last two sizes.
+fn last_two(shape: &Shape) -> (usize, usize) {
+    let d = shape.dims();
+    (d[d.len() - 2], d[d.len() - 1])
+}
+
+impl Form {
+    /// Of images and a kernel.
+    fn of(op: &'static str, x: &Spec, k: &Spec, how: &Convolution) -> Result<Form> {
+        let (spatial, size) = axes(op, x, k)?;
+        let ((c, filters), channels) = (last_two(&k.shape), last_two(&x.shape).1);
+        let groups = how.groups;
+        if groups == 0 || !filters.is_multiple_of(groups) || filters == 0 {
+            let expected = format!("a number that divides the {filters} filters");
+            return Err(Error::argument("groups", expected, groups));
+        }
+        if c == 0 || c.checked_mul(groups) != Some(channels) {
+            let channels = crate::shape::Size(channels);
+            let why = match groups {
+                1 => format!("the input has {channels} channels, the kernel takes {c}"),
+                _ => format!(
+                    "the input has {channels} channels, the kernel takes {c} in each of {groups} groups"
+                ),
+            };
+            return Err(Error::shapes(op, x.shape, k.shape, why));
+        }
+        let windows = windows(op, spatial, size, &how.strides, &how.dilation_rate, &how.padding)?;
+        let batch = x.shape.dims()[0];
+        Ok(Form { batch, spatial: spatial.into(), channels, filters, groups, windows })
+    }
+
+    /// The shape of y.
+    fn results(&self) -> Result<Shape> {
+        let mut dims: SmallVec<[usize; 8]> = smallvec![self.batch];
+        for (window, &size) in self.windows.iter().zip(&self.spatial) {
+            dims.push(window.places(size)?);
+        }
+        dims.push(self.filters);
+        Shape::new(&dims)
+    }
+
+    /// Fails unless y has this shape.
+    fn check(&self, op: &'static str, y: &Spec, x: &Spec) -> Result<()> {
+        let expected = self.results()?;
+        if (y.shape, y.dtype) != (expected, x.dtype) {
+            let why = format!("the gradient should be {} {expected}", x.dtype);
+            return Err(Error::shapes(op, y.shape, x.shape, why));
+        }
+        Ok(())
+    }
+
+    fn sizes(&self) -> kernel::Sizes<'_> {
+        kernel::Sizes {
+            batch: self.batch,
+            spatial: &self.spatial,
+            channels: self.channels,
+            filters: self.filters,
+            groups: self.groups,
+            windows: &self.windows,
+        }
+    }
+
+    /// The kernel as [`kernel::input`] reads it: `[groups, windows…, filters / groups, channels / groups]`.
+    fn turned(&self, k: &Array) -> Result<Array> {
+        let (c, f) = (self.channels / self.groups, self.filters / self.groups);
+        let taps = k.shape().elements() / (c * self.filters);
+        let k = k.reshaped(Shape::new(&[taps, c, self.groups, f])?)?;
+        k.with_layout(k.layout().permuted(&[2, 0, 3, 1])).contiguous()
+    }
+}
+
+/// The sum of a gradient over all places: that of a bias.
+fn over_places(g: &Tensor) -> Result<Tensor> {
+    g.merge_axes(0, -2)?.sum(&[0], false)
+}
+
+crate::op! {
+    /// `activation(conv(x, k) + b)`.
+    struct Conv("conv", 2..=3) {
+        strides: Axes<usize>,
+        padding: Padding,
+        dilation_rate: Axes<usize>,
+        groups: usize,
+        activation: Option<Fused>,
+    }
+}
+
+crate::op! {
+    /// x from y and k; the third input has the shape of x, its values say nothing.
+    struct ConvInputGrad("conv_input_grad", 3) {
+        strides: Axes<usize>,
+        padding: Padding,
+        dilation_rate: Axes<usize>,
+        groups: usize,
+    }
+}
+
+crate::op! {
+    /// k from x and y. `size` is that of its windows.
+    struct ConvKernelGrad("conv_kernel_grad", 2) {
+        size: Axes<usize>,
+        strides: Axes<usize>,
+        padding: Padding,
+        dilation_rate: Axes<usize>,
+        groups: usize,
+    }
+}
+
+/// What the three operations say of how the kernel goes over images.
+macro_rules! how {
+    ($op:expr) => {
+        Convolution {
+            strides: $op.strides.clone(),
+            padding: $op.padding.clone(),
+            dilation_rate: $op.dilation_rate.clone(),
+            groups: $op.groups,
+            output_padding: None,
+        }
+    };
+}
+
+/// y from x and k.
+fn results(x: &Tensor, k: &Tensor, how: &Convolution) -> Result<Tensor> {
+    let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
+    apply1(Conv { strides, padding, dilation_rate, groups, activation: None }, &[x, k])
+}
+
+/// x from y and k, of the shape of another x.
+fn images(y: &Tensor, k: &Tensor, like: &Tensor, how: &Convolution) -> Result<Tensor> {
+    let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
+    apply1(ConvInputGrad { strides, padding, dilation_rate, groups }, &[y, k, &like.anchor()])
+}
+
+/// k from x and y, of the shape of another k.
+fn taps(x: &Tensor, y: &Tensor, like: &Shape, how: &Convolution) -> Result<Tensor> {
+    let size = Axes::from_slice(&like.dims()[..like.rank() - 2]);
+    let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
+    apply1(ConvKernelGrad { size, strides, padding, dilation_rate, groups }, &[x, y])
+}
+
+impl Op for Conv {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let form = Form::of("conv", &inputs[0], &inputs[1], &how!(self))?;
+        if let Some(b) = inputs.get(2)
+            && (b.shape.dims() != [form.filters] || b.dtype != inputs[0].dtype)
+        {
+            let why = format!("the bias should be {} [{}]", inputs[0].dtype, form.filters);
+            return Err(Error::shapes("conv", inputs[0].shape, b.shape, why));
+        }
+        Ok(one(form.results()?, inputs[0].dtype))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let form = Form::of("conv", &inputs[0].spec(), &inputs[1].spec(), &how!(self))?;
+        dispatch_float!("conv", inputs[0].dtype(), T => {
+            let (x, k) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+            let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
+            let bias = bias.as_ref().map(Array::slice::<T>).transpose()?;
+            let end = Epilogue { bias, activation: self.activation };
+            kernel::forward::<T>(&form.sizes(), x.slice()?, k.slice()?, outputs[0].slice_mut()?, end)?;
+        });
+        Ok(())
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        let mut saves = if wants[0] { Saves::NONE.input(0).input(1) } else { Saves::NONE };
+        if wants[1] {
+            saves = saves.input(0);
+        }
+        if self.activation.is_some() { saves.output(0) } else { saves }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (mut g, how) = (step.grad(0)?, how!(self));
+        if let Some(activation) = self.activation {
+            g = formula(activation).backward(0.0, &g, &step.output(0))?;
+        }
+        let mut grads: Grads = smallvec![None; step.inputs()];
+        if step.wants(0) {
+            grads[0] = Some(images(&g, &step.input(1), &step.input(0), &how)?);
+        }
+        if step.wants(1) {
+            grads[1] = Some(taps(&step.input(0), &g, &step.spec(1).shape, &how)?);
+        }
+        if step.inputs() == 3 && step.wants(2) {
+            grads[2] = Some(over_places(&g)?);
+        }
+        Ok(grads)
+    }
+}
+
+impl Op for ConvInputGrad {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let [y, k, x] = [&inputs[0], &inputs[1], &inputs[2]];
+        Form::of("conv_input_grad", x, k, &how!(self))?.check("conv_input_grad", y, x)?;
+        Ok(smallvec![*x])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let form = Form::of("conv_input_grad", &inputs[2].spec(), &inputs[1].spec(), &how!(self))?;
+        let (y, k) = (inputs[0].contiguous()?, form.turned(inputs[1])?);
+        dispatch_float!("conv_input_grad", y.dtype(), T => {
+            kernel::input::<T>(&form.sizes(), y.slice()?, k.slice()?, outputs[0].slice_mut()?)?;
+        });
+        Ok(())
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        let saves = if wants[0] { Saves::NONE.input(1) } else { Saves::NONE };
+        if wants[1] { saves.input(0) } else { saves }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (x, how) = (step.grad(0)?, how!(self));
+        let y = if step.wants(0) { Some(results(&x, &step.input(1), &how)?) } else { None };
+        let k = if step.wants(1) { Some(taps(&x, &step.input(0), &step.spec(1).shape, &how)?) } else { None };
+        Ok(smallvec![y, k, None])
+    }
+}
+
+impl Op for ConvKernelGrad {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        const OP: &str = "conv_kernel_grad";
+        let [x, y] = [&inputs[0], &inputs[1]];
+        let [channels, filters] = [x, y].map(|t| t.shape.dims().last().copied().unwrap_or(0));
+        if self.groups == 0 || !channels.is_multiple_of(self.groups) {
+            let expected = format!("a number that divides the {channels} channels");
+            return Err(Error::argument("groups", expected, self.groups));
+        }
+        let mut dims = self.size.clone();
+        dims.extend([channels / self.groups, filters]);
+        let k = Spec::new(Shape::new(&dims)?, x.dtype);
+        Form::of(OP, x, &k, &how!(self))?.check(OP, y, x)?;
+        Ok(smallvec![k])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let form = Form::of("conv_kernel_grad", &inputs[0].spec(), &outputs[0].spec(), &how!(self))?;
+        let (x, y) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        dispatch_float!("conv_kernel_grad", x.dtype(), T => {
+            kernel::kernel::<T>(&form.sizes(), x.slice()?, y.slice()?, outputs[0].slice_mut()?)?;
+        });
+        Ok(())
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        let saves = if wants[0] { Saves::NONE.input(0).input(1) } else { Saves::NONE };
+        if wants[1] { saves.input(0) } else { saves }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (k, how) = (step.grad(0)?, how!(self));
+        let x = if step.wants(0) { Some(images(&step.input(1), &k, &step.input(0), &how)?) } else { None };
+        let y = if step.wants(1) { Some(results(&step.input(0), &k, &how)?) } else { None };
+        Ok(smallvec![x, y])
+    }
+}
+
+crate::op! {
+    /// x from y and k, of the sizes that Keras's rule gives.
+    struct ConvTranspose("conv_transpose", 2) {
+        strides: Axes<usize>,
+        padding: Padding,
+        output_padding: Option<Axes<usize>>,
+        dilation_rate: Axes<usize>,
+    }
+}
+
+impl ConvTranspose {
+    /// The convolution that this is the transpose of, which does not depend on the sizes of images; and how much longer than
+    /// `(n - 1)·stride` the results are along each spatial axis.
+    ///
+    /// Along an axis all places together reach over `(n - 1)·stride + reach` elements, `reach` of a kernel being `(size - 1)·dilation + 1`. Of these some
+    /// are cut off in front and behind, or zeros added behind.
+    fn plan(&self, size: &[usize]) -> Result<(Convolution, Axes<usize>)> {
+        let n = size.len();
+        for (what, list) in [("strides", &self.strides), ("dilation_rate", &self.dilation_rate)] {
+            if list.len() != n || list.contains(&0) {
+                let expected = format!("a number of at least 1 for each of {n} spatial axes");
+                return Err(Error::argument(what, expected, format!("{list:?}")));
+            }
+        }
+        if !matches!(self.padding, Padding::Valid | Padding::Same) {
+            return Err(Error::argument("padding", "valid or same", &self.padding));
+        }
+        if let Some(more) = &self.output_padding
+            && (more.len() != n || more.iter().zip(&self.strides).any(|(more, stride)| more >= stride))
+        {
+            let expected =
+                format!("a number below the stride for each of {n} spatial axes ({:?})", self.strides);
+            return Err(Error::argument("output_padding", expected, format!("{more:?}")));
+        }
+        let (mut cut, mut longer) = (Axes::new(), Axes::new());
+        for (i, &size) in size.iter().enumerate() {
+            let (stride, dilation) = (self.strides[i], self.dilation_rate[i]);
+            let reach =
+                size.checked_sub(1).and_then(|n| n.checked_mul(dilation)).and_then(|n| n.checked_add(1));
+            let reach = reach.filter(|n| *n < isize::MAX as usize / 4 && stride < isize::MAX as usize / 4);
+            let Some(reach) = reach else {
+                let got = format!("{size} by {dilation}, strides {stride}");
+                return Err(Error::argument("kernel", "windows that can be counted", got));
+            };
+            let more = self.output_padding.as_ref().map(|more| more[i]);
+            let (length, before) = match self.padding {
+                Padding::Same => {
+                    let length = more.map_or(stride, |more| reach % 2 + more);
+                    // Elements of a window that stay in front of and behind the first place: all but this place itself, halved.
+                    let outside = (reach + length).saturating_sub(2);
+                    (length, reach - 1 - (outside - outside / 2).min(reach - 1))
+                }
+                _ => (more.map_or(reach.max(stride), |more| reach + more), 0),
+            };
+            cut.push((before, (reach).saturating_sub(before + length)));
+            longer.push(length);
+        }
+        let (strides, dilation_rate) = (self.strides.clone(), self.dilation_rate.clone());
+        let padding = Padding::Explicit(cut);
+        Ok((Convolution { strides, padding, dilation_rate, groups: 1, output_padding: None }, longer))
+    }
+
+    /// The convolution, the results' spec and its sizes.
+    fn form(&self, y: &Spec, k: &Spec) -> Result<(Convolution, Spec, Form)> {
+        const OP: &str = "conv_transpose";
+        let (places, size) = axes(OP, y, k)?;
+        let ((channels, filters), got) = (last_two(&k.shape), last_two(&y.shape).1);
+        if filters != got || filters == 0 || channels == 0 {
+            let got = crate::shape::Size(got);
+            let why = format!(
+                "the input has {got} channels, the kernel [windows…, outputs, inputs] takes {filters} and gives {channels}"
+            );
+            return Err(Error::shapes(OP, y.shape, k.shape, why));
+        }
+        if let Some(axis) = places.iter().position(|&n| n == 0) {
+            let expected = format!("images with at least one element on spatial axis {axis}");
+            return Err(Error::argument(OP, expected, format!("{places:?}")));
+        }
+        let (how, longer) = self.plan(size)?;
+        let mut shape = y.shape.with(y.shape.rank() - 1, channels);
+        for (i, ((&n, &stride), &longer)) in places.iter().zip(&self.strides).zip(&longer).enumerate() {
+            let length = (n - 1).checked_mul(stride).and_then(|n| n.checked_add(longer));
+            let length = length.filter(|n| *n < isize::MAX as usize / 2);
+            let length =
+                length.ok_or_else(|| Error::shape(OP, "results whose sizes can be counted", y.shape))?;
+            shape = shape.with(i + 1, length);
+        }
+        let x = Spec::new(shape, y.dtype);
+        let form = Form::of(OP, &x, k, &how)?;
+        form.check(OP, y, &x)?;
+        Ok((how, x, form))
+    }
+}
+
+impl Op for ConvTranspose {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(smallvec![self.form(&inputs[0], &inputs[1])?.1])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (_, _, form) = self.form(&inputs[0].spec(), &inputs[1].spec())?;
+        let (y, k) = (inputs[0].contiguous()?, form.turned(inputs[1])?);
+        dispatch_float!("conv_transpose", y.dtype(), T => {
+            kernel::input::<T>(&form.sizes(), y.slice()?, k.slice()?, outputs[0].slice_mut()?)?;
+        });
+        Ok(())
+    }
+    fn saves(&self, wants: &[bool]) -> Saves {
+        let saves = if wants[0] { Saves::NONE.input(1) } else { Saves::NONE };
+        if wants[1] { saves.input(0) } else { saves }
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (x, kernel) = (step.grad(0)?, step.spec(1).shape);
+        let (how, _) = self.plan(&kernel.dims()[..kernel.rank() - 2])?;
+        let y = if step.wants(0) { Some(results(&x, &step.input(1), &how)?) } else { None };
+        let k = if step.wants(1) { Some(taps(&x, &step.input(0), &kernel, &how)?) } else { None };
+        Ok(smallvec![y, k])
+    }
+}
+
+impl Tensor {
+    /// The cross-correlation with a kernel, then a bias if there is one and a function: images `[batch, axes…, channels]` with one to three spatial
+    /// axes become `[batch, places…, filters]`. The kernel is `[windows…, channels / groups, filters]`, the bias `[filters]`:
+    ///
+    /// ```text
+    /// y[n, i, f] = activation(b[f] + Σ x[n, i·stride + t·dilation - before, c] · k[t, c, f])  over taps t and channels c
+    /// ```
+    ///
+    /// Places along an axis of `n` elements, with `reach = (size - 1)·dilation + 1`: `⌊(n - reach) / stride⌋ + 1` (valid) or `⌈n / stride⌉` (same,
+    /// causal). The order of additions depends on the kernel's shape alone. Dtypes meet by [`DType::promote`](crate::DType::promote).
+    ///
+    /// ```
+    /// use gradus::ops::{Padding, conv::Convolution};
+    /// use gradus::prelude::*;
+    /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0], [1, 5, 1])?;
+    /// let k = Tensor::from_slice(&[1.0, 0.0, -1.0], [3, 1, 1])?;
+    /// let same = Convolution::new().strides([2]).padding(Padding::Same);
+    /// assert_eq!(x.conv(&k, None, None, &same)?.to_vec::<f64>()?, [-2.0, -2.0, 4.0]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Ranks, channels, groups or lists do not fit together, the kernel does not fit into the padded images, or the dtype is not float32 or
+    /// float64.
+    pub fn conv(
+        &self,
+        kernel: &Tensor,
+        bias: Option<&Tensor>,
+        activation: Option<Fused>,
+        how: &Convolution,
+    ) -> Result<Tensor> {
+        let Convolution { strides, padding, dilation_rate, groups, output_padding } =
+            how.complete(self.rank().saturating_sub(2));
+        if let Some(more) = output_padding {
+            let expected = "none (it is for conv_transpose)";
+            return Err(Error::argument("output_padding", expected, format!("{more:?}")));
+        }
+        let op = Conv { strides, padding, dilation_rate, groups, activation };
+        match bias {
+            Some(bias) => {
+                let [x, kernel, bias] = alike([self, kernel, bias])?;
+                apply1(op, &[&x, &kernel, &bias])
+            }
+            None => {
+                let [x, kernel] = alike([self, kernel])?;
+                apply1(op, &[&x, &kernel])
+            }
+        }
+    }
+
+    /// [`Tensor::conv`] of each channel by itself: the kernel is `[windows…, channels, multiplier]` and gives `multiplier` results for each channel, those of
+    /// the first channel first; the bias is `[channels·multiplier]`.
+    ///
+    /// # Errors
+    /// As [`Tensor::conv`]; the kernel has another number of channels than the images; groups are given.
+    pub fn depthwise_conv(
+        &self,
+        kernel: &Tensor,
+        bias: Option<&Tensor>,
+        activation: Option<Fused>,
+        how: &Convolution,
+    ) -> Result<Tensor> {
+        let channels = match kernel.dims() {
+            [.., channels, _] if self.dims().last() == Some(channels) => *channels,
+            _ => {
+                let why =
+                    "the kernel should be [windows…, channels, multiplier] with the channels of the images";
+                return Err(Error::shapes("depthwise_conv", *self.shape(), *kernel.shape(), why));
+            }
+        };
+        if how.groups != 1 {
+            return Err(Error::argument("groups", "1 (each channel is a group)", how.groups));
+        }
+        let last = kernel.rank() - 1;
+        let windows = (0..last - 1).map(Part::Keep);
+        let kernel = kernel.reshape_by(windows.chain([Part::Size(1), Part::Merge(last - 1, last)]))?;
+        self.conv(&kernel, bias, activation, &how.clone().groups(channels))
+    }
+
+    /// The transpose of [`Tensor::conv`] (a "deconvolution"): `[batch, axes…, inputs]` becomes `[batch, longer axes…, outputs]`, the kernel is
+    /// `[windows…, outputs, inputs]`. Every element of the input lays the kernel, times itself, at the place from which a convolution would have
+    /// made it.
+    ///
+    /// Results along an axis of `n` elements, with `reach = (size - 1)·dilation + 1` (Keras's rule):
+    ///
+    /// | padding | by default | with `output_padding` |
+    /// | --- | --- | --- |
+    /// | valid | `(n - 1)·stride + max(reach, stride)` | `(n - 1)·stride + reach + output_padding` |
+    /// | same | `n·stride` | `(n - 1)·stride + reach % 2 + output_padding` |
+    ///
+    /// # Errors
+    /// As [`Tensor::conv`]; the padding is neither valid nor same; `output_padding` is not below the stride; there are groups.
+    pub fn conv_transpose(&self, kernel: &Tensor, how: &Convolution) -> Result<Tensor> {
+        let Convolution { strides, padding, dilation_rate, groups, output_padding } =
+            how.complete(self.rank().saturating_sub(2));
+        if groups != 1 {
+            return Err(Error::argument("groups", "1, in a transposed convolution", groups));
+        }
+        let [x, kernel] = alike([self, kernel])?;
+        apply1(ConvTranspose { strides, padding, output_padding, dilation_rate }, &[&x, &kernel])
+    }
+}
+
+#[cfg(test)]
+mod tests;

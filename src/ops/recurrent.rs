@@ -1,0 +1,225 @@
+//! Why it exists: what the recurrences have in common: their inputs and the checks of them, the product of all inputs with the
+//! kernel, the loop in tensor operations that is said beside each kernel, and the gradients that are plain products.
+//!
+//! Inputs are always x `[batch, time, features]`, the first states `[batch, units]`, kernel `[features, gates·units]`, recurrent kernel
+//! `[units, gates·units]`, bias, and if there is one the mask, `[batch, time]` of bool. A gradient has all but the mask, then the gradients
+//! of the outputs, then what was kept, then the mask.
+
+use super::elementwise::float;
+use super::matmul;
+use crate::autograd::{Grads, Outputs, Step, gradients_of};
+use crate::kernels::gemm::{Epilogue, Gemm};
+use crate::kernels::recurrent::Over;
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Float, Result, Shape, Spec};
+use smallvec::{SmallVec, smallvec};
+
+/// The weights of a recurrence, laid out as in Keras.
+#[derive(Clone, Copy, Debug)]
+pub struct RecurrentWeights<'a> {
+    /// `[features, gates·units]`.
+    pub kernel: &'a Tensor,
+    /// `[units, gates·units]`.
+    pub recurrent_kernel: &'a Tensor,
+    /// `[gates·units]`, or for a GRU with `reset_after` `[2, 3·units]`: that of the inputs, then that of the state. None is 0.
+    pub bias: Option<&'a Tensor>,
+}
+
+/// What tells recurrences apart in form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) name: &'static str,
+    pub(super) states: usize,
+    pub(super) gates: usize,
+    /// Whether the state has a bias of its own.
+    pub(super) two_biases: bool,
+}
+
+/// The sizes of a recurrence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub(super) batch: usize,
+    pub(super) time: usize,
+    pub(super) units: usize,
+    pub(super) dtype: DType,
+}
+
+impl Sizes {
+    /// `[batch, time, width]`.
+    pub(super) fn sequence(&self, width: usize) -> Result<Spec> {
+        Ok(Spec::new(Shape::new(&[self.batch, self.time, width])?, self.dtype))
+    }
+
+    /// `[batch, units]`.
+    pub(super) fn state(&self) -> Result<Spec> {
+        Ok(Spec::new(Shape::new(&[self.batch, self.units])?, self.dtype))
+    }
+
+    pub(super) fn over<'a>(&self, go_backwards: bool, mask: Option<&'a [u8]>) -> Over<'a> {
+        Over { time: self.time, units: self.units, go_backwards, mask }
+    }
+}
+
+impl Form {
+    /// Checks the inputs, of which those after the bias are not looked at.
+    pub(super) fn sizes(&self, inputs: &[Spec]) -> Result<Sizes> {
+        let (x, recurrent) = (inputs[0], inputs[self.states + 2]);
+        float(self.name, x.dtype)?;
+        let [batch, time, features] = *x.shape.dims() else {
+            return Err(Error::shape(self.name, "sequences [batch, time, features]", x.shape));
+        };
+        if time == 0 {
+            return Err(Error::shape(self.name, "sequences of at least one step", x.shape));
+        }
+        let units = match *recurrent.shape.dims() {
+            [units, _] if units > 0 => units,
+            _ => {
+                let expected = format!("a recurrent kernel [units, {} units]", self.gates);
+                return Err(Error::shape(self.name, expected, recurrent.shape));
+            }
+        };
+        let width = self.gates * units;
+        let bias: SmallVec<[usize; 2]> = if self.two_biases { smallvec![2, width] } else { smallvec![width] };
+        self.expect("kernel", inputs[self.states + 1], x.dtype, &[features, width])?;
+        self.expect("recurrent kernel", recurrent, x.dtype, &[units, width])?;
+        self.expect("bias", inputs[self.states + 3], x.dtype, &bias)?;
+        for state in &inputs[1..=self.states] {
+            self.expect("state", *state, x.dtype, &[batch, units])?;
+        }
+        Ok(Sizes { batch, time, units, dtype: x.dtype })
+    }
+
+    /// Fails if a mask does not fit.
+    pub(super) fn check_mask(&self, mask: Option<&Spec>, sizes: &Sizes) -> Result<()> {
+        mask.map_or(Ok(()), |mask| self.expect("mask", *mask, DType::Bool, &[sizes.batch, sizes.time]))
+    }
+
+    /// Fails unless an input is as expected.
+    pub(super) fn expect(&self, what: &str, got: Spec, dtype: DType, dims: &[usize]) -> Result<()> {
+        let expected = Spec::new(Shape::new(dims)?, dtype);
+        if got == expected {
+            return Ok(());
+        }
+        Err(Error::shape(self.name, format!("a {what} {expected} for these inputs (got {got})"), got.shape))
+    }
+
+    /// [`Form::expect`] of several.
+    pub(super) fn expect_all(&self, got: &[Spec], expected: &[Spec]) -> Result<()> {
+        got.iter().zip(expected).try_for_each(|(got, want)| {
+            self.expect("value of this pass", *got, want.dtype, want.shape.dims())
+        })
+    }
+
+    /// The gradients of the inputs, from those of the projections `x·W + b`, of the states, of the recurrent kernel and, if it has one, of
+    /// the state's bias.
+    pub(super) fn gradients(&self, step: &Step<'_>, gradient: Outputs) -> Result<Grads> {
+        let (kernel, recurrent, bias) = (self.states + 1, self.states + 2, self.states + 3);
+        let mut grads: Grads = smallvec![None; step.inputs()];
+        let dz = matmul::rows(&gradient[0])?;
+        if step.wants(0) {
+            grads[0] = Some(gradient[0].matmul(&step.input(kernel).t()?)?);
+        }
+        for i in (1..=self.states).filter(|i| step.wants(*i)) {
+            grads[i] = Some(gradient[i].clone());
+        }
+        if step.wants(kernel) {
+            grads[kernel] = Some(matmul::rows(&step.input(0))?.t()?.matmul(&dz)?);
+        }
+        if step.wants(recurrent) {
+            grads[recurrent] = Some(gradient[self.states + 1].clone());
+        }
+        if step.wants(bias) {
+            let sum = dz.sum(&[0], false)?;
+            grads[bias] = Some(match gradient.get(self.states + 2) {
+                Some(of_state) => Tensor::stack(&[&sum, of_state], 0)?,
+                None => sum,
+            });
+        }
+        Ok(grads)
+    }
+}
+
+/// The inputs of an operation, from what a caller gives.
+pub(super) fn inputs<'a>(
+    form: Form,
+    x: &'a Tensor,
+    states: &[&'a Tensor],
+    weights: &RecurrentWeights<'a>,
+    mask: Option<&'a Tensor>,
+) -> Result<SmallVec<[Tensor; 8]>> {
+    let RecurrentWeights { kernel, recurrent_kernel, bias } = *weights;
+    let bias = match bias {
+        Some(bias) => bias.clone(),
+        None => {
+            let width = recurrent_kernel.dims().last().copied().unwrap_or(0);
+            let shape = if form.two_biases { Shape::new(&[2, width])? } else { Shape::new(&[width])? };
+            recurrent_kernel.new_full(shape, 0.0)?
+        }
+    };
+    let mut all: SmallVec<[Tensor; 8]> = smallvec![x.clone()];
+    all.extend(states.iter().map(|&state| state.clone()));
+    all.extend([kernel.clone(), recurrent_kernel.clone(), bias]);
+    all.extend(mask.cloned());
+    Ok(all)
+}
+
+/// `out = x·W + bias` for all steps at once.
+pub(super) fn project<T: Float + Gemm>(x: &Array, kernel: &Array, bias: &[T], out: &mut [T]) -> Result<()> {
+    let [batch, time, features] = *x.shape().dims() else { return Ok(()) };
+    let x = x.reshaped(Shape::new(&[batch * time, features])?)?;
+    matmul::product::<T>(&x, kernel, Shape::SCALAR, out, Epilogue { bias: Some(bias), activation: None })
+}
+
+/// An array as it lies, to be changed: a copy of the first states.
+pub(super) fn copy<T: Float>(from: &Array, to: &mut Array) -> Result<()> {
+    to.slice_mut::<T>()?.copy_from_slice(from.contiguous()?.slice::<T>()?);
+    Ok(())
+}
+
+/// The mask, if there is one.
+pub(super) fn mask(inputs: &[&Array], at: usize) -> Result<Option<Array>> {
+    inputs.get(at).map(|mask| mask.contiguous()).transpose()
+}
+
+/// The new states at a time.
+type NaiveStep<'a> = dyn Fn(isize, &[Tensor]) -> Result<SmallVec<[Tensor; 2]>> + 'a;
+
+/// The loop over time in tensor operations: `step` gives the new states at a time; the first one is the output. Returns the outputs of
+/// all steps, then the last states.
+pub(super) fn unrolled(
+    time: usize,
+    go_backwards: bool,
+    mask: Option<&Tensor>,
+    states: &[Tensor],
+    step: &NaiveStep<'_>,
+) -> Result<Outputs> {
+    let mut states: SmallVec<[Tensor; 2]> = states.into();
+    let mut outputs = Vec::with_capacity(time);
+    for i in 0..time {
+        let t = if go_backwards { time - 1 - i } else { i } as isize;
+        let mut new = step(t, &states)?;
+        if let Some(mask) = mask {
+            let counts = mask.slice(1, t, t + 1)?;
+            for (new, old) in new.iter_mut().zip(&states) {
+                *new = counts.choose(new, old)?;
+            }
+        }
+        states = new;
+        outputs.push(states[0].clone());
+    }
+    let sequence = Tensor::stack(&outputs.iter().collect::<Vec<_>>(), 1)?;
+    Ok(std::iter::once(sequence).chain(states).collect())
+}
+
+/// The tensor with a history that ends or passes here, so that gradients can be taken with respect to it.
+pub(super) fn flowing(t: &Tensor) -> Tensor {
+    if t.is_tracked() { t.clone() } else { t.clone().tracked() }
+}
+
+/// The gradients of `outputs` with respect to each of `wrt`, as differentiable tensors; zeros where nothing flows.
+pub(super) fn differentiated(outputs: Outputs, seeds: &[Tensor], wrt: &[Tensor]) -> Result<Outputs> {
+    let seeds: SmallVec<[Option<Tensor>; 3]> = seeds.iter().cloned().map(Some).collect();
+    let found = gradients_of(outputs, &seeds, wrt)?;
+    let or_zeros = |(g, t): (Option<Tensor>, &Tensor)| g.map_or_else(|| t.new_full(*t.shape(), 0.0), Ok);
+    found.into_iter().zip(wrt).map(or_zeros).collect()
+}

@@ -1,0 +1,190 @@
+//! Convolutional layers: what they refuse, and what they do with no rows, one row, sizes that are not known yet, and files.
+
+use crate::files::folder;
+use gradus::graph::{Feed, Graph};
+use gradus::io::Load;
+use gradus::nn::layers::{
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
+    DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
+};
+use gradus::nn::{DataFormat, IntoLayer};
+use gradus::ops::Padding;
+use gradus::prelude::*;
+
+fn points(shape: &[usize]) -> Tensor {
+    let n = shape.iter().product::<usize>();
+    let values: Vec<f64> = (0..n).map(|i| ((i + 7) as f64 * 0.618_034).fract() * 2.0 - 1.0).collect();
+    Tensor::from_slice(&values, shape).unwrap().cast(DType::F32).unwrap()
+}
+
+/// Each layer with odd settings, and the shape of its samples.
+fn all() -> Vec<(Sequential, Vec<usize>)> {
+    let stack = |layer: gradus::nn::Shared, sample: &[usize]| {
+        let input = match *sample {
+            [a, b] => Input::new([a, b]),
+            [a, b, c] => Input::new([a, b, c]),
+            [a, b, c, d] => Input::new([a, b, c, d]),
+            _ => panic!("{sample:?}"),
+        };
+        (Sequential::new().add(input).add(layer).seed(5), sample.to_vec())
+    };
+    let (same, first) = (Padding::Same, DataFormat::ChannelsFirst);
+    vec![
+        stack(Conv1D::new(4, 3).groups(2).padding(Padding::Causal).activation(Relu).into_layer(), &[7, 4]),
+        stack(Conv2D::new(3, [3, 2]).strides([2, 1]).padding(same.clone()).into_layer(), &[5, 6, 2]),
+        stack(Conv2D::new(3, 2).data_format(first).activation(Softmax).into_layer(), &[2, 4, 5]),
+        stack(Conv3D::new(2, 2).dilation_rate([1, 2, 1]).into_layer(), &[3, 4, 3, 2]),
+        stack(Conv1DTranspose::new(3, 3).strides(2).output_padding(1).into_layer(), &[4, 2]),
+        stack(
+            Conv2DTranspose::new(3, 3).strides(2).padding(same.clone()).activation(Tanh).into_layer(),
+            &[3, 4, 2],
+        ),
+        stack(Conv3DTranspose::new(2, 2).strides([1, 2, 1]).into_layer(), &[2, 2, 3, 2]),
+        stack(DepthwiseConv1D::new(2).depth_multiplier(2).data_format(first).into_layer(), &[3, 5]),
+        stack(DepthwiseConv2D::new(3).padding(same.clone()).activation(Silu).into_layer(), &[4, 5, 3]),
+        stack(SeparableConv1D::new(3, 2).depth_multiplier(2).into_layer(), &[5, 2]),
+        stack(SeparableConv2D::new(3, 3).strides(2).padding(same).activation(Relu).into_layer(), &[5, 4, 2]),
+    ]
+}
+
+#[test]
+fn rows_are_predicted_alone_together_and_not_at_all() {
+    for (stack, sample) in all() {
+        let network = stack.build().unwrap();
+        let x = points(&[&[5], &sample[..]].concat());
+        let y = network.predict(&x).unwrap();
+        assert_eq!(y.dims()[1..], network.output_specs()[0].shape.dims()[1..], "{network:?}");
+        for i in 0..5 {
+            let row = |t: &Tensor| t.slice(0, i, i + 1).unwrap();
+            assert!(network.predict(&row(&x)).unwrap().same_bits(&row(&y)), "row {i} of {network:?}");
+        }
+        let none = network.predict(&x.slice(0, 0, 0).unwrap()).unwrap();
+        assert_eq!((none.dims()[0], &none.dims()[1..]), (0, &y.dims()[1..]));
+    }
+}
+
+#[test]
+fn trained_saved_read_and_captured() {
+    let dir = folder("layers-conv");
+    for (i, (stack, sample)) in all().into_iter().enumerate() {
+        let network = stack.add(Flatten::new()).add(Dense::new(2)).seed(5);
+        let mut model = network.compile(Adam::new(0.01), MeanSquaredError::new(), ()).unwrap();
+        let (x, y) = (points(&[&[6], &sample[..]].concat()), points(&[6, 2]));
+        let history = model.fit(&x, &y, Fit::new().epochs(8).verbose(0)).unwrap();
+        assert!(history["loss"][7] < history["loss"][0], "{model:?}");
+        let want = model.predict(&x).unwrap();
+        let path = dir.join(format!("{i}.gradus"));
+        model.save(&path).unwrap();
+        let again = Load::new().model(&path).unwrap();
+        assert!(again.predict(&x).unwrap().same_bits(&want), "{model:?}");
+        let graph = Graph::of_network(&again, &[x.spec()]).unwrap();
+        let feed = Feed::new(&x).parameters(&again);
+        assert!(graph.run(&feed).unwrap()[0].same_bits(&want), "{model:?}");
+    }
+}
+
+/// One network for images of every size, and its gradient.
+#[test]
+fn sizes_may_be_unknown() {
+    let (same, valid) = (Padding::Same, Padding::Valid);
+    let network = Sequential::new()
+        .add(Input::with_unknown([None, None, Some(2)]))
+        .add(Conv2D::new(4, 3).strides(2).padding(same.clone()).activation(Relu))
+        .add(DepthwiseConv2D::new(2).padding(same.clone()))
+        .add(SeparableConv2D::new(3, 3).padding(same.clone()))
+        .add(Conv2DTranspose::new(1, 3).strides(2).padding(same))
+        .add(Conv2D::new(2, 2).padding(valid))
+        .build()
+        .unwrap();
+    assert_eq!(network.output_specs()[0].shape.to_string(), "[None, None, None, 2]");
+    assert_eq!(network.predict(&points(&[1, 9, 12, 2])).unwrap().dims(), [1, 9, 11, 2]);
+    assert_eq!(network.predict(&points(&[2, 6, 5, 2])).unwrap().dims(), [2, 5, 5, 2]);
+}
+
+#[track_caller]
+fn refused(layer: impl IntoLayer, sample: [usize; 3], message: &str) {
+    let e = layer.into_layer().on(&Input::new(sample)).unwrap_err().to_string();
+    let (_, e) = e.split_once(": ").unwrap();
+    assert_eq!(e, message);
+}
+
+#[test]
+fn settings_that_mean_nothing_are_refused_by_their_names() {
+    let x = [6, 6, 4];
+    refused(Conv2D::new(0, 3), x, "filters: expected at least 1, got 0");
+    refused(Conv2D::new(2, [3, 0]), x, "kernel_size: expected numbers of at least 1, got [3, 0]");
+    refused(Conv2D::new(2, 3).strides([0, 1]), x, "strides: expected numbers of at least 1, got [0, 1]");
+    refused(
+        Conv2D::new(2, 3).dilation_rate(0),
+        x,
+        "dilation_rate: expected numbers of at least 1, got [0, 0]",
+    );
+    refused(
+        Conv2D::new(2, 3).strides([1, 2]).dilation_rate([2, 1]),
+        x,
+        "dilation_rate: expected 1 along every axis with strides [1, 2], got [2, 1]",
+    );
+    refused(Conv2D::new(2, 3).groups(0), x, "groups: expected at least 1, got 0");
+    refused(Conv2D::new(3, 3).groups(2), x, "groups: expected a number that divides the 3 filters, got 2");
+    refused(
+        Conv2D::new(3, 3).groups(3),
+        x,
+        "groups: expected a number that divides the 4 channels of the input, got 3",
+    );
+    refused(
+        Conv2D::new(3, 3).padding(Padding::Causal),
+        x,
+        "padding: expected valid or same where there are several spatial axes, got causal",
+    );
+    refused(
+        Conv2D::new(3, 7),
+        x,
+        "conv: expected a window that fits into spatial axis 0 of 6 elements (padding valid), got one that reaches over 7",
+    );
+    refused(
+        Conv1D::new(3, 2),
+        x,
+        "Conv1D: expected inputs [batch, axis, channels] with a known number of channels, got shape [None, 6, 6, 4]",
+    );
+    refused(
+        Conv3D::new(3, 2).data_format(DataFormat::ChannelsFirst),
+        x,
+        "Conv3D: expected inputs [batch, channels, axis, axis, axis] with a known number of channels, got shape [None, 6, 6, 4]",
+    );
+    refused(Conv2DTranspose::new(0, 3), x, "filters: expected at least 1, got 0");
+    refused(
+        Conv2DTranspose::new(1, 3).padding(Padding::Causal),
+        x,
+        "padding: expected valid or same, got causal",
+    );
+    refused(
+        Conv2DTranspose::new(1, 3).strides([2, 1]).output_padding([1, 1]),
+        x,
+        "output_padding: expected numbers below the strides, [2, 1], got [1, 1]",
+    );
+    refused(
+        Conv2DTranspose::new(1, 3).strides(2).dilation_rate(2),
+        x,
+        "dilation_rate: expected 1 along every axis with strides [2, 2], got [2, 2]",
+    );
+    refused(DepthwiseConv2D::new(3).depth_multiplier(0), x, "depth_multiplier: expected at least 1, got 0");
+    refused(
+        SeparableConv2D::new(3, 3).padding(Padding::Causal),
+        x,
+        "padding: expected valid or same, got causal",
+    );
+    refused(SeparableConv2D::new(0, 3), x, "filters: expected at least 1, got 0");
+    refused(
+        SeparableConv2D::new(2, 3).depth_multiplier(0),
+        x,
+        "depth_multiplier: expected at least 1, got 0",
+    );
+}
+
+#[test]
+fn a_mask_is_not_lost_in_silence() {
+    let x = Input::new([5, 3]);
+    let masked = Masking::new().on(&x).unwrap();
+    let e = Conv1D::new(2, 2).on(&masked).unwrap_err().to_string();
+    assert!(e.contains("layer 'conv1d' (Conv1D)") && e.contains("mask"), "{e}");
+}
