@@ -105,7 +105,7 @@ impl Call {
 }
 
 /// The tensors that gradients flow out of.
-fn flowing(outputs: &Values, losses: Vec<Tensor>) -> Outputs {
+fn flowing(outputs: &Values, losses: Tensors) -> Outputs {
     outputs.iter().map(|v| v.tensor.clone()).chain(losses).collect()
 }
 
