@@ -2,7 +2,8 @@
 
 use crate::config::generated::wrong;
 use crate::config::{Registry, Setting};
-use crate::{Result, Shape};
+use crate::shape::is_unknown;
+use crate::{Error, Result, Shape, Spec};
 use serde_json::Value;
 
 /// One axis or several: `-1`, `[1, 2]`. Negative ones count from the end.
@@ -23,7 +24,7 @@ impl Axes {
         let axes = self.0.iter().map(|&axis| shape.axis(what, axis)).collect::<Result<Vec<usize>>>()?;
         match (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
             false => Ok(axes),
-            true => Err(crate::Error::argument(what, "each axis once", format!("{:?}", self.0))),
+            true => Err(Error::argument(what, "each axis once", format!("{:?}", self.0))),
         }
     }
 }
@@ -44,7 +45,7 @@ impl From<Vec<isize>> for Axes {
     }
 }
 
-/// In files: a number, or a list.
+/// In files: a number, or a list; null is none.
 impl Setting for Axes {
     fn write(&self) -> Result<Value> {
         match self.0[..] {
@@ -54,9 +55,39 @@ impl Setting for Axes {
     }
     fn read(value: Value, registry: &Registry) -> Result<Axes> {
         match value {
+            Value::Null => Ok(Axes(Vec::new())),
             Value::Number(_) => isize::read(value, registry).map(Axes::from),
             Value::Array(_) => Vec::read(value, registry).map(Axes),
             other => Err(wrong("an axis or a list of axes", &other)),
+        }
+    }
+}
+
+impl Axes {
+    /// The axes of inputs like this one, counted from the front, in ascending order.
+    ///
+    /// # Errors
+    /// There is none, one is out of range or one is there twice.
+    pub(crate) fn ascending(&self, layer: &'static str, input: Spec) -> Result<Vec<isize>> {
+        if self.0.is_empty() {
+            return Err(Error::argument("axis", "at least one axis", "none"));
+        }
+        let mut axes: Vec<isize> = self.of(layer, &input.shape)?.into_iter().map(|axis| axis as isize).collect();
+        axes.sort_unstable();
+        Ok(axes)
+    }
+}
+
+/// The size of an axis (from 0 on), which a parameter is to have.
+///
+/// # Errors
+/// It is not known before data comes.
+pub(crate) fn known_size(layer: &'static str, input: Spec, axis: isize) -> Result<usize> {
+    match input.shape.dims().get(axis as usize) {
+        Some(&n) if n > 0 && !is_unknown(n) => Ok(n),
+        _ => {
+            let expected = format!("inputs whose size at axis {axis} is known and not 0");
+            Err(Error::shape(layer, expected, input.shape))
         }
     }
 }

@@ -3,7 +3,6 @@
 //! [`Functional`] and a struct of your own ([`Subclass`]) all become the same built [`Network`].
 
 pub mod activation;
-mod axis_set;
 mod axes;
 pub mod constraint;
 mod cut;
@@ -32,7 +31,6 @@ mod trace;
 mod value;
 mod weights;
 
-pub use axis_set::AxisSet;
 pub(crate) use crate::config::snake_case;
 pub use axes::Axes;
 pub use cut::LayerRef;

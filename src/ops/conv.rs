@@ -13,7 +13,7 @@ use super::elementwise::float;
 use super::matmul::{Fused, formula};
 use super::parts::Part;
 use super::promote::alike;
-use super::window::{Axes, Padding, windows};
+use super::window::{PerAxis, Padding, windows};
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::conv as kernel;
@@ -32,11 +32,11 @@ super::table::ops! {
 /// How a kernel goes over images: `Convolution::new().strides([2, 2]).padding(Padding::Same)`. What is not said is Keras's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Convolution {
-    strides: Axes<usize>,
+    strides: PerAxis<usize>,
     padding: Padding,
-    dilation_rate: Axes<usize>,
+    dilation_rate: PerAxis<usize>,
     groups: usize,
-    output_padding: Option<Axes<usize>>,
+    output_padding: Option<PerAxis<usize>>,
 }
 
 impl Default for Convolution {
@@ -48,14 +48,14 @@ impl Default for Convolution {
 impl Convolution {
     /// A place at every element, without padding or gaps between taps, in one group.
     pub fn new() -> Convolution {
-        let (strides, dilation_rate) = (Axes::new(), Axes::new());
+        let (strides, dilation_rate) = (PerAxis::new(), PerAxis::new());
         Convolution { strides, padding: Padding::Valid, dilation_rate, groups: 1, output_padding: None }
     }
 
     /// From one place of the kernel to the next, for each spatial axis; 1 by default.
     #[must_use]
     pub fn strides(self, strides: impl AsRef<[usize]>) -> Convolution {
-        Convolution { strides: Axes::from_slice(strides.as_ref()), ..self }
+        Convolution { strides: PerAxis::from_slice(strides.as_ref()), ..self }
     }
 
     /// What lies beyond the edges; nothing by default.
@@ -67,7 +67,7 @@ impl Convolution {
     /// From one tap of the kernel to the next, for each spatial axis; 1 by default.
     #[must_use]
     pub fn dilation_rate(self, dilation_rate: impl AsRef<[usize]>) -> Convolution {
-        Convolution { dilation_rate: Axes::from_slice(dilation_rate.as_ref()), ..self }
+        Convolution { dilation_rate: PerAxis::from_slice(dilation_rate.as_ref()), ..self }
     }
 
     /// Into how many groups channels and filters are cut; each group of filters sees its group of channels alone. 1 by default; as many
@@ -80,7 +80,7 @@ impl Convolution {
     /// For [`Tensor::conv_transpose`]: how much longer results are than the shortest, for each spatial axis; by default as said there.
     #[must_use]
     pub fn output_padding(self, output_padding: impl AsRef<[usize]>) -> Convolution {
-        Convolution { output_padding: Some(Axes::from_slice(output_padding.as_ref())), ..self }
+        Convolution { output_padding: Some(PerAxis::from_slice(output_padding.as_ref())), ..self }
     }
 
     /// With the numbers that were left out, for so many spatial axes.
@@ -98,11 +98,11 @@ impl Convolution {
 /// The sizes that x, k and y have in common.
 struct Form {
     batch: usize,
-    spatial: Axes<usize>,
+    spatial: PerAxis<usize>,
     channels: usize,
     filters: usize,
     groups: usize,
-    windows: Axes<Window>,
+    windows: PerAxis<Window>,
 }
 
 /// Rank and dtype of x or y and of the kernel fit together; the spatial axes of the images and of the kernel.
@@ -205,9 +205,9 @@ fn over_places(g: &Tensor) -> Result<Tensor> {
 crate::op! {
     /// `activation(conv(x, k) + b)`.
     struct Conv("conv", 2..=3) {
-        strides: Axes<usize>,
+        strides: PerAxis<usize>,
         padding: Padding,
-        dilation_rate: Axes<usize>,
+        dilation_rate: PerAxis<usize>,
         groups: usize,
         activation: Option<Fused>,
     }
@@ -216,9 +216,9 @@ crate::op! {
 crate::op! {
     /// x from y and k; the third input has the shape of x, its values say nothing.
     struct ConvInputGrad("conv_input_grad", 3) {
-        strides: Axes<usize>,
+        strides: PerAxis<usize>,
         padding: Padding,
-        dilation_rate: Axes<usize>,
+        dilation_rate: PerAxis<usize>,
         groups: usize,
     }
 }
@@ -226,10 +226,10 @@ crate::op! {
 crate::op! {
     /// k from x and y. `size` is that of its windows.
     struct ConvKernelGrad("conv_kernel_grad", 2) {
-        size: Axes<usize>,
-        strides: Axes<usize>,
+        size: PerAxis<usize>,
+        strides: PerAxis<usize>,
         padding: Padding,
-        dilation_rate: Axes<usize>,
+        dilation_rate: PerAxis<usize>,
         groups: usize,
     }
 }
@@ -261,7 +261,7 @@ fn images(y: &Tensor, k: &Tensor, like: &Tensor, how: &Convolution) -> Result<Te
 
 /// k from x and y, of the shape of another k.
 fn taps(x: &Tensor, y: &Tensor, like: &Shape, how: &Convolution) -> Result<Tensor> {
-    let size = Axes::from_slice(&like.dims()[..like.rank() - 2]);
+    let size = PerAxis::from_slice(&like.dims()[..like.rank() - 2]);
     let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
     apply1(ConvKernelGrad { size, strides, padding, dilation_rate, groups }, &[x, y])
 }
@@ -378,10 +378,10 @@ impl Op for ConvKernelGrad {
 crate::op! {
     /// x from y and k, of the sizes that Keras's rule gives.
     struct ConvTranspose("conv_transpose", 2) {
-        strides: Axes<usize>,
+        strides: PerAxis<usize>,
         padding: Padding,
-        output_padding: Option<Axes<usize>>,
-        dilation_rate: Axes<usize>,
+        output_padding: Option<PerAxis<usize>>,
+        dilation_rate: PerAxis<usize>,
     }
 }
 
@@ -391,7 +391,7 @@ impl ConvTranspose {
     ///
     /// Along an axis all places together reach over `(n - 1)·stride + reach` elements, `reach` of a kernel being `(size - 1)·dilation + 1`. Of these some
     /// are cut off in front and behind, or zeros added behind.
-    fn plan(&self, size: &[usize]) -> Result<(Convolution, Axes<usize>)> {
+    fn plan(&self, size: &[usize]) -> Result<(Convolution, PerAxis<usize>)> {
         let n = size.len();
         for (what, list) in [("strides", &self.strides), ("dilation_rate", &self.dilation_rate)] {
             if list.len() != n || list.contains(&0) {
@@ -409,7 +409,7 @@ impl ConvTranspose {
                 format!("a number below the stride for each of {n} spatial axes ({:?})", self.strides);
             return Err(Error::argument("output_padding", expected, format!("{more:?}")));
         }
-        let (mut cut, mut longer) = (Axes::new(), Axes::new());
+        let (mut cut, mut longer) = (PerAxis::new(), PerAxis::new());
         for (i, &size) in size.iter().enumerate() {
             let (stride, dilation) = (self.strides[i], self.dilation_rate[i]);
             let reach =

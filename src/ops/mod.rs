@@ -34,13 +34,9 @@ macro_rules! families {
 }
 
 families! {
-    HEAD, along, arrange, attention, batch_norm, cast, diagonal, einsum, elementwise, fill, gated, gru, index,
+    along, arrange, attention, batch_norm, cast, conv, diagonal, einsum, elementwise, fill, gated, gru, index,
     join, linalg, logic, lstm, mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, simple_rnn,
     softmax, sort, stats, subscript, update, view,
-=======
-    along, arrange, cast, conv, diagonal, einsum, elementwise, fill, gated, index, join, linalg, logic, mask, matmul, norm,
-    pad, random, range, reduce, scan, softmax, sort, stats, subscript, view,
->>>>>>> conv
 }
 
 /// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that

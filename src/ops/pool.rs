@@ -2,7 +2,7 @@
 //! neighbouring elements, channel by channel.
 
 use super::elementwise::float;
-use super::window::{Axes, Padding, windows};
+use super::window::{PerAxis, Padding, windows};
 use crate::autograd::{Attr, Attribute, Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::pool::{self as kernel, Grid, Pools};
@@ -23,9 +23,9 @@ super::table::ops! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pooling {
     /// Those that a window sees where it stands: `3x3 by 2x2, same`.
-    Windows { size: Axes<usize>, strides: Axes<usize>, padding: Padding },
+    Windows { size: PerAxis<usize>, strides: PerAxis<usize>, padding: Padding },
     /// A share of each axis, for so many places: `to 7x7`.
-    Shares(Axes<usize>),
+    Shares(PerAxis<usize>),
 }
 
 impl Attribute for Pooling {
@@ -54,7 +54,7 @@ impl Attribute for Pooling {
     fn read(value: &Attr) -> Option<Pooling> {
         let Attr::Text(text) = value else { return None };
         let list = |text: &str| {
-            let sizes: Option<Axes<usize>> = text.split('x').take(4).map(|n| n.parse().ok()).collect();
+            let sizes: Option<PerAxis<usize>> = text.split('x').take(4).map(|n| n.parse().ok()).collect();
             sizes.filter(|s| s.len() <= 3)
         };
         if let Some(sizes) = text.strip_prefix("to ") {
@@ -74,7 +74,7 @@ impl Pooling {
         let axes = &mut grid[3usize.saturating_sub(spatial.len())..];
         match self {
             Pooling::Windows { size, strides, padding } => {
-                let ones: Axes<usize> = smallvec![1; spatial.len()];
+                let ones: PerAxis<usize> = smallvec![1; spatial.len()];
                 let found = windows(op, spatial, size, strides, &ones, padding)?;
                 for ((pools, w), &elements) in axes.iter_mut().zip(&found).zip(spatial) {
                     if w.before >= w.size || w.after >= w.size {
@@ -211,7 +211,7 @@ impl Op for MaxPool {
 
 crate::op! {
     /// The gradient of the input from that of the output and the taps that were taken. The input had these spatial axes.
-    struct MaxPoolGrad("max_pool_grad", 2) { pools: Pooling, from: Axes<usize> }
+    struct MaxPoolGrad("max_pool_grad", 2) { pools: Pooling, from: PerAxis<usize> }
 }
 
 impl Op for MaxPoolGrad {
@@ -298,7 +298,7 @@ impl Op for AveragePool {
 
 crate::op! {
     /// The adjoint of [`AveragePool`], for an input with these spatial axes.
-    struct AveragePoolGrad("average_pool_grad", 1) { pools: Pooling, from: Axes<usize> }
+    struct AveragePoolGrad("average_pool_grad", 1) { pools: Pooling, from: PerAxis<usize> }
 }
 
 impl Op for AveragePoolGrad {

@@ -2,7 +2,7 @@
 //! whose weights depend on the two sizes alone.
 
 use super::pool::{spatial, with_spatial};
-use super::window::Axes;
+use super::window::PerAxis;
 use crate::autograd::{Attr, Attribute, Attributes, Grads, Op, Saves, Specs, Step, apply1};
 use crate::dtype::dispatch_float;
 use crate::kernels::resize::{self as kernel, Band, Filter};
@@ -70,7 +70,7 @@ enum Extent {
 }
 
 /// One for each spatial axis: `=8, =8`.
-impl Attribute for Axes<Extent> {
+impl Attribute for PerAxis<Extent> {
     const EXPECTED: &'static str = "a list such as =8, *2: sizes and factors";
     fn write(&self) -> Attr {
         let mut text = String::new();
@@ -94,7 +94,7 @@ impl Attribute for Axes<Extent> {
 }
 
 /// The sizes that are wanted of axes of these sizes.
-fn sizes(op: &'static str, to: &[Extent], from: &[usize]) -> Result<Axes<usize>> {
+fn sizes(op: &'static str, to: &[Extent], from: &[usize]) -> Result<PerAxis<usize>> {
     if to.len() != from.len() {
         let expected = format!("a number for each of {} spatial axes", from.len());
         return Err(Error::argument(op, expected, to.len()));
@@ -121,7 +121,7 @@ fn to_text(extent: Extent) -> String {
 
 crate::op! {
     /// With spatial axes of other sizes.
-    struct Resize("resize", 1) { to: Axes<Extent>, interpolation: Interpolation, antialias: bool }
+    struct Resize("resize", 1) { to: PerAxis<Extent>, interpolation: Interpolation, antialias: bool }
 }
 
 impl Op for Resize {
@@ -144,12 +144,12 @@ impl Op for Resize {
 
 crate::op! {
     /// The adjoint of [`Resize`], for an input with these spatial axes.
-    struct ResizeGrad("resize_grad", 1) { from: Axes<usize>, interpolation: Interpolation, antialias: bool }
+    struct ResizeGrad("resize_grad", 1) { from: PerAxis<usize>, interpolation: Interpolation, antialias: bool }
 }
 
 impl Op for ResizeGrad {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        let to: Axes<Extent> = self.from.iter().map(|&n| Extent::Size(n)).collect();
+        let to: PerAxis<Extent> = self.from.iter().map(|&n| Extent::Size(n)).collect();
         let sizes = sizes(self.name(), &to, spatial(self.name(), &inputs[0])?)?;
         Ok(smallvec![with_spatial(&inputs[0], sizes)?])
     }

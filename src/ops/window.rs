@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::fmt;
 
 /// One number for each spatial axis.
-pub type Axes<T> = SmallVec<[T; 3]>;
+pub type PerAxis<T> = SmallVec<[T; 3]>;
 
 /// What lies beyond the edges of an image where a window reaches over them; the first three names are Keras's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Padding {
     /// All of it before the first element, so that no place sees what comes after it. Along one axis (time) alone.
     Causal,
     /// So much before and behind, axis by axis.
-    Explicit(Axes<(usize, usize)>),
+    Explicit(PerAxis<(usize, usize)>),
 }
 
 const NAMES: [&str; 3] = ["valid", "same", "causal"];
@@ -80,7 +80,7 @@ impl Attribute for Padding {
             let (before, after) = pair.split_once(':')?;
             Some((before.parse().ok()?, after.parse().ok()?))
         };
-        let pairs = || text.split(", ").map(pair).collect::<Option<Axes<_>>>();
+        let pairs = || text.split(", ").map(pair).collect::<Option<PerAxis<_>>>();
         Padding::named(text).or_else(|| pairs().filter(|p| p.len() <= MAX_RANK).map(Padding::Explicit))
     }
 }
@@ -104,12 +104,12 @@ impl Setting for Padding {
     }
 }
 
-impl Attribute for Axes<usize> {
+impl Attribute for PerAxis<usize> {
     const EXPECTED: &'static str = "a whole number for each spatial axis";
     fn write(&self) -> Attr {
         Attr::Ints(self.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect())
     }
-    fn read(value: &Attr) -> Option<Axes<usize>> {
+    fn read(value: &Attr) -> Option<PerAxis<usize>> {
         match value {
             Attr::Ints(list) if list.len() <= 3 => list.iter().map(|&n| n.try_into().ok()).collect(),
             _ => None,
@@ -130,7 +130,7 @@ pub fn windows(
     strides: &[usize],
     dilation: &[usize],
     padding: &Padding,
-) -> Result<Axes<Window>> {
+) -> Result<PerAxis<Window>> {
     let n = spatial.len();
     if !(1..=3).contains(&n) {
         return Err(Error::argument(op, "images with one to three spatial axes", format!("{n}")));

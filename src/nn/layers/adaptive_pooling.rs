@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
-use crate::ops::window::Axes;
+use crate::ops::window::PerAxis;
 use crate::tensor::Tensor;
 
 /// The layers of each rank.
@@ -52,7 +52,7 @@ adaptive_pooling! {
 struct AdaptivePooling {
     class: &'static str,
     operation: fn(&Tensor, &[usize]) -> Result<Tensor>,
-    places: Axes<usize>,
+    places: PerAxis<usize>,
     data_format: DataFormat,
 }
 crate::parts!(AdaptivePooling {});

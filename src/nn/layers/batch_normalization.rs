@@ -1,7 +1,7 @@
 //! Gives each channel one mean and one spread, those of its batch in training and running ones afterwards (Ioffe and Szegedy 2015).
 
 use crate::config::Dyn;
-use crate::nn::axis_set::known_size;
+use crate::nn::axes::known_size;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, Ones, Zeros};
 use crate::nn::regularizer::Regularizer;

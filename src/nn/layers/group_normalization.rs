@@ -2,7 +2,7 @@
 
 use super::normalized::{along, centered, check_epsilon, scaled};
 use crate::config::Dyn;
-use crate::nn::axis_set::known_size;
+use crate::nn::axes::known_size;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, Ones, Zeros};
 use crate::nn::regularizer::Regularizer;

@@ -3,11 +3,11 @@
 use super::normalized::{along, centered, check_epsilon, scaled};
 use crate::Result;
 use crate::config::Dyn;
-use crate::nn::axis_set::known_size;
+use crate::nn::axes::known_size;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, Ones, Zeros};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{AxisSet, Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, single};
+use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, single};
 use crate::tensor::Tensor;
 
 crate::settings! {
@@ -19,7 +19,7 @@ crate::settings! {
         new();
 
         /// The axis, or several, over which mean and variance are taken; the last by default.
-        axis: into AxisSet = -1,
+        axis: into Axes = -1,
         /// Keeps the divisor from zero; 1e-3 by default.
         epsilon: f64 = 1e-3,
         /// Whether there is a `beta`; yes by default.
@@ -49,7 +49,7 @@ impl Build for LayerNormalization {
         const NAME: &str = "LayerNormalization";
         let spec = single(inputs)?;
         check_epsilon(self.epsilon)?;
-        let axes = self.axis.of(NAME, spec)?;
+        let axes = self.axis.ascending(NAME, spec)?;
         let shape = || axes.iter().map(|axis| known_size(NAME, spec, *axis)).collect::<Result<Vec<_>>>();
         let gamma = match self.scale || self.rms_scaling {
             true => Some(init.weight(

@@ -55,7 +55,7 @@ kind! {
     mod resizing: Resizing with FillMode;
     mod center_crop: CenterCrop;
     mod rescaling: Rescaling;
-    mod normalization: Normalization with KeptAxes;
+    mod normalization: Normalization;
     mod attention: Attention, AdditiveAttention with ScoreMode;
     mod multi_head_attention: MultiHeadAttention;
     mod group_query_attention: GroupQueryAttention;
@@ -75,16 +75,15 @@ kind! {
     "Lambda": lambda::unreadable;
 }
 
+mod cache;
+mod cell;
+mod heads;
 mod lambda;
 mod noise;
 mod normalized;
-pub use lambda::Lambda;
-mod cache;
-mod heads;
-mod merge;
 mod positions;
-mod transformer;
-mod cell;
-mod merge;
-mod sliding;
 mod recurrence;
+mod sliding;
+mod transformer;
+
+pub use lambda::Lambda;

@@ -22,7 +22,7 @@ crate::settings! {
         new();
 
         /// The axes that have a mean and variance for each place: a number, a list, or `[]` for one mean of all; the last by default.
-        axis: into KeptAxes = -1isize,
+        axis: into Axes = -1isize,
         /// The mean: one number, or one for each place along the axes; by default it comes from data.
         mean: some into Numbers,
         /// The variance, likewise.
@@ -33,50 +33,11 @@ crate::settings! {
     }
 }
 
-/// Axes by their numbers: `-1`, `[1, 2]` or `[]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KeptAxes(Vec<isize>);
-
-impl From<isize> for KeptAxes {
-    fn from(axis: isize) -> KeptAxes {
-        KeptAxes(vec![axis])
-    }
-}
-impl<const N: usize> From<[isize; N]> for KeptAxes {
-    fn from(axes: [isize; N]) -> KeptAxes {
-        KeptAxes(axes.to_vec())
-    }
-}
-
-/// In files: a list; a number or null (none) are read too.
-impl Setting for KeptAxes {
-    fn write(&self) -> Result<Value> {
-        self.0.write()
-    }
-    fn read(value: Value, registry: &Registry) -> Result<KeptAxes> {
-        match value {
-            Value::Null => Ok(KeptAxes(Vec::new())),
-            Value::Number(_) => Ok(isize::read(value, registry)?.into()),
-            Value::Array(_) => Ok(KeptAxes(Vec::read(value, registry)?)),
-            other => Err(wrong("an axis, a list of axes or null", &other)),
-        }
-    }
-}
-
-impl KeptAxes {
-    /// In ascending order, for tensors of this shape.
-    fn resolve(&self, shape: &Shape) -> Result<SmallVec<[usize; MAX_RANK]>> {
-        let mut axes: SmallVec<[usize; MAX_RANK]> = SmallVec::new();
-        for &axis in &self.0 {
-            let axis = shape.axis("Normalization", axis)?;
-            if axes.contains(&axis) {
-                return Err(Error::argument("axis", "different axes", format!("{:?}", self.0)));
-            }
-            axes.push(axis);
-        }
-        axes.sort_unstable();
-        Ok(axes)
-    }
+/// The axes in ascending order, for tensors of this shape.
+fn resolve(axes: &Axes, shape: &Shape) -> Result<SmallVec<[usize; MAX_RANK]>> {
+    let mut axes = SmallVec::from_vec(axes.of("axis", shape)?);
+    axes.sort_unstable();
+    Ok(axes)
 }
 
 /// What [`Normalization::adapt`] has found.
@@ -139,7 +100,7 @@ impl Normalization {
 
     /// How many numbers a mean is made of, and the statistics.
     fn statistics(&self, x: &Tensor) -> Result<(usize, Statistics)> {
-        let axes = self.axis.resolve(x.shape())?;
+        let axes = resolve(&self.axis, x.shape())?;
         let dims = x.dims();
         let shape =
             Shape::new(&axes.iter().map(|&axis| dims[axis]).collect::<SmallVec<[usize; MAX_RANK]>>())?;
@@ -197,7 +158,7 @@ impl Initializer for Found {
 impl Build for Normalization {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let x = single(inputs)?.shape;
-        let axes = self.axis.resolve(&x)?;
+        let axes = resolve(&self.axis, &x)?;
         let (mut kept, mut broadcast) = (SmallVec::<[usize; MAX_RANK]>::new(), [1; MAX_RANK]);
         for &axis in &axes {
             let size = x.dims()[axis];

@@ -2,7 +2,7 @@
 
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
 use crate::ops::Padding;
-use crate::ops::window::Axes;
+use crate::ops::window::PerAxis;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -98,8 +98,8 @@ type Operation = fn(&Tensor, &[usize], Option<&[usize]>, &Padding) -> Result<Ten
 struct Pooling {
     class: &'static str,
     operation: Operation,
-    size: Axes<usize>,
-    strides: Axes<usize>,
+    size: PerAxis<usize>,
+    strides: PerAxis<usize>,
     padding: Padding,
     data_format: DataFormat,
 }

@@ -2,9 +2,9 @@
 
 use super::normalized::{along, check_epsilon};
 use crate::Result;
-use crate::nn::axis_set::known_size;
+use crate::nn::axes::known_size;
 use crate::nn::initializer::Ones;
-use crate::nn::{AxisSet, Build, Cx, Init, InputSpecs, Layer, Node, Param, single};
+use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Node, Param, single};
 use crate::tensor::Tensor;
 
 crate::settings! {
@@ -14,7 +14,7 @@ crate::settings! {
         new();
 
         /// The axis, or several, over which the mean is taken; the last by default.
-        axis: into AxisSet = -1,
+        axis: into Axes = -1,
         /// Keeps the divisor from zero; 1e-6 by default.
         epsilon: f64 = 1e-6,
     }
@@ -25,7 +25,7 @@ impl Build for RMSNormalization {
         const NAME: &str = "RMSNormalization";
         let spec = single(inputs)?;
         check_epsilon(self.epsilon)?;
-        let axes = self.axis.of(NAME, spec)?;
+        let axes = self.axis.ascending(NAME, spec)?;
         let shape = axes.iter().map(|axis| known_size(NAME, spec, *axis)).collect::<Result<Vec<_>>>()?;
         let scale = init.param(shape, &Ones.into())?;
         Ok(Box::new(RMSNormalizationNode { scale, axes, epsilon: self.epsilon }))

@@ -1,7 +1,7 @@
 //! Gives each sample length 1.
 
 use crate::Result;
-use crate::nn::{AxisSet, Build, Cx, Init, InputSpecs, Layer, Masking, Node, single};
+use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, single};
 use crate::tensor::Tensor;
 
 crate::settings! {
@@ -11,13 +11,13 @@ crate::settings! {
         new();
 
         /// The axis, or several, over which the squares are summed; the last by default.
-        axis: into AxisSet = -1,
+        axis: into Axes = -1,
     }
 }
 
 impl Build for UnitNormalization {
     fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
-        let axes = self.axis.of("UnitNormalization", single(inputs)?)?;
+        let axes = self.axis.ascending("UnitNormalization", single(inputs)?)?;
         Ok(Box::new(UnitNormalizationNode { axes }))
     }
 }

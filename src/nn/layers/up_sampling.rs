@@ -2,7 +2,7 @@
 
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
 use crate::ops::Interpolation;
-use crate::ops::window::Axes;
+use crate::ops::window::PerAxis;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -75,7 +75,7 @@ impl Build for UpSampling3D {
 #[derive(Clone, Debug)]
 struct UpSampling {
     class: &'static str,
-    factors: Axes<usize>,
+    factors: PerAxis<usize>,
     interpolation: Interpolation,
     data_format: DataFormat,
 }
