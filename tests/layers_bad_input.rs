@@ -84,15 +84,22 @@ fn subjects() -> Vec<Subject> {
     all
 }
 
-/// The first configuration of each layer. There must be one.
+/// The first configuration of each layer.
 fn one_of_each() -> Vec<Subject> {
     let mut each = BTreeMap::new();
     for subject in subjects() {
         each.entry(subject.layer.clone()).or_insert(subject);
     }
-    let missing: Vec<&&str> = layers::NAMES.iter().filter(|name| !each.contains_key(**name)).collect();
-    assert!(missing.is_empty(), "layers that tests/parity/cases has no case of: {missing:?}");
     each.into_values().collect()
+}
+
+#[test]
+fn every_layer_has_a_configuration_here() {
+    let each = one_of_each();
+    // A function of the user's own stands in no file.
+    let readable = layers::NAMES.iter().filter(|name| **name != "Lambda");
+    let missing: Vec<&&str> = readable.filter(|name| each.iter().all(|s| s.layer != **name)).collect();
+    assert!(missing.is_empty(), "layers that tests/parity/cases has no case of: {missing:?}");
 }
 
 /// Describes, calls, builds and runs a layer, forwards and backwards. `masks` are given to the inputs that have one.

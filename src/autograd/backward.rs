@@ -63,12 +63,6 @@ impl Queue {
     }
 }
 
-impl<T> Default for PoolVec<T> {
-    fn default() -> Self {
-        PoolVec::new()
-    }
-}
-
 /// `sum += more`, in place where the memory is nobody else's. Types that are only stored add in float32 and are rounded
 /// again.
 pub(super) fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {

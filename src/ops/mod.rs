@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::PadMode;
-    Interpolation, RecurrentWeights, pub, recurrent, resize, use,
+pub use recurrent::RecurrentWeights;
+pub use resize::Interpolation;
 pub use sort::Unique;
 pub use subscript::{Ellipsis, Index, IntoIndex, NewAxis, Slice};
 pub use table::{Gradient, OpRow, Takes};

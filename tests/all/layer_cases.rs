@@ -140,28 +140,9 @@ pub(crate) fn registry() -> Registry {
     Registry::new().layer::<Masked>().unwrap().layer::<MaskOf>().unwrap()
 }
 
-/// Keras's short names of activations and initializers as descriptions: `hard_sigmoid` is `HardSigmoid` without settings.
-fn names(config: &mut Json) {
-    let Json::Object(settings) = config else { return };
-    for (key, value) in settings {
-        let kinds = ["activation", "_initializer", "_regularizer", "_constraint"];
-        match value {
-            Json::String(name) if kinds.iter().any(|kind| key.ends_with(kind)) => {
-                let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
-                *value =
-                    json!({ "class_name": name.split('_').map(capital).collect::<String>(), "config": {} });
-            }
-            Json::Array(items) => items.iter_mut().for_each(names),
-            value => names(value),
-        }
-    }
-}
-
 /// The layer of a case as files have it.
 pub(crate) fn description(case: &Json) -> Json {
-    let mut description = json!({ "class_name": case["layer"], "config": case["config"] });
-    names(&mut description);
-    description
+    json!({ "class_name": case["layer"], "config": case["config"] })
 }
 
 /// The names of a description and of all layers within.
@@ -231,8 +212,8 @@ pub(crate) fn set_weights(pack: &Pack, case: &Json, network: &mut Network, name:
         .into_iter()
         .map(|(path, w)| {
             let path = format!("{prefix}{path}");
-            let dtype = network.param(&path).unwrap().dtype();
-            (path, w.cast(dtype).unwrap())
+            let ours = network.param(&path).unwrap();
+            (path, w.cast(ours.dtype()).unwrap())
         })
         .collect();
     network.set_params(&weights)

@@ -1,14 +1,12 @@
 //! Gives each feature mean 0 and variance 1, by statistics of data that was seen before.
 
-use crate::config::generated::wrong;
-use crate::config::{Configured, Registry, Setting};
+use crate::config::Configured;
 use crate::nn::initializer::{Initializer, Ones, Zeros};
-use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Numbers, Param, single};
+use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, Numbers, Param, single};
 use crate::random::Stream;
 use crate::shape::is_unknown;
 use crate::tensor::Tensor;
 use crate::{DType, Error, MAX_RANK, Result, Shape};
-use serde_json::Value;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -164,7 +162,7 @@ impl Build for Normalization {
             let size = x.dims()[axis];
             if is_unknown(size) {
                 let expected = format!("axes of known size, of inputs {x}");
-                return Err(Error::argument("axis", expected, format!("{:?}", self.axis.0)));
+                return Err(Error::argument("axis", expected, format!("{:?}", self.axis.list())));
             }
             kept.push(size);
             broadcast[axis] = size;
