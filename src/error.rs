@@ -348,6 +348,9 @@ pub trait Context<T> {
 
 impl<T> Context<T> for Result<T> {
     fn at<S: Into<String>>(self, place: impl FnOnce() -> S) -> Result<T> {
-        self.map_err(|e| e.at(place()))
+        match self {
+            Ok(value) => Ok(value),
+            Err(e) => Err(e.at(place())),
+        }
     }
 }

@@ -64,6 +64,8 @@ fn padding(d: &Draw) -> Padding {
 fn interpolation(d: &Draw) -> Interpolation {
     [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos5]
         [d.sizes.len().min(3)]
+}
+
 /// Strides, dilation, padding and groups that nobody would choose.
 fn convolution(d: &Draw) -> Convolution {
     let pairs = d.sizes.iter().map(|&n| (n, d.n)).take(3).collect();

@@ -6,6 +6,9 @@
 mod counting;
 
 use counting::{asked, traced};
+use gradus::nn::DataFormat;
+use gradus::nn::layers::{Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D};
+use gradus::ops::Padding;
 use gradus::optim::{Group, LearningRate, Optimizer, Rule, Slot, Slots, Step, Tuned, Update};
 use gradus::prelude::*;
 use gradus::{Result, Spec};
@@ -65,6 +68,8 @@ fn the_steady_state_asks_nothing_of_the_system() {
     steps(1);
     whole_parameters(&x, &y);
     a_large_table();
+    convolutions();
+    attention();
     pools_and_other_sizes();
     layers_with_statistics_and_noise();
 }
@@ -196,6 +201,26 @@ fn whole_parameters(x: &Tensor, y: &Tensor) {
     }
 }
 
+/// A network of convolutions, in training: nothing of the system in 50 steps.
+fn convolutions() {
+    let (same, first) = (Padding::Same, DataFormat::ChannelsFirst);
+    let images = Sequential::new()
+        .add(Input::new([8, 9, 2]))
+        .add(Conv2D::new(4, 3).strides(2).activation(Relu))
+        .add(DepthwiseConv2D::new(2).depth_multiplier(2).padding(same.clone()))
+        .add(Conv2DTranspose::new(4, 3).strides(2).padding(same.clone()).activation(Tanh))
+        .add(SeparableConv2D::new(3, 2))
+        .add(Conv2D::new(6, 2).groups(3).data_format(first));
+    let stack = images.add(Flatten::new()).add(Dense::new(1));
+    let mut model = stack.compile(Adam::new(0.01), MeanSquaredError::new(), ()).unwrap();
+    let (x, y) = (Tensor::ones([4, 8, 9, 2]).unwrap(), Tensor::ones([4, 1]).unwrap());
+    let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+    Threads::new(1).unwrap().run(|| {
+        steps(50);
+        assert_eq!(asked(|| steps(50)), (0, 0), "convolutions");
+    });
+}
+
 /// A step on a large table asks for what the batch reads: the table's gradient would be 25 MB.
 fn a_large_table() {
     for optimizer in [SGD::new(0.1).clipnorm(1.0), Six.clipnorm(1.0)] {
@@ -221,4 +246,22 @@ fn steps_on_a_large_table(optimizer: Tuned) {
         assert_eq!(asked(|| steps(STEPS)), (0, 0), "steps on a large table");
     });
     assert!(gradus::tensor::pooled_bytes() < 1 << 20);
+}
+
+/// Projections, masks and the scratch memory of attention come from the pool too.
+fn attention() {
+    use gradus::nn::layers::{GroupQueryAttention, MultiHeadAttention, TransformerDecoder};
+    let x = Input::new([12, 16]);
+    let causal = MultiHeadAttention::new(4, 8).use_causal_mask(true).sliding_window(5);
+    let h = causal.on([&x, &x]).unwrap();
+    let h = GroupQueryAttention::new(8, 4, 2).dropout(0.1).on([&h, &h]).unwrap();
+    let h = TransformerDecoder::new(24, 2).on(&h).unwrap();
+    let network = Functional::new(&x, &h).unwrap();
+    let mut model = network.compile(SGD::new(0.01), MeanSquaredError::new(), ()).unwrap();
+    let (x, y) = (Tensor::ones([8, 12, 16]).unwrap(), Tensor::zeros([8, 12, 16]).unwrap());
+    let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
+    Threads::new(1).unwrap().run(|| {
+        steps(50);
+        assert_eq!(asked(|| steps(50)), (0, 0), "steps of attention");
+    });
 }

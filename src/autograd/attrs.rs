@@ -451,7 +451,7 @@ macro_rules! op {
                     attrs.expect(name, &[$(stringify!($field)),*])?;
                     Ok($type { $($field: attrs.read(name, stringify!($field))?),* })
                 };
-                (name == $name).then(read)
+                if name == $name { Some(read()) } else { None }
             }
         }
     };

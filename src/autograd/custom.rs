@@ -1,7 +1,7 @@
 //! Why it exists: gradients that do not follow from the steps inside: a rule of the caller's own, and computing a part
 //! again instead of keeping what it computed.
 
-use super::record::ran;
+use super::record::Ran;
 use super::{Attributes, Attrs, Op, Outputs, Saves, Specs};
 use super::{Grads, Step};
 use crate::tensor::{Array, Tensor};
@@ -87,10 +87,13 @@ fn record(
         return outputs;
     }
     let op = Custom { name, saves, computed: outputs.len(), rule: Arc::new(rule), at: None };
-    let all: SmallVec<[&Tensor; 4]> = inputs.iter().copied().chain(&outputs).collect();
+    let all: SmallVec<[&Tensor; 8]> = inputs.iter().copied().chain(&outputs).collect();
     let arrays = outputs.iter().map(|t| t.array().clone()).collect();
     let traced = all.iter().any(|t| t.is_traced());
-    ran(&op, &all, arrays, traced).outputs(op)
+    let mut ran = Ran::new();
+    ran.run(&op, &all, arrays, traced);
+    ran.hold(op);
+    ran.outputs()
 }
 
 /// `forward` of the inputs, with a gradient of the caller's own. `forward` runs once, on the inputs without their history;

@@ -7,6 +7,7 @@ use crate::kernels::strided::Layout;
 use crate::tensor::storage::{PoolVec, Shared};
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Spec};
+use std::ptr::NonNull;
 
 /// Declares what stands behind a leaf: nothing to compute or differentiate.
 macro_rules! leaves {
@@ -69,7 +70,7 @@ impl Op for Detach {
 fn leaf<O: Op>(op: O, leaf: Option<u64>, parents: PoolVec<Option<Edge>>, saved: Array) -> Shared<Node> {
     let traced = saved.is_traced();
     let saved = std::iter::repeat_n(saved, parents.len() + 1).collect();
-    Shared::new(Node { id: fresh_id(), leaf, traced, parents, saved, op }).erase(|n| n as &mut Node)
+    Shared::new(Node { id: fresh_id(), leaf, traced, parents, saved, op }).erase(|n| n as NonNull<Node>)
 }
 
 impl Tensor {
@@ -100,7 +101,7 @@ impl Tensor {
         let saved = [index, table.forget()].into_iter().collect();
         let (leaf, traced, parents) = (Some(key), false, PoolVec::new());
         let node = Shared::new(Node { id: fresh_id(), leaf, traced, parents, saved, op: Leaf });
-        Tensor::with_edge(rows, Some(Edge::new(node.erase(|n| n as &mut Node), 0, true)))
+        Tensor::with_edge(rows, Some(Edge::new(node.erase(|n| n as NonNull<Node>), 0, true)))
     }
 
     /// The same values without history: nothing flows back through it. (Keras: `stop_gradient`.)

@@ -124,13 +124,16 @@ pub(crate) use nothing_flows;
 /// # Errors
 /// Those of [`Op::infer`] and [`Op::eval`].
 pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
-    // All that depends on the type of the operation is how it is put into a step.
-    Ok(run(&op, inputs)?.outputs(op))
+    let mut ran = Ran::new();
+    run(&mut ran, &op, inputs)?;
+    ran.hold(op);
+    Ok(ran.outputs())
 }
 
-fn run(op: &dyn Op, inputs: &[&Tensor]) -> Result<Ran> {
+fn run(ran: &mut Ran, op: &dyn Op, inputs: &[&Tensor]) -> Result<()> {
     let traced = inputs.iter().any(|t| t.is_traced()) || op.is_random();
-    Ok(record::ran(op, inputs, compute(op, inputs, traced)?, traced))
+    ran.run(op, inputs, compute(op, inputs, traced)?, traced);
+    Ok(())
 }
 
 /// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.
@@ -140,7 +143,7 @@ pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor])
         let specs: SmallVec<[Spec; 8]> =
             std::iter::once(first.spec()).chain(rest.iter().map(|t| t.spec())).collect();
         if op.infer(&specs)?[..] == [first.spec()] {
-            let arrays: SmallVec<[&Array; 3]> = rest.iter().map(|t| t.array()).collect();
+            let arrays: SmallVec<[&Array; 8]> = rest.iter().map(|t| t.array()).collect();
             if op.eval_in_place(first.array_mut(), &arrays)? {
                 return Ok(());
             }
@@ -214,7 +217,10 @@ fn wrong_inputs(op: &dyn Op, got: usize) -> Error {
 /// # Errors
 /// Those of [`apply`].
 pub fn apply1<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(run(&op, inputs)?.output(op))
+    let mut ran = Ran::new();
+    run(&mut ran, &op, inputs)?;
+    ran.hold(op);
+    Ok(ran.output())
 }
 
 /// One spec as the list that [`Op::infer`] returns.

@@ -5,65 +5,87 @@ use super::{Op, Outputs};
 use crate::tensor::storage::{PoolVec, Shared};
 use crate::tensor::{Array, Tensor};
 use smallvec::SmallVec;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// A step before its operation is put into it.
-pub(super) struct Made {
-    traced: bool,
+/// An operation that was run. Filled in place: all that is compiled for each type of operation is how it is put into its step.
+pub(super) struct Ran {
+    record: Record,
     /// Whether gradients are wanted of what comes out.
     wants: bool,
     parents: PoolVec<Option<Edge>>,
     /// As in [`Node`].
     saved: PoolVec<Array>,
     outputs: SmallVec<[Array; 3]>,
+    step: Option<Shared<Node>>,
 }
 
-/// An operation has been run.
-pub(super) enum Ran {
+/// Whether an operation becomes a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Record {
     /// Nothing is tracked or traced.
-    Plain(SmallVec<[Array; 3]>),
-    /// To be recorded.
-    Recorded(Made),
-}
-
-/// What there is to record of an operation that was run: compiled once, for all operations.
-pub(super) fn ran(op: &dyn Op, inputs: &[&Tensor], outputs: SmallVec<[Array; 3]>, traced: bool) -> Ran {
-    let wants = inputs.iter().any(|t| t.is_tracked()) && !op.stops();
-    if !wants && !traced {
-        return Ran::Plain(outputs);
-    }
-    let (parents, saved) = kept(op, inputs, &outputs, traced);
-    Ran::Recorded(Made { traced, wants, parents, saved, outputs })
+    No,
+    OnTape,
+    /// A graph takes the operation and leaves the tape.
+    InTrace,
 }
 
 impl Ran {
-    /// The outputs, attached to a step that holds the operation if one is recorded.
-    pub(super) fn outputs<O: Op>(self, op: O) -> Outputs {
-        match self {
-            Ran::Plain(outputs) => outputs.into_iter().map(Tensor::from).collect(),
-            Ran::Recorded(made) => made.recorded(op),
+    /// Not run yet.
+    pub(super) fn new() -> Ran {
+        let (parents, saved, outputs) = (PoolVec::new(), PoolVec::new(), SmallVec::new());
+        Ran { record: Record::No, wants: false, parents, saved, outputs, step: None }
+    }
+
+    /// With these outputs.
+    pub(super) fn run(
+        &mut self,
+        op: &dyn Op,
+        inputs: &[&Tensor],
+        outputs: SmallVec<[Array; 3]>,
+        traced: bool,
+    ) {
+        self.wants = inputs.iter().any(|t| t.is_tracked()) && !op.stops();
+        if traced || self.wants {
+            self.record = if traced { Record::InTrace } else { Record::OnTape };
+            (self.parents, self.saved) = kept(op, inputs, &outputs, traced);
         }
+        self.outputs = outputs;
+    }
+
+    /// Puts the operation into a step, if it is recorded.
+    pub(super) fn hold<O: Op>(&mut self, op: O) {
+        match self.record {
+            Record::No => {}
+            Record::OnTape => self.put(op),
+            Record::InTrace => self.put(op.shared().unwrap_or_else(|| Arc::new(op))),
+        }
+    }
+
+    fn put<O: Op>(&mut self, op: O) {
+        let traced = self.record == Record::InTrace;
+        let (parents, saved) = (self.parents.take(), self.saved.take());
+        let node = Shared::new(Node { id: fresh_id(), leaf: None, traced, parents, saved, op });
+        self.step = Some(node.erase(|n| n as NonNull<Node>));
+    }
+
+    /// The outputs, attached to the step if there is one.
+    pub(super) fn outputs(&mut self) -> Outputs {
+        let outputs = std::mem::take(&mut self.outputs);
+        outputs.into_iter().enumerate().map(|(i, array)| self.attached(i, array)).collect()
     }
 
     /// The first output.
-    pub(super) fn output<O: Op>(self, op: O) -> Tensor {
-        match self {
-            Ran::Plain(mut outputs) => outputs.swap_remove(0).into(),
-            Ran::Recorded(made) => made.recorded(op).swap_remove(0),
+    pub(super) fn output(&mut self) -> Tensor {
+        let first = self.outputs.swap_remove(0);
+        self.attached(0, first)
+    }
+
+    fn attached(&self, i: usize, array: Array) -> Tensor {
+        match &self.step {
+            Some(step) => Tensor::with_edge(array, Some(Edge::new(step.clone(), i as u32, self.wants))),
+            None => array.into(),
         }
-    }
-}
-
-impl Made {
-    fn recorded<O: Op>(self, op: O) -> Outputs {
-        // In a trace a graph takes the operation and leaves the tape.
-        if self.traced { self.put(op.shared().unwrap_or_else(|| Arc::new(op))) } else { self.put(op) }
-    }
-
-    fn put<O: Op>(self, op: O) -> Outputs {
-        let Made { traced, wants, parents, saved, outputs } = self;
-        let node = Shared::new(Node { id: fresh_id(), leaf: None, traced, parents, saved, op });
-        attached(node.erase(|n| n as &mut Node), wants, outputs)
     }
 }
 
@@ -83,9 +105,4 @@ fn kept(
     let of_outputs = outputs.iter().enumerate().map(|(i, a)| keep(saves.keeps_output(i), a));
     let saved = of_inputs.chain(of_outputs).collect();
     (parents, saved)
-}
-
-fn attached(node: Shared<Node>, wants: bool, outputs: SmallVec<[Array; 3]>) -> Outputs {
-    let attach = |(i, array)| Tensor::with_edge(array, Some(Edge::new(node.clone(), i as u32, wants)));
-    outputs.into_iter().enumerate().map(attach).collect()
 }

@@ -92,8 +92,11 @@ impl<T: ?Sized> Deref for Dyn<T> {
 
 /// `{class_name, config}`.
 pub(crate) fn describe<T: ?Sized + Configured>(thing: &T) -> Result<Value> {
-    let config = thing.config()?;
-    Ok(serde_json::json!({ "class_name": thing.registered_name(), "config": config }))
+    thing.config().map(|config| description(thing.registered_name(), config))
+}
+
+fn description(name: &str, config: Value) -> Value {
+    serde_json::json!({ "class_name": name, "config": config })
 }
 
 /// The name and data of a description. Takes it apart rather than copy it: descriptions nest.

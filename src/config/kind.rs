@@ -4,6 +4,7 @@
 use super::{Configured, Dyn, Registry, Setting, describe, described, snake_case};
 use crate::{Error, Result};
 use serde_json::Value;
+use std::any::TypeId;
 use std::sync::Arc;
 
 /// Makes a thing of a kind from its settings.
@@ -34,7 +35,14 @@ fn meant<'a>(name: &str, own: &[&'a str], aliases: &[(&'a str, &'a str)]) -> Opt
 }
 
 /// The error of a name that neither the library nor the registry has.
-fn unknown(what: &str, name: &str, own: Vec<&str>, registered: &[&str]) -> Error {
+#[cold]
+fn unknown<K: ?Sized + Kind>(name: &str, registry: &Registry) -> Error {
+    let mut own = Vec::new();
+    K::OWN.iter().for_each(|(name, _)| own.push(*name));
+    unknown_name(K::WHAT, name, &own, &registry.names(TypeId::of::<K>()))
+}
+
+fn unknown_name(what: &str, name: &str, own: &[&str], registered: &[&str]) -> Error {
     let registered = match registered {
         [] => "; of your own none is registered".to_string(),
         names => format!(" or, registered, {}", names.join(", ")),
@@ -58,16 +66,22 @@ impl<K: ?Sized + Kind> Setting for Dyn<K> {
             }
             object => described(K::WHAT, object)?,
         };
-        let own = K::meant(&name);
-        let own = own.and_then(|own| K::OWN.iter().find(|(name, _)| *name == own)).map(|(_, make)| *make);
-        match own.or_else(|| registry.maker::<K>(&name)) {
+        let made = K::meant(&name).and_then(own::<K>);
+        match made.or_else(|| registry.maker::<K>(&name)) {
             Some(make) => Ok(Dyn(make(config, registry)?)),
-            None => {
-                let own = K::OWN.iter().map(|(name, _)| *name);
-                Err(unknown(K::WHAT, &name, own.collect(), &registry.names::<K>()))
-            }
+            None => Err(unknown::<K>(&name, registry)),
         }
     }
+}
+
+/// The library's maker of this name.
+pub(super) fn own<K: ?Sized + Kind>(name: &str) -> Option<Maker<K>> {
+    for (own, make) in K::OWN {
+        if *own == name {
+            return Some(*make);
+        }
+    }
+    None
 }
 
 /// Declares a kind: its trait, what messages call it and the method of [`Registry`] that adds to it; then its members, a row

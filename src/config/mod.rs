@@ -21,6 +21,6 @@ pub(crate) use text::{Text, snake_case};
 #[doc(hidden)]
 pub mod generated {
     pub use super::setting::{unknown_name, wrong};
-    pub use super::settings::{Reader, Writer};
+    pub use super::settings::{Reader, Writer, set_name};
     pub use serde_json::Value;
 }

@@ -1,10 +1,10 @@
 //! Why it exists: a file names types, and a program may have types that the library does not know. It says which, by value:
 //! nothing is registered globally, so what a file can name depends on the call that reads it alone.
 
+use super::kind::own;
 use super::{Kind, Maker};
 use crate::{Error, Result};
 use std::any::{Any, TypeId};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Types of the program's own that files may name: layers, losses and so on, declared with [`settings!`](crate::settings).
@@ -34,8 +34,16 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Default)]
 pub struct Registry {
-    /// By kind and name a [`Maker`] of that kind.
-    makers: BTreeMap<(TypeId, &'static str), Arc<dyn Any + Send + Sync>>,
+    /// By name.
+    makers: Vec<Registered>,
+}
+
+#[derive(Clone)]
+struct Registered {
+    kind: TypeId,
+    name: &'static str,
+    /// A [`Maker`] of that kind.
+    make: Arc<dyn Any + Send + Sync>,
 }
 
 impl Registry {
@@ -48,33 +56,39 @@ impl Registry {
     ///
     /// # Errors
     /// The library or the registry has one of that name.
-    pub fn with<K: ?Sized + Kind>(mut self, name: &'static str, make: Maker<K>) -> Result<Registry> {
-        let key = (TypeId::of::<K>(), name);
-        let own = K::OWN.iter().any(|(own, _)| *own == name);
-        if own || self.makers.contains_key(&key) {
-            let got =
-                format!("a second {} '{name}'{}", K::WHAT, if own { " beside the library's" } else { "" });
+    pub fn with<K: ?Sized + Kind>(self, name: &'static str, make: Maker<K>) -> Result<Registry> {
+        let own = own::<K>(name).is_some();
+        self.with_any(K::WHAT, own, Registered { kind: TypeId::of::<K>(), name, make: Arc::new(make) })
+    }
+
+    fn with_any(mut self, what: &str, own: bool, new: Registered) -> Result<Registry> {
+        let name = new.name;
+        if own || self.find(new.kind, name).is_some() {
+            let got = format!("a second {what} '{name}'{}", if own { " beside the library's" } else { "" });
             return Err(Error::argument("Registry", "names that are not taken", got));
         }
-        self.makers.insert(key, Arc::new(make));
+        let place = self.makers.iter().position(|maker| maker.name > name);
+        self.makers.insert(place.unwrap_or(self.makers.len()), new);
         Ok(self)
     }
 
+    fn find(&self, kind: TypeId, name: &str) -> Option<&(dyn Any + Send + Sync)> {
+        let found = self.makers.iter().find(|maker| maker.kind == kind && maker.name == name);
+        found.map(|maker| &*maker.make)
+    }
+
     pub(super) fn maker<K: ?Sized + Kind>(&self, name: &str) -> Option<Maker<K>> {
-        let kind = TypeId::of::<K>();
-        let (_, make) = self.makers.iter().find(|((k, n), _)| *k == kind && *n == name)?;
-        make.downcast_ref::<Maker<K>>().copied()
+        self.find(TypeId::of::<K>(), name)?.downcast_ref::<Maker<K>>().copied()
     }
 
     /// The registered names of a kind.
-    pub(super) fn names<K: ?Sized + Kind>(&self) -> Vec<&'static str> {
-        let kind = TypeId::of::<K>();
-        self.makers.keys().filter(|(k, _)| *k == kind).map(|(_, name)| *name).collect()
+    pub(super) fn names(&self, kind: TypeId) -> Vec<&'static str> {
+        self.makers.iter().filter(|maker| maker.kind == kind).map(|maker| maker.name).collect()
     }
 }
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.makers.keys().map(|(_, name)| name)).finish()
+        f.debug_set().entries(self.makers.iter().map(|maker| maker.name)).finish()
     }
 }

@@ -24,6 +24,10 @@ pub trait Setting: Sized {
 /// The error of a value of the wrong type.
 #[doc(hidden)]
 pub fn wrong(expected: impl std::fmt::Display, found: &Value) -> Error {
+    wrong_value(&expected, found)
+}
+
+fn wrong_value(expected: &dyn std::fmt::Display, found: &Value) -> Error {
     let found = match found {
         Value::Null => "null".to_string(),
         Value::Bool(b) => b.to_string(),
@@ -127,27 +131,36 @@ impl<T: Setting> Setting for Option<T> {
 
 impl<T: Setting> Setting for Vec<T> {
     fn write(&self) -> Result<Value> {
-        write_list(self)
+        write_list(self.len(), &|i| self[i].write())
     }
     fn read(value: Value, registry: &Registry) -> Result<Self> {
-        match value {
-            Value::Array(items) => {
-                let read = |(i, item)| T::read(item, registry).at(|| format!("number {i}"));
-                items.into_iter().enumerate().map(read).collect()
-            }
-            other => Err(wrong("a list", &other)),
-        }
+        let mut list = Vec::new();
+        read_list(value, &mut |item| {
+            list.push(T::read(item, registry)?);
+            Ok(())
+        })?;
+        Ok(list)
     }
 }
 
-fn write_list<T: Setting>(items: &[T]) -> Result<Value> {
-    let write = |(i, item): (usize, &T)| item.write().at(|| format!("number {i}"));
-    Ok(Value::Array(items.iter().enumerate().map(write).collect::<Result<_>>()?))
+/// A list of `len` items: compiled once, for all types of items.
+fn write_list(len: usize, item: &dyn Fn(usize) -> Result<Value>) -> Result<Value> {
+    let item = |i| item(i).at(|| format!("number {i}"));
+    Ok(Value::Array((0..len).map(item).collect::<Result<_>>()?))
+}
+
+/// Gives each item of a list to `read`.
+fn read_list(value: Value, read: &mut dyn FnMut(Value) -> Result<()>) -> Result<()> {
+    let Value::Array(items) = value else { return Err(wrong("a list", &value)) };
+    for (i, item) in items.into_iter().enumerate() {
+        read(item).at(|| format!("number {i}"))?;
+    }
+    Ok(())
 }
 
 impl<T: Setting, const N: usize> Setting for [T; N] {
     fn write(&self) -> Result<Value> {
-        write_list(self)
+        write_list(N, &|i| self[i].write())
     }
     fn read(value: Value, registry: &Registry) -> Result<Self> {
         let items = Vec::<T>::read(value, registry)?;
@@ -161,13 +174,17 @@ impl<A: Setting, B: Setting> Setting for (A, B) {
         Ok(Value::Array(vec![self.0.write()?, self.1.write()?]))
     }
     fn read(value: Value, registry: &Registry) -> Result<Self> {
-        let pair = match value {
-            Value::Array(items) => <[Value; 2]>::try_from(items).map_err(Value::Array),
-            other => Err(other),
-        };
-        let [a, b] = pair.map_err(|other| wrong("a list of two", &other))?;
+        let [a, b] = read_pair(value)?;
         Ok((A::read(a, registry)?, B::read(b, registry)?))
     }
+}
+
+fn read_pair(value: Value) -> Result<[Value; 2]> {
+    let pair = match value {
+        Value::Array(items) => <[Value; 2]>::try_from(items).map_err(Value::Array),
+        other => Err(other),
+    };
+    pair.map_err(|other| wrong("a list of two", &other))
 }
 
 /// Declares an enum without data whose variants have names: in files, in messages and for `parse`.

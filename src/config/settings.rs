@@ -2,16 +2,17 @@
 //! reader, writer and message. [`settings!`](crate::settings) makes all of them from one row of a table.
 
 use super::{Common, Registry, Setting};
-use crate::error::Context;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 
-/// Takes the settings of one thing out of JSON, key by key.
+/// Takes the settings of one thing out of JSON, key by key. It is compiled for each type of setting, never for each setting.
 #[derive(Debug)]
 pub struct Reader<'a> {
     class: &'static str,
     settings: Map<String, Value>,
     registry: &'a Registry,
+    /// The first thing wrong that [`Reader::set`] met.
+    wrong: Option<Error>,
 }
 
 impl<'a> Reader<'a> {
@@ -34,35 +35,72 @@ impl<'a> Reader<'a> {
             let why = format!("unknown setting '{}'; it has: {known}", key.escape_debug());
             return Err(Error::format(class, why));
         }
-        Ok(Reader { class, settings, registry })
+        Ok(Reader { class, settings, registry, wrong: None })
     }
 
     /// A setting that must be there.
     ///
     /// # Errors
     /// It is missing, or of another type.
+    #[inline(never)]
     pub fn required<T: Setting>(&mut self, key: &'static str) -> Result<T> {
-        let missing = |class| Error::format(class, format!("the setting '{key}' is missing"));
-        self.optional(key)?.ok_or_else(|| missing(self.class))
+        match self.optional(key) {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(self.missing(key)),
+            Err(e) => Err(e),
+        }
     }
 
     /// A setting that may be missing.
     ///
     /// # Errors
     /// It is of another type.
+    #[inline(never)]
     pub fn optional<T: Setting>(&mut self, key: &'static str) -> Result<Option<T>> {
-        let Some(value) = self.settings.remove(key) else { return Ok(None) };
-        let read = T::read(value, self.registry).at(|| key).at(|| self.class);
-        read.map(Some)
+        let Some(value) = self.take(key) else { return Ok(None) };
+        match T::read(value, self.registry) {
+            Ok(value) => Ok(Some(value)),
+            Err(e) => Err(self.at(key, e)),
+        }
+    }
+
+    /// Gives a field the value of a setting that may be missing. What is wrong with it, [`Reader::finish`] says.
+    #[inline(never)]
+    pub fn set<T: Setting>(&mut self, key: &'static str, field: &mut T) {
+        let Some(value) = self.take(key) else { return };
+        match T::read(value, self.registry) {
+            Ok(value) => *field = value,
+            Err(e) => self.wrong = Some(self.at(key, e)),
+        }
     }
 
     /// What every layer has.
+    pub fn set_common(&mut self, common: &mut Common) {
+        self.set("name", &mut common.name);
+        let mut trainable = true;
+        self.set("trainable", &mut trainable);
+        common.frozen = !trainable;
+    }
+
+    /// Fails if a setting that [`Reader::set`] met is of another type.
     ///
     /// # Errors
-    /// A setting is of another type.
-    pub fn common(&mut self) -> Result<Common> {
-        let name = self.optional::<Option<String>>("name")?.flatten();
-        Ok(Common { name, frozen: !self.optional("trainable")?.unwrap_or(true) })
+    /// As said.
+    pub fn finish(self) -> Result<()> {
+        self.wrong.map_or(Ok(()), Err)
+    }
+
+    /// The value of a setting. Behind the first thing wrong there is none.
+    fn take(&mut self, key: &str) -> Option<Value> {
+        if self.wrong.is_some() { None } else { self.settings.remove(key) }
+    }
+
+    fn missing(&self, key: &str) -> Error {
+        Error::format(self.class, format!("the setting '{key}' is missing"))
+    }
+
+    fn at(&self, key: &str, e: Error) -> Error {
+        e.at(key).at(self.class)
     }
 }
 
@@ -80,7 +118,12 @@ impl Writer {
     }
 
     /// Adds a setting.
-    pub fn put(&mut self, key: &'static str, value: Result<Value>) {
+    #[inline(never)]
+    pub fn put<T: Setting>(&mut self, key: &'static str, value: &T) {
+        self.put_value(key, value.write());
+    }
+
+    fn put_value(&mut self, key: &'static str, value: Result<Value>) {
         match (value, &mut self.settings) {
             (Ok(value), Ok(settings)) => drop(settings.insert(key.into(), value)),
             (Err(e), Ok(_)) => self.settings = Err(e.at(key).at(self.class)),
@@ -89,9 +132,9 @@ impl Writer {
     }
 
     /// Adds what every layer has.
-    pub fn common(&mut self, common: &Common) {
-        self.put("name", common.name.write());
-        self.put("trainable", (!common.frozen).write());
+    pub fn put_common(&mut self, common: &Common) {
+        self.put("name", &common.name);
+        self.put("trainable", &!common.frozen);
     }
 
     /// All of them.
@@ -101,6 +144,11 @@ impl Writer {
     pub fn finish(self) -> Result<Value> {
         self.settings.map(Value::Object)
     }
+}
+
+/// Gives a layer a name.
+pub fn set_name(common: &mut Common, name: &str) {
+    common.name = Some(name.into());
 }
 
 /// Declares a type by its settings: its fields, `new`, a documented builder method for each optional setting, and its form
@@ -280,8 +328,8 @@ macro_rules! settings {
             fn config(&self) -> $crate::Result<$crate::config::generated::Value> {
                 #[allow(unused_mut)]
                 let mut to = $crate::config::generated::Writer::new(stringify!($type));
-                $(to.put(stringify!($need), $crate::config::Setting::write(&self.$need));)*
-                $(to.put(stringify!($opt), $crate::config::Setting::write(&self.$opt));)*
+                $(to.put(stringify!($need), &self.$need);)*
+                $(to.put(stringify!($opt), &self.$opt);)*
                 $crate::settings! { @write $common to self }
                 to.finish()
             }
@@ -296,19 +344,19 @@ macro_rules! settings {
                 registry: &$crate::config::Registry,
             ) -> $crate::Result<Self> {
                 const KEYS: &[&str] = $crate::settings! { @keys $common [$(stringify!($need),)* $(stringify!($opt),)*] };
-                #[allow(unused_mut, unused_variables)]
+                #[allow(unused_mut)]
                 let mut from =
                     $crate::config::generated::Reader::open(stringify!($type), KEYS, config, registry)?;
-                $crate::settings! { @read $common from $type {
+                #[allow(unused_mut)]
+                let mut read = $crate::settings! { @default $common $type {
                     $($need: $crate::settings! { @need from $need $absent },)*
-                    $(
-                        $opt: match from.optional(stringify!($opt))? {
-                            ::core::option::Option::Some(value) => value,
-                            ::core::option::Option::None => $($default)*,
-                        },
-                    )*
+                    $($opt: $($default)*,)*
                     $($state: $($initial)*,)*
-                } }
+                } };
+                $(from.set(stringify!($opt), &mut read.$opt);)*
+                $crate::settings! { @read $common from read }
+                from.finish()?;
+                ::core::result::Result::Ok(read)
             }
         }
 
@@ -341,7 +389,7 @@ macro_rules! settings {
             /// The layer's name; by default made from its type: `dense`, `dense_1`, …
             #[must_use]
             pub fn named(mut self, name: &str) -> Self {
-                self.common.name = ::core::option::Option::Some(name.into());
+                $crate::config::generated::set_name(&mut self.common, name);
                 self
             }
             /// Its parameters keep their values in training.
@@ -371,7 +419,7 @@ macro_rules! settings {
         impl $type {
             $($meta)*
             pub fn new($($args)*) -> Self {
-                $type { $($fields)* common: ::core::default::Default::default() }
+                $crate::settings! { @default layer $type { $($fields)* } }
             }
         }
     };
@@ -383,7 +431,7 @@ macro_rules! settings {
             }
         }
     };
-    (@write layer $to:ident $self:ident) => { $to.common(&$self.common); };
+    (@write layer $to:ident $self:ident) => { $to.put_common(&$self.common); };
     (@write struct $to:ident $self:ident) => {};
     (@common layer) => {
         fn common(&self) -> ::core::option::Option<&$crate::config::Common> {
@@ -393,8 +441,10 @@ macro_rules! settings {
     (@common struct) => {};
     (@keys layer [$($key:expr,)*]) => { &[$($key,)* "name", "trainable"] };
     (@keys struct [$($key:expr,)*]) => { &[$($key,)*] };
-    (@read layer $from:ident $type:ident { $($fields:tt)* }) => { Ok($type { $($fields)* common: $from.common()? }) };
-    (@read struct $from:ident $type:ident { $($fields:tt)* }) => { Ok($type { $($fields)* }) };
+    (@read layer $from:ident $read:ident) => { $from.set_common(&mut $read.common); };
+    (@read struct $from:ident $read:ident) => {};
+    (@default layer $type:ident { $($fields:tt)* }) => { $type { $($fields)* common: ::core::default::Default::default() } };
+    (@default struct $type:ident { $($fields:tt)* }) => { $type { $($fields)* } };
 
     // The beginning.
     (@head $common:tt [$($meta:tt)*] $vis:vis, $type:ident, $file:expr; {

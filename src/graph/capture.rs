@@ -178,7 +178,7 @@ impl Made {
     fn step(&mut self, node: &Shared<Node>) -> Result<ValueId> {
         let inputs = node.parents.iter().flatten().map(|edge| self.value(edge)).collect::<Result<_>>()?;
         let outputs =
-            node.outputs().map(|spec| self.next(spec)).collect::<smallvec::SmallVec<[ValueId; 1]>>();
+            node.outputs().map(|spec| self.next(spec)).collect::<smallvec::SmallVec<[ValueId; 3]>>();
         let first = outputs.first().copied().ok_or_else(|| unknown("a step without outputs"))?;
         let layer = self.layer(node.id).to_string();
         let op = node.op().shared().ok_or_else(|| unknown("a step that was computed"))?;

@@ -119,7 +119,7 @@ impl fmt::Display for Output {
 pub struct Step {
     op: Arc<dyn Op>,
     inputs: SmallVec<[ValueId; 3]>,
-    outputs: SmallVec<[ValueId; 1]>,
+    outputs: SmallVec<[ValueId; 3]>,
     layer: String,
 }
 

@@ -184,9 +184,9 @@ impl Network {
         let (bytes, what) = (read_file(path, limits.max_file_bytes)?, path.display().to_string());
         let mut file = Tensors::read(&bytes, &what, limits)?;
         let expected = specs(self);
-        if file.metadata.get("format").is_some_and(|f| f == FORMAT) {
+        if file.metadata("format").is_some_and(|f| f == FORMAT) {
             check_version(&what, &file)?;
-            if file.metadata.get("content").is_some_and(|c| c == "model") {
+            if file.metadata("content").is_some_and(|c| c == "model") {
                 file.entries.retain(|name, _| !name.starts_with(STATE) || expected.contains_key(name));
             }
         }
@@ -366,12 +366,12 @@ fn specs(network: &Network) -> BTreeMap<String, Spec> {
 /// Fails unless this version of the format is known.
 fn check_version(what: &str, file: &Tensors<'_>) -> Result<()> {
     let bad = || Error::format(what, "its metadata has no valid format_version");
-    let version = file.metadata.get("format_version").and_then(|v| v.parse::<u64>().ok()).ok_or_else(bad)?;
+    let version = file.metadata("format_version").and_then(|v| v.parse::<u64>().ok()).ok_or_else(bad)?;
     if version == 0 {
         return Err(bad());
     }
     if version > VERSION {
-        let by = file.metadata.get("gradus_version").map_or("unknown", String::as_str);
+        let by = file.metadata("gradus_version").unwrap_or("unknown");
         let by: String = by.chars().filter(|c| c.is_ascii_graphic()).take(32).collect();
         let own = env!("CARGO_PKG_VERSION");
         let why = format!(
@@ -385,12 +385,12 @@ fn check_version(what: &str, file: &Tensors<'_>) -> Result<()> {
 
 /// The configuration of a file that holds a model, or at least a network.
 fn config_of<'f>(file: &'f Tensors<'_>, what: &str, load: &Load, models_only: bool) -> Result<&'f str> {
-    if file.metadata.get("format").is_none_or(|f| f != FORMAT) {
+    if file.metadata("format").is_none_or(|f| f != FORMAT) {
         let why = "a safetensors file, but not one of gradus's (load_weights takes tensors from any)";
         return Err(Error::format(what, why));
     }
     check_version(what, file)?;
-    let config = match (file.metadata.get("content").map(String::as_str), file.metadata.get("config")) {
+    let config = match (file.metadata("content"), file.metadata("config")) {
         (Some("model"), Some(config)) => config,
         (Some("network"), Some(config)) if !models_only => config,
         (Some("network"), Some(_)) => {

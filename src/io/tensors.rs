@@ -6,7 +6,7 @@ use super::{Limits, check};
 use crate::dtype::dispatch_stored;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -68,20 +68,18 @@ struct Info {
 
 /// A header's metadata, and its tensors in the order in which they lie: known element types, checked products, no gap, no
 /// overlap, and nothing left over of `data` bytes.
-fn header(text: &[u8], data: usize) -> std::result::Result<(BTreeMap<String, String>, Vec<Info>), String> {
+fn header(text: &[u8], data: usize) -> std::result::Result<(Map<String, Value>, Vec<Info>), String> {
     let Ok(Value::Object(header)) = serde_json::from_slice::<Value>(text) else {
         return Err("its header is no JSON object".into());
     };
-    let (mut metadata, mut tensors) = (BTreeMap::new(), Vec::new());
+    let (mut metadata, mut tensors) = (Map::new(), Vec::new());
     for (name, value) in header {
         if name == "__metadata__" {
             let Value::Object(pairs) = value else { return Err("its metadata is no object".into()) };
-            for (key, value) in pairs {
-                let Value::String(value) = value else {
-                    return Err("its metadata has a value that is no text".into());
-                };
-                metadata.insert(key, value);
+            if !pairs.values().all(Value::is_string) {
+                return Err("its metadata has a value that is no text".into());
             }
+            metadata = pairs;
             continue;
         }
         let bad = |what: &str| format!("the tensor {name:?} has no valid {what}");
@@ -125,7 +123,8 @@ pub(crate) struct Entry<'a> {
 /// What a file holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Tensors<'a> {
-    pub(crate) metadata: BTreeMap<String, String>,
+    /// Texts.
+    metadata: Map<String, Value>,
     pub(crate) entries: BTreeMap<String, Entry<'a>>,
 }
 
@@ -187,6 +186,13 @@ impl<'a> Tensors<'a> {
         }
         check(what, "the size of all tensors in bytes", total, limits.max_total_bytes)?;
         Ok(Tensors { metadata, entries })
+    }
+}
+
+impl Tensors<'_> {
+    /// A text of the metadata.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key)?.as_str()
     }
 }
 
@@ -298,10 +304,9 @@ mod tests {
             assert_eq!(view.dtype().to_string(), entry.dtype.name());
         }
         let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
-        assert_eq!(
-            metadata.metadata().clone().unwrap().into_iter().collect::<BTreeMap<_, _>>(),
-            ours.metadata
-        );
+        let metadata = metadata.metadata().clone().unwrap();
+        assert_eq!(metadata.len(), ours.metadata.len());
+        assert!(metadata.iter().all(|(key, text)| ours.metadata(key) == Some(text)));
     }
 
     /// Both readers accept the same files: each byte of the header is changed into several others.

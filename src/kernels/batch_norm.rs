@@ -194,7 +194,7 @@ mod tests {
             let column = |v: &[f64]| (0..rows).map(|r| v[r * n + c]).collect::<Vec<_>>();
             let (x, g) = (column(x), column(g));
             let mean = x.iter().sum::<f64>() / rows as f64;
-            let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / rows as f64;
+            let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / rows as f64;
             let factor = 1.0 / (variance + epsilon).sqrt();
             let z: Vec<f64> = x.iter().map(|x| (x - mean) * factor).collect();
             (out.mean[c], out.variance[c]) = (mean, variance);

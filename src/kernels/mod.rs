@@ -1,8 +1,8 @@
 //! Why it exists: the functions on slices that the whole library spends its time in. A kernel knows nothing of
 //! tensors, history or layers; it allocates nothing, and its result depends on its arguments alone.
 
-pub mod batch_norm;
 pub mod attention;
+pub mod batch_norm;
 pub mod conv;
 pub mod gemm;
 pub mod index;

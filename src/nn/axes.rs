@@ -72,7 +72,8 @@ impl Axes {
         if self.0.is_empty() {
             return Err(Error::argument("axis", "at least one axis", "none"));
         }
-        let mut axes: Vec<isize> = self.of(layer, &input.shape)?.into_iter().map(|axis| axis as isize).collect();
+        let mut axes: Vec<isize> =
+            self.of(layer, &input.shape)?.into_iter().map(|axis| axis as isize).collect();
         axes.sort_unstable();
         Ok(axes)
     }

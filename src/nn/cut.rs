@@ -2,11 +2,10 @@
 
 use super::input::Input;
 use super::network::Network;
-use super::topology::{At, Invocation, NamedInput, Output, Topology};
+use super::topology::{At, Invocation, NamedInput, Output, Topology, ranks};
 use super::{Budget, Init, Node, module};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Network {
@@ -61,7 +60,7 @@ impl Network {
                 0 => "input_layer".to_string(),
                 n => format!("input_layer_{n}"),
             };
-            ends.insert(at, At::Input(inputs.len()));
+            ends.push((at, At::Input(inputs.len())));
             inputs.push(NamedInput { name, input: Input::of_spec(spec) });
         }
         let outputs = self.topology.outputs.iter().map(|o| o.at).collect();
@@ -105,14 +104,15 @@ impl Network {
     fn part(&self, inputs: &[NamedInput], ends: &Ends, outputs: Vec<At>) -> Result<Network> {
         let old = &self.topology;
         // Which calls and inputs are needed.
-        let mut needed = BTreeSet::new();
+        let mut needed = vec![false; old.calls.len()];
         let mut pending = outputs.clone();
         let (mut used, mut missing) = (vec![false; inputs.len()], None);
+        let end = |at: At| ends.iter().rev().find(|(old, _)| *old == at).map(|(_, new)| *new);
         while let Some(at) = pending.pop() {
-            match (ends.get(&at), at) {
-                (Some(At::Input(i)), _) => used[*i] = true,
+            match (end(at), at) {
+                (Some(At::Input(i)), _) => used[i] = true,
                 (_, At::Call { call, .. }) => {
-                    if needed.insert(call) {
+                    if !std::mem::replace(&mut needed[call], true) {
                         pending.extend(old.calls[call].inputs.iter().copied());
                     }
                 }
@@ -120,7 +120,7 @@ impl Network {
                 (_, At::Input(i)) => missing = Some(old.inputs[i].name.clone()),
             }
         }
-        if needed.is_empty() {
+        if !needed.contains(&true) {
             let expected = "layers with others between them and the outputs";
             return Err(Error::argument("layers", expected, "the outputs themselves"));
         }
@@ -139,23 +139,22 @@ impl Network {
                 format!("number {i}, unused"),
             ));
         }
-        let rank = |kept: &[usize]| -> BTreeMap<usize, usize> {
-            kept.iter().enumerate().map(|(new, old)| (*old, new)).collect()
-        };
         let kept_inputs: Vec<usize> = (0..inputs.len()).filter(|i| used[*i]).collect();
-        let kept_calls: Vec<usize> = needed.iter().copied().collect();
+        let kept_calls: Vec<usize> = (0..needed.len()).filter(|c| needed[*c]).collect();
         let mut kept_layers: Vec<usize> = kept_calls.iter().map(|c| old.calls[*c].layer).collect();
         kept_layers.sort_unstable();
         kept_layers.dedup();
-        let (input_at, call_at, layer_at) = (rank(&kept_inputs), rank(&kept_calls), rank(&kept_layers));
-        let moved = |at: At| match ends.get(&at).copied().unwrap_or(at) {
-            At::Input(i) => At::Input(input_at[&i]),
-            At::Call { call, output } => At::Call { call: call_at[&call], output },
+        let input_at = ranks(&kept_inputs, inputs.len());
+        let call_at = ranks(&kept_calls, old.calls.len());
+        let layer_at = ranks(&kept_layers, old.layers.len());
+        let moved = |at: At| match end(at).unwrap_or(at) {
+            At::Input(i) => At::Input(input_at[i]),
+            At::Call { call, output } => At::Call { call: call_at[call], output },
         };
         let calls = kept_calls.iter().map(|c| {
             let Invocation { layer, inputs, names } = &old.calls[*c];
             let inputs = inputs.iter().map(|at| moved(*at)).collect();
-            Invocation { layer: layer_at[layer], inputs, names: names.clone() }
+            Invocation { layer: layer_at[*layer], inputs, names: names.clone() }
         });
         let outputs = outputs.iter().map(|at| Output { name: String::new(), at: moved(*at) });
         let mut topology = Topology {
@@ -183,7 +182,7 @@ impl Network {
 }
 
 /// Values of the old network that are inputs of the new one.
-type Ends = BTreeMap<At, At>;
+type Ends = Vec<(At, At)>;
 
 /// A layer of a network.
 #[derive(Clone, Copy, Debug)]

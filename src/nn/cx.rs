@@ -190,9 +190,14 @@ impl Cx {
     /// # Errors
     /// The output's dtype is not float32 or float64.
     pub fn regularize_activity(&mut self, regularizer: &dyn Regularizer, output: &Tensor) -> Result<()> {
-        let rows = output.dims().first().copied().unwrap_or(1).max(1);
         let penalty = regularizer.penalty(output)?;
-        self.add_loss(penalty.affine(1.0 / rows as f64, 0.0)?);
+        let Some(&rows) = output.dims().first() else {
+            self.add_loss(penalty);
+            return Ok(());
+        };
+        // Counted rather than read: a graph may run on another batch.
+        let rows = output.new_full([rows], 1.0)?.sum(&[], false)?;
+        self.add_loss(penalty.div(&rows.maximum(&rows.new_full([], 1.0)?)?)?);
         Ok(())
     }
 

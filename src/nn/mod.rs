@@ -38,20 +38,20 @@ pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
 pub use lists::OneOrMany;
-#[doc(hidden)]
-pub use module::walk_field;
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
+#[doc(hidden)]
+pub use module::{walk_field, walk_field_mut};
 pub use network::Network;
 pub(crate) use node::build_inside;
 pub use node::{Build, Cell, CloneNode, IntoLayer, Layer, Node, Recurrence, Recurrent, features};
+pub use numbers::Numbers;
 pub(crate) use param::Budget;
 pub use param::{Init, Key, Param};
 pub(crate) use param::{numbers, set_numbers};
 pub use part::Part;
 pub use sequential::Sequential;
-pub use numbers::Numbers;
-pub(crate) use spatial::{expect_images, expect_rest};
 pub use spatial::{DataFormat, Margins, Sizes};
+pub(crate) use spatial::{expect_images, expect_rest};
 pub use subclass::Subclass;
 pub use summary::Summary;
 pub use symbol::{AsSymbol, Given, IntoSymbols, Shared, Symbol};

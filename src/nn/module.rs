@@ -89,27 +89,50 @@ pub trait Module {
 
     /// Calls `f` with each parameter and its path.
     fn visit(&self, f: Visit<'_>) {
-        self.walk(&mut Path::default(), &mut |path, item| {
-            if let Item::Param(p) = item {
-                f(path, p);
-            }
-        });
+        visit(&|at, f| self.walk(at, f), f);
     }
 
     /// The same, to change them.
     fn visit_mut(&mut self, f: VisitMut<'_>) {
-        self.walk_mut(&mut Path::default(), &mut |path, item| {
-            if let ItemMut::Param(p) = item {
-                f(path, p);
-            }
-        });
+        visit_mut(&mut |at, f| self.walk_mut(at, f), f);
     }
+}
+
+type Walk<'w> = &'w dyn Fn(&mut Path, &mut dyn FnMut(&Path, Item<'_>));
+type WalkMut<'w> = &'w mut dyn FnMut(&mut Path, &mut dyn FnMut(&Path, ItemMut<'_>));
+
+/// Compiled once, for all modules.
+fn visit(walk: Walk<'_>, f: Visit<'_>) {
+    walk(&mut Path::default(), &mut |path, item| {
+        if let Item::Param(p) = item {
+            f(path, p);
+        }
+    });
+}
+
+fn visit_mut(walk: WalkMut<'_>, f: VisitMut<'_>) {
+    walk(&mut Path::default(), &mut |path, item| {
+        if let ItemMut::Param(p) = item {
+            f(path, p);
+        }
+    });
 }
 
 /// Walks one field of a module: the layer that it is, then what is in it.
 #[doc(hidden)]
 pub fn walk_field(field: &dyn Module, name: &str, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
     at.inside(name, |at| walk_here(field, at, f));
+}
+
+/// The same, to change what is in it.
+#[doc(hidden)]
+pub fn walk_field_mut(
+    field: &mut dyn Module,
+    name: &str,
+    at: &mut Path,
+    f: &mut dyn FnMut(&Path, ItemMut<'_>),
+) {
+    at.inside(name, |at| field.walk_mut(at, f));
 }
 
 fn walk_here(field: &dyn Module, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
@@ -230,7 +253,7 @@ macro_rules! parts {
         }
         #[allow(unused_variables)]
         fn walk_mut(&mut self, at: &mut $crate::nn::Path, f: &mut dyn FnMut(&$crate::nn::Path, $crate::nn::ItemMut<'_>)) {
-            $(at.inside(stringify!($field), |at| $crate::nn::Module::walk_mut(&mut self.$field, at, f));)*
+            $($crate::nn::walk_field_mut(&mut self.$field, stringify!($field), at, f);)*
         }
     };
 }

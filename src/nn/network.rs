@@ -12,7 +12,6 @@ use crate::tensor::storage::PoolVec;
 use crate::tensor::{AsTensors, Few, Tensor, Tensors};
 use crate::{DType, Error, Result, Spec};
 use smallvec::SmallVec;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Layers in a graph, built, with no loss yet. `Sequential`, `Functional` and `Subclass` build one. `clone` is a snapshot
@@ -39,7 +38,7 @@ pub(super) struct Route {
     /// What each call gives, and what the network does: unknown sizes print as `None`.
     pub(super) specs: Vec<Vec<Spec>>,
     /// The values that have a mask.
-    pub(super) masked: BTreeSet<At>,
+    pub(super) masked: Vec<At>,
     /// Whether each call takes what the one before it gave, and nothing else: a stack.
     chain: bool,
 }
@@ -104,10 +103,10 @@ impl Network {
         inputs: &[trace::Twin<Value>],
         nodes: &mut [Option<Box<dyn Node>>],
         init: &mut Init,
-    ) -> Result<(Vec<Vec<Spec>>, BTreeSet<At>)> {
+    ) -> Result<(Vec<Vec<Spec>>, Vec<At>)> {
         let mut values: Vec<Vec<trace::Twin<Value>>> = Vec::new();
         let mut specs: Vec<Vec<Spec>> = Vec::new();
-        let mut masked = BTreeSet::new();
+        let mut masked = Vec::new();
         for (number, call) in topology.calls.iter().enumerate() {
             let place = || topology.place(number);
             let given: Vec<_> = call
@@ -140,7 +139,7 @@ impl Network {
             let outputs = outputs.at(place)?;
             for (output, twin) in outputs.iter().enumerate() {
                 if twin[0].mask.is_some() {
-                    masked.insert(At::Call { call: number, output });
+                    masked.push(At::Call { call: number, output });
                 }
             }
             specs.push(outputs.iter().map(trace::united).collect::<Result<_>>().at(place)?);
@@ -311,8 +310,8 @@ impl Network {
     }
 
     /// Which outputs of a call come without their activation.
-    fn raw_of(&self, number: usize, raw: &[bool]) -> SmallVec<[bool; 16]> {
-        let mut of_call: SmallVec<[bool; 16]> = SmallVec::new();
+    fn raw_of(&self, number: usize, raw: &[bool]) -> SmallVec<[bool; 8]> {
+        let mut of_call: SmallVec<[bool; 8]> = SmallVec::new();
         for (sole, &raw) in self.route.sole.iter().zip(raw) {
             if let Some((call, output)) = *sole
                 && call == number
@@ -387,7 +386,7 @@ impl Network {
 handle!(Network);
 
 impl Route {
-    fn new(topology: &Topology, specs: Vec<Vec<Spec>>, masked: BTreeSet<At>) -> Result<Route> {
+    fn new(topology: &Topology, specs: Vec<Vec<Spec>>, masked: Vec<At>) -> Result<Route> {
         let mut first = Vec::new();
         let mut slots = topology.inputs.len();
         for outputs in &specs {

@@ -92,15 +92,20 @@ impl<L: Layer + Clone + std::fmt::Debug + Send + Sync + 'static> Node for L {
         Layer::output_activation(self)
     }
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
-        let x = x.single()?;
-        let mask = self.masking().apply(x.mask.as_ref())?;
-        let raw = raw.first().is_some_and(|&raw| raw);
-        let y = if raw { self.forward_logits(&x.tensor, cx)? } else { self.forward(&x.tensor, cx)? };
-        Ok(Value::masked(y, mask).into())
+        call_layer(self, x, cx, raw)
     }
     fn class_name(&self) -> &'static str {
         Layer::class_name(self)
     }
+}
+
+/// What a network's call of a layer is: compiled once, for all layers.
+fn call_layer(layer: &dyn Layer, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+    let x = x.single()?;
+    let mask = layer.masking().apply(x.mask.as_ref())?;
+    let raw = raw.first().is_some_and(|&raw| raw);
+    let y = if raw { layer.forward_logits(&x.tensor, cx)? } else { layer.forward(&x.tensor, cx)? };
+    Ok(Value::masked(y, mask).into())
 }
 
 /// The error of a layer that names an output activation but cannot leave it out.
@@ -147,17 +152,7 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
     /// Fails unless each of these names is one by which an input can be given.
     #[doc(hidden)]
     fn check_names(&self, names: &[String]) -> Result<()> {
-        let known = self.input_names();
-        match names.iter().find(|name| !known.contains(&name.as_str())) {
-            None => Ok(()),
-            Some(name) => {
-                let expected = match known {
-                    [] => "inputs by position alone".to_string(),
-                    names => format!("inputs by position, or named {}", names.join(", ")),
-                };
-                Err(Error::argument("inputs", expected, format!("one named '{}'", name.escape_debug())))
-            }
-        }
+        check_names(self.input_names(), names)
     }
 
     /// What describes the layer once it is built, if that takes less memory: a network that came with its values lets them go.
@@ -210,6 +205,19 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
         Self: Sized + 'static,
     {
         Shared::new(self)
+    }
+}
+
+fn check_names(known: &[&str], names: &[String]) -> Result<()> {
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let expected = match known {
+                [] => "inputs by position alone".to_string(),
+                names => format!("inputs by position, or named {}", names.join(", ")),
+            };
+            Err(Error::argument("inputs", expected, format!("one named '{}'", name.escape_debug())))
+        }
     }
 }
 

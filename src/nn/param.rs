@@ -181,7 +181,8 @@ pub(crate) fn set_numbers(module: &mut dyn Module, params: &[u32], keys: &[u32])
         return Err(Error::argument("numbers", expected, format!("{} and {}", params.len(), keys.len())));
     }
     const MOST: u32 = 1 << 30;
-    let distinct = |numbers: &[u32]| numbers.iter().collect::<BTreeSet<_>>().len() == numbers.len();
+    let distinct =
+        |numbers: &[u32]| numbers.iter().copied().collect::<BTreeSet<u32>>().len() == numbers.len();
     if !distinct(params)
         || !distinct(keys)
         || keys.contains(&0)

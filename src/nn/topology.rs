@@ -100,7 +100,7 @@ impl Topology {
         let layers = self.layers.iter().map(|l| &l.name).filter(|name| !name.is_empty());
         self.inputs.iter().map(|i| &i.name).chain(layers).try_for_each(|name| names.take(name))?;
         let mut outputs = BTreeSet::new();
-        match self.outputs.iter().find(|o| !outputs.insert(&o.name)) {
+        match self.outputs.iter().find(|o| !outputs.insert(o.name.as_str())) {
             None => Ok(()),
             Some(twice) => {
                 Err(Error::argument("outputs", "names that are unique", format!("'{}' twice", twice.name)))
@@ -208,19 +208,31 @@ impl Topology {
             At::Input(_) => at,
             At::Call { call, .. } => At::Call { call, output: 0 },
         };
+        // Inputs, and behind them layers or calls, by number.
+        let inputs = self.inputs.len();
+        let number = |at: At| match at {
+            At::Input(i) => i,
+            At::Call { call, .. } => inputs + call,
+        };
+        let number_of_owner = |at: At| match owner(at) {
+            RowOf::Input(i) => i,
+            RowOf::Layer(l) => inputs + l,
+        };
         // The walk: what was met in which order, and calls in the order in which they were left.
-        let (mut met, mut left, mut done): (Vec<RowOf>, Vec<At>, BTreeSet<At>) = Default::default();
-        let mut met_once: BTreeSet<RowOf> = BTreeSet::new();
+        let (mut met, mut left): (Vec<RowOf>, Vec<At>) = Default::default();
+        let mut done = vec![false; inputs + self.calls.len()];
+        let mut place: Vec<Option<usize>> = vec![None; inputs + self.layers.len()];
         for output in &self.outputs {
             let mut stack = vec![(key(output.at), 0)];
             while let Some((at, next)) = stack.pop() {
                 if next == 0 {
-                    if done.contains(&at) {
+                    if done[number(at)] {
                         continue;
                     }
-                    if met_once.insert(owner(at)) {
+                    place[number_of_owner(at)].get_or_insert_with(|| {
                         met.push(owner(at));
-                    }
+                        met.len() - 1
+                    });
                 }
                 let needs: &[At] = match at {
                     At::Input(_) => &[],
@@ -228,23 +240,21 @@ impl Topology {
                 };
                 match needs.get(next) {
                     Some(&input) => stack.extend([(at, next + 1), (key(input), 0)]),
-                    None if done.insert(at) => left.push(at),
+                    None if !std::mem::replace(&mut done[number(at)], true) => left.push(at),
                     None => {}
                 }
             }
         }
         // Distances: the longest way to an output; of a layer the largest of its calls'.
-        let mut depths: BTreeMap<At, usize> = BTreeMap::new();
+        let mut depths = vec![0; done.len()];
         let mut of_owner: Vec<(RowOf, usize)> = met.iter().map(|o| (*o, 0)).collect();
-        let place: BTreeMap<RowOf, usize> = met.iter().enumerate().map(|(i, o)| (*o, i)).collect();
         for &at in left.iter().rev() {
-            let of_layer = &mut of_owner[place[&owner(at)]].1;
-            *of_layer = (*of_layer).max(depths.get(&at).copied().unwrap_or(0));
+            let of_layer = &mut of_owner[place[number_of_owner(at)].unwrap_or(0)].1;
+            *of_layer = (*of_layer).max(depths[number(at)]);
             let depth = *of_layer;
-            depths.insert(at, depth);
             if let At::Call { call, .. } = at {
                 for input in &self.calls[call].inputs {
-                    let d = depths.entry(key(*input)).or_insert(0);
+                    let d = &mut depths[number(*input)];
                     *d = (*d).max(depth + 1);
                 }
             }
@@ -255,26 +265,24 @@ impl Topology {
             .iter()
             .filter_map(|(row, _)| if let RowOf::Layer(l) = row { Some(*l) } else { None })
             .collect();
-        let layer_at: BTreeMap<usize, usize> =
-            layers.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+        let layer_at = ranks(&layers, self.layers.len());
         let calls: Vec<usize> = left
             .iter()
             .filter_map(|at| if let At::Call { call, .. } = at { Some(*call) } else { None })
             .collect();
-        let call_at: BTreeMap<usize, usize> =
-            calls.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+        let call_at = ranks(&calls, self.calls.len());
         let moved = |at: At| match at {
             At::Input(_) => at,
-            At::Call { call, output } => At::Call { call: call_at[&call], output },
+            At::Call { call, output } => At::Call { call: call_at[call], output },
         };
         self.rows = of_owner
             .iter()
-            .map(|(row, _)| if let RowOf::Layer(l) = row { RowOf::Layer(layer_at[l]) } else { *row })
+            .map(|(row, _)| if let RowOf::Layer(l) = row { RowOf::Layer(layer_at[*l]) } else { *row })
             .collect();
         let renumbered = |old: &usize| {
             let call = &self.calls[*old];
             let inputs = call.inputs.iter().map(|i| moved(*i)).collect();
-            Invocation { layer: layer_at[&call.layer], inputs, names: call.names.clone() }
+            Invocation { layer: layer_at[call.layer], inputs, names: call.names.clone() }
         };
         let calls = calls.iter().map(renumbered).collect();
         self.outputs.iter_mut().for_each(|o| o.at = moved(o.at));
@@ -337,12 +345,18 @@ impl Topology {
     }
 }
 
+/// The new number of each of `of` things, by its old one: its place in `kept`. Those that are not kept have none.
+pub(super) fn ranks(kept: &[usize], of: usize) -> Vec<usize> {
+    let mut ranks = vec![usize::MAX; of];
+    kept.iter().enumerate().for_each(|(new, old)| ranks[*old] = new);
+    ranks
+}
+
 /// Names of layers that are told apart.
 #[derive(Default)]
 pub(crate) struct Names {
-    taken: BTreeSet<String>,
-    /// For each base the first number that may be free.
-    next: BTreeMap<String, usize>,
+    /// Those that are taken, and for each, as a base of others, the first number that may be free.
+    taken: BTreeMap<String, usize>,
 }
 
 impl Names {
@@ -355,9 +369,9 @@ impl Names {
             let expected = "names that are not empty and without '/' or ':'";
             return Err(Error::argument("layer name", expected, format!("'{name}'")));
         }
-        match self.taken.insert(name.into()) {
-            true => Ok(()),
-            false => Err(Error::argument(
+        match self.taken.insert(name.into(), 1) {
+            None => Ok(()),
+            Some(_) => Err(Error::argument(
                 "layer name",
                 "names that are unique",
                 format!("'{name}' for two layers"),
@@ -367,14 +381,20 @@ impl Names {
 
     /// `dense`, `dense_1`, … (Keras's rule).
     pub(crate) fn make(&mut self, base: &str) -> String {
-        let next = self.next.entry(base.to_string()).or_insert(0);
-        loop {
-            let name = if *next == 0 { base.to_string() } else { format!("{base}_{next}") };
-            *next += 1;
-            if self.taken.insert(name.clone()) {
-                return name;
+        let mut name = base.to_string();
+        let mut next = self.taken.get(base).copied().unwrap_or(0);
+        if next > 0 {
+            loop {
+                name = format!("{base}_{next}");
+                next += 1;
+                if !self.taken.contains_key(&name) {
+                    break;
+                }
             }
+            self.taken.insert(base.to_string(), next);
         }
+        self.taken.insert(name.clone(), 1);
+        name
     }
 }
 

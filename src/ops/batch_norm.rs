@@ -2,6 +2,7 @@
 //! can hide a multiply-add behind the product before it, bit for bit.
 
 use super::elementwise::float;
+use super::promote::alike;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1};
 use crate::dtype::dispatch_float;
 use crate::kernels::batch_norm::{self as kernel, Columns, Table};
@@ -201,10 +202,10 @@ impl Op for MulAdd {
 impl Tensor {
     /// Batch normalization in training (Ioffe and Szegedy 2015): `(x - mean) / √(var + ε) · γ + β`, with the mean and the biased
     /// variance of each channel, the last axis, over all other axes. `gamma` and `beta` have one number for each channel; 1 and 0
-    /// where not given. Returns the result, the means and the variances; nothing flows back through the last two.
+    /// where not given. Dtypes meet by [`DType::promote`](crate::DType::promote). Returns the result, the means and the variances; nothing flows back through the last two.
     ///
     /// # Errors
-    /// Shapes or dtypes do not fit, there is no element to take statistics of, or `epsilon` is not a number of 0 or more.
+    /// Shapes do not fit, no dtype is float32 or float64, there is no element to take statistics of, or `epsilon` is not a number of 0 or more.
     pub fn batch_norm(
         &self,
         gamma: Option<&Tensor>,
@@ -219,7 +220,9 @@ impl Tensor {
             Some(t) => Ok(t.clone()),
             None => self.new_full(channel, value),
         };
-        let mut out = apply(BatchNorm { epsilon }, &[self, &or(gamma, 1.0)?, &or(beta, 0.0)?])?.into_iter();
+        let (gamma, beta) = (or(gamma, 1.0)?, or(beta, 0.0)?);
+        let [x, gamma, beta] = alike([self, &gamma, &beta])?;
+        let mut out = apply(BatchNorm { epsilon }, &[&x, &gamma, &beta])?.into_iter();
         match (out.next(), out.next(), out.next()) {
             (Some(y), Some(mean), Some(variance)) => Ok((y, mean.detach(), variance.detach())),
             _ => Err(Error::argument("batch_norm", "three outputs", "fewer")),
@@ -227,11 +230,12 @@ impl Tensor {
     }
 
     /// `x · s + t`, rounded once, with `s` and `t` broadcast to x: a factor and a shift for each of the last axis, say. (Two
-    /// operations on processors without a fused multiply-add.)
+    /// operations on processors without a fused multiply-add.) Dtypes meet by [`DType::promote`](crate::DType::promote).
     ///
     /// # Errors
-    /// Shapes do not broadcast, or dtypes differ or are not float32 or float64.
+    /// Shapes do not broadcast, or no dtype is float32 or float64.
     pub fn mul_add(&self, s: &Tensor, t: &Tensor) -> Result<Tensor> {
-        apply1(MulAdd {}, &[self, s, t])
+        let [x, s, t] = alike([self, s, t])?;
+        apply1(MulAdd {}, &[&x, &s, &t])
     }
 }

@@ -13,7 +13,7 @@ use super::elementwise::float;
 use super::matmul::{Fused, formula};
 use super::parts::Part;
 use super::promote::alike;
-use super::window::{PerAxis, Padding, windows};
+use super::window::{Padding, PerAxis, windows};
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::conv as kernel;

@@ -1,6 +1,7 @@
 //! Why it exists: normalization as one op: as a chain of means and quotients it would travel through memory eight times.
 
 use super::elementwise::float;
+use super::promote::alike;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::{norm as kernel, par};
@@ -176,10 +177,11 @@ impl Op for LayerNormGammaGrad {
 
 impl Tensor {
     /// `(x - mean) / √(var + ε) · γ + β` over the last axis, with the biased variance (Ba et al. 2016; Keras's
-    /// `LayerNormalization`). `gamma` and `beta` have one number for each feature; 1 and 0 where not given.
+    /// `LayerNormalization`). `gamma` and `beta` have one number for each feature; 1 and 0 where not given. Dtypes meet by
+    /// [`DType::promote`](crate::DType::promote).
     ///
     /// # Errors
-    /// Shapes or dtypes do not fit, the last axis is empty, or `epsilon` is not a number of 0 or more.
+    /// Shapes do not fit, no dtype is float32 or float64, the last axis is empty, or `epsilon` is not a number of 0 or more.
     pub fn layer_norm(&self, gamma: Option<&Tensor>, beta: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         if !(epsilon >= 0.0 && epsilon.is_finite()) {
             return Err(Error::argument("epsilon", "a finite number of 0 or more", epsilon));
@@ -193,6 +195,8 @@ impl Tensor {
             Some(t) => Ok(t.clone()),
             None => self.new_full(Shape::new(&[n])?, value),
         };
-        Ok(apply(LayerNorm { epsilon }, &[self, &or(gamma, 1.0)?, &or(beta, 0.0)?])?.swap_remove(0))
+        let (gamma, beta) = (or(gamma, 1.0)?, or(beta, 0.0)?);
+        let [x, gamma, beta] = alike([self, &gamma, &beta])?;
+        Ok(apply(LayerNorm { epsilon }, &[&x, &gamma, &beta])?.swap_remove(0))
     }
 }

@@ -2,7 +2,7 @@
 //! neighbouring elements, channel by channel.
 
 use super::elementwise::float;
-use super::window::{PerAxis, Padding, windows};
+use super::window::{Padding, PerAxis, windows};
 use crate::autograd::{Attr, Attribute, Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::pool::{self as kernel, Grid, Pools};

@@ -345,9 +345,7 @@ impl<T> Shared<T> {
     /// Moves a value into the pool. Memory this small running out aborts, as it does for `Box`.
     pub(crate) fn new(value: T) -> Shared<T> {
         const { assert!(align_of::<T>() <= ALIGN) };
-        let Some(header) = take(size_of::<T>(), Use::Objects) else {
-            std::alloc::handle_alloc_error(Block::new::<T>());
-        };
+        let header = take_object(size_of::<T>());
         let place = payload(header).cast::<T>();
         // SAFETY: the payload is ours, large enough and aligned.
         unsafe { place.write(value) };
@@ -355,14 +353,20 @@ impl<T> Shared<T> {
     }
 
     /// Forgets the concrete type; `f` is the coercion.
-    pub(crate) fn erase<U: ?Sized>(self, f: impl for<'a> FnOnce(&'a mut T) -> &'a mut U) -> Shared<U> {
-        // SAFETY: nobody else has seen this new reference, so it is unique; asserted below to be the same object.
-        let value = NonNull::from(f(unsafe { &mut *self.value.as_ptr() }));
-        assert!(is_unique(self.header) && value.cast::<u8>() == self.value.cast::<u8>());
-        let header = self.header;
-        std::mem::forget(self);
-        Shared { header, value, owns: PhantomData }
+    pub(crate) fn erase<U: ?Sized>(self, f: fn(NonNull<T>) -> NonNull<U>) -> Shared<U> {
+        let whole = std::mem::ManuallyDrop::new(self);
+        let value = f(whole.value);
+        assert!(value.cast::<u8>() == whole.value.cast::<u8>());
+        Shared { header: whole.header, value, owns: PhantomData }
     }
+}
+
+/// A block for an object of this size. Memory this small running out aborts, as it does for `Box`.
+fn take_object(bytes: usize) -> NonNull<Header> {
+    let Some(header) = take(bytes, Use::Objects) else {
+        std::alloc::handle_alloc_error(Block::from_size_align(bytes, ALIGN).unwrap_or(Block::new::<u8>()));
+    };
+    header
 }
 
 impl<T: ?Sized> Shared<T> {
@@ -437,9 +441,7 @@ impl<T> PoolVec<T> {
             return;
         }
         let bytes = need.max(2 * self.capacity()) * size_of::<T>();
-        let Some(new) = take(bytes, Use::Objects) else {
-            std::alloc::handle_alloc_error(Block::new::<T>());
-        };
+        let new = take_object(bytes);
         // SAFETY: the new block has room for all elements, which move there.
         unsafe { self.data().copy_to_nonoverlapping(payload(new).cast(), self.len) };
         if let Some(old) = self.header.replace(new) {
@@ -452,6 +454,11 @@ impl<T> PoolVec<T> {
         // SAFETY: `reserve` made room for one more.
         unsafe { self.data().add(self.len).write(value) };
         self.len += 1;
+    }
+
+    /// All of it; nothing stays.
+    pub(crate) fn take(&mut self) -> PoolVec<T> {
+        std::mem::replace(self, PoolVec::new())
     }
 
     pub(crate) fn pop(&mut self) -> Option<T> {

@@ -297,6 +297,9 @@ const ROWS: &[Row] = &[
                 y = picked(&y, axis, &(0..size).map(|i| (2 * i + 1) * n / (2 * size)).collect::<Vec<_>>());
             }
             (size > 0).then_some(y)
+        },
+    ),
+    Free(
         "slice_update",
         |x, d| {
             let axis = d.axis(x.rank());
@@ -411,6 +414,8 @@ fn batch_norm(x: &Plain, _: &mut Dice) -> Option<Plain> {
         (v - mean) / (variance + 1e-3).sqrt()
     };
     Some(Plain { dims: x.dims.clone(), data: x.data.iter().enumerate().map(value).collect() })
+}
+
 /// The spatial axes of `[batch, axes…, channels]`, if each has so many elements.
 fn spatial(x: &Plain, least: usize) -> Option<std::ops::Range<usize>> {
     let axes = 1..x.dims.len().saturating_sub(1);

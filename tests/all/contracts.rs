@@ -15,8 +15,8 @@ use gradus::io::Load;
 use gradus::nn::initializer::{GlorotUniform, Orthogonal, Zeros};
 use gradus::nn::layers::BatchNormalization;
 use gradus::nn::{
-    Build, Cx, Init, InputSpecs, Inputs, Key, Layer, Masking, Module, Node, Param, Recurrence, Recurrent,
-    Session, Value, Values, features, single,
+    Build, Cx, Init, InputSpecs, Inputs, Key, Module, Node, Param, Recurrence, Recurrent, Session, Value,
+    Values, features,
 };
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};

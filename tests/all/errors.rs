@@ -541,7 +541,7 @@ fn messages_name_the_layer_what_was_expected_and_what_came() {
             .for_each(|part| assert!(message.contains(part), "{name}: '{part}' is not in: {message}"));
     };
     contains("dense_zero_units", &["'dense'", "at least 1", "0"]);
-    contains("dropout_rate", &["'dropout'", "0 <= rate < 1", "1.5"]);
+    contains("dropout_rate", &["'dropout'", "0 <= rate <= 1", "1.5"]);
     contains("fit_width", &["input of 'sequential'", "[batch, 4]", "[2, 5]"]);
     contains("predict_width", &["input of 'sequential'", "[batch, 4]", "[2, 5]"]);
     contains("images_without_scale", &["scale", "uint8"]);

@@ -490,9 +490,13 @@ fn newer_versions_say_what_they_need() {
 #[test]
 fn unknown_members_are_named() {
     let bytes = tiny().to_bytes().unwrap();
-    let e =
-        error(&with_config(&bytes, |c| c["network"]["config"]["layers"][1]["class_name"] = "Lambda".into()));
-    assert!(e.contains("unknown name 'Lambda'") && e.contains("Dense"), "{e}");
+    let of_class = |class: &str| {
+        error(&with_config(&bytes, |c| c["network"]["config"]["layers"][1]["class_name"] = class.into()))
+    };
+    let e = of_class("Magic");
+    assert!(e.contains("unknown name 'Magic'") && e.contains("Dense"), "{e}");
+    let e = of_class("Lambda");
+    assert!(e.contains("Lambda: it is a function of a program, which no file can hold"), "{e}");
     let e = error(&with_config(&bytes, |c| c["compile"]["optimizer"]["class_name"] = "Evil".into()));
     assert!(e.contains("optimizer") && e.contains("Adam"), "{e}");
     let e = error(&with_config(&bytes, |c| c["compile"]["losses"][0]["config"]["surprise"] = 1.into()));

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 gradus::settings! {
     /// Gives its first input its second one as a mask.
-    pub layer Masked as "test>Masked" { new(); }
+    pub(crate) layer Masked as "test>Masked" { new(); }
 }
 gradus::parts!(Masked {});
 impl Build for Masked {

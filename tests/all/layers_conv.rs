@@ -1,14 +1,15 @@
 //! Convolutional layers: what they refuse, and what they do with no rows, one row, sizes that are not known yet, and files.
 
 use crate::files::folder;
+use crate::layer_cases::Masked;
 use gradus::graph::{Feed, Graph};
-use gradus::io::Load;
 use gradus::nn::layers::{
-    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
-    DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D,
+    ConvLSTM3D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
 };
 use gradus::nn::{DataFormat, IntoLayer};
 use gradus::ops::Padding;
+use gradus::ops::conv::Convolution;
 use gradus::prelude::*;
 
 fn points(shape: &[usize]) -> Tensor {
@@ -24,6 +25,7 @@ fn all() -> Vec<(Sequential, Vec<usize>)> {
             [a, b] => Input::new([a, b]),
             [a, b, c] => Input::new([a, b, c]),
             [a, b, c, d] => Input::new([a, b, c, d]),
+            [a, b, c, d, e] => Input::new([a, b, c, d, e]),
             _ => panic!("{sample:?}"),
         };
         (Sequential::new().add(input).add(layer).seed(5), sample.to_vec())
@@ -40,6 +42,12 @@ fn all() -> Vec<(Sequential, Vec<usize>)> {
             &[3, 4, 2],
         ),
         stack(Conv3DTranspose::new(2, 2).strides([1, 2, 1]).into_layer(), &[2, 2, 3, 2]),
+        stack(ConvLSTM1D::new(2, 3).padding(same.clone()).return_sequences(true).into_layer(), &[3, 4, 2]),
+        stack(
+            ConvLSTM2D::new(2, 2).data_format(first).dropout(0.2).recurrent_dropout(0.1).into_layer(),
+            &[3, 1, 3, 4],
+        ),
+        stack(ConvLSTM3D::new(1, [1, 2, 2]).go_backwards(true).into_layer(), &[2, 2, 3, 2, 1]),
         stack(DepthwiseConv1D::new(2).depth_multiplier(2).data_format(first).into_layer(), &[3, 5]),
         stack(DepthwiseConv2D::new(3).padding(same.clone()).activation(Silu).into_layer(), &[4, 5, 3]),
         stack(SeparableConv1D::new(3, 2).depth_multiplier(2).into_layer(), &[5, 2]),
@@ -75,7 +83,7 @@ fn trained_saved_read_and_captured() {
         let want = model.predict(&x).unwrap();
         let path = dir.join(format!("{i}.gradus"));
         model.save(&path).unwrap();
-        let again = Load::new().model(&path).unwrap();
+        let again = Model::load(&path).unwrap();
         assert!(again.predict(&x).unwrap().same_bits(&want), "{model:?}");
         let graph = Graph::of_network(&again, &[x.spec()]).unwrap();
         let feed = Feed::new(&x).parameters(&again);
@@ -187,4 +195,99 @@ fn a_mask_is_not_lost_in_silence() {
     let masked = Masking::new().on(&x).unwrap();
     let e = Conv1D::new(2, 2).on(&masked).unwrap_err().to_string();
     assert!(e.contains("layer 'conv1d' (Conv1D)") && e.contains("mask"), "{e}");
+}
+
+// ---- ConvLSTM
+
+/// Step by step, with the operations of the formula.
+#[test]
+fn a_conv_lstm_is_its_formula() {
+    let layer = ConvLSTM1D::new(2, 3).strides(2).return_sequences(true).return_state(true);
+    let input = Input::new([3, 7, 2]);
+    let outputs = layer.on_all(&input).unwrap();
+    let network = Functional::new(&input, &outputs).unwrap().seed(2).build().unwrap();
+    let x = points(&[2, 3, 7, 2]);
+    let w = |name: &str| network.param(&format!("conv_lstm1d/cell/{name}")).unwrap();
+    let (kernel, recurrent, bias) = (w("kernel"), w("recurrent_kernel"), w("bias"));
+    assert_eq!((kernel.dims(), recurrent.dims()), (&[3, 2, 8][..], &[3, 2, 8][..]));
+    assert_eq!(bias.to_vec::<f32>().unwrap(), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    let (valid, same) = (Convolution::new().strides([2]), Convolution::new().padding(Padding::Same));
+    let mut h = Tensor::zeros([2, 3, 2]).unwrap();
+    let (mut c, mut all) = (h.clone(), Vec::new());
+    for t in 0..3 {
+        let z = x.select(1, t).unwrap().conv(&kernel, None, None, &valid).unwrap().add(&bias).unwrap();
+        let z = z.add(&h.conv(&recurrent, None, None, &same).unwrap()).unwrap();
+        let part = |i: isize| z.slice(-1, 2 * i, 2 * i + 2).unwrap();
+        let (i, f, o) = (part(0).sigmoid().unwrap(), part(1).sigmoid().unwrap(), part(3).sigmoid().unwrap());
+        c = f.mul(&c).unwrap().add(&i.mul(&part(2).tanh().unwrap()).unwrap()).unwrap();
+        h = o.mul(&c.tanh().unwrap()).unwrap();
+        all.push(h.clone());
+    }
+    let got = network.predict_all(&x).unwrap();
+    let all = Tensor::stack(&all.iter().collect::<Vec<_>>(), 1).unwrap();
+    for (got, want) in got.iter().zip([all, h, c]) {
+        assert!(got.same_bits(&want), "{got} instead of {want}");
+    }
+}
+
+/// Where the mask is false states stay, and the output is the one before.
+#[test]
+fn steps_that_do_not_count_are_left_out() {
+    let layer = ConvLSTM1D::new(2, 2).padding(Padding::Same).return_sequences(true);
+    let input = Input::new([4, 3, 1]);
+    let plain = Functional::new(&input, &layer.on(&input).unwrap()).unwrap().seed(2).build().unwrap();
+    let layer = ConvLSTM1D::new(2, 2).padding(Padding::Same).return_sequences(true);
+    let (input, mask) = (Input::new([4, 3, 1]), Input::new([4]).dtype(DType::Bool));
+    let masked = layer.on(&Masked::new().on([&input, &mask]).unwrap()).unwrap();
+    let masked = Functional::new([&input, &mask], &masked).unwrap().seed(2).build().unwrap();
+    let x = points(&[1, 4, 3, 1]);
+    let keep = Tensor::from_slice(&[true, false, true, false], [1, 4]).unwrap();
+    let got = masked.predict(&[x.clone(), keep]).unwrap();
+    // The steps that count, alone.
+    let step = |t: &Tensor, i: isize| t.slice(1, i, i + 1).unwrap();
+    let none = step(&x, 0).affine(0.0, 0.0).unwrap();
+    let short = Tensor::concat(&[&step(&x, 0), &step(&x, 2), &none, &none], 1).unwrap();
+    let want = plain.predict(&short).unwrap();
+    for (i, from) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
+        assert!(step(&got, i).same_bits(&step(&want, from)), "step {i}");
+    }
+}
+
+#[test]
+fn a_stateful_conv_lstm_goes_on() {
+    let stack = |time: usize, stateful: bool| {
+        let layer = ConvLSTM2D::new(2, 2).padding(Padding::Same).stateful(stateful);
+        Sequential::new().add(Input::new([time, 3, 3, 1])).add(layer).seed(4).build().unwrap()
+    };
+    let (whole, part) = (stack(4, false), stack(2, true));
+    let x = points(&[2, 4, 3, 3, 1]);
+    let mut session = gradus::nn::Session::new();
+    part.predict_in(&mut session, &x.slice(1, 0, 2).unwrap()).unwrap();
+    let got = part.predict_in(&mut session, &x.slice(1, 2, 4).unwrap()).unwrap();
+    assert!(got.same_bits(&whole.predict(&x).unwrap()));
+}
+
+#[test]
+fn settings_of_a_conv_lstm_are_refused_by_their_names() {
+    let x = Input::new([3, 6, 6, 4]);
+    let message = |layer: ConvLSTM2D| {
+        let e = layer.on(&x).unwrap_err().to_string();
+        e.split_once(": ").unwrap().1.to_string()
+    };
+    assert_eq!(message(ConvLSTM2D::new(0, 3)), "filters: expected at least 1, got 0");
+    assert_eq!(
+        message(ConvLSTM2D::new(1, 3).padding(Padding::Causal)),
+        "padding: expected valid or same, got causal"
+    );
+    assert_eq!(
+        message(ConvLSTM2D::new(1, 3).strides(2).dilation_rate(2)),
+        "dilation_rate: expected 1 along every axis with strides [2, 2], got [2, 2]"
+    );
+    assert_eq!(message(ConvLSTM2D::new(1, 3).dropout(1.0)), "dropout: expected 0 <= rate < 1, got 1");
+    assert_eq!(
+        message(ConvLSTM2D::new(1, 3).recurrent_dropout(-0.5)),
+        "recurrent_dropout: expected 0 <= rate < 1, got -0.5"
+    );
+    let e = ConvLSTM3D::new(1, 2).on(&x).unwrap_err().to_string();
+    assert!(e.contains("ConvLSTM3D: expected sequences of images, with 6 axes in all"), "{e}");
 }

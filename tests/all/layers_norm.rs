@@ -162,7 +162,8 @@ fn spectral_normalization_works_under_a_checkpoint() {
 fn moments(v: &[f32]) -> (f64, f64) {
     let n = v.len() as f64;
     let mean = v.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
-    (mean, v.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n)
+    let off = |v: &f32| f64::from(*v) - mean;
+    (mean, v.iter().map(|v| off(v) * off(v)).sum::<f64>() / n)
 }
 
 #[test]
@@ -186,7 +187,7 @@ fn noise_has_the_moments_that_it_should() {
     let kept = drawn(AlphaDropout::new(0.3).shared(), &normal);
     let (mean, variance) = moments(&kept);
     assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean} {variance}");
-    let lowest = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
+    let lowest: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
     let a = 1.0 / (0.7 * (1.0 + 0.3 * lowest * lowest)).sqrt();
     let value = a * lowest - a * lowest * 0.3;
     let share = kept.iter().filter(|v| (f64::from(**v) - value).abs() < 1e-6).count() as f64 / 40_000.0;
@@ -400,12 +401,41 @@ fn bad_arguments_are_named() {
     add(message(GaussianDropout::new(1.0).shared(), &[3]));
     add(message(AlphaDropout::new(1.0).shared(), &[3]));
     add(message(ActivityRegularization::new().l1(-1.0).shared(), &[3]));
-    let want = "";
+    let want = "\
+layer 'batch_normalization' (BatchNormalization): BatchNormalization: axis 3 is out of range for shape [None, 2, 3]
+layer 'batch_normalization' (BatchNormalization): BatchNormalization: expected inputs whose size at axis 0 is known and not 0, got shape [None, 2, 3]
+layer 'batch_normalization' (BatchNormalization): epsilon: expected a finite number of 0 or more, got -1
+layer 'batch_normalization' (BatchNormalization): renorm_clipping: expected rmax of at least rmin, which is 2, got 1
+layer 'batch_normalization' (BatchNormalization): renorm_clipping: expected dmax of at least 0, got -1
+layer 'layer_normalization' (LayerNormalization): axis: expected at least one axis, got none
+layer 'layer_normalization' (LayerNormalization): axis: expected each axis once, got axis 1 twice
+layer 'layer_normalization' (LayerNormalization): LayerNormalization: axis -3 is out of range for shape [None, 3]
+layer 'group_normalization' (GroupNormalization): groups: expected a number that divides the 6 channels, or -1, got 32
+layer 'group_normalization' (GroupNormalization): groups: expected a number that divides the 6 channels, or -1, got 0
+layer 'group_normalization' (GroupNormalization): axis: expected an axis other than the batch, got 0
+layer 'rms_normalization' (RMSNormalization): epsilon: expected a finite number of 0 or more, got NaN
+layer 'unit_normalization' (UnitNormalization): UnitNormalization: axis 5 is out of range for shape [None, 3]
+layer 'spectral_normalization' (SpectralNormalization): power_iterations: expected at least 1, got 0
+layer 'spectral_normalization' (SpectralNormalization): layer: expected one with a parameter named kernel or embeddings, got Flatten
+layer 'dropout' (Dropout): rate: expected 0 <= rate <= 1, got 1.5
+layer 'dropout' (Dropout): noise_shape: expected a size for each of the 2 axes of inputs [None, 3], got [None]
+layer 'dropout' (Dropout): noise_shape: expected 1, 3 or None at axis 1, got [None, 2]
+layer 'dropout' (Dropout): noise_shape: expected 1 or None at axis 0, got [32, None]
+layer 'spatial_dropout1d' (SpatialDropout1D): SpatialDropout1D: expected inputs [batch, time, channels], got shape [None, 3]
+layer 'spatial_dropout2d' (SpatialDropout2D): rate: expected 0 <= rate <= 1, got -0.5
+layer 'spatial_dropout2d' (SpatialDropout2D): SpatialDropout2D: expected inputs [batch, channels, rows, columns], got shape [None, 3]
+layer 'gaussian_noise' (GaussianNoise): stddev: expected 0 <= stddev <= 1, got 1.5
+layer 'gaussian_dropout' (GaussianDropout): rate: expected 0 <= rate < 1, got 1
+layer 'alpha_dropout' (AlphaDropout): rate: expected 0 <= rate < 1, got 1
+layer 'activity_regularization' (ActivityRegularization): l1: expected a finite number of 0 or more, got -1
+";
     assert_eq!(out, want, "\n{out}");
-    // A mask that is no mask of the input.
+    // A mask of all axes but the last is one of the input; another is none.
     let x = Input::new([2, 3, 4]);
     let y = gradus::nn::layers::Masking::new().on(&x).unwrap();
     assert!(BatchNormalization::new().on(&y).is_ok());
+    let flat = gradus::nn::layers::Concatenate::new().on([&y, &y]).unwrap();
+    assert!(BatchNormalization::new().on(&flat).is_ok());
 }
 
 // ---- the whole way

@@ -350,12 +350,12 @@ fn what_makes_no_sense_is_named() {
         (error(CenterCrop::new(2, 0), image), "width: expected at least 1, got 0"),
         (
             error(Rescaling::new([1.0, 2.0, 3.0]), image),
-            "Rescaling: shapes [1, 4, 5, 2] and [3] do not fit: sizes must be equal or 1",
+            "mul: [1, 4, 5, 2] and [3] do not match: sizes 2 and 3 cannot be broadcast together",
         ),
         (error(Normalization::new().mean(1.0), image), "variance: expected one beside the mean, got none"),
         (
             error(Normalization::new().mean([1.0]).variance(1.0), image),
-            "Normalization: shapes [1] and [] do not fit: mean and variance should have one shape",
+            "Normalization: [1] and [] do not match: mean and variance should have one shape",
         ),
         (error(Normalization::new().axis([1, -3]), image), "axis: expected different axes, got [1, -3]"),
     ] {
@@ -427,7 +427,7 @@ fn statistics_come_from_data_at_once_or_in_batches() {
     let other = Normalization::new().adapt_batches([Ok(x.clone()), x.slice(2, 0, 1)]);
     assert_eq!(
         message(other),
-        "adapt: shapes [2] and [1] do not fit: all batches should be of one shape along the axes"
+        "adapt: [2] and [1] do not match: all batches should be of one shape along the axes"
     );
     let failed = Normalization::new().adapt_batches([Err(Error::Custom("no file".into()))]);
     assert_eq!(message(failed), "no file");

@@ -92,6 +92,9 @@ fn every_public_operation_has_a_row() {
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(root().join("src/ops")).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue; // the tests of a family
+        }
         let file = path.file_stem().unwrap().to_str().unwrap().to_string();
         let text = std::fs::read_to_string(&path).unwrap();
         let rows: Vec<&str> = all.get(&file).into_iter().flatten().map(|r| r.0).collect();

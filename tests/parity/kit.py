@@ -133,7 +133,8 @@ def variables(layer):
                     walk(c, f"{path}{name}/{i}/")
 
     walk(layer, "")
-    return out
+    # A wrapper that holds a variable of the layer inside as an attribute of its own has it once: inside.
+    return list({id(v): (path, v) for path, v in reversed(out)}.values())[::-1]
 
 
 def randomize(paths, seed, given=None):
@@ -160,7 +161,7 @@ class Pack:
             a = a.astype(np.int64)
         if a.dtype not in (np.float64, np.int64, np.bool_):
             raise TypeError(f"a tensor of {a.dtype}")
-        self.tensors.append(np.ascontiguousarray(a))
+        self.tensors.append(np.asarray(a, order="C"))
         return len(self.tensors) - 1
 
     def puts(self, named):

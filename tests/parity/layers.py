@@ -44,6 +44,8 @@ def run(pack, c, seed):
     layer(*pieces(flat), **keywords(named))  # builds it
     paths = variables(layer)
     randomize(paths, seed, c["weights"])
+    if hasattr(layer, "finalize_state"):  # of Normalization, which computes with copies of its statistics
+        layer.finalize_state()
     trainable = [v.value for v in layer.trainable_variables]
     other = [v.value for v in layer.non_trainable_variables]
     before = {path: np.asarray(v.value) for path, v in paths}

@@ -2,6 +2,8 @@
 //! would lose what the formulas live on: the first step of `exp` is exact only if it is rounded once, and without that `exp(80)` is wrong by 30 units in the
 //! last place. In f64 the product of two f32 is exact. So the multiplication and the addition are made there, and the sum is rounded to f32: errors
 //! are those of the fused instruction, and so are the bits, but where the sum in f64 is rounded to the middle between two f32 (once in 2^29).
+//!
+//! And those of [`Isa::Portable`](crate::kernels::simd::Isa) on x86-64, where each multiply-add is a call.
 
 use super::Real;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -46,31 +48,24 @@ impl<T: Real + Copy + Fma> Lane<T> for T {
         self
     }
 }
-impl Lane<f32> for Soft {
-    #[inline(always)]
-    fn of(v: f32) -> Soft {
-        Soft(v)
-    }
-    #[inline(always)]
-    fn value(self) -> f32 {
-        self.0
-    }
-}
-
 /// Elements, and what their elementary functions are computed with where there is no fused multiply-add.
 pub trait Lanes: Real + Copy + Fma {
     /// The numbers of such code.
     type Apart: Lane<Self>;
     /// Whether they are others than the elements.
     const DIFFERS: bool;
+    /// The numbers of code for any x86-64 processor.
+    type Called: Lane<Self>;
 }
 impl Lanes for f32 {
     type Apart = Soft;
     const DIFFERS: bool = true;
+    type Called = Called;
 }
 impl Lanes for f64 {
     type Apart = f64;
     const DIFFERS: bool = false;
+    type Called = f64;
 }
 
 /// An f32 whose elementary functions multiply and add in two steps.
@@ -84,66 +79,71 @@ impl Fma for Soft {
     }
 }
 
-macro_rules! operators {
-    ($($trait:ident $f:ident),+) => {$(
-        impl $trait for Soft {
-            type Output = Soft;
+/// An f32 whose elementary functions are called: they are calls of multiply-adds themselves, so that a copy in each kernel would be no faster.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+pub struct Called(f32);
+
+impl Fma for Called {}
+
+/// A type of numbers around f32: its operators, its functions with multiply-adds in them, then those without.
+macro_rules! lane {
+    ($lane:ident, $inline:ident: $($trait:ident $f:ident),+; $($fused:ident in $module:ident),+; $($one:ident)+; $($two:ident)+) => {
+        impl Lane<f32> for $lane {
             #[inline(always)]
-            fn $f(self, other: Soft) -> Soft {
-                Soft($trait::$f(self.0, other.0))
+            fn of(v: f32) -> $lane {
+                $lane(v)
+            }
+            #[inline(always)]
+            fn value(self) -> f32 {
+                self.0
             }
         }
-    )+};
-}
-operators!(Add add, Sub sub, Mul mul, Div div);
-
-impl Neg for Soft {
-    type Output = Soft;
-    #[inline(always)]
-    fn neg(self) -> Soft {
-        Soft(-self.0)
-    }
-}
-
-/// Functions with multiply-adds in them, then those without.
-macro_rules! real {
-    ($($f:ident = $path:path),+; $($one:ident)+; $($two:ident)+) => {
-        impl Real for Soft {
+        $(impl $trait for $lane {
+            type Output = $lane;
             #[inline(always)]
-            fn c(v: f64) -> Soft {
-                Soft(v as f32)
+            fn $f(self, other: $lane) -> $lane {
+                $lane($trait::$f(self.0, other.0))
+            }
+        })+
+        impl Neg for $lane {
+            type Output = $lane;
+            #[inline(always)]
+            fn neg(self) -> $lane {
+                $lane(-self.0)
+            }
+        }
+        impl Real for $lane {
+            #[inline(always)]
+            fn c(v: f64) -> $lane {
+                $lane(v as f32)
             }
             #[inline(always)]
-            fn fma(self, a: Soft, b: Soft) -> Soft {
-                Soft(<Soft as Fma>::fma(self.0, a.0, b.0))
+            fn fma(self, a: $lane, b: $lane) -> $lane {
+                $lane(<$lane as Fma>::fma(self.0, a.0, b.0))
             }
-            $(#[inline(always)]
-            fn $f(self) -> Soft {
-                Soft($path(self.0))
+            $(#[inline($inline)]
+            fn $fused(self) -> $lane {
+                $lane(super::$module::$fused::<$lane>(self.0))
             })+
             $(#[inline(always)]
-            fn $one(self) -> Soft {
-                Soft(Real::$one(self.0))
+            fn $one(self) -> $lane {
+                $lane(Real::$one(self.0))
             })+
             $(#[inline(always)]
-            fn $two(self, other: Soft) -> Soft {
-                Soft(Real::$two(self.0, other.0))
+            fn $two(self, other: $lane) -> $lane {
+                $lane(Real::$two(self.0, other.0))
             })+
         }
     };
+    ($lane:ident, $inline:ident) => {
+        lane!(
+            $lane, $inline: Add add, Sub sub, Mul mul, Div div;
+            exp in exp, ln in log, tanh in exp, sigmoid in exp, erf in erf, ndtr in normal, gelu in normal, exp_m1 in exp, ln_1p in log,
+            sin in trig, cos in trig;
+            sqrt abs step floor round erfc;
+            maximum minimum pow atan2 rem floor_div
+        );
+    };
 }
-real!(
-    exp = super::exp::exp::<Soft>,
-    ln = super::log::ln::<Soft>,
-    tanh = super::exp::tanh::<Soft>,
-    sigmoid = super::exp::sigmoid::<Soft>,
-    erf = super::erf::erf::<Soft>,
-    ndtr = super::normal::ndtr::<Soft>,
-    gelu = super::normal::gelu::<Soft>,
-    exp_m1 = super::exp::exp_m1::<Soft>,
-    ln_1p = super::log::ln_1p::<Soft>,
-    sin = super::trig::sin::<Soft>,
-    cos = super::trig::cos::<Soft>;
-    sqrt abs step floor round erfc;
-    maximum minimum pow atan2 rem floor_div
-);
+lane!(Soft, always);
+lane!(Called, never);

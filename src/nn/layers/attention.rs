@@ -193,7 +193,7 @@ impl AttentionNode {
 impl Node for AttentionNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let (query, value) = (x.at(0)?, x.at(1)?);
-        let key = x.at(2).unwrap_or(value);
+        let key = x.positional().get(2).unwrap_or(value);
         let (operands, mask) = ([&query.tensor, &key.tensor, &value.tensor], value.mask.as_ref());
         let plain = self.form == Form::Dot && operands.iter().all(|t| t.rank() == 3);
         let drops = self.key.is_some() && cx.is_training();
@@ -213,5 +213,26 @@ impl Node for AttentionNode {
     }
     fn class_name(&self) -> &'static str {
         if self.form == Form::Additive { "AdditiveAttention" } else { "Attention" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Attention;
+    use crate::nn::layers::Input;
+    use crate::nn::{Build, Functional};
+    use crate::tensor::Tensor;
+
+    /// The reference's golden value, of Keras's `Attention`.
+    #[test]
+    fn keras_gives_this() {
+        let (q, v) = (Input::new([2, 2]), Input::new([2, 2]));
+        let y = Attention::new().on([&q, &v]).unwrap();
+        let network = Functional::new([&q, &v], &y).unwrap().build().unwrap();
+        let query = Tensor::from_slice(&[1.0f32, 0.0, 0.0, 1.0], [1, 2, 2]).unwrap();
+        let value = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [1, 2, 2]).unwrap();
+        let got = network.predict(&[query, value]).unwrap().to_vec::<f32>().unwrap();
+        let want = [2.761_594f32, 3.761_593_8, 2.761_594, 3.761_593_8];
+        assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6), "{got:?}");
     }
 }

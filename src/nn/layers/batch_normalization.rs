@@ -16,8 +16,8 @@ crate::settings! {
     /// axes but the channels', and running ones move: `moving = moving · momentum + batch · (1 - momentum)`. In inference, and while
     /// the layer is frozen, the running ones are used.
     ///
-    /// With a mask, positions that do not count enter no statistics. A numbers' worth of parameters for each channel: `gamma` (ones),
-    /// `beta` (zeros), `moving_mean` (zeros), `moving_variance` (ones).
+    /// With a mask, positions that do not count enter no statistics. `gamma` (ones), `beta` (zeros), `moving_mean` (zeros) and
+    /// `moving_variance` (ones) have one number for each channel.
     pub layer BatchNormalization {
         /// With Keras's settings.
         new();
@@ -173,7 +173,7 @@ crate::parts!(BatchNormalizationNode {
 impl Node for BatchNormalizationNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.single()?;
-        let counts = mask.as_ref().map(|mask| self.counts(tensor, mask)).transpose()?;
+        check_mask(tensor, mask.as_ref())?;
         // Channels last.
         let x = tensor.moveaxis(self.axis, -1)?;
         let gamma = self.gamma.as_ref().map(|p| cx.param(p)).transpose()?;
@@ -181,7 +181,10 @@ impl Node for BatchNormalizationNode {
         let (gamma, beta) = (gamma.as_ref(), beta.as_ref());
         // A frozen layer uses its running statistics and does not move them.
         let y = match cx.is_training() && !self.moving_mean.is_frozen() {
-            true => self.train(&x, counts.as_ref(), gamma, beta, cx)?,
+            true => {
+                let counts = mask.as_ref().map(|mask| self.counts(tensor, mask)).transpose()?;
+                self.train(&x, counts.as_ref(), gamma, beta, cx)?
+            }
             false => self.infer(&x, gamma, beta, cx)?,
         };
         Ok(Value::masked(y.moveaxis(-1, self.axis)?, mask.clone()).into())
@@ -271,11 +274,18 @@ impl BatchNormalizationNode {
 
     /// Whether each element counts, channels last.
     fn counts(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
-        if mask.rank() + 1 != x.rank() {
-            let why = "the mask should have one axis less than the input";
-            return Err(Error::shapes("BatchNormalization", *x.shape(), *mask.shape(), why));
-        }
         mask.cast(DType::Bool)?.expand_dims(-1)?.broadcast_like(x)?.moveaxis(self.axis, -1)
+    }
+}
+
+/// Fails unless a mask says of all features of a position at once whether they count.
+fn check_mask(x: &Tensor, mask: Option<&Tensor>) -> Result<()> {
+    match mask {
+        Some(mask) if mask.rank() + 1 != x.rank() => {
+            let why = "the mask should have one axis less than the input";
+            Err(Error::shapes("BatchNormalization", *x.shape(), *mask.shape(), why))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::noise::{kept, shared_axes};
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
+use crate::{DType, Error, Result};
 
 crate::settings! {
     /// While training, zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; otherwise does
@@ -54,15 +54,15 @@ impl Layer for DropoutNode {
         if !cx.is_training() || self.rate == 0.0 {
             return Ok(x.clone());
         }
+        let zero = x.new_full([], 0.0)?;
         if self.rate == 1.0 {
-            return x.new_full(*x.shape(), 0.0);
+            return zero.cast(DType::Bool)?.choose(x, &zero);
         }
         let stream = cx.stream(&self.key);
         if self.shared.is_empty() {
             return x.dropout(self.rate, stream);
         }
         // Chosen rather than multiplied: what is dropped may be no number.
-        let zero = x.new_full([], 0.0)?;
         kept(x, &self.shared, self.rate, stream)?.choose(&x.affine(1.0 / (1.0 - self.rate), 0.0)?, &zero)
     }
     fn masking(&self) -> Masking {

@@ -41,7 +41,8 @@ impl Embedding {
     /// # Errors
     /// The tensor has no values, as while a network is traced.
     pub fn weights(mut self, table: &Tensor) -> Result<Embedding> {
-        self.weights = Some(Given { shape: *table.shape(), values: table.to_vec()?.into() });
+        self.weights =
+            Some(Given { shape: *table.shape(), values: table.cast(DType::F64)?.to_vec()?.into() });
         Ok(self)
     }
 }

@@ -185,7 +185,7 @@ impl HeadsNode {
 
 impl Node for HeadsNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let given = |i: usize, name: &str| x.at(i).ok().or_else(|| x.get(name));
+        let given = |i: usize, name: &str| x.positional().get(i).or_else(|| x.get(name));
         let query = x.at(0)?;
         let value =
             given(1, "value").ok_or_else(|| Error::argument("inputs", "query and value", "one input"))?;

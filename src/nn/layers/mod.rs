@@ -67,6 +67,7 @@ kind! {
     mod transformer_encoder: TransformerEncoder;
     mod transformer_decoder: TransformerDecoder;
     mod conv: Conv1D, Conv2D, Conv3D;
+    mod conv_lstm: ConvLSTM1D, ConvLSTM2D, ConvLSTM3D;
     mod conv_transpose: Conv1DTranspose, Conv2DTranspose, Conv3DTranspose;
     mod depthwise_conv: DepthwiseConv1D, DepthwiseConv2D;
     mod separable_conv: SeparableConv1D, SeparableConv2D;

@@ -9,7 +9,7 @@ use crate::nn::activation::Sigmoid;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Init, InputSpecs, Node, OneOrMany};
+use crate::nn::{Axes, Build, Init, InputSpecs, Node, OneOrMany};
 use crate::{Error, Result};
 
 crate::settings! {
@@ -33,7 +33,7 @@ crate::settings! {
         /// The last sizes of the output; the last size of the query by default.
         output_shape: some into OneOrMany<usize>,
         /// The axes of the inputs that attention goes over; all but the first and the last by default.
-        attention_axes: some into OneOrMany<isize>,
+        attention_axes: some into Axes,
         /// Keys this far from a query's own place, or further, are not seen, on either side; all are seen by default.
         sliding_window: some usize,
         /// How kernels begin; Glorot uniform by default.
@@ -139,7 +139,9 @@ impl Build for MultiHeadAttention {
 impl MultiHeadAttention {
     /// The axes that attention goes over, from the front.
     fn axes(&self, rank: usize) -> Result<Vec<usize>> {
-        let Some(OneOrMany(given)) = &self.attention_axes else { return Ok((1..rank - 1).collect()) };
+        let Some(given) = self.attention_axes.as_ref().map(Axes::list) else {
+            return Ok((1..rank - 1).collect());
+        };
         let axes: Vec<usize> =
             given.iter().map(|&axis| if axis < 0 { axis + rank as isize } else { axis } as usize).collect();
         let fine = |(i, axis): (usize, &usize)| (1..rank - 1).contains(axis) && !axes[..i].contains(axis);

@@ -2,7 +2,7 @@
 
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Numbers, single};
 use crate::tensor::Tensor;
-use crate::{DType, Result, Shape};
+use crate::{DType, Result};
 
 crate::settings! {
     /// `x · scale + offset`, of any shape. Whole numbers become floats.
@@ -17,11 +17,8 @@ crate::settings! {
 
 impl Build for Rescaling {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        let (shape, dtype) = (single(inputs)?.shape, init.dtype());
-        for given in [&self.scale, &self.offset] {
-            Shape::broadcast("Rescaling", shape, *given.shape())?;
-        }
-        let single = self.scale.single().zip(self.offset.single());
+        single(inputs)?;
+        let (dtype, single) = (init.dtype(), self.scale.single().zip(self.offset.single()));
         let (scale, offset) = (self.scale.tensor(dtype)?, self.offset.tensor(dtype)?);
         Ok(Box::new(RescalingNode { single, scale, offset, dtype }))
     }

@@ -194,6 +194,8 @@ fn attention(a: &mut Answers, dtype: DType) {
     let start = Tensor::scalar(2i64).unwrap();
     let given = [lying(r, &[3, 5, 4], dtype, Rng::odd), lying(r, &[3, 2, 4], dtype, Rng::odd)];
     a.both(&format!("slice_update {dtype}"), &given, |t| t[0].slice_update(&t[1], &start, 1));
+}
+
 /// Images, kernels and how they go; the last ones are cut between threads.
 fn convolutions(a: &mut Answers, dtype: DType) {
     let r = &mut Rng::of("convolutions");

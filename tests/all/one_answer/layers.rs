@@ -14,8 +14,8 @@ use gradus::nn::layers::{
     Embedding, Flatten, GroupQueryAttention, Input, Masking, MultiHeadAttention, PositionEmbedding, Reshape,
     ReversibleEmbedding, RotaryEmbedding, SinePositionEncoding, TransformerDecoder, TransformerEncoder,
     Activation, Add, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
-    Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, Embedding, Flatten, Input, Masking,
-    Reshape, SeparableConv1D, SeparableConv2D,
+    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout,
+    Embedding, Flatten, Input, Masking, Reshape, SeparableConv1D, SeparableConv2D,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::ops::Padding;
@@ -188,6 +188,7 @@ pub(crate) const LAYERS: &[Row] = &[
     }),
     ("TransformerDecoder", |a| {
         layer(a, "TransformerDecoder", TransformerDecoder::new(7, 2), &[&[2, 9, 6], &[2, 4, 6]]);
+    }),
     ("Conv1D", |a| {
         layer(a, "Conv1D", Conv1D::new(6, 3).groups(2).padding(Padding::Causal), &[&[3, 9, 4]]);
         layer(a, "Conv1D, softmax", Conv1D::new(6, 3).dilation_rate(2).activation(Softmax), &[&[3, 9, 4]]);
@@ -207,6 +208,14 @@ pub(crate) const LAYERS: &[Row] = &[
         layer(a, "Conv2DTranspose", same, &[&[3, 5, 4, 6]]);
     }),
     ("Conv3DTranspose", |a| layer(a, "Conv3DTranspose", Conv3DTranspose::new(2, 2), &[&[2, 2, 3, 2, 3]])),
+    ("ConvLSTM1D", |a| {
+        let all = ConvLSTM1D::new(3, 2).return_sequences(true).dropout(0.2).recurrent_dropout(0.3);
+        layer(a, "ConvLSTM1D", all, &[&[2, 3, 7, 4]]);
+    }),
+    ("ConvLSTM2D", |a| {
+        layer(a, "ConvLSTM2D", ConvLSTM2D::new(3, 3).padding(Padding::Same), &[&[2, 3, 7, 6, 4]]);
+    }),
+    ("ConvLSTM3D", |a| layer(a, "ConvLSTM3D", ConvLSTM3D::new(2, 2), &[&[1, 2, 3, 2, 3, 2]])),
     ("DepthwiseConv1D", |a| layer(a, "DepthwiseConv1D", DepthwiseConv1D::new(3), &[&[3, 9, 4]])),
     ("DepthwiseConv2D", |a| {
         layer(
@@ -248,6 +257,7 @@ fn layer(a: &mut Answers, name: &str, description: impl IntoLayer, shapes: &[&[u
             [_, a, b] => Input::new([*a, *b]),
             [_, a, b, c] => Input::new([*a, *b, *c]),
             [_, a, b, c, d] => Input::new([*a, *b, *c, *d]),
+            [_, a, b, c, d, e] => Input::new([*a, *b, *c, *d, *e]),
             _ => panic!("{dims:?}"),
         })
         .collect();

@@ -84,3 +84,19 @@ case("SeparableConv2D", dict(filters=2, kernel_size=2, data_format="channels_fir
                              pointwise_regularizer=penalty("L1", l1=0.1), bias_regularizer=penalty("L2", l2=0.2),
                              activity_regularizer=penalty("L1", l1=0.2)), [some(85, 2, 2, 4, 3)])
 case("SeparableConv2D", dict(filters=2, kernel_size=2, dilation_rate=[2, 1], padding="same"), [some(86, 2, 3, 3, 2)])
+
+# Over time. (Keras on JAX cannot mask these: it broadcasts the mask along the last axes.)
+case("ConvLSTM1D", dict(filters=2, kernel_size=2), [some(100, 2, 3, 4, 2)])
+case("ConvLSTM1D", dict(filters=2, kernel_size=3, padding="same", return_sequences=True), [some(101, 2, 3, 4, 1)])
+case("ConvLSTM1D", dict(filters=2, kernel_size=2, strides=2, return_state=True, go_backwards=True, use_bias=False), [some(102, 2, 3, 5, 2)])
+case("ConvLSTM1D", dict(filters=2, kernel_size=2, padding="same", return_state=True, activation="relu", recurrent_activation="hard_sigmoid"), [some(103, 2, 3, 3, 2)],
+     named=dict(initial_state=[some(104, 2, 3, 2), some(105, 2, 3, 2)]))
+case("ConvLSTM1D", dict(filters=2, kernel_size=2, data_format="channels_first", return_sequences=True, return_state=True), [some(106, 2, 3, 2, 4)],
+     named=dict(initial_state=[some(107, 2, 2, 3), some(108, 2, 2, 3)]))
+case("ConvLSTM2D", dict(filters=2, kernel_size=2), [some(110, 2, 2, 3, 3, 1)])
+case("ConvLSTM2D", dict(filters=1, kernel_size=[1, 2], padding="same", return_sequences=True, go_backwards=True), [some(111, 2, 3, 2, 3, 2)])
+case("ConvLSTM2D", dict(filters=2, kernel_size=2, dilation_rate=[1, 2], return_state=True, kernel_regularizer=penalty("L2", l2=0.1),
+                        recurrent_regularizer=penalty("L1", l1=0.1), bias_regularizer=penalty("L2", l2=0.2)), [some(112, 1, 2, 3, 4, 1)])
+case("ConvLSTM2D", dict(filters=1, kernel_size=2, data_format="channels_first", dropout=0.3, recurrent_dropout=0.3), [some(113, 2, 2, 2, 3, 3)])
+case("ConvLSTM2D", dict(filters=1, kernel_size=2, padding="same", activity_regularizer=penalty("L2", l2=0.1), unit_forget_bias=False), [some(114, 2, 2, 2, 3, 1)])
+case("ConvLSTM3D", dict(filters=1, kernel_size=[1, 2, 1], return_sequences=True), [some(115, 1, 2, 2, 2, 2, 2)])

@@ -1,0 +1,311 @@
+//! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees what lies around each place.
+
+use super::cell::{UnitForgetBias, part};
+use super::recurrence::{Sequence, States, recurrent};
+use super::sliding::{channels, not_both, plain_padding, positive, sliding};
+use crate::config::Dyn;
+use crate::nn::activation::{Activation, Sigmoid, Tanh};
+use crate::nn::constraint::Constraint;
+use crate::nn::initializer::{GlorotUniform, Initializer, Orthogonal, Zeros};
+use crate::nn::regularizer::Regularizer;
+use crate::nn::{
+    Build, Cx, DataFormat, Init, InputSpecs, Inputs, Key, Node, Param, Recurrent, Sizes, Value, Values,
+};
+use crate::ops::Padding;
+use crate::ops::conv::Convolution;
+use crate::tensor::Tensor;
+use crate::{Error, Result, Shape, Spec};
+use smallvec::smallvec;
+
+/// Gates: input, forget, candidate, output, in the order in which kernels hold them.
+const GATES: usize = 4;
+
+/// The layer with its cell.
+#[derive(Clone, Debug)]
+struct ConvLSTMNode {
+    cell: ConvLSTMCell,
+    sequence: Sequence,
+    data_format: DataFormat,
+}
+crate::parts!(ConvLSTMNode { cell, sequence });
+
+/// What happens at one step.
+#[derive(Clone, Debug)]
+struct ConvLSTMCell {
+    kernel: Param,
+    recurrent_kernel: Param,
+    bias: Option<Param>,
+    filters: usize,
+    how: Convolution,
+    activation: Dyn<dyn Activation>,
+    recurrent_activation: Dyn<dyn Activation>,
+    dropout: Option<Drop>,
+    recurrent_dropout: Option<Drop>,
+}
+crate::parts!(group ConvLSTMCell { kernel, recurrent_kernel, bias, dropout, recurrent_dropout });
+
+impl ConvLSTMCell {
+    /// `conv(x, kernel) + bias` for all gates and steps at once: `[batch, time, axes…, channels]` becomes `[batch, time, places…, 4·filters]`.
+    fn from_inputs(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let kernel = cx.param(&self.kernel)?;
+        let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
+        let masks = match &self.dropout {
+            Some(dropout) => dropout.masks(&x.select(1, 0)?, cx)?,
+            None => None,
+        };
+        let conv = |x: &Tensor, kernel: &Tensor| {
+            let steps = x.merge_axes(0, 1)?.conv(kernel, None, None, &self.how)?;
+            steps.split_axis(0, &[-1, x.dims()[1] as isize])
+        };
+        let z = of_gates(x, &kernel, masks.as_ref(), &conv)?;
+        match &bias {
+            Some(bias) => z.add(bias),
+            None => Ok(z),
+        }
+    }
+
+    /// `i, f, o = σ(z), c' = f·c + i·g(z), h' = o·g(c')` with `z = from_inputs + conv(h, recurrent_kernel)`.
+    fn step(&self, z: &Tensor, states: &[Tensor], kernel: &Tensor, masks: Option<&Masks>) -> Result<States> {
+        let [h, c] = states else {
+            return Err(Error::argument("states", "two", states.len()));
+        };
+        let same = Convolution::new().padding(Padding::Same);
+        let z = z.add(&of_gates(h, kernel, masks, &|h, kernel| h.conv(kernel, None, None, &same))?)?;
+        let gate = |i: usize| part(&z, self.filters, i);
+        let i = self.recurrent_activation.apply(&gate(0)?)?;
+        let f = self.recurrent_activation.apply(&gate(1)?)?;
+        let c = f.mul(c)?.add(&i.mul(&self.activation.apply(&gate(2)?)?)?)?;
+        let o = self.recurrent_activation.apply(&gate(3)?)?;
+        Ok(smallvec![o.mul(&self.activation.apply(&c)?)?, c])
+    }
+}
+
+impl Node for ConvLSTMNode {
+    fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
+        let input = x.at(0)?;
+        self.sequence.time(input)?;
+        let last = match self.data_format {
+            DataFormat::ChannelsLast => input.tensor.clone(),
+            DataFormat::ChannelsFirst => input.tensor.moveaxis(2, -1)?,
+        };
+        let z = self.cell.from_inputs(&last, cx)?;
+        let kernel = cx.param(&self.cell.recurrent_kernel)?;
+        let zero = part(&z.select(1, 0)?, self.cell.filters, 0)?;
+        let zero = zero.new_full(*zero.shape(), 0.0)?;
+        let masks = match &self.cell.recurrent_dropout {
+            Some(dropout) => dropout.masks(&zero, cx)?,
+            None => None,
+        };
+        let zero = self.data_format.back(zero)?;
+        let states = self.sequence.begin(x, smallvec![zero.clone(), zero], cx)?;
+        let states = states.iter().map(|state| self.data_format.last(state)).collect::<Result<_>>()?;
+        let steps = Value::masked(z, input.mask.clone());
+        let mut ran = self.sequence.run(&steps, states, 0, cx, &mut |z, states, _| {
+            let states = self.cell.step(z, states, &kernel, masks.as_ref())?;
+            Ok((states[0].clone(), states))
+        })?;
+        if self.data_format == DataFormat::ChannelsFirst {
+            ran.sequence = ran.sequence.map(|sequence| sequence.moveaxis(-1, 2)).transpose()?;
+            ran.last = self.data_format.back(ran.last)?;
+            ran.states =
+                ran.states.into_iter().map(|state| self.data_format.back(state)).collect::<Result<_>>()?;
+        }
+        self.sequence.finish(ran, input.mask.as_ref(), cx)
+    }
+    fn class_name(&self) -> &'static str {
+        self.sequence.layer
+    }
+}
+
+/// One factor a gate for what it sees, alike at all steps of a sequence.
+type Masks = [Tensor; GATES];
+
+/// The convolution for all gates, of which each sees what its mask leaves.
+fn of_gates(
+    x: &Tensor,
+    kernel: &Tensor,
+    masks: Option<&Masks>,
+    conv: &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let Some(masks) = masks else { return conv(x, kernel) };
+    let filters = kernel.dims().last().copied().unwrap_or(0) / GATES;
+    let one = |i: usize| {
+        // In a sequence the axis of time comes behind the batch.
+        let mask = if x.rank() > masks[i].rank() { masks[i].expand_dims(1)? } else { masks[i].clone() };
+        conv(&x.mul(&mask)?, &part(kernel, filters, i)?)
+    };
+    Tensor::concat(&[&one(0)?, &one(1)?, &one(2)?, &one(3)?], -1)
+}
+
+/// Dropout of what the gates see.
+#[derive(Clone, Debug)]
+struct Drop {
+    rate: f64,
+    key: Key,
+}
+crate::parts!(group Drop { key });
+
+impl Drop {
+    /// At this rate, if it is one.
+    fn new(setting: &'static str, rate: f64, init: &mut Init) -> Result<Option<Drop>> {
+        if !(0.0..1.0).contains(&rate) {
+            return Err(Error::argument(setting, "0 <= rate < 1", rate));
+        }
+        Ok(if rate > 0.0 { Some(Drop { rate, key: init.key() }) } else { None })
+    }
+
+    /// For what has this shape at each step; none in inference.
+    fn masks(&self, step: &Tensor, cx: &mut Cx) -> Result<Option<Masks>> {
+        if !cx.is_training() {
+            return Ok(None);
+        }
+        let ones = step.new_full(*step.shape(), 1.0)?;
+        let mut mask = || ones.dropout(self.rate, cx.stream(&self.key));
+        Ok(Some([mask()?, mask()?, mask()?, mask()?]))
+    }
+}
+
+/// A layer for a number of spatial axes.
+macro_rules! conv_lstm {
+    ($(#[$doc:meta])* $type:ident, $axes:literal) => {
+        recurrent! {
+            $(#[$doc])*
+            ///
+            /// ```text
+            /// i, f, o = σ(conv(x, kernel) + conv(h, recurrent_kernel) + bias), each of its part
+            /// c' = f·c + i·tanh(conv(x, kernel) + conv(h, recurrent_kernel) + bias),   h' = o·tanh(c')
+            /// ```
+            ///
+            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot uniform and orthogonal; bias `[4·filters]`, ones for f
+            /// and zeros for the others (Keras's defaults). The convolution of states has stride 1 and keeps their sizes. The states h and c are
+            /// zeros at first, or given after the sequence or by the name `initial_state`.
+            pub layer $type {
+                /// A layer of `filters` outputs at each place; kernels see `kernel_size` elements along each axis.
+                new(filters: usize, kernel_size: into Sizes<$axes>);
+
+                /// From one place of the kernel on the input to the next; 1 by default. Not together with `dilation_rate`.
+                strides: into Sizes<$axes> = 1,
+                /// What lies beyond the edges of the input: nothing (valid, the default), or as many zeros as there are places for all elements (same).
+                padding: Padding = Padding::Valid,
+                /// Where the channels are; last by default.
+                data_format: DataFormat = DataFormat::ChannelsLast,
+                /// From one element of the input that the kernel sees to the next; 1 by default.
+                dilation_rate: into Sizes<$axes> = 1,
+                /// g: the function of the candidate and of the cell; tanh by default.
+                activation: into Dyn<dyn Activation> = Tanh,
+                /// σ: the function of the gates; sigmoid by default.
+                recurrent_activation: into Dyn<dyn Activation> = Sigmoid,
+                /// Whether there is a bias; yes by default.
+                use_bias: bool = true,
+                /// How the kernel begins; Glorot uniform by default.
+                kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
+                /// How the kernel of the states begins; orthogonal by default.
+                recurrent_initializer: into Dyn<dyn Initializer> = Orthogonal::default(),
+                /// How the bias begins; zeros by default.
+                bias_initializer: into Dyn<dyn Initializer> = Zeros,
+                /// Whether the bias of the forget gate begins at 1 whatever `bias_initializer` says; yes by default.
+                unit_forget_bias: bool = true,
+                /// A penalty on the kernel; none by default.
+                kernel_regularizer: some into Dyn<dyn Regularizer>,
+                /// A penalty on the kernel of the states; none by default.
+                recurrent_regularizer: some into Dyn<dyn Regularizer>,
+                /// A penalty on the bias; none by default.
+                bias_regularizer: some into Dyn<dyn Regularizer>,
+                /// A bound on the kernel; none by default.
+                kernel_constraint: some into Dyn<dyn Constraint>,
+                /// A bound on the kernel of the states; none by default.
+                recurrent_constraint: some into Dyn<dyn Constraint>,
+                /// A bound on the bias; none by default.
+                bias_constraint: some into Dyn<dyn Constraint>,
+                /// The share of the input that each gate does not see in training, the same at all steps; 0 by default.
+                dropout: f64 = 0.0,
+                /// The share of h that each gate does not see in training, the same at all steps; 0 by default.
+                recurrent_dropout: f64 = 0.0,
+            }
+        }
+
+        impl Build for $type {
+            fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+                positive("filters", self.filters)?;
+                plain_padding(&self.padding)?;
+                let how = sliding(&self.kernel_size, &self.strides, &self.padding, &self.dilation_rate)?;
+                not_both(&self.strides, &self.dilation_rate)?;
+                let channels = channels_of_steps(stringify!($type), inputs.at(0)?, $axes, self.data_format)?;
+                let Some(gates) = self.filters.checked_mul(GATES) else {
+                    return Err(Error::argument("filters", "a number that can be multiplied by 4", self.filters));
+                };
+                let shape = |channels: usize| [&self.kernel_size.0[..], &[channels, gates]].concat();
+                let kernel = init.weight(
+                    shape(channels),
+                    &self.kernel_initializer,
+                    &self.kernel_regularizer,
+                    &self.kernel_constraint,
+                )?;
+                let recurrent_kernel = init.weight(
+                    shape(self.filters),
+                    &self.recurrent_initializer,
+                    &self.recurrent_regularizer,
+                    &self.recurrent_constraint,
+                )?;
+                let of_bias = match self.unit_forget_bias {
+                    true => UnitForgetBias(self.bias_initializer.clone()).into(),
+                    false => self.bias_initializer.clone(),
+                };
+                let bias = match self.use_bias {
+                    true => Some(init.weight([gates], &of_bias, &self.bias_regularizer, &self.bias_constraint)?),
+                    false => None,
+                };
+                let cell = ConvLSTMCell {
+                    kernel,
+                    recurrent_kernel,
+                    bias,
+                    filters: self.filters,
+                    how,
+                    activation: self.activation.clone(),
+                    recurrent_activation: self.recurrent_activation.clone(),
+                    dropout: Drop::new("dropout", self.dropout, init)?,
+                    recurrent_dropout: Drop::new("recurrent_dropout", self.recurrent_dropout, init)?,
+                };
+                let sequence =
+                    Sequence::new(stringify!($type), self.recurrence(), &self.activity_regularizer, 2, init);
+                Ok(Box::new(ConvLSTMNode { cell, sequence, data_format: self.data_format }))
+            }
+            fn input_names(&self) -> &[&'static str] {
+                &["initial_state"]
+            }
+            fn as_recurrent(&self) -> Option<&dyn Recurrent> {
+                Some(self)
+            }
+        }
+    };
+}
+
+/// The channels of sequences of images with so many spatial axes.
+fn channels_of_steps(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
+    match input.shape.dims() {
+        [batch, _, step @ ..] if step.len() == axes + 1 => {
+            let step = Shape::new(&[&[*batch], step].concat())?;
+            channels(layer, Spec::new(step, input.dtype), axes, format)
+        }
+        _ => {
+            let expected = format!("sequences of images, with {} axes in all", axes + 3);
+            Err(Error::shape(layer, expected, input.shape))
+        }
+    }
+}
+
+conv_lstm! {
+    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes `[batch, places, filters]`, or with `return_sequences`
+    /// `[batch, time, places, filters]`.
+    ConvLSTM1D, 1
+}
+conv_lstm! {
+    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes `[batch, rows, columns, filters]`, or with
+    /// `return_sequences` `[batch, time, rows, columns, filters]`.
+    ConvLSTM2D, 2
+}
+conv_lstm! {
+    /// An LSTM with convolutions over volumes: `[batch, time, depth, height, width, channels]` becomes `[batch, planes, rows, columns, filters]`, or with
+    /// `return_sequences` `[batch, time, planes, rows, columns, filters]`.
+    ConvLSTM3D, 3
+}
