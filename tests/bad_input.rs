@@ -287,14 +287,6 @@ const CALLS: &[(&str, Call)] = &[
         };
         one(Tensor::sample(&d.sizes, distribution, d.dtype, d.stream))
     }),
-    ("sample_like", |d| {
-        let distribution = if d.yes {
-            Distribution::Normal { mean: d.a, std: d.b }
-        } else {
-            Distribution::Uniform { low: d.a, high: d.b }
-        };
-        one(d.x.sample_like(distribution, d.stream))
-    }),
     ("randint", |d| one(Tensor::randint(&d.sizes, d.axis as i64, d.at as i64, d.stream))),
     ("bernoulli", |d| one(Tensor::bernoulli(&d.sizes, d.a, d.stream))),
     ("permutation", |d| one(Tensor::permutation(d.n, d.stream))),
@@ -364,6 +356,19 @@ const CALLS: &[(&str, Call)] = &[
     ("split_axis", |d| one(d.x.split_axis(d.axis, &d.axes))),
     ("broadcast_like", |d| one(d.x.broadcast_like(&d.y))),
     ("new_full", |d| one(d.x.new_full(if d.yes { &d.sizes[..] } else { d.y.dims() }, 1.5))),
+    ("batch_norm", |d| {
+        let (y, mean, variance) = d.x.batch_norm(if d.yes { Some(&d.y) } else { None }, None, d.a)?;
+        Ok(vec![y, mean, variance])
+    }),
+    ("mul_add", |d| one(d.x.mul_add(&d.y, &d.z))),
+    ("sample_like", |d| {
+        let distribution = if d.yes {
+            Distribution::Normal { mean: d.a, std: d.b }
+        } else {
+            Distribution::Uniform { low: d.a, high: d.b }
+        };
+        one(d.x.sample_like(distribution, d.stream))
+    }),
 ];
 
 /// What can be done with any tensor, and with what was computed from a tracked one.

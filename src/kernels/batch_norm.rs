@@ -67,9 +67,9 @@ pub fn moments<T: Float>(x: Table<'_, T>, mean: &mut [T], variance: &mut [T]) {
     let rows = x.data.len() / x.n;
     let count = T::of(rows as f64);
     sums(x, mean);
-    mean.iter_mut().for_each(|m| *m = *m / count);
+    mean.iter_mut().for_each(|m| *m /= count);
     sums_of(Squares { x, mean }, rows, x.n, variance);
-    variance.iter_mut().for_each(|v| *v = *v / count);
+    variance.iter_mut().for_each(|v| *v /= count);
 }
 
 /// `1 / √(var + ε)` of each column.

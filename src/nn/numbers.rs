@@ -112,7 +112,7 @@ mod tests {
             (json!(2.5), Numbers::from(2.5)),
             (json!([1.0, 2.0]), [1.0, 2.0].into()),
             (json!([[1.0], [2.0]]), [[1.0], [2.0]].into()),
-            (json!([]), Vec::new().into()),
+            (json!([]), Vec::<f64>::new().into()),
         ] {
             assert_eq!(read(value.clone()).unwrap(), numbers);
             assert_eq!(numbers.write().unwrap(), value);

@@ -2,9 +2,11 @@
 //! at once. Heads stand behind the time, as Keras and projections have them: the kernel reads through strides, and writes what the
 //! next projection takes as it is.
 
-mod naive;
-
+pub use super::attending::AttentionOptions;
+use super::attending::Given;
 use super::elementwise::float;
+use super::naive::Naive;
+pub(crate) use super::naive::{attention_weights, masked_softmax, places, weighted_sums};
 use super::promote::{alike, indices};
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply};
 use crate::dtype::dispatch_float;
@@ -14,8 +16,6 @@ use crate::kernels::par;
 use crate::kernels::strided::Strided;
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Float, Result, Shape, Spec};
-use naive::Naive;
-pub(crate) use naive::{attention_weights, masked_softmax, places, weighted_sums};
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
@@ -30,39 +30,6 @@ const COST: usize = 16;
 /// Scores of as many samples at once as have this many.
 const ROOM: usize = 1 << 22;
 
-/// What [`Tensor::dot_product_attention`] can be told. Nothing by default.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AttentionOptions<'a> {
-    /// Added to the scores: float, broadcast to `[batch, heads, queries, keys]`.
-    pub bias: Option<&'a Tensor>,
-    /// False where a key is not seen: bool, broadcast to `[batch, heads, queries, keys]`.
-    pub mask: Option<&'a Tensor>,
-    /// The factor of the scores; `1 / √dim` by default.
-    pub scale: Option<f64>,
-    /// Whether a query sees no key behind its own place.
-    pub is_causal: bool,
-    /// Keys this far from a query's own place, or further, are not seen, on either side; at least 1.
-    pub sliding_window: Option<usize>,
-    /// Which key the first query stands at: integers, one number or `[batch]`; 0 by default. With a cache the number of keys
-    /// before the new ones.
-    pub position: Option<&'a Tensor>,
-}
-
-impl AttentionOptions<'_> {
-    /// What they mean for this query.
-    fn rule(&self, query: &Tensor) -> Result<Rule> {
-        if self.sliding_window == Some(0) {
-            return Err(Error::argument("sliding_window", "at least 1", 0));
-        }
-        let dim = query.dims().last().copied().unwrap_or(1).max(1);
-        let scale = self.scale.unwrap_or(1.0 / libm::sqrt(dim as f64));
-        if !scale.is_finite() {
-            return Err(Error::argument("scale", "a finite number", scale));
-        }
-        Ok(Rule { scale, causal: self.is_causal, window: self.sliding_window })
-    }
-}
-
 crate::op! {
     /// Inputs are query, key and value, then those of mask (bool), bias (float) and position (int64) that there are. Two more outputs keep each row's
     /// largest score and sum of exponentials, `[batch, heads, queries]`, for the gradient.
@@ -73,16 +40,6 @@ crate::op! {
     /// The gradients of query, key, value and, if asked for, of the bias before it is broadcast: from that of the output, query, key, value, the
     /// rows' largest scores and sums, and the rest of [`Attention`]'s inputs.
     struct AttentionGrad("attention_grad", 6..=9) { scale: f64, causal: bool, window: Option<usize>, of_bias: bool }
-}
-
-/// Mask, bias and position among the last inputs.
-struct Given<A>([Option<A>; 3]);
-
-impl<A: Copy> Given<A> {
-    fn among(inputs: &[A], dtype: impl Fn(A) -> DType) -> Given<A> {
-        let find = |fits: fn(DType) -> bool| inputs.iter().copied().find(|&a| fits(dtype(a)));
-        Given([find(|d| d == DType::Bool), find(DType::is_float), find(|d| d == DType::I64)])
-    }
 }
 
 /// Checks all inputs but the gradient and what is kept of rows, and says the shapes of the output and of the scores.
@@ -107,7 +64,7 @@ fn check(op: &'static str, [q, k, v]: [Spec; 3], rest: &[Spec]) -> Result<[Shape
     if b[..3] != c[..3] {
         return Err(Error::shapes(op, k.shape, v.shape, "key and value must have one batch, time and heads"));
     }
-    if a[2] != b[2] && !a[2].checked_rem(b[2]).is_some_and(|rest| rest == 0) {
+    if a[2] != b[2] && a[2].checked_rem(b[2]).is_none_or(|rest| rest != 0) {
         return wrong(k, "the heads of the query must be a multiple of those of key and value");
     }
     let scores = Shape::new(&[a[0], a[2], a[1], b[1]])?;

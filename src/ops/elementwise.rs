@@ -1043,8 +1043,8 @@ impl Tensor {
         }
         let lead = self.rank() - shape.rank();
         let stretched = |i: usize| i < lead || (shape.dims()[i - lead] == 1 && self.dims()[i] != 1);
-        let axes: SmallVec<[isize; MAX_RANK]> =
-            (0..self.rank()).filter(|&i| stretched(i)).map(|i| i as isize).collect();
+        let axes = (0..self.rank()).filter(|&i| stretched(i)).map(|i| i as isize);
+        let axes: SmallVec<[isize; MAX_RANK]> = axes.collect();
         if axes.is_empty() {
             return self.reshape_to(*shape);
         }

@@ -1,7 +1,9 @@
 //! Why it exists: what can be done with tensors, a file per family. Each operation is complete in its file: method,
 //! shape rule, evaluation, gradient and its check.
 
+mod attending;
 mod expr;
+mod naive;
 mod parts;
 mod promote;
 mod recurrent;

@@ -2,9 +2,8 @@
 //! broadcast. Random chains over random shapes and element types run beside a twin that walks plain vectors index by index: both
 //! fail or both give the same, and gradients agree with differences of the twin. A new operation is a row of `ROWS`.
 
-use gradus::ops::{self, Interpolation, Padding, Takes};
 use gradus::ops::conv::Convolution;
-use gradus::ops::{self, Padding, Takes};
+use gradus::ops::{self, Interpolation, Padding, Takes};
 use gradus::{DType, Result, Tensor};
 use proptest::prelude::*;
 

@@ -75,7 +75,7 @@ fn a_full_cache_says_which_layer() {
     let why = network.predict_in(&mut session, &wave(&[2, 2, 4], 1)).unwrap_err().to_string();
     assert_eq!(
         why,
-        "layer 'short' (MultiHeadAttention): cache of 3 time steps: slice_update: expected at most 3 along axis 1, got 2 from 2 on"
+        "layer 'short' (MultiHeadAttention, number 1): cache of 3 time steps: slice_update: expected at most 3 along axis 1, got 2 from 2 on"
     );
     assert!(session.is_empty());
     // A fit keeps nothing, and knows no end.
@@ -206,7 +206,7 @@ fn what_cannot_be_meant_is_refused() {
         (
             refused(network(RotaryEmbedding::new(), &[&[4, 5]])),
             "layer 'rotary_embedding' (RotaryEmbedding): RotaryEmbedding: expected an even, known number of features, got \
-             [None, 4, 5]",
+             shape [None, 4, 5]",
         ),
         (
             refused(network(SinePositionEncoding::new().max_wavelength(0.0), &[sequence])),

@@ -7,6 +7,7 @@ use gradus::io::Load;
 use gradus::nn::activation;
 use gradus::nn::layers::*;
 use gradus::nn::{Build as _, Cx, DataFormat, Functional, IntoLayer, Network, Sequential, Shared, Symbol};
+use gradus::ops::Padding;
 use gradus::optim::SGD;
 use gradus::prelude::{MeanSquaredError, Model};
 use gradus::random::{Purpose, Stream};
@@ -35,6 +36,9 @@ impl Dice {
     pub(crate) fn pick<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())].clone()
     }
+    pub(crate) fn padding(&mut self) -> Padding {
+        self.pick(&[Padding::Valid, Padding::Same, Padding::Causal])
+    }
     /// A setting within reason, and now and then without.
     pub(crate) fn number(&mut self) -> f64 {
         self.pick(&[0.0, 0.1, 0.3, 0.5, 0.9, 1.0, 2.5, -0.4])
@@ -60,11 +64,102 @@ impl Dice {
 pub(crate) type Row = (&'static str, usize, fn(&mut Dice) -> Shared);
 
 /// The families. A new one adds its table here.
-const FAMILIES: &[&[Row]] = &[CORE];
+const FAMILIES: &[&[Row]] = &[CORE, OTHERS];
 
 fn handle(layer: impl IntoLayer) -> Shared {
     layer.into_layer()
 }
+
+const OTHERS: &[Row] = &[
+    ("SpatialDropout1D", 1, |d| handle(SpatialDropout1D::new(d.number()))),
+    ("SpatialDropout2D", 1, |d| handle(SpatialDropout2D::new(d.number()))),
+    ("SpatialDropout3D", 1, |d| handle(SpatialDropout3D::new(d.number()))),
+    ("GaussianNoise", 1, |d| handle(GaussianNoise::new(d.number()))),
+    ("GaussianDropout", 1, |d| handle(GaussianDropout::new(d.number()))),
+    ("AlphaDropout", 1, |d| handle(AlphaDropout::new(d.number()))),
+    ("ActivityRegularization", 1, |d| handle(ActivityRegularization::new().l1(d.number()).l2(d.number()))),
+    ("BatchNormalization", 1, |d| {
+        handle(BatchNormalization::new().axis(d.axis()).scale(d.yes()).center(d.yes()))
+    }),
+    ("LayerNormalization", 1, |d| handle(LayerNormalization::new().axis(d.axes()))),
+    ("GroupNormalization", 1, |d| {
+        handle(GroupNormalization::new().groups(d.pick(&[1, 2, 3])).axis(d.axis()))
+    }),
+    ("RMSNormalization", 1, |d| handle(RMSNormalization::new().axis(d.axes()))),
+    ("UnitNormalization", 1, |d| handle(UnitNormalization::new().axis(d.axes()))),
+    ("SpectralNormalization", 1, |d| handle(SpectralNormalization::new(Dense::new(d.size())))),
+    ("SimpleRNN", 1, |d| handle(SimpleRNN::new(d.size()).return_sequences(d.yes()).go_backwards(d.yes()))),
+    ("LSTM", 1, |d| handle(LSTM::new(d.size()).return_sequences(d.yes()).activation(d.activation()))),
+    ("GRU", 1, |d| handle(GRU::new(d.size()).return_sequences(d.yes()).reset_after(d.yes()))),
+    ("SimpleRNNCell", 1, |d| handle(RNN::new(SimpleRNNCell::new(d.size())))),
+    ("LSTMCell", 1, |d| handle(RNN::new(LSTMCell::new(d.size())))),
+    ("GRUCell", 1, |d| handle(RNN::new(GRUCell::new(d.size())))),
+    ("RNN", 1, |d| handle(RNN::new(GRUCell::new(d.size())).return_sequences(d.yes()))),
+    ("StackedRNNCells", 1, |d| {
+        handle(RNN::new(StackedRNNCells::new([LSTMCell::new(d.size()), LSTMCell::new(d.size())])))
+    }),
+    ("Bidirectional", 1, |d| handle(Bidirectional::new(GRU::new(d.size()).return_sequences(d.yes())))),
+    ("TimeDistributed", 1, |d| handle(TimeDistributed::new(Dense::new(d.size())))),
+    ("MaxPooling1D", 1, |d| handle(MaxPooling1D::new().pool_size(d.size()))),
+    ("MaxPooling2D", 1, |d| handle(MaxPooling2D::new().pool_size(d.size()).padding(d.padding()))),
+    ("MaxPooling3D", 1, |d| handle(MaxPooling3D::new().pool_size(d.size()))),
+    ("AveragePooling1D", 1, |d| handle(AveragePooling1D::new(d.size()))),
+    ("AveragePooling2D", 1, |d| handle(AveragePooling2D::new(d.size()).padding(d.padding()))),
+    ("AveragePooling3D", 1, |d| handle(AveragePooling3D::new(d.size()))),
+    ("GlobalAveragePooling1D", 1, |d| handle(GlobalAveragePooling1D::new().keepdims(d.yes()))),
+    ("GlobalAveragePooling2D", 1, |d| handle(GlobalAveragePooling2D::new().keepdims(d.yes()))),
+    ("GlobalAveragePooling3D", 1, |d| handle(GlobalAveragePooling3D::new().keepdims(d.yes()))),
+    ("GlobalMaxPooling1D", 1, |d| handle(GlobalMaxPooling1D::new().keepdims(d.yes()))),
+    ("GlobalMaxPooling2D", 1, |d| handle(GlobalMaxPooling2D::new().keepdims(d.yes()))),
+    ("GlobalMaxPooling3D", 1, |d| handle(GlobalMaxPooling3D::new().keepdims(d.yes()))),
+    ("AdaptiveAveragePooling1D", 1, |d| handle(AdaptiveAveragePooling1D::new(d.size()))),
+    ("AdaptiveAveragePooling2D", 1, |d| handle(AdaptiveAveragePooling2D::new(d.size()))),
+    ("AdaptiveAveragePooling3D", 1, |d| handle(AdaptiveAveragePooling3D::new(d.size()))),
+    ("AdaptiveMaxPooling1D", 1, |d| handle(AdaptiveMaxPooling1D::new(d.size()))),
+    ("AdaptiveMaxPooling2D", 1, |d| handle(AdaptiveMaxPooling2D::new(d.size()))),
+    ("AdaptiveMaxPooling3D", 1, |d| handle(AdaptiveMaxPooling3D::new(d.size()))),
+    ("ZeroPadding1D", 1, |d| handle(ZeroPadding1D::new().padding(d.size()))),
+    ("ZeroPadding2D", 1, |d| handle(ZeroPadding2D::new().padding(d.size()))),
+    ("ZeroPadding3D", 1, |d| handle(ZeroPadding3D::new().padding(d.size()))),
+    ("Cropping1D", 1, |d| handle(Cropping1D::new().cropping(d.size()))),
+    ("Cropping2D", 1, |d| handle(Cropping2D::new().cropping(d.size()))),
+    ("Cropping3D", 1, |d| handle(Cropping3D::new().cropping(d.size()))),
+    ("UpSampling1D", 1, |d| handle(UpSampling1D::new().size(d.size()))),
+    ("UpSampling2D", 1, |d| handle(UpSampling2D::new().size(d.size()))),
+    ("UpSampling3D", 1, |d| handle(UpSampling3D::new().size(d.size()))),
+    ("Resizing", 1, |d| handle(Resizing::new(d.size(), d.size()))),
+    ("CenterCrop", 1, |d| handle(CenterCrop::new(d.size(), d.size()))),
+    ("Rescaling", 1, |d| handle(Rescaling::new(d.number()))),
+    ("Normalization", 1, |d| handle(Normalization::new().axis(d.axis()).mean(0.5).variance(2.0))),
+    ("Attention", 3, |d| handle(Attention::new().use_scale(d.yes()))),
+    ("AdditiveAttention", 3, |d| handle(AdditiveAttention::new().use_scale(d.yes()))),
+    ("MultiHeadAttention", 3, |d| {
+        handle(MultiHeadAttention::new(d.size(), d.size()).use_causal_mask(d.yes()))
+    }),
+    ("GroupQueryAttention", 3, |d| handle(GroupQueryAttention::new(d.size(), 2 * d.size(), d.size()))),
+    ("EinsumDense", 1, |d| handle(EinsumDense::new("ab,bc->ac", d.size()).bias_axes("c"))),
+    ("ReversibleEmbedding", 1, |d| handle(ReversibleEmbedding::new(4, d.size()))),
+    ("SinePositionEncoding", 1, |_| handle(SinePositionEncoding::new())),
+    ("PositionEmbedding", 1, |d| handle(PositionEmbedding::new(d.size()))),
+    ("RotaryEmbedding", 1, |_| handle(RotaryEmbedding::new())),
+    ("TransformerEncoder", 1, |d| handle(TransformerEncoder::new(d.size(), d.size()))),
+    ("TransformerDecoder", 2, |d| handle(TransformerDecoder::new(d.size(), d.size()))),
+    ("Conv1D", 1, |d| {
+        handle(Conv1D::new(d.size(), d.size()).activation(d.activation()).padding(d.padding()))
+    }),
+    ("Conv2D", 1, |d| handle(Conv2D::new(d.size(), d.size()).strides(d.size()).padding(d.padding()))),
+    ("Conv3D", 1, |d| handle(Conv3D::new(d.size(), d.size()).use_bias(d.yes()))),
+    ("Conv1DTranspose", 1, |d| handle(Conv1DTranspose::new(d.size(), d.size()).strides(d.size()))),
+    ("Conv2DTranspose", 1, |d| handle(Conv2DTranspose::new(d.size(), d.size()).padding(d.padding()))),
+    ("Conv3DTranspose", 1, |d| handle(Conv3DTranspose::new(d.size(), d.size()))),
+    ("DepthwiseConv1D", 1, |d| handle(DepthwiseConv1D::new(d.size()).depth_multiplier(d.size()))),
+    ("DepthwiseConv2D", 1, |d| handle(DepthwiseConv2D::new(d.size()).strides(d.size()))),
+    ("SeparableConv1D", 1, |d| handle(SeparableConv1D::new(d.size(), d.size()))),
+    ("SeparableConv2D", 1, |d| handle(SeparableConv2D::new(d.size(), d.size()).activation(d.activation()))),
+    ("ConvLSTM1D", 1, |d| handle(ConvLSTM1D::new(d.size(), d.size()).return_sequences(d.yes()))),
+    ("ConvLSTM2D", 1, |d| handle(ConvLSTM2D::new(d.size(), d.size()).padding(d.padding()))),
+    ("ConvLSTM3D", 1, |d| handle(ConvLSTM3D::new(d.size(), d.size()))),
+];
 
 const CORE: &[Row] = &[
     ("Dense", 1, |d| handle(Dense::new(d.size()).activation(d.activation()).use_bias(d.yes()))),

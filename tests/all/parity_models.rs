@@ -7,10 +7,10 @@ use gradus::Result;
 use gradus::config::{Dyn, Registry, Setting};
 use gradus::graph::{Feed, Graph, Output};
 use gradus::loss::Loss;
-use gradus::nn::activation::{Elu, Selu};
+use gradus::nn::activation::{Elu, Selu, Softmax};
 use gradus::nn::constraint::MaxNorm;
 use gradus::nn::layers::*;
-use gradus::nn::{Cx, Functional, Module};
+use gradus::nn::{Build, Cx, Functional};
 use gradus::ops::Padding::{Causal, Same};
 use gradus::prelude::*;
 use serde_json::{Value as Json, json};
@@ -64,7 +64,7 @@ fn separable_cnn(dtype: DType) -> Result<Network> {
         .add(DepthwiseConv2D::new(3).padding(Same).depth_multiplier(2).use_bias(false))
         .add(BatchNormalization::new())
         .add(ReLU::new().max_value(6.0))
-        .add(AveragePooling2D::new().pool_size(2).padding(Same))
+        .add(AveragePooling2D::new(2).padding(Same))
         .add(GlobalAveragePooling2D::new())
         .add(Dense::new(2))
         .build()
@@ -152,8 +152,9 @@ fn tagger(dtype: DType) -> Result<Network> {
 }
 
 fn stacked_cells(dtype: DType) -> Result<Network> {
+    let cells: [Dyn<dyn Build>; 3] = [LSTMCell::new(3).into(), GRUCell::new(4).into(), SimpleRNNCell::new(2).into()];
     let cells =
-        StackedRNNCells::new([LSTMCell::new(3).into(), GRUCell::new(4).into(), SimpleRNNCell::new(2).into()]);
+        StackedRNNCells::new(cells);
     sequence(dtype)
         .add(Input::new([5, 3]))
         .add(Masking::new())
@@ -231,7 +232,7 @@ fn siamese(dtype: DType) -> Result<Network> {
     let tower = Sequential::new()
         .named("tower")
         .add(Input::new([8, 1]))
-        .add(Conv1D::new(4, 3).activation(Elu::new()))
+        .add(Conv1D::new(4, 3).activation(Elu))
         .add(MaxPooling1D::new().pool_size(2))
         .add(Flatten::new())
         .add(Dense::new(3));
@@ -277,7 +278,7 @@ fn additive(dtype: DType) -> Result<Network> {
     Functional::new([&q, &v], &y)?.dtype(dtype).build()
 }
 
-type Build = fn(DType) -> Result<Network>;
+type Make = fn(DType) -> Result<Network>;
 type Compile = fn(Network, Losses) -> Result<Model>;
 /// One or two.
 type Losses = Vec<Dyn<dyn Loss>>;
@@ -305,7 +306,7 @@ fn momentum(network: Network, losses: Losses) -> Result<Model> {
 }
 
 /// Each model, and the optimizer that trains it in `models.py`.
-const MODELS: &[(&str, Build, Compile)] = &[
+const MODELS: &[(&str, Make, Compile)] = &[
     ("mlp", mlp, adam),
     ("regularized", regularized, momentum),
     ("cnn", cnn, adam),
@@ -343,7 +344,7 @@ fn model(
     pack: &Pack,
     case: &Json,
     float: DType,
-    make: Build,
+    make: Make,
     compile: Compile,
 ) -> Result<(Model, [Vec<Tensor>; 2])> {
     let mut model = compile(make(float)?, losses(case))?;
@@ -363,7 +364,7 @@ fn compare(
     pack: &Pack,
     case: &Json,
     float: DType,
-    make: Build,
+    make: Make,
     compile: Compile,
     worst: &mut Worst,
 ) -> Result<()> {

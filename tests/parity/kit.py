@@ -134,7 +134,7 @@ def variables(layer):
 
     walk(layer, "")
     # A wrapper that holds a variable of the layer inside as an attribute of its own has it once: inside.
-    return list({id(v): (path, v) for path, v in reversed(out)}.values())[::-1]
+    return list({id(v): (path, v) for path, v in out}.values())
 
 
 def randomize(paths, seed, given=None):

@@ -111,7 +111,7 @@ impl Build for BatchNormalization {
         let beta = |init: &mut Init| {
             init.weight(n, &self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)
         };
-        let clipping = self.renorm_clipping.unwrap_or_else(RenormClipping::new);
+        let clipping = self.renorm_clipping.unwrap_or_default();
         if self.renorm {
             clipping.check()?;
         }

@@ -46,7 +46,7 @@ crate::parts!(group ConvLSTMCell { kernel, recurrent_kernel, bias, dropout, recu
 
 impl ConvLSTMCell {
     /// `conv(x, kernel) + bias` for all gates and steps at once: `[batch, time, axes…, channels]` becomes `[batch, time, places…, 4·filters]`.
-    fn from_inputs(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+    fn projected(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let kernel = cx.param(&self.kernel)?;
         let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
         let masks = match &self.dropout {
@@ -64,7 +64,7 @@ impl ConvLSTMCell {
         }
     }
 
-    /// `i, f, o = σ(z), c' = f·c + i·g(z), h' = o·g(c')` with `z = from_inputs + conv(h, recurrent_kernel)`.
+    /// `i, f, o = σ(z), c' = f·c + i·g(z), h' = o·g(c')` with `z = projected + conv(h, recurrent_kernel)`.
     fn step(&self, z: &Tensor, states: &[Tensor], kernel: &Tensor, masks: Option<&Masks>) -> Result<States> {
         let [h, c] = states else {
             return Err(Error::argument("states", "two", states.len()));
@@ -88,7 +88,7 @@ impl Node for ConvLSTMNode {
             DataFormat::ChannelsLast => input.tensor.clone(),
             DataFormat::ChannelsFirst => input.tensor.moveaxis(2, -1)?,
         };
-        let z = self.cell.from_inputs(&last, cx)?;
+        let z = self.cell.projected(&last, cx)?;
         let kernel = cx.param(&self.cell.recurrent_kernel)?;
         let zero = part(&z.select(1, 0)?, self.cell.filters, 0)?;
         let zero = zero.new_full(*zero.shape(), 0.0)?;

@@ -6,7 +6,7 @@ use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros, between_units};
 use crate::nn::lists::OneOrMany;
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, single};
 use crate::shape::is_unknown;
 use crate::tensor::Tensor;
 use crate::{Error, MAX_RANK, Result, Shape};
@@ -18,7 +18,7 @@ crate::settings! {
     /// end (`"ab...,bc->ac..."`).
     ///
     /// The kernel has the axes that the equation says, Glorot uniform over all inputs and outputs of a unit; the bias those of `bias_axes`, zeros;
-    /// no bias and no activation by default (Keras's defaults).
+    /// no bias and no activation by default (Keras's defaults). A mask is refused: Keras would lose it with a warning.
     pub layer EinsumDense {
         /// With this equation, and the output's shape without the batch and without the axes that `...` stands for. `None` is the size of
         /// the input's axis of that letter.
@@ -236,9 +236,6 @@ impl Layer for EinsumDenseNode {
             cx.regularize_activity(&**regularizer, &y)?;
         }
         Ok(y)
-    }
-    fn masking(&self) -> Masking {
-        Masking::Keep
     }
     fn output_activation(&self) -> Option<&dyn Activation> {
         // A penalty on the output needs the output.

@@ -33,7 +33,7 @@ crate::settings! {
         kernel_regularizer: some into Dyn<dyn Regularizer>,
         /// A penalty on each bias; none by default.
         bias_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on what each projection gives, divided by the batch size; none by default.
+        /// A penalty on what each projection gives, and on the layer's outputs once more, as in Keras, divided by the batch size; none by default.
         activity_regularizer: some into Dyn<dyn Regularizer>,
         /// A bound on each kernel; none by default.
         kernel_constraint: some into Dyn<dyn Constraint>,
@@ -114,6 +114,7 @@ impl Build for GroupQueryAttention {
                 sliding_window: self.sliding_window,
                 causal: self.use_causal_mask,
                 scores: self.return_attention_scores,
+                activity_regularizer: self.activity_regularizer.clone(),
             },
         }))
     }

@@ -2,6 +2,8 @@
 
 use super::cache::{Cache, Kept};
 use super::einsum_dense::{EinsumDense, EinsumDenseNode};
+use crate::config::Dyn;
+use crate::nn::regularizer::Regularizer;
 use crate::nn::{Cx, InputSpecs, Inputs, Key, Layer, Node, Value, Values, both_masks};
 use crate::ops::attention::{AttentionOptions, attention_weights, weighted_sums};
 use crate::tensor::Tensor;
@@ -44,6 +46,8 @@ pub(super) struct Spec {
     pub(super) sliding_window: Option<usize>,
     pub(super) causal: bool,
     pub(super) scores: bool,
+    /// A penalty on the outputs, beside those on what projections give.
+    pub(super) activity_regularizer: Option<Dyn<dyn Regularizer>>,
 }
 
 /// The shapes of query, value and key, however they were given.
@@ -241,6 +245,11 @@ impl Node for HeadsNode {
         if let Some(weights) = weights {
             let shape = self.score_shape(&q, &kept.key);
             out.0.push(if shape.len() == 4 { weights.into() } else { weights.reshape_to(shape)?.into() });
+        }
+        if let Some(regularizer) = &self.spec.activity_regularizer {
+            for output in out.iter() {
+                cx.regularize_activity(&**regularizer, &output.tensor)?;
+            }
         }
         Ok(out)
     }

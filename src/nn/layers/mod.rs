@@ -74,6 +74,14 @@ kind! {
     use Input;
     also "Sequential": topology_config::sequential, "Functional": topology_config::functional,
     "Lambda": lambda::unreadable;
+    alias "MaxPool1D": MaxPooling1D, "MaxPool2D": MaxPooling2D, "MaxPool3D": MaxPooling3D,
+    "AvgPool1D": AveragePooling1D, "AvgPool2D": AveragePooling2D, "AvgPool3D": AveragePooling3D,
+    "GlobalAvgPool1D": GlobalAveragePooling1D, "GlobalAvgPool2D": GlobalAveragePooling2D,
+    "GlobalAvgPool3D": GlobalAveragePooling3D, "GlobalMaxPool1D": GlobalMaxPooling1D,
+    "GlobalMaxPool2D": GlobalMaxPooling2D, "GlobalMaxPool3D": GlobalMaxPooling3D, "Convolution1D": Conv1D,
+    "Convolution2D": Conv2D, "Convolution3D": Conv3D, "Convolution1DTranspose": Conv1DTranspose,
+    "Convolution2DTranspose": Conv2DTranspose, "Convolution3DTranspose": Conv3DTranspose,
+    "SeparableConvolution1D": SeparableConv1D, "SeparableConvolution2D": SeparableConv2D;
 }
 
 mod cache;

@@ -128,6 +128,7 @@ impl Build for MultiHeadAttention {
                 sliding_window: self.sliding_window,
                 causal: self.use_causal_mask,
                 scores: self.return_attention_scores,
+                activity_regularizer: None,
             },
         }))
     }

@@ -51,7 +51,7 @@ impl Build for UpSampling1D {
             return Err(Error::argument("size", "at least 1", 0));
         }
         expect_images("UpSampling1D", single(inputs)?, 1, DataFormat::ChannelsLast)?;
-        Ok(UpSampling::new("UpSampling1D", &[self.size], Interpolation::Nearest, DataFormat::ChannelsLast))
+        Ok(UpSampling::node("UpSampling1D", &[self.size], Interpolation::Nearest, DataFormat::ChannelsLast))
     }
 }
 
@@ -59,7 +59,7 @@ impl Build for UpSampling2D {
     fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         let size = self.size.positive("size")?;
         expect_images("UpSampling2D", single(inputs)?, 2, self.data_format)?;
-        Ok(UpSampling::new("UpSampling2D", size, self.interpolation, self.data_format))
+        Ok(UpSampling::node("UpSampling2D", size, self.interpolation, self.data_format))
     }
 }
 
@@ -67,7 +67,7 @@ impl Build for UpSampling3D {
     fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         let size = self.size.positive("size")?;
         expect_images("UpSampling3D", single(inputs)?, 3, self.data_format)?;
-        Ok(UpSampling::new("UpSampling3D", size, Interpolation::Nearest, self.data_format))
+        Ok(UpSampling::node("UpSampling3D", size, Interpolation::Nearest, self.data_format))
     }
 }
 
@@ -82,7 +82,7 @@ struct UpSampling {
 crate::parts!(UpSampling {});
 
 impl UpSampling {
-    fn new(
+    fn node(
         class: &'static str,
         factors: &[usize],
         interpolation: Interpolation,

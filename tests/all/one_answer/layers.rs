@@ -3,19 +3,15 @@
 
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::layers::{
-    Activation, ActivityRegularization, Add, AlphaDropout, BatchNormalization, Checkpoint, Concatenate,
-    Dense, Dropout, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization, Input,
-    LayerNormalization, Masking, RMSNormalization, Reshape, SpatialDropout1D, SpatialDropout2D,
-    SpatialDropout3D, SpectralNormalization, UnitNormalization,
-    self, Activation, Add, Average, Checkpoint, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten,
-    Identity, Input, Lambda, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU,
-    RepeatVector, Reshape, Subtract,
-    Activation, Add, AdditiveAttention, Attention, Checkpoint, Concatenate, Dense, Dropout, EinsumDense,
-    Embedding, Flatten, GroupQueryAttention, Input, Masking, MultiHeadAttention, PositionEmbedding, Reshape,
-    ReversibleEmbedding, RotaryEmbedding, SinePositionEncoding, TransformerDecoder, TransformerEncoder,
-    Activation, Add, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
-    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout,
-    Embedding, Flatten, Input, Masking, Reshape, SeparableConv1D, SeparableConv2D,
+    self, Activation, ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention, Average,
+    BatchNormalization, Checkpoint, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot,
+    Dropout, ELU, EinsumDense, Embedding, Flatten, GaussianDropout, GaussianNoise, GroupNormalization,
+    GroupQueryAttention, Identity, Input, Lambda, LayerNormalization, LeakyReLU, Masking, Maximum, Minimum,
+    MultiHeadAttention, Multiply, PReLU, Permute, PositionEmbedding, RMSNormalization, ReLU, RepeatVector,
+    Reshape, ReversibleEmbedding, RotaryEmbedding, SeparableConv1D, SeparableConv2D, SinePositionEncoding,
+    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, SpectralNormalization, Subtract,
+    TransformerDecoder, TransformerEncoder, UnitNormalization,
 };
 use gradus::nn::{Build as _, Cx, Functional, IntoLayer, Module, Symbol};
 use gradus::ops::Padding;

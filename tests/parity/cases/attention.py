@@ -94,8 +94,8 @@ case(ED, dict(equation="...x,xy->...y", output_shape=3, bias_axes="y"), [some(13
 case(ED, dict(equation="...ab,bc->...ac", output_shape=[4, 2], bias_axes="c"), [q])
 case(ED, dict(equation="ab...,bc->ac...", output_shape=2, bias_axes="c"), [some(14, 2, 3, 2, 2)])
 case(ED, dict(equation="abc,cd->abd", output_shape=[4, 2], kernel_regularizer=L2, bias_regularizer=L1, activity_regularizer=L1, bias_axes="bd"), [q])
-case(ED, dict(equation="abc,cd->abd", output_shape=[4, 2]), [q], masks=[of_query])
+case(ED, dict(equation="abc,cd->abd", output_shape=[4, 2]), [q])
 
 # ReversibleEmbedding
-case("ReversibleEmbedding", dict(input_dim=7, output_dim=3, mask_zero=True), [whole(15, 7, 2, 4)])
+case("ReversibleEmbedding", dict(input_dim=7, output_dim=3), [whole(15, 7, 2, 4)])
 case("ReversibleEmbedding", dict(input_dim=7, output_dim=3, tie_weights=False, embeddings_regularizer=L2, logit_soft_cap=2.0), [whole(16, 7, 2, 4)])

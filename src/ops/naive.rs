@@ -1,7 +1,7 @@
 //! Why it exists: attention said plainly, by matrix products and softmax: the rule of the gradient op, and what tests hold the
 //! kernel against.
 
-use super::{AttentionOptions, Given};
+use super::attending::{AttentionOptions, Given};
 use crate::autograd::Outputs;
 use crate::kernels::attention::Rule;
 use crate::tensor::Tensor;
