@@ -31,8 +31,6 @@ mod layers_core;
 mod layers_every;
 mod layers_norm;
 mod layers_random;
-mod keras_ops;
-mod layer_cases;
 mod layers_spatial;
 mod linalg;
 mod metrics;
