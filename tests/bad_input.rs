@@ -9,9 +9,8 @@ mod refusing;
 
 use gradus::ops::{
     self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, attention::AttentionOptions,
-    matmul::Fused,
+    conv::Convolution, matmul::Fused,
 };
-use gradus::ops::{self, Ellipsis, NewAxis, PadMode, Padding, Slice, conv::Convolution, matmul::Fused};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
 use refusing::Dice;

@@ -29,8 +29,9 @@ const ROUGH: &[(&str, &str, &str)] = &[
     ("GlobalMaxPooling1D", "", "equal numbers in one window"),
 ];
 
-/// Layers that draw nothing yet move a state whatever is frozen, as Keras does, and why.
-const MOVES_THOUGH_FROZEN: &[(&str, &str)] = &[];
+/// Layers that move their weights in training though they are frozen, as Keras does, and why.
+const MOVES_THOUGH_FROZEN: &[(&str, &str)] =
+    &[("SpectralNormalization", "each training step divides the weights by their norm")];
 
 /// Whether a case has one of these layers, itself or inside.
 fn has(case: &Json, layers: &[&str]) -> bool {
