@@ -3,70 +3,23 @@
 //! tensor that can be printed; it never panics, and never ends the program: the allocator here refuses any request above 256 MB, and a refused
 //! allocation must come back as an error. (`cargo test --test bad_input -- --nocapture` names the operation at which a program ended.)
 
-#![allow(unsafe_code, clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)]
 
 use gradus::ops::attention::AttentionOptions;
 use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, RecurrentWeights, Slice};
+mod refusing;
+
+use gradus::ops::{
+    self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, attention::AttentionOptions,
+    conv::Convolution, matmul::Fused,
+};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
-use std::alloc::{GlobalAlloc, Layout, System};
+use refusing::Dice;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-struct Refusing;
-
-const MOST: usize = 256 << 20;
-
-// SAFETY: every call goes to the system's allocator with the caller's arguments, or fails as allocators may.
-unsafe impl GlobalAlloc for Refusing {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > MOST {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > MOST {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if size > MOST {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(ptr, layout, size) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Refusing = Refusing;
-
-/// Numbers of a fixed sequence (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ z >> 31) % n as u64) as usize
-    }
-
-    fn pick<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())].clone()
-    }
-}
 
 /// The arguments of a call.
 #[derive(Debug)]

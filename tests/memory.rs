@@ -1,8 +1,11 @@
 //! Why it exists: training that runs for weeks must not grow, and a step that asks the system for memory waits for
 //! it. This counts what the system's allocator is asked in the steady state.
 
-#![allow(unsafe_code, clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)]
 
+mod counting;
+
+use counting::{asked, traced};
 use gradus::nn::DataFormat;
 use gradus::nn::layers::{
     Bidirectional, Conv2D, Conv2DTranspose, DepthwiseConv2D, GRU, LSTM, SeparableConv2D, SimpleRNN,
@@ -11,67 +14,9 @@ use gradus::ops::Padding;
 use gradus::optim::{Group, LearningRate, Optimizer, Rule, Slot, Slots, Step, Tuned, Update};
 use gradus::prelude::*;
 use gradus::{Result, Spec};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::Relaxed};
-
-struct Counting;
-
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-static LIVE: AtomicIsize = AtomicIsize::new(0);
-static TRACE: AtomicBool = AtomicBool::new(false);
-/// Call sites of one step, as text.
-static SITES: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
-
-fn count(bytes: usize) {
-    CALLS.fetch_add(1, Relaxed);
-    LIVE.fetch_add(bytes as isize, Relaxed);
-    if TRACE.swap(false, Relaxed) {
-        // Off while the trace itself allocates.
-        let trace = std::backtrace::Backtrace::force_capture().to_string();
-        if let Ok(mut sites) = SITES.lock() {
-            sites.push(format!("{bytes} bytes\n{trace}"));
-        }
-        TRACE.store(true, Relaxed);
-    }
-}
-
-// SAFETY: every call goes to the system's allocator with the caller's arguments.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        LIVE.fetch_sub(layout.size() as isize, Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(block, layout, size) }
-    }
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as isize, Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Steps counted.
 const STEPS: usize = 1000;
-
-/// Calls of the system's allocator, and growth of live bytes, over some work.
-fn asked(work: impl FnOnce()) -> (usize, isize) {
-    let (calls, live) = (CALLS.load(Relaxed), LIVE.load(Relaxed));
-    work();
-    (CALLS.load(Relaxed) - calls, LIVE.load(Relaxed) - live)
-}
 
 /// The one test of this file, so that nothing else allocates meanwhile.
 #[test]
@@ -115,11 +60,7 @@ fn the_steady_state_asks_nothing_of_the_system() {
     steps(STEPS);
     println!("idle bytes in the pool: {pooled} before, {} after", gradus::tensor::pooled_bytes());
     if std::env::var_os("GRADUS_TRACE").is_some() {
-        TRACE.store(true, Relaxed);
-        steps(1);
-        TRACE.store(false, Relaxed);
-        let sites = SITES.lock().unwrap();
-        sites.iter().for_each(|site| println!("---- {site}"));
+        traced(|| steps(1)).iter().for_each(|site| println!("---- {site}"));
     }
     assert_eq!(gradus::tensor::pooled_bytes(), pooled, "the pool grows in the steady state");
     // Parameters, moments, gradients and activations of this network are some 2 MB.

@@ -17,7 +17,11 @@ pub struct Sample {
 impl Sample {
     /// A sample that counts as 1.
     pub fn new(x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Sample {
-        Sample { x: x.as_tensors().into_vec(), y: y.as_tensors().into_vec(), weight: None }
+        Sample {
+            x: x.as_tensors().into_iter().collect(),
+            y: y.as_tensors().into_iter().collect(),
+            weight: None,
+        }
     }
 
     /// The samples as one batch: each tensor stacked along a new first axis.

@@ -7,9 +7,8 @@ use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::random::{Purpose, Stream, read_too_early};
 use crate::tensor::storage::PoolVec;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, Tensors};
 use crate::{DType, Error, Result};
-use smallvec::SmallVec;
 
 /// The context of one forward pass: mode, tracking, randomness, state carried between calls, and what layers hand back.
 #[derive(Debug)]
@@ -26,16 +25,16 @@ pub struct Cx {
     seed: u64,
     step: u64,
     /// How often each key has drawn in this pass.
-    drawn: SmallVec<[(u64, u32); 4]>,
+    drawn: Few<(u64, u32), 4>,
     /// How often each key has taken out its state in this pass.
-    carried: SmallVec<[(u64, u32); 4]>,
+    carried: Few<(u64, u32), 4>,
     updates: PoolVec<(u64, Tensor)>,
-    losses: Vec<Tensor>,
+    losses: Tensors,
     /// Values that stand in for parameters, by id: those of a checkpoint, and those that were cast.
     bound: PoolVec<(u64, Tensor)>,
     session: Session,
     /// What has been drawn for the sequence that is being gone through, by key; `None` outside of one.
-    sequence: Option<SmallVec<[(u64, Tensor); 2]>>,
+    sequence: Option<Few<(u64, Tensor), 2>>,
     /// What parts build themselves with, while a network is traced for the first time.
     init: Option<Init>,
 }
@@ -57,10 +56,10 @@ impl Cx {
             compute: None,
             seed: 0,
             step: 0,
-            drawn: SmallVec::new(),
-            carried: SmallVec::new(),
+            drawn: Few::new(),
+            carried: Few::new(),
             updates: PoolVec::new(),
-            losses: Vec::new(),
+            losses: Tensors::new(),
             bound: PoolVec::new(),
             session: Session::new(),
             sequence: None,
@@ -218,7 +217,7 @@ impl Cx {
 
     /// Runs `f`, which goes through a sequence step by step: what [`Cx::once_a_sequence`] draws inside is drawn once.
     pub fn sequence<R>(&mut self, f: impl FnOnce(&mut Cx) -> R) -> R {
-        let outside = self.sequence.replace(SmallVec::new());
+        let outside = self.sequence.replace(Few::new());
         let result = f(self);
         self.sequence = outside;
         result
@@ -316,11 +315,12 @@ impl Cx {
         &mut self,
         bound: PoolVec<(u64, Tensor)>,
         f: impl FnOnce(&mut Cx) -> R,
-    ) -> (R, Vec<Tensor>) {
-        let (outside, losses) = (std::mem::replace(&mut self.bound, bound), self.losses.len());
+    ) -> (R, Tensors) {
+        let outside = std::mem::replace(&mut self.bound, bound);
+        let losses = self.take_losses();
         let result = f(self);
         self.bound = outside;
-        (result, self.losses.split_off(losses))
+        (result, std::mem::replace(&mut self.losses, losses))
     }
 
     /// Runs `f` while this value stands in for a parameter.
@@ -361,7 +361,7 @@ impl Cx {
         std::mem::take(&mut self.scopes)
     }
 
-    pub(crate) fn take_losses(&mut self) -> Vec<Tensor> {
+    pub(crate) fn take_losses(&mut self) -> Tensors {
         std::mem::take(&mut self.losses)
     }
 
@@ -393,7 +393,7 @@ pub(crate) struct Scope {
 }
 
 /// How often a key was counted before.
-fn count(counts: &mut SmallVec<[(u64, u32); 4]>, key: &Key) -> u32 {
+fn count(counts: &mut Few<(u64, u32), 4>, key: &Key) -> u32 {
     let slot = key.slot();
     match counts.iter_mut().find(|(k, _)| *k == slot) {
         Some((_, calls)) => {
@@ -411,7 +411,7 @@ fn count(counts: &mut SmallVec<[(u64, u32); 4]>, key: &Key) -> u32 {
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Terms to add to the loss (`Cx::add_loss`).
-    pub losses: Vec<Tensor>,
+    pub losses: Tensors,
     updates: PoolVec<(u64, Tensor)>,
     /// The state for the next call.
     pub session: Session,
@@ -470,7 +470,7 @@ impl Effects {
 #[derive(Clone, Debug, Default)]
 pub struct Session {
     /// By key and number of the call in a pass.
-    states: SmallVec<[((u64, u32), Tensor); 2]>,
+    states: Few<((u64, u32), Tensor), 2>,
 }
 
 impl Session {
@@ -481,7 +481,7 @@ impl Session {
 
     /// Forgets all state.
     pub fn reset(&mut self) {
-        self.states.clear();
+        self.states = Few::new();
     }
 
     /// Whether there is no state.

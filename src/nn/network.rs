@@ -9,7 +9,7 @@ use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Val
 use crate::config::{Common, Configured};
 use crate::error::Context;
 use crate::tensor::storage::PoolVec;
-use crate::tensor::{AsTensors, Tensor, Tensors};
+use crate::tensor::{AsTensors, Few, Tensor, Tensors};
 use crate::{DType, Error, Result, Spec};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -259,7 +259,7 @@ impl Network {
         let empty = std::iter::repeat_with(|| None).take(self.route.slots.saturating_sub(x.len()));
         let mut slots: PoolVec<Option<Value>> = x.iter().cloned().map(Some).chain(empty).collect();
         for (number, (step, call)) in self.route.steps.iter().zip(&self.topology.calls).enumerate() {
-            let mut given: SmallVec<[Value; 2]> = SmallVec::new();
+            let mut given: Few<Value, 2> = Few::new();
             for fetch in &step.inputs {
                 given.push(fetch.out_of(&mut slots)?);
             }
@@ -343,7 +343,7 @@ impl Network {
 
     /// One pass over tensors that [`Network::accept`] has let through.
     pub(crate) fn pass(&self, x: &[Tensor], cx: &mut Cx, raw: &[bool]) -> Result<Values> {
-        let x: SmallVec<[Value; 2]> = x.iter().map(Value::from).collect();
+        let x: Few<Value, 2> = x.iter().map(Value::from).collect();
         self.run(&x, cx, raw)
     }
 

@@ -1,8 +1,7 @@
 //! What flows between layers: tensors, each with its own mask, and how a layer is given several of them.
 
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor, few};
 use crate::{Error, Result, Spec};
-use smallvec::{SmallVec, smallvec};
 
 /// A tensor on its way through a network, and which of its positions count.
 #[derive(Clone, Debug)]
@@ -40,7 +39,7 @@ impl From<&Tensor> for Value {
 
 /// What a call of a layer gives: one value for most layers.
 #[derive(Clone, Debug, Default)]
-pub struct Values(pub(crate) SmallVec<[Value; 1]>);
+pub struct Values(pub(crate) Few<Value, 1>);
 
 impl Values {
     /// The only value of a layer with one output.
@@ -73,7 +72,7 @@ impl std::ops::DerefMut for Values {
 }
 impl IntoIterator for Values {
     type Item = Value;
-    type IntoIter = smallvec::IntoIter<[Value; 1]>;
+    type IntoIter = few::Items<Value, 1>;
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
@@ -85,7 +84,7 @@ impl<V: Into<Value>> FromIterator<V> for Values {
 }
 impl From<Value> for Values {
     fn from(value: Value) -> Values {
-        Values(smallvec![value])
+        Values(std::iter::once(value).collect())
     }
 }
 impl From<Tensor> for Values {

@@ -3,6 +3,7 @@
 
 mod array;
 mod display;
+pub(crate) mod few;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod nested;
@@ -12,6 +13,7 @@ pub(crate) mod storage;
 mod tensors;
 
 pub use array::Array;
+pub use few::Few;
 pub use nested::Nested;
 pub use storage::{pooled_bytes, trim};
 pub use tensors::{AsTensors, Tensors};

@@ -1,11 +1,10 @@
 //! Several tensors at once: the inputs or outputs of a network.
 
-use super::Tensor;
+use super::{Few, Tensor};
 use crate::{Error, Result};
-use smallvec::{SmallVec, smallvec};
 
 /// A few tensors: inputs or outputs of a network.
-pub type Tensors = SmallVec<[Tensor; 2]>;
+pub type Tensors = Few<Tensor, 2>;
 
 /// One tensor, or several for networks with several inputs or outputs.
 pub trait AsTensors {
@@ -14,7 +13,7 @@ pub trait AsTensors {
 }
 impl AsTensors for Tensor {
     fn as_tensors(&self) -> Tensors {
-        smallvec![self.clone()]
+        std::iter::once(self.clone()).collect()
     }
 }
 impl AsTensors for [Tensor] {

@@ -54,6 +54,6 @@ impl Source for Batches {
         let x = network.accept(&sample.x)?;
         let first = self.seen;
         self.seen += same_rows(&x, &sample.y)?;
-        Ok(Some(Batch::new(x, sample.y.into(), sample.weight, first)))
+        Ok(Some(Batch::new(x, sample.y.into_iter().collect(), sample.weight, first)))
     }
 }

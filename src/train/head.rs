@@ -7,9 +7,8 @@ use crate::error::Context;
 use crate::loss::{Loss, Reduction, fitted};
 use crate::metric::{ByOutput, Metric};
 use crate::nn::{Network, Value, both_masks};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, Tensors};
 use crate::{DType, Error, Result};
-use smallvec::SmallVec;
 
 /// Losses and metrics of a network.
 #[derive(Clone, Debug)]
@@ -38,7 +37,7 @@ pub(crate) struct Meter {
 }
 
 /// What a forward pass was compared to: the loss of each output, weights of losses included only in the sum.
-pub(crate) type Terms = SmallVec<[Tensor; 2]>;
+pub(crate) type Terms = Tensors;
 
 impl Head {
     /// # Errors

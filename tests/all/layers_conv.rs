@@ -1,7 +1,7 @@
 //! Convolutional layers: what they refuse, and what they do with no rows, one row, sizes that are not known yet, and files.
 
 use crate::files::folder;
-use crate::parity_layers::Masked;
+use crate::layer_cases::Masked;
 use gradus::graph::{Feed, Graph};
 use gradus::nn::layers::{
     Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D,

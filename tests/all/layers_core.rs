@@ -1,7 +1,7 @@
 //! Merging, core, reshaping and activation layers: masks, empty batches, one row, bad arguments, whole paths, and twins that know
 //! nothing of the library.
 
-use crate::parity_layers::MaskOf;
+use crate::layer_cases::MaskOf;
 use gradus::graph::{Feed, Graph};
 use gradus::io::Load;
 use gradus::nn::activation::{self, Activation as _, Relu};

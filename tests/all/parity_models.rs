@@ -2,7 +2,7 @@
 //! the summary. The same models in Keras's spelling stand in `tests/parity/models.py`, in the same order.
 
 use crate::pack::{Pack, Worst};
-use crate::parity_layers::wide;
+use crate::layer_cases::wide;
 use gradus::Result;
 use gradus::config::{Dyn, Registry, Setting};
 use gradus::graph::{Feed, Graph, Output};

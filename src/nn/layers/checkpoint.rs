@@ -8,7 +8,7 @@ use crate::nn::activation::Activation;
 use crate::nn::{
     Build, Cx, Init, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values,
 };
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, Tensors};
 use serde_json::Value as Json;
 
 /// The layer given to it, run twice in training: once for its outputs, of which nothing else is kept, and once more for its
@@ -90,7 +90,7 @@ struct Call {
 
 impl Call {
     /// One pass with these values for the inputs and the parameters: the outputs, and the losses it added.
-    fn run(&self, layer: &dyn Node, values: &[Tensor], cx: &mut Cx) -> Result<(Values, Vec<Tensor>)> {
+    fn run(&self, layer: &dyn Node, values: &[Tensor], cx: &mut Cx) -> Result<(Values, Tensors)> {
         let (inputs, rest) = values.split_at(self.masks.len());
         let (params, rest) = rest.split_at(self.params.len());
         let bound = self.params.iter().copied().zip(params.iter().cloned()).collect();
@@ -105,7 +105,7 @@ impl Call {
 }
 
 /// The tensors that gradients flow out of.
-fn flowing(outputs: &Values, losses: Vec<Tensor>) -> Outputs {
+fn flowing(outputs: &Values, losses: Tensors) -> Outputs {
     outputs.iter().map(|v| v.tensor.clone()).chain(losses).collect()
 }
 
