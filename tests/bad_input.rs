@@ -5,15 +5,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use gradus::ops::attention::AttentionOptions;
-use gradus::ops::conv::Convolution;
-use gradus::ops::matmul::Fused;
-use gradus::ops::{self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, RecurrentWeights, Slice};
 mod refusing;
 
 use gradus::ops::{
-    self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, Slice, attention::AttentionOptions,
-    conv::Convolution, matmul::Fused,
+    self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, RecurrentWeights, Slice,
+    attention::AttentionOptions, conv::Convolution, matmul::Fused,
 };
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};

@@ -458,7 +458,7 @@ impl<T> PoolVec<T> {
 
     /// All of it; nothing stays.
     pub(crate) fn take(&mut self) -> PoolVec<T> {
-        std::mem::replace(self, PoolVec::new())
+        std::mem::take(self)
     }
 
     pub(crate) fn pop(&mut self) -> Option<T> {
