@@ -267,25 +267,25 @@ const CALLS: &[(&str, Call)] = &[
         one(d.x.dot_product_attention(&d.y, &d.z, options))
     }),
     ("slice_update", |d| one(d.x.slice_update(&d.y, &d.z, d.axis))),
+    // Matrices as a sequence of one row, and as weights of so many gates side by side.
     ("simple_rnn", |d| {
-        let (kernel, recurrent_kernel) = (&d.y, &d.z);
-        let weights =
-            RecurrentWeights { kernel, recurrent_kernel, bias: if d.yes { Some(&d.x) } else { None } };
-        d.x.simple_rnn(&d.y, &weights, None, d.yes).map(Vec::from)
+        let (x, kernel) = (d.x.expand_dims(0)?, &d.y);
+        let weights = RecurrentWeights {
+            kernel,
+            recurrent_kernel: kernel,
+            bias: if d.yes { Some(&d.z) } else { None },
+        };
+        x.simple_rnn(&d.x.slice(0, 0, 1)?, &weights, None, d.yes).map(Vec::from)
     }),
     ("lstm", |d| {
-        let (kernel, recurrent_kernel) = (&d.y, &d.z);
-        let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
-        d.x.lstm([&d.y, &d.z], &weights, if d.yes { Some(&d.y) } else { None }, d.yes).map(Vec::from)
+        let (x, kernel, h) = (d.x.expand_dims(0)?, &d.y.tile(&[1, 4])?, &d.x.slice(0, 0, 1)?);
+        let weights = RecurrentWeights { kernel, recurrent_kernel: kernel, bias: None };
+        x.lstm([h, h], &weights, if d.yes { Some(&d.z) } else { None }, d.yes).map(Vec::from)
     }),
     ("gru", |d| {
-        let (kernel, recurrent_kernel) = (&d.y, &d.z);
-        let weights = RecurrentWeights { kernel, recurrent_kernel, bias: None };
-        d.x.gru(&d.y, &weights, None, d.yes, d.n == 0).map(Vec::from)
-    }),
-    ("slice_update", |d| {
-        let start = if d.yes { Tensor::scalar(0i64)? } else { d.z.clone() };
-        one(d.x.slice_update(if d.yes { &d.x } else { &d.y }, &start, d.axis))
+        let (x, kernel) = (d.x.expand_dims(0)?, &d.y.tile(&[1, 3])?);
+        let weights = RecurrentWeights { kernel, recurrent_kernel: kernel, bias: None };
+        x.gru(&d.x.slice(0, 0, 1)?, &weights, None, d.yes, d.n == 0).map(Vec::from)
     }),
     ("pad", |d| {
         let padding =

@@ -7,9 +7,7 @@ mod counting;
 
 use counting::{asked, traced};
 use gradus::nn::DataFormat;
-use gradus::nn::layers::{
-    Bidirectional, Conv2D, Conv2DTranspose, DepthwiseConv2D, GRU, LSTM, SeparableConv2D, SimpleRNN,
-};
+use gradus::nn::layers::{Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D};
 use gradus::ops::Padding;
 use gradus::optim::{Group, LearningRate, Optimizer, Rule, Slot, Slots, Step, Tuned, Update};
 use gradus::prelude::*;
@@ -70,7 +68,6 @@ fn the_steady_state_asks_nothing_of_the_system() {
     steps(1);
     whole_parameters(&x, &y);
     a_large_table();
-    recurrent_layers();
     convolutions();
     pools_and_other_sizes();
     layers_with_statistics_and_noise();
@@ -133,25 +130,6 @@ fn pools_and_other_sizes() {
         asked(|| steps(50))
     });
     assert_eq!(counted, (0, 0), "layers on images");
-}
-
-/// Sequences, from both ends and with masks.
-fn recurrent_layers() {
-    let mut model = Sequential::new()
-        .add(Input::new([6, 5]))
-        .add(Masking::new())
-        .add(SimpleRNN::new(4).return_sequences(true).dropout(0.1))
-        .add(Bidirectional::new(LSTM::new(4).return_sequences(true)))
-        .add(GRU::new(4))
-        .add(Dense::new(1))
-        .compile(SGD::new(0.01), MeanSquaredError::new(), ())
-        .unwrap();
-    let (x, y) = (Tensor::ones([8, 6, 5]).unwrap(), Tensor::ones([8, 1]).unwrap());
-    let mut steps = |n: usize| (0..n).for_each(|_| drop(model.train_on_batch(&x, &y).unwrap()));
-    Threads::new(1).unwrap().run(|| {
-        steps(50);
-        assert_eq!(asked(|| steps(50)), (0, 0), "recurrent layers");
-    });
 }
 
 /// An optimizer that replaces what it updates, and may fail: nothing of the system either.
