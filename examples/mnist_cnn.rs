@@ -4,7 +4,6 @@
 //! `cargo run --release --example mnist_cnn -- --data DIR`; without `--data` it looks for MNIST in the cache folder and otherwise
 //! makes its own digits. Options: `--data DIR --epochs N --batch-size N --threads N --seed N`.
 
-use gradus::nn::layers::{Conv2D, MaxPooling2D};
 use gradus::prelude::*;
 
 struct Args {

@@ -16,8 +16,7 @@ use gradus::io::Load;
 use gradus::nn::initializer::GlorotUniform;
 use gradus::nn::layers::{BatchNormalization, Bidirectional, LSTM};
 use gradus::nn::{
-    Build, Cx, Init, InputSpecs, Inputs, Key, Module, Node, Param, Session, Value,
-    Values, features,
+    Build, Cx, Init, InputSpecs, Inputs, Key, Module, Node, Param, Session, Value, Values, features,
 };
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};

@@ -1375,10 +1375,13 @@ fn every_layer_agrees_with_differences() {
     }
 }
 
-/// The types of a row of `kind!`: `mod f: A, B with C`, `use A, B` or `also "A": read, "B": read`.
+/// The types of a row of `kind!`: `mod f: A, B with C`, `use A, B`, `also "A": read, "B": read` or `alias "B": A`.
 fn members(row: &str) -> Vec<&str> {
     if let Some(list) = row.trim().strip_prefix("also ") {
         return list.split('"').skip(1).step_by(2).collect();
+    }
+    if row.trim().starts_with("alias ") {
+        return Vec::new(); // second names
     }
     let list = row.trim().strip_prefix("use ").or(row.split_once(':').map(|(_, types)| types));
     let own = list.unwrap_or("").split(" with ").next().unwrap_or("");

@@ -408,7 +408,7 @@ layer 'batch_normalization' (BatchNormalization): epsilon: expected a finite num
 layer 'batch_normalization' (BatchNormalization): renorm_clipping: expected rmax of at least rmin, which is 2, got 1
 layer 'batch_normalization' (BatchNormalization): renorm_clipping: expected dmax of at least 0, got -1
 layer 'layer_normalization' (LayerNormalization): axis: expected at least one axis, got none
-layer 'layer_normalization' (LayerNormalization): axis: expected each axis once, got axis 1 twice
+layer 'layer_normalization' (LayerNormalization): LayerNormalization: expected each axis once, got [1, -1]
 layer 'layer_normalization' (LayerNormalization): LayerNormalization: axis -3 is out of range for shape [None, 3]
 layer 'group_normalization' (GroupNormalization): groups: expected a number that divides the 6 channels, or -1, got 32
 layer 'group_normalization' (GroupNormalization): groups: expected a number that divides the 6 channels, or -1, got 0

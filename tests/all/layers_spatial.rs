@@ -357,7 +357,7 @@ fn what_makes_no_sense_is_named() {
             error(Normalization::new().mean([1.0]).variance(1.0), image),
             "Normalization: [1] and [] do not match: mean and variance should have one shape",
         ),
-        (error(Normalization::new().axis([1, -3]), image), "axis: expected different axes, got [1, -3]"),
+        (error(Normalization::new().axis([1, -3]), image), "axis: expected each axis once, got [1, -3]"),
     ] {
         assert_eq!(got, want);
     }

@@ -1,8 +1,8 @@
 //! Whole models against Keras 3.15 (JAX, float64): outputs, the loss, the gradients of inputs and weights, twenty steps of training,
 //! the summary. The same models in Keras's spelling stand in `tests/parity/models.py`, in the same order.
 
-use crate::pack::{Pack, Worst};
 use crate::layer_cases::wide;
+use crate::pack::{Pack, Worst};
 use gradus::Result;
 use gradus::config::{Dyn, Registry, Setting};
 use gradus::graph::{Feed, Graph, Output};

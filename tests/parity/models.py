@@ -299,7 +299,7 @@ def run(pack, name, f):
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     lines = []
-    os.environ["COLUMNS"] = "100"
+    os.environ["COLUMNS"] = "80"
     f()[0].summary(print_fn=lines.append)
     item["summary"] = "\n".join(lines)
     small = min(float(np.abs(np.asarray(g)).max()) for g in gt)

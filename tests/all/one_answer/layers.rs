@@ -212,7 +212,7 @@ pub(crate) const LAYERS: &[Row] = &[
     ("ConvLSTM2D", |a| {
         layer(a, "ConvLSTM2D", ConvLSTM2D::new(3, 3).padding(Padding::Same), &[&[2, 3, 7, 6, 4]]);
     }),
-    ("ConvLSTM3D", |a| layer(a, "ConvLSTM3D", ConvLSTM3D::new(2, 2), &[&[1, 2, 3, 2, 3, 2]])),
+    ("ConvLSTM3D", |a| layer(a, "ConvLSTM3D", ConvLSTM3D::new(2, 2), &[&[2, 2, 3, 2, 3, 2]])),
     ("DepthwiseConv1D", |a| layer(a, "DepthwiseConv1D", DepthwiseConv1D::new(3), &[&[3, 9, 4]])),
     ("DepthwiseConv2D", |a| {
         layer(
