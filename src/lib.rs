@@ -98,11 +98,17 @@ pub mod prelude {
     pub use crate::metric::{Accuracy, Metric as _};
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
     pub use crate::nn::layers::{
-        Activation, Add, Concatenate, Dense, Dot, Dropout, ELU, Embedding, Flatten, Input, Lambda, LeakyReLU,
-        Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU, RepeatVector, Reshape, Subtract,
+        Activation, Add, AveragePooling1D, AveragePooling2D, BatchNormalization, Bidirectional, Concatenate,
+        Conv1D, Conv2D, Conv2DTranspose, Conv3D, Dense, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense,
+        Embedding, Flatten, GRU, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
+        GlobalMaxPooling2D, GroupNormalization, Input, LSTM, Lambda, LayerNormalization, LeakyReLU, Masking,
+        MaxPooling1D, MaxPooling2D, Maximum, Minimum, MultiHeadAttention, Multiply, Normalization, PReLU,
+        Permute, RMSNormalization, RNN, ReLU, RepeatVector, Rescaling, Reshape, SeparableConv2D, SimpleRNN,
+        Subtract, TimeDistributed, UpSampling2D, ZeroPadding2D,
     };
     pub use crate::nn::regularizer::{L1, L1L2, L2};
     pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};
+    pub use crate::ops::Padding;
     pub use crate::optim::{Adam, Optimizer as _, SGD};
     pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
     pub use crate::{DType, Shape, Tensor, Threads, with_threads};

@@ -72,7 +72,7 @@ fn convolution(d: &Draw) -> Convolution {
     let pairs = d.sizes.iter().map(|&n| (n, d.n)).take(3).collect();
     let padding = [Padding::Valid, Padding::Same, Padding::Causal, Padding::Explicit(pairs)];
     let how = Convolution::new().padding(padding[d.axes.len() % 4].clone());
-    let how = if d.n % 3 == 0 { how } else { how.groups(d.n) };
+    let how = if d.n.is_multiple_of(3) { how } else { how.groups(d.n) };
     let how = if d.at % 2 == 0 { how } else { how.strides(&d.sizes) };
     let how = if d.at % 3 == 0 { how.output_padding(&d.sizes) } else { how };
     if d.axis % 2 == 0 { how } else { how.dilation_rate(&d.sizes) }

@@ -306,7 +306,8 @@ mod tests {
         let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
         let metadata = metadata.metadata().clone().unwrap();
         assert_eq!(metadata.len(), ours.metadata.len());
-        assert!(metadata.iter().all(|(key, text)| ours.metadata(key) == Some(text)));
+        let texts: BTreeMap<String, String> = metadata.into_iter().collect();
+        assert!(texts.iter().all(|(key, text)| ours.metadata(key) == Some(text)));
     }
 
     /// Both readers accept the same files: each byte of the header is changed into several others.

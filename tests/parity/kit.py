@@ -120,6 +120,10 @@ def variables(layer):
             for v in at._trainable_variables + at._non_trainable_variables:
                 if "seed_generator" not in v.path and "seed_state" not in v.path:
                     out.append((path + v.name, v))
+        if isinstance(at, keras.Model):
+            for child in at.layers:
+                walk(child, f"{path}{child.name}/")
+            return
         children = sorted(saving_lib._walk_saveable(at), key=lambda item: (item[0].startswith("_"), item[0]))
         for name, child in children:
             # Some attention layers have no public name for their projections.

@@ -232,7 +232,7 @@ pub(crate) const LAYERS: &[Row] = &[
     ("GRUCell", |a| layer(a, "GRUCell", RNN::new(GRUCell::new(5).recurrent_dropout(0.2)), &[&[3, 4, 6]])),
     ("StackedRNNCells", |a| {
         let cells = StackedRNNCells::new([LSTMCell::new(5), LSTMCell::new(3)]);
-        layer(a, "StackedRNNCells", RNN::new(cells).return_sequences(true), &[&[3, 4, 6]]);
+        layer(a, "StackedRNNCells", RNN::new(cells).return_sequences(true), &[&[2, 4, 6]]);
     }),
     ("RNN", |a| layer(a, "RNN", RNN::new(LSTMCell::new(5)).go_backwards(true), &[&[3, 4, 6]])),
     ("SimpleRNN", |a| layer(a, "SimpleRNN", SimpleRNN::new(5).return_sequences(true), &[&[3, 4, 6]])),
