@@ -111,7 +111,7 @@ fn trained_it_is_saved_loaded_and_captured() {
     let before = model.evaluate(&x, &y).unwrap()["loss"];
     model.fit(&x, &y, Fit::new().epochs(30).verbose(0)).unwrap();
     assert!(model.evaluate(&x, &y).unwrap()["loss"] < before / 2.0);
-    let again = Model::from_bytes(&model.to_bytes().unwrap(), &Load::new()).unwrap();
+    let again = Model::from_bytes(&model.to_bytes().unwrap(), Load::new()).unwrap();
     let want = model.predict(&x).unwrap();
     assert!(again.predict(&x).unwrap().same_bits(&want));
     let specs: Vec<_> = x.iter().map(Tensor::spec).collect();

@@ -236,7 +236,7 @@ fn differentiable(pack: &Pack, case: &Json, built: &Case) -> Vec<usize> {
 fn flat(case: &Case, data: &[Tensor], training: bool) -> Result<Tensor> {
     let all = context(training, 0, |cx| case.network.forward_all(data, cx))?;
     let floats = all[..case.outputs].iter().filter(|y| y.dtype().is_float());
-    let parts = floats.map(|y| y.reshape(&[-1])).collect::<Result<Vec<_>>>()?;
+    let parts = floats.map(|y| y.reshape([-1])).collect::<Result<Vec<_>>>()?;
     Tensor::concat(&parts.iter().collect::<Vec<_>>(), 0)
 }
 

@@ -469,7 +469,7 @@ fn trained_models_are_saved_loaded_and_captured() {
     model.fit(&x, &y, Fit::new().epochs(30).batch_size(16).verbose(0)).unwrap();
     assert!(model.evaluate(&x, &y).unwrap()["loss"] < first);
 
-    let mut again = Model::from_bytes(&model.to_bytes().unwrap(), &Load::new()).unwrap();
+    let mut again = Model::from_bytes(&model.to_bytes().unwrap(), Load::new()).unwrap();
     assert!(again.predict(&x).unwrap().same_bits(&model.predict(&x).unwrap()));
     assert_eq!(again.summary_table().to_string(), model.summary_table().to_string());
     let graph = Graph::of_network(&model, &[x.spec()]).unwrap();

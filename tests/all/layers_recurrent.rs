@@ -143,7 +143,7 @@ fn steps_that_do_not_count_change_nothing() {
         let step = |t: &Tensor, i: isize| t.select(1, i).unwrap();
         let nothing = Tensor::zeros([1, 3]).unwrap();
         // In the order of the steps: 0 before the first that counts, then what the last that counts gave.
-        let (first, second) = if back { (1, 4) } else { (1, 4) };
+        let (first, second) = (1, 4);
         for i in 0..6 {
             let counts = i == first || i == second;
             let want = if i < first {
