@@ -321,7 +321,7 @@ fn a_model_of_many_is_trained_saved_loaded_and_captured() {
     model.fit(&x, &y, Fit::new().epochs(30).verbose(0)).unwrap();
     assert!(model.evaluate(&x, &y).unwrap()["loss"] < before);
     let want = model.predict(&x).unwrap();
-    let again = Model::from_bytes(&model.to_bytes().unwrap(), &Load::new()).unwrap();
+    let again = Model::from_bytes(&model.to_bytes().unwrap(), Load::new()).unwrap();
     assert!(again.predict(&x).unwrap().same_bits(&want));
     let graph = Graph::of_network(&model, &[x.spec()]).unwrap();
     let got = graph.read_back().unwrap().run(&Feed::new(&x).parameters(&*model)).unwrap();
