@@ -67,6 +67,14 @@ fn interpolation(d: &Draw) -> Interpolation {
         [d.sizes.len().min(3)]
 }
 
+/// What comes, or images that a kernel fits.
+fn images(d: &Draw) -> Result<(Tensor, Tensor)> {
+    match d.yes {
+        true => Ok((d.x.new_full([1, 4, 2], 0.5)?, d.x.new_full([2, 2, 2], 0.5)?)),
+        false => Ok((d.x.clone(), d.y.clone())),
+    }
+}
+
 /// Strides, dilation, padding and groups that nobody would choose.
 fn convolution(d: &Draw) -> Convolution {
     let pairs = d.sizes.iter().map(|&n| (n, d.n)).take(3).collect();
@@ -234,9 +242,18 @@ const CALLS: &[(&str, Call)] = &[
         let bias = if d.yes { Some(&d.z) } else { None };
         one(d.x.linear(&d.y, bias, [None, Some(Fused::Relu), Some(Fused::Tanh)][d.n % 3]))
     }),
-    ("conv", |d| one(d.x.conv(&d.y, if d.yes { Some(&d.z) } else { None }, None, &convolution(d)))),
-    ("depthwise_conv", |d| one(d.x.depthwise_conv(&d.y, None, Some(Fused::Relu), &convolution(d)))),
-    ("conv_transpose", |d| one(d.x.conv_transpose(&d.y, &convolution(d)))),
+    ("conv", |d| {
+        let (x, k) = images(d)?;
+        one(x.conv(&k, if d.yes { None } else { Some(&d.z) }, None, &convolution(d)))
+    }),
+    ("depthwise_conv", |d| {
+        let (x, k) = images(d)?;
+        one(x.depthwise_conv(&k, None, Some(Fused::Relu), &convolution(d)))
+    }),
+    ("conv_transpose", |d| {
+        let (x, k) = images(d)?;
+        one(x.conv_transpose(&k, &convolution(d)))
+    }),
     ("layer_norm", |d| one(d.x.layer_norm(if d.yes { Some(&d.y) } else { None }, None, d.a))),
     ("batch_norm", |d| {
         let (y, mean, variance) = d.x.batch_norm(if d.yes { Some(&d.y) } else { None }, None, d.a)?;
@@ -266,7 +283,10 @@ const CALLS: &[(&str, Call)] = &[
         }
         one(d.x.dot_product_attention(&d.y, &d.z, options))
     }),
-    ("slice_update", |d| one(d.x.slice_update(&d.y, &d.z, d.axis))),
+    ("slice_update", |d| match d.yes {
+        true => one(d.x.slice_update(&d.x, &Tensor::scalar(0i64)?, 0)),
+        false => one(d.x.slice_update(&d.y, &d.z, d.axis)),
+    }),
     // Matrices as a sequence of one row, and as weights of so many gates side by side.
     ("simple_rnn", |d| {
         let (x, kernel) = (d.x.expand_dims(0)?, &d.y);

@@ -209,7 +209,7 @@ fn convolutions() {
         .add(DepthwiseConv2D::new(2).depth_multiplier(2).padding(same.clone()))
         .add(Conv2DTranspose::new(4, 3).strides(2).padding(same.clone()).activation(Tanh))
         .add(SeparableConv2D::new(3, 2))
-        .add(Conv2D::new(6, 2).groups(3).data_format(first));
+        .add(Conv2D::new(10, 2).groups(5).data_format(first));
     let stack = images.add(Flatten::new()).add(Dense::new(1));
     let mut model = stack.compile(Adam::new(0.01), MeanSquaredError::new(), ()).unwrap();
     let (x, y) = (Tensor::ones([4, 8, 9, 2]).unwrap(), Tensor::ones([4, 1]).unwrap());

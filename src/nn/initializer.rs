@@ -47,8 +47,8 @@ fn fans(shape: &Shape) -> (f64, f64) {
         [] => (1.0, 1.0),
         [n] => (*n as f64, *n as f64),
         [field @ .., i, o] => {
-            let field: usize = field.iter().product();
-            ((i * field) as f64, (o * field) as f64)
+            let field: f64 = field.iter().map(|&n| n as f64).product();
+            (*i as f64 * field, *o as f64 * field)
         }
     }
 }

@@ -349,7 +349,7 @@ impl Op for ConvKernelGrad {
             let expected = format!("a number that divides the {channels} channels");
             return Err(Error::argument("groups", expected, self.groups));
         }
-        let mut dims = self.size.clone();
+        let mut dims: SmallVec<[usize; 8]> = SmallVec::from_slice(&self.size);
         dims.extend([channels / self.groups, filters]);
         let k = Spec::new(Shape::new(&dims)?, x.dtype);
         Form::of(OP, x, &k, &how!(self))?.check(OP, y, x)?;

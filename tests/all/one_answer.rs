@@ -171,8 +171,12 @@ fn every_kernel_gives_one_answer() {
     let has = |layer: &&&str| layers::LAYERS.iter().any(|(name, _)| name == *layer);
     let missing: Vec<&&str> = nn::layers::NAMES.iter().filter(|layer| !has(layer)).collect();
     assert!(missing.is_empty(), "layers that tests/all/one_answer/layers.rs does not compute: {missing:?}");
-    let different: std::collections::BTreeSet<&String> = all[0].2.values().collect();
-    assert!(different.len() * 10 > kernels * 9, "{} digests for {kernels} kernels", different.len());
+    // Layers give the same in training and in inference, and gradients of ones: they do not count here.
+    let own = all[0].2.iter().filter(|((threads, name), _)| *threads == 1 && !name.starts_with("layer "));
+    let own: Vec<&String> = own.map(|(_, digest)| digest).collect();
+    let different: std::collections::BTreeSet<&&String> = own.iter().collect();
+    let (n, different) = (own.len(), different.len());
+    assert!(n > 700 && different * 10 > n * 9, "{different} digests for {n} kernels");
 }
 
 /// A comparison that never fails is worth nothing.

@@ -138,7 +138,7 @@ impl Dropped {
         let (from, to) = ((gates.start * units) as isize, (gates.end * units) as isize);
         let all = to - from == matrix.dims()[1] as isize;
         let matrix = if all { matrix.clone() } else { matrix.slice(1, from, to)? };
-        let size = x.dims()[x.rank() - 1];
+        let size = x.dims().last().copied().unwrap_or(0);
         let masked = |i: usize| match masks {
             None => Ok(x.clone()),
             Some(masks) => {
@@ -170,7 +170,12 @@ impl CellNode {
         if units == 0 {
             return Err(Error::argument("units", "at least 1", 0));
         }
-        let (features, width) = (features(formula.class_name(), input)?, formula.gates() * units);
+        let features = features(formula.class_name(), input)?;
+        // As many as a row of the kernel can have at all.
+        let width = formula.gates().checked_mul(units).filter(|width| *width <= isize::MAX as usize / 8);
+        let Some(width) = width else {
+            return Err(Error::argument("units", "a number that can be counted", units));
+        };
         // As in Keras: with recurrent dropout each gate has masks of its own.
         let masks = if recurrent_dropout > 0.0 { formula.gates() } else { 1 };
         let bias: &[usize] = if formula.two_biases() { &[2, width] } else { &[width] };
@@ -208,7 +213,7 @@ impl CellNode {
 
     /// The inputs `[…, features]` of all steps or of one, projected.
     fn project(&self, x: &Tensor, bias: Option<&Tensor>, cx: &mut Cx) -> Result<Tensor> {
-        let masks = self.dropout.draw(x, x.dims()[x.rank() - 1], cx)?;
+        let masks = self.dropout.draw(x, x.dims().last().copied().unwrap_or(0), cx)?;
         let (kernel, gates) = (cx.param(&self.kernel)?, 0..self.formula.gates());
         if masks.is_none() {
             return x.linear(&kernel, bias, None);
@@ -265,7 +270,7 @@ impl CellNode {
         sequence: &Sequence,
         cx: &mut Cx,
     ) -> Result<Option<Ran>> {
-        let dropped = match self.dropout.draw(&x.tensor, x.tensor.dims()[x.tensor.rank() - 1], cx)? {
+        let dropped = match self.dropout.draw(&x.tensor, x.tensor.dims().last().copied().unwrap_or(0), cx)? {
             Some(mask) => x.tensor.mul(&mask.expand_dims(1)?)?,
             None => x.tensor.clone(),
         };

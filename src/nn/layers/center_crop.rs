@@ -4,7 +4,7 @@ use super::resizing::{cropped, expect_size};
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, expect_images, single};
 use crate::ops::Interpolation;
 use crate::tensor::Tensor;
-use crate::{DType, Result};
+use crate::{DType, Error, Result};
 
 crate::settings! {
     /// The middle of images `[batch, h, w, channels]`, `[batch, height, width, channels]`. Images that are lower or narrower are resized
@@ -41,6 +41,9 @@ impl Layer for CenterCropNode {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
         let x = if x.dtype().is_float() { x.clone() } else { x.cast(self.dtype)? };
         let mut y = self.data_format.last(&x)?;
+        if y.rank() != 4 {
+            return Err(Error::shape("CenterCrop", "images [batch, height, width, channels]", *y.shape()));
+        }
         let (sizes, [height, width]) = ([y.dims()[1], y.dims()[2]], self.size);
         if sizes[0] >= height && sizes[1] >= width {
             for (axis, (&size, wanted)) in (1..).zip(sizes.iter().zip(self.size)) {

@@ -3,7 +3,7 @@
 use super::merge;
 use crate::error::Context;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, Result};
 
 crate::settings! {
@@ -34,7 +34,7 @@ impl Build for Concatenate {
 
 impl Node for Concatenate {
     fn call(&self, x: Inputs<'_>, _: &mut Cx) -> Result<Values> {
-        let tensors: Vec<&Tensor> = x.values().iter().map(|v| &v.tensor).collect();
+        let tensors: Few<&Tensor, 2> = x.values().iter().map(|v| &v.tensor).collect();
         let y = Tensor::concat(&tensors, self.axis)?;
         let mask = match x.values().iter().any(|v| v.mask.is_some()) {
             true => Some(self.mask(x).at(|| "mask")?),
@@ -51,7 +51,7 @@ impl Concatenate {
             Some(mask) => Ok(mask),
             None => v.tensor.new_full(*v.tensor.shape(), 1.0)?.cast(DType::Bool),
         };
-        let masks = x.values().iter().map(whole).collect::<Result<Vec<_>>>()?;
-        Tensor::concat(&masks.iter().collect::<Vec<_>>(), self.axis)?.any(&[-1], false)
+        let masks = x.values().iter().map(whole).collect::<Result<Few<_, 2>>>()?;
+        Tensor::concat(&masks.iter().collect::<Few<_, 2>>(), self.axis)?.any(&[-1], false)
     }
 }

@@ -132,7 +132,7 @@ impl EinsumDense {
                 let expected = format!("a known size above 0 for axis '{l}', which the kernel has");
                 Error::argument("output_shape", expected, format!("{:?}", self.output_shape.0))
             })?;
-            plan.units[side] *= size;
+            plan.units[side] = plan.units[side].saturating_mul(size);
             plan.kernel.push(size);
         }
 
@@ -221,7 +221,10 @@ fn replace(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, bound: usize) -> 
     let matrix = merged(kernel, bound)?;
     let matrix = if bound > 1 { matrix.merge_axes(0, bound as isize - 1)? } else { matrix };
     let along = whole.map(|bias| merged(bias, 0)).transpose()?;
-    let y = merged(x, x.rank() - bound)?.linear(&matrix, along.as_ref(), None)?;
+    let Some(free) = x.rank().checked_sub(bound) else {
+        return Err(Error::shape("EinsumDense", format!("inputs with at least {bound} axes"), *x.shape()));
+    };
+    let y = merged(x, free)?.linear(&matrix, along.as_ref(), None)?;
     let y = if sizes.len() > 1 { y.split_axis(-1, &sizes)? } else { y };
     match bias.filter(|_| whole.is_none()) {
         Some(bias) => y.add(bias),

@@ -4,7 +4,7 @@
 use crate::error::Context;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 use crate::shape::is_unknown;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{Error, Result, Spec};
 
 /// A row a layer: its formula over the inputs, brought to one rank.
@@ -74,18 +74,18 @@ fn fold(x: &[Value], f: Pair) -> Result<Tensor> {
 }
 
 fn product(x: &[Value]) -> Result<Tensor> {
-    let masks = x.iter().map(whole_mask).collect::<Result<Vec<_>>>()?;
+    let masks = x.iter().map(whole_mask).collect::<Result<Few<_, 2>>>()?;
     let factor = |(v, mask): (&Value, &Option<Tensor>)| -> Result<Value> {
         Ok(match mask {
             Some(mask) => mask.choose(&v.tensor, &v.tensor.new_full([], 1.0)?)?.into(),
             None => v.tensor.clone().into(),
         })
     };
-    let y = fold(&x.iter().zip(&masks).map(factor).collect::<Result<Vec<_>>>()?, Tensor::mul)?;
-    match masks.into_iter().collect::<Option<Vec<Tensor>>>() {
+    let y = fold(&x.iter().zip(&masks).map(factor).collect::<Result<Few<_, 2>>>()?, Tensor::mul)?;
+    match masks.into_iter().collect::<Option<Few<Tensor, 2>>>() {
         None => Ok(y),
         Some(masks) => {
-            let masks: Vec<Value> = masks.into_iter().map(Value::from).collect();
+            let masks: Few<Value, 2> = masks.into_iter().map(Value::from).collect();
             fold(&masks, Tensor::logical_or)?.choose(&y, &y.new_full([], 0.0)?)
         }
     }
@@ -135,7 +135,7 @@ pub(super) fn check(layer: &'static str, inputs: &[Spec]) -> Result<()> {
 
 /// The inputs with axes of size 1 behind the batch where they have fewer than others. As in Keras, values are then computed
 /// without regard to masks.
-fn same_rank(x: Inputs<'_>) -> Result<Vec<Value>> {
+fn same_rank(x: Inputs<'_>) -> Result<Few<Value, 2>> {
     let rank = x.values().iter().map(|v| v.tensor.rank()).max().unwrap_or(0);
     let unequal = x.values().iter().any(|v| v.tensor.rank() != rank);
     let widened = |v: &Value| {

@@ -36,7 +36,8 @@ impl Build for PReLU {
         };
         let mut sizes = sample.to_vec();
         for &axis in self.shared_axes.iter().flat_map(Axes::list) {
-            let size = usize::try_from(axis - 1).ok().and_then(|i| sizes.get_mut(i));
+            let size =
+                axis.checked_sub(1).and_then(|i| usize::try_from(i).ok()).and_then(|i| sizes.get_mut(i));
             let error = || Error::argument("shared_axes", format!("axes from 1 to {}", sample.len()), axis);
             *size.ok_or_else(error)? = 1;
         }

@@ -56,8 +56,10 @@ impl Build for Resizing {
 /// Fails unless images of this size have pixels.
 pub(super) fn expect_size(height: usize, width: usize) -> Result<()> {
     for (name, size) in [("height", height), ("width", width)] {
-        if size == 0 {
-            return Err(Error::argument(name, "at least 1", 0));
+        match size {
+            0 => return Err(Error::argument(name, "at least 1", 0)),
+            1..=0x4000_0000 => {}
+            _ => return Err(Error::argument(name, "at most 1073741824", size)),
         }
     }
     Ok(())
@@ -66,7 +68,11 @@ pub(super) fn expect_size(height: usize, width: usize) -> Result<()> {
 /// The largest part in the middle of images `[batch, h, w, channels]` that has the proportions of the target.
 pub(super) fn cropped(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
     let [h, w] = [x.dims()[1], x.dims()[2]];
-    let (new_h, new_w) = ((w * height / width).min(h).max(1), (h * width / height).min(w).max(1));
+    if h == 0 || w == 0 {
+        return Err(Error::shape("resize", "images with at least one pixel", *x.shape()));
+    }
+    let (new_h, new_w) =
+        ((w.saturating_mul(height) / width).min(h).max(1), (h.saturating_mul(width) / height).min(w).max(1));
     let (top, left) = ((h - new_h) / 2, (w - new_w) / 2);
     let rows = x.slice(1, top as isize, (top + new_h) as isize)?;
     rows.slice(2, left as isize, (left + new_w) as isize)
@@ -83,7 +89,8 @@ impl ResizingNode {
     fn padded(&self, x: &Tensor) -> Result<Tensor> {
         let Resizing { height, width, fill_value, .. } = self.0;
         let [h, w] = [x.dims()[1], x.dims()[2]];
-        let (top, left) = ((w * height / width).max(h) - h, (h * width / height).max(w) - w);
+        let (top, left) =
+            ((w.saturating_mul(height) / width).max(h) - h, (h.saturating_mul(width) / height).max(w) - w);
         let (top, left) = if top > 1 { (top / 2, 0) } else { (0, left / 2) };
         x.pad(&[(0, 0), (top, top), (left, left), (0, 0)], PadMode::Constant(fill_value))
     }

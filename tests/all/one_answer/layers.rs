@@ -303,6 +303,9 @@ fn layer(a: &mut Answers, name: &str, description: impl IntoLayer, shapes: &[&[u
     let leaves: Vec<Tensor> = x.iter().map(Tensor::tracked).collect();
     let y = network.forward(&leaves, &mut Cx::train(11, 3)).unwrap();
     a.add(&name, Ok(y.detach()));
+    if !y.is_tracked() {
+        return;
+    }
     let weights = fresh(&mut Rng::of("weights"), y.dims(), DType::F32, Rng::plain);
     let gradients = y.mul(&weights).unwrap().sum(&[], false).unwrap().backward().unwrap();
     for leaf in &leaves {
