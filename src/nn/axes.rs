@@ -64,6 +64,13 @@ impl Setting for Axes {
 }
 
 impl Axes {
+    /// [`Axes::of`] in ascending order.
+    pub(crate) fn sorted(&self, what: &'static str, shape: &Shape) -> Result<Vec<usize>> {
+        let mut axes = self.of(what, shape)?;
+        axes.sort_unstable();
+        Ok(axes)
+    }
+
     /// The axes of inputs like this one, counted from the front, in ascending order.
     ///
     /// # Errors
@@ -72,10 +79,7 @@ impl Axes {
         if self.0.is_empty() {
             return Err(Error::argument("axis", "at least one axis", "none"));
         }
-        let mut axes: Vec<isize> =
-            self.of(layer, &input.shape)?.into_iter().map(|axis| axis as isize).collect();
-        axes.sort_unstable();
-        Ok(axes)
+        Ok(self.sorted(layer, &input.shape)?.into_iter().map(|axis| axis as isize).collect())
     }
 }
 

@@ -308,6 +308,24 @@ impl Init {
         Ok(param.regularized(regularizer.clone()).constrained(constraint.clone()))
     }
 
+    /// [`Init::weight`] if it is wanted: a bias, a factor, a shift.
+    ///
+    /// # Errors
+    /// As [`Init::param`].
+    pub fn weight_if(
+        &mut self,
+        wanted: bool,
+        shape: impl IntoShape,
+        initializer: &Dyn<dyn Initializer>,
+        regularizer: &Option<Dyn<dyn Regularizer>>,
+        constraint: &Option<Dyn<dyn Constraint>>,
+    ) -> Result<Option<Param>> {
+        match wanted {
+            true => self.weight(shape, initializer, regularizer, constraint).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// A key: for a layer that draws random numbers or carries state between calls.
     pub fn key(&mut self) -> Key {
         self.keys += 1;

@@ -35,6 +35,18 @@ impl Padding {
         Padding::Explicit(pairs.into_iter().collect())
     }
 
+    /// Fails unless it has a meaning for so many spatial axes.
+    pub(crate) fn check(&self, axes: usize) -> Result<()> {
+        let expected = match self {
+            Padding::Causal if axes != 1 => "valid or same where there are several spatial axes".to_string(),
+            Padding::Explicit(pairs) if pairs.len() != axes => {
+                format!("a pair for each of {axes} spatial axes")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::argument("padding", expected, self))
+    }
+
     fn named(name: &str) -> Option<Padding> {
         Some(match name {
             "valid" => Padding::Valid,
@@ -141,20 +153,7 @@ pub fn windows(
             return Err(Error::argument(what, expected, format!("{list:?}")));
         }
     }
-    match padding {
-        Padding::Causal if n != 1 => {
-            return Err(Error::argument(
-                "padding",
-                "valid or same where there are several spatial axes",
-                "causal",
-            ));
-        }
-        Padding::Explicit(pairs) if pairs.len() != n => {
-            let expected = format!("a pair for each of {n} spatial axes");
-            return Err(Error::argument("padding", expected, padding));
-        }
-        _ => {}
-    }
+    padding.check(n)?;
     if let Some(axis) = spatial.iter().position(|&size| size == 0) {
         let expected = format!("images with at least one element on spatial axis {axis}");
         return Err(Error::argument(op, expected, format!("{spatial:?}")));

@@ -78,20 +78,88 @@ impl Axis {
     }
 }
 
+/// What patches and their twin are made of: a stack of pixels or of places, read in runs of channels, a run for each tap.
+#[derive(Clone, Debug)]
+pub(super) struct Stack<'a, T> {
+    data: &'a [T],
+    pub(super) axes: [Axis; 3],
+    /// Channels of what is stacked, the first of those in use, and how many are in use.
+    channels: usize,
+    first: usize,
+    pub(super) used: usize,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+}
+
+impl<'a, T: Gemm> Stack<'a, T> {
+    /// What lies in `data` has the sizes `lies` of each axis; the matrix has a row for each of the sizes `rows`.
+    pub(super) fn new(
+        what: &'static str,
+        data: &'a [T],
+        (batch, sizes, channels): (usize, &[usize], usize),
+        windows: &[Window],
+        lies: fn(&Axis) -> usize,
+        rows: fn(&Axis) -> usize,
+    ) -> Result<Stack<'a, T>> {
+        let axes = Axis::all(sizes, windows)?;
+        let product = |first: usize, of: fn(&Axis) -> usize| {
+            axes.iter().try_fold(first, |n, axis| n.checked_mul(of(axis)))
+        };
+        let elements = product(batch, lies).and_then(|n| n.checked_mul(channels));
+        let (rows, cols) = (product(batch, rows), product(channels, |axis| axis.window.size));
+        let (Some(elements), Some(rows), Some(cols)) = (elements, rows, cols) else {
+            let got = format!("{batch} images of {sizes:?} by {channels}");
+            return Err(Error::argument(what, "sizes that can be counted", got));
+        };
+        if elements > data.len() {
+            let expected = format!("{elements} elements, for {batch} images of {sizes:?} by {channels}");
+            return Err(Error::argument(what, expected, data.len()));
+        }
+        Ok(Stack { data, axes, channels, first: 0, used: channels, rows, cols })
+    }
+
+    /// `count` channels from number `first` on.
+    pub(super) fn part(&self, first: usize, count: usize) -> Result<Stack<'a, T>> {
+        if first > self.used || count > self.used - first {
+            let got = format!("{count} from number {first} on");
+            return Err(Error::argument("channels", format!("a part of {}", self.used), got));
+        }
+        let taps: usize = self.axes.iter().map(|axis| axis.window.size).product();
+        Ok(Stack { first: self.first + first, used: count, cols: taps * count, ..self.clone() })
+    }
+
+    /// How far a tap is from the first one, along each axis.
+    pub(super) fn taps(&self, tap: usize) -> [usize; 3] {
+        let (_, mut taps) = self.apart(tap, |axis| axis.window.size);
+        for (tap, axis) in taps.iter_mut().zip(&self.axes) {
+            *tap *= axis.window.dilation;
+        }
+        taps
+    }
+
+    /// A number in parts, the last axis fastest; what is left is the image.
+    #[inline(always)]
+    pub(super) fn apart(&self, number: usize, of: fn(&Axis) -> usize) -> (usize, [usize; 3]) {
+        let (mut rest, mut at) = (number, [0; 3]);
+        for (at, axis) in at.iter_mut().zip(&self.axes).rev() {
+            *at = rest % of(axis);
+            rest /= of(axis);
+        }
+        (rest, at)
+    }
+
+    /// The channels in use of one pixel or place.
+    pub(super) fn run(&self, number: usize) -> &'a [T] {
+        let start = number * self.channels + self.first;
+        &self.data[start..start + self.used]
+    }
+}
+
 /// The patches that a window sees of a stack of images `[batch, d…, channels]` with one to three spatial axes, as a matrix: a row is a place of the
 /// window (batch first, then the spatial axes in order), a column a tap (in the order of the axes) and a channel. What lies outside of an image is
 /// zero.
 #[derive(Clone, Debug)]
-pub struct Patches<'a, T> {
-    data: &'a [T],
-    axes: [Axis; 3],
-    /// Channels of the images, the first of those in use, and how many are in use.
-    channels: usize,
-    first: usize,
-    used: usize,
-    rows: usize,
-    cols: usize,
-}
+pub struct Patches<'a, T>(Stack<'a, T>);
 
 impl<'a, T: Gemm> Patches<'a, T> {
     /// The patches of `batch` images of `sizes` and `channels`, which lie in `data` in row-major order; one window for each spatial axis.
@@ -106,21 +174,8 @@ impl<'a, T: Gemm> Patches<'a, T> {
         channels: usize,
         windows: &[Window],
     ) -> Result<Patches<'a, T>> {
-        let axes = Axis::all(sizes, windows)?;
-        let product = |first: usize, of: fn(&Axis) -> usize| {
-            axes.iter().try_fold(first, |n, axis| n.checked_mul(of(axis)))
-        };
-        let elements = product(batch, |axis| axis.size).and_then(|n| n.checked_mul(channels));
-        let (rows, cols) = (product(batch, |axis| axis.places), product(channels, |axis| axis.window.size));
-        let (Some(elements), Some(rows), Some(cols)) = (elements, rows, cols) else {
-            let got = format!("{batch} images of {sizes:?} by {channels}");
-            return Err(Error::argument("patches", "sizes that can be counted", got));
-        };
-        if elements > data.len() {
-            let expected = format!("{elements} elements, for {batch} images of {sizes:?} by {channels}");
-            return Err(Error::argument("patches", expected, data.len()));
-        }
-        Ok(Patches { data, axes, channels, first: 0, used: channels, rows, cols })
+        let images = (batch, sizes, channels);
+        Stack::new("patches", data, images, windows, |axis| axis.size, |axis| axis.places).map(Patches)
     }
 
     /// The patches of `count` channels from number `first` on: the operand of one group of a grouped convolution.
@@ -128,52 +183,40 @@ impl<'a, T: Gemm> Patches<'a, T> {
     /// # Errors
     /// There are fewer channels in use.
     pub fn channels(&self, first: usize, count: usize) -> Result<Patches<'a, T>> {
-        if first > self.used || count > self.used - first {
-            let got = format!("{count} from number {first} on");
-            return Err(Error::argument("channels", format!("a part of {}", self.used), got));
-        }
-        let taps: usize = self.axes.iter().map(|axis| axis.window.size).product();
-        Ok(Patches { first: self.first + first, used: count, cols: taps * count, ..self.clone() })
+        self.0.part(first, count).map(Patches)
     }
 
     /// Where the window stands on each axis, in padded images, and the number of the image.
     fn place(&self, row: usize) -> (usize, [usize; 3]) {
-        let (mut rest, mut at) = (row, [0; 3]);
-        for (at, axis) in at.iter_mut().zip(&self.axes).rev() {
-            *at = rest % axis.places * axis.window.stride;
-            rest /= axis.places;
+        let (image, mut at) = self.0.apart(row, |axis| axis.places);
+        for (at, axis) in at.iter_mut().zip(&self.0.axes) {
+            *at *= axis.window.stride;
         }
-        (rest, at)
+        (image, at)
     }
 
     /// What the window sees at one tap when it stands `at` in an image: the channels of a pixel, or nothing outside of it.
     fn tap(&self, image: usize, at: [usize; 3], tap: usize) -> Option<&'a [T]> {
-        let (mut rest, mut taps) = (tap, [0; 3]);
-        for (tap, axis) in taps.iter_mut().zip(&self.axes).rev() {
-            *tap = rest % axis.window.size * axis.window.dilation;
-            rest /= axis.window.size;
-        }
         let mut pixel = image;
-        for ((axis, at), tap) in self.axes.iter().zip(at).zip(taps) {
+        for ((axis, at), tap) in self.0.axes.iter().zip(at).zip(self.0.taps(tap)) {
             let inside = (at + tap).checked_sub(axis.window.before).filter(|&i| i < axis.size)?;
             pixel = pixel * axis.size + inside;
         }
-        let start = pixel * self.channels + self.first;
-        Some(&self.data[start..start + self.used])
+        Some(self.0.run(pixel))
     }
 }
 
 impl<T: Gemm> Operand<T> for Patches<'_, T> {
     fn rows(&self) -> usize {
-        self.rows
+        self.0.rows
     }
     fn cols(&self) -> usize {
-        self.cols
+        self.0.cols
     }
     fn read(&self, row: usize, col: usize, out: &mut [T]) {
         if !out.is_empty() {
             let (image, at) = self.place(row);
-            read_runs(self.used, col, out, &|tap| self.tap(image, at, tap));
+            read_runs(self.0.used, col, out, &|tap| self.tap(image, at, tap));
         }
     }
 }

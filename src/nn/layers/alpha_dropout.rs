@@ -1,9 +1,10 @@
 //! Dropout that leaves mean and variance alone, for networks that normalize themselves by `selu` (Klambauer et al. 2017).
 
+use super::checks::rate_below_one;
 use super::noise::{kept, shared_axes};
+use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
 
 /// What `selu` gives far below 0: the product of its two constants.
 const LOWEST: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
@@ -23,9 +24,7 @@ crate::settings! {
 impl Build for AlphaDropout {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let shared = shared_axes(self.noise_shape.as_deref(), single(inputs)?)?;
-        if !(0.0..1.0).contains(&self.rate) {
-            return Err(Error::argument("rate", "0 <= rate < 1", self.rate));
-        }
+        rate_below_one("rate", self.rate)?;
         Ok(Box::new(AlphaDropoutNode { rate: self.rate, shared, key: init.key() }))
     }
 }

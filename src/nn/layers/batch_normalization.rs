@@ -1,5 +1,6 @@
 //! Gives each channel one mean and one spread, those of its batch in training and running ones afterwards (Ioffe and Szegedy 2015).
 
+use super::checks::epsilon;
 use crate::config::Dyn;
 use crate::nn::axes::known_size;
 use crate::nn::constraint::Constraint;
@@ -101,24 +102,28 @@ impl Build for BatchNormalization {
         if spec.shape.rank() < 2 {
             return Err(Error::shape(NAME, "inputs [batch, …, channels]", spec.shape));
         }
-        if !(self.epsilon >= 0.0 && self.epsilon.is_finite()) {
-            return Err(Error::argument("epsilon", "a finite number of 0 or more", self.epsilon));
-        }
+        epsilon("epsilon", self.epsilon)?;
         let n = [known_size(NAME, spec, axis)?];
-        let gamma = |init: &mut Init| {
-            init.weight(n, &self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint)
-        };
-        let beta = |init: &mut Init| {
-            init.weight(n, &self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)
-        };
         let clipping = self.renorm_clipping.unwrap_or_default();
         if self.renorm {
             clipping.check()?;
         }
         let deviation = SquareRoot(self.moving_variance_initializer.clone()).into();
         Ok(Box::new(BatchNormalizationNode {
-            gamma: self.scale.then(|| gamma(init)).transpose()?,
-            beta: self.center.then(|| beta(init)).transpose()?,
+            gamma: init.weight_if(
+                self.scale,
+                n,
+                &self.gamma_initializer,
+                &self.gamma_regularizer,
+                &self.gamma_constraint,
+            )?,
+            beta: init.weight_if(
+                self.center,
+                n,
+                &self.beta_initializer,
+                &self.beta_regularizer,
+                &self.beta_constraint,
+            )?,
             moving_mean: init.state(n, &self.moving_mean_initializer)?,
             moving_variance: init.state(n, &self.moving_variance_initializer)?,
             moving_stddev: self.renorm.then(|| init.state(n, &deviation)).transpose()?,

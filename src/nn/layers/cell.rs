@@ -1,6 +1,7 @@
 //! What the cells of this library do alike, and the layers made of them: weights, dropout, and whether a whole sequence is
 //! one op. A cell brings its formula.
 
+use super::checks::{positive, rate_below_one};
 use super::recurrence::{Ran, Sequence, States, given_states, zeros};
 use crate::config::{Common, Configured, Dyn};
 use crate::nn::activation::Activation;
@@ -109,9 +110,7 @@ crate::parts!(group Dropped { key });
 
 impl Dropped {
     fn new(name: &'static str, rate: f64, masks: usize, init: &mut Init) -> Result<Dropped> {
-        if !(0.0..1.0).contains(&rate) {
-            return Err(Error::argument(name, "0 <= rate < 1", rate));
-        }
+        rate_below_one(name, rate)?;
         Ok(Dropped { rate, masks, key: (rate > 0.0).then(|| init.key()) })
     }
 
@@ -167,9 +166,7 @@ impl CellNode {
         init: &mut Init,
     ) -> Result<CellNode> {
         let &Settings { units, dropout, recurrent_dropout, .. } = settings;
-        if units == 0 {
-            return Err(Error::argument("units", "at least 1", 0));
-        }
+        positive("units", units)?;
         let features = features(formula.class_name(), input)?;
         // As many as a row of the kernel can have at all.
         let width = formula.gates().checked_mul(units).filter(|width| *width <= isize::MAX as usize / 8);

@@ -1,6 +1,7 @@
 //! Convolutions: `activation(conv(x, kernel) + bias)` along one axis, over images and over volumes.
 
-use super::sliding::{Ending, channels, not_both, positive, sliding};
+use super::checks::positive;
+use super::sliding::{Ending, channels, not_both, sliding};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
@@ -13,13 +14,17 @@ use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// The layer with its parameters.
+/// [`Tensor::conv`] or [`Tensor::depthwise_conv`].
+type Product = fn(&Tensor, &Tensor, Option<&Tensor>, Option<Fused>, &Convolution) -> Result<Tensor>;
+
+/// The layer with its parameters; depthwise convolutions too.
 #[derive(Clone, Debug)]
-struct ConvNode {
-    kernel: Param,
-    bias: Option<Param>,
-    how: Convolution,
-    ending: Ending,
+pub(super) struct ConvNode {
+    pub(super) kernel: Param,
+    pub(super) bias: Option<Param>,
+    pub(super) product: Product,
+    pub(super) how: Convolution,
+    pub(super) ending: Ending,
 }
 crate::parts!(ConvNode { kernel, bias });
 
@@ -27,7 +32,8 @@ impl ConvNode {
     fn product(&self, x: &Tensor, cx: &mut Cx, activation: Option<Fused>) -> Result<Tensor> {
         let kernel = cx.param(&self.kernel)?;
         let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
-        self.ending.data_format.last(x)?.conv(&kernel, bias.as_ref(), activation, &self.how)
+        let x = self.ending.data_format.last(x)?;
+        (self.product)(&x, &kernel, bias.as_ref(), activation, &self.how)
     }
 }
 
@@ -114,22 +120,17 @@ macro_rules! conv {
                     &self.kernel_regularizer,
                     &self.kernel_constraint,
                 )?;
-                let bias = match self.use_bias {
-                    true => Some(init.weight(
-                        [self.filters],
+                let bias = init.weight_if(self.use_bias, [self.filters],
                         &self.bias_initializer,
                         &self.bias_regularizer,
-                        &self.bias_constraint,
-                    )?),
-                    false => None,
-                };
+                        &self.bias_constraint)?;
                 let ending = Ending {
                     layer: stringify!($type),
                     data_format: self.data_format,
                     activation: self.activation.clone(),
                     activity_regularizer: self.activity_regularizer.clone(),
                 };
-                Ok(Box::new(ConvNode { kernel, bias, how: how.groups(self.groups), ending }))
+                Ok(Box::new(ConvNode { kernel, bias, product: Tensor::conv, how: how.groups(self.groups), ending }))
             }
         }
     };

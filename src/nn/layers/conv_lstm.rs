@@ -1,8 +1,9 @@
 //! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees what lies around each place.
 
 use super::cell::{UnitForgetBias, part};
+use super::checks::{positive, rate_below_one};
 use super::recurrence::{Sequence, States, recurrent};
-use super::sliding::{channels, not_both, plain_padding, positive, sliding};
+use super::sliding::{channels, not_both, plain_padding, sliding};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Sigmoid, Tanh};
 use crate::nn::constraint::Constraint;
@@ -148,9 +149,7 @@ crate::parts!(group Drop { key });
 impl Drop {
     /// At this rate, if it is one.
     fn new(setting: &'static str, rate: f64, init: &mut Init) -> Result<Option<Drop>> {
-        if !(0.0..1.0).contains(&rate) {
-            return Err(Error::argument(setting, "0 <= rate < 1", rate));
-        }
+        rate_below_one(setting, rate)?;
         Ok(if rate > 0.0 { Some(Drop { rate, key: init.key() }) } else { None })
     }
 
@@ -251,10 +250,7 @@ macro_rules! conv_lstm {
                     true => UnitForgetBias(self.bias_initializer.clone()).into(),
                     false => self.bias_initializer.clone(),
                 };
-                let bias = match self.use_bias {
-                    true => Some(init.weight([gates], &of_bias, &self.bias_regularizer, &self.bias_constraint)?),
-                    false => None,
-                };
+                let bias = init.weight_if(self.use_bias, [gates], &of_bias, &self.bias_regularizer, &self.bias_constraint)?;
                 let cell = ConvLSTMCell {
                     kernel,
                     recurrent_kernel,

@@ -1,6 +1,7 @@
 //! Transposed convolutions ("deconvolutions"): `activation(conv_transpose(x, kernel) + bias)`, which make images larger.
 
-use super::sliding::{Ending, channels, not_both, plain_padding, positive, sliding};
+use super::checks::positive;
+use super::sliding::{Ending, channels, not_both, plain_padding, sliding};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
@@ -115,15 +116,10 @@ macro_rules! conv_transpose {
                     &self.kernel_regularizer,
                     &self.kernel_constraint,
                 )?;
-                let bias = match self.use_bias {
-                    true => Some(init.weight(
-                        [self.filters],
+                let bias = init.weight_if(self.use_bias, [self.filters],
                         &self.bias_initializer,
                         &self.bias_regularizer,
-                        &self.bias_constraint,
-                    )?),
-                    false => None,
-                };
+                        &self.bias_constraint)?;
                 let ending = Ending {
                     layer: stringify!($type),
                     data_format: self.data_format,

@@ -1,5 +1,7 @@
 //! The fully connected layer: `activation(x·kernel + bias)`.
 
+use super::checks::positive;
+use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
@@ -7,7 +9,6 @@ use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, features, single};
 use crate::tensor::Tensor;
-use crate::{Error, Result};
 
 crate::settings! {
     /// A fully connected layer over the last axis: `[…, inputs]` becomes `[…, units]`.
@@ -40,21 +41,17 @@ crate::settings! {
 
 impl Build for Dense {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        if self.units == 0 {
-            return Err(Error::argument("units", "at least 1", 0));
-        }
+        positive("units", self.units)?;
         let shape = [features("Dense", single(inputs)?)?, self.units];
         let kernel =
             init.weight(shape, &self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint)?;
-        let bias = match self.use_bias {
-            true => Some(init.weight(
-                [self.units],
-                &self.bias_initializer,
-                &self.bias_regularizer,
-                &self.bias_constraint,
-            )?),
-            false => None,
-        };
+        let bias = init.weight_if(
+            self.use_bias,
+            [self.units],
+            &self.bias_initializer,
+            &self.bias_regularizer,
+            &self.bias_constraint,
+        )?;
         let activity_regularizer = self.activity_regularizer.clone();
         Ok(Box::new(DenseNode { kernel, bias, activation: self.activation.clone(), activity_regularizer }))
     }

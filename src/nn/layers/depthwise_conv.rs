@@ -1,51 +1,17 @@
 //! Depthwise convolutions: `activation(depthwise_conv(x, kernel) + bias)`, each channel with kernels of its own.
 
-use super::sliding::{Ending, channels, plain_padding, positive, sliding};
+use super::checks::positive;
+use super::conv::ConvNode;
+use super::sliding::{Ending, channels, plain_padding, sliding};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Param, Sizes, single};
+use crate::nn::{Build, DataFormat, Init, InputSpecs, Node, Sizes, single};
 use crate::ops::Padding;
-use crate::ops::conv::Convolution;
-use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
-
-/// The layer with its parameters.
-#[derive(Clone, Debug)]
-struct DepthwiseConvNode {
-    kernel: Param,
-    bias: Option<Param>,
-    how: Convolution,
-    ending: Ending,
-}
-crate::parts!(DepthwiseConvNode { kernel, bias });
-
-impl DepthwiseConvNode {
-    fn product(&self, x: &Tensor, cx: &mut Cx, activation: Option<Fused>) -> Result<Tensor> {
-        let kernel = cx.param(&self.kernel)?;
-        let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
-        self.ending.data_format.last(x)?.depthwise_conv(&kernel, bias.as_ref(), activation, &self.how)
-    }
-}
-
-impl Layer for DepthwiseConvNode {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let y = self.product(x, cx, self.ending.fused())?;
-        self.ending.finish(y, cx)
-    }
-    fn output_activation(&self) -> Option<&dyn Activation> {
-        self.ending.output_activation()
-    }
-    fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        self.ending.data_format.back(self.product(x, cx, None)?)
-    }
-    fn class_name(&self) -> &'static str {
-        self.ending.layer
-    }
-}
 
 /// A layer for a number of spatial axes.
 macro_rules! depthwise_conv {
@@ -106,22 +72,17 @@ macro_rules! depthwise_conv {
                     &self.depthwise_regularizer,
                     &self.depthwise_constraint,
                 )?;
-                let bias = match self.use_bias {
-                    true => Some(init.weight(
-                        [results],
+                let bias = init.weight_if(self.use_bias, [results],
                         &self.bias_initializer,
                         &self.bias_regularizer,
-                        &self.bias_constraint,
-                    )?),
-                    false => None,
-                };
+                        &self.bias_constraint)?;
                 let ending = Ending {
                     layer: stringify!($type),
                     data_format: self.data_format,
                     activation: self.activation.clone(),
                     activity_regularizer: self.activity_regularizer.clone(),
                 };
-                Ok(Box::new(DepthwiseConvNode { kernel, bias, how, ending }))
+                Ok(Box::new(ConvNode { kernel, bias, product: Tensor::depthwise_conv, how, ending }))
             }
         }
     };

@@ -1,5 +1,6 @@
 //! A table of vectors, looked up by whole numbers: row `i` for `i`.
 
+use super::checks::positive;
 use crate::config::{Configured, Dyn};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
@@ -69,9 +70,7 @@ impl Build for Embedding {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         single(inputs)?;
         for (name, size) in [("input_dim", self.input_dim), ("output_dim", self.output_dim)] {
-            if size == 0 {
-                return Err(Error::argument(name, "at least 1", 0));
-            }
+            positive(name, size)?;
         }
         let given = self.weights.clone().map(Dyn::from);
         if let Some(Given { shape, .. }) = &self.weights

@@ -1,9 +1,10 @@
 //! Dropout that scales units by random factors instead of dropping them (Srivastava et al. 2014, section 10).
 
+use super::checks::rate_below_one;
+use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
 use crate::random::Distribution;
 use crate::tensor::Tensor;
-use crate::{Error, Result};
 
 crate::settings! {
     /// While training, `x · noise` with normal noise of mean 1 and deviation `√(rate / (1 - rate))`, that of dropout with this rate;
@@ -17,9 +18,7 @@ crate::settings! {
 impl Build for GaussianDropout {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         single(inputs)?;
-        if !(0.0..1.0).contains(&self.rate) {
-            return Err(Error::argument("rate", "0 <= rate < 1", self.rate));
-        }
+        rate_below_one("rate", self.rate)?;
         Ok(Box::new(GaussianDropoutNode { rate: self.rate, key: init.key() }))
     }
 }

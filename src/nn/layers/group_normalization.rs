@@ -1,6 +1,7 @@
 //! Gives each group of channels of a sample mean 0 and variance 1, whatever the batch (Wu and He 2018).
 
-use super::normalized::{along, centered, check_epsilon, scaled};
+use super::checks::epsilon;
+use super::normalized::{along, centered, scaled};
 use crate::config::Dyn;
 use crate::nn::axes::known_size;
 use crate::nn::constraint::Constraint;
@@ -49,7 +50,7 @@ impl Build for GroupNormalization {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         const NAME: &str = "GroupNormalization";
         let spec = single(inputs)?;
-        check_epsilon(self.epsilon)?;
+        epsilon("epsilon", self.epsilon)?;
         let axis = spec.shape.axis(NAME, self.axis)? as isize;
         if axis == 0 {
             return Err(Error::argument("axis", "an axis other than the batch", self.axis));
@@ -63,15 +64,21 @@ impl Build for GroupNormalization {
                 return Err(Error::argument("groups", expected, g));
             }
         };
-        let gamma = |init: &mut Init| {
-            init.weight([n], &self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint)
-        };
-        let beta = |init: &mut Init| {
-            init.weight([n], &self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)
-        };
         Ok(Box::new(GroupNormalizationNode {
-            gamma: self.scale.then(|| gamma(init)).transpose()?,
-            beta: self.center.then(|| beta(init)).transpose()?,
+            gamma: init.weight_if(
+                self.scale,
+                [n],
+                &self.gamma_initializer,
+                &self.gamma_regularizer,
+                &self.gamma_constraint,
+            )?,
+            beta: init.weight_if(
+                self.center,
+                [n],
+                &self.beta_initializer,
+                &self.beta_regularizer,
+                &self.beta_constraint,
+            )?,
             groups: [groups as isize, (n / groups) as isize],
             axis,
             epsilon: self.epsilon,

@@ -1,6 +1,7 @@
 //! Gives the features of each sample mean 0 and variance 1 (Ba et al. 2016).
 
-use super::normalized::{along, centered, check_epsilon, scaled};
+use super::checks::epsilon;
+use super::normalized::{along, centered, scaled};
 use crate::Result;
 use crate::config::Dyn;
 use crate::nn::axes::known_size;
@@ -48,7 +49,7 @@ impl Build for LayerNormalization {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         const NAME: &str = "LayerNormalization";
         let spec = single(inputs)?;
-        check_epsilon(self.epsilon)?;
+        epsilon("epsilon", self.epsilon)?;
         let axes = self.axis.ascending(NAME, spec)?;
         let shape = || axes.iter().map(|axis| known_size(NAME, spec, *axis)).collect::<Result<Vec<_>>>();
         let gamma = match self.scale || self.rms_scaling {

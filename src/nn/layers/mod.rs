@@ -86,6 +86,7 @@ kind! {
 
 mod cache;
 mod cell;
+mod checks;
 mod heads;
 mod lambda;
 mod noise;

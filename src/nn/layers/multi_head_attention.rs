@@ -2,6 +2,7 @@
 
 use super::attention::check_dropout;
 use super::cache::Cache;
+use super::checks::positive;
 use super::einsum_dense::EinsumDense;
 use super::heads::{HeadsNode, NAMES, Spec, cache_fits, projection, shapes};
 use crate::config::Dyn;
@@ -74,9 +75,7 @@ impl Build for MultiHeadAttention {
             ("sliding_window", self.sliding_window.unwrap_or(1)),
         ];
         for (name, size) in sizes {
-            if size == 0 {
-                return Err(Error::argument(name, "at least 1", 0));
-            }
+            positive(name, size)?;
         }
         check_dropout(self.dropout)?;
         let rank = query.rank();

@@ -31,13 +31,6 @@ crate::settings! {
     }
 }
 
-/// The axes in ascending order, for tensors of this shape.
-fn resolve(axes: &Axes, shape: &Shape) -> Result<SmallVec<[usize; MAX_RANK]>> {
-    let mut axes = SmallVec::from_vec(axes.of("axis", shape)?);
-    axes.sort_unstable();
-    Ok(axes)
-}
-
 /// What [`Normalization::adapt`] has found.
 #[derive(Clone, Debug)]
 struct Statistics {
@@ -98,7 +91,7 @@ impl Normalization {
 
     /// How many numbers a mean is made of, and the statistics.
     fn statistics(&self, x: &Tensor) -> Result<(usize, Statistics)> {
-        let axes = resolve(&self.axis, x.shape())?;
+        let axes = self.axis.sorted("axis", x.shape())?;
         let dims = x.dims();
         let shape =
             Shape::new(&axes.iter().map(|&axis| dims[axis]).collect::<SmallVec<[usize; MAX_RANK]>>())?;
@@ -156,7 +149,7 @@ impl Initializer for Found {
 impl Build for Normalization {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let x = single(inputs)?.shape;
-        let axes = resolve(&self.axis, &x)?;
+        let axes = self.axis.sorted("axis", &x)?;
         let (mut kept, mut broadcast) = (SmallVec::<[usize; MAX_RANK]>::new(), [1; MAX_RANK]);
         for &axis in &axes {
             let size = x.dims()[axis];

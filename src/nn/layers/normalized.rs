@@ -1,16 +1,8 @@
 //! What the layers that normalize each sample have in common.
 
 use crate::tensor::Tensor;
-use crate::{Error, MAX_RANK, Result};
+use crate::{MAX_RANK, Result};
 use smallvec::SmallVec;
-
-/// Fails unless it keeps a divisor from zero.
-pub(super) fn check_epsilon(epsilon: f64) -> Result<()> {
-    match epsilon >= 0.0 && epsilon.is_finite() {
-        true => Ok(()),
-        false => Err(Error::argument("epsilon", "a finite number of 0 or more", epsilon)),
-    }
-}
 
 /// A parameter that has the sizes of these axes (ascending, from 0 on), with axes of 1 where it is to broadcast.
 pub(super) fn along(parameter: &Tensor, axes: &[isize], rank: usize) -> Result<Tensor> {

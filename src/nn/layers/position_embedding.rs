@@ -1,5 +1,6 @@
 //! A trained vector for each position (Devlin et al. 2019).
 
+use super::checks::positive;
 use super::positions::{Counter, START};
 use crate::config::Dyn;
 use crate::nn::initializer::{GlorotUniform, Initializer};
@@ -34,9 +35,7 @@ impl Build for PositionEmbedding {
         if input.shape.rank() < 3 {
             return Err(Error::shape("PositionEmbedding", "inputs [batch, …, time, features]", input.shape));
         }
-        if self.sequence_length == 0 {
-            return Err(Error::argument("sequence_length", "at least 1", 0));
-        }
+        positive("sequence_length", self.sequence_length)?;
         if !(0.0..1.0).contains(&self.hierarchical_alpha) {
             return Err(Error::argument("hierarchical_alpha", "0 <= alpha < 1", self.hierarchical_alpha));
         }

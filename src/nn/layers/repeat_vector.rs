@@ -1,5 +1,6 @@
 //! Makes a sequence of a vector.
 
+use super::checks::positive;
 use crate::nn::{Cx, Layer};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -15,9 +16,7 @@ crate::parts!(RepeatVector {});
 
 impl Layer for RepeatVector {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
-        if self.n == 0 {
-            return Err(Error::argument("n", "at least 1", 0));
-        }
+        positive("n", self.n)?;
         if x.rank() != 2 {
             return Err(Error::shape("RepeatVector", "inputs [batch, features]", *x.shape()));
         }

@@ -1,5 +1,6 @@
 //! A table of vectors that is read both ways: from numbers to vectors, and from vectors to a score for each number.
 
+use super::checks::positive;
 use crate::config::Dyn;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
@@ -54,9 +55,7 @@ const REVERSE: &str = "reverse";
 impl Build for ReversibleEmbedding {
     fn build(&self, _: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         for (name, size) in [("input_dim", self.input_dim), ("output_dim", self.output_dim)] {
-            if size == 0 {
-                return Err(Error::argument(name, "at least 1", 0));
-            }
+            positive(name, size)?;
         }
         if let Some(cap) = self.logit_soft_cap {
             super::sine_position_encoding::positive("logit_soft_cap", cap)?;

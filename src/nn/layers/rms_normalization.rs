@@ -1,6 +1,7 @@
 //! Keeps activations at one scale without subtracting a mean (Zhang and Sennrich 2019).
 
-use super::normalized::{along, check_epsilon};
+use super::checks::epsilon;
+use super::normalized::along;
 use crate::Result;
 use crate::nn::axes::known_size;
 use crate::nn::initializer::Ones;
@@ -24,7 +25,7 @@ impl Build for RMSNormalization {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         const NAME: &str = "RMSNormalization";
         let spec = single(inputs)?;
-        check_epsilon(self.epsilon)?;
+        epsilon("epsilon", self.epsilon)?;
         let axes = self.axis.ascending(NAME, spec)?;
         let shape = axes.iter().map(|axis| known_size(NAME, spec, *axis)).collect::<Result<Vec<_>>>()?;
         let scale = init.param(shape, &Ones.into())?;

@@ -1,7 +1,8 @@
 //! Separable convolutions: `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each channel by itself, then all
 //! channels of each place together.
 
-use super::sliding::{Ending, channels, plain_padding, positive, sliding};
+use super::checks::positive;
+use super::sliding::{Ending, channels, plain_padding, sliding};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
@@ -123,15 +124,10 @@ macro_rules! separable_conv {
                     &self.pointwise_regularizer,
                     &self.pointwise_constraint,
                 )?;
-                let bias = match self.use_bias {
-                    true => Some(init.weight(
-                        [self.filters],
+                let bias = init.weight_if(self.use_bias, [self.filters],
                         &self.bias_initializer,
                         &self.bias_regularizer,
-                        &self.bias_constraint,
-                    )?),
-                    false => None,
-                };
+                        &self.bias_constraint)?;
                 let ending = Ending {
                     layer: stringify!($type),
                     data_format: self.data_format,

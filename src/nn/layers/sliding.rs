@@ -31,11 +31,6 @@ pub(super) fn channels(layer: &'static str, input: Spec, axes: usize, format: Da
     }
 }
 
-/// Fails unless a setting is at least 1.
-pub(super) fn positive(setting: &'static str, n: usize) -> Result<()> {
-    if n == 0 { Err(Error::argument(setting, "at least 1", 0)) } else { Ok(()) }
-}
-
 /// How a kernel goes over images, by the settings of a layer.
 ///
 /// # Errors
@@ -47,20 +42,7 @@ pub(super) fn sliding<const N: usize>(
     dilation_rate: &Sizes<N>,
 ) -> Result<Convolution> {
     kernel_size.positive("kernel_size")?;
-    match padding {
-        Padding::Causal if N > 1 => {
-            return Err(Error::argument(
-                "padding",
-                "valid or same where there are several spatial axes",
-                padding,
-            ));
-        }
-        Padding::Explicit(pairs) if pairs.len() != N => {
-            let expected = format!("a pair for each of {N} spatial axes");
-            return Err(Error::argument("padding", expected, padding));
-        }
-        _ => {}
-    }
+    padding.check(N)?;
     let how = Convolution::new().strides(strides.positive("strides")?).padding(padding.clone());
     Ok(how.dilation_rate(dilation_rate.positive("dilation_rate")?))
 }

@@ -1,6 +1,7 @@
 //! Keeps a layer from stretching any input by more than 1: its kernel is divided by its largest singular value, which a power
 //! iteration follows from step to step (Miyato et al. 2018).
 
+use super::checks::positive;
 use crate::nn::activation::Activation;
 use crate::nn::initializer::TruncatedNormal;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Param, Values};
@@ -24,9 +25,7 @@ crate::settings! {
 
 impl Build for SpectralNormalization {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        if self.power_iterations == 0 {
-            return Err(Error::argument("power_iterations", "at least 1", 0));
-        }
+        positive("power_iterations", self.power_iterations)?;
         let layer = self.layer.build(inputs, init)?;
         let columns = kernel(&*layer)?.value().dims().last().copied().unwrap_or(1);
         let deviation = TruncatedNormal::new(0.0, 0.02);

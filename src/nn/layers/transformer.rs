@@ -1,5 +1,6 @@
 //! What encoder and decoder blocks are made of: normalization around each part, and the way back to the input.
 
+use super::checks::{epsilon, positive};
 use super::{Dense, Dropout, MultiHeadAttention};
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
@@ -29,17 +30,12 @@ impl Block<'_> {
         if input.shape.rank() != 3 {
             return Err(Error::shape(layer, "inputs [batch, time, features]", input.shape));
         }
-        if self.intermediate_dim == 0 {
-            return Err(Error::argument("intermediate_dim", "at least 1", 0));
-        }
+        positive("intermediate_dim", self.intermediate_dim)?;
         if self.num_heads == 0 || self.num_heads > features {
             let expected = format!("from 1 to the {features} features of the input");
             return Err(Error::argument("num_heads", expected, self.num_heads));
         }
-        if !(self.layer_norm_epsilon >= 0.0 && self.layer_norm_epsilon.is_finite()) {
-            let expected = "a finite number of 0 or more";
-            return Err(Error::argument("layer_norm_epsilon", expected, self.layer_norm_epsilon));
-        }
+        epsilon("layer_norm_epsilon", self.layer_norm_epsilon)?;
         super::attention::check_dropout(self.dropout)?;
         Ok(features)
     }
