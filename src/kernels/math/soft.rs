@@ -6,6 +6,7 @@
 //! And those of [`Isa::Portable`](crate::kernels::simd::Isa) on x86-64, where each multiply-add is a call.
 
 use super::Real;
+use crate::kernels::simd::{Isa, isa};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// How the elementary functions of f32 multiply and add.
@@ -48,23 +49,19 @@ impl<T: Real + Copy + Fma> Lane<T> for T {
         self
     }
 }
-/// Elements, and what their elementary functions are computed with where there is no fused multiply-add.
+/// Elements, and what their elementary functions are computed with where no vectors with fused multiply-adds are.
 pub trait Lanes: Real + Copy + Fma {
-    /// The numbers of such code.
+    /// The numbers of code for a target without the instruction: [`Soft`] for f32.
     type Apart: Lane<Self>;
-    /// Whether they are others than the elements.
-    const DIFFERS: bool;
-    /// The numbers of code for any x86-64 processor.
+    /// The numbers of code for any x86-64 processor: [`Called`] for f32.
     type Called: Lane<Self>;
 }
 impl Lanes for f32 {
     type Apart = Soft;
-    const DIFFERS: bool = true;
     type Called = Called;
 }
 impl Lanes for f64 {
     type Apart = f64;
-    const DIFFERS: bool = false;
     type Called = f64;
 }
 
@@ -79,11 +76,35 @@ impl Fma for Soft {
     }
 }
 
-/// An f32 whose elementary functions are called: they are calls of multiply-adds themselves, so that a copy in each kernel would be no faster.
+/// An f32 whose elementary functions are called, so that a kernel has no copy of them: only x86-64 processors from before 2013 run such code. Each call
+/// looks which of the two ways of multiplying and adding is in use.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
 pub struct Called(f32);
 
-impl Fma for Called {}
+impl Fma for Called {
+    #[inline(never)]
+    fn fma(a: f32, b: f32, c: f32) -> f32 {
+        let f: fn(f32, f32, f32) -> f32 = Called::either(<f32 as Fma>::fma, <Soft as Fma>::fma);
+        f(a, b, c)
+    }
+}
+
+/// One of two functions: a lane's own, or that of [`Soft`].
+trait Either {
+    fn either<F>(own: F, soft: F) -> F;
+}
+impl Either for Soft {
+    #[inline(always)]
+    fn either<F>(_: F, soft: F) -> F {
+        soft
+    }
+}
+impl Either for Called {
+    #[inline(always)]
+    fn either<F>(own: F, soft: F) -> F {
+        if isa() == Isa::NoFma { soft } else { own }
+    }
+}
 
 /// A type of numbers around f32: its operators, its functions with multiply-adds in them, then those without.
 macro_rules! lane {
@@ -123,7 +144,8 @@ macro_rules! lane {
             }
             $(#[inline($inline)]
             fn $fused(self) -> $lane {
-                $lane(super::$module::$fused::<$lane>(self.0))
+                let f: fn(f32) -> f32 = $lane::either(super::$module::$fused::<f32>, super::$module::$fused::<Soft>);
+                $lane(f(self.0))
             })+
             $(#[inline(always)]
             fn $one(self) -> $lane {
@@ -145,9 +167,5 @@ macro_rules! lane {
         );
     };
 }
-// On x86-64 only processors from before 2013 run it: calls are slower there and keep a copy of each formula out of each kernel.
-#[cfg(target_arch = "x86_64")]
-lane!(Soft, never);
-#[cfg(not(target_arch = "x86_64"))]
 lane!(Soft, always);
 lane!(Called, never);

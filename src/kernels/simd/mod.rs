@@ -164,19 +164,18 @@ pub(crate) fn fetch<T>(run: &[T]) {
 macro_rules! stamped {
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
         $crate::kernels::simd::stamped! {
-            @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [] [] [] [] [false] ($($args)*) [$(-> $ret)?] $body
+            @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [] [] [] [] ($($args)*) [$(-> $ret)?] $body
         }
     };
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? [$r:ident : $t:ident] ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
         $crate::kernels::simd::stamped! {
             @ [$(#[$meta])* $vis] $name [$($($g : $b,)+)?] [$($($g,)+)?] [$r: $crate::kernels::math::Lane<$t>] [$t]
                 [<$t as $crate::kernels::math::Lanes>::Apart] [<$t as $crate::kernels::math::Lanes>::Called]
-                [<$t as $crate::kernels::math::Lanes>::DIFFERS]
                 ($($args)*) [$(-> $ret)?] $body
         }
     };
     (@ [$(#[$meta:meta])* $vis:vis] $name:ident [$($generics:tt)*] [$($names:tt)*] [$($lane:tt)*] [$($own:tt)*] [$($apart:tt)*] [$($called:tt)*]
-        [$differs:expr] ($($arg:ident : $ty:ty),* $(,)?) [$($ret:tt)*] $body:block) => {
+        ($($arg:ident : $ty:ty),* $(,)?) [$($ret:tt)*] $body:block) => {
         $(#[$meta])*
         #[allow(unsafe_code, clippy::too_many_arguments)]
         #[inline(never)]
@@ -194,12 +193,11 @@ macro_rules! stamped {
                     $crate::kernels::simd::Isa::Avx512 => unsafe { avx512::<$($names)*>($($arg),*) },
                     // SAFETY: as above.
                     $crate::kernels::simd::Isa::Avx2 => unsafe { avx2::<$($names)*>($($arg),*) },
-                    $crate::kernels::simd::Isa::NoFma if $differs => body::<$($names)* $($apart)*>($($arg),*),
                     _ => body::<$($names)* $($called)*>($($arg),*),
                 }
             }
             #[cfg(not(target_arch = "x86_64"))]
-            if $differs && $crate::kernels::simd::ALWAYS_APART {
+            if $crate::kernels::simd::ALWAYS_APART {
                 body::<$($names)* $($apart)*>($($arg),*)
             } else {
                 body::<$($names)* $($own)*>($($arg),*)
