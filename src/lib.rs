@@ -33,7 +33,12 @@
 //! An [`Array`](tensor::Array) is memory with a layout. A [`Tensor`] is an array with a history. An
 //! [`Op`](autograd::Op) is one step of history: how to check, compute and differentiate it. A
 //! [`Layer`](nn::Layer) is parameters plus a function of tensors. A [kernel](kernels) is a function on slices that
-//! knows nothing of the other four. `docs/architecture.md` is the tour.
+//! knows nothing of the other four. [Architecture](guides::architecture) is the tour.
+//!
+//! # Where to read on
+//! [Guides](guides) has a page for each subject: [Keras beside gradus](guides::keras), [training](guides::training),
+//! [several inputs and outputs](guides::inputs), [data](guides::data), [saving and serving](guides::saving),
+//! [questions that come up](guides::faq).
 
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
@@ -45,6 +50,8 @@ pub mod datasets;
 mod dtype;
 mod error;
 pub mod graph;
+#[cfg(any(doc, doctest))]
+pub mod guides;
 pub mod io;
 pub mod kernels;
 pub mod loss;
@@ -66,26 +73,6 @@ pub use tensor::Tensor;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/extending.md")]
-struct Extending;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/keras.md")]
-struct Keras;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/training.md")]
-struct Training;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/data.md")]
-struct Data;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/graph.md")]
-struct Graphs;
 
 /// What a program that builds and trains models needs: `use gradus::prelude::*`.
 pub mod prelude {

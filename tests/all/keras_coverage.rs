@@ -134,7 +134,8 @@ fn every_name_of_keras_is_here_or_has_a_reason() {
     let mut page = Page::default();
     page.text.push_str(
         "# Names of Keras\n\nMade from the code by `UPDATE_SNAPSHOTS=1 cargo test --test all keras_coverage`; do not edit. What is named \
-         otherwise stands under its name here; what is missing has its reason. [keras.md](keras.md) says what differs.\n",
+         otherwise stands under its name here; what is missing has its reason. [keras.md] says what differs.\n\n\
+         [keras.md]: keras.md\n",
     );
     page.kind("Layers", &names["layers"], here::<dyn Build>);
     page.kind("Activations", &names["activations"], here::<dyn Activation>);

@@ -30,8 +30,9 @@ fn page() -> String {
     let mut page = String::from(
         "# Operations\n\nMade from the tables in `src/ops/` by `UPDATE_SNAPSHOTS=1 cargo test --test all ops_table`; do not edit. \
          A gradient of every order is checked against differences at orders 1 and 2 (`tests/all/gradients.rs`); \"none\" means that \
-         nothing flows back. Integers are int64, int32, int8 and uint8; [dtypes.md](dtypes.md) says what comes of them, and how \
-         operands of two dtypes meet. ONNX's operator is the one that says the same, alone or with others around it.\n",
+         nothing flows back. Integers are int64, int32, int8 and uint8; [dtypes.md] says what comes of them, and how \
+         operands of two dtypes meet. ONNX's operator is the one that says the same, alone or with others around it.\n\n\
+         [dtypes.md]: dtypes.md\n",
     );
     let all = tables();
     writeln!(page, "\n{} operations.", all.values().map(Vec::len).sum::<usize>()).unwrap();

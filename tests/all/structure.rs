@@ -249,3 +249,36 @@ fn every_file_says_what_it_is() {
         assert!(said, "src/{name} should begin with '//! ' and a sentence that says what it is");
     }
 }
+
+/// Who reads the documentation of a crate never sees its folders: each page of `docs/` is a page there, and links work in both places.
+#[test]
+fn every_guide_is_a_page() {
+    let docs = root().parent().unwrap().join("docs");
+    let list = std::fs::read_to_string(root().join("guides.rs")).unwrap();
+    let mut pages = 0;
+    for (folder, before) in [(docs.clone(), ""), (docs.join("decisions"), "decisions/")] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "md") {
+                continue;
+            }
+            pages += 1;
+            let name = format!("{before}{}", path.file_stem().unwrap().to_str().unwrap());
+            assert!(list.contains(&format!("\"{name}\"")), "docs/{name}.md is not in src/guides.rs");
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(
+                !text.contains(".md)"),
+                "docs/{name}.md: write [{name}.md] and say at the end where it is"
+            );
+            for line in text.lines() {
+                let Some((label, target)) = line.strip_prefix('[').and_then(|l| l.split_once("]: ")) else {
+                    continue;
+                };
+                let there = path.parent().unwrap().join(target.split('#').next().unwrap());
+                assert!(target.starts_with("http") || there.exists(), "docs/{name}.md: {target} is missing");
+                assert!(list.contains(&format!("[{label}]: ")), "src/guides.rs has no link for [{label}]");
+            }
+        }
+    }
+    assert!(pages > 30, "only {pages} pages");
+}

@@ -53,7 +53,7 @@ impl<T: Real + Copy + Fma> Lane<T> for T {
 pub trait Lanes: Real + Copy + Fma {
     /// The numbers of code for a target without the instruction: [`Soft`] for f32.
     type Apart: Lane<Self>;
-    /// The numbers of code for any x86-64 processor: [`Called`] for f32.
+    /// The numbers of code for any x86-64 processor: for f32 those that call their formulas.
     type Called: Lane<Self>;
 }
 impl Lanes for f32 {
