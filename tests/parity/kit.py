@@ -59,7 +59,12 @@ class L:
         self.name, self.config = name, config
 
     def build(self):
-        return getattr(keras.layers, self.name)(**{k: built(v) for k, v in self.config.items()})
+        home = keras.layers
+        if not hasattr(home, self.name):
+            import keras_hub  # where transformer blocks and encodings of positions are
+
+            home = keras_hub.layers
+        return getattr(home, self.name)(**{k: built(v) for k, v in self.config.items()})
 
 
 class Of(L):
@@ -126,10 +131,13 @@ def variables(layer):
             return
         children = sorted(saving_lib._walk_saveable(at), key=lambda item: (item[0].startswith("_"), item[0]))
         for name, child in children:
-            # Some attention layers have no public name for their projections.
-            if (name.startswith("_") and not name.endswith("_dense")) or name == "seed_generator":
+            # Some attention layers have no public name for their projections, keras-hub's blocks none for any part.
+            hub = type(at).__module__.startswith("keras_hub") and isinstance(child, keras.layers.Layer)
+            if (name.startswith("_") and not hub and not name.endswith("_dense")) or name == "seed_generator":
                 continue
             name = name.lstrip("_")
+            if type(at).__name__ == "TransformerDecoder":  # whose parts have other names than attributes
+                name = name.removesuffix("_layer") if name.endswith("attention_layer") else name
             if isinstance(child, keras.layers.Layer):
                 walk(child, f"{path}{name}/")
             elif isinstance(child, (list, tuple)) and child and all(isinstance(c, keras.layers.Layer) for c in child):

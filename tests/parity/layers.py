@@ -25,6 +25,7 @@ def run(pack, c, seed):
     single = len(flat) == 1
     takes_list = not single and len([p for p in inspect.signature(layer.call).parameters.values()
                                      if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]) == 1
+    takes_list = takes_list and not accepts(layer, "encoder_sequence")
 
     def pieces(xs):
         return (list(xs),) if takes_list else tuple(xs)
