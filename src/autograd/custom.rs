@@ -4,9 +4,8 @@
 use super::record::Ran;
 use super::{Attributes, Attrs, Op, Outputs, Saves, Specs};
 use super::{Grads, Step};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor};
 use crate::{Error, Result, Spec};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What a caller's own rule stands behind: the last inputs, which were computed from the first ones, as they are. So the step
@@ -87,7 +86,7 @@ fn record(
         return outputs;
     }
     let op = Custom { name, saves, computed: outputs.len(), rule: Arc::new(rule), at: None };
-    let all: SmallVec<[&Tensor; 8]> = inputs.iter().copied().chain(&outputs).collect();
+    let all: Few<&Tensor, 8> = inputs.iter().copied().chain(&outputs).collect();
     let arrays = outputs.iter().map(|t| t.array().clone()).collect();
     let traced = all.iter().any(|t| t.is_traced());
     let mut ran = Ran::new();

@@ -6,8 +6,7 @@ use super::{Init, Key, Module, Param};
 use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::random::{Purpose, Stream, read_too_early};
-use crate::tensor::storage::PoolVec;
-use crate::tensor::{Array, Few, Tensor, Tensors};
+use crate::tensor::{Array, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result};
 
 /// The context of one forward pass: mode, tracking, randomness, state carried between calls, and what layers hand back.
