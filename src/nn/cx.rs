@@ -287,7 +287,7 @@ impl Cx {
     }
 
     /// The statistics, the carried state and what was drawn for a sequence: what [`Cx::again`] begins with.
-    pub(crate) fn tensors(&self) -> Vec<Tensor> {
+    pub(crate) fn tensors(&self) -> PoolVec<Tensor> {
         let states = self.session.states().map(|(_, state)| state);
         let drawn = self.sequence.iter().flatten().map(|(_, drawn)| drawn);
         self.updates.iter().map(|(_, value)| value).chain(states).chain(drawn).cloned().collect()
