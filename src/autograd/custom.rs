@@ -120,7 +120,7 @@ pub fn custom_gradient(
     forward: impl FnOnce(&[Tensor]) -> Result<Tensor>,
     backward: impl Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    let detached: Few<Tensor, 4> = inputs.iter().map(|t| t.detach()).collect();
+    let detached: Few<Tensor, 8> = inputs.iter().map(|t| t.detach()).collect();
     let output = Outputs::from_iter([forward(&detached)?]);
     Ok(record(
         "custom_gradient",
@@ -158,7 +158,7 @@ pub fn checkpoint(
     inputs: &[&Tensor],
     f: impl Fn(&[Tensor]) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    let detached: Few<Tensor, 4> = inputs.iter().map(|t| t.detach()).collect();
+    let detached: Few<Tensor, 8> = inputs.iter().map(|t| t.detach()).collect();
     let outputs = Outputs::from_iter([f(&detached)?]);
     Ok(recomputed(inputs, outputs, move |inputs, _| Ok(Outputs::from_iter([f(inputs)?]))).swap_remove(0))
 }

@@ -157,7 +157,7 @@ pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor])
 
 /// The outputs' values: compiled once, for all operations.
 fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<Few<Array, 3>> {
-    let specs: Few<Spec, 16> = inputs.iter().map(|t| t.spec()).collect();
+    let specs: Few<Spec, 8> = inputs.iter().map(|t| t.spec()).collect();
     let (least, most) = op.inputs();
     if !(least..=most).contains(&inputs.len()) {
         return Err(wrong_inputs(op, inputs.len()));
@@ -184,7 +184,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<Few<Array, 3
             {
                 return Err(endless(t));
             }
-            let values: Few<&Array, 16> = inputs.iter().map(|t| t.array()).collect();
+            let values: Few<&Array, 8> = inputs.iter().map(|t| t.array()).collect();
             op.eval(&values, &mut arrays)?;
         }
     }

@@ -136,7 +136,7 @@ fn plan<T: Float + Gemm>(kernel: &Kernel<'_, T>, batch: usize) -> (usize, usize,
 const LONG: usize = 1 << 20;
 
 /// The operands, those with long rows or columns without gaps.
-fn tidy<const N: usize>(inputs: [&Array; N]) -> Result<Few<Array, 4>> {
+fn tidy<const N: usize>(inputs: [&Array; N]) -> Result<Few<Array, 3>> {
     let long = |a: &Array| a.shape().dims().iter().any(|&d| d > LONG);
     inputs.iter().map(|a| if long(a) { a.contiguous() } else { Ok((*a).clone()) }).collect()
 }
@@ -190,8 +190,8 @@ impl Op for Attention {
         let of_bias = (3..step.inputs()).find(|&i| step.spec(i).dtype.is_float() && step.wants(i));
         let &Attention { scale, causal, window } = self;
         let kept = [step.output(1).detach(), step.output(2).detach()];
-        let given: Few<Tensor, 6> = (0..step.inputs()).map(|i| step.input(i)).collect();
-        let mut inputs: Few<&Tensor, 9> = few![&g];
+        let given: Few<Tensor, 8> = (0..step.inputs()).map(|i| step.input(i)).collect();
+        let mut inputs: Few<&Tensor, 8> = few![&g];
         inputs.extend(given[..3].iter().chain(&kept).chain(&given[3..]));
         let found = apply(AttentionGrad { scale, causal, window, of_bias: of_bias.is_some() }, &inputs)?;
         let mut grads: Grads = found.iter().take(3).map(|t| Some(t.clone())).collect();
@@ -299,7 +299,7 @@ impl Tensor {
             false => bias.cast(query.dtype()).map(Cow::Owned),
         });
         let (bias, position) = (bias.transpose()?, position.map(|p| indices(NAME, p)).transpose()?);
-        let mut inputs: Few<&Tensor, 6> = few![&*query, &*key, &*value];
+        let mut inputs: Few<&Tensor, 8> = few![&*query, &*key, &*value];
         inputs.extend(mask.into_iter().chain(bias.as_deref()).chain(position.as_deref()));
         Ok(apply(Attention { scale, causal, window }, &inputs)?.swap_remove(0))
     }

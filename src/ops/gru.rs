@@ -54,11 +54,11 @@ impl Op for Gru {
         Saves::INPUTS.output(0).output(2).output(3)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut all: Few<Tensor, 11> = (0..5).map(|i| step.input(i)).collect();
+        let mut all: Few<Tensor, 8> = (0..5).map(|i| step.input(i)).collect();
         all.extend([step.grad(0)?, step.grad(1)?]);
         all.extend([0, 2, 3].map(|i| step.output(i).detach()));
         all.extend((5..step.inputs()).map(|i| step.input(i)));
-        let all: Few<&Tensor, 11> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         let Gru { reset_after, go_backwards } = *self;
         form(reset_after).gradients(step, apply(GruGrad { reset_after, go_backwards }, &all)?)
     }
@@ -118,7 +118,7 @@ impl Op for GruGrad {
         Ok(out)
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let specs: Few<Spec, 11> = inputs.iter().map(|a| a.spec()).collect();
+        let specs: Few<Spec, 8> = inputs.iter().map(|a| a.spec()).collect();
         let sizes = form(self.reset_after).sizes(&specs)?;
         let mask = mask(inputs, 10)?;
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
@@ -157,7 +157,7 @@ impl Op for GruGrad {
         step.composed(|x| {
             let of_inputs = if self.reset_after { x[4].select(0, 0)? } else { x[4].clone() };
             let z = flowing(&x[0].linear(&x[2], Some(&of_inputs), None)?);
-            let mut wrt: Few<Tensor, 4> = few![z, flowing(&x[1]), flowing(&x[3])];
+            let mut wrt: Few<Tensor, 8> = few![z, flowing(&x[1]), flowing(&x[3])];
             if self.reset_after {
                 wrt.push(flowing(&x[4].select(0, 1)?));
             }

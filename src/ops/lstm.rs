@@ -48,11 +48,11 @@ impl Op for Lstm {
         Saves::INPUTS.output(0).output(3).output(4)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut all: Few<Tensor, 13> = (0..6).map(|i| step.input(i)).collect();
+        let mut all: Few<Tensor, 8> = (0..6).map(|i| step.input(i)).collect();
         all.extend([step.grad(0)?, step.grad(1)?, step.grad(2)?]);
         all.extend([0, 3, 4].map(|i| step.output(i).detach()));
         all.extend((6..step.inputs()).map(|i| step.input(i)));
-        let all: Few<&Tensor, 13> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         FORM.gradients(step, apply(LstmGrad { go_backwards: self.go_backwards }, &all)?)
     }
 }
@@ -91,7 +91,7 @@ impl Op for LstmGrad {
         Ok(few![gates, state, state, inputs[4]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 13>>())?;
+        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 8>>())?;
         let mask = mask(inputs, 12)?;
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let contiguous = |i: usize| inputs[i].contiguous();

@@ -115,7 +115,7 @@ pub(crate) fn weighted_sums(weights: &Tensor, value: &Tensor) -> Result<Tensor> 
 
 impl Naive {
     pub(super) fn new([query, key, value]: [&Tensor; 3], rest: &[Tensor], rule: Rule) -> Result<Naive> {
-        let refs: Few<&Tensor, 3> = rest.iter().collect();
+        let refs: Few<&Tensor, 8> = rest.iter().collect();
         let given = Given::among(&refs, |t| t.dtype());
         let bias = given.0[1];
         let seen = seen(query, key, given, rule)?;

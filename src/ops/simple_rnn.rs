@@ -45,10 +45,10 @@ impl Op for SimpleRnn {
         Saves::INPUTS.output(0)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut all: Few<Tensor, 9> = (0..5).map(|i| step.input(i)).collect();
+        let mut all: Few<Tensor, 8> = (0..5).map(|i| step.input(i)).collect();
         all.extend([step.grad(0)?, step.grad(1)?, step.output(0).detach()]);
         all.extend((5..step.inputs()).map(|i| step.input(i)));
-        let all: Few<&Tensor, 9> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         FORM.gradients(step, apply(SimpleRnnGrad { go_backwards: self.go_backwards }, &all)?)
     }
 }
@@ -81,7 +81,7 @@ impl Op for SimpleRnnGrad {
         Ok(few![sequence, state, inputs[3]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 9>>())?;
+        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 8>>())?;
         let mask = mask(inputs, 8)?;
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let [first, recurrent, g, h] = [1, 3, 5, 7].map(|i| inputs[i].contiguous());

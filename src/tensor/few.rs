@@ -229,8 +229,16 @@ impl<T, const N: usize> From<Vec<T>> for Few<T, N> {
 
 impl<T, const N: usize> Extend<T> for Few<T, N> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
-        let items = items.into_iter();
+        let mut items = items.into_iter();
         self.reserve(items.size_hint().0);
+        // As many as there is room for in one go.
+        let (start, room) = (self.start_mut(), self.capacity());
+        while self.len < room {
+            let Some(item) = items.next() else { return };
+            // SAFETY: there is room for it, where it was before: the list is borrowed meanwhile.
+            unsafe { start.add(self.len).write(item) };
+            self.len += 1;
+        }
         items.for_each(|item| self.push(item));
     }
 }

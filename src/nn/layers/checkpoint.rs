@@ -85,11 +85,11 @@ struct Call {
     /// The ids of the parameters, whose values come after those of the inputs.
     params: Few<u64, 8>,
     /// How many inputs there are, and which of them have masks: those come after the parameters.
-    masks: Few<bool, 4>,
+    masks: Few<bool, 8>,
     /// The names of the last inputs.
     names: Arc<[String]>,
     /// Which outputs come without their activation.
-    raw: Few<bool, 4>,
+    raw: Few<bool, 8>,
 }
 
 impl Call {
