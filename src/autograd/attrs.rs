@@ -3,8 +3,8 @@
 
 use super::Op;
 use crate::random::{Distribution, Stream};
+use crate::tensor::Few;
 use crate::{DType, Error, MAX_RANK, Result, Shape};
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -278,14 +278,14 @@ impl<A: Attribute> Attribute for Option<A> {
 impl Attribute for Shape {
     const EXPECTED: &'static str = "a list of sizes";
     fn write(&self) -> Attr {
-        self.dims().iter().copied().collect::<SmallVec<[usize; MAX_RANK]>>().write()
+        self.dims().iter().copied().collect::<Few<usize, MAX_RANK>>().write()
     }
     fn read(value: &Attr) -> Option<Shape> {
-        Shape::new(&SmallVec::<[usize; MAX_RANK]>::read(value)?).ok()
+        Shape::new(&Few::<usize, MAX_RANK>::read(value)?).ok()
     }
 }
 
-impl Attribute for SmallVec<[usize; MAX_RANK]> {
+impl Attribute for Few<usize, MAX_RANK> {
     const EXPECTED: &'static str = "a list of whole numbers";
     fn write(&self) -> Attr {
         Attr::Ints(self.iter().map(|&d| i64::try_from(d).unwrap_or(i64::MAX)).collect())
@@ -305,7 +305,7 @@ impl Attribute for [bool; MAX_RANK] {
         Attr::Ints((0..MAX_RANK as i64).filter(|&i| self[i as usize]).collect())
     }
     fn read(value: &Attr) -> Option<Self> {
-        let axes = SmallVec::<[usize; MAX_RANK]>::read(value)?;
+        let axes = Few::<usize, MAX_RANK>::read(value)?;
         let mut marked = [false; MAX_RANK];
         axes.iter().try_for_each(|&a| marked.get_mut(a).map(|m| *m = true))?;
         Some(marked)
@@ -337,7 +337,7 @@ impl Attribute for Distribution {
     const EXPECTED: &'static str = "a distribution such as normal(0.0, 1.0)";
     fn write(&self) -> Attr {
         let (name, settings) = self.parts();
-        let settings: Vec<String> = settings.iter().map(|v| format!("{v:?}")).collect();
+        let settings: Vec<String> = settings.iter().flatten().map(|v| format!("{v:?}")).collect();
         Attr::Text(format!("{name}({})", settings.join(", ")).into())
     }
     fn read(value: &Attr) -> Option<Distribution> {

@@ -4,10 +4,8 @@
 use super::gradients::Gradients;
 use super::node::{Edge, Node};
 use super::{Grads, Step};
-use crate::tensor::Tensor;
-use crate::tensor::storage::PoolVec;
+use crate::tensor::{Few, PoolVec, Tensor, few};
 use crate::{DType, Error, Result};
-use smallvec::SmallVec;
 
 /// A gradient on its way to the step that made the tensor.
 struct Waiting {
@@ -157,9 +155,9 @@ pub(super) fn pull(
         .iter()
         .zip(grads)
         .filter_map(|(t, g)| Some((t.edge().filter(|e| e.wants)?.clone(), g.clone()?)));
-    let starts: SmallVec<[(Edge, Tensor); 3]> = starts.collect();
+    let starts: Few<(Edge, Tensor), 3> = starts.collect();
     drop(outputs);
-    let mut found: Grads = smallvec::smallvec![None; inputs.len()];
+    let mut found: Grads = few![None; inputs.len()];
     sweep(starts, attached, |node, index, grad| {
         let mut inside = true;
         for (slot, t) in found.iter_mut().zip(inputs) {
@@ -205,7 +203,7 @@ fn sweep(
             arrive(&edge.node, 0, sum)?;
             continue;
         }
-        let mut sums: SmallVec<[Option<Tensor>; 3]> = smallvec::smallvec![None; Step::outputs(&edge.node)];
+        let mut sums: Few<Option<Tensor>, 3> = few![None; Step::outputs(&edge.node)];
         let first = edge.output as usize;
         sums[first] = Some(grad);
         while queue.next_is(id) {

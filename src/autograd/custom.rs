@@ -4,9 +4,9 @@
 use super::record::Ran;
 use super::{Attributes, Attrs, Op, Outputs, Saves, Specs};
 use super::{Grads, Step};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::storage::Shared;
+use crate::tensor::{Array, Few, Tensor};
 use crate::{Error, Result, Spec};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What a caller's own rule stands behind: the last inputs, which were computed from the first ones, as they are. So the step
@@ -16,7 +16,7 @@ struct Custom<F> {
     saves: Saves,
     /// How many of the inputs were computed from those before them.
     computed: usize,
-    rule: Arc<F>,
+    rule: Shared<F>,
     /// Seed and step of the graph that runs it.
     at: Option<(u64, u64)>,
 }
@@ -86,8 +86,8 @@ fn record(
     if !inputs.iter().any(|t| t.is_tracked() || t.is_traced()) {
         return outputs;
     }
-    let op = Custom { name, saves, computed: outputs.len(), rule: Arc::new(rule), at: None };
-    let all: SmallVec<[&Tensor; 8]> = inputs.iter().copied().chain(&outputs).collect();
+    let op = Custom { name, saves, computed: outputs.len(), rule: Shared::new(rule), at: None };
+    let all: Few<&Tensor, 8> = inputs.iter().copied().chain(&outputs).collect();
     let arrays = outputs.iter().map(|t| t.array().clone()).collect();
     let traced = all.iter().any(|t| t.is_traced());
     let mut ran = Ran::new();
@@ -120,7 +120,7 @@ pub fn custom_gradient(
     forward: impl FnOnce(&[Tensor]) -> Result<Tensor>,
     backward: impl Fn(&Step<'_>) -> Result<Grads> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    let detached: Vec<Tensor> = inputs.iter().map(|t| t.detach()).collect();
+    let detached: Few<Tensor, 8> = inputs.iter().map(|t| t.detach()).collect();
     let output = Outputs::from_iter([forward(&detached)?]);
     Ok(record(
         "custom_gradient",
@@ -158,7 +158,7 @@ pub fn checkpoint(
     inputs: &[&Tensor],
     f: impl Fn(&[Tensor]) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    let detached: Vec<Tensor> = inputs.iter().map(|t| t.detach()).collect();
+    let detached: Few<Tensor, 8> = inputs.iter().map(|t| t.detach()).collect();
     let outputs = Outputs::from_iter([f(&detached)?]);
     Ok(recomputed(inputs, outputs, move |inputs, _| Ok(Outputs::from_iter([f(inputs)?]))).swap_remove(0))
 }

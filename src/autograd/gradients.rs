@@ -4,8 +4,7 @@
 use super::backward::accumulate;
 use super::node::Node;
 use crate::dtype::dispatch_float;
-use crate::tensor::storage::PoolVec;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, PoolVec, Tensor};
 use crate::{DType, Float, Result, Shape, Spec};
 
 /// The gradients that a sweep found, by leaf.

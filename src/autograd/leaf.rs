@@ -4,8 +4,8 @@
 use super::node::{Edge, Node, fresh_id};
 use super::{Attributes, Attrs, Grads, Op, Specs, Step, nothing_flows};
 use crate::kernels::strided::Layout;
-use crate::tensor::storage::{PoolVec, Shared};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::storage::Shared;
+use crate::tensor::{Array, PoolVec, Tensor, few};
 use crate::{Error, Result, Spec};
 use std::ptr::NonNull;
 
@@ -55,7 +55,7 @@ crate::op! {
 }
 impl Op for Detach {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        Ok(smallvec::smallvec![inputs[0]])
+        Ok(few![inputs[0]])
     }
     fn view(&self, input: &Layout, _: Spec) -> Option<Layout> {
         Some(*input)

@@ -30,16 +30,15 @@ use record::Ran;
 pub use step::{Grads, Step};
 
 use crate::kernels::strided::Layout;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Error, Result, Spec};
-use smallvec::SmallVec;
 use std::any::TypeId;
 use std::sync::Arc;
 
 /// Shapes and dtypes of the outputs of a step; most have one.
-pub type Specs = SmallVec<[Spec; 3]>;
+pub type Specs = Few<Spec, 3>;
 /// The outputs of a step.
-pub type Outputs = SmallVec<[Tensor; 3]>;
+pub type Outputs = Few<Tensor, 3>;
 
 /// One differentiable step: how to check it, compute it and differentiate it. Everything the library knows about an
 /// operation is said here and nowhere else: its name and attributes by [`op!`](crate::op), the rest here. Users add their
@@ -140,25 +139,25 @@ fn run(ran: &mut Ran, op: &dyn Op, inputs: &[&Tensor]) -> Result<()> {
 pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor]) -> Result<()> {
     let recorded = |t: &Tensor| t.is_tracked() || t.is_traced();
     if !recorded(first) && !rest.iter().any(|t| recorded(t)) && first.array_mut().is_exclusive() {
-        let specs: SmallVec<[Spec; 8]> =
+        let specs: Few<Spec, 8> =
             std::iter::once(first.spec()).chain(rest.iter().map(|t| t.spec())).collect();
         if op.infer(&specs)?[..] == [first.spec()] {
-            let arrays: SmallVec<[&Array; 8]> = rest.iter().map(|t| t.array()).collect();
+            let arrays: Few<&Array, 8> = rest.iter().map(|t| t.array()).collect();
             if op.eval_in_place(first.array_mut(), &arrays)? {
                 return Ok(());
             }
         }
     }
     *first = {
-        let inputs: SmallVec<[&Tensor; 8]> = std::iter::once(&*first).chain(rest.iter().copied()).collect();
+        let inputs: Few<&Tensor, 8> = std::iter::once(&*first).chain(rest.iter().copied()).collect();
         apply1(op, &inputs)?
     };
     Ok(())
 }
 
 /// The outputs' values: compiled once, for all operations.
-fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Array; 3]>> {
-    let specs: SmallVec<[Spec; 16]> = inputs.iter().map(|t| t.spec()).collect();
+fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<Few<Array, 3>> {
+    let specs: Few<Spec, 8> = inputs.iter().map(|t| t.spec()).collect();
     let (least, most) = op.inputs();
     if !(least..=most).contains(&inputs.len()) {
         return Err(wrong_inputs(op, inputs.len()));
@@ -168,7 +167,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Ar
         let (dtype, shape) = (spec.dtype, Box::new(spec.shape));
         return Err(Error::Memory { bytes: u128::MAX, dtype, shape, why: "its elements cannot be counted" });
     }
-    let mut arrays: SmallVec<[Array; 3]> = SmallVec::new();
+    let mut arrays: Few<Array, 3> = Few::new();
     let view = match inputs.first() {
         Some(first) if !traced && inputs.len() < 3 => op.view(first.layout(), out_specs[0]),
         _ => None,
@@ -185,7 +184,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<SmallVec<[Ar
             {
                 return Err(endless(t));
             }
-            let values: SmallVec<[&Array; 16]> = inputs.iter().map(|t| t.array()).collect();
+            let values: Few<&Array, 8> = inputs.iter().map(|t| t.array()).collect();
             op.eval(&values, &mut arrays)?;
         }
     }
@@ -225,5 +224,5 @@ pub fn apply1<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 
 /// One spec as the list that [`Op::infer`] returns.
 pub fn one(shape: crate::Shape, dtype: crate::DType) -> Specs {
-    smallvec::smallvec![Spec::new(shape, dtype)]
+    few![Spec::new(shape, dtype)]
 }

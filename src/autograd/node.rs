@@ -4,8 +4,8 @@
 use super::Op;
 use super::leaf::{Constant, Opaque};
 use crate::Spec;
-use crate::tensor::Array;
-use crate::tensor::storage::{PoolVec, Shared};
+use crate::tensor::storage::Shared;
+use crate::tensor::{Array, PoolVec};
 use std::any::TypeId;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -2,9 +2,8 @@
 
 use super::node::{Edge, Node, fresh_id};
 use super::{Op, Outputs};
-use crate::tensor::storage::{PoolVec, Shared};
-use crate::tensor::{Array, Tensor};
-use smallvec::SmallVec;
+use crate::tensor::storage::Shared;
+use crate::tensor::{Array, Few, PoolVec, Tensor};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ pub(super) struct Ran {
     parents: PoolVec<Option<Edge>>,
     /// As in [`Node`].
     saved: PoolVec<Array>,
-    outputs: SmallVec<[Array; 3]>,
+    outputs: Few<Array, 3>,
     step: Option<Shared<Node>>,
 }
 
@@ -33,18 +32,12 @@ enum Record {
 impl Ran {
     /// Not run yet.
     pub(super) fn new() -> Ran {
-        let (parents, saved, outputs) = (PoolVec::new(), PoolVec::new(), SmallVec::new());
+        let (parents, saved, outputs) = (PoolVec::new(), PoolVec::new(), Few::new());
         Ran { record: Record::No, wants: false, parents, saved, outputs, step: None }
     }
 
     /// With these outputs.
-    pub(super) fn run(
-        &mut self,
-        op: &dyn Op,
-        inputs: &[&Tensor],
-        outputs: SmallVec<[Array; 3]>,
-        traced: bool,
-    ) {
+    pub(super) fn run(&mut self, op: &dyn Op, inputs: &[&Tensor], outputs: Few<Array, 3>, traced: bool) {
         self.wants = inputs.iter().any(|t| t.is_tracked()) && !op.stops();
         if traced || self.wants {
             self.record = if traced { Record::InTrace } else { Record::OnTape };
@@ -96,7 +89,7 @@ fn kept(
     outputs: &[Array],
     traced: bool,
 ) -> (PoolVec<Option<Edge>>, PoolVec<Array>) {
-    let wants: SmallVec<[bool; 8]> = inputs.iter().map(|t| t.is_tracked()).collect();
+    let wants: Few<bool, 8> = inputs.iter().map(|t| t.is_tracked()).collect();
     let saves = op.saves(&wants);
     let keep = |kept: bool, a: &Array| if kept { a.clone() } else { a.forget() };
     let parents = inputs.iter().map(|t| if traced { Some(t.edge_in_trace()) } else { t.edge().cloned() });

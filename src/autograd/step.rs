@@ -2,12 +2,11 @@
 
 use super::Outputs;
 use super::node::{Edge, Node};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{Error, Result, Spec};
-use smallvec::SmallVec;
 
 /// Gradients of a step's inputs, `None` where there is none (an integer input) or none is wanted.
-pub type Grads = SmallVec<[Option<Tensor>; 3]>;
+pub type Grads = Few<Option<Tensor>, 3>;
 
 /// What a gradient rule is given: the step's inputs and outputs and the gradients of its outputs.
 pub struct Step<'a> {
@@ -71,7 +70,7 @@ impl Step<'_> {
             let t = self.input(i);
             if self.attached || !self.wants(i) { t } else { t.tracked() }
         };
-        let inputs: SmallVec<[Tensor; 8]> = (0..self.inputs()).map(input).collect();
+        let inputs: Few<Tensor, 8> = (0..self.inputs()).map(input).collect();
         let outputs = f(&inputs)?;
         if !self.node().traced && outputs.iter().any(|t| t.is_traced()) {
             let why =

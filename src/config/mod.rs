@@ -15,7 +15,7 @@ pub use kind::{Kind, Maker};
 pub(crate) use kind::{alias, kind};
 pub use registry::Registry;
 pub use setting::Setting;
-pub(crate) use text::{Text, snake_case};
+pub(crate) use text::snake_case;
 
 /// What the code made by [`settings!`](crate::settings) and [`string_enum!`](crate::string_enum) calls. Not for others.
 #[doc(hidden)]

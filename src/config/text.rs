@@ -1,47 +1,4 @@
-//! Why it exists: names and paths are made anew in every training step, and training asks the system for no memory.
-
-/// A short text that does not ask the system for memory.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Text(smallvec::SmallVec<[u8; 56]>);
-
-impl Text {
-    pub(crate) fn as_str(&self) -> &str {
-        // Only whole strings are added, and only what was added is cut off.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn push_str(&mut self, more: &str) {
-        self.0.extend_from_slice(more.as_bytes());
-    }
-
-    /// Cuts back to an earlier length.
-    pub(crate) fn truncate(&mut self, length: usize) {
-        self.0.truncate(length);
-    }
-}
-
-impl std::fmt::Write for Text {
-    fn write_str(&mut self, more: &str) -> std::fmt::Result {
-        self.push_str(more);
-        Ok(())
-    }
-}
-
-impl From<&str> for Text {
-    fn from(text: &str) -> Text {
-        Text(smallvec::SmallVec::from_slice(text.as_bytes()))
-    }
-}
-
-impl std::fmt::Debug for Text {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.as_str().fmt(f)
-    }
-}
+//! Names of classes as names of layers, by Keras's rule.
 
 /// `Dense` becomes `dense`, `Conv2D` `conv2d`, `BatchNormalization` `batch_normalization` (Keras's rule).
 pub(crate) fn snake_case(class: &str) -> String {

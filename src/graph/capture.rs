@@ -6,7 +6,7 @@ use crate::kernels::strided::Layout;
 use crate::nn::Scope;
 use crate::random::read_too_early;
 use crate::tensor::storage::Shared;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor};
 use crate::{Error, Result, Spec};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -177,8 +177,7 @@ impl Made {
 
     fn step(&mut self, node: &Shared<Node>) -> Result<ValueId> {
         let inputs = node.parents.iter().flatten().map(|edge| self.value(edge)).collect::<Result<_>>()?;
-        let outputs =
-            node.outputs().map(|spec| self.next(spec)).collect::<smallvec::SmallVec<[ValueId; 3]>>();
+        let outputs = node.outputs().map(|spec| self.next(spec)).collect::<Few<ValueId, 3>>();
         let first = outputs.first().copied().ok_or_else(|| unknown("a step without outputs"))?;
         let layer = self.layer(node.id).to_string();
         let op = node.op().shared().ok_or_else(|| unknown("a step that was computed"))?;

@@ -35,9 +35,8 @@ pub use run::Feed;
 
 use crate::autograd::{Attrs, Op};
 use crate::nn::{Item, Module, Param, Path};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{Error, Result, Spec};
-use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
@@ -118,8 +117,8 @@ impl fmt::Display for Output {
 #[derive(Clone)]
 pub struct Step {
     op: Arc<dyn Op>,
-    inputs: SmallVec<[ValueId; 3]>,
-    outputs: SmallVec<[ValueId; 3]>,
+    inputs: Few<ValueId, 3>,
+    outputs: Few<ValueId, 3>,
     layer: String,
 }
 

@@ -2,14 +2,14 @@
 
 use super::{Graph, Source, ValueId};
 use crate::autograd::Attrs;
+use crate::tensor::Few;
 use crate::{Spec, Tensor};
-use smallvec::SmallVec;
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// All that identifies a computation.
-type Computation = (TypeId, &'static str, Attrs, SmallVec<[ValueId; 3]>);
+type Computation = (TypeId, &'static str, Attrs, Few<ValueId, 3>);
 /// Constants that may be the same.
 type Alike<'a> = Vec<(ValueId, &'a Tensor)>;
 

@@ -6,8 +6,7 @@ use super::{Init, Key, Module, Param};
 use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::random::{Purpose, Stream, read_too_early};
-use crate::tensor::storage::PoolVec;
-use crate::tensor::{Array, Few, Tensor, Tensors};
+use crate::tensor::{Array, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result};
 
 /// The context of one forward pass: mode, tracking, randomness, state carried between calls, and what layers hand back.
@@ -288,7 +287,7 @@ impl Cx {
     }
 
     /// The statistics, the carried state and what was drawn for a sequence: what [`Cx::again`] begins with.
-    pub(crate) fn tensors(&self) -> Vec<Tensor> {
+    pub(crate) fn tensors(&self) -> PoolVec<Tensor> {
         let states = self.session.states().map(|(_, state)| state);
         let drawn = self.sequence.iter().flatten().map(|(_, drawn)| drawn);
         self.updates.iter().map(|(_, value)| value).chain(states).chain(drawn).cloned().collect()

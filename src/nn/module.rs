@@ -2,8 +2,8 @@
 //! through it, each with its path.
 
 use super::{Key, Node, Param};
-use crate::config::Text;
 use crate::tensor::Tensor;
+use crate::tensor::Text;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -8,10 +8,8 @@ use super::topology::{At, Entry, Invocation, NamedInput, Nested, Topology};
 use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Value, Values, module, trace};
 use crate::config::{Common, Configured};
 use crate::error::Context;
-use crate::tensor::storage::PoolVec;
-use crate::tensor::{AsTensors, Few, Tensor, Tensors};
+use crate::tensor::{AsTensors, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result, Spec};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Layers in a graph, built, with no loss yet. `Sequential`, `Functional` and `Subclass` build one. `clone` is a snapshot
@@ -46,7 +44,7 @@ pub(super) struct Route {
 /// One call: where its inputs are found, and where its outputs go.
 #[derive(Debug)]
 struct Step {
-    inputs: SmallVec<[Fetch; 2]>,
+    inputs: Few<Fetch, 2>,
     first: usize,
 }
 
@@ -310,8 +308,8 @@ impl Network {
     }
 
     /// Which outputs of a call come without their activation.
-    fn raw_of(&self, number: usize, raw: &[bool]) -> SmallVec<[bool; 8]> {
-        let mut of_call: SmallVec<[bool; 8]> = SmallVec::new();
+    fn raw_of(&self, number: usize, raw: &[bool]) -> Few<bool, 8> {
+        let mut of_call: Few<bool, 8> = Few::new();
         for (sole, &raw) in self.route.sole.iter().zip(raw) {
             if let Some((call, output)) = *sole
                 && call == number

@@ -7,7 +7,7 @@ use super::symbol::{IntoSymbols, Shared, Symbol};
 use super::{Cx, Init, InputSpecs, Inputs, Masking, Module, Value, Values, snake_case};
 use crate::config::{Configured, Dyn, short_type_name};
 use crate::error::Context;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor, Tensors};
 use crate::{Error, Result, Spec};
 use std::sync::Arc;
 
@@ -269,7 +269,7 @@ pub trait Recurrent {
 /// gives the output of the step, then the new states.
 pub trait Cell {
     /// The size of each state, `[batch, size]` (Keras: `state_size`).
-    fn state_sizes(&self) -> Vec<usize>;
+    fn state_sizes(&self) -> Few<usize, 2>;
 
     /// The state that is also the output: what is given for a step that does not count.
     fn output_state(&self) -> usize {
@@ -285,7 +285,7 @@ pub trait Cell {
     ///
     /// # Errors
     /// An operation failed.
-    fn initial_states(&self, zeros: Vec<Tensor>) -> Result<Vec<Tensor>> {
+    fn initial_states(&self, zeros: Tensors) -> Result<Tensors> {
         Ok(zeros)
     }
 }

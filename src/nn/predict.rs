@@ -3,7 +3,7 @@
 use super::network::{Network, single, tensors};
 use super::{Cx, Session};
 use crate::kernels::par;
-use crate::tensor::{AsTensors, Tensor, Tensors, join_rows, rows, slice_rows};
+use crate::tensor::{AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows};
 use crate::{Element, Error, Result};
 
 impl Network {
@@ -60,7 +60,7 @@ impl Network {
                 let x: Tensors = slice_rows(&x, start, end)?;
                 Ok(tensors(self.pass(&x, &mut Cx::infer(), &[])?))
             };
-            let parts: Vec<Tensors> = (0..n).step_by(BATCH).map(part).collect::<Result<_>>()?;
+            let parts: PoolVec<Tensors> = (0..n).step_by(BATCH).map(part).collect::<Result<_>>()?;
             join_rows(&parts, self.topology.outputs.len())
         })
     }

@@ -191,6 +191,11 @@ impl<'a> InputSpecs<'a> {
         InputSpecs { specs, names: &names[..names.len().min(specs.len())] }
     }
 
+    /// The names of the last ones.
+    pub fn names(&self) -> &'a [String] {
+        self.names
+    }
+
     /// Those given by position.
     pub fn positional(&self) -> &'a [Spec] {
         &self.specs[..self.specs.len() - self.names.len()]

@@ -6,9 +6,8 @@ use super::promote::indices as index_of;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{add_rows, take_rows};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{Error, Result, Shape, Spec};
-use smallvec::smallvec;
 
 super::table::ops! {
     [TakeAlong, AddAlong];
@@ -52,7 +51,7 @@ impl Op for TakeAlong {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let op = AddAlong { size: last(&step.spec(0).shape) };
-        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
+        Ok(few![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
     }
 }
 
@@ -85,7 +84,7 @@ impl Op for AddAlong {
         Saves::NONE.input(1)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(apply1(TakeAlong {}, &[&step.grad(0)?, &step.input(1)])?), None])
+        Ok(few![Some(apply1(TakeAlong {}, &[&step.grad(0)?, &step.input(1)])?), None])
     }
 }
 

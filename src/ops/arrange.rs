@@ -2,9 +2,8 @@
 //! computations. All are compositions of views, `concat` and `gather`.
 
 use crate::tensor::room::room;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
-use smallvec::SmallVec;
 
 super::table::ops! {
     flatten: Any, Every, "Flatten";
@@ -44,7 +43,7 @@ impl Tensor {
         if from == to {
             return Ok(self.clone());
         }
-        let mut order: SmallVec<[isize; MAX_RANK]> = (0..self.rank() as isize).collect();
+        let mut order: Few<isize, MAX_RANK> = (0..self.rank() as isize).collect();
         let moved = order.remove(from);
         order.insert(to, moved);
         self.permute(&order)
@@ -88,13 +87,13 @@ impl Tensor {
     /// # Errors
     /// There would be too many axes, or a size cannot be counted.
     pub fn tile(&self, times: &[usize]) -> Result<Tensor> {
-        let mut sizes = vec![1; times.len().saturating_sub(self.rank())];
-        sizes.extend_from_slice(self.dims());
+        let mut sizes: Few<usize, MAX_RANK> = few![1; times.len().saturating_sub(self.rank())];
+        sizes.extend(self.dims().iter().copied());
         let lead = sizes.len() - times.len();
         // What becomes empty goes first, what becomes largest last: nothing is copied in vain.
-        let mut order: Vec<usize> = (0..times.len()).collect();
+        let mut order: Few<usize, MAX_RANK> = (0..times.len()).collect();
         order.sort_by_key(|&i| times[i]);
-        order.into_iter().try_fold(self.reshape_to(sizes)?, |t, i| {
+        order.into_iter().try_fold(self.reshape_to(&sizes[..])?, |t, i| {
             let (at, n) = (lead + i, t.dims()[lead + i]);
             t.copies("tile", times[i], at, |i| i % n)
         })

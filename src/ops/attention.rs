@@ -14,9 +14,8 @@ use crate::kernels::attention::{Attention as Kernel, Rule};
 use crate::kernels::gemm::Gemm;
 use crate::kernels::par;
 use crate::kernels::strided::Strided;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
 super::table::ops! {
@@ -137,7 +136,7 @@ fn plan<T: Float + Gemm>(kernel: &Kernel<'_, T>, batch: usize) -> (usize, usize,
 const LONG: usize = 1 << 20;
 
 /// The operands, those with long rows or columns without gaps.
-fn tidy<const N: usize>(inputs: [&Array; N]) -> Result<SmallVec<[Array; 4]>> {
+fn tidy<const N: usize>(inputs: [&Array; N]) -> Result<Few<Array, 3>> {
     let long = |a: &Array| a.shape().dims().iter().any(|&d| d > LONG);
     inputs.iter().map(|a| if long(a) { a.contiguous() } else { Ok((*a).clone()) }).collect()
 }
@@ -157,7 +156,7 @@ impl Op for Attention {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [out, scores] = check(self.name(), [inputs[0], inputs[1], inputs[2]], &inputs[3..])?;
         let row = Spec::new(rows(scores)?, inputs[0].dtype);
-        Ok(smallvec![Spec::new(out, row.dtype), row, row])
+        Ok(few![Spec::new(out, row.dtype), row, row])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [out, max, sum] = outputs else { return Ok(()) };
@@ -191,8 +190,8 @@ impl Op for Attention {
         let of_bias = (3..step.inputs()).find(|&i| step.spec(i).dtype.is_float() && step.wants(i));
         let &Attention { scale, causal, window } = self;
         let kept = [step.output(1).detach(), step.output(2).detach()];
-        let given: SmallVec<[Tensor; 6]> = (0..step.inputs()).map(|i| step.input(i)).collect();
-        let mut inputs: SmallVec<[&Tensor; 9]> = smallvec![&g];
+        let given: Few<Tensor, 8> = (0..step.inputs()).map(|i| step.input(i)).collect();
+        let mut inputs: Few<&Tensor, 8> = few![&g];
         inputs.extend(given[..3].iter().chain(&kept).chain(&given[3..]));
         let found = apply(AttentionGrad { scale, causal, window, of_bias: of_bias.is_some() }, &inputs)?;
         let mut grads: Grads = found.iter().take(3).map(|t| Some(t.clone())).collect();
@@ -219,7 +218,7 @@ impl Op for AttentionGrad {
             let why = "the gradient should have the output's shape, largest score and sum one number a row";
             return Err(Error::shapes(self.name(), out, g.shape, why));
         }
-        let mut outputs: Specs = smallvec![q, k, v];
+        let mut outputs: Specs = few![q, k, v];
         outputs.extend(self.of_bias.then_some(Spec::new(scores, q.dtype)));
         Ok(outputs)
     }
@@ -300,7 +299,7 @@ impl Tensor {
             false => bias.cast(query.dtype()).map(Cow::Owned),
         });
         let (bias, position) = (bias.transpose()?, position.map(|p| indices(NAME, p)).transpose()?);
-        let mut inputs: SmallVec<[&Tensor; 6]> = smallvec![&*query, &*key, &*value];
+        let mut inputs: Few<&Tensor, 8> = few![&*query, &*key, &*value];
         inputs.extend(mask.into_iter().chain(bias.as_deref()).chain(position.as_deref()));
         Ok(apply(Attention { scale, causal, window }, &inputs)?.swap_remove(0))
     }

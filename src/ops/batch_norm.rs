@@ -7,9 +7,8 @@ use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1};
 use crate::dtype::dispatch_float;
 use crate::kernels::batch_norm::{self as kernel, Columns, Table};
 use crate::kernels::par;
-use crate::tensor::{Array, Tensor};
-use crate::{Error, Float, Result, Shape, Spec};
-use smallvec::smallvec;
+use crate::tensor::{Array, Few, Tensor, few};
+use crate::{Error, Float, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
     [BatchNorm, BatchNormGrad, MulAdd];
@@ -50,7 +49,7 @@ crate::op! {
 impl Op for BatchNorm {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         check_channels(self.name(), inputs[0], &[("gamma", inputs[1]), ("beta", inputs[2])])?;
-        Ok(smallvec![inputs[0], inputs[1], inputs[1]])
+        Ok(few![inputs[0], inputs[1], inputs[1]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [out, mean, variance] = outputs else { return Ok(()) };
@@ -78,7 +77,7 @@ impl Op for BatchNorm {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let g = step.grad(0)?;
         if !step.wants(0) && !step.wants(1) {
-            return Ok(smallvec![None, None, Some(g.sum_to(&step.spec(2).shape)?)]);
+            return Ok(few![None, None, Some(g.sum_to(&step.spec(2).shape)?)]);
         }
         let (mean, variance) = (step.output(1).detach(), step.output(2).detach());
         let inputs = [&g, &step.input(0), &step.input(1), &mean, &variance];
@@ -100,7 +99,7 @@ impl Op for BatchNormGrad {
         }
         let given = [("gamma", gamma), ("the mean", inputs[3]), ("the variance", inputs[4])];
         check_channels(self.name(), x, &given)?;
-        Ok(smallvec![x, gamma, gamma])
+        Ok(few![x, gamma, gamma])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [out, of_gamma, of_beta] = outputs else { return Ok(()) };
@@ -128,7 +127,7 @@ impl Op for BatchNormGrad {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         step.composed(|inputs| {
             let [g, x, gamma] = [&inputs[0], &inputs[1], &inputs[2]];
-            let rows: Vec<isize> = (0..x.rank() as isize - 1).collect();
+            let rows: Few<isize, MAX_RANK> = (0..x.rank() as isize - 1).collect();
             // Mean and variance are functions of x.
             let mean = |t: &Tensor| if rows.is_empty() { Ok(t.clone()) } else { t.mean(&rows, false) };
             let center = x.sub(&mean(x)?)?;
@@ -136,7 +135,7 @@ impl Op for BatchNormGrad {
             let z = center.mul(&factor)?;
             let (of_beta, of_gamma) = (g.sum_to(gamma.shape())?, g.mul(&z)?.sum_to(gamma.shape())?);
             let slope = g.sub(&mean(g)?)?.sub(&z.mul(&mean(&g.mul(&z)?)?)?)?;
-            Ok(smallvec![slope.mul(&factor)?.mul(gamma)?, of_gamma, of_beta])
+            Ok(few![slope.mul(&factor)?.mul(gamma)?, of_gamma, of_beta])
         })
     }
 }
@@ -157,7 +156,7 @@ impl Op for MulAdd {
                 return Err(Error::shapes(self.name(), x.shape, given.shape, why));
             }
         }
-        Ok(smallvec![x])
+        Ok(few![x])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let x = inputs[0].contiguous()?;
@@ -185,7 +184,7 @@ impl Op for MulAdd {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let g = step.grad(0)?;
-        let mut grads: Grads = smallvec![None, None, None];
+        let mut grads: Grads = few![None, None, None];
         if step.wants(0) {
             grads[0] = Some(g.mul(&step.input(1))?);
         }

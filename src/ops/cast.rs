@@ -3,9 +3,8 @@
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::{Convert, bf16, dispatch_stored, f16};
 use crate::kernels::par;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Result, Spec, Stored};
-use smallvec::smallvec;
 
 super::table::ops! {
     [Cast];
@@ -57,7 +56,7 @@ impl Op for Cast {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let from = step.spec(0).dtype;
         let float = matches!(from, DType::F32 | DType::F64 | DType::BF16 | DType::F16);
-        Ok(smallvec![if float { Some(step.grad(0)?.cast(from)?) } else { None }])
+        Ok(few![if float { Some(step.grad(0)?.cast(from)?) } else { None }])
     }
 }
 

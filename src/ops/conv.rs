@@ -18,9 +18,8 @@ use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::conv as kernel;
 use crate::kernels::gemm::{Epilogue, Window};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Error, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
     [Conv, ConvTranspose, ConvInputGrad, ConvKernelGrad];
@@ -55,7 +54,7 @@ impl Convolution {
     /// From one place of the kernel to the next, for each spatial axis; 1 by default.
     #[must_use]
     pub fn strides(self, strides: impl AsRef<[usize]>) -> Convolution {
-        Convolution { strides: PerAxis::from_slice(strides.as_ref()), ..self }
+        Convolution { strides: PerAxis::from(strides.as_ref()), ..self }
     }
 
     /// What lies beyond the edges; nothing by default.
@@ -67,7 +66,7 @@ impl Convolution {
     /// From one tap of the kernel to the next, for each spatial axis; 1 by default.
     #[must_use]
     pub fn dilation_rate(self, dilation_rate: impl AsRef<[usize]>) -> Convolution {
-        Convolution { dilation_rate: PerAxis::from_slice(dilation_rate.as_ref()), ..self }
+        Convolution { dilation_rate: PerAxis::from(dilation_rate.as_ref()), ..self }
     }
 
     /// Into how many groups channels and filters are cut; each group of filters sees its group of channels alone. 1 by default; as many
@@ -80,7 +79,7 @@ impl Convolution {
     /// For [`Tensor::conv_transpose`]: how much longer results are than the shortest, for each spatial axis; by default as said there.
     #[must_use]
     pub fn output_padding(self, output_padding: impl AsRef<[usize]>) -> Convolution {
-        Convolution { output_padding: Some(PerAxis::from_slice(output_padding.as_ref())), ..self }
+        Convolution { output_padding: Some(PerAxis::from(output_padding.as_ref())), ..self }
     }
 
     /// With the numbers that were left out, for so many spatial axes.
@@ -159,7 +158,7 @@ impl Form {
 
     /// The shape of y.
     fn results(&self) -> Result<Shape> {
-        let mut dims: SmallVec<[usize; 8]> = smallvec![self.batch];
+        let mut dims: Few<usize, 8> = few![self.batch];
         for (window, &size) in self.windows.iter().zip(&self.spatial) {
             dims.push(window.places(size)?);
         }
@@ -261,7 +260,7 @@ fn images(y: &Tensor, k: &Tensor, like: &Tensor, how: &Convolution) -> Result<Te
 
 /// k from x and y, of the shape of another k.
 fn taps(x: &Tensor, y: &Tensor, like: &Shape, how: &Convolution) -> Result<Tensor> {
-    let size = PerAxis::from_slice(&like.dims()[..like.rank() - 2]);
+    let size = PerAxis::from(&like.dims()[..like.rank() - 2]);
     let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
     apply1(ConvKernelGrad { size, strides, padding, dilation_rate, groups }, &[x, y])
 }
@@ -300,7 +299,7 @@ impl Op for Conv {
         if let Some(activation) = self.activation {
             g = formula(activation).backward(0.0, &g, &step.output(0))?;
         }
-        let mut grads: Grads = smallvec![None; step.inputs()];
+        let mut grads: Grads = few![None; step.inputs()];
         if step.wants(0) {
             grads[0] = Some(images(&g, &step.input(1), &step.input(0), &how)?);
         }
@@ -318,7 +317,7 @@ impl Op for ConvInputGrad {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [y, k, x] = [&inputs[0], &inputs[1], &inputs[2]];
         Form::of("conv_input_grad", x, k, &how!(self))?.check("conv_input_grad", y, x)?;
-        Ok(smallvec![*x])
+        Ok(few![*x])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let form = Form::of("conv_input_grad", &inputs[2].spec(), &inputs[1].spec(), &how!(self))?;
@@ -336,7 +335,7 @@ impl Op for ConvInputGrad {
         let (x, how) = (step.grad(0)?, how!(self));
         let y = if step.wants(0) { Some(results(&x, &step.input(1), &how)?) } else { None };
         let k = if step.wants(1) { Some(taps(&x, &step.input(0), &step.spec(1).shape, &how)?) } else { None };
-        Ok(smallvec![y, k, None])
+        Ok(few![y, k, None])
     }
 }
 
@@ -349,11 +348,11 @@ impl Op for ConvKernelGrad {
             let expected = format!("a number that divides the {channels} channels");
             return Err(Error::argument("groups", expected, self.groups));
         }
-        let mut dims: SmallVec<[usize; 8]> = SmallVec::from_slice(&self.size);
+        let mut dims: Few<usize, 8> = Few::from(&self.size[..]);
         dims.extend([channels / self.groups, filters]);
         let k = Spec::new(Shape::new(&dims)?, x.dtype);
         Form::of(OP, x, &k, &how!(self))?.check(OP, y, x)?;
-        Ok(smallvec![k])
+        Ok(few![k])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let form = Form::of("conv_kernel_grad", &inputs[0].spec(), &outputs[0].spec(), &how!(self))?;
@@ -371,7 +370,7 @@ impl Op for ConvKernelGrad {
         let (k, how) = (step.grad(0)?, how!(self));
         let x = if step.wants(0) { Some(images(&step.input(1), &k, &step.input(0), &how)?) } else { None };
         let y = if step.wants(1) { Some(results(&step.input(0), &k, &how)?) } else { None };
-        Ok(smallvec![x, y])
+        Ok(few![x, y])
     }
 }
 
@@ -471,7 +470,7 @@ impl ConvTranspose {
 
 impl Op for ConvTranspose {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        Ok(smallvec![self.form(&inputs[0], &inputs[1])?.1])
+        Ok(few![self.form(&inputs[0], &inputs[1])?.1])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (_, _, form) = self.form(&inputs[0].spec(), &inputs[1].spec())?;
@@ -490,7 +489,7 @@ impl Op for ConvTranspose {
         let (how, _) = self.plan(&kernel.dims()[..kernel.rank() - 2])?;
         let y = if step.wants(0) { Some(results(&x, &step.input(1), &how)?) } else { None };
         let k = if step.wants(1) { Some(taps(&x, &step.input(0), &kernel, &how)?) } else { None };
-        Ok(smallvec![y, k])
+        Ok(few![y, k])
     }
 }
 

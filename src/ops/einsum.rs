@@ -3,7 +3,7 @@
 
 use super::elementwise::float;
 use super::promote::all_alike;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor, Text};
 use crate::{DType, Error, MAX_RANK, Result};
 
 super::table::ops! {
@@ -19,17 +19,18 @@ super::table::ops! {
 
 /// An axis: a letter, or a number below [`MAX_RANK`] for one that `...` stands for, counted from its end.
 type Label = u8;
+type Labels = Few<Label, MAX_RANK>;
 
 /// A tensor with a label for each axis.
 struct Term {
     value: Tensor,
-    labels: Vec<Label>,
+    labels: Labels,
 }
 
 /// An equation against the operands: labels of each, and of the result.
 struct Equation {
-    inputs: Vec<Vec<Label>>,
-    output: Vec<Label>,
+    inputs: Few<Labels, 2>,
+    output: Labels,
 }
 
 fn bad(equation: &str, why: impl std::fmt::Display) -> Error {
@@ -42,19 +43,18 @@ fn bad(equation: &str, why: impl std::fmt::Display) -> Error {
 
 impl Equation {
     fn parse(equation: &str, operands: &[&Tensor]) -> Result<Equation> {
-        let plain: String = equation.chars().filter(|c| *c != ' ').collect();
-        let (left, right) = match plain.split_once("->") {
+        let plain: Text = equation.chars().filter(|c| *c != ' ').collect();
+        let (left, right) = match plain.as_str().split_once("->") {
             Some((left, right)) => (left, Some(right)),
             None => (plain.as_str(), None),
         };
-        let terms: Vec<&str> = left.split(',').collect();
-        if terms.len() != operands.len() || operands.is_empty() {
-            let why = format!("it names {} operands, there are {}", terms.len(), operands.len());
-            return Err(bad(equation, why));
+        let terms = left.split(',').count();
+        if terms != operands.len() || operands.is_empty() {
+            return Err(bad(equation, format!("it names {terms} operands, there are {}", operands.len())));
         }
-        let mut inputs = Vec::new();
+        let mut inputs = Few::new();
         let mut hidden = 0;
-        for (term, operand) in terms.iter().zip(operands) {
+        for (term, operand) in left.split(',').zip(operands) {
             let named = term.chars().filter(char::is_ascii_alphabetic).count();
             let rest = operand.rank().checked_sub(named).filter(|rest| *rest == 0 || term.contains("..."));
             let rest =
@@ -85,13 +85,13 @@ impl Equation {
 }
 
 /// The labels of `ij...k` where the dots stand for `rest` axes.
-fn labels(term: &str, rest: usize) -> Result<Vec<Label>, &'static str> {
-    let mut out = Vec::new();
+fn labels(term: &str, rest: usize) -> Result<Labels, &'static str> {
+    let mut out = Labels::new();
     let (before, after) = term.split_once("...").map_or((term, None), |(b, a)| (b, Some(a)));
-    out.extend_from_slice(before.as_bytes());
+    out.extend(before.bytes());
     if let Some(after) = after {
         out.extend((0..rest as u8).rev());
-        out.extend_from_slice(after.as_bytes());
+        out.extend(after.bytes());
     }
     let fine = before.bytes().chain(after.unwrap_or("").bytes()).all(|b| b.is_ascii_alphabetic());
     if fine { Ok(out) } else { Err("axes are letters, and '...' at most once a term") }
@@ -132,8 +132,8 @@ impl Term {
 
     /// Summed over the labels that nobody needs.
     fn reduced(self, needed: impl Fn(Label) -> bool) -> Result<Term> {
-        let gone: Vec<isize> =
-            (0..self.labels.len()).filter(|&i| !needed(self.labels[i])).map(|i| i as isize).collect();
+        let gone = (0..self.labels.len()).filter(|&i| !needed(self.labels[i]));
+        let gone: Few<isize, MAX_RANK> = gone.map(|i| i as isize).collect();
         if gone.is_empty() {
             return Ok(self);
         }
@@ -143,11 +143,10 @@ impl Term {
 
     /// The axes in this order; those it lacks with size 1.
     fn ordered(&self, labels: &[Label]) -> Result<Tensor> {
-        let have: Vec<Label> = labels.iter().copied().filter(|l| self.labels.contains(l)).collect();
-        let place = |l: &Label| self.labels.iter().position(|m| m == l).unwrap_or(0) as isize;
-        let value = self.value.permute(&have.iter().map(place).collect::<Vec<_>>())?;
-        let sizes: Vec<usize> = labels.iter().map(|l| self.size(*l).unwrap_or(1)).collect();
-        value.reshape_to(sizes)
+        let place = |l: &Label| self.labels.iter().position(|m| m == l).map(|i| i as isize);
+        let order: Few<isize, MAX_RANK> = labels.iter().filter_map(place).collect();
+        let sizes: Few<usize, MAX_RANK> = labels.iter().map(|l| self.size(*l).unwrap_or(1)).collect();
+        self.value.permute(&order)?.reshape_to(&sizes[..])
     }
 
     /// The product with another, summed over shared labels that nobody needs.
@@ -155,7 +154,7 @@ impl Term {
         let (mine, theirs) = (self.labels.clone(), other.labels.clone());
         let a = self.reduced(|l| needed(l) || theirs.contains(&l))?;
         let b = other.reduced(|l| needed(l) || mine.contains(&l))?;
-        let pick = |from: &Term, f: &dyn Fn(Label) -> bool| -> Vec<Label> {
+        let pick = |from: &Term, f: &dyn Fn(Label) -> bool| -> Labels {
             from.labels.iter().copied().filter(|l| f(*l)).collect()
         };
         let shared = |l: Label| a.labels.contains(&l) && b.labels.contains(&l);
@@ -163,20 +162,28 @@ impl Term {
         let inner = pick(&a, &|l| shared(l) && !needed(l));
         let rows = pick(&a, &|l| !shared(l));
         let cols = pick(&b, &|l| !shared(l));
-        let labels = [&stack[..], &rows, &cols].concat();
+        let labels = joined(&[&stack, &rows, &cols]);
         if inner.is_empty() && (rows.is_empty() || cols.is_empty()) {
             return Ok(Term { value: a.ordered(&labels)?.mul(&b.ordered(&labels)?)?, labels });
         }
-        let stacked: Vec<usize> = stack.iter().filter_map(|l| a.size(*l)).collect();
-        let lead = if stack.len() + 2 > MAX_RANK { vec![count(&a, &stack)] } else { stacked.clone() };
-        let shape = |m: usize, n: usize| [&lead[..], &[m, n]].concat();
+        let sizes = |from: &Term, labels: &[Label]| -> Few<usize, MAX_RANK> {
+            labels.iter().filter_map(|l| from.size(*l)).collect()
+        };
+        let stacked = sizes(&a, &stack);
+        let merged = [count(&a, &stack)];
+        let lead = if stack.len() + 2 > MAX_RANK { &merged[..] } else { &stacked };
         let (m, k, n) = (count(&a, &rows), count(&a, &inner), count(&b, &cols));
-        let left = a.ordered(&[&stack[..], &rows, &inner].concat())?.reshape_to(shape(m, k))?;
-        let right = b.ordered(&[&stack[..], &inner, &cols].concat())?.reshape_to(shape(k, n))?;
-        let sizes = rows.iter().filter_map(|l| a.size(*l)).chain(cols.iter().filter_map(|l| b.size(*l)));
-        let sizes: Vec<usize> = stacked.into_iter().chain(sizes).collect();
-        Ok(Term { value: left.matmul(&right)?.reshape_to(sizes)?, labels })
+        let left = a.ordered(&joined(&[&stack, &rows, &inner]))?.reshape_to(&joined(&[lead, &[m, k]])[..])?;
+        let right =
+            b.ordered(&joined(&[&stack, &inner, &cols]))?.reshape_to(&joined(&[lead, &[k, n]])[..])?;
+        let sizes = joined(&[&stacked, &sizes(&a, &rows), &sizes(&b, &cols)]);
+        Ok(Term { value: left.matmul(&right)?.reshape_to(&sizes[..])?, labels })
     }
+}
+
+/// One list after the other.
+fn joined<T: Copy>(lists: &[&[T]]) -> Few<T, MAX_RANK> {
+    lists.iter().copied().flatten().copied().collect()
 }
 
 /// How many elements these axes have together.
@@ -208,8 +215,8 @@ impl Tensor {
         let Equation { inputs, output } = Equation::parse(equation, operands)?;
         let operands = all_alike(operands)?;
         if operands.iter().any(|t| t.dtype().is_integer() && t.dtype() != DType::I64) {
-            let wide: Vec<Tensor> = operands.iter().map(|t| t.cast(DType::I64)).collect::<Result<_>>()?;
-            return Tensor::einsum(equation, &wide.iter().collect::<Vec<_>>());
+            let wide: Few<Tensor, 2> = operands.iter().map(|t| t.cast(DType::I64)).collect::<Result<_>>()?;
+            return Tensor::einsum(equation, &wide.iter().collect::<Few<_, 2>>());
         }
         let mut sizes = [1usize; 128];
         for (operand, labels) in operands.iter().zip(&inputs) {
@@ -262,16 +269,19 @@ impl Tensor {
             let got = format!("{} and {}", axes.len(), others.len());
             return Err(Error::argument("tensordot", "as many axes of one as of the other", got));
         }
-        let side = |t: &Tensor, axes: &[isize]| -> Result<(Vec<isize>, Vec<isize>)> {
+        type Axes = Few<isize, MAX_RANK>;
+        let side = |t: &Tensor, axes: &[isize]| -> Result<(Axes, Axes)> {
             if !axes.is_empty() {
                 t.shape().axes("tensordot", axes)?;
             }
             let summed = axes.iter().map(|&a| Ok(t.shape().axis("tensordot", a)? as isize));
-            let summed: Vec<isize> = summed.collect::<Result<_>>()?;
+            let summed: Axes = summed.collect::<Result<_>>()?;
             Ok(((0..t.rank() as isize).filter(|a| !summed.contains(a)).collect(), summed))
         };
         let ((free_a, sum_a), (free_b, sum_b)) = (side(self, axes)?, side(other, others)?);
-        let size = |t: &Tensor, of: &[isize]| of.iter().map(|&a| t.dims()[a as usize]).collect::<Vec<_>>();
+        let size = |t: &Tensor, of: &[isize]| -> Few<usize, MAX_RANK> {
+            of.iter().map(|&a| t.dims()[a as usize]).collect()
+        };
         if size(self, &sum_a) != size(other, &sum_b) {
             let why = format!("axes {axes:?} and {others:?} differ in size");
             return Err(Error::shapes("tensordot", *self.shape(), *other.shape(), why));
@@ -279,9 +289,9 @@ impl Tensor {
         let product = |sizes: &[usize]| sizes.iter().fold(1, |n: usize, &d| n.saturating_mul(d));
         let inner = product(&size(self, &sum_a));
         let (rows, cols) = (size(self, &free_a), size(other, &free_b));
-        let a = self.permute(&[free_a, sum_a].concat())?.reshape_to([product(&rows), inner])?;
-        let b = other.permute(&[sum_b, free_b].concat())?.reshape_to([inner, product(&cols)])?;
-        a.matmul(&b)?.reshape_to([rows, cols].concat())
+        let a = self.permute(&joined(&[&free_a, &sum_a]))?.reshape_to([product(&rows), inner])?;
+        let b = other.permute(&joined(&[&sum_b, &free_b]))?.reshape_to([inner, product(&cols)])?;
+        a.matmul(&b)?.reshape_to(&joined(&[&rows, &cols])[..])
     }
 
     /// NumPy's `dot`: the sum of products over the last axis of this tensor and the only or last but one of the other; the
@@ -322,14 +332,13 @@ impl Tensor {
             let why = format!("both need the same number of axes, at most {}", MAX_RANK / 2);
             return Err(Error::shapes("kron", *self.shape(), *other.shape(), why));
         }
-        let sizes: Vec<usize> =
-            self.dims().iter().zip(other.dims()).map(|(a, b)| a.saturating_mul(*b)).collect();
+        let sizes = self.dims().iter().zip(other.dims()).map(|(a, b)| a.saturating_mul(*b));
+        let sizes: Few<usize, MAX_RANK> = sizes.collect();
         let wide = |t: &Tensor, after: usize| {
-            t.reshape_to(
-                t.dims().iter().flat_map(|&d| if after == 1 { [d, 1] } else { [1, d] }).collect::<Vec<_>>(),
-            )
+            let pairs = t.dims().iter().flat_map(|&d| if after == 1 { [d, 1] } else { [1, d] });
+            t.reshape_to(&pairs.collect::<Few<usize, MAX_RANK>>()[..])
         };
-        wide(self, 1)?.mul(&wide(other, 0)?)?.reshape_to(sizes)
+        wide(self, 1)?.mul(&wide(other, 0)?)?.reshape_to(&sizes[..])
     }
 
     /// The elements `[…, i, …, i + offset, …]` of two axes, which disappear, as a new last axis.
@@ -341,18 +350,17 @@ impl Tensor {
         if a == b {
             return Err(Error::argument("diagonal", "two axes", format!("axis {axis1} twice")));
         }
-        let mut order: Vec<isize> =
-            (0..self.rank() as isize).filter(|i| ![a as isize, b as isize].contains(i)).collect();
-        order.extend([a as isize, b as isize]);
+        let [a, b] = [a as isize, b as isize];
+        let others = (0..self.rank() as isize).filter(|i| ![a, b].contains(i));
+        let order: Few<isize, MAX_RANK> = others.chain([a, b]).collect();
         // A square that begins on the diagonal; flat, every n + 1st of its elements lies on it.
         let (down, right) = (offset.min(0).saturating_neg(), offset.max(0));
         let matrix = self.permute(&order)?.slice(-2, down, isize::MAX)?.slice(-1, right, isize::MAX)?;
         let r = matrix.rank();
         let n = matrix.dims()[r - 2].min(matrix.dims()[r - 1]);
         let square = matrix.slice(-2, 0, n as isize)?.slice(-1, 0, n as isize)?;
-        let mut sizes = square.dims()[..r - 2].to_vec();
-        sizes.push(n.saturating_mul(n));
-        square.reshape_to(sizes)?.slice_step(-1, None, None, n as isize + 1)
+        let sizes = joined(&[&square.dims()[..r - 2], &[n.saturating_mul(n)]]);
+        square.reshape_to(&sizes[..])?.slice_step(-1, None, None, n as isize + 1)
     }
 
     /// The sum of a diagonal.

@@ -10,9 +10,8 @@ use crate::dtype::dispatch_float;
 use crate::kernels::math::{Real, Whole};
 use crate::kernels::simd::stamped;
 use crate::kernels::{map, par};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 use std::marker::PhantomData;
 
 super::table::ops! {
@@ -172,7 +171,7 @@ impl Op for Map {
         if self.row.whole.is_none() || !inputs[0].dtype.is_integer() {
             float(self.row.name, inputs[0].dtype)?;
         }
-        Ok(smallvec![inputs[0]])
+        Ok(few![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (Map { row, p }, x, out) = (*self, inputs[0], &mut outputs[0]);
@@ -204,15 +203,15 @@ impl Op for Map {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         if !step.spec(0).dtype.is_float() {
-            return Ok(smallvec![None]);
+            return Ok(few![None]);
         }
         let Map { row, p } = *self;
         let v = match row.reads {
             Reads::X => step.input(0),
             Reads::Y => step.output(0),
-            Reads::Nothing => return Ok(smallvec![Some(row.slope(step.grad(0)?, None, p)?)]),
+            Reads::Nothing => return Ok(few![Some(row.slope(step.grad(0)?, None, p)?)]),
         };
-        Ok(smallvec![Some(row.backward(p, &step.grad(0)?, &v)?)])
+        Ok(few![Some(row.backward(p, &step.grad(0)?, &v)?)])
     }
 }
 
@@ -229,7 +228,7 @@ impl Op for MapGrad {
         if g != v {
             return Err(Error::shapes(name, g.shape, v.shape, "both must have one shape and dtype"));
         }
-        Ok(smallvec![g])
+        Ok(few![g])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (MapGrad { row: GradOf(row), p }, g, v, out) = (*self, inputs[0], inputs[1], &mut outputs[0]);
@@ -250,7 +249,7 @@ impl Op for MapGrad {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let MapGrad { row: GradOf(row), p } = *self;
-        step.composed(|x| Ok(smallvec![row.slope(x[0].clone(), Some(x[1].clone()), p)?]))
+        step.composed(|x| Ok(few![row.slope(x[0].clone(), Some(x[1].clone()), p)?]))
     }
 }
 
@@ -816,12 +815,12 @@ impl Op for Zip {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         if !step.spec(0).dtype.is_float() {
-            return Ok(smallvec![None, None]);
+            return Ok(few![None, None]);
         }
         let g = step.grad(0)?;
         let (a, b) = (step.input(0), step.input(1));
         let expr = |t: &Tensor| Expr::Tensor(t.clone());
-        let mut grads: Grads = smallvec![None, None];
+        let mut grads: Grads = few![None, None];
         for (i, slot) in grads.iter_mut().enumerate().filter(|(i, _)| step.wants(*i)) {
             let flow = if i == 0 { self.row.da } else { self.row.db };
             *slot = Some(flow(expr(&g), expr(&a), expr(&b)).tensor(&g)?.sum_to(&step.spec(i).shape)?);
@@ -972,7 +971,7 @@ stamped! {
 impl Op for Affine {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         float("affine", inputs[0].dtype)?;
-        Ok(smallvec![inputs[0]])
+        Ok(few![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         dispatch_float!("affine", inputs[0].dtype(), T => {
@@ -987,7 +986,7 @@ impl Op for Affine {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let g = step.grad(0)?;
-        Ok(smallvec![Some(if self.scale == 1.0 { g } else { g.affine(self.scale, 0.0)? })])
+        Ok(few![Some(if self.scale == 1.0 { g } else { g.affine(self.scale, 0.0)? })])
     }
 }
 
@@ -1044,7 +1043,7 @@ impl Tensor {
         let lead = self.rank() - shape.rank();
         let stretched = |i: usize| i < lead || (shape.dims()[i - lead] == 1 && self.dims()[i] != 1);
         let axes = (0..self.rank()).filter(|&i| stretched(i)).map(|i| i as isize);
-        let axes: SmallVec<[isize; MAX_RANK]> = axes.collect();
+        let axes: Few<isize, MAX_RANK> = axes.collect();
         if axes.is_empty() {
             return self.reshape_to(*shape);
         }

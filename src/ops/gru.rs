@@ -6,9 +6,8 @@ use super::recurrent::{
 use crate::autograd::{Attributes, Grads, Op, Outputs, Saves, Specs, Step, apply};
 use crate::dtype::dispatch_float;
 use crate::kernels::recurrent as kernel;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Float, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
     [Gru, GruGrad];
@@ -31,10 +30,10 @@ impl Op for Gru {
         let sizes = form.sizes(inputs)?;
         form.check_mask(inputs.get(5), &sizes)?;
         let sequence = sizes.sequence(sizes.units)?;
-        Ok(smallvec![sequence, sizes.state()?, sizes.sequence(3 * sizes.units)?, sequence])
+        Ok(few![sequence, sizes.state()?, sizes.sequence(3 * sizes.units)?, sequence])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let specs: SmallVec<[Spec; 8]> = inputs.iter().map(|a| a.spec()).collect();
+        let specs: Few<Spec, 8> = inputs.iter().map(|a| a.spec()).collect();
         let sizes = form(self.reset_after).sizes(&specs)?;
         let (mask, recurrent, bias) = (mask(inputs, 5)?, inputs[3].contiguous()?, inputs[4].contiguous()?);
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
@@ -55,11 +54,11 @@ impl Op for Gru {
         Saves::INPUTS.output(0).output(2).output(3)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut all: SmallVec<[Tensor; 11]> = (0..5).map(|i| step.input(i)).collect();
+        let mut all: Few<Tensor, 8> = (0..5).map(|i| step.input(i)).collect();
         all.extend([step.grad(0)?, step.grad(1)?]);
         all.extend([0, 2, 3].map(|i| step.output(i).detach()));
         all.extend((5..step.inputs()).map(|i| step.input(i)));
-        let all: SmallVec<[&Tensor; 11]> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         let Gru { reset_after, go_backwards } = *self;
         form(reset_after).gradients(step, apply(GruGrad { reset_after, go_backwards }, &all)?)
     }
@@ -94,7 +93,7 @@ fn naive(
             None => r.mul(h)?.matmul(&third)?,
         };
         let candidate = x.slice(1, 2 * u, 3 * u)?.add(&inner)?.tanh()?;
-        Ok(smallvec![z.mul(h)?.add(&z.affine(-1.0, 1.0)?.mul(&candidate)?)?])
+        Ok(few![z.mul(h)?.add(&z.affine(-1.0, 1.0)?.mul(&candidate)?)?])
     })
 }
 
@@ -112,14 +111,14 @@ impl Op for GruGrad {
             (sizes.sequence(sizes.units)?, sizes.state()?, sizes.sequence(3 * sizes.units)?);
         form.expect_all(&inputs[5..], &[sequence, state, sequence, gates, sequence])?;
         form.check_mask(inputs.get(10), &sizes)?;
-        let mut out: Specs = smallvec![gates, state, inputs[3]];
+        let mut out: Specs = few![gates, state, inputs[3]];
         if self.reset_after {
             out.push(Spec::new(Shape::new(&[3 * sizes.units])?, sizes.dtype));
         }
         Ok(out)
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let specs: SmallVec<[Spec; 11]> = inputs.iter().map(|a| a.spec()).collect();
+        let specs: Few<Spec, 8> = inputs.iter().map(|a| a.spec()).collect();
         let sizes = form(self.reset_after).sizes(&specs)?;
         let mask = mask(inputs, 10)?;
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
@@ -158,7 +157,7 @@ impl Op for GruGrad {
         step.composed(|x| {
             let of_inputs = if self.reset_after { x[4].select(0, 0)? } else { x[4].clone() };
             let z = flowing(&x[0].linear(&x[2], Some(&of_inputs), None)?);
-            let mut wrt = vec![z, flowing(&x[1]), flowing(&x[3])];
+            let mut wrt: Few<Tensor, 8> = few![z, flowing(&x[1]), flowing(&x[3])];
             if self.reset_after {
                 wrt.push(flowing(&x[4].select(0, 1)?));
             }
@@ -188,7 +187,7 @@ impl Tensor {
         go_backwards: bool,
     ) -> Result<[Tensor; 2]> {
         let all = inputs(form(reset_after), self, &[state], weights, mask)?;
-        let all: SmallVec<[&Tensor; 8]> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         let outputs = apply(Gru { reset_after, go_backwards }, &all)?;
         Ok([outputs[0].clone(), outputs[1].clone()])
     }

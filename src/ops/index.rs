@@ -4,9 +4,8 @@ use super::promote::indices as index_of;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, nothing_flows, one};
 use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{Runs, gather, scatter_add};
-use crate::tensor::{Array, Tensor};
-use crate::{DType, Error, Result, Shape, Spec};
-use smallvec::smallvec;
+use crate::tensor::{Array, Few, Tensor, few};
+use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
     [Gather, ScatterAdd, OneHot];
@@ -22,9 +21,8 @@ fn runs(shape: &Shape, axis: usize) -> Runs {
 
 /// The shape with `index`'s shape in place of one axis.
 fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Result<Shape> {
-    let mut sizes = smallvec::SmallVec::<[usize; crate::MAX_RANK]>::from_slice(&shape.dims()[..axis]);
-    sizes.extend_from_slice(index.dims());
-    sizes.extend_from_slice(&shape.dims()[axis + 1..]);
+    let (before, after) = (&shape.dims()[..axis], &shape.dims()[axis + 1..]);
+    let sizes: Few<usize, MAX_RANK> = [before, index.dims(), after].into_iter().flatten().copied().collect();
     Shape::new(&sizes).map_err(|_| Error::shape(op, "few enough dimensions for the result", *shape))
 }
 
@@ -67,9 +65,9 @@ impl Op for Gather {
         // Sums are made in float32 for types that are only stored.
         if matches!(dtype, DType::BF16 | DType::F16) {
             let sums = apply1(op, &[&grad.cast(DType::F32)?, &step.input(1)])?;
-            return Ok(smallvec![Some(sums.cast(dtype)?), None]);
+            return Ok(few![Some(sums.cast(dtype)?), None]);
         }
-        Ok(smallvec![Some(apply1(op, &[&grad, &step.input(1)])?), None])
+        Ok(few![Some(apply1(op, &[&grad, &step.input(1)])?), None])
     }
 }
 
@@ -104,7 +102,7 @@ impl Op for ScatterAdd {
         Saves::NONE.input(1)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(step.grad(0)?.gather(&step.input(1), self.axis as isize)?), None])
+        Ok(few![Some(step.grad(0)?.gather(&step.input(1), self.axis as isize)?), None])
     }
 }
 
@@ -146,8 +144,8 @@ crate::op! {
 impl Op for OneHot {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         expect_index("one_hot", inputs[0].dtype)?;
-        let mut sizes = inputs[0].shape.dims().to_vec();
-        sizes.push(self.classes);
+        let sizes = inputs[0].shape.dims().iter().copied().chain([self.classes]);
+        let sizes: Few<usize, MAX_RANK> = sizes.collect();
         Ok(one(Shape::new(&sizes)?, self.dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {

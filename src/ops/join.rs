@@ -3,7 +3,7 @@
 use super::promote::all_alike;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_moved;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, PoolVec, Tensor};
 use crate::{Error, Result, Spec};
 
 super::table::ops! {
@@ -78,7 +78,7 @@ impl Tensor {
             return apply1(Concat { axis }, tensors);
         }
         let alike = all_alike(tensors)?;
-        apply1(Concat { axis }, &alike.iter().map(|t| &**t).collect::<Vec<_>>())
+        apply1(Concat { axis }, &alike.iter().map(|t| &**t).collect::<PoolVec<_>>())
     }
 
     /// The tensors, all of one shape, along a new axis.
@@ -86,7 +86,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::concat`].
     pub fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
-        let wide: Vec<Tensor> = tensors.iter().map(|t| t.expand_dims(axis)).collect::<Result<_>>()?;
-        Tensor::concat(&wide.iter().collect::<Vec<_>>(), axis)
+        let wide: PoolVec<Tensor> = tensors.iter().map(|t| t.expand_dims(axis)).collect::<Result<_>>()?;
+        Tensor::concat(&wide.iter().collect::<PoolVec<_>>(), axis)
     }
 }

@@ -8,9 +8,8 @@ use crate::dtype::dispatch_float;
 use crate::kernels::linalg::{self, Pivot};
 use crate::kernels::math::Real;
 use crate::tensor::room::filled;
-use crate::tensor::{Array, Tensor};
-use crate::{Error, Float, Result, Shape, Spec};
-use smallvec::smallvec;
+use crate::tensor::{Array, Few, Tensor, few};
+use crate::{Error, Float, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
     [Solve, Cholesky, Qr, SlogDet];
@@ -86,7 +85,7 @@ impl Op for Solve {
             let why = "A is [..., n, n], B [..., n, m], of one dtype";
             return Err(Error::shapes(op, inputs[0].shape, inputs[1].shape, why));
         }
-        Ok(smallvec![Spec::new(with_matrix(&inputs[1].shape, n, cols), inputs[1].dtype)])
+        Ok(few![Spec::new(with_matrix(&inputs[1].shape, n, cols), inputs[1].dtype)])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (n, m) = matrix(self.by.method(), inputs[1].spec())?;
@@ -128,7 +127,7 @@ impl Op for Solve {
             By::Upper => By::Lower,
         };
         let b = apply1(Solve { by }, &[&at, &step.grad(0)?])?;
-        let mut grads: Grads = smallvec![None, None];
+        let mut grads: Grads = few![None, None];
         if step.wants(0) {
             let a = b.matmul(&x.t()?)?.neg()?;
             grads[0] = Some(match self.by {
@@ -159,7 +158,7 @@ crate::op! {
 impl Op for Cholesky {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         square("cholesky", inputs[0])?;
-        Ok(smallvec![inputs[0]])
+        Ok(few![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let n = square("cholesky", inputs[0].spec())?;
@@ -185,7 +184,7 @@ impl Op for Cholesky {
         let phi = phi.mul(&below(&phi, 0.5)?)?;
         let left = lt.triangular_solve(&phi, false)?;
         let s = lt.triangular_solve(&left.t()?, false)?;
-        Ok(smallvec![Some(s.add(&s.t()?)?.affine(0.5, 0.0)?)])
+        Ok(few![Some(s.add(&s.t()?)?.affine(0.5, 0.0)?)])
     }
 }
 
@@ -198,10 +197,7 @@ impl Op for Qr {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let (m, n) = matrix("qr", inputs[0])?;
         let (shape, dtype, k) = (inputs[0].shape, inputs[0].dtype, m.min(n));
-        Ok(smallvec![
-            Spec::new(with_matrix(&shape, m, k), dtype),
-            Spec::new(with_matrix(&shape, k, n), dtype)
-        ])
+        Ok(few![Spec::new(with_matrix(&shape, m, k), dtype), Spec::new(with_matrix(&shape, k, n), dtype)])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (m, n) = matrix("qr", inputs[0].spec())?;
@@ -239,7 +235,7 @@ impl Op for Qr {
         let half = m.mul(&below(&m, 0.5)?)?;
         let right = gq.add(&q.matmul(&half.add(&half.t()?)?)?)?;
         // X·R⁻ᵀ is the transpose of R⁻¹·Xᵀ.
-        Ok(smallvec![Some(r.triangular_solve(&right.t()?, false)?.t()?)])
+        Ok(few![Some(r.triangular_solve(&right.t()?, false)?.t()?)])
     }
 }
 
@@ -253,7 +249,7 @@ impl Op for SlogDet {
         square("slogdet", inputs[0])?;
         let stack =
             Spec::new(Shape::new(&inputs[0].shape.dims()[..inputs[0].shape.rank() - 2])?, inputs[0].dtype);
-        Ok(smallvec![stack, stack])
+        Ok(few![stack, stack])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let n = square("slogdet", inputs[0].spec())?;
@@ -281,7 +277,7 @@ impl Op for SlogDet {
     /// `A⁻ᵀ` times the gradient of the logarithm; the sign has none.
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let g = step.grad(1)?.expand_dims(-1)?.expand_dims(-1)?;
-        Ok(smallvec![Some(step.input(0).inverse()?.t()?.mul(&g)?)])
+        Ok(few![Some(step.input(0).inverse()?.t()?.mul(&g)?)])
     }
 }
 
@@ -292,8 +288,10 @@ impl Tensor {
         let ((n, k), (rows, cols)) = (matrix(op, a.spec())?, matrix(op, b.spec())?);
         let stack = |t: &Tensor| Shape::new(&t.dims()[..t.rank() - 2]);
         let stack = Shape::broadcast(op, stack(&a)?, stack(&b)?)?;
-        let full = |rows: usize, cols: usize| [stack.dims(), &[rows, cols]].concat();
-        Ok((a.broadcast_to(full(n, k))?, b.broadcast_to(full(rows, cols))?))
+        let full = |rows: usize, cols: usize| {
+            Shape::new(&stack.dims().iter().copied().chain([rows, cols]).collect::<Few<_, MAX_RANK>>())
+        };
+        Ok((a.broadcast_to(full(n, k)?)?, b.broadcast_to(full(rows, cols)?)?))
     }
 
     /// X of AX = B for each square matrix A of this stack, `[..., n, n]`; B is `[..., n, m]` or a vector `[n]`. By LU

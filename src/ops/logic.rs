@@ -5,9 +5,8 @@ use super::reduce::is_whole;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::{dispatch_moved, dispatch_stored};
 use crate::kernels::map;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Result, Shape, Spec, Stored};
-use smallvec::smallvec;
 
 super::table::ops! {
     [Compare, Where];
@@ -88,7 +87,7 @@ impl Op for Compare {
         Saves::NONE
     }
     fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![None, None])
+        Ok(few![None, None])
     }
 }
 
@@ -127,7 +126,7 @@ impl Op for Where {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let (g, c) = (step.grad(0)?, step.input(0).detach());
         let zero = g.new_full([], 0.0)?;
-        let mut grads: Grads = smallvec![None, None, None];
+        let mut grads: Grads = few![None, None, None];
         if step.wants(1) {
             grads[1] = Some(c.choose(&g, &zero)?.sum_to(&step.spec(1).shape)?);
         }

@@ -6,9 +6,8 @@ use super::recurrent::{
 use crate::autograd::{Attributes, Grads, Op, Outputs, Saves, Specs, Step, apply};
 use crate::dtype::dispatch_float;
 use crate::kernels::recurrent as kernel;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Result, Spec};
-use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
     [Lstm, LstmGrad];
@@ -28,10 +27,10 @@ impl Op for Lstm {
         let sizes = FORM.sizes(inputs)?;
         FORM.check_mask(inputs.get(6), &sizes)?;
         let (sequence, state) = (sizes.sequence(sizes.units)?, sizes.state()?);
-        Ok(smallvec![sequence, state, state, sequence, sizes.sequence(4 * sizes.units)?])
+        Ok(few![sequence, state, state, sequence, sizes.sequence(4 * sizes.units)?])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<SmallVec<[_; 8]>>())?;
+        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 8>>())?;
         let (mask, recurrent, bias) = (mask(inputs, 6)?, inputs[4].contiguous()?, inputs[5].contiguous()?);
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let [h, last, carry, cells, gates] = outputs else { return Ok(()) };
@@ -49,11 +48,11 @@ impl Op for Lstm {
         Saves::INPUTS.output(0).output(3).output(4)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut all: SmallVec<[Tensor; 13]> = (0..6).map(|i| step.input(i)).collect();
+        let mut all: Few<Tensor, 8> = (0..6).map(|i| step.input(i)).collect();
         all.extend([step.grad(0)?, step.grad(1)?, step.grad(2)?]);
         all.extend([0, 3, 4].map(|i| step.output(i).detach()));
         all.extend((6..step.inputs()).map(|i| step.input(i)));
-        let all: SmallVec<[&Tensor; 13]> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         FORM.gradients(step, apply(LstmGrad { go_backwards: self.go_backwards }, &all)?)
     }
 }
@@ -72,7 +71,7 @@ fn naive(
         let gate = |i: isize| z.slice(1, i * u, (i + 1) * u);
         let (i, f, g, o) = (gate(0)?.sigmoid()?, gate(1)?.sigmoid()?, gate(2)?.tanh()?, gate(3)?.sigmoid()?);
         let c = f.mul(&states[1])?.add(&i.mul(&g)?)?;
-        Ok(smallvec![c.tanh()?.mul(&o)?, c])
+        Ok(few![c.tanh()?.mul(&o)?, c])
     })
 }
 
@@ -89,10 +88,10 @@ impl Op for LstmGrad {
             (sizes.sequence(sizes.units)?, sizes.state()?, sizes.sequence(4 * sizes.units)?);
         FORM.expect_all(&inputs[6..], &[sequence, state, state, sequence, sequence, gates])?;
         FORM.check_mask(inputs.get(12), &sizes)?;
-        Ok(smallvec![gates, state, state, inputs[4]])
+        Ok(few![gates, state, state, inputs[4]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<SmallVec<[_; 13]>>())?;
+        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 8>>())?;
         let mask = mask(inputs, 12)?;
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let contiguous = |i: usize| inputs[i].contiguous();
@@ -142,7 +141,7 @@ impl Tensor {
         go_backwards: bool,
     ) -> Result<[Tensor; 3]> {
         let all = inputs(FORM, self, &states, weights, mask)?;
-        let all: SmallVec<[&Tensor; 8]> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         let outputs = apply(Lstm { go_backwards }, &all)?;
         Ok([outputs[0].clone(), outputs[1].clone(), outputs[2].clone()])
     }

@@ -1,7 +1,7 @@
 //! Why it exists: choosing and changing elements by truth values.
 
-use crate::tensor::{Array, Tensor};
-use crate::{DType, Error, Result, Shape, Spec};
+use crate::tensor::{Array, Few, Tensor};
+use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
     boolean_mask: Any, Every, "Compress";
@@ -71,9 +71,8 @@ impl Tensor {
             return Err(Error::shapes(OP, *self.shape(), *mask.shape(), why));
         }
         let places = mask.places()?;
-        let mut sizes = self.dims()[..axis].to_vec();
-        sizes.push(mask.elements());
-        sizes.extend_from_slice(&self.dims()[end..]);
-        self.reshape_to(sizes)?.gather(&places, axis as isize)
+        let merged = [mask.elements()];
+        let sizes = [&self.dims()[..axis], &merged, &self.dims()[end..]].into_iter().flatten().copied();
+        self.reshape_to(&sizes.collect::<Few<_, MAX_RANK>>()[..])?.gather(&places, axis as isize)
     }
 }

@@ -9,10 +9,8 @@ use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
 use crate::kernels::math::Whole;
 use crate::kernels::strided::Layout;
 use crate::kernels::whole;
-use crate::tensor::room::room;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
 super::table::ops! {
@@ -89,10 +87,10 @@ impl Op for Matmul {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         if !step.spec(0).dtype.is_float() {
-            return Ok(smallvec![None, None]);
+            return Ok(few![None, None]);
         }
         let g = step.grad(0)?;
-        let mut grads: Grads = smallvec![None, None];
+        let mut grads: Grads = few![None, None];
         if step.wants(0) {
             grads[0] = Some(g.matmul(&step.input(1).t()?)?.sum_to(&step.spec(0).shape)?);
         }
@@ -182,7 +180,7 @@ fn product_of<T: Float + Gemm>(
     }
     let b = begins_b.first(bv.data(), &lb);
     let c = MatMut::row_major(out, m, n);
-    batched(stack.elements(), (a, begins_a.steps()), (b, begins_b.steps()), c, m * n, Store::Write, end);
+    batched(stack.elements(), (a, begins_a.steps()?), (b, begins_b.steps()?), c, m * n, Store::Write, end);
     Ok(())
 }
 
@@ -191,7 +189,7 @@ enum Begins {
     /// Each this far behind the one before.
     Every(isize),
     /// One by one.
-    Listed(SmallVec<[usize; 16]>),
+    Listed(Array),
 }
 
 impl Begins {
@@ -218,21 +216,17 @@ impl Begins {
                 at += (index % size) as isize * stride;
                 index /= size;
             }
-            at as usize
+            at as i64
         };
-        let (count, stack) = (sizes.iter().product(), Spec::new(Shape::new(sizes)?, DType::I64));
-        let mut places = SmallVec::new();
-        if count > places.inline_size() {
-            places = SmallVec::from_vec(room(count, stack)?);
-        }
-        places.extend((0..count).map(place));
+        let mut places = Array::new(Spec::new(Shape::new(sizes)?, DType::I64))?;
+        places.slice_mut()?.iter_mut().enumerate().for_each(|(i, at)| *at = place(i));
         Ok(Begins::Listed(places))
     }
 
-    fn steps(&self) -> Steps<'_> {
+    fn steps(&self) -> Result<Steps<'_>> {
         match self {
-            Begins::Every(step) => Steps::Every(*step),
-            Begins::Listed(places) => Steps::Listed(places),
+            Begins::Every(step) => Ok(Steps::Every(*step)),
+            Begins::Listed(places) => Ok(Steps::Listed(places.slice()?)),
         }
     }
 
@@ -320,7 +314,7 @@ impl Op for Linear {
             g = formula(activation).backward(0.0, &g, &step.output(0))?;
         }
         let g = rows(&g)?;
-        let mut grads: Grads = smallvec![None; step.inputs()];
+        let mut grads: Grads = few![None; step.inputs()];
         if step.wants(0) {
             grads[0] = Some(g.matmul(&step.input(1).t()?)?.reshape_to(step.spec(0).shape)?);
         }

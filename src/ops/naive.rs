@@ -4,9 +4,8 @@
 use super::attending::{AttentionOptions, Given};
 use crate::autograd::Outputs;
 use crate::kernels::attention::Rule;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor, few};
 use crate::{DType, Result};
-use smallvec::{SmallVec, smallvec};
 
 /// Attention said plainly, by matrix products and softmax: the rule of the gradient op, and what tests hold the kernel against.
 pub(super) struct Naive {
@@ -116,7 +115,7 @@ pub(crate) fn weighted_sums(weights: &Tensor, value: &Tensor) -> Result<Tensor> 
 
 impl Naive {
     pub(super) fn new([query, key, value]: [&Tensor; 3], rest: &[Tensor], rule: Rule) -> Result<Naive> {
-        let refs: SmallVec<[&Tensor; 3]> = rest.iter().collect();
+        let refs: Few<&Tensor, 8> = rest.iter().collect();
         let given = Given::among(&refs, |t| t.dtype());
         let bias = given.0[1];
         let seen = seen(query, key, given, rule)?;
@@ -146,7 +145,7 @@ impl Naive {
         let query = unstack(&scaled.matmul(&self.key)?)?;
         let key = unstack(&scaled.t()?.matmul(&self.query)?.sum(&[2], true)?)?;
         let value = unstack(&self.grouped(p)?.t()?.matmul(g)?.sum(&[2], true)?)?;
-        let mut out: Outputs = smallvec![query, key, value];
+        let mut out: Outputs = few![query, key, value];
         out.extend(of_bias.then_some(ds));
         Ok(out)
     }

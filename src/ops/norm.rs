@@ -5,9 +5,8 @@ use super::promote::alike;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::{norm as kernel, par};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{Error, Float, MAX_RANK, Result, Shape, Spec};
-use smallvec::smallvec;
 
 super::table::ops! {
     [LayerNorm, LayerNormGrad, LayerNormGammaGrad];
@@ -43,7 +42,7 @@ impl Op for LayerNorm {
         let mut last = [false; MAX_RANK];
         last[x.shape.rank() - 1] = true;
         let row = Spec::new(x.shape.reduced(&last, false), x.dtype);
-        Ok(smallvec![x, row, row])
+        Ok(few![x, row, row])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [out, mean, scale] = outputs else { return Ok(()) };
@@ -66,7 +65,7 @@ impl Op for LayerNorm {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let g = step.grad(0)?;
-        let mut grads: Grads = smallvec![None, None, None];
+        let mut grads: Grads = few![None, None, None];
         if step.wants(2) {
             grads[2] = Some(g.sum_to(&step.spec(2).shape)?);
         }
@@ -120,7 +119,7 @@ impl Op for LayerNormGrad {
             let why = "gamma should have one number a feature";
             return Err(Error::shapes(self.name(), inputs[1].shape, inputs[2].shape, why));
         }
-        Ok(smallvec![inputs[1]])
+        Ok(few![inputs[1]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [g, x, gamma] = [inputs[0].contiguous()?, inputs[1].contiguous()?, inputs[2].contiguous()?];
@@ -142,7 +141,7 @@ impl Op for LayerNormGrad {
             let (z, scale) = normalized(x, self.epsilon)?;
             let h = g.mul(gamma)?;
             let slope = h.mul(&z)?.mean(&[-1], true)?;
-            Ok(smallvec![h.sub(&h.mean(&[-1], true)?)?.sub(&z.mul(&slope)?)?.mul(&scale)?])
+            Ok(few![h.sub(&h.mean(&[-1], true)?)?.sub(&z.mul(&slope)?)?.mul(&scale)?])
         })
     }
 }
@@ -170,7 +169,7 @@ impl Op for LayerNormGammaGrad {
         step.composed(|inputs| {
             let (z, _) = normalized(&inputs[1], self.epsilon)?;
             let features = Shape::new(&inputs[1].dims()[inputs[1].rank() - 1..])?;
-            Ok(smallvec![inputs[0].mul(&z)?.sum_to(&features)?])
+            Ok(few![inputs[0].mul(&z)?.sum_to(&features)?])
         })
     }
 }

@@ -4,9 +4,8 @@ use super::arrange::positions;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_moved;
 use crate::kernels::map;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Error, MAX_RANK, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
     [Pad];
@@ -32,8 +31,8 @@ pub enum PadMode {
 crate::op! {
     /// A constant around the input: so many places before and after it along each axis.
     struct Pad("pad", 1) {
-        before: SmallVec<[usize; MAX_RANK]>,
-        after: SmallVec<[usize; MAX_RANK]>,
+        before: Few<usize, MAX_RANK>,
+        after: Few<usize, MAX_RANK>,
         value: f64,
     }
 }
@@ -63,7 +62,7 @@ impl Op for Pad {
         for (i, &n) in step.spec(0).shape.dims().iter().enumerate() {
             g = g.slice(i as isize, self.before[i] as isize, (self.before[i] + n) as isize)?;
         }
-        Ok(smallvec![Some(g)])
+        Ok(few![Some(g)])
     }
 }
 
@@ -110,7 +109,7 @@ impl Tensor {
     /// # Errors
     /// There is not one pair of widths an axis, a size cannot be counted, or an axis without elements should be continued.
     pub fn pad(&self, widths: &[(usize, usize)], padding: PadMode) -> Result<Tensor> {
-        let (before, after): (SmallVec<_>, SmallVec<_>) = widths.iter().copied().unzip();
+        let (before, after): (Few<_, _>, Few<_, _>) = widths.iter().copied().unzip();
         if padded(self.shape(), &before, &after)? == *self.shape() {
             return Ok(self.clone());
         }

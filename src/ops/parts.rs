@@ -3,8 +3,8 @@
 
 use crate::autograd::{Attr, Attribute};
 use crate::shape::Size;
+use crate::tensor::Few;
 use crate::{Error, MAX_RANK, Result, Shape};
-use smallvec::SmallVec;
 use std::fmt::Write;
 
 /// Where the size of one axis comes from.
@@ -22,7 +22,7 @@ pub(crate) enum Part {
 
 /// One for each axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Parts(pub(crate) SmallVec<[Part; MAX_RANK]>);
+pub(crate) struct Parts(pub(crate) Few<Part, MAX_RANK>);
 
 impl Parts {
     /// How a tensor of one shape becomes one of the other, with as many elements: axes at the start and at the end that agree
@@ -35,7 +35,7 @@ impl Parts {
         let end = from.iter().rev().zip(to.iter().rev()).take_while(same).count().min(shorter - start);
         let (lead, trail) = (from.len() - end, to.len() - end);
 
-        let mut parts: SmallVec<[Part; MAX_RANK]> = (0..start).map(Part::Keep).collect();
+        let mut parts: Few<Part, MAX_RANK> = (0..start).map(Part::Keep).collect();
         let inner = &to[start..trail];
         // Of the axes between, those of size 1 say nothing.
         let real = |i: &usize| from[*i] != 1;
@@ -81,7 +81,7 @@ impl Parts {
         let wrong = || Error::shape(op, format!("a shape that {} can be made of", self.text()), *from);
         let axes = |first: usize, last: usize| from.dims().get(first..=last).ok_or_else(wrong);
         let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        let (mut sizes, mut hole) = (SmallVec::<[usize; MAX_RANK]>::new(), None);
+        let (mut sizes, mut hole) = (Few::<usize, MAX_RANK>::new(), None);
         let (mut used, mut known) = ([false; MAX_RANK], 1usize);
         for (i, part) in self.0.iter().enumerate() {
             sizes.push(match *part {
@@ -108,7 +108,7 @@ impl Parts {
         }
         if let Some(hole) = hole {
             // Axes that are kept count on neither side: so an empty batch is no riddle.
-            let left: SmallVec<[usize; MAX_RANK]> =
+            let left: Few<usize, MAX_RANK> =
                 (0..from.rank()).filter(|&i| !used[i]).map(|i| from.dims()[i]).collect();
             let left = product(&left).ok_or_else(wrong)?;
             sizes[hole] = left.checked_div(known).filter(|size| size * known == left).ok_or_else(wrong)?;
@@ -147,7 +147,7 @@ impl Parts {
             }
         };
         let words = inner.split(", ").filter(|word| !word.is_empty());
-        let parts: SmallVec<[Part; MAX_RANK]> = words.map(part).collect::<Option<_>>()?;
+        let parts: Few<Part, MAX_RANK> = words.map(part).collect::<Option<_>>()?;
         let ordered =
             |part: &Part| !matches!(part, Part::Merge(first, last) if first > last || *last >= MAX_RANK);
         (parts.len() <= MAX_RANK && parts.iter().all(ordered)).then_some(Parts(parts))

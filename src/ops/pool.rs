@@ -6,9 +6,8 @@ use super::window::{Padding, PerAxis, windows};
 use crate::autograd::{Attr, Attribute, Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::pool::{self as kernel, Grid, Pools};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 use std::fmt::Write;
 
 super::table::ops! {
@@ -74,7 +73,7 @@ impl Pooling {
         let axes = &mut grid[3usize.saturating_sub(spatial.len())..];
         match self {
             Pooling::Windows { size, strides, padding } => {
-                let ones: PerAxis<usize> = smallvec![1; spatial.len()];
+                let ones: PerAxis<usize> = few![1; spatial.len()];
                 let found = windows(op, spatial, size, strides, &ones, padding)?;
                 for ((pools, w), &elements) in axes.iter_mut().zip(&found).zip(spatial) {
                     if w.before >= w.size || w.after >= w.size {
@@ -118,7 +117,7 @@ pub(super) fn spatial<'a>(op: &'static str, x: &'a Spec) -> Result<&'a [usize]> 
 /// `[batch, axes…, channels]` with other spatial axes.
 pub(super) fn with_spatial(x: &Spec, sizes: impl IntoIterator<Item = usize>) -> Result<Spec> {
     let dims = x.shape.dims();
-    let mut all: SmallVec<[usize; MAX_RANK]> = smallvec![dims[0]];
+    let mut all: Few<usize, MAX_RANK> = few![dims[0]];
     all.extend(sizes);
     all.push(dims[dims.len() - 1]);
     Ok(Spec::new(Shape::new(&all)?, x.dtype))
@@ -188,7 +187,7 @@ impl Op for MaxPool {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let grid = self.pools.grid(self.name(), spatial(self.name(), &inputs[0])?)?;
         let y = pooled(&inputs[0], &grid)?;
-        Ok(smallvec![y, Spec::new(y.shape, taps_dtype(self.name(), &grid)?)])
+        Ok(few![y, Spec::new(y.shape, taps_dtype(self.name(), &grid)?)])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let [y, taps] = outputs else { return Ok(()) };
@@ -205,7 +204,7 @@ impl Op for MaxPool {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let x = step.spec(0);
         let op = MaxPoolGrad { pools: self.pools.clone(), from: spatial(self.name(), &x)?.into() };
-        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?, &step.output(1).detach()])?)])
+        Ok(few![Some(apply1(op, &[&step.grad(0)?, &step.output(1).detach()])?)])
     }
 }
 
@@ -218,7 +217,7 @@ impl Op for MaxPoolGrad {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let grid = grid_of(self.name(), &self.pools, &self.from, &inputs[0])?;
         check_taps(self.name(), &grid, &inputs[0], &inputs[1])?;
-        Ok(smallvec![with_spatial(&inputs[0], self.from.iter().copied())?])
+        Ok(few![with_spatial(&inputs[0], self.from.iter().copied())?])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (g, taps) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
@@ -233,7 +232,7 @@ impl Op for MaxPoolGrad {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let op = MaxPoolTaken { pools: self.pools.clone() };
-        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
+        Ok(few![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
     }
 }
 
@@ -247,7 +246,7 @@ impl Op for MaxPoolTaken {
         let grid = self.pools.grid(self.name(), spatial(self.name(), &inputs[0])?)?;
         let y = pooled(&inputs[0], &grid)?;
         check_taps(self.name(), &grid, &y, &inputs[1])?;
-        Ok(smallvec![y])
+        Ok(few![y])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (x, taps) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
@@ -263,7 +262,7 @@ impl Op for MaxPoolTaken {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let x = step.spec(0);
         let op = MaxPoolGrad { pools: self.pools.clone(), from: spatial(self.name(), &x)?.into() };
-        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
+        Ok(few![Some(apply1(op, &[&step.grad(0)?, &step.input(1)])?), None])
     }
 }
 
@@ -292,7 +291,7 @@ impl Op for AveragePool {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let x = step.spec(0);
         let op = AveragePoolGrad { pools: self.pools.clone(), from: spatial(self.name(), &x)?.into() };
-        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?])?)])
+        Ok(few![Some(apply1(op, &[&step.grad(0)?])?)])
     }
 }
 
@@ -304,7 +303,7 @@ crate::op! {
 impl Op for AveragePoolGrad {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         grid_of(self.name(), &self.pools, &self.from, &inputs[0])?;
-        Ok(smallvec![with_spatial(&inputs[0], self.from.iter().copied())?])
+        Ok(few![with_spatial(&inputs[0], self.from.iter().copied())?])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let g = inputs[0].contiguous()?;
@@ -318,7 +317,7 @@ impl Op for AveragePoolGrad {
         Saves::NONE
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(apply1(AveragePool { pools: self.pools.clone() }, &[&step.grad(0)?])?)])
+        Ok(few![Some(apply1(AveragePool { pools: self.pools.clone() }, &[&step.grad(0)?])?)])
     }
 }
 
@@ -384,11 +383,11 @@ mod tests {
 
     #[test]
     fn pools_are_read_as_they_are_written() {
-        let windows = |padding| Pooling::Windows { size: smallvec![3, 2], strides: smallvec![1, 2], padding };
+        let windows = |padding| Pooling::Windows { size: few![3, 2], strides: few![1, 2], padding };
         for (pools, text) in [
             (windows(Padding::Same), "3x2 by 1x2, same"),
             (windows(Padding::explicit([(1, 0), (0, 1)])), "3x2 by 1x2, 1:0, 0:1"),
-            (Pooling::Shares(smallvec![7]), "to 7"),
+            (Pooling::Shares(few![7]), "to 7"),
         ] {
             assert_eq!(pools.write(), Attr::Text(text.into()));
             assert_eq!(Pooling::read(&Attr::Text(text.into())), Some(pools));

@@ -1,7 +1,7 @@
 //! Why it exists: operands of different element types meet in one, by the rule of `DType::promote`. They get there by `cast`, so that
 //! gradients flow back to each in its own type.
 
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, Result};
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub(super) fn alike<const N: usize>(tensors: [&Tensor; N]) -> Result<[Cow<'_, Te
 }
 
 /// The same of a list.
-pub(super) fn all_alike<'a>(tensors: &[&'a Tensor]) -> Result<Vec<Cow<'a, Tensor>>> {
+pub(super) fn all_alike<'a>(tensors: &[&'a Tensor]) -> Result<Few<Cow<'a, Tensor>, 2>> {
     let common = common(tensors);
     let one = |t: &&'a Tensor| match common {
         Some(dtype) if dtype != t.dtype() => t.cast(dtype).map(Cow::Owned),

@@ -8,9 +8,8 @@ use crate::kernels::par;
 use crate::kernels::random::{self as kernel, GROUP, NUMBERS};
 use crate::random::{Distribution, Stream};
 use crate::tensor::room::filled;
-use crate::tensor::{Array, Tensor};
-use crate::{DType, Error, Float, IntoShape, Result, Shape, Spec, Stored};
-use smallvec::smallvec;
+use crate::tensor::{Array, Few, Tensor, few};
+use crate::{DType, Error, Float, IntoShape, MAX_RANK, Result, Shape, Spec, Stored};
 
 super::table::ops! {
     [Dropout, Sample, SampleLike, RandInt, Bernoulli, Permutation, Categorical];
@@ -38,7 +37,7 @@ impl Op for Dropout {
             return Err(Error::argument("dropout rate", "0 <= rate < 1", self.rate));
         }
         float("dropout", inputs[0].dtype)?;
-        Ok(smallvec![inputs[0]])
+        Ok(few![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         // Below 2³², for the rate is below 1.
@@ -58,7 +57,7 @@ impl Op for Dropout {
         Saves::NONE
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(apply1(*self, &[&step.grad(0)?])?)])
+        Ok(few![Some(apply1(*self, &[&step.grad(0)?])?)])
     }
 }
 
@@ -88,7 +87,7 @@ impl Op for SampleLike {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         float("sample_like", inputs[0].dtype)?;
         self.distribution.check()?;
-        Ok(smallvec![inputs[0]])
+        Ok(few![inputs[0]])
     }
     fn eval(&self, _: &[&Array], outputs: &mut [Array]) -> Result<()> {
         draw(self.distribution, self.stream, &mut outputs[0])
@@ -181,7 +180,8 @@ impl Op for Categorical {
         float("categorical", inputs[0].dtype)?;
         match inputs[0].shape.dims().split_last() {
             Some((&classes, rows)) if classes > 0 => {
-                Ok(one(Shape::new(&[rows, &[self.n]].concat())?, DType::I64))
+                let sizes: Few<usize, MAX_RANK> = rows.iter().copied().chain([self.n]).collect();
+                Ok(one(Shape::new(&sizes)?, DType::I64))
             }
             _ => {
                 let expected = "logits [..., classes] of at least one class";

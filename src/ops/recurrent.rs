@@ -10,9 +10,8 @@ use super::matmul;
 use crate::autograd::{Grads, Outputs, Step, gradients_of};
 use crate::kernels::gemm::{Epilogue, Gemm};
 use crate::kernels::recurrent::Over;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, PoolVec, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 
 /// The weights of a recurrence, laid out as in Keras.
 #[derive(Clone, Copy, Debug)]
@@ -79,10 +78,10 @@ impl Form {
             }
         };
         let width = self.gates.saturating_mul(units);
-        let bias: SmallVec<[usize; 2]> = if self.two_biases { smallvec![2, width] } else { smallvec![width] };
+        let bias: &[usize] = if self.two_biases { &[2, width] } else { &[width] };
         self.expect("kernel", inputs[self.states + 1], x.dtype, &[features, width])?;
         self.expect("recurrent kernel", recurrent, x.dtype, &[units, width])?;
-        self.expect("bias", inputs[self.states + 3], x.dtype, &bias)?;
+        self.expect("bias", inputs[self.states + 3], x.dtype, bias)?;
         for state in &inputs[1..=self.states] {
             self.expect("state", *state, x.dtype, &[batch, units])?;
         }
@@ -114,7 +113,7 @@ impl Form {
     /// the state's bias.
     pub(super) fn gradients(&self, step: &Step<'_>, gradient: Outputs) -> Result<Grads> {
         let (kernel, recurrent, bias) = (self.states + 1, self.states + 2, self.states + 3);
-        let mut grads: Grads = smallvec![None; step.inputs()];
+        let mut grads: Grads = few![None; step.inputs()];
         let dz = matmul::rows(&gradient[0])?;
         if step.wants(0) {
             grads[0] = Some(gradient[0].matmul(&step.input(kernel).t()?)?);
@@ -146,7 +145,7 @@ pub(super) fn inputs<'a>(
     states: &[&'a Tensor],
     weights: &RecurrentWeights<'a>,
     mask: Option<&'a Tensor>,
-) -> Result<SmallVec<[Tensor; 8]>> {
+) -> Result<Few<Tensor, 8>> {
     let RecurrentWeights { kernel, recurrent_kernel, bias } = *weights;
     let bias = match bias {
         Some(bias) => bias.clone(),
@@ -156,7 +155,7 @@ pub(super) fn inputs<'a>(
             recurrent_kernel.new_full(shape, 0.0)?
         }
     };
-    let mut all: SmallVec<[Tensor; 8]> = smallvec![x.clone()];
+    let mut all: Few<Tensor, 8> = few![x.clone()];
     all.extend(states.iter().map(|&state| state.clone()));
     all.extend([kernel.clone(), recurrent_kernel.clone(), bias]);
     // Dtypes meet as in other operations.
@@ -187,7 +186,7 @@ pub(super) fn mask(inputs: &[&Array], at: usize) -> Result<Option<Array>> {
 }
 
 /// The new states at a time.
-type NaiveStep<'a> = dyn Fn(isize, &[Tensor]) -> Result<SmallVec<[Tensor; 2]>> + 'a;
+type NaiveStep<'a> = dyn Fn(isize, &[Tensor]) -> Result<Few<Tensor, 2>> + 'a;
 
 /// The loop over time in tensor operations: `step` gives the new states at a time; the first one is the output. Returns the outputs of
 /// all steps, then the last states.
@@ -198,8 +197,8 @@ pub(super) fn unrolled(
     states: &[Tensor],
     step: &NaiveStep<'_>,
 ) -> Result<Outputs> {
-    let mut states: SmallVec<[Tensor; 2]> = states.into();
-    let mut outputs = Vec::with_capacity(time);
+    let mut states: Few<Tensor, 2> = states.into();
+    let mut outputs = PoolVec::new();
     for i in 0..time {
         let t = if go_backwards { time - 1 - i } else { i } as isize;
         let mut new = step(t, &states)?;
@@ -212,7 +211,7 @@ pub(super) fn unrolled(
         states = new;
         outputs.push(states[0].clone());
     }
-    let sequence = Tensor::stack(&outputs.iter().collect::<Vec<_>>(), 1)?;
+    let sequence = Tensor::stack(&outputs.iter().collect::<PoolVec<_>>(), 1)?;
     Ok(std::iter::once(sequence).chain(states).collect())
 }
 
@@ -223,7 +222,7 @@ pub(super) fn flowing(t: &Tensor) -> Tensor {
 
 /// The gradients of `outputs` with respect to each of `wrt`, as differentiable tensors; zeros where nothing flows.
 pub(super) fn differentiated(outputs: Outputs, seeds: &[Tensor], wrt: &[Tensor]) -> Result<Outputs> {
-    let seeds: SmallVec<[Option<Tensor>; 3]> = seeds.iter().cloned().map(Some).collect();
+    let seeds: Few<Option<Tensor>, 3> = seeds.iter().cloned().map(Some).collect();
     let found = gradients_of(outputs, &seeds, wrt)?;
     let or_zeros = |(g, t): (Option<Tensor>, &Tensor)| g.map_or_else(|| t.new_full(*t.shape(), 0.0), Ok);
     found.into_iter().zip(wrt).map(or_zeros).collect()

@@ -3,9 +3,8 @@
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::{dispatch_float, dispatch_stored, dispatch_whole};
 use crate::kernels::reduce::{self, FoldRun, Max, Min, Product};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
-use smallvec::smallvec;
 
 super::table::ops! {
     [Reduce, Arg];
@@ -125,23 +124,23 @@ impl Op for Reduce {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let input = step.spec(0);
         if is_whole(input.dtype) {
-            return Ok(smallvec![None]);
+            return Ok(few![None]);
         }
         let kept = input.shape.reduced(&self.axes, true);
         let g = step.grad(0)?.reshape_to(kept)?;
         let g = match self.kind {
             Kind::Mean => g.affine(1.0 / self.count(&input) as f64, 0.0)?,
-            Kind::Product => return Ok(smallvec![Some(g.mul(&self.others(&step.input(0))?)?)]),
+            Kind::Product => return Ok(few![Some(g.mul(&self.others(&step.input(0))?)?)]),
             Kind::Max | Kind::Min => {
                 // Where the extreme was reached: constant almost everywhere, so it carries no history itself.
                 let top = step.output(0).detach().reshape_to(kept)?;
                 let mask = step.input(0).detach().equal(&top)?.cast(input.dtype)?;
                 let ties = apply1(Reduce { kind: Kind::Sum, axes: self.axes, keepdims: true }, &[&mask])?;
-                return Ok(smallvec![Some(g.mul(&mask.div(&ties)?)?)]);
+                return Ok(few![Some(g.mul(&mask.div(&ties)?)?)]);
             }
             _ => g,
         };
-        Ok(smallvec![Some(g.broadcast_to(input.shape)?)])
+        Ok(few![Some(g.broadcast_to(input.shape)?)])
     }
 }
 
@@ -151,13 +150,13 @@ impl Reduce {
         if x.elements() == 0 {
             return Ok(x.clone());
         }
-        let mut order: Vec<isize> = (0..x.rank() as isize).collect();
+        let mut order: Few<isize, MAX_RANK> = (0..x.rank() as isize).collect();
         order.sort_by_key(|&i| self.axes[i as usize]);
         let moved = x.permute(&order)?;
         let rows = moved.reshape_to([x.elements() / self.count(&x.spec()), self.count(&x.spec())])?;
         let before = rows.products_before()?;
         let after = rows.flip(&[1])?.products_before()?.flip(&[1])?;
-        let mut back = vec![0; x.rank()];
+        let mut back = order.clone();
         order.iter().enumerate().for_each(|(to, &from)| back[from as usize] = to as isize);
         before.mul(&after)?.reshape_to(*moved.shape())?.permute(&back)
     }
@@ -263,7 +262,7 @@ impl Tensor {
         if axis + 1 == self.rank() {
             return Ok(self.clone());
         }
-        let mut order: Vec<isize> = (0..self.rank() as isize).collect();
+        let mut order: Few<isize, MAX_RANK> = (0..self.rank() as isize).collect();
         let moved = order.remove(axis);
         order.push(moved);
         self.permute(&order)
@@ -274,7 +273,7 @@ impl Tensor {
         if axis + 1 == self.rank() {
             return Ok(self.clone());
         }
-        let mut order: Vec<isize> = (0..self.rank() as isize - 1).collect();
+        let mut order: Few<isize, MAX_RANK> = (0..self.rank() as isize - 1).collect();
         order.insert(axis, self.rank() as isize - 1);
         self.permute(&order)
     }
@@ -316,6 +315,6 @@ impl Op for Arg {
         Saves::NONE
     }
     fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![None])
+        Ok(few![None])
     }
 }

@@ -6,9 +6,8 @@ use super::window::PerAxis;
 use crate::autograd::{Attr, Attribute, Attributes, Grads, Op, Saves, Specs, Step, apply1};
 use crate::dtype::dispatch_float;
 use crate::kernels::resize::{self as kernel, Band, Filter};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec, string_enum};
-use smallvec::smallvec;
 use std::fmt::Write;
 
 super::table::ops! {
@@ -127,7 +126,7 @@ crate::op! {
 impl Op for Resize {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let sizes = sizes(self.name(), &self.to, spatial(self.name(), &inputs[0])?)?;
-        Ok(smallvec![with_spatial(&inputs[0], sizes)?])
+        Ok(few![with_spatial(&inputs[0], sizes)?])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         resample(inputs[0], &mut outputs[0], self.interpolation, self.antialias, false)
@@ -138,7 +137,7 @@ impl Op for Resize {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let Resize { interpolation, antialias, .. } = *self;
         let op = ResizeGrad { from: spatial(self.name(), &step.spec(0))?.into(), interpolation, antialias };
-        Ok(smallvec![Some(apply1(op, &[&step.grad(0)?])?)])
+        Ok(few![Some(apply1(op, &[&step.grad(0)?])?)])
     }
 }
 
@@ -151,7 +150,7 @@ impl Op for ResizeGrad {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let to: PerAxis<Extent> = self.from.iter().map(|&n| Extent::Size(n)).collect();
         let sizes = sizes(self.name(), &to, spatial(self.name(), &inputs[0])?)?;
-        Ok(smallvec![with_spatial(&inputs[0], sizes)?])
+        Ok(few![with_spatial(&inputs[0], sizes)?])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         resample(inputs[0], &mut outputs[0], self.interpolation, self.antialias, true)
@@ -162,7 +161,7 @@ impl Op for ResizeGrad {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let to = spatial(self.name(), &step.spec(0))?.iter().map(|&n| Extent::Size(n)).collect();
         let ResizeGrad { interpolation, antialias, .. } = *self;
-        Ok(smallvec![Some(apply1(Resize { to, interpolation, antialias }, &[&step.grad(0)?])?)])
+        Ok(few![Some(apply1(Resize { to, interpolation, antialias }, &[&step.grad(0)?])?)])
     }
 }
 

@@ -5,9 +5,8 @@ use super::reduce::is_whole;
 use crate::autograd::{Attributes, Grads, Naming, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::scan;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Result, Spec};
-use smallvec::smallvec;
 
 super::table::ops! {
     [Scan, Recurrence];
@@ -56,15 +55,15 @@ impl Op for Scan {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         if !step.spec(0).dtype.is_float() {
-            return Ok(smallvec![None]);
+            return Ok(few![None]);
         }
         let g = step.grad(0)?;
         if self.kind == Kind::Sum {
-            return Ok(smallvec![Some(apply1(self.clone(), &[&g.flip(&[-1])?])?.flip(&[-1])?)]);
+            return Ok(few![Some(apply1(self.clone(), &[&g.flip(&[-1])?])?.flip(&[-1])?)]);
         }
         // xᵢ is in every product from i on: gᵢ plus xᵢ₊₁ times what the next one collects, times all that comes before.
         let x = step.input(0);
-        Ok(smallvec![Some(collected(&g, &x)?.mul(&x.products_before()?)?)])
+        Ok(few![Some(collected(&g, &x)?.mul(&x.products_before()?)?)])
     }
 }
 
@@ -100,7 +99,7 @@ impl Op for Recurrence {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let of_b = collected(&step.grad(0)?, &step.input(0))?;
-        let mut grads: Grads = smallvec![None, None];
+        let mut grads: Grads = few![None, None];
         if step.wants(0) {
             grads[0] = Some(of_b.mul(&shifted(&step.output(0), 0.0)?)?);
         }

@@ -6,9 +6,8 @@ use super::recurrent::{
 use crate::autograd::{Attributes, Grads, Op, Outputs, Saves, Specs, Step, apply};
 use crate::dtype::dispatch_float;
 use crate::kernels::recurrent as kernel;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Result, Spec};
-use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
     [SimpleRnn, SimpleRnnGrad];
@@ -26,10 +25,10 @@ impl Op for SimpleRnn {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let sizes = FORM.sizes(inputs)?;
         FORM.check_mask(inputs.get(5), &sizes)?;
-        Ok(smallvec![sizes.sequence(sizes.units)?, sizes.state()?])
+        Ok(few![sizes.sequence(sizes.units)?, sizes.state()?])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<SmallVec<[_; 8]>>())?;
+        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 8>>())?;
         let (mask, recurrent, bias) = (mask(inputs, 5)?, inputs[3].contiguous()?, inputs[4].contiguous()?);
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let mut z = Array::new(sizes.sequence(sizes.units)?)?;
@@ -46,10 +45,10 @@ impl Op for SimpleRnn {
         Saves::INPUTS.output(0)
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut all: SmallVec<[Tensor; 9]> = (0..5).map(|i| step.input(i)).collect();
+        let mut all: Few<Tensor, 8> = (0..5).map(|i| step.input(i)).collect();
         all.extend([step.grad(0)?, step.grad(1)?, step.output(0).detach()]);
         all.extend((5..step.inputs()).map(|i| step.input(i)));
-        let all: SmallVec<[&Tensor; 9]> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         FORM.gradients(step, apply(SimpleRnnGrad { go_backwards: self.go_backwards }, &all)?)
     }
 }
@@ -63,7 +62,7 @@ fn naive(
     mask: Option<&Tensor>,
 ) -> Result<Outputs> {
     unrolled(z.dims()[1], go_backwards, mask, std::slice::from_ref(h), &|t, states| {
-        Ok(smallvec![z.select(1, t)?.add(&states[0].matmul(recurrent)?)?.tanh()?])
+        Ok(few![z.select(1, t)?.add(&states[0].matmul(recurrent)?)?.tanh()?])
     })
 }
 
@@ -79,10 +78,10 @@ impl Op for SimpleRnnGrad {
         let (sequence, state) = (sizes.sequence(sizes.units)?, sizes.state()?);
         FORM.expect_all(&inputs[5..], &[sequence, state, sequence])?;
         FORM.check_mask(inputs.get(8), &sizes)?;
-        Ok(smallvec![sequence, state, inputs[3]])
+        Ok(few![sequence, state, inputs[3]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<SmallVec<[_; 9]>>())?;
+        let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 8>>())?;
         let mask = mask(inputs, 8)?;
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let [first, recurrent, g, h] = [1, 3, 5, 7].map(|i| inputs[i].contiguous());
@@ -125,7 +124,7 @@ impl Tensor {
         go_backwards: bool,
     ) -> Result<[Tensor; 2]> {
         let all = inputs(FORM, self, &[state], weights, mask)?;
-        let all: SmallVec<[&Tensor; 8]> = all.iter().collect();
+        let all: Few<&Tensor, 8> = all.iter().collect();
         let outputs = apply(SimpleRnn { go_backwards }, &all)?;
         Ok([outputs[0].clone(), outputs[1].clone()])
     }

@@ -7,9 +7,8 @@ use super::promote::indices;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, names};
 use crate::dtype::dispatch_float;
 use crate::kernels::{par, softmax as kernel};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
-use smallvec::smallvec;
 
 super::table::ops! {
     [Softmax, SoftmaxGrad, SparseCrossEntropy, SparseCrossEntropyGrad];
@@ -43,7 +42,7 @@ impl Op for Softmax {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         float(self.name(), inputs[0].dtype)?;
         classes(self.name(), &inputs[0].shape)?;
-        Ok(smallvec![inputs[0]])
+        Ok(few![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let n = classes(self.name(), inputs[0].shape())?;
@@ -66,7 +65,7 @@ impl Op for Softmax {
             Form::Log => g.sub(&y.exp()?.mul(&g.sum(&[-1], true)?)?)?,
             Form::Plain => apply1(SoftmaxGrad {}, &[&g, &y])?,
         };
-        Ok(smallvec![Some(grad)])
+        Ok(few![Some(grad)])
     }
 }
 
@@ -83,7 +82,7 @@ impl Op for SoftmaxGrad {
         if g != y {
             return Err(Error::shapes(self.name(), g.shape, y.shape, "both must have one shape and dtype"));
         }
-        Ok(smallvec![y])
+        Ok(few![y])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let n = classes(self.name(), inputs[1].shape())?;
@@ -101,7 +100,7 @@ impl Op for SoftmaxGrad {
         step.composed(|x| {
             let [g, y] = [&x[0], &x[1]];
             let dot = g.mul(y)?.sum(&[-1], true)?;
-            Ok(smallvec![g.sub(&dot)?.mul(y)?])
+            Ok(few![g.sub(&dot)?.mul(y)?])
         })
     }
 }
@@ -127,7 +126,7 @@ impl Op for SparseCrossEntropy {
             return Err(Error::shapes(self.name(), x.shape, labels.shape, why));
         }
         let row = Spec::new(rows, x.dtype);
-        Ok(smallvec![row, row, row])
+        Ok(few![row, row, row])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let n = classes(self.name(), inputs[0].shape())?;
@@ -160,7 +159,7 @@ impl Op for SparseCrossEntropy {
         let (x, labels, g) = (step.input(0), step.input(1), step.grad(0)?);
         let (max, log) = (step.output(1).detach(), step.output(2).detach());
         let grad = apply1(SparseCrossEntropyGrad {}, &[&g, &x, &labels, &max, &log])?;
-        Ok(smallvec![Some(grad), None])
+        Ok(few![Some(grad), None])
     }
 }
 
@@ -174,7 +173,7 @@ impl Op for SparseCrossEntropyGrad {
         let [g, x, labels] = [inputs[0], inputs[1], inputs[2]];
         let rows = SparseCrossEntropy {}.infer(&[x, labels])?;
         match [g, inputs[3], inputs[4]].into_iter().find(|part| *part != rows[0]) {
-            None => Ok(smallvec![x]),
+            None => Ok(few![x]),
             Some(other) => {
                 Err(Error::shapes(self.name(), rows[0].shape, other.shape, "one for each row is needed"))
             }
@@ -203,7 +202,7 @@ impl Op for SparseCrossEntropyGrad {
             let [g, x, labels] = [&inputs[0], &inputs[1], &inputs[2]];
             let n = classes(self.name(), x.shape())?;
             let hot = labels.one_hot(n, x.dtype())?;
-            Ok(smallvec![x.softmax(-1)?.sub(&hot)?.mul(&g.expand_dims(-1)?)?])
+            Ok(few![x.softmax(-1)?.sub(&hot)?.mul(&g.expand_dims(-1)?)?])
         })
     }
 }

@@ -4,9 +4,8 @@
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_stored;
 use crate::kernels::sort;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Result, Shape, Spec};
-use smallvec::smallvec;
 
 super::table::ops! {
     [ArgSort];
@@ -35,7 +34,7 @@ impl Op for ArgSort {
         Saves::NONE
     }
     fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![None])
+        Ok(few![None])
     }
 }
 

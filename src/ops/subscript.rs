@@ -19,9 +19,8 @@
 //! in an index: its axes take the place of the axis it indexes. (NumPy moves them to the front if an integer stands apart from
 //! them, and pairs several lists up; here the first does not happen, and the second is an error.)
 
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Result, Shape, Spec};
-use smallvec::SmallVec;
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 
 super::table::ops! {
@@ -74,19 +73,19 @@ pub enum Index {
 /// What can stand in the brackets: an item, or a tuple of up to eight.
 pub trait IntoIndex {
     /// The items in order.
-    fn into_index(self) -> SmallVec<[Index; 8]>;
+    fn into_index(self) -> Few<Index, 8>;
 }
 
 impl<T: Into<Index>> IntoIndex for T {
-    fn into_index(self) -> SmallVec<[Index; 8]> {
-        smallvec::smallvec![self.into()]
+    fn into_index(self) -> Few<Index, 8> {
+        few![self.into()]
     }
 }
 
 macro_rules! tuples {
     ($(($($t:ident $i:tt),+);)*) => {$(
         impl<$($t: Into<Index>),+> IntoIndex for ($($t,)+) {
-            fn into_index(self) -> SmallVec<[Index; 8]> {
+            fn into_index(self) -> Few<Index, 8> {
                 [$(self.$i.into()),+].into_iter().collect()
             }
         }

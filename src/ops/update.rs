@@ -3,9 +3,8 @@
 use super::promote::indices;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply_in_place, one};
 use crate::dtype::dispatch_moved;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Result, Spec};
-use smallvec::smallvec;
 
 super::table::ops! {
     [SliceUpdate];
@@ -67,7 +66,7 @@ impl Op for SliceUpdate {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let (g, start) = (step.grad(0)?, step.input(2));
         let updates = step.spec(1);
-        let mut grads: Grads = smallvec![None, None, None];
+        let mut grads: Grads = few![None, None, None];
         if step.wants(0) {
             let none = g.new_full(updates.shape, 0.0)?;
             grads[0] = Some(g.slice_update(&none, &start, self.axis as isize)?);

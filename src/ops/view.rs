@@ -6,9 +6,8 @@ use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, on
 use crate::dtype::dispatch_moved;
 use crate::kernels::map;
 use crate::kernels::strided::Layout;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Error, IntoShape, MAX_RANK, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 
 super::table::ops! {
     [Reshape, Permute, Broadcast, BroadcastLike, Slice, Unslice];
@@ -54,13 +53,13 @@ impl Op for Reshape {
         Saves::NONE
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(step.grad(0)?.reshape_to(step.spec(0).shape)?)])
+        Ok(few![Some(step.grad(0)?.reshape_to(step.spec(0).shape)?)])
     }
 }
 
 crate::op! {
     /// Axis `i` of the result is axis `order[i]` of the input.
-    struct Permute("permute", 1) { order: SmallVec<[usize; MAX_RANK]> }
+    struct Permute("permute", 1) { order: Few<usize, MAX_RANK> }
 }
 
 impl Op for Permute {
@@ -88,7 +87,7 @@ impl Op for Permute {
         for (to, &from) in self.order.iter().enumerate() {
             order[from] = to;
         }
-        Ok(smallvec![Some(apply1(Permute { order }, &[&step.grad(0)?])?)])
+        Ok(few![Some(apply1(Permute { order }, &[&step.grad(0)?])?)])
     }
 }
 
@@ -121,7 +120,7 @@ impl Op for Broadcast {
         Saves::NONE
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        Ok(smallvec![Some(step.grad(0)?.sum_to(&step.spec(0).shape)?)])
+        Ok(few![Some(step.grad(0)?.sum_to(&step.spec(0).shape)?)])
     }
 }
 
@@ -146,7 +145,7 @@ impl Op for BroadcastLike {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let grad = if step.wants(0) { Some(step.grad(0)?.sum_to(&step.spec(0).shape)?) } else { None };
-        Ok(smallvec![grad, None])
+        Ok(few![grad, None])
     }
 }
 
@@ -238,7 +237,7 @@ impl Op for Slice {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let Slice { axis, run } = *self;
-        Ok(smallvec![Some(apply1(Unslice { axis, run, shape: step.spec(0).shape }, &[&step.grad(0)?])?)])
+        Ok(few![Some(apply1(Unslice { axis, run, shape: step.spec(0).shape }, &[&step.grad(0)?])?)])
     }
 }
 
@@ -273,7 +272,7 @@ impl Op for Unslice {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let Unslice { axis, run, .. } = *self;
-        Ok(smallvec![Some(apply1(Slice { axis, run }, &[&step.grad(0)?])?)])
+        Ok(few![Some(apply1(Slice { axis, run }, &[&step.grad(0)?])?)])
     }
 }
 
@@ -371,7 +370,7 @@ impl Tensor {
     /// An axis is out of range.
     pub fn transpose(&self, a: isize, b: isize) -> Result<Tensor> {
         let (a, b) = (self.shape().axis("transpose", a)?, self.shape().axis("transpose", b)?);
-        let mut order: SmallVec<[usize; MAX_RANK]> = (0..self.rank()).collect();
+        let mut order: Few<usize, MAX_RANK> = (0..self.rank()).collect();
         order.swap(a, b);
         apply1(Permute { order }, &[self])
     }
@@ -480,7 +479,7 @@ impl Tensor {
     /// # Errors
     /// The axis is out of range, or there are already [`MAX_RANK`] axes.
     pub fn expand_dims(&self, axis: isize) -> Result<Tensor> {
-        let mut dims: SmallVec<[usize; MAX_RANK + 1]> = self.dims().into();
+        let mut dims: Few<usize, { MAX_RANK + 1 }> = self.dims().into();
         let at = if axis < 0 { axis + dims.len() as isize + 1 } else { axis };
         if !(0..=dims.len() as isize).contains(&at) {
             return Err(Error::Axis { op: "expand_dims", axis, shape: Box::new(*self.shape()) });

@@ -5,12 +5,12 @@ use crate::autograd::{Attr, Attribute};
 use crate::config::generated::{unknown_name, wrong};
 use crate::config::{Registry, Setting};
 use crate::kernels::gemm::Window;
+use crate::tensor::Few;
 use crate::{Error, MAX_RANK, Result};
-use smallvec::SmallVec;
 use std::fmt;
 
 /// One number for each spatial axis.
-pub type PerAxis<T> = SmallVec<[T; 3]>;
+pub type PerAxis<T> = Few<T, 3>;
 
 /// What lies beyond the edges of an image where a window reaches over them; the first three names are Keras's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

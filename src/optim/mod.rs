@@ -18,8 +18,8 @@ pub use slot::{Slot, SlotShape, Start};
 pub use update::{Row, Slices, Step, Update};
 
 use crate::config::{Configured, Dyn, kind};
+use crate::tensor::Few;
 use crate::{Error, Result, Spec};
-use smallvec::SmallVec;
 
 kind! {
     dyn Optimizer, "optimizer", Registry::optimizer;
@@ -44,7 +44,7 @@ impl<O: Optimizer + 'static> From<O> for Dyn<dyn Optimizer> {
 const INLINE: usize = 6;
 
 /// The slices of one parameter's state: as many as the rule has slots.
-pub type Slots<'a, T> = SmallVec<[&'a mut [T]; INLINE]>;
+pub type Slots<'a, T> = Few<&'a mut [T], INLINE>;
 
 /// An optimizer as models hold it: it sees a parameter as a whole. [`Rule`] is the short way to write one whose elements do not
 /// depend on each other. What can be set for all of them is set by its methods: `Adam::new(0.001).clipnorm(1.0)`.

@@ -7,9 +7,8 @@ use crate::autograd::Gradient;
 use crate::dtype::dispatch_float;
 use crate::kernels::simd::stamped;
 use crate::nn::{Param, Path};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{Error, Float, Result, Spec};
-use smallvec::SmallVec;
 
 stamped! {
     fn decay<T: Float>(w: &mut [T], factor: T) {
@@ -137,7 +136,7 @@ impl Pass<'_> {
     /// An update. What its author left must be what was there, in shape and dtype.
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
         let Update { path, w, g, slots } = u;
-        let before: SmallVec<[Spec; INLINE + 1]> =
+        let before: Few<Spec, { INLINE + 1 }> =
             std::iter::once(&*w).chain(&*slots).map(Tensor::spec).collect();
         self.optimizer.update(step, Update { path, w: &mut *w, g, slots: &mut *slots })?;
         for (i, (was, is)) in before.iter().zip(std::iter::once(w).chain(slots)).enumerate() {

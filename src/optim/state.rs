@@ -6,9 +6,8 @@ use super::slot::{self, Slot};
 use super::{Driver, INLINE, Optimizer, Options};
 use crate::error::Context;
 use crate::nn::{Module, Param};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, Result, Spec};
-use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 /// Slots of the driver's own, behind those of the optimizer.
@@ -19,7 +18,7 @@ const AVERAGE: &str = "moving_average";
 #[derive(Clone, Debug)]
 pub(super) struct State {
     /// The optimizer's slots, then the accumulator and the average, if there are such.
-    pub(super) tensors: SmallVec<[Tensor; INLINE + 2]>,
+    pub(super) tensors: Few<Tensor, { INLINE + 2 }>,
     /// How many are the optimizer's.
     own: usize,
     /// What its groups and the options say of the parameter.

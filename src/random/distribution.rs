@@ -57,9 +57,9 @@ pub enum Distribution {
 
 impl Distribution {
     /// Its name and its settings in the order of their declaration.
-    pub(crate) fn parts(&self) -> (&'static str, smallvec::SmallVec<[f64; 2]>) {
-        let two = |a, b| smallvec::SmallVec::from_buf([a, b]);
-        let one = |a| smallvec::smallvec![a];
+    pub(crate) fn parts(&self) -> (&'static str, [Option<f64>; 2]) {
+        let two = |a, b| [Some(a), Some(b)];
+        let one = |a| [Some(a), None];
         match *self {
             Distribution::Uniform { low, high } => ("uniform", two(low, high)),
             Distribution::Normal { mean, std } => ("normal", two(mean, std)),

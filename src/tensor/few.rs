@@ -1,39 +1,97 @@
-//! A short list: a few items in place, more of them in a block of the pool. So no length of it asks the system for memory in the steady
-//! state, where a `SmallVec` does as soon as it is full.
+//! A list whose first items lie in place; more of them lie in a block of the pool. So no list, however long, asks the system for memory in
+//! the steady state, where a `Vec` or a `SmallVec` does.
+#![allow(unsafe_code)]
 
-use super::storage::PoolVec;
-use smallvec::SmallVec;
+use super::storage::Objects;
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
 /// A list of which up to `N` items lie in place.
 pub struct Few<T, const N: usize> {
-    /// All items, or none.
-    few: SmallVec<[T; N]>,
-    /// All items if they are more than `N`.
-    many: PoolVec<T>,
+    len: usize,
+    /// All items, once there were more than `N`.
+    block: Option<Objects>,
+    /// All items until then.
+    place: [MaybeUninit<T>; N],
 }
+
+/// A list that lies in the pool, whatever its length.
+pub(crate) type PoolVec<T> = Few<T, 0>;
 
 impl<T, const N: usize> Few<T, N> {
     /// Nothing yet.
-    pub fn new() -> Few<T, N> {
-        Few { few: SmallVec::new(), many: PoolVec::new() }
+    pub const fn new() -> Few<T, N> {
+        const { assert!(align_of::<T>() <= Objects::ALIGN && size_of::<T>() > 0) };
+        Few { len: 0, block: None, place: [const { MaybeUninit::uninit() }; N] }
+    }
+
+    fn start(&self) -> *const T {
+        match &self.block {
+            Some(block) => block.start().as_ptr().cast(),
+            None => self.place.as_ptr().cast(),
+        }
+    }
+
+    fn start_mut(&mut self) -> *mut T {
+        match &self.block {
+            Some(block) => block.start().as_ptr().cast(),
+            None => self.place.as_mut_ptr().cast(),
+        }
+    }
+
+    /// How many items there is room for.
+    fn capacity(&self) -> usize {
+        self.block.as_ref().map_or(N, |block| block.bytes() / size_of::<T>())
+    }
+
+    /// Makes room for this many more items.
+    pub fn reserve(&mut self, more: usize) {
+        let need = self.len.saturating_add(more);
+        if need > self.capacity() {
+            self.grow(need);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, need: usize) {
+        let block = Objects::new(need.max(2 * self.capacity()).saturating_mul(size_of::<T>()));
+        // SAFETY: the new block has room for all items, which move there; the old one is then no more than memory.
+        unsafe { block.start().as_ptr().cast::<T>().copy_from_nonoverlapping(self.start(), self.len) };
+        self.block = Some(block);
     }
 
     /// One more, at the end.
     pub fn push(&mut self, item: T) {
-        if self.many.is_empty() && self.few.len() < N {
-            return self.few.push(item);
-        }
-        if self.many.is_empty() {
-            self.many.reserve(N + 1);
-            self.many.extend(self.few.drain(..));
-        }
-        self.many.push(item);
+        self.reserve(1);
+        // SAFETY: `reserve` has made room for one more.
+        unsafe { self.start_mut().add(self.len).write(item) };
+        self.len += 1;
     }
 
     /// Takes out the last one.
     pub fn pop(&mut self) -> Option<T> {
-        self.many.pop().or_else(|| self.few.pop())
+        self.len = self.len.checked_sub(1)?;
+        // SAFETY: the item is there, and from now on outside of the list.
+        Some(unsafe { self.start().add(self.len).read() })
+    }
+
+    /// Puts an item in, before the one at this place.
+    ///
+    /// # Panics
+    /// There are not so many.
+    pub fn insert(&mut self, at: usize, item: T) {
+        assert!(at <= self.len);
+        self.push(item);
+        self[at..].rotate_right(1);
+    }
+
+    /// Takes out the item at this place.
+    ///
+    /// # Panics
+    /// There are not so many.
+    pub fn remove(&mut self, at: usize) -> T {
+        self[at..].rotate_left(1);
+        self.last_of(at)
     }
 
     /// Takes out one, in whose place the last one comes.
@@ -41,24 +99,77 @@ impl<T, const N: usize> Few<T, N> {
     /// # Panics
     /// There are not so many.
     pub fn swap_remove(&mut self, at: usize) -> T {
-        let last = self.len().saturating_sub(1);
+        let last = self.len.saturating_sub(1);
         self.swap(at, last);
+        self.last_of(at)
+    }
+
+    fn last_of(&mut self, at: usize) -> T {
         match self.pop() {
             Some(item) => item,
-            None => unreachable!("`swap` has found one"),
+            None => panic!("there is no item {at}"),
         }
+    }
+
+    /// Lets go of the items from this place on.
+    pub fn truncate(&mut self, len: usize) {
+        while self.len > len {
+            self.pop();
+        }
+    }
+
+    /// Lets go of all items.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Cuts or fills up with copies of an item, to this length.
+    pub fn resize(&mut self, len: usize, item: T)
+    where
+        T: Clone,
+    {
+        self.truncate(len);
+        self.reserve(len - self.len);
+        while self.len < len {
+            self.push(item.clone());
+        }
+    }
+
+    /// All of it; nothing stays.
+    pub fn take(&mut self) -> Few<T, N> {
+        std::mem::take(self)
+    }
+}
+
+impl<const N: usize> Few<u8, N> {
+    /// Copies bytes to the end.
+    pub(super) fn extend_from_slice(&mut self, more: &[u8]) {
+        self.reserve(more.len());
+        // SAFETY: there is room for so many, and what is borrowed is not this list's.
+        unsafe { self.start_mut().add(self.len).copy_from_nonoverlapping(more.as_ptr(), more.len()) };
+        self.len += more.len();
+    }
+}
+
+impl<T, const N: usize> Drop for Few<T, N> {
+    fn drop(&mut self) {
+        let items: *mut [T] = &mut **self;
+        // SAFETY: nobody sees the items after this.
+        unsafe { items.drop_in_place() };
     }
 }
 
 impl<T, const N: usize> Deref for Few<T, N> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        if self.many.is_empty() { &self.few } else { &self.many }
+        // SAFETY: the first `len` items are there.
+        unsafe { std::slice::from_raw_parts(self.start(), self.len) }
     }
 }
 impl<T, const N: usize> DerefMut for Few<T, N> {
     fn deref_mut(&mut self) -> &mut [T] {
-        if self.many.is_empty() { &mut self.few } else { &mut self.many }
+        // SAFETY: as above, and `&mut self` is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.start_mut(), self.len) }
     }
 }
 
@@ -76,7 +187,20 @@ impl<T: Clone, const N: usize> Clone for Few<T, N> {
 
 impl<T: std::fmt::Debug, const N: usize> std::fmt::Debug for Few<T, N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        (**self).fmt(f)
+    }
+}
+
+impl<T: PartialEq, const N: usize> PartialEq for Few<T, N> {
+    fn eq(&self, other: &Few<T, N>) -> bool {
+        **self == **other
+    }
+}
+impl<T: Eq, const N: usize> Eq for Few<T, N> {}
+
+impl<T: std::hash::Hash, const N: usize> std::hash::Hash for Few<T, N> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
     }
 }
 
@@ -87,10 +211,35 @@ impl<T, const N: usize> FromIterator<T> for Few<T, N> {
         list
     }
 }
+impl<T: Clone, const N: usize> From<&[T]> for Few<T, N> {
+    fn from(items: &[T]) -> Few<T, N> {
+        items.iter().cloned().collect()
+    }
+}
+impl<T, const N: usize, const M: usize> From<[T; M]> for Few<T, N> {
+    fn from(items: [T; M]) -> Few<T, N> {
+        items.into_iter().collect()
+    }
+}
+impl<T, const N: usize> From<Vec<T>> for Few<T, N> {
+    fn from(items: Vec<T>) -> Few<T, N> {
+        items.into_iter().collect()
+    }
+}
 
 impl<T, const N: usize> Extend<T> for Few<T, N> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
-        items.into_iter().for_each(|item| self.push(item));
+        let mut items = items.into_iter();
+        self.reserve(items.size_hint().0);
+        // As many as there is room for in one go.
+        let (start, room) = (self.start_mut(), self.capacity());
+        while self.len < room {
+            let Some(item) = items.next() else { return };
+            // SAFETY: there is room for it, where it was before: the list is borrowed meanwhile.
+            unsafe { start.add(self.len).write(item) };
+            self.len += 1;
+        }
+        items.for_each(|item| self.push(item));
     }
 }
 
@@ -98,12 +247,10 @@ impl<T, const N: usize> IntoIterator for Few<T, N> {
     type Item = T;
     type IntoIter = Items<T, N>;
     fn into_iter(mut self) -> Items<T, N> {
-        // What is left of the list in the pool is taken from its end.
-        self.many.reverse();
-        Items { few: self.few.into_iter(), many: self.many }
+        let end = std::mem::take(&mut self.len);
+        Items { list: self, next: 0, end }
     }
 }
-
 impl<'a, T, const N: usize> IntoIterator for &'a Few<T, N> {
     type Item = &'a T;
     type IntoIter = std::slice::Iter<'a, T>;
@@ -111,7 +258,6 @@ impl<'a, T, const N: usize> IntoIterator for &'a Few<T, N> {
         self.iter()
     }
 }
-
 impl<'a, T, const N: usize> IntoIterator for &'a mut Few<T, N> {
     type Item = &'a mut T;
     type IntoIter = std::slice::IterMut<'a, T>;
@@ -122,47 +268,105 @@ impl<'a, T, const N: usize> IntoIterator for &'a mut Few<T, N> {
 
 /// The items of a [`Few`], one after the other.
 pub struct Items<T, const N: usize> {
-    few: smallvec::IntoIter<[T; N]>,
-    /// Those in the pool, the next one last.
-    many: PoolVec<T>,
+    /// Where they lie; it says that it is empty.
+    list: Few<T, N>,
+    next: usize,
+    end: usize,
 }
 
 impl<T, const N: usize> Iterator for Items<T, N> {
     type Item = T;
     fn next(&mut self) -> Option<T> {
-        self.few.next().or_else(|| self.many.pop())
+        if self.next == self.end {
+            return None;
+        }
+        self.next += 1;
+        // SAFETY: the item is there, and from now on none of these.
+        Some(unsafe { self.list.start().add(self.next - 1).read() })
     }
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.few.len() + self.many.len();
-        (left, Some(left))
+        (self.end - self.next, Some(self.end - self.next))
     }
 }
 impl<T, const N: usize> ExactSizeIterator for Items<T, N> {}
+
+impl<T, const N: usize> Drop for Items<T, N> {
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
+}
+
+/// A [`Few`] of these items, or of so many copies of one.
+macro_rules! few {
+    ($item:expr; $count:expr) => {{
+        let mut list = $crate::tensor::Few::new();
+        list.resize($count, $item);
+        list
+    }};
+    ($($item:expr),* $(,)?) => {{
+        let mut list = $crate::tensor::Few::new();
+        $(list.push($item);)*
+        list
+    }};
+}
+pub(crate) use few;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_short_list_behaves_like_a_vec() {
-        let (mut list, mut twin) = (Few::<String, 2>::new(), Vec::new());
-        for i in 0..9 {
-            assert_eq!(*list, *twin);
-            assert_eq!(*list.clone(), *twin);
-            assert_eq!(list.clone().into_iter().collect::<Vec<_>>(), twin);
-            assert_eq!(list.clone().into_iter().len(), twin.len());
+    /// Against a `Vec`, in place and in the pool, with items that must be dropped once.
+    fn behaves_like_a_vec<const N: usize>() {
+        let (mut list, mut twin) = (Few::<String, N>::new(), Vec::new());
+        for i in 0..1000 {
             list.push(i.to_string());
             twin.push(i.to_string());
+            if i % 7 == 0 {
+                assert_eq!(list.pop(), twin.pop());
+            }
+            if i % 11 == 0 {
+                list.insert(i / 22, "x".into());
+                twin.insert(i / 22, "x".into());
+            }
+            if i < 20 {
+                let mut some = list.clone().into_iter();
+                assert_eq!(some.len(), twin.len());
+                // The rest is dropped.
+                assert_eq!(some.by_ref().take(i / 2).collect::<Vec<_>>(), twin[..(i / 2).min(twin.len())]);
+            }
         }
-        for at in [3, 0, 6, 2] {
+        assert_eq!(*list, *twin);
+        for at in [3, 0, 600, 2] {
             assert_eq!(list.swap_remove(at), twin.swap_remove(at));
+            assert_eq!(list.remove(at), twin.remove(at));
         }
-        while let Some(last) = twin.pop() {
-            assert_eq!(list.pop(), Some(last));
-            assert_eq!(*list, *twin);
+        list.resize(900, "y".into());
+        twin.resize(900, "y".into());
+        assert_eq!(list.clone().into_iter().collect::<Vec<_>>(), twin);
+        list.truncate(5);
+        twin.truncate(5);
+        assert_eq!(*list.take(), *twin);
+        assert!(list.pop().is_none() && list.is_empty());
+    }
+
+    #[test]
+    fn every_list_behaves_like_a_vec() {
+        behaves_like_a_vec::<0>();
+        behaves_like_a_vec::<1>();
+        behaves_like_a_vec::<5>();
+        behaves_like_a_vec::<2000>();
+    }
+
+    #[test]
+    fn items_are_dropped_once() {
+        let probe = std::sync::Arc::new(());
+        for count in [0, 2, 3, 40] {
+            let list: Few<_, 2> = std::iter::repeat_n(&probe, count).cloned().collect();
+            assert_eq!(std::sync::Arc::strong_count(&probe), 1 + count);
+            let mut items = list.into_iter();
+            drop(items.next());
+            drop(items);
+            assert_eq!(std::sync::Arc::strong_count(&probe), 1);
         }
-        // From the pool back into its own place.
-        list.push("again".into());
-        assert!(list.many.is_empty() && list.pop().is_some() && list.pop().is_none());
     }
 }

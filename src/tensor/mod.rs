@@ -11,13 +11,16 @@ mod operators;
 pub(crate) mod room;
 pub(crate) mod storage;
 mod tensors;
+mod text;
 
 pub use array::Array;
 pub use few::Few;
+pub(crate) use few::{PoolVec, few};
 pub use nested::Nested;
 pub use storage::{pooled_bytes, trim};
 pub use tensors::{AsTensors, Tensors};
 pub(crate) use tensors::{join_rows, rows, slice_rows};
+pub(crate) use text::Text;
 
 use crate::autograd::Edge;
 use crate::dtype::{Convert, dispatch_stored};

@@ -10,7 +10,7 @@ use crate::{DType, Error, Result, Shape, Stored};
 use std::alloc::{Layout as Block, alloc, dealloc};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -408,127 +408,37 @@ impl<T: ?Sized> Drop for Shared<T> {
     }
 }
 
-/// A growing list in a pool block: what the tape's lists are made of.
-pub(crate) struct PoolVec<T> {
-    header: Option<NonNull<Header>>,
-    len: usize,
-    owns: PhantomData<T>,
-}
+/// A block of the pool for objects. What is in it is its owner's business.
+pub(super) struct Objects(NonNull<Header>);
 
-// SAFETY: it owns its elements, as `Vec` does.
-unsafe impl<T: Send> Send for PoolVec<T> {}
+// SAFETY: it is memory that nobody else uses.
+unsafe impl Send for Objects {}
 // SAFETY: as above.
-unsafe impl<T: Sync> Sync for PoolVec<T> {}
+unsafe impl Sync for Objects {}
 
-impl<T> PoolVec<T> {
-    pub(crate) const fn new() -> PoolVec<T> {
-        const { assert!(align_of::<T>() <= ALIGN && size_of::<T>() > 0) };
-        PoolVec { header: None, len: 0, owns: PhantomData }
+impl Objects {
+    /// To what its start is aligned.
+    pub(super) const ALIGN: usize = ALIGN;
+
+    /// Of at least this many bytes. Memory this small running out aborts, as it does for `Vec`.
+    pub(super) fn new(bytes: usize) -> Objects {
+        Objects(take_object(bytes))
     }
 
-    fn data(&self) -> NonNull<T> {
-        self.header.map_or(NonNull::dangling(), |h| payload(h).cast())
+    pub(super) fn start(&self) -> NonNull<u8> {
+        payload(self.0)
     }
 
-    fn capacity(&self) -> usize {
+    /// How many bytes there are.
+    pub(super) fn bytes(&self) -> usize {
         // SAFETY: the header is ours.
-        self.header.map_or(0, |h| (size_of_class(unsafe { h.as_ref() }.class) - HEADER) / size_of::<T>())
-    }
-
-    pub(crate) fn reserve(&mut self, more: usize) {
-        let need = self.len + more;
-        if need <= self.capacity() {
-            return;
-        }
-        let bytes = need.max(2 * self.capacity()) * size_of::<T>();
-        let new = take_object(bytes);
-        // SAFETY: the new block has room for all elements, which move there.
-        unsafe { self.data().copy_to_nonoverlapping(payload(new).cast(), self.len) };
-        if let Some(old) = self.header.replace(new) {
-            give(old);
-        }
-    }
-
-    pub(crate) fn push(&mut self, value: T) {
-        self.reserve(1);
-        // SAFETY: `reserve` made room for one more.
-        unsafe { self.data().add(self.len).write(value) };
-        self.len += 1;
-    }
-
-    /// All of it; nothing stays.
-    pub(crate) fn take(&mut self) -> PoolVec<T> {
-        std::mem::take(self)
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<T> {
-        self.len = self.len.checked_sub(1)?;
-        // SAFETY: the element was initialised and is now outside of the list.
-        Some(unsafe { self.data().add(self.len).read() })
-    }
-
-    pub(crate) fn insert(&mut self, at: usize, value: T) {
-        assert!(at <= self.len);
-        self.push(value);
-        self[at..].rotate_right(1);
+        size_of_class(unsafe { self.0.as_ref() }.class) - HEADER
     }
 }
 
-impl<T> Deref for PoolVec<T> {
-    type Target = [T];
-    fn deref(&self) -> &[T] {
-        // SAFETY: the first `len` elements are initialised.
-        unsafe { std::slice::from_raw_parts(self.data().as_ptr(), self.len) }
-    }
-}
-
-impl<T> DerefMut for PoolVec<T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as above, and `&mut self` is exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.data().as_ptr(), self.len) }
-    }
-}
-
-impl<T> Default for PoolVec<T> {
-    fn default() -> PoolVec<T> {
-        PoolVec::new()
-    }
-}
-
-impl<T: std::fmt::Debug> std::fmt::Debug for PoolVec<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T> Extend<T> for PoolVec<T> {
-    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
-        let items = items.into_iter();
-        self.reserve(items.size_hint().0);
-        items.for_each(|item| self.push(item));
-    }
-}
-
-impl<T> FromIterator<T> for PoolVec<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> PoolVec<T> {
-        let mut list = PoolVec::new();
-        list.extend(items);
-        list
-    }
-}
-
-impl<T: Clone> Clone for PoolVec<T> {
-    fn clone(&self) -> PoolVec<T> {
-        self.iter().cloned().collect()
-    }
-}
-
-impl<T> Drop for PoolVec<T> {
+impl Drop for Objects {
     fn drop(&mut self) {
-        while self.pop().is_some() {}
-        if let Some(header) = self.header {
-            give(header);
-        }
+        give(self.0);
     }
 }
 
@@ -555,24 +465,6 @@ mod tests {
         drop(first);
         let second = Buffer::new(&shape, DType::F32).unwrap();
         assert_eq!(second.slice::<f32>().as_ptr(), address);
-    }
-
-    #[test]
-    fn pool_vec_behaves_like_vec() {
-        let mut list = PoolVec::new();
-        let mut twin = Vec::new();
-        for i in 0..1000 {
-            list.push(i.to_string());
-            twin.push(i.to_string());
-            if i % 7 == 0 {
-                assert_eq!(list.pop(), twin.pop());
-            }
-            if i % 11 == 0 {
-                list.insert(i / 22, "x".into());
-                twin.insert(i / 22, "x".into());
-            }
-        }
-        assert_eq!(&*list, &*twin);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Several tensors at once: the inputs or outputs of a network.
 
-use super::{Few, Tensor};
+use super::{Few, PoolVec, Tensor};
 use crate::{Error, Result};
 
 /// A few tensors: inputs or outputs of a network.
@@ -58,7 +58,7 @@ pub(crate) fn join_rows<T: std::ops::Deref<Target = [Tensor]>, C: FromIterator<T
     parts: &[T],
     n: usize,
 ) -> Result<C> {
-    let joined = |i: usize| Tensor::concat(&parts.iter().map(|p| &p[i]).collect::<Vec<_>>(), 0);
+    let joined = |i: usize| Tensor::concat(&parts.iter().map(|p| &p[i]).collect::<PoolVec<_>>(), 0);
     (0..n).map(joined).collect()
 }
 

@@ -1,12 +1,11 @@
 //! Why it exists: the figures of training as plain numbers, by name, in a fixed order.
 
-use crate::config::Text;
-use smallvec::SmallVec;
+use crate::tensor::{Few, Text};
 use std::ops::Index;
 
 /// Figures by name: what one epoch, batch or evaluation gave.
 #[derive(Clone, Default, PartialEq)]
-pub struct Logs(SmallVec<[(Text, f64); 4]>);
+pub struct Logs(Few<(Text, f64), 4>);
 
 impl Logs {
     /// No figures.

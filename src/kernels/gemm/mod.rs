@@ -249,15 +249,15 @@ pub(crate) fn product_on<T: Gemm>(
 pub enum Steps<'a> {
     /// Number `i` begins `i` times this further; zero shares one matrix.
     Every(isize),
-    /// Number `i` begins at the offset plus entry `i`.
-    Listed(&'a [usize]),
+    /// Number `i` begins at the offset plus entry `i`, which is not negative.
+    Listed(&'a [i64]),
 }
 
 impl Steps<'_> {
     fn offset(self, first: usize, i: usize) -> usize {
         match self {
             Steps::Every(step) => first.wrapping_add_signed(step * i as isize),
-            Steps::Listed(list) => first + list[i],
+            Steps::Listed(list) => first + list[i] as usize,
         }
     }
 }

@@ -155,8 +155,8 @@ fn batches_of_any_operand() {
         };
         let ((step_a, pa), (step_b, pb)) = (steps(pa), steps(pb));
         let (a, b): (Vec<f32>, Vec<f32>) = (r.vec(pa.len), r.vec(pb.len));
-        let listed: Vec<usize> =
-            (0..count).map(|i| (pa.offset as isize + step_a * i as isize) as usize).collect();
+        let listed: Vec<i64> =
+            (0..count).map(|i| (pa.offset as isize + step_a * i as isize) as i64).collect();
         let (mut first_a, mut steps_a) = (pa.of(&a), Steps::Every(step_a));
         if r.below(2) == 0 {
             first_a.offset = 0;

@@ -211,7 +211,7 @@ fn batches() {
         let (count, m, k, n) = (1 + r.below(9), 1 + r.below(20), r.below(40), 1 + r.below(40));
         let (count, m, k, n) = if case == 39 { (20, 64, 64, 64) } else { (count, m, k, n) };
         let (a, b): (Vec<f32>, Vec<f32>) = (r.vec(count * m * k), r.vec(count * k * n));
-        let listed: Vec<usize> = (0..count).map(|_| r.below(count) * m * k).collect();
+        let listed: Vec<i64> = (0..count).map(|_| (r.below(count) * m * k) as i64).collect();
         let (shared_b, side, list) = (r.below(2) == 0, r.below(2) == 0, r.below(2) == 0);
         let a_steps = if list { Steps::Listed(&listed) } else { Steps::Every((m * k) as isize) };
         let b_steps = Steps::Every(if shared_b { 0 } else { (k * n) as isize });

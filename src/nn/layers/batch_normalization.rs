@@ -8,9 +8,8 @@ use crate::nn::initializer::{Initializer, Ones, Zeros};
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values, single};
 use crate::random::Stream;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape};
-use smallvec::SmallVec;
 
 crate::settings! {
     /// `(x - mean) / √(var + ε) · gamma + beta` for each channel. In training mean and (biased) variance are those of the batch over all
@@ -263,7 +262,7 @@ impl BatchNormalizationNode {
     ) -> Result<(Tensor, Tensor, Tensor)> {
         let Some(counts) = counts else { return x.batch_norm(gamma, beta, self.epsilon) };
         // What does not count is chosen away rather than multiplied by 0: it may be no number.
-        let rows: SmallVec<[isize; MAX_RANK]> = (0..x.rank() as isize - 1).collect();
+        let rows: Few<isize, MAX_RANK> = (0..x.rank() as isize - 1).collect();
         let zero = x.new_full([], 0.0)?;
         // Keras's guard against a batch in which nothing counts.
         let count = counts.cast(x.dtype())?.sum(&rows, false)?.affine(1.0, 1e-7)?;

@@ -5,8 +5,8 @@ use crate::config::Dyn;
 use crate::nn::{
     Build, Cx, Init, InputSpecs, Inputs, Node, Recurrence, Recurrent, Value, Values, build_inside,
 };
+use crate::tensor::{Few, few};
 use crate::{Error, Result, Spec, string_enum};
-use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
 string_enum! {
@@ -94,6 +94,7 @@ impl Build for Bidirectional {
         Ok(Box::new(BidirectionalNode {
             forward_layer,
             backward_layer,
+            names: names(ahead.len()),
             merge_mode: self.merge_mode,
             recurrence,
         }))
@@ -113,6 +114,8 @@ fn names(states: usize) -> Vec<String> {
 struct BidirectionalNode {
     forward_layer: Box<dyn Node>,
     backward_layer: Box<dyn Node>,
+    /// Those of the states that each is given.
+    names: Vec<String>,
     merge_mode: Option<MergeMode>,
     recurrence: Recurrence,
 }
@@ -121,15 +124,15 @@ crate::parts!(BidirectionalNode { forward_layer, backward_layer });
 impl Node for BidirectionalNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let (first, count) = (x.at(0)?, x.values().len() - 1);
-        if count % 2 == 1 {
+        if count != 2 * self.names.len() {
             return Err(Error::argument("initial_state", "as many states for each direction", count));
         }
         let states = given_states(x, "initial_state", count)?;
         let (ahead, back) = states.split_at(count / 2);
         let mut half = |layer: &dyn Node, states: &[crate::Tensor]| -> Result<(Value, States)> {
-            let values: SmallVec<[Value; 3]> =
+            let values: Few<Value, 3> =
                 std::iter::once(first.clone()).chain(states.iter().map(Value::from)).collect();
-            let outputs = layer.call(Inputs::with_names(&values, &names(states.len()))?, cx)?;
+            let outputs = layer.call(Inputs::with_names(&values, &self.names)?, cx)?;
             let mut outputs = outputs.into_iter();
             let output = outputs.next().ok_or_else(|| Error::argument("layer", "an output", "none"))?;
             Ok((output, outputs.map(|value| value.tensor).collect()))
@@ -140,8 +143,8 @@ impl Node for BidirectionalNode {
             let mask = z.mask.map(|mask| mask.flip(&[1])).transpose()?;
             z = Value::masked(z.tensor.flip(&[1])?, mask);
         }
-        let merged: SmallVec<[Value; 2]> = match self.merge_mode {
-            None => smallvec![y, z],
+        let merged: Few<Value, 2> = match self.merge_mode {
+            None => few![y, z],
             Some(mode) => {
                 let (a, b) = (&y.tensor, &z.tensor);
                 let merged = match mode {
@@ -150,7 +153,7 @@ impl Node for BidirectionalNode {
                     MergeMode::Mul => a.mul(b)?,
                     MergeMode::Ave => a.add(b)?.affine(0.5, 0.0)?,
                 };
-                smallvec![Value::masked(merged, y.mask)]
+                few![Value::masked(merged, y.mask)]
             }
         };
         Ok(merged.into_iter().chain(states.into_iter().chain(more).map(Value::from)).collect())

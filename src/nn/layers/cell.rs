@@ -12,9 +12,8 @@ use crate::nn::{Cx, Init, Inputs, Key, Node, Param, Value, Values, features};
 use crate::ops::RecurrentWeights;
 use crate::ops::matmul::Fused;
 use crate::random::Stream;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor, few};
 use crate::{DType, Error, Result, Shape, Spec};
-use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -152,8 +151,8 @@ impl Dropped {
             return masked(0)?.matmul(&matrix);
         }
         let each = |i: usize| masked(i)?.matmul(&part(&matrix, units, i - gates.start)?);
-        let each = gates.clone().map(each).collect::<Result<Vec<_>>>()?;
-        Tensor::concat(&each.iter().collect::<Vec<_>>(), -1)
+        let each = gates.clone().map(each).collect::<Result<Few<_, 4>>>()?;
+        Tensor::concat(&each.iter().collect::<Few<_, 4>>(), -1)
     }
 }
 
@@ -189,7 +188,7 @@ impl CellNode {
 
     /// The first states for a sequence, if no others are given.
     pub(super) fn zeros(&self, x: &Tensor) -> Result<States> {
-        let sizes: SmallVec<[usize; 2]> = smallvec![self.units; self.formula.states()];
+        let sizes: Few<usize, 2> = few![self.units; self.formula.states()];
         zeros(x, &sizes)
     }
 
@@ -380,8 +379,8 @@ macro_rules! cells {
         }
 
         impl crate::nn::Cell for $cell {
-            fn state_sizes(&self) -> Vec<usize> {
-                vec![self.units; crate::nn::layers::cell::Formula::states(self)]
+            fn state_sizes(&self) -> crate::tensor::Few<usize, 2> {
+                crate::tensor::few![self.units; crate::nn::layers::cell::Formula::states(self)]
             }
         }
 

@@ -8,8 +8,9 @@ use crate::nn::activation::Activation;
 use crate::nn::{
     Build, Cx, Init, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values,
 };
-use crate::tensor::{Tensor, Tensors};
+use crate::tensor::{Few, Tensor, Tensors};
 use serde_json::Value as Json;
+use std::sync::Arc;
 
 /// The layer given to it, run twice in training: once for its outputs, of which nothing else is kept, and once more for its
 /// gradients. Costs one more forward pass of the block and saves what it would have held meanwhile. Outputs, gradients and
@@ -50,7 +51,7 @@ impl Described for Checkpoint {
 
 impl Build for Checkpoint {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        Ok(Box::new(Block { layer: self.layer.build(inputs, init)? }))
+        Ok(Box::new(Block { layer: Arc::new(self.layer.build(inputs, init)?), names: inputs.names().into() }))
     }
     fn input_names(&self) -> &[&'static str] {
         self.layer.input_names()
@@ -60,7 +61,10 @@ impl Build for Checkpoint {
 /// The layer with its parameters.
 #[derive(Clone, Debug)]
 struct Block {
-    layer: Box<dyn Node>,
+    /// Held by steps of the tape as well.
+    layer: Arc<Box<dyn Node>>,
+    /// The names of the last inputs.
+    names: Arc<[String]>,
 }
 
 impl Module for Block {
@@ -68,7 +72,7 @@ impl Module for Block {
         self.layer.walk(at, f);
     }
     fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
-        self.layer.walk_mut(at, f);
+        Arc::make_mut(&mut self.layer).walk_mut(at, f);
     }
     fn as_node(&self) -> Option<&dyn Node> {
         Some(self)
@@ -79,13 +83,13 @@ impl Module for Block {
 #[derive(Clone)]
 struct Call {
     /// The ids of the parameters, whose values come after those of the inputs.
-    params: Vec<u64>,
+    params: Few<u64, 8>,
     /// How many inputs there are, and which of them have masks: those come after the parameters.
-    masks: Vec<bool>,
+    masks: Few<bool, 8>,
     /// The names of the last inputs.
-    names: Vec<String>,
+    names: Arc<[String]>,
     /// Which outputs come without their activation.
-    raw: Vec<bool>,
+    raw: Few<bool, 8>,
 }
 
 impl Call {
@@ -96,7 +100,7 @@ impl Call {
         let bound = self.params.iter().copied().zip(params.iter().cloned()).collect();
         let mut masks = rest.iter().cloned();
         let masks = self.masks.iter().map(|has| if *has { masks.next() } else { None });
-        let inputs: Vec<Value> =
+        let inputs: Few<Value, 4> =
             inputs.iter().zip(masks).map(|(t, mask)| Value::masked(t.clone(), mask)).collect();
         let inputs = Inputs::with_names(&inputs, &self.names)?;
         let (outputs, losses) = cx.with_bound(bound, |cx| layer.call_raw(inputs, cx, &self.raw));
@@ -118,8 +122,8 @@ impl Node for Block {
         if !cx.tracks() {
             return self.layer.call_raw(x, cx, raw);
         }
-        let mut values: Vec<Tensor> = x.values().iter().map(|v| v.tensor.clone()).collect();
-        let (mut params, mut read) = (Vec::new(), Ok(()));
+        let mut values: Few<Tensor, 8> = x.values().iter().map(|v| v.tensor.clone()).collect();
+        let (mut params, mut read) = (Few::new(), Ok(()));
         self.layer.visit(&mut |_, p| {
             if p.trainable() && read.is_ok() {
                 params.push(p.id());
@@ -128,24 +132,26 @@ impl Node for Block {
         });
         read?;
         // All that the pass begins with is an input, so that a graph can run it again: masks, statistics, carried state.
-        let masks: Vec<bool> = x.values().iter().map(|v| v.mask.is_some()).collect();
+        let masks = x.values().iter().map(|v| v.mask.is_some()).collect();
         values.extend(x.values().iter().filter_map(|v| v.mask.clone()));
         let first = values.len();
         values.extend(cx.tensors());
-        let call = Call { params, masks, names: x.names().to_vec(), raw: raw.to_vec() };
+        let known = *x.names() == *self.names;
+        let names = if known { self.names.clone() } else { x.names().into() };
+        let call = Call { params, masks, names, raw: raw.into() };
 
         let begin = cx.again();
-        let detached: Vec<Tensor> = values.iter().map(Tensor::detach).collect();
-        let (mut outputs, losses) = call.run(&*self.layer, &detached, cx)?;
+        let detached: Few<Tensor, 8> = values.iter().map(Tensor::detach).collect();
+        let (mut outputs, losses) = call.run(&**self.layer, &detached, cx)?;
         let computed = flowing(&outputs, losses);
         let layer = self.layer.clone();
         let again = move |values: &[Tensor], at: Option<(u64, u64)>| {
             let traced = values.iter().any(|t| t.is_traced());
             let mut cx = begin.again_from(&values[first..], traced, at);
-            let (outputs, losses) = call.run(&*layer, values, &mut cx)?;
+            let (outputs, losses) = call.run(&**layer, values, &mut cx)?;
             Ok(flowing(&outputs, losses))
         };
-        let mut tensors = recomputed(&values.iter().collect::<Vec<_>>(), computed, again).into_iter();
+        let mut tensors = recomputed(&values.iter().collect::<Few<_, 8>>(), computed, again).into_iter();
         for (value, tensor) in outputs.iter_mut().zip(&mut tensors) {
             value.tensor = tensor;
         }

@@ -14,9 +14,8 @@ use crate::nn::{
 };
 use crate::ops::Padding;
 use crate::ops::conv::Convolution;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, few};
 use crate::{Error, Result, Shape, Spec};
-use smallvec::smallvec;
 
 /// Gates: input, forget, candidate, output, in the order in which kernels hold them.
 const GATES: usize = 4;
@@ -77,7 +76,7 @@ impl ConvLSTMCell {
         let f = self.recurrent_activation.apply(&gate(1)?)?;
         let c = f.mul(c)?.add(&i.mul(&self.activation.apply(&gate(2)?)?)?)?;
         let o = self.recurrent_activation.apply(&gate(3)?)?;
-        Ok(smallvec![o.mul(&self.activation.apply(&c)?)?, c])
+        Ok(few![o.mul(&self.activation.apply(&c)?)?, c])
     }
 }
 
@@ -98,7 +97,7 @@ impl Node for ConvLSTMNode {
             None => None,
         };
         let zero = self.data_format.back(zero)?;
-        let states = self.sequence.begin(x, smallvec![zero.clone(), zero], cx)?;
+        let states = self.sequence.begin(x, few![zero.clone(), zero], cx)?;
         let states = states.iter().map(|state| self.data_format.last(state)).collect::<Result<_>>()?;
         let steps = Value::masked(z, input.mask.clone());
         let mut ran = self.sequence.run(&steps, states, 0, cx, &mut |z, states, _| {

@@ -3,7 +3,7 @@
 use super::merge;
 use crate::error::Context;
 use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, Text};
 use crate::{Error, Result, Shape, Spec};
 
 crate::settings! {
@@ -63,7 +63,7 @@ impl Node for Dot {
         };
         // `a` is the batch, `z` what is summed over, the others are in order.
         let mut free = 'b'..'z';
-        let mut letters = |rank: usize, at: usize| -> String {
+        let mut letters = |rank: usize, at: usize| -> Text {
             let letter = |i| {
                 if i == 0 {
                     Some('a')
@@ -76,8 +76,11 @@ impl Node for Dot {
             (0..rank).filter_map(letter).collect()
         };
         let (left, right) = (letters(a.rank(), at_a), letters(b.rank(), at_b));
-        let kept: String = left.chars().chain(right.chars().skip(1)).filter(|c| *c != 'z').collect();
-        let y = Tensor::einsum(&format!("{left},{right}->{kept}"), &[&a, &b])?;
+        let (left, right) = (left.as_str(), right.as_str());
+        let kept = left.chars().chain(right.chars().skip(1)).filter(|c| *c != 'z');
+        let equation: Text =
+            left.chars().chain([',']).chain(right.chars()).chain("->".chars()).chain(kept).collect();
+        let y = Tensor::einsum(equation.as_str(), &[&a, &b])?;
         Ok(if y.rank() == 1 { y.expand_dims(1)? } else { y }.into())
     }
 }

@@ -8,9 +8,8 @@ use crate::nn::lists::OneOrMany;
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, single};
 use crate::shape::is_unknown;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result, Shape};
-use smallvec::SmallVec;
 
 crate::settings! {
     /// `einsum(equation, x, kernel)`: the equation says which axes of the input the kernel replaces by which, as in `"abc,cd->abd"`, a
@@ -211,7 +210,7 @@ crate::parts!(EinsumDenseNode { kernel, bias });
 
 /// The last `bound` axes of the input in place of which there are those that the kernel has behind its own first ones: a matrix product.
 fn replace(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, bound: usize) -> Result<Tensor> {
-    let sizes: SmallVec<[isize; MAX_RANK]> = kernel.dims()[bound..].iter().map(|&n| n as isize).collect();
+    let sizes: Few<isize, MAX_RANK> = kernel.dims()[bound..].iter().map(|&n| n as isize).collect();
     // In one axis, if there are several from `first` on.
     let merged = |t: &Tensor, first: usize| match t.rank() > first + 1 {
         true => t.merge_axes(first as isize, -1),

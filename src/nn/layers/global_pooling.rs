@@ -3,9 +3,8 @@
 use crate::nn::{
     Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Value, Values, expect_images, single,
 };
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result};
-use smallvec::SmallVec;
 
 /// The layers of each rank.
 macro_rules! global_pooling {
@@ -77,8 +76,7 @@ impl Node for GlobalPooling {
     fn call(&self, x: Inputs<'_>, _: &mut Cx) -> Result<Values> {
         let Value { tensor: x, mask } = x.single()?;
         let first = self.data_format.first_axis();
-        let axes: SmallVec<[isize; MAX_RANK]> =
-            (first..first + self.axes).map(|axis| axis as isize).collect();
+        let axes: Few<isize, MAX_RANK> = (first..first + self.axes).map(|axis| axis as isize).collect();
         let y = match (self.operation, mask) {
             (Operation::Mean, Some(mask)) if self.axes == 1 => self.mean_of_kept(x, mask, &axes)?,
             (operation, mask) => {

@@ -8,9 +8,8 @@ use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, Ones, Zeros};
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, single};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result};
-use smallvec::SmallVec;
 
 crate::settings! {
     /// `(x - mean) / √(var + ε) · gamma + beta`: the channels are cut into groups that stand side by side, and mean and (biased) variance
@@ -102,7 +101,7 @@ crate::parts!(GroupNormalizationNode { gamma, beta });
 impl Layer for GroupNormalizationNode {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let groups = x.split_axis(self.axis, &self.groups)?;
-        let others: SmallVec<[isize; MAX_RANK]> =
+        let others: Few<isize, MAX_RANK> =
             (1..groups.rank() as isize).filter(|axis| *axis != self.axis).collect();
         let (center, factor) = centered(&groups, &others, self.epsilon)?;
         let z = center.mul(&factor)?.merge_axes(self.axis, self.axis + 1)?;

@@ -7,9 +7,8 @@ use crate::nn::activation::{Activation, Sigmoid};
 use crate::nn::initializer::Initializer;
 use crate::ops::RecurrentWeights;
 use crate::ops::matmul::Fused;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, few};
 use crate::{Result, settings};
-use smallvec::smallvec;
 
 cells! {
     /// One step of a [`GRU`]: from `[batch, features]` and the state `[batch, units]`, which may be given after it or by the name
@@ -40,7 +39,7 @@ impl Formula for GRUCell {
         let reset =
             if self.reset_after { r.mul(&part(&inner, u, 2)?)? } else { recurrent(&r.mul(h)?, 2..3)? };
         let candidate = self.activation.apply(&part(x, u, 2)?.add(&reset)?)?;
-        Ok(smallvec![z.mul(h)?.add(&z.affine(-1.0, 1.0)?.mul(&candidate)?)?])
+        Ok(few![z.mul(h)?.add(&z.affine(-1.0, 1.0)?.mul(&candidate)?)?])
     }
     fn whole(
         &self,

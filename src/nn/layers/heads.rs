@@ -6,8 +6,8 @@ use crate::config::Dyn;
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Cx, InputSpecs, Inputs, Key, Layer, Node, Value, Values, both_masks};
 use crate::ops::attention::{AttentionOptions, attention_weights, weighted_sums};
-use crate::tensor::Tensor;
-use crate::{DType, Error, Result, Shape};
+use crate::tensor::{Few, Tensor};
+use crate::{DType, Error, MAX_RANK, Result, Shape};
 
 /// The inputs that can be given by name.
 pub(super) const NAMES: &[&str] = &["value", "key", "attention_mask"];
@@ -110,7 +110,7 @@ pub(super) fn projection(
 }
 
 /// The axes of a projected tensor `[axes…, heads, dim]`: those that stand by themselves, then those of attention.
-fn order(rank: usize, axes: &[usize]) -> Vec<isize> {
+fn order(rank: usize, axes: &[usize]) -> Few<isize, MAX_RANK> {
     let alone = (0..rank - 2).filter(|axis| !axes.contains(axis));
     let all = alone.chain(axes.iter().copied()).chain([rank - 2, rank - 1]);
     all.map(|axis| axis as isize).collect()
@@ -135,15 +135,15 @@ impl HeadsNode {
             return Ok(y);
         }
         let order = order(query.rank(), &self.spec.axes);
-        let mut sizes: Vec<usize> = order.iter().map(|&axis| query.dims()[axis as usize]).collect();
-        let mut back = vec![0; order.len()];
+        let mut sizes: Few<usize, MAX_RANK> = order.iter().map(|&axis| query.dims()[axis as usize]).collect();
+        let mut back = order.clone();
         for (to, &from) in order.iter().enumerate() {
             back[from as usize] = to as isize;
         }
         if let (Some(size), Some(width)) = (sizes.last_mut(), y.dims().last()) {
             *size = *width;
         }
-        y.reshape_to(sizes)?.permute(&back)
+        y.reshape_to(&sizes[..])?.permute(&back)
     }
 
     /// A mask given by name, as `[batch, heads, queries, keys]`.
@@ -166,7 +166,7 @@ impl HeadsNode {
     }
 
     /// The shape of the scores: axes that stand by themselves, heads, those of queries, those of keys.
-    fn score_shape(&self, query: &Tensor, key: &Tensor) -> Vec<usize> {
+    fn score_shape(&self, query: &Tensor, key: &Tensor) -> Few<usize, MAX_RANK> {
         let axes = &self.spec.axes;
         let alone = (0..query.rank() - 2).filter(|axis| !axes.contains(axis));
         let lead = alone.chain([query.rank() - 2]).chain(axes.iter().copied()).map(|axis| query.dims()[axis]);
@@ -244,7 +244,11 @@ impl Node for HeadsNode {
         let mut out: Values = Value::masked(y, query.mask.clone()).into();
         if let Some(weights) = weights {
             let shape = self.score_shape(&q, &kept.key);
-            out.0.push(if shape.len() == 4 { weights.into() } else { weights.reshape_to(shape)?.into() });
+            out.0.push(if shape.len() == 4 {
+                weights.into()
+            } else {
+                weights.reshape_to(&shape[..])?.into()
+            });
         }
         if let Some(regularizer) = &self.spec.activity_regularizer {
             for output in out.iter() {

@@ -2,7 +2,7 @@
 
 use crate::config::{Common, Configured, Registry};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Value, Values};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, Tensors};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ impl Node for Lambda {
                 Masking::Refuse.apply(masked)?
             }
         };
-        let tensors: Vec<Tensor> = x.values().iter().map(|v| v.tensor.clone()).collect();
+        let tensors: Tensors = x.values().iter().map(|v| v.tensor.clone()).collect();
         Ok(Value::masked((self.function)(&tensors)?, mask).into())
     }
 }

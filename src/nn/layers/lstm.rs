@@ -7,9 +7,8 @@ use crate::nn::activation::{Activation, Sigmoid};
 use crate::nn::initializer::Initializer;
 use crate::ops::RecurrentWeights;
 use crate::ops::matmul::Fused;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, few};
 use crate::{Result, settings};
-use smallvec::smallvec;
 
 cells! {
     /// One step of an [`LSTM`]: from `[batch, features]` and the states h and c, `[batch, units]`, which may be given after it or by
@@ -36,7 +35,7 @@ impl Formula for LSTMCell {
         let gate = |i| self.recurrent_activation.apply(&part(&z, self.units, i)?);
         let (i, f, o) = (gate(0)?, gate(1)?, gate(3)?);
         let c = f.mul(&states[1])?.add(&i.mul(&self.activation.apply(&part(&z, self.units, 2)?)?)?)?;
-        Ok(smallvec![o.mul(&self.activation.apply(&c)?)?, c])
+        Ok(few![o.mul(&self.activation.apply(&c)?)?, c])
     }
     fn whole(
         &self,

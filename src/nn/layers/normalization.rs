@@ -5,9 +5,8 @@ use crate::nn::initializer::{Initializer, Ones, Zeros};
 use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, Numbers, Param, single};
 use crate::random::Stream;
 use crate::shape::is_unknown;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 crate::settings! {
@@ -93,9 +92,8 @@ impl Normalization {
     fn statistics(&self, x: &Tensor) -> Result<(usize, Statistics)> {
         let axes = self.axis.sorted("axis", x.shape())?;
         let dims = x.dims();
-        let shape =
-            Shape::new(&axes.iter().map(|&axis| dims[axis]).collect::<SmallVec<[usize; MAX_RANK]>>())?;
-        let others: SmallVec<[isize; MAX_RANK]> =
+        let shape = Shape::new(&axes.iter().map(|&axis| dims[axis]).collect::<Few<usize, MAX_RANK>>())?;
+        let others: Few<isize, MAX_RANK> =
             (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| axis as isize).collect();
         let count = others.iter().map(|&axis| dims[axis as usize]).product();
         let x = x.detach().cast(DType::F64)?;
@@ -150,7 +148,7 @@ impl Build for Normalization {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let x = single(inputs)?.shape;
         let axes = self.axis.sorted("axis", &x)?;
-        let (mut kept, mut broadcast) = (SmallVec::<[usize; MAX_RANK]>::new(), [1; MAX_RANK]);
+        let (mut kept, mut broadcast) = (Few::<usize, MAX_RANK>::new(), [1; MAX_RANK]);
         for &axis in &axes {
             let size = x.dims()[axis];
             if is_unknown(size) {

@@ -1,14 +1,12 @@
 //! What the layers that normalize each sample have in common.
 
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result};
-use smallvec::SmallVec;
 
 /// A parameter that has the sizes of these axes (ascending, from 0 on), with axes of 1 where it is to broadcast.
 pub(super) fn along(parameter: &Tensor, axes: &[isize], rank: usize) -> Result<Tensor> {
     let first = axes.first().copied().unwrap_or(0);
-    let missing: SmallVec<[isize; MAX_RANK]> =
-        (first..rank as isize).filter(|axis| !axes.contains(axis)).collect();
+    let missing: Few<isize, MAX_RANK> = (first..rank as isize).filter(|axis| !axes.contains(axis)).collect();
     let mut out = parameter.clone();
     for axis in missing {
         out = out.expand_dims(axis - first)?;

@@ -1,9 +1,8 @@
 //! Puts the axes of a sample into another order.
 
 use crate::nn::{Cx, Layer};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result};
-use smallvec::SmallVec;
 
 crate::settings! {
     /// Axis `i` of the output is axis `dims[i - 1]` of the input; axes are counted from 1, behind the batch, which stays. No data
@@ -29,7 +28,7 @@ impl Layer for Permute {
                 *x.shape(),
             ));
         }
-        let order: SmallVec<[isize; MAX_RANK]> =
+        let order: Few<isize, MAX_RANK> =
             std::iter::once(0).chain(self.dims.iter().map(|&axis| axis as isize)).collect();
         x.permute(&order)
     }

@@ -4,12 +4,11 @@
 use crate::config::Dyn;
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Cx, Init, Inputs, Key, Recurrence, Value, Values};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, PoolVec, Tensor, Tensors};
 use crate::{Error, Result, Shape, Spec};
-use smallvec::SmallVec;
 
 /// The states of a cell.
-pub(crate) type States = SmallVec<[Tensor; 2]>;
+pub(crate) type States = Tensors;
 
 /// One step: from its input and the states, its output and the new states.
 pub(crate) type Step<'a> = dyn FnMut(&Tensor, &[Tensor], &mut Cx) -> Result<(Tensor, States)> + 'a;
@@ -67,7 +66,7 @@ impl Sequence {
 
     /// The first states: those that the call gives, else those that the last call left, else these.
     pub(crate) fn begin(&self, x: Inputs<'_>, zeros: States, cx: &mut Cx) -> Result<States> {
-        let carried: SmallVec<[_; 2]> = self.carried.iter().map(|key| cx.carry(key)).collect();
+        let carried: Few<_, 2> = self.carried.iter().map(|key| cx.carry(key)).collect();
         let given = given_states(x, "initial_state", zeros.len())?;
         let check = |state: Tensor, zero: &Tensor| match state.dims() == zero.dims() {
             true => state.cast(zero.dtype()),
@@ -98,7 +97,7 @@ impl Sequence {
     ) -> Result<Ran> {
         let time = self.time(x)?;
         let Recurrence { return_sequences, go_backwards, zero_output_for_mask, .. } = self.recurrence;
-        let mut outputs: Vec<Tensor> = Vec::new();
+        let mut outputs: PoolVec<Tensor> = PoolVec::new();
         cx.sequence(|cx| -> Result<()> {
             for i in 0..time {
                 let t = (if go_backwards { time - 1 - i } else { i }) as isize;
@@ -131,7 +130,7 @@ impl Sequence {
             }
             Ok(())
         })?;
-        let stack = |all: &[Tensor]| Tensor::stack(&all.iter().collect::<SmallVec<[_; 16]>>(), 1);
+        let stack = |all: &[Tensor]| Tensor::stack(&all.iter().collect::<PoolVec<_>>(), 1);
         let sequence = if return_sequences { Some(stack(&outputs)?) } else { None };
         let last = outputs.pop().ok_or_else(|| self.no_steps(x.spec()))?;
         Ok(Ran { sequence, last, states })
@@ -220,7 +219,7 @@ pub(crate) fn step_specs(layer: &'static str, sequence: Spec, states: &[usize]) 
         return Err(Error::shape(layer, "sequences [batch, time, …, features]", sequence.shape));
     }
     let spec = |dims: &[usize]| Ok(Spec::new(Shape::new(dims)?, sequence.dtype));
-    let step: SmallVec<[usize; 8]> = std::iter::once(*batch).chain(rest.iter().copied()).collect();
+    let step: Few<usize, 8> = std::iter::once(*batch).chain(rest.iter().copied()).collect();
     std::iter::once(spec(&step)).chain(states.iter().map(|&size| spec(&[*batch, size]))).collect()
 }
 

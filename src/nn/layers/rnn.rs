@@ -3,8 +3,8 @@
 use super::recurrence::{Sequence, States, recurrent, step_specs, zeros};
 use crate::config::Dyn;
 use crate::nn::{Build, Cell, Cx, Init, InputSpecs, Inputs, Node, Recurrent, Value, Values, build_inside};
+use crate::tensor::Few;
 use crate::{Error, Result};
-use smallvec::SmallVec;
 
 recurrent! {
     /// Calls a cell at each step of a sequence `[batch, time, …]`, with the states that it gave at the step before: the output
@@ -19,6 +19,7 @@ recurrent! {
     /// use gradus::nn::initializer::RandomUniform;
     /// use gradus::nn::layers::RNN;
     /// use gradus::prelude::*;
+    /// use gradus::tensor::Few;
     /// use gradus::Result;
     ///
     /// gradus::settings! {
@@ -41,8 +42,8 @@ recurrent! {
     ///     }
     /// }
     /// impl Cell for SumCell {
-    ///     fn state_sizes(&self) -> Vec<usize> {
-    ///         vec![self.units]
+    ///     fn state_sizes(&self) -> Few<usize, 2> {
+    ///         [self.units].into()
     ///     }
     /// }
     /// impl Node for SumCellNode {
@@ -103,10 +104,9 @@ crate::parts!(RNNNode { cell, sequence });
 impl Node for RNNNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let cell = as_cell("cell", &*self.description)?;
-        let zeros = cell.initial_states(zeros(&x.at(0)?.tensor, &cell.state_sizes())?.into_vec())?;
-        self.sequence.call(x, zeros.into(), cell.output_state(), cx, &mut |x, states, cx| {
-            step(&*self.cell, x, states, cx)
-        })
+        let zeros = cell.initial_states(zeros(&x.at(0)?.tensor, &cell.state_sizes())?)?;
+        self.sequence
+            .call(x, zeros, cell.output_state(), cx, &mut |x, states, cx| step(&*self.cell, x, states, cx))
     }
     fn class_name(&self) -> &'static str {
         "RNN"
@@ -120,7 +120,7 @@ pub(super) fn step(
     states: &[crate::Tensor],
     cx: &mut Cx,
 ) -> Result<(crate::Tensor, States)> {
-    let values: SmallVec<[Value; 4]> = std::iter::once(x).chain(states).map(Value::from).collect();
+    let values: Few<Value, 4> = std::iter::once(x).chain(states).map(Value::from).collect();
     let mut outputs = cell.call(Inputs::new(&values), cx)?.into_iter().map(|value| value.tensor);
     match outputs.next() {
         Some(output) => Ok((output, outputs.collect())),

@@ -6,9 +6,8 @@ use crate::config::Dyn;
 use crate::nn::initializer::Initializer;
 use crate::ops::RecurrentWeights;
 use crate::ops::matmul::Fused;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, few};
 use crate::{Result, settings};
-use smallvec::smallvec;
 
 cells! {
     /// One step of a [`SimpleRNN`]: from `[batch, features]` and the state `[batch, units]`, which may be given after it or by the name
@@ -25,7 +24,7 @@ cells! {
 
 impl Formula for SimpleRNNCell {
     fn step(&self, x: &Tensor, states: &[Tensor], recurrent: &Recurrent<'_>) -> Result<States> {
-        Ok(smallvec![self.activation.apply(&x.add(&recurrent(&states[0], 0..1)?)?)?])
+        Ok(few![self.activation.apply(&x.add(&recurrent(&states[0], 0..1)?)?)?])
     }
     fn whole(
         &self,

@@ -4,7 +4,7 @@ use super::recurrence::States;
 use super::rnn::{as_cell, step};
 use crate::config::Dyn;
 use crate::nn::{Build, Cell, Cx, Init, InputSpecs, Inputs, Node, Values, build_inside};
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensors};
 use crate::{Error, Result, Shape, Spec};
 
 crate::settings! {
@@ -27,7 +27,7 @@ impl StackedRNNCells {
 }
 
 impl Cell for StackedRNNCells {
-    fn state_sizes(&self) -> Vec<usize> {
+    fn state_sizes(&self) -> Few<usize, 2> {
         self.each().flat_map(|cell| cell.state_sizes()).collect()
     }
     fn output_state(&self) -> usize {
@@ -37,8 +37,8 @@ impl Cell for StackedRNNCells {
     fn output_size(&self) -> usize {
         self.each().last().map_or(0, |cell| cell.output_size())
     }
-    fn initial_states(&self, zeros: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        let (mut zeros, mut states) = (zeros.into_iter(), Vec::new());
+    fn initial_states(&self, zeros: Tensors) -> Result<Tensors> {
+        let (mut zeros, mut states) = (zeros.into_iter(), Tensors::new());
         for cell in self.each() {
             states.extend(cell.initial_states(zeros.by_ref().take(cell.state_sizes().len()).collect())?);
         }

@@ -4,7 +4,7 @@ use super::recurrence::step_specs;
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values, build_inside, single};
-use crate::tensor::Tensor;
+use crate::tensor::{PoolVec, Tensor};
 use crate::{Error, Result};
 
 crate::settings! {
@@ -47,15 +47,15 @@ impl Node for TimeDistributedNode {
             let step = [Value::masked(x.tensor.select(1, t)?, mask)];
             self.layer.call_raw(Inputs::new(&step), cx, raw)
         };
-        let steps: Vec<Values> = (0..time).map(call).collect::<Result<_>>()?;
+        let steps: PoolVec<Values> = (0..time).map(call).collect::<Result<_>>()?;
         let Some(first) = steps.first() else {
             let expected = "sequences [batch, time, …] of at least one step";
             return Err(Error::shape("TimeDistributed", expected, *x.tensor.shape()));
         };
         let together = |i: usize| {
-            let values: Vec<&Value> = steps.iter().filter_map(|values| values.get(i)).collect();
-            let tensors: Vec<&Tensor> = values.iter().map(|value| &value.tensor).collect();
-            let masks: Vec<&Tensor> = values.iter().filter_map(|value| value.mask.as_ref()).collect();
+            let values: PoolVec<&Value> = steps.iter().filter_map(|values| values.get(i)).collect();
+            let tensors: PoolVec<&Tensor> = values.iter().map(|value| &value.tensor).collect();
+            let masks: PoolVec<&Tensor> = values.iter().filter_map(|value| value.mask.as_ref()).collect();
             let mask = match own {
                 None => x.mask.clone(),
                 Some(_) if masks.len() == steps.len() => Some(Tensor::stack(&masks, 1)?),
@@ -63,7 +63,7 @@ impl Node for TimeDistributedNode {
             };
             Ok(Value::masked(Tensor::stack(&tensors, 1)?, mask))
         };
-        Ok((0..first.len()).map(together).collect::<Result<Vec<_>>>()?.into_iter().collect())
+        (0..first.len()).map(together).collect()
     }
     fn output_activation(&self, output: usize) -> Option<&dyn Activation> {
         self.layer.output_activation(output)
