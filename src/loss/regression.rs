@@ -1,38 +1,38 @@
 //! Why it exists: losses of numbers: how far off, in which measure.
 
-use super::{EPSILON, Loss, aligned, last_mean};
+use super::{EPSILON, Loss, aligned, check_setting, last_mean};
 use crate::tensor::Tensor;
-use crate::{Error, Result, settings};
+use crate::{Result, settings};
 
 losses! {
     /// The mean of `(t - p)²` over the last axis.
-    MeanSquaredError(t, p) = last_mean(&p.sub(&t)?.square()?);
+    MeanSquaredError(t, p) => last_mean(&p.sub(&t)?.square()?);
 
     /// The mean of `|t - p|` over the last axis: forgives outliers.
-    MeanAbsoluteError(t, p) = last_mean(&p.sub(&t)?.abs()?);
+    MeanAbsoluteError(t, p) => last_mean(&p.sub(&t)?.abs()?);
 
     /// `100 ·` the mean of `|t - p| / max(|t|, 1e-7)` over the last axis: explodes on targets of 0.
-    MeanAbsolutePercentageError(t, p) = {
+    MeanAbsolutePercentageError(t, p) => {
         let size = t.abs()?.maximum(&t.new_full([], EPSILON)?)?;
         last_mean(&t.sub(&p)?.div(&size)?.abs()?)?.affine(100.0, 0.0)
     };
 
     /// The mean of `(ln(1 + t) - ln(1 + p))²` over the last axis, both kept above 1e-7: for targets that grow
     /// exponentially.
-    MeanSquaredLogarithmicError(t, p) = {
+    MeanSquaredLogarithmicError(t, p) of (0.0, f64::INFINITY) => {
         let log = |x: &Tensor| x.maximum(&x.new_full([], EPSILON)?)?.affine(1.0, 1.0)?.ln();
         last_mean(&log(&p)?.sub(&log(&t)?)?.square()?)
     };
 
     /// The mean of `ln cosh(p - t)` over the last axis: squared near 0, absolute far from it. Computed as
     /// `d + softplus(-2d) - ln 2`.
-    LogCosh(t, p) = {
+    LogCosh(t, p) => {
         let d = p.sub(&t)?;
         last_mean(&d.add(&d.affine(-2.0, 0.0)?.softplus()?)?.affine(1.0, -std::f64::consts::LN_2)?)
     };
 
     /// The mean of `p - t·ln(p + 1e-7)` over the last axis: for counts.
-    Poisson(t, p) = last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);
+    Poisson(t, p) reads NotNegative of (0.0, f64::INFINITY) => last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);
 }
 
 settings! {
@@ -48,10 +48,13 @@ settings! {
 }
 
 impl Loss for Huber {
+    fn check(&self) -> Result<()> {
+        let fine = self.delta >= 0.0 && self.delta.is_finite();
+        check_setting("delta", self.delta, fine, "a finite number of 0 or more")
+    }
+
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-        if self.delta.is_nan() || self.delta < 0.0 {
-            return Err(Error::argument("delta", "a number of 0 or more", self.delta));
-        }
+        self.check()?;
         let (t, p) = aligned("Huber", y_true, y_pred)?;
         let d = p.sub(&t)?;
         let size = d.abs()?;
@@ -75,6 +78,10 @@ settings! {
 }
 
 impl Loss for CosineSimilarity {
+    fn axis(&self) -> isize {
+        self.axis
+    }
+
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let (t, p) = aligned("CosineSimilarity", y_true, y_pred)?;
         let unit = |x: &Tensor| {

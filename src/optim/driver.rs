@@ -91,14 +91,18 @@ impl Driver {
     /// # Errors
     /// It is a schedule's, or the new one is no finite number of 0 or more.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        if let LearningRate::Schedule(schedule) = &self.learning_rate {
-            let expected = "an optimizer made with a number as learning rate, to change it";
-            return Err(Error::argument("learning_rate", expected, schedule.class_name()));
-        }
+        self.settable_rate()?;
         let rate = LearningRate::Fixed(learning_rate);
         rate.check()?;
         self.learning_rate = rate;
         Ok(())
+    }
+
+    /// Fails if the learning rate is a schedule's, which cannot be changed.
+    pub(crate) fn settable_rate(&self) -> Result<()> {
+        let LearningRate::Schedule(schedule) = &self.learning_rate else { return Ok(()) };
+        let expected = "an optimizer made with a number as learning rate, to change it";
+        Err(Error::argument("learning_rate", expected, schedule.class_name()))
     }
 
     pub(crate) fn rate(&self) -> &LearningRate {

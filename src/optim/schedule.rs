@@ -182,6 +182,29 @@ impl LearningRateSchedule for PolynomialDecay {
     }
 }
 
+/// Of waves of which the first has length 1 and each is `t_mul` times as long as the one before, the number of that which `done`
+/// lies in, and the share of it that is done.
+fn wave(done: f64, t_mul: f64) -> (f64, f64) {
+    let more = t_mul - 1.0;
+    // Where wave number `wave` begins: a geometric sum, which is `wave` itself if all are of one length.
+    let begin = |wave: f64| match more {
+        m if m > 0.5 => (libm::pow(t_mul, wave) - 1.0) / m,
+        m if m > 0.0 => libm::expm1(wave * libm::log1p(m)) / m,
+        _ => wave,
+    };
+    // The quotient of logarithms may miss a whole number by its last bit, so what begins at `done` is looked at itself.
+    let about = if more > 0.0 { libm::log1p(done * more) / libm::log1p(more) } else { done };
+    let mut wave = about.floor();
+    let reached = |wave: f64| begin(wave) <= done * (1.0 + 1e-12);
+    if reached(wave + 1.0) {
+        wave += 1.0;
+    } else if wave > 0.0 && !reached(wave) {
+        wave -= 1.0;
+    }
+    let length = begin(wave + 1.0) - begin(wave);
+    (wave, ((done - begin(wave)) / length).clamp(0.0, 1.0))
+}
+
 /// Half a cosine wave from 1 to `alpha`, for a share of the way from 0 to 1.
 fn half_wave(share: f64, alpha: f64) -> f64 {
     (1.0 - alpha) * (0.5 * (1.0 + libm::cos(std::f64::consts::PI * share))) + alpha
@@ -248,14 +271,7 @@ settings! {
 
 impl LearningRateSchedule for CosineDecayRestarts {
     fn at(&self, step: u64) -> f64 {
-        let done = step as f64 / self.first_decay_steps as f64;
-        let (wave, share) = if self.t_mul == 1.0 {
-            (done.floor(), done - done.floor())
-        } else {
-            let wave = (libm::log(1.0 - done * (1.0 - self.t_mul)) / libm::log(self.t_mul)).floor();
-            let length = libm::pow(self.t_mul, wave);
-            (wave, (done - (1.0 - length) / (1.0 - self.t_mul)) / length)
-        };
+        let (wave, share) = wave(step as f64 / self.first_decay_steps as f64, self.t_mul);
         let height = libm::pow(self.m_mul, wave) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * share));
         self.initial_learning_rate * ((1.0 - self.alpha) * height + self.alpha)
     }

@@ -216,7 +216,7 @@ impl Meter {
 fn counted(weights: Option<&Tensor>, mask: &Tensor) -> Result<Tensor> {
     let counts = mask.cast(weights.map_or(DType::F32, Tensor::dtype))?;
     match weights {
-        Some(weights) => fitted("sample_weight", weights, &counts)?.mul(&counts),
+        Some(weights) => fitted("sample_weight", weights, counts.shape())?.mul(&counts),
         None => Ok(counts),
     }
 }
