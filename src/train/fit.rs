@@ -188,15 +188,19 @@ impl<'a> Fit<'a> {
             return Err(Error::argument("validation", expected, given.join(" and ")));
         }
         if let (Some(rows), true) = (self.validation_batch_size, dataset.is_some()) {
-            let expected = "no value beside validation_dataset, whose batches are its own (.batch(…) of the dataset)";
+            let expected =
+                "no value beside validation_dataset, whose batches are its own (.batch(…) of the dataset)";
             return Err(Error::argument("validation_batch_size", expected, rows));
         }
         let counted = [
             ("validation_steps", self.validation_steps),
             ("validation_batch_size", self.validation_batch_size),
         ];
-        if let (Some((name, Some(n))), true) = (counted.into_iter().find(|(_, n)| n.is_some()), given.is_empty()) {
-            let expected = "data to validate on beside it: validation_data, validation_dataset or validation_split";
+        if let (Some((name, Some(n))), true) =
+            (counted.into_iter().find(|(_, n)| n.is_some()), given.is_empty())
+        {
+            let expected =
+                "data to validate on beside it: validation_data, validation_dataset or validation_split";
             return Err(Error::argument(name, expected, n));
         }
         let counts = [

@@ -191,7 +191,8 @@ impl Model {
                 *open = true;
                 next = data.next(&self.network)?;
             }
-            let Some(batch) = next else { break };
+            let Some(mut batch) = next else { break };
+            batch.is_first = step == 0 && epoch == fit.initial_epoch;
             let loss = self.train_step(&batch)?;
             if fit.check_finite && !loss.is_finite() {
                 let (epoch, step) = (epoch + 1, step + 1);

@@ -1,7 +1,8 @@
 //! Makes one number of all places of an image, volume or sequence, channel by channel: their largest or their mean.
 
 use crate::nn::{
-    Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Value, Values, expect_images, single,
+    Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Range, Value, Values, expect_images,
+    single,
 };
 use crate::tensor::Tensor;
 use crate::{MAX_RANK, Result};
@@ -93,6 +94,10 @@ impl Node for GlobalPooling {
     }
     fn class_name(&self) -> &'static str {
         self.class
+    }
+    fn output_range(&self, _: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        let input = inputs.first().copied().flatten();
+        if self.operation == Operation::Mean { input } else { input.map(Range::moved) }
     }
 }
 
