@@ -1,5 +1,6 @@
 //! How an operation that was run becomes a step of the tape, if anything of it is tracked or traced.
 
+use super::cut::Cut;
 use super::node::{Edge, Node, fresh_id};
 use super::{Op, Outputs};
 use crate::tensor::storage::{PoolVec, Shared};
@@ -13,6 +14,8 @@ pub(super) struct Ran {
     record: Record,
     /// Whether gradients are wanted of what comes out.
     wants: bool,
+    /// Why not, if they might be.
+    cut: Option<Cut>,
     parents: PoolVec<Option<Edge>>,
     /// As in [`Node`].
     saved: PoolVec<Array>,
@@ -34,7 +37,7 @@ impl Ran {
     /// Not run yet.
     pub(super) fn new() -> Ran {
         let (parents, saved, outputs) = (PoolVec::new(), PoolVec::new(), SmallVec::new());
-        Ran { record: Record::No, wants: false, parents, saved, outputs, step: None }
+        Ran { record: Record::No, wants: false, cut: None, parents, saved, outputs, step: None }
     }
 
     /// With these outputs.
@@ -45,7 +48,12 @@ impl Ran {
         outputs: SmallVec<[Array; 3]>,
         traced: bool,
     ) {
-        self.wants = inputs.iter().any(|t| t.is_tracked()) && !op.stops();
+        let tracked = inputs.iter().any(|t| t.is_tracked());
+        self.wants = tracked && !op.stops();
+        self.cut = match tracked {
+            true => (!self.wants).then(|| Cut::Op(op.name())),
+            false => inputs.iter().find_map(|t| t.cut()),
+        };
         if traced || self.wants {
             self.record = if traced { Record::InTrace } else { Record::OnTape };
             (self.parents, self.saved) = kept(op, inputs, &outputs, traced);
@@ -84,7 +92,7 @@ impl Ran {
     fn attached(&self, i: usize, array: Array) -> Tensor {
         match &self.step {
             Some(step) => Tensor::with_edge(array, Some(Edge::new(step.clone(), i as u32, self.wants))),
-            None => array.into(),
+            None => Tensor::from(array).with_cut(self.cut),
         }
     }
 }

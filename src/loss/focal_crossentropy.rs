@@ -4,11 +4,11 @@
 use super::binary_crossentropy::on_probabilities;
 use super::categorical_crossentropy::targets;
 use super::probability::{check_smoothing, rescaled, smoothed};
-use super::{EPSILON, Loss, Reads, aligned, check_setting, last_mean};
+use super::{EPSILON, Loss, Reads, aligned, last_mean};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Sigmoid, Softmax};
 use crate::tensor::Tensor;
-use crate::{Result, settings};
+use crate::{Error, Result, settings};
 
 settings! {
     /// The binary cross-entropy times `(1 - q)^gamma`, where `q = t·p + (1-t)·(1-p)`; the mean over the last axis. With
@@ -33,8 +33,8 @@ settings! {
 
 /// Fails unless the settings that both losses have are in range.
 fn check(alpha: f64, gamma: f64, smoothing: f64) -> Result<()> {
-    check_setting("alpha", alpha, (0.0..=1.0).contains(&alpha), "0 to 1")?;
-    check_setting("gamma", gamma, gamma >= 0.0 && gamma.is_finite(), "a finite number of 0 or more")?;
+    Error::unless((0.0..=1.0).contains(&alpha), "alpha", "0 to 1", alpha)?;
+    Error::unless(gamma >= 0.0 && gamma.is_finite(), "gamma", "a finite number of 0 or more", gamma)?;
     check_smoothing(smoothing)
 }
 

@@ -185,11 +185,6 @@ impl<L: Loss + 'static> From<L> for Dyn<dyn Loss> {
     }
 }
 
-/// Fails unless a setting is what it may be.
-pub(crate) fn check_setting(name: &'static str, value: f64, fine: bool, expected: &str) -> Result<()> {
-    if fine { Ok(()) } else { Err(Error::argument(name, expected, value)) }
-}
-
 /// The mean over the last axis, if there is one: what one sample's loss is for most losses.
 pub(crate) fn last_mean(losses: &Tensor) -> Result<Tensor> {
     if losses.rank() == 0 { Ok(losses.clone()) } else { losses.mean(&[-1], false) }

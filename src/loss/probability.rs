@@ -18,7 +18,7 @@ pub(super) fn smoothed(
 /// Fails unless a share of smoothing is one.
 pub(super) fn check_smoothing(smoothing: f64) -> crate::Result<()> {
     let fine = (0.0..=1.0).contains(&smoothing);
-    super::check_setting("label_smoothing", smoothing, fine, "0 to 1")
+    crate::Error::unless(fine, "label_smoothing", "0 to 1", smoothing)
 }
 
 /// Keras's rule on probabilities of classes: rescale to sum to one, then clip.

@@ -1,8 +1,8 @@
 //! Why it exists: losses of numbers: how far off, in which measure.
 
-use super::{EPSILON, Loss, aligned, check_setting, last_mean};
+use super::{EPSILON, Loss, aligned, last_mean};
 use crate::tensor::Tensor;
-use crate::{Result, settings};
+use crate::{Error, Result, settings};
 
 losses! {
     /// The mean of `(t - p)²` over the last axis.
@@ -50,7 +50,7 @@ settings! {
 impl Loss for Huber {
     fn check(&self) -> Result<()> {
         let fine = self.delta >= 0.0 && self.delta.is_finite();
-        check_setting("delta", self.delta, fine, "a finite number of 0 or more")
+        Error::unless(fine, "delta", "a finite number of 0 or more", self.delta)
     }
 
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {

@@ -1,10 +1,10 @@
 //! Why it exists: what can be set for every loss alike, in one place rather than in each.
 
-use super::{Loss, Reads, Reduction, check_setting};
+use super::{Loss, Reads, Reduction};
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
-use crate::{Result, settings};
+use crate::{Error, Result, settings};
 
 /// What can be set for every loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +47,7 @@ impl Loss for Tuned {
     }
     fn check(&self) -> Result<()> {
         self.loss.check()?;
-        check_setting("loss weight", self.weight, self.weight.is_finite(), "a finite number")
+        Error::unless(self.weight.is_finite(), "loss weight", "a finite number", self.weight)
     }
     fn reads(&self) -> Reads {
         self.loss.reads()

@@ -2,7 +2,7 @@
 //! threshold.
 
 use super::{Metric, Reads};
-use crate::loss::{aligned, check_setting, fitted};
+use crate::loss::{aligned, fitted};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings};
 
@@ -28,7 +28,7 @@ impl Counts {
 
 /// Fails unless a threshold of probabilities is one.
 pub(super) fn check_threshold(name: &'static str, threshold: f64) -> Result<()> {
-    check_setting(name, threshold, (0.0..=1.0).contains(&threshold), "0 to 1")
+    Error::unless((0.0..=1.0).contains(&threshold), name, "0 to 1", threshold)
 }
 
 /// What is compared with a threshold: probabilities, unless it is 0, which is where logits change sides.

@@ -3,7 +3,7 @@
 use super::confusion::{Counts, check_threshold, compared_with, entries};
 use super::{Metric, Reads};
 use crate::config::{Configured, Described, Registry};
-use crate::loss::{EPSILON, check_setting};
+use crate::loss::EPSILON;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings, string_enum};
 use serde_json::Value;
@@ -59,7 +59,7 @@ impl Metric for FBetaScore {
 
     fn check(&self) -> Result<()> {
         let fine = self.beta > 0.0 && self.beta.is_finite();
-        check_setting("beta", self.beta, fine, "a finite number above 0")?;
+        Error::unless(fine, "beta", "a finite number above 0", self.beta)?;
         self.threshold.map_or(Ok(()), |t| check_threshold("threshold", t))
     }
 

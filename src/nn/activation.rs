@@ -110,17 +110,27 @@ activations! {
     LeakyRelu {
         /// The slope below 0; 0.2 by default (that of the layer is 0.3).
         negative_slope: f64 = 0.2,
-    }(x, me) = x.leaky_relu(me.negative_slope),
+    }(x, me) = {
+        Error::unless_finite("negative_slope", me.negative_slope)?;
+        x.leaky_relu(me.negative_slope)
+    },
     /// `x` where positive, else `alpha · (exp(x) - 1)`.
     Elu {
         /// What large negative numbers go to, negated; 1 by default.
         alpha: f64 = 1.0,
-    }(x, me) = x.elu(me.alpha),
+    }(x, me) = {
+        Error::unless_finite("alpha", me.alpha)?;
+        x.elu(me.alpha)
+    },
     /// `x` where positive, else `alpha · (exp(x / alpha) - 1)`.
     Celu {
         /// What large negative numbers go to, negated; 1 by default.
         alpha: f64 = 1.0,
-    }(x, me) = x.celu(me.alpha),
+    }(x, me) = {
+        let fine = me.alpha != 0.0 && me.alpha.is_finite();
+        Error::unless(fine, "alpha", "a finite number that is not 0", me.alpha)?;
+        x.celu(me.alpha)
+    },
     /// Scaled elu whose fixed point has mean 0 and variance 1.
     Selu(x) = x.selu(),
     /// `x / (1 + |x|)`.
@@ -129,17 +139,26 @@ activations! {
     Squareplus {
         /// How smooth it is; 4 by default.
         b: f64 = 4.0,
-    }(x, me) = x.squareplus(me.b); gives Range::NOT_NEGATIVE,
+    }(x, me) = {
+        Error::unless_not_negative("b", me.b)?;
+        x.squareplus(me.b)
+    }; gives Range::NOT_NEGATIVE,
     /// `x` moved towards 0 by `threshold`, and 0 within it.
     SoftShrink {
         /// How far; 0.5 by default.
         threshold: f64 = 0.5,
-    }(x, me) = x.soft_shrink(me.threshold),
+    }(x, me) = {
+        Error::unless_not_negative("threshold", me.threshold)?;
+        x.soft_shrink(me.threshold)
+    },
     /// `x` where its absolute value is above `threshold`, else 0.
     HardShrink {
         /// The threshold; 0.5 by default.
         threshold: f64 = 0.5,
-    }(x, me) = x.hard_shrink(me.threshold),
+    }(x, me) = {
+        Error::unless_not_negative("threshold", me.threshold)?;
+        x.hard_shrink(me.threshold)
+    },
     /// `x - tanh(x)`.
     TanhShrink(x) = x.tanh_shrink(),
     /// `relu6(x + 3) / 6`.
@@ -192,6 +211,8 @@ impl Default for Relu {
 impl Activation for Relu {
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let Relu { negative_slope: slope, max_value, threshold } = *self;
+        Error::unless_finite("negative_slope", slope)?;
+        Error::unless_finite("threshold", threshold)?;
         if slope != 0.0 && max_value.is_none() && threshold == 0.0 {
             return x.leaky_relu(slope);
         }
@@ -227,6 +248,8 @@ settings! {
 }
 impl Activation for Threshold {
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        Error::unless(!self.threshold.is_nan(), "threshold", "a number", self.threshold)?;
+        Error::unless_finite("default_value", self.default_value)?;
         x.threshold(self.threshold, self.default_value)
     }
     fn range(&self) -> Option<Range> {
