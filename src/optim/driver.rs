@@ -9,7 +9,7 @@ use crate::dtype::dispatch_float;
 use crate::nn::{Module, Param, Path};
 use crate::tensor::Tensor;
 use crate::tensor::storage::PoolVec;
-use crate::{DType, Error, Result};
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -238,9 +238,8 @@ impl Driver {
                 return Err(Error::NoGradient { path: path.to_string() });
             }
             let Some(state) = self.state.get_mut(&id) else { return Ok(()) };
-            let sum = state.parts(pass.options).accumulator;
             // What has arrived before must not wait for the next update.
-            if pass.updates && sum.is_some_and(|sum| !is_zero(sum)) {
+            if pass.updates && state.waiting {
                 gradients.add(id, Gradient::Dense(Tensor::filled(spec, 0.0)?))?;
             }
             return pass.own(p, state);
@@ -268,8 +267,9 @@ impl Driver {
         if pass.accumulates
             && pass.updates
             && let Some(state) = self.state.get_mut(&p.id())
-            && let Some(sum) = state.parts(pass.options).accumulator
         {
+            state.waiting &= !now;
+            let Some(sum) = state.parts(pass.options).accumulator else { return Ok(()) };
             dispatch_float!("optimizer", sum.dtype(), T => {
                 let sum = sum.array_mut().slice_mut::<T>()?;
                 if now {
@@ -338,12 +338,4 @@ fn each(
         }
     });
     result
-}
-
-/// Whether all elements are 0.
-fn is_zero(sum: &Tensor) -> bool {
-    match sum.dtype() {
-        DType::F64 => sum.array().slice::<f64>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
-        _ => sum.array().slice::<f32>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
-    }
 }

@@ -102,11 +102,12 @@ impl Node for GlobalPooling {
 }
 
 impl GlobalPooling {
-    /// `Σ kept x / Σ kept`, where `kept` is 1 for steps that count.
+    /// `Σ kept x / Σ kept`, where `kept` is 1 for steps that count; 0 where none does.
     fn mean_of_kept(&self, x: &Tensor, mask: &Tensor, axes: &[isize]) -> Result<Tensor> {
         let kept = mask.expand_dims(if self.data_format == DataFormat::ChannelsLast { 2 } else { 1 })?;
         // Chosen rather than multiplied: what is padding may be no number.
         let sum = kept.choose(x, &x.new_full([], 0.0)?)?.sum(axes, self.keepdims)?;
-        sum.div(&kept.cast(x.dtype())?.sum(axes, self.keepdims)?)
+        let steps = kept.cast(x.dtype())?.sum(axes, self.keepdims)?;
+        sum.div(&steps.maximum(&steps.new_full([], 1.0)?)?)
     }
 }
