@@ -4,7 +4,7 @@
 /// Declares losses without settings: a type, what it reads predictions as and its least and largest targets if those are not any
 /// numbers, and a formula of targets `t` and predictions `p` of one shape and dtype.
 macro_rules! losses {
-    ($($(#[$doc:meta])* $type:ident($t:ident, $p:ident) $(reads $reads:ident)? $(of $targets:expr)? => $f:expr;)*) => {$(
+    ($($(#[$doc:meta])* $type:ident($t:ident, $p:ident) $(reads $reads:ident)? $(of $targets:tt)? = $f:expr;)*) => {$(
         $crate::settings! {
             $(#[$doc])*
             #[derive(Copy, PartialEq)]

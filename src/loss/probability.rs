@@ -28,7 +28,7 @@ pub(super) fn rescaled(p: &crate::Tensor) -> crate::Result<crate::Tensor> {
 
 losses! {
     /// `Σ t·ln(t / p)` over the last axis, both kept within `[1e-7, 1]` (Kullback and Leibler 1951).
-    KLDivergence(t, p) reads Probabilities of (0.0, 1.0) => {
+    KLDivergence(t, p) reads Probabilities of (0.0, 1.0) = {
         let (t, p) = (t.clip(EPSILON, 1.0)?, p.clip(EPSILON, 1.0)?);
         t.mul(&t.ln()?.sub(&p.ln()?)?)?.sum(&[-1], false)
     };

@@ -6,33 +6,33 @@ use crate::{Error, Result, settings};
 
 losses! {
     /// The mean of `(t - p)²` over the last axis.
-    MeanSquaredError(t, p) => last_mean(&p.sub(&t)?.square()?);
+    MeanSquaredError(t, p) = last_mean(&p.sub(&t)?.square()?);
 
     /// The mean of `|t - p|` over the last axis: forgives outliers.
-    MeanAbsoluteError(t, p) => last_mean(&p.sub(&t)?.abs()?);
+    MeanAbsoluteError(t, p) = last_mean(&p.sub(&t)?.abs()?);
 
     /// `100 ·` the mean of `|t - p| / max(|t|, 1e-7)` over the last axis: explodes on targets of 0.
-    MeanAbsolutePercentageError(t, p) => {
+    MeanAbsolutePercentageError(t, p) = {
         let size = t.abs()?.maximum(&t.new_full([], EPSILON)?)?;
         last_mean(&t.sub(&p)?.div(&size)?.abs()?)?.affine(100.0, 0.0)
     };
 
     /// The mean of `(ln(1 + t) - ln(1 + p))²` over the last axis, both kept above 1e-7: for targets that grow
     /// exponentially.
-    MeanSquaredLogarithmicError(t, p) of (0.0, f64::INFINITY) => {
+    MeanSquaredLogarithmicError(t, p) of (0.0, f64::INFINITY) = {
         let log = |x: &Tensor| x.maximum(&x.new_full([], EPSILON)?)?.affine(1.0, 1.0)?.ln();
         last_mean(&log(&p)?.sub(&log(&t)?)?.square()?)
     };
 
     /// The mean of `ln cosh(p - t)` over the last axis: squared near 0, absolute far from it. Computed as
     /// `d + softplus(-2d) - ln 2`.
-    LogCosh(t, p) => {
+    LogCosh(t, p) = {
         let d = p.sub(&t)?;
         last_mean(&d.add(&d.affine(-2.0, 0.0)?.softplus()?)?.affine(1.0, -std::f64::consts::LN_2)?)
     };
 
     /// The mean of `p - t·ln(p + 1e-7)` over the last axis: for counts.
-    Poisson(t, p) reads NotNegative of (0.0, f64::INFINITY) => last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);
+    Poisson(t, p) reads NotNegative of (0.0, f64::INFINITY) = last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);
 }
 
 settings! {
