@@ -49,10 +49,14 @@ impl Ran {
         traced: bool,
     ) {
         let tracked = inputs.iter().any(|t| t.is_tracked());
-        self.wants = tracked && !op.stops();
-        self.cut = match tracked {
-            true => (!self.wants).then(|| Cut::Op(op.name())),
-            false => inputs.iter().find_map(|t| t.cut()),
+        // What is no float has no derivative.
+        let whole = outputs.iter().all(|o| !o.dtype().is_float());
+        self.wants = tracked && !whole && !op.stops();
+        self.cut = match inputs.iter().find_map(|t| t.cut()) {
+            _ if self.wants => None,
+            _ if tracked => Some(Cut::Op(op.name())),
+            Some(Cut::Detached) if whole => Some(Cut::Op(op.name())),
+            cut => cut,
         };
         if traced || self.wants {
             self.record = if traced { Record::InTrace } else { Record::OnTape };

@@ -56,7 +56,7 @@ impl Loss for BinaryFocalCrossentropy {
         let (t, p) = aligned("BinaryFocalCrossentropy", y_true, y_pred)?;
         let t = smoothed(t, self.label_smoothing, 2)?;
         let mut losses = match self.from_logits {
-            true => scaled(&ln_miss(&t, &p)?, self.gamma)?.mul(&p.binary_cross_entropy(&t)?)?,
+            true => scaled(&ln_miss(&t, &p)?, self.gamma)?.mul(&on_logits(&t, &p)?)?,
             false => {
                 let p = p.clip(EPSILON, 1.0 - EPSILON)?;
                 let not_t = t.affine(-1.0, 1.0)?;
@@ -74,6 +74,12 @@ impl Loss for BinaryFocalCrossentropy {
         let fits = !self.from_logits && (activation as &dyn std::any::Any).is::<Sigmoid>();
         fits.then(|| self.from_logits(true).into())
     }
+}
+
+/// `-(t·ln σ(z) + (1-t)·ln σ(-z))`: each with a derivative of full digits, where `σ(z) - t` has none left.
+fn on_logits(t: &Tensor, z: &Tensor) -> Result<Tensor> {
+    let (yes, no) = (z.log_sigmoid()?.mul(t)?, z.neg()?.log_sigmoid()?.mul(&t.affine(-1.0, 1.0)?)?);
+    yes.add(&no)?.neg()
 }
 
 /// `ln(1 - q) = ln(t·σ(-z) + (1-t)·σ(z))`. Of the two terms that with the larger of `t` and `1 - t` is taken out, so that nothing
@@ -124,8 +130,8 @@ impl Loss for CategoricalFocalCrossentropy {
         let t = targets("CategoricalFocalCrossentropy", y_true, y_pred, self.label_smoothing)?;
         let (factor, ln_p) = match self.from_logits {
             true => {
-                let ln_p = y_pred.log_softmax(-1)?;
-                (scaled(&ln_rest(&ln_p)?, self.gamma)?, ln_p)
+                let (ln_p, ln_rest) = logarithms(y_pred)?;
+                (scaled(&ln_rest, self.gamma)?, ln_p)
             }
             false => {
                 let p = rescaled(y_pred)?;
@@ -141,20 +147,23 @@ impl Loss for CategoricalFocalCrossentropy {
     }
 }
 
-/// `ln(1 - p)` of each class, from the logarithms of all: of the most probable class it is the logarithm of the others' sum, of the
-/// others there is nothing to lose, for their `p` is at most a half.
-fn ln_rest(ln_p: &Tensor) -> Result<Tensor> {
-    let classes = ln_p.dims().last().copied().unwrap_or(1);
+/// `ln p` and `ln(1 - p)` of each class. Of the most probable one they are `ln σ(∓d)`, where `d` is by how much the others together are
+/// above it; of the others there is nothing to lose, for their `p` is at most a half.
+fn logarithms(z: &Tensor) -> Result<(Tensor, Tensor)> {
+    let ln_p = z.log_softmax(-1)?;
+    let classes = z.dims().last().copied().unwrap_or(1);
     if classes < 2 {
-        // One class is sure, and `ln p`, the other factor of the loss, is 0.
-        return Ok(ln_p.clone());
+        // One class is sure, and `ln p`, a factor of the loss, is 0.
+        return Ok((ln_p.clone(), ln_p));
     }
-    let top = ln_p.detach().argmax(-1)?.one_hot(classes, ln_p.dtype())?;
+    let top = z.detach().argmax(-1)?.one_hot(classes, z.dtype())?;
     let top = top.greater(&top.new_full([], 0.5)?)?;
-    let others = top.choose(&ln_p.new_full([], f64::NEG_INFINITY)?, ln_p)?.logsumexp(&[-1], true)?;
+    let others = top.choose(&z.new_full([], f64::NEG_INFINITY)?, z)?.logsumexp(&[-1], true)?;
+    let d = others.sub(&top.choose(z, &z.new_full([], 0.0)?)?.sum(&[-1], true)?)?;
     // Where it is not taken, something whose logarithm has a derivative.
     let p = top.choose(&ln_p.new_full([], 0.5)?, &ln_p.exp()?)?;
-    top.choose(&others, &p.affine(-1.0, 1.0)?.ln()?)
+    let rest = top.choose(&d.log_sigmoid()?, &p.affine(-1.0, 1.0)?.ln()?)?;
+    Ok((top.choose(&d.neg()?.log_sigmoid()?, &ln_p)?, rest))
 }
 
 /// `exp(gamma·ln x)`.

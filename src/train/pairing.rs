@@ -173,21 +173,22 @@ fn check_loss(loss: &dyn Loss, range: Option<Range>, spec: Spec) -> Result<()> {
 
 fn check_metric(metric: &dyn Metric, loss: &dyn Loss, range: Option<Range>, spec: Spec) -> Result<()> {
     let (reads, width) = (metric.reads(width(spec)), width(spec));
-    let refuse = |expected: &str, got: String| {
-        Err(refusal("metrics", format!("'{}' reads {expected}", metric.name()), got))
+    let name = metric.name();
+    let refuse = |what: &str, advice: &str, got: String| {
+        Err(refusal("metrics", format!("{what} for '{name}': {advice}"), got))
     };
     if reads.classes() && width == 1 {
-        let expected =
-            "the largest of a row, and one column has no other: write .threshold(0.5), or BinaryAccuracy";
-        return refuse(expected, spec.shape.to_string());
+        let advice = "of one column each is the largest: write .threshold(0.5), or BinaryAccuracy";
+        return refuse("several columns", advice, spec.shape.to_string());
     }
     match (reads, range) {
         (Reads::Logits | Reads::ClassLogits, Some(range)) if range.is_unit() => {
-            refuse("logits: drop its .from_logits(true)", range.to_string())
+            refuse("logits", "drop its .from_logits(true)", range.to_string())
         }
         (Reads::Probabilities | Reads::Shares, _) if loss.reads().logits() => refuse(
-            "probabilities: end the network with .activation(…) and drop .from_logits(true) on the loss, which is computed from \
-             logits all the same",
+            "probabilities",
+            "end the network with .activation(…) and drop .from_logits(true) on the loss, which is computed from logits all \
+             the same",
             "logits, as the loss reads them".into(),
         ),
         _ => Ok(()),
