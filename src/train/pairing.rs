@@ -66,10 +66,10 @@ impl Head {
     fn check_targets(&self, i: usize, y: &Tensor, output: &Value, weights: Option<&Tensor>) -> Result<()> {
         let (loss, width) = (&*self.losses[i], output.tensor.dims().last().copied().unwrap_or(1));
         let of_loss = loss.targets();
-        let of_metrics = self.metrics[i].iter().zip(&self.names[i]);
-        let of_metrics: Vec<_> = of_metrics.map(|(m, name)| (name, m.targets(width))).collect();
+        let of_metrics =
+            || self.metrics[i].iter().zip(&self.names[i]).map(|(m, name)| (name, m.targets(width)));
         let any = |(least, most): (f64, f64)| least == f64::NEG_INFINITY && most == f64::INFINITY;
-        if any(of_loss) && of_metrics.iter().all(|(_, limits)| any(*limits)) {
+        if any(of_loss) && of_metrics().all(|(_, limits)| any(limits)) {
             return Ok(());
         }
         let values = y.cast(DType::F64)?.to_vec::<f64>()?;
@@ -93,7 +93,7 @@ impl Head {
             let expected = format!("targets {} for {}{advice}", between(of_loss), loss.name());
             return Err(refusal("y", expected, said(found)));
         }
-        for (name, limits) in of_metrics {
+        for (name, limits) in of_metrics() {
             if let Some(found) = wrong(limits) {
                 let expected =
                     format!("targets {} for the metric '{name}', or another metric", between(limits));
