@@ -240,6 +240,21 @@ impl Error {
         Error::Argument { name, expected: expected.into(), got: got.to_string() }
     }
 
+    /// Fails unless a setting is what it may be.
+    pub(crate) fn unless(fine: bool, name: &'static str, expected: &str, got: f64) -> Result<()> {
+        if fine { Ok(()) } else { Err(Error::argument(name, expected, got)) }
+    }
+
+    /// Fails unless a setting is finite and not negative.
+    pub(crate) fn unless_not_negative(name: &'static str, value: f64) -> Result<()> {
+        Error::unless(value >= 0.0 && value.is_finite(), name, "a finite number of 0 or more", value)
+    }
+
+    /// Fails unless a setting is finite.
+    pub(crate) fn unless_finite(name: &'static str, value: f64) -> Result<()> {
+        Error::unless(value.is_finite(), name, "a finite number", value)
+    }
+
     pub(crate) fn shapes(op: &'static str, lhs: Shape, rhs: Shape, why: impl Into<String>) -> Error {
         Error::Shapes { op, lhs: Box::new(lhs), rhs: Box::new(rhs), why: why.into() }
     }

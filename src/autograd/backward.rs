@@ -84,7 +84,7 @@ impl Tensor {
     /// This is not one number, it has no history, or a step has no gradient.
     pub fn backward(self) -> Result<Gradients> {
         let seed = seed(&self)?;
-        let Some(edge) = self.edge().filter(|e| e.wants).cloned() else { return Err(no_history()) };
+        let Some(edge) = self.edge().filter(|e| e.wants).cloned() else { return Err(no_history(&self)) };
         drop(self);
         let mut found = Gradients::default();
         sweep([(edge, seed)], false, |node, _, grad| {
@@ -95,8 +95,13 @@ impl Tensor {
     }
 }
 
-fn no_history() -> Error {
-    Error::Backward("this tensor was not computed from a tracked one, so nothing depends on anything".into())
+fn no_history(output: &Tensor) -> Error {
+    Error::Backward(match output.cut() {
+        Some(cut) => cut.to_string(),
+        None => "this tensor was not computed from a tracked one, so nothing depends on anything: begin with tracked(), or \
+                 read parameters by Cx::train(seed, step)"
+            .into(),
+    })
 }
 
 fn seed(output: &Tensor) -> Result<Tensor> {
@@ -127,7 +132,7 @@ pub(super) fn sweep_of(output: &Tensor, seed: Tensor, wrt: &[&Tensor]) -> Result
 
 /// [`sweep_of`] where `output` may not depend on some.
 pub(super) fn sweep_some(output: &Tensor, seed: Tensor, wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
-    let Some(edge) = output.edge().filter(|e| e.wants).cloned() else { return Err(no_history()) };
+    let Some(edge) = output.edge().filter(|e| e.wants).cloned() else { return Err(no_history(output)) };
     let mut found: Vec<Option<Tensor>> = vec![None; wrt.len()];
     sweep([(edge, seed)], true, |node, index, grad| {
         for (slot, t) in found.iter_mut().zip(wrt) {

@@ -1,6 +1,7 @@
 //! Where a tape begins and where it is cut: tensors that gradients are asked for, and in a trace inputs, parameters, constants and
 //! what is cut off from its history.
 
+use super::cut::Cut;
 use super::node::{Edge, Node, fresh_id};
 use super::{Attributes, Attrs, Grads, Op, Specs, Step, nothing_flows};
 use crate::kernels::strided::Layout;
@@ -111,7 +112,8 @@ impl Tensor {
         {
             return detached;
         }
-        Tensor::from(self.array().clone())
+        let cut = if self.is_tracked() { Some(Cut::Detached) } else { self.cut() };
+        Tensor::from(self.array().clone()).with_cut(cut)
     }
 
     /// Where it comes from, in a trace: what has values is a constant there.

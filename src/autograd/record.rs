@@ -1,5 +1,6 @@
 //! How an operation that was run becomes a step of the tape, if anything of it is tracked or traced.
 
+use super::cut::Cut;
 use super::node::{Edge, Node, fresh_id};
 use super::{Op, Outputs};
 use crate::tensor::storage::Shared;
@@ -12,6 +13,8 @@ pub(super) struct Ran {
     record: Record,
     /// Whether gradients are wanted of what comes out.
     wants: bool,
+    /// Why not, if they might be.
+    cut: Option<Cut>,
     parents: PoolVec<Option<Edge>>,
     /// As in [`Node`].
     saved: PoolVec<Array>,
@@ -33,12 +36,21 @@ impl Ran {
     /// Not run yet.
     pub(super) fn new() -> Ran {
         let (parents, saved, outputs) = (PoolVec::new(), PoolVec::new(), Few::new());
-        Ran { record: Record::No, wants: false, parents, saved, outputs, step: None }
+        Ran { record: Record::No, wants: false, cut: None, parents, saved, outputs, step: None }
     }
 
     /// With these outputs.
     pub(super) fn run(&mut self, op: &dyn Op, inputs: &[&Tensor], outputs: Few<Array, 3>, traced: bool) {
-        self.wants = inputs.iter().any(|t| t.is_tracked()) && !op.stops();
+        let tracked = inputs.iter().any(|t| t.is_tracked());
+        // What is no float has no derivative.
+        let whole = outputs.iter().all(|o| !o.dtype().is_float());
+        self.wants = tracked && !whole && !op.stops();
+        self.cut = match inputs.iter().find_map(|t| t.cut()) {
+            _ if self.wants => None,
+            _ if tracked => Some(Cut::Op(op.name())),
+            Some(Cut::Detached) if whole => Some(Cut::Op(op.name())),
+            cut => cut,
+        };
         if traced || self.wants {
             self.record = if traced { Record::InTrace } else { Record::OnTape };
             (self.parents, self.saved) = kept(op, inputs, &outputs, traced);
@@ -77,7 +89,7 @@ impl Ran {
     fn attached(&self, i: usize, array: Array) -> Tensor {
         match &self.step {
             Some(step) => Tensor::with_edge(array, Some(Edge::new(step.clone(), i as u32, self.wants))),
-            None => array.into(),
+            None => Tensor::from(array).with_cut(self.cut),
         }
     }
 }

@@ -65,6 +65,26 @@ pub fn lu<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> (T, Option<Pi
     (sign, bad)
 }
 
+/// The first pivot of what [`lu`] made of `a` that is nothing but rounding: no larger than the last bit, `ulp`, of the largest number
+/// of its row of `a` and of its column would leave. Scaling rows or columns changes nothing. `rows` is room for `n` numbers.
+pub fn lost_pivot<T: Float>(
+    lu: &[T],
+    a: &[T],
+    n: usize,
+    order: &[usize],
+    rows: &mut [usize],
+    ulp: f64,
+) -> Option<Pivot> {
+    rows.iter_mut().enumerate().for_each(|(i, row)| *row = i);
+    order.iter().enumerate().for_each(|(k, &from)| rows.swap(k, from));
+    let largest = |m: f64, x: &T| m.max(x.wide().abs());
+    (0..n).map(|k| (k, lu[k * n + k].wide())).find(|(k, pivot)| {
+        let row = a[rows[*k] * n..][..n].iter().fold(0.0, largest);
+        let column = a[*k..].iter().step_by(n).fold(0.0, largest);
+        pivot.abs() <= ulp * libm::sqrt(n as f64) * row.min(column)
+    })
+}
+
 /// X of AX = B in place of B (`n` rows of `m`), from what [`lu`] made of A.
 pub fn lu_solve<T: Float>(lu: &[T], n: usize, order: &[usize], b: &mut [T], m: usize) {
     for (k, &from) in order.iter().enumerate() {
@@ -96,17 +116,19 @@ pub fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, b: &mut [T], m
 }
 
 /// L of A = LLᵀ in place of A, of which only the lower triangle is looked at; zeros above. Or the first pivot that is not
-/// positive.
-pub fn cholesky<T: Float>(a: &mut [T], n: usize) -> Option<Pivot> {
+/// positive by more than the last bit, `ulp`, of what it is left over from.
+pub fn cholesky<T: Float>(a: &mut [T], n: usize, ulp: f64) -> Option<Pivot> {
     for i in 0..n {
         for j in 0..=i {
             let (row, other) = if i == j { (&a[i * n..], &a[i * n..]) } else { (&a[i * n..], &a[j * n..]) };
-            let mut sum = row[j];
+            let whole = row[j];
+            let mut sum = whole;
             for (&x, &y) in row[..j].iter().zip(&other[..j]) {
                 sum -= x * y;
             }
             a[i * n + j] = if i == j {
-                if sum.wide().is_nan() || sum.wide() <= 0.0 {
+                let noise = if i == 0 { 0.0 } else { ulp * whole.wide().abs() };
+                if sum.wide().is_nan() || sum.wide() <= noise {
                     return Some((i, sum.wide()));
                 }
                 sum.sqrt()

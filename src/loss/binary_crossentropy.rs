@@ -1,7 +1,7 @@
 //! Why it exists: yes or no, one probability each.
 
-use super::probability::smoothed;
-use super::{EPSILON, Loss, aligned, last_mean};
+use super::probability::{check_smoothing, smoothed};
+use super::{EPSILON, Loss, Reads, aligned, last_mean};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Sigmoid};
 use crate::tensor::Tensor;
@@ -22,22 +22,33 @@ settings! {
     }
 }
 
-/// `-(t·ln p + (1-t)·ln(1-p))`, element by element, with `p` clipped.
+/// `-(t·ln p + (1-t)·ln(1-p))`, element by element, of clipped `p`.
 pub(super) fn on_probabilities(t: &Tensor, p: &Tensor) -> Result<Tensor> {
-    let p = p.clip(EPSILON, 1.0 - EPSILON)?;
     let yes = p.ln()?.mul(t)?;
     let no = p.affine(-1.0, 1.0)?.ln()?.mul(&t.affine(-1.0, 1.0)?)?;
     yes.add(&no)?.neg()
 }
 
 impl Loss for BinaryCrossentropy {
+    fn check(&self) -> Result<()> {
+        check_smoothing(self.label_smoothing)
+    }
+
+    fn reads(&self) -> Reads {
+        if self.from_logits { Reads::Logits } else { Reads::Probabilities }
+    }
+
+    fn targets(&self) -> (f64, f64) {
+        (0.0, 1.0)
+    }
+
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let (t, y_pred) = aligned("BinaryCrossentropy", y_true, y_pred)?;
         let t = smoothed(t, self.label_smoothing, 2)?;
         if self.from_logits {
             return last_mean(&y_pred.binary_cross_entropy(&t)?);
         }
-        last_mean(&on_probabilities(&t, &y_pred)?)
+        last_mean(&on_probabilities(&t, &y_pred.clip(EPSILON, 1.0 - EPSILON)?)?)
     }
 
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {

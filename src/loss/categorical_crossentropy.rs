@@ -1,7 +1,7 @@
 //! Why it exists: classification with one probability a class as the target.
 
-use super::probability::{rescaled, smoothed};
-use super::{Loss, aligned};
+use super::probability::{check_smoothing, rescaled, smoothed};
+use super::{Loss, Reads, aligned};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Softmax};
 use crate::tensor::Tensor;
@@ -33,6 +33,18 @@ pub(super) fn targets(op: &'static str, y_true: &Tensor, y_pred: &Tensor, smooth
 }
 
 impl Loss for CategoricalCrossentropy {
+    fn check(&self) -> Result<()> {
+        check_smoothing(self.label_smoothing)
+    }
+
+    fn reads(&self) -> Reads {
+        if self.from_logits { Reads::ClassLogits } else { Reads::Shares }
+    }
+
+    fn targets(&self) -> (f64, f64) {
+        (0.0, 1.0)
+    }
+
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let targets = targets("CategoricalCrossentropy", y_true, y_pred, self.label_smoothing)?;
         if self.from_logits {

@@ -7,13 +7,13 @@ use crate::tensor::Tensor;
 
 losses! {
     /// The mean of `max(1 - t·p, 0)` over the last axis.
-    Hinge(t, p) = last_mean(&gap(&t, &p)?);
+    Hinge(t, p) reads Margins of (-1.0, 1.0) = last_mean(&gap(&t, &p)?);
 
     /// The mean of `max(1 - t·p, 0)²` over the last axis.
-    SquaredHinge(t, p) = last_mean(&gap(&t, &p)?.square()?);
+    SquaredHinge(t, p) reads Margins of (-1.0, 1.0) = last_mean(&gap(&t, &p)?.square()?);
 
     /// `max(1 + max((1 - t)·p) - Σ t·p, 0)` over the last axis; targets are one-hot.
-    CategoricalHinge(t, p) = {
+    CategoricalHinge(t, p) of (0.0, 1.0) = {
         let right = t.mul(&p)?.sum(&[-1], false)?;
         let wrong = t.affine(-1.0, 1.0)?.mul(&p)?.max(&[-1], false)?;
         wrong.sub(&right)?.affine(1.0, 1.0)?.relu()

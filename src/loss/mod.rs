@@ -1,9 +1,10 @@
 //! Why it exists: what training makes smaller. A loss gives one number a sample; how they become one is the reduction,
 //! the same for all of them.
 
-/// Declares losses without settings: a type, and a formula of targets `t` and predictions `p` of one shape and dtype.
+/// Declares losses without settings: a type, what it reads predictions as and its least and largest targets if those are not any
+/// numbers, and a formula of targets `t` and predictions `p` of one shape and dtype.
 macro_rules! losses {
-    ($($(#[$doc:meta])* $type:ident($t:ident, $p:ident) = $f:expr;)*) => {$(
+    ($($(#[$doc:meta])* $type:ident($t:ident, $p:ident) $(reads $reads:ident)? $(of $targets:tt)? = $f:expr;)*) => {$(
         $crate::settings! {
             $(#[$doc])*
             #[derive(Copy, PartialEq)]
@@ -22,15 +23,29 @@ macro_rules! losses {
                 let ($t, $p) = $crate::loss::aligned(stringify!($type), y_true, y_pred)?;
                 $f
             }
+            $(
+                fn reads(&self) -> $crate::loss::Reads {
+                    $crate::loss::Reads::$reads
+                }
+            )?
+            $(
+                fn targets(&self) -> (f64, f64) {
+                    $targets
+                }
+            )?
         }
     )*};
 }
 
+mod absent;
 mod labels;
+mod reads;
 mod reduction;
 
+pub(crate) use absent::{counted, present};
 pub(crate) use labels::classes;
 use labels::labels;
+pub use reads::Reads;
 pub use reduction::Reduction;
 pub(crate) use reduction::fitted;
 
@@ -72,6 +87,34 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// What messages call it: the name of its type.
+    fn name(&self) -> &'static str {
+        self.class_name()
+    }
+
+    /// Whether its settings make sense; `compile` asks.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it takes predictions for. `compile` refuses outputs that cannot be that; [`Loss::allow_mismatch`] lets them pass.
+    fn reads(&self) -> Reads {
+        Reads::Numbers
+    }
+
+    /// The least and the largest target that it is made for; any by default. The first batch of `fit` and `evaluate` is looked at.
+    fn targets(&self) -> (f64, f64) {
+        (f64::NEG_INFINITY, f64::INFINITY)
+    }
+
+    /// Along which axis of the predictions the elements lie that one number of [`Loss::call`] is made of; the last by default.
+    fn axis(&self) -> isize {
+        -1
+    }
+
     /// The same loss as a function of what goes into `activation`, if there is a form that is exact where the other clips.
     fn on_logits(&self, _activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
         None
@@ -83,12 +126,15 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
     }
 
     /// The loss of a batch as one number (unless the reduction is none). `sample_weight` has one number for each sample, or
-    /// for each number that [`Loss::call`] gives.
+    /// for each number that [`Loss::call`] gives. What has the weight 0 is absent, in the value and in the gradient, even if its
+    /// target is NaN.
     ///
     /// # Errors
     /// As [`Loss::call`], or the weights' shape does not fit.
     fn value(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<Tensor> {
-        let (losses, mask) = (self.call(y_true, y_pred)?, self.mask(y_true, y_pred)?);
+        let mask = self.mask(y_true, y_pred)?;
+        let (y_true, y_pred) = present(y_true, y_pred, self.axis(), sample_weight, mask.as_ref())?;
+        let losses = self.call(&y_true, &y_pred)?;
         self.options().reduction.apply(&losses, sample_weight, mask.as_ref())
     }
 
@@ -110,7 +156,19 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// How much this loss counts in the sum over a network's outputs (Keras: `loss_weights`); 1 by default.
+    /// Lets `compile` and the first batch pass what they would refuse of this loss, its output and its metrics: probabilities read
+    /// as logits, logits read as probabilities, targets out of range. For those who mean it; `docs/keras.md` lists what is refused.
+    fn allow_mismatch(self) -> Tuned
+    where
+        Self: Sized + 'static,
+    {
+        let mut tuned = self.tuned();
+        tuned.allow_mismatch = true;
+        tuned
+    }
+
+    /// How much this loss counts in the sum over a network's outputs (Keras: `loss_weights`); 1 by default. With 0 it is shown and
+    /// trains nothing.
     fn weight(self, weight: f64) -> Tuned
     where
         Self: Sized + 'static,

@@ -8,10 +8,17 @@ pub(super) fn smoothed(
     smoothing: f64,
     classes: usize,
 ) -> crate::Result<crate::Tensor> {
+    check_smoothing(smoothing)?;
     if smoothing == 0.0 {
         return Ok(targets);
     }
     targets.affine(1.0 - smoothing, smoothing / classes as f64)
+}
+
+/// Fails unless a share of smoothing is one.
+pub(super) fn check_smoothing(smoothing: f64) -> crate::Result<()> {
+    let fine = (0.0..=1.0).contains(&smoothing);
+    crate::Error::unless(fine, "label_smoothing", "0 to 1", smoothing)
 }
 
 /// Keras's rule on probabilities of classes: rescale to sum to one, then clip.
@@ -21,7 +28,7 @@ pub(super) fn rescaled(p: &crate::Tensor) -> crate::Result<crate::Tensor> {
 
 losses! {
     /// `Σ t·ln(t / p)` over the last axis, both kept within `[1e-7, 1]` (Kullback and Leibler 1951).
-    KLDivergence(t, p) = {
+    KLDivergence(t, p) reads Probabilities of (0.0, 1.0) = {
         let (t, p) = (t.clip(EPSILON, 1.0)?, p.clip(EPSILON, 1.0)?);
         t.mul(&t.ln()?.sub(&p.ln()?)?)?.sum(&[-1], false)
     };

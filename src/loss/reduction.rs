@@ -1,7 +1,8 @@
 //! Why it exists: how the losses of a batch become one number, with weights and masks.
 
+use super::absent::{counts, zeroed};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result, string_enum};
+use crate::{DType, Error, Result, Shape, string_enum};
 
 string_enum! {
     /// How the losses of a batch become one number (Keras's names in files: `sum_over_batch_size` and so on).
@@ -21,17 +22,19 @@ string_enum! {
 
 impl Reduction {
     /// Reduces losses. Weights have the shape of the losses, or fewer axes; so has the mask, bool, false where an entry does
-    /// not count.
+    /// not count. An entry that does not count, or has the weight 0, is absent whatever it is: NaN too.
     ///
     /// # Errors
     /// The shape of weights or mask does not fit.
     pub fn apply(self, losses: &Tensor, weights: Option<&Tensor>, mask: Option<&Tensor>) -> Result<Tensor> {
         let mut weights = match weights {
-            Some(w) => Some(fitted("sample_weight", &w.cast(losses.dtype())?, losses)?),
+            Some(w) => Some(fitted("sample_weight", &w.cast(losses.dtype())?, losses.shape())?),
             None => None,
         };
+        let mask = mask.map(|mask| fitted("mask", mask, losses.shape())).transpose()?;
+        let losses = &zeroed(losses, counts(weights.as_ref(), mask.as_ref())?.as_ref())?;
         if let Some(mask) = mask {
-            let mut counts = fitted("mask", &mask.cast(losses.dtype())?, losses)?;
+            let mut counts = mask.cast(losses.dtype())?;
             if self == Reduction::SumOverBatchSize {
                 let valid = counts.cast(DType::F64)?.sum(&[], false)?;
                 let (all, none) = (valid.new_full([], counts.elements() as f64)?, valid.new_full([], 0.0)?);
@@ -63,8 +66,8 @@ impl Reduction {
     }
 }
 
-/// Weights that broadcast over the losses' last axes.
-pub(crate) fn fitted(what: &'static str, weights: &Tensor, losses: &Tensor) -> Result<Tensor> {
+/// Weights that broadcast over the last axes of losses of this shape.
+pub(crate) fn fitted(what: &'static str, weights: &Tensor, losses: &Shape) -> Result<Tensor> {
     let mut w = weights.clone();
     while w.rank() > losses.rank() && w.dims().last() == Some(&1) {
         w = w.squeeze(-1)?;
@@ -74,7 +77,7 @@ pub(crate) fn fitted(what: &'static str, weights: &Tensor, losses: &Tensor) -> R
     }
     if w.rank() != losses.rank() || w.dims().iter().zip(losses.dims()).any(|(a, b)| a != b && *a != 1) {
         let why = "one for each sample (or each position of it) is needed";
-        return Err(Error::shapes(what, *weights.shape(), *losses.shape(), why));
+        return Err(Error::shapes(what, *weights.shape(), *losses, why));
     }
     Ok(w)
 }

@@ -19,7 +19,7 @@ losses! {
 
     /// The mean of `(ln(1 + t) - ln(1 + p))²` over the last axis, both kept above 1e-7: for targets that grow
     /// exponentially.
-    MeanSquaredLogarithmicError(t, p) = {
+    MeanSquaredLogarithmicError(t, p) of (0.0, f64::INFINITY) = {
         let log = |x: &Tensor| x.maximum(&x.new_full([], EPSILON)?)?.affine(1.0, 1.0)?.ln();
         last_mean(&log(&p)?.sub(&log(&t)?)?.square()?)
     };
@@ -32,7 +32,7 @@ losses! {
     };
 
     /// The mean of `p - t·ln(p + 1e-7)` over the last axis: for counts.
-    Poisson(t, p) = last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);
+    Poisson(t, p) reads NotNegative of (0.0, f64::INFINITY) = last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);
 }
 
 settings! {
@@ -48,10 +48,13 @@ settings! {
 }
 
 impl Loss for Huber {
+    fn check(&self) -> Result<()> {
+        let fine = self.delta >= 0.0 && self.delta.is_finite();
+        Error::unless(fine, "delta", "a finite number of 0 or more", self.delta)
+    }
+
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-        if self.delta.is_nan() || self.delta < 0.0 {
-            return Err(Error::argument("delta", "a number of 0 or more", self.delta));
-        }
+        self.check()?;
         let (t, p) = aligned("Huber", y_true, y_pred)?;
         let d = p.sub(&t)?;
         let size = d.abs()?;
@@ -75,6 +78,10 @@ settings! {
 }
 
 impl Loss for CosineSimilarity {
+    fn axis(&self) -> isize {
+        self.axis
+    }
+
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let (t, p) = aligned("CosineSimilarity", y_true, y_pred)?;
         let unit = |x: &Tensor| {

@@ -1,7 +1,7 @@
 //! Why it exists: classification with integer labels.
 
 use super::probability::rescaled;
-use super::{Loss, labels};
+use super::{Loss, Reads, labels};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Softmax};
 use crate::tensor::Tensor;
@@ -36,6 +36,10 @@ impl SparseCategoricalCrossentropy {
 }
 
 impl Loss for SparseCategoricalCrossentropy {
+    fn reads(&self) -> Reads {
+        if self.from_logits { Reads::ClassLogits } else { Reads::Shares }
+    }
+
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let mut labels = labels(OP, y_true, y_pred)?;
         let counts = self.counts(&labels)?;

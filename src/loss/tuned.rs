@@ -1,10 +1,10 @@
 //! Why it exists: what can be set for every loss alike, in one place rather than in each.
 
-use super::{Loss, Reduction};
+use super::{Loss, Reads, Reduction};
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
-use crate::{Result, settings};
+use crate::{Error, Result, settings};
 
 /// What can be set for every loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +14,13 @@ pub struct Options {
     pub reduction: Reduction,
     /// How much the loss counts beside those of other outputs.
     pub weight: f64,
+    /// See [`Loss::allow_mismatch`].
+    pub allow_mismatch: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { reduction: Reduction::SumOverBatchSize, weight: 1.0 }
+        Options { reduction: Reduction::SumOverBatchSize, weight: 1.0, allow_mismatch: false }
     }
 }
 
@@ -28,17 +30,34 @@ settings! {
         loss: stored Dyn<dyn Loss>,
         pub(super) reduction: stored Reduction,
         pub(super) weight: stored f64,
+        pub(super) allow_mismatch: stored bool = false,
     }
 }
 
 impl Tuned {
     pub(super) fn new(loss: impl Loss + 'static) -> Tuned {
-        let Options { reduction, weight } = loss.options();
-        Tuned { loss: loss.into(), reduction, weight }
+        let Options { reduction, weight, allow_mismatch } = loss.options();
+        Tuned { loss: loss.into(), reduction, weight, allow_mismatch }
     }
 }
 
 impl Loss for Tuned {
+    fn name(&self) -> &'static str {
+        self.loss.name()
+    }
+    fn check(&self) -> Result<()> {
+        self.loss.check()?;
+        Error::unless(self.weight.is_finite(), "loss weight", "a finite number", self.weight)
+    }
+    fn reads(&self) -> Reads {
+        self.loss.reads()
+    }
+    fn targets(&self) -> (f64, f64) {
+        self.loss.targets()
+    }
+    fn axis(&self) -> isize {
+        self.loss.axis()
+    }
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         self.loss.call(y_true, y_pred)
     }
@@ -46,11 +65,10 @@ impl Loss for Tuned {
         self.loss.mask(y_true, y_pred)
     }
     fn on_logits(&self, activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
-        let Tuned { reduction, weight, .. } = *self;
-        self.loss.on_logits(activation).map(|loss| Tuned { loss, reduction, weight }.into())
+        self.loss.on_logits(activation).map(|loss| Tuned { loss, ..self.clone() }.into())
     }
     fn options(&self) -> Options {
-        Options { reduction: self.reduction, weight: self.weight }
+        Options { reduction: self.reduction, weight: self.weight, allow_mismatch: self.allow_mismatch }
     }
     fn tuned(self) -> Tuned {
         self

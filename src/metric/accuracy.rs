@@ -1,14 +1,16 @@
 //! Why it exists: the share of right predictions, of each kind.
 
-use super::Metric;
+use super::confusion::{check_threshold, compared_with};
 use super::mean::Mean;
+use super::{Metric, Reads};
 use crate::loss::{aligned, classes};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings};
 
 /// A struct with settings whose figure is the mean of a function's values.
 macro_rules! accuracies {
-    ($($(#[$doc:meta])* $type:ident { $($rows:tt)* }, $name:literal, $self:ident, $y:ident, $p:ident => $values:expr;)*) => {$(
+    ($($(#[$doc:meta])* $type:ident { $($rows:tt)* }, $name:literal, $self:ident, $y:ident, $p:ident
+        $(, checks $check:expr)? , reads $width:pat => $reads:expr; $values:expr;)*) => {$(
         settings! {
             $(#[$doc])*
             pub struct $type {
@@ -19,6 +21,13 @@ macro_rules! accuracies {
         impl Metric for $type {
             fn name(&self) -> &str {
                 $name
+            }
+            $(fn check(&$self) -> Result<()> {
+                $check
+            })?
+            fn reads(&$self, width: usize) -> Reads {
+                let $width = width;
+                $reads
             }
             fn update(&mut $self, $y: &Tensor, $p: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
                 $self.mean.add(&$values, sample_weight)
@@ -43,7 +52,7 @@ accuracies! {
     Accuracy {
         /// The metric.
         new();
-    }, "accuracy", self, y, p => match p.dims().last() {
+    }, "accuracy", self, y, p, reads width => if width == 1 { Reads::Probabilities } else { Reads::Largest }; match p.dims().last() {
         Some(1) => above("accuracy", y, p, 0.5)?,
         _ => largest("accuracy", y, p)?,
     };
@@ -53,15 +62,15 @@ accuracies! {
         /// With the threshold 0.5.
         new();
 
-        /// Predictions above it are yes; 0.5 by default.
+        /// Predictions above it are yes; 0.5 by default. 0 is the threshold of logits.
         threshold: f64 = 0.5,
-    }, "binary_accuracy", self, y, p => above("binary_accuracy", y, p, self.threshold)?;
+    }, "binary_accuracy", self, y, p, checks check_threshold("threshold", self.threshold), reads _ => compared_with(self.threshold); above("binary_accuracy", y, p, self.threshold)?;
 
     /// The share of rows whose largest prediction is where the largest target is, named `categorical_accuracy`.
     CategoricalAccuracy {
         /// The metric.
         new();
-    }, "categorical_accuracy", self, y, p => {
+    }, "categorical_accuracy", self, y, p, reads _ => Reads::Largest; {
         one_hot("categorical_accuracy", y, p)?;
         largest("categorical_accuracy", y, p)?
     };
@@ -70,7 +79,7 @@ accuracies! {
     SparseCategoricalAccuracy {
         /// The metric.
         new();
-    }, "sparse_categorical_accuracy", self, y, p =>
+    }, "sparse_categorical_accuracy", self, y, p, reads _ => Reads::Largest;
         largest("sparse_categorical_accuracy", &sparse("sparse_categorical_accuracy", y, p)?, p)?;
 
     /// The share of rows with fewer than `k` predictions above that of the largest target, named
@@ -78,7 +87,7 @@ accuracies! {
     TopKCategoricalAccuracy {
         /// Among the `k` largest; Keras's default is 5.
         new(k: usize);
-    }, "top_k_categorical_accuracy", self, y, p => {
+    }, "top_k_categorical_accuracy", self, y, p, checks at_least_one(self.k), reads _ => Reads::Largest; {
         one_hot("top_k_categorical_accuracy", y, p)?;
         among("top_k_categorical_accuracy", y, p, self.k)?
     };
@@ -88,14 +97,20 @@ accuracies! {
     SparseTopKCategoricalAccuracy {
         /// Among the `k` largest; Keras's default is 5.
         new(k: usize);
-    }, "sparse_top_k_categorical_accuracy", self, y, p => {
+    }, "sparse_top_k_categorical_accuracy", self, y, p, checks at_least_one(self.k), reads _ => Reads::Largest; {
         let name = "sparse_top_k_categorical_accuracy";
         among(name, &sparse(name, y, p)?, p, self.k)?
     };
 }
 
+/// Fails unless something is among the `k` largest.
+fn at_least_one(k: usize) -> Result<()> {
+    if k > 0 { Ok(()) } else { Err(Error::argument("k", "at least 1", 0)) }
+}
+
 /// 1 where the prediction is on the right side of the threshold.
 fn above(op: &'static str, y_true: &Tensor, y_pred: &Tensor, threshold: f64) -> Result<Tensor> {
+    check_threshold("threshold", threshold)?;
     let (t, p) = aligned(op, y_true, &y_pred.cast(DType::F64)?)?;
     p.greater(&p.new_full([], threshold)?)?.cast(DType::F64)?.equal(&t)?.cast(DType::F64)
 }
@@ -143,6 +158,7 @@ fn largest(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor>
 
 /// 1 where fewer than `k` predictions are above the target's.
 fn among(op: &'static str, y_true: &Tensor, y_pred: &Tensor, k: usize) -> Result<Tensor> {
+    at_least_one(k)?;
     let truth = truth(op, y_true, y_pred)?;
     let (shape, truth) = (*truth.shape(), truth.to_vec::<i64>()?);
     let (p, width) = (y_pred.cast(DType::F64)?.to_vec::<f64>()?, y_pred.dims().last().copied().unwrap_or(1));

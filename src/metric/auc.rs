@@ -1,11 +1,12 @@
-//! Why it exists: how well scores separate two classes over all thresholds: the area under a curve, by Keras's
-//! approximation on a fixed set of thresholds.
+//! Why it exists: how well scores separate two classes over all thresholds: the area under a curve. The thresholds are the scores
+//! themselves, which is exact whatever their scale; or, in memory that does not grow, a fixed grid as Keras has it.
 
-use super::Metric;
-use super::confusion::{Counts, entries, share};
+use super::{Metric, Reads};
+use super::confusion::{Counts, check_threshold, entries, share};
 use crate::loss::EPSILON;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings, string_enum};
+use std::collections::BTreeMap;
 
 string_enum! {
     /// Which curve.
@@ -34,29 +35,87 @@ string_enum! {
 }
 
 settings! {
-    /// The area under the ROC curve or the precision-recall curve, named `auc`.
+    /// The area under the ROC curve or the precision-recall curve, named `auc`. NaN where the targets have one class only, so that
+    /// there is no curve.
     pub struct AUC {
-        /// Under the ROC curve, on 200 thresholds.
+        /// Under the ROC curve, exact: every different score is a threshold, and 40 bytes or so are kept for each.
         new();
 
-        /// How many thresholds, evenly from 0 to 1; 200 by default.
-        num_thresholds: usize = 200,
+        /// So many thresholds, evenly from 0 to 1 (Keras's default is 200), in memory that does not grow. Scores that lie between
+        /// the same two count as equal: too coarse where all of them are small. None by default: exact.
+        num_thresholds: some usize,
+        /// These thresholds, from 0 to 1, instead. None by default.
+        thresholds: some into Vec<f64>,
         /// Which curve; ROC by default.
         curve: Curve = Curve::ROC,
         /// The height between two thresholds; interpolated by default.
         summation_method: Summation = Summation::Interpolation,
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// For each threshold.
-        counts: state Vec<Counts> = Vec::new(),
+        /// The weights of false and true entries of each score, by a key that ascends as the scores do; if exact.
+        scores: state BTreeMap<u64, [f64; 2]> = BTreeMap::new(),
+        /// The weights of false and true entries between each threshold and the next, if those are fixed. The first is below 0.
+        between: state Vec<[f64; 2]> = Vec::new(),
     }
 }
 
+/// Bits that ascend as the numbers do. The two zeros are one.
+fn key(score: f64) -> u64 {
+    let bits = (score + 0.0).to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+}
+
 impl AUC {
+    /// The inner thresholds, ascending, if they are fixed.
+    fn fixed(&self) -> Result<Option<Vec<f64>>> {
+        match (self.num_thresholds, &self.thresholds) {
+            (Some(_), Some(_)) => {
+                let expected = "either num_thresholds or thresholds";
+                Err(Error::argument("thresholds", expected, "both"))
+            }
+            (Some(n), None) if !(2..=1_000_000).contains(&n) => {
+                Err(Error::argument("num_thresholds", "2 to 1000000", n))
+            }
+            (Some(n), None) => Ok(Some((1..n - 1).map(|i| i as f64 / (n - 1) as f64).collect())),
+            (None, Some(own)) => {
+                own.iter().try_for_each(|t| check_threshold("thresholds", *t))?;
+                let mut own = own.clone();
+                own.sort_by(f64::total_cmp);
+                Ok(Some(own))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// What is counted at each threshold, the lowest first, at which all is positive; at the last nothing is.
+    fn counts(&self) -> Vec<Counts> {
+        let steps: Vec<[f64; 2]> = match self.scores.is_empty() {
+            true => self.between.clone(),
+            false => self.scores.values().copied().chain([[0.0; 2]]).collect(),
+        };
+        let totals = steps.iter().fold([0.0; 2], |s, b| [s[0] + b[0], s[1] + b[1]]);
+        let mut above = [0.0; 2];
+        let mut counts: Vec<Counts> = steps
+            .iter()
+            .rev()
+            .map(|b| {
+                above = [above[0] + b[0], above[1] + b[1]];
+                Counts {
+                    false_positives: above[0],
+                    true_positives: above[1],
+                    true_negatives: totals[0] - above[0],
+                    false_negatives: totals[1] - above[1],
+                }
+            })
+            .collect();
+        counts.reverse();
+        counts
+    }
+
     /// Davis and Goadrich: true positives vary linearly with all positives between two thresholds.
-    fn interpolated_pr(&self) -> f64 {
+    fn interpolated_pr(counts: &[Counts]) -> f64 {
         let mut area = 0.0;
-        for pair in self.counts.windows(2) {
+        for pair in counts.windows(2) {
             let [a, b] = pair else { continue };
             let (pa, pb) = (a.true_positives + a.false_positives, b.true_positives + b.false_positives);
             let dtp = a.true_positives - b.true_positives;
@@ -74,39 +133,51 @@ impl Metric for AUC {
         "auc"
     }
 
+    fn check(&self) -> Result<()> {
+        self.fixed().map(drop)
+    }
+
+    fn reads(&self, _: usize) -> Reads {
+        if self.from_logits { Reads::Logits } else { Reads::Probabilities }
+    }
+
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-        let n = self.num_thresholds;
-        if !(2..=1_000_000).contains(&n) {
-            return Err(Error::argument("num_thresholds", "2 to 1000000", n));
-        }
+        let fixed = self.fixed()?;
         let y_pred = y_pred.cast(DType::F64)?;
-        let y_pred = if self.from_logits { y_pred.sigmoid()? } else { y_pred };
+        // The order is that of the logits themselves, which a sigmoid would round together.
+        let y_pred = if self.from_logits && fixed.is_some() { y_pred.sigmoid()? } else { y_pred };
         let (entries, _) = entries("auc", y_true, &y_pred, sample_weight)?;
-        // How many entries lie between a threshold and the next; the first threshold is below 0.
-        let mut between = vec![[0.0; 2]; n];
+        let logits = self.from_logits && fixed.is_none();
         for e in &entries {
-            if !(-EPSILON..=1.0 + EPSILON).contains(&e.prediction) {
-                return Err(Error::argument("auc predictions", "0 to 1 (or from_logits)", e.prediction));
+            let fits = (-EPSILON..=1.0 + EPSILON).contains(&e.prediction);
+            if e.weight != 0.0 && !(fits || logits && !e.prediction.is_nan()) {
+                let expected = if logits { "numbers" } else { "0 to 1 (or from_logits)" };
+                return Err(Error::argument("auc predictions", expected, e.prediction));
             }
-            let at = (e.prediction.clamp(0.0, 1.0) * (n - 1) as f64).ceil() as usize;
-            between[at.saturating_sub(1)][usize::from(e.truth)] += e.weight;
         }
-        self.counts.resize(n, Counts::default());
-        let mut above = [0.0; 2];
-        let totals = between.iter().fold([0.0; 2], |s, b| [s[0] + b[0], s[1] + b[1]]);
-        for (counts, b) in self.counts.iter_mut().zip(&between).rev() {
-            above = [above[0] + b[0], above[1] + b[1]];
-            counts.false_positives += above[0];
-            counts.true_positives += above[1];
-            counts.true_negatives += totals[0] - above[0];
-            counts.false_negatives += totals[1] - above[1];
+        // What has the weight 0 is absent.
+        for e in entries.iter().filter(|e| e.weight != 0.0) {
+            let step = match &fixed {
+                None => self.scores.entry(key(e.prediction)).or_default(),
+                Some(inner) => {
+                    self.between.resize(inner.len() + 2, [0.0; 2]);
+                    &mut self.between[inner.partition_point(|t| *t < e.prediction)]
+                }
+            };
+            step[usize::from(e.truth)] += e.weight;
         }
         Ok(())
     }
 
     fn result(&self) -> f64 {
+        let counts = self.counts();
+        let Some(all) = counts.first() else { return 0.0 };
+        let (truths, falsehoods) = (all.true_positives, all.false_positives);
+        if truths == 0.0 || self.curve == Curve::ROC && falsehoods == 0.0 {
+            return f64::NAN;
+        }
         if self.curve == Curve::PR && self.summation_method == Summation::Interpolation {
-            return self.interpolated_pr();
+            return AUC::interpolated_pr(&counts);
         }
         let point = |c: &Counts| {
             let recall = share(c.true_positives, c.true_positives + c.false_negatives);
@@ -116,7 +187,7 @@ impl Metric for AUC {
             }
         };
         let mut area = 0.0;
-        for pair in self.counts.windows(2) {
+        for pair in counts.windows(2) {
             let ((xa, ya), (xb, yb)) = (point(&pair[0]), point(&pair[1]));
             let height = match self.summation_method {
                 Summation::Interpolation => (ya + yb) / 2.0,
@@ -129,7 +200,8 @@ impl Metric for AUC {
     }
 
     fn reset(&mut self) {
-        self.counts.clear();
+        self.scores.clear();
+        self.between.clear();
     }
 
     fn larger_is_better(&self) -> bool {

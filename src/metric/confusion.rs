@@ -1,7 +1,7 @@
 //! Why it exists: figures made of true and false positives and negatives. A prediction is positive if it is above the
 //! threshold.
 
-use super::Metric;
+use super::{Metric, Reads};
 use crate::loss::{aligned, fitted};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings};
@@ -26,6 +26,16 @@ impl Counts {
     }
 }
 
+/// Fails unless a threshold of probabilities is one.
+pub(super) fn check_threshold(name: &'static str, threshold: f64) -> Result<()> {
+    Error::unless((0.0..=1.0).contains(&threshold), name, "0 to 1", threshold)
+}
+
+/// What is compared with a threshold: probabilities, unless it is 0, which is where logits change sides.
+pub(super) fn compared_with(threshold: f64) -> Reads {
+    if threshold == 0.0 { Reads::Numbers } else { Reads::Probabilities }
+}
+
 /// One prediction with its truth and weight.
 pub(super) struct Entry {
     pub(super) truth: bool,
@@ -33,7 +43,7 @@ pub(super) struct Entry {
     pub(super) weight: f64,
 }
 
-/// All entries in row-major order. Targets other than 0 are true.
+/// All entries in row-major order, absent ones (of weight 0) too. Targets other than 0 are true.
 pub(super) fn entries(
     op: &'static str,
     y_true: &Tensor,
@@ -44,7 +54,7 @@ pub(super) fn entries(
     let width = p.dims().last().copied().unwrap_or(1);
     let weights = match weights {
         Some(w) => {
-            let w = fitted("sample_weight", &w.cast(DType::F64)?, &p)?;
+            let w = fitted("sample_weight", &w.cast(DType::F64)?, p.shape())?;
             w.broadcast_to(*p.shape())?.to_vec::<f64>()?
         }
         None => vec![1.0; p.elements()],
@@ -63,6 +73,21 @@ struct Rule {
 }
 
 impl Rule {
+    fn check(&self) -> Result<()> {
+        if let Some(threshold) = self.threshold {
+            check_threshold("threshold", threshold)?;
+        }
+        match self.top_k {
+            Some(0) => Err(Error::argument("top_k", "at least 1", 0)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Above what predictions are positive; nothing is asked of the largest of a row.
+    fn least(&self) -> Option<f64> {
+        self.threshold.or(if self.top_k.is_none() { Some(0.5) } else { None })
+    }
+
     fn count(
         &self,
         op: &'static str,
@@ -71,6 +96,7 @@ impl Rule {
         weights: Option<&Tensor>,
         counts: &mut Counts,
     ) -> Result<()> {
+        self.check()?;
         let (entries, width) = entries(op, y_true, y_pred, weights)?;
         if self.class_id.is_some_and(|id| id >= width) {
             return Err(Error::argument(
@@ -79,11 +105,7 @@ impl Rule {
                 self.class_id.unwrap_or(0),
             ));
         }
-        let threshold = match (self.threshold, self.top_k) {
-            (Some(t), _) => t,
-            (None, Some(_)) => f64::NEG_INFINITY,
-            (None, None) => 0.5,
-        };
+        let least = self.least();
         for row in entries.chunks(width.max(1)) {
             for (class, e) in row.iter().enumerate() {
                 if self.class_id.is_none_or(|id| id == class) {
@@ -93,7 +115,7 @@ impl Rule {
                     };
                     let chosen =
                         self.top_k.is_none_or(|k| row.iter().enumerate().filter(|x| before(*x)).count() < k);
-                    counts.add(e.truth, chosen && e.prediction > threshold, e.weight);
+                    counts.add(e.truth, chosen && least.is_none_or(|t| e.prediction > t), e.weight);
                 }
             }
         }
@@ -141,13 +163,23 @@ macro_rules! rule {
 macro_rules! counted {
     ($($(#[$doc:meta])* $type:ident, $name:literal, $of:ident, larger $larger:literal, $c:ident => $result:expr;)*) => {$(
         rule!($of, $(#[$doc])* $type);
+        impl $type {
+            fn rule(&self) -> Rule {
+                Rule { threshold: self.threshold, top_k: self.top_k, class_id: self.class_id }
+            }
+        }
         impl Metric for $type {
+            fn check(&self) -> Result<()> {
+                self.rule().check()
+            }
+            fn reads(&self, _: usize) -> Reads {
+                self.rule().least().map_or(Reads::Largest, compared_with)
+            }
             fn name(&self) -> &str {
                 $name
             }
             fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-                let rule = Rule { threshold: self.threshold, top_k: self.top_k, class_id: self.class_id };
-                rule.count($name, y_true, y_pred, sample_weight, &mut self.counts)
+                self.rule().count($name, y_true, y_pred, sample_weight, &mut self.counts)
             }
             fn result(&self) -> f64 {
                 let $c = &self.counts;

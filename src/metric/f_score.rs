@@ -1,7 +1,7 @@
 //! Why it exists: precision and recall in one figure, for each class and over classes.
 
-use super::Metric;
-use super::confusion::{Counts, entries};
+use super::confusion::{Counts, check_threshold, compared_with, entries};
+use super::{Metric, Reads};
 use crate::config::{Configured, Described, Registry};
 use crate::loss::EPSILON;
 use crate::tensor::Tensor;
@@ -24,7 +24,7 @@ string_enum! {
 
 settings! {
     /// `(1 + β²)·P·R / (β²·P + R)` of precision and recall, named `fbeta_score`. Targets are one-hot or several of 0 and 1;
-    /// a row's positives are its largest predictions, or those above a threshold.
+    /// a row's positives are its largest predictions, or those above a threshold. One column has no largest: it needs a threshold.
     pub struct FBetaScore {
         /// The mean over classes (Keras's `macro`), with this weight of recall against precision.
         new(beta: f64);
@@ -57,12 +57,24 @@ impl Metric for FBetaScore {
         "fbeta_score"
     }
 
+    fn check(&self) -> Result<()> {
+        let fine = self.beta > 0.0 && self.beta.is_finite();
+        Error::unless(fine, "beta", "a finite number above 0", self.beta)?;
+        self.threshold.map_or(Ok(()), |t| check_threshold("threshold", t))
+    }
+
+    fn reads(&self, _: usize) -> Reads {
+        self.threshold.map_or(Reads::Largest, compared_with)
+    }
+
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
         let &[_, classes] = y_pred.dims() else {
             return Err(Error::shape("fbeta_score", "predictions [batch, classes]", *y_pred.shape()));
         };
-        if self.beta.is_nan() || self.beta <= 0.0 {
-            return Err(Error::argument("beta", "a number above 0", self.beta));
+        self.check()?;
+        if classes == 1 && self.threshold.is_none() {
+            let expected = "a number, because the largest prediction of one column is each: .threshold(0.5)";
+            return Err(Error::argument("threshold", expected, "nothing"));
         }
         let (entries, _) = entries("fbeta_score", y_true, y_pred, sample_weight)?;
         if !self.counts.is_empty() && self.counts.len() != classes {
@@ -170,6 +182,12 @@ impl F1Score {
 impl Metric for F1Score {
     fn name(&self) -> &str {
         "f1_score"
+    }
+    fn check(&self) -> Result<()> {
+        self.0.check()
+    }
+    fn reads(&self, width: usize) -> Reads {
+        self.0.reads(width)
     }
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
         self.0.update(y_true, y_pred, sample_weight)

@@ -1,39 +1,49 @@
 //! Why it exists: most metrics are a mean of something over all samples; here it is gathered, and here are those that are
 //! means of errors.
 
-use super::Metric;
+use super::{Metric, Reads};
 use crate::config::Dyn;
-use crate::loss::{self, Loss, fitted};
+use crate::loss::{self, Loss, fitted, present};
 use crate::nn::snake_case;
 use crate::tensor::Tensor;
 use crate::{DType, Result, settings};
 use std::sync::OnceLock;
 
-/// `Σ wᵢ·xᵢ / Σ wᵢ` over batches.
+/// `Σ wᵢ·xᵢ / Σ wᵢ` over batches. What has the weight 0 is absent, whatever it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mean {
     sum: f64,
     total: f64,
+    /// `Σ |wᵢ|`, next to which a total of weights of both signs may be nothing but rounding.
+    size: f64,
 }
 
 impl Mean {
     /// Adds float64 values with their weights, of as many axes or fewer.
     pub(super) fn add(&mut self, values: &Tensor, weights: Option<&Tensor>) -> Result<()> {
-        let (sum, total) = match weights {
-            None => (values.sum(&[], false)?.item()?, values.elements() as f64),
-            Some(w) => {
-                let w = fitted("sample_weight", &w.cast(DType::F64)?, values)?;
-                let total = w.broadcast_to(*values.shape())?.sum(&[], false)?.item()?;
-                (values.mul(&w)?.sum(&[], false)?.item()?, total)
-            }
+        let Some(w) = weights else {
+            self.sum += values.sum(&[], false)?.item()?;
+            self.total += values.elements() as f64;
+            self.size += values.elements() as f64;
+            return Ok(());
         };
-        self.sum += sum;
-        self.total += total;
+        let w = fitted("sample_weight", &w.cast(DType::F64)?, values.shape())?.broadcast_to(*values.shape())?;
+        let zero = w.new_full([], 0.0)?;
+        let present = w.not_equal(&zero)?.choose(values, &zero)?;
+        self.sum += present.mul(&w)?.sum(&[], false)?.item()?;
+        self.total += w.sum(&[], false)?.item()?;
+        self.size += w.abs()?.sum(&[], false)?.item()?;
         Ok(())
     }
 
+    /// Adds the losses of predictions, computed in float64.
+    fn add_losses(&mut self, loss: &dyn Loss, y: &Tensor, p: &Tensor, weights: Option<&Tensor>) -> Result<()> {
+        let (y, p) = present(y, &p.cast(DType::F64)?, loss.axis(), weights, None)?;
+        self.add(&loss.call(&y, &p)?, weights)
+    }
+
     pub(super) fn get(&self) -> f64 {
-        if self.total == 0.0 { 0.0 } else { self.sum / self.total }
+        if self.total.abs() <= 1e-12 * self.size { 0.0 } else { self.sum / self.total }
     }
 }
 
@@ -54,7 +64,7 @@ macro_rules! mean_errors {
                 $name
             }
             fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-                self.mean.add(&loss::$loss::new().call(y_true, &y_pred.cast(DType::F64)?)?, sample_weight)
+                self.mean.add_losses(&loss::$loss::new(), y_true, y_pred, sample_weight)
             }
             fn result(&self) -> f64 {
                 let $mean = self.mean.get();
@@ -94,10 +104,19 @@ settings! {
 
 impl Metric for MeanLoss {
     fn name(&self) -> &str {
-        self.name.get_or_init(|| snake_case(self.loss.class_name()))
+        self.name.get_or_init(|| snake_case(self.loss.name()))
+    }
+    fn check(&self) -> Result<()> {
+        self.loss.check()
+    }
+    fn reads(&self, _: usize) -> Reads {
+        self.loss.reads()
+    }
+    fn targets(&self, _: usize) -> (f64, f64) {
+        self.loss.targets()
     }
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-        self.mean.add(&self.loss.call(y_true, &y_pred.cast(DType::F64)?)?, sample_weight)
+        self.mean.add_losses(&*self.loss, y_true, y_pred, sample_weight)
     }
     fn result(&self) -> f64 {
         self.mean.get()

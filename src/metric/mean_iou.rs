@@ -25,18 +25,23 @@ impl Metric for MeanIoU {
         "mean_io_u"
     }
 
-    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-        let n = self.num_classes;
-        if !(1..=65_536).contains(&n) {
-            return Err(Error::argument("num_classes", "1 to 65536", n));
+    fn check(&self) -> Result<()> {
+        match self.num_classes {
+            1..=65_536 => Ok(()),
+            n => Err(Error::argument("num_classes", "1 to 65536", n)),
         }
+    }
+
+    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
+        self.check()?;
+        let n = self.num_classes;
         if y_true.shape() != y_pred.shape() {
             let why = "targets and predictions must be class numbers of one shape (argmax gives them)";
             return Err(Error::shapes("mean_io_u", *y_true.shape(), *y_pred.shape(), why));
         }
         let weights = match sample_weight {
             Some(w) => {
-                let w = fitted("sample_weight", &w.cast(DType::F64)?, y_pred)?;
+                let w = fitted("sample_weight", &w.cast(DType::F64)?, y_pred.shape())?;
                 w.broadcast_to(*y_pred.shape())?.to_vec()?
             }
             None => vec![1.0; y_pred.elements()],

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::config::{Configured, kind};
+pub use crate::loss::Reads;
 use crate::tensor::Tensor;
 
 kind! {
@@ -27,6 +28,25 @@ pub trait Metric: Configured + CloneMetric + std::fmt::Debug + Send + Sync {
     /// # Errors
     /// Shapes do not fit.
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()>;
+    /// Whether its settings make sense; `compile` asks.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+    /// What it takes predictions for whose last axis has this size. `compile` refuses outputs that cannot be that;
+    /// [`Loss::allow_mismatch`](crate::loss::Loss::allow_mismatch) lets them pass.
+    fn reads(&self, _width: usize) -> Reads {
+        Reads::Numbers
+    }
+    /// The least and the largest target that it is made for; by default any, or 0 to 1 where it reads probabilities.
+    fn targets(&self, width: usize) -> (f64, f64) {
+        match self.reads(width) {
+            Reads::Probabilities | Reads::Logits => (0.0, 1.0),
+            _ => (f64::NEG_INFINITY, f64::INFINITY),
+        }
+    }
     /// The figure so far; 0 before the first batch.
     fn result(&self) -> f64;
     /// Forgets everything gathered.

@@ -1,4 +1,5 @@
-//! Why it exists: the share of the targets' variance that predictions explain.
+//! Why it exists: the share of the targets' variance that predictions explain. The variance is gathered around the running mean (West
+//! 1979): sums of squares would cancel where targets are far from 0.
 
 use super::Metric;
 use super::confusion::share;
@@ -10,13 +11,40 @@ use crate::{DType, Error, Result, settings};
 #[derive(Clone, Copy, Debug, Default)]
 struct Column {
     weight: f64,
-    sum: f64,
-    squares: f64,
+    mean: f64,
+    /// `Σ w·(t - mean)²`.
+    spread: f64,
+    /// `Σ w·(t - p)²`.
     errors: f64,
+    /// Whether there was a target other than the first.
+    varies: bool,
+    /// The first target, if there was one.
+    first: Option<f64>,
+}
+
+impl Column {
+    fn add(&mut self, t: f64, p: f64, w: f64) {
+        let first = *self.first.get_or_insert(t);
+        self.varies |= t != first;
+        self.weight += w;
+        let before = t - self.mean;
+        self.mean += before * share(w, self.weight);
+        self.spread += w * before * (t - self.mean);
+        self.errors += w * (t - p) * (t - p);
+    }
+
+    /// Where targets do not vary there is nothing to explain: 0, or 1 if they were met exactly.
+    fn score(&self) -> f64 {
+        match self.varies {
+            true => 1.0 - self.errors / self.spread,
+            false => f64::from(u8::from(self.errors == 0.0 && self.first.is_some())),
+        }
+    }
 }
 
 settings! {
-    /// `1 - Σ(t-p)² / Σ(t-mean)²`, the mean over columns of targets `[batch, columns]`, named `r2_score`.
+    /// `1 - Σ(t-p)² / Σ(t-mean)²`, the mean over columns of targets `[batch, columns]`, named `r2_score`. A column of equal targets
+    /// counts 0, or 1 if all of them were met exactly.
     pub struct R2Score {
         /// The metric.
         new();
@@ -26,14 +54,9 @@ settings! {
 }
 
 impl R2Score {
-    /// The figure of each column (Keras's `class_aggregation=None`). A column without variance counts 0.
+    /// The figure of each column (Keras's `class_aggregation=None`).
     pub fn by_column(&self) -> Vec<f64> {
-        let score = |c: &Column| {
-            let total = c.squares - c.sum * share(c.sum, c.weight);
-            let score = 1.0 - c.errors / total;
-            if score.is_infinite() { 0.0 } else { score }
-        };
-        self.columns.iter().map(score).collect()
+        self.columns.iter().map(Column::score).collect()
     }
 }
 
@@ -56,18 +79,17 @@ impl Metric for R2Score {
         }
         let weights = match sample_weight {
             Some(w) => {
-                fitted("sample_weight", &w.cast(DType::F64)?, &p)?.broadcast_to(*p.shape())?.to_vec()?
+                fitted("sample_weight", &w.cast(DType::F64)?, p.shape())?.broadcast_to(*p.shape())?.to_vec()?
             }
             None => vec![1.0; p.elements()],
         };
         self.columns.resize(columns, Column::default());
         let values = t.to_vec::<f64>()?.into_iter().zip(p.to_vec::<f64>()?).zip(weights);
         for (i, ((t, p), w)) in values.enumerate() {
-            let column = &mut self.columns[i % columns];
-            column.weight += w;
-            column.sum += t * w;
-            column.squares += t * t * w;
-            column.errors += (t - p) * (t - p) * w;
+            // What has the weight 0 is absent, whatever it is.
+            if w != 0.0 {
+                self.columns[i % columns].add(t, p, w);
+            }
         }
         Ok(())
     }

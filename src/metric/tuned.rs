@@ -1,6 +1,6 @@
 //! Why it exists: what can be set for every metric alike: its name, and whether samples' weights count.
 
-use super::Metric;
+use super::{Metric, Reads};
 use crate::config::{Dyn, Registry, Setting, describe};
 use crate::tensor::Tensor;
 use crate::{Result, settings};
@@ -38,6 +38,15 @@ impl Metric for Tuned {
     }
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
         self.metric.update(y_true, y_pred, sample_weight)
+    }
+    fn check(&self) -> Result<()> {
+        self.metric.check()
+    }
+    fn reads(&self, width: usize) -> Reads {
+        self.metric.reads(width)
+    }
+    fn targets(&self, width: usize) -> (f64, f64) {
+        self.metric.targets(width)
     }
     fn result(&self) -> f64 {
         self.metric.result()

@@ -1,5 +1,6 @@
 //! Why it exists: activations by name, for layers that end with one.
 
+use super::Range;
 use crate::config::{Configured, Dyn, kind};
 use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
@@ -13,6 +14,11 @@ pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync
     /// The tensor's dtype or rank does not fit.
     fn apply(&self, x: &Tensor) -> Result<Tensor>;
 
+    /// What is known of the numbers that it gives; nothing by default.
+    fn range(&self) -> Option<Range> {
+        None
+    }
+
     /// The form in which a matrix product can apply it to its result in one pass, if there is one.
     fn fused(&self) -> Option<Fused> {
         None
@@ -25,16 +31,24 @@ impl<A: Activation + 'static> From<A> for Dyn<dyn Activation> {
     }
 }
 
-/// One row an activation: its type, its settings if it has some, its formula, and its fused form if it has one. Rows without a
+/// One row an activation: its type, its settings if it has some, its formula, its fused form if it has one, and what it gives if not
+/// any number. Rows without a
 /// table of settings are values by their name: `Tanh`, `LeakyRelu.negative_slope(0.1)`.
 macro_rules! activations {
-    ($($(#[$doc:meta])* $type:ident $({ $($settings:tt)* })? ($x:ident $(, $me:ident)?) = $f:expr $(; fused $fused:ident)?,)*) => {
+    ($($(#[$doc:meta])* $type:ident $({ $($settings:tt)* })? ($x:ident $(, $me:ident)?) = $f:expr $(; fused $fused:ident)? $(; gives $range:expr)?,)*) => {
         $(
             activations! { @type [$(#[$doc])*] $type $({ $($settings)* })? }
             impl Activation for $type {
                 fn apply(&self, $x: &Tensor) -> Result<Tensor> {
                     $(let $me = self;)?
                     $f
+                }
+                #[allow(unused_variables)]
+                fn range(&self) -> Option<Range> {
+                    $(let $me = self;)?
+                    let range = Range::ALL;
+                    $(let range = $range;)?
+                    Some(range)
                 }
                 $(fn fused(&self) -> Option<Fused> { Some(Fused::$fused) })?
             }
@@ -66,19 +80,19 @@ activations! {
     /// The input unchanged.
     Linear(x) = Ok(x.clone()),
     /// `1 / (1 + exp(-x))`.
-    Sigmoid(x) = x.sigmoid(); fused Sigmoid,
+    Sigmoid(x) = x.sigmoid(); fused Sigmoid; gives Range::UNIT,
     /// Hyperbolic tangent.
-    Tanh(x) = x.tanh(); fused Tanh,
+    Tanh(x) = x.tanh(); fused Tanh; gives Range::SIGNED_UNIT,
     /// `exp(x) / Σ exp(x)` over an axis.
     Softmax {
         /// The axis; the last one by default.
         axis: isize = -1,
-    }(x, me) = x.softmax(me.axis),
+    }(x, me) = x.softmax(me.axis); gives if me.axis == -1 { Range::SHARES } else { Range::UNIT },
     /// `x - ln Σ exp(x)` over an axis.
     LogSoftmax {
         /// The axis; the last one by default.
         axis: isize = -1,
-    }(x, me) = x.log_softmax(me.axis),
+    }(x, me) = x.log_softmax(me.axis); gives Range::NOT_POSITIVE,
     /// `x·Φ(x)`.
     Gelu {
         /// Whether it is `½x(1 + tanh(√(2/π)(x + 0.044715x³)))` rather than exact; exact by default.
@@ -87,66 +101,85 @@ activations! {
     /// `x·sigmoid(x)`, also called swish.
     Silu(x) = x.silu(),
     /// `ln(1 + exp(x))`.
-    Softplus(x) = x.softplus(),
+    Softplus(x) = x.softplus(); gives Range::NOT_NEGATIVE,
     /// `exp(x)`.
-    Exponential(x) = x.exp(),
+    Exponential(x) = x.exp(); gives Range::NOT_NEGATIVE,
     /// `min(max(x, 0), 6)`.
-    Relu6(x) = x.relu6(),
+    Relu6(x) = x.relu6(); gives Range::between(0.0, 6.0),
     /// `x` where positive, else `negative_slope · x`.
     LeakyRelu {
         /// The slope below 0; 0.2 by default (that of the layer is 0.3).
         negative_slope: f64 = 0.2,
-    }(x, me) = x.leaky_relu(me.negative_slope),
+    }(x, me) = {
+        Error::unless_finite("negative_slope", me.negative_slope)?;
+        x.leaky_relu(me.negative_slope)
+    },
     /// `x` where positive, else `alpha · (exp(x) - 1)`.
     Elu {
         /// What large negative numbers go to, negated; 1 by default.
         alpha: f64 = 1.0,
-    }(x, me) = x.elu(me.alpha),
+    }(x, me) = {
+        Error::unless_finite("alpha", me.alpha)?;
+        x.elu(me.alpha)
+    },
     /// `x` where positive, else `alpha · (exp(x / alpha) - 1)`.
     Celu {
         /// What large negative numbers go to, negated; 1 by default.
         alpha: f64 = 1.0,
-    }(x, me) = x.celu(me.alpha),
+    }(x, me) = {
+        let fine = me.alpha != 0.0 && me.alpha.is_finite();
+        Error::unless(fine, "alpha", "a finite number that is not 0", me.alpha)?;
+        x.celu(me.alpha)
+    },
     /// Scaled elu whose fixed point has mean 0 and variance 1.
     Selu(x) = x.selu(),
     /// `x / (1 + |x|)`.
-    Softsign(x) = x.softsign(),
+    Softsign(x) = x.softsign(); gives Range::SIGNED_UNIT,
     /// `(x + √(x² + b)) / 2`.
     Squareplus {
         /// How smooth it is; 4 by default.
         b: f64 = 4.0,
-    }(x, me) = x.squareplus(me.b),
+    }(x, me) = {
+        Error::unless_not_negative("b", me.b)?;
+        x.squareplus(me.b)
+    }; gives Range::NOT_NEGATIVE,
     /// `x` moved towards 0 by `threshold`, and 0 within it.
     SoftShrink {
         /// How far; 0.5 by default.
         threshold: f64 = 0.5,
-    }(x, me) = x.soft_shrink(me.threshold),
+    }(x, me) = {
+        Error::unless_not_negative("threshold", me.threshold)?;
+        x.soft_shrink(me.threshold)
+    },
     /// `x` where its absolute value is above `threshold`, else 0.
     HardShrink {
         /// The threshold; 0.5 by default.
         threshold: f64 = 0.5,
-    }(x, me) = x.hard_shrink(me.threshold),
+    }(x, me) = {
+        Error::unless_not_negative("threshold", me.threshold)?;
+        x.hard_shrink(me.threshold)
+    },
     /// `x - tanh(x)`.
     TanhShrink(x) = x.tanh_shrink(),
     /// `relu6(x + 3) / 6`.
-    HardSigmoid(x) = x.hard_sigmoid(),
+    HardSigmoid(x) = x.hard_sigmoid(); gives Range::UNIT,
     /// `x · relu6(x + 3) / 6`, also called hard swish.
     HardSilu(x) = x.hard_silu(),
     /// `min(max(x, -1), 1)`.
-    HardTanh(x) = x.hard_tanh(),
+    HardTanh(x) = x.hard_tanh(); gives Range::SIGNED_UNIT,
     /// `ln(sigmoid(x))`.
-    LogSigmoid(x) = x.log_sigmoid(),
+    LogSigmoid(x) = x.log_sigmoid(); gives Range::NOT_POSITIVE,
     /// `x · tanh(softplus(x))`.
     Mish(x) = x.mish(),
     /// 0 up to -1, `(x + 1)² / 4` up to 1, then `x`.
-    SparsePlus(x) = x.sparse_plus(),
+    SparsePlus(x) = x.sparse_plus(); gives Range::NOT_NEGATIVE,
     /// `(x + 1) / 2` limited to [0, 1].
-    SparseSigmoid(x) = x.sparse_sigmoid(),
+    SparseSigmoid(x) = x.sparse_sigmoid(); gives Range::UNIT,
     /// The nearest point of which all numbers along an axis are at least 0 and add up to 1.
     Sparsemax {
         /// The axis; the last one by default.
         axis: isize = -1,
-    }(x, me) = x.sparsemax(me.axis),
+    }(x, me) = x.sparsemax(me.axis); gives if me.axis == -1 { Range::SHARES } else { Range::UNIT },
     /// The first half of an axis times the sigmoid of the second half: it halves the size.
     Glu {
         /// The axis; the last one by default.
@@ -178,6 +211,8 @@ impl Default for Relu {
 impl Activation for Relu {
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let Relu { negative_slope: slope, max_value, threshold } = *self;
+        Error::unless_finite("negative_slope", slope)?;
+        Error::unless_finite("threshold", threshold)?;
         if slope != 0.0 && max_value.is_none() && threshold == 0.0 {
             return x.leaky_relu(slope);
         }
@@ -190,6 +225,12 @@ impl Activation for Relu {
         match slope {
             0.0 => Ok(above),
             _ => above.sub(&x.affine(-1.0, threshold)?.relu()?.affine(slope, 0.0)?),
+        }
+    }
+    fn range(&self) -> Option<Range> {
+        match self.negative_slope == 0.0 && self.threshold >= 0.0 {
+            true => Some(Range::between(0.0, self.max_value.unwrap_or(f64::INFINITY))),
+            false => Some(Range::ALL),
         }
     }
     fn fused(&self) -> Option<Fused> {
@@ -207,7 +248,12 @@ settings! {
 }
 impl Activation for Threshold {
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        Error::unless(!self.threshold.is_nan(), "threshold", "a number", self.threshold)?;
+        Error::unless_finite("default_value", self.default_value)?;
         x.threshold(self.threshold, self.default_value)
+    }
+    fn range(&self) -> Option<Range> {
+        Some(Range::between(self.threshold.min(self.default_value), f64::INFINITY))
     }
 }
 

@@ -7,6 +7,14 @@ use crate::{Error, Result, settings};
 
 /// A bound on a parameter.
 pub trait Constraint: Configured + std::fmt::Debug + Send + Sync {
+    /// Whether its settings make sense; a layer that is built asks.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The nearest value (or one on the way to it) within the bounds, of the same shape.
     ///
     /// # Errors
@@ -38,15 +46,6 @@ fn rescale(w: &Tensor, norms: &Tensor, wanted: &Tensor) -> Result<Tensor> {
     w.mul(&wanted.div(&norms.affine(1.0, EPSILON)?)?)
 }
 
-/// Fails unless these are bounds.
-fn check(name: &'static str, low: f64, high: f64) -> Result<()> {
-    if low >= 0.0 && low <= high {
-        Ok(())
-    } else {
-        Err(Error::argument(name, "0 <= min_value <= max_value", format!("{low} and {high}")))
-    }
-}
-
 settings! {
     /// Norms of at most `max_value`.
     #[derive(PartialEq)]
@@ -61,8 +60,12 @@ settings! {
 }
 
 impl Constraint for MaxNorm {
+    fn check(&self) -> Result<()> {
+        Error::unless_not_negative("max_value", self.max_value)
+    }
+
     fn project(&self, w: &Tensor) -> Result<Tensor> {
-        check("MaxNorm", 0.0, self.max_value)?;
+        self.check()?;
         let norms = norms(w, self.axis.list())?;
         rescale(w, &norms, &norms.clip(0.0, self.max_value)?)
     }
@@ -118,8 +121,17 @@ settings! {
 }
 
 impl Constraint for MinMaxNorm {
+    fn check(&self) -> Result<()> {
+        let MinMaxNorm { min_value, max_value, rate, .. } = *self;
+        if !(min_value >= 0.0 && min_value <= max_value && max_value.is_finite()) {
+            let got = format!("{min_value} and {max_value}");
+            return Err(Error::argument("MinMaxNorm", "0 <= min_value <= max_value, both finite", got));
+        }
+        Error::unless((0.0..=1.0).contains(&rate), "rate", "0 to 1", rate)
+    }
+
     fn project(&self, w: &Tensor) -> Result<Tensor> {
-        check("MinMaxNorm", self.min_value, self.max_value)?;
+        self.check()?;
         let norms = norms(w, self.axis.list())?;
         let bounded = norms.clip(self.min_value, self.max_value)?.affine(self.rate, 0.0)?;
         rescale(w, &norms, &bounded.add(&norms.affine(1.0 - self.rate, 0.0)?)?)

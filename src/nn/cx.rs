@@ -3,7 +3,7 @@
 
 use super::regularizer::Regularizer;
 use super::{Init, Key, Module, Param};
-use crate::autograd::fresh_id;
+use crate::autograd::{Cut, fresh_id};
 use crate::error::Context;
 use crate::random::{Purpose, Stream, read_too_early};
 use crate::tensor::{Array, Few, PoolVec, Tensor, Tensors};
@@ -123,7 +123,7 @@ impl Cx {
         let value = match self.traced {
             true => Tensor::leaf(Array::traced(p.value().spec()), p.id(), wants),
             false if wants => Tensor::leaf(p.value().array().clone(), p.id(), true),
-            false => p.value().clone(),
+            false => p.value().clone().with_cut(Some(if self.tracks { Cut::Frozen } else { Cut::Untracked })),
         };
         match self.compute {
             Some(dtype) if dtype != value.dtype() => {

@@ -168,9 +168,8 @@ settings! {
 }
 impl Initializer for VarianceScaling {
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
-        if self.scale.is_nan() || self.scale <= 0.0 {
-            return Err(Error::argument("scale", "a number above 0", self.scale));
-        }
+        let fine = self.scale > 0.0 && self.scale.is_finite();
+        Error::unless(fine, "scale", "a finite number above 0", self.scale)?;
         let variance = variance(shape, self.scale, self.mode);
         Ok(match self.distribution {
             Distribution::TruncatedNormal => normal(variance, stream),
@@ -237,6 +236,7 @@ settings! {
 }
 impl Initializer for Constant {
     fn value(&self, _: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        Error::unless(!self.value.is_nan(), "value", "a number", self.value)?;
         let value = self.value;
         Ok(Box::new(move |_| value))
     }
@@ -257,6 +257,11 @@ impl Default for RandomUniform {
 }
 impl Initializer for RandomUniform {
     fn value(&self, _: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        let fine = self.minval <= self.maxval && (self.maxval - self.minval).is_finite();
+        let got = || format!("{} and {}", self.minval, self.maxval);
+        if !fine {
+            return Err(Error::argument("RandomUniform", "finite minval <= maxval", got()));
+        }
         let RandomUniform { minval, maxval } = *self;
         Ok(Box::new(move |i| minval + (maxval - minval) * stream.uniform(i)))
     }
@@ -277,6 +282,8 @@ impl Default for RandomNormal {
 }
 impl Initializer for RandomNormal {
     fn value(&self, _: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        Error::unless_finite("mean", self.mean)?;
+        Error::unless_not_negative("stddev", self.stddev)?;
         let RandomNormal { mean, stddev } = *self;
         Ok(Box::new(move |i| mean + stddev * stream.normal(i)))
     }
@@ -298,6 +305,8 @@ impl Default for TruncatedNormal {
 }
 impl Initializer for TruncatedNormal {
     fn value(&self, _: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        Error::unless_finite("mean", self.mean)?;
+        Error::unless_not_negative("stddev", self.stddev)?;
         let TruncatedNormal { mean, stddev } = *self;
         Ok(Box::new(move |i| mean + stddev * stream.truncated_normal(i)))
     }
@@ -318,6 +327,7 @@ impl Default for Identity {
 }
 impl Initializer for Identity {
     fn value(&self, shape: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        Error::unless_finite("gain", self.gain)?;
         let &[_, columns] = shape.dims() else {
             return Err(Error::shape("Identity", "two dimensions", *shape));
         };
@@ -343,6 +353,7 @@ impl Initializer for Orthogonal {
     /// Gram and Schmidt on normal vectors, twice for accuracy: the Q of a QR decomposition whose R has a positive
     /// diagonal, as Keras takes it.
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        Error::unless_finite("gain", self.gain)?;
         let [lead @ .., cols] = shape.dims() else {
             return Err(Error::shape("Orthogonal", "at least two dimensions", *shape));
         };

@@ -5,7 +5,9 @@ use super::activation::Activation;
 use super::param::{draw, number};
 use super::symbol::{Identity, Shared, handle};
 use super::topology::{At, Entry, Invocation, NamedInput, Nested, Topology};
-use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Value, Values, module, trace};
+use super::{
+    Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Range, Value, Values, module, trace,
+};
 use crate::config::{Common, Configured};
 use crate::error::Context;
 use crate::tensor::{AsTensors, Few, PoolVec, Tensor, Tensors};
@@ -351,6 +353,21 @@ impl Network {
         self.nodes[self.topology.calls[call].layer].output_activation(output)
     }
 
+    /// What is known of the numbers of each output, for what is known of the inputs.
+    pub(crate) fn output_ranges(&self, inputs: &[Option<Range>]) -> Vec<Option<Range>> {
+        let mut found: Vec<Vec<Option<Range>>> = Vec::new();
+        let of = |found: &[Vec<Option<Range>>], at: At| match at {
+            At::Input(i) => inputs.get(i).copied().flatten(),
+            At::Call { call, output } => found.get(call).and_then(|of| of.get(output)).copied().flatten(),
+        };
+        for (call, specs) in self.topology.calls.iter().zip(&self.route.specs) {
+            let given: Vec<_> = call.inputs.iter().map(|at| of(&found, *at)).collect();
+            let node = &self.nodes[call.layer];
+            found.push((0..specs.len()).map(|output| node.output_range(output, &given)).collect());
+        }
+        self.topology.outputs.iter().map(|o| of(&found, o.at)).collect()
+    }
+
     /// Checks data against the inputs and brings it to their dtypes.
     pub(crate) fn accept(&self, x: &[Tensor]) -> Result<Tensors> {
         let inputs = &self.topology.inputs;
@@ -471,6 +488,9 @@ impl Node for Network {
     }
     fn output_activation(&self, output: usize) -> Option<&dyn Activation> {
         self.output_activation_of(output)
+    }
+    fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        self.output_ranges(inputs).get(output).copied().flatten()
     }
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         let x = x.values();

@@ -4,7 +4,7 @@
 use super::activation::Activation;
 use super::layers::Input;
 use super::symbol::{IntoSymbols, Shared, Symbol};
-use super::{Cx, Init, InputSpecs, Inputs, Masking, Module, Value, Values, snake_case};
+use super::{Cx, Init, InputSpecs, Inputs, Masking, Module, Range, Value, Values, snake_case};
 use crate::config::{Configured, Dyn, short_type_name};
 use crate::error::Context;
 use crate::tensor::{Few, Tensor, Tensors};
@@ -28,6 +28,12 @@ pub trait Layer: Module {
     /// The activation that [`Layer::forward`] ends with, if it can be left out: `compile` joins it with the loss.
     fn output_activation(&self) -> Option<&dyn Activation> {
         None
+    }
+
+    /// What is known of the numbers that it gives, for what is known of its input: by default what [`Layer::output_activation`]
+    /// says. `compile` compares it with what the loss reads.
+    fn output_range(&self, _input: Option<Range>) -> Option<Range> {
+        Layer::output_activation(self).and_then(range_of)
     }
 
     /// [`Layer::forward`] without [`Layer::output_activation`]: a layer that names one implements this too.
@@ -61,6 +67,12 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// What is known of the numbers of output number `output`, for what is known of the inputs; by default what
+    /// [`Node::output_activation`] says.
+    fn output_range(&self, output: usize, _inputs: &[Option<Range>]) -> Option<Range> {
+        Node::output_activation(self, output).and_then(range_of)
+    }
+
     /// [`Node::call`], but without the output activations of those outputs for which `raw` is true (it may be shorter than
     /// the list of outputs).
     ///
@@ -91,12 +103,20 @@ impl<L: Layer + Clone + std::fmt::Debug + Send + Sync + 'static> Node for L {
     fn output_activation(&self, _: usize) -> Option<&dyn Activation> {
         Layer::output_activation(self)
     }
+    fn output_range(&self, _: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        Layer::output_range(self, inputs.first().copied().flatten())
+    }
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         call_layer(self, x, cx, raw)
     }
     fn class_name(&self) -> &'static str {
         Layer::class_name(self)
     }
+}
+
+/// What an activation gives, under its name.
+pub(crate) fn range_of(activation: &dyn Activation) -> Option<Range> {
+    activation.range().map(|range| range.by(activation.class_name()))
 }
 
 /// What a network's call of a layer is: compiled once, for all layers.

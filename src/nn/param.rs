@@ -304,6 +304,8 @@ impl Init {
         regularizer: &Option<Dyn<dyn Regularizer>>,
         constraint: &Option<Dyn<dyn Constraint>>,
     ) -> Result<Param> {
+        regularizer.as_ref().map_or(Ok(()), |r| r.check()).at(|| "regularizer")?;
+        constraint.as_ref().map_or(Ok(()), |c| c.check()).at(|| "constraint")?;
         let param = self.param(shape, initializer)?;
         Ok(param.regularized(regularizer.clone()).constrained(constraint.clone()))
     }

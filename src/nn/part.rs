@@ -3,7 +3,9 @@
 use super::node::place;
 use super::symbol::Shared;
 use super::trace::batch_unknown;
-use super::{Build, Cx, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values};
+use super::{
+    Build, Cx, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Range, Value, Values,
+};
 use crate::error::Context;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
@@ -123,5 +125,8 @@ impl Node for Part {
     }
     fn traced_outputs(&self) -> Option<Vec<Spec>> {
         self.traced.lock().ok().and_then(|t| t.clone())
+    }
+    fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        self.node.get()?.output_range(output, inputs)
     }
 }

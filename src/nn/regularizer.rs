@@ -6,6 +6,14 @@ use crate::{Error, Result, settings, string_enum};
 
 /// A penalty on a parameter.
 pub trait Regularizer: Configured + std::fmt::Debug + Send + Sync {
+    /// Whether its settings make sense; a layer that is built asks.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The penalty: one number, differentiable.
     ///
     /// # Errors
@@ -29,13 +37,19 @@ settings! {
 }
 
 impl Regularizer for L1L2 {
+    fn check(&self) -> Result<()> {
+        Error::unless_not_negative("l1", self.l1)?;
+        Error::unless_not_negative("l2", self.l2)
+    }
+
     fn penalty(&self, weight: &Tensor) -> Result<Tensor> {
-        let l1 =
-            if self.l1 == 0.0 { None } else { Some(weight.abs()?.sum(&[], false)?.affine(self.l1, 0.0)?) };
-        let l2 = weight.square()?.sum(&[], false)?.affine(self.l2, 0.0)?;
-        match l1 {
-            Some(l1) => l1.add(&l2),
-            None => Ok(l2),
+        self.check()?;
+        // A penalty of 0 is absent, whatever the weights are.
+        match (self.l1, self.l2) {
+            (0.0, 0.0) => weight.affine(0.0, 0.0)?.clip(0.0, 0.0)?.sum(&[], false),
+            (l1, 0.0) => L1::new(l1).penalty(weight),
+            (0.0, l2) => L2::new(l2).penalty(weight),
+            (l1, l2) => L1::new(l1).penalty(weight)?.add(&L2::new(l2).penalty(weight)?),
         }
     }
 }
@@ -50,7 +64,12 @@ settings! {
 }
 
 impl Regularizer for L1 {
+    fn check(&self) -> Result<()> {
+        Error::unless_not_negative("l1", self.l1)
+    }
+
     fn penalty(&self, weight: &Tensor) -> Result<Tensor> {
+        self.check()?;
         weight.abs()?.sum(&[], false)?.affine(self.l1, 0.0)
     }
 }
@@ -65,7 +84,12 @@ settings! {
 }
 
 impl Regularizer for L2 {
+    fn check(&self) -> Result<()> {
+        Error::unless_not_negative("l2", self.l2)
+    }
+
     fn penalty(&self, weight: &Tensor) -> Result<Tensor> {
+        self.check()?;
         weight.square()?.sum(&[], false)?.affine(self.l2, 0.0)
     }
 }
@@ -96,7 +120,12 @@ settings! {
 }
 
 impl Regularizer for OrthogonalRegularizer {
+    fn check(&self) -> Result<()> {
+        Error::unless_not_negative("factor", self.factor)
+    }
+
     fn penalty(&self, weight: &Tensor) -> Result<Tensor> {
+        self.check()?;
         if weight.rank() != 2 {
             return Err(Error::shape("OrthogonalRegularizer", "a matrix", *weight.shape()));
         }

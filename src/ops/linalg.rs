@@ -9,7 +9,7 @@ use crate::kernels::linalg::{self, Pivot};
 use crate::kernels::math::Real;
 use crate::tensor::room::filled;
 use crate::tensor::{Array, Few, Tensor, few};
-use crate::{Error, Float, MAX_RANK, Result, Shape, Spec};
+use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
     [Solve, Cholesky, Qr, SlogDet];
@@ -63,6 +63,26 @@ names! {
     }
 }
 
+/// The last bit of numbers around 1.
+fn ulp(dtype: DType) -> f64 {
+    if dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) }
+}
+
+/// Fails if a column of A, of which `r` is the triangle of its QR decomposition, is one of those before it but for rounding.
+fn check_rank(a: &Tensor, r: &Tensor) -> Result<()> {
+    let (m, n) = matrix("lstsq", a.spec())?;
+    let (all, r) = (a.cast(DType::F64)?.to_vec::<f64>()?, r.cast(DType::F64)?.to_vec::<f64>()?);
+    let noise = ulp(a.dtype()) * libm::sqrt(m as f64);
+    for (i, (a, r)) in all.chunks((m * n).max(1)).zip(r.chunks((n * n).max(1))).enumerate() {
+        let lost = (0..n).map(|k| (k, r[k * n + k])).find(|(k, left)| {
+            let column = a[*k..].iter().step_by(n).fold(0.0f64, |m, x| m.max(x.abs()));
+            left.abs() <= noise * column
+        });
+        check("lstsq", "of columns that depend on each other", i, lost)?;
+    }
+    Ok(())
+}
+
 crate::op! {
     /// X of AX = B; the stacks have one shape.
     struct Solve(by: By, 2) {}
@@ -98,12 +118,14 @@ impl Op for Solve {
             }
             let spec = inputs[0].spec();
             let (mut room, mut order) = (filled(n * n, T::default(), spec)?, filled(n, 0, spec)?);
+            let mut rows = filled(n, 0, spec)?;
             for (i, (a, x)) in a.slice::<T>()?.chunks((n * n).max(1)).zip(out.chunks_mut((n * m).max(1))).enumerate() {
                 match self.by {
                     By::Lu => {
                         room.copy_from_slice(a);
                         let (_, bad) = linalg::lu(&mut room, n, &mut order);
-                        check("solve", "singular", i, bad)?;
+                        let lost = || linalg::lost_pivot(&room, a, n, &order, &mut rows, ulp(spec.dtype));
+                        check("solve", "singular", i, bad.or_else(lost))?;
                         linalg::lu_solve(&room, n, &order, x, m);
                     }
                     By::Lower | By::Upper => {
@@ -167,7 +189,7 @@ impl Op for Cholesky {
             let out = outputs[0].slice_mut::<T>()?;
             out.copy_from_slice(a.slice::<T>()?);
             for (i, l) in out.chunks_mut((n * n).max(1)).enumerate() {
-                check("cholesky", "not positive definite", i, linalg::cholesky(l, n))?;
+                check("cholesky", "not positive definite", i, linalg::cholesky(l, n, ulp(inputs[0].dtype())))?;
             }
         });
         Ok(())
@@ -392,6 +414,9 @@ impl Tensor {
             ));
         }
         let (q, r) = self.qr()?;
+        if !self.is_traced() {
+            check_rank(self, &r)?;
+        }
         r.triangular_solve(&q.t()?.matmul(b)?, false)
     }
 }

@@ -8,7 +8,7 @@ use crate::autograd::{Gradient, Gradients};
 use crate::dtype::dispatch_float;
 use crate::nn::{Module, Param, Path};
 use crate::tensor::{PoolVec, Tensor};
-use crate::{DType, Error, Result};
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,14 +90,18 @@ impl Driver {
     /// # Errors
     /// It is a schedule's, or the new one is no finite number of 0 or more.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        if let LearningRate::Schedule(schedule) = &self.learning_rate {
-            let expected = "an optimizer made with a number as learning rate, to change it";
-            return Err(Error::argument("learning_rate", expected, schedule.class_name()));
-        }
+        self.settable_rate()?;
         let rate = LearningRate::Fixed(learning_rate);
         rate.check()?;
         self.learning_rate = rate;
         Ok(())
+    }
+
+    /// Fails if the learning rate is a schedule's, which cannot be changed.
+    pub(crate) fn settable_rate(&self) -> Result<()> {
+        let LearningRate::Schedule(schedule) = &self.learning_rate else { return Ok(()) };
+        let expected = "an optimizer made with a number as learning rate, to change it";
+        Err(Error::argument("learning_rate", expected, schedule.class_name()))
     }
 
     pub(crate) fn rate(&self) -> &LearningRate {
@@ -233,9 +237,8 @@ impl Driver {
                 return Err(Error::NoGradient { path: path.to_string() });
             }
             let Some(state) = self.state.get_mut(&id) else { return Ok(()) };
-            let sum = state.parts(pass.options).accumulator;
             // What has arrived before must not wait for the next update.
-            if pass.updates && sum.is_some_and(|sum| !is_zero(sum)) {
+            if pass.updates && state.waiting {
                 gradients.add(id, Gradient::Dense(Tensor::filled(spec, 0.0)?))?;
             }
             return pass.own(p, state);
@@ -263,8 +266,9 @@ impl Driver {
         if pass.accumulates
             && pass.updates
             && let Some(state) = self.state.get_mut(&p.id())
-            && let Some(sum) = state.parts(pass.options).accumulator
         {
+            state.waiting &= !now;
+            let Some(sum) = state.parts(pass.options).accumulator else { return Ok(()) };
             dispatch_float!("optimizer", sum.dtype(), T => {
                 let sum = sum.array_mut().slice_mut::<T>()?;
                 if now {
@@ -333,12 +337,4 @@ fn each(
         }
     });
     result
-}
-
-/// Whether all elements are 0.
-fn is_zero(sum: &Tensor) -> bool {
-    match sum.dtype() {
-        DType::F64 => sum.array().slice::<f64>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
-        _ => sum.array().slice::<f32>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
-    }
 }

@@ -85,6 +85,9 @@ impl Pass<'_> {
         state: &mut State,
     ) -> Result<()> {
         let choice = state.choice;
+        if self.accumulates && matches!(g, Some(Gradient::Dense(_))) {
+            state.waiting = !self.updates;
+        }
         let parts = state.parts(self.options);
         let dtype = p.value().dtype();
         let w = p.value_mut();

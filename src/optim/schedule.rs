@@ -84,6 +84,16 @@ fn check_steps(name: &'static str, steps: u64) -> Result<()> {
     if steps > 0 { Ok(()) } else { Err(Error::argument(name, "at least 1", 0)) }
 }
 
+/// Fails unless these numbers are finite and not negative.
+fn check_rates(rates: &[(&'static str, f64)]) -> Result<()> {
+    rates.iter().try_for_each(|(name, rate)| Error::unless_not_negative(name, *rate))
+}
+
+/// Fails unless a share is one.
+fn check_share(name: &'static str, share: f64) -> Result<()> {
+    Error::unless((0.0..=1.0).contains(&share), name, "0 to 1", share)
+}
+
 /// How many periods have passed: whole ones if the rate falls by stairs.
 fn periods(step: u64, decay_steps: u64, staircase: bool) -> f64 {
     let p = step as f64 / decay_steps as f64;
@@ -109,6 +119,8 @@ macro_rules! decays {
                 $f
             }
             fn check(&self) -> Result<()> {
+                let initial = ("initial_learning_rate", self.initial_learning_rate);
+                check_rates(&[initial, ("decay_rate", self.decay_rate)])?;
                 check_steps("decay_steps", self.decay_steps)
             }
         }
@@ -141,6 +153,7 @@ impl LearningRateSchedule for PiecewiseConstantDecay {
             let expected = format!("{}, one more than boundaries", self.boundaries.len() + 1);
             return Err(Error::argument("PiecewiseConstantDecay values", expected, self.values.len()));
         }
+        self.values.iter().try_for_each(|rate| check_rates(&[("values", *rate)]))?;
         match self.boundaries.windows(2).find(|b| b[0] >= b[1]) {
             Some(b) => {
                 Err(Error::argument("boundaries", "ascending steps", format!("{} before {}", b[0], b[1])))
@@ -178,8 +191,33 @@ impl LearningRateSchedule for PolynomialDecay {
             + self.end_learning_rate
     }
     fn check(&self) -> Result<()> {
+        let initial = ("initial_learning_rate", self.initial_learning_rate);
+        check_rates(&[initial, ("end_learning_rate", self.end_learning_rate), ("power", self.power)])?;
         check_steps("decay_steps", self.decay_steps)
     }
+}
+
+/// Of waves of which the first has length 1 and each is `t_mul` times as long as the one before, the number of that which `done`
+/// lies in, and the share of it that is done.
+fn wave(done: f64, t_mul: f64) -> (f64, f64) {
+    let more = t_mul - 1.0;
+    // Where wave number `wave` begins: a geometric sum, which is `wave` itself if all are of one length.
+    let begin = |wave: f64| match more {
+        m if m > 0.5 => (libm::pow(t_mul, wave) - 1.0) / m,
+        m if m > 0.0 => libm::expm1(wave * libm::log1p(m)) / m,
+        _ => wave,
+    };
+    // The quotient of logarithms may miss a whole number by its last bit, so what begins at `done` is looked at itself.
+    let about = if more > 0.0 { libm::log1p(done * more) / libm::log1p(more) } else { done };
+    let mut wave = about.floor();
+    let reached = |wave: f64| begin(wave) <= done * (1.0 + 1e-12);
+    if reached(wave + 1.0) {
+        wave += 1.0;
+    } else if wave > 0.0 && !reached(wave) {
+        wave -= 1.0;
+    }
+    let length = begin(wave + 1.0) - begin(wave);
+    (wave, ((done - begin(wave)) / length).clamp(0.0, 1.0))
 }
 
 /// Half a cosine wave from 1 to `alpha`, for a share of the way from 0 to 1.
@@ -225,6 +263,9 @@ impl LearningRateSchedule for CosineDecay {
         from * half_wave(step as f64 / self.decay_steps as f64, self.alpha)
     }
     fn check(&self) -> Result<()> {
+        let initial = ("initial_learning_rate", self.initial_learning_rate);
+        check_rates(&[initial, ("warmup_target", self.warmup_target.unwrap_or(0.0))])?;
+        check_share("alpha", self.alpha)?;
         check_steps("decay_steps", self.decay_steps)
     }
 }
@@ -248,19 +289,16 @@ settings! {
 
 impl LearningRateSchedule for CosineDecayRestarts {
     fn at(&self, step: u64) -> f64 {
-        let done = step as f64 / self.first_decay_steps as f64;
-        let (wave, share) = if self.t_mul == 1.0 {
-            (done.floor(), done - done.floor())
-        } else {
-            let wave = (libm::log(1.0 - done * (1.0 - self.t_mul)) / libm::log(self.t_mul)).floor();
-            let length = libm::pow(self.t_mul, wave);
-            (wave, (done - (1.0 - length) / (1.0 - self.t_mul)) / length)
-        };
+        let (wave, share) = wave(step as f64 / self.first_decay_steps as f64, self.t_mul);
         let height = libm::pow(self.m_mul, wave) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * share));
         self.initial_learning_rate * ((1.0 - self.alpha) * height + self.alpha)
     }
     fn check(&self) -> Result<()> {
+        let initial = ("initial_learning_rate", self.initial_learning_rate);
+        check_rates(&[initial, ("m_mul", self.m_mul)])?;
+        check_share("alpha", self.alpha)?;
         check_steps("first_decay_steps", self.first_decay_steps)?;
-        if self.t_mul >= 1.0 { Ok(()) } else { Err(Error::argument("t_mul", "at least 1", self.t_mul)) }
+        let fine = self.t_mul >= 1.0 && self.t_mul.is_finite();
+        Error::unless(fine, "t_mul", "a finite number of at least 1", self.t_mul)
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct State {
     own: usize,
     /// What its groups and the options say of the parameter.
     pub(super) choice: Choice,
+    /// Whether the accumulator has gradients, which may add up to 0.
+    pub(super) waiting: bool,
 }
 
 /// The parts of a state.
@@ -90,7 +92,8 @@ impl Driver {
         self.check_slots(path, p.value().spec())?;
         let (slots, own) = slots(&*self.optimizer, &self.options, path, p.value().spec());
         let tensors = slots.iter().map(|slot| slot.tensor(p.value())).collect::<Result<_>>();
-        Ok(State { tensors: tensors.at(|| path)?, own, choice: self.options.choice(path) })
+        let (tensors, choice) = (tensors.at(|| path)?, self.options.choice(path));
+        Ok(State { tensors, own, choice, waiting: false })
     }
 
     /// The state by name, the path of a parameter and behind it that of a slot: `dense/kernel/m`. The driver has slots of its
@@ -170,7 +173,10 @@ impl Driver {
             }
         });
         let tensors = tensors.collect::<Result<_>>()?;
-        Ok(Some(State { tensors, own, choice: self.options.choice(path) }))
+        let mut state = State { tensors, own, choice: self.options.choice(path), waiting: false };
+        // A state does not say whether gradients wait in it, but numbers that are not 0 have come from some.
+        state.waiting = state.parts(&self.options).accumulator.is_some_and(|sum| !is_zero(sum));
+        Ok(Some(state))
     }
 
     /// How many numbers the state holds, iteration count and learning rate included, as Keras counts.
@@ -189,6 +195,14 @@ impl Driver {
                 *p.value_mut() = average.clone();
             }
         });
+    }
+}
+
+/// Whether all elements are 0.
+fn is_zero(sum: &Tensor) -> bool {
+    match sum.dtype() {
+        DType::F64 => sum.array().slice::<f64>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
+        _ => sum.array().slice::<f32>().is_ok_and(|sum| sum.iter().all(|&v| v == 0.0)),
     }
 }
 

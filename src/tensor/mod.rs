@@ -22,7 +22,7 @@ pub use tensors::{AsTensors, Tensors};
 pub(crate) use tensors::{join_rows, rows, slice_rows};
 pub(crate) use text::Text;
 
-use crate::autograd::Edge;
+use crate::autograd::{Cut, Edge};
 use crate::dtype::{Convert, dispatch_stored};
 use crate::kernels::strided::Layout;
 use crate::{DType, Element, Error, IntoShape, Result, Shape, Spec, Stored};
@@ -34,6 +34,8 @@ use crate::{DType, Element, Error, IntoShape, Result, Shape, Spec, Stored};
 pub struct Tensor {
     array: Array,
     edge: Option<Edge>,
+    /// If nothing flows back through it though it was computed from what can learn: what stands between. For messages alone.
+    cut: Option<Cut>,
 }
 
 impl Tensor {
@@ -178,7 +180,15 @@ impl Tensor {
     }
 
     pub(crate) fn with_edge(array: Array, edge: Option<Edge>) -> Tensor {
-        Tensor { array, edge }
+        Tensor { array, edge, cut: None }
+    }
+
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        self.cut
+    }
+
+    pub(crate) fn with_cut(self, cut: Option<Cut>) -> Tensor {
+        Tensor { cut, ..self }
     }
 
     // ---- reading
@@ -214,7 +224,7 @@ impl Tensor {
     /// # Errors
     /// Memory for the copy cannot be had.
     pub fn contiguous(&self) -> Result<Tensor> {
-        Ok(Tensor::with_edge(self.array.contiguous()?, self.edge.clone()))
+        Ok(Tensor::with_edge(self.array.contiguous()?, self.edge.clone()).with_cut(self.cut))
     }
 
     /// Whether both have the same shape, dtype and values, bit by bit; any NaN equals any NaN. (A view that repeats so much that no
@@ -232,6 +242,6 @@ impl Tensor {
 
 impl From<Array> for Tensor {
     fn from(array: Array) -> Tensor {
-        Tensor { array, edge: None }
+        Tensor::with_edge(array, None)
     }
 }

@@ -32,7 +32,7 @@ impl Batches {
 impl Source for Batches {
     fn steps(&self) -> Option<usize> {
         match self.data.cardinality() {
-            Cardinality::Known(n) => Some(n),
+            Cardinality::Known(n) if !self.endless => Some(n),
             _ => None,
         }
     }

@@ -52,18 +52,32 @@ impl Network {
     /// evaluation use the exact loss on logits; metrics and `predict` see probabilities all the same.
     ///
     /// # Errors
-    /// There is not one loss for each output, metrics name an output that does not exist, or a setting is out of range.
+    /// There is not one loss for each output, metrics name an output that does not exist, a setting is out of range, or an output
+    /// cannot be what its loss or a metric reads it as: probabilities as logits, logits as probabilities, and so on (`docs/keras.md`
+    /// has the list; [`Loss::allow_mismatch`] lets it pass). Outputs of which nobody can know it are looked at in the first batch.
     pub fn compile(
         self,
         optimizer: impl Optimizer + 'static,
         losses: impl IntoLosses,
         metrics: impl IntoMetrics,
     ) -> Result<Model> {
-        compile_with(self, Driver::new(optimizer), losses.into_losses(), metrics.by_output())
+        compile_checked(self, Driver::new(optimizer), losses.into_losses(), metrics.by_output())
     }
 }
 
 /// What [`Network::compile`] does with all of its arguments in one form each.
+fn compile_checked(
+    network: Network,
+    driver: Driver,
+    losses: Vec<Dyn<dyn Loss>>,
+    metrics: ByOutput,
+) -> Result<Model> {
+    let model = compile_with(network, driver, losses, metrics)?;
+    model.head.check_pairing(&model.network)?;
+    Ok(model)
+}
+
+/// The same without a look at what the losses read: a file that was once written is read.
 pub(crate) fn compile_with(
     network: Network,
     driver: Driver,
@@ -92,7 +106,7 @@ macro_rules! compiles {
             ) -> Result<Model> {
                 let driver = Driver::new(optimizer);
                 driver.check_settings()?;
-                compile_with(self.build()?, driver, losses.into_losses(), metrics.by_output())
+                compile_checked(self.build()?, driver, losses.into_losses(), metrics.by_output())
             }
         }
     )*};

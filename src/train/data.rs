@@ -18,6 +18,8 @@ pub(crate) struct Batch {
     pub(crate) y: Tensors,
     /// One number for each row, if rows have weights.
     pub(crate) weights: Option<Tensor>,
+    /// Whether it is the first of a run, whose values are looked at.
+    pub(crate) is_first: bool,
     /// Where the rows stand in the user's data, for messages.
     origin: Origin,
 }
@@ -34,7 +36,13 @@ enum Origin {
 impl Batch {
     /// Rows that stand one after the other in the user's data, from `first` on.
     pub(crate) fn new(x: Tensors, y: Tensors, weights: Option<Tensor>, first: usize) -> Batch {
-        Batch { x, y, weights, origin: Origin::From(first) }
+        Batch { x, y, weights, is_first: false, origin: Origin::From(first) }
+    }
+
+    /// As the first of a run, or as another.
+    pub(crate) fn first(mut self, is_first: bool) -> Batch {
+        self.is_first = is_first;
+        self
     }
 
     /// The number of rows.
@@ -167,14 +175,15 @@ impl Source for Arrays {
                     x: gather(&self.x, &rows)?,
                     y: gather(&self.y, &rows)?,
                     weights,
+                    is_first: false,
                     origin: Origin::Rows(rows),
                 }
             }
             None => {
                 let weights =
                     self.weights.as_ref().map(|w| w.slice(0, start as isize, end as isize)).transpose()?;
-                let origin = Origin::From(self.first + start);
-                Batch { x: slice(&self.x, start, end)?, y: slice(&self.y, start, end)?, weights, origin }
+                let (x, y) = (slice(&self.x, start, end)?, slice(&self.y, start, end)?);
+                Batch::new(x, y, weights, self.first + start)
             }
         }))
     }

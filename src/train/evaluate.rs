@@ -90,15 +90,16 @@ impl Model {
         let mut meter = self.head.meter();
         let mut session = Session::new();
         data.begin(0, 0)?;
-        let (mut sum, mut n, mut left) = (0.0, 0, steps.unwrap_or(usize::MAX));
-        while left > 0
-            && let Some(batch) = data.next(&self.network)?
+        let (mut sum, mut n, mut done) = (0.0, 0, 0);
+        while steps.is_none_or(|steps| done < steps)
+            && let Some(mut batch) = data.next(&self.network)?
         {
+            batch.is_first = done == 0;
             let mut cx = Cx::infer().resume(session);
             sum += self.test_step(&batch, &mut cx, &mut meter)? * batch.rows() as f64;
             session = cx.finish().session;
             n += batch.rows();
-            left -= 1;
+            done += 1;
         }
         some_rows(n)?;
         Ok(self.head.logs(&meter, sum / n as f64))

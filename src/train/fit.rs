@@ -12,8 +12,8 @@ pub struct Fit<'a> {
     pub(super) epochs: usize,
     pub(super) initial_epoch: usize,
     pub(super) steps_per_epoch: Option<usize>,
-    pub(super) batch_size: usize,
-    pub(super) shuffle: bool,
+    pub(super) batch_size: Option<usize>,
+    pub(super) shuffle: Option<bool>,
     pub(super) verbose: u8,
     pub(super) validation: Option<(Tensors, Tensors)>,
     pub(super) validation_dataset: Option<Dataset>,
@@ -42,8 +42,8 @@ impl<'a> Fit<'a> {
             epochs: 1,
             initial_epoch: 0,
             steps_per_epoch: None,
-            batch_size: 32,
-            shuffle: true,
+            batch_size: None,
+            shuffle: None,
             verbose: 1,
             validation: None,
             validation_dataset: None,
@@ -79,15 +79,16 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Rows in a batch, 32 by default. The last batch of an epoch may have fewer.
+    /// Rows in a batch, 32 by default. The last batch of an epoch may have fewer. An error beside a dataset, whose batches are its
+    /// own.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
+        self.batch_size = Some(batch_size);
         self
     }
 
-    /// Whether rows come in a new random order each epoch; yes by default.
+    /// Whether rows come in a new random order each epoch; yes by default. An error beside a dataset, whose order is its own.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
-        self.shuffle = shuffle;
+        self.shuffle = Some(shuffle);
         self
     }
 
@@ -109,7 +110,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// The share of rows, taken from the end before any shuffling, that is validated on instead of trained on.
+    /// The share of rows, taken from the end before any shuffling, that is validated on instead of trained on. Instead of data
+    /// of its own to validate on, not beside it.
     pub fn validation_split(mut self, split: f64) -> Self {
         self.validation_split = split;
         self
@@ -170,8 +172,37 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Counts that must not be 0.
+    /// Rows in a batch.
+    pub(super) fn rows(&self) -> usize {
+        self.batch_size.unwrap_or(32)
+    }
+
+    /// Counts that must not be 0, and settings of which one makes another meaningless.
     pub(super) fn check(&self) -> Result<()> {
+        let split = (self.validation_split != 0.0).then_some("validation_split");
+        let arrays = self.validation.as_ref().map(|_| "validation_data");
+        let dataset = self.validation_dataset.as_ref().map(|_| "validation_dataset");
+        let given: Vec<&str> = [split, arrays, dataset].into_iter().flatten().collect();
+        if given.len() > 1 {
+            let expected = "one of validation_split, validation_data and validation_dataset";
+            return Err(Error::argument("validation", expected, given.join(" and ")));
+        }
+        if let (Some(rows), true) = (self.validation_batch_size, dataset.is_some()) {
+            let expected =
+                "no value beside validation_dataset, whose batches are its own (.batch(…) of the dataset)";
+            return Err(Error::argument("validation_batch_size", expected, rows));
+        }
+        let counted = [
+            ("validation_steps", self.validation_steps),
+            ("validation_batch_size", self.validation_batch_size),
+        ];
+        if let (Some((name, Some(n))), true) =
+            (counted.into_iter().find(|(_, n)| n.is_some()), given.is_empty())
+        {
+            let expected =
+                "data to validate on beside it: validation_data, validation_dataset or validation_split";
+            return Err(Error::argument(name, expected, n));
+        }
         let counts = [
             ("validation_freq", Some(self.validation_freq)),
             ("validation_steps", self.validation_steps),

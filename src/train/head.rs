@@ -4,9 +4,9 @@
 use super::history::Logs;
 use crate::config::Dyn;
 use crate::error::Context;
-use crate::loss::{Loss, Reduction, fitted};
+use crate::loss::{Loss, Reduction, fitted, present};
 use crate::metric::{ByOutput, Metric};
-use crate::nn::{Network, Value, both_masks};
+use crate::nn::{Network, Range, Value, both_masks};
 use crate::tensor::{Tensor, Tensors};
 use crate::{DType, Error, Result};
 
@@ -15,6 +15,8 @@ use crate::{DType, Error, Result};
 pub(crate) struct Head {
     /// One for each output.
     pub(crate) losses: Vec<Dyn<dyn Loss>>,
+    /// What is known of the numbers of each output.
+    pub(super) ranges: Vec<Option<Range>>,
     /// For each output the loss as a function of what goes into the last activation, where that is exact.
     fused: Vec<Option<Dyn<dyn Loss>>>,
     /// Which outputs training takes without their activation; empty if none.
@@ -22,9 +24,9 @@ pub(crate) struct Head {
     /// For each output, at their start.
     pub(crate) metrics: Vec<Vec<Box<dyn Metric>>>,
     /// The keys of the metrics.
-    names: Vec<Vec<String>>,
+    pub(super) names: Vec<Vec<String>>,
     /// The keys of the outputs' own losses, if there are several: Keras's `digit_loss`.
-    loss_names: Vec<String>,
+    pub(super) loss_names: Vec<String>,
 }
 
 /// Figures that are gathered over batches.
@@ -54,10 +56,12 @@ impl Head {
                 let expected = "a reduction to one number, which is what training makes smaller";
                 return Err(Error::argument("loss reduction", expected, "none"));
             }
-            if !options.weight.is_finite() {
-                return Err(Error::argument("loss weight", "a finite number", options.weight));
-            }
+            loss.check().at(|| loss.name())?;
         }
+        metrics
+            .iter()
+            .flat_map(|(_, list)| list)
+            .try_for_each(|m| m.check().at(|| format!("metric '{}'", m.name())))?;
         let on_logits = |(i, loss): (usize, &Dyn<dyn Loss>)| {
             network.output_activation_of(i).and_then(|activation| loss.on_logits(activation))
         };
@@ -96,7 +100,8 @@ impl Head {
             names.push(keys);
         }
         lists.iter_mut().flatten().for_each(|m| m.reset());
-        Ok(Head { losses, fused, raw, metrics: lists, names, loss_names })
+        let ranges = network.output_ranges(&[]);
+        Ok(Head { losses, ranges, fused, raw, metrics: lists, names, loss_names })
     }
 
     /// A meter for these figures.
@@ -130,32 +135,47 @@ impl Head {
         let term = |(i, (y, output)): (usize, (&Tensor, &Value))| {
             let Value { tensor, mask } = output;
             let loss = self.fused[i].as_ref().unwrap_or(&self.losses[i]);
-            let values = loss.call(y, tensor)?;
+            // What trains nothing is computed for its figure alone.
+            let tensor = if loss.options().weight == 0.0 { &tensor.detach() } else { tensor };
             // Where an output has no time axis, the mask of one says nothing of it.
             let travelled = mask.as_ref().filter(|m| m.rank() <= tensor.rank());
+            let mask = both_masks(loss.mask(y, tensor)?.as_ref(), travelled)?;
+            let (y, tensor) = present(y, tensor, loss.axis(), weights, mask.as_ref())?;
+            let values = loss.call(&y, &tensor)?;
             let averaged = |m: &&Tensor| m.dims().iter().skip(values.rank()).any(|d| *d != 1);
             if let Some(mask) = travelled.filter(averaged) {
                 let expected =
                     "a loss with a number for each position of the mask (Reshape the output to [.., 1])";
                 return Err(Error::shape("mask", expected, *mask.shape()));
             }
-            let mask = both_masks(loss.mask(y, tensor)?.as_ref(), travelled)?;
             loss.options().reduction.apply(&values, weights, mask.as_ref())
         };
-        // Of several outputs, which one.
-        let term = |(i, pair): (usize, (&Tensor, &Value))| match self.loss_names.get(i) {
-            Some(name) => term((i, pair)).at(|| format!("output '{}'", name.trim_end_matches("_loss"))),
-            None => term((i, pair)),
-        };
+        let term = |(i, pair): (usize, (&Tensor, &Value))| self.at_output(i, term((i, pair)));
         y.iter().zip(outputs).enumerate().map(term).collect()
     }
 
-    /// The sum of terms by the weights of their losses.
-    pub(crate) fn total(&self, terms: &[Tensor]) -> Result<Tensor> {
+    /// Of several outputs, names the one of an error.
+    fn at_output<T>(&self, i: usize, result: Result<T>) -> Result<T> {
+        match self.loss_names.get(i) {
+            Some(name) => result.at(|| format!("output '{}'", name.trim_end_matches("_loss"))),
+            None => result,
+        }
+    }
+
+    /// The sum of terms by the weights of their losses. A term of weight 0 is absent, whatever it is: what is left of it is that its
+    /// output's gradient is 0.
+    pub(crate) fn total(&self, terms: &[Tensor], outputs: &[Value]) -> Result<Tensor> {
         let mut total: Option<Tensor> = None;
-        for (loss, term) in self.losses.iter().zip(terms) {
-            let weight = loss.options().weight;
-            let term = if weight == 1.0 { term.clone() } else { term.affine(weight, 0.0)? };
+        for ((loss, term), output) in self.losses.iter().zip(terms).zip(outputs) {
+            let term = match loss.options().weight {
+                1.0 => term.clone(),
+                0.0 => {
+                    let zero = output.tensor.new_full([], 0.0)?;
+                    let nowhere = zero.cast(DType::Bool)?;
+                    nowhere.choose(&output.tensor, &zero)?.sum(&[], false)?.cast(term.dtype())?
+                }
+                weight => term.affine(weight, 0.0)?,
+            };
             total = Some(match total {
                 Some(sum) => sum.add(&term)?,
                 None => term,
@@ -216,7 +236,7 @@ impl Meter {
 fn counted(weights: Option<&Tensor>, mask: &Tensor) -> Result<Tensor> {
     let counts = mask.cast(weights.map_or(DType::F32, Tensor::dtype))?;
     match weights {
-        Some(weights) => fitted("sample_weight", weights, &counts)?.mul(&counts),
+        Some(weights) => fitted("sample_weight", weights, counts.shape())?.mul(&counts),
         None => Ok(counts),
     }
 }

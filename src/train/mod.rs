@@ -9,6 +9,7 @@ mod fit;
 mod head;
 mod history;
 mod model;
+mod pairing;
 mod per_sample;
 mod predict;
 mod progress;

@@ -35,7 +35,7 @@ impl Model {
                 let mut cx = Cx::train(seed, step);
                 let outputs = self.network.pass(&batch.x, &mut cx, &self.head.raw)?;
                 let terms = self.head.terms(&batch.y, &outputs, None).map_err(|e| batch.locate(e))?;
-                let mut loss = self.head.total(&terms)?;
+                let mut loss = self.head.total(&terms, &outputs)?;
                 for term in cx.take_losses() {
                     loss = loss.add(&term)?;
                 }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 pub struct Progress {
     bar: bool,
     plan: Plan,
+    /// Steps of the epoch that are done.
+    done: usize,
     /// Nothing where there is no clock; then a line has no times, and there is no bar.
     began: Option<Instant>,
     drawn: Option<Bar>,
@@ -63,18 +65,19 @@ impl Progress {
         Progress {
             bar: cfg!(feature = "progress") && verbose == 1 && terminal,
             plan: Plan::default(),
+            done: 0,
             began: clock::now(),
             drawn: None,
         }
     }
 
-    /// `1875/1875 - 2s - 1ms/step - accuracy: 0.9000 - loss: 0.3000`: Keras's line, figures in alphabetical order.
+    /// `1875/1875 - 2s - 1ms/step - accuracy: 0.9000 - loss: 0.3000`: Keras's line, figures in alphabetical order. Steps are
+    /// those that were done, of those that were planned.
     fn line(&self, logs: &Logs) -> String {
-        let n = self.plan.steps;
-        let mut line = format!("{n}/{n}");
+        let mut line = format!("{}/{}", self.done, self.plan.steps.max(self.done));
         if let Some(began) = self.began {
             let seconds = began.elapsed().as_secs_f64();
-            let each = seconds / n.max(1) as f64;
+            let each = seconds / self.done.max(1) as f64;
             let each = if each >= 1e-3 {
                 format!("{:.0}ms/step", each * 1e3)
             } else {
@@ -100,7 +103,7 @@ impl Callback for Progress {
     }
 
     fn on_epoch_begin(&mut self, _: &mut Model, epoch: usize) -> Result<()> {
-        self.began = clock::now();
+        (self.began, self.done) = (clock::now(), 0);
         println!("Epoch {}/{}", epoch + 1, self.plan.epochs);
         self.drawn = self.began.filter(|_| self.bar).map(|drawn| Bar { drawn, width: 0 });
         Ok(())
@@ -108,6 +111,7 @@ impl Callback for Progress {
 
     fn on_batch_end(&mut self, _: &mut Model, batch: usize, loss: f64) -> Result<()> {
         let (done, steps) = (batch + 1, self.plan.steps);
+        self.done = done;
         if let Some(bar) = &mut self.drawn
             && (done == steps || bar.drawn.elapsed() >= Bar::EVERY)
         {
@@ -135,5 +139,16 @@ mod tests {
         assert_eq!(Bar::line(0, 4, 0, 2.5), "0/4 ░░░░░░░░░░░░░░░░░░░░ 0s loss: 2.5000");
         assert_eq!(Bar::line(3, 4, 7, 0.25), "3/4 ███████████████░░░░░ 7s loss: 0.2500");
         assert_eq!(Bar::line(5, 4, 7, 0.25), "5/4 ████████████████████ 7s loss: 0.2500");
+    }
+
+    #[test]
+    fn the_line_of_an_epoch_counts_the_steps_that_were_done() {
+        let mut progress = Progress { began: None, ..Progress::new(2) };
+        let mut logs = Logs::new();
+        logs.set("loss", 0.5);
+        for (done, planned, line) in [(1, 1, "1/1"), (2, 3, "2/3"), (4, 0, "4/4")] {
+            (progress.done, progress.plan.steps) = (done, planned);
+            assert_eq!(progress.line(&logs), format!("{line} - loss: 0.5000"));
+        }
     }
 }

@@ -27,7 +27,11 @@ impl Model {
             return Err(Error::argument("y", format!("{} target tensors", self.head.losses.len()), y.len()));
         }
         let outputs = self.network.pass(&batch.x, cx, &self.head.raw)?;
+        if batch.is_first {
+            self.head.check_values(y, &outputs, weights)?;
+        }
         let terms = self.head.terms(y, &outputs, weights)?;
+        let mut total = self.head.total(&terms, &outputs)?;
         let mut outputs = outputs;
         for (i, value) in outputs.iter_mut().enumerate() {
             value.tensor = value.tensor.detach();
@@ -38,7 +42,6 @@ impl Model {
                 value.tensor = activation.apply(&value.tensor)?;
             }
         }
-        let mut total = self.head.total(&terms)?;
         let mut penalties = Ok(());
         self.network.visit(&mut |_, p| {
             if let (Some(r), Ok(())) = (p.regularizer(), &penalties) {
@@ -133,6 +136,7 @@ impl Model {
 
     fn train_one(&mut self, batch: Batch) -> Result<Logs> {
         self.meter.reset();
+        let batch = batch.first(self.steps == 0);
         let loss = par::enter(|| self.train_step(&batch))?;
         Ok(self.head.logs(&self.meter, loss))
     }
@@ -156,6 +160,7 @@ impl Model {
     fn batch(&self, x: &[Tensor], y: Tensors, weights: Option<&Weights>) -> Result<Batch> {
         let mut source = Arrays::of(&self.network, x, y, weights, usize::MAX)?;
         source.begin(0, 0)?;
-        source.next(&self.network)?.ok_or_else(|| Error::argument("x", "at least one row", 0))
+        let batch = source.next(&self.network)?.map(|batch| batch.first(true));
+        batch.ok_or_else(|| Error::argument("x", "at least one row", 0))
     }
 }

@@ -40,7 +40,7 @@ impl Model {
         };
         fit.check()?;
         let (x, y) = (x.as_tensors(), y.as_tensors());
-        let mut data = Arrays::of(&self.network, &x, y, weights.as_ref(), fit.batch_size)?;
+        let mut data = Arrays::of(&self.network, &x, y, weights.as_ref(), fit.rows())?;
         let n = data.rows();
         let split = fit.validation_split;
         if !(0.0..1.0).contains(&split) {
@@ -48,7 +48,7 @@ impl Model {
         }
         let mut validation = self.validation(&mut fit)?;
         if validation.is_none() && split > 0.0 {
-            let at = (n as f64 * (1.0 - split)) as usize;
+            let at = whole(n as f64 * (1.0 - split));
             if at == 0 || at == n {
                 let expected = format!("a share that leaves rows on both sides of {n}");
                 return Err(Error::argument("validation_split", expected, split));
@@ -60,12 +60,12 @@ impl Model {
             validation = Some(Box::new(held));
             data = data.part(0, at)?;
         }
-        data.shuffle = fit.shuffle;
+        data.shuffle = fit.shuffle.unwrap_or(true);
         self.drive(&mut data, validation, fit)
     }
 
     /// Trains on the batches of a dataset, whose size and order are its own: of `fit`'s settings those about rows
-    /// (`sample_weight`, `class_weight`, `validation_split`) are errors here, `batch_size` and `shuffle` mean nothing.
+    /// (`batch_size`, `shuffle`, `sample_weight`, `class_weight`, `validation_split`) are errors here.
     /// `Fit::validation_dataset` takes batches to validate on.
     ///
     /// Without `steps_per_epoch` an epoch is one pass, and the pass has the number of the epochs that the model was trained
@@ -80,13 +80,14 @@ impl Model {
         data.endless = fit.steps_per_epoch.is_some();
         fit.check()?;
         let rows = [
-            ("sample_weight", fit.sample_weight.is_some()),
-            ("class_weight", !fit.class_weight.is_empty()),
-            ("validation_split", fit.validation_split != 0.0),
+            ("batch_size", fit.batch_size.is_some(), "the dataset makes its batches itself: .batch(…)"),
+            ("shuffle", fit.shuffle.is_some(), "the dataset has its own order: .shuffle(…) before .batch(…)"),
+            ("sample_weight", fit.sample_weight.is_some(), "the dataset's samples have weights of their own"),
+            ("class_weight", !fit.class_weight.is_empty(), "the dataset's samples have weights of their own"),
+            ("validation_split", fit.validation_split != 0.0, "the dataset is split by itself: .split(…)"),
         ];
-        if let Some((name, _)) = rows.into_iter().find(|(_, set)| *set) {
-            let expected = "no value, because the dataset's samples have their own weights and order";
-            return Err(Error::argument(name, expected, "a value"));
+        if let Some((name, _, why)) = rows.into_iter().find(|(_, set, _)| *set) {
+            return Err(Error::argument(name, format!("no value beside a dataset ({why})"), "a value"));
         }
         let validation = self.validation(&mut fit)?;
         self.drive(&mut data, validation, fit)
@@ -95,7 +96,7 @@ impl Model {
     /// What was given to validate on: tensors, or a dataset.
     fn validation(&self, fit: &mut Fit<'_>) -> Result<Option<Box<dyn Source>>> {
         if let Some((x, y)) = fit.validation.take() {
-            let batch_size = fit.validation_batch_size.unwrap_or(fit.batch_size);
+            let batch_size = fit.validation_batch_size.unwrap_or(fit.rows());
             let arrays = Arrays::of(&self.network, &x, y, None, batch_size).at(|| "validation_data")?;
             return Ok(Some(Box::new(arrays)));
         }
@@ -137,9 +138,13 @@ impl Model {
         if validation.is_some() {
             figures.extend(self.head.figures().iter().map(|name| format!("val_{name}")));
         }
+        let directed = figures.clone();
         figures.extend(fit.callbacks.iter().flat_map(|c| c.figures()));
-        let steps = fit.steps_per_epoch.or(data.steps()).unwrap_or(0);
-        let plan = Plan { epochs: fit.epochs, steps, figures };
+        let steps = match (fit.steps_per_epoch, data.steps()) {
+            (Some(wanted), Some(there)) => wanted.min(there),
+            (wanted, there) => wanted.or(there).unwrap_or(0),
+        };
+        let plan = Plan { epochs: fit.epochs, steps, figures, directed };
         let mut history = History::default();
         let mut open = false;
         each(&mut fit.callbacks, |c| c.on_train_begin(self, &plan))?;
@@ -186,7 +191,8 @@ impl Model {
                 *open = true;
                 next = data.next(&self.network)?;
             }
-            let Some(batch) = next else { break };
+            let Some(mut batch) = next else { break };
+            batch.is_first = step == 0 && epoch == fit.initial_epoch;
             let loss = self.train_step(&batch)?;
             if fit.check_finite && !loss.is_finite() {
                 let (epoch, step) = (epoch + 1, step + 1);
@@ -205,6 +211,12 @@ impl Model {
         self.epochs += 1;
         Ok(self.head.logs(&self.meter, sum / rows as f64))
     }
+}
+
+/// The whole rows of a product, which rounding may have left a little below the number meant: `10 · (1 - 0.9)` are 1.
+fn whole(rows: f64) -> usize {
+    let near = rows.round_ties_even();
+    if (rows - near).abs() <= 1e-12 * near { near as usize } else { rows as usize }
 }
 
 fn each<'a>(

@@ -48,6 +48,7 @@ impl Weights {
                 let ([y], [rank]) = (y, ranks) else {
                     return Err(Error::argument("class_weight", "a network with one output", y.len()));
                 };
+                whole_labels(y, *rank)?;
                 let labels = classes(y, *rank)?;
                 if labels.rank() != 1 {
                     return Err(Error::shape("class_weight", "one class for each row", *y.shape()));
@@ -56,6 +57,22 @@ impl Weights {
                 let weights: Vec<f64> = labels.to_vec::<i64>()?.iter().map(weight).collect();
                 Tensor::from_slice(&weights, [n])
             }
+        }
+    }
+}
+
+/// Fails if targets that should be labels are other numbers: those of a regression have no classes.
+fn whole_labels(y: &Tensor, rank: usize) -> Result<()> {
+    let one_hot = y.rank() == rank && y.dims().last() != Some(&1);
+    if one_hot || !y.dtype().is_float() {
+        return Ok(());
+    }
+    let values = y.cast(DType::F64)?.to_vec::<f64>()?;
+    match values.iter().position(|v| !(*v >= 0.0 && v.fract() == 0.0)) {
+        None => Ok(()),
+        Some(row) => {
+            let expected = "targets that are labels 0, 1, 2, … or one-hot (sample_weight has a number for each row of others)";
+            Err(Error::argument("class_weight", expected, format!("{} in row {row}", values[row])))
         }
     }
 }

@@ -2,12 +2,15 @@
 //! meet stand in `snapshots/errors.txt`, where a change of them shows; `UPDATE_SNAPSHOTS=1` rewrites the file.
 
 use gradus::autograd::grad;
+use gradus::config::Dyn;
 use gradus::data::{Sample, Size};
 use gradus::datasets::{cifar10, cifar100};
 use gradus::io::{Csv, Limits, npy, npz};
-use gradus::loss::{Huber, Reduction};
-use gradus::metric::{self, PerOutput};
-use gradus::nn::initializer::Identity;
+use gradus::loss::{self, Huber, Loss, Reduction};
+use gradus::metric::{self, IntoMetrics, PerOutput};
+use gradus::nn::activation::{Activation, Exponential, LeakyRelu, Linear};
+use gradus::nn::initializer::{Identity, RandomNormal};
+use gradus::nn::layers::Lambda;
 use gradus::nn::{Cx, Layer};
 use gradus::nn::{constraint, regularizer};
 use gradus::ops::PadMode;
@@ -116,6 +119,65 @@ fn npy_with(descr: &str, shape: &str) -> Result<()> {
 
 fn csv(settings: Csv, text: &str) -> Result<()> {
     done(settings.parse(text.as_bytes(), "pets.csv", &Limits::default()))
+}
+
+/// A dense layer, whose output a loss and metrics read.
+fn read(
+    units: usize,
+    activation: impl Into<Dyn<dyn Activation>>,
+    loss: impl Loss + 'static,
+    metrics: impl IntoMetrics,
+) -> Result<()> {
+    let stack = Sequential::new().add(Input::new([4])).add(Dense::new(units).activation(activation));
+    done(stack.compile(SGD::new(0.1), loss, metrics))
+}
+
+/// A step with two targets.
+fn first_batch(
+    activation: impl Into<Dyn<dyn Activation>>,
+    loss: impl Loss + 'static,
+    targets: &[f32; 2],
+) -> Result<()> {
+    let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1).activation(activation));
+    let mut model = stack.compile(SGD::new(0.1), loss, ())?;
+    done(model.fit(&f32s(&[2, 4]), &Tensor::from_slice(targets, [2, 1])?, quiet().shuffle(false)))
+}
+
+/// A step of a network of which nobody knows what it gives: the same numbers for each seed.
+fn unknown(f: fn(&Tensor) -> Result<Tensor>, loss: impl Loss + 'static) -> Result<()> {
+    let numbers = move |x: &Tensor| f(&x.slice(1, 0, 3)?.affine(2.0, 2.0)?);
+    let stack = Sequential::new()
+        .add(Input::new([4]))
+        .add(Dense::new(4).frozen().kernel_initializer(Identity::new(1.0)));
+    let sparse = loss.name().starts_with("Sparse");
+    let model = stack.add(Lambda::new(numbers)).compile(SGD::new(0.1), loss, ())?;
+    let y = if sparse { labels(&[0, 1]) } else { f32s(&[2, 3]) };
+    done(model.evaluate(&f32s(&[2, 4]), &y))
+}
+
+fn rate_of_a_schedule(callback: impl Callback) -> Result<()> {
+    let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+    let mut model =
+        stack.compile(SGD::new(schedule::CosineDecay::new(0.1, 5)), MeanSquaredError::new(), ())?;
+    done(model.fit(&f32s(&[2, 4]), &f32s(&[2, 1]), quiet().callback(callback)))
+}
+
+/// Gives a figure of its own.
+struct Measures;
+impl Callback for Measures {
+    fn figures(&self) -> Vec<String> {
+        vec!["speed".into()]
+    }
+    fn on_epoch_end(&mut self, _: &mut Model, _: usize, logs: &mut gradus::train::Logs) -> Result<()> {
+        logs.set("speed", 1.0);
+        Ok(())
+    }
+}
+
+/// A step whose loss is behind a function through which nothing flows.
+fn cut(f: fn(&Tensor) -> Result<Tensor>) -> Result<()> {
+    let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1)).add(Lambda::new(f));
+    done(compile(stack)?.fit(&f32s(&[2, 4]), &f32s(&[2, 1]), quiet()))
 }
 
 type Mistake = (&'static str, fn() -> Result<()>);
@@ -447,6 +509,125 @@ const MISTAKES: &[Mistake] = &[
     }),
     ("set_params_path", || done(classifier().set_params(&[("dense_9/kernel".into(), f32s(&[4, 8]))]))),
     ("set_params_shape", || done(classifier().set_params(&[("dense/kernel".into(), f32s(&[8, 4]))]))),
+    // What an output is read as.
+    ("softmax_and_from_logits", || {
+        read(3, Softmax, SparseCategoricalCrossentropy::new().from_logits(true), ())
+    }),
+    ("sigmoid_and_from_logits", || read(1, Sigmoid, BinaryCrossentropy::new().from_logits(true), ())),
+    ("no_softmax", || read(3, Linear, SparseCategoricalCrossentropy::new(), ())),
+    ("no_sigmoid", || read(1, Linear, BinaryCrossentropy::new(), ())),
+    ("relu_as_probabilities", || read(3, Relu, CategoricalCrossentropy::new(), ())),
+    ("softmax_of_one_unit", || read(1, Softmax, BinaryCrossentropy::new(), ())),
+    ("classes_of_one_unit", || read(1, Sigmoid, CategoricalCrossentropy::new(), ())),
+    ("relu_as_logits", || read(1, Relu, BinaryCrossentropy::new().from_logits(true), ())),
+    ("poisson_below_0", || read(1, Linear, loss::Poisson::new(), ())),
+    ("hinge_of_probabilities", || read(1, Sigmoid, loss::Hinge::new(), ())),
+    ("kl_of_logits", || read(3, Linear, loss::KLDivergence::new(), ())),
+    ("accuracy_of_logits", || {
+        read(1, Linear, BinaryCrossentropy::new().from_logits(true), [Accuracy::new()])
+    }),
+    ("auc_from_logits_of_probabilities", || {
+        read(1, Sigmoid, BinaryCrossentropy::new(), [metric::AUC::new().from_logits(true)])
+    }),
+    ("f1_of_one_column", || read(1, Sigmoid, BinaryCrossentropy::new(), [metric::F1Score::new()])),
+    ("labels_up_to_9_for_two_classes", || first_batch(Sigmoid, BinaryCrossentropy::new(), &[0.0, 9.0])),
+    ("hinge_targets", || first_batch(Tanh, loss::Hinge::new(), &[0.0, 2.0])),
+    ("poisson_targets", || first_batch(Exponential, loss::Poisson::new(), &[1.0, -1.0])),
+    ("accuracy_of_numbers", || {
+        let stack = Sequential::new().add(Input::new([4])).add(Dense::new(1));
+        let mut model = stack.compile(SGD::new(0.1), MeanSquaredError::new(), [Accuracy::new()])?;
+        done(model.fit(&f32s(&[2, 4]), &f32s(&[2, 1]).affine(9.0, 0.0)?, quiet()))
+    }),
+    ("unknown_logits", || unknown(|x| Ok(x.clone()), SparseCategoricalCrossentropy::new())),
+    ("unknown_softmax_from_logits", || {
+        unknown(|x| x.softmax(-1), SparseCategoricalCrossentropy::new().from_logits(true))
+    }),
+    ("unknown_shares", || unknown(|x| x.sigmoid(), SparseCategoricalCrossentropy::new())),
+    ("unknown_counts", || unknown(|x| x.affine(0.0, -1.0), loss::Poisson::new())),
+    // What would be ignored.
+    ("batch_size_beside_dataset", || fit_on(&batches(), Fit::new().batch_size(4))),
+    ("shuffle_beside_dataset", || fit_on(&batches(), Fit::new().shuffle(true))),
+    ("validation_twice", || {
+        let (x, y) = images();
+        fit(quiet().validation_data(&x, &y).validation_split(0.5))
+    }),
+    ("validation_steps_alone", || fit(quiet().validation_steps(3))),
+    ("validation_batch_size_beside_dataset", || {
+        fit(quiet().validation_dataset(&batches()).validation_batch_size(3))
+    }),
+    ("class_weight_of_numbers", || {
+        let settings = quiet().class_weight([(0, 1.0)]);
+        done(regression().fit(&f32s(&[2, 4]), &f32s(&[2, 1]).affine(1.0, 0.25)?, settings))
+    }),
+    ("reduce_lr_of_a_schedule", || rate_of_a_schedule(ReduceLROnPlateau::new("loss"))),
+    ("scheduler_of_a_schedule", || rate_of_a_schedule(LearningRateScheduler::new(|_, rate| rate))),
+    ("early_stopping_direction", || {
+        let fit = quiet().callback(Measures).callback(EarlyStopping::new("speed"));
+        done(regression().fit(&f32s(&[2, 4]), &f32s(&[2, 1]), fit))
+    }),
+    // What cuts the tape.
+    ("cut_by_a_comparison", || cut(|x| x.greater(&x.new_full([], 0.0)?)?.cast(x.dtype()))),
+    ("cut_by_argmax", || cut(|x| x.argmax(-1)?.expand_dims(-1)?.cast(x.dtype()))),
+    ("cut_by_a_cast", || cut(|x| x.cast(DType::I64)?.cast(x.dtype()))),
+    ("cut_by_detach", || cut(|x| Ok(x.detach()))),
+    ("cut_by_inference", || {
+        let network = Sequential::new().add(Input::new([4])).add(Dense::new(1)).build()?;
+        done(network.forward(&f32s(&[2, 4]), &mut Cx::infer())?.sum(&[], false)?.backward())
+    }),
+    ("cut_by_freezing", || {
+        let network = Sequential::new().add(Input::new([4])).add(Dense::new(1).frozen()).build()?;
+        done(network.forward(&f32s(&[2, 4]), &mut Cx::train(0, 0))?.sum(&[], false)?.backward())
+    }),
+    ("all_frozen", || {
+        let mut model = regression();
+        model.set_all_trainable(false);
+        done(model.fit(&f32s(&[2, 4]), &f32s(&[2, 1]), quiet()))
+    }),
+    // Settings out of range.
+    ("label_smoothing", || read(3, Softmax, CategoricalCrossentropy::new().label_smoothing(2.0), ())),
+    ("focal_gamma", || read(3, Softmax, loss::CategoricalFocalCrossentropy::new().gamma(-3.0), ())),
+    ("focal_alpha", || read(1, Sigmoid, loss::BinaryFocalCrossentropy::new().alpha(7.0), ())),
+    ("loss_weight", || read(1, Linear, MeanSquaredError::new().weight(f64::NAN), ())),
+    ("metric_threshold", || {
+        read(1, Sigmoid, BinaryCrossentropy::new(), [metric::BinaryAccuracy::new().threshold(7.0)])
+    }),
+    ("metric_beta", || read(3, Softmax, CategoricalCrossentropy::new(), [metric::FBetaScore::new(-1.0)])),
+    ("metric_top_k", || {
+        read(3, Softmax, CategoricalCrossentropy::new(), [metric::Precision::new().top_k(0)])
+    }),
+    ("auc_thresholds_twice", || {
+        let auc = metric::AUC::new().num_thresholds(9).thresholds([0.5]);
+        read(1, Sigmoid, BinaryCrossentropy::new(), [auc])
+    }),
+    ("l2_negative", || {
+        let dense = Dense::new(1).kernel_regularizer(L2::new(-5.0));
+        done(compile(Sequential::new().add(Input::new([4])).add(dense)))
+    }),
+    ("activity_l1_negative", || {
+        let dense = Dense::new(1).activity_regularizer(L1::new(-5.0));
+        done(compile(Sequential::new().add(Input::new([4])).add(dense)))
+    }),
+    ("max_norm_nan", || {
+        let dense = Dense::new(1).kernel_constraint(constraint::MaxNorm::new(f64::NAN));
+        done(compile(Sequential::new().add(Input::new([4])).add(dense)))
+    }),
+    ("random_normal_stddev", || {
+        let dense = Dense::new(1).kernel_initializer(RandomNormal::new(0.0, -1.0));
+        done(compile(Sequential::new().add(Input::new([4])).add(dense)))
+    }),
+    ("leaky_slope", || read(1, LeakyRelu.negative_slope(f64::NAN), MeanSquaredError::new(), ())),
+    ("schedule_alpha", || optimizer(SGD::new(schedule::CosineDecay::new(0.1, 5).alpha(2.0)).tuned())),
+    ("schedule_t_mul", || optimizer(SGD::new(schedule::CosineDecayRestarts::new(0.1, 5).t_mul(0.5)).tuned())),
+    ("early_stopping_min_delta", || fit(quiet().callback(EarlyStopping::new("loss").min_delta(f64::NAN)))),
+    ("reduce_lr_min_lr", || fit(quiet().callback(ReduceLROnPlateau::new("loss").min_lr(-1.0)))),
+    ("solve_nearly_singular", || {
+        let a: Vec<f64> = (1..10).map(f64::from).collect();
+        done(Tensor::from_slice(&a, [3, 3])?.inverse())
+    }),
+    ("lstsq_rank", || {
+        let a = Tensor::from_slice(&[0.1, 0.2, 0.3, 0.7, 0.1, 0.8, 0.4, 0.3, 0.7], [3, 3])?;
+        done(a.lstsq(&Tensor::from_slice(&[1.0, 2.0, 3.0], [3])?))
+    }),
     // Datasets.
     ("dataset_rows", || done(Dataset::from_tensors(&f32s(&[3, 4]), &labels(&[0, 1])))),
     ("dataset_scalar", || done(Dataset::from_inputs(&f32s(&[])))),

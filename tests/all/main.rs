@@ -3,6 +3,7 @@
 //! test uses meanwhile, stands apart in `tests/`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod absent;
 mod arrays;
 mod bad_input;
 mod capture;
@@ -14,6 +15,7 @@ mod derivatives;
 mod download;
 mod dtypes;
 mod errors;
+mod faults;
 mod files;
 mod fuzz_corpus;
 mod golden;
@@ -41,6 +43,7 @@ mod one_answer;
 mod ops_table;
 mod optimizers;
 mod pack;
+mod pairing;
 mod parity;
 mod parity_layers;
 mod parity_models;
@@ -49,6 +52,7 @@ mod properties;
 mod randomness;
 mod recompute;
 mod settings;
+mod settings_in_range;
 mod structure;
 mod threads;
 mod training;

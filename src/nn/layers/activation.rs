@@ -2,8 +2,8 @@
 
 use crate::Result;
 use crate::config::Dyn;
-use crate::nn::activation::Activation as Function;
-use crate::nn::{Cx, Layer, Masking};
+use crate::nn::activation::{Activation as Function, Linear};
+use crate::nn::{Cx, Layer, Masking, Range, range_of};
 use crate::tensor::Tensor;
 
 crate::settings! {
@@ -27,5 +27,9 @@ impl Layer for Activation {
     }
     fn forward_logits(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
         Ok(x.clone())
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        let linear = (&*self.activation as &dyn std::any::Any).is::<Linear>();
+        if linear { input } else { range_of(&*self.activation) }
     }
 }

@@ -1,7 +1,7 @@
 //! A penalty on activations, as a layer of its own.
 
 use crate::nn::regularizer::L1L2;
-use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Range, single};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -45,5 +45,8 @@ impl Layer for ActivityRegularizationNode {
     }
     fn class_name(&self) -> &'static str {
         "ActivityRegularization"
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input
     }
 }

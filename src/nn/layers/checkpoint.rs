@@ -6,7 +6,7 @@ use crate::autograd::{Outputs, recomputed};
 use crate::config::{Common, Configured, Described, Dyn, Registry, Setting};
 use crate::nn::activation::Activation;
 use crate::nn::{
-    Build, Cx, Init, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Value, Values,
+    Build, Cx, Init, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Range, Value, Values,
 };
 use crate::tensor::{Few, Tensor, Tensors};
 use serde_json::Value as Json;
@@ -164,5 +164,8 @@ impl Node for Block {
     }
     fn class_name(&self) -> &'static str {
         "Checkpoint"
+    }
+    fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        self.layer.output_range(output, inputs)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::merge;
 use crate::error::Context;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values};
 use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, Result};
 
@@ -41,6 +41,9 @@ impl Node for Concatenate {
             false => None,
         };
         Ok(Value::masked(y, mask).into())
+    }
+    fn output_range(&self, _: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        Range::united(inputs).map(Range::moved)
     }
 }
 

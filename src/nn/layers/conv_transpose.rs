@@ -7,7 +7,9 @@ use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Param, Sizes, single};
+use crate::nn::{
+    Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Param, Range, Sizes, range_of, single,
+};
 use crate::ops::Padding;
 use crate::ops::conv::Convolution;
 use crate::tensor::Tensor;
@@ -49,6 +51,9 @@ impl Layer for ConvTransposeNode {
     }
     fn class_name(&self) -> &'static str {
         self.ending.layer
+    }
+    fn output_range(&self, _: Option<Range>) -> Option<Range> {
+        range_of(&*self.ending.activation)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::nn::{
-    Build, Cx, DataFormat, Init, InputSpecs, Layer, Margins, Node, expect_images, expect_rest, single,
+    Build, Cx, DataFormat, Init, InputSpecs, Layer, Margins, Node, Range, expect_images, expect_rest, single,
 };
 use crate::tensor::Tensor;
 
@@ -68,5 +68,8 @@ impl Layer for Cropping {
     }
     fn class_name(&self) -> &'static str {
         self.class
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input
     }
 }

@@ -7,7 +7,9 @@ use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, features, single};
+use crate::nn::{
+    Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, Range, features, range_of, single,
+};
 use crate::tensor::Tensor;
 
 crate::settings! {
@@ -96,5 +98,8 @@ impl Layer for DenseNode {
     }
     fn class_name(&self) -> &'static str {
         "Dense"
+    }
+    fn output_range(&self, _: Option<Range>) -> Option<Range> {
+        range_of(&*self.activation)
     }
 }

@@ -1,7 +1,7 @@
 //! Drops units at random while training, so that none relies on another (Srivastava et al. 2014).
 
 use super::noise::{kept, shared_axes};
-use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, Range, single};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
@@ -70,5 +70,8 @@ impl Layer for DropoutNode {
     }
     fn class_name(&self) -> &'static str {
         self.class
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input
     }
 }

@@ -6,7 +6,7 @@ use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros, between_units};
 use crate::nn::lists::OneOrMany;
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, Range, range_of, single};
 use crate::shape::is_unknown;
 use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result, Shape};
@@ -254,5 +254,8 @@ impl Layer for EinsumDenseNode {
     }
     fn class_name(&self) -> &'static str {
         "EinsumDense"
+    }
+    fn output_range(&self, _: Option<Range>) -> Option<Range> {
+        range_of(&*self.activation)
     }
 }

@@ -1,6 +1,6 @@
 //! Makes one axis of all axes of a sample.
 
-use crate::nn::{Cx, DataFormat, Layer, Masking};
+use crate::nn::{Cx, DataFormat, Layer, Masking, Range};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -28,5 +28,8 @@ impl Layer for Flatten {
     }
     fn masking(&self) -> Masking {
         Masking::Drop
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input.map(Range::moved)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::checks::rate_below_one;
 use crate::Result;
-use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, Range, single};
 use crate::random::Distribution;
 use crate::tensor::Tensor;
 
@@ -44,5 +44,8 @@ impl Layer for GaussianDropoutNode {
     }
     fn class_name(&self) -> &'static str {
         "GaussianDropout"
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input
     }
 }

@@ -1,6 +1,6 @@
 //! Adds noise while training, which stands for data that is never measured twice alike.
 
-use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, Range, single};
 use crate::random::Distribution;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -45,5 +45,8 @@ impl Layer for GaussianNoiseNode {
     }
     fn class_name(&self) -> &'static str {
         "GaussianNoise"
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input
     }
 }

@@ -1,7 +1,8 @@
 //! Makes one number of all places of an image, volume or sequence, channel by channel: their largest or their mean.
 
 use crate::nn::{
-    Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Value, Values, expect_images, single,
+    Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Range, Value, Values, expect_images,
+    single,
 };
 use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result};
@@ -92,14 +93,19 @@ impl Node for GlobalPooling {
     fn class_name(&self) -> &'static str {
         self.class
     }
+    fn output_range(&self, _: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        let input = inputs.first().copied().flatten();
+        if self.operation == Operation::Mean { input } else { input.map(Range::moved) }
+    }
 }
 
 impl GlobalPooling {
-    /// `Σ kept x / Σ kept`, where `kept` is 1 for steps that count.
+    /// `Σ kept x / Σ kept`, where `kept` is 1 for steps that count; 0 where none does.
     fn mean_of_kept(&self, x: &Tensor, mask: &Tensor, axes: &[isize]) -> Result<Tensor> {
         let kept = mask.expand_dims(if self.data_format == DataFormat::ChannelsLast { 2 } else { 1 })?;
         // Chosen rather than multiplied: what is padding may be no number.
         let sum = kept.choose(x, &x.new_full([], 0.0)?)?.sum(axes, self.keepdims)?;
-        sum.div(&kept.cast(x.dtype())?.sum(axes, self.keepdims)?)
+        let steps = kept.cast(x.dtype())?.sum(axes, self.keepdims)?;
+        sum.div(&steps.maximum(&steps.new_full([], 1.0)?)?)
     }
 }

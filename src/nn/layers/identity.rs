@@ -1,7 +1,7 @@
 //! A layer that changes nothing: a place with a name.
 
 use crate::Result;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Values};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Values};
 
 crate::settings! {
     /// Gives its inputs, one or several, with their masks.
@@ -21,5 +21,8 @@ impl Build for Identity {
 impl Node for Identity {
     fn call(&self, x: Inputs<'_>, _: &mut Cx) -> Result<Values> {
         Ok(x.values().iter().cloned().collect())
+    }
+    fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        inputs.get(output).copied().flatten()
     }
 }

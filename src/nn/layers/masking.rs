@@ -1,6 +1,6 @@
 //! Marks time steps that are nothing but padding.
 
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values, single};
 use crate::{Error, Result};
 
 crate::settings! {
@@ -34,5 +34,8 @@ impl Node for Masking {
         // Chosen rather than multiplied: what is padding may be no number.
         let y = kept.choose(x, &x.new_full([], 0.0)?)?;
         Ok(Value::masked(y, Some(kept.squeeze(-1)?)).into())
+    }
+    fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        inputs.get(output).copied().flatten()
     }
 }

@@ -2,14 +2,14 @@
 //! by Keras's rules.
 
 use crate::error::Context;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values};
 use crate::shape::is_unknown;
 use crate::tensor::{Few, Tensor};
 use crate::{Error, Result, Spec};
 
-/// A row a layer: its formula over the inputs, brought to one rank.
+/// A row a layer: its formula over the inputs, brought to one rank, and what it gives if that follows from what they are.
 macro_rules! merging {
-    ($($(#[$doc:meta])* $layer:ident($x:ident) = $formula:expr;)*) => {$(
+    ($($(#[$doc:meta])* $layer:ident($x:ident) $(gives $range:ident)? = $formula:expr;)*) => {$(
         crate::settings! {
             $(#[$doc])*
             ///
@@ -34,6 +34,11 @@ macro_rules! merging {
                 let $x = &same_rank(x)?[..];
                 Ok(Value::masked($formula?, mask(x)?).into())
             }
+            $(
+                fn output_range(&self, _: usize, inputs: &[Option<Range>]) -> Option<Range> {
+                    $range(inputs)
+                }
+            )?
         }
     )*};
 }
@@ -49,19 +54,34 @@ merging! {
     };
 
     /// `a · b · …`. An input counts as 1 where its mask is false; where no input counts, the output is 0.
-    Multiply(x) = product(x);
+    Multiply(x) gives of_units = product(x);
 
     /// `(a + b + …) / n`.
-    Average(x) = {
+    Average(x) gives united = {
         let sum = fold(x, Tensor::add)?;
         sum.div(&sum.new_full([], x.len() as f64)?)
     };
 
     /// The largest of the inputs. What a mask says does not count is left out, unless nothing else is there.
-    Maximum(x) = extreme(x, Tensor::maximum);
+    Maximum(x) gives joined = extreme(x, Tensor::maximum);
 
     /// The smallest of the inputs. What a mask says does not count is left out, unless nothing else is there.
-    Minimum(x) = extreme(x, Tensor::minimum);
+    Minimum(x) gives joined = extreme(x, Tensor::minimum);
+}
+
+/// A mean lies between its parts, and means of probabilities add up to 1.
+fn united(inputs: &[Option<Range>]) -> Option<Range> {
+    Range::united(inputs)
+}
+
+/// One of the parts, each element for itself.
+fn joined(inputs: &[Option<Range>]) -> Option<Range> {
+    Range::united(inputs).map(Range::moved)
+}
+
+/// Products of probabilities are from 0 to 1; of others nothing is known.
+fn of_units(inputs: &[Option<Range>]) -> Option<Range> {
+    joined(inputs).filter(Range::is_unit)
 }
 
 type Pair = fn(&Tensor, &Tensor) -> Result<Tensor>;

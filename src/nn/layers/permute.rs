@@ -1,6 +1,6 @@
 //! Puts the axes of a sample into another order.
 
-use crate::nn::{Cx, Layer};
+use crate::nn::{Cx, Layer, Range};
 use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result};
 
@@ -31,5 +31,8 @@ impl Layer for Permute {
         let order: Few<isize, MAX_RANK> =
             std::iter::once(0).chain(self.dims.iter().map(|&axis| axis as isize)).collect();
         x.permute(&order)
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input.map(Range::moved)
     }
 }

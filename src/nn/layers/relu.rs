@@ -1,7 +1,7 @@
 //! The rectifiers without parameters, as layers.
 
 use crate::nn::activation::{Activation, Relu};
-use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Range, range_of, single};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -56,6 +56,9 @@ impl Layer for ReLUNode {
     }
     fn class_name(&self) -> &'static str {
         "ReLU"
+    }
+    fn output_range(&self, _: Option<Range>) -> Option<Range> {
+        range_of(&self.function)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes a sequence of a vector.
 
 use super::checks::positive;
-use crate::nn::{Cx, Layer};
+use crate::nn::{Cx, Layer, Range};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -21,5 +21,8 @@ impl Layer for RepeatVector {
             return Err(Error::shape("RepeatVector", "inputs [batch, features]", *x.shape()));
         }
         x.expand_dims(1)?.repeat(self.n, 1)
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input
     }
 }

@@ -1,6 +1,6 @@
 //! Gives samples another shape.
 
-use crate::nn::{Cx, Layer, Masking};
+use crate::nn::{Cx, Layer, Masking, Range};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Shape};
 
@@ -28,5 +28,8 @@ impl Layer for Reshape {
     }
     fn masking(&self) -> Masking {
         Masking::Drop
+    }
+    fn output_range(&self, input: Option<Range>) -> Option<Range> {
+        input.map(Range::moved)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Context;
 use crate::nn::activation::{self, Activation};
-use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
+use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
@@ -105,6 +105,11 @@ impl Node for SoftmaxNode {
     }
     fn class_name(&self) -> &'static str {
         "Softmax"
+    }
+    fn output_range(&self, _: usize, _: &[Option<Range>]) -> Option<Range> {
+        // Where a mask leaves everything out, all are 0.
+        let last = self.axis.list() == [-1] && !self.masked;
+        Some(if last { Range::SHARES } else { Range::UNIT }.by("Softmax"))
     }
 }
 

@@ -4,7 +4,7 @@
 use super::checks::positive;
 use crate::nn::activation::Activation;
 use crate::nn::initializer::TruncatedNormal;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Param, Values};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Param, Range, Values};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
@@ -109,5 +109,8 @@ impl Node for SpectralNormalizationNode {
     }
     fn class_name(&self) -> &'static str {
         "SpectralNormalization"
+    }
+    fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        self.layer.output_range(output, inputs)
     }
 }

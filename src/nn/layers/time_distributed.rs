@@ -3,7 +3,7 @@
 use super::recurrence::step_specs;
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values, build_inside, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values, build_inside, single};
 use crate::tensor::{PoolVec, Tensor};
 use crate::{Error, Result};
 
@@ -70,5 +70,8 @@ impl Node for TimeDistributedNode {
     }
     fn class_name(&self) -> &'static str {
         "TimeDistributed"
+    }
+    fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
+        self.layer.output_range(output, inputs)
     }
 }

@@ -1,8 +1,8 @@
 //! Why it exists: ends training when it has stopped to pay, by Keras's rule.
 
 use super::{Callback, Monitor, Plan};
-use crate::Result;
 use crate::train::{Logs, Model};
+use crate::{Error, Result};
 
 /// Stops when a figure has stopped improving (Keras's rule and defaults).
 #[derive(Clone, Debug)]
@@ -13,14 +13,15 @@ pub struct EarlyStopping {
     restore_best_weights: bool,
     start_from_epoch: usize,
     wait: usize,
-    best: f64,
-    best_epoch: usize,
+    best: Option<f64>,
+    best_epoch: Option<usize>,
     best_model: Option<Box<Model>>,
     stopped_epoch: Option<usize>,
 }
 
 impl EarlyStopping {
-    /// Watches a figure, such as `val_loss`. Larger is better if its metric says so; less is better for losses.
+    /// Watches a figure, such as `val_loss`. Larger is better if its metric says so; less is better for losses; of a figure that
+    /// a callback adds, [`EarlyStopping::larger_is_better`] has to say it.
     pub fn new(monitor: &str) -> EarlyStopping {
         EarlyStopping {
             monitor: Monitor::new(monitor),
@@ -29,8 +30,8 @@ impl EarlyStopping {
             restore_best_weights: false,
             start_from_epoch: 0,
             wait: 0,
-            best: f64::INFINITY,
-            best_epoch: 0,
+            best: None,
+            best_epoch: None,
             best_model: None,
             stopped_epoch: None,
         }
@@ -50,7 +51,7 @@ impl EarlyStopping {
         self
     }
 
-    /// Whether larger figures are better, rather than what the name suggests.
+    /// Whether larger figures are better, rather than what the model says of its figure.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Self {
         self.monitor = self.monitor.larger_is_better(larger);
@@ -83,8 +84,8 @@ impl EarlyStopping {
         self.stopped_epoch
     }
 
-    /// The epoch (from 0) with the best figure.
-    pub fn best_epoch(&self) -> usize {
+    /// The epoch (from 0) with the best figure, if there was one that is a number.
+    pub fn best_epoch(&self) -> Option<usize> {
         self.best_epoch
     }
 }
@@ -92,7 +93,10 @@ impl EarlyStopping {
 impl Callback for EarlyStopping {
     fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
         self.monitor.check("EarlyStopping", plan)?;
-        (self.wait, self.best, self.best_epoch) = (0, f64::NAN, 0);
+        if let Some(baseline) = self.baseline.filter(|b| b.is_nan()) {
+            return Err(Error::argument("baseline", "a number", baseline).at("EarlyStopping"));
+        }
+        (self.wait, self.best, self.best_epoch) = (0, None, None);
         (self.best_model, self.stopped_epoch) = (None, None);
         Ok(())
     }
@@ -104,12 +108,10 @@ impl Callback for EarlyStopping {
         }
         if self.restore_best_weights && self.best_model.is_none() {
             self.best_model = Some(Box::new(model.clone()));
-            self.best_epoch = epoch;
         }
         self.wait += 1;
-        if self.best.is_nan() || self.monitor.better(model, value, self.best) {
-            self.best = value;
-            self.best_epoch = epoch;
+        if self.monitor.improves(model, value, self.best) {
+            (self.best, self.best_epoch) = (Some(value), Some(epoch));
             if self.restore_best_weights {
                 self.best_model = Some(Box::new(model.clone()));
             }

@@ -22,6 +22,9 @@ impl<F: FnMut(usize, f64) -> f64 + Send> Callback for LearningRateScheduler<F> {
     fn figures(&self) -> Vec<String> {
         vec![FIGURE.into()]
     }
+    fn on_train_begin(&mut self, model: &mut Model, _: &Plan) -> Result<()> {
+        settable(model, "LearningRateScheduler")
+    }
     fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
         let rate = (self.schedule)(epoch, model.learning_rate());
         model.set_learning_rate(rate).map_err(|e| e.at("LearningRateScheduler"))
@@ -30,6 +33,11 @@ impl<F: FnMut(usize, f64) -> f64 + Send> Callback for LearningRateScheduler<F> {
         logs.set(FIGURE, model.learning_rate());
         Ok(())
     }
+}
+
+/// Fails unless the learning rate is a number that can be changed.
+fn settable(model: &Model, callback: &str) -> Result<()> {
+    model.optimizer().settable_rate().map_err(|e| e.at(callback))
 }
 
 /// Lowers the learning rate when a figure has stopped improving.
@@ -42,7 +50,7 @@ pub struct ReduceLROnPlateau {
     min_lr: f64,
     wait: usize,
     cooling: usize,
-    best: f64,
+    best: Option<f64>,
 }
 
 impl ReduceLROnPlateau {
@@ -57,7 +65,7 @@ impl ReduceLROnPlateau {
             min_lr: 0.0,
             wait: 0,
             cooling: 0,
-            best: f64::NAN,
+            best: None,
         }
     }
 
@@ -82,7 +90,7 @@ impl ReduceLROnPlateau {
         self
     }
 
-    /// Whether larger figures are better, rather than what the name suggests.
+    /// Whether larger figures are better, rather than what the model says of its figure.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Self {
         self.monitor = self.monitor.larger_is_better(larger);
@@ -109,12 +117,17 @@ impl Callback for ReduceLROnPlateau {
         vec![FIGURE.into()]
     }
 
-    fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
+    fn on_train_begin(&mut self, model: &mut Model, plan: &Plan) -> Result<()> {
+        settable(model, "ReduceLROnPlateau")?;
+        if !(self.min_lr >= 0.0 && self.min_lr.is_finite()) {
+            let e = Error::argument("min_lr", "a finite number of 0 or more", self.min_lr);
+            return Err(e.at("ReduceLROnPlateau"));
+        }
         if !(0.0..1.0).contains(&self.factor) {
             return Err(Error::argument("factor", "0 <= factor < 1", self.factor).at("ReduceLROnPlateau"));
         }
         self.monitor.check("ReduceLROnPlateau", plan)?;
-        (self.wait, self.cooling, self.best) = (0, 0, f64::NAN);
+        (self.wait, self.cooling, self.best) = (0, 0, None);
         Ok(())
     }
 
@@ -125,8 +138,8 @@ impl Callback for ReduceLROnPlateau {
         if self.cooling > 0 {
             (self.cooling, self.wait) = (self.cooling - 1, 0);
         }
-        if self.best.is_nan() || self.monitor.better(model, value, self.best) {
-            (self.best, self.wait) = (value, 0);
+        if self.monitor.improves(model, value, self.best) {
+            (self.best, self.wait) = (Some(value), 0);
         } else if self.cooling == 0 {
             self.wait += 1;
             if self.wait >= self.patience && rate > self.min_lr {

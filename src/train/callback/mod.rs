@@ -27,6 +27,8 @@ pub struct Plan {
     /// The names of the figures that the logs of an epoch will have: loss, metrics, those of validation, and what callbacks
     /// add. Empty if nobody knows.
     pub figures: Vec<String>,
+    /// Those of them of which the model knows whether they should grow or shrink: its losses and metrics.
+    pub(crate) directed: Vec<String>,
 }
 
 /// Called around training. All methods do nothing unless overridden.

@@ -14,7 +14,8 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A figure by name, such as `val_loss`. Larger is better if its metric says so; less is better for losses.
+    /// A figure by name, such as `val_loss`. Larger is better if its metric says so; less is better for losses; of any other
+    /// figure [`Monitor::larger_is_better`] has to say it.
     pub fn new(name: &str) -> Monitor {
         Monitor { name: name.into(), min_delta: 0.0, larger_is_better: None }
     }
@@ -26,22 +27,38 @@ impl Monitor {
         self
     }
 
-    /// Whether larger figures are better, rather than what the name suggests.
+    /// Whether larger figures are better, rather than what the model says of its figure.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Monitor {
         self.larger_is_better = Some(larger);
         self
     }
 
-    /// Fails before training if the figure will not be there.
+    /// Fails before training if the figure will not be there, if nobody knows whether it should grow or shrink, or if a setting
+    /// is out of range.
     ///
     /// # Errors
     /// Names `callback` and the figures that there will be.
     pub fn check(&self, callback: &str, plan: &Plan) -> Result<()> {
-        match plan.figures.is_empty() || plan.figures.contains(&self.name) {
-            true => Ok(()),
-            false => Err(self.unknown(callback, &plan.figures)),
+        if !self.min_delta.is_finite() {
+            let e = Error::argument("min_delta", "a finite number", self.min_delta);
+            return Err(e.at(callback));
         }
+        if plan.figures.is_empty() {
+            return Ok(());
+        }
+        if !plan.figures.contains(&self.name) {
+            return Err(self.unknown(callback, &plan.figures));
+        }
+        if self.larger_is_better.is_none() && !plan.directed.contains(&self.name) {
+            let expected = format!(
+                "true or false, because '{}' is no figure of the model's own: write .larger_is_better(true) or \
+                 .larger_is_better(false)",
+                self.name
+            );
+            return Err(Error::argument("larger_is_better", expected, "nothing").at(callback));
+        }
+        Ok(())
     }
 
     /// The figure of an epoch. `None` if it is one of validation, and there was none after this epoch.
@@ -66,6 +83,11 @@ impl Monitor {
         let metric = self.name.strip_prefix("val_").unwrap_or(&self.name);
         let larger = self.larger_is_better.unwrap_or_else(|| model.head.larger_is_better(metric));
         if larger { value - self.min_delta > than } else { value + self.min_delta < than }
+    }
+
+    /// Whether a value is better than the best so far, if there is one. What is no number never is.
+    pub(crate) fn improves(&self, model: &Model, value: f64, best: Option<f64>) -> bool {
+        best.map_or(!value.is_nan(), |best| self.better(model, value, best))
     }
 
     fn unknown(&self, callback: &str, known: &[String]) -> Error {

@@ -1,0 +1,78 @@
+//! Why it exists: what has the weight 0, or is masked, is absent, whatever stands there. A product with 0 is not enough: `0 · NaN` is
+//! NaN, in the loss as in each gradient. So the terms are chosen, and before that what they are made of.
+
+use super::fitted;
+use crate::tensor::Tensor;
+use crate::{MAX_RANK, Result, Shape};
+use smallvec::SmallVec;
+
+/// Stands in for predictions that do not count: every loss of it and of the target 0 is finite, and so is its derivative.
+const PREDICTION: f64 = 0.5;
+
+/// Where terms count, as bool in the shape of the weights: those are not 0, and the mask is true. `None`: all do.
+pub(super) fn counts(weights: Option<&Tensor>, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
+    let weights = weights.map(|w| w.not_equal(&w.new_full([], 0.0)?)).transpose()?;
+    match (weights, mask) {
+        (Some(weights), Some(mask)) => weights.logical_and(mask).map(Some),
+        (weights, mask) => Ok(weights.or(mask.cloned())),
+    }
+}
+
+/// Where predictions count, in a shape that stretches to theirs, for weights and a mask of the terms, each of which is made of the
+/// predictions along an axis. `None`: everywhere, or weights and mask do not fit, which the reduction says.
+pub(crate) fn counted(
+    y_pred: &Tensor,
+    axis: isize,
+    weights: Option<&Tensor>,
+    mask: Option<&Tensor>,
+) -> Result<Option<Tensor>> {
+    let rank = y_pred.rank();
+    if (weights.is_none() && mask.is_none()) || rank == 0 {
+        return Ok(None);
+    }
+    let axis = if axis < 0 { axis + rank as isize } else { axis };
+    let Some(axis) = usize::try_from(axis).ok().filter(|axis| *axis < rank) else { return Ok(None) };
+    let dims = y_pred.dims().iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, n)| *n);
+    let terms = Shape::new(&dims.collect::<SmallVec<[usize; MAX_RANK]>>())?;
+    let fit = |what, t: Option<&Tensor>| t.map(|t| fitted(what, t, &terms)).transpose();
+    let (Ok(weights), Ok(mask)) = (fit("sample_weight", weights), fit("mask", mask)) else { return Ok(None) };
+    let Some(counts) = counts(weights.as_ref(), mask.as_ref())? else { return Ok(None) };
+    counts.expand_dims(axis as isize).map(Some)
+}
+
+/// Targets and predictions with something harmless in place of what does not count: 0, and [`PREDICTION`]. Nothing flows back to it.
+pub(crate) fn present(
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    axis: isize,
+    weights: Option<&Tensor>,
+    mask: Option<&Tensor>,
+) -> Result<(Tensor, Tensor)> {
+    let whole = || Ok((y_true.clone(), y_pred.clone()));
+    let Some(counts) = counted(y_pred, axis, weights, mask)? else { return whole() };
+    // Labels have an axis less, and so may targets of one number each.
+    let targets = match y_true.rank() {
+        rank if rank == y_pred.rank() => counts.clone(),
+        rank if rank + 1 == y_pred.rank() => {
+            let axis = if axis < 0 { axis + y_pred.rank() as isize } else { axis };
+            counts.squeeze(axis)?
+        }
+        _ => return whole(),
+    };
+    let fits = |counts: &Tensor, t: &Tensor| {
+        counts.rank() == t.rank() && counts.dims().iter().zip(t.dims()).all(|(c, n)| c == n || *c == 1)
+    };
+    if !fits(&targets, y_true) || !fits(&counts, y_pred) {
+        return whole();
+    }
+    let y_true = targets.choose(y_true, &y_true.new_full([], 0.0)?)?;
+    Ok((y_true, counts.choose(y_pred, &y_pred.new_full([], PREDICTION)?)?))
+}
+
+/// A tensor with 0 where terms do not count; weights or mask have been fitted to it.
+pub(super) fn zeroed(terms: &Tensor, counts: Option<&Tensor>) -> Result<Tensor> {
+    match counts {
+        Some(counts) => counts.choose(terms, &terms.new_full([], 0.0)?),
+        None => Ok(terms.clone()),
+    }
+}
