@@ -4,6 +4,7 @@
 
 mod described;
 mod kind;
+mod named;
 mod registry;
 mod setting;
 mod settings;
@@ -12,7 +13,9 @@ mod text;
 pub use described::{Common, Configured, Described, Dyn};
 pub(crate) use described::{describe, described, short_type_name};
 pub use kind::{Kind, Maker};
+pub use named::Misnamed;
 pub(crate) use kind::{alias, kind};
+pub(crate) use named::by_name;
 pub use registry::Registry;
 pub use setting::Setting;
 pub(crate) use text::{Text, snake_case};

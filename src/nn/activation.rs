@@ -1,11 +1,16 @@
 //! Why it exists: activations by name, for layers that end with one.
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
 
 /// A function that layers apply to their result.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an activation",
+    label = "expected a value such as `Relu`, or a name such as `\"relu\"`",
+    note = "a function of your own is a layer: `Lambda::new(|x| x.sin())`"
+)]
 pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync {
     /// Applies it.
     ///
@@ -22,6 +27,12 @@ pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync
 impl<A: Activation + 'static> From<A> for Dyn<dyn Activation> {
     fn from(activation: A) -> Self {
         Dyn(std::sync::Arc::new(activation))
+    }
+}
+by_name!(dyn Activation);
+impl Activation for Misnamed {
+    fn apply(&self, _: &Tensor) -> Result<Tensor> {
+        Err(self.error())
     }
 }
 

@@ -1,11 +1,15 @@
 //! Why it exists: bounds on parameters, enforced after each step of the optimizer. Formulas are Keras's.
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::nn::Axes;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
 
 /// A bound on a parameter.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a constraint",
+    label = "expected a value such as `MaxNorm::new(2.0)`, or a name such as `\"non_neg\"`"
+)]
 pub trait Constraint: Configured + std::fmt::Debug + Send + Sync {
     /// The nearest value (or one on the way to it) within the bounds, of the same shape.
     ///
@@ -17,6 +21,12 @@ pub trait Constraint: Configured + std::fmt::Debug + Send + Sync {
 impl<C: Constraint + 'static> From<C> for Dyn<dyn Constraint> {
     fn from(constraint: C) -> Self {
         Dyn(std::sync::Arc::new(constraint))
+    }
+}
+by_name!(dyn Constraint);
+impl Constraint for Misnamed {
+    fn project(&self, _: &Tensor) -> Result<Tensor> {
+        Err(self.error())
     }
 }
 

@@ -4,6 +4,10 @@ use crate::config::{Configured, Dyn, Registry, Setting, kind};
 use crate::{Error, Result, settings};
 use serde_json::Value;
 
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a learning rate",
+    label = "expected a number such as `0.001`, or a schedule such as `CosineDecay::new(0.1, 1000)`"
+)]
 /// A learning rate as a function of how many steps there have been.
 pub trait LearningRateSchedule: Configured + std::fmt::Debug + Send + Sync {
     /// The rate of the step after so many.
@@ -71,6 +75,12 @@ impl Setting for LearningRate {
 impl From<f64> for LearningRate {
     fn from(rate: f64) -> Self {
         LearningRate::Fixed(rate)
+    }
+}
+/// The same number in double precision: 0.001f32 is 0.0010000000474974513.
+impl From<f32> for LearningRate {
+    fn from(rate: f32) -> Self {
+        LearningRate::Fixed(f64::from(rate))
     }
 }
 impl<S: LearningRateSchedule + 'static> From<S> for LearningRate {

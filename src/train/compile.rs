@@ -5,32 +5,44 @@ use super::head::Head;
 use super::model::Model;
 use crate::Result;
 use crate::config::Dyn;
-use crate::loss::Loss;
+use crate::loss::{IntoLoss, Loss};
 use crate::metric::{ByOutput, IntoMetrics};
 use crate::nn::{Functional, Network, Sequential, Subclass};
-use crate::optim::{Driver, Optimizer};
+use crate::optim::{Driver, IntoOptimizer};
 
-/// Whatever `compile` takes as loss: one, or for a network with several outputs an array or a tuple (of up to 8 different ones)
-/// with one for each.
+/// Whatever `compile` takes as loss: one, or for a network with several outputs an array, a vector or a tuple (of up to 8 of
+/// different types) with one for each. Each may be given by its name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a loss",
+    label = "expected a value such as `MeanSquaredError::new()`, a name such as `\"mse\"`, or a tuple with one for each output"
+)]
 pub trait IntoLosses {
     /// The list.
-    fn into_losses(self) -> Vec<Dyn<dyn Loss>>;
+    ///
+    /// # Errors
+    /// There is none of a name; the message lists those that there are.
+    fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>>;
 }
-impl<L: Into<Dyn<dyn Loss>>> IntoLosses for L {
-    fn into_losses(self) -> Vec<Dyn<dyn Loss>> {
-        vec![self.into()]
+impl<L: IntoLoss> IntoLosses for L {
+    fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>> {
+        Ok(vec![self.into_loss()?])
     }
 }
-impl<L: Into<Dyn<dyn Loss>>, const N: usize> IntoLosses for [L; N] {
-    fn into_losses(self) -> Vec<Dyn<dyn Loss>> {
-        self.map(Into::into).into()
+impl<L: IntoLoss, const N: usize> IntoLosses for [L; N] {
+    fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>> {
+        Vec::from(self).into_losses()
+    }
+}
+impl<L: IntoLoss> IntoLosses for Vec<L> {
+    fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>> {
+        self.into_iter().map(L::into_loss).collect()
     }
 }
 macro_rules! tuples {
     ($($($type:ident $field:tt),+;)*) => {$(
-        impl<$($type: Into<Dyn<dyn Loss>>),+> IntoLosses for ($($type,)+) {
-            fn into_losses(self) -> Vec<Dyn<dyn Loss>> {
-                vec![$(self.$field.into()),+]
+        impl<$($type: IntoLoss),+> IntoLosses for ($($type,)+) {
+            fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>> {
+                Ok(vec![$(self.$field.into_loss()?),+])
             }
         }
     )*};
@@ -51,15 +63,18 @@ impl Network {
     /// If an output ends with a softmax or sigmoid and its loss is the matching cross-entropy on probabilities, training and
     /// evaluation use the exact loss on logits; metrics and `predict` see probabilities all the same.
     ///
+    /// Names stand for things with default settings, as in Keras: `compile("adam", "mse", ["mae"])`.
+    ///
     /// # Errors
-    /// There is not one loss for each output, metrics name an output that does not exist, or a setting is out of range.
+    /// A name is unknown, there is not one loss for each output, metrics name an output that does not exist, or a setting is out of range.
     pub fn compile(
         self,
-        optimizer: impl Optimizer + 'static,
+        optimizer: impl IntoOptimizer,
         losses: impl IntoLosses,
         metrics: impl IntoMetrics,
     ) -> Result<Model> {
-        compile_with(self, Driver::new(optimizer), losses.into_losses(), metrics.by_output())
+        let driver = Driver::from_arc(optimizer.into_optimizer()?);
+        compile_with(self, driver, losses.into_losses()?, metrics.by_output()?)
     }
 }
 
@@ -86,13 +101,13 @@ macro_rules! compiles {
             /// [`Network::compile`].
             pub fn compile(
                 self,
-                optimizer: impl Optimizer + 'static,
+                optimizer: impl IntoOptimizer,
                 losses: impl IntoLosses,
                 metrics: impl IntoMetrics,
             ) -> Result<Model> {
-                let driver = Driver::new(optimizer);
+                let driver = Driver::from_arc(optimizer.into_optimizer()?);
                 driver.check_settings()?;
-                compile_with(self.build()?, driver, losses.into_losses(), metrics.by_output())
+                compile_with(self.build()?, driver, losses.into_losses()?, metrics.by_output()?)
             }
         }
     )*};
