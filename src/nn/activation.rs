@@ -65,6 +65,16 @@ macro_rules! activations {
         #[doc(hidden)]
         #[allow(non_upper_case_globals)]
         pub const $type: $type = $type { $($($name: $default,)*)? };
+        activations! { @new $type }
+    };
+    (@new $type:ident) => {
+        impl $type {
+            /// With default settings: the value of this name.
+            #[allow(clippy::new_without_default)] // below, as for all of them
+            pub const fn new() -> $type {
+                $type
+            }
+        }
         impl Default for $type {
             fn default() -> $type {
                 $type
@@ -180,11 +190,7 @@ settings! {
 #[doc(hidden)]
 #[allow(non_upper_case_globals)]
 pub const Relu: Relu = Relu { negative_slope: 0.0, max_value: None, threshold: 0.0 };
-impl Default for Relu {
-    fn default() -> Relu {
-        Relu
-    }
-}
+activations! { @new Relu }
 
 impl Activation for Relu {
     fn apply(&self, x: &Tensor) -> Result<Tensor> {

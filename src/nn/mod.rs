@@ -33,6 +33,7 @@ mod weights;
 
 pub(crate) use crate::config::snake_case;
 pub use axes::Axes;
+pub use input::SampleShape;
 pub use cut::LayerRef;
 pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};

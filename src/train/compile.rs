@@ -113,3 +113,34 @@ macro_rules! compiles {
     )*};
 }
 compiles!(Sequential, Functional, Subclass);
+
+/// What nothing implements: training asks for it where there is no optimizer and no loss yet.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a network must be compiled before it can be trained or evaluated",
+    label = "this has no optimizer, loss and metrics yet",
+    note = "write `let mut model = network.compile(\"adam\", \"mse\", [\"mae\"])?;`, then `model.fit(&x, &y, Fit::new())?`"
+)]
+pub trait Compiled<T: ?Sized> {}
+
+/// `fit` and `evaluate` of what is not compiled: they cannot be called, and the compiler says why.
+macro_rules! uncompiled {
+    ($($type:ty),*) => {$(
+        #[doc(hidden)]
+        impl $type {
+            pub fn fit<X: ?Sized, Y: ?Sized>(&self, _: &X, _: &Y, _: super::Fit<'_>) -> Result<super::History>
+            where
+                (): Compiled<X>,
+            {
+                Ok(super::History::default())
+            }
+            pub fn evaluate<X: ?Sized, Y: ?Sized>(&self, _: &X, _: &Y) -> Result<super::Logs>
+            where
+                (): Compiled<X>,
+            {
+                Ok(super::Logs::default())
+            }
+        }
+    )*};
+}
+uncompiled!(Sequential, Functional, Subclass, Network);

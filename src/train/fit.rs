@@ -140,9 +140,10 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How much the rows of each class count; 1 for classes not named. Targets are labels or one-hot.
-    pub fn class_weight(mut self, weights: impl Into<Vec<(i64, f64)>>) -> Self {
-        self.class_weight = weights.into();
+    /// How much the rows of each class count, from an array, a vector or a map: `[(0, 1.0), (1, 5.0)]`; 1 for classes not
+    /// named. Targets are labels or one-hot.
+    pub fn class_weight(mut self, weights: impl IntoIterator<Item = (i64, f64)>) -> Self {
+        self.class_weight = weights.into_iter().collect();
         self
     }
 
@@ -150,6 +151,12 @@ impl<'a> Fit<'a> {
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
+    }
+
+    /// Adds callbacks of one type: an array, or a `Vec<Box<dyn Callback>>`. For several types write [`Fit::callback`] several
+    /// times.
+    pub fn callbacks<C: Callback + 'a>(self, callbacks: impl IntoIterator<Item = C>) -> Self {
+        callbacks.into_iter().fold(self, Fit::callback)
     }
 
     /// Runs on these threads rather than on the pool of the caller.

@@ -21,6 +21,8 @@ pub use callback::{
     Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Monitor, Plan, ReduceLROnPlateau,
     TerminateOnNaN,
 };
+#[doc(hidden)]
+pub use compile::Compiled;
 pub use compile::IntoLosses;
 pub(crate) use compile::compile_with;
 pub use evaluate::Evaluate;
