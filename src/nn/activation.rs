@@ -6,11 +6,6 @@ use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
 
 /// A function that layers apply to their result.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an activation",
-    label = "expected a value such as `Relu`, or a name such as `\"relu\"`",
-    note = "a function of your own is a layer: `Lambda::new(|x| x.sin())`"
-)]
 pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync {
     /// Applies it.
     ///
@@ -70,7 +65,6 @@ macro_rules! activations {
     (@new $type:ident) => {
         impl $type {
             /// With default settings: the value of this name.
-            #[allow(clippy::new_without_default)] // below, as for all of them
             pub const fn new() -> $type {
                 $type
             }

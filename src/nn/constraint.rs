@@ -6,10 +6,6 @@ use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
 
 /// A bound on a parameter.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a constraint",
-    label = "expected a value such as `MaxNorm::new(2.0)`, or a name such as `\"non_neg\"`"
-)]
 pub trait Constraint: Configured + std::fmt::Debug + Send + Sync {
     /// The nearest value (or one on the way to it) within the bounds, of the same shape.
     ///

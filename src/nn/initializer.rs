@@ -7,10 +7,6 @@ use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec, settings, string_enum};
 
 /// Draws initial values.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an initializer",
-    label = "expected a value such as `HeNormal::new()`, or a name such as `\"he_normal\"`"
-)]
 pub trait Initializer: Configured + std::fmt::Debug + Send + Sync {
     /// Value number `at` of a parameter of this shape, in row-major order.
     ///

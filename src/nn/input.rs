@@ -115,7 +115,7 @@ impl Input {
     pub(crate) fn spec(&self, dtype: DType) -> Result<Spec> {
         if self.shape.len() >= MAX_RANK {
             let expected = format!("at most {} sizes", MAX_RANK - 1);
-            return Err(Error::argument("Input", expected, format!("{:?}", self.shape)));
+            return Err(Error::argument("Input", expected, format!("{} of them", self.shape.len())));
         }
         let sizes: Vec<usize> =
             std::iter::once(UNKNOWN).chain(self.shape.iter().map(|d| d.unwrap_or(UNKNOWN))).collect();

@@ -33,11 +33,11 @@ mod weights;
 
 pub(crate) use crate::config::snake_case;
 pub use axes::Axes;
-pub use input::SampleShape;
 pub use cut::LayerRef;
 pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
+pub use input::SampleShape;
 pub use lists::OneOrMany;
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 #[doc(hidden)]
@@ -50,6 +50,7 @@ pub(crate) use param::Budget;
 pub use param::{Init, Key, Param};
 pub(crate) use param::{numbers, set_numbers};
 pub use part::Part;
+pub use predict::Predict;
 pub use sequential::Sequential;
 pub use spatial::{DataFormat, Margins, Sizes};
 pub(crate) use spatial::{expect_images, expect_rest};

@@ -5,10 +5,6 @@ use crate::tensor::Tensor;
 use crate::{Error, Result, settings, string_enum};
 
 /// A penalty on a parameter.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a regularizer",
-    label = "expected a value such as `L2::new(0.01)`, or a name such as `\"l2\"`"
-)]
 pub trait Regularizer: Configured + std::fmt::Debug + Send + Sync {
     /// The penalty: one number, differentiable.
     ///

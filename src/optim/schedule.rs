@@ -4,10 +4,6 @@ use crate::config::{Configured, Dyn, Registry, Setting, kind};
 use crate::{Error, Result, settings};
 use serde_json::Value;
 
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a learning rate",
-    label = "expected a number such as `0.001`, or a schedule such as `CosineDecay::new(0.1, 1000)`"
-)]
 /// A learning rate as a function of how many steps there have been.
 pub trait LearningRateSchedule: Configured + std::fmt::Debug + Send + Sync {
     /// The rate of the step after so many.

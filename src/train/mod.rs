@@ -5,6 +5,7 @@ mod callback;
 mod compile;
 mod data;
 mod evaluate;
+mod finite;
 mod fit;
 mod head;
 mod history;

@@ -15,6 +15,7 @@ mod download;
 mod dtypes;
 mod errors;
 mod files;
+mod first_hour;
 mod fuzz_corpus;
 mod golden;
 mod golden_weights;
