@@ -3,7 +3,7 @@
 //! go through the same door. Nothing watches unless asked to, and nothing that is watched has other results.
 
 use super::Op;
-use crate::dtype::Convert;
+use crate::dtype::{Convert, bf16, f16};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result};
 use std::cell::Cell;
@@ -68,8 +68,8 @@ pub(crate) fn not_finite(array: &Array) -> Option<(usize, f64)> {
     match array.dtype() {
         DType::F32 => first(array.slice::<f32>().ok()?),
         DType::F64 => first(array.slice::<f64>().ok()?),
-        DType::BF16 => first(array.slice::<crate::bf16>().ok()?),
-        DType::F16 => first(array.slice::<crate::f16>().ok()?),
+        DType::BF16 => first(array.slice::<bf16>().ok()?),
+        DType::F16 => first(array.slice::<f16>().ok()?),
         _ => None,
     }
 }

@@ -117,6 +117,9 @@ impl IntoMetric for &str {
     }
 }
 
+/// The metrics of one output.
+type Metrics = Vec<Box<dyn Metric>>;
+
 /// Metrics by output; the empty name is the one output of a network that has one.
 pub type ByOutput = Vec<(String, Vec<Box<dyn Metric>>)>;
 
@@ -194,7 +197,7 @@ tuples! {
 /// `PerOutput::new().output("digit", [Accuracy::new()]).output("size", [MeanAbsoluteError::new()])`. Their keys are
 /// `digit_accuracy` and `size_mean_absolute_error`.
 #[derive(Debug, Default)]
-pub struct PerOutput(Vec<(String, Result<Vec<Box<dyn Metric>>>)>);
+pub struct PerOutput(Vec<(String, Result<Metrics>)>);
 
 impl PerOutput {
     /// None yet.
