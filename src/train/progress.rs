@@ -42,13 +42,13 @@ impl Bar {
     /// The line, when so many steps of all (0 if nobody knows) are done.
     fn line(done: usize, steps: usize, elapsed: Duration, logs: &Logs) -> String {
         let each = elapsed.div_f64(done.max(1) as f64);
-        let mut line = if steps == 0 {
-            format!("{done}/unknown - {} so far", clock_time(elapsed))
-        } else {
-            let full = Bar::LENGTH * done.min(steps) / steps;
-            let (full, rest) = ("█".repeat(full), "░".repeat(Bar::LENGTH - full));
-            let left = each.mul_f64(steps.saturating_sub(done) as f64);
-            format!("{done}/{steps} {full}{rest} {} left", clock_time(left))
+        let mut line = match (Bar::LENGTH * done.min(steps)).checked_div(steps) {
+            None => format!("{done}/unknown - {} so far", clock_time(elapsed)),
+            Some(full) => {
+                let (full, rest) = ("█".repeat(full), "░".repeat(Bar::LENGTH - full));
+                let left = each.mul_f64(steps.saturating_sub(done) as f64);
+                format!("{done}/{steps} {full}{rest} {} left", clock_time(left))
+            }
         };
         line += &format!(" - {}", a_step(each));
         line + &by_name(logs)
