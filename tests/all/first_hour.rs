@@ -377,10 +377,10 @@ fn optimizers_and_losses_come_boxed() {
 
 #[test]
 fn shapes_of_samples_come_as_anything_with_sizes() {
-    let (array, sizes) = ([28, 28], vec![28, 28]);
+    let (array, sizes): (&[usize; 2], _) = (&[28, 28], vec![28, 28]);
     let all = [
-        Input::new(&array),
         Input::new(array),
+        Input::new([28, 28]),
         Input::new(&sizes[..]),
         Input::new(&sizes),
         Input::new(sizes.clone()),
