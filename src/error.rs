@@ -125,6 +125,17 @@ pub enum Error {
         epoch: usize,
         /// Step within the epoch, from 1.
         step: usize,
+        /// Where it came from first: the data, a parameter, or an operation in a layer, forwards or backwards.
+        origin: Box<Error>,
+    },
+    /// Work that its caller's [`CancellationToken`](crate::CancellationToken) ended.
+    Cancelled {
+        /// Which work: `fit`.
+        what: &'static str,
+        /// What happened to it: `was cancelled`.
+        why: &'static str,
+        /// How far it came.
+        done: String,
     },
     /// A file, or bytes given as one, that does not hold what it should.
     Format {
@@ -198,9 +209,10 @@ impl std::fmt::Display for Error {
             }
             Error::NotDifferentiable { op, why } => write!(f, "{op} has no gradient: {why}"),
             Error::Backward(why) => write!(f, "backward: {why}"),
-            Error::NotFinite { what, value, epoch, step } => {
-                write!(f, "{what} is {value} at epoch {epoch}, step {step}")
+            Error::NotFinite { what, value, epoch, step, origin } => {
+                write!(f, "{what} is {value} at epoch {epoch}, step {step}. It comes from: {origin}")
             }
+            Error::Cancelled { what, why, done } => write!(f, "{what} {why} after {done}"),
             Error::Format { what, why } => write!(f, "{what}: {why}"),
             Error::Limit { what, quantity, got, limit } => write!(
                 f,
@@ -217,7 +229,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Io { source, .. } => Some(source),
-            Error::At { source, .. } => Some(source),
+            Error::At { source, .. } | Error::NotFinite { origin: source, .. } => Some(source),
             _ => None,
         }
     }
@@ -234,6 +246,16 @@ impl Error {
     /// Says where an error happened; layers and readers use it to add their name.
     pub fn at(self, place: impl Into<String>) -> Error {
         Error::At { place: place.into(), source: Box::new(self) }
+    }
+
+    /// A number that is none, found in this step of training.
+    pub(crate) fn in_step(self, epoch: usize, step: usize) -> Error {
+        match self {
+            Error::NotFinite { what, value, origin, .. } => {
+                Error::NotFinite { what, value, epoch, step, origin }
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn argument(name: &'static str, expected: impl Into<String>, got: impl ToString) -> Error {

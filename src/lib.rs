@@ -43,12 +43,14 @@
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod autograd;
+mod cancel;
 mod clock;
 pub mod config;
 pub mod data;
 pub mod datasets;
 mod dtype;
 mod error;
+mod event;
 pub mod graph;
 #[cfg(any(doc, doctest))]
 pub mod guides;
@@ -64,6 +66,7 @@ mod shape;
 pub mod tensor;
 pub mod train;
 
+pub use cancel::CancellationToken;
 pub use dtype::{DType, Element, Float, Stored, bf16, f16};
 pub use error::{Context, Error, Result};
 pub use kernels::par::{Threads, with_threads};
@@ -98,5 +101,5 @@ pub mod prelude {
     pub use crate::ops::Padding;
     pub use crate::optim::{Adam, Optimizer as _, SGD};
     pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
-    pub use crate::{DType, Shape, Tensor, Threads, with_threads};
+    pub use crate::{CancellationToken, DType, Shape, Tensor, Threads, with_threads};
 }

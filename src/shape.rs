@@ -249,6 +249,10 @@ impl<const N: usize> PartialEq<[usize; N]> for Shape {
 }
 
 /// Whatever can be read as a list of sizes: arrays, slices, vectors, and [`Shape`] itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a shape",
+    label = "expected an array of sizes of type usize, such as `[2, 3]`, `[3]` for one axis, or `[]` for a number"
+)]
 pub trait IntoShape {
     /// The shape, or why it is none.
     ///

@@ -14,6 +14,7 @@ mod leaf;
 mod node;
 mod record;
 mod step;
+mod watch;
 
 pub(crate) use attrs::names;
 pub use attrs::{Attr, Attribute, Attributes, Attrs, FromAttrs, Naming};
@@ -30,6 +31,7 @@ pub use node::Saves;
 pub(crate) use node::{Edge, Node, fresh_id};
 use record::Ran;
 pub use step::{Grads, Step};
+pub(crate) use watch::{failed_step, not_finite, watched};
 
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Few, Tensor, few};
@@ -133,14 +135,22 @@ pub fn apply<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Outputs> {
 
 fn run(ran: &mut Ran, op: &dyn Op, inputs: &[&Tensor]) -> Result<()> {
     let traced = inputs.iter().any(|t| t.is_traced()) || op.is_random();
-    ran.run(op, inputs, compute(op, inputs, traced)?, traced);
+    let outputs = compute(op, inputs, traced)?;
+    if watch::is_watched() {
+        watch::look(op, inputs, &outputs)?;
+    }
+    ran.run(op, inputs, outputs, traced);
     Ok(())
 }
 
 /// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.
 pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor]) -> Result<()> {
     let recorded = |t: &Tensor| t.is_tracked() || t.is_traced();
-    if !recorded(first) && !rest.iter().any(|t| recorded(t)) && first.array_mut().is_exclusive() {
+    if !watch::is_watched()
+        && !recorded(first)
+        && !rest.iter().any(|t| recorded(t))
+        && first.array_mut().is_exclusive()
+    {
         let specs: Few<Spec, 8> =
             std::iter::once(first.spec()).chain(rest.iter().map(|t| t.spec())).collect();
         if op.infer(&specs)?[..] == [first.spec()] {

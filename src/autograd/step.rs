@@ -98,9 +98,12 @@ impl Step<'_> {
     }
 
     pub(super) fn vjp(&self) -> Result<Grads> {
-        self.node().op.vjp(self).map_err(|e| match e {
-            e @ Error::At { .. } => e,
-            e => e.at(format!("gradient of {}", self.node().op.name())),
+        self.node().op.vjp(self).map_err(|e| {
+            super::watch::failed(self.node().id);
+            match e {
+                e @ Error::At { .. } => e,
+                e => e.at(format!("gradient of {}", self.node().op.name())),
+            }
         })
     }
 

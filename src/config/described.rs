@@ -35,6 +35,12 @@ pub trait Configured {
     fn common(&self) -> Option<&Common> {
         None
     }
+
+    /// Fails if it is a name that means nothing.
+    #[doc(hidden)]
+    fn usable(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// `Dense` out of `my_crate::layers::Dense<T>`.

@@ -4,6 +4,7 @@
 
 mod described;
 mod kind;
+mod named;
 mod registry;
 mod setting;
 mod settings;
@@ -13,6 +14,8 @@ pub use described::{Common, Configured, Described, Dyn};
 pub(crate) use described::{describe, described, short_type_name};
 pub use kind::{Kind, Maker};
 pub(crate) use kind::{alias, kind};
+pub use named::Misnamed;
+pub(crate) use named::by_name;
 pub use registry::Registry;
 pub use setting::Setting;
 pub(crate) use text::snake_case;

@@ -2,6 +2,7 @@
 //! reader that bounds memory must count the bytes it really gets.
 
 use super::check;
+use crate::event::event;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::Read;
@@ -23,6 +24,7 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     bytes.try_reserve_exact(hint).map_err(|_| io(std::io::ErrorKind::OutOfMemory.into()))?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
     check(&what, "the file's size in bytes", bytes.len() as u64, limit)?;
+    event!(info, "read {what}, {} bytes", bytes.len());
     Ok(bytes)
 }
 

@@ -1,6 +1,7 @@
 //! Why it exists: a program can be killed while it writes. A file that others read is whole or is not there: it is
 //! written beside its place under another name, brought to the disk, and renamed.
 
+use crate::event::event;
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -30,6 +31,7 @@ pub(crate) fn write_atomically_with(
         return Err(io(e));
     }
     sync_folder(path);
+    event!(info, "wrote {}", path.display());
     Ok(())
 }
 

@@ -2,9 +2,9 @@
 //! NaN, in the loss as in each gradient. So the terms are chosen, and before that what they are made of.
 
 use super::fitted;
+use crate::tensor::Few;
 use crate::tensor::Tensor;
 use crate::{MAX_RANK, Result, Shape};
-use smallvec::SmallVec;
 
 /// Stands in for predictions that do not count: every loss of it and of the target 0 is finite, and so is its derivative.
 const PREDICTION: f64 = 0.5;
@@ -33,7 +33,7 @@ pub(crate) fn counted(
     let axis = if axis < 0 { axis + rank as isize } else { axis };
     let Some(axis) = usize::try_from(axis).ok().filter(|axis| *axis < rank) else { return Ok(None) };
     let dims = y_pred.dims().iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, n)| *n);
-    let terms = Shape::new(&dims.collect::<SmallVec<[usize; MAX_RANK]>>())?;
+    let terms = Shape::new(&dims.collect::<Few<usize, MAX_RANK>>())?;
     let fit = |what, t: Option<&Tensor>| t.map(|t| fitted(what, t, &terms)).transpose();
     let (Ok(weights), Ok(mask)) = (fit("sample_weight", weights), fit("mask", mask)) else { return Ok(None) };
     let Some(counts) = counts(weights.as_ref(), mask.as_ref())? else { return Ok(None) };

@@ -66,6 +66,11 @@ kind! {
         Poisson, CosineSimilarity;
     mod hinge: Hinge, SquaredHinge, CategoricalHinge;
     mod tuned: Tuned with Options;
+    alias
+        "mse": MeanSquaredError, "MSE": MeanSquaredError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,
+        "mape": MeanAbsolutePercentageError, "MAPE": MeanAbsolutePercentageError, "msle": MeanSquaredLogarithmicError,
+        "MSLE": MeanSquaredLogarithmicError, "bce": BinaryCrossentropy, "BCE": BinaryCrossentropy, "kld": KLDivergence,
+        "KLD": KLDivergence, "logcosh": LogCosh, "huber_loss": Huber;
 }
 
 /// Predictions are kept this far from 0 and 1 (Keras's epsilon).
@@ -176,6 +181,39 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         let mut tuned = self.tuned();
         tuned.weight = weight;
         tuned
+    }
+}
+
+/// What `compile` takes as the loss of an output: a value, or its name for one with default settings: `"mse"`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a loss",
+    label = "expected a value such as `MeanSquaredError::new()`, or a name such as `\"mse\"`"
+)]
+pub trait IntoLoss {
+    /// The loss.
+    ///
+    /// # Errors
+    /// There is none of this name; the message lists those that there are.
+    fn into_loss(self) -> Result<Dyn<dyn Loss>>;
+}
+impl<L: Loss + 'static> IntoLoss for L {
+    fn into_loss(self) -> Result<Dyn<dyn Loss>> {
+        Ok(self.into())
+    }
+}
+impl IntoLoss for &str {
+    fn into_loss(self) -> Result<Dyn<dyn Loss>> {
+        self.parse()
+    }
+}
+impl IntoLoss for Box<dyn Loss> {
+    fn into_loss(self) -> Result<Dyn<dyn Loss>> {
+        Ok(Dyn(self.into()))
+    }
+}
+impl IntoLoss for Dyn<dyn Loss> {
+    fn into_loss(self) -> Result<Dyn<dyn Loss>> {
+        Ok(self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why it exists: what people watch while training. A metric gathers over batches and is read at the end of an epoch.
 
 use crate::Result;
-use crate::config::{Configured, kind};
+use crate::config::{Configured, Dyn, kind};
 pub use crate::loss::Reads;
 use crate::tensor::Tensor;
 
@@ -17,6 +17,9 @@ kind! {
     mod r2_score: R2Score;
     mod mean_iou: MeanIoU;
     mod tuned: Tuned;
+    alias
+        "acc": Accuracy, "mse": MeanSquaredError, "MSE": MeanSquaredError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,
+        "rmse": RootMeanSquaredError;
 }
 
 /// Gathers a figure over batches.
@@ -103,44 +106,98 @@ impl Clone for Box<dyn Metric> {
     }
 }
 
+/// What `compile` takes as a metric: a value, or its name for one with default settings, under which it then stands in
+/// histories as in Keras: `"accuracy"`, `"mae"`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a metric",
+    label = "expected values such as `Accuracy::new()`, or names such as `\"accuracy\"`",
+    note = "metrics of different types stand in a tuple, `(Accuracy::new(), AUC::new())`; none is `()`"
+)]
+pub trait IntoMetric {
+    /// The metric.
+    ///
+    /// # Errors
+    /// There is none of this name; the message lists those that there are.
+    fn into_metric(self) -> Result<Box<dyn Metric>>;
+}
+impl<M: Metric + 'static> IntoMetric for M {
+    fn into_metric(self) -> Result<Box<dyn Metric>> {
+        Ok(Box::new(self))
+    }
+}
+impl IntoMetric for Box<dyn Metric> {
+    fn into_metric(self) -> Result<Box<dyn Metric>> {
+        Ok(self)
+    }
+}
+impl IntoMetric for &str {
+    fn into_metric(self) -> Result<Box<dyn Metric>> {
+        let metric = self.parse::<Dyn<dyn Metric>>()?.clone_metric();
+        Ok(if metric.name() == self { metric } else { Box::new(Tuned::named_again(metric, self)) })
+    }
+}
+
+/// The metrics of one output.
+type Metrics = Vec<Box<dyn Metric>>;
+
 /// Metrics by output; the empty name is the one output of a network that has one.
 pub type ByOutput = Vec<(String, Vec<Box<dyn Metric>>)>;
 
-/// Whatever `compile` takes as metrics: an array, a vector, or a tuple of up to 8 different ones; `()` for none; and
-/// [`PerOutput`] for a network with several outputs.
+/// Whatever `compile` takes as metrics: one, an array or a vector, or a tuple of up to 8 of different types; `()` for none; and
+/// [`PerOutput`] for a network with several outputs. Each may be given by its name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of metrics",
+    label = "expected `[Accuracy::new()]`, `(Accuracy::new(), AUC::new())`, `[\"accuracy\"]`, or `()` for none"
+)]
 pub trait IntoMetrics {
     /// The metrics of one output.
-    fn into_metrics(self) -> Vec<Box<dyn Metric>>
+    ///
+    /// # Errors
+    /// There is none of a name.
+    fn into_metrics(self) -> Result<Vec<Box<dyn Metric>>>
     where
         Self: Sized,
     {
-        self.by_output().into_iter().flat_map(|(_, metrics)| metrics).collect()
+        Ok(self.by_output()?.into_iter().flat_map(|(_, metrics)| metrics).collect())
     }
     /// The metrics of all outputs.
-    fn by_output(self) -> ByOutput;
+    ///
+    /// # Errors
+    /// There is none of a name.
+    fn by_output(self) -> Result<ByOutput>;
+}
+
+/// Those of the one output.
+fn of_one(metrics: Vec<Box<dyn Metric>>) -> ByOutput {
+    vec![(String::new(), metrics)]
 }
 
 impl IntoMetrics for () {
-    fn by_output(self) -> ByOutput {
-        Vec::new()
+    fn by_output(self) -> Result<ByOutput> {
+        Ok(Vec::new())
     }
 }
-impl<M: Metric + 'static, const N: usize> IntoMetrics for [M; N] {
-    fn by_output(self) -> ByOutput {
-        Vec::from(self.map(|m| Box::new(m) as Box<dyn Metric>)).by_output()
+impl<M: IntoMetric> IntoMetrics for M {
+    fn by_output(self) -> Result<ByOutput> {
+        Ok(of_one(vec![self.into_metric()?]))
     }
 }
-impl IntoMetrics for Vec<Box<dyn Metric>> {
-    fn by_output(self) -> ByOutput {
-        vec![(String::new(), self)]
+impl<M: IntoMetric, const N: usize> IntoMetrics for [M; N] {
+    fn by_output(self) -> Result<ByOutput> {
+        Vec::from(self).by_output()
+    }
+}
+impl<M: IntoMetric> IntoMetrics for Vec<M> {
+    fn by_output(self) -> Result<ByOutput> {
+        Ok(of_one(self.into_iter().map(M::into_metric).collect::<Result<_>>()?))
     }
 }
 
 macro_rules! tuples {
     ($($($type:ident $field:tt),+;)*) => {$(
-        impl<$($type: Metric + 'static),+> IntoMetrics for ($($type,)+) {
-            fn by_output(self) -> ByOutput {
-                vec![(String::new(), vec![$(Box::new(self.$field)),+])]
+        impl<$($type: IntoMetric),+> IntoMetrics for ($($type,)+) {
+            fn by_output(self) -> Result<ByOutput> {
+                Ok(of_one(vec![$(self.$field.into_metric()?),+]))
             }
         }
     )*};
@@ -159,8 +216,8 @@ tuples! {
 /// Metrics for a network with several outputs, by the outputs' names:
 /// `PerOutput::new().output("digit", [Accuracy::new()]).output("size", [MeanAbsoluteError::new()])`. Their keys are
 /// `digit_accuracy` and `size_mean_absolute_error`.
-#[derive(Clone, Debug, Default)]
-pub struct PerOutput(ByOutput);
+#[derive(Debug, Default)]
+pub struct PerOutput(Vec<(String, Result<Metrics>)>);
 
 impl PerOutput {
     /// None yet.
@@ -177,7 +234,7 @@ impl PerOutput {
 }
 
 impl IntoMetrics for PerOutput {
-    fn by_output(self) -> ByOutput {
-        self.0
+    fn by_output(self) -> Result<ByOutput> {
+        self.0.into_iter().map(|(name, metrics)| Ok((name, metrics?))).collect()
     }
 }

@@ -30,6 +30,11 @@ impl Tuned {
         let weighted = metric.takes_weights();
         Tuned { metric: Box::new(metric), name: None, weighted }
     }
+
+    /// A metric under the name that it was asked for by.
+    pub(super) fn named_again(metric: Box<dyn Metric>, name: &str) -> Tuned {
+        Tuned { weighted: metric.takes_weights(), metric, name: Some(name.into()) }
+    }
 }
 
 impl Metric for Tuned {

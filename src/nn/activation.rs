@@ -1,7 +1,7 @@
 //! Why it exists: activations by name, for layers that end with one.
 
 use super::Range;
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
@@ -28,6 +28,12 @@ pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync
 impl<A: Activation + 'static> From<A> for Dyn<dyn Activation> {
     fn from(activation: A) -> Self {
         Dyn(std::sync::Arc::new(activation))
+    }
+}
+by_name!(dyn Activation);
+impl Activation for Misnamed {
+    fn apply(&self, _: &Tensor) -> Result<Tensor> {
+        Err(self.error())
     }
 }
 
@@ -68,6 +74,15 @@ macro_rules! activations {
         #[doc(hidden)]
         #[allow(non_upper_case_globals)]
         pub const $type: $type = $type { $($($name: $default,)*)? };
+        activations! { @new $type }
+    };
+    (@new $type:ident) => {
+        impl $type {
+            /// With default settings: the value of this name.
+            pub const fn new() -> $type {
+                $type
+            }
+        }
         impl Default for $type {
             fn default() -> $type {
                 $type
@@ -202,11 +217,7 @@ settings! {
 #[doc(hidden)]
 #[allow(non_upper_case_globals)]
 pub const Relu: Relu = Relu { negative_slope: 0.0, max_value: None, threshold: 0.0 };
-impl Default for Relu {
-    fn default() -> Relu {
-        Relu
-    }
-}
+activations! { @new Relu }
 
 impl Activation for Relu {
     fn apply(&self, x: &Tensor) -> Result<Tensor> {

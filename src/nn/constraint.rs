@@ -1,6 +1,6 @@
 //! Why it exists: bounds on parameters, enforced after each step of the optimizer. Formulas are Keras's.
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::nn::Axes;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
@@ -25,6 +25,12 @@ pub trait Constraint: Configured + std::fmt::Debug + Send + Sync {
 impl<C: Constraint + 'static> From<C> for Dyn<dyn Constraint> {
     fn from(constraint: C) -> Self {
         Dyn(std::sync::Arc::new(constraint))
+    }
+}
+by_name!(dyn Constraint);
+impl Constraint for Misnamed {
+    fn project(&self, _: &Tensor) -> Result<Tensor> {
+        Err(self.error())
     }
 }
 

@@ -16,7 +16,8 @@ pub struct Cx {
     tracks: bool,
     /// Whether parameters are leaves without values, as in a trace that becomes a graph.
     traced: bool,
-    /// In such a trace, which steps were recorded while which layer ran.
+    /// Whether it is noted which steps were recorded while which layer ran, as in such a trace.
+    scoped: bool,
     scopes: Vec<Scope>,
     /// The path of the layer that is running.
     path: String,
@@ -50,6 +51,7 @@ impl Cx {
             training: false,
             tracks: false,
             traced: false,
+            scoped: false,
             scopes: Vec::new(),
             path: String::new(),
             compute: None,
@@ -335,13 +337,26 @@ impl Cx {
     /// For a trace that becomes a graph: parameters and states are leaves without values, what is drawn is recorded by its key.
     #[must_use]
     pub(crate) fn traced(mut self) -> Cx {
-        self.traced = true;
+        (self.traced, self.scoped) = (true, true);
         self
+    }
+
+    /// With notes of which steps of the tape belong to which layer, for [`Cx::layer_of`].
+    #[must_use]
+    pub(crate) fn scoped(mut self) -> Cx {
+        self.scoped = true;
+        self
+    }
+
+    /// The path of the innermost layer that was running when a step was recorded.
+    pub(crate) fn layer_of(&self, step: u64) -> Option<&str> {
+        let around = self.scopes.iter().filter(|scope| (scope.first..scope.end).contains(&step));
+        around.max_by_key(|scope| scope.first).map(|scope| scope.path.as_str())
     }
 
     /// Runs a layer: what is recorded meanwhile in a trace that becomes a graph is its own.
     pub(crate) fn inside<R>(&mut self, name: &str, f: impl FnOnce(&mut Cx) -> R) -> R {
-        if !self.traced || name.is_empty() {
+        if !self.scoped || name.is_empty() {
             return f(self);
         }
         let (outside, first, early) = (self.path.len(), fresh_id(), read_too_early());

@@ -1,7 +1,7 @@
 //! Why it exists: how parameters begin. Formulas and defaults are Keras's; the numbers come from counter-based streams,
 //! so that a parameter's initial value depends on the seed and its place in the network alone.
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::random::Stream;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec, settings, string_enum};
@@ -38,6 +38,12 @@ pub trait Initializer: Configured + std::fmt::Debug + Send + Sync {
 impl<I: Initializer + 'static> From<I> for Dyn<dyn Initializer> {
     fn from(initializer: I) -> Self {
         Dyn(std::sync::Arc::new(initializer))
+    }
+}
+by_name!(dyn Initializer);
+impl Initializer for Misnamed {
+    fn value(&self, _: &Shape, _: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        Err(self.error())
     }
 }
 

@@ -25,10 +25,51 @@ impl PartialEq for Input {
     }
 }
 
+/// The sizes of a sample, without the batch: an array, a slice or a vector of them, or one number.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the shape of a sample",
+    label = "expected sizes without the batch, such as `[28, 28, 1]` or `784`",
+    note = "sizes are of type usize; where some are unknown, write `Input::with_unknown([None, Some(16)])`"
+)]
+pub trait SampleShape {
+    /// The sizes.
+    fn sizes(self) -> Vec<usize>;
+}
+impl SampleShape for usize {
+    fn sizes(self) -> Vec<usize> {
+        vec![self]
+    }
+}
+impl<const N: usize> SampleShape for [usize; N] {
+    fn sizes(self) -> Vec<usize> {
+        self.into()
+    }
+}
+impl<const N: usize> SampleShape for &[usize; N] {
+    fn sizes(self) -> Vec<usize> {
+        self.to_vec()
+    }
+}
+impl SampleShape for &[usize] {
+    fn sizes(self) -> Vec<usize> {
+        self.to_vec()
+    }
+}
+impl SampleShape for Vec<usize> {
+    fn sizes(self) -> Vec<usize> {
+        self
+    }
+}
+impl SampleShape for &Vec<usize> {
+    fn sizes(self) -> Vec<usize> {
+        self.clone()
+    }
+}
+
 impl Input {
-    /// Samples of this shape: `Input::new([28, 28])`. `Input::new([])` is one number a sample.
-    pub fn new<const N: usize>(shape: [usize; N]) -> Input {
-        Input { shape: shape.iter().map(|&d| Some(d)).collect(), ..Input::default() }
+    /// Samples of this shape: `Input::new([28, 28])`, `Input::new(784)`. `Input::new([])` is one number a sample.
+    pub fn new(shape: impl SampleShape) -> Input {
+        Input { shape: shape.sizes().into_iter().map(Some).collect(), ..Input::default() }
     }
 
     /// Samples some of whose sizes vary from batch to batch: `Input::with_unknown([None, Some(16)])`.
@@ -74,7 +115,7 @@ impl Input {
     pub(crate) fn spec(&self, dtype: DType) -> Result<Spec> {
         if self.shape.len() >= MAX_RANK {
             let expected = format!("at most {} sizes", MAX_RANK - 1);
-            return Err(Error::argument("Input", expected, format!("{:?}", self.shape)));
+            return Err(Error::argument("Input", expected, format!("{} of them", self.shape.len())));
         }
         let sizes: Vec<usize> =
             std::iter::once(UNKNOWN).chain(self.shape.iter().map(|d| d.unwrap_or(UNKNOWN))).collect();

@@ -38,6 +38,7 @@ pub use cut::LayerRef;
 pub(crate) use cx::Scope;
 pub use cx::{Cx, Effects, Session};
 pub use functional::Functional;
+pub use input::SampleShape;
 pub use lists::OneOrMany;
 pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 #[doc(hidden)]
@@ -50,6 +51,7 @@ pub(crate) use param::Budget;
 pub use param::{Init, Key, Param};
 pub(crate) use param::{numbers, set_numbers};
 pub use part::Part;
+pub use predict::Predict;
 pub use range::Range;
 pub use sequential::Sequential;
 pub use spatial::{DataFormat, Margins, Sizes};

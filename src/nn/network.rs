@@ -383,18 +383,28 @@ impl Network {
             })?;
             let want = input.dtype_value().unwrap_or(self.dtype());
             if !want.is_float() && t.dtype().is_float() {
-                return Err(Error::DType { op: "x", expected: "integer data (use cast)", got: t.dtype() });
+                let expected = "whole numbers such as indices (x.cast(DType::I64)? makes them)";
+                return Err(Error::DType { op: "x", expected, got: t.dtype() });
             }
             if t.dtype() != want && want.is_float() && !t.dtype().is_float() {
-                return Err(Error::DType {
-                    op: "x",
-                    expected: "floating-point data (use scale or cast)",
-                    got: t.dtype(),
-                });
+                return Err(Error::DType { op: "x", expected: instead_of(t.dtype()), got: t.dtype() });
             }
             t.cast(want)
         };
         x.iter().zip(inputs).map(one).collect()
+    }
+}
+
+/// What to write where a network takes floating-point numbers and is given others.
+fn instead_of(dtype: DType) -> &'static str {
+    match dtype {
+        DType::U8 => {
+            "floating-point data (x.scale(1.0 / 255.0)? for images, x.cast(DType::F32)? for the numbers as they are)"
+        }
+        DType::Bool => "floating-point data (x.cast(DType::F32)? makes 0 and 1 of it)",
+        _ => {
+            "floating-point data (x.cast(DType::F32)?; for an Embedding's indices declare Input::new(…).dtype(DType::I64))"
+        }
     }
 }
 

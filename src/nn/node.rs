@@ -318,6 +318,11 @@ impl<L: Layer + Configured + Clone + std::fmt::Debug + Send + Sync + 'static> Bu
 }
 
 /// Whatever a network can hold as a layer: a description, a handle of [`Build::shared`], or a network.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer",
+    label = "expected a layer such as `Dense::new(64)`",
+    note = "an activation becomes a layer as `Activation::new(Relu)`, a function as `Lambda::new(|x| x.sin())`"
+)]
 pub trait IntoLayer {
     /// The handle.
     fn into_layer(self) -> Shared;

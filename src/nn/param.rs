@@ -307,6 +307,8 @@ impl Init {
         regularizer.as_ref().map_or(Ok(()), |r| r.check()).at(|| "regularizer")?;
         constraint.as_ref().map_or(Ok(()), |c| c.check()).at(|| "constraint")?;
         let param = self.param(shape, initializer)?;
+        regularizer.as_ref().map_or(Ok(()), |r| r.usable())?;
+        constraint.as_ref().map_or(Ok(()), |c| c.usable())?;
         Ok(param.regularized(regularizer.clone()).constrained(constraint.clone()))
     }
 
@@ -340,6 +342,7 @@ impl Init {
         initializer: &Dyn<dyn Initializer>,
         learns: bool,
     ) -> Result<Param> {
+        initializer.usable()?;
         let spec = Spec::new(shape, self.dtype);
         let (value, number) = match &mut self.plan {
             Some(budget) => {

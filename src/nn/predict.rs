@@ -4,7 +4,45 @@ use super::network::{Network, single, tensors};
 use super::{Cx, Session};
 use crate::kernels::par;
 use crate::tensor::{AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows};
-use crate::{Element, Error, Result};
+use crate::{CancellationToken, Element, Error, Result};
+
+/// The settings of `predict_with`.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Predict {
+    batch_size: usize,
+    cancellation: Option<CancellationToken>,
+}
+
+impl Default for Predict {
+    fn default() -> Self {
+        Predict::new()
+    }
+}
+
+impl Predict {
+    /// All rows, 1024 at a time: intermediate results of so many stay in the cache.
+    pub fn new() -> Predict {
+        Predict { batch_size: 1024, cancellation: None }
+    }
+
+    /// Rows at a time; 1024 by default. The numbers do not depend on it.
+    pub fn batch_size(mut self, batch_size: usize) -> Predict {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches.
+    pub fn cancellation(mut self, token: &CancellationToken) -> Predict {
+        self.cancellation = Some(token.clone());
+        self
+    }
+
+    /// Fails if the token is cancelled.
+    pub(crate) fn check(&self, done: impl FnOnce() -> String) -> Result<()> {
+        CancellationToken::check(self.cancellation.as_ref(), "predict", done)
+    }
+}
 
 impl Network {
     /// The output for one batch, in one pass. The same numbers as [`Network::predict`].
@@ -47,20 +85,36 @@ impl Network {
     /// # Errors
     /// The data does not fit.
     pub fn predict_all(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensors> {
-        /// Rows at a time: intermediate results of so many stay in the cache.
-        const BATCH: usize = 1024;
-        let x = self.accept(&x.as_tensors())?;
+        self.predict_with(x, &Predict::new())
+    }
+
+    /// [`Network::predict_all`] with settings: a token by which it can be ended, say.
+    ///
+    /// # Errors
+    /// As [`Network::predict_all`], a setting is out of range, or the token was cancelled.
+    pub fn predict_with(&self, x: &(impl AsTensors + ?Sized), settings: &Predict) -> Result<Tensors> {
+        self.predict_rows(&x.as_tensors(), settings)
+    }
+
+    fn predict_rows(&self, x: &[Tensor], settings: &Predict) -> Result<Tensors> {
+        let batch = settings.batch_size;
+        if batch == 0 {
+            return Err(Error::argument("batch_size", "at least 1", 0));
+        }
+        let x = self.accept(x)?;
         let n = rows("x", &x)?;
         par::enter(|| {
-            if n <= BATCH {
+            if n <= batch {
+                settings.check(|| format!("0 of {n} rows"))?;
                 return Ok(tensors(self.pass(&x, &mut Cx::infer(), &[])?));
             }
             let part = |start: usize| -> Result<Tensors> {
-                let end = (start + BATCH).min(n);
+                settings.check(|| format!("{start} of {n} rows"))?;
+                let end = (start + batch).min(n);
                 let x: Tensors = slice_rows(&x, start, end)?;
                 Ok(tensors(self.pass(&x, &mut Cx::infer(), &[])?))
             };
-            let parts: PoolVec<Tensors> = (0..n).step_by(BATCH).map(part).collect::<Result<_>>()?;
+            let parts: PoolVec<Tensors> = (0..n).step_by(batch).map(part).collect::<Result<_>>()?;
             join_rows(&parts, self.topology.outputs.len())
         })
     }

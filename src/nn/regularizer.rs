@@ -1,6 +1,6 @@
 //! Why it exists: penalties on parameters, added to the loss.
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings, string_enum};
 
@@ -24,6 +24,12 @@ pub trait Regularizer: Configured + std::fmt::Debug + Send + Sync {
 impl<R: Regularizer + 'static> From<R> for Dyn<dyn Regularizer> {
     fn from(regularizer: R) -> Self {
         Dyn(std::sync::Arc::new(regularizer))
+    }
+}
+by_name!(dyn Regularizer);
+impl Regularizer for Misnamed {
+    fn penalty(&self, _: &Tensor) -> Result<Tensor> {
+        Err(self.error())
     }
 }
 

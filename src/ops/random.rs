@@ -222,30 +222,31 @@ impl Tensor {
     ///
     /// # Errors
     /// `rate` is not in `[0, 1)`, or the dtype is not float32 or float64.
-    pub fn dropout(&self, rate: f64, stream: Stream) -> Result<Tensor> {
-        if rate == 0.0 { Ok(self.clone()) } else { apply1(Dropout { rate, stream }, &[self]) }
+    pub fn dropout(&self, rate: f64, stream: impl Into<Stream>) -> Result<Tensor> {
+        if rate == 0.0 { Ok(self.clone()) } else { apply1(Dropout { rate, stream: stream.into() }, &[self]) }
     }
 
-    /// Standard normal numbers, float32. ([`Tensor::sample`] draws from other distributions, and float64.)
+    /// Standard normal numbers, float32: from a seed, whose numbers are the same each time, or a [`Stream`] for more than one draw.
+    /// ([`Tensor::sample`] draws from other distributions, and float64.)
     ///
     /// ```
     /// use gradus::{Tensor, random::{Purpose, Stream}};
-    /// let noise = Tensor::randn([2, 3], Stream::new(42, Purpose::User(0), 0))?;
-    /// assert_eq!(noise.dims(), [2, 3]);
+    /// let noise = Tensor::randn([2, 3], 42)?;
+    /// assert!(noise.same_bits(&Tensor::randn([2, 3], Stream::new(42, Purpose::User(0), 0))?));
     /// # Ok::<(), gradus::Error>(())
     /// ```
     ///
     /// # Errors
     /// Memory cannot be had.
-    pub fn randn(shape: impl IntoShape, stream: Stream) -> Result<Tensor> {
+    pub fn randn(shape: impl IntoShape, stream: impl Into<Stream>) -> Result<Tensor> {
         Tensor::sample(shape, Distribution::Normal { mean: 0.0, std: 1.0 }, DType::F32, stream)
     }
 
-    /// Uniform numbers in `[0, 1)`, float32.
+    /// Uniform numbers in `[0, 1)`, float32, from a seed or a [`Stream`].
     ///
     /// # Errors
     /// Memory cannot be had.
-    pub fn rand(shape: impl IntoShape, stream: Stream) -> Result<Tensor> {
+    pub fn rand(shape: impl IntoShape, stream: impl Into<Stream>) -> Result<Tensor> {
         Tensor::sample(shape, Distribution::Uniform { low: 0.0, high: 1.0 }, DType::F32, stream)
     }
 
@@ -258,49 +259,49 @@ impl Tensor {
         shape: impl IntoShape,
         distribution: Distribution,
         dtype: DType,
-        stream: Stream,
+        stream: impl Into<Stream>,
     ) -> Result<Tensor> {
         let shape = shape.into_shape()?;
-        apply1(Sample { shape, distribution, dtype, stream }, &[])
+        apply1(Sample { shape, distribution, dtype, stream: stream.into() }, &[])
     }
 
     /// Numbers from a distribution in the shape and dtype of this tensor, whose values say nothing.
     ///
     /// # Errors
     /// A setting is out of range, or the dtype is not float32 or float64.
-    pub fn sample_like(&self, distribution: Distribution, stream: Stream) -> Result<Tensor> {
-        apply1(SampleLike { distribution, stream }, &[&self.anchor()])
+    pub fn sample_like(&self, distribution: Distribution, stream: impl Into<Stream>) -> Result<Tensor> {
+        apply1(SampleLike { distribution, stream: stream.into() }, &[&self.anchor()])
     }
 
     /// Whole numbers in `low..high`, int64, all as likely.
     ///
     /// # Errors
     /// `low` is not below `high`, or memory cannot be had.
-    pub fn randint(shape: impl IntoShape, low: i64, high: i64, stream: Stream) -> Result<Tensor> {
-        apply1(RandInt { shape: shape.into_shape()?, low, high, stream }, &[])
+    pub fn randint(shape: impl IntoShape, low: i64, high: i64, stream: impl Into<Stream>) -> Result<Tensor> {
+        apply1(RandInt { shape: shape.into_shape()?, low, high, stream: stream.into() }, &[])
     }
 
     /// True with probability `p`, bool.
     ///
     /// # Errors
     /// `p` is not in `[0, 1]`, or memory cannot be had.
-    pub fn bernoulli(shape: impl IntoShape, p: f64, stream: Stream) -> Result<Tensor> {
-        apply1(Bernoulli { shape: shape.into_shape()?, p, stream }, &[])
+    pub fn bernoulli(shape: impl IntoShape, p: f64, stream: impl Into<Stream>) -> Result<Tensor> {
+        apply1(Bernoulli { shape: shape.into_shape()?, p, stream: stream.into() }, &[])
     }
 
     /// 0, 1, … `n - 1` in random order, int64.
     ///
     /// # Errors
     /// Memory cannot be had.
-    pub fn permutation(n: usize, stream: Stream) -> Result<Tensor> {
-        apply1(Permutation { n, stream }, &[])
+    pub fn permutation(n: usize, stream: impl Into<Stream>) -> Result<Tensor> {
+        apply1(Permutation { n, stream: stream.into() }, &[])
     }
 
     /// The runs along an axis in random order.
     ///
     /// # Errors
     /// The axis is out of range, or memory cannot be had.
-    pub fn shuffle(&self, axis: isize, stream: Stream) -> Result<Tensor> {
+    pub fn shuffle(&self, axis: isize, stream: impl Into<Stream>) -> Result<Tensor> {
         let at = self.shape().axis("shuffle", axis)?;
         self.gather(&Tensor::permutation(self.dims()[at], stream)?, axis)
     }
@@ -310,8 +311,8 @@ impl Tensor {
     ///
     /// # Errors
     /// There is no axis or no class, a row's largest logit is not a finite number, or the dtype is not float32 or float64.
-    pub fn categorical(&self, n: usize, stream: Stream) -> Result<Tensor> {
-        apply1(Categorical { n, stream }, &[&self.detach()])
+    pub fn categorical(&self, n: usize, stream: impl Into<Stream>) -> Result<Tensor> {
+        apply1(Categorical { n, stream: stream.into() }, &[&self.detach()])
     }
 }
 

@@ -9,7 +9,7 @@ settings! {
     /// corrected for bias.
     pub struct Adam {
         /// With this learning rate, a number or a schedule (Keras's default is 0.001), β₁ 0.9, β₂ 0.999, ε 1e-7.
-        new(learning_rate: into LearningRate);
+        new(learning_rate: into LearningRate = 0.001);
 
         /// How slowly the mean of gradients moves; 0.9 by default.
         beta_1: f64 = 0.9,

@@ -20,6 +20,7 @@ pub use update::{Row, Slices, Step, Update};
 use crate::config::{Configured, Dyn, kind};
 use crate::tensor::Few;
 use crate::{Error, Result, Spec};
+use std::sync::Arc;
 
 kind! {
     dyn Optimizer, "optimizer", Registry::optimizer;
@@ -33,10 +34,43 @@ fn check_setting(name: &'static str, value: f64, fine: bool, expected: &str) -> 
     if fine { Ok(()) } else { Err(Error::argument(name, expected, value)) }
 }
 
+/// What `compile` takes as optimizer: a value, or its name for one with Keras's default settings: `"adam"`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an optimizer",
+    label = "expected a value such as `Adam::new(0.001)`, or a name such as `\"adam\"`"
+)]
+pub trait IntoOptimizer {
+    /// The optimizer.
+    ///
+    /// # Errors
+    /// There is none of this name; the message lists those that there are.
+    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>>;
+}
+impl<O: Optimizer + 'static> IntoOptimizer for O {
+    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
+        Ok(Arc::new(self))
+    }
+}
+impl IntoOptimizer for &str {
+    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
+        Ok(self.parse::<Dyn<dyn Optimizer>>()?.0)
+    }
+}
+impl IntoOptimizer for Box<dyn Optimizer> {
+    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
+        Ok(self.into())
+    }
+}
+impl IntoOptimizer for Dyn<dyn Optimizer> {
+    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
+        Ok(self.0)
+    }
+}
+
 /// So that an optimizer around another takes any, as a setting: `inner: into Dyn<dyn Optimizer>`.
 impl<O: Optimizer + 'static> From<O> for Dyn<dyn Optimizer> {
     fn from(optimizer: O) -> Self {
-        Dyn(std::sync::Arc::new(optimizer))
+        Dyn(Arc::new(optimizer))
     }
 }
 

@@ -73,6 +73,12 @@ impl From<f64> for LearningRate {
         LearningRate::Fixed(rate)
     }
 }
+/// The same number in double precision: 0.001f32 is 0.0010000000474974513.
+impl From<f32> for LearningRate {
+    fn from(rate: f32) -> Self {
+        LearningRate::Fixed(f64::from(rate))
+    }
+}
 impl<S: LearningRateSchedule + 'static> From<S> for LearningRate {
     fn from(schedule: S) -> Self {
         LearningRate::Schedule(Dyn(std::sync::Arc::new(schedule)))

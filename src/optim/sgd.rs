@@ -9,7 +9,7 @@ settings! {
     /// learning rate is inside of the velocity).
     pub struct SGD {
         /// With this learning rate, a number or a schedule; Keras's default is 0.01.
-        new(learning_rate: into LearningRate);
+        new(learning_rate: into LearningRate = 0.01);
 
         /// The share of the last step that is kept; 0 by default.
         momentum: f64 = 0.0,

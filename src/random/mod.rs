@@ -108,6 +108,13 @@ impl PartialEq for Stream {
 }
 impl Eq for Stream {}
 
+/// The numbers of a seed: the same each time. Different draws of one program want different seeds, or a stream with steps.
+impl From<u64> for Stream {
+    fn from(seed: u64) -> Stream {
+        Stream::new(seed, Purpose::User(0), 0)
+    }
+}
+
 impl Stream {
     /// The stream of a seed for a purpose at a step.
     pub fn new(seed: u64, purpose: Purpose, step: u64) -> Stream {

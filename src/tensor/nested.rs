@@ -4,6 +4,11 @@ use super::Tensor;
 use super::room::room;
 use crate::{Element, Error, Result};
 
+#[diagnostic::on_unimplemented(
+    message = "no tensor can be made of `{Self}`",
+    label = "expected numbers or nested arrays of them, such as `[[1.0f32, 2.0], [3.0, 4.0]]`",
+    note = "numbers are f32, f64, f16, bf16, i32, i64, u8 or bool"
+)]
 /// Numbers, and arrays, vectors and slices of them, nested to any depth.
 pub trait Nested {
     /// The numbers' type in the tensor.

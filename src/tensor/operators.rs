@@ -3,10 +3,12 @@
 //!
 //! A number is weaker than a tensor: a float takes the tensor's float dtype and makes float32 of integers and truth values; an integer
 //! takes any dtype (int64 beside truth values), which must hold it. Where that may fail, write `a.add(&a.new_full([], 1.0)?)`.
+//!
+//! Numbers are f64 and i64 alone: with a second type of each the compiler would no longer know what type the literal in `2.0 * &a` has.
 
 use super::Tensor;
 use crate::{DType, Error, Result};
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 #[derive(Clone, Copy)]
 enum By {
@@ -86,7 +88,8 @@ fn whole(v: i64, beside: DType) -> Result<Tensor> {
 }
 
 macro_rules! operator {
-    ($($trait:ident $op:ident;)*) => {$(
+    ($($trait:ident $op:ident, $assign:ident $op_assign:ident;)*) => {$(
+        operator!(@assign $trait $op $assign $op_assign: &Tensor, Tensor, f64, i64);
         operator!(@tensors $trait $op &Tensor, &Tensor);
         operator!(@tensors $trait $op &Tensor, Tensor);
         operator!(@tensors $trait $op Tensor, &Tensor);
@@ -105,6 +108,16 @@ macro_rules! operator {
             }
         }
     };
+    (@assign $trait:ident $op:ident $assign:ident $op_assign:ident: $($other:ty),*) => {$(
+        impl $assign<$other> for Tensor {
+            /// # Panics
+            /// Where the method of the operation returns an error.
+            #[track_caller]
+            fn $op_assign(&mut self, other: $other) {
+                *self = $trait::$op(&*self, other);
+            }
+        }
+    )*};
     (@numbers $trait:ident $op:ident $($number:ty)*) => {$(
         operator!(@number $trait $op &Tensor, $number);
         operator!(@number $trait $op Tensor, $number);
@@ -133,10 +146,10 @@ macro_rules! operator {
     };
 }
 operator! {
-    Add add;
-    Sub sub;
-    Mul mul;
-    Div div;
+    Add add, AddAssign add_assign;
+    Sub sub, SubAssign sub_assign;
+    Mul mul, MulAssign mul_assign;
+    Div div, DivAssign div_assign;
 }
 
 impl Neg for &Tensor {

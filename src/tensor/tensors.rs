@@ -7,6 +7,11 @@ use crate::{Error, Result};
 pub type Tensors = Few<Tensor, 2>;
 
 /// One tensor, or several for networks with several inputs or outputs.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tensor",
+    label = "expected `&x` with a `Tensor`, or `&[a, b]` for a network with several inputs or outputs",
+    note = "`Tensor::new(values)?` makes a tensor of numbers, arrays and vectors"
+)]
 pub trait AsTensors {
     /// The tensors, which are cheap to clone.
     fn as_tensors(&self) -> Tensors;

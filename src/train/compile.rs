@@ -5,32 +5,44 @@ use super::head::Head;
 use super::model::Model;
 use crate::Result;
 use crate::config::Dyn;
-use crate::loss::Loss;
+use crate::loss::{IntoLoss, Loss};
 use crate::metric::{ByOutput, IntoMetrics};
 use crate::nn::{Functional, Network, Sequential, Subclass};
-use crate::optim::{Driver, Optimizer};
+use crate::optim::{Driver, IntoOptimizer};
 
-/// Whatever `compile` takes as loss: one, or for a network with several outputs an array or a tuple (of up to 8 different ones)
-/// with one for each.
+/// Whatever `compile` takes as loss: one, or for a network with several outputs an array, a vector or a tuple (of up to 8 of
+/// different types) with one for each. Each may be given by its name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a loss",
+    label = "expected a value such as `MeanSquaredError::new()`, a name such as `\"mse\"`, or a tuple with one for each output"
+)]
 pub trait IntoLosses {
     /// The list.
-    fn into_losses(self) -> Vec<Dyn<dyn Loss>>;
+    ///
+    /// # Errors
+    /// There is none of a name; the message lists those that there are.
+    fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>>;
 }
-impl<L: Into<Dyn<dyn Loss>>> IntoLosses for L {
-    fn into_losses(self) -> Vec<Dyn<dyn Loss>> {
-        vec![self.into()]
+impl<L: IntoLoss> IntoLosses for L {
+    fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>> {
+        Ok(vec![self.into_loss()?])
     }
 }
-impl<L: Into<Dyn<dyn Loss>>, const N: usize> IntoLosses for [L; N] {
-    fn into_losses(self) -> Vec<Dyn<dyn Loss>> {
-        self.map(Into::into).into()
+impl<L: IntoLoss, const N: usize> IntoLosses for [L; N] {
+    fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>> {
+        Vec::from(self).into_losses()
+    }
+}
+impl<L: IntoLoss> IntoLosses for Vec<L> {
+    fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>> {
+        self.into_iter().map(L::into_loss).collect()
     }
 }
 macro_rules! tuples {
     ($($($type:ident $field:tt),+;)*) => {$(
-        impl<$($type: Into<Dyn<dyn Loss>>),+> IntoLosses for ($($type,)+) {
-            fn into_losses(self) -> Vec<Dyn<dyn Loss>> {
-                vec![$(self.$field.into()),+]
+        impl<$($type: IntoLoss),+> IntoLosses for ($($type,)+) {
+            fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>> {
+                Ok(vec![$(self.$field.into_loss()?),+])
             }
         }
     )*};
@@ -51,17 +63,20 @@ impl Network {
     /// If an output ends with a softmax or sigmoid and its loss is the matching cross-entropy on probabilities, training and
     /// evaluation use the exact loss on logits; metrics and `predict` see probabilities all the same.
     ///
+    /// Names stand for things with default settings, as in Keras: `compile("adam", "mse", ["mae"])`.
+    ///
     /// # Errors
-    /// There is not one loss for each output, metrics name an output that does not exist, a setting is out of range, or an output
-    /// cannot be what its loss or a metric reads it as: probabilities as logits, logits as probabilities, and so on (`docs/keras.md`
+    /// A name is unknown, there is not one loss for each output, metrics name an output that does not exist, a setting is out of range, or
+    /// an output cannot be what its loss or a metric reads it as: probabilities as logits, logits as probabilities, and so on (`docs/keras.md`
     /// has the list; [`Loss::allow_mismatch`] lets it pass). Outputs of which nobody can know it are looked at in the first batch.
     pub fn compile(
         self,
-        optimizer: impl Optimizer + 'static,
+        optimizer: impl IntoOptimizer,
         losses: impl IntoLosses,
         metrics: impl IntoMetrics,
     ) -> Result<Model> {
-        compile_checked(self, Driver::new(optimizer), losses.into_losses(), metrics.by_output())
+        let driver = Driver::from_arc(optimizer.into_optimizer()?);
+        compile_checked(self, driver, losses.into_losses()?, metrics.by_output()?)
     }
 }
 
@@ -100,15 +115,46 @@ macro_rules! compiles {
             /// [`Network::compile`].
             pub fn compile(
                 self,
-                optimizer: impl Optimizer + 'static,
+                optimizer: impl IntoOptimizer,
                 losses: impl IntoLosses,
                 metrics: impl IntoMetrics,
             ) -> Result<Model> {
-                let driver = Driver::new(optimizer);
+                let driver = Driver::from_arc(optimizer.into_optimizer()?);
                 driver.check_settings()?;
-                compile_checked(self.build()?, driver, losses.into_losses(), metrics.by_output())
+                compile_checked(self.build()?, driver, losses.into_losses()?, metrics.by_output()?)
             }
         }
     )*};
 }
 compiles!(Sequential, Functional, Subclass);
+
+/// What nothing implements: training asks for it where there is no optimizer and no loss yet.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a network must be compiled before it can be trained or evaluated",
+    label = "this has no optimizer, loss and metrics yet",
+    note = "write `let mut model = network.compile(\"adam\", \"mse\", [\"mae\"])?;`, then `model.fit(&x, &y, Fit::new())?`"
+)]
+pub trait Compiled<T: ?Sized> {}
+
+/// `fit` and `evaluate` of what is not compiled: they cannot be called, and the compiler says why.
+macro_rules! uncompiled {
+    ($($type:ty),*) => {$(
+        #[doc(hidden)]
+        impl $type {
+            pub fn fit<X: ?Sized, Y: ?Sized>(&self, _: &X, _: &Y, _: super::Fit<'_>) -> Result<super::History>
+            where
+                (): Compiled<X>,
+            {
+                Ok(super::History::default())
+            }
+            pub fn evaluate<X: ?Sized, Y: ?Sized>(&self, _: &X, _: &Y) -> Result<super::Logs>
+            where
+                (): Compiled<X>,
+            {
+                Ok(super::Logs::default())
+            }
+        }
+    )*};
+}
+uncompiled!(Sequential, Functional, Subclass, Network);

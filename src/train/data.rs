@@ -50,19 +50,24 @@ impl Batch {
         self.x.first().and_then(|x| x.dims().first()).copied().unwrap_or(0)
     }
 
+    /// Where a row of the batch stands in the user's data.
+    pub(crate) fn row(&self, row: usize) -> usize {
+        match &self.origin {
+            Origin::From(start) => start + row,
+            Origin::Rows(rows) => {
+                let rows = rows.to_vec::<i64>().unwrap_or_default();
+                rows.get(row).map_or(row, |r| *r as usize)
+            }
+        }
+    }
+
     /// An error about a label, told by its position in the user's data rather than in this batch.
     pub(crate) fn locate(&self, error: Error) -> Error {
         match error {
             Error::Index { op, what: "label", value, position, last } => {
                 let elements = self.y.first().map_or(1, Tensor::elements);
                 let inner = (elements / self.rows().max(1)).max(1);
-                let row = match &self.origin {
-                    Origin::From(start) => start + position / inner,
-                    Origin::Rows(rows) => {
-                        let rows = rows.to_vec::<i64>().unwrap_or_default();
-                        rows.get(position / inner).map_or(position / inner, |r| *r as usize)
-                    }
-                };
+                let row = self.row(position / inner);
                 Error::Index { op, what: "label", value, position: row * inner + position % inner, last }
             }
             Error::At { place, source } => self.locate(*source).at(place),

@@ -5,11 +5,11 @@ use super::data::{Arrays, Source, some_rows};
 use super::history::Logs;
 use super::model::Model;
 use super::weights::Weights;
-use crate::Result;
 use crate::data::Dataset;
 use crate::kernels::par;
 use crate::nn::{Cx, Session};
 use crate::tensor::{AsTensors, Tensor};
+use crate::{CancellationToken, Error, Result};
 
 /// The settings of `evaluate_with`, with Keras's defaults.
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub struct Evaluate {
     pub(crate) batch_size: usize,
     pub(crate) weights: Option<Weights>,
     pub(crate) steps: Option<usize>,
+    pub(crate) cancellation: Option<CancellationToken>,
 }
 
 impl Default for Evaluate {
@@ -29,7 +30,7 @@ impl Default for Evaluate {
 impl Evaluate {
     /// All rows, in batches of 32.
     pub fn new() -> Evaluate {
-        Evaluate { batch_size: 32, weights: None, steps: None }
+        Evaluate { batch_size: 32, weights: None, steps: None, cancellation: None }
     }
 
     /// Rows in a batch; 32 by default.
@@ -47,6 +48,12 @@ impl Evaluate {
     /// How many batches are evaluated; all by default.
     pub fn steps(mut self, steps: usize) -> Evaluate {
         self.steps = Some(steps);
+        self
+    }
+
+    /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches.
+    pub fn cancellation(mut self, token: &CancellationToken) -> Evaluate {
+        self.cancellation = Some(token.clone());
         self
     }
 }
@@ -70,10 +77,10 @@ impl Model {
         y: &(impl AsTensors + ?Sized),
         settings: &Evaluate,
     ) -> Result<Logs> {
-        let Evaluate { batch_size, weights, steps } = settings;
+        let Evaluate { batch_size, weights, steps, cancellation } = settings;
         let (x, y) = (x.as_tensors(), y.as_tensors());
         let mut data = Arrays::of(&self.network, &x, y, weights.as_ref(), *batch_size)?;
-        par::enter(|| self.evaluate_source(&mut data, *steps))
+        par::enter(|| self.evaluate_source(&mut data, *steps, cancellation.as_ref()))
     }
 
     /// Loss and metrics over the batches of a dataset's first pass, or over so many of them.
@@ -81,12 +88,30 @@ impl Model {
     /// # Errors
     /// The dataset fails, has no batches, or no end and no `steps` are given; or the data does not fit.
     pub fn evaluate_dataset(&self, data: &Dataset, steps: Option<usize>) -> Result<Logs> {
-        let mut batches = Batches::new(data, steps, "steps")?;
-        par::enter(|| self.evaluate_source(&mut batches, steps))
+        self.evaluate_dataset_with(data, &Evaluate { steps, ..Evaluate::new() })
+    }
+
+    /// [`Model::evaluate_dataset`] with settings. Batches and weights are the dataset's own: `batch_size` means nothing here.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate_dataset`], the token was cancelled, or there is a `sample_weight`.
+    pub fn evaluate_dataset_with(&self, data: &Dataset, settings: &Evaluate) -> Result<Logs> {
+        let Evaluate { weights, steps, cancellation, .. } = settings;
+        if weights.is_some() {
+            let expected = "no value, because the dataset's samples have their own weights";
+            return Err(Error::argument("sample_weight", expected, "a value"));
+        }
+        let mut batches = Batches::new(data, *steps, "steps")?;
+        par::enter(|| self.evaluate_source(&mut batches, *steps, cancellation.as_ref()))
     }
 
     /// Loss and metrics over a pass, or its first batches. State that layers carry begins anew.
-    pub(crate) fn evaluate_source(&self, data: &mut dyn Source, steps: Option<usize>) -> Result<Logs> {
+    pub(crate) fn evaluate_source(
+        &self,
+        data: &mut dyn Source,
+        steps: Option<usize>,
+        cancellation: Option<&CancellationToken>,
+    ) -> Result<Logs> {
         let mut meter = self.head.meter();
         let mut session = Session::new();
         data.begin(0, 0)?;
@@ -95,6 +120,7 @@ impl Model {
             && let Some(mut batch) = data.next(&self.network)?
         {
             batch.is_first = done == 0;
+            CancellationToken::check(cancellation, "evaluate", || format!("{done} batches"))?;
             let mut cx = Cx::infer().resume(session);
             sum += self.test_step(&batch, &mut cx, &mut meter)? * batch.rows() as f64;
             session = cx.finish().session;

@@ -4,7 +4,7 @@ use super::callback::Callback;
 use crate::data::Dataset;
 use crate::kernels::par::Threads;
 use crate::tensor::{AsTensors, Tensor, Tensors};
-use crate::{Error, Result};
+use crate::{CancellationToken, Error, Result};
 
 /// The settings of a run of `fit`, with Keras's defaults.
 #[must_use]
@@ -27,6 +27,7 @@ pub struct Fit<'a> {
     pub(super) threads: Option<&'a Threads>,
     pub(super) allow_missing: bool,
     pub(super) check_finite: bool,
+    pub(super) cancellation: Option<CancellationToken>,
 }
 
 impl Default for Fit<'_> {
@@ -57,6 +58,7 @@ impl<'a> Fit<'a> {
             threads: None,
             allow_missing: false,
             check_finite: false,
+            cancellation: None,
         }
     }
 
@@ -142,9 +144,10 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How much the rows of each class count; 1 for classes not named. Targets are labels or one-hot.
-    pub fn class_weight(mut self, weights: impl Into<Vec<(i64, f64)>>) -> Self {
-        self.class_weight = weights.into();
+    /// How much the rows of each class count, from an array, a vector or a map: `[(0, 1.0), (1, 5.0)]`; 1 for classes not
+    /// named. Targets are labels or one-hot.
+    pub fn class_weight(mut self, weights: impl IntoIterator<Item = (i64, f64)>) -> Self {
+        self.class_weight = weights.into_iter().collect();
         self
     }
 
@@ -152,6 +155,12 @@ impl<'a> Fit<'a> {
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
+    }
+
+    /// Adds callbacks of one type: an array, or a `Vec<Box<dyn Callback>>`. For several types write [`Fit::callback`] several
+    /// times.
+    pub fn callbacks<C: Callback + 'a>(self, callbacks: impl IntoIterator<Item = C>) -> Self {
+        callbacks.into_iter().fold(self, Fit::callback)
     }
 
     /// Runs on these threads rather than on the pool of the caller.
@@ -166,9 +175,18 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Ends with an error when the loss is not a finite number.
+    /// Ends with an error when the loss or a gradient is not finite, before the step changes anything. The error says where NaN or
+    /// infinity came from first: a row of the data, a parameter, or an operation and its layer, forwards or backwards. Costs a look at
+    /// the gradients in each step, and the step once more when something is found.
     pub fn check_finite(mut self) -> Self {
         self.check_finite = true;
+        self
+    }
+
+    /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches, those of validation too.
+    /// The model keeps what it has learned, and [`Model::history`](super::Model::history) has the epochs before.
+    pub fn cancellation(mut self, token: &CancellationToken) -> Self {
+        self.cancellation = Some(token.clone());
         self
     }
 

@@ -1,4 +1,4 @@
-//! Why it exists: the figures of training as plain numbers, by name, in a fixed order.
+//! The figures of training as plain numbers, by name, in a fixed order.
 
 use crate::tensor::{Few, Text};
 use std::ops::Index;
@@ -39,6 +39,27 @@ impl std::fmt::Debug for Logs {
     }
 }
 
+/// `loss: 0.3000 - accuracy: 0.9000`, as Keras prints them.
+impl std::fmt::Display for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, (name, value)) in self.iter().enumerate() {
+            let before = if i == 0 { "" } else { " - " };
+            write!(f, "{before}{name}: {}", Figure(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// A figure with four digits: `0.9000`, or `1.2000e-4` where that would leave nothing of it.
+pub(crate) struct Figure(pub(crate) f64);
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Figure(value) = *self;
+        if value != 0.0 && value.abs() < 1e-3 { write!(f, "{value:.4e}") } else { write!(f, "{value:.4}") }
+    }
+}
+
 impl Index<&str> for Logs {
     type Output = f64;
     /// # Panics
@@ -55,16 +76,18 @@ impl Index<&str> for Logs {
 }
 
 /// The figures of every epoch, by name: `loss`, the metrics, the same with `val_`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct History {
     names: Vec<String>,
     values: Vec<Vec<f64>>,
     epochs: Vec<usize>,
+    logs: Vec<Logs>,
 }
 
 impl History {
     pub(crate) fn push(&mut self, epoch: usize, logs: &Logs) {
         self.epochs.push(epoch);
+        self.logs.push(logs.clone());
         for (name, value) in logs.iter() {
             let at = self.names.iter().position(|n| n == name).unwrap_or_else(|| {
                 self.names.push(name.into());
@@ -75,9 +98,13 @@ impl History {
         }
     }
 
-    /// The figure's value in each epoch.
+    /// The figure's value in each epoch that has it.
     pub fn get(&self, name: &str) -> Option<&[f64]> {
-        self.names.iter().position(|n| n == name).map(|at| &self.values[at][..])
+        self.find(name).map(|values| &values[..])
+    }
+
+    fn find(&self, name: &str) -> Option<&Vec<f64>> {
+        self.names.iter().position(|n| n == name).map(|at| &self.values[at])
     }
 
     /// The names of all figures.
@@ -89,16 +116,68 @@ impl History {
     pub fn epochs(&self) -> &[usize] {
         &self.epochs
     }
+
+    /// The figures of each epoch that ran.
+    pub fn logs(&self) -> &[Logs] {
+        &self.logs
+    }
 }
 
+/// `{"loss": [0.7, 0.3], "accuracy": [0.6, 0.9]}`, as Keras's `history.history`.
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.names.iter().zip(&self.values)).finish()
+    }
+}
+
+/// A line an epoch, numbered from 1: `Epoch 1 - loss: 0.7000 - accuracy: 0.6000`.
+impl std::fmt::Display for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, (epoch, logs)) in self.epochs.iter().zip(&self.logs).enumerate() {
+            let before = if i == 0 { "" } else { "\n" };
+            write!(f, "{before}Epoch {} - {logs}", epoch + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// A vector rather than a slice, so that `println!("{:?}", history["loss"])` needs no `&`.
 impl Index<&str> for History {
-    type Output = [f64];
+    type Output = Vec<f64>;
     /// # Panics
     /// If there is no such figure; [`History::get`] does not.
-    fn index(&self, name: &str) -> &[f64] {
-        match self.get(name) {
+    fn index(&self, name: &str) -> &Vec<f64> {
+        match self.find(name) {
             Some(values) => values,
             None => panic!("no figure named '{name}' among {:?}", self.names),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_print_as_keras_prints_them() {
+        let mut logs = Logs::new();
+        logs.set("loss", 0.25);
+        logs.set("mae", 1.5e-5);
+        logs.set("zero", 0.0);
+        logs.set("bad", f64::NAN);
+        assert_eq!(logs.to_string(), "loss: 0.2500 - mae: 1.5000e-5 - zero: 0.0000 - bad: NaN");
+        let mut history = History::default();
+        assert_eq!((history.to_string(), format!("{history:?}")), (String::new(), "{}".into()));
+        for (epoch, loss) in [(3, 0.5), (4, 0.125)] {
+            let mut logs = Logs::new();
+            logs.set("loss", loss);
+            if epoch == 4 {
+                logs.set("val_loss", 2.0);
+            }
+            history.push(epoch, &logs);
+        }
+        assert_eq!(format!("{history:?}"), r#"{"loss": [0.5, 0.125], "val_loss": [2.0]}"#);
+        assert_eq!(history.to_string(), "Epoch 4 - loss: 0.5000\nEpoch 5 - loss: 0.1250 - val_loss: 2.0000");
+        assert_eq!(format!("{:?} {}", history["loss"], history.logs()[0]), "[0.5, 0.125] loss: 0.5000");
     }
 }

@@ -5,6 +5,7 @@ mod callback;
 mod compile;
 mod data;
 mod evaluate;
+mod finite;
 mod fit;
 mod head;
 mod history;
@@ -22,6 +23,8 @@ pub use callback::{
     Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Monitor, Plan, ReduceLROnPlateau,
     TerminateOnNaN,
 };
+#[doc(hidden)]
+pub use compile::Compiled;
 pub use compile::IntoLosses;
 pub(crate) use compile::compile_with;
 pub use evaluate::Evaluate;

@@ -2,6 +2,7 @@
 //! saved.
 
 use super::head::{Head, Meter};
+use super::history::History;
 use crate::Result;
 use crate::nn::{IntoLayer, Item, ItemMut, Module, Network, Node, Path, Session, Shared, Summary};
 use crate::optim::Driver;
@@ -24,6 +25,9 @@ pub struct Model {
     pub(crate) session: Session,
     pub(crate) stop_training: bool,
     pub(crate) allow_missing: bool,
+    pub(crate) check_finite: bool,
+    /// Of the last run of `fit`.
+    pub(crate) history: History,
 }
 
 impl Model {
@@ -39,6 +43,8 @@ impl Model {
             session: Session::new(),
             stop_training: false,
             allow_missing: false,
+            check_finite: false,
+            history: History::default(),
         }
     }
 
@@ -78,6 +84,25 @@ impl Model {
     /// Seed and step of what the next training step draws.
     pub(crate) fn draws_at(&self) -> (u64, u64) {
         (self.seed, self.steps)
+    }
+
+    /// The figures of the last run of `fit`, one that ended with an error too: then of the epochs before it. Files do not hold it.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let mut model = Sequential::new().add(Input::new(2)).add(Dense::new(1)).compile("sgd", "mse", ())?;
+    /// let stop = gradus::train::LambdaCallback::new().on_epoch_end(|_, epoch, _| match epoch {
+    ///     3 => Err(gradus::Error::Custom("the disk is full".into())),
+    ///     _ => Ok(()),
+    /// });
+    /// let (x, y) = (Tensor::ones([8, 2])?, Tensor::ones([8, 1])?);
+    /// let result = model.fit(&x, &y, Fit::new().epochs(10).callback(stop).verbose(0));
+    /// assert!(result.is_err() && model.history()["loss"].len() == 3);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Asks a running `fit` to end after this epoch's callbacks.

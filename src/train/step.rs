@@ -60,6 +60,11 @@ impl Model {
         Ok(Losses { total, terms, outputs })
     }
 
+    /// What a training step makes smaller.
+    pub(super) fn total(&self, batch: &Batch, cx: &mut Cx) -> Result<Tensor> {
+        Ok(self.losses(batch, cx)?.total)
+    }
+
     /// The loss and what the network gives for tensors without values.
     pub(crate) fn trace_step(
         &self,
@@ -88,9 +93,11 @@ impl Model {
         let Losses { total, terms, outputs } = losses;
         let value = total.item()?;
         // Whatever can fail comes before anything changes.
+        self.check_loss(batch, value)?;
         self.meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
         drop(terms);
         let gradients = total.backward().map_err(|e| self.nothing_learns().unwrap_or(e))?;
+        self.check_gradients(batch, &gradients)?;
         let effects = cx.finish();
         effects.check(&self.network)?;
         self.driver.step(&mut self.network, gradients, self.allow_missing)?;

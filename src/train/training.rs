@@ -10,9 +10,10 @@ use super::progress::Progress;
 use super::weights::Weights;
 use crate::data::Dataset;
 use crate::error::Context;
+use crate::event::event;
 use crate::kernels::par;
 use crate::tensor::AsTensors;
-use crate::{Error, Result};
+use crate::{CancellationToken, Error, Result};
 
 impl Model {
     /// Trains on rows of `x` with targets `y` (one tensor each, or as many as the network has inputs and outputs).
@@ -22,7 +23,7 @@ impl Model {
     ///
     /// # Errors
     /// The data does not fit, a setting is out of range, a trainable parameter got no gradient, or a callback failed. The
-    /// model keeps the parameters of the last complete step.
+    /// model keeps the parameters of the last complete step, and [`Model::history`] has the epochs before the error.
     pub fn fit(
         &mut self,
         x: &(impl AsTensors + ?Sized),
@@ -117,14 +118,15 @@ impl Model {
         }
         self.stop_training = false;
         self.session.reset();
-        self.allow_missing = fit.allow_missing;
+        (self.allow_missing, self.check_finite) = (fit.allow_missing, fit.check_finite);
+        self.history = History::default();
         let threads = fit.threads;
         let run = || self.run(data, validation, &mut fit);
         let history = match threads {
             Some(threads) => threads.run(run),
             None => par::enter(run),
         };
-        self.allow_missing = false;
+        (self.allow_missing, self.check_finite) = (false, false);
         history
     }
 
@@ -140,13 +142,20 @@ impl Model {
         }
         let directed = figures.clone();
         figures.extend(fit.callbacks.iter().flat_map(|c| c.figures()));
-        let steps = match (fit.steps_per_epoch, data.steps()) {
-            (Some(wanted), Some(there)) => wanted.min(there),
-            (wanted, there) => wanted.or(there).unwrap_or(0),
+        let known = match (fit.steps_per_epoch, data.steps()) {
+            (Some(wanted), Some(there)) => Some(wanted.min(there)),
+            (wanted, there) => wanted.or(there),
         };
+        let steps = known.unwrap_or(0);
         let plan = Plan { epochs: fit.epochs, steps, figures, directed };
-        let mut history = History::default();
         let mut open = false;
+        event!(
+            info,
+            "fit: epochs {} to {}, steps in each: {}",
+            fit.initial_epoch + 1,
+            fit.epochs,
+            told(known)
+        );
         each(&mut fit.callbacks, |c| c.on_train_begin(self, &plan))?;
         for epoch in fit.initial_epoch..fit.epochs {
             each(&mut fit.callbacks, |c| c.on_epoch_begin(self, epoch))?;
@@ -154,15 +163,13 @@ impl Model {
             if let Some(validation) = &mut validation
                 && (epoch + 1).is_multiple_of(fit.validation_freq)
             {
-                let place = || "validation";
-                for (name, value) in
-                    self.evaluate_source(&mut **validation, fit.validation_steps).at(place)?.iter()
-                {
-                    logs.set(&format!("val_{name}"), value);
-                }
+                let (steps, token) = (fit.validation_steps, fit.cancellation.as_ref());
+                let figures = self.evaluate_source(&mut **validation, steps, token).at(|| "validation")?;
+                figures.iter().for_each(|(name, value)| logs.set(&format!("val_{name}"), value));
             }
             each(&mut fit.callbacks, |c| c.on_epoch_end(self, epoch, &mut logs))?;
-            history.push(epoch, &logs);
+            event!(info, "epoch {}/{}: {logs}", epoch + 1, fit.epochs);
+            self.history.push(epoch, &logs);
             if self.stop_training {
                 break;
             }
@@ -171,7 +178,7 @@ impl Model {
             self.finalize();
         }
         each(&mut fit.callbacks, |c| c.on_train_end(self))?;
-        Ok(history)
+        Ok(self.history.clone())
     }
 
     /// One epoch. `open` says whether a pass over the data has begun in an earlier one and goes on.
@@ -193,10 +200,15 @@ impl Model {
             }
             let Some(mut batch) = next else { break };
             batch.is_first = step == 0 && epoch == fit.initial_epoch;
-            let loss = self.train_step(&batch)?;
-            if fit.check_finite && !loss.is_finite() {
-                let (epoch, step) = (epoch + 1, step + 1);
-                return Err(Error::NotFinite { what: "loss".into(), value: loss, epoch, step });
+            CancellationToken::check(fit.cancellation.as_ref(), "fit", || {
+                format!("{epoch} epochs and {step} steps of the next")
+            })?;
+            let loss = self.train_step(&batch).map_err(|e| e.in_step(epoch + 1, step + 1))?;
+            if !loss.is_finite()
+                && f64::is_finite(sum)
+                && self.history.get("loss").is_none_or(|l| l.iter().all(|l| l.is_finite()))
+            {
+                event!(warn, "the loss is {loss} at epoch {}, step {}", epoch + 1, step + 1);
             }
             sum += loss * batch.rows() as f64;
             rows += batch.rows();
@@ -217,6 +229,11 @@ impl Model {
 fn whole(rows: f64) -> usize {
     let near = rows.round_ties_even();
     if (rows - near).abs() <= 1e-12 * near { near as usize } else { rows as usize }
+}
+
+/// A number of steps, in words.
+fn told(steps: Option<usize>) -> String {
+    steps.map_or("not known".into(), |steps| steps.to_string())
 }
 
 fn each<'a>(

@@ -20,8 +20,8 @@ impl Weights {
     }
 
     /// By class: `Weights::class([(0, 1.0), (1, 5.0)])`.
-    pub fn class(weights: impl Into<Vec<(i64, f64)>>) -> Weights {
-        Weights::Class(weights.into())
+    pub fn class(weights: impl IntoIterator<Item = (i64, f64)>) -> Weights {
+        Weights::Class(weights.into_iter().collect())
     }
 
     /// The weight of each of `n` rows, for a network whose outputs have these ranks.

@@ -17,6 +17,7 @@ mod dtypes;
 mod errors;
 mod faults;
 mod files;
+mod first_hour;
 mod fuzz_corpus;
 mod golden;
 mod golden_weights;

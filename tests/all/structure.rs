@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// - Losses use activations (to join with them) and optimizers use parameters, so they stand above `nn`.
 /// - `data` (samples, batches, the order of them) knows tensors and random streams alone; training goes through it.
 const COLUMN: &[&[&str]] = &[
-    &["clock", "error", "dtype", "shape", "config", "kernels/math"],
+    &["cancel", "clock", "event", "error", "dtype", "shape", "config", "kernels/math"],
     &["kernels", "random"],
     &["tensor", "autograd", "ops"],
     &["nn"],
@@ -24,7 +24,10 @@ const COLUMN: &[&[&str]] = &[
 const BESIDE: &[(&str, &[&str])] = &[
     (
         "io",
-        &["error", "dtype", "shape", "config", "tensor", "nn", "optim", "loss", "metric", "train", "kernels"],
+        &[
+            "error", "event", "dtype", "shape", "config", "tensor", "nn", "optim", "loss", "metric", "train",
+            "kernels",
+        ],
     ),
     ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),
     ("datasets", &["io", "error", "dtype", "shape", "tensor", "autograd", "ops", "random"]),
@@ -36,6 +39,7 @@ const ROOT: &[(&str, &str)] = &[
     ("Element", "dtype"),
     ("Float", "dtype"),
     ("Stored", "dtype"),
+    ("CancellationToken", "cancel"),
     ("Context", "error"),
     ("Error", "error"),
     ("Result", "error"),

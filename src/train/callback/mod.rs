@@ -32,6 +32,11 @@ pub struct Plan {
 }
 
 /// Called around training. All methods do nothing unless overridden.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a callback",
+    label = "expected a callback such as `EarlyStopping::new(\"val_loss\")`",
+    note = "a closure becomes one as `LambdaCallback::new().on_epoch_end(|model, epoch, logs| Ok(()))`"
+)]
 #[expect(unused_variables, reason = "defaults do nothing")]
 pub trait Callback: Send {
     /// The names of the figures that it adds to the logs of epochs, so that others can watch them.
@@ -75,24 +80,35 @@ pub trait Callback: Send {
     }
 }
 
-/// A borrowed callback, to be read after training.
-impl<C: Callback + ?Sized> Callback for &mut C {
-    fn figures(&self) -> Vec<String> {
-        (**self).figures()
-    }
-    fn on_train_begin(&mut self, model: &mut Model, plan: &Plan) -> Result<()> {
-        (**self).on_train_begin(model, plan)
-    }
-    fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
-        (**self).on_train_end(model)
-    }
-    fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
-        (**self).on_epoch_begin(model, epoch)
-    }
-    fn on_epoch_end(&mut self, model: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
-        (**self).on_epoch_end(model, epoch, logs)
-    }
-    fn on_batch_end(&mut self, model: &mut Model, batch: usize, loss: f64) -> Result<()> {
-        (**self).on_batch_end(model, batch, loss)
-    }
+/// A callback behind a pointer does what it points to does.
+macro_rules! pointers {
+    ($($(#[$doc:meta])* $pointer:ty;)*) => {$(
+        $(#[$doc])*
+        impl<C: Callback + ?Sized> Callback for $pointer {
+            fn figures(&self) -> Vec<String> {
+                (**self).figures()
+            }
+            fn on_train_begin(&mut self, model: &mut Model, plan: &Plan) -> Result<()> {
+                (**self).on_train_begin(model, plan)
+            }
+            fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
+                (**self).on_train_end(model)
+            }
+            fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
+                (**self).on_epoch_begin(model, epoch)
+            }
+            fn on_epoch_end(&mut self, model: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
+                (**self).on_epoch_end(model, epoch, logs)
+            }
+            fn on_batch_end(&mut self, model: &mut Model, batch: usize, loss: f64) -> Result<()> {
+                (**self).on_batch_end(model, batch, loss)
+            }
+        }
+    )*};
+}
+pointers! {
+    /// A borrowed callback, to be read after training.
+    &mut C;
+    /// One of any type, for a list of them.
+    Box<C>;
 }

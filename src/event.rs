@@ -1,0 +1,17 @@
+//! What the library says to the crate `log`, with the feature of that name: what `fit` does, warnings, files read and written. Without
+//! the feature nothing of it is compiled.
+
+/// A record of this level (`info`, `warn`, …) with the text of a `format!`. Its target is the module.
+macro_rules! event {
+    ($level:ident, $($text:tt)+) => {
+        #[cfg(feature = "log")]
+        {
+            log::$level!($($text)+);
+        }
+        #[cfg(not(feature = "log"))]
+        if false {
+            let _ = format_args!($($text)+);
+        }
+    };
+}
+pub(crate) use event;
