@@ -305,7 +305,7 @@ impl Header {
             _ => "",
         };
         let why = format!(
-            "elements of type '{}': expected floats of 16, 32 or 64 bits, integers of up to 64, or bool{instead}",
+            "elements of type '{}': expected floats of 16, 32 or 64 bits, signed integers of up to 64, unsigned ones of up to 32, or bool{instead}",
             head(&self.descr)
         );
         Error::format(what, why)

@@ -7,11 +7,11 @@
 //! text     =  anything else, and anything in a column of texts
 //! ```
 //!
-//! Spaces and tabs around a cell do not belong to it, and quotes change nothing but where it ends.
+//! Spaces, tabs and ends of lines around a cell do not belong to it, and quotes change nothing but where it ends.
 
 /// The cell without the blanks around it.
 pub(super) fn trimmed(cell: &str) -> &str {
-    cell.trim_matches([' ', '\t'])
+    cell.trim_matches([' ', '\t', '\n', '\r'])
 }
 
 /// Whether a cell, without blanks around it, stands for no value.
@@ -58,6 +58,22 @@ pub(super) fn number(cell: &str) -> Result<f32, String> {
     match cell.parse::<f32>() {
         Ok(value) if value.is_finite() => Ok(value),
         _ => Err(format!("expected a number that float32 can hold (below 3.4e38), found '{}'", shown(cell))),
+    }
+}
+
+/// What to write instead of a cell that is no number but was meant as one; none if it looks like a text.
+pub(super) fn meant(cell: &str) -> Option<String> {
+    let point = cell.replacen(',', ".", 1);
+    let bare = cell.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    match &bare[..] {
+        "inf" | "infinity" | "nan" => {
+            Some("numbers are finite, leave the cell empty where there is none".into())
+        }
+        _ if is_number(&point) => Some(format!("write a decimal point, {point}")),
+        _ if bare.starts_with(|c: char| c.is_ascii_digit()) => {
+            Some("write numbers as 1000, 0.5 or 1e3".into())
+        }
+        _ => None,
     }
 }
 

@@ -345,13 +345,12 @@ impl<'a> Reading<'a> {
         }
         number(cell).map_err(|why| {
             let name = self.names.call(column);
-            let point = cell.replacen(',', ".", 1);
             let hint = if cell::is_number(cell) {
                 String::new()
-            } else if cell::is_number(&point) {
-                format!(": write a decimal point, {point}")
             } else if let Some(delimiter) = self.names.other_delimiter(cell) {
                 format!(": did you mean .delimiter({delimiter:?})?")
+            } else if let Some(instead) = cell::meant(cell) {
+                format!(": {instead}")
             } else if self.csv.header == Some(false) && self.rows == 1 {
                 ": if this row holds the names, leave .header(false) out".to_string()
             } else {
