@@ -71,6 +71,28 @@ fn the_steady_state_asks_nothing_of_the_system() {
     convolutions();
     pools_and_other_sizes();
     layers_with_statistics_and_noise();
+    a_large_drop();
+}
+
+/// What was made once and is dropped goes back to the system by itself; what a step needs again and again stays.
+fn a_large_drop() {
+    const LARGE: usize = 48 << 20;
+    gradus::tensor::trim();
+    let large = || Tensor::zeros([LARGE / 4]).unwrap();
+    let all: Vec<Tensor> = (0..10).map(|_| large()).collect();
+    drop(all);
+    let pooled = gradus::tensor::pooled_bytes();
+    println!("idle after {} MB were dropped: {} MB", 10 * LARGE >> 20, pooled >> 20);
+    assert!(pooled <= 128 << 20, "{pooled} idle bytes");
+    // Four at a time, over and over: nothing of the system after a few rounds.
+    let round = || drop(std::array::from_fn::<Tensor, 4, _>(|_| large()));
+    (0..4).for_each(|_| round());
+    assert_eq!(asked(|| (0..5).for_each(|_| round())), (0, 0));
+    // And when other work goes on without them, they are given back.
+    let small = || drop(Tensor::zeros([1 << 20]).unwrap());
+    (0..6000).for_each(|_| small());
+    assert!(gradus::tensor::pooled_bytes() <= 128 << 20, "{} idle bytes", gradus::tensor::pooled_bytes());
+    gradus::tensor::trim();
 }
 
 /// Layers that hand back statistics, draw noise or put a value in the place of a parameter.

@@ -10,5 +10,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(found) = npz::decode(bytes, "fuzz", &limits) {
         let size: usize = found.iter().map(|(_, t)| t.elements() * t.dtype().size()).sum();
         assert!(size <= 1 << 20);
+        for (name, tensor) in found {
+            let alone = npz::decode_only(bytes, "fuzz", &[&name], &limits).expect("one of all");
+            assert!(alone[0].1.same_bits(&tensor));
+        }
     }
 });

@@ -3,6 +3,7 @@
 use super::item::Item;
 use super::prefetch::Prefetch;
 use super::sample::Sample;
+use super::sides;
 use super::source::{Rows, Source};
 use super::stage::{Batch, Before, FromSource, Items, Map, Part, Repeat, Shuffle, Stage, Streamed, Zip};
 use crate::random::Stream;
@@ -134,14 +135,21 @@ impl Dataset {
     /// or cut); elsewhere each item is chosen from the next 1,024.
     #[must_use]
     pub fn shuffle(&self, seed: u64) -> Dataset {
-        self.then(Shuffle { before: self.stage.clone(), seed, buffer: None })
+        self.then(Shuffle { before: self.stage.clone(), seed, buffer: None, once: false })
+    }
+
+    /// Another order, the same in every pass (`reshuffle_each_iteration=False`): to split, take or skip rows at random. Otherwise as
+    /// [`Dataset::shuffle`].
+    #[must_use]
+    pub fn shuffle_once(&self, seed: u64) -> Dataset {
+        self.then(Shuffle { before: self.stage.clone(), seed, buffer: None, once: true })
     }
 
     /// Another order in every pass, each item chosen from the next `size`. Cheaper than [`Dataset::shuffle`] where rows that lie
     /// together are faster to read.
     #[must_use]
     pub fn shuffle_buffer(&self, size: usize, seed: u64) -> Dataset {
-        self.then(Shuffle { before: self.stage.clone(), seed, buffer: Some(size) })
+        self.then(Shuffle { before: self.stage.clone(), seed, buffer: Some(size), once: false })
     }
 
     /// A function of each sample, or after [`Dataset::batch`] of each batch. It may be called on several threads at a time.
@@ -170,7 +178,8 @@ impl Dataset {
         self.then(Prefetch { before: self.stage.clone(), workers })
     }
 
-    /// The first `count` items.
+    /// The first `count` items. After [`Dataset::shuffle`] these are others in every pass; such a part and the rest of it cannot be
+    /// trained and validated on, and `fit_dataset` refuses the two.
     #[must_use]
     pub fn take(&self, count: usize) -> Dataset {
         self.then(Part { before: self.stage.clone(), start: 0, count })
@@ -203,7 +212,8 @@ impl Dataset {
 
     /// The first and the last items as two datasets (Keras's `split_dataset`). What lies between is in neither.
     ///
-    /// Split before shuffling: each side of a shuffled dataset would hold other samples in every pass.
+    /// Split before shuffling and repeating: each side of a shuffled dataset would hold other samples in every pass, so that is an error.
+    /// [`Dataset::shuffle_once`] gives sides of random rows.
     ///
     /// ```
     /// use gradus::data::{Dataset, Size};
@@ -217,10 +227,11 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// The number of items is not known, a share is not in `0..=1`, both sides are [`Size::Rest`], a side is empty, or both
+    /// The dataset is shuffled or repeated, the number of items is not known, a share is not in `0..=1`, both sides are [`Size::Rest`], a side is empty, or both
     /// together are more than there is.
     pub fn split(&self, left: impl Into<Size>, right: impl Into<Size>) -> Result<(Dataset, Dataset)> {
         let (left, right) = (left.into(), right.into());
+        sides::check_split(&self.stage)?;
         let Cardinality::Known(n) = self.cardinality() else {
             let got = format!("{:?}", self.cardinality());
             return Err(Error::argument("split", "a dataset whose number of items is known", got));
@@ -252,6 +263,11 @@ impl Dataset {
         }
         let part = |start, count| self.then(Part { before: self.stage.clone(), start, count });
         Ok((part(0, left), part(n - right, right)))
+    }
+
+    /// Fails if rows of `validation` would be trained on in some pass, because both are parts of one shuffled dataset.
+    pub(crate) fn check_apart(&self, validation: &Dataset) -> Result<()> {
+        sides::check_apart(&self.stage, &validation.stage)
     }
 
     // ---- going through

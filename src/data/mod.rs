@@ -35,6 +35,7 @@ mod dataset;
 mod item;
 mod prefetch;
 mod sample;
+mod sides;
 mod source;
 mod stage;
 

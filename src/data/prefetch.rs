@@ -9,6 +9,7 @@
 use super::dataset::Cardinality;
 use super::item::{Item, Label, Make, guarded};
 use super::sample::Sample;
+use super::sides::Reach;
 use super::stage::{Before, Items, Stage};
 use crate::kernels::par;
 use crate::{Error, Result};
@@ -26,6 +27,9 @@ pub(super) struct Prefetch {
 impl Stage for Prefetch {
     fn cardinality(&self) -> Cardinality {
         self.before.cardinality()
+    }
+    fn reach(&self) -> Vec<Reach> {
+        self.before.reach()
     }
     fn items(&self, pass: u64) -> Items {
         let items = self.before.items(pass);

@@ -3,6 +3,7 @@
 use super::dataset::Cardinality;
 use super::item::{Item, Label, Make, guarded};
 use super::sample::Sample;
+use super::sides::{self, Reach};
 use super::source::Source;
 use crate::random::{Draws, Purpose, Stream};
 use crate::{Error, Result};
@@ -14,6 +15,9 @@ pub(super) type Items = Box<dyn Iterator<Item = Item> + Send>;
 /// One step, with all before it.
 pub(super) trait Stage: Send + Sync {
     fn cardinality(&self) -> Cardinality;
+
+    /// Which rows it can give, of which sources.
+    fn reach(&self) -> Vec<Reach>;
 
     /// The items of a pass, in order.
     fn items(&self, pass: u64) -> Items;
@@ -44,6 +48,9 @@ impl Stage for FromSource {
     fn cardinality(&self) -> Cardinality {
         Cardinality::Known(self.0.rows())
     }
+    fn reach(&self) -> Vec<Reach> {
+        Reach::source(&*self.0, self.0.rows())
+    }
     fn items(&self, _: u64) -> Items {
         let source = self.0.clone();
         Box::new((0..source.rows()).map(move |row| row_of(&source, row)))
@@ -67,6 +74,9 @@ where
 {
     fn cardinality(&self) -> Cardinality {
         Cardinality::Unknown
+    }
+    fn reach(&self) -> Vec<Reach> {
+        Reach::source(self, usize::MAX)
     }
     fn items(&self, pass: u64) -> Items {
         let mut samples = match guarded(|| (self.0)(pass)) {
@@ -120,6 +130,9 @@ impl<F: Fn(Sample, Stream) -> Result<Sample> + Send + Sync + 'static> Stage for 
     fn cardinality(&self) -> Cardinality {
         self.before.cardinality()
     }
+    fn reach(&self) -> Vec<Reach> {
+        self.before.reach()
+    }
     fn items(&self, pass: u64) -> Items {
         Box::new(self.before.items(pass).map(self.mapper(pass)))
     }
@@ -142,6 +155,9 @@ impl Stage for Batch {
             false => all.div_ceil(self.n.max(1)),
         })
     }
+    fn reach(&self) -> Vec<Reach> {
+        sides::batched(&self.before, self.n)
+    }
     fn items(&self, pass: u64) -> Items {
         let (n, drop_remainder) = (self.n, self.drop_remainder);
         if n == 0 {
@@ -160,12 +176,14 @@ impl Stage for Batch {
     }
 }
 
-/// Another order in every pass.
+/// Another order, in every pass or for all passes.
 pub(super) struct Shuffle {
     pub(super) before: Before,
     pub(super) seed: u64,
     /// How many items to choose from, if not from all.
     pub(super) buffer: Option<usize>,
+    /// Whether every pass has the order of the first.
+    pub(super) once: bool,
 }
 
 /// Items to choose from where no number was given and the step before cannot give items by number.
@@ -175,8 +193,15 @@ impl Stage for Shuffle {
     fn cardinality(&self) -> Cardinality {
         self.before.cardinality()
     }
+    fn reach(&self) -> Vec<Reach> {
+        match (self.once, self.before.cardinality()) {
+            (false, _) => sides::moved(&self.before, "shuffle"),
+            (true, Cardinality::Known(n)) => sides::reordered(self, &self.before, n),
+            (true, _) => sides::reordered(self, &self.before, usize::MAX),
+        }
+    }
     fn items(&self, pass: u64) -> Items {
-        let stream = Stream::new(self.seed, Purpose::Shuffle, pass);
+        let stream = Stream::new(self.seed, Purpose::Shuffle, if self.once { 0 } else { pass });
         match (self.buffer, self.before.cardinality()) {
             (Some(0), _) => failing(Error::argument("shuffle_buffer", "at least 1", 0)),
             (None, Cardinality::Known(0)) => Box::new(std::iter::empty()),
@@ -237,6 +262,9 @@ impl Stage for Part {
             other => other.map(|n| n.saturating_sub(self.start).min(self.count)),
         }
     }
+    fn reach(&self) -> Vec<Reach> {
+        sides::cut(&self.before, self.start, self.count)
+    }
     fn items(&self, pass: u64) -> Items {
         match self.cardinality() {
             Cardinality::Known(0) => Box::new(std::iter::empty()),
@@ -265,6 +293,9 @@ impl Stage for Repeat {
             (None, _) => Cardinality::Infinite,
             (Some(times), all) => all.map(|n| n.saturating_mul(times)),
         }
+    }
+    fn reach(&self) -> Vec<Reach> {
+        sides::moved(&self.before, "repeat")
     }
     fn items(&self, pass: u64) -> Items {
         let before = self.before.clone();
@@ -303,6 +334,9 @@ impl Stage for Zip {
             (Cardinality::Infinite, other) | (other, Cardinality::Infinite) => other,
             _ => Cardinality::Unknown,
         }
+    }
+    fn reach(&self) -> Vec<Reach> {
+        [self.0.reach(), self.1.reach()].concat()
     }
     fn items(&self, pass: u64) -> Items {
         Box::new(self.0.items(pass).zip(self.1.items(pass)).map(|(a, b)| zipped(a, b)))

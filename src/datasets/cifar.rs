@@ -2,6 +2,8 @@
 //! 32x32 pixels, without any header. So sizes and labels are all that can be checked, and they are.
 
 use super::{Split, cache};
+#[cfg(feature = "datasets")]
+use crate::io::open_file;
 use crate::io::{Limits, check, read_file};
 use crate::{DType, Error, Result, Tensor};
 use std::path::{Path, PathBuf};
@@ -144,9 +146,7 @@ impl Kind {
     #[cfg(feature = "datasets")]
     fn unpack(&self, archive: &Path, limits: &Limits) -> Result<(Raw, Raw)> {
         let what = archive.display().to_string();
-        let io = |source| Error::Io { path: what.clone(), source };
-        let file = std::fs::File::open(archive).map_err(io)?;
-        check(&what, "the file's size in bytes", file.metadata().map_err(io)?.len(), limits.max_file_bytes)?;
+        let (file, _) = open_file(archive, limits.max_file_bytes)?;
         self.unpack_from(std::io::BufReader::new(file), &what, limits)
     }
 

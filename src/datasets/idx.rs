@@ -121,7 +121,7 @@ fn gunzip(_: &[u8], what: &str, _: &Limits) -> Result<Idx> {
     Err(Error::format(what, why))
 }
 
-/// Decodes a gzip stream of exactly one IDX file. The header inside says how many bytes may come out, and no
+/// Decodes a gzip stream of exactly one IDX file, in one member or several. The header inside says how many bytes may come out, and no
 /// more than one byte beyond is ever asked for.
 #[cfg(feature = "datasets")]
 fn gunzip(bytes: &[u8], what: &str, limits: &Limits) -> Result<Idx> {
@@ -131,7 +131,7 @@ fn gunzip(bytes: &[u8], what: &str, limits: &Limits) -> Result<Idx> {
 
     check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
     let damaged = |e: std::io::Error| Error::format(what, format!("damaged or cut gzip stream: {e}"));
-    let mut stream = flate2::bufread::GzDecoder::new(bytes);
+    let mut stream = super::gzip::Gzip::new(bytes);
     let mut magic = [0; 4];
     stream.read_exact(&mut magic).map_err(damaged)?;
     let rank = rank_of(magic, what, limits)?;
@@ -153,14 +153,10 @@ fn gunzip(bytes: &[u8], what: &str, limits: &Limits) -> Result<Idx> {
         let why = format!("sizes {dims:?} need {count} bytes of data after the header, found {found}");
         return Err(Error::format(what, why));
     }
-    // Asking past the end also makes the decoder compare the checksum.
+    // Asking past the end also makes the decoder compare the checksum, and open the next member if there is one.
     if stream.read(&mut [0]).map_err(damaged)? != 0 {
         let why = format!("sizes {dims:?} need {count} bytes of data after the header, found more");
         return Err(Error::format(what, why));
-    }
-    let left = stream.into_inner().len();
-    if left != 0 {
-        return Err(Error::format(what, format!("{left} bytes follow the end of the gzip stream")));
     }
     Ok(Idx { shape, data })
 }
@@ -286,8 +282,21 @@ mod tests {
                 assert!(why(unpack(&bent)).contains("damaged or cut gzip stream"), "{back}");
             }
             let text = why(unpack(&[&packed[..], b"x"].concat()));
-            assert_eq!(text, "test: 1 bytes follow the end of the gzip stream");
+            assert_eq!(text, "test: damaged or cut gzip stream: what follows its end is no gzip");
             assert!(unpack(&[&packed[..], &packed[..]].concat()).is_err());
+        }
+
+        #[test]
+        fn several_members_are_one_stream() {
+            let bytes = encode(&[2, 3], &[1, 2, 3, 4, 5, 6]);
+            for cut in 0..=bytes.len() {
+                let members = [pack(&bytes[..cut]), pack(&[]), pack(&bytes[cut..])].concat();
+                assert_eq!(unpack(&members).unwrap(), plain(&bytes).unwrap(), "{cut}");
+                // The checksum of the last member is compared as well.
+                let mut bent = members.clone();
+                bent[members.len() - 5] ^= 1;
+                assert!(unpack(&bent).is_err(), "{cut}");
+            }
         }
 
         #[test]

@@ -9,6 +9,8 @@ pub mod digits;
 #[cfg(feature = "download")]
 mod download;
 pub mod fashion_mnist;
+#[cfg(feature = "datasets")]
+mod gzip;
 pub mod idx;
 pub mod mnist;
 #[cfg(feature = "datasets")]

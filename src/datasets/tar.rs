@@ -1,6 +1,7 @@
 //! Why it exists: CIFAR is published as a `.tar.gz`. Of that format only plain files of a known name are needed, so it is read
 //! here, forward and without ever writing a path to the disk. The format: POSIX ustar.
 
+use super::gzip::Gzip;
 use crate::io::{Limits, check};
 use crate::{Error, Result};
 use std::io::{BufRead, Read};
@@ -16,7 +17,7 @@ pub(super) fn files(
     limits: &Limits,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let damaged = |e: std::io::Error| Error::format(what, format!("damaged or cut archive: {e}"));
-    let mut stream = flate2::bufread::GzDecoder::new(archive);
+    let mut stream = Gzip::new(archive);
     let (mut found, mut total): (Vec<(String, Vec<u8>)>, u64) = (Vec::new(), 0);
     loop {
         let mut header = [0; BLOCK];
@@ -64,7 +65,9 @@ pub(super) fn files(
 fn entry(header: &[u8; BLOCK]) -> Option<(&str, u64)> {
     let octal = |field: &[u8]| {
         let text = std::str::from_utf8(field).ok()?;
-        u64::from_str_radix(text.trim_matches(['\0', ' ']), 8).ok()
+        let digits = text.trim_matches(['\0', ' ']);
+        // Its own parser would take a sign as well.
+        digits.bytes().all(|b| b.is_ascii_digit()).then(|| u64::from_str_radix(digits, 8).ok())?
     };
     // The checksum is of the header with spaces in the checksum's place.
     let sum: u64 = header.iter().map(|&b| u64::from(b)).sum();

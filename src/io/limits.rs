@@ -19,7 +19,8 @@ use crate::{Error, MAX_RANK, Result};
 pub struct Limits {
     /// Bytes of the file as it lies on disk, compressed or not. Default 4 GiB.
     pub max_file_bytes: u64,
-    /// Bytes of a header or of a configuration: the part that is parsed rather than copied. Default 16 MiB.
+    /// Bytes of a header, of a configuration or of a row of a table: the part that is parsed rather than copied. Each cell of a row counts
+    /// 64 bytes more than its text. Default 16 MiB.
     pub max_header_bytes: u64,
     /// Elements of one tensor. Default 2^30.
     pub max_elements: u64,
@@ -64,7 +65,7 @@ macro_rules! setters {
 setters! {
     /// Sets the largest file, in bytes as it lies on disk.
     max_file_bytes
-    /// Sets the largest header, in bytes.
+    /// Sets the largest header, or row of a table, in bytes.
     max_header_bytes
     /// Sets the largest number of elements of one tensor.
     max_elements

@@ -14,10 +14,12 @@ mod tensors;
 mod write;
 
 pub use crate::config::Registry;
-pub use csv::{Column, Csv, Missing, Table};
+pub use csv::{Categories, Column, Csv, Encoder, Missing, Table, Unknown};
 pub use limits::Limits;
 pub(crate) use limits::check;
 pub use load::Load;
+#[cfg(feature = "datasets")]
+pub(crate) use read::open_file;
 pub(crate) use read::read_file;
 pub(crate) use write::write_atomically;
 #[cfg(feature = "download")]

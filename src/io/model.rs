@@ -34,7 +34,8 @@ const STATE: &str = "optimizer/";
 
 impl Model {
     /// Writes the whole model to one file: network, optimizer with its state, losses, metrics and progress. What was there
-    /// is replaced at once or not at all.
+    /// is replaced at once or not at all. A link is replaced too, and what it leads to stays: to write there, save to
+    /// `std::fs::canonicalize(link)`.
     ///
     /// # Errors
     /// The network is a struct of your own, or a layer, the optimizer, a loss or a metric is a type that no file can describe
@@ -290,8 +291,7 @@ impl File {
 
     /// Reads the text of version 1 or 2.
     fn parse(text: &str, registry: &Registry) -> Result<File> {
-        let bad = |e: serde_json::Error| Error::format("configuration", e.to_string());
-        let value: Value = serde_json::from_str(text).map_err(bad)?;
+        let value = super::json::parse(text.as_bytes()).map_err(|why| Error::format("configuration", why))?;
         const KEYS: &[&str] = &["network", "compile", "progress", "frozen", "adapters", "numbers"];
         let mut from = Reader::open("configuration", KEYS, value, registry)?;
         let network = from.required("network")?;

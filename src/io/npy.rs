@@ -11,11 +11,15 @@ use std::path::Path;
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// NumPy pads a header so that the data begins at a multiple of this.
 const ALIGN: usize = 64;
+/// NumPy's own limit is 64.
+const MOST_SIZES: usize = 64;
+const STRUCTURED: &str = "a structured array (several fields of different types): save each field as an array of its own, as in numpy.save('a.npy', x['a'])";
 /// NumPy leaves room for the first size to grow to so many digits.
 const DIGITS: usize = 21;
 
 /// Reads an array: float16, float32, float64, int64, int32, int8, uint8 and bool as they are, int16, uint16 and uint32 as int64; in
-/// either byte order and either memory order.
+/// either byte order and either memory order. Where the header names no byte order (`'f4'`, `'=f4'`, `'float32'`) it is little-endian, as
+/// on every machine that NumPy commonly runs on. Sizes may have Python 2's `L` (`(2L, 3L)`).
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, otherwise those of [`decode`].
@@ -27,14 +31,15 @@ pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Tensor> {
 /// Decodes the bytes of a `.npy` file; `what` names them in errors.
 ///
 /// # Errors
-/// [`Error::Format`] for another format, a damaged header, element types that have no counterpart (text, complex numbers,
-/// objects, uint64), a length that differs from what the sizes ask for, and truth values that are neither 0 nor 1;
+/// [`Error::Format`] for another format, a damaged header, element types that have no counterpart (text, complex numbers, dates,
+/// objects, structures, uint64), which the message names with what to write instead, a length that differs from what the sizes ask for, and truth values that are neither 0 nor 1;
 /// [`Error::Limit`] for sizes over a limit.
 pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Tensor> {
     check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
     let (header, data) = cut(bytes, what, limits)?;
-    let header =
-        Header::parse(header).map_err(|why| Error::format(what, format!("damaged header: {why}")))?;
+    let header = Header::parse(header)
+        .map_err(|why| Error::format(what, format!("damaged header: {why}")))?
+        .map_err(|why| Error::format(what, why))?;
     let (kind, big) = header.kind(what)?;
     check(what, "the number of dimensions", header.shape.len() as u64, limits.max_rank)?;
     let mut sizes = header.shape.clone();
@@ -129,7 +134,15 @@ fn cut<'a>(bytes: &'a [u8], what: &str, limits: &Limits) -> Result<(&'a [u8], &'
     let short =
         || Error::format(what, format!("cut short: the header does not end within {} bytes", bytes.len()));
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        return Err(Error::format(what, r"not a .npy file: it should begin with \x93NUMPY"));
+        let why = match bytes {
+            [b'P', b'K', ..] => "not a .npy file but a ZIP archive, as numpy.savez writes: use npz::read",
+            [0x1f, 0x8b, ..] => "not a .npy file but a gzip file: unpack it (gunzip)",
+            [0x80, ..] => {
+                "not a .npy file but a pickle, which is code and is not read: write it with numpy.save"
+            }
+            _ => r"not a .npy file: it should begin with \x93NUMPY",
+        };
+        return Err(Error::format(what, why));
     };
     let (&[major, minor], rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
     let (length, rest) = match (major, minor) {
@@ -254,38 +267,53 @@ struct Header {
 
 impl Header {
     fn kind(&self, what: &str) -> Result<(Kind, bool)> {
-        let unknown = || {
-            let why = format!(
-                "elements of type '{}': expected floats of 16, 32 or 64 bits, integers of up to 64, or bool",
-                self.descr
-            );
-            Error::format(what, why)
+        let name = self.descr.trim_start_matches(['<', '>', '=', '|']);
+        let big = match &self.descr[..self.descr.len() - name.len()] {
+            "" | "<" | "=" | "|" => false,
+            ">" => true,
+            _ => return Err(self.unsupported(name, what)),
         };
-        let (order, kind) = self.descr.split_at_checked(1).ok_or_else(unknown)?;
-        let kind = match kind {
-            "f2" => Kind::F16,
-            "f4" => Kind::F32,
-            "f8" => Kind::F64,
-            "i1" => Kind::I8,
-            "i2" => Kind::I16,
-            "i4" => Kind::I32,
-            "i8" => Kind::I64,
-            "u1" => Kind::U8,
-            "u2" => Kind::U16,
-            "u4" => Kind::U32,
-            "b1" => Kind::Bool,
-            _ => return Err(unknown()),
+        let kind = match name {
+            "f2" | "e" | "float16" => Kind::F16,
+            "f4" | "f" | "float32" => Kind::F32,
+            "f8" | "d" | "float64" => Kind::F64,
+            "i1" | "b" | "int8" => Kind::I8,
+            "i2" | "h" | "int16" => Kind::I16,
+            "i4" | "i" | "int32" => Kind::I32,
+            "i8" | "q" | "int64" => Kind::I64,
+            "u1" | "B" | "uint8" => Kind::U8,
+            "u2" | "H" | "uint16" => Kind::U16,
+            "u4" | "I" | "uint32" => Kind::U32,
+            "b1" | "?" | "bool" => Kind::Bool,
+            _ => return Err(self.unsupported(name, what)),
         };
-        match order {
-            "<" => Ok((kind, false)),
-            ">" => Ok((kind, true)),
-            "|" if kind.bytes() == 1 => Ok((kind, false)),
-            _ => Err(unknown()),
-        }
+        Ok((kind, big))
     }
 
-    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, the entries in any order.
-    fn parse(text: &[u8]) -> Result<Header, String> {
+    /// The error that such elements cannot be read, with what to write instead.
+    fn unsupported(&self, name: &str, what: &str) -> Error {
+        let instead = match name.as_bytes() {
+            [b'O', ..] => ": these are Python objects (a pickle, which is code): save an array of numbers",
+            [b'U' | b'S' | b'a', ..] => {
+                ": this is text: save numbers, such as those of numpy.unique(x, return_inverse=True)"
+            }
+            [b'c', ..] => ": complex numbers: save x.real and x.imag",
+            [b'M' | b'm', ..] => ": dates: save x.astype('int64')",
+            b"u8" | b"uint64" => ": save x.astype('int64')",
+            [b'V', ..] => ": structures: save each of their fields",
+            b"f16" | b"g" => ": save x.astype('float64')",
+            _ => "",
+        };
+        let why = format!(
+            "elements of type '{}': expected floats of 16, 32 or 64 bits, signed integers of up to 64, unsigned ones of up to 32, or bool{instead}",
+            head(&self.descr)
+        );
+        Error::format(what, why)
+    }
+
+    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, the entries in any order; or says what is sound but not
+    /// supported.
+    fn parse(text: &[u8]) -> Result<Result<Header, &'static str>, String> {
         let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_string())?;
         let mut at = Cursor(text.trim());
         let (mut descr, mut fortran, mut shape) = (None, None, None);
@@ -294,6 +322,7 @@ impl Header {
             let key = at.string()?;
             at.expect(":")?;
             let twice = match key {
+                "descr" if at.0.starts_with('[') => return Ok(Err(STRUCTURED)),
                 "descr" => descr.replace(at.string()?.to_string()).is_some(),
                 "fortran_order" => fortran.replace(at.truth()?).is_some(),
                 "shape" => shape.replace(at.sizes()?).is_some(),
@@ -311,7 +340,7 @@ impl Header {
             return Err(format!("'{}' follows the dictionary", head(at.0)));
         }
         match (descr, fortran, shape) {
-            (Some(descr), Some(fortran), Some(shape)) => Ok(Header { descr, fortran, shape }),
+            (Some(descr), Some(fortran), Some(shape)) => Ok(Ok(Header { descr, fortran, shape })),
             _ => Err("it needs 'descr', 'fortran_order' and 'shape'".into()),
         }
     }
@@ -364,7 +393,11 @@ impl<'a> Cursor<'a> {
             let end = self.0.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.0.len());
             let (digits, rest) = self.0.split_at(end);
             sizes.push(digits.parse().map_err(|_| format!("expected a size, found '{}'", head(self.0)))?);
-            self.0 = rest.trim_start();
+            if sizes.len() > MOST_SIZES {
+                return Err(format!("more than {MOST_SIZES} dimensions"));
+            }
+            // Python 2 wrote its long integers so.
+            self.0 = rest.strip_prefix('L').unwrap_or(rest).trim_start();
             if !self.accept(",") {
                 self.expect(")")?;
                 break;

@@ -5,6 +5,7 @@
 use super::{Limits, check, npy, read_file, write_atomically};
 use crate::{Error, Result, Tensor};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const LOCAL: u32 = 0x0403_4b50;
@@ -16,6 +17,12 @@ const CENTRAL_BYTES: usize = 46;
 const END_BYTES: usize = 22;
 /// The flag of encrypted members, and that of names in UTF-8.
 const ENCRYPTED: u16 = 1;
+/// The number of the one compression that is known.
+const DEFLATED: u16 = 8;
+/// What every member's name ends with.
+const SUFFIX: &str = ".npy";
+/// What to do when one member cannot be read.
+const OTHERS: &str = " (npz::read_only reads the others)";
 /// Bytes in which a member's date says 1 January 1980: the same arrays give the same bytes.
 const DATE: [u8; 4] = [0, 0, 0x21, 0];
 
@@ -28,21 +35,75 @@ pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<(String, Tens
     decode(&read_file(path, limits.max_file_bytes)?, &path.display().to_string(), limits)
 }
 
+/// Reads the arrays of these names, in this order. The others may be anything: text, objects, files that are no arrays.
+///
+/// # Errors
+/// As [`read`], of these members alone; a name is not there or is asked for twice.
+pub fn read_only(path: impl AsRef<Path>, names: &[&str], limits: &Limits) -> Result<Vec<(String, Tensor)>> {
+    let path = path.as_ref();
+    decode_only(&read_file(path, limits.max_file_bytes)?, &path.display().to_string(), names, limits)
+}
+
 /// Decodes the bytes of a `.npz` file; `what` names them in errors.
 ///
 /// # Errors
 /// [`Error::Format`] for what is no ZIP archive, is damaged (every checksum is looked at), is encrypted, uses another
 /// compression or ZIP64, or has a member that is no `.npy` file; those of [`npy::decode`] with the member's name;
-/// [`Error::Limit`]. Without the feature `datasets`, compressed members are an error that names the feature.
+/// [`Error::Limit`]. Without the feature `datasets`, compressed members are an error that names the feature. If a member cannot be
+/// read, [`decode_only`] reads the others.
 pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<(String, Tensor)>> {
+    let members = members(bytes, what, limits)?;
+    if let Some(member) = members.iter().find(|m| !m.name.ends_with(SUFFIX)) {
+        return Err(Error::format(what, format!("member '{}' is not a .npy file{OTHERS}", member.name)));
+    }
+    load(bytes, what, members, limits)
+}
+
+/// [`read_only`] of bytes.
+///
+/// # Errors
+/// As [`read_only`].
+pub fn decode_only(
+    bytes: &[u8],
+    what: &str,
+    names: &[&str],
+    limits: &Limits,
+) -> Result<Vec<(String, Tensor)>> {
+    let mut all = members(bytes, what, limits)?;
+    let mut chosen = Vec::new();
+    for (i, name) in names.iter().enumerate() {
+        if names[..i].contains(name) {
+            return Err(Error::argument("names", "each name once", format!("'{name}' twice")));
+        }
+        let Some(at) = all.iter().position(|m| m.name.strip_suffix(SUFFIX) == Some(name)) else {
+            let there: Vec<&str> =
+                all.iter().chain(&chosen).filter_map(|m| m.name.strip_suffix(SUFFIX)).collect();
+            return Err(Error::format(what, format!("no array '{name}'; there are {}", there.join(", "))));
+        };
+        chosen.push(all.swap_remove(at));
+    }
+    load(bytes, what, chosen, limits)
+}
+
+/// What the directory lists. No name is there twice.
+fn members(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<Member>> {
     check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
     let (count, directory) = directory(bytes, what)?;
     check(what, "the number of tensors", count as u64, limits.max_tensors)?;
     let mut rest = directory;
-    let mut members = Vec::new();
+    let (mut members, mut names) = (Vec::new(), BTreeSet::new());
     for _ in 0..count {
-        members.push(Member::parse(&mut rest, what, limits)?);
+        let member = Member::parse(&mut rest, what, limits)?;
+        if !names.insert(member.name.clone()) {
+            return Err(Error::format(what, format!("member '{}' is there twice", member.name)));
+        }
+        members.push(member);
     }
+    Ok(members)
+}
+
+/// The arrays of these members.
+fn load(bytes: &[u8], what: &str, members: Vec<Member>, limits: &Limits) -> Result<Vec<(String, Tensor)>> {
     let total = members.iter().fold(0u64, |sum, m| sum.saturating_add(m.size as u64));
     check(
         what,
@@ -53,16 +114,15 @@ pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<(String, 
     let mut arrays: Vec<(String, Tensor)> = Vec::new();
     let mut left = limits.max_total_bytes;
     for member in members {
-        let Some(name) = member.name.strip_suffix(".npy") else {
-            return Err(Error::format(what, format!("member '{}' is not a .npy file", member.name)));
-        };
-        if arrays.iter().any(|(n, _)| n == name) {
-            return Err(Error::format(what, format!("member '{}' is there twice", member.name)));
-        }
         let place = format!("{what}: {}", member.name);
         let unpacked = member.unpack(bytes, &place)?;
-        let tensor = npy::decode(&unpacked, &place, &limits.clone().max_total_bytes(left))?;
+        let tensor =
+            npy::decode(&unpacked, &place, &limits.clone().max_total_bytes(left)).map_err(|e| match e {
+                Error::Format { what, why } => Error::Format { what, why: why + OTHERS },
+                other => other,
+            })?;
         left -= (tensor.elements() * tensor.dtype().size()) as u64;
+        let name = member.name.strip_suffix(SUFFIX).unwrap_or(&member.name);
         arrays.push((name.to_string(), tensor));
     }
     Ok(arrays)
@@ -167,6 +227,8 @@ fn directory<'a>(bytes: &'a [u8], what: &str) -> Result<(usize, &'a [u8])> {
 /// A member as the directory lists it.
 struct Member {
     name: String,
+    /// Why it cannot be read, if so.
+    refused: Option<String>,
     deflated: bool,
     crc: u32,
     packed: usize,
@@ -191,27 +253,26 @@ impl Member {
         let name =
             std::str::from_utf8(name).map_err(|_| Error::format(what, "a member's name is not UTF-8"))?;
         *rest = entry.get(end + usize::from(extra) + usize::from(comment)..).ok_or_else(short)?;
-        let refuse = |why: String| Err(Error::format(what, format!("member '{name}' {why}")));
-        if word(8) & ENCRYPTED != 0 {
-            return refuse("is encrypted".into());
-        }
-        let deflated = match word(10) {
-            0 => false,
-            8 => true,
-            method => {
-                return refuse(format!("uses compression {method}: expected stored (0) or deflate (8)"));
-            }
-        };
         let (packed, size, offset) = (long(20), long(24), long(42));
-        if [packed, size, offset].contains(&(u32::MAX as usize)) {
-            return refuse("is ZIP64 (4 GiB and more), which cannot be read".into());
-        }
+        let refused = if word(8) & ENCRYPTED != 0 {
+            Some("it is encrypted".to_string())
+        } else if ![0, DEFLATED].contains(&word(10)) {
+            Some(format!("it uses compression {}: expected stored (0) or deflate (8)", word(10)))
+        } else if [packed, size, offset].contains(&(u32::MAX as usize)) {
+            Some("it is ZIP64 (4 GiB and more), which cannot be read".to_string())
+        } else {
+            None
+        };
         let crc = u32_at(entry, 16).unwrap_or_default();
-        Ok(Member { name: name.to_string(), deflated, crc, packed, size, offset })
+        let deflated = word(10) == DEFLATED;
+        Ok(Member { name: name.to_string(), refused, deflated, crc, packed, size, offset })
     }
 
     /// The member's bytes, checked.
     fn unpack<'a>(&self, archive: &'a [u8], what: &str) -> Result<Cow<'a, [u8]>> {
+        if let Some(why) = &self.refused {
+            return Err(Error::format(what, format!("{why}{OTHERS}")));
+        }
         let outside = || Error::format(what, "the member lies outside of the archive");
         let local = archive.get(self.offset..).ok_or_else(outside)?;
         if u32_at(local, 0) != Some(LOCAL) {

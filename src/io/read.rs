@@ -1,24 +1,43 @@
-//! Why it exists: a file's length as the system tells it can be wrong (devices, pipes, files that grow), so a
-//! reader that bounds memory must count the bytes it really gets.
+//! Why it exists: a path can name anything. Readers take regular files alone, so that none waits for a pipe that nobody writes to or
+//! begins on a device that never ends; and as a file's length as the system tells it can be wrong, they count the bytes they really get.
 
 use super::check;
 use crate::event::event;
 use crate::{Error, Result};
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
-/// Reads a whole file of at most `limit` bytes.
+/// Opens a regular file (or what a link to one leads to) of at most `limit` bytes, without ever waiting.
 ///
 /// # Errors
-/// [`Error::Limit`] if the file is longer, by its declared length or by the bytes that came; [`Error::Io`] if the
-/// system refuses to open or read it, or has no memory for it.
-pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+/// [`Error::Format`] for a folder, a pipe, a socket or a device; [`Error::Limit`] if the file is longer by its declared length;
+/// [`Error::Io`] if the system refuses to open it.
+pub(crate) fn open_file(path: &Path, limit: u64) -> Result<(File, u64)> {
     let what = path.display().to_string();
     let io = |source| Error::Io { path: what.clone(), source };
-    let file = File::open(path).map_err(io)?;
-    let declared = file.metadata().map_err(io)?.len();
-    check(&what, "the file's size in bytes", declared, limit)?;
+    regular(&what, &std::fs::metadata(path).map_err(io)?)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // A pipe that takes the file's place between the two looks must not block either.
+    #[cfg(target_os = "linux")]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    regular(&what, &metadata)?;
+    check(&what, "the file's size in bytes", metadata.len(), limit)?;
+    Ok((file, metadata.len()))
+}
+
+/// Reads a whole regular file of at most `limit` bytes.
+///
+/// # Errors
+/// Those of [`open_file`]; [`Error::Limit`] if more bytes come than are allowed; [`Error::Io`] if the system refuses to read, or has no
+/// memory for the file.
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let (file, declared) = open_file(path, limit)?;
+    let what = path.display().to_string();
+    let io = |source| Error::Io { path: what.clone(), source };
     let mut bytes = Vec::new();
     let hint = usize::try_from(declared).unwrap_or(usize::MAX);
     bytes.try_reserve_exact(hint).map_err(|_| io(std::io::ErrorKind::OutOfMemory.into()))?;
@@ -26,6 +45,41 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     check(&what, "the file's size in bytes", bytes.len() as u64, limit)?;
     event!(info, "read {what}, {} bytes", bytes.len());
     Ok(bytes)
+}
+
+/// Fails unless this is a regular file.
+fn regular(what: &str, metadata: &Metadata) -> Result<()> {
+    match kind(metadata) {
+        None => Ok(()),
+        Some("a folder") => Err(Error::format(what, "expected a file, found a folder")),
+        Some(kind) => Err(Error::format(
+            what,
+            format!(
+                "expected a regular file, found {kind}: read its bytes yourself and give them to the function that takes bytes \
+                 (parse, decode, from_bytes)"
+            ),
+        )),
+    }
+}
+
+/// What something is that is no regular file.
+pub(super) fn kind(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        } else if kind.is_socket() {
+            return Some("a socket");
+        } else if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+    }
+    if kind.is_dir() {
+        return Some("a folder");
+    }
+    (!kind.is_file()).then_some("something else")
 }
 
 #[cfg(test)]
@@ -44,14 +98,19 @@ mod tests {
         assert!(matches!(e, Error::Io { .. }) && e.to_string().contains("gradus-read"), "{e}");
     }
 
+    /// Files under `/proc` are regular, declare no length, and give bytes all the same.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_device_that_declares_no_length_is_still_bounded() {
-        assert!(matches!(read_file(Path::new("/dev/zero"), 1000), Err(Error::Limit { got: 1001, .. })));
+    fn a_file_that_declares_no_length_is_still_bounded() {
+        let path = Path::new("/proc/self/status");
+        assert_eq!(std::fs::metadata(path).unwrap().len(), 0);
+        assert!(read_file(path, 1 << 20).unwrap().len() > 10);
+        assert!(matches!(read_file(path, 10), Err(Error::Limit { got: 11, .. })));
     }
 
     #[test]
     fn a_folder_is_an_error() {
-        assert!(matches!(read_file(&std::env::temp_dir(), u64::MAX), Err(Error::Io { .. })));
+        let e = read_file(&std::env::temp_dir(), u64::MAX).unwrap_err();
+        assert!(e.to_string().ends_with("expected a file, found a folder"), "{e}");
     }
 }

@@ -1,7 +1,7 @@
 //! Why it exists: named tensors in a safetensors file, read so that no file of any content takes more time or memory
 //! than the limits allow, and written so that the same tensors give the same bytes.
 
-use super::json::{Outline, outline};
+use super::json::{Outline, outline, parse};
 use super::{Limits, check};
 use crate::dtype::dispatch_stored;
 use crate::tensor::{Array, Tensor};
@@ -69,9 +69,7 @@ struct Info {
 /// A header's metadata, and its tensors in the order in which they lie: known element types, checked products, no gap, no
 /// overlap, and nothing left over of `data` bytes.
 fn header(text: &[u8], data: usize) -> std::result::Result<(Map<String, Value>, Vec<Info>), String> {
-    let Ok(Value::Object(header)) = serde_json::from_slice::<Value>(text) else {
-        return Err("its header is no JSON object".into());
-    };
+    let Value::Object(header) = parse(text)? else { return Err("its header is no JSON object".into()) };
     let (mut metadata, mut tensors) = (Map::new(), Vec::new());
     for (name, value) in header {
         if name == "__metadata__" {

@@ -9,14 +9,33 @@ pub const GRAIN: usize = 1 << 16;
 mod imp {
     use crate::{Error, Result};
     use std::cell::Cell;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     thread_local! {
         static SERIAL: Cell<bool> = const { Cell::new(false) };
     }
 
+    /// The process that first worked in the pool of all (0: none yet), whose threads a forked child does not have.
+    static OWNER: AtomicU32 = AtomicU32::new(0);
+
+    /// This process, where one can fork.
+    fn process() -> u32 {
+        if cfg!(unix) { std::process::id() } else { 1 }
+    }
+
+    /// Whether the caller stands outside of any pool, in a child of the process in which the pool of all has its threads: whoever
+    /// waits for them there waits for ever.
+    fn stranded() -> bool {
+        if rayon_core::current_thread_index().is_some() {
+            return false;
+        }
+        let process = process();
+        OWNER.compare_exchange(0, process, Relaxed, Relaxed).is_err_and(|owner| owner != process)
+    }
+
     /// Runs both, possibly at the same time.
     pub(super) fn both(a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
-        if threads() == 1 {
+        if threads() == 1 || stranded() {
             a();
             b();
         } else {
@@ -37,8 +56,10 @@ mod imp {
     }
 
     /// A set of worker threads, made once and entered as often as wanted. One thread means the caller's own.
+    ///
+    /// A process that was forked off has no threads but the one that forked: there work runs on that one, to the same results.
     #[derive(Debug)]
-    pub struct Threads(Option<rayon_core::ThreadPool>);
+    pub struct Threads(Option<(rayon_core::ThreadPool, u32)>);
 
     impl Threads {
         /// A pool of `n` threads.
@@ -50,7 +71,7 @@ mod imp {
                 0 => Err(Error::argument("threads", "at least 1", n)),
                 1 => Ok(Threads(None)),
                 _ => match rayon_core::ThreadPoolBuilder::new().num_threads(n).build() {
-                    Ok(pool) => Ok(Threads(Some(pool))),
+                    Ok(pool) => Ok(Threads(Some((pool, process())))),
                     Err(e) => Err(Error::argument("threads", "a number the system can start", e)),
                 },
             }
@@ -59,8 +80,8 @@ mod imp {
         /// Runs `f` with these threads; everything inside uses them and no others.
         pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
             super::result_of(f, |f| match &self.0 {
-                Some(pool) => pool.install(f),
-                None => {
+                Some((pool, owner)) if *owner == process() => pool.install(f),
+                _ => {
                     let _restore = Restore(SERIAL.replace(true));
                     f();
                 }
@@ -74,7 +95,7 @@ mod imp {
     }
 
     fn entered(f: &mut (dyn FnMut() + Send)) {
-        if threads() == 1 || rayon_core::current_thread_index().is_some() {
+        if threads() == 1 || rayon_core::current_thread_index().is_some() || stranded() {
             f();
         } else {
             rayon_core::scope(|_| f());

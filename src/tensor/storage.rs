@@ -22,9 +22,15 @@ const SIZES: usize = 160;
 /// Blocks of numbers and blocks of objects have lists of their own: objects have padding, which must never be read as
 /// numbers.
 const CLASSES: usize = 2 * SIZES;
-/// Bytes that each thread keeps for itself, and that all share beyond that. More goes back to the system.
+/// Bytes that each thread keeps for itself, and that all share beyond that, at first and at most ([`SharedLists`]). More goes back to the
+/// system.
 const LOCAL_MAX: usize = 64 << 20;
+const SHARED_MIN: usize = 64 << 20;
 const SHARED_MAX: usize = 1 << 30;
+/// What is allowed is looked at again each time that so many times as much was given back.
+const WINDOW: usize = 16;
+/// A thread tells of what it gave back to itself in steps of this size.
+const REPORT: usize = 256 << 20;
 /// No single tensor is larger than this: beyond 1 TiB a size is a mistake, not a wish. Where addresses have 32 bits the limit keeps the
 /// block around it, which is up to a quarter larger, below `isize::MAX`.
 const MAX_BYTES: u128 = if usize::BITS < 64 { 1 << 30 } else { 1 << 40 };
@@ -99,6 +105,8 @@ fn obtain(class: usize) -> Option<NonNull<u8>> {
 struct FreeLists {
     heads: [*mut u8; CLASSES],
     bytes: usize,
+    /// Bytes that came since the last report.
+    unreported: usize,
 }
 
 // SAFETY: the blocks in the lists belong to the lists alone.
@@ -106,7 +114,7 @@ unsafe impl Send for FreeLists {}
 
 impl FreeLists {
     const fn new() -> FreeLists {
-        FreeLists { heads: [std::ptr::null_mut(); CLASSES], bytes: 0 }
+        FreeLists { heads: [std::ptr::null_mut(); CLASSES], bytes: 0, unreported: 0 }
     }
 
     fn pop(&mut self, class: usize) -> Option<NonNull<u8>> {
@@ -149,9 +157,95 @@ impl Drop for Local {
 thread_local! {
     static LOCAL: Local = const { Local(UnsafeCell::new(FreeLists::new())) };
 }
-static SHARED: Mutex<FreeLists> = Mutex::new(FreeLists::new());
+static SHARED: Mutex<SharedLists> = Mutex::new(SharedLists::new());
 
-fn shared() -> std::sync::MutexGuard<'static, FreeLists> {
+/// What all threads share: as much as use has shown to be needed. A data set that is dropped goes back to the system; what a training step
+/// gives back is wanted again in the next.
+///
+/// So the lists begin with little room. A block that is asked for in vain soon after others had no room shows that there should have been
+/// more: the room grows by its size. Blocks that nobody took in a whole window of use go back, and the room shrinks by theirs.
+struct SharedLists {
+    lists: FreeLists,
+    /// Bytes that the lists may hold.
+    room: usize,
+    /// Bytes that had no room in this window and were not asked for again.
+    released: usize,
+    /// Bytes given back in this window, here or to threads' own lists.
+    given: usize,
+    /// Blocks of each class, and the fewest there were in this window.
+    count: [u32; CLASSES],
+    fewest: [u32; CLASSES],
+}
+
+impl SharedLists {
+    const fn new() -> SharedLists {
+        let lists = FreeLists::new();
+        SharedLists {
+            lists,
+            room: SHARED_MIN,
+            released: 0,
+            given: 0,
+            count: [0; CLASSES],
+            fewest: [0; CLASSES],
+        }
+    }
+
+    fn pop(&mut self, class: usize) -> Option<NonNull<u8>> {
+        let block = self.lists.pop(class);
+        match block {
+            Some(_) => {
+                self.count[class] -= 1;
+                self.fewest[class] = self.fewest[class].min(self.count[class]);
+            }
+            None => {
+                let again = self.released.min(size_of_class(class));
+                self.released -= again;
+                self.room = (self.room + again).min(SHARED_MAX);
+            }
+        }
+        block
+    }
+
+    /// Takes a block, or says that there is no room for it.
+    fn push(&mut self, class: usize, block: NonNull<u8>) -> bool {
+        let size = size_of_class(class);
+        let fits = self.lists.bytes + size <= self.room;
+        if fits {
+            self.lists.push(class, block);
+            self.count[class] += 1;
+        } else {
+            self.released = (self.released + size).min(SHARED_MAX);
+        }
+        self.used(size);
+        fits
+    }
+
+    /// Counts bytes that were given back; at the end of a window lets go of what nobody took in it.
+    fn used(&mut self, bytes: usize) {
+        self.given += bytes;
+        if self.given < WINDOW * self.room {
+            return;
+        }
+        (self.given, self.released) = (0, 0);
+        for class in 0..CLASSES {
+            for _ in 0..self.fewest[class] {
+                if let Some(block) = self.lists.pop(class) {
+                    release(class, block);
+                    self.count[class] -= 1;
+                    self.room = self.room.saturating_sub(size_of_class(class)).max(SHARED_MIN);
+                }
+            }
+        }
+        self.fewest = self.count;
+    }
+
+    fn release_all(&mut self) {
+        self.lists.release_all();
+        *self = SharedLists::new();
+    }
+}
+
+fn shared() -> std::sync::MutexGuard<'static, SharedLists> {
     SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -161,13 +255,9 @@ fn release(class: usize, block: NonNull<u8>) {
 }
 
 fn give_shared(class: usize, block: NonNull<u8>) {
-    let size = size_of_class(class);
-    let mut lists = shared();
-    if lists.bytes + size > SHARED_MAX {
-        drop(lists);
+    let fits = shared().push(class, block);
+    if !fits {
         release(class, block);
-    } else {
-        lists.push(class, block);
     }
 }
 
@@ -209,6 +299,10 @@ fn give(header: NonNull<Header>) {
         let fits = lists.bytes + size <= LOCAL_MAX;
         if fits {
             lists.push(class, block);
+            lists.unreported += size;
+            if lists.unreported >= REPORT {
+                shared().used(std::mem::take(&mut lists.unreported));
+            }
         }
         fits
     });
@@ -223,6 +317,9 @@ fn payload(header: NonNull<Header>) -> NonNull<u8> {
 }
 
 /// Returns the pool's idle memory (this thread's and the shared part) to the system. Results never depend on it.
+///
+/// Without it the pool keeps at most 64 MiB for each thread, and beyond that what recent use needed again and again: at most 1 GiB, and
+/// after a large tensor was dropped that was made but once, no more than 64 MiB.
 pub fn trim() {
     // SAFETY: as in `take`.
     let _ = LOCAL.try_with(|l| unsafe { &mut *l.0.get() }.release_all());
@@ -233,7 +330,7 @@ pub fn trim() {
 pub fn pooled_bytes() -> usize {
     // SAFETY: as in `take`.
     let local = LOCAL.try_with(|l| unsafe { &*l.0.get() }.bytes).unwrap_or(0);
-    local + shared().bytes
+    local + shared().lists.bytes
 }
 
 /// A counted reference to something in a pool block.
@@ -465,6 +562,79 @@ mod tests {
         drop(first);
         let second = Buffer::new(&shape, DType::F32).unwrap();
         assert_eq!(second.slice::<f32>().as_ptr(), address);
+    }
+
+    /// A block of this class from the system, of which nothing but its first bytes is touched.
+    fn fresh(class: usize) -> NonNull<u8> {
+        // SAFETY: no class has size zero.
+        NonNull::new(unsafe { alloc(block_of(class)) }).unwrap()
+    }
+
+    /// What the lists give or, in vain, the system does.
+    fn taken(lists: &mut SharedLists, class: usize, misses: &mut usize) -> NonNull<u8> {
+        lists.pop(class).unwrap_or_else(|| {
+            *misses += 1;
+            fresh(class)
+        })
+    }
+
+    fn given(lists: &mut SharedLists, class: usize, block: NonNull<u8>) {
+        if !lists.push(class, block) {
+            release(class, block);
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_once_goes_back_to_the_system() {
+        let mut lists = SharedLists::new();
+        let (class, size) = class_of(40 << 20);
+        for block in (0..32).map(|_| fresh(class)).collect::<Vec<_>>() {
+            given(&mut lists, class, block);
+        }
+        assert!((size..=SHARED_MIN).contains(&lists.lists.bytes), "{} bytes", lists.lists.bytes);
+        lists.release_all();
+    }
+
+    #[test]
+    fn what_is_wanted_again_and_again_stays_until_other_work_shows_that_it_is_not() {
+        let mut lists = SharedLists::new();
+        let (class, size) = class_of(40 << 20);
+        let mut misses = Vec::new();
+        for _ in 0..40 {
+            let mut missed = 0;
+            let blocks: Vec<_> = (0..10).map(|_| taken(&mut lists, class, &mut missed)).collect();
+            blocks.into_iter().for_each(|block| given(&mut lists, class, block));
+            misses.push(missed);
+        }
+        assert!(misses[..2].iter().all(|&n| n > 0) && misses[3..].iter().all(|&n| n == 0), "{misses:?}");
+        assert_eq!(lists.lists.bytes, 10 * size);
+        // Other work, of another size, in the lists of threads or here.
+        let (small, _) = class_of(1 << 20);
+        for step in 0..20_000 {
+            match step % 2 {
+                0 => lists.used(1 << 20),
+                _ => {
+                    let block = taken(&mut lists, small, &mut 0);
+                    given(&mut lists, small, block);
+                }
+            }
+        }
+        assert!(lists.lists.bytes <= 2 << 20, "{} bytes", lists.lists.bytes);
+        assert_eq!(lists.room, SHARED_MIN);
+        lists.release_all();
+    }
+
+    #[test]
+    fn no_use_makes_the_room_larger_than_its_limit() {
+        let mut lists = SharedLists::new();
+        let (class, size) = class_of(100 << 20);
+        for _ in 0..8 {
+            let blocks: Vec<_> = (0..20).map(|_| taken(&mut lists, class, &mut 0)).collect();
+            blocks.into_iter().for_each(|block| given(&mut lists, class, block));
+            assert!(lists.lists.bytes <= SHARED_MAX);
+        }
+        assert!(lists.lists.bytes > SHARED_MAX - 2 * size);
+        lists.release_all();
     }
 
     #[test]

@@ -73,10 +73,12 @@ impl Model {
     /// for: two calls of one epoch are one call of two. With it, a pass that ends is followed by the next.
     ///
     /// # Errors
-    /// The dataset fails (the message names the sample), has no batches or no end, the data does not fit, a setting is out of
+    /// The dataset fails (the message names the sample), has no batches or no end, it and the dataset to validate on are parts of one
+    /// shuffled dataset, the data does not fit, a setting is out of
     /// range, a trainable parameter got no gradient, or a callback failed. The model keeps the parameters of the last
     /// complete step.
     pub fn fit_dataset(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+        let whole = data;
         let mut data = Batches::new(data, fit.steps_per_epoch, "steps_per_epoch")?;
         data.endless = fit.steps_per_epoch.is_some();
         fit.check()?;
@@ -89,6 +91,9 @@ impl Model {
         ];
         if let Some((name, _, why)) = rows.into_iter().find(|(_, set, _)| *set) {
             return Err(Error::argument(name, format!("no value beside a dataset ({why})"), "a value"));
+        }
+        if let Some(validation) = &fit.validation_dataset {
+            whole.check_apart(validation)?;
         }
         let validation = self.validation(&mut fit)?;
         self.drive(&mut data, validation, fit)

@@ -2,7 +2,7 @@
 //! corpus goes through the check of its target in `fuzz/fuzz_targets`.
 
 use gradus::datasets::{cifar10, cifar100, idx};
-use gradus::io::{Csv, Limits, Missing, npy, npz};
+use gradus::io::{Csv, Encoder, Limits, Missing, Unknown, npy, npz};
 use gradus::train::Model;
 use std::path::Path;
 
@@ -73,6 +73,11 @@ fn npz_corpus() {
         if let Ok(found) = result {
             let size: usize = found.iter().map(|(_, t)| t.elements() * t.dtype().size()).sum();
             assert!(size <= 1 << 20, "{name}");
+            // Each by itself is the same.
+            for (array, tensor) in found {
+                let alone = npz::decode_only(bytes, name, &[&array], &limits).unwrap();
+                assert!(alone[0].1.same_bits(&tensor), "{name}: {array}");
+            }
         }
     });
 }
@@ -81,13 +86,25 @@ fn npz_corpus() {
 fn csv_corpus() {
     let limits = Limits::default().max_elements(1 << 20).max_total_bytes(1 << 20);
     replay("csv", |name, bytes| {
-        let all =
-            [Csv::new(), Csv::new().label(0).missing(Missing::DropRow), Csv::new().header(false).target(1)];
+        let all = [
+            Csv::new(),
+            Csv::new().label(0).missing(Missing::DropRow),
+            Csv::new().header(false).target(1),
+            Csv::new().category(0).category(2).missing(Missing::Keep),
+        ];
         let results = all.map(|csv| csv.parse(bytes, name, &limits));
         assert_eq!(results.iter().any(Result::is_ok), name.contains("valid"), "{name}: {results:?}");
         for table in results.into_iter().flatten() {
             assert!(table.x.elements() <= 1 << 20, "{name}");
-            assert!(table.y.is_none_or(|y| y.dims()[0] == table.x.dims()[0]), "{name}");
+            assert!(table.y.as_ref().is_none_or(|y| y.dims()[0] == table.rows()), "{name}");
+            let finite = table.x.to_vec::<f32>().unwrap().into_iter().all(|v| v.is_finite() || v.is_nan());
+            assert!(finite, "{name}");
+            let Ok((train, test)) = table.split(0.5, 1) else { continue };
+            assert_eq!(train.rows() + test.rows(), table.rows(), "{name}");
+            if let Ok(encoder) = Encoder::adapt(&train) {
+                let rows = encoder.unknown(Unknown::Zeros).encode(&test).unwrap();
+                assert_eq!(rows.dims()[0], test.rows(), "{name}");
+            }
         }
     });
 }

@@ -1,0 +1,167 @@
+//! What the text of a cell means. One grammar for each kind of cell, and no other parser's opinion:
+//!
+//! ```text
+//! missing  =  "" | NA | N/A | n/a | #N/A | <NA> | NaN | nan | NULL | null | ?
+//! integer  =  [+ | -] digits                                  within int64
+//! number   =  [+ | -] (digits [. [digits]] | . digits) [(e | E) [+ | -] digits]    finite as float32
+//! text     =  anything else, and anything in a column of texts
+//! ```
+//!
+//! Spaces, tabs and ends of lines around a cell do not belong to it, and quotes change nothing but where it ends.
+
+/// The cell without the blanks around it.
+pub(super) fn trimmed(cell: &str) -> &str {
+    cell.trim_matches([' ', '\t', '\n', '\r'])
+}
+
+/// Whether a cell, without blanks around it, stands for no value.
+pub(super) fn is_missing(cell: &str) -> bool {
+    matches!(cell, "" | "NA" | "N/A" | "n/a" | "#N/A" | "<NA>" | "NaN" | "nan" | "NULL" | "null" | "?")
+}
+
+/// Takes digits from the front, and says whether there were any.
+fn digits(text: &mut &[u8]) -> bool {
+    let n = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    *text = &text[n..];
+    n > 0
+}
+
+fn take(text: &mut &[u8], any: &[u8]) -> bool {
+    let found = text.first().is_some_and(|b| any.contains(b));
+    *text = &text[usize::from(found)..];
+    found
+}
+
+/// Whether a cell is written as a number.
+pub(super) fn is_number(cell: &str) -> bool {
+    let mut rest = cell.as_bytes();
+    take(&mut rest, b"+-");
+    let whole = digits(&mut rest);
+    let fraction = take(&mut rest, b".") && digits(&mut rest);
+    if !whole && !fraction {
+        return false;
+    }
+    if take(&mut rest, b"eE") {
+        take(&mut rest, b"+-");
+        if !digits(&mut rest) {
+            return false;
+        }
+    }
+    rest.is_empty()
+}
+
+/// The number that a cell is, or what is wrong with it.
+pub(super) fn number(cell: &str) -> Result<f32, String> {
+    if !is_number(cell) {
+        return Err(format!("expected a number, found '{}'", shown(cell)));
+    }
+    match cell.parse::<f32>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err(format!("expected a number that float32 can hold (below 3.4e38), found '{}'", shown(cell))),
+    }
+}
+
+/// What to write instead of a cell that is no number but was meant as one; none if it looks like a text.
+pub(super) fn meant(cell: &str) -> Option<String> {
+    let point = cell.replacen(',', ".", 1);
+    let bare = cell.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    match &bare[..] {
+        "inf" | "infinity" | "nan" => {
+            Some("numbers are finite, leave the cell empty where there is none".into())
+        }
+        _ if is_number(&point) => Some(format!("write a decimal point, {point}")),
+        _ if bare.starts_with(|c: char| c.is_ascii_digit()) => {
+            Some("write numbers as 1000, 0.5 or 1e3".into())
+        }
+        _ => None,
+    }
+}
+
+/// The integer that a cell is, if it is one.
+pub(super) fn integer(cell: &str) -> Option<i64> {
+    let mut rest = cell.as_bytes();
+    take(&mut rest, b"+-");
+    (digits(&mut rest) && rest.is_empty()).then(|| cell.parse().ok())?
+}
+
+/// The first letters of a cell, for messages.
+pub(super) fn shown(cell: &str) -> String {
+    cell.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_alone_decides() {
+        for (cell, value) in [
+            ("0", 0.0),
+            ("-0", -0.0),
+            ("+5", 5.0),
+            ("007", 7.0),
+            ("5.", 5.0),
+            (".5", 0.5),
+            ("-.5e-1", -0.05),
+            ("1e5", 1e5),
+            ("1E+05", 1e5),
+            ("3.4028235e38", f32::MAX),
+            ("1e-60", 0.0),
+            ("16777217", 16_777_216.0),
+        ] {
+            assert_eq!(number(cell).map(f32::to_bits), Ok(f32::to_bits(value)), "{cell}");
+        }
+        for cell in [
+            "inf",
+            "-inf",
+            "Infinity",
+            "nan",
+            "+nan",
+            "NaN0",
+            "0x10",
+            "1_000",
+            "1,000",
+            "1e",
+            "1e+",
+            "e5",
+            ".",
+            "+",
+            "-",
+            "",
+            "5..",
+            "1.5.2",
+            "1 000",
+            "--1",
+            "+-1",
+            "1f",
+            "1d5",
+            "\u{661}",
+            "5\u{a0}",
+            "1e39",
+            "-1e39",
+            "3.5e38",
+            "9e999999999999",
+            "½",
+            "True",
+        ] {
+            assert!(number(cell).is_err(), "{cell}");
+        }
+        for (cell, value) in [("5", 5), ("+5", 5), ("-9223372036854775808", i64::MIN), ("007", 7)] {
+            assert_eq!(integer(cell), Some(value));
+        }
+        for cell in ["1e5", "5.", "5.0", "9223372036854775808", "0x10", "1_000", "", "-", "five"] {
+            assert_eq!(integer(cell), None, "{cell}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever the grammar takes, the parser of floats takes, and the other way round but for names of numbers that are none.
+        #[test]
+        fn it_is_that_of_decimal_numbers(cell in "[-+.eE0-9infaNI_x]{0,9}") {
+            let rust = cell.parse::<f64>().is_ok();
+            let letters = cell.to_lowercase();
+            let named = letters.contains("inf") || letters.contains("nan");
+            proptest::prop_assert_eq!(is_number(&cell), rust && !named, "{}", cell);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A table that was read, and its two parts: one to train on and one to test with.
+
+use crate::random::{Purpose, Stream};
+use crate::tensor::Tensor;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+
+/// What a table holds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Table {
+    /// The features that are numbers, float32 `[rows, columns]`.
+    pub x: Tensor,
+    /// The target, float32 `[rows, 1]`, or the labels, int64 `[rows]`, if a column was named for them.
+    pub y: Option<Tensor>,
+    /// The names of the columns of `x`; empty without a header.
+    pub names: Vec<String>,
+    /// The texts that the labels stand for, sorted; empty if the labels are integers in the file.
+    pub classes: Vec<String>,
+    /// The columns of categories, in the order in which they were asked for.
+    pub categories: Vec<Categories>,
+    /// How many rows [`Missing::DropRow`](super::Missing::DropRow) left out.
+    pub dropped: usize,
+}
+
+/// A column of categories.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Categories {
+    /// The name of the column, or its number if there is no header.
+    pub name: String,
+    /// For each row the place of its text in `texts`, int64 `[rows]`.
+    pub values: Tensor,
+    /// The different texts of the whole file, sorted. A missing cell is the empty text.
+    pub texts: Vec<String>,
+}
+
+impl Table {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.x.dims().first().copied().unwrap_or(0)
+    }
+
+    /// What is to be predicted: `y`.
+    ///
+    /// # Errors
+    /// No column was named for it.
+    pub fn target(&self) -> Result<&Tensor> {
+        let expected = "a table read with .target(column) or .label(column)";
+        self.y.as_ref().ok_or_else(|| Error::argument("target", expected, "one without"))
+    }
+
+    /// Two parts at random: `share` of the rows to train on, rounded, and the rest to test with. The same seed gives the same rows in the
+    /// same order. If there are labels, each has that share of its own rows as nearly as whole rows allow (scikit-learn's `stratify`).
+    ///
+    /// ```
+    /// use gradus::io::{Csv, Limits};
+    /// # fn main() -> gradus::Result<()> {
+    /// let text: String = (0..100).map(|i| format!("{i},{}\n", i % 2)).collect();
+    /// let table = Csv::new().header(false).label(1).parse(text.as_bytes(), "numbers", &Limits::default())?;
+    /// let (train, test) = table.split(0.8, 42)?;
+    /// assert_eq!((train.rows(), test.rows()), (80, 20));
+    /// assert_eq!(test.target()?.to_vec::<i64>()?.iter().sum::<i64>(), 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `share` is not between 0 and 1, or leaves no row on one side.
+    pub fn split(&self, share: f64, seed: u64) -> Result<(Table, Table)> {
+        if !(share > 0.0 && share < 1.0) {
+            return Err(Error::argument("share", "0 < share < 1, the part to train on such as 0.8", share));
+        }
+        let n = self.rows();
+        let train = (share * n as f64).round_ties_even() as usize;
+        if train == 0 || train == n {
+            let expected = format!("a share that leaves rows on both sides of {n}");
+            return Err(Error::argument("share", expected, share));
+        }
+        let order = Stream::new(seed, Purpose::Shuffle, 0).permutation(n)?;
+        if let Some(y) = self.y.as_ref().filter(|y| y.dims().first() != Some(&n)) {
+            return Err(Error::shape("split", format!("a target of {n} rows, as many as x"), *y.shape()));
+        }
+        let kept = match &self.y {
+            Some(y) if y.rank() == 1 && y.dtype() == crate::DType::I64 => {
+                stratified(&y.to_vec::<i64>()?, &order, train)
+            }
+            _ => order.iter().take(train).copied().collect(),
+        };
+        let mut left = vec![true; n];
+        kept.iter().for_each(|&row| left[row as usize] = false);
+        let rest: Vec<i64> = order.into_iter().filter(|&row| left[row as usize]).collect();
+        Ok((self.part(&kept)?, self.part(&rest)?))
+    }
+
+    /// These rows, in this order.
+    fn part(&self, rows: &[i64]) -> Result<Table> {
+        let rows = Tensor::from_slice(rows, [rows.len()])?;
+        let category = |c: &Categories| Ok(Categories { values: c.values.gather(&rows, 0)?, ..c.clone() });
+        Ok(Table {
+            x: self.x.gather(&rows, 0)?,
+            y: self.y.as_ref().map(|y| y.gather(&rows, 0)).transpose()?,
+            categories: self.categories.iter().map(category).collect::<Result<_>>()?,
+            dropped: 0,
+            ..self.clone()
+        })
+    }
+}
+
+impl Categories {
+    /// For each row the place of its text.
+    pub(super) fn places(&self, rows: usize) -> Result<Vec<usize>> {
+        let values = self.values.to_vec::<i64>()?;
+        let place = |value: i64| usize::try_from(value).ok().filter(|&place| place < self.texts.len());
+        let places: Option<Vec<usize>> = values.into_iter().map(place).collect();
+        places.filter(|places| places.len() == rows).ok_or_else(|| {
+            let expected = format!("for each of {rows} rows the place of one of {} texts", self.texts.len());
+            Error::argument("values", expected, format!("others in '{}'", self.name))
+        })
+    }
+}
+
+/// `count` of the rows in this order, of each label as large a share as of all.
+fn stratified(labels: &[i64], order: &[i64], count: usize) -> Vec<i64> {
+    let mut of: BTreeMap<i64, usize> = BTreeMap::new();
+    labels.iter().for_each(|label| *of.entry(*label).or_default() += 1);
+    // As many whole rows as fit, then one more for those that lose most by it (largest remainders); equal ones by label.
+    let exact = |n: usize| n as u128 * count as u128;
+    let all = labels.len() as u128;
+    let mut room: BTreeMap<i64, u128> = of.iter().map(|(label, n)| (*label, exact(*n) / all)).collect();
+    let mut by_loss: Vec<(u128, i64)> = of.iter().map(|(label, n)| (exact(*n) % all, *label)).collect();
+    by_loss.sort_by_key(|(loss, label)| (std::cmp::Reverse(*loss), *label));
+    let missing = count - room.values().sum::<u128>() as usize;
+    for (_, label) in by_loss.into_iter().take(missing) {
+        *room.entry(label).or_default() += 1;
+    }
+    let mut fits = |row: &&i64| {
+        let left = room.entry(labels[**row as usize]).or_default();
+        let fits = *left > 0;
+        *left -= u128::from(fits);
+        fits
+    };
+    order.iter().filter(|row| fits(row)).copied().collect()
+}
