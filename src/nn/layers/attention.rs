@@ -7,6 +7,9 @@ use crate::ops::attention::{AttentionOptions, masked_softmax, places};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Shape};
 
+/// The inputs by position.
+const POSITIONAL: &[&str] = &["query", "value", "key"];
+
 crate::string_enum! {
     /// How well a query fits a key.
     #[derive(Default)]
@@ -86,6 +89,9 @@ impl Build for Attention {
             scores: self.return_attention_scores,
         }))
     }
+    fn positional_names(&self) -> &[&'static str] {
+        POSITIONAL
+    }
 }
 
 impl Build for AdditiveAttention {
@@ -102,6 +108,9 @@ impl Build for AdditiveAttention {
             causal: self.use_causal_mask,
             scores: self.return_attention_scores,
         }))
+    }
+    fn positional_names(&self) -> &[&'static str] {
+        POSITIONAL
     }
 }
 

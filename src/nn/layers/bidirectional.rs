@@ -101,6 +101,12 @@ impl Build for Bidirectional {
     fn input_names(&self) -> &[&'static str] {
         &["initial_state"]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["sequences", "initial_state"]
+    }
+    fn list_names(&self) -> &[&'static str] {
+        &["initial_state"]
+    }
 }
 
 /// The names of states.

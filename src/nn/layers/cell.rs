@@ -374,6 +374,12 @@ macro_rules! cells {
             fn input_names(&self) -> &[&'static str] {
                 &["states"]
             }
+            fn positional_names(&self) -> &[&'static str] {
+                &["inputs", "states"]
+            }
+            fn list_names(&self) -> &[&'static str] {
+                &["states"]
+            }
             fn as_cell(&self) -> Option<&dyn crate::nn::Cell> {
                 Some(self)
             }
@@ -428,6 +434,12 @@ macro_rules! cells {
                 Ok(Box::new(crate::nn::layers::cell::RecurrentNode { cell, sequence }))
             }
             fn input_names(&self) -> &[&'static str] {
+                &["initial_state"]
+            }
+            fn positional_names(&self) -> &[&'static str] {
+                &["sequences", "initial_state"]
+            }
+            fn list_names(&self) -> &[&'static str] {
                 &["initial_state"]
             }
             fn as_recurrent(&self) -> Option<&dyn crate::nn::Recurrent> {

@@ -269,6 +269,12 @@ macro_rules! conv_lstm {
             fn input_names(&self) -> &[&'static str] {
                 &["initial_state"]
             }
+            fn positional_names(&self) -> &[&'static str] {
+                &["sequences", "initial_state"]
+            }
+            fn list_names(&self) -> &[&'static str] {
+                &["initial_state"]
+            }
             fn as_recurrent(&self) -> Option<&dyn Recurrent> {
                 Some(self)
             }

@@ -4,7 +4,7 @@ use super::attention::check_dropout;
 use super::cache::Cache;
 use super::checks::positive;
 use super::einsum_dense::EinsumDense;
-use super::heads::{HeadsNode, NAMES, Spec, cache_fits, projection, shapes};
+use super::heads::{HeadsNode, NAMED, POSITIONAL, Spec, cache_fits, projection, shapes};
 use crate::config::Dyn;
 use crate::nn::activation::Sigmoid;
 use crate::nn::constraint::Constraint;
@@ -118,6 +118,9 @@ impl Build for GroupQueryAttention {
         }))
     }
     fn input_names(&self) -> &[&'static str] {
-        NAMES
+        NAMED
+    }
+    fn positional_names(&self) -> &[&'static str] {
+        POSITIONAL
     }
 }

@@ -9,8 +9,11 @@ use crate::ops::attention::{AttentionOptions, attention_weights, weighted_sums};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape};
 
+/// The inputs by position.
+pub(super) const POSITIONAL: &[&str] = &["query", "value", "key"];
+
 /// The inputs that can be given by name.
-pub(super) const NAMES: &[&str] = &["value", "key", "attention_mask"];
+pub(super) const NAMED: &[&str] = &["value", "key", "attention_mask"];
 
 /// The layer with its projections.
 #[derive(Clone, Debug)]
@@ -52,17 +55,12 @@ pub(super) struct Spec {
 
 /// The shapes of query, value and key, however they were given.
 pub(super) fn shapes(layer: &'static str, inputs: &InputSpecs<'_>) -> Result<[Shape; 3]> {
-    let given = |i: usize, name: &str| inputs.at(i).ok().or_else(|| inputs.get(name));
-    let (Some(query), Some(value)) = (inputs.at(0).ok(), given(1, "value")) else {
+    let (Some(query), Some(value)) = (inputs.at(0).ok(), inputs.find(1, "value")) else {
         let expected =
             "query and value: .on([&query, &value]), for attention within one sequence .on([&x, &x])";
         return Err(Error::argument("inputs", expected, inputs.len()));
     };
-    if inputs.positional().len() > 3 {
-        let expected = "query, value and key by position";
-        return Err(Error::argument("inputs", expected, inputs.positional().len()));
-    }
-    let key = given(2, "key").unwrap_or(value);
+    let key = inputs.find(2, "key").unwrap_or(value);
     let shapes = [query.shape, value.shape, key.shape];
     for shape in shapes {
         if shape.rank() < 3 || shape.rank() != query.shape.rank() {
@@ -189,11 +187,10 @@ impl HeadsNode {
 
 impl Node for HeadsNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let given = |i: usize, name: &str| x.positional().get(i).or_else(|| x.get(name));
         let query = x.at(0)?;
-        let value =
-            given(1, "value").ok_or_else(|| Error::argument("inputs", "query and value", "one input"))?;
-        let key = given(2, "key");
+        let missing = || Error::argument("inputs", "query and value", "one input");
+        let value = x.find(1, "value").ok_or_else(missing)?;
+        let key = x.find(2, "key");
         let inputs = [Some(query), Some(value), key];
         let masked = inputs.into_iter().flatten().any(|v| v.mask.is_some());
         if masked && (query.tensor.rank() != 3 || self.spec.axes != [1]) {

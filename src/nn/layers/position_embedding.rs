@@ -46,6 +46,9 @@ impl Build for PositionEmbedding {
     fn input_names(&self) -> &[&'static str] {
         &[START]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", START]
+    }
 }
 
 /// The layer with its table.

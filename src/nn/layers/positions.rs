@@ -24,7 +24,7 @@ impl Counter {
     pub(super) fn places(&self, x: Inputs<'_>, axis: isize, cx: &mut Cx) -> Result<Tensor> {
         let input = &x.at(0)?.tensor;
         let steps = places(input, axis)?;
-        if let Some(start) = x.get(START) {
+        if let Some(start) = x.find(1, START) {
             let start = start.tensor.cast(DType::I64)?;
             return match start.rank() {
                 0 => steps.add(&start),

@@ -75,6 +75,9 @@ impl Build for ReversibleEmbedding {
     fn input_names(&self) -> &[&'static str] {
         &[REVERSE]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs"]
+    }
 }
 
 /// The layer with its tables.

@@ -72,6 +72,9 @@ impl Build for RotaryEmbedding {
     fn input_names(&self) -> &[&'static str] {
         &[START]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", START]
+    }
 }
 
 /// The layer with the rate of each pair of features.

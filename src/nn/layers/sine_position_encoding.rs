@@ -44,6 +44,9 @@ impl Build for SinePositionEncoding {
     fn input_names(&self) -> &[&'static str] {
         &[START]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", START]
+    }
 }
 
 /// Fails unless a setting is a finite number above 0.

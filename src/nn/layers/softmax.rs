@@ -37,6 +37,9 @@ impl Build for Softmax {
     fn input_names(&self) -> &[&'static str] {
         &["mask"]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", "mask"]
+    }
 }
 
 /// The layer.
@@ -63,7 +66,7 @@ impl SoftmaxNode {
     /// Which elements count, in a shape that stretches to that of the input.
     fn mask(x: Inputs<'_>) -> Result<Option<Tensor>> {
         let Value { tensor, mask } = x.at(0)?;
-        if let Some(Value { tensor: given, .. }) = x.get("mask").or(x.positional().get(1)) {
+        if let Some(Value { tensor: given, .. }) = x.find(1, "mask") {
             let given = match given.dtype() {
                 DType::Bool => given.clone(),
                 _ => given.greater(&given.new_full([], 0.5)?)?,

@@ -35,6 +35,12 @@ impl Build for SpectralNormalization {
     fn input_names(&self) -> &[&'static str] {
         self.layer.input_names()
     }
+    fn positional_names(&self) -> &[&'static str] {
+        self.layer.positional_names()
+    }
+    fn list_names(&self) -> &[&'static str] {
+        self.layer.list_names()
+    }
 }
 
 /// The parameter that is normalized.

@@ -7,7 +7,7 @@ use crate::config::Dyn;
 use crate::nn::activation::{Activation, Relu};
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
-use crate::{Error, Result};
+use crate::Result;
 
 crate::settings! {
     /// [`TransformerEncoder`](super::TransformerEncoder) whose attention is causal, with a second attention, to the encoder's output, where there is one:
@@ -42,10 +42,6 @@ crate::settings! {
 impl Build for TransformerDecoder {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let input = inputs.at(0)?;
-        if inputs.positional().len() > 2 {
-            let expected = "decoder_sequence, or decoder_sequence and encoder_sequence";
-            return Err(Error::argument("inputs", expected, inputs.positional().len()));
-        }
         let block = Block {
             intermediate_dim: self.intermediate_dim,
             num_heads: self.num_heads,
@@ -90,6 +86,16 @@ impl Build for TransformerDecoder {
     fn input_names(&self) -> &[&'static str] {
         &["decoder_padding_mask", "decoder_attention_mask", "encoder_padding_mask", "encoder_attention_mask"]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &[
+            "decoder_sequence",
+            "encoder_sequence",
+            "decoder_padding_mask",
+            "decoder_attention_mask",
+            "encoder_padding_mask",
+            "encoder_attention_mask",
+        ]
+    }
 }
 
 /// The attention to an encoder's output.
@@ -130,9 +136,9 @@ crate::parts!(DecoderNode {
 impl Node for DecoderNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
-        let own = x.get("decoder_padding_mask").map(|given| &given.tensor).or(mask.as_ref());
+        let own = x.find(2, "decoder_padding_mask").map(|given| &given.tensor).or(mask.as_ref());
         let own = own.map(|mask| mask.cast(crate::DType::Bool)).transpose()?;
-        let allowed = merged(None, x.get("decoder_attention_mask"))?;
+        let allowed = merged(None, x.find(3, "decoder_attention_mask"))?;
         let norm = &self.self_attention_layer_norm;
         let dropout = self.self_attention_dropout.as_deref();
         let mut h = around(tensor, norm, self.normalize_first, dropout, cx, |x, cx| {
@@ -142,8 +148,9 @@ impl Node for DecoderNode {
         })?;
         if let Some(cross) = &self.cross {
             let encoder = x.at(1)?;
-            let padding = x.get("encoder_padding_mask").map(|given| &given.tensor).or(encoder.mask.as_ref());
-            let allowed = merged(padding, x.get("encoder_attention_mask"))?;
+            let padding =
+                x.find(4, "encoder_padding_mask").map(|given| &given.tensor).or(encoder.mask.as_ref());
+            let allowed = merged(padding, x.find(5, "encoder_attention_mask"))?;
             let norm = &cross.cross_attention_layer_norm;
             let dropout = cross.cross_attention_dropout.as_deref();
             h = around(&h, norm, self.normalize_first, dropout, cx, |h, cx| {

@@ -78,6 +78,9 @@ impl Build for TransformerEncoder {
     fn input_names(&self) -> &[&'static str] {
         &["padding_mask", "attention_mask"]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", "padding_mask", "attention_mask"]
+    }
 }
 
 /// The block with its parts.
@@ -108,8 +111,8 @@ crate::parts!(EncoderNode {
 impl Node for EncoderNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
-        let padding = x.get("padding_mask").map(|given| &given.tensor).or(mask.as_ref());
-        let allowed = merged(padding, x.get("attention_mask"))?;
+        let padding = x.find(1, "padding_mask").map(|given| &given.tensor).or(mask.as_ref());
+        let allowed = merged(padding, x.find(2, "attention_mask"))?;
         let mut weights = None;
         let norm = &self.self_attention_layer_norm;
         let dropout = self.self_attention_dropout.as_deref();
