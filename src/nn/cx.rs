@@ -2,8 +2,9 @@
 //! registry. And what layers hand back beside their outputs.
 
 use super::regularizer::Regularizer;
-use super::{Init, Key, Module, Param};
+use super::{Init, Key, Module, Param, Value};
 use crate::autograd::fresh_id;
+use crate::config::Dyn;
 use crate::error::Context;
 use crate::random::{Purpose, Stream, read_too_early};
 use crate::tensor::storage::PoolVec;
@@ -199,6 +200,16 @@ impl Cx {
         let rows = output.new_full([rows], 1.0)?.sum(&[], false)?;
         self.add_loss(penalty.div(&rows.maximum(&rows.new_full([], 1.0)?)?)?);
         Ok(())
+    }
+
+    /// Adds the penalty on each output of a layer, divided by the batch size, to the loss.
+    pub(crate) fn regularize_outputs(
+        &mut self,
+        regularizer: Option<&Dyn<dyn Regularizer>>,
+        outputs: &[Value],
+    ) -> Result<()> {
+        let Some(regularizer) = regularizer else { return Ok(()) };
+        outputs.iter().try_for_each(|output| self.regularize_activity(&**regularizer, &output.tensor))
     }
 
     // ---- randomness and carried state

@@ -78,6 +78,12 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
         short_type_name::<Self>()
     }
 
+    /// Whether it takes a mask `[batch, …]` of one axis less than its input, also where that is `[batch]`: which rows count. A step of a
+    /// sequence is given with such a mask to layers that say so alone.
+    fn takes_row_mask(&self) -> bool {
+        false
+    }
+
     /// What its last traced call gave, if it keeps that: unknown sizes print as `None`.
     fn traced_outputs(&self) -> Option<Vec<Spec>> {
         None

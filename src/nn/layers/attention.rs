@@ -1,5 +1,6 @@
 //! Attention of one head without projections: a query's weighted mean of values, by how well it fits their keys.
 
+use super::checks;
 use crate::config::Dyn;
 use crate::nn::initializer::{GlorotUniform, Initializer, Ones};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Key, Node, Param, Value, Values, both_masks, features};
@@ -63,14 +64,6 @@ crate::settings! {
     }
 }
 
-/// Fails unless it is a share that can be dropped.
-pub(super) fn check_dropout(dropout: f64) -> Result<()> {
-    match (0.0..1.0).contains(&dropout) {
-        true => Ok(()),
-        false => Err(Error::argument("dropout", "0 <= dropout < 1", dropout)),
-    }
-}
-
 impl Build for Attention {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         check("Attention", inputs, self.dropout)?;
@@ -115,7 +108,7 @@ impl Build for AdditiveAttention {
 }
 
 fn check(layer: &'static str, inputs: &InputSpecs<'_>, dropout: f64) -> Result<()> {
-    check_dropout(dropout)?;
+    checks::rate("dropout", dropout)?;
     if !(2..=3).contains(&inputs.positional().len()) {
         let expected = "[query, value] or [query, value, key]";
         return Err(Error::argument("inputs", expected, inputs.positional().len()));

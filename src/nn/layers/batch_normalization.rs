@@ -194,6 +194,9 @@ impl Node for BatchNormalizationNode {
         };
         Ok(Value::masked(y.moveaxis(-1, self.axis)?, mask.clone()).into())
     }
+    fn takes_row_mask(&self) -> bool {
+        true
+    }
     fn class_name(&self) -> &'static str {
         "BatchNormalization"
     }

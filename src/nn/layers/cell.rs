@@ -1,7 +1,7 @@
 //! What the cells of this library do alike, and the layers made of them: weights, dropout, and whether a whole sequence is
 //! one op. A cell brings its formula.
 
-use super::checks::{positive, rate_below_one};
+use super::checks::{self, positive};
 use super::recurrence::{Ran, Sequence, States, given_states, zeros};
 use crate::config::{Common, Configured, Dyn};
 use crate::nn::activation::Activation;
@@ -110,7 +110,7 @@ crate::parts!(group Dropped { key });
 
 impl Dropped {
     fn new(name: &'static str, rate: f64, masks: usize, init: &mut Init) -> Result<Dropped> {
-        rate_below_one(name, rate)?;
+        checks::rate(name, rate)?;
         Ok(Dropped { rate, masks, key: (rate > 0.0).then(|| init.key()) })
     }
 
@@ -492,7 +492,8 @@ macro_rules! cells {
 }
 pub(super) use cells;
 
-/// The initializer of an LSTM's bias: that of all gates, but 1 for the forget gate.
+/// The initializer of an LSTM's bias: 1 for the forget gate, and another one for the input gate `[units]` and for the last two gates together
+/// `[2·units]`, as Keras draws them.
 #[derive(Debug)]
 pub(super) struct UnitForgetBias(pub(super) Dyn<dyn Initializer>);
 
@@ -504,7 +505,14 @@ impl Configured for UnitForgetBias {
 
 impl Initializer for UnitForgetBias {
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
-        let (units, others) = (shape.elements() as u64 / 4, self.0.value(shape, stream)?);
-        Ok(Box::new(move |i| if (units..2 * units).contains(&i) { 1.0 } else { others(i) }))
+        let units = shape.elements() / 4;
+        let input = self.0.value(&Shape::new(&[units])?, stream)?;
+        let rest = self.0.value(&Shape::new(&[2 * units])?, stream.following())?;
+        let units = units as u64;
+        Ok(Box::new(move |i| match i / units {
+            0 => input(i),
+            1 => 1.0,
+            _ => rest(i - 2 * units),
+        }))
     }
 }

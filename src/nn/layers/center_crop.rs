@@ -51,7 +51,7 @@ impl Layer for CenterCropNode {
                 y = y.slice(axis, start as isize, (start + wanted) as isize)?;
             }
         } else {
-            y = cropped(&y, self.size)?.resize(&self.size, Interpolation::Bilinear, false)?;
+            y = cropped("CenterCrop", &y, self.size)?.resize(&self.size, Interpolation::Bilinear, false)?;
         }
         self.data_format.back(y)
     }

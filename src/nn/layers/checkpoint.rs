@@ -162,6 +162,9 @@ impl Node for Block {
     fn output_activation(&self, output: usize) -> Option<&dyn Activation> {
         self.layer.output_activation(output)
     }
+    fn takes_row_mask(&self) -> bool {
+        self.layer.takes_row_mask()
+    }
     fn class_name(&self) -> &'static str {
         "Checkpoint"
     }

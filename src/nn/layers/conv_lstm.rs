@@ -1,7 +1,7 @@
 //! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees what lies around each place.
 
 use super::cell::{UnitForgetBias, part};
-use super::checks::{positive, rate_below_one};
+use super::checks::{self, positive};
 use super::recurrence::{Sequence, States, recurrent};
 use super::sliding::{channels, not_both, plain_padding, sliding};
 use crate::config::Dyn;
@@ -149,7 +149,7 @@ crate::parts!(group Drop { key });
 impl Drop {
     /// At this rate, if it is one.
     fn new(setting: &'static str, rate: f64, init: &mut Init) -> Result<Option<Drop>> {
-        rate_below_one(setting, rate)?;
+        checks::rate(setting, rate)?;
         Ok(if rate > 0.0 { Some(Drop { rate, key: init.key() }) } else { None })
     }
 

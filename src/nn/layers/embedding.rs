@@ -5,7 +5,7 @@ use crate::config::{Configured, Dyn};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Param, Value, Values, single};
 use crate::random::Stream;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape};
@@ -101,7 +101,8 @@ crate::parts!(EmbeddingNode { embeddings });
 
 impl Node for EmbeddingNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let x = &x.single()?.tensor;
+        let Value { tensor: x, mask } = x.single()?;
+        Masking::Refuse.apply(mask.as_ref())?;
         let numbers = x.cast(DType::I64)?;
         let y = cx.rows(&self.embeddings, &numbers)?;
         if let Some(regularizer) = &self.activity_regularizer {

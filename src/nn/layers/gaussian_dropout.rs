@@ -1,6 +1,6 @@
 //! Dropout that scales units by random factors instead of dropping them (Srivastava et al. 2014, section 10).
 
-use super::checks::rate_below_one;
+use super::checks;
 use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
 use crate::random::Distribution;
@@ -18,7 +18,7 @@ crate::settings! {
 impl Build for GaussianDropout {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         single(inputs)?;
-        rate_below_one("rate", self.rate)?;
+        checks::rate("rate", self.rate)?;
         Ok(Box::new(GaussianDropoutNode { rate: self.rate, key: init.key() }))
     }
 }

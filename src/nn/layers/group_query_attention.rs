@@ -1,8 +1,7 @@
 //! Attention whose heads share keys and values in groups (Ainslie et al. 2023): smaller caches, faster decoding.
 
-use super::attention::check_dropout;
 use super::cache::Cache;
-use super::checks::positive;
+use super::checks::{self, positive};
 use super::einsum_dense::EinsumDense;
 use super::heads::{HeadsNode, NAMED, POSITIONAL, Spec, cache_fits, projection, shapes};
 use crate::config::Dyn;
@@ -73,7 +72,7 @@ impl Build for GroupQueryAttention {
                 heads,
             ));
         }
-        check_dropout(self.dropout)?;
+        checks::rate("dropout", self.dropout)?;
         if query.rank() != 3 {
             return Err(Error::shape("GroupQueryAttention", "inputs [batch, time, features]", query));
         }

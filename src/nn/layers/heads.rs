@@ -144,13 +144,37 @@ impl HeadsNode {
         y.reshape_to(sizes)?.permute(&back)
     }
 
-    /// A mask given by name, as `[batch, heads, queries, keys]`.
+    /// A mask given by name, with the axes of the scores ([`HeadsNode::score_shape`]).
     fn given_mask(&self, mask: &Tensor, scores: &[usize]) -> Result<Tensor> {
         let mut mask = mask.cast(DType::Bool)?;
         let over = self.spec.axes.len() as isize;
         while mask.rank() < scores.len() {
             mask = mask.expand_dims((mask.rank() as isize - 2 * over).max(0))?;
         }
+        Ok(mask)
+    }
+
+    /// The mask of a projected query, or of keys, with the axes of the scores.
+    fn own_mask(&self, mask: &Tensor, projected: &Tensor, of_query: bool) -> Result<Tensor> {
+        let (inner, over) = (projected.rank() - 2, self.spec.axes.len());
+        let mut mask = mask.clone();
+        while mask.rank() < inner {
+            mask = mask.expand_dims(-1)?;
+        }
+        if inner > 2 {
+            mask = mask.permute(&order(projected.rank(), &self.spec.axes)[..inner])?;
+        }
+        let heads = (inner - over) as isize;
+        let mut mask = mask.expand_dims(heads)?;
+        for _ in 0..over {
+            mask = mask.expand_dims(if of_query { -1 } else { heads + 1 })?;
+        }
+        Ok(mask)
+    }
+
+    /// A mask with the axes of the scores, as `[batch, heads, queries, keys]`.
+    fn flat_mask(&self, mask: Tensor, scores: &[usize]) -> Result<Tensor> {
+        let over = self.spec.axes.len() as isize;
         if scores.len() == 4 && over == 1 {
             return Ok(mask);
         }
@@ -173,15 +197,17 @@ impl HeadsNode {
 
     /// Which keys each query sees, by the masks of the inputs and the one given: of `[batch, heads, queries, keys]`.
     fn mask(&self, x: Inputs<'_>, kept: &Kept, query: &Tensor) -> Result<Option<Tensor>> {
-        let wide = |mask: &Tensor, axis: isize| mask.expand_dims(1)?.expand_dims(axis);
-        let of_query = x.at(0)?.mask.as_ref().map(|mask| wide(mask, 3)).transpose()?;
-        let of_keys = kept.mask.as_ref().map(|mask| wide(mask, 2)).transpose()?;
-        let given = x.get("attention_mask").map(|given| {
-            let scores = self.score_shape(query, &kept.key);
-            self.given_mask(&given.tensor, &scores)
-        });
-        let given = given.transpose()?;
-        both_masks(both_masks(of_query.as_ref(), of_keys.as_ref())?.as_ref(), given.as_ref())
+        let (of_query, given) = (&x.at(0)?.mask, x.get("attention_mask"));
+        if of_query.is_none() && kept.mask.is_none() && given.is_none() {
+            return Ok(None);
+        }
+        let scores = self.score_shape(query, &kept.key);
+        let of_query = of_query.as_ref().map(|mask| self.own_mask(mask, query, true)).transpose()?;
+        let of_keys = kept.mask.as_ref().map(|mask| self.own_mask(mask, &kept.key, false)).transpose()?;
+        let given = given.map(|given| self.given_mask(&given.tensor, &scores));
+        let own = both_masks(of_query.as_ref(), of_keys.as_ref())?;
+        let mask = both_masks(own.as_ref(), given.transpose()?.as_ref())?;
+        mask.map(|mask| self.flat_mask(mask, &scores)).transpose()
     }
 }
 
@@ -191,13 +217,6 @@ impl Node for HeadsNode {
         let missing = || Error::argument("inputs", "query and value", "one input");
         let value = x.find(1, "value").ok_or_else(missing)?;
         let key = x.find(2, "key");
-        let inputs = [Some(query), Some(value), key];
-        let masked = inputs.into_iter().flatten().any(|v| v.mask.is_some());
-        if masked && (query.tensor.rank() != 3 || self.spec.axes != [1]) {
-            let expected = "inputs without masks of their own where attention is not over [batch, time, features] alone \
-                            (give attention_mask by name)";
-            return Err(Error::argument("mask", expected, "a mask"));
-        }
         let gate = self.gate_dense.as_ref().map(|gate| gate.forward(&query.tensor, cx)).transpose()?;
         let q = self.query_dense.forward(&query.tensor, cx)?;
         let k = self.key_dense.forward(&key.unwrap_or(value).tensor, cx)?;
@@ -243,11 +262,7 @@ impl Node for HeadsNode {
             let shape = self.score_shape(&q, &kept.key);
             out.0.push(if shape.len() == 4 { weights.into() } else { weights.reshape_to(shape)?.into() });
         }
-        if let Some(regularizer) = &self.spec.activity_regularizer {
-            for output in out.iter() {
-                cx.regularize_activity(&**regularizer, &output.tensor)?;
-            }
-        }
+        cx.regularize_outputs(self.spec.activity_regularizer.as_ref(), &out)?;
         Ok(out)
     }
     fn class_name(&self) -> &'static str {

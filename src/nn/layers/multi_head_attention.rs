@@ -1,8 +1,7 @@
 //! Attention of several heads, each with projections of its own (Vaswani et al. 2017).
 
-use super::attention::check_dropout;
 use super::cache::Cache;
-use super::checks::positive;
+use super::checks::{self, positive};
 use super::einsum_dense::EinsumDense;
 use super::heads::{HeadsNode, NAMED, POSITIONAL, Spec, cache_fits, projection, shapes};
 use crate::config::Dyn;
@@ -77,7 +76,7 @@ impl Build for MultiHeadAttention {
         for (name, size) in sizes {
             positive(name, size)?;
         }
-        check_dropout(self.dropout)?;
+        checks::rate("dropout", self.dropout)?;
         let rank = query.rank();
         let axes = self.axes(rank)?;
         cache_fits(self.cache, self.use_causal_mask, rank, &axes)?;
@@ -86,11 +85,12 @@ impl Build for MultiHeadAttention {
             return Err(Error::argument("attention_axes", expected, format!("{axes:?}")));
         }
         let output = match &self.output_shape {
-            Some(OneOrMany(sizes)) if sizes.is_empty() || sizes.contains(&0) => {
+            Some(OneOrMany(sizes)) if sizes.contains(&0) => {
                 return Err(Error::argument("output_shape", "sizes of at least 1", format!("{sizes:?}")));
             }
-            Some(OneOrMany(sizes)) => sizes.clone(),
-            None => query.dims()[rank - 1..].to_vec(),
+            Some(OneOrMany(sizes)) if !sizes.is_empty() => sizes.clone(),
+            // As in Keras, no sizes are no setting.
+            _ => query.dims()[rank - 1..].to_vec(),
         };
 
         let mut plain = EinsumDense::new("", 1);

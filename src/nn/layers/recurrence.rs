@@ -4,6 +4,7 @@
 use crate::config::Dyn;
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Cx, Init, Inputs, Key, Recurrence, Value, Values};
+use crate::shape::Size;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Shape, Spec};
 use smallvec::SmallVec;
@@ -69,21 +70,30 @@ impl Sequence {
     pub(crate) fn begin(&self, x: Inputs<'_>, zeros: States, cx: &mut Cx) -> Result<States> {
         let carried: SmallVec<[_; 2]> = self.carried.iter().map(|key| cx.carry(key)).collect();
         let given = given_states(x, "initial_state", zeros.len())?;
-        let check = |state: Tensor, zero: &Tensor| match state.dims() == zero.dims() {
-            true => state.cast(zero.dtype()),
-            false => {
-                let expected = format!("a state of shape {} for this input", zero.shape());
-                Err(Error::argument("initial_state", expected, state.shape()))
-            }
-        };
         if !given.is_empty() {
-            return given.into_iter().zip(&zeros).map(|(state, zero)| check(state, zero)).collect();
+            let check = |(state, zero): (Tensor, &Tensor)| match state.dims() == zero.dims() {
+                true => state.cast(zero.dtype()),
+                false => {
+                    let expected = format!("a state of shape {} for this input", zero.shape());
+                    Err(Error::argument("initial_state", expected, state.shape()))
+                }
+            };
+            return given.into_iter().zip(&zeros).map(check).collect();
         }
         let mut carried = carried.into_iter().flatten().peekable();
         if carried.peek().is_none() {
             return Ok(zeros);
         }
-        carried.zip(&zeros).map(|(state, zero)| check(state, zero)).collect()
+        let check = |(state, zero): (Tensor, &Tensor)| match state.dims() == zero.dims() {
+            true => state.cast(zero.dtype()),
+            false => {
+                let rows = |t: &Tensor| Size(t.dims().first().copied().unwrap_or(0)).to_string();
+                let expected =
+                    format!("as many rows as in the last call, {} (or a new Session)", rows(&state));
+                Err(Error::argument("stateful", expected, rows(zero)))
+            }
+        };
+        carried.zip(&zeros).map(check).collect()
     }
 
     /// Calls `step` for each step of `x`, `[batch, time, …]`. Where the mask is false the states stay as they are, and the
@@ -187,9 +197,7 @@ impl Sequence {
         };
         let states = if self.recurrence.return_state { ran.states } else { States::new() };
         let values: Values = std::iter::once(first).chain(states.into_iter().map(Value::from)).collect();
-        if let Some(regularizer) = &self.activity_regularizer {
-            values.iter().try_for_each(|value| cx.regularize_activity(&**regularizer, &value.tensor))?;
-        }
+        cx.regularize_outputs(self.activity_regularizer.as_ref(), &values)?;
         Ok(values)
     }
 }

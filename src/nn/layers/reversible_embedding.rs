@@ -1,11 +1,11 @@
 //! A table of vectors that is read both ways: from numbers to vectors, and from vectors to a score for each number.
 
-use super::checks::positive;
+use super::checks::{positive, positive_number};
 use crate::config::Dyn;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Param, Value, Values};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
@@ -58,7 +58,7 @@ impl Build for ReversibleEmbedding {
             positive(name, size)?;
         }
         if let Some(cap) = self.logit_soft_cap {
-            super::sine_position_encoding::positive("logit_soft_cap", cap)?;
+            positive_number("logit_soft_cap", cap)?;
         }
         let embeddings = init.weight(
             [self.input_dim, self.output_dim],
@@ -93,7 +93,7 @@ impl ReversibleNode {
     fn vectors(&self, x: &Tensor, cx: &mut Cx) -> Result<Value> {
         let numbers = x.cast(DType::I64)?;
         let y = cx.rows(&self.embeddings, &numbers)?;
-        let mask = if self.spec.mask_zero { Some(numbers.cast(DType::Bool)?) } else { None };
+        let mask = if self.spec.mask_zero { Some(x.cast(DType::Bool)?) } else { None };
         Ok(Value::masked(y, mask))
     }
 
@@ -116,7 +116,10 @@ impl ReversibleNode {
 impl Node for ReversibleNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let y = match (x.positional(), x.get(REVERSE)) {
-            ([numbers], None) => self.vectors(&numbers.tensor, cx)?,
+            ([numbers], None) => {
+                Masking::Refuse.apply(numbers.mask.as_ref())?;
+                self.vectors(&numbers.tensor, cx)?
+            }
             // Each position is scored by itself, so its mask stays.
             ([], Some(h)) => Value::masked(self.logits(&h.tensor, cx)?, h.mask.clone()),
             (all, _) => {

@@ -5,7 +5,7 @@ use super::normalized::along;
 use crate::Result;
 use crate::nn::axes::known_size;
 use crate::nn::initializer::Ones;
-use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Node, Param, single};
+use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, single};
 use crate::tensor::Tensor;
 
 crate::settings! {
@@ -47,6 +47,9 @@ impl Layer for RMSNormalizationNode {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let factor = x.square()?.mean(&self.axes, true)?.affine(1.0, self.epsilon)?.rsqrt()?;
         x.mul(&factor)?.mul(&along(&cx.param(&self.scale)?, &self.axes, x.rank())?)
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
     }
     fn class_name(&self) -> &'static str {
         "RMSNormalization"

@@ -92,9 +92,12 @@ impl Build for RNN {
 /// # Errors
 /// It is none.
 pub(super) fn as_cell<'a>(setting: &'static str, layer: &'a dyn Build) -> Result<&'a dyn Cell> {
-    let cell = layer.as_cell().filter(|cell| !cell.state_sizes().is_empty());
     let expected = "a cell with states (LSTMCell, or a layer of your own that says Build::as_cell)";
-    cell.ok_or_else(|| Error::argument(setting, expected, layer.class_name()))
+    match layer.as_cell() {
+        Some(cell) if !cell.state_sizes().is_empty() => Ok(cell),
+        Some(_) => Err(Error::argument(setting, expected, format!("{} without any", layer.class_name()))),
+        None => Err(Error::argument(setting, expected, layer.class_name())),
+    }
 }
 
 /// The layer with its cell.

@@ -1,7 +1,8 @@
 //! Positions as rotations of pairs of features (Su et al. 2021).
 
-use super::positions::{Counter, START};
-use super::sine_position_encoding::{constant, positive};
+use super::checks::positive_number;
+use super::positions::{Counter, START, constant};
+
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 use crate::shape::is_unknown;
 use crate::tensor::Tensor;
@@ -32,8 +33,8 @@ crate::settings! {
 impl Build for RotaryEmbedding {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let input = inputs.at(0)?;
-        positive("max_wavelength", self.max_wavelength)?;
-        positive("scaling_factor", self.scaling_factor)?;
+        positive_number("max_wavelength", self.max_wavelength)?;
+        positive_number("scaling_factor", self.scaling_factor)?;
         let sequence = input.shape.axis("RotaryEmbedding", self.sequence_axis)?;
         let feature = input.shape.axis("RotaryEmbedding", self.feature_axis)?;
         for (name, axis) in [("sequence_axis", sequence), ("feature_axis", feature)] {
@@ -91,9 +92,9 @@ struct RotaryNode {
 crate::parts!(RotaryNode { counter });
 
 impl RotaryNode {
-    fn turned(&self, x: &Tensor, places: &Tensor) -> Result<Tensor> {
-        let places = places.cast(x.dtype())?.affine(1.0 / self.scaling_factor, 0.0)?;
-        let mut angles = places.expand_dims(-1)?.mul(&constant(&self.rates, x.dtype())?)?;
+    fn turned(&self, x: &Tensor, positions: &Tensor) -> Result<Tensor> {
+        let positions = positions.cast(x.dtype())?.affine(1.0 / self.scaling_factor, 0.0)?;
+        let mut angles = positions.expand_dims(-1)?.mul(&constant(&self.rates, x.dtype())?)?;
         for _ in 3..x.rank() {
             angles = angles.expand_dims(-2)?;
         }
@@ -108,8 +109,8 @@ impl RotaryNode {
 impl Node for RotaryNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
-        let places = self.counter.places(x, self.order[1], cx)?;
-        let y = self.turned(&tensor.permute(&self.order)?, &places)?.permute(&self.back)?;
+        let (positions, _) = self.counter.positions(x, self.order[1], cx)?;
+        let y = self.turned(&tensor.permute(&self.order)?, &positions)?.permute(&self.back)?;
         Ok(Value::masked(y, mask.clone()).into())
     }
     fn class_name(&self) -> &'static str {

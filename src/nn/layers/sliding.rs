@@ -3,7 +3,7 @@
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Cx, DataFormat, Sizes};
+use crate::nn::{Cx, DataFormat, Sizes, expect_images};
 use crate::ops::Padding;
 use crate::ops::conv::Convolution;
 use crate::ops::matmul::Fused;
@@ -13,21 +13,11 @@ use crate::{Error, Result, Spec};
 
 /// The channels of images with so many spatial axes.
 pub(super) fn channels(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
-    let dims = input.shape.dims();
-    let (at, order) = match format {
-        DataFormat::ChannelsLast => (axes + 1, ["batch", "axis", "axis", "axis", "channels"]),
-        DataFormat::ChannelsFirst => (1, ["batch", "channels", "axis", "axis", "axis"]),
-    };
-    match dims.get(at) {
-        Some(&n) if dims.len() == axes + 2 && n > 0 && !is_unknown(n) => Ok(n),
-        _ => {
-            let names: Vec<&str> = match format {
-                DataFormat::ChannelsLast => order[..axes + 1].iter().chain(&order[4..]).copied().collect(),
-                DataFormat::ChannelsFirst => order[..axes + 2].to_vec(),
-            };
-            let expected = format!("inputs [{}] with a known number of channels", names.join(", "));
-            Err(Error::shape(layer, expected, input.shape))
-        }
+    expect_images(layer, input, axes, format)?;
+    let axis = if format == DataFormat::ChannelsLast { axes + 1 } else { 1 };
+    match input.shape.dims()[axis] {
+        n if n > 0 && !is_unknown(n) => Ok(n),
+        _ => Err(Error::shape(layer, "a known number of channels", input.shape)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What encoder and decoder blocks are made of: normalization around each part, and the way back to the input.
 
-use super::checks::{epsilon, positive};
+use super::checks::{self, epsilon, positive};
 use super::{Dense, Dropout, MultiHeadAttention};
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
@@ -36,7 +36,7 @@ impl Block<'_> {
             return Err(Error::argument("num_heads", expected, self.num_heads));
         }
         epsilon("layer_norm_epsilon", self.layer_norm_epsilon)?;
-        super::attention::check_dropout(self.dropout)?;
+        checks::rate("dropout", self.dropout)?;
         Ok(features)
     }
 

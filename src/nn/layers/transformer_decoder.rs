@@ -3,11 +3,11 @@
 
 use super::transformer::{Block, Norm, around, built, merged, run};
 use super::transformer_encoder::attend;
+use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Relu};
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
-use crate::Result;
 
 crate::settings! {
     /// [`TransformerEncoder`](super::TransformerEncoder) whose attention is causal, with a second attention, to the encoder's output, where there is one:

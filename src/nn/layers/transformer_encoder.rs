@@ -32,7 +32,7 @@ crate::settings! {
         kernel_regularizer: some into Dyn<dyn Regularizer>,
         /// A penalty on each bias; none by default.
         bias_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the output, divided by the batch size; none by default.
+        /// A penalty on each output, divided by the batch size; none by default.
         activity_regularizer: some into Dyn<dyn Regularizer>,
         /// Whether parts are normalized before them rather than after; no by default.
         normalize_first: bool = false,
@@ -130,11 +130,9 @@ impl Node for EncoderNode {
             let h = run(&*self.feedforward_intermediate_dense, h, cx)?;
             run(&*self.feedforward_output_dense, &h, cx)
         })?;
-        if let Some(regularizer) = &self.activity_regularizer {
-            cx.regularize_activity(&**regularizer, &y)?;
-        }
         let mut out: Values = Value::masked(y, mask.clone()).into();
         out.0.extend(weights);
+        cx.regularize_outputs(self.activity_regularizer.as_ref(), &out)?;
         Ok(out)
     }
     fn class_name(&self) -> &'static str {
