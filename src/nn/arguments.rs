@@ -65,10 +65,8 @@ fn twice(name: &str, how: &str) -> Error {
 }
 
 fn unknown(own: &[&str], name: &str) -> Error {
-    let expected = match own {
-        [] => "inputs by position, or a mask of one named mask".to_string(),
-        names => format!("inputs by position, named {}, or a mask of one", names.join(", ")),
-    };
+    let names: Vec<&str> = own.iter().copied().chain(["mask"]).collect();
+    let expected = format!("inputs by position, or named {}", names.join(", "));
     Error::argument("inputs", expected, format!("one named {}", escaped(name)))
 }
 

@@ -112,6 +112,14 @@ impl Cx {
 
     // ---- parameters and statistics
 
+    /// The value of a parameter that a layer may lack: [`Cx::param`] if it is there.
+    ///
+    /// # Errors
+    /// As [`Cx::param`].
+    pub fn param_if(&mut self, p: &Option<Param>) -> Result<Option<Tensor>> {
+        p.as_ref().map(|p| self.param(p)).transpose()
+    }
+
     /// A parameter's value, to compute with: tracked if the pass tracks and it is trainable. Reading one twice adds up its
     /// gradients.
     ///

@@ -250,7 +250,7 @@ pub struct Recurrence {
     pub return_sequences: bool,
     /// Whether the last states are given as further outputs.
     pub return_state: bool,
-    /// Whether the sequence is gone through from its end. What comes out is in the order of the steps: backwards.
+    /// Whether to read the sequence from its end. Outputs of all steps are then in reversed time order.
     pub go_backwards: bool,
     /// Whether the next call goes on from this one's states.
     pub stateful: bool,

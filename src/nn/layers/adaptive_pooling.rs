@@ -13,10 +13,10 @@ macro_rules! adaptive_pooling {
             ///
             /// Place `i` of `p` along an axis of `n` elements covers those from `⌊i·n/p⌋` to `⌈(i+1)·n/p⌉`, without the last.
             pub layer $layer {
-                /// To so many places: one number, or one for each axis.
+                /// Creates a layer of this output size: one number, or one for each axis.
                 new(output_size: into Sizes<$n>);
 
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
             }
         }

@@ -16,7 +16,7 @@ crate::settings! {
         /// With this rate, `0 <= rate < 1`.
         new(rate: f64);
 
-        /// As that of [`Dropout`](super::Dropout); none by default.
+        /// As that of [`Dropout`](super::Dropout). Default: none.
         noise_shape: some into Vec<Option<usize>>,
     }
 }

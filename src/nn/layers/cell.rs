@@ -1,5 +1,5 @@
-//! What the cells of this library do alike, and the layers made of them: weights, dropout, and whether a whole sequence is
-//! one op. A cell brings its formula.
+//! What SimpleRNN, LSTM and GRU cells share, and the layers made of them: weights, dropout, and the op over a whole sequence. A cell brings
+//! its formula.
 
 use super::checks::{self, positive};
 use super::recurrence::{Ran, Sequence, States, given_states, zeros};
@@ -73,7 +73,7 @@ pub(super) struct Settings<'a> {
     pub(super) recurrent_dropout: f64,
 }
 
-/// What is said of a weight: how it begins, the penalty on it and the bound on it.
+/// Settings of a weight: initializer, regularizer and constraint.
 pub(super) struct Weight<'a>(
     pub(super) &'a Dyn<dyn Initializer>,
     pub(super) &'a Option<Dyn<dyn Regularizer>>,
@@ -199,7 +199,7 @@ impl CellNode {
 
     /// The bias of the inputs and that of the state.
     fn biases(&self, cx: &mut Cx) -> Result<[Option<Tensor>; 2]> {
-        let Some(bias) = self.bias.as_ref().map(|bias| cx.param(bias)).transpose()? else {
+        let Some(bias) = cx.param_if(&self.bias)? else {
             return Ok([None, None]);
         };
         match self.formula.two_biases() {
@@ -272,7 +272,7 @@ impl CellNode {
             None => x.tensor.clone(),
         };
         let mask = x.mask.as_ref().map(|mask| mask.cast(DType::Bool)).transpose()?;
-        let bias = self.bias.as_ref().map(|bias| cx.param(bias)).transpose()?;
+        let bias = cx.param_if(&self.bias)?;
         let (kernel, recurrent_kernel) = (&cx.param(&self.kernel)?, &cx.param(&self.recurrent_kernel)?);
         let weights = RecurrentWeights { kernel, recurrent_kernel, bias: bias.as_ref() };
         let backwards = sequence.recurrence.go_backwards;
@@ -452,38 +452,38 @@ macro_rules! cells {
         $declare! {
             $(#[$meta])*
             pub layer $type {
-                /// With states of this size.
+                /// Creates the layer with states of `units` features.
                 new(units: usize);
 
-                /// The function of what becomes the output; tanh by default.
+                /// Activation of the output. Default: `Tanh`.
                 activation: into crate::config::Dyn<dyn crate::nn::activation::Activation> = crate::nn::activation::Tanh,
-                /// Whether there is a bias; yes by default.
+                /// Whether there is a bias. Default: `true`.
                 use_bias: bool = true,
-                /// How the kernel of the inputs begins; Glorot uniform by default.
+                /// Initializer of the kernel. Default: `GlorotUniform`.
                 kernel_initializer: into crate::config::Dyn<dyn crate::nn::initializer::Initializer> =
                     crate::nn::initializer::GlorotUniform,
-                /// How the kernel of the state begins; orthogonal by default.
+                /// Initializer of the recurrent kernel. Default: `Orthogonal`.
                 recurrent_initializer: into crate::config::Dyn<dyn crate::nn::initializer::Initializer> =
                     crate::nn::initializer::Orthogonal::default(),
-                /// How the bias begins; zeros by default.
+                /// Initializer of the bias. Default: `Zeros`.
                 bias_initializer: into crate::config::Dyn<dyn crate::nn::initializer::Initializer> =
                     crate::nn::initializer::Zeros,
-                /// A penalty on the kernel of the inputs; none by default.
+                /// Regularizer of the kernel. Default: none.
                 kernel_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
-                /// A penalty on the kernel of the state; none by default.
+                /// Regularizer of the recurrent kernel. Default: none.
                 recurrent_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
-                /// A penalty on the bias; none by default.
+                /// Regularizer of the bias. Default: none.
                 bias_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
-                /// A bound on the kernel of the inputs; none by default.
+                /// Constraint on the kernel. Default: none.
                 kernel_constraint: some into crate::config::Dyn<dyn crate::nn::constraint::Constraint>,
-                /// A bound on the kernel of the state; none by default.
+                /// Constraint on the recurrent kernel. Default: none.
                 recurrent_constraint: some into crate::config::Dyn<dyn crate::nn::constraint::Constraint>,
-                /// A bound on the bias; none by default.
+                /// Constraint on the bias. Default: none.
                 bias_constraint: some into crate::config::Dyn<dyn crate::nn::constraint::Constraint>,
-                /// The share of inputs that is dropped while training, the same at each step of a sequence; none by default.
+                /// Dropout rate of the inputs; a sequence has one mask for all steps. Default: `0`.
                 dropout: f64 = 0.0,
-                /// The share of the state that is dropped on its way into the gates while training, the same at each step of a
-                /// sequence; none by default. Each gate then drops for itself.
+                /// Dropout rate of the state on its way into the gates; each gate has a mask of its own, the same at all steps.
+                /// Default: `0`.
                 recurrent_dropout: f64 = 0.0,
                 $($rows)*
             }

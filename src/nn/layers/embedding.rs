@@ -1,4 +1,4 @@
-//! A table of vectors, looked up by whole numbers: row `i` for `i`.
+//! A table of vectors, looked up by whole numbers: `y[…] = embeddings[x[…]]`.
 
 use super::checks::positive;
 use crate::config::{Configured, Dyn};
@@ -20,15 +20,15 @@ crate::settings! {
         /// For numbers below `input_dim`, with vectors of `output_dim`.
         new(input_dim: usize, output_dim: usize);
 
-        /// How the table begins; uniform by default.
+        /// Initializer of the table. Default: `RandomUniform`.
         embeddings_initializer: into Dyn<dyn Initializer> = RandomUniform::default(),
-        /// A penalty on the table; none by default.
+        /// Regularizer of the table. Default: none.
         embeddings_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the output, divided by the batch size; none by default.
+        /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on the table; none by default.
+        /// Constraint on the table. Default: none.
         embeddings_constraint: some into Dyn<dyn Constraint>,
-        /// Whether 0 is padding: the output then has a mask that is false there. No by default.
+        /// Whether 0 is padding: the output then has a mask that is false there. Default: `false`.
         mask_zero: bool = false,
         /// What the table holds at first, if not what the initializer draws. Not part of the layer's description in files.
         weights: state Option<Given> = None,

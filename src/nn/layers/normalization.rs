@@ -19,13 +19,13 @@ crate::settings! {
         /// Over the last axis.
         new();
 
-        /// The axes that have a mean and variance for each place: a number, a list, or `[]` for one mean of all; the last by default.
+        /// The axes that have a mean and variance for each place: a number, a list, or `[]` for one mean of all. Default: the last.
         axis: into Axes = -1isize,
         /// The mean: one number, or one for each place along the axes; by default it comes from data.
         mean: some into Numbers,
         /// The variance, likewise.
         variance: some into Numbers,
-        /// Whether it goes back from normalized values, `x · max(√variance, 1e-7) + mean`; no by default.
+        /// Whether to go back from normalized values: `x · max(√variance, 1e-7) + mean`. Default: `false`.
         invert: bool = false,
         adapted: state Option<Statistics> = None,
     }

@@ -15,12 +15,12 @@ macro_rules! pooling {
             /// Along each axis there are `⌊(elements - pool_size) / strides⌋ + 1` places, with the padding `same` `⌈elements / strides⌉`.
             pub layer $layer {
                 $($size)*
-                /// From one pool to the next; the size of a pool by default.
+                /// Step of the window along each axis. Default: `pool_size`.
                 strides: some into Sizes<$n>,
                 /// `Padding::Valid`, by default: pools stay inside. `Padding::Same`: they reach over the edges, where there is nothing
                 /// that counts.
                 padding: Padding = Padding::Valid,
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -55,7 +55,7 @@ pooling! {
         /// With pools of two elements along each axis, one beside the other.
         new();
 
-        /// The size of a pool: one number, or one for each axis; 2 by default.
+        /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<1> = 2usize,
     }
     /// The largest of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
@@ -63,7 +63,7 @@ pooling! {
         /// With pools of two elements along each axis, one beside the other.
         new();
 
-        /// The size of a pool: one number, or one for each axis; 2 by default.
+        /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<2> = 2usize,
     }
     /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
@@ -71,7 +71,7 @@ pooling! {
         /// With pools of two elements along each axis, one beside the other.
         new();
 
-        /// The size of a pool: one number, or one for each axis; 2 by default.
+        /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<3> = 2usize,
     }
     /// The mean of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.

@@ -14,16 +14,16 @@ crate::settings! {
     /// Table `[sequence_length, features]`, Glorot uniform. A position beyond the table of `n = sequence_length` rows is made of two of them, as
     /// in keras-hub: with `e = (row - α·row₀) / (1 - α)`, position `p >= n` is `α·e(⌊p/n⌋) + (1 - α)·e(p mod n)`.
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample; 0 by default.
+    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer PositionEmbedding {
         /// For sequences of up to this length.
         new(sequence_length: usize);
 
-        /// How the table begins; Glorot uniform by default.
+        /// Initializer of the table. Default: `GlorotUniform`.
         initializer: into Dyn<dyn Initializer> = GlorotUniform,
-        /// The share of the coarse position in those beyond the table; 0.4 by default.
+        /// α: the share of the coarse position beyond the table. Default: `0.4`.
         hierarchical_alpha: f64 = 0.4,
-        /// Whether a call in a session goes on at the position where the last one stopped; no by default.
+        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }

@@ -24,19 +24,19 @@ crate::settings! {
         /// To this size.
         new(height: usize, width: usize);
 
-        /// How values between pixels are found; bilinear by default.
+        /// Interpolation. Default: `Bilinear`.
         interpolation: Interpolation = Interpolation::Bilinear,
-        /// Whether the largest part in the middle with the proportions of the result is taken; no by default.
+        /// Whether to cut images to the proportions of the result rather than to distort them. Default: `false`.
         crop_to_aspect_ratio: bool = false,
-        /// Whether images are filled up on two sides to the proportions of the result; no by default.
+        /// Whether to pad images to the proportions of the result rather than to distort them. Default: `false`.
         pad_to_aspect_ratio: bool = false,
         /// What they are filled up with; a constant.
         fill_mode: FillMode = FillMode::Constant,
-        /// The constant; 0 by default.
+        /// The constant. Default: `0`.
         fill_value: f64 = 0.0,
-        /// Whether all pixels count where images become smaller; no by default.
+        /// Whether to smooth images that become smaller, so that every pixel counts. Default: `false`.
         antialias: bool = false,
-        /// Where the channels are; last by default.
+        /// Where the channels are. Default: last.
         data_format: DataFormat = DataFormat::ChannelsLast,
     }
 }

@@ -30,21 +30,21 @@ crate::settings! {
         /// For numbers below `input_dim`, with vectors of `output_dim`.
         new(input_dim: usize, output_dim: usize);
 
-        /// Whether the way back reads the same table; if not, one of its own, `[output_dim, input_dim]`. Yes by default.
+        /// Whether the way back reads the same table; if not, one of its own, `[output_dim, input_dim]`. Default: `true`.
         tie_weights: bool = true,
-        /// How the tables begin; uniform by default.
+        /// Initializer of the tables. Default: `RandomUniform`.
         embeddings_initializer: into Dyn<dyn Initializer> = RandomUniform::default(),
-        /// A penalty on the table; none by default.
+        /// Regularizer of the table. Default: none.
         embeddings_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the output, divided by the batch size; none by default.
+        /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on the table; none by default.
+        /// Constraint on the table. Default: none.
         embeddings_constraint: some into Dyn<dyn Constraint>,
-        /// Whether 0 is padding: the output then has a mask that is false there. No by default.
+        /// Whether 0 is padding: the output then has a mask that is false there. Default: `false`.
         mask_zero: bool = false,
-        /// The dtype in which the way back is computed; the input's by default.
+        /// The dtype of the way back from vectors to logits. Default: the input's.
         reverse_dtype: some DType,
-        /// Keeps logits between this and its negative: `cap·tanh(logits / cap)`. None by default.
+        /// Keeps logits between this and its negative: `cap·tanh(logits / cap)`. Default: none.
         logit_soft_cap: some f64,
     }
 }

@@ -11,12 +11,12 @@ use crate::tensor::Tensor;
 crate::settings! {
     /// `x / √(mean(x²) + ε) · scale`, with the mean over `axis` of each sample. `scale` (ones) has the sizes of those axes, in their order.
     pub layer RMSNormalization {
-        /// Over the last axis, with Keras's settings.
+        /// Creates the layer over the last axis, with Keras's defaults.
         new();
 
-        /// The axis, or several, over which the mean is taken; the last by default.
+        /// The axis, or several, over which the mean is taken. Default: the last.
         axis: into Axes = -1,
-        /// Keeps the divisor from zero; 1e-6 by default.
+        /// Added to the mean of the squares, so that no divisor is 0. Default: `1e-6`.
         epsilon: f64 = 1e-6,
     }
 }

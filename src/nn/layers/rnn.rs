@@ -90,7 +90,7 @@ impl Build for RNN {
 /// The layer as a cell.
 ///
 /// # Errors
-/// It is none.
+/// The layer is not a cell.
 pub(super) fn as_cell<'a>(setting: &'static str, layer: &'a dyn Build) -> Result<&'a dyn Cell> {
     let expected = "a cell with states (LSTMCell, or a layer of your own that says Build::as_cell)";
     match layer.as_cell() {

@@ -12,20 +12,20 @@ crate::settings! {
     /// Turns the pair of features `i` and `i + features/2` of the step at position `p` by the angle
     /// `p / scaling_factor · max_wavelength^(-2i/features)`: so products of queries and keys depend on how far they are apart. Same shape as the input. (keras-hub's.)
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample; 0 by default.
+    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer RotaryEmbedding {
-        /// With keras-hub's axes and wavelengths.
+        /// Creates the layer with keras-hub's defaults.
         new();
 
-        /// The longest wavelength over 2π; 10000 by default.
+        /// The longest wavelength over 2π. Default: `10000`.
         max_wavelength: f64 = 10000.0,
-        /// What positions are divided by; 1 by default.
+        /// What positions are divided by. Default: `1`.
         scaling_factor: f64 = 1.0,
-        /// The axis of the sequence; 1 by default.
+        /// The axis of the sequence. Default: `1`.
         sequence_axis: isize = 1,
-        /// The axis of the features, of which there is an even number; the last one by default.
+        /// The axis of the features, of which there is an even number. Default: the last one.
         feature_axis: isize = -1,
-        /// Whether a call in a session goes on at the position where the last one stopped; no by default.
+        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }

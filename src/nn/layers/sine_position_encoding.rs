@@ -9,14 +9,14 @@ crate::settings! {
     /// For `[…, time, features]` the encoding of each position, of the same shape, to be added to the input:
     /// `sin(p·r)` for even features and `cos(p·r)` for odd ones, where `r = max_wavelength^(-2⌊i/2⌋/features)` for feature `i` at position `p`. (keras-hub's.)
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample; 0 by default.
+    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer SinePositionEncoding {
-        /// With keras-hub's wavelengths.
+        /// Creates the layer with keras-hub's defaults.
         new();
 
-        /// The longest wavelength over 2π; 10000 by default.
+        /// The longest wavelength over 2π. Default: `10000`.
         max_wavelength: f64 = 10000.0,
-        /// Whether a call in a session goes on at the position where the last one stopped; no by default.
+        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }

@@ -6,12 +6,11 @@ use crate::nn::regularizer::Regularizer;
 use crate::nn::{Cx, DataFormat, Sizes, expect_images};
 use crate::ops::Padding;
 use crate::ops::conv::Convolution;
-use crate::ops::matmul::Fused;
 use crate::shape::is_unknown;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 
-/// The channels of images with so many spatial axes.
+/// The channels of images with this number of spatial axes.
 pub(super) fn channels(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
     expect_images(layer, input, axes, format)?;
     let axis = if format == DataFormat::ChannelsLast { axes + 1 } else { 1 };
@@ -65,15 +64,10 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// The activation, if a product can apply it.
-    pub(super) fn fused(&self) -> Option<Fused> {
-        self.activation.fused()
-    }
-
-    /// The output, from the product (channels last) with what [`Ending::fused`] gave applied.
-    pub(super) fn finish(&self, y: Tensor, cx: &mut Cx) -> Result<Tensor> {
+    /// The output, from the product (channels last): with the activation, unless it is `activated` already.
+    pub(super) fn finish(&self, y: Tensor, activated: bool, cx: &mut Cx) -> Result<Tensor> {
         let y = self.data_format.back(y)?;
-        let y = if self.fused().is_some() { y } else { self.activation.apply(&y)? };
+        let y = if activated { y } else { self.activation.apply(&y)? };
         if let Some(regularizer) = &self.activity_regularizer {
             cx.regularize_activity(&**regularizer, &y)?;
         }

@@ -17,7 +17,7 @@ crate::settings! {
         /// Over the last axis.
         new();
 
-        /// The axis, or several over which all together add up to 1; the last one by default.
+        /// The axis, or several over which all together add up to 1. Default: the last one.
         axis: into Axes = -1isize,
     }
 }

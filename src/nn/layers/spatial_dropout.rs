@@ -44,7 +44,7 @@ macro_rules! spatial {
                 /// With this rate, `0 <= rate <= 1`.
                 new(rate: f64);
 
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
             }
         }

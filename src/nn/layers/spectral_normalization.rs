@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 crate::settings! {
     /// Runs a layer with `kernel / σ` in the place of its `kernel` (or of its `embeddings`), where `σ = v·W·uᵀ` with W the kernel as a matrix
-    /// of as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`, so many times, from the vector `u` of the step before.
+    /// of as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`, `power_iterations` times, from the vector `u` of the step before.
     /// Gradients flow through σ, not through u and v.
     ///
     /// The stored kernel is never changed by this; training and inference divide alike, and training alone moves `vector_u`.
@@ -18,7 +18,7 @@ crate::settings! {
         /// Around a layer that has a `kernel` or `embeddings`.
         new(layer: into crate::config::Dyn<dyn Build>);
 
-        /// How often u and v are made better in a step; once by default.
+        /// Number of power iterations in a step. Default: `1`.
         power_iterations: usize = 1,
     }
 }

@@ -1,4 +1,4 @@
-//! One layer for every step of a sequence.
+//! One layer for every step of a sequence: `y[:, t] = layer(x[:, t])`.
 
 use super::recurrence::step_specs;
 use crate::config::Dyn;
@@ -9,8 +9,7 @@ use crate::{Error, MAX_RANK, Result};
 use smallvec::SmallVec;
 
 crate::settings! {
-    /// Calls a layer with each step of `[batch, time, …]` by itself, with the same weights, and puts what it gives together along the same
-    /// axis.
+    /// `y[:, t] = layer(x[:, t])`: a layer called with each step of `[batch, time, …]` by itself, with the same weights.
     ///
     /// With a mask `[batch, time]` the output has the same mask; the layer itself sees none, but for `BatchNormalization`, whose statistics leave
     /// out the rows of a step that do not count. A mask of more axes, `[batch, time, …]`, is the layer's own at each step: the mask of the
@@ -18,7 +17,7 @@ crate::settings! {
     ///
     /// A layer that draws random numbers draws at each step, and statistics move at each.
     pub layer TimeDistributed {
-        /// Of this layer.
+        /// Creates the wrapper of this layer.
         new(layer: into Dyn<dyn Build>);
 
     }
