@@ -201,11 +201,11 @@ pub fn set_name(common: &mut Common, name: &str) {
 ///         /// Of `units` outputs.
 ///         new(units: usize);
 ///
-///         /// The function of the gate; none by default.
+///         /// Activation of the gate. Default: none.
 ///         activation: into Dyn<dyn Activation> = Linear,
-///         /// Whether there is a bias; yes by default.
+///         /// Whether there is a bias. Default: `true`.
 ///         use_bias: bool = true,
-///         /// A penalty on the kernel; none by default.
+///         /// Regularizer of the kernel. Default: none.
 ///         kernel_regularizer: some into Dyn<dyn Regularizer>,
 ///     }
 /// }

@@ -5,9 +5,9 @@ use crate::{DType, Error, Result};
 
 /// Checks how inputs are given to a layer, the last of them under `names`, and says which of these are masks.
 ///
-/// A name that the layer declares ([`Build::input_names`]) is an input of its own. Else `mask` is the mask of the first input by position (a
-/// second `mask` that of the second one, as in Keras's `mask=[a, b]`), and `value_mask` that of the input `value`. Masks come last:
-/// the result has, for each, the number of the input whose mask it is.
+/// A name that the layer declares ([`Build::input_names`]) is an input of its own. Else `mask` is the mask of the first input by
+/// position (a second `mask` that of the second one, as in Keras's `mask=[a, b]`), and `value_mask` that of the input `value`.
+/// Masks come last: the result has, for each, the number of the input whose mask it is.
 ///
 /// # Errors
 /// There are too many inputs by position, a name is unknown, or an input is given twice.
@@ -75,8 +75,8 @@ pub(super) fn is_mask(layer: &dyn Build, name: &str) -> bool {
     !layer.input_names().contains(&name) && (name == "mask" || name.ends_with("_mask"))
 }
 
-/// The inputs of a call: `values`, the last of which are `masks` (of [`masks_of`]) and become those of the others. A mask given so takes the place of the
-/// value's own.
+/// The inputs of a call: `values`, the last of which are `masks` (of [`masks_of`]) and become those of the others. A mask given so
+/// takes the place of the value's own.
 ///
 /// # Errors
 /// A mask is not of the first axes of its input.

@@ -96,7 +96,8 @@ pub(crate) fn within_reason(shape: &Shape) -> Result<()> {
     }
 }
 
-/// Calls a layer in both traces, on inputs of which the last have `names`, and of these the last are `masks` of others. Parts that have not been built yet are built by the first.
+/// Calls a layer in both traces, on inputs of which the last have `names`, and of these the last are `masks` of others. Parts that have
+/// not been built yet are built by the first.
 ///
 /// # Errors
 /// Those of the layer, without the sizes of the traces.

@@ -5,7 +5,7 @@ use gradus::nn::Build;
 use serde_json::{Value as Json, json};
 
 fn entries() -> Vec<Json> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/pack/configs.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/configs.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

@@ -11,7 +11,7 @@ use gradus::nn::layers::{
     RMSNormalization, Rescaling, Resizing, ReversibleEmbedding, RotaryEmbedding, SimpleRNN,
     SinePositionEncoding, TimeDistributed, TransformerDecoder, TransformerEncoder,
 };
-use gradus::nn::{Cx, IntoLayer, Module, Network, Session, Shared, Symbol};
+use gradus::nn::{Cx, IntoLayer, Network, Session, Shared, Symbol};
 use gradus::ops::{Interpolation, Padding};
 use gradus::prelude::*;
 
@@ -489,4 +489,91 @@ fn rms_normalization_off_the_last_axis_scales_along_its_own() {
         })
         .collect();
     close(&network.predict(&x).unwrap(), &want, "rms");
+}
+
+#[test]
+fn statistics_of_large_numbers_are_exact() {
+    // In single precision the squares of these would leave nothing of a variance of 1.
+    let x: Vec<f32> = (0..64).map(|i| 16384.0 + if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let layer = gradus::nn::layers::Normalization::new();
+    let layer = layer.adapt(&Tensor::from_slice(&x, [64, 1]).unwrap()).unwrap();
+    let network = Sequential::new().add(Input::new([1])).add(layer).build().unwrap();
+    let y = network.predict(&Tensor::from_slice(&[16385.0f32, 16383.0], [2, 1]).unwrap()).unwrap();
+    assert_eq!(y.to_vec::<f32>().unwrap(), [1.0, -1.0]);
+}
+
+// ---- what is refused, or a setting
+
+#[test]
+fn embedding_refuses_numbers_out_of_range() {
+    let network =
+        Sequential::new().add(Input::new([2]).dtype(DType::I64)).add(Embedding::new(3, 2)).build().unwrap();
+    for bad in [3i64, -1] {
+        let got = why(network.predict(&Tensor::from_slice(&[0, bad], [1, 2]).unwrap()));
+        assert!(got.contains("embedding") && got.contains(&bad.to_string()), "{got}");
+    }
+}
+
+#[test]
+fn the_batch_is_not_concatenated() {
+    let x = Input::new([3]);
+    let got = why(gradus::nn::layers::Concatenate::new().axis(0).on([&x, &x]));
+    assert!(got.contains("batch"), "{got}");
+}
+
+#[test]
+fn settings_of_a_call_stand_in_files() {
+    let x = Input::new([4, 2]);
+    let layer = MultiHeadAttention::new(1, 2).use_causal_mask(true).return_attention_scores(true);
+    let outputs = layer.on_all([&x, &x]).unwrap();
+    let network = Functional::new(&x, &outputs).unwrap().build().unwrap();
+    let again = Network::from_bytes(&network.to_bytes().unwrap(), Load::new()).unwrap();
+    let scores = &again.predict_all(&wave(&[1, 4, 2]).cast(DType::F32).unwrap()).unwrap()[1];
+    let scores = scores.to_vec::<f32>().unwrap();
+    assert!((0..16).all(|i| (scores[i] > 0.0) == (i % 4 <= i / 4)), "{scores:?}");
+    // And a dense layer over any axes does not know what a mask is of.
+    let masked = Masking::new().on(&x).unwrap();
+    let dense = gradus::nn::layers::EinsumDense::new("abc,cd->abd", [None, Some(3)]);
+    assert!(why(dense.on(&masked)).contains("mask: expected an input without a mask"));
+}
+
+#[test]
+fn states_live_in_a_session() {
+    let network = one(LSTM::new(2).stateful(true), &[3, 4]).unwrap();
+    let x = wave(&[2, 3, 4]);
+    let first = network.predict(&x).unwrap();
+    assert!(network.predict(&x).unwrap().same_bits(&first));
+    let mut session = Session::new();
+    assert!(network.predict_in(&mut session, &x).unwrap().same_bits(&first));
+    let second = network.predict_in(&mut session, &x).unwrap();
+    assert!(!second.same_bits(&first));
+    let got = why(network.predict_in(&mut session, &x.slice(0, 0, 1).unwrap()));
+    assert_eq!(
+        got,
+        "layer 'lstm' (LSTM, number 1): stateful: expected as many rows as in the last call, 2 (or a new Session), got 1"
+    );
+    assert!(network.predict_in(&mut Session::new(), &x).unwrap().same_bits(&first));
+}
+
+// ---- the page
+
+/// Each difference on the page ends with the test that shows it, and the test exists.
+#[test]
+fn every_difference_on_the_page_has_its_test() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let page = std::fs::read_to_string(format!("{root}/docs/keras.md")).unwrap();
+    let (_, differences) = page.split_once("## Differences on purpose").unwrap();
+    let bullets: Vec<&str> =
+        differences.split("\n- ").skip(1).map(|text| text.split("\n\n").next().unwrap()).collect();
+    assert!(bullets.len() > 40);
+    for bullet in bullets {
+        let named = bullet.rsplit_once('(').map_or("", |(_, end)| end);
+        let tests: Vec<&str> = named.split('`').filter(|part| part.contains("::")).collect();
+        assert!(!tests.is_empty() && bullet.trim_end().ends_with(')'), "no test: {bullet}");
+        for test in tests {
+            let (module, name) = test.split_once("::").unwrap();
+            let source = std::fs::read_to_string(format!("{root}/tests/all/{module}.rs")).unwrap_or_default();
+            assert!(source.contains(&format!("#[test]\nfn {name}()")), "{test} does not exist: {bullet}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-"""Writes what Keras 3.15.1 says of layers in `get_config()`, beside the arguments that they were made with: `pack/configs.json`.
+"""Writes what Keras 3.15.1 says of layers in `get_config()`, beside the arguments that they were made with: `configs.json`.
 
 Of each class there is the case with the fewest arguments and the one with the most, out of `cases/*.py`.
 """
@@ -43,7 +43,7 @@ def main():
             if entry not in entries:
                 entries.append(entry)
     text = "[\n" + ",\n".join(json.dumps(e, separators=(",", ":"), sort_keys=True) for e in entries) + "\n]\n"
-    with open(os.path.join(PACK, "configs.json"), "w") as f:
+    with open(os.path.join(HERE, "configs.json"), "w") as f:
         f.write(text)
     print(f"{len(entries)} configurations, {len(text)} bytes")
 

@@ -25,9 +25,10 @@ string_enum! {
 }
 
 crate::settings! {
-    /// A recurrent layer and another one that reads the sequence from its end. With `return_sequences` the second output is reversed again,
-    /// so that both outputs are in time order. The merged output is `[…, 2·units]` for `Concat` and `[…, units]` for the other modes. With `return_state` the states of the first come after the output, then
-    /// those of the second; states are given in the same order, after the sequence or by the name `initial_state`.
+    /// A recurrent layer and another one that reads the sequence from its end. With `return_sequences` the second output is
+    /// reversed again, so that both outputs are in time order. The merged output is `[…, 2·units]` for `Concat` and `[…, units]`
+    /// for the other modes. With `return_state` the states of the first come after the output, then those of the second; states are
+    /// given in the same order, after the sequence or by the name `initial_state`.
     ///
     /// With `return_sequences` both give 0 at masked steps, as if they said `zero_output_for_mask`.
     pub layer Bidirectional {

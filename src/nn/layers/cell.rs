@@ -492,8 +492,8 @@ macro_rules! cells {
 }
 pub(super) use cells;
 
-/// The initializer of an LSTM's bias: 1 for the forget gate, and another one for the input gate `[units]` and for the last two gates together
-/// `[2·units]`, as Keras draws them.
+/// The initializer of an LSTM's bias: 1 for the forget gate, and another one for the input gate `[units]` and for the last two
+/// gates together `[2·units]`, as Keras draws them.
 #[derive(Debug)]
 pub(super) struct UnitForgetBias(pub(super) Dyn<dyn Initializer>);
 

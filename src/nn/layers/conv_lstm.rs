@@ -1,4 +1,4 @@
-//! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees what lies around each place.
+//! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees the neighbourhood of each position.
 
 use super::cell::{UnitForgetBias, part};
 use super::checks::{self, positive};
@@ -46,7 +46,8 @@ struct ConvLSTMCell {
 crate::parts!(group ConvLSTMCell { kernel, recurrent_kernel, bias, dropout, recurrent_dropout });
 
 impl ConvLSTMCell {
-    /// `conv(x, kernel) + bias` for all gates and steps at once: `[batch, time, axes…, channels]` becomes `[batch, time, places…, 4·filters]`.
+    /// `conv(x, kernel) + bias` for all gates and steps at once: `[batch, time, axes…, channels]` becomes
+    /// `[batch, time, places…, 4·filters]`.
     fn projected(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let kernel = cx.param(&self.kernel)?;
         let bias = cx.param_if(&self.bias)?;
@@ -175,16 +176,20 @@ macro_rules! conv_lstm {
             /// c' = f·c + i·tanh(conv(x, kernel) + conv(h, recurrent_kernel) + bias),   h' = o·tanh(c')
             /// ```
             ///
-            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot uniform and orthogonal; bias `[4·filters]`, ones for f
-            /// and zeros for the others (Keras's defaults). The convolution of states has stride 1 and keeps their sizes. The states h and c are
-            /// zeros at first, or given after the sequence or by the name `initial_state`.
+            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot uniform and
+            /// orthogonal; bias `[4·filters]`, ones for f and zeros for the others (Keras's defaults). The convolution of states
+            /// has stride 1 and keeps their sizes. The states h and c are zeros at first, or given after the sequence or by the
+            /// name `initial_state`.
             pub layer $type {
-                /// A layer of `filters` outputs at each place; kernels see `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernels read `kernel_size` elements along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
                 /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
                 strides: into Sizes<$axes> = 1,
-                /// What lies beyond the edges of the input: nothing (valid, the default), or as many zeros as there are places for all elements (same).
+                /// - `Valid`: none.
+                /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
+                ///
+                /// Default: `Valid`.
                 padding: Padding = Padding::Valid,
                 /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
@@ -297,17 +302,17 @@ fn channels_of_steps(layer: &'static str, input: Spec, axes: usize, format: Data
 }
 
 conv_lstm! {
-    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes `[batch, places, filters]`, or with `return_sequences`
-    /// `[batch, time, places, filters]`.
+    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes `[batch, new_steps, filters]`, or with
+    /// `return_sequences` `[batch, time, new_steps, filters]`.
     ConvLSTM1D, 1
 }
 conv_lstm! {
-    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes `[batch, rows, columns, filters]`, or with
-    /// `return_sequences` `[batch, time, rows, columns, filters]`.
+    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes `[batch, new_height, new_width, filters]`, or with
+    /// `return_sequences` `[batch, time, new_height, new_width, filters]`.
     ConvLSTM2D, 2
 }
 conv_lstm! {
-    /// An LSTM with convolutions over volumes: `[batch, time, depth, height, width, channels]` becomes `[batch, planes, rows, columns, filters]`, or with
-    /// `return_sequences` `[batch, time, planes, rows, columns, filters]`.
+    /// An LSTM with convolutions over volumes: `[batch, time, depth, height, width, channels]` becomes
+    /// `[batch, new_depth, new_height, new_width, filters]`, or with `return_sequences` `[batch, time, new_depth, new_height, new_width, filters]`.
     ConvLSTM3D, 3
 }

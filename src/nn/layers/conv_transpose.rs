@@ -29,14 +29,16 @@ macro_rules! conv_transpose {
             /// - Output sizes are in the table of [`Tensor::conv_transpose`].
             /// - Kernel `[kernel_size…, filters, channels]`, bias `[filters]`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels; each element of the input reaches `kernel_size` elements of the output along each axis.
+                /// Creates a layer of `filters` output channels; each element of the input reaches `kernel_size` elements of the
+                /// output along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
                 /// Step in the output for one step in the input. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
                 strides: into Sizes<$axes> = 1,
                 /// `Valid`: the full result. `Same`: `n·strides` elements. Default: `Valid`.
                 padding: Padding = Padding::Valid,
-                /// Elements added at the end of the result, less than `strides`. Default: what the table of [`Tensor::conv_transpose`](crate::Tensor::conv_transpose) says.
+                /// Elements added at the end of the result, less than `strides`. Default: what the table of
+                /// [`Tensor::conv_transpose`](crate::Tensor::conv_transpose) says.
                 output_padding: some into Sizes<$axes>,
                 /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
@@ -109,7 +111,8 @@ conv_transpose! {
     Conv2DTranspose, 2
 }
 conv_transpose! {
-    /// The transpose of a convolution over volumes: `[batch, depth, height, width, channels]` becomes `[batch, new_depth, new_height, new_width, filters]`.
+    /// The transpose of a convolution over volumes: `[batch, depth, height, width, channels]` becomes
+    /// `[batch, new_depth, new_height, new_width, filters]`.
     Conv3DTranspose, 3
 }
 

@@ -21,7 +21,8 @@ macro_rules! depthwise_conv {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// `y[b, i, c·m + j] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, j] + bias[c·m + j])`, with `m = depth_multiplier`
+            /// `y[b, i, c·m + j] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, j] + bias[c·m + j])`, with
+            /// `m = depth_multiplier`
             ///
             /// - Output sizes are those of a convolution.
             /// - Kernel `[kernel_size…, channels, depth_multiplier]`, bias `[channels·depth_multiplier]`.
@@ -96,7 +97,8 @@ macro_rules! depthwise_conv {
 }
 
 depthwise_conv! {
-    /// A convolution of each channel by itself along one axis: `[batch, steps, channels]` becomes `[batch, new_steps, channels·depth_multiplier]`.
+    /// A convolution of each channel by itself along one axis: `[batch, steps, channels]` becomes
+    /// `[batch, new_steps, channels·depth_multiplier]`.
     DepthwiseConv1D, 1
 }
 depthwise_conv! {

@@ -8,7 +8,7 @@ use crate::{DType, Result};
 
 crate::settings! {
     /// While training, zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; otherwise does
-    /// nothing. What is dropped depends on the seed, the step and the layer's place alone.
+    /// nothing. What is dropped depends on the seed, the step and the layer's position in its network alone.
     pub layer Dropout {
         /// With this rate, `0 <= rate <= 1`.
         new(rate: f64);

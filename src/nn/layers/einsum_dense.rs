@@ -17,8 +17,9 @@ crate::settings! {
     /// [`Dense`](super::Dense) over the last of three axes. `...` stands for axes that are kept, in front (`"...c,cd->...d"`) or at the
     /// end (`"ab...,bc->ac..."`).
     ///
-    /// The kernel has the axes that the equation says, Glorot uniform over all inputs and outputs of a unit; the bias those of `bias_axes`, zeros;
-    /// no bias and no activation by default (Keras's defaults). A mask is refused: Keras would lose it with a warning.
+    /// The kernel has the axes that the equation says, Glorot uniform over all inputs and outputs of a unit; the bias those of
+    /// `bias_axes`, zeros; no bias and no activation by default (Keras's defaults). A mask is refused: Keras would lose it with a
+    /// warning.
     pub layer EinsumDense {
         /// With this equation, and the output's shape without the batch and without the axes that `...` stands for. `None` is the size of
         /// the input's axis of that letter.

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 
 crate::settings! {
     /// While training, `x · noise` with normal noise of mean 1 and deviation `√(rate / (1 - rate))`, that of dropout with this rate;
-    /// otherwise nothing. The noise depends on the seed, the step and the layer's place alone.
+    /// otherwise nothing. The noise depends on the seed, the step and the layer's position in its network alone.
     pub layer GaussianDropout {
         /// With this rate, `0 <= rate < 1`.
         new(rate: f64);

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 
 crate::settings! {
     /// While training, `x + noise` with normal noise of mean 0 and deviation `stddev`; otherwise nothing. The noise depends on the seed,
-    /// the step and the layer's place alone.
+    /// the step and the layer's position in its network alone.
     pub layer GaussianNoise {
         /// With this deviation, `0 <= stddev <= 1`.
         new(stddev: f64);

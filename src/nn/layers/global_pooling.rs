@@ -1,4 +1,4 @@
-//! Makes one number of all places of an image, volume or sequence, channel by channel: their largest or their mean.
+//! Makes one number of all positions of a sequence, image or volume, channel by channel: their largest or their mean.
 
 use crate::nn::{
     Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Value, Values, expect_images, single,
@@ -42,7 +42,8 @@ macro_rules! global_pooling {
 }
 
 global_pooling! {
-    /// The mean of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Steps that a mask leaves out do not count; the mean of none is 0.
+    /// The mean of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Steps that a mask leaves out do not count;
+    /// the mean of none is 0.
     GlobalAveragePooling1D: Mean over 1 axes, as GlobalAvgPool1D;
     /// The mean of an image: `[batch, height, width, channels]` becomes `[batch, channels]`.
     GlobalAveragePooling2D: Mean over 2 axes, as GlobalAvgPool2D;

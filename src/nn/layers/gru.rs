@@ -18,16 +18,17 @@ cells! {
     /// Gated recurrent units over sequences `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
     /// `[batch, time, units]`; with `return_state` then the last state.
     ///
-    /// At each step `a = x·W + b` and `u = h·R + b'` are cut into the update, reset and candidate parts (Keras's order: `z`, `r`, `h`); with
-    /// `σ = recurrent_activation` and `g = activation`:
+    /// At each step `a = x·W + b` and `u = h·R + b'` are cut into the update, reset and candidate parts (Keras's order: `z`, `r`,
+    /// `h`); with `σ = recurrent_activation` and `g = activation`:
     ///
     /// - `z = σ(a_z + u_z)`, `r = σ(a_r + u_r)`
     /// - `h = z·h + (1 - z)·g(a_h + r·u_h)`, the output
     ///
     /// Without `reset_after`, `(r·h)·R_h` stands in place of `r·u_h`, and there is no `b'`.
     ///
-    /// Kernel `[features, 3·units]`, recurrent kernel `[units, 3·units]`, bias `[2, 3·units]`, or `[3·units]` without `reset_after`. The first
-    /// h is 0, or given after the sequence or by the name `initial_state`. At a masked step it stays as it is.
+    /// Kernel `[features, 3·units]`, recurrent kernel `[units, 3·units]`, bias `[2, 3·units]`, or `[3·units]` without
+    /// `reset_after`. The first h is 0, or given after the sequence or by the name `initial_state`. At a masked step it stays as it
+    /// is.
     layer GRU;
     [recurrent_activation, reset_after] {
         /// Activation of the gates. Default: `Sigmoid`.

@@ -51,15 +51,16 @@ crate::settings! {
         kernel_constraint: some into Dyn<dyn Constraint>,
         /// Constraint on each bias. Default: none.
         bias_constraint: some into Dyn<dyn Constraint>,
-        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back. Default: `false`.
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back.
+        /// Default: `false`.
         use_gate: bool = false,
         /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
         use_causal_mask: bool = false,
         /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
         return_attention_scores: bool = false,
-        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends to what
-        /// earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is kept by default, and
-        /// nothing while training. A mask given by name covers this many keys in all calls after the first.
+        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends
+        /// to what earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is
+        /// kept by default, and nothing while training. A mask given by name covers this many keys in all calls after the first.
         cache: some usize,
     }
 }

@@ -12,7 +12,7 @@ macro_rules! pooling {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Along each axis there are `⌊(elements - pool_size) / strides⌋ + 1` places, with the padding `same` `⌈elements / strides⌉`.
+            /// The output size of each axis is `⌊(elements - pool_size) / strides⌋ + 1` or, with the padding `same`, `⌈elements / strides⌉`.
             pub layer $layer {
                 $($size)*
                 /// Step of the window along each axis. Default: `pool_size`.
@@ -50,7 +50,7 @@ macro_rules! pooling {
 }
 
 pooling! {
-    /// The largest of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    /// The largest of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
     MaxPooling1D: max_pool over 1 axes, as MaxPool1D {
         /// With pools of two elements along each axis, one beside the other.
         new();
@@ -66,7 +66,7 @@ pooling! {
         /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<2> = 2usize,
     }
-    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
+    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become shorter.
     MaxPooling3D: max_pool over 3 axes, as MaxPool3D {
         /// With pools of two elements along each axis, one beside the other.
         new();
@@ -74,7 +74,7 @@ pooling! {
         /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<3> = 2usize,
     }
-    /// The mean of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    /// The mean of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
     AveragePooling1D: average_pool over 1 axes, as AvgPool1D {
         /// With pools of this size, one beside the other: one number, or one for each axis.
         new(pool_size: into Sizes<1>);
@@ -84,7 +84,7 @@ pooling! {
         /// With pools of this size, one beside the other: one number, or one for each axis.
         new(pool_size: into Sizes<2>);
     }
-    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
+    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become shorter.
     AveragePooling3D: average_pool over 3 axes, as AvgPool3D {
         /// With pools of this size, one beside the other: one number, or one for each axis.
         new(pool_size: into Sizes<3>);

@@ -11,8 +11,8 @@ use crate::{Error, Result};
 crate::settings! {
     /// For `[…, time, features]` the vector of each position, of the same shape, to be added to the input. (keras-hub's.)
     ///
-    /// Table `[sequence_length, features]`, Glorot uniform. A position beyond the table of `n = sequence_length` rows is made of two of them, as
-    /// in keras-hub: with `e = (row - α·row₀) / (1 - α)`, position `p >= n` is `α·e(⌊p/n⌋) + (1 - α)·e(p mod n)`.
+    /// Table `[sequence_length, features]`, Glorot uniform. A position beyond the table of `n = sequence_length` rows is made of
+    /// two of them, as in keras-hub: with `e = (row - α·row₀) / (1 - α)`, position `p >= n` is `α·e(⌊p/n⌋) + (1 - α)·e(p mod n)`.
     ///
     /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer PositionEmbedding {

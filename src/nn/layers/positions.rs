@@ -25,8 +25,8 @@ impl Counter {
         Counter { key: cache.then(|| init.key()) }
     }
 
-    /// The position of each step along an axis of the first input: int64 `[time]`, or `[batch, time]` where samples begin at different ones;
-    /// and whether they are 0, 1, … for sure.
+    /// The position of each step along an axis of the first input: int64 `[time]`, or `[batch, time]` where samples begin at
+    /// different ones; and whether they are 0, 1, … for sure.
     pub(super) fn positions(&self, x: Inputs<'_>, axis: isize, cx: &mut Cx) -> Result<(Tensor, bool)> {
         let input = &x.at(0)?.tensor;
         let steps = places(input, axis)?.cast(DType::I64)?;

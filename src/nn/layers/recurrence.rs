@@ -1,4 +1,5 @@
-//! What all recurrent layers share: where states come from and go to, the loop over time, masks, and what is given. A layer brings its cell.
+//! What all recurrent layers share: where states come from and go to, the loop over time, masks, and what is given. A layer brings
+//! its cell.
 //!
 //! ```text
 //! states = initial_state, or those of the last call if stateful, or zeros
@@ -256,7 +257,8 @@ macro_rules! recurrent {
                 /// Whether to read the sequence from its end. With `return_sequences` the output, and its mask, are in reversed time order.
                 /// Default: `false`.
                 go_backwards: bool = false,
-                /// Whether the next call goes on from the states of this one, row by row: in training, or in a [`Session`](crate::nn::Session). Default: `false`.
+                /// Whether the next call goes on from the states of this one, row by row: in training, or in a
+                /// [`Session`](crate::nn::Session). Default: `false`.
                 stateful: bool = false,
                 /// Whether the output of a masked step is 0 rather than that of the step before. Default: `false`.
                 zero_output_for_mask: bool = false,

@@ -10,7 +10,8 @@ use crate::{Error, Result};
 
 crate::settings! {
     /// Turns the pair of features `i` and `i + features/2` of the step at position `p` by the angle
-    /// `p / scaling_factor · max_wavelength^(-2i/features)`: so products of queries and keys depend on how far they are apart. Same shape as the input. (keras-hub's.)
+    /// `p / scaling_factor · max_wavelength^(-2i/features)`: so products of queries and keys depend on how far they are apart. Same
+    /// shape as the input. (keras-hub's.)
     ///
     /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer RotaryEmbedding {

@@ -1,5 +1,5 @@
-//! Separable convolutions: `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each channel by itself, then all
-//! channels of each place together.
+//! Separable convolutions: `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each channel by
+//! itself, then all channels of each place together.
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, plain_padding, sliding};
@@ -60,7 +60,8 @@ macro_rules! separable_conv {
             $(#[$doc])*
             ///
             /// - Output sizes are those of a convolution.
-            /// - Depthwise kernel `[kernel_size…, channels, depth_multiplier]`, pointwise kernel `[1…, channels·depth_multiplier, filters]`, bias `[filters]`.
+            /// - Depthwise kernel `[kernel_size…, channels, depth_multiplier]`, pointwise kernel
+            ///   `[1…, channels·depth_multiplier, filters]`, bias `[filters]`.
             pub layer $type {
                 /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);

@@ -6,8 +6,9 @@ use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values, featur
 use crate::{DType, Error, Result};
 
 crate::settings! {
-    /// For `[…, time, features]` the encoding of each position, of the same shape, to be added to the input:
-    /// `sin(p·r)` for even features and `cos(p·r)` for odd ones, where `r = max_wavelength^(-2⌊i/2⌋/features)` for feature `i` at position `p`. (keras-hub's.)
+    /// For `[…, time, features]` the encoding of each position, of the same shape, to be added to the input: `sin(p·r)` for even
+    /// features and `cos(p·r)` for odd ones, where `r = max_wavelength^(-2⌊i/2⌋/features)` for feature `i` at position `p`.
+    /// (keras-hub's.)
     ///
     /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer SinePositionEncoding {

@@ -1,4 +1,5 @@
-//! What layers that slide a kernel over images have in common: the checks of their settings, by Keras's rules, and what follows the product.
+//! What layers that slide a kernel over images have in common: the checks of their settings, by Keras's rules, and what follows the
+//! product.
 
 use crate::config::Dyn;
 use crate::nn::activation::Activation;

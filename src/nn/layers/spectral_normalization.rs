@@ -9,9 +9,9 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// Runs a layer with `kernel / σ` in the place of its `kernel` (or of its `embeddings`), where `σ = v·W·uᵀ` with W the kernel as a matrix
-    /// of as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`, `power_iterations` times, from the vector `u` of the step before.
-    /// Gradients flow through σ, not through u and v.
+    /// Runs a layer with `kernel / σ` in the place of its `kernel` (or of its `embeddings`), where `σ = v·W·uᵀ` with W the kernel
+    /// as a matrix of as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`, `power_iterations` times, from
+    /// the vector `u` of the step before. Gradients flow through σ, not through u and v.
     ///
     /// The stored kernel is never changed by this; training and inference divide alike, and training alone moves `vector_u`.
     pub layer SpectralNormalization {

@@ -11,9 +11,10 @@ use smallvec::SmallVec;
 crate::settings! {
     /// `y[:, t] = layer(x[:, t])`: a layer called with each step of `[batch, time, …]` by itself, with the same weights.
     ///
-    /// With a mask `[batch, time]` the output has the same mask; the layer itself sees none, but for `BatchNormalization`, whose statistics leave
-    /// out the rows of a step that do not count. A mask of more axes, `[batch, time, …]`, is the layer's own at each step: the mask of the
-    /// output is what the layer makes of it, or `[batch, time]` where it uses the mask up, true for each step of which something counts.
+    /// With a mask `[batch, time]` the output has the same mask; the layer itself sees none, but for `BatchNormalization`, whose
+    /// statistics leave out the rows of a step that do not count. A mask of more axes, `[batch, time, …]`, is the layer's own at
+    /// each step: the mask of the output is what the layer makes of it, or `[batch, time]` where it uses the mask up, true for each
+    /// step of which something counts.
     ///
     /// A layer that draws random numbers draws at each step, and statistics move at each.
     pub layer TimeDistributed {

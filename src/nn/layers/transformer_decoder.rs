@@ -10,8 +10,8 @@ use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 
 crate::settings! {
-    /// [`TransformerEncoder`](super::TransformerEncoder) whose attention is causal, with a second attention, to the encoder's output, where there is one:
-    /// `TransformerDecoder::new(64, 8).on(&x)` or `.on([&x, &encoded])`. (keras-hub's.)
+    /// [`TransformerEncoder`](super::TransformerEncoder) whose attention is causal, with a second attention, to the encoder's
+    /// output, where there is one: `TransformerDecoder::new(64, 8).on(&x)` or `.on([&x, &encoded])`. (keras-hub's.)
     ///
     /// - Inputs after these two, by position or name, true where a step counts: `decoder_padding_mask` `[batch, time]`,
     ///   `decoder_attention_mask` `[batch, time, time]`, `encoder_padding_mask` `[batch, keys]`, `encoder_attention_mask`

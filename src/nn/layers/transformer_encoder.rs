@@ -9,8 +9,9 @@ use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 
 crate::settings! {
-    /// `h = norm(x + attention(x))`, then `norm(h + dense(activation(dense(h))))`, over `[batch, time, features]`; with `normalize_first`
-    /// `h = x + attention(norm(x))`, then `h + dense(activation(dense(norm(h))))`. Each head has `features / num_heads` numbers. (keras-hub's.)
+    /// `h = norm(x + attention(x))`, then `norm(h + dense(activation(dense(h))))`, over `[batch, time, features]`; with
+    /// `normalize_first` `h = x + attention(norm(x))`, then `h + dense(activation(dense(norm(h))))`. Each head has
+    /// `features / num_heads` numbers. (keras-hub's.)
     ///
     /// - Inputs after the first, by position or name: `padding_mask` `[batch, time]`, true where a step counts, in place of the input's own
     ///   mask; `attention_mask` `[batch, time, time]`, true where a step attends to another.
