@@ -5,6 +5,22 @@ use super::{Common, Registry, Setting};
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 
+/// What Keras's `get_config()` says beside the settings that have an effect here: what it may be, and what to do for something else.
+const WITHOUT_EFFECT: &[(&str, fn(&Value) -> bool, &str)] = &[
+    ("dtype", is_float32, "null or float32 (all layers have the dtype of their network: .dtype(…))"),
+    ("seed", Value::is_null, "null (random numbers follow from the seed of the network: .seed(…))"),
+    ("quantization_config", Value::is_null, "null (layers are not quantized one by one)"),
+    ("unroll", Value::is_boolean, "true or false"),
+    ("synchronized", Value::is_boolean, "true or false"),
+];
+
+/// Keras's default dtype: its name, or a policy of that name.
+fn is_float32(dtype: &Value) -> bool {
+    let policy = dtype.get("class_name").is_some_and(|class| class == "DTypePolicy");
+    let name = if policy { &dtype["config"]["name"] } else { dtype };
+    name.is_null() || name == "float32"
+}
+
 /// Takes the settings of one thing out of JSON, key by key. It is compiled for each type of setting, never for each setting.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -36,6 +52,26 @@ impl<'a> Reader<'a> {
             return Err(Error::format(class, why));
         }
         Ok(Reader { class, settings, registry, wrong: None })
+    }
+
+    /// [`Reader::open`] for what [`settings!`](crate::settings) declares: a whole `get_config()` of Keras is read, but for values that would
+    /// have an effect in Keras and have none here.
+    ///
+    /// # Errors
+    /// As [`Reader::open`], or there is such a value.
+    pub fn open_settings(
+        class: &'static str,
+        keys: &[&str],
+        mut config: Value,
+        registry: &'a Registry,
+    ) -> Result<Reader<'a>> {
+        for (key, may_be, expected) in WITHOUT_EFFECT.iter().filter(|(key, ..)| !keys.contains(key)) {
+            let value = config.as_object_mut().and_then(|settings| settings.remove(*key));
+            if let Some(value) = value.filter(|value| !may_be(value)) {
+                return Err(super::setting::wrong(expected, &value).at(*key).at(class));
+            }
+        }
+        Reader::open(class, keys, config, registry)
     }
 
     /// A setting that must be there.
@@ -165,11 +201,11 @@ pub fn set_name(common: &mut Common, name: &str) {
 ///         /// Of `units` outputs.
 ///         new(units: usize);
 ///
-///         /// The function of the gate; none by default.
+///         /// Activation of the gate. Default: none.
 ///         activation: into Dyn<dyn Activation> = Linear,
-///         /// Whether there is a bias; yes by default.
+///         /// Whether there is a bias. Default: `true`.
 ///         use_bias: bool = true,
-///         /// A penalty on the kernel; none by default.
+///         /// Regularizer of the kernel. Default: none.
 ///         kernel_regularizer: some into Dyn<dyn Regularizer>,
 ///     }
 /// }
@@ -346,7 +382,7 @@ macro_rules! settings {
                 const KEYS: &[&str] = $crate::settings! { @keys $common [$(stringify!($need),)* $(stringify!($opt),)*] };
                 #[allow(unused_mut)]
                 let mut from =
-                    $crate::config::generated::Reader::open(stringify!($type), KEYS, config, registry)?;
+                    $crate::config::generated::Reader::open_settings(stringify!($type), KEYS, config, registry)?;
                 #[allow(unused_mut)]
                 let mut read = $crate::settings! { @default $common $type {
                     $($need: $crate::settings! { @need from $need $absent },)*

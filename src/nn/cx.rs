@@ -2,8 +2,9 @@
 //! registry. And what layers hand back beside their outputs.
 
 use super::regularizer::Regularizer;
-use super::{Init, Key, Module, Param};
+use super::{Init, Key, Module, Param, Value};
 use crate::autograd::{Cut, fresh_id};
+use crate::config::Dyn;
 use crate::error::Context;
 use crate::random::{Purpose, Stream, read_too_early};
 use crate::tensor::{Array, Few, PoolVec, Tensor, Tensors};
@@ -112,6 +113,14 @@ impl Cx {
 
     // ---- parameters and statistics
 
+    /// The value of a parameter that a layer may lack: [`Cx::param`] if it is there.
+    ///
+    /// # Errors
+    /// As [`Cx::param`].
+    pub fn param_if(&mut self, p: &Option<Param>) -> Result<Option<Tensor>> {
+        p.as_ref().map(|p| self.param(p)).transpose()
+    }
+
     /// A parameter's value, to compute with: tracked if the pass tracks and it is trainable. Reading one twice adds up its
     /// gradients.
     ///
@@ -200,6 +209,16 @@ impl Cx {
         let rows = output.new_full([rows], 1.0)?.sum(&[], false)?;
         self.add_loss(penalty.div(&rows.maximum(&rows.new_full([], 1.0)?)?)?);
         Ok(())
+    }
+
+    /// Adds the penalty on each output of a layer, divided by the batch size, to the loss.
+    pub(crate) fn regularize_outputs(
+        &mut self,
+        regularizer: Option<&Dyn<dyn Regularizer>>,
+        outputs: &[Value],
+    ) -> Result<()> {
+        let Some(regularizer) = regularizer else { return Ok(()) };
+        outputs.iter().try_for_each(|output| self.regularize_activity(&**regularizer, &output.tensor))
     }
 
     // ---- randomness and carried state

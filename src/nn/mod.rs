@@ -3,6 +3,7 @@
 //! [`Functional`] and a struct of your own ([`Subclass`]) all become the same built [`Network`].
 
 pub mod activation;
+mod arguments;
 mod axes;
 pub mod constraint;
 mod cut;

@@ -5,9 +5,8 @@ use super::activation::Activation;
 use super::param::{draw, number};
 use super::symbol::{Identity, Shared, handle};
 use super::topology::{At, Entry, Invocation, NamedInput, Nested, Topology};
-use super::{
-    Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Range, Value, Values, module, trace,
-};
+use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Range, Value, Values};
+use super::{arguments, module, trace};
 use crate::config::{Common, Configured};
 use crate::error::Context;
 use crate::tensor::{AsTensors, Few, PoolVec, Tensor, Tensors};
@@ -47,6 +46,8 @@ pub(super) struct Route {
 #[derive(Debug)]
 struct Step {
     inputs: Few<Fetch, 2>,
+    /// The last inputs are masks of these.
+    masks: Vec<usize>,
     first: usize,
 }
 
@@ -123,7 +124,7 @@ impl Network {
                 .at(place)?;
             init.count_call().at(place)?;
             let build = &topology.layers[call.layer].build;
-            build.check_names(&call.names).at(place)?;
+            let masks = arguments::masks_of(&**build, given.len(), &call.names).at(place)?;
             let frozen = build.common().is_some_and(|c| c.frozen);
             // Parts of a layer are built by its first call.
             let outputs = init.with_frozen(frozen, |init| -> Result<_> {
@@ -131,10 +132,11 @@ impl Network {
                     Some(node) => node,
                     none => {
                         let specs = given.iter().map(trace::united).collect::<Result<Vec<_>>>()?;
-                        none.insert(build.build(&InputSpecs::new(&specs, &call.names), init)?)
+                        let specs = InputSpecs::new(&specs, &call.names).without_last(masks.len());
+                        none.insert(build.build(&specs, init)?)
                     }
                 };
-                trace::call(&**node, &given, &call.names, init)
+                trace::call(&**node, &given, &call.names, &masks, init)
             });
             let outputs = outputs.at(place)?;
             for (output, twin) in outputs.iter().enumerate() {
@@ -263,7 +265,8 @@ impl Network {
             for fetch in &step.inputs {
                 given.push(fetch.out_of(&mut slots)?);
             }
-            let outputs = self.call_number(number, Inputs::with_names(&given, &call.names)?, cx, raw)?;
+            let inputs = arguments::bound(&mut given, &call.names, &step.masks)?;
+            let outputs = self.call_number(number, inputs, cx, raw)?;
             // Whatever it was given is needed no longer.
             drop(given);
             for (i, value) in outputs.into_iter().enumerate() {
@@ -448,11 +451,15 @@ impl Route {
             left[slot] -= 1;
             Fetch { slot, last: left[slot] == 0 }
         };
-        let steps = topology.calls.iter().zip(&first).map(|(call, first)| Step {
-            inputs: call.inputs.iter().map(|at| fetch(*at)).collect(),
-            first: *first,
-        });
-        let steps = steps.collect();
+        let step = |(call, first): (&Invocation, &usize)| -> Result<Step> {
+            let layer = &*topology.layers[call.layer].build;
+            Ok(Step {
+                inputs: call.inputs.iter().map(|at| fetch(*at)).collect(),
+                masks: arguments::masks_of(layer, call.inputs.len(), &call.names)?,
+                first: *first,
+            })
+        };
+        let steps = topology.calls.iter().zip(&first).map(step).collect::<Result<_>>()?;
         let outputs = topology.outputs.iter().map(|o| fetch(o.at)).collect();
         let before = |number: usize| match number {
             0 => At::Input(0),

@@ -90,6 +90,12 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
         short_type_name::<Self>()
     }
 
+    /// Whether it takes a mask `[batch, …]` of one axis less than its input, also where that is `[batch]`: which rows count. A step of a
+    /// sequence is given with such a mask to layers that say so alone.
+    fn takes_row_mask(&self) -> bool {
+        false
+    }
+
     /// What its last traced call gave, if it keeps that: unknown sizes print as `None`.
     fn traced_outputs(&self) -> Option<Vec<Spec>> {
         None
@@ -165,14 +171,23 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>>;
 
     /// The names by which inputs can be given, beside those by position: `["attention_mask"]`.
+    ///
+    /// Masks need no name here: `mask` and `value_mask` (where an input is named `value`) become the mask of their input before the
+    /// layer is called.
     fn input_names(&self) -> &[&'static str] {
         &[]
     }
 
-    /// Fails unless each of these names is one by which an input can be given.
-    #[doc(hidden)]
-    fn check_names(&self, names: &[String]) -> Result<()> {
-        check_names(self.input_names(), names)
+    /// What inputs by position are called, in their order: the arguments of Keras's `call`. More cannot be given, nor one that is
+    /// given by position again by name. If it is empty, there may be any number, without names.
+    fn positional_names(&self) -> &[&'static str] {
+        &[]
+    }
+
+    /// Which of [`Build::input_names`] may be given several times, such as states. If it is the last of
+    /// [`Build::positional_names`], any number may follow by position.
+    fn list_names(&self) -> &[&'static str] {
+        &[]
     }
 
     /// What describes the layer once it is built, if that takes less memory: a network that came with its values lets them go.
@@ -228,19 +243,6 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
     }
 }
 
-fn check_names(known: &[&str], names: &[String]) -> Result<()> {
-    match names.iter().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let expected = match known {
-                [] => "inputs by position alone".to_string(),
-                names => format!("inputs by position, or named {}", names.join(", ")),
-            };
-            Err(Error::argument("inputs", expected, format!("one named '{}'", name.escape_debug())))
-        }
-    }
-}
-
 /// What messages call a layer that stands in no network yet: `layer 'dense' (Dense)`.
 pub(super) fn place(build: &dyn Build) -> String {
     let class = build.class_name();
@@ -268,7 +270,7 @@ pub struct Recurrence {
     pub return_sequences: bool,
     /// Whether the last states are given as further outputs.
     pub return_state: bool,
-    /// Whether the sequence is gone through from its end. What comes out is in the order of the steps: backwards.
+    /// Whether to read the sequence from its end. Outputs of all steps are then in reversed time order.
     pub go_backwards: bool,
     /// Whether the next call goes on from this one's states.
     pub stateful: bool,

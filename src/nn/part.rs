@@ -5,6 +5,7 @@ use super::symbol::Shared;
 use super::trace::batch_unknown;
 use super::{
     Build, Cx, InputSpecs, Inputs, IntoLayer, Item, ItemMut, Module, Node, Path, Range, Value, Values,
+    arguments,
 };
 use crate::error::Context;
 use crate::tensor::Tensor;
@@ -78,6 +79,13 @@ impl Part {
         Ok(&**self.node.get_or_init(|| node))
     }
 
+    /// A call on values of which the last have names, and may be masks of others.
+    fn call_named(&self, mut values: Vec<Value>, names: &[String], cx: &mut Cx) -> Result<Values> {
+        let masks = arguments::masks_of(&*self.build, values.len(), names)?;
+        let x = arguments::bound(&mut values, names, &masks)?;
+        self.built(&x, cx)?.call(x, cx)
+    }
+
     fn place(&self) -> String {
         place(&*self.build)
     }
@@ -101,7 +109,11 @@ impl Module for Part {
 
 impl Node for Part {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let outputs = self.built(&x, cx).and_then(|node| node.call(x, cx)).at(|| self.place())?;
+        let outputs = match x.names() {
+            [] => self.built(&x, cx).and_then(|node| node.call(x, cx)),
+            names => self.call_named(x.values().to_vec(), names, cx),
+        };
+        let outputs = outputs.at(|| self.place())?;
         if outputs.iter().any(|v| v.tensor.is_traced())
             && let Ok(mut traced) = self.traced.lock()
         {

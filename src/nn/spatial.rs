@@ -1,4 +1,4 @@
-//! What layers on images, volumes and sequences are told alike: a number for each spatial axis, and where the channels are.
+//! Settings shared by layers on images, volumes and sequences: a number for each spatial axis, and where the channels are.
 
 use crate::config::generated::wrong;
 use crate::config::{Registry, Setting};
@@ -95,8 +95,8 @@ impl DataFormat {
     }
 }
 
-/// So much before and so much behind, along each of `N` spatial axes. One number is for all, as are Keras's shorter forms: along one
-/// axis `(before, behind)`, along several a number or a pair for each.
+/// Numbers before and after each of `N` spatial axes. One number is for all, as are Keras's shorter forms: along one
+/// axis `(before, after)`, along several a number or a pair for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Margins<const N: usize>(pub [(usize, usize); N]);
 
@@ -164,7 +164,7 @@ impl<const N: usize> Setting for Margins<N> {
     }
 }
 
-/// Fails unless the input has a batch, channels, and so many axes besides.
+/// Fails unless the input has a batch, channels, and this number of axes besides.
 pub(crate) fn expect_images(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<()> {
     if input.shape.rank() == axes + 2 {
         return Ok(());

@@ -92,7 +92,7 @@ impl Subclass {
         let mut init = Init::planned(self.dtype, Budget::NONE);
         let specs = self.inputs.iter().map(|i| i.spec(self.dtype)).collect::<Result<Vec<_>>>().at(place)?;
         // The first call builds the parts and tells how many outputs there are.
-        let first = trace::either(&specs, |inputs| trace::call(&*self.node, inputs, &[], &mut init));
+        let first = trace::either(&specs, |inputs| trace::call(&*self.node, inputs, &[], &[], &mut init));
         let found = first.at(place)?.len();
         let names: Vec<String> = match self.outputs.len() {
             0 if found == 1 => vec!["output".into()],

@@ -4,7 +4,7 @@
 use super::layers::Input;
 use super::node::place;
 use super::trace::{self, Sizes, Twin};
-use super::{Budget, Build, Init, InputSpecs, Node, Value};
+use super::{Budget, Build, Init, InputSpecs, Node, Value, arguments};
 use crate::autograd::fresh_id;
 use crate::error::Context;
 use crate::shape::Spec;
@@ -268,22 +268,26 @@ impl Shared {
     fn call(&self, given: Given) -> Result<Vec<Symbol>> {
         let build = &*self.0.build;
         let place = || self.place();
-        let (names, named): (Vec<String>, Vec<Symbol>) = given.named.into_iter().unzip();
-        build.check_names(&names).at(place)?;
+        // Masks of inputs come last.
+        let mut named = given.named;
+        named.sort_by_key(|(name, _)| arguments::is_mask(build, name));
+        let (names, named): (Vec<String>, Vec<Symbol>) = named.into_iter().unzip();
         let mut inputs = given.positional;
         inputs.extend(named);
+        let masks = arguments::masks_of(build, inputs.len(), &names).at(place)?;
         let specs = inputs.iter().map(Symbol::spec).collect::<Result<Vec<_>>>().at(place)?;
         let mut init = Init::planned(DType::F32, Budget::NONE);
         let node = match self.0.planned.get() {
             Some(node) => node,
             None => {
-                let node = build.build(&InputSpecs::new(&specs, &names), &mut init).at(place)?;
+                let specs = InputSpecs::new(&specs, &names).without_last(masks.len());
+                let node = build.build(&specs, &mut init).at(place)?;
                 self.0.planned.get_or_init(|| node)
             }
         };
         let mut run = |sizes: Sizes| -> Option<Result<Vec<Twin<Value>>>> {
             let twins: Option<Vec<_>> = inputs.iter().map(|s| s.twin(sizes).cloned()).collect();
-            Some(trace::call(&**node, &twins?, &names, &mut init))
+            Some(trace::call(&**node, &twins?, &names, &masks, &mut init))
         };
         let agree = inputs.iter().all(|s| s.call.agree);
         let apart = run(Sizes::Apart);

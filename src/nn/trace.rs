@@ -1,7 +1,7 @@
 //! How shapes are found: a network runs twice on tensors without values, with two sets of sizes, and a size that differs
 //! between the two is unknown. No layer declares its output's shape, and a loop over an axis just runs.
 
-use super::{Cx, Init, Inputs, Node, Value, Values};
+use super::{Cx, Init, Node, Value, Values, arguments};
 use crate::shape::is_unknown;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec};
@@ -96,7 +96,8 @@ pub(crate) fn within_reason(shape: &Shape) -> Result<()> {
     }
 }
 
-/// Calls a layer in both traces. Parts that have not been built yet are built by the first.
+/// Calls a layer in both traces, on inputs of which the last have `names`, and of these the last are `masks` of others. Parts that have
+/// not been built yet are built by the first.
 ///
 /// # Errors
 /// Those of the layer, without the sizes of the traces.
@@ -104,11 +105,13 @@ pub(crate) fn call(
     node: &dyn Node,
     inputs: &[Twin<Value>],
     names: &[String],
+    masks: &[usize],
     init: &mut Init,
 ) -> Result<Vec<Twin<Value>>> {
     let run = |trace: usize, init: &mut Init| -> Result<Values> {
-        let values: Vec<Value> = inputs.iter().map(|twin| twin[trace].clone()).collect();
-        Cx::building(init, |cx| node.call(Inputs::with_names(&values, names)?, cx))
+        let mut values: Vec<Value> = inputs.iter().map(|twin| twin[trace].clone()).collect();
+        let inputs = arguments::bound(&mut values, names, masks)?;
+        Cx::building(init, |cx| node.call(inputs, cx))
     };
     let sizes: Vec<usize> = OTHER.iter().flatten().chain(&BATCH).copied().collect();
     let (a, b) = match (run(0, init), run(1, init)) {

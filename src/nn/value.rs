@@ -134,6 +134,11 @@ impl<'a> Inputs<'a> {
         &self.values[..self.values.len() - self.names.len()]
     }
 
+    /// The value given as number `i` by position, or under a name.
+    pub fn find(&self, i: usize, name: &str) -> Option<&'a Value> {
+        self.positional().get(i).or_else(|| self.get(name))
+    }
+
     /// The value given under a name.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
         self.all(name).next()
@@ -196,6 +201,13 @@ impl<'a> InputSpecs<'a> {
         self.names
     }
 
+    /// All but the last `n`, which were given by name.
+    pub(super) fn without_last(self, n: usize) -> InputSpecs<'a> {
+        let names = self.names.len().saturating_sub(n);
+        let specs = self.specs.len() - (self.names.len() - names);
+        InputSpecs { specs: &self.specs[..specs], names: &self.names[..names] }
+    }
+
     /// Those given by position.
     pub fn positional(&self) -> &'a [Spec] {
         &self.specs[..self.specs.len() - self.names.len()]
@@ -208,6 +220,11 @@ impl<'a> InputSpecs<'a> {
     pub fn at(&self, i: usize) -> Result<Spec> {
         let all = self.positional();
         all.get(i).copied().ok_or_else(|| too_few(i, all.len()))
+    }
+
+    /// The one given as number `i` by position, or under a name.
+    pub fn find(&self, i: usize, name: &str) -> Option<Spec> {
+        self.positional().get(i).copied().or_else(|| self.get(name))
     }
 
     /// The one given under a name.

@@ -132,6 +132,11 @@ impl Stream {
         Stream { traced: Some(code), ..Stream::of_code(0, code, 0) }
     }
 
+    /// Another stream for the same purpose: that of the next step.
+    pub(crate) fn following(self) -> Stream {
+        Stream { step: self.step.wrapping_add(1), ..self }
+    }
+
     /// Whether seed and step are yet to come: what is drawn from it is not known.
     pub(crate) fn is_traced(&self) -> bool {
         self.traced.is_some()

@@ -257,7 +257,7 @@ fn what_a_graph_cannot_mean_is_an_error() {
         ("without '/'", "/layers/1/name", json!("a/b")),
         ("unknown name 'Conv9D'", "/layers/1/class_name", json!("Conv9D")),
         ("unknown setting 'why'", "/why", json!(1)),
-        ("by position alone", "/calls/1/names", json!(["a", "b", "c", "d"])),
+        ("or named mask, got one named 'a'", "/calls/1/names", json!(["a", "b", "c", "d"])),
     ];
     for (part, pointer, value) in cases {
         let error = graph(&|config| {

@@ -157,7 +157,7 @@ fn settings_that_mean_nothing_are_refused_by_their_names() {
     refused(
         Conv3D::new(3, 2).data_format(DataFormat::ChannelsFirst),
         x,
-        "Conv3D: expected inputs [batch, channels, axis, axis, axis] with a known number of channels, got shape [None, 6, 6, 4]",
+        "Conv3D: expected [batch, channels, depth, height, width], got shape [None, 6, 6, 4]",
     );
     refused(Conv2DTranspose::new(0, 3), x, "filters: expected at least 1, got 0");
     refused(
@@ -283,10 +283,10 @@ fn settings_of_a_conv_lstm_are_refused_by_their_names() {
         message(ConvLSTM2D::new(1, 3).strides(2).dilation_rate(2)),
         "dilation_rate: expected 1 along every axis with strides [2, 2], got [2, 2]"
     );
-    assert_eq!(message(ConvLSTM2D::new(1, 3).dropout(1.0)), "dropout: expected 0 <= rate < 1, got 1");
+    assert_eq!(message(ConvLSTM2D::new(1, 3).dropout(1.0)), "dropout: expected 0 <= dropout < 1, got 1");
     assert_eq!(
         message(ConvLSTM2D::new(1, 3).recurrent_dropout(-0.5)),
-        "recurrent_dropout: expected 0 <= rate < 1, got -0.5"
+        "recurrent_dropout: expected 0 <= recurrent_dropout < 1, got -0.5"
     );
     let e = ConvLSTM3D::new(1, 2).on(&x).unwrap_err().to_string();
     assert!(e.contains("ConvLSTM3D: expected sequences of images, with 6 axes in all"), "{e}");

@@ -272,12 +272,12 @@ fn what_makes_no_sense_is_refused() {
         refusals,
         [
             "layer \'lstm\' (LSTM, number 1): units: expected at least 1, got 0",
-            "layer \'gru\' (GRU, number 1): dropout: expected 0 <= rate < 1, got 1",
-            "layer \'simple_rnn\' (SimpleRNN, number 1): recurrent_dropout: expected 0 <= rate < 1, got -0.1",
+            "layer \'gru\' (GRU, number 1): dropout: expected 0 <= dropout < 1, got 1",
+            "layer \'simple_rnn\' (SimpleRNN, number 1): recurrent_dropout: expected 0 <= recurrent_dropout < 1, got -0.1",
             "layer \'rnn\' (RNN, number 1): cell: expected a cell with states (LSTMCell, or a layer of your own that says \
              Build::as_cell), got Dense",
             "layer \'rnn\' (RNN, number 1): cell: expected a cell with states (LSTMCell, or a layer of your own that says \
-             Build::as_cell), got StackedRNNCells",
+             Build::as_cell), got StackedRNNCells without any",
             "layer \'bidirectional\' (Bidirectional, number 1): layer: expected a recurrent layer (LSTM, RNN of a cell, or one of \
              your own that says Build::as_recurrent), got Dense",
             "layer \'bidirectional\' (Bidirectional, number 1): go_backwards: expected layers of which one goes backwards and the \

@@ -88,6 +88,10 @@ def run(pack, c, seed):
     else:
         (_, (outs, after, losses)), (gt, gx, gn) = whole_run(*args), ([], [], [])
 
+    # A mask given by name is that of the first input, and goes on like one of its own.
+    by_name = named.get("mask", named.get("query_mask"))
+    if masks is None and by_name is not None and c["layer"] != "Softmax":
+        masks = by_name if isinstance(by_name, list) else [by_name] + [None] * (len(flat) - 1)
     out_masks = [None] * len(outs)
     if layer.supports_masking and (masks is not None or c["layer"] in ("Masking", "Embedding")):
         # Of inputs that are arguments of their own, Keras asks for the mask of the first.
@@ -104,7 +108,7 @@ def run(pack, c, seed):
         "layer": c["layer"], "config": {k: described(v) for k, v in {**c["config"], **c["call"]}.items()},
         "training": c["training"],
         "inputs": [pack.put(x) for x in c["inputs"]],
-        "masks": None if masks is None else [None if m is None else pack.put(m) for m in c["masks"]],
+        "masks": None if c["masks"] is None else [None if m is None else pack.put(m) for m in c["masks"]],
         "named": [[k, pack.put(x)] for k, v in c["named"].items() for x in (v if isinstance(v, list) else [v])],
         "weights": pack.puts(before),
         "outputs": [pack.put(o) for o in outs],

@@ -11,9 +11,9 @@ crate::settings! {
         /// Without a penalty yet.
         new();
 
-        /// The factor of `Σ|x|`; 0 by default.
+        /// The factor of `Σ|x|`. Default: `0`.
         l1: f64 = 0.0,
-        /// The factor of `Σx²`; 0 by default.
+        /// The factor of `Σx²`. Default: `0`.
         l2: f64 = 0.0,
     }
 }

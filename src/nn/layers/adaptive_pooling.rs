@@ -1,4 +1,4 @@
-//! Pools to a given number of places, whatever the size of the input: places share each axis evenly.
+//! Pools to a given output size, whatever the size of the input: outputs share each axis evenly.
 
 use crate::Result;
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
@@ -13,10 +13,10 @@ macro_rules! adaptive_pooling {
             ///
             /// Place `i` of `p` along an axis of `n` elements covers those from `⌊i·n/p⌋` to `⌈(i+1)·n/p⌉`, without the last.
             pub layer $layer {
-                /// To so many places: one number, or one for each axis.
+                /// Creates a layer of this output size: one number, or one for each axis.
                 new(output_size: into Sizes<$n>);
 
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -33,17 +33,17 @@ macro_rules! adaptive_pooling {
 }
 
 adaptive_pooling! {
-    /// The means in `output_size` places of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    /// The means in `output_size` parts of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
     AdaptiveAveragePooling1D: adaptive_average_pool over 1 axes;
-    /// The means in `output_size` places of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    /// The means in `output_size` parts of an image: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, channels]`.
     AdaptiveAveragePooling2D: adaptive_average_pool over 2 axes;
-    /// The means in `output_size` places of a volume `[batch, depth, height, width, channels]`.
+    /// The means in `output_size` parts of a volume `[batch, depth, height, width, channels]`.
     AdaptiveAveragePooling3D: adaptive_average_pool over 3 axes;
-    /// The largest in `output_size` places of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    /// The largest in `output_size` parts of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
     AdaptiveMaxPooling1D: adaptive_max_pool over 1 axes;
-    /// The largest in `output_size` places of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    /// The largest in `output_size` parts of an image: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, channels]`.
     AdaptiveMaxPooling2D: adaptive_max_pool over 2 axes;
-    /// The largest in `output_size` places of a volume `[batch, depth, height, width, channels]`.
+    /// The largest in `output_size` parts of a volume `[batch, depth, height, width, channels]`.
     AdaptiveMaxPooling3D: adaptive_max_pool over 3 axes;
 }
 

@@ -1,7 +1,7 @@
 //! Dropout that leaves mean and variance alone, for networks that normalize themselves by `selu` (Klambauer et al. 2017).
 
-use super::checks::rate_below_one;
-use super::noise::{kept, shared_axes};
+use super::checks;
+use super::noise::NoiseShape;
 use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
 use crate::tensor::Tensor;
@@ -16,16 +16,16 @@ crate::settings! {
         /// With this rate, `0 <= rate < 1`.
         new(rate: f64);
 
-        /// As that of [`Dropout`](super::Dropout); none by default.
+        /// As that of [`Dropout`](super::Dropout). Default: none.
         noise_shape: some into Vec<Option<usize>>,
     }
 }
 
 impl Build for AlphaDropout {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        let shared = shared_axes(self.noise_shape.as_deref(), single(inputs)?)?;
-        rate_below_one("rate", self.rate)?;
-        Ok(Box::new(AlphaDropoutNode { rate: self.rate, shared, key: init.key() }))
+        let noise_shape = NoiseShape::new(self.noise_shape.as_deref(), single(inputs)?)?;
+        checks::rate("rate", self.rate)?;
+        Ok(Box::new(AlphaDropoutNode { rate: self.rate, noise_shape, key: init.key() }))
     }
 }
 
@@ -33,8 +33,7 @@ impl Build for AlphaDropout {
 #[derive(Clone, Debug)]
 struct AlphaDropoutNode {
     rate: f64,
-    /// Axes along which elements are dropped or kept together.
-    shared: Vec<isize>,
+    noise_shape: NoiseShape,
     key: Key,
 }
 crate::parts!(AlphaDropoutNode { key });
@@ -44,7 +43,7 @@ impl Layer for AlphaDropoutNode {
         if !cx.is_training() || self.rate == 0.0 {
             return Ok(x.clone());
         }
-        let kept = kept(x, &self.shared, self.rate, cx.stream(&self.key))?;
+        let kept = self.noise_shape.kept(x, self.rate, cx.stream(&self.key))?;
         let a = 1.0 / libm::sqrt((1.0 - self.rate) * (1.0 + self.rate * LOWEST * LOWEST));
         let b = -a * LOWEST * self.rate;
         kept.choose(x, &x.new_full([], LOWEST)?)?.affine(a, b)

@@ -1,11 +1,15 @@
 //! Attention of one head without projections: a query's weighted mean of values, by how well it fits their keys.
 
+use super::checks;
 use crate::config::Dyn;
 use crate::nn::initializer::{GlorotUniform, Initializer, Ones};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Key, Node, Param, Value, Values, both_masks, features};
 use crate::ops::attention::{AttentionOptions, masked_softmax, places};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Shape};
+
+/// The inputs by position.
+const POSITIONAL: &[&str] = &["query", "value", "key"];
 
 crate::string_enum! {
     /// How well a query fits a key.
@@ -20,25 +24,26 @@ crate::string_enum! {
 }
 
 crate::settings! {
-    /// `softmax(query·keyᵀ)·value` (Keras's `Attention`, not divided by √dim): on query `[batch, queries, dim]`, value `[batch, keys, width]` and
-    /// key `[batch, keys, dim]`, in this order: `Attention::new().on([&query, &value])`, where values are keys too, or
-    /// `.on([&query, &value, &key])`. The result is `[batch, queries, width]`.
+    /// `softmax(query·keyᵀ)·value`, not divided by √dim, as Keras's `Attention`.
     ///
-    /// Values that the mask of `value` hides have no weight; where the query's mask is false the output is 0, and it has that mask. A query that
-    /// sees nothing gets zeros.
+    /// - Inputs, in this order: query `[batch, queries, dim]`, value `[batch, keys, width]` and, if it is another tensor, key
+    ///   `[batch, keys, dim]`: `Attention::new().on([&query, &value])`.
+    /// - Output: `[batch, queries, width]`, with the mask of the query.
+    /// - Masks: positions that the mask of `value` hides have no weight; where the query's mask is false the output is 0. As in Keras the
+    ///   mask of `key` is ignored. A query that sees nothing gets zeros.
     pub layer Attention {
-        /// With Keras's defaults.
+        /// Creates the layer with Keras's defaults.
         new();
 
-        /// Whether scores are multiplied by a trained number `scale`, which begins at 1; no by default.
+        /// Whether scores are multiplied by a trained number `scale`, which begins at 1. Default: `false`.
         use_scale: bool = false,
-        /// How scores are made; dot products by default.
+        /// How scores are made. Default: dot products.
         score_mode: ScoreMode = ScoreMode::Dot,
-        /// The share of weights that are dropped while training; 0 by default.
+        /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
-        /// Whether a query sees no key behind its own place (in Keras an argument of the call); no by default.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call); no by default.
+        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
         return_attention_scores: bool = false,
     }
 }
@@ -46,25 +51,17 @@ crate::settings! {
 crate::settings! {
     /// `softmax(Σ scale·tanh(query + key))·value` (Bahdanau et al. 2015), on the same inputs as [`Attention`], with the same masks.
     pub layer AdditiveAttention {
-        /// With Keras's defaults.
+        /// Creates the layer with Keras's defaults.
         new();
 
-        /// Whether each of the `dim` terms is multiplied by a trained number of `scale`, Glorot uniform; yes by default.
+        /// Whether each of the `dim` terms is multiplied by a trained number of `scale`, Glorot uniform. Default: `true`.
         use_scale: bool = true,
-        /// The share of weights that are dropped while training; 0 by default.
+        /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
-        /// Whether a query sees no key behind its own place (in Keras an argument of the call); no by default.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call); no by default.
+        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
         return_attention_scores: bool = false,
-    }
-}
-
-/// Fails unless it is a share that can be dropped.
-pub(super) fn check_dropout(dropout: f64) -> Result<()> {
-    match (0.0..1.0).contains(&dropout) {
-        true => Ok(()),
-        false => Err(Error::argument("dropout", "0 <= dropout < 1", dropout)),
     }
 }
 
@@ -79,12 +76,15 @@ impl Build for Attention {
         Ok(Box::new(AttentionNode {
             scale,
             concat_score_weight,
-            key: (self.dropout > 0.0).then(|| init.key()),
+            dropout_key: (self.dropout > 0.0).then(|| init.key()),
             form,
             dropout: self.dropout,
             causal: self.use_causal_mask,
             scores: self.return_attention_scores,
         }))
+    }
+    fn positional_names(&self) -> &[&'static str] {
+        POSITIONAL
     }
 }
 
@@ -96,17 +96,20 @@ impl Build for AdditiveAttention {
         Ok(Box::new(AttentionNode {
             scale,
             concat_score_weight: None,
-            key: (self.dropout > 0.0).then(|| init.key()),
+            dropout_key: (self.dropout > 0.0).then(|| init.key()),
             form: Form::Additive,
             dropout: self.dropout,
             causal: self.use_causal_mask,
             scores: self.return_attention_scores,
         }))
     }
+    fn positional_names(&self) -> &[&'static str] {
+        POSITIONAL
+    }
 }
 
 fn check(layer: &'static str, inputs: &InputSpecs<'_>, dropout: f64) -> Result<()> {
-    check_dropout(dropout)?;
+    checks::rate("dropout", dropout)?;
     if !(2..=3).contains(&inputs.positional().len()) {
         let expected = "[query, value] or [query, value, key]";
         return Err(Error::argument("inputs", expected, inputs.positional().len()));
@@ -129,18 +132,18 @@ enum Form {
 struct AttentionNode {
     scale: Option<Param>,
     concat_score_weight: Option<Param>,
-    key: Option<Key>,
+    dropout_key: Option<Key>,
     form: Form,
     dropout: f64,
     causal: bool,
     scores: bool,
 }
-crate::parts!(AttentionNode { scale, concat_score_weight, key });
+crate::parts!(AttentionNode { scale, concat_score_weight, dropout_key });
 
 impl AttentionNode {
     /// How well each query fits each key: `[…, queries, keys]`.
     fn fit(&self, query: &Tensor, key: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let scale = self.scale.as_ref().map(|s| cx.param(s)).transpose()?;
+        let scale = cx.param_if(&self.scale)?;
         let scaled = |x: Tensor| scale.as_ref().map_or_else(|| Ok(x.clone()), |s| x.mul(s));
         if self.form == Form::Dot {
             return scaled(query.matmul(&key.t()?)?);
@@ -166,8 +169,8 @@ impl AttentionNode {
             false => None,
         };
         let mut weights = masked_softmax(&scores, both_masks(mask.as_ref(), causal.as_ref())?.as_ref())?;
-        if let Some(key) = self.key.as_ref().filter(|_| cx.is_training()) {
-            weights = weights.dropout(self.dropout, cx.stream(key))?;
+        if let Some(dropout_key) = self.dropout_key.as_ref().filter(|_| cx.is_training()) {
+            weights = weights.dropout(self.dropout, cx.stream(dropout_key))?;
         }
         Ok((weights.matmul(value)?, weights))
     }
@@ -196,7 +199,7 @@ impl Node for AttentionNode {
         let key = x.positional().get(2).unwrap_or(value);
         let (operands, mask) = ([&query.tensor, &key.tensor, &value.tensor], value.mask.as_ref());
         let plain = self.form == Form::Dot && operands.iter().all(|t| t.rank() == 3);
-        let drops = self.key.is_some() && cx.is_training();
+        let drops = self.dropout_key.is_some() && cx.is_training();
         let (mut y, weights) = match plain && !self.scores && !drops {
             true => (self.fused(operands, mask, cx)?, None),
             false => {

@@ -1,4 +1,5 @@
-//! Gives each channel one mean and one spread, those of its batch in training and running ones afterwards (Ioffe and Szegedy 2015).
+//! Normalizes each channel to mean 0 and variance 1 (Ioffe and Szegedy 2015): with the batch's statistics in training, with moving averages
+//! in inference.
 
 use super::checks::epsilon;
 use crate::config::Dyn;
@@ -13,46 +14,49 @@ use crate::{DType, Error, MAX_RANK, Result, Shape};
 
 crate::settings! {
     /// `(x - mean) / √(var + ε) · gamma + beta` for each channel. In training mean and (biased) variance are those of the batch over all
-    /// axes but the channels', and running ones move: `moving = moving · momentum + batch · (1 - momentum)`. In inference, and while
-    /// the layer is frozen, the running ones are used.
+    /// axes but the channels', and moving averages follow: `moving = moving · momentum + batch · (1 - momentum)`. In inference, and while
+    /// the layer is frozen, the moving averages are used.
+    ///
+    /// With `renorm`, training gives `(z·r + d)·gamma + beta`, where `z = (x - mean) / σ` is normalized by the batch,
+    /// `r = σ / σ_slow` and `d = (mean - mean_slow) / σ_slow` lead to slowly moving statistics, and no gradient flows through `r` and `d`.
     ///
     /// With a mask, positions that do not count enter no statistics. `gamma` (ones), `beta` (zeros), `moving_mean` (zeros) and
     /// `moving_variance` (ones) have one number for each channel.
     pub layer BatchNormalization {
-        /// With Keras's settings.
+        /// Creates the layer with Keras's defaults.
         new();
 
-        /// The axis of the channels; the last by default.
+        /// The axis of the channels. Default: the last.
         axis: isize = -1,
-        /// How much of the running statistics stays in a step; 0.99 by default.
+        /// Momentum of the moving averages: the share that stays in a step. Default: `0.99`.
         momentum: f64 = 0.99,
-        /// Keeps the divisor from zero; 1e-3 by default.
+        /// Added to the variance, so that no divisor is 0. Default: `1e-3`.
         epsilon: f64 = 1e-3,
-        /// Whether there is a `beta`; yes by default.
+        /// Whether there is a `beta`. Default: `true`.
         center: bool = true,
-        /// Whether there is a `gamma`; yes by default.
+        /// Whether there is a `gamma`. Default: `true`.
         scale: bool = true,
-        /// How `beta` begins; zeros by default.
+        /// Initializer of `beta`. Default: `Zeros`.
         beta_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// How `gamma` begins; ones by default.
+        /// Initializer of `gamma`. Default: `Ones`.
         gamma_initializer: into Dyn<dyn Initializer> = Ones,
-        /// How the running mean begins; zeros by default.
+        /// Initializer of the moving mean. Default: `Zeros`.
         moving_mean_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// How the running variance begins; ones by default.
+        /// Initializer of the moving variance. Default: `Ones`.
         moving_variance_initializer: into Dyn<dyn Initializer> = Ones,
-        /// A penalty on `beta`; none by default.
+        /// Regularizer of `beta`. Default: none.
         beta_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on `gamma`; none by default.
+        /// Regularizer of `gamma`. Default: none.
         gamma_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on `beta`; none by default.
+        /// Constraint on `beta`. Default: none.
         beta_constraint: some into Dyn<dyn Constraint>,
-        /// A bound on `gamma`; none by default.
+        /// Constraint on `gamma`. Default: none.
         gamma_constraint: some into Dyn<dyn Constraint>,
-        /// Whether training sees running statistics too: batch renormalization (Ioffe 2017). No by default.
+        /// Whether training corrects the statistics of the batch by moving ones: batch renormalization (Ioffe 2017). Default: `false`.
         renorm: bool = false,
-        /// Bounds on what renormalization corrects; none by default.
+        /// Bounds on what renormalization corrects. Default: none.
         renorm_clipping: some RenormClipping,
-        /// How much of the statistics that renormalization looks at stays in a step; 0.99 by default.
+        /// Momentum of the statistics that renormalization compares with. Default: `0.99`.
         renorm_momentum: f64 = 0.99,
     }
 }
@@ -180,18 +184,21 @@ impl Node for BatchNormalizationNode {
         check_mask(tensor, mask.as_ref())?;
         // Channels last.
         let x = tensor.moveaxis(self.axis, -1)?;
-        let gamma = self.gamma.as_ref().map(|p| cx.param(p)).transpose()?;
-        let beta = self.beta.as_ref().map(|p| cx.param(p)).transpose()?;
+        let gamma = cx.param_if(&self.gamma)?;
+        let beta = cx.param_if(&self.beta)?;
         let (gamma, beta) = (gamma.as_ref(), beta.as_ref());
         // A frozen layer uses its running statistics and does not move them.
         let y = match cx.is_training() && !self.moving_mean.is_frozen() {
             true => {
-                let counts = mask.as_ref().map(|mask| self.counts(tensor, mask)).transpose()?;
-                self.train(&x, counts.as_ref(), gamma, beta, cx)?
+                let mask = mask.as_ref().map(|mask| self.of_elements(tensor, mask)).transpose()?;
+                self.train(&x, mask.as_ref(), gamma, beta, cx)?
             }
             false => self.infer(&x, gamma, beta, cx)?,
         };
         Ok(Value::masked(y.moveaxis(-1, self.axis)?, mask.clone()).into())
+    }
+    fn takes_row_mask(&self) -> bool {
+        true
     }
     fn class_name(&self) -> &'static str {
         "BatchNormalization"
@@ -218,7 +225,7 @@ impl BatchNormalizationNode {
     fn train(
         &self,
         x: &Tensor,
-        counts: Option<&Tensor>,
+        mask: Option<&Tensor>,
         gamma: Option<&Tensor>,
         beta: Option<&Tensor>,
         cx: &mut Cx,
@@ -226,13 +233,13 @@ impl BatchNormalizationNode {
         let (Some(moving_stddev), Some(renorm_mean), Some(renorm_stddev)) =
             (&self.moving_stddev, &self.renorm_mean, &self.renorm_stddev)
         else {
-            let (y, mean, variance) = self.normalized(x, counts, gamma, beta)?;
+            let (y, mean, variance) = self.normalized(x, mask, gamma, beta)?;
             moved(&self.moving_mean, &mean, self.momentum, cx)?;
             moved(&self.moving_variance, &variance, self.momentum, cx)?;
             return Ok(y);
         };
         // Batch renormalization: z · r + d, where r and d lead from the statistics of the batch to slowly moving ones and are constants.
-        let (z, mean, variance) = self.normalized(x, counts, None, None)?;
+        let (z, mean, variance) = self.normalized(x, mask, None, None)?;
         let deviation = variance.affine(1.0, self.epsilon)?.sqrt()?;
         let slow = cx.state(renorm_stddev).cast(x.dtype())?;
         let slow = slow.maximum(&slow.new_full([], libm::sqrt(self.epsilon))?)?;
@@ -256,19 +263,19 @@ impl BatchNormalizationNode {
     fn normalized(
         &self,
         x: &Tensor,
-        counts: Option<&Tensor>,
+        mask: Option<&Tensor>,
         gamma: Option<&Tensor>,
         beta: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor, Tensor)> {
-        let Some(counts) = counts else { return x.batch_norm(gamma, beta, self.epsilon) };
-        // What does not count is chosen away rather than multiplied by 0: it may be no number.
+        let Some(mask) = mask else { return x.batch_norm(gamma, beta, self.epsilon) };
+        // What does not count is chosen away rather than multiplied by 0: it may be NaN.
         let rows: Few<isize, MAX_RANK> = (0..x.rank() as isize - 1).collect();
         let zero = x.new_full([], 0.0)?;
-        // Keras's guard against a batch in which nothing counts.
-        let count = counts.cast(x.dtype())?.sum(&rows, false)?.affine(1.0, 1e-7)?;
-        let mean = counts.choose(x, &zero)?.sum(&rows, false)?.div(&count)?;
+        // Keras's guard against a batch that is masked altogether.
+        let count = mask.cast(x.dtype())?.sum(&rows, false)?.affine(1.0, 1e-7)?;
+        let mean = mask.choose(x, &zero)?.sum(&rows, false)?.div(&count)?;
         let center = x.sub(&mean)?;
-        let variance = counts.choose(&center, &zero)?.square()?.sum(&rows, false)?.div(&count)?;
+        let variance = mask.choose(&center, &zero)?.square()?.sum(&rows, false)?.div(&count)?;
         let factor = variance.affine(1.0, self.epsilon)?.rsqrt()?;
         let factor = gamma.map_or(Ok(factor.clone()), |gamma| gamma.mul(&factor))?;
         let y = center.mul(&factor)?;
@@ -276,8 +283,8 @@ impl BatchNormalizationNode {
         Ok((y, mean.detach(), variance.detach()))
     }
 
-    /// Whether each element counts, channels last.
-    fn counts(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
+    /// A mask as one of elements, channels last.
+    fn of_elements(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
         mask.cast(DType::Bool)?.expand_dims(-1)?.broadcast_like(x)?.moveaxis(self.axis, -1)
     }
 }

@@ -1,4 +1,5 @@
-//! A sequence from both ends (Schuster and Paliwal 1997).
+//! A recurrent layer in both directions of time (Schuster and Paliwal 1997): `merge(forward(x), backward(x))`, the second reversed again if
+//! it is a sequence.
 
 use super::recurrence::{States, given_states};
 use crate::config::Dyn;
@@ -24,18 +25,19 @@ string_enum! {
 }
 
 crate::settings! {
-    /// A recurrent layer, and another one that goes through the sequence from its end; with `return_sequences` the second output is
-    /// turned round again, so that both stand at their steps. With `return_state` the states of the first come after the output, then
-    /// those of the second; states are given in the same order, after the sequence or by the name `initial_state`.
+    /// A recurrent layer and another one that reads the sequence from its end. With `return_sequences` the second output is
+    /// reversed again, so that both outputs are in time order. The merged output is `[…, 2·units]` for `Concat` and `[…, units]`
+    /// for the other modes. With `return_state` the states of the first come after the output, then those of the second; states are
+    /// given in the same order, after the sequence or by the name `initial_state`.
     ///
-    /// With `return_sequences` both give 0 where the mask is false, as if they said `zero_output_for_mask`.
+    /// With `return_sequences` both give 0 at masked steps, as if they said `zero_output_for_mask`.
     pub layer Bidirectional {
-        /// Of this layer and its twin.
+        /// Creates the layer of this recurrent layer and a copy that goes backwards.
         new(layer: into Dyn<dyn Build>);
 
-        /// How the outputs are put together, side by side by default; `None` gives both.
+        /// How the outputs are put together; `None` gives both. Default: `Concat`.
         merge_mode: into Option<MergeMode> = MergeMode::Concat,
-        /// The layer that goes from the end, which must say `go_backwards`; by default like the other one.
+        /// The layer that reads from the end, which must say `go_backwards`. Default: a copy of the other one.
         backward_layer: some into Dyn<dyn Build>,
     }
 }
@@ -100,6 +102,12 @@ impl Build for Bidirectional {
         }))
     }
     fn input_names(&self) -> &[&'static str] {
+        &["initial_state"]
+    }
+    fn positional_names(&self) -> &[&'static str] {
+        &["sequences", "initial_state"]
+    }
+    fn list_names(&self) -> &[&'static str] {
         &["initial_state"]
     }
 }

@@ -1,7 +1,7 @@
-//! What the cells of this library do alike, and the layers made of them: weights, dropout, and whether a whole sequence is
-//! one op. A cell brings its formula.
+//! What SimpleRNN, LSTM and GRU cells share, and the layers made of them: weights, dropout, and the op over a whole sequence. A cell brings
+//! its formula.
 
-use super::checks::{positive, rate_below_one};
+use super::checks::{self, positive};
 use super::recurrence::{Ran, Sequence, States, given_states, zeros};
 use crate::config::{Common, Configured, Dyn};
 use crate::nn::activation::Activation;
@@ -72,7 +72,7 @@ pub(super) struct Settings<'a> {
     pub(super) recurrent_dropout: f64,
 }
 
-/// What is said of a weight: how it begins, the penalty on it and the bound on it.
+/// Settings of a weight: initializer, regularizer and constraint.
 pub(super) struct Weight<'a>(
     pub(super) &'a Dyn<dyn Initializer>,
     pub(super) &'a Option<Dyn<dyn Regularizer>>,
@@ -109,7 +109,7 @@ crate::parts!(group Dropped { key });
 
 impl Dropped {
     fn new(name: &'static str, rate: f64, masks: usize, init: &mut Init) -> Result<Dropped> {
-        rate_below_one(name, rate)?;
+        checks::rate(name, rate)?;
         Ok(Dropped { rate, masks, key: (rate > 0.0).then(|| init.key()) })
     }
 
@@ -198,7 +198,7 @@ impl CellNode {
 
     /// The bias of the inputs and that of the state.
     fn biases(&self, cx: &mut Cx) -> Result<[Option<Tensor>; 2]> {
-        let Some(bias) = self.bias.as_ref().map(|bias| cx.param(bias)).transpose()? else {
+        let Some(bias) = cx.param_if(&self.bias)? else {
             return Ok([None, None]);
         };
         match self.formula.two_biases() {
@@ -271,7 +271,7 @@ impl CellNode {
             None => x.tensor.clone(),
         };
         let mask = x.mask.as_ref().map(|mask| mask.cast(DType::Bool)).transpose()?;
-        let bias = self.bias.as_ref().map(|bias| cx.param(bias)).transpose()?;
+        let bias = cx.param_if(&self.bias)?;
         let (kernel, recurrent_kernel) = (&cx.param(&self.kernel)?, &cx.param(&self.recurrent_kernel)?);
         let weights = RecurrentWeights { kernel, recurrent_kernel, bias: bias.as_ref() };
         let backwards = sequence.recurrence.go_backwards;
@@ -373,6 +373,12 @@ macro_rules! cells {
             fn input_names(&self) -> &[&'static str] {
                 &["states"]
             }
+            fn positional_names(&self) -> &[&'static str] {
+                &["inputs", "states"]
+            }
+            fn list_names(&self) -> &[&'static str] {
+                &["states"]
+            }
             fn as_cell(&self) -> Option<&dyn crate::nn::Cell> {
                 Some(self)
             }
@@ -429,6 +435,12 @@ macro_rules! cells {
             fn input_names(&self) -> &[&'static str] {
                 &["initial_state"]
             }
+            fn positional_names(&self) -> &[&'static str] {
+                &["sequences", "initial_state"]
+            }
+            fn list_names(&self) -> &[&'static str] {
+                &["initial_state"]
+            }
             fn as_recurrent(&self) -> Option<&dyn crate::nn::Recurrent> {
                 Some(self)
             }
@@ -439,38 +451,38 @@ macro_rules! cells {
         $declare! {
             $(#[$meta])*
             pub layer $type {
-                /// With states of this size.
+                /// Creates the layer with states of `units` features.
                 new(units: usize);
 
-                /// The function of what becomes the output; tanh by default.
+                /// Activation of the output. Default: `Tanh`.
                 activation: into crate::config::Dyn<dyn crate::nn::activation::Activation> = crate::nn::activation::Tanh,
-                /// Whether there is a bias; yes by default.
+                /// Whether there is a bias. Default: `true`.
                 use_bias: bool = true,
-                /// How the kernel of the inputs begins; Glorot uniform by default.
+                /// Initializer of the kernel. Default: `GlorotUniform`.
                 kernel_initializer: into crate::config::Dyn<dyn crate::nn::initializer::Initializer> =
                     crate::nn::initializer::GlorotUniform,
-                /// How the kernel of the state begins; orthogonal by default.
+                /// Initializer of the recurrent kernel. Default: `Orthogonal`.
                 recurrent_initializer: into crate::config::Dyn<dyn crate::nn::initializer::Initializer> =
                     crate::nn::initializer::Orthogonal::default(),
-                /// How the bias begins; zeros by default.
+                /// Initializer of the bias. Default: `Zeros`.
                 bias_initializer: into crate::config::Dyn<dyn crate::nn::initializer::Initializer> =
                     crate::nn::initializer::Zeros,
-                /// A penalty on the kernel of the inputs; none by default.
+                /// Regularizer of the kernel. Default: none.
                 kernel_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
-                /// A penalty on the kernel of the state; none by default.
+                /// Regularizer of the recurrent kernel. Default: none.
                 recurrent_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
-                /// A penalty on the bias; none by default.
+                /// Regularizer of the bias. Default: none.
                 bias_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
-                /// A bound on the kernel of the inputs; none by default.
+                /// Constraint on the kernel. Default: none.
                 kernel_constraint: some into crate::config::Dyn<dyn crate::nn::constraint::Constraint>,
-                /// A bound on the kernel of the state; none by default.
+                /// Constraint on the recurrent kernel. Default: none.
                 recurrent_constraint: some into crate::config::Dyn<dyn crate::nn::constraint::Constraint>,
-                /// A bound on the bias; none by default.
+                /// Constraint on the bias. Default: none.
                 bias_constraint: some into crate::config::Dyn<dyn crate::nn::constraint::Constraint>,
-                /// The share of inputs that is dropped while training, the same at each step of a sequence; none by default.
+                /// Dropout rate of the inputs; a sequence has one mask for all steps. Default: `0`.
                 dropout: f64 = 0.0,
-                /// The share of the state that is dropped on its way into the gates while training, the same at each step of a
-                /// sequence; none by default. Each gate then drops for itself.
+                /// Dropout rate of the state on its way into the gates; each gate has a mask of its own, the same at all steps.
+                /// Default: `0`.
                 recurrent_dropout: f64 = 0.0,
                 $($rows)*
             }
@@ -479,7 +491,8 @@ macro_rules! cells {
 }
 pub(super) use cells;
 
-/// The initializer of an LSTM's bias: that of all gates, but 1 for the forget gate.
+/// The initializer of an LSTM's bias: 1 for the forget gate, and another one for the input gate `[units]` and for the last two
+/// gates together `[2·units]`, as Keras draws them.
 #[derive(Debug)]
 pub(super) struct UnitForgetBias(pub(super) Dyn<dyn Initializer>);
 
@@ -491,7 +504,14 @@ impl Configured for UnitForgetBias {
 
 impl Initializer for UnitForgetBias {
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
-        let (units, others) = (shape.elements() as u64 / 4, self.0.value(shape, stream)?);
-        Ok(Box::new(move |i| if (units..2 * units).contains(&i) { 1.0 } else { others(i) }))
+        let units = shape.elements() / 4;
+        let input = self.0.value(&Shape::new(&[units])?, stream)?;
+        let rest = self.0.value(&Shape::new(&[2 * units])?, stream.following())?;
+        let units = units as u64;
+        Ok(Box::new(move |i| match i / units {
+            0 => input(i),
+            1 => 1.0,
+            _ => rest(i - 2 * units),
+        }))
     }
 }

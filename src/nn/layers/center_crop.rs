@@ -1,4 +1,4 @@
-//! The middle of images.
+//! Cuts out the centre of images.
 
 use super::resizing::{cropped, expect_size};
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, expect_images, single};
@@ -13,7 +13,7 @@ crate::settings! {
         /// Of this size.
         new(height: usize, width: usize);
 
-        /// Where the channels are; last by default.
+        /// Where the channels are. Default: last.
         data_format: DataFormat = DataFormat::ChannelsLast,
     }
 }
@@ -51,7 +51,7 @@ impl Layer for CenterCropNode {
                 y = y.slice(axis, start as isize, (start + wanted) as isize)?;
             }
         } else {
-            y = cropped(&y, self.size)?.resize(&self.size, Interpolation::Bilinear, false)?;
+            y = cropped("CenterCrop", &y, self.size)?.resize(&self.size, Interpolation::Bilinear, false)?;
         }
         self.data_format.back(y)
     }

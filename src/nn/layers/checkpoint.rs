@@ -56,6 +56,12 @@ impl Build for Checkpoint {
     fn input_names(&self) -> &[&'static str] {
         self.layer.input_names()
     }
+    fn positional_names(&self) -> &[&'static str] {
+        self.layer.positional_names()
+    }
+    fn list_names(&self) -> &[&'static str] {
+        self.layer.list_names()
+    }
 }
 
 /// The layer with its parameters.
@@ -161,6 +167,9 @@ impl Node for Block {
 
     fn output_activation(&self, output: usize) -> Option<&dyn Activation> {
         self.layer.output_activation(output)
+    }
+    fn takes_row_mask(&self) -> bool {
+        self.layer.takes_row_mask()
     }
     fn class_name(&self) -> &'static str {
         "Checkpoint"

@@ -7,12 +7,31 @@ pub(super) fn positive(setting: &'static str, n: usize) -> Result<()> {
     if n == 0 { Err(Error::argument(setting, "at least 1", 0)) } else { Ok(()) }
 }
 
-/// Fails unless so much can be dropped and something be left.
-pub(super) fn rate_below_one(setting: &'static str, rate: f64) -> Result<()> {
-    if (0.0..1.0).contains(&rate) { Ok(()) } else { Err(Error::argument(setting, "0 <= rate < 1", rate)) }
+/// Fails unless a setting is a finite number above 0.
+pub(super) fn positive_number(setting: &'static str, value: f64) -> Result<()> {
+    match value > 0.0 && value.is_finite() {
+        true => Ok(()),
+        false => Err(Error::argument(setting, "a finite number above 0", value)),
+    }
 }
 
-/// Fails unless it keeps a divisor from zero.
+/// Fails unless `0 <= rate < 1`.
+pub(super) fn rate(setting: &'static str, value: f64) -> Result<()> {
+    match (0.0..1.0).contains(&value) {
+        true => Ok(()),
+        false => Err(Error::argument(setting, format!("0 <= {setting} < 1"), value)),
+    }
+}
+
+/// Fails unless `0 <= rate <= 1`.
+pub(super) fn rate_or_one(setting: &'static str, value: f64) -> Result<()> {
+    match (0.0..=1.0).contains(&value) {
+        true => Ok(()),
+        false => Err(Error::argument(setting, format!("0 <= {setting} <= 1"), value)),
+    }
+}
+
+/// Fails unless a setting is finite and at least 0.
 pub(super) fn epsilon(setting: &'static str, value: f64) -> Result<()> {
     match value >= 0.0 && value.is_finite() {
         true => Ok(()),

@@ -1,4 +1,4 @@
-//! Its inputs side by side.
+//! Joins its inputs along an axis.
 
 use super::merge;
 use crate::error::Context;
@@ -13,7 +13,7 @@ crate::settings! {
         /// The layer: `Concatenate::new().on([&a, &b])`.
         new();
 
-        /// The axis; the last one by default.
+        /// The axis. Default: the last one.
         axis: isize = -1,
     }
 }

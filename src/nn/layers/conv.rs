@@ -1,4 +1,10 @@
-//! Convolutions: `activation(conv(x, kernel) + bias)` along one axis, over images and over volumes.
+//! Convolutions along one axis, over images and over volumes.
+//!
+//! `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`, where `i` and `k` have an entry for
+//! each spatial axis.
+//!
+//! Output size of an axis of `n` elements, with `reach = (kernel_size - 1)·dilation_rate + 1`: `⌊(n - reach) / strides⌋ + 1` (valid),
+//! `⌈n / strides⌉` (same and causal).
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, not_both, sliding};
@@ -16,89 +22,52 @@ use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// [`Tensor::conv`] or [`Tensor::depthwise_conv`].
-type Product = fn(&Tensor, &Tensor, Option<&Tensor>, Option<Fused>, &Convolution) -> Result<Tensor>;
-
-/// The layer with its parameters; depthwise convolutions too.
-#[derive(Clone, Debug)]
-pub(super) struct ConvNode {
-    pub(super) kernel: Param,
-    pub(super) bias: Option<Param>,
-    pub(super) product: Product,
-    pub(super) how: Convolution,
-    pub(super) ending: Ending,
-}
-crate::parts!(ConvNode { kernel, bias });
-
-impl ConvNode {
-    fn product(&self, x: &Tensor, cx: &mut Cx, activation: Option<Fused>) -> Result<Tensor> {
-        let kernel = cx.param(&self.kernel)?;
-        let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
-        let x = self.ending.data_format.last(x)?;
-        (self.product)(&x, &kernel, bias.as_ref(), activation, &self.how)
-    }
-}
-
-impl Layer for ConvNode {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let y = self.product(x, cx, self.ending.fused())?;
-        self.ending.finish(y, cx)
-    }
-    fn output_activation(&self) -> Option<&dyn Activation> {
-        self.ending.output_activation()
-    }
-    fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        self.ending.data_format.back(self.product(x, cx, None)?)
-    }
-    fn class_name(&self) -> &'static str {
-        self.ending.layer
-    }
-    fn output_range(&self, _: Option<Range>) -> Option<Range> {
-        range_of(&*self.ending.activation)
-    }
-}
-
 /// A layer for a number of spatial axes.
 macro_rules! conv {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// With `reach = (kernel_size - 1)·dilation_rate + 1` an axis of `n` elements has `⌊(n - reach) / strides⌋ + 1` places (valid, the default) or
-            /// `⌈n / strides⌉` (same, causal). Kernel `[kernel_size…, channels / groups, filters]`, Glorot uniform; bias `[filters]`, zeros; no
-            /// activation (Keras's defaults).
+            /// `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`
+            ///
+            /// - Output size of an axis of `n` elements: `⌊(n - reach) / strides⌋ + 1` (valid) or `⌈n / strides⌉` (same, causal), where
+            ///   `reach = (kernel_size - 1)·dilation_rate + 1`.
+            /// - Kernel `[kernel_size…, channels / groups, filters]`, bias `[filters]`.
             pub layer $type {
-                /// A layer of `filters` outputs at each place; the kernel sees `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// From one place of the kernel to the next; 1 by default. Not together with `dilation_rate`.
+                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
                 strides: into Sizes<$axes> = 1,
-                /// What lies beyond the edges: nothing (valid, the default), as many zeros as there are places for all elements (same), or all of
-                /// them before the first element (causal, along one axis alone).
+                /// - `Valid`: none.
+                /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
+                /// - `Causal` (`Conv1D` alone): all zeros at the start, so that no output reads a later step.
+                ///
+                /// Default: `Valid`.
                 padding: Padding = Padding::Valid,
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
-                /// From one element that the kernel sees to the next; 1 by default.
+                /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
-                /// Into how many groups channels and filters are cut; each group of filters sees its group of channels alone. 1 by default.
+                /// Number of groups. Filters of a group read only that group's channels. Default: `1`.
                 groups: usize = 1,
-                /// The function applied to the result; none by default.
+                /// Activation. Default: none.
                 activation: into Dyn<dyn Activation> = Linear,
-                /// Whether there is a bias; yes by default.
+                /// Whether there is a bias. Default: `true`.
                 use_bias: bool = true,
-                /// How the kernel begins; Glorot uniform by default.
+                /// Initializer of the kernel. Default: `GlorotUniform`.
                 kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-                /// How the bias begins; zeros by default.
+                /// Initializer of the bias. Default: `Zeros`.
                 bias_initializer: into Dyn<dyn Initializer> = Zeros,
-                /// A penalty on the kernel; none by default.
+                /// Regularizer of the kernel. Default: none.
                 kernel_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the bias; none by default.
+                /// Regularizer of the bias. Default: none.
                 bias_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the output, divided by the batch size; none by default.
+                /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
                 activity_regularizer: some into Dyn<dyn Regularizer>,
-                /// A bound on the kernel; none by default.
+                /// Constraint on the kernel. Default: none.
                 kernel_constraint: some into Dyn<dyn Constraint>,
-                /// A bound on the bias; none by default.
+                /// Constraint on the bias. Default: none.
                 bias_constraint: some into Dyn<dyn Constraint>,
             }
         }
@@ -135,21 +104,65 @@ macro_rules! conv {
                     activation: self.activation.clone(),
                     activity_regularizer: self.activity_regularizer.clone(),
                 };
-                Ok(Box::new(ConvNode { kernel, bias, product: Tensor::conv, how: how.groups(self.groups), ending }))
+                Ok(Box::new(ConvNode { kernel, bias, op: Tensor::conv, how: how.groups(self.groups), ending }))
             }
         }
     };
 }
 
 conv! {
-    /// A convolution along one axis, such as time: `[batch, steps, channels]` becomes `[batch, places, filters]`.
+    /// A convolution along one axis, such as time: `[batch, steps, channels]` becomes `[batch, new_steps, filters]`.
     Conv1D, 1
 }
 conv! {
-    /// A convolution over images: `[batch, height, width, channels]` becomes `[batch, rows, columns, filters]`.
+    /// A convolution over images: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, filters]`.
     Conv2D, 2
 }
 conv! {
-    /// A convolution over volumes: `[batch, depth, height, width, channels]` becomes `[batch, planes, rows, columns, filters]`.
+    /// A convolution over volumes: `[batch, depth, height, width, channels]` becomes `[batch, new_depth, new_height, new_width, filters]`.
     Conv3D, 3
+}
+
+/// [`Tensor::conv`] or [`Tensor::depthwise_conv`].
+type Op = fn(&Tensor, &Tensor, Option<&Tensor>, Option<Fused>, &Convolution) -> Result<Tensor>;
+
+/// The layer with its parameters; depthwise convolutions too.
+#[derive(Clone, Debug)]
+pub(super) struct ConvNode {
+    pub(super) kernel: Param,
+    pub(super) bias: Option<Param>,
+    pub(super) op: Op,
+    pub(super) how: Convolution,
+    pub(super) ending: Ending,
+}
+crate::parts!(ConvNode { kernel, bias });
+
+impl ConvNode {
+    /// The result before the activation, or with one that the op can apply; channels last.
+    fn linear_part(&self, x: &Tensor, cx: &mut Cx, activation: Option<Fused>) -> Result<Tensor> {
+        let kernel = cx.param(&self.kernel)?;
+        let bias = cx.param_if(&self.bias)?;
+        let x = self.ending.data_format.last(x)?;
+        (self.op)(&x, &kernel, bias.as_ref(), activation, &self.how)
+    }
+}
+
+impl Layer for ConvNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let fused = self.ending.activation.fused();
+        let y = self.linear_part(x, cx, fused)?;
+        self.ending.finish(y, fused.is_some(), cx)
+    }
+    fn output_activation(&self) -> Option<&dyn Activation> {
+        self.ending.output_activation()
+    }
+    fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        self.ending.data_format.back(self.linear_part(x, cx, None)?)
+    }
+    fn class_name(&self) -> &'static str {
+        self.ending.layer
+    }
+    fn output_range(&self, _: Option<Range>) -> Option<Range> {
+        range_of(&*self.ending.activation)
+    }
 }

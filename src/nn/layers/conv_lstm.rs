@@ -1,7 +1,7 @@
-//! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees what lies around each place.
+//! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees the neighbourhood of each position.
 
 use super::cell::{UnitForgetBias, part};
-use super::checks::{positive, rate_below_one};
+use super::checks::{self, positive};
 use super::recurrence::{Sequence, States, recurrent};
 use super::sliding::{channels, not_both, plain_padding, sliding};
 use crate::config::Dyn;
@@ -45,10 +45,11 @@ struct ConvLSTMCell {
 crate::parts!(group ConvLSTMCell { kernel, recurrent_kernel, bias, dropout, recurrent_dropout });
 
 impl ConvLSTMCell {
-    /// `conv(x, kernel) + bias` for all gates and steps at once: `[batch, time, axes…, channels]` becomes `[batch, time, places…, 4·filters]`.
+    /// `conv(x, kernel) + bias` for all gates and steps at once: `[batch, time, axes…, channels]` becomes
+    /// `[batch, time, places…, 4·filters]`.
     fn projected(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let kernel = cx.param(&self.kernel)?;
-        let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
+        let bias = cx.param_if(&self.bias)?;
         let masks = match &self.dropout {
             Some(dropout) => dropout.masks(&x.select(1, 0)?, cx)?,
             None => None,
@@ -148,7 +149,7 @@ crate::parts!(group Drop { key });
 impl Drop {
     /// At this rate, if it is one.
     fn new(setting: &'static str, rate: f64, init: &mut Init) -> Result<Option<Drop>> {
-        rate_below_one(setting, rate)?;
+        checks::rate(setting, rate)?;
         Ok(if rate > 0.0 { Some(Drop { rate, key: init.key() }) } else { None })
     }
 
@@ -174,50 +175,54 @@ macro_rules! conv_lstm {
             /// c' = f·c + i·tanh(conv(x, kernel) + conv(h, recurrent_kernel) + bias),   h' = o·tanh(c')
             /// ```
             ///
-            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot uniform and orthogonal; bias `[4·filters]`, ones for f
-            /// and zeros for the others (Keras's defaults). The convolution of states has stride 1 and keeps their sizes. The states h and c are
-            /// zeros at first, or given after the sequence or by the name `initial_state`.
+            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot uniform and
+            /// orthogonal; bias `[4·filters]`, ones for f and zeros for the others (Keras's defaults). The convolution of states
+            /// has stride 1 and keeps their sizes. The states h and c are zeros at first, or given after the sequence or by the
+            /// name `initial_state`.
             pub layer $type {
-                /// A layer of `filters` outputs at each place; kernels see `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernels read `kernel_size` elements along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// From one place of the kernel on the input to the next; 1 by default. Not together with `dilation_rate`.
+                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
                 strides: into Sizes<$axes> = 1,
-                /// What lies beyond the edges of the input: nothing (valid, the default), or as many zeros as there are places for all elements (same).
+                /// - `Valid`: none.
+                /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
+                ///
+                /// Default: `Valid`.
                 padding: Padding = Padding::Valid,
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
-                /// From one element of the input that the kernel sees to the next; 1 by default.
+                /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
-                /// g: the function of the candidate and of the cell; tanh by default.
+                /// g: the function of the candidate and of the cell. Default: `Tanh`.
                 activation: into Dyn<dyn Activation> = Tanh,
-                /// σ: the function of the gates; sigmoid by default.
+                /// σ: the function of the gates. Default: sigmoid.
                 recurrent_activation: into Dyn<dyn Activation> = Sigmoid,
-                /// Whether there is a bias; yes by default.
+                /// Whether there is a bias. Default: `true`.
                 use_bias: bool = true,
-                /// How the kernel begins; Glorot uniform by default.
+                /// Initializer of the kernel. Default: `GlorotUniform`.
                 kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-                /// How the kernel of the states begins; orthogonal by default.
+                /// Initializer of the recurrent kernel. Default: `Orthogonal`.
                 recurrent_initializer: into Dyn<dyn Initializer> = Orthogonal::default(),
-                /// How the bias begins; zeros by default.
+                /// Initializer of the bias. Default: `Zeros`.
                 bias_initializer: into Dyn<dyn Initializer> = Zeros,
-                /// Whether the bias of the forget gate begins at 1 whatever `bias_initializer` says; yes by default.
+                /// Whether the bias of the forget gate begins at 1 whatever `bias_initializer` says. Default: `true`.
                 unit_forget_bias: bool = true,
-                /// A penalty on the kernel; none by default.
+                /// Regularizer of the kernel. Default: none.
                 kernel_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the kernel of the states; none by default.
+                /// Regularizer of the recurrent kernel. Default: none.
                 recurrent_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the bias; none by default.
+                /// Regularizer of the bias. Default: none.
                 bias_regularizer: some into Dyn<dyn Regularizer>,
-                /// A bound on the kernel; none by default.
+                /// Constraint on the kernel. Default: none.
                 kernel_constraint: some into Dyn<dyn Constraint>,
-                /// A bound on the kernel of the states; none by default.
+                /// Constraint on the recurrent kernel. Default: none.
                 recurrent_constraint: some into Dyn<dyn Constraint>,
-                /// A bound on the bias; none by default.
+                /// Constraint on the bias. Default: none.
                 bias_constraint: some into Dyn<dyn Constraint>,
-                /// The share of the input that each gate does not see in training, the same at all steps; 0 by default.
+                /// Dropout rate of the inputs; each gate has a mask of its own, the same at all steps. Default: `0`.
                 dropout: f64 = 0.0,
-                /// The share of h that each gate does not see in training, the same at all steps; 0 by default.
+                /// Dropout rate of h; each gate has a mask of its own, the same at all steps. Default: `0`.
                 recurrent_dropout: f64 = 0.0,
             }
         }
@@ -268,6 +273,12 @@ macro_rules! conv_lstm {
             fn input_names(&self) -> &[&'static str] {
                 &["initial_state"]
             }
+            fn positional_names(&self) -> &[&'static str] {
+                &["sequences", "initial_state"]
+            }
+            fn list_names(&self) -> &[&'static str] {
+                &["initial_state"]
+            }
             fn as_recurrent(&self) -> Option<&dyn Recurrent> {
                 Some(self)
             }
@@ -290,17 +301,17 @@ fn channels_of_steps(layer: &'static str, input: Spec, axes: usize, format: Data
 }
 
 conv_lstm! {
-    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes `[batch, places, filters]`, or with `return_sequences`
-    /// `[batch, time, places, filters]`.
+    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes `[batch, new_steps, filters]`, or with
+    /// `return_sequences` `[batch, time, new_steps, filters]`.
     ConvLSTM1D, 1
 }
 conv_lstm! {
-    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes `[batch, rows, columns, filters]`, or with
-    /// `return_sequences` `[batch, time, rows, columns, filters]`.
+    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes `[batch, new_height, new_width, filters]`, or with
+    /// `return_sequences` `[batch, time, new_height, new_width, filters]`.
     ConvLSTM2D, 2
 }
 conv_lstm! {
-    /// An LSTM with convolutions over volumes: `[batch, time, depth, height, width, channels]` becomes `[batch, planes, rows, columns, filters]`, or with
-    /// `return_sequences` `[batch, time, planes, rows, columns, filters]`.
+    /// An LSTM with convolutions over volumes: `[batch, time, depth, height, width, channels]` becomes
+    /// `[batch, new_depth, new_height, new_width, filters]`, or with `return_sequences` `[batch, time, new_depth, new_height, new_width, filters]`.
     ConvLSTM3D, 3
 }

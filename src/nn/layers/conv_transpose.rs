@@ -1,4 +1,9 @@
-//! Transposed convolutions ("deconvolutions"): `activation(conv_transpose(x, kernel) + bias)`, which make images larger.
+//! Transposed convolutions ("deconvolutions"), which make images larger: the gradients of convolutions as layers.
+//!
+//! `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then `activation(y + bias)`.
+//!
+//! Output size of an axis of `n` elements: `(n - 1)·strides + reach`, at least `n·strides` (valid), `n·strides` (same), where
+//! `reach = (kernel_size - 1)·dilation_rate + 1`; the table of [`Tensor::conv_transpose`] has those with `output_padding`.
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, not_both, plain_padding, sliding};
@@ -15,87 +20,49 @@ use crate::ops::conv::Convolution;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// The layer with its parameters.
-#[derive(Clone, Debug)]
-struct ConvTransposeNode {
-    kernel: Param,
-    bias: Option<Param>,
-    how: Convolution,
-    ending: Ending,
-}
-crate::parts!(ConvTransposeNode { kernel, bias });
-
-impl ConvTransposeNode {
-    fn product(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let y = self.ending.data_format.last(x)?.conv_transpose(&cx.param(&self.kernel)?, &self.how)?;
-        match &self.bias {
-            Some(bias) => y.add(&cx.param(bias)?),
-            None => Ok(y),
-        }
-    }
-}
-
-impl Layer for ConvTransposeNode {
-    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let mut y = self.product(x, cx)?;
-        if self.ending.fused().is_some() {
-            y = self.ending.activation.apply(&y)?;
-        }
-        self.ending.finish(y, cx)
-    }
-    fn output_activation(&self) -> Option<&dyn Activation> {
-        self.ending.output_activation()
-    }
-    fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        self.ending.data_format.back(self.product(x, cx)?)
-    }
-    fn class_name(&self) -> &'static str {
-        self.ending.layer
-    }
-    fn output_range(&self, _: Option<Range>) -> Option<Range> {
-        range_of(&*self.ending.activation)
-    }
-}
-
 /// A layer for a number of spatial axes.
 macro_rules! conv_transpose {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// The lengths that an axis gets are in the table of [`Tensor::conv_transpose`]. Kernel `[kernel_size…, filters, channels]`, Glorot uniform; bias
-            /// `[filters]`, zeros; no activation (Keras's defaults).
+            /// `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then `activation(y + bias)`
+            ///
+            /// - Output sizes are in the table of [`Tensor::conv_transpose`].
+            /// - Kernel `[kernel_size…, filters, channels]`, bias `[filters]`.
             pub layer $type {
-                /// A layer of `filters` outputs at each element; each element of the input reaches `kernel_size` of them along each axis.
+                /// Creates a layer of `filters` output channels; each element of the input reaches `kernel_size` elements of the
+                /// output along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// From what one element of the input reaches to what the next one does; 1 by default. Not together with `dilation_rate`.
+                /// Step in the output for one step in the input. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
                 strides: into Sizes<$axes> = 1,
-                /// All that elements of the input reach (valid, the default), or what makes `strides` elements of one (same).
+                /// `Valid`: the full result. `Same`: `n·strides` elements. Default: `Valid`.
                 padding: Padding = Padding::Valid,
-                /// How much longer than the shortest the result is, below `strides`; by default what the table says.
+                /// Elements added at the end of the result, less than `strides`. Default: what the table of
+                /// [`Tensor::conv_transpose`](crate::Tensor::conv_transpose) says.
                 output_padding: some into Sizes<$axes>,
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
-                /// From one element that an element of the input reaches to the next; 1 by default.
+                /// Distance in the output between the elements of the kernel. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
-                /// The function applied to the result; none by default.
+                /// Activation. Default: none.
                 activation: into Dyn<dyn Activation> = Linear,
-                /// Whether there is a bias; yes by default.
+                /// Whether there is a bias. Default: `true`.
                 use_bias: bool = true,
-                /// How the kernel begins; Glorot uniform by default.
+                /// Initializer of the kernel. Default: `GlorotUniform`.
                 kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-                /// How the bias begins; zeros by default.
+                /// Initializer of the bias. Default: `Zeros`.
                 bias_initializer: into Dyn<dyn Initializer> = Zeros,
-                /// A penalty on the kernel; none by default.
+                /// Regularizer of the kernel. Default: none.
                 kernel_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the bias; none by default.
+                /// Regularizer of the bias. Default: none.
                 bias_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the output, divided by the batch size; none by default.
+                /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
                 activity_regularizer: some into Dyn<dyn Regularizer>,
-                /// A bound on the kernel; none by default.
+                /// Constraint on the kernel. Default: none.
                 kernel_constraint: some into Dyn<dyn Constraint>,
-                /// A bound on the bias; none by default.
+                /// Constraint on the bias. Default: none.
                 bias_constraint: some into Dyn<dyn Constraint>,
             }
         }
@@ -138,14 +105,55 @@ macro_rules! conv_transpose {
 }
 
 conv_transpose! {
-    /// The transpose of a convolution along one axis: `[batch, steps, channels]` becomes `[batch, more steps, filters]`.
+    /// The transpose of a convolution along one axis: `[batch, steps, channels]` becomes `[batch, new_steps, filters]`.
     Conv1DTranspose, 1
 }
 conv_transpose! {
-    /// The transpose of a convolution over images: `[batch, height, width, channels]` becomes `[batch, rows, columns, filters]`.
+    /// The transpose of a convolution over images: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, filters]`.
     Conv2DTranspose, 2
 }
 conv_transpose! {
-    /// The transpose of a convolution over volumes: `[batch, depth, height, width, channels]` becomes `[batch, planes, rows, columns, filters]`.
+    /// The transpose of a convolution over volumes: `[batch, depth, height, width, channels]` becomes
+    /// `[batch, new_depth, new_height, new_width, filters]`.
     Conv3DTranspose, 3
+}
+
+/// The layer with its parameters.
+#[derive(Clone, Debug)]
+struct ConvTransposeNode {
+    kernel: Param,
+    bias: Option<Param>,
+    how: Convolution,
+    ending: Ending,
+}
+crate::parts!(ConvTransposeNode { kernel, bias });
+
+impl ConvTransposeNode {
+    /// The result before the activation, channels last.
+    fn linear_part(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let y = self.ending.data_format.last(x)?.conv_transpose(&cx.param(&self.kernel)?, &self.how)?;
+        match &self.bias {
+            Some(bias) => y.add(&cx.param(bias)?),
+            None => Ok(y),
+        }
+    }
+}
+
+impl Layer for ConvTransposeNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let y = self.linear_part(x, cx)?;
+        self.ending.finish(y, false, cx)
+    }
+    fn output_activation(&self) -> Option<&dyn Activation> {
+        self.ending.output_activation()
+    }
+    fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        self.ending.data_format.back(self.linear_part(x, cx)?)
+    }
+    fn class_name(&self) -> &'static str {
+        self.ending.layer
+    }
+    fn output_range(&self, _: Option<Range>) -> Option<Range> {
+        range_of(&*self.ending.activation)
+    }
 }

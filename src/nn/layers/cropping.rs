@@ -12,14 +12,14 @@ macro_rules! cropping {
         crate::settings! {
             $(#[$doc])*
             pub layer $layer {
-                /// With what is cut off by default.
+                /// Creates the layer with Keras's defaults.
                 new();
 
-                /// How much is cut off: one number for all sides, a number for each axis (but `(before, behind)` where there is one),
-                /// or a pair `(before, behind)` for each axis; by default 1 on either side, of images nothing.
+                /// How much is cut off: one number for all sides, a number for each axis (but `(before, after)` where there is one),
+                /// or a pair `(before, after)` for each axis; by default 1 on either side, of images nothing.
                 cropping: into Margins<$n> = $default,
                 $(
-                    /// Where the channels are; last by default.
+                    /// Where the channels are. Default: last.
                     $data_format: DataFormat = DataFormat::ChannelsLast,
                 )?
             }

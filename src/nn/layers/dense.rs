@@ -20,23 +20,23 @@ crate::settings! {
         /// A layer of `units` outputs.
         new(units: usize);
 
-        /// The function applied to the result; none by default.
+        /// Activation. Default: none.
         activation: into Dyn<dyn Activation> = Linear,
-        /// Whether there is a bias; yes by default.
+        /// Whether there is a bias. Default: `true`.
         use_bias: bool = true,
-        /// How the kernel begins; Glorot uniform by default.
+        /// Initializer of the kernel. Default: `GlorotUniform`.
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-        /// How the bias begins; zeros by default.
+        /// Initializer of the bias. Default: `Zeros`.
         bias_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// A penalty on the kernel; none by default.
+        /// Regularizer of the kernel. Default: none.
         kernel_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the bias; none by default.
+        /// Regularizer of the bias. Default: none.
         bias_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the output, divided by the batch size; none by default.
+        /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on the kernel; none by default.
+        /// Constraint on the kernel. Default: none.
         kernel_constraint: some into Dyn<dyn Constraint>,
-        /// A bound on the bias; none by default.
+        /// Constraint on the bias. Default: none.
         bias_constraint: some into Dyn<dyn Constraint>,
     }
 }
@@ -72,7 +72,7 @@ crate::parts!(DenseNode { kernel, bias });
 impl DenseNode {
     fn product(&self, x: &Tensor, cx: &mut Cx, activate: bool) -> Result<Tensor> {
         let kernel = cx.param(&self.kernel)?;
-        let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
+        let bias = cx.param_if(&self.bias)?;
         x.linear(&kernel, bias.as_ref(), if activate { self.activation.fused() } else { None })
     }
 }

@@ -1,4 +1,6 @@
-//! Depthwise convolutions: `activation(depthwise_conv(x, kernel) + bias)`, each channel with kernels of its own.
+//! Depthwise convolutions, in which each channel has kernels of its own.
+//!
+//! `y[b, i, c·depth_multiplier + m] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, m] + bias[c·depth_multiplier + m])`
 
 use super::checks::positive;
 use super::conv::ConvNode;
@@ -19,39 +21,45 @@ macro_rules! depthwise_conv {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Places as in a convolution. Each channel gives `depth_multiplier` results, those of the first channel first. Kernel
-            /// `[kernel_size…, channels, depth_multiplier]`, Glorot uniform; bias `[channels·depth_multiplier]`, zeros; no activation (Keras's defaults).
+            /// `y[b, i, c·m + j] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, j] + bias[c·m + j])`, with
+            /// `m = depth_multiplier`
+            ///
+            /// - Output sizes are those of a convolution.
+            /// - Kernel `[kernel_size…, channels, depth_multiplier]`, bias `[channels·depth_multiplier]`.
             pub layer $type {
-                /// A layer whose kernels see `kernel_size` elements along each axis.
+                /// Creates a layer whose kernels read `kernel_size` elements along each axis.
                 new(kernel_size: into Sizes<$axes>);
 
-                /// From one place of the kernel to the next; 1 by default.
+                /// Step of the kernel along each axis. Default: `1`.
                 strides: into Sizes<$axes> = 1,
-                /// What lies beyond the edges: nothing (valid, the default), or as many zeros as there are places for all elements (same).
+                /// - `Valid`: none.
+                /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
+                ///
+                /// Default: `Valid`.
                 padding: Padding = Padding::Valid,
-                /// How many results each channel gives; 1 by default.
+                /// Number of outputs for each input channel. Default: `1`.
                 depth_multiplier: usize = 1,
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
-                /// From one element that the kernel sees to the next; 1 by default.
+                /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
-                /// The function applied to the result; none by default.
+                /// Activation. Default: none.
                 activation: into Dyn<dyn Activation> = Linear,
-                /// Whether there is a bias; yes by default.
+                /// Whether there is a bias. Default: `true`.
                 use_bias: bool = true,
-                /// How the kernel begins; Glorot uniform by default.
+                /// Initializer of the kernel. Default: `GlorotUniform`.
                 depthwise_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-                /// How the bias begins; zeros by default.
+                /// Initializer of the bias. Default: `Zeros`.
                 bias_initializer: into Dyn<dyn Initializer> = Zeros,
-                /// A penalty on the kernel; none by default.
+                /// Regularizer of the kernel. Default: none.
                 depthwise_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the bias; none by default.
+                /// Regularizer of the bias. Default: none.
                 bias_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the output, divided by the batch size; none by default.
+                /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
                 activity_regularizer: some into Dyn<dyn Regularizer>,
-                /// A bound on the kernel; none by default.
+                /// Constraint on the kernel. Default: none.
                 depthwise_constraint: some into Dyn<dyn Constraint>,
-                /// A bound on the bias; none by default.
+                /// Constraint on the bias. Default: none.
                 bias_constraint: some into Dyn<dyn Constraint>,
             }
         }
@@ -82,18 +90,19 @@ macro_rules! depthwise_conv {
                     activation: self.activation.clone(),
                     activity_regularizer: self.activity_regularizer.clone(),
                 };
-                Ok(Box::new(ConvNode { kernel, bias, product: Tensor::depthwise_conv, how, ending }))
+                Ok(Box::new(ConvNode { kernel, bias, op: Tensor::depthwise_conv, how, ending }))
             }
         }
     };
 }
 
 depthwise_conv! {
-    /// A convolution of each channel by itself along one axis: `[batch, steps, channels]` becomes `[batch, places, channels·depth_multiplier]`.
+    /// A convolution of each channel by itself along one axis: `[batch, steps, channels]` becomes
+    /// `[batch, new_steps, channels·depth_multiplier]`.
     DepthwiseConv1D, 1
 }
 depthwise_conv! {
     /// A convolution of each channel by itself over images: `[batch, height, width, channels]` becomes
-    /// `[batch, rows, columns, channels·depth_multiplier]`.
+    /// `[batch, new_height, new_width, channels·depth_multiplier]`.
     DepthwiseConv2D, 2
 }

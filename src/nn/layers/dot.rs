@@ -13,8 +13,7 @@ crate::settings! {
         /// Over this axis of both, `Dot::new(-1)`, or one of each: `Dot::new([1, 2])`. The batch is axis 0 and cannot be summed over.
         new(axes: into Axes);
 
-        /// Whether both are divided by their norms along the axis first, which gives the cosine of their angle; no by
-        /// default.
+        /// Whether to divide both by their norms along the axis first, which gives the cosine of their angle. Default: `false`.
         normalize: bool = false,
     }
 }

@@ -1,27 +1,31 @@
 //! Drops units at random while training, so that none relies on another (Srivastava et al. 2014).
 
-use super::noise::{kept, shared_axes};
+use super::checks::rate_or_one;
+use super::noise::NoiseShape;
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, Range, single};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
+use crate::{DType, Result};
 
 crate::settings! {
     /// While training, zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; otherwise does
-    /// nothing. What is dropped depends on the seed, the step and the layer's place alone.
+    /// nothing. What is dropped depends on the seed, the step and the layer's position in its network alone.
     pub layer Dropout {
         /// With this rate, `0 <= rate <= 1`.
         new(rate: f64);
 
-        /// A size for each axis, the batch included: along an axis where it is 1, elements are dropped or kept together. `None` and
-        /// the input's own size mean that each is drawn for itself. None by default.
+        /// The shape of what is drawn: a size for each axis, the batch included, or for the last axes alone.
+        ///
+        /// Along an axis of size 1, or one that is left out, elements are dropped or kept together. `None` and the input's own
+        /// size mean that each is drawn for itself: `[None, Some(1), Some(6)]` for inputs `[batch, steps, 6]`. Default: the shape
+        /// of the input.
         noise_shape: some into Vec<Option<usize>>,
     }
 }
 
 impl Build for Dropout {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        let shared = shared_axes(self.noise_shape.as_deref(), single(inputs)?)?;
-        dropping("Dropout", self.rate, shared, init)
+        let noise_shape = NoiseShape::new(self.noise_shape.as_deref(), single(inputs)?)?;
+        dropping("Dropout", self.rate, noise_shape, init)
     }
 }
 
@@ -29,13 +33,11 @@ impl Build for Dropout {
 pub(super) fn dropping(
     class: &'static str,
     rate: f64,
-    shared: Vec<isize>,
+    noise_shape: NoiseShape,
     init: &mut Init,
 ) -> Result<Box<dyn Node>> {
-    if !(0.0..=1.0).contains(&rate) {
-        return Err(Error::argument("rate", "0 <= rate <= 1", rate));
-    }
-    Ok(Box::new(DropoutNode { class, rate, shared, key: init.key() }))
+    rate_or_one("rate", rate)?;
+    Ok(Box::new(DropoutNode { class, rate, noise_shape, key: init.key() }))
 }
 
 /// The layer with its key.
@@ -43,8 +45,7 @@ pub(super) fn dropping(
 struct DropoutNode {
     class: &'static str,
     rate: f64,
-    /// Axes along which elements are dropped or kept together.
-    shared: Vec<isize>,
+    noise_shape: NoiseShape,
     key: Key,
 }
 crate::parts!(DropoutNode { key });
@@ -56,14 +57,16 @@ impl Layer for DropoutNode {
         }
         let zero = x.new_full([], 0.0)?;
         if self.rate == 1.0 {
+            // Zeros of the shape of `x`, which its gradient reaches.
             return zero.cast(DType::Bool)?.choose(x, &zero);
         }
         let stream = cx.stream(&self.key);
-        if self.shared.is_empty() {
+        if self.noise_shape.shared.is_empty() && self.noise_shape.fixed.is_empty() {
             return x.dropout(self.rate, stream);
         }
-        // Chosen rather than multiplied: what is dropped may be no number.
-        kept(x, &self.shared, self.rate, stream)?.choose(&x.affine(1.0 / (1.0 - self.rate), 0.0)?, &zero)
+        // Chosen rather than multiplied: what is dropped may be NaN.
+        let kept = self.noise_shape.kept(x, self.rate, stream)?;
+        kept.choose(&x.affine(1.0 / (1.0 - self.rate), 0.0)?, &zero)
     }
     fn masking(&self) -> Masking {
         Masking::Keep

@@ -16,30 +16,31 @@ crate::settings! {
     /// [`Dense`](super::Dense) over the last of three axes. `...` stands for axes that are kept, in front (`"...c,cd->...d"`) or at the
     /// end (`"ab...,bc->ac..."`).
     ///
-    /// The kernel has the axes that the equation says, Glorot uniform over all inputs and outputs of a unit; the bias those of `bias_axes`, zeros;
-    /// no bias and no activation by default (Keras's defaults). A mask is refused: Keras would lose it with a warning.
+    /// The kernel has the axes that the equation says, Glorot uniform over all inputs and outputs of a unit; the bias those of
+    /// `bias_axes`, zeros; no bias and no activation by default (Keras's defaults). A mask is refused: Keras would lose it with a
+    /// warning.
     pub layer EinsumDense {
         /// With this equation, and the output's shape without the batch and without the axes that `...` stands for. `None` is the size of
         /// the input's axis of that letter.
         new(equation: into String, output_shape: into OneOrMany<Option<usize>>);
 
-        /// The function applied to the result; none by default.
+        /// Activation. Default: none.
         activation: into Dyn<dyn Activation> = Linear,
-        /// The output's axes along which there is a bias, as their letters; no bias by default.
+        /// The output's axes along which there is a bias, as their letters. Default: no bias.
         bias_axes: some into String,
-        /// How the kernel begins; Glorot uniform by default.
+        /// Initializer of the kernel. Default: `GlorotUniform`.
         pub(super) kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-        /// How the bias begins; zeros by default.
+        /// Initializer of the bias. Default: `Zeros`.
         pub(super) bias_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// A penalty on the kernel; none by default.
+        /// Regularizer of the kernel. Default: none.
         pub(super) kernel_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the bias; none by default.
+        /// Regularizer of the bias. Default: none.
         pub(super) bias_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the output, divided by the batch size; none by default.
+        /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
         pub(super) activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on the kernel; none by default.
+        /// Constraint on the kernel. Default: none.
         pub(super) kernel_constraint: some into Dyn<dyn Constraint>,
-        /// A bound on the bias; none by default.
+        /// Constraint on the bias. Default: none.
         pub(super) bias_constraint: some into Dyn<dyn Constraint>,
     }
 }
@@ -245,7 +246,7 @@ impl Layer for EinsumDenseNode {
     }
     fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let kernel = cx.param(&self.kernel)?;
-        let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
+        let bias = cx.param_if(&self.bias)?;
         let y = match self.replaces {
             Some(bound) => return replace(x, &kernel, bias.as_ref(), bound),
             None => Tensor::einsum(&self.equation, &[x, &kernel])?,

@@ -10,7 +10,7 @@ crate::settings! {
         /// The layer.
         new();
 
-        /// What large negative numbers go to, negated; 1 by default.
+        /// What large negative numbers go to, negated. Default: `1`.
         alpha: f64 = 1.0,
     }
 }

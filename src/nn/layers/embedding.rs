@@ -1,11 +1,11 @@
-//! A table of vectors, looked up by whole numbers: row `i` for `i`.
+//! A table of vectors, looked up by whole numbers: `y[…] = embeddings[x[…]]`.
 
 use super::checks::positive;
 use crate::config::{Configured, Dyn};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values, single};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Param, Value, Values, single};
 use crate::random::Stream;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape};
@@ -20,15 +20,15 @@ crate::settings! {
         /// For numbers below `input_dim`, with vectors of `output_dim`.
         new(input_dim: usize, output_dim: usize);
 
-        /// How the table begins; uniform by default.
+        /// Initializer of the table. Default: `RandomUniform`.
         embeddings_initializer: into Dyn<dyn Initializer> = RandomUniform::default(),
-        /// A penalty on the table; none by default.
+        /// Regularizer of the table. Default: none.
         embeddings_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the output, divided by the batch size; none by default.
+        /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on the table; none by default.
+        /// Constraint on the table. Default: none.
         embeddings_constraint: some into Dyn<dyn Constraint>,
-        /// Whether 0 is padding: the output then has a mask that is false there. No by default.
+        /// Whether 0 is padding: the output then has a mask that is false there. Default: `false`.
         mask_zero: bool = false,
         /// What the table holds at first, if not what the initializer draws. Not part of the layer's description in files.
         weights: state Option<Given> = None,
@@ -101,7 +101,8 @@ crate::parts!(EmbeddingNode { embeddings });
 
 impl Node for EmbeddingNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let x = &x.single()?.tensor;
+        let Value { tensor: x, mask } = x.single()?;
+        Masking::Refuse.apply(mask.as_ref())?;
         let numbers = x.cast(DType::I64)?;
         let y = cx.rows(&self.embeddings, &numbers)?;
         if let Some(regularizer) = &self.activity_regularizer {

@@ -1,6 +1,6 @@
 //! Dropout that scales units by random factors instead of dropping them (Srivastava et al. 2014, section 10).
 
-use super::checks::rate_below_one;
+use super::checks;
 use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, Range, single};
 use crate::random::Distribution;
@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 
 crate::settings! {
     /// While training, `x · noise` with normal noise of mean 1 and deviation `√(rate / (1 - rate))`, that of dropout with this rate;
-    /// otherwise nothing. The noise depends on the seed, the step and the layer's place alone.
+    /// otherwise nothing. The noise depends on the seed, the step and the layer's position in its network alone.
     pub layer GaussianDropout {
         /// With this rate, `0 <= rate < 1`.
         new(rate: f64);
@@ -18,7 +18,7 @@ crate::settings! {
 impl Build for GaussianDropout {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         single(inputs)?;
-        rate_below_one("rate", self.rate)?;
+        checks::rate("rate", self.rate)?;
         Ok(Box::new(GaussianDropoutNode { rate: self.rate, key: init.key() }))
     }
 }

@@ -1,13 +1,14 @@
 //! Adds noise while training, which stands for data that is never measured twice alike.
 
+use super::checks::rate_or_one;
+use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, Range, single};
 use crate::random::Distribution;
 use crate::tensor::Tensor;
-use crate::{Error, Result};
 
 crate::settings! {
     /// While training, `x + noise` with normal noise of mean 0 and deviation `stddev`; otherwise nothing. The noise depends on the seed,
-    /// the step and the layer's place alone.
+    /// the step and the layer's position in its network alone.
     pub layer GaussianNoise {
         /// With this deviation, `0 <= stddev <= 1`.
         new(stddev: f64);
@@ -17,9 +18,7 @@ crate::settings! {
 impl Build for GaussianNoise {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         single(inputs)?;
-        if !(0.0..=1.0).contains(&self.stddev) {
-            return Err(Error::argument("stddev", "0 <= stddev <= 1", self.stddev));
-        }
+        rate_or_one("stddev", self.stddev)?;
         Ok(Box::new(GaussianNoiseNode { stddev: self.stddev, key: init.key() }))
     }
 }

@@ -17,30 +17,30 @@ crate::settings! {
     ///
     /// `gamma` (ones) and `beta` (zeros) have one number for each channel.
     pub layer GroupNormalization {
-        /// Of 32 groups, with Keras's settings.
+        /// Creates the layer with 32 groups.
         new();
 
-        /// How many groups; -1 for one for each channel (instance normalization). 32 by default.
+        /// Number of groups; -1 for one for each channel (instance normalization). Default: `32`.
         groups: isize = 32,
-        /// The axis of the channels; the last by default.
+        /// The axis of the channels. Default: the last.
         axis: isize = -1,
-        /// Keeps the divisor from zero; 1e-3 by default.
+        /// Added to the variance, so that no divisor is 0. Default: `1e-3`.
         epsilon: f64 = 1e-3,
-        /// Whether there is a `beta`; yes by default.
+        /// Whether there is a `beta`. Default: `true`.
         center: bool = true,
-        /// Whether there is a `gamma`; yes by default.
+        /// Whether there is a `gamma`. Default: `true`.
         scale: bool = true,
-        /// How `beta` begins; zeros by default.
+        /// Initializer of `beta`. Default: `Zeros`.
         beta_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// How `gamma` begins; ones by default.
+        /// Initializer of `gamma`. Default: `Ones`.
         gamma_initializer: into Dyn<dyn Initializer> = Ones,
-        /// A penalty on `beta`; none by default.
+        /// Regularizer of `beta`. Default: none.
         beta_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on `gamma`; none by default.
+        /// Regularizer of `gamma`. Default: none.
         gamma_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on `beta`; none by default.
+        /// Constraint on `beta`. Default: none.
         beta_constraint: some into Dyn<dyn Constraint>,
-        /// A bound on `gamma`; none by default.
+        /// Constraint on `gamma`. Default: none.
         gamma_constraint: some into Dyn<dyn Constraint>,
     }
 }

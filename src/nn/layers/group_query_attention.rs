@@ -1,10 +1,9 @@
 //! Attention whose heads share keys and values in groups (Ainslie et al. 2023): smaller caches, faster decoding.
 
-use super::attention::check_dropout;
 use super::cache::Cache;
-use super::checks::positive;
+use super::checks::{self, positive};
 use super::einsum_dense::EinsumDense;
-use super::heads::{HeadsNode, NAMES, Spec, cache_fits, projection, shapes};
+use super::heads::{HeadsNode, HeadsSettings, NAMED, POSITIONAL, cache_fits, projection, shapes};
 use crate::config::Dyn;
 use crate::nn::activation::Sigmoid;
 use crate::nn::constraint::Constraint;
@@ -15,40 +14,43 @@ use crate::{Error, Result};
 
 crate::settings! {
     /// [`MultiHeadAttention`](super::MultiHeadAttention) with fewer heads of keys and values than of queries: each serves
-    /// `num_query_heads / num_key_value_heads` of them. The same inputs, masks and outputs; one head of keys and values is multi-query attention.
+    /// `num_query_heads / num_key_value_heads` of them. The same inputs, masks and outputs; one head of keys and values is
+    /// multi-query attention.
     pub layer GroupQueryAttention {
-        /// With heads of so many numbers, so many for queries, and so many for keys and values.
+        /// Creates a layer of `num_query_heads` heads of `head_dim` features, which share `num_key_value_heads` heads of keys and values.
         new(head_dim: usize, num_query_heads: usize, num_key_value_heads: usize);
 
-        /// The share of weights that are dropped while training; 0 by default.
+        /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
-        /// Whether projections have a bias; yes by default.
+        /// Whether projections have a bias. Default: `true`.
         use_bias: bool = true,
-        /// Keys this far from a query's own place, or further, are not seen, on either side; all are seen by default.
+        /// A query attends only to keys less than this many positions away, before or after. Default: to all.
         sliding_window: some usize,
-        /// How kernels begin; Glorot uniform by default.
+        /// Initializer of kernels. Default: `GlorotUniform`.
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-        /// How biases begin; zeros by default.
+        /// Initializer of biases. Default: `Zeros`.
         bias_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// A penalty on each kernel; none by default.
+        /// Regularizer of each kernel. Default: none.
         kernel_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on each bias; none by default.
+        /// Regularizer of each bias. Default: none.
         bias_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on what each projection gives, and on the layer's outputs once more, as in Keras, divided by the batch size; none by default.
+        /// Regularizer of the output of each projection and, as in Keras, once more of the layer's outputs; its penalty is divided
+        /// by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on each kernel; none by default.
+        /// Constraint on each kernel. Default: none.
         kernel_constraint: some into Dyn<dyn Constraint>,
-        /// A bound on each bias; none by default.
+        /// Constraint on each bias. Default: none.
         bias_constraint: some into Dyn<dyn Constraint>,
-        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back; no by default.
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back.
+        /// Default: `false`.
         use_gate: bool = false,
-        /// Whether a query sees no key behind its own place (in Keras an argument of the call); no by default.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call); no by default.
+        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
         return_attention_scores: bool = false,
-        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends to what
-        /// earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is kept by default, and
-        /// nothing while training. A mask given by name covers this many keys in all calls after the first.
+        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends
+        /// to what earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is
+        /// kept by default, and nothing while training. A mask given by name covers this many keys in all calls after the first.
         cache: some usize,
     }
 }
@@ -73,7 +75,7 @@ impl Build for GroupQueryAttention {
                 heads,
             ));
         }
-        check_dropout(self.dropout)?;
+        checks::rate("dropout", self.dropout)?;
         if query.rank() != 3 {
             return Err(Error::shape("GroupQueryAttention", "inputs [batch, time, features]", query));
         }
@@ -105,7 +107,7 @@ impl Build for GroupQueryAttention {
             output_dense: projection(4, 2, &query.dims()[2..], &plain, self.use_bias).node(of_heads, init)?,
             dropout_key: (self.dropout > 0.0).then(|| init.key()),
             cache: self.cache.map(|capacity| Cache::new(capacity, init)),
-            spec: Spec {
+            settings: HeadsSettings {
                 class: "GroupQueryAttention",
                 dim,
                 dropout: self.dropout,
@@ -118,6 +120,9 @@ impl Build for GroupQueryAttention {
         }))
     }
     fn input_names(&self) -> &[&'static str] {
-        NAMES
+        NAMED
+    }
+    fn positional_names(&self) -> &[&'static str] {
+        POSITIONAL
     }
 }

@@ -17,15 +17,22 @@ cells! {
     /// Gated recurrent units over sequences `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
     /// `[batch, time, units]`; with `return_state` then the last state.
     ///
-    /// At each step, with `x·W + b` and `h·R` cut into three: `z = σ(x₀ + h₀)`, `r = σ(x₁ + h₁)`, `h = z·h + (1 - z)·tanh(x₂ + r·h₂)`;
-    /// `h·R` has a bias of its own. Without `reset_after` it has none, and `(r·h)·R₂` stands in place of `r·h₂`. Kernel
-    /// `[features, 3·units]`, recurrent kernel `[units, 3·units]`, bias `[2, 3·units]`, or `[3·units]` without `reset_after`. The first h is 0, or
-    /// given after the sequence or by the name `initial_state`. Where the mask of the input is false it stays as it is.
+    /// At each step `a = x·W + b` and `u = h·R + b'` are cut into the update, reset and candidate parts (Keras's order: `z`, `r`,
+    /// `h`); with `σ = recurrent_activation` and `g = activation`:
+    ///
+    /// - `z = σ(a_z + u_z)`, `r = σ(a_r + u_r)`
+    /// - `h = z·h + (1 - z)·g(a_h + r·u_h)`, the output
+    ///
+    /// Without `reset_after`, `(r·h)·R_h` stands in place of `r·u_h`, and there is no `b'`.
+    ///
+    /// Kernel `[features, 3·units]`, recurrent kernel `[units, 3·units]`, bias `[2, 3·units]`, or `[3·units]` without
+    /// `reset_after`. The first h is 0, or given after the sequence or by the name `initial_state`. At a masked step it stays as it
+    /// is.
     layer GRU;
     [recurrent_activation, reset_after] {
-        /// The function of the gates; the sigmoid by default.
+        /// Activation of the gates. Default: `Sigmoid`.
         recurrent_activation: into Dyn<dyn Activation> = Sigmoid,
-        /// Whether the reset gate is applied after the product with the recurrent kernel; yes by default.
+        /// Whether the reset gate is applied after the product with the recurrent kernel. Default: `true`.
         reset_after: bool = true,
     }
 }

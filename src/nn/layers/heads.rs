@@ -1,4 +1,10 @@
 //! Attention of several heads between projections: what `MultiHeadAttention` and `GroupQueryAttention` are made of.
+//!
+//! ```text
+//! query [b, T, f] -> q [b, T, heads, dim];  key [b, S, f] -> k [b, S, heads, dim];  value [b, S, f] -> v [b, S, heads, width]
+//! scores [b, heads, T, S] = softmax(q·kᵀ / √dim), 0 where masked
+//! y [b, T, heads, width] = scores·v  ->  output [b, T, f]
+//! ```
 
 use super::cache::{Cache, Kept};
 use super::einsum_dense::{EinsumDense, EinsumDenseNode};
@@ -9,8 +15,11 @@ use crate::ops::attention::{AttentionOptions, attention_weights, weighted_sums};
 use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape};
 
+/// The inputs by position.
+pub(super) const POSITIONAL: &[&str] = &["query", "value", "key"];
+
 /// The inputs that can be given by name.
-pub(super) const NAMES: &[&str] = &["value", "key", "attention_mask"];
+pub(super) const NAMED: &[&str] = &["value", "key", "attention_mask"];
 
 /// The layer with its projections.
 #[derive(Clone, Debug)]
@@ -22,7 +31,7 @@ pub(super) struct HeadsNode {
     pub(super) output_dense: EinsumDenseNode,
     pub(super) dropout_key: Option<Key>,
     pub(super) cache: Option<Cache>,
-    pub(super) spec: Spec,
+    pub(super) settings: HeadsSettings,
 }
 crate::parts!(HeadsNode {
     query_dense,
@@ -34,9 +43,9 @@ crate::parts!(HeadsNode {
     cache
 });
 
-/// What both layers are told alike.
+/// Settings that both layers share.
 #[derive(Clone, Debug)]
-pub(super) struct Spec {
+pub(super) struct HeadsSettings {
     pub(super) class: &'static str,
     /// Numbers of a query and of a key in a head.
     pub(super) dim: usize,
@@ -52,17 +61,12 @@ pub(super) struct Spec {
 
 /// The shapes of query, value and key, however they were given.
 pub(super) fn shapes(layer: &'static str, inputs: &InputSpecs<'_>) -> Result<[Shape; 3]> {
-    let given = |i: usize, name: &str| inputs.at(i).ok().or_else(|| inputs.get(name));
-    let (Some(query), Some(value)) = (inputs.at(0).ok(), given(1, "value")) else {
+    let (Some(query), Some(value)) = (inputs.at(0).ok(), inputs.find(1, "value")) else {
         let expected =
             "query and value: .on([&query, &value]), for attention within one sequence .on([&x, &x])";
         return Err(Error::argument("inputs", expected, inputs.len()));
     };
-    if inputs.positional().len() > 3 {
-        let expected = "query, value and key by position";
-        return Err(Error::argument("inputs", expected, inputs.positional().len()));
-    }
-    let key = given(2, "key").unwrap_or(value);
+    let key = inputs.find(2, "key").unwrap_or(value);
     let shapes = [query.shape, value.shape, key.shape];
     for shape in shapes {
         if shape.rank() < 3 || shape.rank() != query.shape.rank() {
@@ -81,7 +85,7 @@ pub(super) fn shapes(layer: &'static str, inputs: &InputSpecs<'_>) -> Result<[Sh
     Ok(shapes)
 }
 
-/// Fails unless a cache, if there is one, has room and attention goes forward in time alone.
+/// Fails for a cache of 0 steps, or one without `use_causal_mask`.
 pub(super) fn cache_fits(cache: Option<usize>, causal: bool, rank: usize, axes: &[usize]) -> Result<()> {
     match cache {
         Some(0) => Err(Error::argument("cache", "at least 1", 0)),
@@ -119,22 +123,22 @@ fn order(rank: usize, axes: &[usize]) -> Few<isize, MAX_RANK> {
 impl HeadsNode {
     /// As `[batch, time, heads, dim]`, whatever axes there are.
     fn flat(&self, x: &Tensor) -> Result<Tensor> {
-        if x.rank() == 4 && self.spec.axes == [1] {
+        if x.rank() == 4 && self.settings.axes == [1] {
             return Ok(x.clone());
         }
-        let (rank, over) = (x.rank() as isize, self.spec.axes.len() as isize);
-        let x = x.permute(&order(x.rank(), &self.spec.axes))?;
+        let (rank, over) = (x.rank() as isize, self.settings.axes.len() as isize);
+        let x = x.permute(&order(x.rank(), &self.settings.axes))?;
         let x = if over > 1 { x.merge_axes(rank - 2 - over, rank - 3)? } else { x };
         let alone = rank - 2 - over;
         if alone > 1 { x.merge_axes(0, alone - 1) } else { Ok(x) }
     }
 
-    /// The other way: with the axes of the projected query.
+    /// The inverse of `flat`: with the axes of the projected query.
     fn full(&self, y: Tensor, query: &Tensor) -> Result<Tensor> {
-        if query.rank() == 4 && self.spec.axes == [1] {
+        if query.rank() == 4 && self.settings.axes == [1] {
             return Ok(y);
         }
-        let order = order(query.rank(), &self.spec.axes);
+        let order = order(query.rank(), &self.settings.axes);
         let mut sizes: Few<usize, MAX_RANK> = order.iter().map(|&axis| query.dims()[axis as usize]).collect();
         let mut back = order.clone();
         for (to, &from) in order.iter().enumerate() {
@@ -146,13 +150,37 @@ impl HeadsNode {
         y.reshape_to(&sizes[..])?.permute(&back)
     }
 
-    /// A mask given by name, as `[batch, heads, queries, keys]`.
+    /// A mask given by name, with the axes of the scores ([`HeadsNode::score_shape`]).
     fn given_mask(&self, mask: &Tensor, scores: &[usize]) -> Result<Tensor> {
         let mut mask = mask.cast(DType::Bool)?;
-        let over = self.spec.axes.len() as isize;
+        let over = self.settings.axes.len() as isize;
         while mask.rank() < scores.len() {
             mask = mask.expand_dims((mask.rank() as isize - 2 * over).max(0))?;
         }
+        Ok(mask)
+    }
+
+    /// The mask of a projected query, or of keys, with the axes of the scores.
+    fn own_mask(&self, mask: &Tensor, projected: &Tensor, of_query: bool) -> Result<Tensor> {
+        let (inner, over) = (projected.rank() - 2, self.settings.axes.len());
+        let mut mask = mask.clone();
+        while mask.rank() < inner {
+            mask = mask.expand_dims(-1)?;
+        }
+        if inner > 2 {
+            mask = mask.permute(&order(projected.rank(), &self.settings.axes)[..inner])?;
+        }
+        let heads = (inner - over) as isize;
+        let mut mask = mask.expand_dims(heads)?;
+        for _ in 0..over {
+            mask = mask.expand_dims(if of_query { -1 } else { heads + 1 })?;
+        }
+        Ok(mask)
+    }
+
+    /// A mask with the axes of the scores, as `[batch, heads, queries, keys]`.
+    fn flat_mask(&self, mask: Tensor, scores: &[usize]) -> Result<Tensor> {
+        let over = self.settings.axes.len() as isize;
         if scores.len() == 4 && over == 1 {
             return Ok(mask);
         }
@@ -167,7 +195,7 @@ impl HeadsNode {
 
     /// The shape of the scores: axes that stand by themselves, heads, those of queries, those of keys.
     fn score_shape(&self, query: &Tensor, key: &Tensor) -> Few<usize, MAX_RANK> {
-        let axes = &self.spec.axes;
+        let axes = &self.settings.axes;
         let alone = (0..query.rank() - 2).filter(|axis| !axes.contains(axis));
         let lead = alone.chain([query.rank() - 2]).chain(axes.iter().copied()).map(|axis| query.dims()[axis]);
         lead.chain(axes.iter().map(|&axis| key.dims()[axis])).collect()
@@ -175,32 +203,26 @@ impl HeadsNode {
 
     /// Which keys each query sees, by the masks of the inputs and the one given: of `[batch, heads, queries, keys]`.
     fn mask(&self, x: Inputs<'_>, kept: &Kept, query: &Tensor) -> Result<Option<Tensor>> {
-        let wide = |mask: &Tensor, axis: isize| mask.expand_dims(1)?.expand_dims(axis);
-        let of_query = x.at(0)?.mask.as_ref().map(|mask| wide(mask, 3)).transpose()?;
-        let of_keys = kept.mask.as_ref().map(|mask| wide(mask, 2)).transpose()?;
-        let given = x.get("attention_mask").map(|given| {
-            let scores = self.score_shape(query, &kept.key);
-            self.given_mask(&given.tensor, &scores)
-        });
-        let given = given.transpose()?;
-        both_masks(both_masks(of_query.as_ref(), of_keys.as_ref())?.as_ref(), given.as_ref())
+        let (of_query, given) = (&x.at(0)?.mask, x.get("attention_mask"));
+        if of_query.is_none() && kept.mask.is_none() && given.is_none() {
+            return Ok(None);
+        }
+        let scores = self.score_shape(query, &kept.key);
+        let of_query = of_query.as_ref().map(|mask| self.own_mask(mask, query, true)).transpose()?;
+        let of_keys = kept.mask.as_ref().map(|mask| self.own_mask(mask, &kept.key, false)).transpose()?;
+        let given = given.map(|given| self.given_mask(&given.tensor, &scores));
+        let own = both_masks(of_query.as_ref(), of_keys.as_ref())?;
+        let mask = both_masks(own.as_ref(), given.transpose()?.as_ref())?;
+        mask.map(|mask| self.flat_mask(mask, &scores)).transpose()
     }
 }
 
 impl Node for HeadsNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let given = |i: usize, name: &str| x.positional().get(i).or_else(|| x.get(name));
         let query = x.at(0)?;
-        let value =
-            given(1, "value").ok_or_else(|| Error::argument("inputs", "query and value", "one input"))?;
-        let key = given(2, "key");
-        let inputs = [Some(query), Some(value), key];
-        let masked = inputs.into_iter().flatten().any(|v| v.mask.is_some());
-        if masked && (query.tensor.rank() != 3 || self.spec.axes != [1]) {
-            let expected = "inputs without masks of their own where attention is not over [batch, time, features] alone \
-                            (give attention_mask by name)";
-            return Err(Error::argument("mask", expected, "a mask"));
-        }
+        let missing = || Error::argument("inputs", "query and value", "one input");
+        let value = x.find(1, "value").ok_or_else(missing)?;
+        let key = x.find(2, "key");
         let gate = self.gate_dense.as_ref().map(|gate| gate.forward(&query.tensor, cx)).transpose()?;
         let q = self.query_dense.forward(&query.tensor, cx)?;
         let k = self.key_dense.forward(&key.unwrap_or(value).tensor, cx)?;
@@ -210,7 +232,7 @@ impl Node for HeadsNode {
         if let Some(cache) = self.cache.as_ref().filter(|_| !cx.is_training()) {
             if q.dims()[1] != kept.key.dims()[1] {
                 let why = "with a cache, query and value are the same time steps";
-                return Err(Error::shapes(self.spec.class, *q.shape(), *kept.key.shape(), why));
+                return Err(Error::shapes(self.settings.class, *q.shape(), *kept.key.shape(), why));
             }
             kept = cache.extend(kept, cx)?;
         }
@@ -218,21 +240,21 @@ impl Node for HeadsNode {
         let mask = self.mask(x, &kept, &q)?;
         let options = AttentionOptions {
             mask: mask.as_ref(),
-            scale: Some(1.0 / libm::sqrt(self.spec.dim as f64)),
-            is_causal: self.spec.causal,
-            sliding_window: self.spec.sliding_window,
+            scale: Some(1.0 / libm::sqrt(self.settings.dim as f64)),
+            is_causal: self.settings.causal,
+            sliding_window: self.settings.sliding_window,
             position: kept.position.as_ref(),
             ..AttentionOptions::default()
         };
         let [flat_q, flat_k, flat_v] = [self.flat(&q)?, self.flat(&kept.key)?, self.flat(&kept.value)?];
         let drops = self.dropout_key.as_ref().filter(|_| cx.is_training());
-        let (y, weights) = if self.spec.scores || drops.is_some() {
+        let (y, weights) = if self.settings.scores || drops.is_some() {
             let weights = attention_weights(&flat_q, &flat_k, options)?;
             let used = match drops {
-                Some(key) => weights.dropout(self.spec.dropout, cx.stream(key))?,
+                Some(key) => weights.dropout(self.settings.dropout, cx.stream(key))?,
                 None => weights.clone(),
             };
-            (weighted_sums(&used, &flat_v)?, self.spec.scores.then_some(weights))
+            (weighted_sums(&used, &flat_v)?, self.settings.scores.then_some(weights))
         } else {
             (flat_q.dot_product_attention(&flat_k, &flat_v, options)?, None)
         };
@@ -250,14 +272,10 @@ impl Node for HeadsNode {
                 weights.reshape_to(&shape[..])?.into()
             });
         }
-        if let Some(regularizer) = &self.spec.activity_regularizer {
-            for output in out.iter() {
-                cx.regularize_activity(&**regularizer, &output.tensor)?;
-            }
-        }
+        cx.regularize_outputs(self.settings.activity_regularizer.as_ref(), &out)?;
         Ok(out)
     }
     fn class_name(&self) -> &'static str {
-        self.spec.class
+        self.settings.class
     }
 }

@@ -16,31 +16,31 @@ crate::settings! {
     ///
     /// `gamma` (ones) and `beta` (zeros) have the sizes of those axes, in their order.
     pub layer LayerNormalization {
-        /// Over the last axis, with Keras's settings.
+        /// Creates the layer over the last axis, with Keras's defaults.
         new();
 
-        /// The axis, or several, over which mean and variance are taken; the last by default.
+        /// The axis, or several, over which mean and variance are taken. Default: the last.
         axis: into Axes = -1,
-        /// Keeps the divisor from zero; 1e-3 by default.
+        /// Added to the variance, so that no divisor is 0. Default: `1e-3`.
         epsilon: f64 = 1e-3,
-        /// Whether there is a `beta`; yes by default.
+        /// Whether there is a `beta`. Default: `true`.
         center: bool = true,
-        /// Whether there is a `gamma`; yes by default.
+        /// Whether there is a `gamma`. Default: `true`.
         scale: bool = true,
         /// Whether the mean stays in the result: `x / √(var + ε) · gamma`, without `beta`. Keras advises against it: that is not
-        /// [`RMSNormalization`](super::RMSNormalization). No by default.
+        /// [`RMSNormalization`](super::RMSNormalization). Default: `false`.
         rms_scaling: bool = false,
-        /// How `beta` begins; zeros by default.
+        /// Initializer of `beta`. Default: `Zeros`.
         beta_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// How `gamma` begins; ones by default.
+        /// Initializer of `gamma`. Default: `Ones`.
         gamma_initializer: into Dyn<dyn Initializer> = Ones,
-        /// A penalty on `beta`; none by default.
+        /// Regularizer of `beta`. Default: none.
         beta_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on `gamma`; none by default.
+        /// Regularizer of `gamma`. Default: none.
         gamma_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on `beta`; none by default.
+        /// Constraint on `beta`. Default: none.
         beta_constraint: some into Dyn<dyn Constraint>,
-        /// A bound on `gamma`; none by default.
+        /// Constraint on `gamma`. Default: none.
         gamma_constraint: some into Dyn<dyn Constraint>,
     }
 }
@@ -89,8 +89,8 @@ crate::parts!(LayerNormalizationNode { gamma, beta });
 
 impl Layer for LayerNormalizationNode {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let gamma = self.gamma.as_ref().map(|p| cx.param(p)).transpose()?;
-        let beta = self.beta.as_ref().map(|p| cx.param(p)).transpose()?;
+        let gamma = cx.param_if(&self.gamma)?;
+        let beta = cx.param_if(&self.beta)?;
         if let ([axis], false) = (&self.axes[..], self.rms_scaling) {
             let y = x.moveaxis(*axis, -1)?.layer_norm(gamma.as_ref(), beta.as_ref(), self.epsilon)?;
             return y.moveaxis(-1, *axis);

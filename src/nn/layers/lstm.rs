@@ -17,14 +17,20 @@ cells! {
     /// A long short-term memory over sequences `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
     /// `[batch, time, units]`; with `return_state` then the last h and c.
     ///
-    /// At each step, with `z = x·W + h·R + b` cut into four: `i = σ(z₀)`, `f = σ(z₁)`, `o = σ(z₃)`, `c = f·c + i·tanh(z₂)`,
-    /// `h = o·tanh(c)`. Kernel `[features, 4·units]`, recurrent kernel `[units, 4·units]`, bias `[4·units]`. The first h and c
-    /// are 0, or given after the sequence or by the name `initial_state`. Where the mask of the input is false both stay as they are.
+    /// At each step `z = x·W + h·R + b` is cut into the input, forget, candidate and output parts `zᵢ`, `z_f`, `z_c`, `z_o`
+    /// (Keras's order); with `σ = recurrent_activation` and `g = activation`:
+    ///
+    /// - `i = σ(zᵢ)`, `f = σ(z_f)`, `o = σ(z_o)`
+    /// - `c = f·c + i·g(z_c)`
+    /// - `h = o·g(c)`, the output
+    ///
+    /// Kernel `[features, 4·units]`, recurrent kernel `[units, 4·units]`, bias `[4·units]`. The first h and c are 0, or given after the
+    /// sequence or by the name `initial_state`. At a masked step both stay as they are.
     layer LSTM;
     [recurrent_activation, unit_forget_bias] {
-        /// The function of the gates; the sigmoid by default.
+        /// Activation of the gates. Default: `Sigmoid`.
         recurrent_activation: into Dyn<dyn Activation> = Sigmoid,
-        /// Whether the bias of the forget gate begins with 1 (Jozefowicz et al. 2015); yes by default.
+        /// Whether the bias of the forget gate begins at 1 (Jozefowicz et al. 2015). Default: `true`.
         unit_forget_bias: bool = true,
     }
 }

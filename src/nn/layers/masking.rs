@@ -10,7 +10,7 @@ crate::settings! {
         /// The layer.
         new();
 
-        /// The value that padding is made of; 0 by default.
+        /// The value that padding is made of. Default: `0`.
         mask_value: f64 = 0.0,
     }
 }
@@ -31,7 +31,7 @@ impl Node for Masking {
         let x = &x.single()?.tensor;
         let padding = x.equal(&x.new_full([], self.mask_value)?)?;
         let kept = padding.all(&[-1], true)?.logical_not()?;
-        // Chosen rather than multiplied: what is padding may be no number.
+        // Chosen rather than multiplied: what is padding may be NaN.
         let y = kept.choose(x, &x.new_full([], 0.0)?)?;
         Ok(Value::masked(y, Some(kept.squeeze(-1)?)).into())
     }

@@ -13,7 +13,7 @@ macro_rules! merging {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Sizes of 1 stretch; inputs with fewer axes get some behind the batch. A position counts if it counts in any
+            /// Axes of size 1 are broadcast; inputs with fewer axes get some after the batch axis. A position counts if it counts in any
             /// input, or if one of them has no mask.
             pub layer $layer {
                 #[doc = concat!("The layer: `", stringify!($layer), "::new().on([&a, &b])`.")]
@@ -153,7 +153,7 @@ pub(super) fn check(layer: &'static str, inputs: &[Spec]) -> Result<()> {
     Ok(())
 }
 
-/// The inputs with axes of size 1 behind the batch where they have fewer than others. As in Keras, values are then computed
+/// The inputs with axes of size 1 after the batch axis where they have fewer than others. As in Keras, values are then computed
 /// without regard to masks.
 fn same_rank(x: Inputs<'_>) -> Result<Few<Value, 2>> {
     let rank = x.values().iter().map(|v| v.tensor.rank()).max().unwrap_or(0);

@@ -1,10 +1,9 @@
 //! Attention of several heads, each with projections of its own (Vaswani et al. 2017).
 
-use super::attention::check_dropout;
 use super::cache::Cache;
-use super::checks::positive;
+use super::checks::{self, positive};
 use super::einsum_dense::EinsumDense;
-use super::heads::{HeadsNode, NAMES, Spec, cache_fits, projection, shapes};
+use super::heads::{HeadsNode, HeadsSettings, NAMED, POSITIONAL, cache_fits, projection, shapes};
 use crate::config::Dyn;
 use crate::nn::activation::Sigmoid;
 use crate::nn::constraint::Constraint;
@@ -14,52 +13,54 @@ use crate::nn::{Axes, Build, Init, InputSpecs, Node, OneOrMany};
 use crate::{Error, Result};
 
 crate::settings! {
-    /// For each head `softmax(query·keyᵀ / √key_dim)·value` of projections of the inputs; the heads side by side are projected back. Inputs by position, as
-    /// in Keras: query `[batch, queries, features]`, value `[batch, keys, …]` and, if it is another one, key:
-    /// `MultiHeadAttention::new(8, 64).on([&query, &value])`, within one sequence `.on([&x, &x])`. `value`, `key` and `attention_mask`
-    /// (`[batch, queries, keys]`, or with axes left out in front; true where a key is seen) can be given by name. The result is `[batch, queries, features]`.
+    /// For each head `softmax(query·keyᵀ / √key_dim)·value` of projections of the inputs; the heads side by side are projected back.
     ///
-    /// Masks of query, value and key hide their positions, and the output has the query's. A query that sees nothing gets zeros before the
-    /// projection back.
+    /// - Inputs, in this order: query `[batch, queries, features]`, value `[batch, keys, …]` and, if it is another tensor, key:
+    ///   `MultiHeadAttention::new(8, 64).on([&query, &value])`, within one sequence `.on([&x, &x])`. `value` and `key` can also be given by
+    ///   name.
+    /// - `attention_mask`, by name: `[batch, queries, keys]`, true where a query attends to a key; leading axes may be missing.
+    /// - Masks of query, value and key hide their positions. A query that sees nothing gets zeros before the projection back.
+    /// - Output: `[batch, queries, features]`, with the mask of the query.
     pub layer MultiHeadAttention {
-        /// With so many heads, of so many numbers of query and key each.
+        /// Creates a layer of `num_heads` heads; queries and keys of each have `key_dim` features.
         new(num_heads: usize, key_dim: usize);
 
-        /// The numbers of a value in each head; `key_dim` by default.
+        /// Features of a value in each head. Default: `key_dim`.
         value_dim: some usize,
-        /// The share of weights that are dropped while training; 0 by default.
+        /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
-        /// Whether projections have a bias; yes by default.
+        /// Whether projections have a bias. Default: `true`.
         use_bias: bool = true,
-        /// The last sizes of the output; the last size of the query by default.
+        /// The last sizes of the output. Default: the last size of the query.
         output_shape: some into OneOrMany<usize>,
-        /// The axes of the inputs that attention goes over; all but the first and the last by default.
+        /// The axes of the inputs that attention goes over. Default: all but the first and the last.
         attention_axes: some into Axes,
-        /// Keys this far from a query's own place, or further, are not seen, on either side; all are seen by default.
+        /// A query attends only to keys less than this many positions away, before or after. Default: to all.
         sliding_window: some usize,
-        /// How kernels begin; Glorot uniform by default.
+        /// Initializer of kernels. Default: `GlorotUniform`.
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-        /// How biases begin; zeros by default.
+        /// Initializer of biases. Default: `Zeros`.
         bias_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// A penalty on each kernel; none by default.
+        /// Regularizer of each kernel. Default: none.
         kernel_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on each bias; none by default.
+        /// Regularizer of each bias. Default: none.
         bias_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on what each projection gives, divided by the batch size; none by default.
+        /// Regularizer of the output of each projection; its penalty is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on each kernel; none by default.
+        /// Constraint on each kernel. Default: none.
         kernel_constraint: some into Dyn<dyn Constraint>,
-        /// A bound on each bias; none by default.
+        /// Constraint on each bias. Default: none.
         bias_constraint: some into Dyn<dyn Constraint>,
-        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back; no by default.
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back.
+        /// Default: `false`.
         use_gate: bool = false,
-        /// Whether a query sees no key behind its own place (in Keras an argument of the call); no by default.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call); no by default.
+        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
         return_attention_scores: bool = false,
-        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends to what
-        /// earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is kept by default, and
-        /// nothing while training. A mask given by name covers this many keys in all calls after the first.
+        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends
+        /// to what earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is
+        /// kept by default, and nothing while training. A mask given by name covers this many keys in all calls after the first.
         cache: some usize,
     }
 }
@@ -77,7 +78,7 @@ impl Build for MultiHeadAttention {
         for (name, size) in sizes {
             positive(name, size)?;
         }
-        check_dropout(self.dropout)?;
+        checks::rate("dropout", self.dropout)?;
         let rank = query.rank();
         let axes = self.axes(rank)?;
         cache_fits(self.cache, self.use_causal_mask, rank, &axes)?;
@@ -86,11 +87,12 @@ impl Build for MultiHeadAttention {
             return Err(Error::argument("attention_axes", expected, format!("{axes:?}")));
         }
         let output = match &self.output_shape {
-            Some(OneOrMany(sizes)) if sizes.is_empty() || sizes.contains(&0) => {
+            Some(OneOrMany(sizes)) if sizes.contains(&0) => {
                 return Err(Error::argument("output_shape", "sizes of at least 1", format!("{sizes:?}")));
             }
-            Some(OneOrMany(sizes)) => sizes.clone(),
-            None => query.dims()[rank - 1..].to_vec(),
+            Some(OneOrMany(sizes)) if !sizes.is_empty() => sizes.clone(),
+            // As in Keras, no sizes are no setting.
+            _ => query.dims()[rank - 1..].to_vec(),
         };
 
         let mut plain = EinsumDense::new("", 1);
@@ -119,7 +121,7 @@ impl Build for MultiHeadAttention {
                 .node(of_heads(width), init)?,
             dropout_key: (self.dropout > 0.0).then(|| init.key()),
             cache: self.cache.map(|capacity| Cache::new(capacity, init)),
-            spec: Spec {
+            settings: HeadsSettings {
                 class: "MultiHeadAttention",
                 dim: self.key_dim,
                 dropout: self.dropout,
@@ -132,7 +134,10 @@ impl Build for MultiHeadAttention {
         }))
     }
     fn input_names(&self) -> &[&'static str] {
-        NAMES
+        NAMED
+    }
+    fn positional_names(&self) -> &[&'static str] {
+        POSITIONAL
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{DType, Error, MAX_RANK, Result, Shape};
 use std::sync::Arc;
 
 crate::settings! {
-    /// `(x - mean) / max(√variance, 1e-7)`, with a mean and a variance for each place along `axis`.
+    /// `(x - mean) / max(√variance, 1e-7)`, with a mean and a variance for each position along `axis`.
     ///
     /// They are given, or come from data by [`Normalization::adapt`], or from a file; until then they are 0 and 1. They are not
     /// trained. Whole numbers become floats.
@@ -18,13 +18,13 @@ crate::settings! {
         /// Over the last axis.
         new();
 
-        /// The axes that have a mean and variance for each place: a number, a list, or `[]` for one mean of all; the last by default.
+        /// The axes that have a mean and variance for each position: a number, a list, or `[]` for one mean of all. Default: the last.
         axis: into Axes = -1isize,
-        /// The mean: one number, or one for each place along the axes; by default it comes from data.
+        /// The mean: one number, or one for each position along the axes; by default it comes from data.
         mean: some into Numbers,
         /// The variance, likewise.
         variance: some into Numbers,
-        /// Whether it goes back from normalized values, `x · max(√variance, 1e-7) + mean`; no by default.
+        /// Whether to go back from normalized values: `x · max(√variance, 1e-7) + mean`. Default: `false`.
         invert: bool = false,
         adapted: state Option<Statistics> = None,
     }
@@ -204,7 +204,7 @@ fn constants(
         return Err(Error::shapes("Normalization", *mean.shape(), *variance.shape(), why));
     }
     if Shape::broadcast("mean", kept, *mean.shape()).ok() != Some(kept) {
-        let why = "the mean should have a number for each place along the axes";
+        let why = "the mean should have a number for each position along the axes";
         return Err(Error::shapes("Normalization", kept, *mean.shape(), why));
     }
     let whole = |numbers: &Numbers| numbers.tensor(dtype)?.broadcast_to(kept)?.reshape_to(broadcast);

@@ -5,7 +5,7 @@ use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result};
 
 crate::settings! {
-    /// Axis `i` of the output is axis `dims[i - 1]` of the input; axes are counted from 1, behind the batch, which stays. No data
+    /// Axis `i` of the output is axis `dims[i - 1]` of the input; axes are counted from 1, after the batch axis, which stays. No data
     /// moves.
     pub layer Permute {
         /// In this order: `Permute::new([2, 1])` swaps the two axes of a sample.

@@ -12,15 +12,15 @@ macro_rules! pooling {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Along each axis there are `⌊(elements - pool_size) / strides⌋ + 1` places, with the padding `same` `⌈elements / strides⌉`.
+            /// The output size of each axis is `⌊(elements - pool_size) / strides⌋ + 1` or, with the padding `same`, `⌈elements / strides⌉`.
             pub layer $layer {
                 $($size)*
-                /// From one pool to the next; the size of a pool by default.
+                /// Step of the window along each axis. Default: `pool_size`.
                 strides: some into Sizes<$n>,
                 /// `Padding::Valid`, by default: pools stay inside. `Padding::Same`: they reach over the edges, where there is nothing
                 /// that counts.
                 padding: Padding = Padding::Valid,
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -50,12 +50,12 @@ macro_rules! pooling {
 }
 
 pooling! {
-    /// The largest of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    /// The largest of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
     MaxPooling1D: max_pool over 1 axes, as MaxPool1D {
         /// With pools of two elements along each axis, one beside the other.
         new();
 
-        /// The size of a pool: one number, or one for each axis; 2 by default.
+        /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<1> = 2usize,
     }
     /// The largest of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
@@ -63,18 +63,18 @@ pooling! {
         /// With pools of two elements along each axis, one beside the other.
         new();
 
-        /// The size of a pool: one number, or one for each axis; 2 by default.
+        /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<2> = 2usize,
     }
-    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
+    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become shorter.
     MaxPooling3D: max_pool over 3 axes, as MaxPool3D {
         /// With pools of two elements along each axis, one beside the other.
         new();
 
-        /// The size of a pool: one number, or one for each axis; 2 by default.
+        /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<3> = 2usize,
     }
-    /// The mean of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, places, channels]`.
+    /// The mean of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
     AveragePooling1D: average_pool over 1 axes, as AvgPool1D {
         /// With pools of this size, one beside the other: one number, or one for each axis.
         new(pool_size: into Sizes<1>);
@@ -84,7 +84,7 @@ pooling! {
         /// With pools of this size, one beside the other: one number, or one for each axis.
         new(pool_size: into Sizes<2>);
     }
-    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, with fewer places.
+    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become shorter.
     AveragePooling3D: average_pool over 3 axes, as AvgPool3D {
         /// With pools of this size, one beside the other: one number, or one for each axis.
         new(pool_size: into Sizes<3>);

@@ -6,24 +6,24 @@ use crate::config::Dyn;
 use crate::nn::initializer::{GlorotUniform, Initializer};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values, features};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
+use crate::{Error, Result};
 
 crate::settings! {
     /// For `[…, time, features]` the vector of each position, of the same shape, to be added to the input. (keras-hub's.)
     ///
-    /// Table `[sequence_length, features]`, Glorot uniform. Positions beyond the table are made of two of its rows, as keras-hub does: with
-    /// `e = (row - α·row₀) / (1 - α)`, position `p` is `α·e(⌊p/n⌋) + (1 - α)·e(p mod n)` where a sequence is longer than `n = sequence_length`.
+    /// Table `[sequence_length, features]`, Glorot uniform. A position beyond the table of `n = sequence_length` rows is made of
+    /// two of them, as in keras-hub: with `e = (row - α·row₀) / (1 - α)`, position `p >= n` is `α·e(⌊p/n⌋) + (1 - α)·e(p mod n)`.
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample; 0 by default.
+    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer PositionEmbedding {
         /// For sequences of up to this length.
         new(sequence_length: usize);
 
-        /// How the table begins; Glorot uniform by default.
+        /// Initializer of the table. Default: `GlorotUniform`.
         initializer: into Dyn<dyn Initializer> = GlorotUniform,
-        /// The share of the coarse position in those beyond the table; 0.4 by default.
+        /// α: the share of the coarse position beyond the table. Default: `0.4`.
         hierarchical_alpha: f64 = 0.4,
-        /// Whether a call in a session goes on at the position where the last one stopped; no by default.
+        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }
@@ -46,6 +46,9 @@ impl Build for PositionEmbedding {
     fn input_names(&self) -> &[&'static str] {
         &[START]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", START]
+    }
 }
 
 /// The layer with its table.
@@ -58,25 +61,29 @@ struct PositionNode {
 crate::parts!(PositionNode { position_embeddings, counter });
 
 impl PositionNode {
-    /// The rows of positions of which some are beyond the table of `n`.
-    fn beyond(&self, places: &Tensor, n: usize, cx: &mut Cx) -> Result<Tensor> {
+    /// The vectors of positions of which some may be beyond the table of `n`: which formula one has depends on the position alone, never
+    /// on how many are asked for at once.
+    fn beyond(&self, positions: &Tensor, n: usize, cx: &mut Cx) -> Result<Tensor> {
         let table = cx.param(&self.position_embeddings)?;
         let first = table.slice(0, 0, 1)?.affine(self.alpha, 0.0)?;
         let rows = table.sub(&first)?.affine(1.0 / (1.0 - self.alpha), 0.0)?;
         let n = Tensor::scalar(n as i64)?;
-        let coarse = rows.gather(&places.floor_div(&n)?, 0)?.affine(self.alpha, 0.0)?;
-        coarse.add(&rows.gather(&places.remainder(&n)?, 0)?.affine(1.0 - self.alpha, 0.0)?)
+        let (coarse, fine) = (positions.floor_div(&n)?, positions.remainder(&n)?);
+        let of_coarse = rows.gather(&coarse, 0)?.affine(self.alpha, 0.0)?;
+        let beyond = of_coarse.add(&rows.gather(&fine, 0)?.affine(1.0 - self.alpha, 0.0)?)?;
+        let inside = positions.less(&n)?.expand_dims(-1)?;
+        inside.choose(&table.gather(&fine, 0)?, &beyond)
     }
 }
 
 impl Node for PositionNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
-        let places = self.counter.places(x, -2, cx)?;
+        let (positions, from_zero) = self.counter.positions(x, -2, cx)?;
         let (n, time) = (self.position_embeddings.value().dims()[0], tensor.dims()[tensor.rank() - 2]);
-        let mut rows = match time > n {
-            true => self.beyond(&places, n, cx)?,
-            false => cx.rows(&self.position_embeddings, &places.cast(DType::I64)?)?,
+        let mut rows = match from_zero && time <= n {
+            true => cx.rows(&self.position_embeddings, &positions)?,
+            false => self.beyond(&positions, n, cx)?,
         };
         while rows.rank() > 2 && rows.rank() < tensor.rank() {
             rows = rows.expand_dims(1)?;

@@ -1,12 +1,17 @@
-//! At which place of a sequence its steps stand: what layers that encode positions have in common.
+//! The positions of time steps: what layers that encode them have in common.
 
 use crate::nn::{Cx, Init, Inputs, Key};
 use crate::ops::attention::places;
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result};
+use crate::{DType, Error, Result, Shape};
 
-/// The name by which the place of the first step is given.
+/// The name by which the position of the first step is given.
 pub(super) const START: &str = "start_index";
+
+/// Numbers as a tensor of a dtype.
+pub(super) fn constant(values: &[f64], dtype: DType) -> Result<Tensor> {
+    Tensor::from_slice(values, Shape::new(&[values.len()])?)?.cast(dtype)
+}
 
 /// Counts time steps over the calls of a session, if asked to.
 #[derive(Clone, Debug)]
@@ -20,26 +25,28 @@ impl Counter {
         Counter { key: cache.then(|| init.key()) }
     }
 
-    /// The place of each step along an axis of the first input: int64 `[time]`, or `[batch, time]` where samples begin at different ones.
-    pub(super) fn places(&self, x: Inputs<'_>, axis: isize, cx: &mut Cx) -> Result<Tensor> {
+    /// The position of each step along an axis of the first input: int64 `[time]`, or `[batch, time]` where samples begin at
+    /// different ones; and whether they are 0, 1, … for sure.
+    pub(super) fn positions(&self, x: Inputs<'_>, axis: isize, cx: &mut Cx) -> Result<(Tensor, bool)> {
         let input = &x.at(0)?.tensor;
-        let steps = places(input, axis)?;
-        if let Some(start) = x.get(START) {
+        let steps = places(input, axis)?.cast(DType::I64)?;
+        if let Some(start) = x.find(1, START) {
             let start = start.tensor.cast(DType::I64)?;
-            return match start.rank() {
-                0 => steps.add(&start),
-                1 => steps.add(&start.expand_dims(-1)?),
-                _ => Err(Error::shape(START, "one number or [batch]", *start.shape())),
+            let positions = match start.rank() {
+                0 => steps.add(&start)?,
+                1 => steps.add(&start.expand_dims(-1)?)?,
+                _ => return Err(Error::shape(START, "one number or [batch]", *start.shape())),
             };
+            return Ok((positions, false));
         }
-        let Some(key) = self.key.as_ref().filter(|_| !cx.is_training()) else { return Ok(steps) };
+        let Some(key) = self.key.as_ref().filter(|_| !cx.is_training()) else { return Ok((steps, true)) };
         let past = cx.carry(key);
-        let count = steps.new_full([steps.dims()[0]], 1.0)?.sum(&[0], false)?.cast(DType::I64)?;
-        let (steps, all) = match past {
-            Some(past) => (steps.add(&past)?, past.add(&count)?),
-            None => (steps, count),
+        let time = steps.new_full([steps.dims()[0]], 1.0)?.sum(&[0], false)?.cast(DType::I64)?;
+        let (positions, next) = match &past {
+            Some(past) => (steps.add(past)?, past.add(&time)?),
+            None => (steps, time),
         };
-        cx.set_carry(key, all);
-        Ok(steps)
+        cx.set_carry(key, next);
+        Ok((positions, past.is_none()))
     }
 }

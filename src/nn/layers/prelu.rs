@@ -16,14 +16,14 @@ crate::settings! {
         /// With a slope of 0 at first.
         new();
 
-        /// How the slopes begin; zeros by default.
+        /// Initializer of the slopes. Default: `Zeros`.
         alpha_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// A penalty on the slopes; none by default.
+        /// Regularizer of the slopes. Default: none.
         alpha_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on the slopes; none by default.
+        /// Constraint on the slopes. Default: none.
         alpha_constraint: some into Dyn<dyn Constraint>,
         /// The axes along which all elements have one slope, counted from 1: `[1, 2]` for images, so that there is one for
-        /// each channel. None by default.
+        /// each channel. Default: none.
         shared_axes: some into Axes,
     }
 }

@@ -1,9 +1,19 @@
-//! What all recurrent layers do alike: where the states come from and go to, the loop over time, masks, and what is given.
-//! A layer brings its cell: what happens at one step.
+//! What all recurrent layers share: where states come from and go to, the loop over time, masks, and what is given. A layer brings
+//! its cell.
+//!
+//! ```text
+//! states = initial_state, or those of the last call if stateful, or zeros
+//! for each step t (from the end with go_backwards):
+//!     output, new = cell(x[:, t], states)
+//!     where mask[:, t]: states = new
+//!     elsewhere:        states stay, output = the previous one (or 0 with zero_output_for_mask)
+//! give all outputs (return_sequences) or the last one, then the states (return_state)
+//! ```
 
 use crate::config::Dyn;
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Cx, Init, Inputs, Key, Recurrence, Value, Values};
+use crate::shape::Size;
 use crate::tensor::{Few, PoolVec, Tensor, Tensors};
 use crate::{Error, Result, Shape, Spec};
 
@@ -68,21 +78,30 @@ impl Sequence {
     pub(crate) fn begin(&self, x: Inputs<'_>, zeros: States, cx: &mut Cx) -> Result<States> {
         let carried: Few<_, 2> = self.carried.iter().map(|key| cx.carry(key)).collect();
         let given = given_states(x, "initial_state", zeros.len())?;
-        let check = |state: Tensor, zero: &Tensor| match state.dims() == zero.dims() {
-            true => state.cast(zero.dtype()),
-            false => {
-                let expected = format!("a state of shape {} for this input", zero.shape());
-                Err(Error::argument("initial_state", expected, state.shape()))
-            }
-        };
         if !given.is_empty() {
-            return given.into_iter().zip(&zeros).map(|(state, zero)| check(state, zero)).collect();
+            let check = |(state, zero): (Tensor, &Tensor)| match state.dims() == zero.dims() {
+                true => state.cast(zero.dtype()),
+                false => {
+                    let expected = format!("a state of shape {} for this input", zero.shape());
+                    Err(Error::argument("initial_state", expected, state.shape()))
+                }
+            };
+            return given.into_iter().zip(&zeros).map(check).collect();
         }
         let mut carried = carried.into_iter().flatten().peekable();
         if carried.peek().is_none() {
             return Ok(zeros);
         }
-        carried.zip(&zeros).map(|(state, zero)| check(state, zero)).collect()
+        let check = |(state, zero): (Tensor, &Tensor)| match state.dims() == zero.dims() {
+            true => state.cast(zero.dtype()),
+            false => {
+                let rows = |t: &Tensor| Size(t.dims().first().copied().unwrap_or(0)).to_string();
+                let expected =
+                    format!("as many rows as in the last call, {} (or a new Session)", rows(&state));
+                Err(Error::argument("stateful", expected, rows(zero)))
+            }
+        };
+        carried.zip(&zeros).map(check).collect()
     }
 
     /// Calls `step` for each step of `x`, `[batch, time, …]`. Where the mask is false the states stay as they are, and the
@@ -186,9 +205,7 @@ impl Sequence {
         };
         let states = if self.recurrence.return_state { ran.states } else { States::new() };
         let values: Values = std::iter::once(first).chain(states.into_iter().map(Value::from)).collect();
-        if let Some(regularizer) = &self.activity_regularizer {
-            values.iter().try_for_each(|value| cx.regularize_activity(&**regularizer, &value.tensor))?;
-        }
+        cx.regularize_outputs(self.activity_regularizer.as_ref(), &values)?;
         Ok(values)
     }
 }
@@ -230,19 +247,19 @@ macro_rules! recurrent {
             $(#[$meta])*
             pub layer $type {
                 $($rows)*
-                /// A penalty on the outputs, each divided by the batch size; none by default.
+                /// Regularizer of the outputs; each penalty is divided by the batch size. Default: none.
                 activity_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
-                /// Whether every step's output is given, `[batch, time, …]`, or the last one's alone; no by default.
+                /// Whether to give the output of every step, `[batch, time, …]`, or of the last one alone. Default: `false`.
                 return_sequences: bool = false,
-                /// Whether the last states are given as further outputs; no by default.
+                /// Whether to give the last states as further outputs. Default: `false`.
                 return_state: bool = false,
-                /// Whether the sequence is gone through from its end. What comes out is in the order of the steps, and so is its
-                /// mask: backwards. No by default.
+                /// Whether to read the sequence from its end. With `return_sequences` the output, and its mask, are in reversed time order.
+                /// Default: `false`.
                 go_backwards: bool = false,
-                /// Whether the next call goes on from the states of this one (in a [`Session`](crate::nn::Session) or in training),
-                /// row by row; no by default.
+                /// Whether the next call goes on from the states of this one, row by row: in training, or in a
+                /// [`Session`](crate::nn::Session). Default: `false`.
                 stateful: bool = false,
-                /// Whether the output of a step that does not count is 0 rather than that of the step before; no by default.
+                /// Whether the output of a masked step is 0 rather than that of the step before. Default: `false`.
                 zero_output_for_mask: bool = false,
             }
         }

@@ -19,11 +19,11 @@ crate::settings! {
         /// `max(x, 0)`.
         new();
 
-        /// The largest output; none by default.
+        /// The largest output. Default: none.
         max_value: some f64,
-        /// The slope below the threshold; 0 by default.
+        /// The slope below the threshold. Default: `0`.
         negative_slope: f64 = 0.0,
-        /// What is not above this becomes 0 (or slopes from there); 0 by default.
+        /// What is not above this becomes 0 (or slopes from there). Default: `0`.
         threshold: f64 = 0.0,
     }
 }

@@ -10,7 +10,7 @@ crate::settings! {
         /// By this factor: one number, or one for each channel.
         new(scale: into Numbers);
 
-        /// What is added, one number or one for each channel; 0 by default.
+        /// What is added, one number or one for each channel. Default: `0`.
         offset: into Numbers = 0.0,
     }
 }

@@ -24,19 +24,19 @@ crate::settings! {
         /// To this size.
         new(height: usize, width: usize);
 
-        /// How values between pixels are found; bilinear by default.
+        /// Interpolation. Default: `Bilinear`.
         interpolation: Interpolation = Interpolation::Bilinear,
-        /// Whether the largest part in the middle with the proportions of the result is taken; no by default.
+        /// Whether to cut images to the proportions of the result rather than to distort them. Default: `false`.
         crop_to_aspect_ratio: bool = false,
-        /// Whether images are filled up on two sides to the proportions of the result; no by default.
+        /// Whether to pad images to the proportions of the result rather than to distort them. Default: `false`.
         pad_to_aspect_ratio: bool = false,
         /// What they are filled up with; a constant.
         fill_mode: FillMode = FillMode::Constant,
-        /// The constant; 0 by default.
+        /// The constant. Default: `0`.
         fill_value: f64 = 0.0,
-        /// Whether all pixels count where images become smaller; no by default.
+        /// Whether to smooth images that become smaller, so that every pixel counts. Default: `false`.
         antialias: bool = false,
-        /// Where the channels are; last by default.
+        /// Where the channels are. Default: last.
         data_format: DataFormat = DataFormat::ChannelsLast,
     }
 }
@@ -45,8 +45,8 @@ impl Build for Resizing {
     fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         expect_size(self.height, self.width)?;
         if self.crop_to_aspect_ratio && self.pad_to_aspect_ratio {
-            let expected = "one of crop_to_aspect_ratio and pad_to_aspect_ratio at most";
-            return Err(Error::argument("Resizing", expected, "both"));
+            let expected = "false together with crop_to_aspect_ratio";
+            return Err(Error::argument("pad_to_aspect_ratio", expected, "both true"));
         }
         expect_images("Resizing", single(inputs)?, 2, self.data_format)?;
         Ok(Box::new(ResizingNode(self.clone())))
@@ -66,10 +66,10 @@ pub(super) fn expect_size(height: usize, width: usize) -> Result<()> {
 }
 
 /// The largest part in the middle of images `[batch, h, w, channels]` that has the proportions of the target.
-pub(super) fn cropped(x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+pub(super) fn cropped(layer: &'static str, x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
     let [h, w] = [x.dims()[1], x.dims()[2]];
     if h == 0 || w == 0 {
-        return Err(Error::shape("resize", "images with at least one pixel", *x.shape()));
+        return Err(Error::shape(layer, "images with at least one pixel", *x.shape()));
     }
     let (new_h, new_w) =
         ((w.saturating_mul(height) / width).min(h).max(1), (h.saturating_mul(width) / height).min(w).max(1));
@@ -84,14 +84,14 @@ struct ResizingNode(Resizing);
 crate::parts!(ResizingNode {});
 
 impl ResizingNode {
-    /// Images filled up on two sides alike, so that they have about the proportions of the target. As in Keras an odd pixel is left
-    /// out.
+    /// Images with rows above and below, or columns left and right, so that they have about the proportions of the target. As in Keras
+    /// an odd row or column is left out.
     fn padded(&self, x: &Tensor) -> Result<Tensor> {
         let Resizing { height, width, fill_value, .. } = self.0;
         let [h, w] = [x.dims()[1], x.dims()[2]];
-        let (top, left) =
-            ((w.saturating_mul(height) / width).max(h) - h, (h.saturating_mul(width) / height).max(w) - w);
-        let (top, left) = if top > 1 { (top / 2, 0) } else { (0, left / 2) };
+        let missing_rows = (w.saturating_mul(height) / width).max(h) - h;
+        let missing_columns = (h.saturating_mul(width) / height).max(w) - w;
+        let (top, left) = if missing_rows > 1 { (missing_rows / 2, 0) } else { (0, missing_columns / 2) };
         x.pad(&[(0, 0), (top, top), (left, left), (0, 0)], PadMode::Constant(fill_value))
     }
 }
@@ -102,7 +102,7 @@ impl Layer for ResizingNode {
         let dtype = x.dtype();
         let mut y = data_format.last(x)?.cast(dtype.fraction())?;
         if self.0.crop_to_aspect_ratio {
-            y = cropped(&y, [height, width])?;
+            y = cropped("Resizing", &y, [height, width])?;
         } else if self.0.pad_to_aspect_ratio {
             y = self.padded(&y)?;
         }

@@ -1,11 +1,11 @@
 //! A table of vectors that is read both ways: from numbers to vectors, and from vectors to a score for each number.
 
-use super::checks::positive;
+use super::checks::{positive, positive_number};
 use crate::config::Dyn;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, Values};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Param, Value, Values};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
@@ -30,21 +30,21 @@ crate::settings! {
         /// For numbers below `input_dim`, with vectors of `output_dim`.
         new(input_dim: usize, output_dim: usize);
 
-        /// Whether the way back reads the same table; if not, one of its own, `[output_dim, input_dim]`. Yes by default.
+        /// Whether the way back reads the same table; if not, one of its own, `[output_dim, input_dim]`. Default: `true`.
         tie_weights: bool = true,
-        /// How the tables begin; uniform by default.
+        /// Initializer of the tables. Default: `RandomUniform`.
         embeddings_initializer: into Dyn<dyn Initializer> = RandomUniform::default(),
-        /// A penalty on the table; none by default.
+        /// Regularizer of the table. Default: none.
         embeddings_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the output, divided by the batch size; none by default.
+        /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// A bound on the table; none by default.
+        /// Constraint on the table. Default: none.
         embeddings_constraint: some into Dyn<dyn Constraint>,
-        /// Whether 0 is padding: the output then has a mask that is false there. No by default.
+        /// Whether 0 is padding: the output then has a mask that is false there. Default: `false`.
         mask_zero: bool = false,
-        /// The dtype in which the way back is computed; the input's by default.
+        /// The dtype of the way back from vectors to logits. Default: the input's.
         reverse_dtype: some DType,
-        /// Keeps logits between this and its negative: `cap·tanh(logits / cap)`. None by default.
+        /// Keeps logits between this and its negative: `cap·tanh(logits / cap)`. Default: none.
         logit_soft_cap: some f64,
     }
 }
@@ -58,7 +58,7 @@ impl Build for ReversibleEmbedding {
             positive(name, size)?;
         }
         if let Some(cap) = self.logit_soft_cap {
-            super::sine_position_encoding::positive("logit_soft_cap", cap)?;
+            positive_number("logit_soft_cap", cap)?;
         }
         let embeddings = init.weight(
             [self.input_dim, self.output_dim],
@@ -75,6 +75,9 @@ impl Build for ReversibleEmbedding {
     fn input_names(&self) -> &[&'static str] {
         &[REVERSE]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs"]
+    }
 }
 
 /// The layer with its tables.
@@ -90,7 +93,7 @@ impl ReversibleNode {
     fn vectors(&self, x: &Tensor, cx: &mut Cx) -> Result<Value> {
         let numbers = x.cast(DType::I64)?;
         let y = cx.rows(&self.embeddings, &numbers)?;
-        let mask = if self.spec.mask_zero { Some(numbers.cast(DType::Bool)?) } else { None };
+        let mask = if self.spec.mask_zero { Some(x.cast(DType::Bool)?) } else { None };
         Ok(Value::masked(y, mask))
     }
 
@@ -113,7 +116,10 @@ impl ReversibleNode {
 impl Node for ReversibleNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let y = match (x.positional(), x.get(REVERSE)) {
-            ([numbers], None) => self.vectors(&numbers.tensor, cx)?,
+            ([numbers], None) => {
+                Masking::Refuse.apply(numbers.mask.as_ref())?;
+                self.vectors(&numbers.tensor, cx)?
+            }
             // Each position is scored by itself, so its mask stays.
             ([], Some(h)) => Value::masked(self.logits(&h.tensor, cx)?, h.mask.clone()),
             (all, _) => {

@@ -5,18 +5,18 @@ use super::normalized::along;
 use crate::Result;
 use crate::nn::axes::known_size;
 use crate::nn::initializer::Ones;
-use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Node, Param, single};
+use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, single};
 use crate::tensor::Tensor;
 
 crate::settings! {
     /// `x / √(mean(x²) + ε) · scale`, with the mean over `axis` of each sample. `scale` (ones) has the sizes of those axes, in their order.
     pub layer RMSNormalization {
-        /// Over the last axis, with Keras's settings.
+        /// Creates the layer over the last axis, with Keras's defaults.
         new();
 
-        /// The axis, or several, over which the mean is taken; the last by default.
+        /// The axis, or several, over which the mean is taken. Default: the last.
         axis: into Axes = -1,
-        /// Keeps the divisor from zero; 1e-6 by default.
+        /// Added to the mean of the squares, so that no divisor is 0. Default: `1e-6`.
         epsilon: f64 = 1e-6,
     }
 }
@@ -47,6 +47,9 @@ impl Layer for RMSNormalizationNode {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let factor = x.square()?.mean(&self.axes, true)?.affine(1.0, self.epsilon)?.rsqrt()?;
         x.mul(&factor)?.mul(&along(&cx.param(&self.scale)?, &self.axes, x.rank())?)
+    }
+    fn masking(&self) -> Masking {
+        Masking::Keep
     }
     fn class_name(&self) -> &'static str {
         "RMSNormalization"

@@ -77,6 +77,12 @@ impl Build for RNN {
     fn input_names(&self) -> &[&'static str] {
         &["initial_state"]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["sequences", "initial_state"]
+    }
+    fn list_names(&self) -> &[&'static str] {
+        &["initial_state"]
+    }
     fn as_recurrent(&self) -> Option<&dyn Recurrent> {
         Some(self)
     }
@@ -85,11 +91,14 @@ impl Build for RNN {
 /// The layer as a cell.
 ///
 /// # Errors
-/// It is none.
+/// The layer is not a cell.
 pub(super) fn as_cell<'a>(setting: &'static str, layer: &'a dyn Build) -> Result<&'a dyn Cell> {
-    let cell = layer.as_cell().filter(|cell| !cell.state_sizes().is_empty());
     let expected = "a cell with states (LSTMCell, or a layer of your own that says Build::as_cell)";
-    cell.ok_or_else(|| Error::argument(setting, expected, layer.class_name()))
+    match layer.as_cell() {
+        Some(cell) if !cell.state_sizes().is_empty() => Ok(cell),
+        Some(_) => Err(Error::argument(setting, expected, format!("{} without any", layer.class_name()))),
+        None => Err(Error::argument(setting, expected, layer.class_name())),
+    }
 }
 
 /// The layer with its cell.

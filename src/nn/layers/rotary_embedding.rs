@@ -1,7 +1,8 @@
 //! Positions as rotations of pairs of features (Su et al. 2021).
 
-use super::positions::{Counter, START};
-use super::sine_position_encoding::{constant, positive};
+use super::checks::positive_number;
+use super::positions::{Counter, START, constant};
+
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 use crate::shape::is_unknown;
 use crate::tensor::Tensor;
@@ -9,22 +10,23 @@ use crate::{Error, Result};
 
 crate::settings! {
     /// Turns the pair of features `i` and `i + features/2` of the step at position `p` by the angle
-    /// `p / scaling_factor · max_wavelength^(-2i/features)`: so products of queries and keys depend on how far they are apart. Same shape as the input. (keras-hub's.)
+    /// `p / scaling_factor · max_wavelength^(-2i/features)`: so products of queries and keys depend on how far they are apart. Same
+    /// shape as the input. (keras-hub's.)
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample; 0 by default.
+    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer RotaryEmbedding {
-        /// With keras-hub's axes and wavelengths.
+        /// Creates the layer with keras-hub's defaults.
         new();
 
-        /// The longest wavelength over 2π; 10000 by default.
+        /// The longest wavelength over 2π. Default: `10000`.
         max_wavelength: f64 = 10000.0,
-        /// What positions are divided by; 1 by default.
+        /// What positions are divided by. Default: `1`.
         scaling_factor: f64 = 1.0,
-        /// The axis of the sequence; 1 by default.
+        /// The axis of the sequence. Default: `1`.
         sequence_axis: isize = 1,
-        /// The axis of the features, of which there is an even number; the last one by default.
+        /// The axis of the features, of which there is an even number. Default: the last one.
         feature_axis: isize = -1,
-        /// Whether a call in a session goes on at the position where the last one stopped; no by default.
+        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }
@@ -32,8 +34,8 @@ crate::settings! {
 impl Build for RotaryEmbedding {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let input = inputs.at(0)?;
-        positive("max_wavelength", self.max_wavelength)?;
-        positive("scaling_factor", self.scaling_factor)?;
+        positive_number("max_wavelength", self.max_wavelength)?;
+        positive_number("scaling_factor", self.scaling_factor)?;
         let sequence = input.shape.axis("RotaryEmbedding", self.sequence_axis)?;
         let feature = input.shape.axis("RotaryEmbedding", self.feature_axis)?;
         for (name, axis) in [("sequence_axis", sequence), ("feature_axis", feature)] {
@@ -72,6 +74,9 @@ impl Build for RotaryEmbedding {
     fn input_names(&self) -> &[&'static str] {
         &[START]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", START]
+    }
 }
 
 /// The layer with the rate of each pair of features.
@@ -88,9 +93,9 @@ struct RotaryNode {
 crate::parts!(RotaryNode { counter });
 
 impl RotaryNode {
-    fn turned(&self, x: &Tensor, places: &Tensor) -> Result<Tensor> {
-        let places = places.cast(x.dtype())?.affine(1.0 / self.scaling_factor, 0.0)?;
-        let mut angles = places.expand_dims(-1)?.mul(&constant(&self.rates, x.dtype())?)?;
+    fn turned(&self, x: &Tensor, positions: &Tensor) -> Result<Tensor> {
+        let positions = positions.cast(x.dtype())?.affine(1.0 / self.scaling_factor, 0.0)?;
+        let mut angles = positions.expand_dims(-1)?.mul(&constant(&self.rates, x.dtype())?)?;
         for _ in 3..x.rank() {
             angles = angles.expand_dims(-2)?;
         }
@@ -105,8 +110,8 @@ impl RotaryNode {
 impl Node for RotaryNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
-        let places = self.counter.places(x, self.order[1], cx)?;
-        let y = self.turned(&tensor.permute(&self.order)?, &places)?.permute(&self.back)?;
+        let (positions, _) = self.counter.positions(x, self.order[1], cx)?;
+        let y = self.turned(&tensor.permute(&self.order)?, &positions)?.permute(&self.back)?;
         Ok(Value::masked(y, mask.clone()).into())
     }
     fn class_name(&self) -> &'static str {

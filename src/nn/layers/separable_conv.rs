@@ -1,5 +1,5 @@
-//! Separable convolutions: `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each channel by itself, then all
-//! channels of each place together.
+//! Separable convolutions: `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each channel by
+//! itself, then all channels of each place together.
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, plain_padding, sliding};
@@ -29,9 +29,9 @@ struct SeparableConvNode {
 crate::parts!(SeparableConvNode { depthwise_kernel, pointwise_kernel, bias });
 
 impl SeparableConvNode {
-    fn product(&self, x: &Tensor, cx: &mut Cx, activation: Option<Fused>) -> Result<Tensor> {
+    fn linear_part(&self, x: &Tensor, cx: &mut Cx, activation: Option<Fused>) -> Result<Tensor> {
         let (depthwise, pointwise) = (cx.param(&self.depthwise_kernel)?, cx.param(&self.pointwise_kernel)?);
-        let bias = self.bias.as_ref().map(|b| cx.param(b)).transpose()?;
+        let bias = cx.param_if(&self.bias)?;
         let apart = self.ending.data_format.last(x)?.depthwise_conv(&depthwise, None, None, &self.how)?;
         // A convolution whose window is one element is a product of each place.
         apart.linear(&pointwise.merge_axes(0, -2)?, bias.as_ref(), activation)
@@ -40,14 +40,15 @@ impl SeparableConvNode {
 
 impl Layer for SeparableConvNode {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        let y = self.product(x, cx, self.ending.fused())?;
-        self.ending.finish(y, cx)
+        let fused = self.ending.activation.fused();
+        let y = self.linear_part(x, cx, fused)?;
+        self.ending.finish(y, fused.is_some(), cx)
     }
     fn output_activation(&self) -> Option<&dyn Activation> {
         self.ending.output_activation()
     }
     fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        self.ending.data_format.back(self.product(x, cx, None)?)
+        self.ending.data_format.back(self.linear_part(x, cx, None)?)
     }
     fn class_name(&self) -> &'static str {
         self.ending.layer
@@ -63,45 +64,49 @@ macro_rules! separable_conv {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Places as in a convolution. Kernels `[kernel_size…, channels, depth_multiplier]` and `[1…, channels·depth_multiplier, filters]`, Glorot uniform;
-            /// bias `[filters]`, zeros; no activation (Keras's defaults).
+            /// - Output sizes are those of a convolution.
+            /// - Depthwise kernel `[kernel_size…, channels, depth_multiplier]`, pointwise kernel
+            ///   `[1…, channels·depth_multiplier, filters]`, bias `[filters]`.
             pub layer $type {
-                /// A layer of `filters` outputs at each place; the kernel sees `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// From one place of the kernel to the next; 1 by default.
+                /// Step of the kernel along each axis. Default: `1`.
                 strides: into Sizes<$axes> = 1,
-                /// What lies beyond the edges: nothing (valid, the default), or as many zeros as there are places for all elements (same).
+                /// - `Valid`: none.
+                /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
+                ///
+                /// Default: `Valid`.
                 padding: Padding = Padding::Valid,
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
-                /// From one element that the kernel sees to the next; 1 by default.
+                /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
-                /// How many results of each channel the second step sees; 1 by default.
+                /// Number of depthwise outputs for each input channel. Default: `1`.
                 depth_multiplier: usize = 1,
-                /// The function applied to the result; none by default.
+                /// Activation. Default: none.
                 activation: into Dyn<dyn Activation> = Linear,
-                /// Whether there is a bias; yes by default.
+                /// Whether there is a bias. Default: `true`.
                 use_bias: bool = true,
-                /// How the kernel of the first step begins; Glorot uniform by default.
+                /// Initializer of the depthwise kernel. Default: `GlorotUniform`.
                 depthwise_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-                /// How the kernel of the second step begins; Glorot uniform by default.
+                /// Initializer of the pointwise kernel. Default: `GlorotUniform`.
                 pointwise_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-                /// How the bias begins; zeros by default.
+                /// Initializer of the bias. Default: `Zeros`.
                 bias_initializer: into Dyn<dyn Initializer> = Zeros,
-                /// A penalty on the kernel of the first step; none by default.
+                /// Regularizer of the depthwise kernel. Default: none.
                 depthwise_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the kernel of the second step; none by default.
+                /// Regularizer of the pointwise kernel. Default: none.
                 pointwise_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the bias; none by default.
+                /// Regularizer of the bias. Default: none.
                 bias_regularizer: some into Dyn<dyn Regularizer>,
-                /// A penalty on the output, divided by the batch size; none by default.
+                /// Regularizer of the output; its penalty is divided by the batch size. Default: none.
                 activity_regularizer: some into Dyn<dyn Regularizer>,
-                /// A bound on the kernel of the first step; none by default.
+                /// Constraint on the depthwise kernel. Default: none.
                 depthwise_constraint: some into Dyn<dyn Constraint>,
-                /// A bound on the kernel of the second step; none by default.
+                /// Constraint on the pointwise kernel. Default: none.
                 pointwise_constraint: some into Dyn<dyn Constraint>,
-                /// A bound on the bias; none by default.
+                /// Constraint on the bias. Default: none.
                 bias_constraint: some into Dyn<dyn Constraint>,
             }
         }
@@ -146,10 +151,10 @@ macro_rules! separable_conv {
 }
 
 separable_conv! {
-    /// A convolution in two steps along one axis: `[batch, steps, channels]` becomes `[batch, places, filters]`.
+    /// A convolution in two steps along one axis: `[batch, steps, channels]` becomes `[batch, new_steps, filters]`.
     SeparableConv1D, 1
 }
 separable_conv! {
-    /// A convolution in two steps over images: `[batch, height, width, channels]` becomes `[batch, rows, columns, filters]`.
+    /// A convolution in two steps over images: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, filters]`.
     SeparableConv2D, 2
 }

@@ -16,8 +16,8 @@ cells! {
     /// `h = tanh(x·W + h·R + b)` at each step of a sequence `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
     /// `[batch, time, units]`.
     ///
-    /// Kernel `[features, units]`, recurrent kernel `[units, units]`, bias `[units]`. The first state is 0, or given after the sequence or by
-    /// the name `initial_state`. Where the mask of the input is false the state stays as it is.
+    /// Kernel `[features, units]`, recurrent kernel `[units, units]`, bias `[units]`. The first state is 0, or given after the
+    /// sequence or by the name `initial_state`. Where the mask of the input is false the state stays as it is.
     layer SimpleRNN;
     [] {}
 }

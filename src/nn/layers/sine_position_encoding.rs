@@ -1,22 +1,23 @@
 //! Waves that tell positions apart, without anything to learn (Vaswani et al. 2017).
 
-use super::positions::{Counter, START};
+use super::checks::positive_number;
+use super::positions::{Counter, START, constant};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values, features};
-use crate::tensor::Tensor;
-use crate::{DType, Error, Result, Shape};
+use crate::{DType, Error, Result};
 
 crate::settings! {
-    /// For `[…, time, features]` the encoding of each position, of the same shape, to be added to the input:
-    /// `sin(p·r)` for even features and `cos(p·r)` for odd ones, where `r = max_wavelength^(-2⌊i/2⌋/features)` for feature `i` at position `p`. (keras-hub's.)
+    /// For `[…, time, features]` the encoding of each position, of the same shape, to be added to the input: `sin(p·r)` for even
+    /// features and `cos(p·r)` for odd ones, where `r = max_wavelength^(-2⌊i/2⌋/features)` for feature `i` at position `p`.
+    /// (keras-hub's.)
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample; 0 by default.
+    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
     pub layer SinePositionEncoding {
-        /// With keras-hub's wavelengths.
+        /// Creates the layer with keras-hub's defaults.
         new();
 
-        /// The longest wavelength over 2π; 10000 by default.
+        /// The longest wavelength over 2π. Default: `10000`.
         max_wavelength: f64 = 10000.0,
-        /// Whether a call in a session goes on at the position where the last one stopped; no by default.
+        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }
@@ -32,7 +33,7 @@ impl Build for SinePositionEncoding {
                 input.shape,
             ));
         }
-        positive("max_wavelength", self.max_wavelength)?;
+        positive_number("max_wavelength", self.max_wavelength)?;
         let rates = (0..n).map(|i| libm::pow(1.0 / self.max_wavelength, (2 * (i / 2)) as f64 / n as f64));
         let odd = (0..n).map(|i| (i % 2) as f64);
         Ok(Box::new(SineNode {
@@ -44,19 +45,9 @@ impl Build for SinePositionEncoding {
     fn input_names(&self) -> &[&'static str] {
         &[START]
     }
-}
-
-/// Fails unless a setting is a finite number above 0.
-pub(super) fn positive(name: &'static str, value: f64) -> Result<()> {
-    match value > 0.0 && value.is_finite() {
-        true => Ok(()),
-        false => Err(Error::argument(name, "a finite number above 0", value)),
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", START]
     }
-}
-
-/// Numbers as a tensor of a dtype.
-pub(super) fn constant(values: &[f64], dtype: DType) -> Result<Tensor> {
-    Tensor::from_slice(values, Shape::new(&[values.len()])?)?.cast(dtype)
 }
 
 /// The layer with the rate of each feature.
@@ -72,8 +63,9 @@ crate::parts!(SineNode { counter });
 impl Node for SineNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
-        let places = self.counter.places(x, -2, cx)?.cast(tensor.dtype())?;
-        let angles = places.expand_dims(-1)?.mul(&constant(&self.rates, tensor.dtype())?)?;
+        let (positions, _) = self.counter.positions(x, -2, cx)?;
+        let angles =
+            positions.cast(tensor.dtype())?.expand_dims(-1)?.mul(&constant(&self.rates, tensor.dtype())?)?;
         let odd = constant(&self.odd, DType::Bool)?;
         let mut waves = odd.choose(&angles.cos()?, &angles.sin()?)?;
         while waves.rank() > 2 && waves.rank() < tensor.rank() {

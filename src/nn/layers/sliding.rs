@@ -1,33 +1,23 @@
-//! What layers that slide a kernel over images have in common: the checks of their settings, by Keras's rules, and what follows the product.
+//! What layers that slide a kernel over images have in common: the checks of their settings, by Keras's rules, and what follows the
+//! product.
 
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Cx, DataFormat, Sizes};
+use crate::nn::{Cx, DataFormat, Sizes, expect_images};
 use crate::ops::Padding;
 use crate::ops::conv::Convolution;
-use crate::ops::matmul::Fused;
 use crate::shape::is_unknown;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 
-/// The channels of images with so many spatial axes.
+/// The channels of images with this number of spatial axes.
 pub(super) fn channels(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
-    let dims = input.shape.dims();
-    let (at, order) = match format {
-        DataFormat::ChannelsLast => (axes + 1, ["batch", "axis", "axis", "axis", "channels"]),
-        DataFormat::ChannelsFirst => (1, ["batch", "channels", "axis", "axis", "axis"]),
-    };
-    match dims.get(at) {
-        Some(&n) if dims.len() == axes + 2 && n > 0 && !is_unknown(n) => Ok(n),
-        _ => {
-            let names: Vec<&str> = match format {
-                DataFormat::ChannelsLast => order[..axes + 1].iter().chain(&order[4..]).copied().collect(),
-                DataFormat::ChannelsFirst => order[..axes + 2].to_vec(),
-            };
-            let expected = format!("inputs [{}] with a known number of channels", names.join(", "));
-            Err(Error::shape(layer, expected, input.shape))
-        }
+    expect_images(layer, input, axes, format)?;
+    let axis = if format == DataFormat::ChannelsLast { axes + 1 } else { 1 };
+    match input.shape.dims()[axis] {
+        n if n > 0 && !is_unknown(n) => Ok(n),
+        _ => Err(Error::shape(layer, "a known number of channels", input.shape)),
     }
 }
 
@@ -75,15 +65,10 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// The activation, if a product can apply it.
-    pub(super) fn fused(&self) -> Option<Fused> {
-        self.activation.fused()
-    }
-
-    /// The output, from the product (channels last) with what [`Ending::fused`] gave applied.
-    pub(super) fn finish(&self, y: Tensor, cx: &mut Cx) -> Result<Tensor> {
+    /// The output, from the product (channels last): with the activation, unless it is `activated` already.
+    pub(super) fn finish(&self, y: Tensor, activated: bool, cx: &mut Cx) -> Result<Tensor> {
         let y = self.data_format.back(y)?;
-        let y = if self.fused().is_some() { y } else { self.activation.apply(&y)? };
+        let y = if activated { y } else { self.activation.apply(&y)? };
         if let Some(regularizer) = &self.activity_regularizer {
             cx.regularize_activity(&**regularizer, &y)?;
         }

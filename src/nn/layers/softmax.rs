@@ -17,7 +17,7 @@ crate::settings! {
         /// Over the last axis.
         new();
 
-        /// The axis, or several over which all together add up to 1; the last one by default.
+        /// The axis, or several over which all together add up to 1. Default: the last one.
         axis: into Axes = -1isize,
     }
 }
@@ -36,6 +36,9 @@ impl Build for Softmax {
     }
     fn input_names(&self) -> &[&'static str] {
         &["mask"]
+    }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", "mask"]
     }
 }
 
@@ -63,7 +66,7 @@ impl SoftmaxNode {
     /// Which elements count, in a shape that stretches to that of the input.
     fn mask(x: Inputs<'_>) -> Result<Option<Tensor>> {
         let Value { tensor, mask } = x.at(0)?;
-        if let Some(Value { tensor: given, .. }) = x.get("mask").or(x.positional().get(1)) {
+        if let Some(Value { tensor: given, .. }) = x.find(1, "mask") {
             let given = match given.dtype() {
                 DType::Bool => given.clone(),
                 _ => given.greater(&given.new_full([], 0.5)?)?,

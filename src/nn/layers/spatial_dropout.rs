@@ -2,33 +2,27 @@
 //! nothing (Tompson et al. 2014).
 
 use super::dropout::dropping;
-use crate::nn::{Build, DataFormat, Init, InputSpecs, Node, single};
-use crate::{Error, Result};
+use super::noise::NoiseShape;
+use crate::Result;
+use crate::nn::{Build, DataFormat, Init, InputSpecs, Node, expect_images, single};
 
-/// The layer for inputs with so many spatial axes.
+/// The layer for inputs with this number of spatial axes.
 fn spatial(
     class: &'static str,
     rate: f64,
-    axes: isize,
+    axes: usize,
     format: DataFormat,
     inputs: &InputSpecs<'_>,
     init: &mut Init,
 ) -> Result<Box<dyn Node>> {
-    let spec = single(inputs)?;
-    if spec.shape.rank() as isize != axes + 2 {
-        let names = ["time", "rows, columns", "depth, rows, columns"][axes as usize - 1];
-        let expected = match format {
-            DataFormat::ChannelsLast => format!("inputs [batch, {names}, channels]"),
-            DataFormat::ChannelsFirst => format!("inputs [batch, channels, {names}]"),
-        };
-        return Err(Error::shape(class, expected, spec.shape));
-    }
-    let first = if format == DataFormat::ChannelsLast { 1 } else { 2 };
-    dropping(class, rate, (first..first + axes).collect(), init)
+    expect_images(class, single(inputs)?, axes, format)?;
+    let first = format.first_axis();
+    let shared = (first..first + axes).map(|axis| axis as isize).collect();
+    dropping(class, rate, NoiseShape { shared, fixed: Vec::new() }, init)
 }
 
 crate::settings! {
-    /// [`Dropout`](super::Dropout) on `[batch, time, channels]` that drops a channel of a sample at all times or at none.
+    /// [`Dropout`](super::Dropout) on `[batch, steps, channels]` that drops a channel of a sample at all times or at none.
     pub layer SpatialDropout1D {
         /// With this rate, `0 <= rate <= 1`.
         new(rate: f64);
@@ -50,7 +44,7 @@ macro_rules! spatial {
                 /// With this rate, `0 <= rate <= 1`.
                 new(rate: f64);
 
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -63,9 +57,9 @@ macro_rules! spatial {
     )*};
 }
 spatial! {
-    /// [`Dropout`](super::Dropout) on `[batch, rows, columns, channels]` that drops a channel of a sample everywhere or nowhere.
+    /// [`Dropout`](super::Dropout) on `[batch, height, width, channels]` that drops a channel of a sample everywhere or nowhere.
     SpatialDropout2D, 2;
-    /// [`Dropout`](super::Dropout) on `[batch, depth, rows, columns, channels]` that drops a channel of a sample everywhere or
+    /// [`Dropout`](super::Dropout) on `[batch, depth, height, width, channels]` that drops a channel of a sample everywhere or
     /// nowhere.
     SpatialDropout3D, 3;
 }

@@ -9,16 +9,16 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// Runs a layer with `kernel / σ` in the place of its `kernel` (or of its `embeddings`), where `σ = v·W·uᵀ` with W the kernel as a matrix
-    /// of as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`, so many times, from the vector `u` of the step before.
-    /// Gradients flow through σ, not through u and v.
+    /// Runs a layer with `kernel / σ` in the place of its `kernel` (or of its `embeddings`), where `σ = v·W·uᵀ` with W the kernel
+    /// as a matrix of as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`, `power_iterations` times, from
+    /// the vector `u` of the step before. Gradients flow through σ, not through u and v.
     ///
     /// The stored kernel is never changed by this; training and inference divide alike, and training alone moves `vector_u`.
     pub layer SpectralNormalization {
         /// Around a layer that has a `kernel` or `embeddings`.
         new(layer: into crate::config::Dyn<dyn Build>);
 
-        /// How often u and v are made better in a step; once by default.
+        /// Number of power iterations in a step. Default: `1`.
         power_iterations: usize = 1,
     }
 }
@@ -34,6 +34,12 @@ impl Build for SpectralNormalization {
     }
     fn input_names(&self) -> &[&'static str] {
         self.layer.input_names()
+    }
+    fn positional_names(&self) -> &[&'static str] {
+        self.layer.positional_names()
+    }
+    fn list_names(&self) -> &[&'static str] {
+        self.layer.list_names()
     }
 }
 

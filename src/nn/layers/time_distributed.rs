@@ -1,20 +1,23 @@
-//! One layer for every step of a sequence.
+//! One layer for every step of a sequence: `y[:, t] = layer(x[:, t])`.
 
 use super::recurrence::step_specs;
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values, build_inside, single};
-use crate::tensor::{PoolVec, Tensor};
-use crate::{Error, Result};
+use crate::tensor::{Few, PoolVec, Tensor};
+use crate::{Error, MAX_RANK, Result};
 
 crate::settings! {
-    /// Calls a layer with each step of `[batch, time, …]` by itself, with the same weights, and puts what it gives together along the same
-    /// axis.
+    /// `y[:, t] = layer(x[:, t])`: a layer called with each step of `[batch, time, …]` by itself, with the same weights.
     ///
-    /// The steps of the output count where those of the input do. A mask of more axes, `[batch, time, …]`, is the layer's own at each
-    /// step. A layer that draws random numbers draws at each step, and statistics move at each.
+    /// With a mask `[batch, time]` the output has the same mask; the layer itself sees none, but for `BatchNormalization`, whose
+    /// statistics leave out the rows of a step that do not count. A mask of more axes, `[batch, time, …]`, is the layer's own at
+    /// each step: the mask of the output is what the layer makes of it, or `[batch, time]` where it uses the mask up, true for each
+    /// step of which something counts.
+    ///
+    /// A layer that draws random numbers draws at each step, and statistics move at each.
     pub layer TimeDistributed {
-        /// Of this layer.
+        /// Creates the wrapper of this layer.
         new(layer: into Dyn<dyn Build>);
 
     }
@@ -41,7 +44,7 @@ impl Node for TimeDistributedNode {
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         let x = x.single()?;
         let time = x.tensor.dims().get(1).copied().unwrap_or(0) as isize;
-        let own = x.mask.as_ref().filter(|mask| mask.rank() > 2);
+        let own = x.mask.as_ref().filter(|mask| mask.rank() > 2 || self.layer.takes_row_mask());
         let call = |t: isize| {
             let mask = own.map(|mask| mask.select(1, t)).transpose()?;
             let step = [Value::masked(x.tensor.select(1, t)?, mask)];
@@ -56,10 +59,14 @@ impl Node for TimeDistributedNode {
             let values: PoolVec<&Value> = steps.iter().filter_map(|values| values.get(i)).collect();
             let tensors: PoolVec<&Tensor> = values.iter().map(|value| &value.tensor).collect();
             let masks: PoolVec<&Tensor> = values.iter().filter_map(|value| value.mask.as_ref()).collect();
-            let mask = match own {
-                None => x.mask.clone(),
-                Some(_) if masks.len() == steps.len() => Some(Tensor::stack(&masks, 1)?),
-                Some(_) => None,
+            let mask = match &x.mask {
+                Some(mask) if mask.rank() > 2 => Some(match masks.len() == steps.len() {
+                    true => Tensor::stack(&masks, 1)?,
+                    false => {
+                        mask.any(&(2..mask.rank() as isize).collect::<Few<_, MAX_RANK>>(), false)?
+                    }
+                }),
+                mask => mask.clone(),
             };
             Ok(Value::masked(Tensor::stack(&tensors, 1)?, mask))
         };

@@ -1,12 +1,12 @@
 //! What encoder and decoder blocks are made of: normalization around each part, and the way back to the input.
 
-use super::checks::{epsilon, positive};
-use super::{Dense, Dropout, MultiHeadAttention};
+use super::checks::{self, epsilon, positive};
+use super::{Dense, Dropout, LayerNormalization, MultiHeadAttention};
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
-use crate::nn::initializer::{Initializer, Ones, Zeros};
+use crate::nn::initializer::Initializer;
 use crate::nn::regularizer::Regularizer;
-use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Param, Value, both_masks};
+use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, both_masks};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 
@@ -24,7 +24,7 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The features of the input, if all settings can be meant.
+    /// The features of the input, after checking the settings.
     pub(super) fn features(&self, layer: &'static str, input: Spec) -> Result<usize> {
         let features = crate::nn::features(layer, input)?;
         if input.shape.rank() != 3 {
@@ -36,7 +36,7 @@ impl Block<'_> {
             return Err(Error::argument("num_heads", expected, self.num_heads));
         }
         epsilon("layer_norm_epsilon", self.layer_norm_epsilon)?;
-        super::attention::check_dropout(self.dropout)?;
+        checks::rate("dropout", self.dropout)?;
         Ok(features)
     }
 
@@ -55,9 +55,8 @@ impl Block<'_> {
         attention
     }
 
-    pub(super) fn norm(&self, features: usize, init: &mut Init) -> Result<Norm> {
-        let (gamma, beta) = (init.param([features], &Ones.into())?, init.param([features], &Zeros.into())?);
-        Ok(Norm { gamma, beta, epsilon: self.layer_norm_epsilon })
+    pub(super) fn norm(&self, input: Spec, init: &mut Init) -> Result<Box<dyn Node>> {
+        LayerNormalization::new().epsilon(self.layer_norm_epsilon).build(&(&[input]).into(), init)
     }
 
     pub(super) fn dropout(&self, input: Spec, init: &mut Init) -> Result<Option<Box<dyn Node>>> {
@@ -100,21 +99,6 @@ impl Block<'_> {
     }
 }
 
-/// Layer normalization with its parameters.
-#[derive(Clone, Debug)]
-pub(super) struct Norm {
-    gamma: Param,
-    beta: Param,
-    epsilon: f64,
-}
-crate::parts!(group Norm { gamma, beta });
-
-impl Norm {
-    pub(super) fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-        x.layer_norm(Some(&cx.param(&self.gamma)?), Some(&cx.param(&self.beta)?), self.epsilon)
-    }
-}
-
 /// The output of a layer with one input and one output.
 pub(super) fn run(layer: &dyn Node, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
     Ok(layer.call(Inputs::new(&[x.into()]), cx)?.single()?.tensor)
@@ -132,19 +116,19 @@ pub(super) fn built(
 /// `x + dropout(part(x))`, with the normalization before the part or after the sum.
 pub(super) fn around(
     x: &Tensor,
-    norm: &Norm,
+    norm: &dyn Node,
     first: bool,
     dropout: Option<&dyn Node>,
     cx: &mut Cx,
     part: impl FnOnce(&Tensor, &mut Cx) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let inner = if first { norm.forward(x, cx)? } else { x.clone() };
+    let inner = if first { run(norm, x, cx)? } else { x.clone() };
     let mut y = part(&inner, cx)?;
     if let Some(dropout) = dropout {
         y = run(dropout, &y, cx)?;
     }
     let y = y.add(x)?;
-    if first { Ok(y) } else { norm.forward(&y, cx) }
+    if first { Ok(y) } else { run(norm, &y, cx) }
 }
 
 /// The mask `[batch, queries, keys]` of attention: padding of the keys, given or their own, and what is given beside it.

@@ -1,40 +1,42 @@
 //! A block of a transformer that goes forward in time: causal attention, attention to an encoder's output if there is one, then two dense
 //! layers, each added to its input (Vaswani et al. 2017).
 
-use super::transformer::{Block, Norm, around, built, merged, run};
+use super::transformer::{Block, around, built, merged, run};
 use super::transformer_encoder::attend;
+use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Relu};
 use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
-use crate::{Error, Result};
 
 crate::settings! {
-    /// [`TransformerEncoder`](super::TransformerEncoder) whose attention is causal, with a second attention, to the encoder's output, where there is one:
-    /// `TransformerDecoder::new(64, 8).on(&x)` or `.on([&x, &encoded])`. (keras-hub's.)
+    /// [`TransformerEncoder`](super::TransformerEncoder) whose attention is causal, with a second attention, to the encoder's
+    /// output, where there is one: `TransformerDecoder::new(64, 8).on(&x)` or `.on([&x, &encoded])`. (keras-hub's.)
     ///
-    /// `decoder_padding_mask` and `encoder_padding_mask` (`[batch, time]`, instead of the inputs' own masks), `decoder_attention_mask` and
-    /// `encoder_attention_mask` (`[batch, time, keys]`) can be given by name; true where a step counts. The output has the mask of the first input.
+    /// - Inputs after these two, by position or name, true where a step counts: `decoder_padding_mask` `[batch, time]`,
+    ///   `decoder_attention_mask` `[batch, time, time]`, `encoder_padding_mask` `[batch, keys]`, `encoder_attention_mask`
+    ///   `[batch, time, keys]`. Padding masks take the place of the inputs' own.
+    /// - The output has the mask of the first input.
     pub layer TransformerDecoder {
-        /// With so many units between the two dense layers, and so many heads.
+        /// Creates a block of `num_heads` heads, with `intermediate_dim` units between the two dense layers.
         new(intermediate_dim: usize, num_heads: usize);
 
-        /// The share of weights of attention, and of each part's output, that is dropped while training; 0 by default.
+        /// Dropout rate of the attention weights and of each part's output. Default: `0`.
         dropout: f64 = 0.0,
-        /// The function between the two dense layers; relu by default.
+        /// Activation between the two dense layers. Default: `Relu`.
         activation: into Dyn<dyn Activation> = Relu,
-        /// Keeps the divisor of normalization from zero; 1e-5 by default.
+        /// Added to the variance in each normalization. Default: `1e-5`.
         layer_norm_epsilon: f64 = 1e-5,
-        /// How kernels begin; Glorot uniform by default.
+        /// Initializer of kernels. Default: `GlorotUniform`.
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-        /// How biases begin; zeros by default.
+        /// Initializer of biases. Default: `Zeros`.
         bias_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// Whether parts are normalized before them rather than after; no by default.
+        /// Whether to normalize the input of attention and of the dense layers rather than the sums after them. Default: `false`.
         normalize_first: bool = false,
-        /// Whether a step sees no later one (in keras-hub an argument of the call); yes by default.
+        /// Whether a step attends only to itself and earlier ones (in keras-hub an argument of the call). Default: `true`.
         use_causal_mask: bool = true,
         /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding; see
-        /// [`MultiHeadAttention`](super::MultiHeadAttention). None by default.
+        /// [`MultiHeadAttention`](super::MultiHeadAttention). Default: none.
         cache: some usize,
     }
 }
@@ -42,10 +44,6 @@ crate::settings! {
 impl Build for TransformerDecoder {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         let input = inputs.at(0)?;
-        if inputs.positional().len() > 2 {
-            let expected = "decoder_sequence, or decoder_sequence and encoder_sequence";
-            return Err(Error::argument("inputs", expected, inputs.positional().len()));
-        }
         let block = Block {
             intermediate_dim: self.intermediate_dim,
             num_heads: self.num_heads,
@@ -63,12 +61,12 @@ impl Build for TransformerDecoder {
             attention = attention.cache(steps);
         }
         let self_attention = built(&attention, [input, input], init)?;
-        let self_attention_layer_norm = block.norm(n, init)?;
+        let self_attention_layer_norm = block.norm(input, init)?;
         let self_attention_dropout = block.dropout(input, init)?;
         let cross = match inputs.at(1) {
             Ok(encoder) => Some(CrossAttention {
                 cross_attention: built(&block.attention(n), [input, encoder], init)?,
-                cross_attention_layer_norm: block.norm(n, init)?,
+                cross_attention_layer_norm: block.norm(input, init)?,
                 cross_attention_dropout: block.dropout(input, init)?,
             }),
             Err(_) => None,
@@ -81,7 +79,7 @@ impl Build for TransformerDecoder {
             cross,
             feedforward_intermediate_dense,
             feedforward_output_dense,
-            feedforward_layer_norm: block.norm(n, init)?,
+            feedforward_layer_norm: block.norm(input, init)?,
             feedforward_dropout: block.dropout(input, init)?,
             normalize_first: self.normalize_first,
             mask_name: ["attention_mask".to_string()],
@@ -90,13 +88,23 @@ impl Build for TransformerDecoder {
     fn input_names(&self) -> &[&'static str] {
         &["decoder_padding_mask", "decoder_attention_mask", "encoder_padding_mask", "encoder_attention_mask"]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &[
+            "decoder_sequence",
+            "encoder_sequence",
+            "decoder_padding_mask",
+            "decoder_attention_mask",
+            "encoder_padding_mask",
+            "encoder_attention_mask",
+        ]
+    }
 }
 
 /// The attention to an encoder's output.
 #[derive(Clone, Debug)]
 struct CrossAttention {
     cross_attention: Box<dyn Node>,
-    cross_attention_layer_norm: Norm,
+    cross_attention_layer_norm: Box<dyn Node>,
     cross_attention_dropout: Option<Box<dyn Node>>,
 }
 crate::parts!(group CrossAttention { cross_attention, cross_attention_layer_norm, cross_attention_dropout });
@@ -105,12 +113,12 @@ crate::parts!(group CrossAttention { cross_attention, cross_attention_layer_norm
 #[derive(Clone, Debug)]
 struct DecoderNode {
     self_attention: Box<dyn Node>,
-    self_attention_layer_norm: Norm,
+    self_attention_layer_norm: Box<dyn Node>,
     self_attention_dropout: Option<Box<dyn Node>>,
     cross: Option<CrossAttention>,
     feedforward_intermediate_dense: Box<dyn Node>,
     feedforward_output_dense: Box<dyn Node>,
-    feedforward_layer_norm: Norm,
+    feedforward_layer_norm: Box<dyn Node>,
     feedforward_dropout: Option<Box<dyn Node>>,
     normalize_first: bool,
     /// The name by which attention is given a mask.
@@ -130,10 +138,10 @@ crate::parts!(DecoderNode {
 impl Node for DecoderNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
-        let own = x.get("decoder_padding_mask").map(|given| &given.tensor).or(mask.as_ref());
+        let own = x.find(2, "decoder_padding_mask").map(|given| &given.tensor).or(mask.as_ref());
         let own = own.map(|mask| mask.cast(crate::DType::Bool)).transpose()?;
-        let allowed = merged(None, x.get("decoder_attention_mask"))?;
-        let norm = &self.self_attention_layer_norm;
+        let allowed = merged(None, x.find(3, "decoder_attention_mask"))?;
+        let norm = &*self.self_attention_layer_norm;
         let dropout = self.self_attention_dropout.as_deref();
         let mut h = around(tensor, norm, self.normalize_first, dropout, cx, |x, cx| {
             // Padding goes with the values, so that a cache keeps it.
@@ -142,9 +150,10 @@ impl Node for DecoderNode {
         })?;
         if let Some(cross) = &self.cross {
             let encoder = x.at(1)?;
-            let padding = x.get("encoder_padding_mask").map(|given| &given.tensor).or(encoder.mask.as_ref());
-            let allowed = merged(padding, x.get("encoder_attention_mask"))?;
-            let norm = &cross.cross_attention_layer_norm;
+            let padding =
+                x.find(4, "encoder_padding_mask").map(|given| &given.tensor).or(encoder.mask.as_ref());
+            let allowed = merged(padding, x.find(5, "encoder_attention_mask"))?;
+            let norm = &*cross.cross_attention_layer_norm;
             let dropout = cross.cross_attention_dropout.as_deref();
             h = around(&h, norm, self.normalize_first, dropout, cx, |h, cx| {
                 let values = [h.into(), (&encoder.tensor).into()];
@@ -152,7 +161,7 @@ impl Node for DecoderNode {
             })?;
         }
         let dropout = self.feedforward_dropout.as_deref();
-        let y = around(&h, &self.feedforward_layer_norm, self.normalize_first, dropout, cx, |h, cx| {
+        let y = around(&h, &*self.feedforward_layer_norm, self.normalize_first, dropout, cx, |h, cx| {
             let h = run(&*self.feedforward_intermediate_dense, h, cx)?;
             run(&*self.feedforward_output_dense, &h, cx)
         })?;

@@ -1,6 +1,6 @@
 //! A block of a transformer that sees the whole sequence: attention, then two dense layers, each added to its input (Vaswani et al. 2017).
 
-use super::transformer::{Block, Norm, around, built, merged, run};
+use super::transformer::{Block, around, built, merged, run};
 use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Relu};
@@ -9,34 +9,36 @@ use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 
 crate::settings! {
-    /// `h = norm(x + attention(x))`, then `norm(h + dense(activation(dense(h))))`, over `[batch, time, features]`; with `normalize_first`
-    /// `h = x + attention(norm(x))`, then `h + dense(activation(dense(norm(h))))`. Each head has `features / num_heads` numbers. (keras-hub's.)
+    /// `h = norm(x + attention(x))`, then `norm(h + dense(activation(dense(h))))`, over `[batch, time, features]`; with
+    /// `normalize_first` `h = x + attention(norm(x))`, then `h + dense(activation(dense(norm(h))))`. Each head has
+    /// `features / num_heads` numbers. (keras-hub's.)
     ///
-    /// `padding_mask` (`[batch, time]`, true where a step counts; instead of the input's own mask) and `attention_mask` (`[batch, time, time]`) can be given by name. The output has the
-    /// mask of the input.
+    /// - Inputs after the first, by position or name: `padding_mask` `[batch, time]`, true where a step counts, in place of the input's own
+    ///   mask; `attention_mask` `[batch, time, time]`, true where a step attends to another.
+    /// - The output has the mask of the input.
     pub layer TransformerEncoder {
-        /// With so many units between the two dense layers, and so many heads.
+        /// Creates a block of `num_heads` heads, with `intermediate_dim` units between the two dense layers.
         new(intermediate_dim: usize, num_heads: usize);
 
-        /// The share of weights of attention, and of each part's output, that is dropped while training; 0 by default.
+        /// Dropout rate of the attention weights and of each part's output. Default: `0`.
         dropout: f64 = 0.0,
-        /// The function between the two dense layers; relu by default.
+        /// Activation between the two dense layers. Default: `Relu`.
         activation: into Dyn<dyn Activation> = Relu,
-        /// Keeps the divisor of normalization from zero; 1e-5 by default.
+        /// Added to the variance in each normalization. Default: `1e-5`.
         layer_norm_epsilon: f64 = 1e-5,
-        /// How kernels begin; Glorot uniform by default.
+        /// Initializer of kernels. Default: `GlorotUniform`.
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
-        /// How biases begin; zeros by default.
+        /// Initializer of biases. Default: `Zeros`.
         bias_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// A penalty on each kernel; none by default.
+        /// Regularizer of each kernel. Default: none.
         kernel_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on each bias; none by default.
+        /// Regularizer of each bias. Default: none.
         bias_regularizer: some into Dyn<dyn Regularizer>,
-        /// A penalty on the output, divided by the batch size; none by default.
+        /// Regularizer of each output; its penalty is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// Whether parts are normalized before them rather than after; no by default.
+        /// Whether to normalize the input of attention and of the dense layers rather than the sums after them. Default: `false`.
         normalize_first: bool = false,
-        /// Whether the weights of attention are a second output (in keras-hub an argument of the call); no by default.
+        /// Whether the weights of attention are a second output (in keras-hub an argument of the call). Default: `false`.
         return_attention_scores: bool = false,
     }
 }
@@ -58,9 +60,9 @@ impl Build for TransformerEncoder {
         let n = block.features("TransformerEncoder", input)?;
         let attention = block.attention(n).return_attention_scores(self.return_attention_scores);
         let self_attention_layer = built(&attention, [input, input], init)?;
-        let self_attention_layer_norm = block.norm(n, init)?;
+        let self_attention_layer_norm = block.norm(input, init)?;
         let self_attention_dropout = block.dropout(input, init)?;
-        let feedforward_layer_norm = block.norm(n, init)?;
+        let feedforward_layer_norm = block.norm(input, init)?;
         let [feedforward_intermediate_dense, feedforward_output_dense] = block.feedforward(input, n, init)?;
         Ok(Box::new(EncoderNode {
             self_attention_layer,
@@ -78,15 +80,18 @@ impl Build for TransformerEncoder {
     fn input_names(&self) -> &[&'static str] {
         &["padding_mask", "attention_mask"]
     }
+    fn positional_names(&self) -> &[&'static str] {
+        &["inputs", "padding_mask", "attention_mask"]
+    }
 }
 
 /// The block with its parts.
 #[derive(Clone, Debug)]
 struct EncoderNode {
     self_attention_layer: Box<dyn Node>,
-    self_attention_layer_norm: Norm,
+    self_attention_layer_norm: Box<dyn Node>,
     self_attention_dropout: Option<Box<dyn Node>>,
-    feedforward_layer_norm: Norm,
+    feedforward_layer_norm: Box<dyn Node>,
     feedforward_intermediate_dense: Box<dyn Node>,
     feedforward_output_dense: Box<dyn Node>,
     feedforward_dropout: Option<Box<dyn Node>>,
@@ -108,10 +113,10 @@ crate::parts!(EncoderNode {
 impl Node for EncoderNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
-        let padding = x.get("padding_mask").map(|given| &given.tensor).or(mask.as_ref());
-        let allowed = merged(padding, x.get("attention_mask"))?;
+        let padding = x.find(1, "padding_mask").map(|given| &given.tensor).or(mask.as_ref());
+        let allowed = merged(padding, x.find(2, "attention_mask"))?;
         let mut weights = None;
-        let norm = &self.self_attention_layer_norm;
+        let norm = &*self.self_attention_layer_norm;
         let dropout = self.self_attention_dropout.as_deref();
         let h = around(tensor, norm, self.normalize_first, dropout, cx, |x, cx| {
             let query = Value::masked(x.clone(), mask.clone());
@@ -123,15 +128,13 @@ impl Node for EncoderNode {
             y.map(|y| y.tensor).ok_or_else(|| crate::Error::argument("outputs", "one or two", 0))
         })?;
         let dropout = self.feedforward_dropout.as_deref();
-        let y = around(&h, &self.feedforward_layer_norm, self.normalize_first, dropout, cx, |h, cx| {
+        let y = around(&h, &*self.feedforward_layer_norm, self.normalize_first, dropout, cx, |h, cx| {
             let h = run(&*self.feedforward_intermediate_dense, h, cx)?;
             run(&*self.feedforward_output_dense, &h, cx)
         })?;
-        if let Some(regularizer) = &self.activity_regularizer {
-            cx.regularize_activity(&**regularizer, &y)?;
-        }
         let mut out: Values = Value::masked(y, mask.clone()).into();
         out.0.extend(weights);
+        cx.regularize_outputs(self.activity_regularizer.as_ref(), &out)?;
         Ok(out)
     }
     fn class_name(&self) -> &'static str {

@@ -10,7 +10,7 @@ crate::settings! {
         /// Over the last axis.
         new();
 
-        /// The axis, or several, over which the squares are summed; the last by default.
+        /// The axis, or several, over which the squares are summed. Default: the last.
         axis: into Axes = -1,
     }
 }

@@ -12,7 +12,7 @@ crate::settings! {
         /// Every step twice.
         new();
 
-        /// How often; 2 by default.
+        /// How often. Default: `2`.
         size: usize = 2,
     }
 }
@@ -23,11 +23,11 @@ crate::settings! {
         /// Of twice the height and width, by repeating pixels.
         new();
 
-        /// The factors: one number, or one for each axis; 2 by default.
+        /// The factors: one number, or one for each axis. Default: `2`.
         size: into Sizes<2> = 2usize,
-        /// Where the channels are; last by default.
+        /// Where the channels are. Default: last.
         data_format: DataFormat = DataFormat::ChannelsLast,
-        /// How values between pixels are found; by default they are repeated (`Nearest`).
+        /// Interpolation. Default: `Nearest`, which repeats elements.
         interpolation: Interpolation = Interpolation::Nearest,
     }
 }
@@ -38,9 +38,9 @@ crate::settings! {
         /// Of twice the size along each axis.
         new();
 
-        /// The factors: one number, or one for each axis; 2 by default.
+        /// The factors: one number, or one for each axis. Default: `2`.
         size: into Sizes<3> = 2usize,
-        /// Where the channels are; last by default.
+        /// Where the channels are. Default: last.
         data_format: DataFormat = DataFormat::ChannelsLast,
     }
 }

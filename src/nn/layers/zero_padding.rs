@@ -14,10 +14,10 @@ macro_rules! zero_padding {
                 /// With one zero on every side.
                 new();
 
-                /// How many zeros: one number for all sides, a number for each axis (but `(before, behind)` where there is one), or
-                /// a pair `(before, behind)` for each axis; 1 by default.
+                /// How many zeros: one number for all sides, a number for each axis (but `(before, after)` where there is one), or
+                /// a pair `(before, after)` for each axis. Default: `1`.
                 padding: into Margins<$n> = 1usize,
-                /// Where the channels are; last by default.
+                /// Where the channels are. Default: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -35,7 +35,7 @@ macro_rules! zero_padding {
 }
 
 zero_padding! {
-    /// Zeros before and behind a sequence: `[batch, steps, channels]` has `before + steps + behind` steps.
+    /// Zeros before and after a sequence: `[batch, steps, channels]` has `before + steps + after` steps.
     ZeroPadding1D over 1 axes;
     /// Zeros around an image `[batch, height, width, channels]`.
     ZeroPadding2D over 2 axes;
