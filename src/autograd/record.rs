@@ -3,6 +3,7 @@
 use super::cut::Cut;
 use super::node::{Edge, Node, fresh_id};
 use super::{Op, Outputs};
+use crate::DType;
 use crate::tensor::storage::{PoolVec, Shared};
 use crate::tensor::{Array, Tensor};
 use smallvec::SmallVec;
@@ -50,7 +51,7 @@ impl Ran {
     ) {
         let tracked = inputs.iter().any(|t| t.is_tracked());
         // What is no float has no derivative.
-        let whole = outputs.iter().all(|o| !o.dtype().is_float());
+        let whole = outputs.iter().all(|o| o.dtype().is_integer() || o.dtype() == DType::Bool);
         self.wants = tracked && !whole && !op.stops();
         self.cut = match inputs.iter().find_map(|t| t.cut()) {
             _ if self.wants => None,
