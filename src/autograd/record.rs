@@ -3,6 +3,7 @@
 use super::cut::Cut;
 use super::node::{Edge, Node, fresh_id};
 use super::{Op, Outputs};
+use crate::DType;
 use crate::tensor::storage::Shared;
 use crate::tensor::{Array, Few, PoolVec, Tensor};
 use std::ptr::NonNull;
@@ -43,7 +44,7 @@ impl Ran {
     pub(super) fn run(&mut self, op: &dyn Op, inputs: &[&Tensor], outputs: Few<Array, 3>, traced: bool) {
         let tracked = inputs.iter().any(|t| t.is_tracked());
         // What is no float has no derivative.
-        let whole = outputs.iter().all(|o| !o.dtype().is_float());
+        let whole = outputs.iter().all(|o| o.dtype().is_integer() || o.dtype() == DType::Bool);
         self.wants = tracked && !whole && !op.stops();
         self.cut = match inputs.iter().find_map(|t| t.cut()) {
             _ if self.wants => None,
