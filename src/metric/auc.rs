@@ -1,8 +1,8 @@
 //! Why it exists: how well scores separate two classes over all thresholds: the area under a curve. The thresholds are the scores
 //! themselves, which is exact whatever their scale; or, in memory that does not grow, a fixed grid as Keras has it.
 
-use super::{Metric, Reads};
 use super::confusion::{Counts, check_threshold, entries, share};
+use super::{Metric, Reads};
 use crate::loss::EPSILON;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings, string_enum};

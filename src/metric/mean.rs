@@ -27,7 +27,8 @@ impl Mean {
             self.size += values.elements() as f64;
             return Ok(());
         };
-        let w = fitted("sample_weight", &w.cast(DType::F64)?, values.shape())?.broadcast_to(*values.shape())?;
+        let w =
+            fitted("sample_weight", &w.cast(DType::F64)?, values.shape())?.broadcast_to(*values.shape())?;
         let zero = w.new_full([], 0.0)?;
         let present = w.not_equal(&zero)?.choose(values, &zero)?;
         self.sum += present.mul(&w)?.sum(&[], false)?.item()?;
@@ -37,7 +38,13 @@ impl Mean {
     }
 
     /// Adds the losses of predictions, computed in float64.
-    fn add_losses(&mut self, loss: &dyn Loss, y: &Tensor, p: &Tensor, weights: Option<&Tensor>) -> Result<()> {
+    fn add_losses(
+        &mut self,
+        loss: &dyn Loss,
+        y: &Tensor,
+        p: &Tensor,
+        weights: Option<&Tensor>,
+    ) -> Result<()> {
         let (y, p) = present(y, &p.cast(DType::F64)?, loss.axis(), weights, None)?;
         self.add(&loss.call(&y, &p)?, weights)
     }

@@ -78,9 +78,9 @@ impl Metric for R2Score {
             ));
         }
         let weights = match sample_weight {
-            Some(w) => {
-                fitted("sample_weight", &w.cast(DType::F64)?, p.shape())?.broadcast_to(*p.shape())?.to_vec()?
-            }
+            Some(w) => fitted("sample_weight", &w.cast(DType::F64)?, p.shape())?
+                .broadcast_to(*p.shape())?
+                .to_vec()?,
             None => vec![1.0; p.elements()],
         };
         self.columns.resize(columns, Column::default());

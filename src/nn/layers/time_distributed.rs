@@ -62,9 +62,7 @@ impl Node for TimeDistributedNode {
             let mask = match &x.mask {
                 Some(mask) if mask.rank() > 2 => Some(match masks.len() == steps.len() {
                     true => Tensor::stack(&masks, 1)?,
-                    false => {
-                        mask.any(&(2..mask.rank() as isize).collect::<Few<_, MAX_RANK>>(), false)?
-                    }
+                    false => mask.any(&(2..mask.rank() as isize).collect::<Few<_, MAX_RANK>>(), false)?,
                 }),
                 mask => mask.clone(),
             };

@@ -1,0 +1,139 @@
+//! Everything of one's own: a layer, a loss, a metric, an optimizer's rule, a callback. `in_keras.py` beside it is the same in Keras.
+//!
+//! ```text
+//! cargo run --release --example all_custom
+//! ```
+
+use gradus::config::Registry;
+use gradus::io::Load;
+use gradus::nn::initializer::GlorotUniform;
+use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, features, single};
+use gradus::optim::{LearningRate, Rule, Slots, Step};
+use gradus::prelude::*;
+use gradus::{Float, Result};
+
+gradus::settings! {
+    /// A gated linear unit.
+    pub layer Glu as "mine>Glu" {
+        /// Of `units` outputs.
+        new(units: usize);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct GluNode {
+    value: Param,
+    gate: Param,
+}
+gradus::parts!(GluNode { value, gate });
+
+impl Build for Glu {
+    fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+        let shape = [features("Glu", single(inputs)?)?, self.units];
+        let value = init.param(shape, &GlorotUniform.into())?;
+        Ok(Box::new(GluNode { value, gate: init.param(shape, &GlorotUniform.into())? }))
+    }
+}
+
+impl Layer for GluNode {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        x.matmul(&cx.param(&self.value)?)?.mul(&x.matmul(&cx.param(&self.gate)?)?.sigmoid()?)
+    }
+}
+
+gradus::settings! {
+    /// Too low costs `q` a unit, too high `1 - q`.
+    pub struct Quantile as "mine>Quantile" {
+        /// For this quantile.
+        new(q: f64);
+    }
+}
+
+impl gradus::loss::Loss for Quantile {
+    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        let e = y_true.sub(y_pred)?;
+        e.scale(self.q)?.maximum(&e.scale(self.q - 1.0)?)?.mean(&[-1], false)
+    }
+}
+
+gradus::settings! {
+    /// The share of targets below the prediction.
+    pub struct Below as "mine>Below" {
+        /// Of all rows.
+        new();
+
+        hits: state f64 = 0.0,
+        rows: state f64 = 0.0,
+    }
+}
+
+impl gradus::metric::Metric for Below {
+    fn name(&self) -> &str {
+        "below"
+    }
+    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, _: Option<&Tensor>) -> Result<()> {
+        self.hits += y_true.less(y_pred)?.cast(DType::F64)?.sum(&[], false)?.item()?;
+        self.rows += y_true.elements() as f64;
+        Ok(())
+    }
+    fn result(&self) -> f64 {
+        self.hits / self.rows
+    }
+    fn reset(&mut self) {
+        (self.hits, self.rows) = (0.0, 0.0);
+    }
+    fn larger_is_better(&self) -> bool {
+        true
+    }
+}
+
+gradus::settings! {
+    /// A step of the same length whatever the gradient.
+    pub struct SignDescent as "mine>SignDescent" {
+        /// At this rate.
+        new(learning_rate: into LearningRate);
+    }
+}
+
+impl Rule for SignDescent {
+    fn slots(&self) -> &'static [&'static str] {
+        &[]
+    }
+    fn learning_rate(&self) -> LearningRate {
+        self.learning_rate.clone()
+    }
+    fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], _: Slots<'_, T>) {
+        for (w, &g) in w.iter_mut().zip(g) {
+            *w = *w - T::of(step.learning_rate) * (g.step() - (-g).step());
+        }
+    }
+}
+
+/// Halves the learning rate after each epoch.
+struct Halve;
+
+impl Callback for Halve {
+    fn on_epoch_end(&mut self, model: &mut Model, _: usize, logs: &mut Logs) -> Result<()> {
+        let rate = model.learning_rate();
+        model.set_learning_rate(rate / 2.0)?;
+        logs.set("rate", rate);
+        Ok(())
+    }
+}
+
+fn main() -> Result<()> {
+    let x = Tensor::randn([2000, 4], 0)?;
+    let y = x.sum(&[1], true)?.add(&Tensor::randn([2000, 1], 1)?)?;
+
+    let stack = Sequential::new().add(Input::new(4)).add(Glu::new(16)).add(Dense::new(1)).seed(42);
+    let mut model = stack.compile(SignDescent::new(0.01), Quantile::new(0.9), [Below::new()])?;
+    let history = model.fit(&x, &y, Fit::new().epochs(8).callback(Halve).verbose(2))?;
+
+    let path = std::env::temp_dir().join("gradus-all-custom.gradus");
+    model.save(&path)?;
+    let mine = Registry::new().layer::<Glu>()?.loss::<Quantile>()?.metric::<Below>()?.optimizer::<SignDescent>()?;
+    let again = Model::load_with(&path, Load::new().registry(mine))?;
+    assert!(again.predict(&x)?.same_bits(&model.predict(&x)?));
+    println!("below {:.3}, rate {}", history["below"][7], history["rate"][7]);
+    Ok(())
+}
