@@ -24,7 +24,10 @@ const COLUMN: &[&[&str]] = &[
 const BESIDE: &[(&str, &[&str])] = &[
     (
         "io",
-        &["error", "dtype", "shape", "config", "tensor", "nn", "optim", "loss", "metric", "train", "kernels"],
+        &[
+            "error", "dtype", "shape", "config", "random", "tensor", "nn", "optim", "loss", "metric",
+            "train", "kernels",
+        ],
     ),
     ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),
     ("datasets", &["io", "error", "dtype", "shape", "tensor", "autograd", "ops", "random"]),
