@@ -168,8 +168,8 @@ struct SharedLists {
     lists: FreeLists,
     /// Bytes that the lists may hold.
     room: usize,
-    /// Bytes that had no room in this window and were not asked for again.
-    released: usize,
+    /// Bytes that had no room and were not asked for again: in this window, and in the one before.
+    released: [usize; 2],
     /// Bytes given back in this window, here or to threads' own lists.
     given: usize,
     /// Blocks of each class, and the fewest there were in this window.
@@ -183,7 +183,7 @@ impl SharedLists {
         SharedLists {
             lists,
             room: SHARED_MIN,
-            released: 0,
+            released: [0; 2],
             given: 0,
             count: [0; CLASSES],
             fewest: [0; CLASSES],
@@ -198,9 +198,13 @@ impl SharedLists {
                 self.fewest[class] = self.fewest[class].min(self.count[class]);
             }
             None => {
-                let again = self.released.min(size_of_class(class));
-                self.released -= again;
-                self.room = (self.room + again).min(SHARED_MAX);
+                let mut missed = size_of_class(class);
+                for released in &mut self.released {
+                    let again = missed.min(*released);
+                    *released -= again;
+                    missed -= again;
+                    self.room = (self.room + again).min(SHARED_MAX);
+                }
             }
         }
         block
@@ -214,7 +218,7 @@ impl SharedLists {
             self.lists.push(class, block);
             self.count[class] += 1;
         } else {
-            self.released = (self.released + size).min(SHARED_MAX);
+            self.released[0] = (self.released[0] + size).min(SHARED_MAX);
         }
         self.used(size);
         fits
@@ -226,7 +230,7 @@ impl SharedLists {
         if self.given < WINDOW * self.room {
             return;
         }
-        (self.given, self.released) = (0, 0);
+        (self.given, self.released) = (0, [0, self.released[0]]);
         for class in 0..CLASSES {
             for _ in 0..self.fewest[class] {
                 if let Some(block) = self.lists.pop(class) {

@@ -25,8 +25,8 @@ const BESIDE: &[(&str, &[&str])] = &[
     (
         "io",
         &[
-            "error", "event", "dtype", "shape", "config", "tensor", "nn", "optim", "loss", "metric", "train",
-            "kernels",
+            "error", "event", "dtype", "shape", "config", "random", "tensor", "nn", "optim", "loss", "metric",
+            "train", "kernels",
         ],
     ),
     ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),
