@@ -10,6 +10,8 @@ const WITHOUT_EFFECT: &[(&str, fn(&Value) -> bool, &str)] = &[
     ("dtype", is_float32, "null or float32 (all layers have the dtype of their network: .dtype(…))"),
     ("seed", Value::is_null, "null (random numbers follow from the seed of the network: .seed(…))"),
     ("quantization_config", Value::is_null, "null (layers are not quantized one by one)"),
+    ("input_axes", Value::is_null, "null (the kernel's layer says which axes are inputs)"),
+    ("output_axes", Value::is_null, "null (the kernel's layer says which axes are outputs)"),
     ("unroll", Value::is_boolean, "true or false"),
     ("synchronized", Value::is_boolean, "true or false"),
 ];

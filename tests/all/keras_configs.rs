@@ -82,7 +82,7 @@ fn values_that_would_have_an_effect_in_keras_are_refused() {
         ("seed", json!(7), "null (random numbers follow from the seed of the network: .seed(…)), found 7"),
         ("unroll", json!("yes"), "true or false, found \"yes\""),
     ] {
-        assert_eq!(message(key, value), format!("layer: LSTM: {key}: expected {want}"));
+        assert_eq!(message(key, value), format!("LSTM: {key}: expected {want}"));
     }
     let unknown = message("unknown", json!(null));
     assert!(unknown.contains("unknown setting 'unknown'"), "{unknown}");

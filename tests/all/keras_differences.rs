@@ -98,11 +98,24 @@ fn time_distributed_hands_the_mask_of_steps_to_batch_normalization_alone() {
     cx.finish().apply(&mut network).unwrap();
     let mean = network.param("time_distributed/layer/moving_mean").unwrap().to_vec::<f64>().unwrap();
     assert!((mean[0] - 2.0).abs() < 1e-6, "{mean:?}");
+    // Steps of more axes have their rows left out as a whole.
+    let input = Input::new([2, 3, 1]);
+    let mask = Input::new([2]).dtype(DType::Bool);
+    let layer = TimeDistributed::new(BatchNormalization::new().momentum(0.0));
+    let y = layer.on((&input, [("mask", &mask)])).unwrap();
+    let mut network = Functional::new([&input, &mask], &y).unwrap().dtype(DType::F64).build().unwrap();
+    let mut cx = Cx::train(0, 0);
+    let x = Tensor::arange(12).unwrap().cast(DType::F64).unwrap().reshape([2, 2, 3, 1]).unwrap();
+    let mask = Tensor::from_slice(&[true, true, true, false], [2, 2]).unwrap();
+    network.forward(&[x, mask], &mut cx).unwrap();
+    cx.finish().apply(&mut network).unwrap();
+    let mean = network.param("time_distributed/layer/moving_mean").unwrap().to_vec::<f64>().unwrap();
+    assert!((mean[0] - 4.0).abs() < 1e-6, "{mean:?}");
     // A layer that would refuse the mask never sees it.
-    let input = Input::new([2, 4, 1]);
-    let h = Masking::new().on(&Input::new([2, 1])).unwrap();
-    assert!(TimeDistributed::new(Dense::new(2)).on(&h).is_ok());
-    assert!(TimeDistributed::new(Conv1D::new(1, 2)).on(&input).is_ok());
+    let masked =
+        |sizes: [usize; 2]| (Input::new([2, sizes[0], sizes[1]]), Input::new([2]).dtype(DType::Bool));
+    let (x, mask) = masked([4, 1]);
+    assert!(TimeDistributed::new(Conv1D::new(1, 2)).on((&x, [("mask", &mask)])).is_ok());
 }
 
 /// `mask` and `value_mask` are the masks of their inputs, in a graph, from a file, captured and in the summary.

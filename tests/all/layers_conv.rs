@@ -152,7 +152,7 @@ fn settings_that_mean_nothing_are_refused_by_their_names() {
     refused(
         Conv1D::new(3, 2),
         x,
-        "Conv1D: expected inputs [batch, axis, channels] with a known number of channels, got shape [None, 6, 6, 4]",
+        "Conv1D: expected [batch, steps, channels], got shape [None, 6, 6, 4]",
     );
     refused(
         Conv3D::new(3, 2).data_format(DataFormat::ChannelsFirst),

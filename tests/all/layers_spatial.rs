@@ -345,7 +345,7 @@ fn what_makes_no_sense_is_named() {
         (error(Resizing::new(0, 2), image), "height: expected at least 1, got 0"),
         (
             error(Resizing::new(3, 2).crop_to_aspect_ratio(true).pad_to_aspect_ratio(true), image),
-            "Resizing: expected one of crop_to_aspect_ratio and pad_to_aspect_ratio at most, got both",
+            "pad_to_aspect_ratio: expected false together with crop_to_aspect_ratio, got both true",
         ),
         (error(CenterCrop::new(2, 0), image), "width: expected at least 1, got 0"),
         (

@@ -46,7 +46,13 @@ impl Node for TimeDistributedNode {
         let time = x.tensor.dims().get(1).copied().unwrap_or(0) as isize;
         let own = x.mask.as_ref().filter(|mask| mask.rank() > 2 || self.layer.takes_row_mask());
         let call = |t: isize| {
-            let mask = own.map(|mask| mask.select(1, t)).transpose()?;
+            let mut mask = own.map(|mask| mask.select(1, t)).transpose()?;
+            if let (Some(rows), Some([_, _])) = (&mut mask, own.map(Tensor::dims)) {
+                // Of rows: with as many axes as the layer takes, one less than a step has.
+                while rows.rank() + 2 < x.tensor.rank() {
+                    *rows = rows.expand_dims(-1)?;
+                }
+            }
             let step = [Value::masked(x.tensor.select(1, t)?, mask)];
             self.layer.call_raw(Inputs::new(&step), cx, raw)
         };
