@@ -131,7 +131,8 @@ fn main() -> Result<()> {
 
     let path = std::env::temp_dir().join("gradus-all-custom.gradus");
     model.save(&path)?;
-    let mine = Registry::new().layer::<Glu>()?.loss::<Quantile>()?.metric::<Below>()?.optimizer::<SignDescent>()?;
+    let mine =
+        Registry::new().layer::<Glu>()?.loss::<Quantile>()?.metric::<Below>()?.optimizer::<SignDescent>()?;
     let again = Model::load_with(&path, Load::new().registry(mine))?;
     assert!(again.predict(&x)?.same_bits(&model.predict(&x)?));
     println!("below {:.3}, rate {}", history["below"][7], history["rate"][7]);

@@ -23,7 +23,8 @@ fn main() -> gradus::Result<()> {
     let folds = order.chunk(5, 0)?;
     let mut scores = Vec::new();
     for (i, validation) in folds.iter().enumerate() {
-        let others: Vec<&Tensor> = folds.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, fold)| fold).collect();
+        let others: Vec<&Tensor> =
+            folds.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, fold)| fold).collect();
         let training = Tensor::concat(&others, 0)?;
         let rows = |of: &Tensor, fold: &Tensor| of.gather(fold, 0);
         let mut model = new_model(i as u64)?;

@@ -26,7 +26,8 @@ fn main() -> gradus::Result<()> {
     let handle = |thread: isize| (thread..400).step_by(8).map(answer).collect::<gradus::Result<Vec<_>>>();
 
     let answers = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|thread| scope.spawn(move || with_threads(1, || handle(thread)))).collect();
+        let threads: Vec<_> =
+            (0..8).map(|thread| scope.spawn(move || with_threads(1, || handle(thread)))).collect();
         threads.into_iter().map(|t| t.join().expect("a thread panicked")?).collect::<gradus::Result<Vec<_>>>()
     })?;
     let mut answers = answers.concat();

@@ -13,7 +13,8 @@ fn main() -> gradus::Result<()> {
     let mut text = String::from("area,rooms,district,price\n");
     for i in 0..2000u64 {
         let draw = |k| random.uniform(3 * i + k);
-        let (area, rooms, which) = (40.0 + 120.0 * draw(0), 1.0 + (5.0 * draw(1)).floor(), (3.0 * draw(2)) as usize);
+        let (area, rooms, which) =
+            (40.0 + 120.0 * draw(0), 1.0 + (5.0 * draw(1)).floor(), (3.0 * draw(2)) as usize);
         let (district, extra) = [("north", 0.0), ("south", 60.0), ("west", 150.0)][which];
         let price = 3.0 * area + 10.0 * rooms + extra;
         let area = if i % 50 == 0 { String::new() } else { format!("{area:.1}") };

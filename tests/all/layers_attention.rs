@@ -311,7 +311,7 @@ fn positions_follow_their_formulas() {
     for length in [5, 3] {
         let layer = PositionEmbedding::new(length).hierarchical_alpha(0.25).on(&input).unwrap();
         let network = built(layer, std::slice::from_ref(&input));
-        let table = network.param("position_embedding/position_embeddings").unwrap().to_vec::<f32>().unwrap();
+        let table = network.param("position_embedding/embeddings").unwrap().to_vec::<f32>().unwrap();
         close(&network.predict(&x).unwrap(), &|_, p, i| {
             let row = |r: usize| f64::from(table[r * n + i]);
             let e = |r: usize| (row(r) - 0.25 * row(0)) / 0.75;

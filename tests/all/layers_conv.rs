@@ -149,11 +149,7 @@ fn settings_that_mean_nothing_are_refused_by_their_names() {
         x,
         "conv: expected a window that fits into spatial axis 0 of 6 elements (padding valid), got one that reaches over 7",
     );
-    refused(
-        Conv1D::new(3, 2),
-        x,
-        "Conv1D: expected [batch, steps, channels], got shape [None, 6, 6, 4]",
-    );
+    refused(Conv1D::new(3, 2), x, "Conv1D: expected [batch, steps, channels], got shape [None, 6, 6, 4]");
     refused(
         Conv3D::new(3, 2).data_format(DataFormat::ChannelsFirst),
         x,

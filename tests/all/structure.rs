@@ -22,11 +22,12 @@ const COLUMN: &[&[&str]] = &[
 
 /// Beside the column: each may use what is listed, and nothing in the column uses them.
 const BESIDE: &[(&str, &[&str])] = &[
+    ("guides", &[]),
     (
         "io",
         &[
-            "error", "event", "dtype", "shape", "config", "random", "tensor", "nn", "optim", "loss", "metric",
-            "train", "kernels",
+            "error", "event", "dtype", "shape", "config", "random", "tensor", "nn", "optim", "loss",
+            "metric", "train", "kernels",
         ],
     ),
     ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),

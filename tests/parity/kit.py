@@ -138,6 +138,7 @@ def variables(layer):
             name = name.lstrip("_")
             if type(at).__name__ == "TransformerDecoder":  # whose parts have other names than attributes
                 name = name.removesuffix("_layer") if name.endswith("attention_layer") else name
+                name = "cross/" + name if name.startswith("cross") else name
             if isinstance(child, keras.layers.Layer):
                 walk(child, f"{path}{name}/")
             elif isinstance(child, (list, tuple)) and child and all(isinstance(c, keras.layers.Layer) for c in child):

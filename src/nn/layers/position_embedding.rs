@@ -39,9 +39,9 @@ impl Build for PositionEmbedding {
         if !(0.0..1.0).contains(&self.hierarchical_alpha) {
             return Err(Error::argument("hierarchical_alpha", "0 <= alpha < 1", self.hierarchical_alpha));
         }
-        let position_embeddings = init.param([self.sequence_length, n], &self.initializer)?;
+        let embeddings = init.param([self.sequence_length, n], &self.initializer)?;
         let counter = Counter::new(self.cache, init);
-        Ok(Box::new(PositionNode { position_embeddings, counter, alpha: self.hierarchical_alpha }))
+        Ok(Box::new(PositionNode { embeddings, counter, alpha: self.hierarchical_alpha }))
     }
     fn input_names(&self) -> &[&'static str] {
         &[START]
@@ -54,17 +54,17 @@ impl Build for PositionEmbedding {
 /// The layer with its table.
 #[derive(Clone, Debug)]
 struct PositionNode {
-    position_embeddings: Param,
+    embeddings: Param,
     counter: Counter,
     alpha: f64,
 }
-crate::parts!(PositionNode { position_embeddings, counter });
+crate::parts!(PositionNode { embeddings, counter });
 
 impl PositionNode {
     /// The vectors of positions of which some may be beyond the table of `n`: which formula one has depends on the position alone, never
     /// on how many are asked for at once.
     fn beyond(&self, positions: &Tensor, n: usize, cx: &mut Cx) -> Result<Tensor> {
-        let table = cx.param(&self.position_embeddings)?;
+        let table = cx.param(&self.embeddings)?;
         let first = table.slice(0, 0, 1)?.affine(self.alpha, 0.0)?;
         let rows = table.sub(&first)?.affine(1.0 / (1.0 - self.alpha), 0.0)?;
         let n = Tensor::scalar(n as i64)?;
@@ -80,9 +80,9 @@ impl Node for PositionNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
         let (positions, from_zero) = self.counter.positions(x, -2, cx)?;
-        let (n, time) = (self.position_embeddings.value().dims()[0], tensor.dims()[tensor.rank() - 2]);
+        let (n, time) = (self.embeddings.value().dims()[0], tensor.dims()[tensor.rank() - 2]);
         let mut rows = match from_zero && time <= n {
-            true => cx.rows(&self.position_embeddings, &positions)?,
+            true => cx.rows(&self.embeddings, &positions)?,
             false => self.beyond(&positions, n, cx)?,
         };
         while rows.rank() > 2 && rows.rank() < tensor.rank() {
