@@ -82,7 +82,7 @@ fn a_large_drop() {
     let all: Vec<Tensor> = (0..10).map(|_| large()).collect();
     drop(all);
     let pooled = gradus::tensor::pooled_bytes();
-    println!("idle after {} MB were dropped: {} MB", 10 * LARGE >> 20, pooled >> 20);
+    println!("idle after {} MB were dropped: {} MB", (10 * LARGE) >> 20, pooled >> 20);
     assert!(pooled <= 128 << 20, "{pooled} idle bytes");
     // Four at a time, over and over: nothing of the system after a few rounds.
     let round = || drop(std::array::from_fn::<Tensor, 4, _>(|_| large()));

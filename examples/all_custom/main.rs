@@ -104,7 +104,7 @@ impl Rule for SignDescent {
     }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], _: Slots<'_, T>) {
         for (w, &g) in w.iter_mut().zip(g) {
-            *w = *w - T::of(step.learning_rate) * (g.step() - (-g).step());
+            *w -= T::of(step.learning_rate) * (g.step() - (-g).step());
         }
     }
 }

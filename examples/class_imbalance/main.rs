@@ -4,6 +4,8 @@
 //! cargo run --release --example class_imbalance
 //! ```
 
+#![allow(clippy::disallowed_methods)] // of the library, whose bits may not depend on the system's `ln`
+
 use gradus::metric::{AUC, Precision, Recall};
 use gradus::nn::initializer::Constant;
 use gradus::prelude::*;

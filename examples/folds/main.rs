@@ -29,7 +29,7 @@ fn main() -> gradus::Result<()> {
         let rows = |of: &Tensor, fold: &Tensor| of.gather(fold, 0);
         let mut model = new_model(i as u64)?;
         model.fit(&rows(&x, &training)?, &rows(&y, &training)?, Fit::new().epochs(30).verbose(0))?;
-        let mae = model.evaluate(&rows(&x, validation)?, &rows(&y, validation)?)?["mean_absolute_error"];
+        let mae = model.evaluate(&rows(&x, validation)?, &rows(&y, validation)?)?["mae"];
         println!("fold {i}: mean absolute error {mae:.3}");
         scores.push(mae);
     }

@@ -40,6 +40,6 @@ fn main() -> gradus::Result<()> {
     let mut model = network.compile(Adam::new(0.003), "mse", ["mae"])?;
     let settings = Fit::new().epochs(10).batch_size(50).validation_split(0.25).verbose(2);
     let history = model.fit(&x, &y, settings)?;
-    println!("mean absolute error {:.3}", history["val_mean_absolute_error"][9]);
+    println!("mean absolute error {:.3}", history["val_mae"][9]);
     Ok(())
 }

@@ -4,6 +4,8 @@
 //! cargo run --release --example stream
 //! ```
 
+#![allow(clippy::disallowed_methods)] // of the library, whose bits may not depend on the system's `sin`
+
 use gradus::data::Sample;
 use gradus::prelude::*;
 use gradus::random::Stream;

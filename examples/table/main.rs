@@ -35,6 +35,6 @@ fn main() -> gradus::Result<()> {
         .compile(Adam::new(0.01), "mse", ["mae"])?;
     model.fit(&encoder.encode(&train)?, &prices(&train)?, Fit::new().epochs(20).verbose(2))?;
     let scores = model.evaluate(&encoder.encode(&test)?, &prices(&test)?)?;
-    println!("typical error {:.1}", 100.0 * scores["mean_absolute_error"]);
+    println!("typical error {:.1}", 100.0 * scores["mae"]);
     Ok(())
 }

@@ -5,8 +5,11 @@ use super::{Common, Registry, Setting};
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 
-/// What Keras's `get_config()` says beside the settings that have an effect here: what it may be, and what to do for something else.
-const WITHOUT_EFFECT: &[(&str, fn(&Value) -> bool, &str)] = &[
+/// A key, whether a value of it may stand there, and what may.
+type WithoutEffect = (&'static str, fn(&Value) -> bool, &'static str);
+
+/// What Keras's `get_config()` says beside the settings that have an effect here.
+const WITHOUT_EFFECT: &[WithoutEffect] = &[
     ("dtype", is_float32, "null or float32 (all layers have the dtype of their network: .dtype(…))"),
     ("seed", Value::is_null, "null (random numbers follow from the seed of the network: .seed(…))"),
     ("quantization_config", Value::is_null, "null (layers are not quantized one by one)"),

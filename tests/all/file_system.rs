@@ -15,8 +15,10 @@ fn tiny() -> Model {
     stack.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap()
 }
 
+type Reader = fn(&Path) -> Result<()>;
+
 /// Every reader of the library that takes the path of a file.
-fn readers() -> Vec<(&'static str, fn(&Path) -> Result<()>)> {
+fn readers() -> Vec<(&'static str, Reader)> {
     vec![
         ("Csv::read", |path| Csv::new().read(path, &Limits::default()).map(drop)),
         ("npy::read", |path| npy::read(path, &Limits::default()).map(drop)),

@@ -264,7 +264,7 @@ fn inputs_by_position_are_the_arguments_of_the_call() {
         Functional::new(inputs, y).unwrap().dtype(DType::F64).seed(2).build().unwrap()
     };
     let (x_symbol, m_symbol) = (x.symbol(), m.symbol());
-    let (a, b) = (network(&plain, &[x_symbol.clone()]), network(&masked, &[x_symbol, m_symbol]));
+    let (a, b) = (network(&plain, std::slice::from_ref(&x_symbol)), network(&masked, &[x_symbol, m_symbol]));
     assert!(!a.predict(&data[0]).unwrap().same_bits(&b.predict(&data).unwrap()));
     let starts = Tensor::from_slice(&[0i64, 2], [2]).unwrap();
     let all: [fn() -> Shared; 3] = [
