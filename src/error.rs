@@ -10,6 +10,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Layers wrap the errors of the operations inside them in [`Error::At`], so that a message begins with the
 /// layer's name and ends with the shapes.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let stack = Sequential::new().add(Input::new(4)).add(Dense::new(3)).add(Conv1D::new(2, 3).named("wave"));
+/// let error = stack.build().err().unwrap(); // names the layer, and says what it takes and what came
+/// assert!(error.to_string().contains("wave"));
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// Two operands whose shapes do not fit together.

@@ -8,6 +8,16 @@ use crate::tensor::{Array, PoolVec, Tensor};
 use crate::{DType, Float, Result, Shape, Spec};
 
 /// The gradients that a sweep found, by leaf.
+///
+/// ```
+/// use gradus::Tensor;
+///
+/// let (a, b) = (Tensor::scalar(3.0f32)?.tracked(), Tensor::scalar(4.0f32)?.tracked());
+/// let gradients = a.mul(&b)?.add(&a)?.backward()?;
+/// assert_eq!(gradients.get(&a).unwrap().item()?, 5.0); // b + 1
+/// assert_eq!(gradients.get(&b).unwrap().item()?, 3.0);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Gradients {
     /// Sorted by key.

@@ -61,6 +61,17 @@ impl From<f64> for Size {
 ///
 /// The passes are numbered. What is random in pass `n` depends on the seed given to the step and on `n`, and on nothing else.
 /// A step given a number it cannot take (`batch(0)`) fails when the dataset is used: the first item is the error.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let (x, y) = (Tensor::rand([100, 4], 0)?, Tensor::rand([100, 1], 1)?);
+/// let (train, validation) = Dataset::from_tensors(&x, &y)?.split(0.8, data::Size::Rest)?;
+/// let train = train.shuffle(42).batch(16).prefetch(1);
+/// let mut model = Sequential::new().add(Input::new(4)).add(Dense::new(1)).compile("adam", "mse", ())?;
+/// model.fit_dataset(&train, Fit::new().verbose(0).validation_dataset(&validation.batch(20)))?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Dataset {
     stage: Before,

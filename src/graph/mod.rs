@@ -172,6 +172,18 @@ impl Step {
 }
 
 /// Operations, what they compute from, and what for.
+///
+/// ```
+/// use gradus::graph::{Feed, Graph};
+/// use gradus::prelude::*;
+///
+/// let network = Sequential::new().add(Input::new(4)).add(Dense::new(2).activation(Relu)).build()?;
+/// let x = Tensor::ones([3, 4])?;
+/// let graph = Graph::of_network(&network, &[x.spec()])?; // what runs, as operations
+/// let y = graph.run(&Feed::new(&x).parameters(&network))?;
+/// assert!(y[0].same_bits(&network.predict(&x)?));
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Graph {
     /// Of each value, by its number.

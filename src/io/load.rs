@@ -4,6 +4,18 @@ use super::Limits;
 use crate::config::Registry;
 
 /// How to read a model: `Load::new().limits(…).registry(…)`.
+///
+/// ```
+/// use gradus::io::{Limits, Load};
+/// use gradus::prelude::*;
+///
+/// let network = Sequential::new().add(Input::new(4)).add(Dense::new(2)).build()?;
+/// let file = network.to_bytes()?;
+/// let strict = Load::new().limits(Limits::default().max_total_bytes(1 << 20)); // for files of strangers
+/// let again = Network::from_bytes(&file, strict)?;
+/// assert_eq!(again.param("dense/kernel").unwrap().dims(), [4, 2]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Load {
     pub(crate) limits: Limits,

@@ -77,6 +77,30 @@ kind! {
 pub(crate) const EPSILON: f64 = 1e-7;
 
 /// Compares predictions with the truth.
+///
+/// ```
+/// use gradus::loss::Loss;
+/// use gradus::prelude::*;
+///
+/// gradus::settings! {
+///     /// `max(q·e, (q - 1)·e)` of `e = y_true - y_pred`: the quantile `q`.
+///     pub struct Quantile as "mine>Quantile" {
+///         /// Of this quantile.
+///         new(q: f64);
+///     }
+/// }
+///
+/// impl Loss for Quantile {
+///     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> gradus::Result<Tensor> {
+///         let e = y_true.sub(y_pred)?;
+///         e.scale(self.q)?.maximum(&e.scale(self.q - 1.0)?)?.mean(&[-1], false)
+///     }
+/// }
+///
+/// let loss = Quantile::new(0.9).value(&Tensor::ones([4, 1])?, &Tensor::zeros([4, 1])?, None)?;
+/// assert!((loss.item()? - 0.9).abs() < 1e-6);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
     /// One number for each sample (and each further position, such as time), differentiable in `y_pred`.
     ///

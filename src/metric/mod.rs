@@ -23,6 +23,17 @@ kind! {
 }
 
 /// Gathers a figure over batches.
+///
+/// ```
+/// use gradus::metric::{AUC, Metric};
+/// use gradus::prelude::*;
+///
+/// let mut auc = AUC::new();
+/// auc.update(&Tensor::from_slice(&[0.0f32, 1.0], [2, 1])?, &Tensor::from_slice(&[0.2f32, 0.6], [2, 1])?, None)?;
+/// auc.update(&Tensor::from_slice(&[1.0f32, 0.0], [2, 1])?, &Tensor::from_slice(&[0.1f32, 0.5], [2, 1])?, None)?;
+/// assert_eq!(auc.result(), 0.5); // of both batches
+/// # Ok::<(), gradus::Error>(())
+/// ```
 pub trait Metric: Configured + CloneMetric + std::fmt::Debug + Send + Sync {
     /// Its key in logs and histories (Keras's default name).
     fn name(&self) -> &str;

@@ -11,6 +11,20 @@ use crate::tensor::{Array, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result};
 
 /// The context of one forward pass: mode, tracking, randomness, state carried between calls, and what layers hand back.
+///
+/// ```
+/// use gradus::nn::Cx;
+/// use gradus::prelude::*;
+///
+/// let network = Sequential::new().add(Input::new(3)).add(Dropout::new(0.5)).add(Dense::new(1)).build()?;
+/// let x = Tensor::ones([4, 3])?;
+/// let mut cx = Cx::train(7, 0); // dropout draws for step 0 of the seed 7; parameters are tracked
+/// let loss = network.forward(&x, &mut cx)?.square()?.mean(&[], false)?;
+/// let gradients = loss.backward()?;
+/// let y = network.forward(&x, &mut Cx::infer())?; // nothing is dropped or tracked
+/// # let _ = (gradients, y);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Cx {
     training: bool,
@@ -500,6 +514,19 @@ impl Effects {
 
 /// State carried from one call of a network to the next: that of stateful recurrent layers, the keys and values that a
 /// decoder has seen. It belongs to the caller; a new one is a fresh start.
+///
+/// ```
+/// use gradus::nn::Session;
+/// use gradus::prelude::*;
+///
+/// let network = Sequential::new().add(Input::with_unknown([None, Some(3)])).add(GRU::new(4).stateful(true)).build()?;
+/// let x = Tensor::rand([1, 6, 3], 0)?;
+/// let mut session = Session::new(); // one for each stream or conversation
+/// network.predict_in(&mut session, &x.slice(1, 0, 2)?)?;
+/// let rest = network.predict_in(&mut session, &x.slice(1, 2, 6)?)?;
+/// assert!(rest.same_bits(&network.predict(&x)?));
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Session {
     /// By key and number of the call in a pass.

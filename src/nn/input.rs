@@ -11,6 +11,18 @@ use std::sync::OnceLock;
 /// The shape and dtype of one sample. The batch is not part of it; sizes may be unknown.
 ///
 /// In a `Sequential` it is the first layer; in the functional way layers are called on it.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let image = Input::new([28, 28, 1]).named("image");
+/// let words = Input::with_unknown([None]).dtype(DType::I64); // of any length
+/// let h = Embedding::new(100, 8).on(&words)?;
+/// let h = Concatenate::new().on([&GlobalAveragePooling1D::new().on(&h)?, &Flatten::new().on(&image)?])?;
+/// let network = Functional::new([&image, &words], &Dense::new(1).on(&h)?)?.build()?;
+/// # assert_eq!(network.input_names().count(), 2);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Input {
     shape: Vec<Option<usize>>,

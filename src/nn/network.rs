@@ -15,6 +15,21 @@ use std::sync::Arc;
 
 /// Layers in a graph, built, with no loss yet. `Sequential`, `Functional` and `Subclass` build one. `clone` is a snapshot
 /// that shares memory until one of the two changes.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let network = Sequential::new()
+///     .add(Input::new(4))
+///     .add(Dense::new(3).activation(Tanh).named("hidden"))
+///     .add(Dense::new(1))
+///     .build()?; // no loss: it predicts, is summarised, cut and saved
+/// let x = Tensor::ones([2, 4])?;
+/// assert_eq!(network.predict(&x)?.dims(), [2, 1]);
+/// assert_eq!(network.cut_at(["hidden"])?.predict(&x)?.dims(), [2, 3]);
+/// assert_eq!(network.param("hidden/kernel").unwrap().dims(), [4, 3]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Network {
     pub(super) topology: Arc<Topology>,

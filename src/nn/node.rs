@@ -13,6 +13,32 @@ use std::sync::Arc;
 
 /// A layer with one input and one output: parameters plus a function of a tensor. Implement it for a struct that
 /// [`parts!`](crate::parts) has made a [`Module`]; every such layer that is `Clone` is a [`Node`].
+///
+/// ```
+/// use gradus::nn::{Cx, Layer, Masking, Part};
+/// use gradus::prelude::*;
+///
+/// /// `x + dense(x)`.
+/// #[derive(Clone, Debug)]
+/// struct Residual {
+///     dense: Part,
+/// }
+/// gradus::parts!(Residual { dense });
+///
+/// impl Layer for Residual {
+///     fn forward(&self, x: &Tensor, cx: &mut Cx) -> gradus::Result<Tensor> {
+///         x.add(&self.dense.forward(x, cx)?)
+///     }
+///     fn masking(&self) -> Masking {
+///         Masking::Keep
+///     }
+/// }
+///
+/// let residual = Residual { dense: Part::new(Dense::new(4).activation(Relu)) };
+/// let network = Subclass::new([Input::new(4)], residual).build()?;
+/// assert_eq!(network.predict(&Tensor::ones([2, 4])?)?.dims(), [2, 4]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 pub trait Layer: Module {
     /// Computes the output. Parameters are read through [`Cx::param`].
     ///

@@ -11,6 +11,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A stack of layers. `build` makes it a [`Network`], `compile` a model. Inside another network it is one layer.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let mut model = Sequential::new()
+///     .add(Input::new([28, 28, 1]))
+///     .add(Conv2D::new(8, 3).activation(Relu))
+///     .add(GlobalAveragePooling2D::new())
+///     .add(Dense::new(10).activation(Softmax))
+///     .seed(42)
+///     .compile("adam", "sparse_categorical_crossentropy", ["accuracy"])?;
+/// let (x, y) = (Tensor::rand([16, 28, 28, 1], 0)?, Tensor::randint([16], 0, 10, 1)?);
+/// let history = model.fit(&x, &y, Fit::new().verbose(0))?;
+/// assert_eq!(model.predict(&x)?.dims(), [16, 10]);
+/// # assert_eq!(history["loss"].len(), 1);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sequential {
     layers: Vec<Shared>,

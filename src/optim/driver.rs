@@ -16,6 +16,21 @@ use std::sync::Arc;
 const MAX_STEPS: u64 = 1 << 53;
 
 /// An optimizer at work: how far it has come, and the state of each parameter.
+///
+/// ```
+/// use gradus::nn::Cx;
+/// use gradus::optim::Driver;
+/// use gradus::prelude::*;
+///
+/// let mut network = Sequential::new().add(Input::new(1)).add(Dense::new(1)).seed(7).build()?;
+/// let mut optimizer = Driver::new(SGD::new(0.1).momentum(0.9).clipnorm(1.0));
+/// let x = Tensor::ones([4, 1])?;
+/// for step in 0..10 {
+///     let loss = network.forward(&x, &mut Cx::train(7, step))?.square()?.mean(&[], false)?;
+///     optimizer.step(&mut network, loss.backward()?, false)?;
+/// }
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Driver {
     pub(super) optimizer: Arc<dyn Optimizer>,

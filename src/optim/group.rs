@@ -6,6 +6,18 @@ use crate::{Error, Result, settings};
 settings! {
     /// What is different for the parameters of a group:
     /// `Adam::new(0.001).group("encoder", Group::new().learning_rate_factor(0.1))`.
+    ///
+    /// ```
+    /// use gradus::optim::Group;
+    /// use gradus::prelude::*;
+    ///
+    /// let optimizer = Adam::new(0.001)
+    ///     .weight_decay(0.004)
+    ///     .group("*/bias", Group::new().weight_decay(0.0))
+    ///     .group("encoder", Group::new().learning_rate_factor(0.1));
+    /// # let _ = optimizer;
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
     #[derive(PartialEq)]
     pub struct Group {
         /// As for all others, but for what is set.

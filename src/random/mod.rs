@@ -81,6 +81,16 @@ pub(crate) fn fraction(bits: u64) -> f64 {
 
 /// An endless table of random numbers: Philox4x32-10 (Salmon et al. 2011) under a key made of seed and purpose, with
 /// the step and the position as its counter. Reading it changes nothing; every position can be read at any time.
+///
+/// ```
+/// use gradus::Tensor;
+/// use gradus::random::Stream;
+///
+/// let stream = Stream::from(42);
+/// assert_eq!(stream.uniform(7), Stream::from(42).uniform(7)); // number 7 of the stream, whatever was drawn before
+/// assert!(Tensor::randn([3], stream)?.same_bits(&Tensor::randn([3], 42)?));
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stream {
     key: [u32; 2],

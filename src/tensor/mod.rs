@@ -30,6 +30,19 @@ use crate::{DType, Element, Error, IntoShape, Result, Shape, Spec, Stored};
 /// An array of numbers of any shape, which remembers how it was computed if that was asked for.
 ///
 /// Methods return `Result`; the operators `+ - * /` on references do the same and panic where the method would fail.
+///
+/// ```
+/// use gradus::Tensor;
+///
+/// let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2])?;
+/// let y = (2.0 * &x + 1).matmul(&x.t()?)?; // operators where shapes fit for certain, methods where they might not
+/// assert_eq!(y.to_vec::<f32>()?, [13.0, 29.0, 25.0, 57.0]);
+///
+/// let w = x.tracked(); // what is computed from it can be differentiated
+/// let gradients = w.square()?.sum(&[], false)?.backward()?;
+/// assert_eq!(gradients.get(&w).unwrap().to_vec::<f32>()?, [2.0, 4.0, 6.0, 8.0]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Tensor {
     array: Array,

@@ -7,6 +7,22 @@ use crate::tensor::{AsTensors, Tensor, Tensors};
 use crate::{CancellationToken, Error, Result};
 
 /// The settings of a run of `fit`, with Keras's defaults.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let mut model = Sequential::new().add(Input::new(2)).add(Dense::new(1)).compile("adam", "mse", ())?;
+/// let (x, y) = (Tensor::rand([100, 2], 0)?, Tensor::rand([100, 1], 1)?);
+/// let settings = Fit::new()
+///     .epochs(20)
+///     .batch_size(10)
+///     .validation_split(0.2)
+///     .callback(EarlyStopping::new("val_loss").patience(2))
+///     .verbose(0);
+/// let history = model.fit(&x, &y, settings)?;
+/// assert!(history["val_loss"].len() <= 20);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[must_use]
 pub struct Fit<'a> {
     pub(super) epochs: usize,

@@ -4,6 +4,16 @@ use crate::tensor::{Few, Text};
 use std::ops::Index;
 
 /// Figures by name: what one epoch, batch or evaluation gave.
+///
+/// ```
+/// use gradus::train::Logs;
+///
+/// let mut logs = Logs::new();
+/// logs.set("loss", 0.25);
+/// assert_eq!(logs["loss"], 0.25);
+/// assert_eq!(logs.to_string(), "loss: 0.2500");
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct Logs(Few<(Text, f64), 4>);
 
@@ -76,6 +86,18 @@ impl Index<&str> for Logs {
 }
 
 /// The figures of every epoch, by name: `loss`, the metrics, the same with `val_`.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let mut model = Sequential::new().add(Input::new(2)).add(Dense::new(1)).compile("sgd", "mse", ["mae"])?;
+/// let (x, y) = (Tensor::rand([32, 2], 0)?, Tensor::rand([32, 1], 1)?);
+/// let history = model.fit(&x, &y, Fit::new().epochs(3).verbose(0))?;
+/// println!("{history}");
+/// assert_eq!(history["loss"].len(), 3);
+/// assert_eq!(history.keys().collect::<Vec<_>>(), ["loss", "mae"]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct History {
     names: Vec<String>,

@@ -10,6 +10,20 @@ use crate::tensor::Tensor;
 
 /// A network with its optimizer, losses and metrics; it gives everything that its [`Network`] gives. `clone` is a snapshot
 /// that shares memory until one of the two changes; [`Model::clone_fresh`] is a new start.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let mut model = Sequential::new().add(Input::new(2)).add(Dense::new(1)).seed(1).compile("sgd", "mse", ["mae"])?;
+/// let x = Tensor::rand([64, 2], 0)?;
+/// let y = x.sum(&[1], true)?;
+/// model.fit(&x, &y, Fit::new().epochs(50).verbose(0))?;
+/// let scores = model.evaluate(&x, &y)?;
+/// assert!(scores["mae"] < 0.2);
+/// let again = Model::from_bytes(&model.to_bytes()?, gradus::io::Load::new())?;
+/// assert!(again.predict(&x)?.same_bits(&model.predict(&x)?));
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(crate) network: Network,

@@ -5,6 +5,17 @@ use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
 /// Stops when a figure has stopped improving (Keras's rule and defaults).
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let mut model = Sequential::new().add(Input::new(1)).add(Dense::new(1)).compile("sgd", "mse", ())?;
+/// let x = Tensor::ones([8, 1])?;
+/// let stop = EarlyStopping::new("loss").patience(3).min_delta(1e-3).restore_best_weights(true);
+/// let history = model.fit(&x, &x, Fit::new().epochs(1000).callback(stop).verbose(0))?;
+/// assert!(history["loss"].len() < 1000);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct EarlyStopping {
     monitor: Monitor,

@@ -32,6 +32,28 @@ pub struct Plan {
 }
 
 /// Called around training. All methods do nothing unless overridden.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// /// Stops when the loss is good enough.
+/// struct Enough(f64);
+///
+/// impl Callback for Enough {
+///     fn on_epoch_end(&mut self, model: &mut Model, _: usize, logs: &mut Logs) -> gradus::Result<()> {
+///         if logs["loss"] < self.0 {
+///             model.stop_training();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut model = Sequential::new().add(Input::new(1)).add(Dense::new(1)).compile("sgd", "mse", ())?;
+/// let x = Tensor::ones([8, 1])?;
+/// let history = model.fit(&x, &x, Fit::new().epochs(1000).callback(Enough(0.01)).verbose(0))?;
+/// assert!(history["loss"].len() < 1000);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a callback",
     label = "expected a callback such as `EarlyStopping::new(\"val_loss\")`",
