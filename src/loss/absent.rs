@@ -2,8 +2,7 @@
 //! NaN, in the loss as in each gradient. So the terms are chosen, and before that what they are made of.
 
 use super::fitted;
-use crate::tensor::Few;
-use crate::tensor::Tensor;
+use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result, Shape};
 
 /// Stands in for predictions that do not count: every loss of it and of the target 0 is finite, and so is its derivative.
@@ -26,12 +25,10 @@ pub(crate) fn counted(
     weights: Option<&Tensor>,
     mask: Option<&Tensor>,
 ) -> Result<Option<Tensor>> {
-    let rank = y_pred.rank();
-    if (weights.is_none() && mask.is_none()) || rank == 0 {
+    if weights.is_none() && mask.is_none() {
         return Ok(None);
     }
-    let axis = if axis < 0 { axis + rank as isize } else { axis };
-    let Some(axis) = usize::try_from(axis).ok().filter(|axis| *axis < rank) else { return Ok(None) };
+    let Ok(axis) = y_pred.shape().axis("loss", axis) else { return Ok(None) };
     let dims = y_pred.dims().iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, n)| *n);
     let terms = Shape::new(&dims.collect::<Few<usize, MAX_RANK>>())?;
     let fit = |what, t: Option<&Tensor>| t.map(|t| fitted(what, t, &terms)).transpose();
@@ -53,10 +50,7 @@ pub(crate) fn present(
     // Labels have an axis less, and so may targets of one number each.
     let targets = match y_true.rank() {
         rank if rank == y_pred.rank() => counts.clone(),
-        rank if rank + 1 == y_pred.rank() => {
-            let axis = if axis < 0 { axis + y_pred.rank() as isize } else { axis };
-            counts.squeeze(axis)?
-        }
+        rank if rank + 1 == y_pred.rank() => counts.squeeze(axis)?,
         _ => return whole(),
     };
     let fits = |counts: &Tensor, t: &Tensor| {

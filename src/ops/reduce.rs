@@ -156,9 +156,7 @@ impl Reduce {
         let rows = moved.reshape_to([x.elements() / self.count(&x.spec()), self.count(&x.spec())])?;
         let before = rows.products_before()?;
         let after = rows.flip(&[1])?.products_before()?.flip(&[1])?;
-        let mut back = order.clone();
-        order.iter().enumerate().for_each(|(to, &from)| back[from as usize] = to as isize);
-        before.mul(&after)?.reshape_to(*moved.shape())?.permute(&back)
+        before.mul(&after)?.reshape_to(*moved.shape())?.permute_back(&order)
     }
 }
 

@@ -83,11 +83,8 @@ impl Op for Permute {
         Saves::NONE
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut order = self.order.clone();
-        for (to, &from) in self.order.iter().enumerate() {
-            order[from] = to;
-        }
-        Ok(few![Some(apply1(Permute { order }, &[&step.grad(0)?])?)])
+        let order: Few<isize, MAX_RANK> = self.order.iter().map(|&axis| axis as isize).collect();
+        Ok(few![Some(step.grad(0)?.permute_back(&order)?)])
     }
 }
 
@@ -362,6 +359,18 @@ impl Tensor {
         }
         let order = order.iter().map(|&axis| self.shape().axis("permute", axis)).collect::<Result<_>>()?;
         apply1(Permute { order }, &[self])
+    }
+
+    /// Undoes [`Tensor::permute`] with this order.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn permute_back(&self, order: &[isize]) -> Result<Tensor> {
+        let mut back: Few<isize, MAX_RANK> = (0..self.rank() as isize).collect();
+        for (to, &from) in order.iter().enumerate() {
+            back[self.shape().axis("permute", from)?] = to as isize;
+        }
+        self.permute(&back)
     }
 
     /// Two axes exchanged.

@@ -65,8 +65,7 @@ impl Batch {
     pub(crate) fn locate(&self, error: Error) -> Error {
         match error {
             Error::Index { op, what: "label", value, position, last } => {
-                let elements = self.y.first().map_or(1, Tensor::elements);
-                let inner = (elements / self.rows().max(1)).max(1);
+                let inner = self.y.first().map_or(1, row_length);
                 let row = self.row(position / inner);
                 Error::Index { op, what: "label", value, position: row * inner + position % inner, last }
             }
@@ -74,6 +73,11 @@ impl Batch {
             other => other,
         }
     }
+}
+
+/// Elements of one row of a batch, at least 1, so that positions can be divided by it.
+pub(super) fn row_length(t: &Tensor) -> usize {
+    (t.elements() / t.dims().first().copied().unwrap_or(1).max(1)).max(1)
 }
 
 /// Where `fit` and `evaluate` take batches from: passes over data, one after the other.

@@ -1,7 +1,7 @@
 //! What `Fit::check_finite` does: a step whose loss or gradient is not finite changes nothing and becomes an error which says where
 //! that began. To find out, the step is run once more under a watch.
 
-use super::data::Batch;
+use super::data::{Batch, row_length};
 use super::model::Model;
 use crate::autograd::{Gradients, failed_step, not_finite, watched};
 use crate::nn::{Cx, Module};
@@ -42,7 +42,7 @@ impl Model {
         let given = [("x", &batch.x), ("y", &batch.y)];
         for (name, tensors) in given {
             if let Some((t, (at, value))) = tensors.iter().find_map(|t| Some((t, not_finite(t.array())?))) {
-                let row = batch.row(at / (t.elements() / batch.rows().max(1)).max(1));
+                let row = batch.row(at / row_length(t));
                 return Error::argument(name, "finite numbers", format!("{value} in row {row}"));
             }
         }

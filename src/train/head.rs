@@ -155,7 +155,7 @@ impl Head {
     }
 
     /// Of several outputs, names the one of an error.
-    fn at_output<T>(&self, i: usize, result: Result<T>) -> Result<T> {
+    pub(super) fn at_output<T>(&self, i: usize, result: Result<T>) -> Result<T> {
         match self.loss_names.get(i) {
             Some(name) => result.at(|| format!("output '{}'", name.trim_end_matches("_loss"))),
             None => result,

@@ -2,6 +2,7 @@
 //! says why; so `compile` refuses what cannot be meant. Where nobody knows what an output gives (a layer of the user's own), the values
 //! of the first batch are looked at, and so are its targets. `Loss::allow_mismatch` lets everything here pass.
 
+use super::data::row_length;
 use super::head::Head;
 use crate::error::Context;
 use crate::loss::{Loss, Reads, counted};
@@ -54,10 +55,7 @@ impl Head {
             let looked = self.check_targets(i, y, output, weights);
             let looked =
                 looked.and_then(|()| if known { Ok(()) } else { check_outputs(loss, y, output, weights) });
-            match self.loss_names.get(i) {
-                Some(name) => looked.at(|| format!("output '{}'", name.trim_end_matches("_loss")))?,
-                None => looked?,
-            }
+            self.at_output(i, looked)?;
         }
         Ok(())
     }
@@ -78,10 +76,7 @@ impl Head {
             let outside = |v: f64| v < least || v > most;
             values.iter().enumerate().find(|(at, v)| outside(**v) && counts.as_ref().is_none_or(|c| c[*at]))
         };
-        let rows = y.dims().first().copied().unwrap_or(1).max(1);
-        let said = |(at, v): (usize, &f64)| {
-            format!("{v} in row {} of the first batch", at / (values.len() / rows).max(1))
-        };
+        let said = |(at, v): (usize, &f64)| format!("{v} in row {} of the first batch", at / row_length(y));
         if let Some(found) = wrong(of_loss) {
             let advice = match loss.reads() {
                 Reads::Probabilities | Reads::Logits => {
@@ -207,7 +202,7 @@ fn check_outputs(loss: &dyn Loss, y: &Tensor, output: &Value, weights: Option<&T
     let width = output.tensor.dims().last().copied().unwrap_or(1).max(1);
     let first = |wrong: &dyn Fn(f64) -> bool| {
         let found = p.iter().enumerate().find(|(at, p)| wrong(**p) && present(*at));
-        found.map(|(at, p)| format!("{p} in row {} of the first batch", at / (p_row(output))))
+        found.map(|(at, p)| format!("{p} in row {} of the first batch", at / row_length(&output.tensor)))
     };
     let (expected, got) = match reads {
         Reads::Probabilities | Reads::Shares => {
@@ -259,10 +254,4 @@ fn check_outputs(loss: &dyn Loss, y: &Tensor, output: &Value, weights: Option<&T
         }
         _ => Ok(()),
     }
-}
-
-/// Elements of a row of the batch.
-fn p_row(output: &Value) -> usize {
-    let rows = output.tensor.dims().first().copied().unwrap_or(1).max(1);
-    (output.tensor.elements() / rows).max(1)
 }

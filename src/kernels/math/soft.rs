@@ -3,7 +3,7 @@
 //! last place. In f64 the product of two f32 is exact. So the multiplication and the addition are made there, and the sum is rounded to f32: errors
 //! are those of the fused instruction, and so are the bits, but where the sum in f64 is rounded to the middle between two f32 (once in 2^29).
 //!
-//! And those of [`Isa::Portable`](crate::kernels::simd::Isa) on x86-64, where each multiply-add is a call.
+//! And those of x86-64 without vectors of fused multiply-adds, which are called ([`Called`]): exact by calls, or in f64 as above.
 
 use super::Real;
 use crate::kernels::simd::{Isa, isa};

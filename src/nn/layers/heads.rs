@@ -140,14 +140,10 @@ impl HeadsNode {
         }
         let order = order(query.rank(), &self.settings.axes);
         let mut sizes: Few<usize, MAX_RANK> = order.iter().map(|&axis| query.dims()[axis as usize]).collect();
-        let mut back = order.clone();
-        for (to, &from) in order.iter().enumerate() {
-            back[from as usize] = to as isize;
-        }
         if let (Some(size), Some(width)) = (sizes.last_mut(), y.dims().last()) {
             *size = *width;
         }
-        y.reshape_to(&sizes[..])?.permute(&back)
+        y.reshape_to(&sizes[..])?.permute_back(&order)
     }
 
     /// A mask given by name, with the axes of the scores ([`HeadsNode::score_shape`]).

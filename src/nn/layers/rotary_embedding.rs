@@ -59,15 +59,10 @@ impl Build for RotaryEmbedding {
             (0..input.shape.rank()).filter(|&a| a != sequence && a != feature).map(|a| a as isize).collect();
         order.insert(1, sequence as isize);
         order.push(feature as isize);
-        let mut back = vec![0; order.len()];
-        for (to, &from) in order.iter().enumerate() {
-            back[from as usize] = to as isize;
-        }
         Ok(Box::new(RotaryNode {
             rates: rates.collect(),
             scaling_factor: self.scaling_factor,
             order,
-            back,
             counter: Counter::new(self.cache, init),
         }))
     }
@@ -86,8 +81,6 @@ struct RotaryNode {
     scaling_factor: f64,
     /// The input's axes as batch, sequence, others, features.
     order: Vec<isize>,
-    /// And where each of its axes is there.
-    back: Vec<isize>,
     counter: Counter,
 }
 crate::parts!(RotaryNode { counter });
@@ -111,7 +104,7 @@ impl Node for RotaryNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let Value { tensor, mask } = x.at(0)?;
         let (positions, _) = self.counter.positions(x, self.order[1], cx)?;
-        let y = self.turned(&tensor.permute(&self.order)?, &positions)?.permute(&self.back)?;
+        let y = self.turned(&tensor.permute(&self.order)?, &positions)?.permute_back(&self.order)?;
         Ok(Value::masked(y, mask.clone()).into())
     }
     fn class_name(&self) -> &'static str {
