@@ -82,10 +82,9 @@ pub mod prelude {
     pub use crate::data::{self, Dataset};
     pub use crate::datasets;
     pub use crate::loss::{
-        BinaryCrossentropy, CategoricalCrossentropy, Loss as _, MeanSquaredError,
-        SparseCategoricalCrossentropy,
+        BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError, SparseCategoricalCrossentropy,
     };
-    pub use crate::metric::{Accuracy, Metric as _};
+    pub use crate::metric::{Accuracy, Metric};
     pub use crate::nn::activation::{Gelu, Linear, Relu, Sigmoid, Silu, Softmax, Tanh};
     pub use crate::nn::layers::{
         Activation, Add, AveragePooling1D, AveragePooling2D, BatchNormalization, Bidirectional, Concatenate,
@@ -97,9 +96,11 @@ pub mod prelude {
         Subtract, TimeDistributed, UpSampling2D, ZeroPadding2D,
     };
     pub use crate::nn::regularizer::{L1, L1L2, L2};
-    pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};
+    pub use crate::nn::{
+        Build, Cx, Functional, Init, InputSpecs, Layer, Network, Node, Param, Part, Sequential, Subclass,
+    };
     pub use crate::ops::Padding;
-    pub use crate::optim::{Adam, Optimizer as _, SGD};
+    pub use crate::optim::{Adam, Optimizer, SGD};
     pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
     pub use crate::{CancellationToken, DType, Shape, Tensor, Threads, with_threads};
 }

@@ -6,26 +6,19 @@
 
 use gradus::config::Registry;
 use gradus::io::Load;
-use gradus::nn::initializer::GlorotUniform;
-use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, features, single};
+use gradus::nn::{features, initializer::GlorotUniform, single};
 use gradus::optim::{LearningRate, Rule, Slots, Step};
 use gradus::prelude::*;
 use gradus::{Float, Result};
 
 gradus::settings! {
     /// A gated linear unit.
-    pub layer Glu as "mine>Glu" {
-        /// Of `units` outputs.
-        new(units: usize);
-    }
+    layer Glu as "mine>Glu" { new(units: usize); }
 }
 
-#[derive(Clone, Debug)]
-struct GluNode {
-    value: Param,
-    gate: Param,
+gradus::parts! {
+    struct GluNode { value: Param, gate: Param }
 }
-gradus::parts!(GluNode { value, gate });
 
 impl Build for Glu {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
@@ -43,10 +36,7 @@ impl Layer for GluNode {
 
 gradus::settings! {
     /// Too low costs `q` a unit, too high `1 - q`.
-    pub struct Quantile as "mine>Quantile" {
-        /// For this quantile.
-        new(q: f64);
-    }
+    struct Quantile as "mine>Quantile" { new(q: f64); }
 }
 
 impl gradus::loss::Loss for Quantile {
@@ -58,7 +48,7 @@ impl gradus::loss::Loss for Quantile {
 
 gradus::settings! {
     /// The share of targets below the prediction.
-    pub struct Below as "mine>Below" {
+    struct Below as "mine>Below" {
         /// Of all rows.
         new();
 
@@ -89,22 +79,16 @@ impl gradus::metric::Metric for Below {
 
 gradus::settings! {
     /// A step of the same length whatever the gradient.
-    pub struct SignDescent as "mine>SignDescent" {
-        /// At this rate.
-        new(learning_rate: into LearningRate);
-    }
+    struct SignDescent as "mine>SignDescent" { new(learning_rate: into LearningRate); }
 }
 
 impl Rule for SignDescent {
-    fn slots(&self) -> &'static [&'static str] {
-        &[]
-    }
     fn learning_rate(&self) -> LearningRate {
         self.learning_rate.clone()
     }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], _: Slots<'_, T>) {
         for (w, &g) in w.iter_mut().zip(g) {
-            *w -= T::of(step.learning_rate) * (g.step() - (-g).step());
+            *w -= T::of(step.learning_rate) * g.sign();
         }
     }
 }

@@ -5,17 +5,11 @@
 //! cargo run --release --example recurrent
 //! ```
 
-use gradus::nn::{Cx, Layer, Part};
 use gradus::prelude::*;
 
-#[derive(Clone, Debug)]
-struct Adder {
-    units: usize,
-    gate: Part,
-    candidate: Part,
-    output_layer: Part,
+gradus::parts! {
+    struct Adder { units: usize, gate: Part, candidate: Part, output_layer: Part }
 }
-gradus::parts!(Adder { gate, candidate, output_layer });
 
 impl Layer for Adder {
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> gradus::Result<Tensor> {
@@ -33,11 +27,13 @@ fn main() -> gradus::Result<()> {
     let x = Tensor::rand([4000, 12, 1], 0)? * 2.0 - 1.0;
     let y = x.sum(&[1], false)?;
 
-    let (gate, candidate) = (Dense::new(32).activation(Sigmoid), Dense::new(32).activation(Tanh));
-    let (gate, candidate) = (Part::new(gate), Part::new(candidate));
-    let adder = Adder { units: 32, gate, candidate, output_layer: Part::new(Dense::new(1)) };
-    let network = Subclass::new([Input::new([12, 1])], adder);
-    let mut model = network.compile(Adam::new(0.003), "mse", ["mae"])?;
+    let adder = Adder {
+        units: 32,
+        gate: Dense::new(32).activation("sigmoid").into(),
+        candidate: Dense::new(32).activation("tanh").into(),
+        output_layer: Dense::new(1).into(),
+    };
+    let mut model = Subclass::new([Input::new([12, 1])], adder).compile(Adam::new(0.003), "mse", ["mae"])?;
     let settings = Fit::new().epochs(10).batch_size(50).validation_split(0.25).verbose(2);
     let history = model.fit(&x, &y, settings)?;
     println!("mean absolute error {:.3}", history["val_mae"][9]);

@@ -70,12 +70,14 @@ pub struct Common {
     pub name: Option<String>,
     /// Whether its parameters keep their values in training. Files say the opposite, `trainable`, as Keras does.
     pub frozen: bool,
+    /// What is wrong with a setting that was given by a name which means nothing.
+    pub(crate) misnamed: Option<String>,
 }
 
 impl Common {
     /// With this name; trained.
     pub(crate) fn named(name: Option<String>) -> Common {
-        Common { name, frozen: false }
+        Common { name, ..Common::default() }
     }
 }
 

@@ -17,13 +17,13 @@ pub(crate) use kind::{alias, kind};
 pub use named::Misnamed;
 pub(crate) use named::by_name;
 pub use registry::Registry;
-pub use setting::Setting;
+pub use setting::{OrName, Setting};
 pub(crate) use text::snake_case;
 
 /// What the code made by [`settings!`](crate::settings) and [`string_enum!`](crate::string_enum) calls. Not for others.
 #[doc(hidden)]
 pub mod generated {
     pub use super::setting::{unknown_name, wrong};
-    pub use super::settings::{Reader, Writer, set_name};
+    pub use super::settings::{Reader, Writer, misnamed, set_name};
     pub use serde_json::Value;
 }

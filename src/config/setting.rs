@@ -21,6 +21,35 @@ pub trait Setting: Sized {
     fn read(value: Value, registry: &Registry) -> Result<Self>;
 }
 
+/// A value, or the name of one: what builder methods of layers take for settings that Keras names, `.padding("same")`. One that means
+/// nothing is an error where the layer is built.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a `{T}` nor a name of one",
+    label = "expected a value of `{T}`, or its name in Keras, such as `\"same\"` for `Padding::Same`"
+)]
+pub trait OrName<T> {
+    /// The value.
+    ///
+    /// # Errors
+    /// There is none of this name; the message lists those that there are.
+    fn value_or_name(self) -> Result<T>;
+}
+impl<T: Setting> OrName<T> for T {
+    fn value_or_name(self) -> Result<T> {
+        Ok(self)
+    }
+}
+impl<T: Setting> OrName<Option<T>> for T {
+    fn value_or_name(self) -> Result<Option<T>> {
+        Ok(Some(self))
+    }
+}
+impl<T: Setting> OrName<T> for &str {
+    fn value_or_name(self) -> Result<T> {
+        T::read(self.into(), &Registry::new())
+    }
+}
+
 /// The error of a value of the wrong type.
 #[doc(hidden)]
 pub fn wrong(expected: impl std::fmt::Display, found: &Value) -> Error {

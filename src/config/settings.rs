@@ -174,6 +174,9 @@ impl Writer {
 
     /// Adds what every layer has.
     pub fn put_common(&mut self, common: &Common) {
+        if let (Some(why), Ok(_)) = (&common.misnamed, &self.settings) {
+            self.settings = Err(Error::Custom(why.clone()).at(self.class));
+        }
         self.put("name", &common.name);
         self.put("trainable", &!common.frozen);
     }
@@ -185,6 +188,15 @@ impl Writer {
     pub fn finish(self) -> Result<Value> {
         self.settings.map(Value::Object)
     }
+}
+
+/// Keeps what is wrong with a name until the layer is built.
+pub fn misnamed(common: &mut Common, setting: &'static str, e: Error) {
+    let e = match e {
+        Error::Argument { expected, got, .. } => Error::Argument { name: setting, expected, got },
+        other => other.at(setting),
+    };
+    common.misnamed.get_or_insert(e.to_string());
 }
 
 /// Gives a layer a name.
@@ -234,6 +246,7 @@ pub fn set_name(common: &mut Common, name: &str) {
 /// | --- | --- | --- |
 /// | `rate: f64 = 0.5` | `f64` | takes `f64` |
 /// | `activation: into Dyn<dyn Activation> = Linear` | `Dyn<dyn Activation>` | takes `impl Into<…>`; so may the default be |
+/// | `padding: named Padding = Padding::Valid`, of a `layer` | `Padding` | takes a `Padding` or its name, `"same"` |
 /// | `class_id: some usize` | `Option<usize>`, `None` | takes `usize` |
 /// | `penalty: some into Dyn<dyn Regularizer>` | `Option<…>`, `None` | takes `impl Into<…>` |
 /// | `warmup: stored u64 = 0` | `u64` | none: for methods of your own |
@@ -281,6 +294,15 @@ macro_rules! settings {
         $crate::settings! { @row $head $ctor $need
             [$($opt)* { [$vis] $name [::core::option::Option<$type>] [::core::option::Option::None] }]
             [$($set)* { [$(#[$meta])*] $name [$type] [::core::option::Option::Some($name)] }]
+            $state { $($($more)*)? }
+        }
+    };
+    (@row $head:tt $ctor:tt $need:tt [$($opt:tt)*] [$($set:tt)*] $state:tt
+        { $(#[$meta:meta])* $vis:vis $name:ident: named $type:ty = $default:expr $(, $($more:tt)*)? }
+    ) => {
+        $crate::settings! { @row $head $ctor $need
+            [$($opt)* { [$vis] $name [$type] [$default] }]
+            [$($set)* { [$(#[$meta])*] $name [impl $crate::config::OrName<$type>] [@named $name] }]
             $state { $($($more)*)? }
         }
     };
@@ -353,7 +375,7 @@ macro_rules! settings {
                 $($set_meta)*
                 #[must_use]
                 pub fn $set(mut self, $set: $($set_type)*) -> Self {
-                    self.$set = $($value)*;
+                    $crate::settings! { @set self $set [$($value)*] }
                     self
                 }
             )*
@@ -413,6 +435,15 @@ macro_rules! settings {
             }
         }
     };
+
+    // A setting's new value; that of a layer may be a name, and one that means nothing is an error where the layer is built.
+    (@set $self:ident $set:ident [@named $value:ident]) => {
+        match $crate::config::OrName::value_or_name($value) {
+            ::core::result::Result::Ok(value) => $self.$set = value,
+            ::core::result::Result::Err(e) => $crate::config::generated::misnamed(&mut $self.common, stringify!($set), e),
+        }
+    };
+    (@set $self:ident $set:ident [$($value:tt)*]) => { $self.$set = $($value)*; };
 
     // What must be given, or has a value where files leave it out.
     (@need $from:ident $need:ident []) => { $from.required(stringify!($need))? };

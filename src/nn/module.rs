@@ -211,19 +211,34 @@ lists! {
     [M: Module, const N: usize] [M; N];
 }
 
-/// Makes a struct a [`Module`] by naming the fields that hold layers, parameters or keys. Their names are the path.
+macro_rules! plain {
+    ($($type:ty),*) => {$(
+        /// A plain value: nothing is inside.
+        impl Module for $type {
+            fn walk(&self, _: &mut Path, _: &mut dyn FnMut(&Path, Item<'_>)) {}
+            fn walk_mut(&mut self, _: &mut Path, _: &mut dyn FnMut(&Path, ItemMut<'_>)) {}
+        }
+    )*};
+}
+plain!(bool, usize, isize, i64, u64, f32, f64, String);
+
+/// Makes a struct a [`Module`] by its fields that hold layers, parameters or keys. Their names are the path.
 ///
-/// A struct with a `forward` is a layer. One without, a mere group of parts, says `group`.
+/// A struct with a `forward` is a layer. One without, a mere group of parts, says `group`. The struct may be declared here, and is then
+/// `Clone` and `Debug`; its fields may be plain values (numbers, `bool`, `String`) too. Or it is declared elsewhere, and its parts are
+/// listed here.
 ///
 /// ```
 /// # use gradus::nn::{Cx, Layer, Param, Part};
 /// # use gradus::{Result, Tensor};
-/// #[derive(Clone, Debug)]
-/// struct Scale { factor: Param }
-/// gradus::parts!(Scale { factor });
+/// gradus::parts! {
+///     /// `x` times a factor that is learnt.
+///     struct Scale { factor: Param, squared: bool }
+/// }
 /// impl Layer for Scale {
 ///     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
-///         x.mul(&cx.param(&self.factor)?)
+///         let factor = cx.param(&self.factor)?;
+///         x.mul(&if self.squared { factor.square()? } else { factor })
 ///     }
 /// }
 ///
@@ -233,6 +248,18 @@ lists! {
 /// ```
 #[macro_export]
 macro_rules! parts {
+    ($(#[$meta:meta])* $vis:vis struct $type:ident { $($(#[$doc:meta])* $field_vis:vis $field:ident: $of:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        $vis struct $type { $($(#[$doc])* $field_vis $field: $of),* }
+        $crate::parts!($type { $($field),* });
+    };
+    ($(#[$meta:meta])* $vis:vis group struct $type:ident { $($(#[$doc:meta])* $field_vis:vis $field:ident: $of:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        $vis struct $type { $($(#[$doc])* $field_vis $field: $of),* }
+        $crate::parts!(group $type { $($field),* });
+    };
     ($type:ty { $($field:ident),* $(,)? }) => {
         impl $crate::nn::Module for $type {
             $crate::parts!(@walks $($field)*);

@@ -2,6 +2,7 @@
 //! `compile` adds an optimizer, losses and metrics and makes it a `Model`.
 
 use super::activation::Activation;
+use super::node::built;
 use super::param::{draw, number};
 use super::symbol::{Identity, Shared, handle};
 use super::topology::{At, Entry, Invocation, NamedInput, Nested, Topology};
@@ -148,7 +149,7 @@ impl Network {
                     none => {
                         let specs = given.iter().map(trace::united).collect::<Result<Vec<_>>>()?;
                         let specs = InputSpecs::new(&specs, &call.names).without_last(masks.len());
-                        none.insert(build.build(&specs, init)?)
+                        none.insert(built(&**build, &specs, init)?)
                     }
                 };
                 trace::call(&**node, &given, &call.names, &masks, init)

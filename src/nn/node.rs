@@ -276,6 +276,18 @@ pub(super) fn place(build: &dyn Build) -> String {
     format!("layer '{name}' ({class})")
 }
 
+/// Builds a layer: every one goes through here.
+///
+/// # Errors
+/// Those of [`Build::build`], or a setting was given by a name that means nothing.
+pub(super) fn built(build: &dyn Build, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
+    let common = build.common();
+    if let Some(why) = common.and_then(|common| common.misnamed.clone()) {
+        return Err(Error::Custom(why));
+    }
+    init.with_frozen(common.is_some_and(|common| common.frozen), |init| build.build(inputs, init))
+}
+
 /// Builds a layer inside of another one.
 ///
 /// # Errors
@@ -285,8 +297,7 @@ pub(crate) fn build_inside(
     inputs: &InputSpecs<'_>,
     init: &mut Init,
 ) -> Result<Box<dyn Node>> {
-    let frozen = build.common().is_some_and(|common| common.frozen);
-    init.with_frozen(frozen, |init| build.build(inputs, init)).at(|| place(build))
+    built(build, inputs, init).at(|| place(build))
 }
 
 /// How a recurrent layer goes through a sequence, and what it gives: settings that all of them have, under Keras's names.

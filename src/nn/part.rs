@@ -1,6 +1,6 @@
 //! A slot for a layer in a struct of the user's: given as a description, built at the first traced call, replaceable after.
 
-use super::node::place;
+use super::node::{built, place};
 use super::symbol::Shared;
 use super::trace::batch_unknown;
 use super::{
@@ -24,6 +24,13 @@ pub struct Part {
     node: OnceLock<Box<dyn Node>>,
     /// What traced calls gave.
     traced: Mutex<Option<Vec<Spec>>>,
+}
+
+/// A part that will be this layer: `gate: Dense::new(64).into()`.
+impl<B: Build + 'static> From<B> for Part {
+    fn from(layer: B) -> Part {
+        Part::new(layer)
+    }
 }
 
 impl Clone for Part {
@@ -73,9 +80,7 @@ impl Part {
             return Err(Error::argument("Part", expected, "one that nothing has built"));
         };
         let specs: Vec<Spec> = x.values().iter().map(|v| batch_unknown(v.spec())).collect();
-        let frozen = self.build.common().is_some_and(|c| c.frozen);
-        let node =
-            init.with_frozen(frozen, |init| self.build.build(&InputSpecs::new(&specs, x.names()), init))?;
+        let node = built(&*self.build, &InputSpecs::new(&specs, x.names()), init)?;
         Ok(&**self.node.get_or_init(|| node))
     }
 

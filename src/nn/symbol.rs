@@ -2,7 +2,7 @@
 //! that a graph of layers is written as if it computed.
 
 use super::layers::Input;
-use super::node::place;
+use super::node::{built, place};
 use super::trace::{self, Sizes, Twin};
 use super::{Budget, Build, Init, InputSpecs, Node, Value, arguments};
 use crate::autograd::fresh_id;
@@ -281,7 +281,7 @@ impl Shared {
             Some(node) => node,
             None => {
                 let specs = InputSpecs::new(&specs, &names).without_last(masks.len());
-                let node = build.build(&specs, &mut init).at(place)?;
+                let node = built(build, &specs, &mut init).at(place)?;
                 self.0.planned.get_or_init(|| node)
             }
         };

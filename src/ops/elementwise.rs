@@ -376,7 +376,7 @@ macro_rules! unary {
 /// From `e = exp(|x|) - 1`, which cancels nothing: `½(e + e/(1+e))`, and half of it at a time where `e` is huge.
 #[inline(always)]
 fn sinh<R: Real>(x: R) -> R {
-    let sign = x.clone().step() - (-x.clone()).step();
+    let sign = x.clone().sign();
     let a = x.abs();
     let small = a.clone().minimum(R::c(20.0)).exp_m1();
     let near = R::c(0.5) * (small.clone() + small.clone() / (small + R::c(1.0)));
@@ -412,7 +412,7 @@ fn ln_excess<R: Real>(x: R) -> R {
 /// `ln(a + √(a² + 1))` of `a = |x|`, from `a + a²/(1 + √(1 + a²))`, which cancels nothing.
 #[inline(always)]
 fn asinh<R: Real>(x: R) -> R {
-    let sign = x.clone().step() - (-x.clone()).step();
+    let sign = x.clone().sign();
     let a = x.abs();
     let m = a.clone().minimum(R::c(LARGE));
     let near = m.clone() + m.clone() * m.clone() / (R::c(1.0) + (R::c(1.0) + m.clone() * m).sqrt());
@@ -493,7 +493,7 @@ unary! {
         d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x * (R::c(1.0) - s)) };
         on [-3.0, 3.0];
     /// -1, 0 or 1, of integers too. Its derivative is taken as 0.
-    sign: Sign(x) = x.clone().step() - (-x).step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign, int I::sign;
+    sign: Sign(x) = x.sign(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign, int I::sign;
     /// The largest whole number not above; integers are their own. Its derivative is taken as 0.
     floor: Floor(x) = x.floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Floor, int |x: I| x;
     /// The smallest whole number not below; integers are their own. Its derivative is taken as 0.

@@ -50,8 +50,10 @@ use crate::{DType, Float, Result, Spec};
 /// `T` is f32 or f64, and its `sqrt`, `exp`, `ln`, `abs` and so on are those of [`Real`](crate::kernels::math::Real): the same
 /// bits on every processor. Constants are worked out in f64 before the loop and become a `T` by `T::of`.
 pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
-    /// The names of its state tensors, each of the parameter's shape: Adam has two.
-    fn slots(&self) -> &'static [&'static str];
+    /// The names of its state tensors, each of the parameter's shape: Adam has two. None by default.
+    fn slots(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// What the elements of a slot begin with; 0 by default.
     fn start(&self, _slot: &str) -> f64 {

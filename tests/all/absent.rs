@@ -307,6 +307,35 @@ fn layers_with_masks_do_not_look_at_what_does_not_count() {
 }
 
 #[test]
+fn what_stands_at_masked_steps_trains_no_recurrent_layer() {
+    type Make = fn(&Symbol) -> gradus::Result<Symbol>;
+    let makers: &[(&str, Make)] = &[
+        ("SimpleRNN", |h| SimpleRNN::new(3).on(h)),
+        ("LSTM", |h| LSTM::new(3).on(h)),
+        ("LSTM by steps", |h| LSTM::new(3).activation("relu").recurrent_dropout(0.2).on(h)),
+        ("GRU", |h| GRU::new(3).reset_after(false).on(h)),
+        ("RNN", |h| {
+            RNN::new(layers::StackedRNNCells::new([layers::GRUCell::new(2), layers::GRUCell::new(3)])).on(h)
+        }),
+        ("Bidirectional", |h| Bidirectional::new(GRU::new(2)).on(h)),
+    ];
+    for (name, make) in makers {
+        let of = |nothing: f32| {
+            let (input, h) = masked(nothing);
+            let y = Dense::new(1).on(&make(&h).unwrap()).unwrap();
+            let network = Functional::new(&input, &y).unwrap().seed(3);
+            let mut model = network.compile(SGD::new(0.1), "mse", ()).unwrap();
+            model.fit(&sequences(), &Tensor::ones([2, 1]).unwrap(), Fit::new().verbose(0).epochs(3)).unwrap();
+            model.weight_bytes().unwrap()
+        };
+        let want = of(0.7);
+        for nothing in [f32::NAN, f32::INFINITY] {
+            assert!(of(nothing) == want, "{name} of {nothing}");
+        }
+    }
+}
+
+#[test]
 fn the_mean_of_no_steps_is_0() {
     let input = Input::new([4, 3]);
     let y = GlobalAveragePooling1D::new().on(&Masking::new().on(&input).unwrap()).unwrap();

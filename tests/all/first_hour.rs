@@ -80,6 +80,33 @@ const MISTAKES: &[Mistake] = &[
     ("activity_regularizer_unknown", || dense(Dense::new(2).activity_regularizer("dropout"))),
     ("constraint_misspelt", || dense(Dense::new(2).kernel_constraint("nonneg"))),
     ("bias_constraint_unknown", || dense(Dense::new(2).bias_constraint("positive"))),
+    ("padding_misspelt", || {
+        done(Conv2D::new(2, 3).padding("smae").named("edges").on(&Input::new([8, 8, 1])))
+    }),
+    ("padding_in_a_stack", || {
+        done(Sequential::new().add(Input::new([8, 8, 1])).add(MaxPooling2D::new().padding("full")).build())
+    }),
+    ("padding_saved", || done(Conv1D::new(2, 3).padding("smae").config())),
+    ("padding_of_a_part", || {
+        gradus::parts! {
+            struct Edges { inner: Part }
+        }
+        impl Layer for Edges {
+            fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+                self.inner.forward(x, cx)
+            }
+        }
+        let edges = Edges { inner: Conv1D::new(2, 3).padding("smae").into() };
+        done(Subclass::new([Input::new([8, 1])], edges).build())
+    }),
+    ("data_format_misspelt", || {
+        let layer = GlobalAveragePooling2D::new().data_format("channel_first");
+        done(layer.on(&Input::new([8, 8, 1])))
+    }),
+    ("interpolation_unknown", || done(UpSampling2D::new().interpolation("cubic").on(&Input::new([8, 8, 1])))),
+    ("merge_mode_unknown", || {
+        done(Bidirectional::new(LSTM::new(2)).merge_mode("add").on(&Input::new([5, 2])))
+    }),
     ("optimizer_misspelt", || done(stack().compile("adamm", "mse", ()))),
     ("optimizer_unknown", || done(stack().compile("lion", "mse", ()))),
     ("loss_misspelt", || done(stack().compile("adam", "mean_square_error", ()))),
@@ -341,6 +368,16 @@ fn names_stand_for_things_with_default_settings() {
     let labels = Tensor::randint([64], 0, 3, 5).unwrap();
     let history = model.fit(&x, &labels, quiet()).unwrap();
     assert_eq!(history.keys().collect::<Vec<_>>(), ["loss", "accuracy"]);
+    // Words of layers' settings, where Keras has words.
+    let convolution = |layer: Conv2D| {
+        let stack = Sequential::new().add(Input::new([2, 6, 6])).add(layer.data_format("channels_first"));
+        stack.seed(3).build().unwrap().predict(&floats(&[1, 2, 6, 6])).unwrap()
+    };
+    let (word, value) = (Conv2D::new(2, 3).padding("same"), Conv2D::new(2, 3).padding(Padding::Same));
+    assert!(convolution(word).same_bits(&convolution(value)));
+    let config = Bidirectional::new(GRU::new(2)).merge_mode("ave").config().unwrap();
+    assert_eq!(config["merge_mode"], "ave");
+    assert!(Bidirectional::new(GRU::new(2)).merge_mode(None).config().unwrap()["merge_mode"].is_null());
     // What a file says of names are the things.
     let again = Model::from_bytes(&model.to_bytes().unwrap(), gradus::io::Load::new()).unwrap();
     assert!(again.predict(&x).unwrap().same_bits(&model.predict(&x).unwrap()));

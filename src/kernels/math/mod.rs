@@ -60,6 +60,10 @@ pub trait Real:
     fn abs(self) -> Self;
     /// 1 where positive, 0 elsewhere, NaN where NaN. Its derivative is taken as 0.
     fn step(self) -> Self;
+    /// 1 where positive, -1 where negative, 0 at both zeros, NaN where NaN. Its derivative is taken as 0.
+    fn sign(self) -> Self {
+        self.clone().step() - (-self).step()
+    }
     /// The larger; NaN if either is NaN; of two zeros the positive one.
     fn maximum(self, other: Self) -> Self;
     /// The smaller; NaN if either is NaN; of two zeros the negative one.

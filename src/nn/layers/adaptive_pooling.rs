@@ -17,7 +17,7 @@ macro_rules! adaptive_pooling {
                 new(output_size: into Sizes<$n>);
 
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
 

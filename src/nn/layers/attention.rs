@@ -38,7 +38,7 @@ crate::settings! {
         /// Whether scores are multiplied by a trained number `scale`, which begins at 1. Default: `false`.
         use_scale: bool = false,
         /// How scores are made. Default: dot products.
-        score_mode: ScoreMode = ScoreMode::Dot,
+        score_mode: named ScoreMode = ScoreMode::Dot,
         /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
         /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.

@@ -36,7 +36,7 @@ crate::settings! {
         new(layer: into Dyn<dyn Build>);
 
         /// How the outputs are put together; `None` gives both. Default: `Concat`.
-        merge_mode: into Option<MergeMode> = MergeMode::Concat,
+        merge_mode: named Option<MergeMode> = Some(MergeMode::Concat),
         /// The layer that reads from the end, which must say `go_backwards`. Default: a copy of the other one.
         backward_layer: some into Dyn<dyn Build>,
     }

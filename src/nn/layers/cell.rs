@@ -315,9 +315,9 @@ crate::parts!(RecurrentNode { cell, sequence });
 
 impl Node for RecurrentNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let value = x.at(0)?;
+        let value = self.sequence.counted(x.at(0)?)?;
         let states = self.sequence.begin(x, self.cell.zeros(&value.tensor)?, cx)?;
-        let ran = cx.sequence(|cx| self.cell.run(value, states, &self.sequence, cx))?;
+        let ran = cx.sequence(|cx| self.cell.run(&value, states, &self.sequence, cx))?;
         self.sequence.finish(ran, value.mask.as_ref(), cx)
     }
     fn class_name(&self) -> &'static str {

@@ -14,7 +14,7 @@ crate::settings! {
         new(height: usize, width: usize);
 
         /// Where the channels are. Default: last.
-        data_format: DataFormat = DataFormat::ChannelsLast,
+        data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }
 

@@ -44,9 +44,9 @@ macro_rules! conv {
                 /// - `Causal` (`Conv1D` alone): all zeros at the start, so that no output reads a later step.
                 ///
                 /// Default: `Valid`.
-                padding: Padding = Padding::Valid,
+                padding: named Padding = Padding::Valid,
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
                 /// Number of groups. Filters of a group read only that group's channels. Default: `1`.

@@ -83,7 +83,7 @@ impl ConvLSTMCell {
 
 impl Node for ConvLSTMNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
-        let input = x.at(0)?;
+        let input = &self.sequence.counted(x.at(0)?)?;
         self.sequence.time(input)?;
         let last = match self.data_format {
             DataFormat::ChannelsLast => input.tensor.clone(),
@@ -189,9 +189,9 @@ macro_rules! conv_lstm {
                 /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
                 ///
                 /// Default: `Valid`.
-                padding: Padding = Padding::Valid,
+                padding: named Padding = Padding::Valid,
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
                 /// g: the function of the candidate and of the cell. Default: `Tanh`.

@@ -38,12 +38,12 @@ macro_rules! conv_transpose {
                 /// Step in the output for one step in the input. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
                 strides: into Sizes<$axes> = 1,
                 /// `Valid`: the full result. `Same`: `n·strides` elements. Default: `Valid`.
-                padding: Padding = Padding::Valid,
+                padding: named Padding = Padding::Valid,
                 /// Elements added at the end of the result, less than `strides`. Default: what the table of
                 /// [`Tensor::conv_transpose`](crate::Tensor::conv_transpose) says.
                 output_padding: some into Sizes<$axes>,
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance in the output between the elements of the kernel. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
                 /// Activation. Default: none.

@@ -20,7 +20,7 @@ macro_rules! cropping {
                 cropping: into Margins<$n> = $default,
                 $(
                     /// Where the channels are. Default: last.
-                    $data_format: DataFormat = DataFormat::ChannelsLast,
+                    $data_format: named DataFormat = DataFormat::ChannelsLast,
                 )?
             }
         }

@@ -36,11 +36,11 @@ macro_rules! depthwise_conv {
                 /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
                 ///
                 /// Default: `Valid`.
-                padding: Padding = Padding::Valid,
+                padding: named Padding = Padding::Valid,
                 /// Number of outputs for each input channel. Default: `1`.
                 depth_multiplier: usize = 1,
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
                 /// Activation. Default: none.

@@ -12,7 +12,7 @@ crate::settings! {
         new();
 
         /// Where the channels are; in the output they are always the last to change. Channels last by default.
-        data_format: DataFormat = DataFormat::ChannelsLast,
+        data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }
 crate::parts!(Flatten {});

@@ -17,7 +17,7 @@ macro_rules! global_pooling {
                 new();
 
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Whether to keep the spatial axes, with size 1. Default: `false`.
                 keepdims: bool = false,
             }

@@ -19,9 +19,9 @@ macro_rules! pooling {
                 strides: some into Sizes<$n>,
                 /// `Padding::Valid`, by default: pools stay inside. `Padding::Same`: they reach over the edges, where there is nothing
                 /// that counts.
-                padding: Padding = Padding::Valid,
+                padding: named Padding = Padding::Valid,
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
 

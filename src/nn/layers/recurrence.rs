@@ -70,8 +70,9 @@ impl Sequence {
         step: &mut Step<'_>,
     ) -> Result<Values> {
         let states = self.begin(x, zeros, cx)?;
-        let ran = self.run(x.at(0)?, states, output_state, cx, step)?;
-        self.finish(ran, x.at(0)?.mask.as_ref(), cx)
+        let counted = self.counted(x.at(0)?)?;
+        let ran = self.run(&counted, states, output_state, cx, step)?;
+        self.finish(ran, counted.mask.as_ref(), cx)
     }
 
     /// The first states: those that the call gives, else those that the last call left, else these.
@@ -102,6 +103,17 @@ impl Sequence {
             }
         };
         carried.zip(&zeros).map(check).collect()
+    }
+
+    /// The input with 0 at masked steps: what stands there, perhaps NaN, would reach the gradients of kernels as a product with 0.
+    ///
+    /// # Errors
+    /// See [`Sequence::time`].
+    pub(crate) fn counted(&self, x: &Value) -> Result<Value> {
+        let Some(mask) = &x.mask else { return Ok(x.clone()) };
+        self.time(x)?;
+        let tensor = keep(mask, &x.tensor, &x.tensor.new_full([], 0.0)?)?;
+        Ok(Value::masked(tensor, Some(mask.clone())))
     }
 
     /// Calls `step` for each step of `x`, `[batch, time, …]`. Where the mask is false the states stay as they are, and the

@@ -25,19 +25,19 @@ crate::settings! {
         new(height: usize, width: usize);
 
         /// Interpolation. Default: `Bilinear`.
-        interpolation: Interpolation = Interpolation::Bilinear,
+        interpolation: named Interpolation = Interpolation::Bilinear,
         /// Whether to cut images to the proportions of the result rather than to distort them. Default: `false`.
         crop_to_aspect_ratio: bool = false,
         /// Whether to pad images to the proportions of the result rather than to distort them. Default: `false`.
         pad_to_aspect_ratio: bool = false,
         /// What they are filled up with; a constant.
-        fill_mode: FillMode = FillMode::Constant,
+        fill_mode: named FillMode = FillMode::Constant,
         /// The constant. Default: `0`.
         fill_value: f64 = 0.0,
         /// Whether to smooth images that become smaller, so that every pixel counts. Default: `false`.
         antialias: bool = false,
         /// Where the channels are. Default: last.
-        data_format: DataFormat = DataFormat::ChannelsLast,
+        data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }
 

@@ -45,7 +45,7 @@ macro_rules! spatial {
                 new(rate: f64);
 
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
 

@@ -26,9 +26,9 @@ crate::settings! {
         /// The factors: one number, or one for each axis. Default: `2`.
         size: into Sizes<2> = 2usize,
         /// Where the channels are. Default: last.
-        data_format: DataFormat = DataFormat::ChannelsLast,
+        data_format: named DataFormat = DataFormat::ChannelsLast,
         /// Interpolation. Default: `Nearest`, which repeats elements.
-        interpolation: Interpolation = Interpolation::Nearest,
+        interpolation: named Interpolation = Interpolation::Nearest,
     }
 }
 
@@ -41,7 +41,7 @@ crate::settings! {
         /// The factors: one number, or one for each axis. Default: `2`.
         size: into Sizes<3> = 2usize,
         /// Where the channels are. Default: last.
-        data_format: DataFormat = DataFormat::ChannelsLast,
+        data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }
 

@@ -18,7 +18,7 @@ macro_rules! zero_padding {
                 /// a pair `(before, after)` for each axis. Default: `1`.
                 padding: into Margins<$n> = 1usize,
                 /// Where the channels are. Default: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
+                data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
 
