@@ -3,7 +3,7 @@
 use crate::config::generated::wrong;
 use crate::config::{Registry, Setting};
 use crate::tensor::Tensor;
-use crate::{DType, MAX_RANK, Result, Shape};
+use crate::{DType, Error, MAX_RANK, Result, Shape};
 use serde_json::Value;
 
 /// One number, a list of them or lists of lists of one length: `0.5`, `[0.1, 0.2]`, `[[1.0, 2.0], [3.0, 4.0]]`.
@@ -48,6 +48,17 @@ impl Numbers {
     /// The only number, if there are no lists.
     pub fn single(&self) -> Option<f64> {
         if self.shape.rank() == 0 { self.values.first().copied() } else { None }
+    }
+
+    /// Fails unless all are finite, and none is below the least.
+    pub(crate) fn check(&self, setting: &'static str, least: f64) -> Result<()> {
+        let Some(&wrong) = self.values.iter().find(|v| !v.is_finite() || **v < least) else { return Ok(()) };
+        let expected = if least.is_finite() {
+            format!("finite numbers of {least} or more")
+        } else {
+            "finite numbers".into()
+        };
+        Err(Error::argument(setting, expected, wrong))
     }
 
     /// As a tensor.

@@ -1,7 +1,7 @@
 //! Normalizes each channel to mean 0 and variance 1 (Ioffe and Szegedy 2015): with the batch's statistics in training, with moving averages
 //! in inference.
 
-use super::checks::epsilon;
+use super::checks::{epsilon, rate_or_one};
 use crate::config::Dyn;
 use crate::nn::axes::known_size;
 use crate::nn::constraint::Constraint;
@@ -106,6 +106,8 @@ impl Build for BatchNormalization {
             return Err(Error::shape(NAME, "inputs [batch, …, channels]", spec.shape));
         }
         epsilon("epsilon", self.epsilon)?;
+        rate_or_one("momentum", self.momentum)?;
+        rate_or_one("renorm_momentum", self.renorm_momentum)?;
         let n = [known_size(NAME, spec, axis)?];
         let clipping = self.renorm_clipping.unwrap_or_default();
         if self.renorm {

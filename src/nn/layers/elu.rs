@@ -1,8 +1,8 @@
 //! The exponential linear unit as a layer.
 
-use crate::Result;
 use crate::nn::{Cx, Layer, Masking};
 use crate::tensor::Tensor;
+use crate::{Error, Result};
 
 crate::settings! {
     /// `x` where positive, else `alpha · (exp(x) - 1)` (Clevert et al. 2016).
@@ -18,6 +18,7 @@ crate::parts!(ELU {});
 
 impl Layer for ELU {
     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        Error::unless_finite("alpha", self.alpha)?;
         x.elu(self.alpha)
     }
     fn masking(&self) -> Masking {

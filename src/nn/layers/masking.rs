@@ -21,6 +21,10 @@ impl Build for Masking {
         let spec = single(inputs)?;
         match spec.shape.rank() {
             0 | 1 => Err(Error::shape("Masking", "inputs [batch, …, features]", spec.shape)),
+            _ if self.mask_value.is_nan() => {
+                let expected = "a number, to which no padding of NaN is equal: give padding another value";
+                Err(Error::argument("mask_value", expected, self.mask_value))
+            }
             _ => Ok(Box::new(self.clone())),
         }
     }

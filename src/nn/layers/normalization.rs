@@ -199,6 +199,8 @@ fn constants(
     broadcast: Shape,
     dtype: DType,
 ) -> Result<(Tensor, Tensor)> {
+    mean.check("mean", f64::NEG_INFINITY)?;
+    variance.check("variance", 0.0)?;
     if mean.shape() != variance.shape() {
         let why = "mean and variance should have one shape";
         return Err(Error::shapes("Normalization", *mean.shape(), *variance.shape(), why));

@@ -18,6 +18,8 @@ crate::settings! {
 impl Build for Rescaling {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         single(inputs)?;
+        self.scale.check("scale", f64::NEG_INFINITY)?;
+        self.offset.check("offset", f64::NEG_INFINITY)?;
         let (dtype, single) = (init.dtype(), self.scale.single().zip(self.offset.single()));
         let (scale, offset) = (self.scale.tensor(dtype)?, self.offset.tensor(dtype)?);
         Ok(Box::new(RescalingNode { single, scale, offset, dtype }))

@@ -44,6 +44,7 @@ crate::settings! {
 impl Build for Resizing {
     fn build(&self, inputs: &InputSpecs<'_>, _: &mut Init) -> Result<Box<dyn Node>> {
         expect_size(self.height, self.width)?;
+        Error::unless_finite("fill_value", self.fill_value)?;
         if self.crop_to_aspect_ratio && self.pad_to_aspect_ratio {
             let expected = "false together with crop_to_aspect_ratio";
             return Err(Error::argument("pad_to_aspect_ratio", expected, "both true"));
