@@ -15,7 +15,7 @@ pub(crate) use described::{describe, described, short_type_name};
 pub use kind::{Kind, Maker};
 pub(crate) use kind::{alias, kind};
 pub use named::Misnamed;
-pub(crate) use named::by_name;
+pub(crate) use named::{by_name, closest};
 pub use registry::Registry;
 pub use setting::{OrName, Setting};
 pub(crate) use text::snake_case;

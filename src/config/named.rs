@@ -47,7 +47,7 @@ fn no_such(what: &str, name: &str, known: &[String], aliases: &[(&str, &str)]) -
 }
 
 /// The name that a misspelt one is most like, if it is like one.
-fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase().replace(['-', ' ', '_'], "");
     let plain = |known: &str| known.to_lowercase().replace('_', "");
     let measured = known.map(|k| (distance(&name, &plain(k)), k));

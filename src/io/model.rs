@@ -42,7 +42,7 @@ impl Model {
     /// ([`settings!`](crate::settings) gives it a form; [`Network::save_weights`] saves the parameters of any network), or the
     /// system refuses to write.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_atomically(path.as_ref(), &self.to_bytes()?)
+        write_own(path.as_ref(), &self.to_bytes()?)
     }
 
     /// Reads a model that [`Model::save`] wrote. It predicts and trains on as the saved one would have.
@@ -114,7 +114,7 @@ impl Network {
     /// # Errors
     /// The network is a struct of your own, or a layer is a type that no file can describe, or the system refuses to write.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_atomically(path.as_ref(), &self.to_bytes()?)
+        write_own(path.as_ref(), &self.to_bytes()?)
     }
 
     /// Reads the network that [`Network::save`] wrote, or that of a model.
@@ -163,7 +163,7 @@ impl Network {
     /// # Errors
     /// Two parameters have the same path, or the system refuses to write.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_atomically(path.as_ref(), &write(&self.name(), &metadata("weights", None), &self.params())?)
+        write_own(path.as_ref(), &write(&self.name(), &metadata("weights", None), &self.params())?)
     }
 
     /// Sets every parameter from a file of [`Network::save_weights`], [`Network::save`] or [`Model::save`], or any other
@@ -193,6 +193,17 @@ impl Network {
         }
         self.set_params(&Vec::from_iter(values(&what, &expected, &file)?))
     }
+}
+
+/// Writes a file, unless its ending says that it is of another format.
+fn write_own(path: &Path, bytes: &[u8]) -> Result<()> {
+    const FOREIGN: [&str; 10] = ["keras", "h5", "hdf5", "onnx", "pb", "tflite", "pt", "pth", "npz", "pkl"];
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_lowercase();
+    if FOREIGN.contains(&&ending[..]) {
+        let expected = "an ending such as .gradus or .safetensors, for that is what is written";
+        return Err(Error::argument("path", expected, format!("'{}'", path.display())));
+    }
+    write_atomically(path, bytes)
 }
 
 // ---- the JSON of a file

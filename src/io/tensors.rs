@@ -149,6 +149,23 @@ pub(crate) fn check_outline(what: &str, text: &Outline, limits: &Limits) -> Resu
     check(what, "the number of values in its JSON", text.items, items)
 }
 
+/// What a file of another format is by its first bytes, and what to do with it.
+fn known(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    const KERAS: &str = "save the model's weights by name as safetensors (docs/saving.md has the lines of Python), build the network here and \
+                         call load_weights";
+    match bytes {
+        [0x89, b'H', b'D', b'F', ..] => Some(("an HDF5 file, as Keras writes .h5", KERAS)),
+        [b'P', b'K', 3, 4, ..] => Some(("a ZIP archive, as Keras writes .keras and PyTorch .pt", KERAS)),
+        [0x80, 2..=5, ..] => Some((
+            "a Python pickle",
+            "it may run code when it is read, and is not read here: save as safetensors",
+        )),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(("an array of NumPy", "gradus::io::npy reads it")),
+        [0x1f, 0x8b, ..] => Some(("a gzip file", "unpack it (gunzip)")),
+        _ => None,
+    }
+}
+
 impl<'a> Tensors<'a> {
     /// Takes a file apart; the tensors' bytes stay where they are.
     ///
@@ -161,7 +178,10 @@ impl<'a> Tensors<'a> {
             bytes.split_first_chunk::<PREFIX>().ok_or_else(|| foreign("it ends before its header".into()))?;
         let declared = u64::from_le_bytes(*prefix);
         let header_bytes = usize::try_from(declared).ok().and_then(|n| rest.get(..n)).ok_or_else(|| {
-            foreign(format!("the header should have {declared} bytes, but {} follow", rest.len()))
+            foreign(match known(bytes) {
+                Some((kind, instead)) => format!("it is {kind}: {instead}"),
+                None => format!("the header should have {declared} bytes, but {} follow", rest.len()),
+            })
         })?;
         check(what, "the header's size in bytes", declared, limits.max_header_bytes)?;
 

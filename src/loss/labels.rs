@@ -29,6 +29,10 @@ pub(crate) fn labels(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Resu
     }
     match labels.dtype() {
         dtype if dtype.is_integer() => labels.cast(DType::I64),
-        got => Err(Error::DType { op, expected: "integer labels (int64, int32, int8 or uint8)", got }),
+        got => Err(Error::DType {
+            op,
+            expected: "integer labels (.cast(DType::I64)? for numbers of classes; one-hot targets: CategoricalCrossentropy)",
+            got,
+        }),
     }
 }

@@ -136,6 +136,33 @@ impl Input {
         Ok(Spec::new(shape, self.dtype.unwrap_or(dtype)))
     }
 
+    /// What to write instead where the axes are those of one sample, or of a batch of batches.
+    fn instead(&self, got: Spec) -> &'static str {
+        let fits = |sizes: &[usize]| {
+            let same = |(want, got): (&Option<usize>, &usize)| want.is_none_or(|want| want == *got);
+            sizes.len() == self.shape.len() && self.shape.iter().zip(sizes).all(same)
+        };
+        match got.shape.dims() {
+            [_] if self.shape == [Some(1)] => " (numbers as rows of one: .reshape([-1, 1])?)",
+            sizes if fits(sizes) => {
+                " (one sample: .expand_dims(0)? makes a batch of it, .batch(32) makes batches of a dataset's samples)"
+            }
+            [_, sizes @ ..] if sizes.len() > self.shape.len() && fits(&sizes[1..]) => {
+                " (batches of batches: .batch(…) once)"
+            }
+            [_, rest @ ..]
+                if rest.len() + 1 == self.shape.len()
+                    && self.shape[1..]
+                        .iter()
+                        .zip(rest)
+                        .all(|(want, got)| want.is_none_or(|want| want == *got)) =>
+            {
+                " (the batch is no part of an Input's shape)"
+            }
+            _ => "",
+        }
+    }
+
     /// Whether data of this shape (with batch) fits.
     pub(crate) fn accepts(&self, got: Spec) -> Result<()> {
         let fits = got.shape.rank() == self.shape.len() + 1
@@ -144,7 +171,11 @@ impl Input {
                 .iter()
                 .zip(&got.shape.dims()[1..])
                 .all(|(want, &got)| want.is_none_or(|w| w == got || is_unknown(got)));
-        if fits { Ok(()) } else { Err(Error::shape("Input", format!("{self}"), got.shape)) }
+        if fits {
+            Ok(())
+        } else {
+            Err(Error::shape("Input", format!("{self}{}", self.instead(got)), got.shape))
+        }
     }
 }
 

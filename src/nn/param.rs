@@ -41,6 +41,10 @@ impl Param {
     pub fn set(&mut self, value: Tensor) -> Result<()> {
         if value.spec() != self.value.spec() {
             let (was, is) = (self.value.spec(), value.spec());
+            if was.shape == is.shape {
+                let expected = format!("{} (.cast(DType::{:?})?)", was.dtype, was.dtype);
+                return Err(Error::argument("parameter", expected, is.dtype));
+            }
             return Err(Error::shapes("parameter", was.shape, is.shape, format!("expected {was}, got {is}")));
         }
         self.value = value.detach();

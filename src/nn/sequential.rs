@@ -121,7 +121,11 @@ impl Sequential {
             if layer.build().input().is_some() {
                 if i > 0 {
                     let got = format!("one at {i}");
-                    return Err(Error::argument("Sequential", "Input only as the first layer", got));
+                    return Err(Error::argument(
+                        "Sequential",
+                        "Input only as the first layer (a network of several inputs is a Functional)",
+                        got,
+                    ));
                 }
                 continue;
             }

@@ -3,6 +3,7 @@
 use super::network::Network;
 use super::symbol::Identity;
 use super::{Module, module};
+use crate::config::closest;
 use crate::error::Context;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
@@ -23,11 +24,15 @@ impl Network {
     /// Sets parameters by path.
     ///
     /// # Errors
-    /// A path does not exist, or a shape or dtype differs; then none is changed.
+    /// A path does not exist or is there twice, or a shape or dtype differs; then none is changed.
     pub fn set_params(&mut self, values: &[(String, Tensor)]) -> Result<()> {
         let mut next = self.clone();
-        let mut left: BTreeMap<&str, &Tensor> =
-            values.iter().map(|(path, value)| (path.as_str(), value)).collect();
+        let mut left: BTreeMap<&str, &Tensor> = BTreeMap::new();
+        for (path, value) in values {
+            if left.insert(path, value).is_some() {
+                return Err(Error::argument("path", "each parameter once", format!("'{path}' twice")));
+            }
+        }
         let mut result = Ok(());
         next.visit_mut(&mut |path, p| {
             if let Some(value) = left.remove(path.as_str())
@@ -38,8 +43,8 @@ impl Network {
         });
         result?;
         if let Some((path, _)) = left.first_key_value() {
-            let expected = format!("a parameter of '{}'", self.name());
-            return Err(Error::argument("path", expected, format!("'{path}'")).at(*path));
+            let known = self.params();
+            return Err(unknown("path", path, known.iter().map(|(path, _)| path.as_str())).at(*path));
         }
         self.nodes = next.nodes;
         self.identity = Identity::default();
@@ -100,10 +105,7 @@ impl Network {
         // A layer without parameters has nothing to freeze.
         match found || self.topology.layers.iter().any(|l| l.name == layer) {
             true => Ok(()),
-            false => {
-                let expected = format!("a layer of '{}'", self.name());
-                Err(Error::argument("layer", expected, format!("'{layer}'")))
-            }
+            false => Err(unknown("layer", layer, self.topology.layers.iter().map(|l| l.name.as_str()))),
         }
     }
 
@@ -111,4 +113,18 @@ impl Network {
     pub fn set_all_trainable(&mut self, trainable: bool) {
         self.visit_mut(&mut |_, p| p.set_frozen(!trainable));
     }
+}
+
+/// The error of a name that is none of these.
+fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Error {
+    const LISTED: usize = 12;
+    let expected = match closest(name, known.clone()) {
+        Some(meant) => format!("one of this network (did you mean '{meant}'?)"),
+        None => {
+            let listed: Vec<&str> = known.clone().take(LISTED).collect();
+            let more = if known.count() > LISTED { ", …" } else { "" };
+            format!("one of {}{more}", listed.join(", "))
+        }
+    };
+    Error::argument(what, expected, format!("'{name}'"))
 }

@@ -33,13 +33,14 @@ impl Weights {
                     return Err(Error::argument("sample_weight", expected, w.shape()));
                 }
                 let values = w.cast(DType::F64)?.to_vec::<f64>()?;
-                if let Some(at) = values.iter().position(|w| !w.is_finite()) {
+                if let Some(at) = values.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
                     let row = at / (values.len() / n).max(1);
-                    return Err(Error::argument(
-                        "sample_weight",
-                        "finite numbers",
-                        format!("{} in row {row}", values[at]),
-                    ));
+                    let got = format!("{} in row {row}", values[at]);
+                    return Err(Error::argument("sample_weight", "finite numbers of 0 or more", got));
+                }
+                if !values.is_empty() && values.iter().all(|w| *w == 0.0) {
+                    let expected = "a weight above 0: with none there is nothing to learn from";
+                    return Err(Error::argument("sample_weight", expected, "0 for every row"));
                 }
                 Ok(w.clone())
             }

@@ -69,9 +69,17 @@ fn missing_values_follow_the_policy() {
     );
     let table = parse(&csv.clone().missing(Missing::DropRow), text).unwrap();
     assert_eq!((numbers(&table.x), numbers(&table.y.unwrap())), (vec![4.0, 5.0], vec![6.0]));
+    // What is to be learnt is never made up.
+    for made_up in [Missing::Fill(-1.0), Missing::Keep] {
+        assert_eq!(
+            why(&csv.clone().missing(made_up), text),
+            "test.csv: line 5, column 'c': expected a target, found none: choose Missing::DropRow"
+        );
+    }
+    let text = &text.replace('?', "12");
     let table = parse(&csv.clone().missing(Missing::Fill(-1.0)), text).unwrap();
     assert_eq!(numbers(&table.x), [1.0, -1.0, 4.0, 5.0, 7.0, -1.0, 10.0, 11.0]);
-    assert_eq!(numbers(&table.y.unwrap()), [3.0, 6.0, 9.0, -1.0]);
+    assert_eq!(numbers(&table.y.unwrap()), [3.0, 6.0, 9.0, 12.0]);
     let table = parse(&csv.clone().missing(Missing::Fill(f32::NAN)), text).unwrap();
     assert!(numbers(&table.x)[1].is_nan());
     let labels = Csv::new().columns(["a"]).label("b").missing(Missing::Fill(0.0));

@@ -59,7 +59,10 @@ fn encoder() -> (Table, Encoder, Table) {
 
 /// What stands in a folder of its own, whose path is left out of the message.
 fn at(name: &str, f: impl FnOnce(&std::path::Path) -> Result<()>) -> Result<()> {
-    let dir = folder(&format!("errors-{name}"));
+    // Several tests run all mistakes at once.
+    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let run = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let dir = folder(&format!("errors-{name}-{run}"));
     let inside = f(&dir).map_err(|e| e.to_string().replace(&format!("{}/", dir.display()), ""));
     inside.map_err(|text| Error::Custom(text.replace(&dir.display().to_string(), "folder")))
 }

@@ -62,6 +62,10 @@ fn going_wrong(f: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) ->
     done(result)
 }
 
+fn csv(text: &str) -> Result<()> {
+    done(gradus::io::Csv::new().parse(text.as_bytes(), "table.csv", &gradus::io::Limits::default()))
+}
+
 type Mistake = (&'static str, fn() -> Result<()>);
 
 const MISTAKES: &[Mistake] = &[
@@ -139,6 +143,58 @@ const MISTAKES: &[Mistake] = &[
         let fails =
             || LambdaCallback::new().on_epoch_end(|_, _, _| Err(Error::Custom("no connection".into())));
         done(regression().fit(&floats(&[8, 4]), &floats(&[8, 1]), quiet().callbacks([fails(), fails()])))
+    }),
+    ("sample_weight_below_zero", || {
+        let w = Tensor::full([8], -1.0f32)?;
+        done(regression().fit(&floats(&[8, 4]), &floats(&[8, 1]), quiet().sample_weight(&w)))
+    }),
+    ("sample_weights_all_zero", || {
+        let w = Tensor::zeros([8])?;
+        done(regression().fit(&floats(&[8, 4]), &floats(&[8, 1]), quiet().sample_weight(&w)))
+    }),
+    ("parameter_twice", || {
+        let value = regression().params()[0].clone();
+        regression().set_params(&[value.clone(), value])
+    }),
+    ("parameter_of_keras_s_path", || {
+        regression().set_params(&[("sequential/dense/kernel:0".into(), floats(&[4, 3]))])
+    }),
+    ("parameter_in_double_precision", || {
+        regression().set_params(&[("dense/kernel".into(), floats(&[4, 3]).cast(DType::F64)?)])
+    }),
+    ("layer_misspelt", || regression().set_trainable("dens_1", false)),
+    ("saved_as_keras", || regression().save("model.keras")),
+    ("weights_of_h5", || {
+        done(Model::from_bytes(b"\x89HDF\r\n\x1a\n and more of it", gradus::io::Load::new()))
+    }),
+    ("weights_of_keras", || {
+        done(Model::from_bytes(b"PK\x03\x04\x14\x00\x00\x00 and more", gradus::io::Load::new()))
+    }),
+    ("weights_of_a_pickle", || {
+        done(Model::from_bytes(b"\x80\x04\x95\x10\x20\x30\x40\x50 and more", gradus::io::Load::new()))
+    }),
+    ("one_row_alone", || done(regression().predict(&floats(&[4])))),
+    ("numbers_for_rows_of_one", || {
+        let stack = Sequential::new().add(Input::new(1)).add(Dense::new(1));
+        done(stack.build()?.predict(&floats(&[8])))
+    }),
+    ("batch_in_the_shape", || {
+        let stack = Sequential::new().add(Input::new([20, 4])).add(Dense::new(1));
+        done(stack.build()?.predict(&floats(&[20, 4])))
+    }),
+    ("samples_without_batches", || {
+        let samples = Dataset::from_tensors(&floats(&[8, 4]), &floats(&[8, 1]))?;
+        done(regression().fit_dataset(&samples, quiet()))
+    }),
+    ("batches_of_batches", || done(regression().fit_dataset(&batches().batch(2), quiet()))),
+    ("csv_thousands", || csv("a,b\n\"1,234\",2\n")),
+    ("csv_thousands_of_thousands", || csv("a,b\n\"1,234,567\",2\n")),
+    ("csv_percent", || csv("a,b\n10%,2\n")),
+    ("csv_date", || csv("a,b\n2020-01-31,2\n")),
+    ("csv_time", || csv("a,b\n12:30,2\n")),
+    ("csv_target_made_up", || {
+        let csv = gradus::io::Csv::new().missing(gradus::io::Missing::Fill(0.0)).target("b");
+        done(csv.parse(b"a,b\n1,\n", "prices.csv", &gradus::io::Limits::default()))
     }),
     // Data of other types.
     ("inputs_of_whole_numbers", || {

@@ -69,12 +69,41 @@ pub(super) fn meant(cell: &str) -> Option<String> {
         "inf" | "infinity" | "nan" => {
             Some("numbers are finite, leave the cell empty where there is none".into())
         }
+        _ if is_number(&point) && thousands(cell) => {
+            let whole = cell.replace(',', "");
+            Some(format!("write {point} if the comma is a decimal point, {whole} if it separates thousands"))
+        }
         _ if is_number(&point) => Some(format!("write a decimal point, {point}")),
+        _ if thousands(cell) => Some(format!("write numbers without separators, {}", cell.replace(',', ""))),
+        _ if bare.ends_with('%') => Some("write shares as numbers without a percent sign".into()),
+        _ if date(&bare) => Some(
+            "dates are no numbers: leave the column out with .columns, or write days or years as numbers"
+                .into(),
+        ),
         _ if bare.starts_with(|c: char| c.is_ascii_digit()) => {
             Some("write numbers as 1000, 0.5 or 1e3".into())
         }
         _ => None,
     }
+}
+
+/// Whether digits stand in groups of three behind the first, as in `1,234,567`.
+fn thousands(cell: &str) -> bool {
+    let mut groups = cell.trim_start_matches(['+', '-']).split(',');
+    let digits = |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
+    let first = groups.next().is_some_and(|group| digits(group) && group.len() <= 3);
+    let rest: Vec<&str> = groups.collect();
+    first && !rest.is_empty() && rest.iter().all(|group| digits(group) && group.len() == 3)
+}
+
+/// Whether it looks like a date or a time of day: `2020-01-31`, `31.1.2020`, `12:30`.
+fn date(cell: &str) -> bool {
+    let parts = |between: char| {
+        let parts: Vec<&str> = cell.split(between).collect();
+        let digits = |part: &&str| part.bytes().take(2).all(|b| b.is_ascii_digit()) && !part.is_empty();
+        parts.len() >= if between == ':' { 2 } else { 3 } && parts.iter().all(|part| digits(part))
+    };
+    ['-', '/', '.', ':'].into_iter().any(parts)
 }
 
 /// The integer that a cell is, if it is one.

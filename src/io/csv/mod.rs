@@ -28,10 +28,10 @@ pub enum Missing {
     Refuse,
     /// The row is left out; [`Table::dropped`] says how many were.
     DropRow,
-    /// This number stands there, NaN if you like. Among categories it is a category of its own, the empty text. A label cannot be made
+    /// This number stands there, NaN if you like. Among categories it is a category of its own, the empty text. A target or label cannot be made
     /// up, so it is refused.
     Fill(f32),
-    /// NaN stands there until an [`Encoder`] puts the mean of the training part in its place. Categories and labels as with `Fill`.
+    /// NaN stands there until an [`Encoder`] puts the mean of the training part in its place. Categories, targets and labels as with `Fill`.
     Keep,
 }
 
@@ -309,12 +309,18 @@ impl<'a> Reading<'a> {
             self.categories[at].push(cell, row.line);
         }
         match *target {
+            // What is to be learnt is never made up.
+            Some((i, role)) if is_missing(row.cell(i)) => {
+                let kind = if role == Role::Target { "target" } else { "label" };
+                return Err(self.fail(
+                    row,
+                    i,
+                    format!("expected a {kind}, found none: choose Missing::DropRow"),
+                ));
+            }
             Some((i, Role::Target)) => {
                 let value = self.number(row, i)?;
                 self.targets.push(value);
-            }
-            Some((i, _)) if is_missing(row.cell(i)) => {
-                return Err(self.fail(row, i, "expected a label, found none: choose Missing::DropRow"));
             }
             Some((i, _)) => self.labels.push(row.cell(i), row.line),
             None => {}
