@@ -6,7 +6,8 @@ use crate::config::Dyn;
 use crate::nn::activation::{Activation, Gelu};
 use crate::nn::initializer::RandomNormal;
 use crate::nn::layers::{
-    Add, Dropout, Input, LayerNormalization, PositionEmbedding, ReversibleEmbedding, TransformerDecoder,
+    Add, Dropout, Input, Lambda, LayerNormalization, PositionEmbedding, ReversibleEmbedding,
+    TransformerDecoder,
 };
 use crate::nn::{Build as _, Functional, Network};
 use crate::{DType, Result, settings};
@@ -37,6 +38,9 @@ settings! {
         activation: into Dyn<dyn Activation> = Gelu.approximate(true),
         /// Whether a session keeps keys and values, of up to `max_sequence_length` tokens. Default: `false`.
         cache: bool = false,
+        /// Whether only the logits of a sequence's last token are computed, `[batch, 1, vocabulary_size]`: for generating. Such a network
+        /// cannot be saved whole, its weights can. Default: `false`.
+        last_token: bool = false,
         /// A safetensors file with the value of every parameter. Default: none, and parameters are drawn at random.
         weights: some into String,
         /// The seed of initial values. Default: `0`.
@@ -76,6 +80,9 @@ impl GPT2 {
                 block = block.cache(self.max_sequence_length);
             }
             x = block.on(&x)?;
+        }
+        if self.last_token {
+            x = Lambda::new(|x| x.slice(1, -1, isize::MAX)).named("last_token").on(&x)?;
         }
         let x = LayerNormalization::new().epsilon(1e-5).named("layer_norm").on(&x)?;
         let network = Functional::new(&tokens, &table.on([("reverse", &x)])?)?;
