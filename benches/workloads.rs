@@ -3,8 +3,10 @@
 //!
 //! `cargo bench --bench workloads -- WORKLOAD --threads N --data DIR`, with the four MNIST files in DIR (which `gemm` and
 //! `elementwise` do not need). Workloads: `mlp`, `mlp_large`, `mlp_acc`, `mlp_infer` (or `mlp_infer/b1`, `mlp_infer/b1024`),
-//! `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`); and `grid`, which compares one thread with two over
+//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `bert_infer`, `gpt2_decode` (`networks.rs`), `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`); and `grid`, which compares one thread with two over
 //! widths and batches of small networks.
+
+mod networks;
 
 use gradus::Spec;
 use gradus::kernels::gemm::{Epilogue, Mat, MatMut, Store, gemm};
@@ -13,7 +15,8 @@ use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use std::time::Instant;
 
-const WORKLOADS: &str = "mlp, mlp_epochs, mlp_large, mlp_acc, mlp_infer, gemm, elementwise, grid";
+const WORKLOADS: &str = "mlp, mlp_epochs, mlp_large, mlp_acc, mlp_infer, cnn, gpt, lstm, resnet18_train, resnet18_infer, bert_infer, \
+                         gpt2_decode, gemm, elementwise, grid";
 
 type Res<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -330,6 +333,13 @@ fn run(args: &Args) -> Res<()> {
         }
         "mlp_infer/b1" => infer(args, 1)?,
         "mlp_infer/b1024" => infer(args, 1024)?,
+        "cnn" => networks::cnn(args)?,
+        "gpt" => networks::gpt(args)?,
+        "lstm" => networks::lstm(args)?,
+        "resnet18_train" => networks::resnet18_train(args)?,
+        "resnet18_infer" => networks::resnet18_infer(args)?,
+        "bert_infer" => networks::bert_infer(args)?,
+        "gpt2_decode" => networks::gpt2_decode(args)?,
         "gemm" => {
             for shape in GEMM {
                 product(args, shape)?;

@@ -42,6 +42,7 @@
 
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod applications;
 pub mod autograd;
 mod cancel;
 mod clock;

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod absent;
+mod applications;
 mod apps;
 mod arrays;
 mod bad_input;
