@@ -64,6 +64,7 @@ pub mod optim;
 pub mod random;
 mod shape;
 pub mod tensor;
+pub mod tensorboard;
 pub mod train;
 
 pub use cancel::CancellationToken;
@@ -100,6 +101,10 @@ pub mod prelude {
     pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};
     pub use crate::ops::Padding;
     pub use crate::optim::{Adam, Optimizer as _, SGD};
-    pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
+    pub use crate::tensorboard::TensorBoard;
+    pub use crate::train::{
+        CSVLogger, Callback, EarlyStopping, Evaluate, Fit, History, LambdaCallback, LearningRateScheduler,
+        Logs, Model, ModelCheckpoint, ReduceLROnPlateau, SwapEMAWeights, TerminateOnNaN,
+    };
     pub use crate::{CancellationToken, DType, Shape, Tensor, Threads, with_threads};
 }

@@ -1,6 +1,6 @@
 //! The settings of a training run.
 
-use super::callback::Callback;
+use super::callback::{Callback, CallbackList};
 use crate::data::Dataset;
 use crate::kernels::par::Threads;
 use crate::tensor::{AsTensors, Tensor, Tensors};
@@ -39,7 +39,7 @@ pub struct Fit<'a> {
     pub(super) validation_batch_size: Option<usize>,
     pub(super) sample_weight: Option<Tensor>,
     pub(super) class_weight: Vec<(i64, f64)>,
-    pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(super) callbacks: CallbackList<'a>,
     pub(super) threads: Option<&'a Threads>,
     pub(super) allow_missing: bool,
     pub(super) check_finite: bool,
@@ -70,7 +70,7 @@ impl<'a> Fit<'a> {
             validation_batch_size: None,
             sample_weight: None,
             class_weight: Vec::new(),
-            callbacks: Vec::new(),
+            callbacks: CallbackList::new(),
             threads: None,
             allow_missing: false,
             check_finite: false,
@@ -110,7 +110,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// What is printed: 0 nothing; 1 (default) a bar on a terminal, else as 2; 2 a line an epoch.
+    /// What is printed, by a [`ProgbarLogger`](super::ProgbarLogger): 0 nothing; 1 (default) a bar on a terminal, else as 2; 2 a line
+    /// an epoch. A callback that shows progress itself takes its place.
     pub fn verbose(mut self, verbose: u8) -> Self {
         self.verbose = verbose;
         self
@@ -169,12 +170,12 @@ impl<'a> Fit<'a> {
 
     /// Adds a callback. Pass `&mut callback` to read it afterwards.
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
-        self.callbacks.push(Box::new(callback));
+        self.callbacks = self.callbacks.add(callback);
         self
     }
 
     /// Adds callbacks of one type: an array, or a `Vec<Box<dyn Callback>>`. For several types write [`Fit::callback`] several
-    /// times.
+    /// times, or give a [`CallbackList`].
     pub fn callbacks<C: Callback + 'a>(self, callbacks: impl IntoIterator<Item = C>) -> Self {
         callbacks.into_iter().fold(self, Fit::callback)
     }
@@ -200,7 +201,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches, those of validation too.
-    /// The model keeps what it has learned, and [`Model::history`](super::Model::history) has the epochs before.
+    /// The model keeps what it has learned, and the error has the [`history`](super::FitError::history) of the epochs before.
     pub fn cancellation(mut self, token: &CancellationToken) -> Self {
         self.cancellation = Some(token.clone());
         self

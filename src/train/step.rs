@@ -144,8 +144,8 @@ impl Model {
     fn train_one(&mut self, batch: Batch) -> Result<Logs> {
         self.meter.reset();
         let batch = batch.first(self.steps == 0);
-        let loss = par::enter(|| self.train_step(&batch))?;
-        Ok(self.head.logs(&self.meter, loss))
+        self.meter.loss = par::enter(|| self.train_step(&batch))?;
+        Ok(self.logs())
     }
 
     /// Loss and metrics of one batch.
@@ -159,8 +159,8 @@ impl Model {
     ) -> Result<Logs> {
         let batch = self.batch(&x.as_tensors(), y.as_tensors(), None)?;
         let mut meter = self.head.meter();
-        let loss = par::enter(|| self.test_step(&batch, &mut Cx::infer(), &mut meter))?;
-        Ok(self.head.logs(&meter, loss))
+        meter.loss = par::enter(|| self.test_step(&batch, &mut Cx::infer(), &mut meter))?;
+        Ok(self.head.logs(&meter))
     }
 
     /// All rows as one batch.

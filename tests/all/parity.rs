@@ -506,7 +506,7 @@ fn training_step_by_step() {
         // Every step of the first epoch, by way of a callback; then the whole run.
         struct Steps<'a>(&'a [Value], String);
         impl Callback for Steps<'_> {
-            fn on_batch_end(&mut self, model: &mut Model, batch: usize, _: f64) -> gradus::Result<()> {
+            fn on_train_batch_end(&mut self, model: &mut Model, batch: usize, _: f64) -> gradus::Result<()> {
                 let Some(want) = self.0[batch]["weights"].as_array() else { return Ok(()) };
                 for ((path, got), want) in model.params().iter().zip(want) {
                     let want = if want.is_array() { floats(want) } else { floats(&want["data"]) };
@@ -561,7 +561,7 @@ fn early_stopping_follows_keras() {
             stop = stop.baseline(b);
         }
         if c["mode"] == "max" {
-            stop = stop.larger_is_better(true);
+            stop = stop.mode("max");
         }
         let network = Sequential::new().add(Input::new([1])).add(Dense::new(1));
         let mut model = network.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
@@ -625,7 +625,7 @@ fn reduce_lr_on_plateau_follows_keras() {
             .min_delta(c["min_delta"].as_f64().unwrap_or(1e-4))
             .min_lr(c["min_lr"].as_f64().unwrap_or(0.0));
         if c["mode"] == "max" {
-            reduce = reduce.larger_is_better(true);
+            reduce = reduce.mode("max");
         }
         let network = Sequential::new().add(Input::new([1])).add(Dense::new(1));
         let rate = case["learning_rate"].as_f64().unwrap();

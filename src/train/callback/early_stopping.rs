@@ -1,6 +1,6 @@
 //! Why it exists: ends training when it has stopped to pay, by Keras's rule.
 
-use super::{Callback, Monitor, Plan};
+use super::{Callback, Mode, Monitor, Plan};
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
@@ -32,7 +32,7 @@ pub struct EarlyStopping {
 
 impl EarlyStopping {
     /// Watches a figure, such as `val_loss`. Larger is better if its metric says so; less is better for losses; of a figure that
-    /// a callback adds, [`EarlyStopping::larger_is_better`] has to say it.
+    /// a callback adds, [`EarlyStopping::mode`] has to say it.
     pub fn new(monitor: &str) -> EarlyStopping {
         EarlyStopping {
             monitor: Monitor::new(monitor),
@@ -62,10 +62,10 @@ impl EarlyStopping {
         self
     }
 
-    /// Whether larger figures are better, rather than what the model says of its figure.
+    /// `"min"` or `"max"`: what is better; by default `"auto"`, what the model says of its figure.
     #[must_use]
-    pub fn larger_is_better(mut self, larger: bool) -> Self {
-        self.monitor = self.monitor.larger_is_better(larger);
+    pub fn mode(mut self, mode: impl Into<Mode>) -> Self {
+        self.monitor = self.monitor.mode(mode);
         self
     }
 
