@@ -3,6 +3,7 @@
 use super::batches::Batches;
 use super::callback::{Callback as _, CallbackList, Plan};
 use super::data::{Arrays, Batch, Source, some_rows};
+use super::fit::rows_of_batch;
 use super::head::Meter;
 use super::history::Logs;
 use super::model::Model;
@@ -17,7 +18,7 @@ use crate::{CancellationToken, Error, Result};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Evaluate {
-    pub(crate) batch_size: usize,
+    pub(crate) batch_size: Option<usize>,
     pub(crate) weights: Option<Weights>,
     pub(crate) steps: Option<usize>,
     pub(crate) cancellation: Option<CancellationToken>,
@@ -32,12 +33,12 @@ impl Default for Evaluate {
 impl Evaluate {
     /// All rows, in batches of 32.
     pub fn new() -> Evaluate {
-        Evaluate { batch_size: 32, weights: None, steps: None, cancellation: None }
+        Evaluate { batch_size: None, weights: None, steps: None, cancellation: None }
     }
 
-    /// Rows in a batch; 32 by default.
+    /// Rows in a batch; by default 32, or with [`Evaluate::steps`] as many as make so many batches of all rows.
     pub fn batch_size(mut self, batch_size: usize) -> Evaluate {
-        self.batch_size = batch_size;
+        self.batch_size = Some(batch_size);
         self
     }
 
@@ -67,7 +68,9 @@ impl Evaluate {
         y: &(impl AsTensors + ?Sized),
     ) -> Result<Arrays> {
         let (x, y) = (x.as_tensors(), y.as_tensors());
-        Arrays::of(&model.network, &x, y, self.weights.as_ref(), self.batch_size)
+        let n = x.first().and_then(|x| x.dims().first()).copied().unwrap_or(0);
+        let batch_size = rows_of_batch(self.batch_size, self.steps, n);
+        Arrays::of(&model.network, &x, y, self.weights.as_ref(), batch_size)
     }
 
     /// The batches of a dataset.

@@ -97,8 +97,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Rows in a batch, 32 by default. The last batch of an epoch may have fewer. An error beside a dataset, whose batches are its
-    /// own.
+    /// Rows in a batch; by default 32, or with [`Fit::steps_per_epoch`] as many as make so many batches of all rows. The last batch of an
+    /// epoch may have fewer. An error beside a dataset, whose batches are its own.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = Some(batch_size);
         self
@@ -207,9 +207,14 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Rows in a batch.
-    pub(super) fn rows(&self) -> usize {
-        self.batch_size.unwrap_or(32)
+    /// Rows in a batch of training on `n` rows.
+    pub(super) fn rows(&self, n: usize) -> usize {
+        rows_of_batch(self.batch_size, self.steps_per_epoch, n)
+    }
+
+    /// Rows in a batch of validation on `n` rows.
+    pub(super) fn validation_rows(&self, n: usize) -> usize {
+        rows_of_batch(self.validation_batch_size.or(self.batch_size), self.validation_steps, n)
     }
 
     /// Counts that must not be 0, and settings of which one makes another meaningless.
@@ -249,4 +254,9 @@ impl<'a> Fit<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// Rows in a batch, if nothing is said of them: as many as make `steps` batches of `n` rows, or 32.
+pub(super) fn rows_of_batch(batch_size: Option<usize>, steps: Option<usize>, n: usize) -> usize {
+    batch_size.unwrap_or_else(|| steps.map_or(32, |steps| n.div_ceil(steps.max(1)).max(1)))
 }

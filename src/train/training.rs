@@ -56,7 +56,7 @@ impl Model {
             (None, None) => None,
         };
         fit.check()?;
-        let mut data = Arrays::of(&self.network, x, y, weights.as_ref(), fit.rows())?;
+        let mut data = Arrays::of(&self.network, x, y, weights.as_ref(), fit.batch_size.unwrap_or(32))?;
         let n = data.rows();
         let split = fit.validation_split;
         if !(0.0..1.0).contains(&split) {
@@ -72,10 +72,11 @@ impl Model {
             let mut held = data.part(at, n)?;
             // Classes count in training alone.
             held.weights = held.weights.filter(|_| matches!(weights, Some(Weights::Sample(_))));
-            held.batch_size = fit.validation_batch_size.unwrap_or(held.batch_size);
+            held.batch_size = fit.validation_rows(n - at).min(n - at);
             validation = Some(Box::new(held));
             data = data.part(0, at)?;
         }
+        data.batch_size = fit.rows(data.rows()).min(data.rows());
         data.shuffle = fit.shuffle.unwrap_or(true);
         self.drive(&mut data, validation, fit)
     }
@@ -121,7 +122,8 @@ impl Model {
     /// What was given to validate on: tensors, or a dataset.
     fn validation(&self, fit: &mut Fit<'_>) -> Result<Option<Box<dyn Source>>> {
         if let Some((x, y)) = fit.validation.take() {
-            let batch_size = fit.validation_batch_size.unwrap_or(fit.rows());
+            let n = x.first().and_then(|x| x.dims().first()).copied().unwrap_or(0);
+            let batch_size = fit.validation_rows(n);
             let arrays = Arrays::of(&self.network, &x, y, None, batch_size).at(|| "validation_data")?;
             return Ok(Some(Box::new(arrays)));
         }
