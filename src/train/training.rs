@@ -174,7 +174,7 @@ impl Model {
             (wanted, there) => wanted.or(there),
         };
         let plan = Plan { epochs: fit.epochs, steps, figures, directed };
-        let mut open = false;
+        let mut so_far = SoFar { open: false, finite: true };
         event!(
             info,
             "fit: epochs {} to {}, steps in each: {}",
@@ -185,7 +185,7 @@ impl Model {
         fit.callbacks.on_train_begin(self, &plan)?;
         for epoch in fit.initial_epoch..fit.epochs {
             fit.callbacks.on_epoch_begin(self, epoch)?;
-            let mut logs = self.epoch(data, &mut open, fit, epoch)?;
+            let mut logs = self.epoch(data, &mut so_far, fit, epoch)?;
             if let Some(validation) = &mut validation
                 && (epoch + 1).is_multiple_of(fit.validation_freq)
             {
@@ -207,21 +207,21 @@ impl Model {
         fit.callbacks.on_train_end(self)
     }
 
-    /// One epoch. `open` says whether a pass over the data has begun in an earlier one and goes on.
+    /// One epoch.
     fn epoch(
         &mut self,
         data: &mut dyn Source,
-        open: &mut bool,
+        so_far: &mut SoFar,
         fit: &mut Fit<'_>,
         epoch: usize,
     ) -> Result<Logs> {
         self.meter.reset();
-        let (mut sum, mut rows, mut step, mut finite) = (0.0, 0, 0, true);
+        let (mut sum, mut rows, mut step) = (0.0, 0, 0);
         while fit.steps_per_epoch.is_none_or(|steps| step < steps) {
-            let mut next = if *open { data.next(&self.network)? } else { None };
+            let mut next = if so_far.open { data.next(&self.network)? } else { None };
             if next.is_none() && step == 0 {
                 data.begin(self.seed, self.epochs)?;
-                *open = true;
+                so_far.open = true;
                 next = data.next(&self.network)?;
             }
             let Some(mut batch) = next else { break };
@@ -231,9 +231,9 @@ impl Model {
             })?;
             fit.callbacks.on_train_batch_begin(self, step)?;
             let loss = self.train_step(&batch).map_err(|e| e.in_step(epoch + 1, step + 1))?;
-            if !loss.is_finite() && finite {
+            if !loss.is_finite() && so_far.finite {
                 event!(warn, "the loss is {loss} at epoch {}, step {}", epoch + 1, step + 1);
-                finite = false;
+                so_far.finite = false;
             }
             sum += loss * batch.rows() as f64;
             rows += batch.rows();
@@ -245,10 +245,18 @@ impl Model {
             }
         }
         some_rows(rows)?;
-        *open &= fit.steps_per_epoch.is_some();
+        so_far.open &= fit.steps_per_epoch.is_some();
         self.epochs += 1;
         Ok(self.logs())
     }
+}
+
+/// What one epoch leaves to the next.
+struct SoFar {
+    /// Whether a pass over the data has begun and goes on.
+    open: bool,
+    /// Whether every loss was finite: that one is not is told once.
+    finite: bool,
 }
 
 /// The whole rows of a product, which rounding may have left a little below the number meant: `10 · (1 - 0.9)` are 1.

@@ -172,7 +172,8 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn model() -> Model {
-    let stack = Sequential::new().add(Input::with_unknown([None, Some(3)])).add(Conv1D::new(4, 3).activation(Relu));
+    let stack =
+        Sequential::new().add(Input::with_unknown([None, Some(3)])).add(Conv1D::new(4, 3).activation(Relu));
     let stack = stack.add(LSTM::new(5).return_sequences(true)).add(GlobalAveragePooling1D::new());
     let stack = stack.add(Dense::new(2).activation(Softmax)).seed(1);
     stack.compile(Adam::new(0.01), SparseCategoricalCrossentropy::new(), [Accuracy::new()]).unwrap()
