@@ -380,6 +380,17 @@ fn prints() {
         "single" => drop(model.fit(&x, &y, fit.epochs(1).verbose(2)).unwrap()),
         "validated" => drop(model.fit(&x, &y, fit.validation_split(0.25).verbose(2)).unwrap()),
         "own" => drop(model.fit(&x, &y, fit.verbose(1).callback(ProgbarLogger::new().verbose(2))).unwrap()),
+        "callbacks" => {
+            let stop = EarlyStopping::new("loss").patience(2).restore_best_weights(true).verbose(1);
+            let reduce = ReduceLROnPlateau::new("loss").patience(1).factor(0.5).verbose(1);
+            let schedule = LearningRateScheduler::new(|_, _| 0.5).verbose(1);
+            let path = std::env::temp_dir().join(format!("gradus-rules-said-{}.gradus", std::process::id()));
+            let keep = ModelCheckpoint::new(&path).save_best_only(true).monitor("loss").verbose(1);
+            let fit = fit.epochs(9).verbose(0).callback(schedule).callback(reduce).callback(keep);
+            // What is right already stays so: no epoch is better than the first.
+            model.fit(&x, &x, fit.callback(stop)).unwrap();
+            std::fs::remove_file(path).unwrap();
+        }
         "evaluate" => {
             let mut called = model.with_callbacks([ProgbarLogger::new()]);
             called.evaluate_with(&x, &y, &Evaluate::new().batch_size(4)).unwrap();
@@ -427,6 +438,30 @@ fn rule_15_the_line_of_an_epoch_is_keras_own() {
     assert_eq!(
         lines("evaluate"),
         ["3/3 - <t>s - <t>/step - loss: 28.5000 - mae: 4.5000", "1/1 - <t>s - <t>/step"]
+    );
+}
+
+#[test]
+fn callbacks_say_in_keras_words_what_they_do() {
+    let text = printed("callbacks");
+    let said: Vec<&str> =
+        text.lines().filter(|l| l.starts_with("Epoch ") || l.starts_with("Restoring")).collect();
+    let path = said[1].split("to ").nth(2).unwrap();
+    assert_eq!(
+        said,
+        [
+            "Epoch 1: LearningRateScheduler setting learning rate to 0.5.",
+            &format!("Epoch 1: loss improved from None to 0.00000, saving model to {path}"),
+            &format!("Epoch 1: finished saving model to {path}"),
+            "Epoch 2: LearningRateScheduler setting learning rate to 0.5.",
+            "Epoch 2: ReduceLROnPlateau reducing learning rate to 0.25.",
+            "Epoch 2: loss did not improve from 0.00000",
+            "Epoch 3: LearningRateScheduler setting learning rate to 0.5.",
+            "Epoch 3: ReduceLROnPlateau reducing learning rate to 0.25.",
+            "Epoch 3: loss did not improve from 0.00000",
+            "Epoch 3: early stopping",
+            "Restoring model weights from the end of the best epoch: 1.",
+        ]
     );
 }
 

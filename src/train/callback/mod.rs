@@ -38,6 +38,16 @@ use super::model::Model;
 use crate::Result;
 use crate::tensor::Tensor;
 
+/// Prints a line, if `verbose` is not 0.
+fn say(verbose: u8, line: impl FnOnce() -> String) {
+    if verbose > 0 {
+        #[expect(clippy::print_stdout, reason = "asked to")]
+        {
+            println!("{}", line());
+        }
+    }
+}
+
 /// How often a callback does what it does.
 ///
 /// ```

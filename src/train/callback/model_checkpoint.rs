@@ -1,7 +1,7 @@
 //! Why it exists: training that is cut off, or goes on for too long, has left its models behind.
 
 use super::template::fill;
-use super::{Callback, Frequency, Mode, Monitor, Plan};
+use super::{Callback, Frequency, Mode, Monitor, Plan, say};
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 use std::path::Path;
@@ -141,12 +141,7 @@ impl ModelCheckpoint {
     }
 
     fn said(&self, text: impl FnOnce() -> String) {
-        if self.verbose > 0 {
-            #[expect(clippy::print_stdout, reason = "asked to")]
-            {
-                println!("\nEpoch {}: {}", self.epoch + 1, text());
-            }
-        }
+        say(self.verbose, || format!("\nEpoch {}: {}", self.epoch + 1, text()));
     }
 
     /// Whether a model with these figures is to be saved.

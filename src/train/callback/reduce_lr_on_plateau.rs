@@ -1,6 +1,7 @@
 //! Why it exists: a learning rate that follows a figure, by Keras's rule. It adds `learning_rate` to the logs.
 
-use super::{Callback, Mode, Monitor, Plan};
+use super::{Callback, Mode, Monitor, Plan, say};
+use crate::train::figure::shortest;
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
@@ -14,6 +15,7 @@ pub struct ReduceLROnPlateau {
     patience: usize,
     cooldown: usize,
     min_lr: f64,
+    verbose: u8,
     wait: usize,
     cooling: usize,
     best: Option<f64>,
@@ -29,6 +31,7 @@ impl ReduceLROnPlateau {
             patience: 10,
             cooldown: 0,
             min_lr: 0.0,
+            verbose: 0,
             wait: 0,
             cooling: 0,
             best: None,
@@ -76,6 +79,13 @@ impl ReduceLROnPlateau {
         self.min_lr = min_lr;
         self
     }
+
+    /// 1: a line on standard output when it lowers the rate; 0 (default): nothing.
+    #[must_use]
+    pub fn verbose(mut self, verbose: u8) -> Self {
+        self.verbose = verbose;
+        self
+    }
 }
 
 impl Callback for ReduceLROnPlateau {
@@ -97,7 +107,7 @@ impl Callback for ReduceLROnPlateau {
         Ok(())
     }
 
-    fn on_epoch_end(&mut self, model: &mut Model, _: usize, logs: &mut Logs) -> Result<()> {
+    fn on_epoch_end(&mut self, model: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
         let rate = model.learning_rate();
         logs.set(FIGURE, rate);
         let Some(value) = self.monitor.value("ReduceLROnPlateau", model, logs)? else { return Ok(()) };
@@ -109,9 +119,12 @@ impl Callback for ReduceLROnPlateau {
         } else if self.cooling == 0 {
             self.wait += 1;
             if self.wait >= self.patience && rate > self.min_lr {
-                model
-                    .set_learning_rate((rate * self.factor).max(self.min_lr))
-                    .map_err(|e| e.at("ReduceLROnPlateau"))?;
+                let lower = (rate * self.factor).max(self.min_lr);
+                model.set_learning_rate(lower).map_err(|e| e.at("ReduceLROnPlateau"))?;
+                say(self.verbose, || {
+                    let lower = shortest(lower);
+                    format!("\nEpoch {}: ReduceLROnPlateau reducing learning rate to {lower}.", epoch + 1)
+                });
                 (self.cooling, self.wait) = (self.cooldown, 0);
             }
         }
