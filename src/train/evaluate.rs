@@ -4,7 +4,6 @@ use super::batches::Batches;
 use super::callback::{Callback as _, CallbackList, Plan};
 use super::data::{Arrays, Batch, Source, some_rows};
 use super::fit::rows_of_batch;
-use super::head::Meter;
 use super::history::Logs;
 use super::model::Model;
 use super::weights::Weights;
@@ -133,7 +132,7 @@ impl Model {
         let mut meter = self.head.meter();
         let mut pass = Pass::new(data, steps, cancellation)?;
         while let Some(batch) = pass.next(self)? {
-            pass.step(self, &batch, &mut meter)?;
+            meter.loss = pass.step(&batch, |cx| self.test_step(&batch, cx, &mut meter))?;
         }
         some_rows(pass.rows)?;
         Ok(self.head.logs(&meter))
@@ -169,10 +168,7 @@ impl Model {
         while let Some(batch) = pass.next(self)? {
             let number = pass.done;
             callbacks.on_test_batch_begin(self, number)?;
-            let mut meter = std::mem::replace(&mut self.meter, Meter::empty());
-            let stepped = pass.step(self, &batch, &mut meter);
-            self.meter = meter;
-            stepped?;
+            self.meter.loss = pass.step(&batch, |cx| self.test_own_step(&batch, cx))?;
             callbacks.on_test_batch_end(self, number, self.meter.loss)?;
         }
         some_rows(pass.rows)?;
@@ -215,14 +211,13 @@ impl<'a> Pass<'a> {
         Ok(Some(batch))
     }
 
-    /// One batch, gathered in a meter.
-    fn step(&mut self, model: &Model, batch: &Batch, meter: &mut Meter) -> Result<()> {
+    /// One batch, whose loss `test` gives. The mean loss so far.
+    fn step(&mut self, batch: &Batch, test: impl FnOnce(&mut Cx) -> Result<f64>) -> Result<f64> {
         let mut cx = Cx::infer().resume(std::mem::take(&mut self.session));
-        self.sum += model.test_step(batch, &mut cx, meter)? * batch.rows() as f64;
+        self.sum += test(&mut cx)? * batch.rows() as f64;
         self.session = cx.finish().session;
         self.rows += batch.rows();
         self.done += 1;
-        meter.loss = self.sum / self.rows as f64;
-        Ok(())
+        Ok(self.sum / self.rows as f64)
     }
 }

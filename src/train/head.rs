@@ -201,11 +201,6 @@ impl Head {
 }
 
 impl Meter {
-    /// One without figures, to stand where another is away for a moment.
-    pub(super) const fn empty() -> Meter {
-        Meter { metrics: Vec::new(), sums: Vec::new(), rows: 0.0, loss: 0.0 }
-    }
-
     /// Gathers the figures of a batch of so many rows.
     pub(crate) fn observe(
         &mut self,

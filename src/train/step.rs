@@ -86,6 +86,13 @@ impl Model {
         total.item()
     }
 
+    /// [`Model::test_step`] whose figures are gathered in the model's own meter.
+    pub(super) fn test_own_step(&mut self, batch: &Batch, cx: &mut Cx) -> Result<f64> {
+        let Losses { total, terms, outputs } = self.losses(batch, cx).map_err(|e| batch.locate(e))?;
+        self.meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
+        total.item()
+    }
+
     /// One update from data that the network has accepted. Returns the loss; no parameter changes if it fails.
     pub(crate) fn train_step(&mut self, batch: &Batch) -> Result<f64> {
         let mut cx = Cx::train(self.seed, self.steps).resume(self.session.clone());
