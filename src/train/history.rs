@@ -1,9 +1,6 @@
 //! The figures of training as plain numbers, by name, in a fixed order.
 
-use super::callback::{Callback, Plan};
 use super::figure::Figure;
-use super::model::Model;
-use crate::Result;
 use crate::tensor::{Few, Text};
 use std::ops::Index;
 
@@ -136,18 +133,6 @@ impl History {
     /// The figures of each epoch that ran.
     pub fn logs(&self) -> &[Logs] {
         &self.logs
-    }
-}
-
-/// Keras's callback of this name: the figures of the epochs of a run, gathered anew with each. `fit` returns one, and so does its error.
-impl Callback for History {
-    fn on_train_begin(&mut self, _: &mut Model, _: &Plan) -> Result<()> {
-        *self = History::default();
-        Ok(())
-    }
-    fn on_epoch_end(&mut self, _: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
-        self.push(epoch, logs);
-        Ok(())
     }
 }
 

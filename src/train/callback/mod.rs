@@ -1,6 +1,7 @@
 //! Why it exists: the loop's programming interface: whatever should happen around epochs and batches. A callback of the library is a
 //! file and its row of `callbacks!`; one that needs what training does not know (files of events, graphs) stands with that.
 
+mod history;
 mod hooks;
 mod list;
 mod monitor;
