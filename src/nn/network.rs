@@ -230,7 +230,8 @@ impl Network {
     /// all different, then with equal ones.
     pub(crate) fn trial_inputs(&self) -> [[Vec<Spec>; 2]; 2] {
         trace::Sizes::ALL.map(|sizes| {
-            let inputs = (0..self.topology.inputs.len()).map(|i| trace::trial(self.spec_of(At::Input(i)), sizes));
+            let inputs =
+                (0..self.topology.inputs.len()).map(|i| trace::trial(self.spec_of(At::Input(i)), sizes));
             let (first, second) = inputs.map(|[first, second]| (first, second)).unzip();
             [first, second]
         })
