@@ -1,9 +1,15 @@
 //! Why it exists: wasm32-unknown-unknown has no clock and std's panics there. Whoever wants a time asks here and does without where there is
 //! none; no result depends on it.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Now, where the system has a clock.
 pub(crate) fn now() -> Option<Instant> {
     (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(Instant::now)
+}
+
+/// Seconds since 1970, where the system has a clock: for those who read files, never for what is computed.
+pub(crate) fn since_1970() -> Option<f64> {
+    now()?;
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs_f64())
 }

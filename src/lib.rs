@@ -65,6 +65,7 @@ pub mod optim;
 pub mod random;
 mod shape;
 pub mod tensor;
+pub mod tensorboard;
 pub mod train;
 
 pub use cancel::CancellationToken;
@@ -102,6 +103,10 @@ pub mod prelude {
     };
     pub use crate::ops::Padding;
     pub use crate::optim::{Adam, Optimizer, SGD};
-    pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
+    pub use crate::tensorboard::TensorBoard;
+    pub use crate::train::{
+        CSVLogger, Callback, EarlyStopping, Evaluate, Fit, History, LambdaCallback, LearningRateScheduler,
+        Logs, Model, ModelCheckpoint, ReduceLROnPlateau, SwapEMAWeights, TerminateOnNaN,
+    };
     pub use crate::{CancellationToken, DType, Shape, Tensor, Threads, with_threads};
 }

@@ -67,6 +67,7 @@ fn the_steady_state_asks_nothing_of_the_system() {
     assert_eq!(gradus::tensor::pooled_bytes(), 0);
     steps(1);
     whole_parameters(&x, &y);
+    callbacks_around_steps();
     a_large_table();
     convolutions();
     pools_and_other_sizes();
@@ -93,6 +94,34 @@ fn a_large_drop() {
     (0..6000).for_each(|_| small());
     assert!(gradus::tensor::pooled_bytes() <= 128 << 20, "{} idle bytes", gradus::tensor::pooled_bytes());
     gradus::tensor::trim();
+}
+
+/// Steps of `fit` with callbacks around them, one of which looks at the figures: twice as many ask for no more.
+fn callbacks_around_steps() {
+    let mut model = Sequential::new()
+        .add(Input::new([4]))
+        .add(Dense::new(3).activation(Softmax))
+        .compile(Adam::new(0.001), SparseCategoricalCrossentropy::new(), [Accuracy::new()])
+        .unwrap();
+    let threads = Threads::new(1).unwrap();
+    let mut run = |rows: usize| {
+        let (x, y) = (Tensor::ones([rows, 4]).unwrap(), Tensor::full([rows], 1i64).unwrap());
+        let mut sum = 0.0;
+        let looks =
+            LambdaCallback::new().on_train_batch_begin(|_, _| Ok(())).on_train_batch_end(|model, _, loss| {
+                sum += loss + model.logs()["accuracy"];
+                Ok(())
+            });
+        let fit = Fit::new().batch_size(1).shuffle(false).verbose(0).threads(&threads);
+        let fit = fit.callback(looks).callback(TerminateOnNaN::new()).callback(LambdaCallback::new());
+        let (calls, _) = asked(|| drop(model.fit(&x, &y, fit).unwrap()));
+        assert!(sum > 0.0);
+        calls
+    };
+    for steps in [STEPS, 2 * STEPS, STEPS, 2 * STEPS] {
+        run(steps); // the pool fills
+    }
+    assert_eq!(run(STEPS), run(2 * STEPS));
 }
 
 /// Layers that hand back statistics, draw noise or put a value in the place of a parameter.

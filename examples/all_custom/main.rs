@@ -93,25 +93,17 @@ impl Rule for SignDescent {
     }
 }
 
-/// Halves the learning rate after each epoch.
-struct Halve;
-
-impl Callback for Halve {
-    fn on_epoch_end(&mut self, model: &mut Model, _: usize, logs: &mut Logs) -> Result<()> {
-        let rate = model.learning_rate();
-        model.set_learning_rate(rate / 2.0)?;
-        logs.set("rate", rate);
-        Ok(())
-    }
-}
-
 fn main() -> Result<()> {
     let x = Tensor::randn([2000, 4], 0)?;
     let y = x.sum(&[1], true)?.add(&Tensor::randn([2000, 1], 1)?)?;
 
     let stack = Sequential::new().add(Input::new(4)).add(Glu::new(16)).add(Dense::new(1)).seed(42);
     let mut model = stack.compile(SignDescent::new(0.01), Quantile::new(0.9), [Below::new()])?;
-    let history = model.fit(&x, &y, Fit::new().epochs(8).callback(Halve).verbose(2))?;
+    let halve = LambdaCallback::new().on_epoch_end(|model, _, logs| {
+        logs.set("rate", model.learning_rate());
+        model.set_learning_rate(model.learning_rate() / 2.0)
+    });
+    let history = model.fit(&x, &y, Fit::new().epochs(8).callback(halve).verbose(2))?;
 
     let path = std::env::temp_dir().join("gradus-all-custom.gradus");
     model.save(&path)?;

@@ -227,6 +227,17 @@ impl Network {
         self.topology.outputs.iter().map(|o| o.name.as_str())
     }
 
+    /// What is tried for the inputs to see which sizes depend on those that are not known: two specs of each; first with sizes that are
+    /// all different, then with equal ones.
+    pub(crate) fn trial_inputs(&self) -> [[Vec<Spec>; 2]; 2] {
+        trace::Sizes::ALL.map(|sizes| {
+            let inputs =
+                (0..self.topology.inputs.len()).map(|i| trace::trial(self.spec_of(At::Input(i)), sizes));
+            let (first, second) = inputs.map(|[first, second]| (first, second)).unzip();
+            [first, second]
+        })
+    }
+
     /// Shape (unknown sizes are [`UNKNOWN`](crate::UNKNOWN), print as `None`) and dtype of each output.
     pub fn output_specs(&self) -> Vec<Spec> {
         self.topology.outputs.iter().map(|o| self.spec_of(o.at)).collect()

@@ -38,6 +38,14 @@ impl Predict {
         self
     }
 
+    /// Rows at a time.
+    pub(crate) fn rows(&self) -> Result<usize> {
+        match self.batch_size {
+            0 => Err(Error::argument("batch_size", "at least 1", 0)),
+            rows => Ok(rows),
+        }
+    }
+
     /// Fails if the token is cancelled.
     pub(crate) fn check(&self, done: impl FnOnce() -> String) -> Result<()> {
         CancellationToken::check(self.cancellation.as_ref(), "predict", done)
@@ -97,10 +105,7 @@ impl Network {
     }
 
     fn predict_rows(&self, x: &[Tensor], settings: &Predict) -> Result<Tensors> {
-        let batch = settings.batch_size;
-        if batch == 0 {
-            return Err(Error::argument("batch_size", "at least 1", 0));
-        }
+        let batch = settings.rows()?;
         let x = self.accept(x)?;
         let n = rows("x", &x)?;
         par::enter(|| {

@@ -198,6 +198,24 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// Whether moving averages of the parameters are kept.
+    pub(crate) fn keeps_averages(&self) -> bool {
+        self.options.ema_momentum.is_some()
+    }
+
+    /// Parameters and their moving averages change places, those that [`Driver::finalize`] would set.
+    pub(crate) fn swap_averages(&mut self, params: &mut (impl Module + ?Sized)) {
+        params.visit_mut(&mut |_, p| {
+            let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
+            let state = state.filter(|state| state.choice.learning_rate_factor != 0.0);
+            if let Some(average) = state.and_then(|state| state.parts(&self.options).average) {
+                std::mem::swap(p.value_mut(), average);
+            }
+        });
+    }
+}
+
 /// Whether all elements are 0.
 fn is_zero(sum: &Tensor) -> bool {
     match sum.dtype() {

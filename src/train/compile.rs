@@ -142,7 +142,7 @@ macro_rules! uncompiled {
     ($($type:ty),*) => {$(
         #[doc(hidden)]
         impl $type {
-            pub fn fit<X: ?Sized, Y: ?Sized>(&self, _: &X, _: &Y, _: super::Fit<'_>) -> Result<super::History>
+            pub fn fit<X: ?Sized, Y: ?Sized>(&self, _: &X, _: &Y, _: super::Fit<'_>) -> Result<super::History, super::FitError>
             where
                 (): Compiled<X>,
             {

@@ -1,7 +1,9 @@
 //! Evaluation: loss and metrics over data, without a change to the model.
 
 use super::batches::Batches;
-use super::data::{Arrays, Source, some_rows};
+use super::callback::{Callback as _, CallbackList, Plan};
+use super::data::{Arrays, Batch, Source, some_rows};
+use super::fit::rows_of_batch;
 use super::history::Logs;
 use super::model::Model;
 use super::weights::Weights;
@@ -15,7 +17,7 @@ use crate::{CancellationToken, Error, Result};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Evaluate {
-    pub(crate) batch_size: usize,
+    pub(crate) batch_size: Option<usize>,
     pub(crate) weights: Option<Weights>,
     pub(crate) steps: Option<usize>,
     pub(crate) cancellation: Option<CancellationToken>,
@@ -30,12 +32,12 @@ impl Default for Evaluate {
 impl Evaluate {
     /// All rows, in batches of 32.
     pub fn new() -> Evaluate {
-        Evaluate { batch_size: 32, weights: None, steps: None, cancellation: None }
+        Evaluate { batch_size: None, weights: None, steps: None, cancellation: None }
     }
 
-    /// Rows in a batch; 32 by default.
+    /// Rows in a batch; by default 32, or with [`Evaluate::steps`] as many as make so many batches of all rows.
     pub fn batch_size(mut self, batch_size: usize) -> Evaluate {
-        self.batch_size = batch_size;
+        self.batch_size = Some(batch_size);
         self
     }
 
@@ -55,6 +57,28 @@ impl Evaluate {
     pub fn cancellation(mut self, token: &CancellationToken) -> Evaluate {
         self.cancellation = Some(token.clone());
         self
+    }
+
+    /// The batches of rows.
+    pub(super) fn arrays(
+        &self,
+        model: &Model,
+        x: &(impl AsTensors + ?Sized),
+        y: &(impl AsTensors + ?Sized),
+    ) -> Result<Arrays> {
+        let (x, y) = (x.as_tensors(), y.as_tensors());
+        let n = x.first().and_then(|x| x.dims().first()).copied().unwrap_or(0);
+        let batch_size = rows_of_batch(self.batch_size, self.steps, n);
+        Arrays::of(&model.network, &x, y, self.weights.as_ref(), batch_size)
+    }
+
+    /// The batches of a dataset.
+    pub(super) fn batches(&self, data: &Dataset) -> Result<Batches> {
+        if self.weights.is_some() {
+            let expected = "no value, because the dataset's samples have their own weights";
+            return Err(Error::argument("sample_weight", expected, "a value"));
+        }
+        Batches::new(data, self.steps, "steps")
     }
 }
 
@@ -77,10 +101,8 @@ impl Model {
         y: &(impl AsTensors + ?Sized),
         settings: &Evaluate,
     ) -> Result<Logs> {
-        let Evaluate { batch_size, weights, steps, cancellation } = settings;
-        let (x, y) = (x.as_tensors(), y.as_tensors());
-        let mut data = Arrays::of(&self.network, &x, y, weights.as_ref(), *batch_size)?;
-        par::enter(|| self.evaluate_source(&mut data, *steps, cancellation.as_ref()))
+        let mut data = settings.arrays(self, x, y)?;
+        par::enter(|| self.evaluate_source(&mut data, settings.steps, settings.cancellation.as_ref()))
     }
 
     /// Loss and metrics over the batches of a dataset's first pass, or over so many of them.
@@ -96,13 +118,8 @@ impl Model {
     /// # Errors
     /// As [`Model::evaluate_dataset`], the token was cancelled, or there is a `sample_weight`.
     pub fn evaluate_dataset_with(&self, data: &Dataset, settings: &Evaluate) -> Result<Logs> {
-        let Evaluate { weights, steps, cancellation, .. } = settings;
-        if weights.is_some() {
-            let expected = "no value, because the dataset's samples have their own weights";
-            return Err(Error::argument("sample_weight", expected, "a value"));
-        }
-        let mut batches = Batches::new(data, *steps, "steps")?;
-        par::enter(|| self.evaluate_source(&mut batches, *steps, cancellation.as_ref()))
+        let mut batches = settings.batches(data)?;
+        par::enter(|| self.evaluate_source(&mut batches, settings.steps, settings.cancellation.as_ref()))
     }
 
     /// Loss and metrics over a pass, or its first batches. State that layers carry begins anew.
@@ -113,21 +130,94 @@ impl Model {
         cancellation: Option<&CancellationToken>,
     ) -> Result<Logs> {
         let mut meter = self.head.meter();
-        let mut session = Session::new();
-        data.begin(0, 0)?;
-        let (mut sum, mut n, mut done) = (0.0, 0, 0);
-        while steps.is_none_or(|steps| done < steps)
-            && let Some(mut batch) = data.next(&self.network)?
-        {
-            batch.is_first = done == 0;
-            CancellationToken::check(cancellation, "evaluate", || format!("{done} batches"))?;
-            let mut cx = Cx::infer().resume(session);
-            sum += self.test_step(&batch, &mut cx, &mut meter)? * batch.rows() as f64;
-            session = cx.finish().session;
-            n += batch.rows();
-            done += 1;
+        let mut pass = Pass::new(data, steps, cancellation)?;
+        while let Some(batch) = pass.next(self)? {
+            meter.loss = pass.step(&batch, |cx| self.test_step(&batch, cx, &mut meter))?;
         }
-        some_rows(n)?;
-        Ok(self.head.logs(&meter, sum / n as f64))
+        some_rows(pass.rows)?;
+        Ok(self.head.logs(&meter))
+    }
+
+    /// The same with callbacks, which see the figures so far as the model's.
+    pub(super) fn evaluate_called(
+        &mut self,
+        data: &mut dyn Source,
+        steps: Option<usize>,
+        cancellation: Option<&CancellationToken>,
+        callbacks: &mut CallbackList<'_>,
+    ) -> Result<Logs> {
+        let of_training = std::mem::replace(&mut self.meter, self.head.meter());
+        let logs = self.evaluate_calling(data, steps, cancellation, callbacks);
+        self.meter = of_training;
+        logs
+    }
+
+    fn evaluate_calling(
+        &mut self,
+        data: &mut dyn Source,
+        steps: Option<usize>,
+        cancellation: Option<&CancellationToken>,
+        callbacks: &mut CallbackList<'_>,
+    ) -> Result<Logs> {
+        let figures = self.head.figures();
+        let steps_there = data.steps();
+        let planned = steps.map_or(steps_there, |n| Some(steps_there.map_or(n, |there| n.min(there))));
+        let plan = Plan { epochs: 1, steps: planned, directed: figures.clone(), figures };
+        callbacks.on_test_begin(self, &plan)?;
+        let mut pass = Pass::new(data, steps, cancellation)?;
+        while let Some(batch) = pass.next(self)? {
+            let number = pass.done;
+            callbacks.on_test_batch_begin(self, number)?;
+            self.meter.loss = pass.step(&batch, |cx| self.test_own_step(&batch, cx))?;
+            callbacks.on_test_batch_end(self, number, self.meter.loss)?;
+        }
+        some_rows(pass.rows)?;
+        let logs = self.logs();
+        callbacks.on_test_end(self, &logs)?;
+        Ok(logs)
+    }
+}
+
+/// An evaluation under way.
+struct Pass<'a> {
+    data: &'a mut dyn Source,
+    steps: Option<usize>,
+    cancellation: Option<&'a CancellationToken>,
+    session: Session,
+    /// The losses of batches times their rows, added up.
+    sum: f64,
+    rows: usize,
+    done: usize,
+}
+
+impl<'a> Pass<'a> {
+    fn new(
+        data: &'a mut dyn Source,
+        steps: Option<usize>,
+        cancellation: Option<&'a CancellationToken>,
+    ) -> Result<Pass<'a>> {
+        data.begin(0, 0)?;
+        Ok(Pass { data, steps, cancellation, session: Session::new(), sum: 0.0, rows: 0, done: 0 })
+    }
+
+    /// The next batch, if there is one and it is wanted.
+    fn next(&mut self, model: &Model) -> Result<Option<Batch>> {
+        if self.steps.is_some_and(|steps| self.done >= steps) {
+            return Ok(None);
+        }
+        let Some(mut batch) = self.data.next(&model.network)? else { return Ok(None) };
+        batch.is_first = self.done == 0;
+        CancellationToken::check(self.cancellation, "evaluate", || format!("{} batches", self.done))?;
+        Ok(Some(batch))
+    }
+
+    /// One batch, whose loss `test` gives. The mean loss so far.
+    fn step(&mut self, batch: &Batch, test: impl FnOnce(&mut Cx) -> Result<f64>) -> Result<f64> {
+        let mut cx = Cx::infer().resume(std::mem::take(&mut self.session));
+        self.sum += test(&mut cx)? * batch.rows() as f64;
+        self.session = cx.finish().session;
+        self.rows += batch.rows();
+        self.done += 1;
+        Ok(self.sum / self.rows as f64)
     }
 }

@@ -1,6 +1,6 @@
 //! The settings of a training run.
 
-use super::callback::Callback;
+use super::callback::{Callback, CallbackList};
 use crate::data::Dataset;
 use crate::kernels::par::Threads;
 use crate::tensor::{AsTensors, Tensor, Tensors};
@@ -39,7 +39,7 @@ pub struct Fit<'a> {
     pub(super) validation_batch_size: Option<usize>,
     pub(super) sample_weight: Option<Tensor>,
     pub(super) class_weight: Vec<(i64, f64)>,
-    pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(super) callbacks: CallbackList<'a>,
     pub(super) threads: Option<&'a Threads>,
     pub(super) allow_missing: bool,
     pub(super) check_finite: bool,
@@ -70,7 +70,7 @@ impl<'a> Fit<'a> {
             validation_batch_size: None,
             sample_weight: None,
             class_weight: Vec::new(),
-            callbacks: Vec::new(),
+            callbacks: CallbackList::new(),
             threads: None,
             allow_missing: false,
             check_finite: false,
@@ -97,8 +97,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Rows in a batch, 32 by default. The last batch of an epoch may have fewer. An error beside a dataset, whose batches are its
-    /// own.
+    /// Rows in a batch; by default 32, or with [`Fit::steps_per_epoch`] as many as make so many batches of all rows. The last batch of an
+    /// epoch may have fewer. An error beside a dataset, whose batches are its own.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = Some(batch_size);
         self
@@ -110,7 +110,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// What is printed: 0 nothing; 1 (default) a bar on a terminal, else as 2; 2 a line an epoch.
+    /// What is printed, by a [`ProgbarLogger`](super::ProgbarLogger): 0 nothing; 1 (default) a bar on a terminal, else as 2; 2 a line
+    /// an epoch. A callback that shows progress itself takes its place.
     pub fn verbose(mut self, verbose: u8) -> Self {
         self.verbose = verbose;
         self
@@ -169,12 +170,12 @@ impl<'a> Fit<'a> {
 
     /// Adds a callback. Pass `&mut callback` to read it afterwards.
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
-        self.callbacks.push(Box::new(callback));
+        self.callbacks = self.callbacks.add(callback);
         self
     }
 
     /// Adds callbacks of one type: an array, or a `Vec<Box<dyn Callback>>`. For several types write [`Fit::callback`] several
-    /// times.
+    /// times, or give a [`CallbackList`].
     pub fn callbacks<C: Callback + 'a>(self, callbacks: impl IntoIterator<Item = C>) -> Self {
         callbacks.into_iter().fold(self, Fit::callback)
     }
@@ -200,15 +201,20 @@ impl<'a> Fit<'a> {
     }
 
     /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches, those of validation too.
-    /// The model keeps what it has learned, and [`Model::history`](super::Model::history) has the epochs before.
+    /// The model keeps what it has learned, and the error has the [`history`](super::FitError::history) of the epochs before.
     pub fn cancellation(mut self, token: &CancellationToken) -> Self {
         self.cancellation = Some(token.clone());
         self
     }
 
-    /// Rows in a batch.
-    pub(super) fn rows(&self) -> usize {
-        self.batch_size.unwrap_or(32)
+    /// Rows in a batch of training on `n` rows.
+    pub(super) fn rows(&self, n: usize) -> usize {
+        rows_of_batch(self.batch_size, self.steps_per_epoch, n)
+    }
+
+    /// Rows in a batch of validation on `n` rows.
+    pub(super) fn validation_rows(&self, n: usize) -> usize {
+        rows_of_batch(self.validation_batch_size.or(self.batch_size), self.validation_steps, n)
     }
 
     /// Counts that must not be 0, and settings of which one makes another meaningless.
@@ -248,4 +254,9 @@ impl<'a> Fit<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// Rows in a batch, if nothing is said of them: as many as make `steps` batches of `n` rows, or 32.
+pub(super) fn rows_of_batch(batch_size: Option<usize>, steps: Option<usize>, n: usize) -> usize {
+    batch_size.unwrap_or_else(|| steps.map_or(32, |steps| n.div_ceil(steps.max(1)).max(1)))
 }

@@ -36,6 +36,8 @@ pub(crate) struct Meter {
     /// The sums of the outputs' own losses over rows, and the rows.
     sums: Vec<f64>,
     rows: f64,
+    /// The mean loss so far.
+    pub(super) loss: f64,
 }
 
 /// What a forward pass was compared to: the loss of each output, weights of losses included only in the sum.
@@ -106,7 +108,7 @@ impl Head {
 
     /// A meter for these figures.
     pub(crate) fn meter(&self) -> Meter {
-        Meter { metrics: self.metrics.clone(), sums: vec![0.0; self.loss_names.len()], rows: 0.0 }
+        Meter { metrics: self.metrics.clone(), sums: vec![0.0; self.loss_names.len()], rows: 0.0, loss: 0.0 }
     }
 
     /// The names of all figures, `loss` first.
@@ -185,9 +187,9 @@ impl Head {
     }
 
     /// What a meter has gathered, as figures.
-    pub(crate) fn logs(&self, meter: &Meter, loss: f64) -> Logs {
+    pub(crate) fn logs(&self, meter: &Meter) -> Logs {
         let mut logs = Logs::new();
-        logs.set("loss", loss);
+        logs.set("loss", meter.loss);
         for (name, sum) in self.loss_names.iter().zip(&meter.sums) {
             logs.set(name, sum / meter.rows);
         }
@@ -228,7 +230,7 @@ impl Meter {
     pub(crate) fn reset(&mut self) {
         self.metrics.iter_mut().flatten().for_each(|m| m.reset());
         self.sums.fill(0.0);
-        self.rows = 0.0;
+        (self.rows, self.loss) = (0.0, 0.0);
     }
 }
 

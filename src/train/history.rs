@@ -1,5 +1,6 @@
 //! The figures of training as plain numbers, by name, in a fixed order.
 
+use super::figure::Figure;
 use crate::tensor::{Few, Text};
 use std::ops::Index;
 
@@ -57,16 +58,6 @@ impl std::fmt::Display for Logs {
             write!(f, "{before}{name}: {}", Figure(value))?;
         }
         Ok(())
-    }
-}
-
-/// A figure with four digits: `0.9000`, or `1.2000e-4` where that would leave nothing of it.
-pub(crate) struct Figure(pub(crate) f64);
-
-impl std::fmt::Display for Figure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Figure(value) = *self;
-        if value != 0.0 && value.abs() < 1e-3 { write!(f, "{value:.4e}") } else { write!(f, "{value:.4}") }
     }
 }
 
@@ -187,7 +178,7 @@ mod tests {
         logs.set("mae", 1.5e-5);
         logs.set("zero", 0.0);
         logs.set("bad", f64::NAN);
-        assert_eq!(logs.to_string(), "loss: 0.2500 - mae: 1.5000e-5 - zero: 0.0000 - bad: NaN");
+        assert_eq!(logs.to_string(), "loss: 0.2500 - mae: 1.5000e-05 - zero: 0.0000e+00 - bad: nan");
         let mut history = History::default();
         assert_eq!((history.to_string(), format!("{history:?}")), (String::new(), "{}".into()));
         for (epoch, loss) in [(3, 0.5), (4, 0.125)] {

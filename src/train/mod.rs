@@ -2,9 +2,12 @@
 
 mod batches;
 mod callback;
+mod called;
 mod compile;
 mod data;
 mod evaluate;
+mod failed;
+mod figure;
 mod finite;
 mod fit;
 mod head;
@@ -13,23 +16,20 @@ mod model;
 mod pairing;
 mod per_sample;
 mod predict;
-mod progress;
 mod step;
 mod training;
 mod weights;
 
 pub use crate::tensor::AsTensors;
-pub use callback::{
-    Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Monitor, Plan, ReduceLROnPlateau,
-    TerminateOnNaN,
-};
+pub use callback::*;
+pub use called::WithCallbacks;
 #[doc(hidden)]
 pub use compile::Compiled;
 pub use compile::IntoLosses;
 pub(crate) use compile::compile_with;
 pub use evaluate::Evaluate;
+pub use failed::FitError;
 pub use fit::Fit;
 pub use history::{History, Logs};
 pub use model::Model;
-pub use progress::Progress;
 pub use weights::Weights;

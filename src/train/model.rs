@@ -2,7 +2,7 @@
 //! saved.
 
 use super::head::{Head, Meter};
-use super::history::History;
+use super::history::{History, Logs};
 use crate::Result;
 use crate::nn::{IntoLayer, Item, ItemMut, Module, Network, Node, Path, Session, Shared, Summary};
 use crate::optim::Driver;
@@ -28,7 +28,7 @@ use crate::tensor::Tensor;
 pub struct Model {
     pub(crate) network: Network,
     pub(crate) head: Head,
-    /// Figures of the epoch at hand.
+    /// Figures of the epoch or the evaluation at hand.
     pub(crate) meter: Meter,
     pub(crate) driver: Driver,
     pub(crate) seed: u64,
@@ -38,6 +38,8 @@ pub struct Model {
     /// State that layers carry from one training step to the next.
     pub(crate) session: Session,
     pub(crate) stop_training: bool,
+    /// Whether parameters and their moving averages have changed places.
+    averages_in_use: bool,
     pub(crate) allow_missing: bool,
     pub(crate) check_finite: bool,
     /// Of the last run of `fit`.
@@ -56,6 +58,7 @@ impl Model {
             epochs: 0,
             session: Session::new(),
             stop_training: false,
+            averages_in_use: false,
             allow_missing: false,
             check_finite: false,
             history: History::default(),
@@ -119,6 +122,12 @@ impl Model {
         &self.history
     }
 
+    /// The figures so far: of the epoch in a callback of training, of the evaluation in one of evaluation, else of the last epoch or of
+    /// the last `train_on_batch`.
+    pub fn logs(&self) -> Logs {
+        self.head.logs(&self.meter)
+    }
+
     /// Asks a running `fit` to end after this epoch's callbacks.
     pub fn stop_training(&mut self) {
         self.stop_training = true;
@@ -170,8 +179,17 @@ impl Model {
         Ok(Model::new(network, self.head.clone(), self.driver.fresh()))
     }
 
+    /// Puts the moving averages of parameters in their places, or back. Nothing happens where they are there already.
+    pub(super) fn use_averages(&mut self, averages: bool) {
+        if self.averages_in_use != averages {
+            self.driver.swap_averages(&mut self.network);
+            self.averages_in_use = averages;
+        }
+    }
+
     /// Ends training: parameters take their moving averages, if the optimizer keeps them.
     pub(crate) fn finalize(&mut self) {
+        self.use_averages(false);
         self.driver.finalize(&mut self.network);
     }
 }

@@ -86,6 +86,13 @@ impl Model {
         total.item()
     }
 
+    /// [`Model::test_step`] whose figures are gathered in the model's own meter.
+    pub(super) fn test_own_step(&mut self, batch: &Batch, cx: &mut Cx) -> Result<f64> {
+        let Losses { total, terms, outputs } = self.losses(batch, cx).map_err(|e| batch.locate(e))?;
+        self.meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
+        total.item()
+    }
+
     /// One update from data that the network has accepted. Returns the loss; no parameter changes if it fails.
     pub(crate) fn train_step(&mut self, batch: &Batch) -> Result<f64> {
         let mut cx = Cx::train(self.seed, self.steps).resume(self.session.clone());
@@ -144,8 +151,8 @@ impl Model {
     fn train_one(&mut self, batch: Batch) -> Result<Logs> {
         self.meter.reset();
         let batch = batch.first(self.steps == 0);
-        let loss = par::enter(|| self.train_step(&batch))?;
-        Ok(self.head.logs(&self.meter, loss))
+        self.meter.loss = par::enter(|| self.train_step(&batch))?;
+        Ok(self.logs())
     }
 
     /// Loss and metrics of one batch.
@@ -159,8 +166,8 @@ impl Model {
     ) -> Result<Logs> {
         let batch = self.batch(&x.as_tensors(), y.as_tensors(), None)?;
         let mut meter = self.head.meter();
-        let loss = par::enter(|| self.test_step(&batch, &mut Cx::infer(), &mut meter))?;
-        Ok(self.head.logs(&meter, loss))
+        meter.loss = par::enter(|| self.test_step(&batch, &mut Cx::infer(), &mut meter))?;
+        Ok(self.head.logs(&meter))
     }
 
     /// All rows as one batch.

@@ -1,18 +1,18 @@
 //! The training loop.
 
 use super::batches::Batches;
-use super::callback::{Callback, Plan};
+use super::callback::{Callback as _, Plan, ProgbarLogger};
 use super::data::{Arrays, Source, some_rows};
+use super::failed::FitError;
 use super::fit::Fit;
 use super::history::{History, Logs};
 use super::model::Model;
-use super::progress::Progress;
 use super::weights::Weights;
 use crate::data::Dataset;
 use crate::error::Context;
 use crate::event::event;
 use crate::kernels::par;
-use crate::tensor::AsTensors;
+use crate::tensor::{AsTensors, Tensor, Tensors};
 use crate::{CancellationToken, Error, Result};
 
 impl Model {
@@ -23,13 +23,29 @@ impl Model {
     ///
     /// # Errors
     /// The data does not fit, a setting is out of range, a trainable parameter got no gradient, or a callback failed. The
-    /// model keeps the parameters of the last complete step, and [`Model::history`] has the epochs before the error.
+    /// model keeps the parameters of the last complete step, and the error has the figures of the epochs before it.
     pub fn fit(
         &mut self,
         x: &(impl AsTensors + ?Sized),
         y: &(impl AsTensors + ?Sized),
-        mut fit: Fit<'_>,
-    ) -> Result<History> {
+        fit: Fit<'_>,
+    ) -> Result<History, FitError> {
+        let (x, y) = (x.as_tensors(), y.as_tensors());
+        self.with_history(|model| model.fit_rows(&x, y, fit))
+    }
+
+    /// Runs a `fit` whose history stands in the model at its end, whatever comes.
+    fn with_history(&mut self, run: impl FnOnce(&mut Model) -> Result<()>) -> Result<History, FitError> {
+        self.history = History::default();
+        let result = run(self);
+        let history = self.history.clone();
+        match result {
+            Ok(()) => Ok(history),
+            Err(error) => Err(FitError { error, history: Box::new(history) }),
+        }
+    }
+
+    fn fit_rows(&mut self, x: &[Tensor], y: Tensors, mut fit: Fit<'_>) -> Result<()> {
         let class = Some(std::mem::take(&mut fit.class_weight)).filter(|w| !w.is_empty());
         let weights = match (fit.sample_weight.take(), class) {
             (Some(_), Some(_)) => {
@@ -40,8 +56,7 @@ impl Model {
             (None, None) => None,
         };
         fit.check()?;
-        let (x, y) = (x.as_tensors(), y.as_tensors());
-        let mut data = Arrays::of(&self.network, &x, y, weights.as_ref(), fit.rows())?;
+        let mut data = Arrays::of(&self.network, x, y, weights.as_ref(), fit.batch_size.unwrap_or(32))?;
         let n = data.rows();
         let split = fit.validation_split;
         if !(0.0..1.0).contains(&split) {
@@ -57,10 +72,11 @@ impl Model {
             let mut held = data.part(at, n)?;
             // Classes count in training alone.
             held.weights = held.weights.filter(|_| matches!(weights, Some(Weights::Sample(_))));
-            held.batch_size = fit.validation_batch_size.unwrap_or(held.batch_size);
+            held.batch_size = fit.validation_rows(n - at).min(n - at);
             validation = Some(Box::new(held));
             data = data.part(0, at)?;
         }
+        data.batch_size = fit.rows(data.rows()).min(data.rows());
         data.shuffle = fit.shuffle.unwrap_or(true);
         self.drive(&mut data, validation, fit)
     }
@@ -76,8 +92,12 @@ impl Model {
     /// The dataset fails (the message names the sample), has no batches or no end, it and the dataset to validate on are parts of one
     /// shuffled dataset, the data does not fit, a setting is out of
     /// range, a trainable parameter got no gradient, or a callback failed. The model keeps the parameters of the last
-    /// complete step.
-    pub fn fit_dataset(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+    /// complete step, and the error has the figures of the epochs before it.
+    pub fn fit_dataset(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History, FitError> {
+        self.with_history(|model| model.fit_batches(data, fit))
+    }
+
+    fn fit_batches(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<()> {
         let whole = data;
         let mut data = Batches::new(data, fit.steps_per_epoch, "steps_per_epoch")?;
         data.endless = fit.steps_per_epoch.is_some();
@@ -102,7 +122,8 @@ impl Model {
     /// What was given to validate on: tensors, or a dataset.
     fn validation(&self, fit: &mut Fit<'_>) -> Result<Option<Box<dyn Source>>> {
         if let Some((x, y)) = fit.validation.take() {
-            let batch_size = fit.validation_batch_size.unwrap_or(fit.rows());
+            let n = x.first().and_then(|x| x.dims().first()).copied().unwrap_or(0);
+            let batch_size = fit.validation_rows(n);
             let arrays = Arrays::of(&self.network, &x, y, None, batch_size).at(|| "validation_data")?;
             return Ok(Some(Box::new(arrays)));
         }
@@ -115,24 +136,25 @@ impl Model {
         data: &mut dyn Source,
         validation: Option<Box<dyn Source>>,
         mut fit: Fit<'_>,
-    ) -> Result<History> {
+    ) -> Result<()> {
         match fit.verbose {
             0 => {}
-            1 | 2 => fit.callbacks.insert(0, Box::new(Progress::new(fit.verbose))),
+            1 | 2 if fit.callbacks.shows_progress() => {}
+            1 | 2 => fit.callbacks.first(ProgbarLogger::new().verbose(fit.verbose)),
             v => return Err(Error::argument("verbose", "0, 1 or 2", v)),
         }
         self.stop_training = false;
         self.session.reset();
         (self.allow_missing, self.check_finite) = (fit.allow_missing, fit.check_finite);
-        self.history = History::default();
         let threads = fit.threads;
         let run = || self.run(data, validation, &mut fit);
-        let history = match threads {
+        let result = match threads {
             Some(threads) => threads.run(run),
             None => par::enter(run),
         };
         (self.allow_missing, self.check_finite) = (false, false);
-        history
+        self.use_averages(false);
+        result
     }
 
     fn run(
@@ -140,39 +162,39 @@ impl Model {
         data: &mut dyn Source,
         mut validation: Option<Box<dyn Source>>,
         fit: &mut Fit<'_>,
-    ) -> Result<History> {
+    ) -> Result<()> {
         let mut figures = self.head.figures();
         if validation.is_some() {
             figures.extend(self.head.figures().iter().map(|name| format!("val_{name}")));
         }
         let directed = figures.clone();
-        figures.extend(fit.callbacks.iter().flat_map(|c| c.figures()));
-        let known = match (fit.steps_per_epoch, data.steps()) {
+        figures.extend(fit.callbacks.figures());
+        let steps = match (fit.steps_per_epoch, data.steps()) {
             (Some(wanted), Some(there)) => Some(wanted.min(there)),
             (wanted, there) => wanted.or(there),
         };
-        let steps = known.unwrap_or(0);
         let plan = Plan { epochs: fit.epochs, steps, figures, directed };
-        let mut open = false;
+        let mut so_far = SoFar { open: false, finite: true };
         event!(
             info,
             "fit: epochs {} to {}, steps in each: {}",
             fit.initial_epoch + 1,
             fit.epochs,
-            told(known)
+            told(steps)
         );
-        each(&mut fit.callbacks, |c| c.on_train_begin(self, &plan))?;
+        fit.callbacks.on_train_begin(self, &plan)?;
         for epoch in fit.initial_epoch..fit.epochs {
-            each(&mut fit.callbacks, |c| c.on_epoch_begin(self, epoch))?;
-            let mut logs = self.epoch(data, &mut open, fit, epoch)?;
+            fit.callbacks.on_epoch_begin(self, epoch)?;
+            let mut logs = self.epoch(data, &mut so_far, fit, epoch)?;
             if let Some(validation) = &mut validation
                 && (epoch + 1).is_multiple_of(fit.validation_freq)
             {
                 let (steps, token) = (fit.validation_steps, fit.cancellation.as_ref());
-                let figures = self.evaluate_source(&mut **validation, steps, token).at(|| "validation")?;
+                let figures = self.evaluate_called(&mut **validation, steps, token, &mut fit.callbacks);
+                let figures = figures.at(|| "validation")?;
                 figures.iter().for_each(|(name, value)| logs.set(&format!("val_{name}"), value));
             }
-            each(&mut fit.callbacks, |c| c.on_epoch_end(self, epoch, &mut logs))?;
+            fit.callbacks.on_epoch_end(self, epoch, &mut logs)?;
             event!(info, "epoch {}/{}: {logs}", epoch + 1, fit.epochs);
             self.history.push(epoch, &logs);
             if self.stop_training {
@@ -182,25 +204,24 @@ impl Model {
         if fit.initial_epoch < fit.epochs {
             self.finalize();
         }
-        each(&mut fit.callbacks, |c| c.on_train_end(self))?;
-        Ok(self.history.clone())
+        fit.callbacks.on_train_end(self)
     }
 
-    /// One epoch. `open` says whether a pass over the data has begun in an earlier one and goes on.
+    /// One epoch.
     fn epoch(
         &mut self,
         data: &mut dyn Source,
-        open: &mut bool,
+        so_far: &mut SoFar,
         fit: &mut Fit<'_>,
         epoch: usize,
     ) -> Result<Logs> {
         self.meter.reset();
         let (mut sum, mut rows, mut step) = (0.0, 0, 0);
         while fit.steps_per_epoch.is_none_or(|steps| step < steps) {
-            let mut next = if *open { data.next(&self.network)? } else { None };
+            let mut next = if so_far.open { data.next(&self.network)? } else { None };
             if next.is_none() && step == 0 {
                 data.begin(self.seed, self.epochs)?;
-                *open = true;
+                so_far.open = true;
                 next = data.next(&self.network)?;
             }
             let Some(mut batch) = next else { break };
@@ -208,26 +229,34 @@ impl Model {
             CancellationToken::check(fit.cancellation.as_ref(), "fit", || {
                 format!("{epoch} epochs and {step} steps of the next")
             })?;
+            fit.callbacks.on_train_batch_begin(self, step)?;
             let loss = self.train_step(&batch).map_err(|e| e.in_step(epoch + 1, step + 1))?;
-            if !loss.is_finite()
-                && f64::is_finite(sum)
-                && self.history.get("loss").is_none_or(|l| l.iter().all(|l| l.is_finite()))
-            {
+            if !loss.is_finite() && so_far.finite {
                 event!(warn, "the loss is {loss} at epoch {}, step {}", epoch + 1, step + 1);
+                so_far.finite = false;
             }
             sum += loss * batch.rows() as f64;
             rows += batch.rows();
-            each(&mut fit.callbacks, |c| c.on_batch_end(self, step, sum / rows as f64))?;
+            self.meter.loss = sum / rows as f64;
+            fit.callbacks.on_train_batch_end(self, step, self.meter.loss)?;
             step += 1;
             if self.stop_training {
                 break;
             }
         }
         some_rows(rows)?;
-        *open &= fit.steps_per_epoch.is_some();
+        so_far.open &= fit.steps_per_epoch.is_some();
         self.epochs += 1;
-        Ok(self.head.logs(&self.meter, sum / rows as f64))
+        Ok(self.logs())
     }
+}
+
+/// What one epoch leaves to the next.
+struct SoFar {
+    /// Whether a pass over the data has begun and goes on.
+    open: bool,
+    /// Whether every loss was finite: that one is not is told once.
+    finite: bool,
 }
 
 /// The whole rows of a product, which rounding may have left a little below the number meant: `10 · (1 - 0.9)` are 1.
@@ -239,11 +268,4 @@ fn whole(rows: f64) -> usize {
 /// A number of steps, in words.
 fn told(steps: Option<usize>) -> String {
     steps.map_or("not known".into(), |steps| steps.to_string())
-}
-
-fn each<'a>(
-    callbacks: &mut [Box<dyn Callback + 'a>],
-    mut f: impl FnMut(&mut (dyn Callback + 'a)) -> Result<()>,
-) -> Result<()> {
-    callbacks.iter_mut().try_for_each(|c| f(&mut **c))
 }

@@ -398,13 +398,13 @@ fn sample_weights_of_a_dataset_are_those_of_fit() {
 
 #[test]
 fn endless_data_is_cut_into_epochs_by_steps() {
-    struct Steps(Vec<usize>, usize);
+    struct Steps(Vec<usize>, Option<usize>);
     impl Callback for Steps {
         fn on_train_begin(&mut self, _: &mut Model, plan: &gradus::train::Plan) -> Result<()> {
             self.1 = plan.steps;
             Ok(())
         }
-        fn on_batch_end(&mut self, _: &mut Model, batch: usize, _: f64) -> Result<()> {
+        fn on_train_batch_end(&mut self, _: &mut Model, batch: usize, _: f64) -> Result<()> {
             self.0.push(batch);
             Ok(())
         }
@@ -414,11 +414,11 @@ fn endless_data_is_cut_into_epochs_by_steps() {
     // Three batches in a pass, and five in an epoch: passes follow each other, with an end or without.
     let mut bytes = Vec::new();
     for data in [finite.repeat_forever(), finite.clone()] {
-        let mut steps = Steps(vec![], 0);
+        let mut steps = Steps(vec![], None);
         let mut model = regression(1);
         let fit = Fit::new().epochs(2).steps_per_epoch(5).verbose(0).callback(&mut steps);
         model.fit_dataset(&data, fit).unwrap();
-        assert_eq!((steps.0, steps.1), (vec![0, 1, 2, 3, 4, 0, 1, 2, 3, 4], 5));
+        assert_eq!((steps.0, steps.1), (vec![0, 1, 2, 3, 4, 0, 1, 2, 3, 4], Some(5)));
         bytes.push(model.weight_bytes().unwrap());
     }
     assert_eq!(bytes[0], bytes[1]);

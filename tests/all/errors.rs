@@ -87,7 +87,7 @@ fn with_faulty(good: usize, panics: bool) -> Model {
 struct Refuses;
 impl Callback for Refuses {
     fn on_train_begin(&mut self, _: &mut Model, plan: &Plan) -> Result<()> {
-        Err(Error::Custom(format!("not today: {} epochs of {} steps", plan.epochs, plan.steps)))
+        Err(Error::Custom(format!("not today: {} epochs of {} steps", plan.epochs, plan.steps.unwrap_or(0))))
     }
 }
 
@@ -182,8 +182,8 @@ fn cut(f: fn(&Tensor) -> Result<Tensor>) -> Result<()> {
 
 type Mistake = (&'static str, fn() -> Result<()>);
 
-fn done<T>(result: Result<T>) -> Result<()> {
-    result.map(drop)
+fn done<T, E: Into<Error>>(result: Result<T, E>) -> Result<()> {
+    result.map(drop).map_err(Into::into)
 }
 
 fn images() -> (Tensor, Tensor) {

@@ -30,8 +30,8 @@ fn quiet<'a>() -> Fit<'a> {
     Fit::new().verbose(0)
 }
 
-fn done<T>(result: Result<T>) -> Result<()> {
-    result.map(drop)
+fn done<T, E: Into<Error>>(result: Result<T, E>) -> Result<()> {
+    result.map(drop).map_err(Into::into)
 }
 
 fn dense(layer: Dense) -> Result<()> {
@@ -222,7 +222,7 @@ const MISTAKES: &[Mistake] = &[
     ("fit_cancelled", || {
         let token = CancellationToken::new();
         let copy = token.clone();
-        let stop = LambdaCallback::new().on_batch_end(move |model, batch, _| {
+        let stop = LambdaCallback::new().on_train_batch_end(move |model, batch, _| {
             if model.history().epochs().len() == 2 && batch == 1 {
                 copy.cancel();
             }
@@ -241,7 +241,7 @@ const MISTAKES: &[Mistake] = &[
     ("validation_cancelled", || {
         let token = CancellationToken::new();
         let copy = token.clone();
-        let stop = LambdaCallback::new().on_batch_end(move |_, _, _| {
+        let stop = LambdaCallback::new().on_train_batch_end(move |_, _, _| {
             copy.cancel();
             Ok(())
         });
@@ -644,7 +644,7 @@ fn an_error_of_fit_leaves_the_history_so_far() {
     assert_eq!(twin.fit(&x, &y, quiet().epochs(3)).unwrap(), so_far);
     assert_eq!(*twin.history(), so_far);
     // A panic leaves it too, and the next run begins anew.
-    let panics = LambdaCallback::new().on_batch_end(|model, _, _| {
+    let panics = LambdaCallback::new().on_train_batch_end(|model, _, _| {
         assert!(model.history().epochs().len() < 2, "the user's callback panics");
         Ok(())
     });
@@ -668,7 +668,7 @@ fn a_cancelled_fit_goes_on_as_if_it_had_not_been() {
     });
     let mut model = regression();
     let error = model.fit(&x, &y, quiet().epochs(4).callback(stop).cancellation(&token)).unwrap_err();
-    assert!(matches!(error, Error::Cancelled { what: "fit", .. }), "{error}");
+    assert!(matches!(error.error, Error::Cancelled { what: "fit", .. }), "{error}");
     assert!(token.is_cancelled() && model.history().epochs() == [0, 1]);
     model.fit(&x, &y, quiet().initial_epoch(2).epochs(4)).unwrap();
     let mut twin = regression();

@@ -25,6 +25,7 @@ const CALLED: &[(&str, &str)] = &[
     ("get", "`Setting::read`"),
     ("serialize", "`Setting::write`"),
     ("deserialize", "`Setting::read`"),
+    ("Callback", "a trait"),
 ];
 
 /// Why a name is not here: the reason, and the names it is the reason for.
@@ -80,11 +81,26 @@ const MISSING: &[(&str, &[&str])] = &[
         "wraps a model of another framework, of which there is none here",
         &["FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"],
     ),
+    (
+        "`ModelCheckpoint` and `Model::load` go on with the same bytes, optimizer and progress included",
+        &["BackupAndRestore"],
+    ),
+    ("writes the format of another library, of checkpoints of JAX", &["OrbaxCheckpoint"]),
+    (
+        "a library that nobody asked opens no connections: a `LambdaCallback` with a client of your own does",
+        &["RemoteMonitor"],
+    ),
 ];
 
 /// What the library has for a name of Keras in a kind.
 fn here<K: ?Sized + Kind>(name: &str) -> Option<&'static str> {
     K::meant(name)
+}
+
+/// A callback of this name, or what is one and stands elsewhere.
+fn callback(name: &str) -> Option<&'static str> {
+    let elsewhere = ["CallbackList", "History", "TensorBoard"];
+    gradus::train::CALLBACKS.iter().chain(&elsewhere).find(|own| **own == name).copied()
 }
 
 #[derive(Default)]
@@ -142,6 +158,7 @@ fn every_name_of_keras_is_here_or_has_a_reason() {
     page.kind("Initializers", &names["initializers"], here::<dyn Initializer>);
     page.kind("Regularizers", &names["regularizers"], here::<dyn Regularizer>);
     page.kind("Constraints", &names["constraints"], here::<dyn Constraint>);
+    page.kind("Callbacks", &names["callbacks"], callback);
     for name in MISSING.iter().flat_map(|(_, names)| *names).filter(|name| !page.used.contains(name)) {
         page.wrong.push(format!("MISSING has '{name}', which Keras has not, or twice"));
     }

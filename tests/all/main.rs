@@ -63,7 +63,9 @@ mod settings_in_range;
 mod splits;
 mod structure;
 mod tables;
+mod tensorboard;
 mod threads;
+mod trainer_rules;
 mod training;
 mod traits;
 

@@ -506,7 +506,7 @@ fn training_step_by_step() {
         // Every step of the first epoch, by way of a callback; then the whole run.
         struct Steps<'a>(&'a [Value], String);
         impl Callback for Steps<'_> {
-            fn on_batch_end(&mut self, model: &mut Model, batch: usize, _: f64) -> gradus::Result<()> {
+            fn on_train_batch_end(&mut self, model: &mut Model, batch: usize, _: f64) -> gradus::Result<()> {
                 let Some(want) = self.0[batch]["weights"].as_array() else { return Ok(()) };
                 for ((path, got), want) in model.params().iter().zip(want) {
                     let want = if want.is_array() { floats(want) } else { floats(&want["data"]) };
@@ -560,19 +560,36 @@ fn early_stopping_follows_keras() {
         if let Some(b) = c["baseline"].as_f64() {
             stop = stop.baseline(b);
         }
-        if c["mode"] == "max" {
-            stop = stop.larger_is_better(true);
+        if let Some(mode) = c["mode"].as_str() {
+            stop = stop.mode(mode);
         }
-        let network = Sequential::new().add(Input::new([1])).add(Dense::new(1));
+        stop = stop.restore_best_weights(c["restore_best_weights"] == true);
+        let network =
+            Sequential::new().dtype(DType::F64).add(Input::new([1])).add(Dense::new(1).use_bias(false));
         let mut model = network.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
         stop.on_train_begin(&mut model, &Plan::default()).unwrap();
-        let stopped = floats(&case["values"]).iter().enumerate().find_map(|(epoch, v)| {
+        let trace = case["trace"].as_array().unwrap();
+        let values = floats(&case["values"]);
+        for (epoch, (v, step)) in values.iter().zip(trace).enumerate() {
+            // The weight says which epoch a model is of.
+            let weight = Tensor::full([1, 1], epoch as f64).unwrap();
+            model.set_params(&[("dense/kernel".into(), weight)]).unwrap();
             let mut logs = Logs::new();
             logs.set(monitor, *v);
             stop.on_epoch_end(&mut model, epoch, &mut logs).unwrap();
-            stop.stopped_epoch()
-        });
-        assert_eq!(stopped.map(|e| e as u64), case["stopped_epoch"].as_u64().filter(|e| *e > 0), "{c}");
+            // Keras's first best epoch is 0, whether there is one or not.
+            let best = Some(&step["best"]).filter(|best| !best.is_null()).map(|_| &step["best_epoch"]);
+            assert_eq!(
+                stop.best_epoch().map(|e| e as u64),
+                best.and_then(Value::as_u64),
+                "{c}, epoch {epoch}"
+            );
+            assert_eq!(stop.stopped_epoch().is_some(), step["stop"] == true, "{c}, epoch {epoch}");
+        }
+        stop.on_train_end(&mut model).unwrap();
+        assert_eq!(stop.stopped_epoch().map(|e| e as u64), case["stopped_epoch"].as_u64(), "{c}");
+        let weight = model.param("dense/kernel").unwrap().to_vec::<f64>().unwrap();
+        close(&format!("{c}"), &weight, &[case["weight_at_end"].as_f64().unwrap()], 0.0);
     }
 }
 
@@ -624,8 +641,8 @@ fn reduce_lr_on_plateau_follows_keras() {
             .cooldown(count("cooldown", 0))
             .min_delta(c["min_delta"].as_f64().unwrap_or(1e-4))
             .min_lr(c["min_lr"].as_f64().unwrap_or(0.0));
-        if c["mode"] == "max" {
-            reduce = reduce.larger_is_better(true);
+        if let Some(mode) = c["mode"].as_str() {
+            reduce = reduce.mode(mode);
         }
         let network = Sequential::new().add(Input::new([1])).add(Dense::new(1));
         let rate = case["learning_rate"].as_f64().unwrap();

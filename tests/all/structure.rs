@@ -31,6 +31,10 @@ const BESIDE: &[(&str, &[&str])] = &[
         ],
     ),
     ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),
+    (
+        "tensorboard",
+        &["graph", "train", "nn", "autograd", "tensor", "clock", "event", "error", "dtype", "shape"],
+    ),
     ("datasets", &["io", "error", "dtype", "shape", "tensor", "autograd", "ops", "random"]),
 ];
 

@@ -165,7 +165,7 @@ fn training_stops_at_a_loss_that_is_no_number() {
     x[20 * 3] = f32::NAN;
     let x = Tensor::from_slice(&x, [64, 3]).unwrap();
     let mut batches = 0;
-    let count = LambdaCallback::new().on_batch_end(|_, _, _| {
+    let count = LambdaCallback::new().on_train_batch_end(|_, _, _| {
         batches += 1;
         Ok(())
     });

@@ -199,8 +199,11 @@ impl Csv {
 
     /// Which column plays which part.
     fn find(&self, names: &Names<'_>) -> Result<Columns> {
-        let target =
-            self.targets.first().map(|(column, role)| Ok((names.find(column)?, *role))).transpose()?;
+        let target = self
+            .targets
+            .first()
+            .map(|(column, role)| names.find(column).map(|at| (at, *role)))
+            .transpose()?;
         let mut taken = Vec::from_iter(target.map(|(i, _)| (i, "what is predicted")));
         let mut take = |column: &Column, part: &'static str| {
             let i = names.find(column)?;

@@ -97,7 +97,7 @@ impl Normalization {
             (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| axis as isize).collect();
         let count = others.iter().map(|&axis| dims[axis as usize]).product();
         let x = x.detach().cast(DType::F64)?;
-        let numbers = |t: Tensor| Ok(t.to_vec::<f64>()?.into());
+        let numbers = |t: Tensor| t.to_vec::<f64>().map(Into::into);
         if others.is_empty() {
             let (mean, variance) = (numbers(x.clone())?, numbers(x.new_full(*x.shape(), 0.0)?)?);
             return Ok((1, Statistics { shape, mean, variance }));

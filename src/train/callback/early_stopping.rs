@@ -1,6 +1,6 @@
 //! Why it exists: ends training when it has stopped to pay, by Keras's rule.
 
-use super::{Callback, Monitor, Plan};
+use super::{Callback, Mode, Monitor, Plan, say};
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
@@ -23,6 +23,7 @@ pub struct EarlyStopping {
     baseline: Option<f64>,
     restore_best_weights: bool,
     start_from_epoch: usize,
+    verbose: u8,
     wait: usize,
     best: Option<f64>,
     best_epoch: Option<usize>,
@@ -32,7 +33,7 @@ pub struct EarlyStopping {
 
 impl EarlyStopping {
     /// Watches a figure, such as `val_loss`. Larger is better if its metric says so; less is better for losses; of a figure that
-    /// a callback adds, [`EarlyStopping::larger_is_better`] has to say it.
+    /// a callback adds, [`EarlyStopping::mode`] has to say it.
     pub fn new(monitor: &str) -> EarlyStopping {
         EarlyStopping {
             monitor: Monitor::new(monitor),
@@ -40,6 +41,7 @@ impl EarlyStopping {
             baseline: None,
             restore_best_weights: false,
             start_from_epoch: 0,
+            verbose: 0,
             wait: 0,
             best: None,
             best_epoch: None,
@@ -62,10 +64,10 @@ impl EarlyStopping {
         self
     }
 
-    /// Whether larger figures are better, rather than what the model says of its figure.
+    /// `"min"` or `"max"`: what is better; by default `"auto"`, what the model says of its figure.
     #[must_use]
-    pub fn larger_is_better(mut self, larger: bool) -> Self {
-        self.monitor = self.monitor.larger_is_better(larger);
+    pub fn mode(mut self, mode: impl Into<Mode>) -> Self {
+        self.monitor = self.monitor.mode(mode);
         self
     }
 
@@ -87,6 +89,13 @@ impl EarlyStopping {
     #[must_use]
     pub fn start_from_epoch(mut self, epoch: usize) -> Self {
         self.start_from_epoch = epoch;
+        self
+    }
+
+    /// 1: a line on standard output when it stops or restores; 0 (default): nothing.
+    #[must_use]
+    pub fn verbose(mut self, verbose: u8) -> Self {
+        self.verbose = verbose;
         self
     }
 
@@ -139,9 +148,15 @@ impl Callback for EarlyStopping {
     }
 
     fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
-        match self.best_model.take() {
-            Some(best) => model.set_params(&best.params()),
-            None => Ok(()),
+        if let Some(epoch) = self.stopped_epoch {
+            say(self.verbose, || format!("Epoch {}: early stopping", epoch + 1));
         }
+        let Some(best) = self.best_model.take() else { return Ok(()) };
+        if let Some(epoch) = self.best_epoch {
+            say(self.verbose, || {
+                format!("Restoring model weights from the end of the best epoch: {}.", epoch + 1)
+            });
+        }
+        model.set_params(&best.params())
     }
 }

@@ -5,19 +5,46 @@ use super::Plan;
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
+/// What is better: less or more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// What the model says of its losses and metrics.
+    #[default]
+    Auto,
+    /// Less.
+    Min,
+    /// More.
+    Max,
+    /// A word that means nothing: an error when training begins.
+    Unknown(String),
+}
+
+/// Keras's words: `"auto"`, `"min"`, `"max"`.
+impl From<&str> for Mode {
+    fn from(word: &str) -> Mode {
+        match word {
+            "auto" => Mode::Auto,
+            "min" => Mode::Min,
+            "max" => Mode::Max,
+            other => Mode::Unknown(other.into()),
+        }
+    }
+}
+
 /// A figure to watch.
 #[derive(Clone, Debug)]
 pub struct Monitor {
     name: String,
     min_delta: f64,
-    larger_is_better: Option<bool>,
+    mode: Mode,
 }
 
 impl Monitor {
     /// A figure by name, such as `val_loss`. Larger is better if its metric says so; less is better for losses; of any other
-    /// figure [`Monitor::larger_is_better`] has to say it.
+    /// figure [`Monitor::mode`] has to say it.
     pub fn new(name: &str) -> Monitor {
-        Monitor { name: name.into(), min_delta: 0.0, larger_is_better: None }
+        Monitor { name: name.into(), min_delta: 0.0, mode: Mode::Auto }
     }
 
     /// By how much a figure must improve to count; 0 by default.
@@ -27,11 +54,23 @@ impl Monitor {
         self
     }
 
-    /// Whether larger figures are better, rather than what the model says of its figure.
+    /// `"min"` or `"max"`: what is better; by default `"auto"`, what the model says of its figure.
     #[must_use]
-    pub fn larger_is_better(mut self, larger: bool) -> Monitor {
-        self.larger_is_better = Some(larger);
+    pub fn mode(mut self, mode: impl Into<Mode>) -> Monitor {
+        self.mode = mode.into();
         self
+    }
+
+    /// The same rule for another figure.
+    #[must_use]
+    pub fn of(mut self, name: &str) -> Monitor {
+        self.name = name.into();
+        self
+    }
+
+    /// The figure's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Fails before training if the figure will not be there, if nobody knows whether it should grow or shrink, or if a setting
@@ -44,19 +83,23 @@ impl Monitor {
             let e = Error::argument("min_delta", "a finite number", self.min_delta);
             return Err(e.at(callback));
         }
+        if let Mode::Unknown(word) = &self.mode {
+            let expected = "one of \"auto\", \"min\" and \"max\"";
+            return Err(Error::argument("mode", expected, format!("'{word}'")).at(callback));
+        }
         if plan.figures.is_empty() {
             return Ok(());
         }
         if !plan.figures.contains(&self.name) {
             return Err(self.unknown(callback, &plan.figures));
         }
-        if self.larger_is_better.is_none() && !plan.directed.contains(&self.name) {
+        if self.mode == Mode::Auto && !plan.directed.contains(&self.name) {
             let expected = format!(
-                "true or false, because '{}' is no figure of the model's own: write .larger_is_better(true) or \
-                 .larger_is_better(false)",
+                "\"min\" or \"max\", because '{}' is no figure of the model's own: write .mode(\"min\") if less is better, else \
+                 .mode(\"max\")",
                 self.name
             );
-            return Err(Error::argument("larger_is_better", expected, "nothing").at(callback));
+            return Err(Error::argument("mode", expected, "nothing").at(callback));
         }
         Ok(())
     }
@@ -80,8 +123,11 @@ impl Monitor {
 
     /// Whether a value is better than another by more than the least difference.
     pub fn better(&self, model: &Model, value: f64, than: f64) -> bool {
-        let metric = self.name.strip_prefix("val_").unwrap_or(&self.name);
-        let larger = self.larger_is_better.unwrap_or_else(|| model.head.larger_is_better(metric));
+        let larger = match self.mode {
+            Mode::Min => false,
+            Mode::Max => true,
+            _ => model.head.larger_is_better(self.name.strip_prefix("val_").unwrap_or(&self.name)),
+        };
         if larger { value - self.min_delta > than } else { value + self.min_delta < than }
     }
 

@@ -16,7 +16,7 @@ impl TerminateOnNaN {
 }
 
 impl Callback for TerminateOnNaN {
-    fn on_batch_end(&mut self, model: &mut Model, _: usize, loss: f64) -> Result<()> {
+    fn on_train_batch_end(&mut self, model: &mut Model, _: usize, loss: f64) -> Result<()> {
         if !loss.is_finite() {
             model.stop_training();
         }

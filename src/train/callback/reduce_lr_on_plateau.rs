@@ -1,44 +1,11 @@
-//! Why it exists: learning rates that follow the epoch or the figures, by Keras's rules. Both add `learning_rate` to the logs.
+//! Why it exists: a learning rate that follows a figure, by Keras's rule. It adds `learning_rate` to the logs.
 
-use super::{Callback, Monitor, Plan};
+use super::{Callback, Mode, Monitor, Plan, say};
+use crate::train::figure::shortest;
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
 const FIGURE: &str = "learning_rate";
-
-/// Sets the learning rate before each epoch: `LearningRateScheduler::new(|epoch, rate| rate * 0.9)`.
-pub struct LearningRateScheduler<F> {
-    schedule: F,
-}
-
-impl<F: FnMut(usize, f64) -> f64 + Send> LearningRateScheduler<F> {
-    /// `schedule` makes the rate of an epoch (from 0) from its number and the rate so far.
-    pub fn new(schedule: F) -> LearningRateScheduler<F> {
-        LearningRateScheduler { schedule }
-    }
-}
-
-impl<F: FnMut(usize, f64) -> f64 + Send> Callback for LearningRateScheduler<F> {
-    fn figures(&self) -> Vec<String> {
-        vec![FIGURE.into()]
-    }
-    fn on_train_begin(&mut self, model: &mut Model, _: &Plan) -> Result<()> {
-        settable(model, "LearningRateScheduler")
-    }
-    fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
-        let rate = (self.schedule)(epoch, model.learning_rate());
-        model.set_learning_rate(rate).map_err(|e| e.at("LearningRateScheduler"))
-    }
-    fn on_epoch_end(&mut self, model: &mut Model, _: usize, logs: &mut Logs) -> Result<()> {
-        logs.set(FIGURE, model.learning_rate());
-        Ok(())
-    }
-}
-
-/// Fails unless the learning rate is a number that can be changed.
-fn settable(model: &Model, callback: &str) -> Result<()> {
-    model.optimizer().settable_rate().map_err(|e| e.at(callback))
-}
 
 /// Lowers the learning rate when a figure has stopped improving.
 #[derive(Clone, Debug)]
@@ -48,6 +15,7 @@ pub struct ReduceLROnPlateau {
     patience: usize,
     cooldown: usize,
     min_lr: f64,
+    verbose: u8,
     wait: usize,
     cooling: usize,
     best: Option<f64>,
@@ -63,6 +31,7 @@ impl ReduceLROnPlateau {
             patience: 10,
             cooldown: 0,
             min_lr: 0.0,
+            verbose: 0,
             wait: 0,
             cooling: 0,
             best: None,
@@ -90,10 +59,10 @@ impl ReduceLROnPlateau {
         self
     }
 
-    /// Whether larger figures are better, rather than what the model says of its figure.
+    /// `"min"` or `"max"`: what is better; by default `"auto"`, what the model says of its figure.
     #[must_use]
-    pub fn larger_is_better(mut self, larger: bool) -> Self {
-        self.monitor = self.monitor.larger_is_better(larger);
+    pub fn mode(mut self, mode: impl Into<Mode>) -> Self {
+        self.monitor = self.monitor.mode(mode);
         self
     }
 
@@ -110,6 +79,13 @@ impl ReduceLROnPlateau {
         self.min_lr = min_lr;
         self
     }
+
+    /// 1: a line on standard output when it lowers the rate; 0 (default): nothing.
+    #[must_use]
+    pub fn verbose(mut self, verbose: u8) -> Self {
+        self.verbose = verbose;
+        self
+    }
 }
 
 impl Callback for ReduceLROnPlateau {
@@ -118,7 +94,7 @@ impl Callback for ReduceLROnPlateau {
     }
 
     fn on_train_begin(&mut self, model: &mut Model, plan: &Plan) -> Result<()> {
-        settable(model, "ReduceLROnPlateau")?;
+        model.optimizer().settable_rate().map_err(|e| e.at("ReduceLROnPlateau"))?;
         if !(self.min_lr >= 0.0 && self.min_lr.is_finite()) {
             let e = Error::argument("min_lr", "a finite number of 0 or more", self.min_lr);
             return Err(e.at("ReduceLROnPlateau"));
@@ -131,7 +107,7 @@ impl Callback for ReduceLROnPlateau {
         Ok(())
     }
 
-    fn on_epoch_end(&mut self, model: &mut Model, _: usize, logs: &mut Logs) -> Result<()> {
+    fn on_epoch_end(&mut self, model: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
         let rate = model.learning_rate();
         logs.set(FIGURE, rate);
         let Some(value) = self.monitor.value("ReduceLROnPlateau", model, logs)? else { return Ok(()) };
@@ -143,9 +119,12 @@ impl Callback for ReduceLROnPlateau {
         } else if self.cooling == 0 {
             self.wait += 1;
             if self.wait >= self.patience && rate > self.min_lr {
-                model
-                    .set_learning_rate((rate * self.factor).max(self.min_lr))
-                    .map_err(|e| e.at("ReduceLROnPlateau"))?;
+                let lower = (rate * self.factor).max(self.min_lr);
+                model.set_learning_rate(lower).map_err(|e| e.at("ReduceLROnPlateau"))?;
+                say(self.verbose, || {
+                    let lower = shortest(lower);
+                    format!("\nEpoch {}: ReduceLROnPlateau reducing learning rate to {lower}.", epoch + 1)
+                });
                 (self.cooling, self.wait) = (self.cooldown, 0);
             }
         }
