@@ -99,7 +99,10 @@ pub mod prelude {
     pub use crate::nn::regularizer::{L1, L1L2, L2};
     pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};
     pub use crate::ops::Padding;
-    pub use crate::optim::{Adam, Optimizer as _, SGD};
+    pub use crate::optim::{
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, Optimizer as _, RMSprop, SGD,
+        ScheduleFreeAdamW,
+    };
     pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
     pub use crate::{CancellationToken, DType, Shape, Tensor, Threads, with_threads};
 }

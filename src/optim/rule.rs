@@ -1,6 +1,6 @@
 //! The common optimizer: one formula for each element, written as one loop over slices.
 
-use super::{LearningRate, Optimizer, Slices, Slot, Slots, Step, Update};
+use super::{LearningRate, Optimizer, Options, Slices, Slot, Slots, Step, Update};
 use crate::autograd::Gradient;
 use crate::config::Configured;
 use crate::{DType, Float, Result, Spec};
@@ -74,6 +74,11 @@ pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
         false
     }
 
+    /// See [`Optimizer::options`].
+    fn options(&self) -> Options {
+        Options::default()
+    }
+
     /// Changes the parameter.
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], slots: Slots<'_, T>);
 }
@@ -93,6 +98,9 @@ impl<R: Rule> Optimizer for R {
     }
     fn can_fail(&self) -> bool {
         false
+    }
+    fn options(&self) -> Options {
+        Rule::options(self)
     }
     fn update(&self, step: &Step, mut u: Update<'_>) -> Result<()> {
         match u.w.dtype() {
