@@ -53,6 +53,7 @@ mod pairing;
 mod parity;
 mod parity_layers;
 mod parity_models;
+mod parity_optimizers;
 mod products;
 mod properties;
 mod randomness;
