@@ -100,8 +100,8 @@ pub mod prelude {
     pub use crate::nn::{Build as _, Functional, Network, Sequential, Subclass};
     pub use crate::ops::Padding;
     pub use crate::optim::{
-        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, Optimizer as _, RMSprop, SGD,
-        ScheduleFreeAdamW,
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, Optimizer as _,
+        RMSprop, SGD, ScheduleFreeAdamW,
     };
     pub use crate::train::{Callback, EarlyStopping, Evaluate, Fit, History, Logs, Model};
     pub use crate::{CancellationToken, DType, Shape, Tensor, Threads, with_threads};

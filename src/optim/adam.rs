@@ -80,12 +80,7 @@ stamped! {
     }
 }
 
-fn with_largest<T: Float>(
-    w: &mut [T],
-    g: &[T],
-    [m, v, largest]: [&mut [T]; 3],
-    s: Scalars<T>,
-) {
+fn with_largest<T: Float>(w: &mut [T], g: &[T], [m, v, largest]: [&mut [T]; 3], s: Scalars<T>) {
     for ((((w, &g), m), v), largest) in w.iter_mut().zip(g).zip(m).zip(v).zip(largest) {
         let g = g.flush(T::TINY);
         *m = (*m + (g - *m) * s.one_minus_beta_1).flush(T::FADED);

@@ -367,7 +367,9 @@ impl Driver {
         }
         let state = &mut self.state;
         each(params, gradients, |p, g| {
-            let Some(state) = state.get_mut(&p.id()).filter(|state| state.part == number) else { return Ok(()) };
+            let Some(state) = state.get_mut(&p.id()).filter(|state| state.part == number) else {
+                return Ok(());
+            };
             if let Some(sum) = state.parts(&part.options).accumulator {
                 g.map(|g| g.add(sum)?.affine(1.0 / k as f64, 0.0))?;
             }

@@ -50,21 +50,27 @@ impl MultiOptimizer {
 
     /// All, the default first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Dyn<dyn Optimizer>> {
-        std::iter::once(&self.default_optimizer).chain(self.optimizer_map.iter().map(|(_, optimizer)| optimizer))
+        std::iter::once(&self.default_optimizer)
+            .chain(self.optimizer_map.iter().map(|(_, optimizer)| optimizer))
     }
 
     /// The number of the optimizer of a parameter among them.
     pub(super) fn choose(&self, path: &str) -> usize {
-        let at = |fits: &dyn Fn(&str) -> bool| self.optimizer_map.iter().position(|(pattern, _)| fits(pattern));
-        at(&|pattern| pattern == path).or_else(|| at(&|pattern| matches(pattern, path))).map_or(0, |at| at + 1)
+        let at =
+            |fits: &dyn Fn(&str) -> bool| self.optimizer_map.iter().position(|(pattern, _)| fits(pattern));
+        at(&|pattern| pattern == path)
+            .or_else(|| at(&|pattern| matches(pattern, path)))
+            .map_or(0, |at| at + 1)
     }
 
     /// Fails if a pattern stands for no parameter, or two for one.
     pub(super) fn check_paths(&self, paths: &[String]) -> Result<()> {
         let patterns = || self.optimizer_map.iter().map(|(pattern, _)| pattern.as_str());
         for path in paths.iter().filter(|path| !patterns().any(|pattern| pattern == path.as_str())) {
-            let fitting: Vec<String> =
-                patterns().filter(|pattern| matches(pattern, path)).map(|p| format!("'{}'", p.escape_debug())).collect();
+            let fitting: Vec<String> = patterns()
+                .filter(|pattern| matches(pattern, path))
+                .map(|p| format!("'{}'", p.escape_debug()))
+                .collect();
             if fitting.len() > 1 {
                 let expected = format!("one pattern for '{path}'");
                 return Err(Error::argument("optimizer_map", expected, fitting.join(" and ")));
@@ -73,7 +79,11 @@ impl MultiOptimizer {
         for (i, pattern) in patterns().enumerate() {
             if !paths.iter().any(|path| self.choose(path) == i + 1) {
                 let expected = "patterns of parameters that no other stands for";
-                return Err(Error::argument("optimizer_map", expected, format!("'{}'", pattern.escape_debug())));
+                return Err(Error::argument(
+                    "optimizer_map",
+                    expected,
+                    format!("'{}'", pattern.escape_debug()),
+                ));
             }
         }
         Ok(())
@@ -91,7 +101,11 @@ impl Optimizer for MultiOptimizer {
     fn check(&self) -> Result<()> {
         for optimizer in self.all() {
             if optimizer.several().is_some() {
-                return Err(Error::argument("optimizer_map", "optimizers of one kind each", "a MultiOptimizer"));
+                return Err(Error::argument(
+                    "optimizer_map",
+                    "optimizers of one kind each",
+                    "a MultiOptimizer",
+                ));
             }
         }
         Ok(())
@@ -101,7 +115,10 @@ impl Optimizer for MultiOptimizer {
     }
     fn update(&self, _: &Step, u: Update<'_>) -> Result<()> {
         // The driver calls its optimizers, not this.
-        let why = format!("a MultiOptimizer has no update of its own for '{}': it cannot be in another optimizer", u.path);
+        let why = format!(
+            "a MultiOptimizer has no update of its own for '{}': it cannot be in another optimizer",
+            u.path
+        );
         Err(Error::Custom(why))
     }
 }

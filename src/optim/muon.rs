@@ -43,7 +43,7 @@ settings! {
         epsilon: f64 = 1e-7,
         /// The decay of matrices: a number or `None`; 0.004 by default.
         weight_decay: into Option<f64> = 0.004,
-        exclude_layers: stored Option<Vec<String>> = None,
+        exclude_layers: stored Vec<String> = Vec::new(),
         /// Whether Adam steps parameters whose path contains "embedding"; yes by default.
         exclude_embeddings: bool = true,
         /// The first factor of the iteration; 3.4445 by default.
@@ -72,14 +72,14 @@ impl Muon {
     /// Adam steps the parameters whose path contains one of these. (In Keras they are regular expressions.)
     #[must_use]
     pub fn exclude_layers<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Muon {
-        self.exclude_layers = Some(names.into_iter().map(Into::into).collect());
+        self.exclude_layers = names.into_iter().map(Into::into).collect();
         self
     }
 
     fn by_adam(&self, path: &str, parameter: Spec) -> bool {
         parameter.shape.rank() != 2
             || (self.exclude_embeddings && path.to_lowercase().contains("embedding"))
-            || self.exclude_layers.iter().flatten().any(|name| path.contains(name.as_str()))
+            || self.exclude_layers.iter().any(|name| path.contains(name.as_str()))
     }
 
     fn formula(&self) -> Formula {
@@ -121,8 +121,8 @@ impl Optimizer for Muon {
             Error::unless_finite(name, factor)?;
         }
         check_setting("momentum", self.momentum, (0.0..=1.0).contains(&self.momentum), "0 to 1")?;
-        let names = self.exclude_layers.iter().flatten();
-        match names.into_iter().find(|name| name.is_empty() || name.contains(['*', '^', '$', '|', '\\', '+', '?'])) {
+        let mut names = self.exclude_layers.iter();
+        match names.find(|name| name.is_empty() || name.contains(['*', '^', '$', '|', '\\', '+', '?'])) {
             Some(name) => {
                 let expected = "parts of paths, such as \"output\" (no regular expressions)";
                 Err(Error::argument("exclude_layers", expected, format!("'{}'", name.escape_debug())))

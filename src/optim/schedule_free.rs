@@ -1,6 +1,8 @@
 //! Why it exists: AdamW without a schedule (Defazio et al. 2024), by Keras's rule: an average of all steps does what a falling rate would.
 
-use super::{LearningRate, Optimizer, Slices, Slot, Step, Update, check_epsilon, check_fading, check_setting};
+use super::{
+    LearningRate, Optimizer, Slices, Slot, Step, Update, check_epsilon, check_fading, check_setting,
+};
 use crate::dtype::dispatch_float;
 use crate::{Float, Result, Spec, settings};
 
@@ -30,7 +32,8 @@ impl ScheduleFreeAdamW {
         let warm = if self.warmup_steps > 0 { (t / self.warmup_steps as f64).min(1.0) } else { 1.0 };
         let lr = T::of(step.learning_rate * warm);
         let unbias = T::of(1.0 / (1.0 - libm::pow(self.beta_2, t)));
-        let (beta, z_share, rest_2) = (T::of(self.beta_1), T::of(1.0 - self.beta_1), T::of(1.0 - self.beta_2));
+        let (beta, z_share, rest_2) =
+            (T::of(self.beta_1), T::of(1.0 - self.beta_1), T::of(1.0 - self.beta_2));
         let (epsilon, new, old) = (T::of(self.epsilon), T::of(1.0 / t), T::of(1.0 - 1.0 / t));
         slices.in_parts(&|mut part| {
             let [z, v] = &mut part.slots[..] else { return };

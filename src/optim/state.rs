@@ -1,9 +1,9 @@
 //! What is remembered of each parameter from one step to the next: the optimizer's slots and two of the driver's own, how they
 //! begin, and how they go into files and come back.
 
+use super::driver::Part;
 use super::group::Choice;
 use super::slot::{self, Slot};
-use super::driver::Part;
 use super::{Driver, INLINE, Options};
 use crate::error::Context;
 use crate::nn::{Module, Param};

@@ -3,10 +3,10 @@
 
 use super::head::{Head, Meter};
 use super::history::History;
-use crate::{Error, Result};
 use crate::nn::{IntoLayer, Item, ItemMut, Module, Network, Node, Path, Session, Shared, Summary};
 use crate::optim::Driver;
 use crate::tensor::Tensor;
+use crate::{Error, Result};
 
 /// The name of the number of steps in the optimizer's state. No slot has it, for they have paths.
 const STEPS: &str = "steps";

@@ -48,6 +48,7 @@ mod numpy_files;
 mod one_answer;
 mod ops_table;
 mod optimizers;
+mod optimizers_every;
 mod pack;
 mod pairing;
 mod parity;

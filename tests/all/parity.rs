@@ -7,8 +7,8 @@ use gradus::loss::{self, BinaryCrossentropy, Loss, Reduction};
 use gradus::metric::{self, Metric};
 use gradus::nn::constraint::{self, Constraint, MaxNorm};
 use gradus::nn::regularizer::{self, Regularizer};
-use gradus::optim::schedule::*;
 use gradus::optim::LearningRate;
+use gradus::optim::schedule::*;
 use gradus::prelude::*;
 use gradus::train::{LearningRateScheduler, Plan, ReduceLROnPlateau};
 use serde_json::Value;
@@ -287,6 +287,27 @@ fn constraints_project_as_in_keras() {
         let got = constraint.project(&tensor(&g["inputs"][case["input"].as_str().unwrap()])).unwrap();
         let what = format!("{} {c} {}", case["constraint"], case["input"]);
         close(&what, &got.to_vec().unwrap(), &floats(&case["value"]["data"]), 1e-12);
+    }
+}
+
+#[test]
+fn kernels_of_a_fourier_transform_are_those_of_keras() {
+    use gradus::config::{Registry, Setting};
+    use gradus::nn::initializer::Initializer;
+    let stream = gradus::random::Stream::new(1, gradus::random::Purpose::Init(0), 0);
+    let cases = golden("initializers")["stft"].as_array().unwrap().clone();
+    assert_eq!(cases.len(), 23);
+    for case in cases {
+        let described = serde_json::json!({ "class_name": "STFT", "config": case["config"] });
+        let initializer = Dyn::<dyn Initializer>::read(described, &Registry::new()).unwrap();
+        let want = tensor(&case["value"]);
+        let got = initializer.tensor(want.spec(), stream).unwrap();
+        close(&case["config"].to_string(), &got.to_vec().unwrap(), &want.to_vec::<f64>().unwrap(), 1e-12);
+    }
+    for dims in [&[4, 2, 3][..], &[4, 1, 1], &[4, 3]] {
+        let shape = gradus::Shape::new(dims).unwrap();
+        let e = gradus::nn::initializer::STFT::new().value(&shape, stream).err().unwrap().to_string();
+        assert!(e.contains("STFT") && e.contains("frequencies"), "{e}");
     }
 }
 

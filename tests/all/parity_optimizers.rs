@@ -107,7 +107,8 @@ fn step_by_step(case: &Value, start: &[Tensor], sequence: &Value) {
 fn same_slots(what: &str, class: &str, driver: &Driver, two: &Two, keras: &Value) {
     let state = driver.state(two).unwrap();
     for i in 0..2 {
-        let ours: Vec<_> = state.iter().filter(|(name, _)| name.starts_with(&format!("params/{i}/"))).collect();
+        let ours: Vec<_> =
+            state.iter().filter(|(name, _)| name.starts_with(&format!("params/{i}/"))).collect();
         let theirs = keras.as_array().unwrap().iter().filter(|slot| {
             let name = slot["name"].as_str().unwrap();
             let unread = match class {
@@ -118,7 +119,8 @@ fn same_slots(what: &str, class: &str, driver: &Driver, two: &Two, keras: &Value
             name.starts_with(&format!("w{i}")) && !unread
         });
         let theirs: Vec<_> = theirs.collect();
-        let ours: Vec<_> = ours.into_iter().filter(|(name, _)| !name.ends_with("gradient_accumulator")).collect();
+        let ours: Vec<_> =
+            ours.into_iter().filter(|(name, _)| !name.ends_with("gradient_accumulator")).collect();
         assert_eq!(ours.len(), theirs.len(), "{what}: {ours:?}");
         for ((name, got), want) in ours.iter().zip(theirs) {
             close(&format!("{what} {name}"), &got.to_vec().unwrap(), &floats(&want["value"]["data"]), 1e-12);
@@ -158,7 +160,8 @@ impl Callback for &mut Record<'_> {
 
 fn runs_as_in_keras(g: &Value, case: &Value, optimizer: impl IntoOptimizer, what: &str) {
     let m = &g["models"][case["model"].as_str().unwrap()];
-    let mut model = network(case["model"].as_str().unwrap()).compile(optimizer, MeanSquaredError::new(), ()).unwrap();
+    let mut model =
+        network(case["model"].as_str().unwrap()).compile(optimizer, MeanSquaredError::new(), ()).unwrap();
     let paths: Vec<&str> = m["paths"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
     let start = m["start"].as_array().unwrap();
     let values: Vec<_> = paths.iter().zip(start).map(|(path, t)| (path.to_string(), tensor(t))).collect();
@@ -193,6 +196,27 @@ fn twenty_steps_of_every_optimizer() {
         checked.insert(class);
     }
     assert_eq!(checked.len(), 14, "{checked:?}");
+}
+
+/// Keras's `get_config()` of each optimizer is read, and has the defaults that its name alone has.
+#[test]
+fn configurations_of_keras_are_the_defaults() {
+    let configs = golden("optimizer_runs")["configs"].as_array().unwrap().clone();
+    assert_eq!(configs.len(), 14);
+    let read = |described: Value| Dyn::<dyn Optimizer>::read(described, &Registry::new());
+    for described in configs {
+        let theirs = read(described.clone()).unwrap();
+        assert_eq!(theirs.write().unwrap(), read(described["class_name"].clone()).unwrap().write().unwrap());
+        // An option that is set would be lost.
+        for (key, value) in
+            [("clipnorm", json!(1.0)), ("use_ema", json!(true)), ("gradient_accumulation_steps", json!(4))]
+        {
+            let mut described = described.clone();
+            described["config"][key] = value;
+            let e = read(described).unwrap_err().to_string();
+            assert!(e.contains(key) && e.contains("Tuned"), "{e}");
+        }
+    }
 }
 
 #[test]

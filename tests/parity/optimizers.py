@@ -138,12 +138,14 @@ def main():
         case(table, name, {"learning_rate": rate, "weight_decay": 0.05, "clipnorm": 0.1})
     for name, cfg in OWN:
         case(table if cfg.get("exclude_embeddings") is False else dense, name, {"learning_rate": RATES[name], **cfg})
+    # What each says of itself: its defaults, which are those of its name alone.
+    configs = [{"class_name": name, "config": getattr(keras.optimizers, name)().get_config()} for name in RATES]
     several = []
     for default, patterns in SEVERAL:
         chosen = keras.optimizers.OptimizerMap(build(default), {theirs: build(spec) for theirs, _, spec in patterns})
         _, row = run(dense, keras.optimizers.MultiOptimizer(chosen))
         several.append({"model": "dense", "default": plain(default), "patterns": [[ours, plain(spec)] for _, ours, spec in patterns], **row})
-    write("optimizer_runs.json", {"floatx": "float64", "at": list(STEPS), "batch_size": 6, "epochs": 5, "models": models}, cases=cases, several=several)
+    write("optimizer_runs.json", {"floatx": "float64", "at": list(STEPS), "batch_size": 6, "epochs": 5, "models": models}, cases=cases, several=several, configs=configs)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,12 @@ impl LearningRateSchedule for OneCycle {
         check_steps("total_steps", self.total_steps)?;
         check_share("pct_start", self.pct_start)?;
         if self.three_phase {
-            Error::unless(self.pct_start <= 0.5, "pct_start", "at most 0.5 for three phases", self.pct_start)?;
+            Error::unless(
+                self.pct_start <= 0.5,
+                "pct_start",
+                "at most 0.5 for three phases",
+                self.pct_start,
+            )?;
         }
         for (name, factor) in [("div_factor", self.div_factor), ("final_div_factor", self.final_div_factor)] {
             Error::unless(factor > 0.0 && factor.is_finite(), name, "a finite number above 0", factor)?;
