@@ -81,7 +81,7 @@ const MISTAKES: &[Mistake] = &[
     ("constraint_misspelt", || dense(Dense::new(2).kernel_constraint("nonneg"))),
     ("bias_constraint_unknown", || dense(Dense::new(2).bias_constraint("positive"))),
     ("optimizer_misspelt", || done(stack().compile("adamm", "mse", ()))),
-    ("optimizer_unknown", || done(stack().compile("lion", "mse", ()))),
+    ("optimizer_unknown", || done(stack().compile("shampoo", "mse", ()))),
     ("loss_misspelt", || done(stack().compile("adam", "mean_square_error", ()))),
     ("loss_of_keras_functions", || done(stack().compile("adam", "SparseCategoricalCrossEntropy", ()))),
     ("loss_unknown", || done(stack().compile("adam", "nll", ()))),
