@@ -223,7 +223,10 @@ fn whole_parameters(x: &Tensor, y: &Tensor) {
         ("Adafactor", options(Adafactor::new(0.001).tuned())),
         ("Muon", options(Muon::new(0.001).exclude_layers(["dense_1"]).tuned())),
         ("ScheduleFreeAdamW", options(ScheduleFreeAdamW::new(0.001).tuned())),
-        ("several", MultiOptimizer::new(Lamb::new(0.001)).optimizer("dense", Adam::new(0.001).clipnorm(1.0)).tuned()),
+        (
+            "several",
+            MultiOptimizer::new(Lamb::new(0.001)).optimizer("dense", Adam::new(0.001).clipnorm(1.0)).tuned(),
+        ),
     ]);
     for (what, optimizer) in all {
         let loss = SparseCategoricalCrossentropy::new().from_logits(true);
