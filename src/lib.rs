@@ -102,7 +102,10 @@ pub mod prelude {
         Build, Cx, Functional, Init, InputSpecs, Layer, Network, Node, Param, Part, Sequential, Subclass,
     };
     pub use crate::ops::Padding;
-    pub use crate::optim::{Adam, Optimizer, SGD};
+    pub use crate::optim::{
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, Optimizer,
+        RMSprop, SGD, ScheduleFreeAdamW,
+    };
     pub use crate::tensorboard::TensorBoard;
     pub use crate::train::{
         CSVLogger, Callback, EarlyStopping, Evaluate, Fit, History, LambdaCallback, LearningRateScheduler,

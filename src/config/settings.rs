@@ -19,6 +19,23 @@ const WITHOUT_EFFECT: &[WithoutEffect] = &[
     ("synchronized", Value::is_boolean, "true or false"),
 ];
 
+/// What may stand for an option of an optimizer, which stands around it here.
+const NO_OPTION: &str = "null (an option stands around its optimizer: class_name Tuned)";
+
+/// What Keras's `get_config()` says of each optimizer beside its own settings, if no option is set.
+const WITHOUT_OPTIONS: &[WithoutEffect] = &[
+    ("name", Value::is_string, "a name"),
+    ("weight_decay", Value::is_null, NO_OPTION),
+    ("clipnorm", Value::is_null, NO_OPTION),
+    ("global_clipnorm", Value::is_null, NO_OPTION),
+    ("clipvalue", Value::is_null, NO_OPTION),
+    ("use_ema", |value| *value == false, NO_OPTION),
+    ("ema_momentum", Value::is_number, "a number"),
+    ("ema_overwrite_frequency", Value::is_null, NO_OPTION),
+    ("loss_scale_factor", Value::is_null, "null (nothing trains in float16)"),
+    ("gradient_accumulation_steps", Value::is_null, NO_OPTION),
+];
+
 /// Keras's default dtype: its name, or a policy of that name.
 fn is_float32(dtype: &Value) -> bool {
     let policy = dtype.get("class_name").is_some_and(|class| class == "DTypePolicy");
@@ -70,7 +87,9 @@ impl<'a> Reader<'a> {
         mut config: Value,
         registry: &'a Registry,
     ) -> Result<Reader<'a>> {
-        for (key, may_be, expected) in WITHOUT_EFFECT.iter().filter(|(key, ..)| !keys.contains(key)) {
+        let options = if keys.contains(&"learning_rate") { WITHOUT_OPTIONS } else { &[] };
+        let skipped = WITHOUT_EFFECT.iter().chain(options);
+        for (key, may_be, expected) in skipped.filter(|(key, ..)| !keys.contains(key)) {
             let value = config.as_object_mut().and_then(|settings| settings.remove(*key));
             if let Some(value) = value.filter(|value| !may_be(value)) {
                 return Err(super::setting::wrong(expected, &value).at(*key).at(class));

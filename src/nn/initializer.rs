@@ -390,8 +390,9 @@ impl Initializer for Orthogonal {
 
 kind! {
     dyn Initializer, "initializer", Registry::initializer;
+    mod stft: STFT with Scaling, Side, Window;
     use Zeros, Ones, Constant, RandomUniform, RandomNormal, GlorotUniform, GlorotNormal, HeUniform, HeNormal,
     LecunUniform, LecunNormal, VarianceScaling, TruncatedNormal, Orthogonal, Identity;
     alias "uniform": RandomUniform, "normal": RandomNormal, "one": Ones, "zero": Zeros,
-    "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal;
+    "IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal, "STFTInitializer": STFT;
 }

@@ -7,7 +7,7 @@ use super::{LearningRate, Optimizer, Options};
 use crate::autograd::{Gradient, Gradients};
 use crate::dtype::dispatch_float;
 use crate::nn::{Module, Param, Path};
-use crate::tensor::{PoolVec, Tensor};
+use crate::tensor::{Few, PoolVec, Tensor};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,12 +34,53 @@ const MAX_STEPS: u64 = 1 << 53;
 #[derive(Clone, Debug)]
 pub struct Driver {
     pub(super) optimizer: Arc<dyn Optimizer>,
-    /// Shared with the step at hand, which reads them while the state changes.
-    pub(super) options: Arc<Options>,
+    /// At least one. Shared with the step at hand, which reads them while the state changes.
+    pub(super) parts: Arc<Vec<Part>>,
     pub(super) steps: u64,
-    learning_rate: LearningRate,
     pub(super) state: BTreeMap<u64, State>,
 }
+
+/// An optimizer with its options and its rate. A driver has one, but for a [`MultiOptimizer`](super::MultiOptimizer), which hands each
+/// parameter to one of several.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) optimizer: Arc<dyn Optimizer>,
+    pub(super) options: Options,
+    learning_rate: LearningRate,
+}
+
+impl Part {
+    fn new(optimizer: Arc<dyn Optimizer>) -> Part {
+        Part { options: optimizer.options(), learning_rate: optimizer.learning_rate(), optimizer }
+    }
+
+    /// How many steps make an update.
+    fn accumulates(&self) -> u64 {
+        self.options.gradient_accumulation_steps.unwrap_or(1).max(1)
+    }
+
+    /// The step after so many.
+    fn pass(&self, steps: u64) -> Pass<'_> {
+        let accumulates = self.accumulates();
+        Pass {
+            optimizer: &*self.optimizer,
+            options: &self.options,
+            iteration: steps / accumulates + 1,
+            learning_rate: self.learning_rate.at(steps),
+            accumulates: accumulates > 1,
+            updates: (steps + 1).is_multiple_of(accumulates),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.options.check()?;
+        self.optimizer.check().map_err(|e| e.at(self.optimizer.name()))?;
+        self.learning_rate.check()
+    }
+}
+
+/// The steps of as many parts lie in place.
+type Passes<'a> = Few<Pass<'a>, 3>;
 
 impl Driver {
     /// At the start.
@@ -48,8 +89,11 @@ impl Driver {
     }
 
     pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer>) -> Driver {
-        let (learning_rate, options) = (optimizer.learning_rate(), Arc::new(optimizer.options()));
-        Driver { optimizer, options, steps: 0, learning_rate, state: BTreeMap::new() }
+        let parts = match optimizer.several() {
+            Some(several) => several.all().map(|optimizer| Part::new(optimizer.0.clone())).collect(),
+            None => vec![Part::new(optimizer.clone())],
+        };
+        Driver { optimizer, parts: Arc::new(parts), steps: 0, state: BTreeMap::new() }
     }
 
     /// The same optimizer with no state.
@@ -59,9 +103,15 @@ impl Driver {
 
     /// Fails if a setting is out of range or contradicts another.
     pub(crate) fn check_settings(&self) -> Result<()> {
-        self.options.check()?;
-        self.optimizer.check().map_err(|e| e.at(self.optimizer.name()))?;
-        self.learning_rate.check()
+        if self.optimizer.several().is_some() {
+            self.optimizer.check().map_err(|e| e.at(self.optimizer.name()))?;
+        }
+        self.parts.iter().try_for_each(Part::check)
+    }
+
+    /// The number of the part that a parameter belongs to.
+    pub(super) fn choose(&self, path: &str) -> usize {
+        self.optimizer.several().map_or(0, |several| several.choose(path))
     }
 
     /// The optimizer.
@@ -71,7 +121,7 @@ impl Driver {
 
     /// How many updates there have been: fewer than steps if gradients accumulate.
     pub fn iterations(&self) -> u64 {
-        self.steps / self.accumulates()
+        self.steps / self.first().accumulates()
     }
 
     /// How many steps there have been, those that only accumulated too.
@@ -91,13 +141,14 @@ impl Driver {
         Ok(())
     }
 
-    fn accumulates(&self) -> u64 {
-        self.options.gradient_accumulation_steps.unwrap_or(1).max(1)
+    /// The only part, or that of the default optimizer.
+    fn first(&self) -> &Part {
+        &self.parts[0]
     }
 
     /// The present learning rate. A schedule counts steps, those that only accumulate too (as Keras does).
     pub fn learning_rate(&self) -> f64 {
-        self.learning_rate.at(self.steps)
+        self.rate().at(self.steps)
     }
 
     /// Changes the learning rate from here on.
@@ -108,23 +159,27 @@ impl Driver {
         self.settable_rate()?;
         let rate = LearningRate::Fixed(learning_rate);
         rate.check()?;
-        self.learning_rate = rate;
+        self.set_rate(rate);
         Ok(())
     }
 
     /// Fails if the learning rate is a schedule's, which cannot be changed.
     pub(crate) fn settable_rate(&self) -> Result<()> {
-        let LearningRate::Schedule(schedule) = &self.learning_rate else { return Ok(()) };
+        if self.optimizer.several().is_some() {
+            let expected = "one optimizer: each of a MultiOptimizer has its own rate";
+            return Err(Error::argument("learning_rate", expected, "several"));
+        }
+        let LearningRate::Schedule(schedule) = self.rate() else { return Ok(()) };
         let expected = "an optimizer made with a number as learning rate, to change it";
         Err(Error::argument("learning_rate", expected, schedule.class_name()))
     }
 
     pub(crate) fn rate(&self) -> &LearningRate {
-        &self.learning_rate
+        &self.first().learning_rate
     }
 
     pub(crate) fn set_rate(&mut self, rate: LearningRate) {
-        self.learning_rate = rate;
+        Arc::make_mut(&mut self.parts)[0].learning_rate = rate;
     }
 
     /// Updates every trainable parameter in place. Nothing changes if it fails. (A panic in an optimizer of your own is no
@@ -162,40 +217,37 @@ impl Driver {
         begun: &mut PoolVec<u64>,
     ) -> Result<()> {
         // Whatever can fail comes before anything changes.
-        let (optimizer, options) = (self.optimizer.clone(), self.options.clone());
-        let pass = Pass {
-            optimizer: &*optimizer,
-            options: &options,
-            iteration: self.iterations() + 1,
-            learning_rate: self.learning_rate(),
-            accumulates: self.accumulates() > 1,
-            updates: (self.steps + 1).is_multiple_of(self.accumulates()),
-        };
+        let parts = self.parts.clone();
+        let passes: Passes<'_> = parts.iter().map(|part| part.pass(self.steps)).collect();
         let mut result = Ok(());
         let mut copies = false;
         params.visit_mut(&mut |path, p| {
             if result.is_ok() {
+                let pass = &passes[self.part_of(path, p)];
                 copies |= p.trainable() && pass.copies(p);
                 result = match p.trainable() {
-                    true => self.prepare(&pass, path, p, &mut gradients, allow_missing, begun),
-                    false => self.empty_accumulator(&pass, p, false),
+                    true => self.prepare(pass, path, p, &mut gradients, allow_missing, begun),
+                    false => self.empty_accumulator(pass, p, false),
                 };
             }
         });
         result?;
-        if pass.updates {
-            self.shape_gradients(params, &mut gradients)?;
+        for (i, part) in parts.iter().enumerate() {
+            if passes[i].updates {
+                self.shape_gradients(i, part, params, &mut gradients)?;
+            }
         }
         if copies {
-            self.advance_copies(&pass, params, &gradients)?;
+            self.advance_copies(&passes, params, &gradients)?;
         }
         let mut result = Ok(());
         params.visit_mut(&mut |path, p| {
             if result.is_err() {
                 return;
             }
+            let pass = &passes[self.part_of(path, p)];
             if !p.trainable() {
-                result = self.empty_accumulator(&pass, p, true);
+                result = self.empty_accumulator(pass, p, true);
             } else if !pass.copies(p)
                 && let Some(state) = self.state.get_mut(&p.id())
             {
@@ -205,10 +257,15 @@ impl Driver {
         result
     }
 
+    /// The number of the part that a parameter belongs to.
+    fn part_of(&self, path: &Path, p: &Param) -> usize {
+        self.state.get(&p.id()).map_or_else(|| self.choose(path.as_str()), |state| state.part)
+    }
+
     /// The parameters whose update may fail: then all are as before.
     fn advance_copies(
         &mut self,
-        pass: &Pass<'_>,
+        passes: &Passes<'_>,
         params: &mut (impl Module + ?Sized),
         gradients: &Gradients,
     ) -> Result<()> {
@@ -216,9 +273,10 @@ impl Driver {
         let mut result = Ok(());
         params.visit_mut(&mut |path, p| {
             if p.trainable()
-                && pass.copies(p)
                 && result.is_ok()
                 && let Some(state) = self.state.get_mut(&p.id())
+                && let pass = &passes[state.part]
+                && pass.copies(p)
             {
                 before.push((p.id(), p.value().clone(), state.clone()));
                 result = pass.advance(path, p, gradients.find(p.id()), state);
@@ -294,16 +352,25 @@ impl Driver {
         Ok(())
     }
 
-    /// Brings gradients to what the update uses: the mean of those accumulated, clipped.
-    fn shape_gradients(&mut self, params: &(impl Module + ?Sized), gradients: &mut Gradients) -> Result<()> {
-        let Options { clipnorm, global_clipnorm, clipvalue, .. } = *self.options;
-        let k = self.accumulates();
+    /// Brings the gradients of a part to what the update uses: the mean of those accumulated, clipped.
+    fn shape_gradients(
+        &mut self,
+        number: usize,
+        part: &Part,
+        params: &(impl Module + ?Sized),
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        let Options { clipnorm, global_clipnorm, clipvalue, .. } = part.options;
+        let k = part.accumulates();
         if k == 1 && clipnorm.or(global_clipnorm).or(clipvalue).is_none() {
             return Ok(());
         }
+        let state = &mut self.state;
         each(params, gradients, |p, g| {
-            let state = self.state.get_mut(&p.id());
-            if let Some(sum) = state.and_then(|state| state.parts(&self.options).accumulator) {
+            let Some(state) = state.get_mut(&p.id()).filter(|state| state.part == number) else {
+                return Ok(());
+            };
+            if let Some(sum) = state.parts(&part.options).accumulator {
                 g.map(|g| g.add(sum)?.affine(1.0 / k as f64, 0.0))?;
             }
             if let Some(c) = clipnorm {
@@ -317,8 +384,9 @@ impl Driver {
         })?;
         let Some(c) = global_clipnorm else { return Ok(()) };
         let mut sum = 0.0;
-        each(params, gradients, |_, g| {
-            sum += g.square_sum()?;
+        let belongs = |p: &Param| state.get(&p.id()).is_some_and(|state| state.part == number);
+        each(params, gradients, |p, g| {
+            sum += if belongs(p) { g.square_sum()? } else { 0.0 };
             Ok(())
         })?;
         let norm = libm::sqrt(sum);
@@ -327,7 +395,7 @@ impl Driver {
             n if n > c => c / n,
             _ => return Ok(()),
         };
-        each(params, gradients, |_, g| scale(g, factor))
+        each(params, gradients, |p, g| if belongs(p) { scale(g, factor) } else { Ok(()) })
     }
 }
 

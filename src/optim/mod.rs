@@ -24,14 +24,41 @@ use std::sync::Arc;
 
 kind! {
     dyn Optimizer, "optimizer", Registry::optimizer;
-    mod adam: Adam;
+    mod adadelta: Adadelta;
+    mod adafactor: Adafactor;
+    mod adagrad: Adagrad;
+    mod adam: Adam, AdamW;
+    mod adamax: Adamax;
+    mod ftrl: Ftrl;
+    mod lamb: Lamb;
+    mod lion: Lion;
+    mod multi: MultiOptimizer;
+    mod muon: Muon;
+    mod nadam: Nadam;
+    mod rmsprop: RMSprop;
+    mod schedule_free: ScheduleFreeAdamW;
     mod sgd: SGD;
     mod tuned: Tuned with Options;
+    alias "adamw": AdamW, "rmsprop": RMSprop, "schedulefreeadamw": ScheduleFreeAdamW;
 }
 
 /// Fails unless a setting is what it may be.
 fn check_setting(name: &'static str, value: f64, fine: bool, expected: &str) -> Result<()> {
     if fine { Ok(()) } else { Err(Error::argument(name, expected, value)) }
+}
+
+/// Fails unless so much of a mean can stay in each step.
+fn check_fading(name: &'static str, share: f64) -> Result<()> {
+    check_setting(name, share, (0.0..1.0).contains(&share), "0 or more, below 1")
+}
+
+fn check_betas(beta_1: f64, beta_2: f64) -> Result<()> {
+    check_fading("beta_1", beta_1)?;
+    check_fading("beta_2", beta_2)
+}
+
+fn check_epsilon(epsilon: f64) -> Result<()> {
+    Error::unless_not_negative("epsilon", epsilon)
 }
 
 /// What `compile` takes as optimizer: a value, or its name for one with Keras's default settings: `"adam"`.
@@ -132,9 +159,20 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// The weight decay of a parameter, given that which the options say for all; a group's goes before both. By default as given.
+    fn weight_decay_of(&self, _path: &str, _parameter: Spec, decay: Option<f64>) -> Option<f64> {
+        decay
+    }
+
     /// What the driver does around the updates.
     fn options(&self) -> Options {
         Options::default()
+    }
+
+    /// Those that a [`MultiOptimizer`] hands parameters to.
+    #[doc(hidden)]
+    fn several(&self) -> Option<&MultiOptimizer> {
+        None
     }
 
     /// The same optimizer with room for options.

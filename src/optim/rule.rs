@@ -1,6 +1,6 @@
 //! The common optimizer: one formula for each element, written as one loop over slices.
 
-use super::{LearningRate, Optimizer, Slices, Slot, Slots, Step, Update};
+use super::{LearningRate, Optimizer, Options, Slices, Slot, Slots, Step, Update};
 use crate::autograd::Gradient;
 use crate::config::Configured;
 use crate::{DType, Float, Result, Spec};
@@ -14,14 +14,14 @@ use crate::{DType, Float, Result, Spec};
 /// use gradus::Float;
 ///
 /// gradus::settings! {
-///     /// `a += g²`, `w -= lr·g / (√a + ε)`.
-///     pub struct Adagrad {
+///     /// `a += g²`, `w -= lr·g / (√a + ε)`: Adagrad with ε outside of the root, as in its paper.
+///     pub struct PaperAdagrad as "acme>PaperAdagrad" {
 ///         /// At this rate.
 ///         new(learning_rate: into LearningRate);
 ///     }
 /// }
 ///
-/// impl Rule for Adagrad {
+/// impl Rule for PaperAdagrad {
 ///     fn slots(&self) -> &'static [&'static str] {
 ///         &["accumulator"]
 ///     }
@@ -42,7 +42,7 @@ use crate::{DType, Float, Result, Spec};
 /// }
 ///
 /// let stack = Sequential::new().add(Input::new([2])).add(Dense::new(1));
-/// let mut model = stack.compile(Adagrad::new(0.1).clipnorm(1.0), MeanSquaredError::new(), ())?;
+/// let mut model = stack.compile(PaperAdagrad::new(0.1).clipnorm(1.0), MeanSquaredError::new(), ())?;
 /// model.fit(&Tensor::ones([8, 2])?, &Tensor::ones([8, 1])?, Fit::new().epochs(2).verbose(0))?;
 /// # Ok::<(), gradus::Error>(())
 /// ```
@@ -76,6 +76,11 @@ pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
         false
     }
 
+    /// See [`Optimizer::options`].
+    fn options(&self) -> Options {
+        Options::default()
+    }
+
     /// Changes the parameter.
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], slots: Slots<'_, T>);
 }
@@ -95,6 +100,9 @@ impl<R: Rule> Optimizer for R {
     }
     fn can_fail(&self) -> bool {
         false
+    }
+    fn options(&self) -> Options {
+        Rule::options(self)
     }
     fn update(&self, step: &Step, mut u: Update<'_>) -> Result<()> {
         match u.w.dtype() {

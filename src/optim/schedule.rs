@@ -4,7 +4,31 @@ use crate::config::{Configured, Dyn, Registry, Setting, kind};
 use crate::{Error, Result, settings};
 use serde_json::Value;
 
-/// A learning rate as a function of how many steps there have been.
+/// A learning rate as a function of how many steps there have been. One of your own:
+///
+/// ```
+/// use gradus::optim::LearningRateSchedule;
+/// use gradus::prelude::*;
+///
+/// gradus::settings! {
+///     /// `factor · min(1/√step, step / warmup^1.5)` (Vaswani et al. 2017).
+///     pub struct Noam as "acme>Noam" {
+///         /// With this factor and so many steps upwards.
+///         new(factor: f64, warmup: u64);
+///     }
+/// }
+/// impl LearningRateSchedule for Noam {
+///     fn at(&self, step: u64) -> f64 {
+///         let step = (step + 1) as f64;
+///         self.factor * (1.0 / step.sqrt()).min(step * (self.warmup as f64).powf(-1.5))
+///     }
+/// }
+///
+/// let stack = Sequential::new().add(Input::new(1)).add(Dense::new(1));
+/// let model = stack.compile(Adam::new(Noam::new(1.0, 100)), MeanSquaredError::new(), ())?;
+/// assert!((model.learning_rate() - 0.001).abs() < 1e-9);
+/// # Ok::<(), gradus::Error>(())
+/// ```
 pub trait LearningRateSchedule: Configured + std::fmt::Debug + Send + Sync {
     /// The rate of the step after so many.
     fn at(&self, step: u64) -> f64;
@@ -20,6 +44,9 @@ pub trait LearningRateSchedule: Configured + std::fmt::Debug + Send + Sync {
 
 kind! {
     dyn LearningRateSchedule, "learning rate schedule", Registry::schedule;
+    mod multi_step: MultiStepDecay;
+    mod one_cycle: OneCycle;
+    mod warmup: LinearWarmup;
     use ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, InverseTimeDecay, CosineDecay, CosineDecayRestarts;
 }
 /// What optimizers take as learning rate: a number or a schedule.
@@ -88,6 +115,14 @@ impl<S: LearningRateSchedule + 'static> From<S> for LearningRate {
 /// Fails unless a period has at least one step.
 fn check_steps(name: &'static str, steps: u64) -> Result<()> {
     if steps > 0 { Ok(()) } else { Err(Error::argument(name, "at least 1", 0)) }
+}
+
+/// Fails unless each step is after the one before.
+fn check_ascending(name: &'static str, steps: &[u64]) -> Result<()> {
+    match steps.windows(2).find(|b| b[0] >= b[1]) {
+        Some(b) => Err(Error::argument(name, "ascending steps", format!("{} before {}", b[0], b[1]))),
+        None => Ok(()),
+    }
 }
 
 /// Fails unless these numbers are finite and not negative.
@@ -160,12 +195,7 @@ impl LearningRateSchedule for PiecewiseConstantDecay {
             return Err(Error::argument("PiecewiseConstantDecay values", expected, self.values.len()));
         }
         self.values.iter().try_for_each(|rate| check_rates(&[("values", *rate)]))?;
-        match self.boundaries.windows(2).find(|b| b[0] >= b[1]) {
-            Some(b) => {
-                Err(Error::argument("boundaries", "ascending steps", format!("{} before {}", b[0], b[1])))
-            }
-            None => Ok(()),
-        }
+        check_ascending("boundaries", &self.boundaries)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What is remembered of each parameter from one step to the next: the optimizer's slots and two of the driver's own, how they
 //! begin, and how they go into files and come back.
 
+use super::driver::Part;
 use super::group::Choice;
 use super::slot::{self, Slot};
-use super::{Driver, INLINE, Optimizer, Options};
+use super::{Driver, INLINE, Options};
 use crate::error::Context;
 use crate::nn::{Module, Param};
 use crate::tensor::{Few, Tensor};
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub(super) tensors: Few<Tensor, { INLINE + 2 }>,
     /// How many are the optimizer's.
     own: usize,
+    /// The number of the driver's part that it belongs to.
+    pub(super) part: usize,
     /// What its groups and the options say of the parameter.
     pub(super) choice: Choice,
     /// Whether the accumulator has gradients, which may add up to 0.
@@ -45,11 +48,11 @@ impl State {
 }
 
 /// The slots of a parameter and how many of them are the optimizer's.
-fn slots(optimizer: &dyn Optimizer, options: &Options, path: &str, parameter: Spec) -> (Vec<Slot>, usize) {
-    let mut slots = optimizer.slots(path, parameter);
+fn slots(part: &Part, path: &str, parameter: Spec) -> (Vec<Slot>, usize) {
+    let mut slots = part.optimizer.slots(path, parameter);
     let own = slots.len();
-    slots.extend(options.gradient_accumulation_steps.map(|_| Slot::new(ACCUMULATOR)));
-    slots.extend(options.ema_momentum.map(|_| Slot::new(AVERAGE).start_at_parameter()));
+    slots.extend(part.options.gradient_accumulation_steps.map(|_| Slot::new(ACCUMULATOR)));
+    slots.extend(part.options.ema_momentum.map(|_| Slot::new(AVERAGE).start_at_parameter()));
     (slots, own)
 }
 
@@ -66,34 +69,47 @@ impl Driver {
             if p.trainable() && result.is_ok() {
                 result = self.check_slots(path.as_str(), p.value().spec());
             }
-            if !self.options.groups.is_empty() {
-                paths.push(path.to_string());
-            }
+            paths.push(path.to_string());
         });
         result?;
-        super::group::check(&self.options.groups, &paths)
+        if let Some(several) = self.optimizer.several() {
+            several.check_paths(&paths).map_err(|e| e.at(self.optimizer.name()))?;
+        }
+        for (i, part) in self.parts.iter().enumerate().filter(|(_, part)| !part.options.groups.is_empty()) {
+            let own: Vec<String> = paths.iter().filter(|path| self.choose(path) == i).cloned().collect();
+            super::group::check(&part.options.groups, &own)?;
+        }
+        Ok(())
+    }
+
+    /// The part of the parameter at a path.
+    fn part(&self, path: &str) -> &Part {
+        &self.parts[self.choose(path)]
     }
 
     fn check_slots(&self, path: &str, parameter: Spec) -> Result<()> {
         if !parameter.dtype.is_float() {
             return Err(stored_only(path, parameter.dtype));
         }
-        let all = slots(&*self.optimizer, &self.options, path, parameter).0;
-        slot::check(&all, parameter).at(|| format!("{}, for '{path}'", self.optimizer.name()))
+        let part = self.part(path);
+        let all = slots(part, path, parameter).0;
+        slot::check(&all, parameter).at(|| format!("{}, for '{path}'", part.optimizer.name()))
     }
 
     /// The slots of a parameter.
     pub(crate) fn slots(&self, path: &str, p: &Param) -> Vec<Slot> {
-        slots(&*self.optimizer, &self.options, path, p.value().spec()).0
+        slots(self.part(path), path, p.value().spec()).0
     }
 
     /// The state that a parameter begins with.
     pub(super) fn begin(&self, path: &str, p: &Param) -> Result<State> {
-        self.check_slots(path, p.value().spec())?;
-        let (slots, own) = slots(&*self.optimizer, &self.options, path, p.value().spec());
+        let spec = p.value().spec();
+        self.check_slots(path, spec)?;
+        let part = self.part(path);
+        let (slots, own) = slots(part, path, spec);
         let tensors = slots.iter().map(|slot| slot.tensor(p.value())).collect::<Result<_>>();
-        let (tensors, choice) = (tensors.at(|| path)?, self.options.choice(path));
-        Ok(State { tensors, own, choice, waiting: false })
+        let (tensors, choice) = (tensors.at(|| path)?, part.options.choice(&*part.optimizer, path, spec));
+        Ok(State { tensors, own, part: self.choose(path), choice, waiting: false })
     }
 
     /// The state by name, the path of a parameter and behind it that of a slot: `dense/kernel/m`. The driver has slots of its
@@ -143,17 +159,34 @@ impl Driver {
         });
         result?;
         if let Some(name) = left.keys().next() {
-            let expected = "a parameter's path and behind it the name of one of its slots";
-            return Err(Error::argument("state", expected, format!("'{}'", name.escape_debug())));
+            return Err(self.unknown_slot(params, name));
         }
         self.state.extend(next);
         Ok(())
     }
 
+    /// The error of a name that no slot has.
+    pub(crate) fn unknown_slot(&self, params: &(impl Module + ?Sized), name: &str) -> Error {
+        let mut expected = "a parameter's path and behind it the name of one of its slots".to_string();
+        params.visit(&mut |path, p| {
+            if name.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/')) {
+                let slots: Vec<&str> = self.slots(path.as_str(), p).iter().map(|slot| slot.name).collect();
+                let has_state = self.state.contains_key(&p.id()) || !p.trainable();
+                let so_far = if has_state { "" } else { ", which it has none of before its first update" };
+                expected = match slots.is_empty() {
+                    true => format!("no slot of '{path}', of which nothing is remembered"),
+                    false => format!("a slot of '{path}' ({}){so_far}", slots.join(", ")),
+                };
+            }
+        });
+        Error::argument("state", expected, format!("'{}'", name.escape_debug()))
+    }
+
     /// The state of a parameter with the values that are named, which are taken out; none if none is.
     fn state_with(&self, path: &str, p: &Param, left: &mut BTreeMap<&str, &Tensor>) -> Result<Option<State>> {
         let parameter = p.value().spec();
-        let (slots, own) = slots(&*self.optimizer, &self.options, path, parameter);
+        let part = self.part(path);
+        let (slots, own) = slots(part, path, parameter);
         let named = slots.into_iter().map(|slot| (slot, format!("{path}/{}", slot.name)));
         let named: Vec<_> = named.map(|(slot, name)| (slot, left.remove(name.as_str()), name)).collect();
         if named.iter().all(|(_, value, _)| value.is_none()) {
@@ -173,9 +206,10 @@ impl Driver {
             }
         });
         let tensors = tensors.collect::<Result<_>>()?;
-        let mut state = State { tensors, own, choice: self.options.choice(path), waiting: false };
+        let choice = part.options.choice(&*part.optimizer, path, parameter);
+        let mut state = State { tensors, own, part: self.choose(path), choice, waiting: false };
         // A state does not say whether gradients wait in it, but numbers that are not 0 have come from some.
-        state.waiting = state.parts(&self.options).accumulator.is_some_and(|sum| !is_zero(sum));
+        state.waiting = state.parts(&part.options).accumulator.is_some_and(|sum| !is_zero(sum));
         Ok(Some(state))
     }
 
@@ -191,7 +225,8 @@ impl Driver {
         params.visit_mut(&mut |_, p| {
             let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
             let state = state.filter(|state| state.choice.learning_rate_factor != 0.0);
-            if let Some(average) = state.and_then(|state| state.parts(&self.options).average) {
+            let Some(state) = state else { return };
+            if let Some(average) = state.parts(&self.parts[state.part].options).average {
                 *p.value_mut() = average.clone();
             }
         });

@@ -2,7 +2,7 @@
 //! say.
 
 use super::group::{self, Choice, Group};
-use super::{LearningRate, Optimizer, Slot, Step, Update};
+use super::{LearningRate, MultiOptimizer, Optimizer, Slot, Step, Update};
 use crate::config::Dyn;
 use crate::{Error, Result, Spec, settings};
 
@@ -77,10 +77,11 @@ impl Options {
     }
 
     /// What holds for the parameter at this path.
-    pub(super) fn choice(&self, path: &str) -> Choice {
+    pub(super) fn choice(&self, optimizer: &dyn Optimizer, path: &str, parameter: Spec) -> Choice {
         let [factor, decay] = group::first(&self.groups, path).map(|at| at.map(|at| &self.groups[at].1));
         let excluded = self.exclude_from_weight_decay.iter().any(|name| path.contains(name.as_str()));
-        let decay = decay.and_then(|group| group.weight_decay).or(self.weight_decay);
+        let decay = decay.and_then(|group| group.weight_decay);
+        let decay = decay.or_else(|| optimizer.weight_decay_of(path, parameter, self.weight_decay));
         Choice {
             learning_rate_factor: factor.and_then(|group| group.learning_rate_factor).unwrap_or(1.0),
             weight_decay: decay.filter(|_| !excluded).unwrap_or(0.0),
@@ -117,7 +118,17 @@ impl Optimizer for Tuned {
         self.optimizer.name()
     }
     fn check(&self) -> Result<()> {
+        if self.optimizer.several().is_some() && self.options != Options::default() {
+            let expected = "no options: those of a MultiOptimizer are set for each of its optimizers";
+            return Err(Error::argument("optimizer", expected, "a MultiOptimizer with some"));
+        }
         self.optimizer.check()
+    }
+    fn weight_decay_of(&self, path: &str, parameter: Spec, decay: Option<f64>) -> Option<f64> {
+        self.optimizer.weight_decay_of(path, parameter, decay)
+    }
+    fn several(&self) -> Option<&MultiOptimizer> {
+        self.optimizer.several()
     }
     fn takes_rows(&self) -> bool {
         self.optimizer.takes_rows()

@@ -3,10 +3,23 @@
 
 use super::head::{Head, Meter};
 use super::history::{History, Logs};
-use crate::Result;
 use crate::nn::{IntoLayer, Item, ItemMut, Module, Network, Node, Path, Session, Shared, Summary};
 use crate::optim::Driver;
 use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+/// The name of the number of steps in the optimizer's state. No slot has it, for they have paths.
+const STEPS: &str = "steps";
+
+fn steps_of(value: &Tensor) -> Result<u64> {
+    let expected = "a scalar of type int64, 0 or more";
+    match value.to_vec::<i64>().as_deref() {
+        Ok(&[steps]) if value.rank() == 0 => {
+            u64::try_from(steps).map_err(|_| Error::argument(STEPS, expected, steps))
+        }
+        _ => Err(Error::argument(STEPS, expected, value.spec())),
+    }
+}
 
 /// A network with its optimizer, losses and metrics; it gives everything that its [`Network`] gives. `clone` is a snapshot
 /// that shares memory until one of the two changes; [`Model::clone_fresh`] is a new start.
@@ -83,6 +96,66 @@ impl Model {
     /// The optimizer at work, to change its learning rate.
     pub fn optimizer_mut(&mut self) -> &mut Driver {
         &mut self.driver
+    }
+
+    /// All that the optimizer remembers, by name: `steps` (how many there have been, a scalar of type int64), and for each parameter
+    /// that has been updated its slots, `dense/kernel/m`. See [`Driver::state`].
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let mut model = Sequential::new().add(Input::new(2)).add(Dense::new(1)).compile("adam", "mse", ())?;
+    /// model.fit(&Tensor::ones([8, 2])?, &Tensor::ones([8, 1])?, Fit::new().verbose(0))?;
+    ///
+    /// let m = model.optimizer_slot("dense/kernel/m")?;
+    /// model.set_optimizer_state(&[("dense/kernel/m".into(), m.affine(0.5, 0.0)?)])?; // the others stay
+    /// assert!(model.optimizer_slot("dense/kernel/m")?.same_bits(&m.affine(0.5, 0.0)?));
+    ///
+    /// let all = model.optimizer_state()?;
+    /// let mut again = model.clone_fresh(1)?;
+    /// again.set_params(&model.params())?;
+    /// again.set_optimizer_state(&all)?; // goes on as the first would
+    /// assert_eq!(again.optimizer().steps(), model.optimizer().steps());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Memory cannot be had.
+    pub fn optimizer_state(&self) -> Result<Vec<(String, Tensor)>> {
+        let steps = Tensor::scalar(self.driver.steps() as i64)?;
+        let mut state = vec![(STEPS.to_string(), steps)];
+        state.extend(self.driver.state(&self.network)?);
+        Ok(state)
+    }
+
+    /// One tensor of [`Model::optimizer_state`].
+    ///
+    /// # Errors
+    /// There is none of this name; the message lists those of the parameter, if it names one.
+    pub fn optimizer_slot(&self, name: &str) -> Result<Tensor> {
+        match self.optimizer_state()?.into_iter().find(|(known, _)| known == name) {
+            Some((_, value)) => Ok(value),
+            None => Err(self.driver.unknown_slot(&self.network, name)),
+        }
+    }
+
+    /// Sets what is named as in [`Model::optimizer_state`]; all else stays.
+    ///
+    /// # Errors
+    /// As [`Driver::set_state`], or `steps` is no scalar of type int64 from 0 to 2⁵³. Then nothing has changed.
+    pub fn set_optimizer_state(&mut self, values: &[(String, Tensor)]) -> Result<()> {
+        let (mut slots, mut steps) = (Vec::new(), self.driver.steps());
+        for (name, value) in values {
+            match name.as_str() {
+                STEPS => steps = steps_of(value)?,
+                _ => slots.push((name.clone(), value.clone())),
+            }
+        }
+        let mut driver = self.driver.clone();
+        driver.set_steps(steps)?;
+        driver.set_state(&self.network, &slots)?;
+        self.driver = driver;
+        Ok(())
     }
 
     /// The present learning rate.

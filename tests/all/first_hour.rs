@@ -112,7 +112,7 @@ const MISTAKES: &[Mistake] = &[
         done(Bidirectional::new(LSTM::new(2)).merge_mode("add").on(&Input::new([5, 2])))
     }),
     ("optimizer_misspelt", || done(stack().compile("adamm", "mse", ()))),
-    ("optimizer_unknown", || done(stack().compile("lion", "mse", ()))),
+    ("optimizer_unknown", || done(stack().compile("shampoo", "mse", ()))),
     ("loss_misspelt", || done(stack().compile("adam", "mean_square_error", ()))),
     ("loss_of_keras_functions", || done(stack().compile("adam", "SparseCategoricalCrossEntropy", ()))),
     ("loss_unknown", || done(stack().compile("adam", "nll", ()))),

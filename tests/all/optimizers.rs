@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 settings! {
     /// Adafactor without its clipping (Shazeer and Stern 2018): of a matrix the second moments of rows and columns.
-    pub struct Adafactor {
+    pub struct Adafactor as "own>Adafactor" {
         /// At this rate.
         new(learning_rate: into LearningRate);
     }
@@ -61,7 +61,7 @@ impl Optimizer for Adafactor {
 
 settings! {
     /// Muon (Jordan 2024): the step of a matrix is its momentum made nearly orthogonal; all else is stepped by momentum.
-    pub struct Muon {
+    pub struct Muon as "own>Muon" {
         /// At this rate.
         new(learning_rate: into LearningRate);
 
@@ -94,7 +94,7 @@ impl Optimizer for Muon {
 
 settings! {
     /// Nadam (Dozat 2015), by Keras's rule: its running product is one number of the state.
-    pub struct Nadam {
+    pub struct Nadam as "own>Nadam" {
         /// At this rate.
         new(learning_rate: into LearningRate);
     }
@@ -148,7 +148,7 @@ impl Optimizer for Nadam {
 
 settings! {
     /// Adagrad (Duchi et al. 2011), by Keras's rule.
-    pub struct Adagrad {
+    pub struct Adagrad as "own>Adagrad" {
         /// At this rate.
         new(learning_rate: into LearningRate);
 

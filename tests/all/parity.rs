@@ -5,11 +5,10 @@ use crate::golden::{close, floats, golden, tensor};
 use gradus::config::Dyn;
 use gradus::loss::{self, BinaryCrossentropy, Loss, Reduction};
 use gradus::metric::{self, Metric};
-use gradus::nn::Module;
 use gradus::nn::constraint::{self, Constraint, MaxNorm};
 use gradus::nn::regularizer::{self, Regularizer};
+use gradus::optim::LearningRate;
 use gradus::optim::schedule::*;
-use gradus::optim::{Driver, LearningRate};
 use gradus::prelude::*;
 use gradus::train::{LearningRateScheduler, Plan, ReduceLROnPlateau};
 use serde_json::Value;
@@ -292,6 +291,27 @@ fn constraints_project_as_in_keras() {
 }
 
 #[test]
+fn kernels_of_a_fourier_transform_are_those_of_keras() {
+    use gradus::config::{Registry, Setting};
+    use gradus::nn::initializer::Initializer;
+    let stream = gradus::random::Stream::new(1, gradus::random::Purpose::Init(0), 0);
+    let cases = golden("initializers")["stft"].as_array().unwrap().clone();
+    assert_eq!(cases.len(), 23);
+    for case in cases {
+        let described = serde_json::json!({ "class_name": "STFT", "config": case["config"] });
+        let initializer = Dyn::<dyn Initializer>::read(described, &Registry::new()).unwrap();
+        let want = tensor(&case["value"]);
+        let got = initializer.tensor(want.spec(), stream).unwrap();
+        close(&case["config"].to_string(), &got.to_vec().unwrap(), &want.to_vec::<f64>().unwrap(), 1e-12);
+    }
+    for dims in [&[4, 2, 3][..], &[4, 1, 1], &[4, 3]] {
+        let shape = gradus::Shape::new(dims).unwrap();
+        let e = gradus::nn::initializer::STFT::new().value(&shape, stream).err().unwrap().to_string();
+        assert!(e.contains("STFT") && e.contains("frequencies"), "{e}");
+    }
+}
+
+#[test]
 fn regularizers_and_their_gradients() {
     let g = golden("regularizers");
     for case in g["cases"].as_array().unwrap() {
@@ -316,110 +336,6 @@ fn regularizers_and_their_gradients() {
         let gradients = value.backward().unwrap();
         close(&what, &gradients.get(&w).unwrap().to_vec().unwrap(), &floats(&case["grad"]["data"]), 1e-10);
     }
-}
-
-#[derive(Clone, Debug)]
-struct Two {
-    params: Vec<gradus::nn::Param>,
-}
-gradus::parts!(group Two { params });
-
-#[test]
-fn optimizers_step_by_step() {
-    let g = golden("optimizers");
-    let mut checked = 0;
-    for case in g["cases"].as_array().unwrap() {
-        let c = &case["config"];
-        let number = |key: &str, default: f64| c[key].as_f64().unwrap_or(default);
-        let rate: LearningRate = match c["learning_rate"].as_f64() {
-            Some(rate) => rate.into(),
-            // Keras's defaults.
-            None if c["learning_rate"].is_null() => {
-                if case["optimizer"] == "SGD" { 0.01 } else { 0.001 }.into()
-            }
-            None => schedule(c["learning_rate"]["class"].as_str().unwrap(), &c["learning_rate"]["config"]),
-        };
-        let optimizer = match case["optimizer"].as_str().unwrap() {
-            "SGD" => {
-                let nesterov = c["nesterov"].as_bool().unwrap_or(false);
-                SGD::new(rate).momentum(number("momentum", 0.0)).nesterov(nesterov).tuned()
-            }
-            "Adam" | "AdamW" if c["amsgrad"].is_null() => {
-                let adam = Adam::new(rate).beta_1(number("beta_1", 0.9)).beta_2(number("beta_2", 0.999));
-                adam.epsilon(number("epsilon", 1e-7)).tuned()
-            }
-            _ => continue,
-        };
-        let mut optimizer = optimizer;
-        for (key, value) in c.as_object().unwrap() {
-            let value = value.as_f64().unwrap_or(0.0);
-            optimizer = match key.as_str() {
-                "clipnorm" => optimizer.clipnorm(value),
-                "global_clipnorm" => optimizer.global_clipnorm(value),
-                "clipvalue" => optimizer.clipvalue(value),
-                "weight_decay" => optimizer.weight_decay(value),
-                "use_ema" => optimizer.use_ema(number("ema_momentum", 0.99)),
-                "ema_overwrite_frequency" => optimizer.ema_overwrite_frequency(value as u64),
-                "gradient_accumulation_steps" => optimizer.gradient_accumulation_steps(value as u64),
-                _ => optimizer,
-            };
-        }
-        if case["optimizer"] == "AdamW" && c["weight_decay"].is_null() {
-            optimizer = optimizer.weight_decay(0.004);
-        }
-        let mut driver = Driver::new(optimizer);
-        let mut init = gradus::nn::Init::new(0, DType::F64);
-        let zeros: Dyn<dyn gradus::nn::initializer::Initializer> = gradus::nn::initializer::Zeros.into();
-        let start: Vec<Tensor> = g["initial"].as_array().unwrap().iter().map(tensor).collect();
-        let mut params: Vec<_> = start.iter().map(|t| init.param(*t.shape(), &zeros).unwrap()).collect();
-        if let Some(max) = case["constraint_on_first"]["config"]["max_value"].as_f64() {
-            params[0] = params[0].clone().constrained(Some(MaxNorm::new(max).into()));
-        }
-        let mut two = Two { params };
-        for (p, t) in two.params.iter_mut().zip(&start) {
-            p.set(t.clone()).unwrap();
-        }
-        let what = format!("{} {c} {}", case["optimizer"], case["gradient"]);
-        for (step, want) in case["steps"].as_array().unwrap().iter().enumerate() {
-            // A loss whose gradient is the wanted one: half the squares for g = w, or a product with constants.
-            let mut cx = gradus::nn::Cx::train(0, 0);
-            let mut loss: Option<Tensor> = None;
-            for (i, p) in two.params.iter().enumerate() {
-                let w = cx.param(p).unwrap();
-                let term = match case["gradient"].as_str().unwrap() {
-                    "weights" => w.square().unwrap().affine(0.5, 0.0).unwrap(),
-                    _ => w.mul(&tensor(&g["sequence"][step][i])).unwrap(),
-                };
-                let term = term.sum(&[], false).unwrap();
-                loss = Some(match loss {
-                    Some(l) => l.add(&term).unwrap(),
-                    None => term,
-                });
-            }
-            driver.step(&mut two, loss.unwrap().backward().unwrap(), false).unwrap();
-            let mut i = 0;
-            two.visit(&mut |_, p| {
-                let got = p.value().to_vec::<f64>().unwrap();
-                close(&format!("{what} step {step}"), &got, &floats(&want[i]["data"]), 1e-12);
-                i += 1;
-            });
-            assert_eq!(driver.iterations(), case["iterations"][step].as_u64().unwrap(), "{what}");
-        }
-        if let Some(want) = case["finalized"].as_array() {
-            driver.finalize(&mut two);
-            for (p, want) in two.params.iter().zip(want) {
-                close(
-                    &format!("{what} finalized"),
-                    &p.value().to_vec().unwrap(),
-                    &floats(&want["data"]),
-                    1e-12,
-                );
-            }
-        }
-        checked += 1;
-    }
-    // All that the file has of SGD, Adam without `amsgrad`, and AdamW.
-    assert_eq!(checked, 38, "optimizers were checked");
 }
 
 fn dense_model(case: &Value, g: &Value) -> Option<(Model, Tensor, Tensor)> {

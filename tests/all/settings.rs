@@ -273,7 +273,9 @@ fn members() -> Vec<(&'static str, Box<dyn Configured>)> {
         initializer::VarianceScaling::new(2.0).mode(initializer::Fan::Out).distribution(initializer::Distribution::Uniform),
         initializer::TruncatedNormal::default(), initializer::TruncatedNormal::new(0.1, 0.3),
         initializer::Orthogonal::default(), initializer::Orthogonal::new(2.0), initializer::Identity::default(),
-        initializer::Identity::new(-1.5),
+        initializer::Identity::new(-1.5), initializer::STFT::new(),
+        initializer::STFT::new().side(initializer::Side::Imag).window(None).scaling(None),
+        initializer::STFT::new().window(initializer::Window::FlatTop).scaling(initializer::Scaling::Spectrum).periodic(true),
     );
     add!("regularizer":
         regularizer::L1::new(0.1), regularizer::L2::new(0.1), regularizer::L1L2::new(0.1, 0.2),
@@ -293,6 +295,10 @@ fn members() -> Vec<(&'static str, Box<dyn Configured>)> {
         schedule::CosineDecay::new(0.1, 10), schedule::CosineDecay::new(0.1, 10).alpha(0.2).warmup(0.5, 3),
         schedule::CosineDecayRestarts::new(0.1, 10),
         schedule::CosineDecayRestarts::new(0.1, 10).t_mul(1.5).m_mul(0.9).alpha(0.01),
+        schedule::MultiStepDecay::new(0.1, [10, 20]), schedule::MultiStepDecay::new(0.1, [10, 20]).gamma(0.5),
+        schedule::OneCycle::new(0.1, 100), schedule::OneCycle::new(0.1, 100).pct_start(0.2).div_factor(10.0)
+            .final_div_factor(100.0).linear(true).three_phase(true),
+        schedule::LinearWarmup::new(10, 0.1), schedule::LinearWarmup::new(10, schedule::CosineDecay::new(0.1, 10)).start(0.01),
     );
     add!("optimizer":
         optim::Adam::new(0.001), optim::Adam::new(0.1 + 0.2).beta_1(0.5).beta_2(0.25).epsilon(1e-8),
@@ -301,6 +307,25 @@ fn members() -> Vec<(&'static str, Box<dyn Configured>)> {
             .exclude_from_weight_decay(["bias", "gamma"]).use_ema(0.99).ema_overwrite_frequency(5)
             .gradient_accumulation_steps(2),
         optim::SGD::new(0.01).global_clipnorm(2.0).clipvalue(0.5),
+        optim::Adam::new(0.01).amsgrad(true), optim::AdamW::new(0.01), optim::AdamW::new(0.01).weight_decay(0.1).beta_1(0.5)
+            .beta_2(0.25).epsilon(1e-8).amsgrad(true),
+        optim::AdamW::new(0.01).clipnorm(1.0), optim::Adamax::new(0.01), optim::Adamax::new(0.01).beta_1(0.5).beta_2(0.25).epsilon(1e-8),
+        optim::Nadam::new(0.01), optim::Nadam::new(0.01).beta_1(0.5).beta_2(0.25).epsilon(1e-8), optim::RMSprop::new(0.01),
+        optim::RMSprop::new(0.01).rho(0.5).momentum(0.25).epsilon(1e-8).centered(true), optim::Adagrad::new(0.01),
+        optim::Adagrad::new(0.01).initial_accumulator_value(0.5).epsilon(1e-8), optim::Adadelta::new(0.01),
+        optim::Adadelta::new(0.01).rho(0.5).epsilon(1e-8), optim::Ftrl::new(0.01), optim::Ftrl::new(0.01).learning_rate_power(-0.25)
+            .initial_accumulator_value(0.5).l1_regularization_strength(0.1).l2_regularization_strength(0.2)
+            .l2_shrinkage_regularization_strength(0.3).beta(0.4),
+        optim::Lion::new(0.01), optim::Lion::new(0.01).beta_1(0.5).beta_2(0.25), optim::Lamb::new(0.01),
+        optim::Lamb::new(0.01).beta_1(0.5).beta_2(0.25).epsilon(1e-8), optim::Adafactor::new(0.01),
+        optim::Adafactor::new(0.01).beta_2_decay(-0.5).epsilon_1(1e-20).epsilon_2(0.1).clip_threshold(2.0).relative_step(false),
+        optim::Muon::new(0.01), optim::Muon::new(0.01).adam_beta_1(0.5).adam_beta_2(0.25).adam_weight_decay(None).epsilon(1e-8)
+            .weight_decay(0.1).exclude_layers(["output"]).exclude_embeddings(false).muon_a(1.0).muon_b(2.0).muon_c(3.0)
+            .adam_lr_ratio(0.5).momentum(0.25).ns_steps(3).nesterov(false).rms_rate(None),
+        optim::ScheduleFreeAdamW::new(0.01),
+        optim::ScheduleFreeAdamW::new(0.01).beta_1(0.5).beta_2(0.25).epsilon(1e-9).warmup_steps(10),
+        optim::MultiOptimizer::new(optim::SGD::new(0.01)),
+        optim::MultiOptimizer::new(optim::SGD::new(0.01).clipnorm(1.0)).optimizer("encoder", optim::Adam::new(0.1)),
         optim::SGD::new(0.01).group("encoder", optim::Group::new().learning_rate_factor(0.1))
             .group("*/bias", optim::Group::new().weight_decay(0.0)),
     );

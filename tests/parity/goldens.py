@@ -806,7 +806,11 @@ def initializers():
         orthogonal.append({"shape": list(shape), "gain": gain, "matrix": list(q.shape), "orthonormal": "rows" if rows else "columns"})
     constant = [{"initializer": n, "config": c, "value": arr(getattr(keras.initializers, n)(**c)(s, dtype="float64"))}
                 for n, c, s in [("Zeros", {}, (2, 3)), ("Ones", {}, (2, 3)), ("Constant", {"value": 0.25}, (3,)), ("Identity", {}, (3, 3)), ("Identity", {"gain": 2.0}, (2, 4))]]
-    write("initializers.json", {"floatx": "float64", "truncation_factor": trunc}, cases=cases, orthogonal=orthogonal, constant=constant)
+    windows = ["hann", "hamming", "blackman", "blackmanharris", "nuttall", "flattop", "bartlett", "cosine", "boxcar", None]
+    stft = [{"config": c, "value": arr(keras.initializers.STFT(**c)(s, dtype="float64"))}
+            for c, s in [({"window": w}, (6, 1, 4)) for w in windows] + [({"window": w, "side": "imag", "scaling": "spectrum", "periodic": True}, (5, 1, 3)) for w in windows]
+            + [({}, (1, 1, 2)), ({"scaling": None}, (4, 1, 5)), ({"window": "cosine", "scaling": None, "periodic": True}, (1, 1, 3))]]
+    write("initializers.json", {"floatx": "float64", "truncation_factor": trunc}, cases=cases, orthogonal=orthogonal, constant=constant, stft=stft)
 
 
 def regularizers():

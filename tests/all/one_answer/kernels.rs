@@ -8,8 +8,11 @@ use gradus::ops::attention::AttentionOptions;
 use gradus::ops::conv::Convolution;
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Interpolation, Padding, RecurrentWeights, Takes};
-use gradus::optim::{Driver, Group, Optimizer};
-use gradus::prelude::{Adam, SGD};
+use gradus::optim::{Driver, Group, MultiOptimizer, Optimizer};
+use gradus::prelude::{
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop, SGD,
+    ScheduleFreeAdamW,
+};
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Result, Tensor};
 
@@ -423,6 +426,21 @@ fn optimizers(a: &mut Answers, dtype: DType) {
         ("Tuned Adam, weight_decay", Driver::new(adam().weight_decay(0.02))),
         ("Tuned SGD, use_ema", Driver::new(sgd().use_ema(0.9).ema_overwrite_frequency(2))),
         ("Tuned Adam, gradient_accumulation", Driver::new(adam().gradient_accumulation_steps(2))),
+        ("Adam, amsgrad", Driver::new(adam().amsgrad(true))),
+        ("AdamW", Driver::new(AdamW::new(0.01))),
+        ("Adamax", Driver::new(Adamax::new(0.01))),
+        ("Nadam", Driver::new(Nadam::new(0.01))),
+        ("RMSprop", Driver::new(RMSprop::new(0.01))),
+        ("RMSprop, full", Driver::new(RMSprop::new(0.01).momentum(0.9).centered(true))),
+        ("Adagrad", Driver::new(Adagrad::new(0.01))),
+        ("Adadelta", Driver::new(Adadelta::new(1.0))),
+        ("Ftrl", Driver::new(Ftrl::new(0.01).learning_rate_power(-0.4))),
+        ("Lion", Driver::new(Lion::new(0.01))),
+        ("Lamb", Driver::new(Lamb::new(0.01))),
+        ("Adafactor", Driver::new(Adafactor::new(0.01))),
+        ("Muon", Driver::new(Muon::new(0.01))),
+        ("ScheduleFreeAdamW", Driver::new(ScheduleFreeAdamW::new(0.01))),
+        ("MultiOptimizer", Driver::new(MultiOptimizer::new(sgd()).optimizer("small", adam()))),
         ("Tuned Adam, group", Driver::new(adam().group("small", Group::new().learning_rate_factor(0.5)))),
     ];
     let r = &mut Rng::of("rows");
