@@ -3,6 +3,8 @@
 //! page anew; the names are those of Keras 3.15 (`tests/parity/names.json`).
 
 use gradus::config::{Dyn, Kind, Registry, Setting};
+use gradus::loss::{self, Loss};
+use gradus::metric::{self, Metric};
 use gradus::nn::Build;
 use gradus::nn::activation::{self, Activation};
 use gradus::nn::constraint::{self, Constraint};
@@ -19,6 +21,9 @@ const CALLED: &[(&str, &str)] = &[
     ("Regularizer", "a trait"),
     ("Constraint", "a trait"),
     ("Layer", "a trait"),
+    ("Loss", "a trait"),
+    ("Metric", "a trait"),
+    ("MeanMetricWrapper", "`metric::from_fn`"),
     ("Wrapper", "a trait"),
     ("InputSpec", "the shapes given to `Build::build`"),
     ("Pipeline", "Sequential"),
@@ -142,6 +147,12 @@ fn every_name_of_keras_is_here_or_has_a_reason() {
     page.kind("Initializers", &names["initializers"], here::<dyn Initializer>);
     page.kind("Regularizers", &names["regularizers"], here::<dyn Regularizer>);
     page.kind("Constraints", &names["constraints"], here::<dyn Constraint>);
+    page.kind("Losses", &names["losses"], here::<dyn Loss>);
+    page.kind("Metrics", &names["metrics"], here::<dyn Metric>);
+    let theirs = |name: &&str| names["metrics"].as_array().unwrap().iter().any(|n| n == *name);
+    let beside: Vec<String> =
+        metric::NAMES.iter().filter(|n| !theirs(n) && **n != "Tuned").map(|n| format!("`{n}`")).collect();
+    writeln!(page.text, "\nBeside them: {}.", beside.join(", ")).unwrap();
     for name in MISSING.iter().flat_map(|(_, names)| *names).filter(|name| !page.used.contains(name)) {
         page.wrong.push(format!("MISSING has '{name}', which Keras has not, or twice"));
     }
@@ -162,7 +173,21 @@ fn read_by_name<K: ?Sized + Kind>(own: &[&str]) {
     for name in own {
         let snake = K::WHAT.to_string() + " " + name;
         let Ok(thing) = Dyn::<K>::read(json!(name), &Registry::new()) else {
-            assert!(["Threshold"].contains(name), "{snake} needs no settings in Keras");
+            // Keras's need settings there too, or are ours alone.
+            let needs = [
+                "Threshold",
+                "Tuned",
+                "MeanLoss",
+                "IoU",
+                "MeanIoU",
+                "OneHotIoU",
+                "OneHotMeanIoU",
+                "PrecisionAtRecall",
+                "RecallAtPrecision",
+                "SensitivityAtSpecificity",
+                "SpecificityAtSensitivity",
+            ];
+            assert!(needs.contains(name), "{snake} needs no settings in Keras");
             continue;
         };
         let written = thing.write().unwrap();
@@ -177,6 +202,8 @@ fn names_alone_have_the_defaults_of_keras() {
     read_by_name::<dyn Initializer>(initializer::NAMES);
     read_by_name::<dyn Regularizer>(regularizer::NAMES);
     read_by_name::<dyn Constraint>(constraint::NAMES);
+    read_by_name::<dyn Loss>(loss::NAMES);
+    read_by_name::<dyn Metric>(metric::NAMES);
     assert!(layers::NAMES.contains(&"Dense"));
     let config = |value: Json| {
         let thing = Dyn::<dyn Initializer>::read(value, &Registry::new()).unwrap().write().unwrap();
