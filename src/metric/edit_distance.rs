@@ -100,19 +100,25 @@ impl Sequences {
             let why = "expected as many rows of predictions as of targets";
             return Err(Error::shapes(op, *y_true.shape(), *y_pred.shape(), why));
         }
+        // A weight for each position leaves positions of 0 out; the row counts by its largest.
         let weights = match sample_weight {
-            Some(w) => {
-                let rows = crate::Shape::new(&[batch])?;
-                fitted("sample_weight", &w.cast(DType::F64)?, &rows)?.broadcast_to(rows)?.to_vec::<f64>()?
-            }
-            None => vec![1.0; batch],
+            Some(w) if w.rank() == 2 => w.cast(DType::F64)?,
+            Some(w) => fitted("sample_weight", &w.cast(DType::F64)?, &crate::Shape::new(&[batch])?)?
+                .expand_dims(1)?,
+            None => Tensor::ones([batch, 1])?.cast(DType::F64)?,
         };
         let tokens = |t: &Tensor| -> Result<Vec<Vec<i64>>> {
             let (n, all) = (t.dims()[1], t.cast(DType::I64)?.to_vec::<i64>()?);
-            let row = |i: usize| all[i * n..][..n].iter().copied().filter(|t| Some(*t) != padding).collect();
+            let counts = match weights.dims() == t.dims() {
+                true => weights.to_vec::<f64>()?,
+                false => vec![1.0; all.len()],
+            };
+            let counted = |at: usize| counts[at] != 0.0 && Some(all[at]) != padding;
+            let row = |i: usize| (i * n..(i + 1) * n).filter(|at| counted(*at)).map(|at| all[at]).collect();
             Ok((0..batch).map(row).collect())
         };
-        let pairs = tokens(y_true)?.into_iter().zip(tokens(&p)?).zip(weights);
+        let of_rows = weights.max(&[1], false)?.broadcast_to([batch])?.to_vec::<f64>()?;
+        let pairs = tokens(y_true)?.into_iter().zip(tokens(&p)?).zip(of_rows);
         Ok(Sequences { pairs: pairs.map(|((t, p), w)| (t, p, w)).collect() })
     }
 }

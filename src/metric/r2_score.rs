@@ -79,10 +79,10 @@ settings! {
 
         /// How the figures of columns become one; their mean by default.
         class_aggregation: Aggregation = Aggregation::UniformAverage,
-        /// How many inputs the model has, `p`: the figure then is `1 - (1 - R²)·(n - 1)/(n - p - 1)` of `n` targets, all columns counted,
-        /// as in Keras, where `n` is large enough. 0 by default.
+        /// How many inputs the model has, `p`: the figure then is `1 - (1 - R²)·(n - 1)/(n - p - 1)` of `n` targets, of all columns and
+        /// whatever their weights, as in Keras, where `n` is large enough. 0 by default.
         num_regressors: usize = 0,
-        /// Targets that count.
+        /// `n`.
         targets: state f64 = 0.0,
         columns: state Vec<Column> = Vec::new(),
     }
@@ -119,10 +119,10 @@ impl Metric for R2Score {
             None => vec![1.0; p.elements()],
         };
         self.columns.resize(columns, Column::default());
+        self.targets += p.elements() as f64;
         let values = t.to_vec::<f64>()?.into_iter().zip(p.to_vec::<f64>()?).zip(weights);
         for (i, ((t, p), w)) in values.enumerate() {
             // What has the weight 0 is absent, whatever it is.
-            self.targets += f64::from(u8::from(w != 0.0));
             if w != 0.0 {
                 self.columns[i % columns].add(t, p, w);
             }

@@ -3,7 +3,7 @@
 
 use crate::golden::{close, floats, golden, tensor};
 use gradus::config::{Dyn, Registry, Setting};
-use gradus::loss::{self, BinaryCrossentropy, Loss, Reduction};
+use gradus::loss::{Loss, Reduction};
 use gradus::metric::{self, Metric};
 use gradus::nn::Module;
 use gradus::nn::constraint::{self, Constraint, MaxNorm};

@@ -36,6 +36,33 @@ pub(crate) fn metric_of(case: &Value) -> Box<dyn Metric> {
     Dyn::<dyn Metric>::read(settings(case), &Registry::new()).unwrap().clone_metric()
 }
 
+/// A case for each run of a list of the file.
+fn cases(g: &Value, list: &str) -> Vec<Value> {
+    let numbered = |v: &Value| v.as_u64().map_or(Value::Null, |i| g["arrays"][i as usize].clone());
+    let data = |v: &Value| if v.is_null() { Value::Null } else { json!({ "data": v }) };
+    let mut all = Vec::new();
+    for group in g[list].as_array().unwrap() {
+        for run in group["runs"].as_array().unwrap() {
+            let mut case = group.clone();
+            case["runs"] = Value::Null;
+            case["set"] = run[0].clone();
+            case["weights"] = numbered(&run[1]);
+            if list == "losses" {
+                case["mask"] = numbered(&run[2]);
+                case["reduction"] = run[3].clone();
+                case["value"] = data(&run[4]);
+                case["grad"] = data(&run[5]);
+            } else {
+                let rows = g["sets"][run[0].as_str().unwrap()]["p"]["shape"][0].as_u64().unwrap();
+                case["cut"] = rows.div_ceil(2).into();
+                case["results"] = json!([data(&run[2]), data(&run[3])]);
+            }
+            all.push(case);
+        }
+    }
+    all
+}
+
 fn of(case: &Value, key: &str) -> Option<Tensor> {
     case[key].get("shape").map(|_| tensor(&case[key]))
 }
@@ -43,8 +70,8 @@ fn of(case: &Value, key: &str) -> Option<Tensor> {
 #[test]
 fn losses_of_many_shapes_follow_keras() {
     let g = golden("scores");
-    let cases = g["losses"].as_array().unwrap();
-    for case in cases {
+    let cases = cases(&g, "losses");
+    for case in &cases {
         let what = format!("{} {} on {} {}", case["name"], case["config"], case["set"], case["reduction"]);
         let loss = Dyn::<dyn Loss>::read(settings(case), &Registry::new()).unwrap();
         let set = &g["sets"][case["set"].as_str().unwrap()];
@@ -76,7 +103,7 @@ fn losses_of_many_shapes_follow_keras() {
             close(&what, &value.to_vec().unwrap(), &floats(&case["value"]["data"]), 1e-9);
         }
     }
-    assert!(cases.len() > 300, "{}", cases.len());
+    assert!(cases.len() > 700, "{}", cases.len());
 }
 
 /// Whether Keras's figure is another on purpose: areas of one class.
@@ -100,8 +127,8 @@ pub(crate) fn compare(what: &str, case: &Value, m: &dyn Metric, want: &Value) {
 #[test]
 fn metrics_of_many_shapes_follow_keras() {
     let g = golden("scores");
-    let cases = g["metrics"].as_array().unwrap();
-    for case in cases {
+    let cases = cases(&g, "metrics");
+    for case in &cases {
         let mut metric = metric_of(case);
         let set = &g["sets"][case["set"].as_str().unwrap()];
         let (y, p) = (array(&set["y"]), array(&set["p"]));
@@ -134,7 +161,7 @@ fn metrics_of_many_shapes_follow_keras() {
             "{what}"
         );
     }
-    assert!(cases.len() > 500, "{}", cases.len());
+    assert!(cases.len() > 1500, "{}", cases.len());
 }
 
 /// Any number of a prediction, so that no loss stands in the way of a metric.
@@ -146,7 +173,7 @@ fn nothing(_: &Tensor, y_pred: &Tensor) -> gradus::Result<Tensor> {
 fn metrics_go_through_compile_and_evaluate() {
     let g = golden("scores");
     let mut seen = std::collections::BTreeSet::new();
-    for case in g["metrics"].as_array().unwrap() {
+    for case in &cases(&g, "metrics") {
         let set = &g["sets"][case["set"].as_str().unwrap()];
         let (y, p) = (array(&set["y"]), tensor(&set["p"]));
         // An output has a batch and an axis more; vectors and whole numbers are no outputs of networks.
@@ -155,16 +182,12 @@ fn metrics_go_through_compile_and_evaluate() {
         }
         let want = floats(&case["results"][1]["data"]);
         let weights = of(case, "weights");
-        let metric = metric_of(case).named("figure").weighted();
+        let tuned = json!({ "metric": settings(case), "name": "figure", "weighted": true });
+        let tuned = json!({ "class_name": "Tuned", "config": tuned });
+        let metric = Dyn::<dyn Metric>::read(tuned, &Registry::new()).unwrap().clone_metric();
         let shape: Vec<usize> = p.dims()[1..].to_vec();
         let stack = Sequential::new().add(Input::new(shape)).add(Activation::new(Linear)).dtype(DType::F64);
-        let model = stack
-            .compile(
-                "sgd",
-                loss::from_fn(nothing).allow_mismatch(),
-                vec![Box::new(metric) as Box<dyn Metric>],
-            )
-            .unwrap();
+        let model = stack.compile("sgd", loss::from_fn(nothing).allow_mismatch(), vec![metric]).unwrap();
         let mut evaluate = Evaluate::new().batch_size(case["cut"].as_u64().unwrap() as usize);
         if let Some(weights) = &weights {
             evaluate = evaluate.sample_weight(weights);
@@ -243,6 +266,11 @@ fn texts_follow_sacrebleu_and_nltk() {
     let mut each = EditDistance::new().mask_token_id(0).normalize(false);
     each.update(&y, &p.one_hot(5, DType::F32).unwrap(), Some(&Tensor::new([1.0, 3.0]).unwrap())).unwrap();
     assert_eq!(each.result(), 1.0);
+    // A mask of positions leaves them out as padding is.
+    let mut masked = EditDistance::new();
+    let mask = Tensor::new([[1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]]).unwrap();
+    masked.update(&y, &p, Some(&mask)).unwrap();
+    assert_eq!(masked.result(), 2.0 / 5.0);
     let mut bleu = Bleu::new().max_order(1).mask_token_id(0);
     bleu.update(&y, &p, None).unwrap();
     assert!((bleu.result() - 0.75 * (-0.25f64).exp()).abs() < 1e-12, "{}", bleu.result());

@@ -269,6 +269,51 @@ def all_ctc():
     loss("CTC", {}, "ctc", weights=[None, np.array([1.0, 0.5, 2.0])], masks=False)
 
 
+arrays = []
+
+
+def number(array):
+    """Weights and masks stand in the file once, by number."""
+    if array is None:
+        return None
+    if array not in arrays:
+        arrays.append(array)
+    return arrays.index(array)
+
+
+def short(a):
+    """Numbers with the digits that are compared: 12 (9 where it matters)."""
+    return None if a is None else [v if isinstance(v, str) else float(f"{v:.12g}") for v in a["data"]]
+
+
+def compact(rows, run):
+    """Rows of one name and configuration as one, with a list for each run."""
+    groups = {}
+    for row in rows:
+        if (found := run(row)) is not None:
+            key = (row["name"], str(row["config"]))
+            head = {k: row[k] for k in ("name", "config", "key", "precision") if k in row}
+            groups.setdefault(key, {**head, "runs": []})["runs"].append(found)
+    return list(groups.values())
+
+
+def loss_run(row):
+    zeros = "weights" in row and not any(row["weights"]["data"])
+    if row["reduction"] == "none" and ("weights" in row or "mask" in row):
+        return None  # nothing but a product
+    grad = None if zeros else row.get("grad")
+    return [row["set"], number(row.get("weights")), number(row.get("mask")), row["reduction"], short(row["value"]), short(grad)]
+
+
+def metric_run(row):
+    return [row["set"], number(row.get("weights"))] + [short(r) for r in row["results"]]
+
+
+def write_all(sets, losses, metrics, ctc):
+    of_losses, of_metrics = compact(losses, loss_run), compact(metrics, metric_run)
+    write("scores.json", {"floatx": "float64"}, sets=sets, arrays=arrays, losses=of_losses, metrics=of_metrics, ctc=ctc)
+
+
 if __name__ == "__main__":
     use_float("float64")
     make_sets()
@@ -276,6 +321,6 @@ if __name__ == "__main__":
     all_metrics()
     all_ctc()
     used = {c["set"] for c in losses + metrics}
-    write("scores.json", {"floatx": "float64"}, sets={k: {"y": arr(y), "p": arr(p)} for k, (y, p) in sets.items() if k in used}, losses=losses, metrics=metrics, ctc=ctc)
+    write_all({k: {"y": arr(y), "p": arr(p)} for k, (y, p) in sets.items() if k in used}, losses, metrics, ctc)
     for s in goldens.SKIPPED:
         print("skipped:", s)
