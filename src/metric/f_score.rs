@@ -48,7 +48,8 @@ impl FBetaScore {
     fn score(&self, c: &Counts) -> f64 {
         let precision = c.true_positives / (c.true_positives + c.false_positives + EPSILON);
         let recall = c.true_positives / (c.true_positives + c.false_negatives + EPSILON);
-        let square = self.beta * self.beta;
+        // From here on it is the recall alone.
+        let square = (self.beta * self.beta).min(1e200);
         precision * recall / (square * precision + recall + EPSILON) * (1.0 + square)
     }
 }

@@ -301,6 +301,8 @@ def loss_run(row):
     zeros = "weights" in row and not any(row["weights"]["data"])
     if row["reduction"] == "none" and ("weights" in row or "mask" in row):
         return None  # nothing but a product
+    if row["reduction"] == "mean_with_sample_weight" and row["name"] in ("Dice", "Tversky") and row["weights"]["shape"] == [1]:
+        return None  # Keras does not divide by the weight of a batch of one row, of larger ones it does
     grad = None if zeros else row.get("grad")
     return [row["set"], number(row.get("weights")), number(row.get("mask")), row["reduction"], short(row["value"]), short(grad)]
 
