@@ -93,8 +93,8 @@ pub trait Metric: Configured + CloneMetric + std::any::Any + std::fmt::Debug + S
     /// use gradus::Tensor;
     ///
     /// let (mut here, mut there) = (MeanSquaredError::new(), MeanSquaredError::new());
-    /// here.update(&Tensor::new([0.0, 0.0])?, &Tensor::new([1.0, 1.0])?, None)?;
-    /// there.update(&Tensor::new([0.0])?, &Tensor::new([4.0])?, None)?;
+    /// here.update(&Tensor::new([[0.0], [0.0]])?, &Tensor::new([[1.0], [1.0]])?, None)?;
+    /// there.update(&Tensor::new([[0.0]])?, &Tensor::new([[4.0]])?, None)?;
     /// here.merge(&there)?;
     /// assert_eq!(here.result(), 6.0); // (1 + 1 + 16) / 3
     /// # Ok::<(), gradus::Error>(())
