@@ -9,7 +9,7 @@ use gradus::io::Load;
 use gradus::nn::{features, initializer::GlorotUniform, single};
 use gradus::optim::{LearningRate, Rule, Slots, Step};
 use gradus::prelude::*;
-use gradus::{Float, Result};
+use gradus::{Float, Result, metric};
 
 gradus::settings! {
     /// A gated linear unit.
@@ -46,35 +46,9 @@ impl gradus::loss::Loss for Quantile {
     }
 }
 
-gradus::settings! {
-    /// The share of targets below the prediction.
-    struct Below as "mine>Below" {
-        /// Of all rows.
-        new();
-
-        hits: state f64 = 0.0,
-        rows: state f64 = 0.0,
-    }
-}
-
-impl gradus::metric::Metric for Below {
-    fn name(&self) -> &str {
-        "below"
-    }
-    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, _: Option<&Tensor>) -> Result<()> {
-        self.hits += y_true.less(y_pred)?.cast(DType::F64)?.sum(&[], false)?.item()?;
-        self.rows += y_true.elements() as f64;
-        Ok(())
-    }
-    fn result(&self) -> f64 {
-        self.hits / self.rows
-    }
-    fn reset(&mut self) {
-        (self.hits, self.rows) = (0.0, 0.0);
-    }
-    fn larger_is_better(&self) -> bool {
-        true
-    }
+/// The share of targets below the prediction.
+fn below(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    y_true.less(y_pred)
 }
 
 gradus::settings! {
@@ -98,7 +72,7 @@ fn main() -> Result<()> {
     let y = x.sum(&[1], true)?.add(&Tensor::randn([2000, 1], 1)?)?;
 
     let stack = Sequential::new().add(Input::new(4)).add(Glu::new(16)).add(Dense::new(1)).seed(42);
-    let mut model = stack.compile(SignDescent::new(0.01), Quantile::new(0.9), [Below::new()])?;
+    let mut model = stack.compile(SignDescent::new(0.01), Quantile::new(0.9), metric::from_fn(below))?;
     let halve = LambdaCallback::new().on_epoch_end(|model, _, logs| {
         logs.set("rate", model.learning_rate());
         model.set_learning_rate(model.learning_rate() / 2.0)
@@ -108,7 +82,7 @@ fn main() -> Result<()> {
     let path = std::env::temp_dir().join("gradus-all-custom.gradus");
     model.save(&path)?;
     let mine =
-        Registry::new().layer::<Glu>()?.loss::<Quantile>()?.metric::<Below>()?.optimizer::<SignDescent>()?;
+        Registry::new().layer::<Glu>()?.loss::<Quantile>()?.metric_fn(below)?.optimizer::<SignDescent>()?;
     let again = Model::load_with(&path, Load::new().registry(mine))?;
     assert!(again.predict(&x)?.same_bits(&model.predict(&x)?));
     println!("below {:.3}, rate {}", history["below"][7], history["rate"][7]);

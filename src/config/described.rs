@@ -43,6 +43,18 @@ pub trait Configured {
     }
 }
 
+/// `my_loss` for a function of that name, `closure` for one that has none.
+pub(crate) fn function_name<F>() -> &'static str {
+    let name = std::any::type_name::<F>();
+    // A function of `fn` type, or one that is an argument's type, has no name of its own either.
+    let own = name.rsplit("::").next().unwrap_or(name);
+    if own.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with("fn(") {
+        own
+    } else {
+        "closure"
+    }
+}
+
 /// `Dense` out of `my_crate::layers::Dense<T>`.
 pub(crate) fn short_type_name<T: ?Sized>() -> &'static str {
     let full = std::any::type_name::<T>();

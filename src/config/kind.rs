@@ -66,11 +66,11 @@ impl<K: ?Sized + Kind> Setting for Dyn<K> {
             }
             object => described(K::WHAT, object)?,
         };
-        let made = K::meant(&name).and_then(own::<K>);
-        match made.or_else(|| registry.maker::<K>(&name)) {
-            Some(make) => Ok(Dyn(make(config, registry)?)),
-            None => Err(unknown::<K>(&name, registry)),
+        if let Some(make) = K::meant(&name).and_then(own::<K>) {
+            return make(config, registry).map(Dyn);
         }
+        let made = registry.made::<K>(&name, config);
+        made.unwrap_or_else(|| Err(unknown::<K>(&name, registry))).map(Dyn)
     }
 }
 

@@ -11,7 +11,7 @@ mod settings;
 mod text;
 
 pub use described::{Common, Configured, Described, Dyn};
-pub(crate) use described::{describe, described, short_type_name};
+pub(crate) use described::{describe, described, function_name, short_type_name};
 pub use kind::{Kind, Maker};
 pub(crate) use kind::{alias, kind};
 pub use named::Misnamed;

@@ -2,8 +2,9 @@
 //! nothing is registered globally, so what a file can name depends on the call that reads it alone.
 
 use super::kind::own;
-use super::{Kind, Maker};
+use super::{Dyn, Kind, Maker};
 use crate::{Error, Result};
+use serde_json::Value;
 use std::any::{Any, TypeId};
 use std::sync::Arc;
 
@@ -38,11 +39,14 @@ pub struct Registry {
     makers: Vec<Registered>,
 }
 
+/// Makes a thing of a kind from its settings, as a closure.
+type MadeBy<K> = Arc<dyn Fn(Value) -> Result<Dyn<K>> + Send + Sync>;
+
 #[derive(Clone)]
 struct Registered {
     kind: TypeId,
     name: &'static str,
-    /// A [`Maker`] of that kind.
+    /// A [`Maker`] or a [`MadeBy`] of that kind.
     make: Arc<dyn Any + Send + Sync>,
 }
 
@@ -77,8 +81,23 @@ impl Registry {
         found.map(|maker| &*maker.make)
     }
 
-    pub(super) fn maker<K: ?Sized + Kind>(&self, name: &str) -> Option<Maker<K>> {
-        self.find(TypeId::of::<K>(), name)?.downcast_ref::<Maker<K>>().copied()
+    /// With something that a closure makes of its settings: functions that stand for a thing of the kind.
+    pub(crate) fn with_made<K: ?Sized + Kind>(
+        self,
+        name: &'static str,
+        make: impl Fn(Value) -> Result<Dyn<K>> + Send + Sync + 'static,
+    ) -> Result<Registry> {
+        let (own, make) = (own::<K>(name).is_some(), Arc::new(make) as MadeBy<K>);
+        self.with_any(K::WHAT, own, Registered { kind: TypeId::of::<K>(), name, make: Arc::new(make) })
+    }
+
+    /// The registered thing of this name with these settings, if there is one.
+    pub(super) fn made<K: ?Sized + Kind>(&self, name: &str, config: Value) -> Option<Result<Arc<K>>> {
+        let found = self.find(TypeId::of::<K>(), name)?;
+        match found.downcast_ref::<Maker<K>>() {
+            Some(make) => Some(make(config, self)),
+            None => found.downcast_ref::<MadeBy<K>>().map(|make| make(config).map(|made| made.0)),
+        }
     }
 
     /// The registered names of a kind.

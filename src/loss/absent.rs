@@ -1,7 +1,8 @@
 //! Why it exists: what has the weight 0, or is masked, is absent, whatever stands there. A product with 0 is not enough: `0 · NaN` is
 //! NaN, in the loss as in each gradient. So the terms are chosen, and before that what they are made of.
 
-use super::fitted;
+use super::{Loss, fitted};
+use crate::nn::both_masks;
 use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result, Shape};
 
@@ -37,11 +38,32 @@ pub(crate) fn counted(
     counts.expand_dims(axis as isize).map(Some)
 }
 
-/// Targets and predictions with something harmless in place of what does not count: 0, and [`PREDICTION`]. Nothing flows back to it.
-pub(crate) fn present(
+/// What [`Loss::call`] gives for predictions of which some do not count, and which of its numbers do: by the mask that is given and by the
+/// loss's own.
+pub(crate) fn each<L: Loss + ?Sized>(
+    loss: &L,
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    weights: Option<&Tensor>,
+    mask: Option<&Tensor>,
+) -> Result<(Tensor, Option<Tensor>)> {
+    if loss.across_rows() {
+        // What does not count goes first: other rows' numbers are made of it too.
+        let (y_true, y_pred) = present(y_true, y_pred, loss.axis(), 0.0, weights, mask)?;
+        let mask = both_masks(loss.mask(&y_true, &y_pred)?.as_ref(), mask)?;
+        return Ok((loss.call(&y_true, &y_pred)?, mask));
+    }
+    let mask = both_masks(loss.mask(y_true, y_pred)?.as_ref(), mask)?;
+    let (y_true, y_pred) = present(y_true, y_pred, loss.axis(), PREDICTION, weights, mask.as_ref())?;
+    Ok((loss.call(&y_true, &y_pred)?, mask))
+}
+
+/// Targets and predictions with something harmless in place of what does not count: 0, and `prediction`. Nothing flows back to it.
+fn present(
     y_true: &Tensor,
     y_pred: &Tensor,
     axis: isize,
+    prediction: f64,
     weights: Option<&Tensor>,
     mask: Option<&Tensor>,
 ) -> Result<(Tensor, Tensor)> {
@@ -60,7 +82,7 @@ pub(crate) fn present(
         return whole();
     }
     let y_true = targets.choose(y_true, &y_true.new_full([], 0.0)?)?;
-    Ok((y_true, counts.choose(y_pred, &y_pred.new_full([], PREDICTION)?)?))
+    Ok((y_true, counts.choose(y_pred, &y_pred.new_full([], prediction)?)?))
 }
 
 /// A tensor with 0 where terms do not count; weights or mask have been fitted to it.

@@ -38,11 +38,14 @@ macro_rules! losses {
 }
 
 mod absent;
+mod function;
 mod labels;
 mod reads;
 mod reduction;
 
-pub(crate) use absent::{counted, present};
+pub(crate) use absent::{counted, each};
+pub use function::{FromFn, from_fn};
+pub(crate) use function::{Function, no_closure};
 pub(crate) use labels::classes;
 use labels::labels;
 pub use reads::Reads;
@@ -65,6 +68,10 @@ kind! {
         MeanSquaredError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError, Huber, LogCosh,
         Poisson, CosineSimilarity;
     mod hinge: Hinge, SquaredHinge, CategoricalHinge;
+    mod overlap: Dice, Tversky;
+    mod circle: Circle;
+    mod generalized_crossentropy: CategoricalGeneralizedCrossEntropy;
+    mod ctc: CTC;
     mod tuned: Tuned with Options;
     alias
         "mse": MeanSquaredError, "MSE": MeanSquaredError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,
@@ -144,6 +151,12 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         -1
     }
 
+    /// Whether one number of [`Loss::call`] is made of several rows, as in [`Dice`]; no by default. What does not count is then 0 in targets
+    /// and in predictions when it is called, so that it can be left out.
+    fn across_rows(&self) -> bool {
+        false
+    }
+
     /// The same loss as a function of what goes into `activation`, if there is a form that is exact where the other clips.
     fn on_logits(&self, _activation: &dyn Activation) -> Option<Dyn<dyn Loss>> {
         None
@@ -161,9 +174,7 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Loss::call`], or the weights' shape does not fit.
     fn value(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<Tensor> {
-        let mask = self.mask(y_true, y_pred)?;
-        let (y_true, y_pred) = present(y_true, y_pred, self.axis(), sample_weight, mask.as_ref())?;
-        let losses = self.call(&y_true, &y_pred)?;
+        let (losses, mask) = each(self, y_true, y_pred, sample_weight, None)?;
         self.options().reduction.apply(&losses, sample_weight, mask.as_ref())
     }
 

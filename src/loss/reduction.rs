@@ -27,6 +27,11 @@ impl Reduction {
     /// # Errors
     /// The shape of weights or mask does not fit.
     pub fn apply(self, losses: &Tensor, weights: Option<&Tensor>, mask: Option<&Tensor>) -> Result<Tensor> {
+        // One number for the whole batch counts as often as the weights of its rows say, as in Keras.
+        let losses = &match weights.or(mask) {
+            Some(of_rows) if losses.rank() == 0 => losses.broadcast_to(*of_rows.shape())?,
+            _ => losses.clone(),
+        };
         let mut weights = match weights {
             Some(w) => Some(fitted("sample_weight", &w.cast(losses.dtype())?, losses.shape())?),
             None => None,

@@ -58,6 +58,9 @@ impl Loss for Tuned {
     fn axis(&self) -> isize {
         self.loss.axis()
     }
+    fn across_rows(&self) -> bool {
+        self.loss.across_rows()
+    }
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         self.loss.call(y_true, y_pred)
     }

@@ -1,7 +1,8 @@
 //! Why it exists: the share of right predictions, of each kind.
 
 use super::confusion::{check_threshold, compared_with};
-use super::mean::Mean;
+use super::gathered::gathers;
+use super::mean::Running;
 use super::{Metric, Reads};
 use crate::loss::{aligned, classes};
 use crate::tensor::Tensor;
@@ -15,7 +16,7 @@ macro_rules! accuracies {
             $(#[$doc])*
             pub struct $type {
                 $($rows)*
-                mean: state Mean = Mean::default(),
+                mean: state Running = Running::default(),
             }
         }
         impl Metric for $type {
@@ -35,12 +36,10 @@ macro_rules! accuracies {
             fn result(&self) -> f64 {
                 self.mean.get()
             }
-            fn reset(&mut self) {
-                self.mean = Mean::default();
-            }
             fn larger_is_better(&self) -> bool {
                 true
             }
+            gathers!(mean);
         }
     )*};
 }
@@ -48,12 +47,23 @@ macro_rules! accuracies {
 accuracies! {
     /// The share of right predictions, named `accuracy`. As Keras resolves `"accuracy"`: predictions with a last size of 1
     /// are compared with 0.5 (binary); targets of lower rank, or with a last size of 1, are labels (sparse categorical); else
-    /// the largest target counts (categorical).
+    /// the largest target counts (categorical). Predictions that are integers, or have no axis of classes (`[n]`), are compared as they
+    /// are.
     Accuracy {
         /// The metric.
         new();
-    }, "accuracy", self, y, p, reads width => if width == 1 { Reads::Probabilities } else { Reads::Largest }; match p.dims().last() {
-        Some(1) => above("accuracy", y, p, 0.5)?,
+
+        /// Whether every prediction is compared as it is: right if it equals its target. No by default; Keras's class `Accuracy` does,
+        /// its name `"accuracy"` does not.
+        exact: bool = false,
+    }, "accuracy", self, y, p, reads width => match width {
+        _ if self.exact => Reads::Numbers,
+        1 => Reads::Probabilities,
+        _ => Reads::Largest,
+    }; match p.dims() {
+        _ if self.exact || !p.dtype().is_float() => equal("accuracy", y, p)?,
+        [] | [_] => equal("accuracy", y, p)?,
+        [.., 1] => above("accuracy", y, p, 0.5)?,
         _ => largest("accuracy", y, p)?,
     };
 
@@ -86,7 +96,7 @@ accuracies! {
     /// `top_k_categorical_accuracy`.
     TopKCategoricalAccuracy {
         /// Among the `k` largest; Keras's default is 5.
-        new(k: usize);
+        new(k: usize = 5);
     }, "top_k_categorical_accuracy", self, y, p, checks at_least_one(self.k), reads _ => Reads::Largest; {
         one_hot("top_k_categorical_accuracy", y, p)?;
         among("top_k_categorical_accuracy", y, p, self.k)?
@@ -96,7 +106,7 @@ accuracies! {
     /// `sparse_top_k_categorical_accuracy`.
     SparseTopKCategoricalAccuracy {
         /// Among the `k` largest; Keras's default is 5.
-        new(k: usize);
+        new(k: usize = 5);
     }, "sparse_top_k_categorical_accuracy", self, y, p, checks at_least_one(self.k), reads _ => Reads::Largest; {
         let name = "sparse_top_k_categorical_accuracy";
         among(name, &sparse(name, y, p)?, p, self.k)?
@@ -106,6 +116,12 @@ accuracies! {
 /// Fails unless something is among the `k` largest.
 fn at_least_one(k: usize) -> Result<()> {
     if k > 0 { Ok(()) } else { Err(Error::argument("k", "at least 1", 0)) }
+}
+
+/// 1 where the prediction is the target.
+fn equal(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    let (t, p) = aligned(op, y_true, &y_pred.detach().cast(DType::F64)?)?;
+    p.equal(&t)?.cast(DType::F64)
 }
 
 /// 1 where the prediction is on the right side of the threshold.
@@ -136,7 +152,7 @@ fn sparse(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> 
 }
 
 /// The classes that targets name, of the predictions' leading shape.
-fn truth(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+pub(super) fn truth(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     let truth = classes(y_true, y_pred.rank())?;
     let (lead, width) = match y_pred.dims().split_last() {
         Some((width, lead)) => (lead, *width),

@@ -2,11 +2,12 @@
 //! themselves, which is exact whatever their scale; or, in memory that does not grow, a fixed grid as Keras has it.
 
 use super::confusion::{Counts, check_threshold, entries, share};
+use super::curve::Scores;
+use super::gathered::gathers;
 use super::{Metric, Reads};
 use crate::loss::EPSILON;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings, string_enum};
-use std::collections::BTreeMap;
 
 string_enum! {
     /// Which curve.
@@ -17,6 +18,8 @@ string_enum! {
         ROC = "ROC",
         /// Precision over recall.
         PR = "PR",
+        /// Precision gain over recall gain (Flach and Kull 2015).
+        PRGain = "PRGAIN",
     }
 }
 
@@ -52,17 +55,92 @@ settings! {
         summation_method: Summation = Summation::Interpolation,
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// The weights of false and true entries of each score, by a key that ascends as the scores do; if exact.
-        scores: state BTreeMap<u64, [f64; 2]> = BTreeMap::new(),
-        /// The weights of false and true entries between each threshold and the next, if those are fixed. The first is below 0.
-        between: state Vec<[f64; 2]> = Vec::new(),
+        /// Whether each column is a label with a curve of its own; the figure is their mean, and `results()` has each. Labels whose targets
+        /// have one class only have no curve, and are left out of the mean. By default all entries make one curve.
+        multi_label: bool = false,
+        /// How many labels there must be. Any by default.
+        num_labels: some usize,
+        /// A weight for each column: of its curve in the mean, or of its entries in the one curve. All equal by default.
+        label_weights: some into Vec<f64>,
+        /// For each curve.
+        scores: state Vec<Scores> = Vec::new(),
     }
 }
 
-/// Bits that ascend as the numbers do. The two zeros are one.
-fn key(score: f64) -> u64 {
-    let bits = (score + 0.0).to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+/// Predictions with their targets, for one curve or for one of each column.
+struct Batch<'a> {
+    op: &'static str,
+    y_true: &'a Tensor,
+    y_pred: &'a Tensor,
+    sample_weight: Option<&'a Tensor>,
+    from_logits: bool,
+    multi_label: bool,
+    label_weights: Option<&'a Vec<f64>>,
+}
+
+impl Batch<'_> {
+    /// Gathers it, exactly or between thresholds.
+    fn gather(&self, scores: &mut Vec<Scores>, fixed: Option<&[f64]>) -> Result<()> {
+        let y_pred = self.y_pred.detach().cast(DType::F64)?;
+        // The order is that of the logits themselves, which a sigmoid would round together.
+        let y_pred = if self.from_logits && fixed.is_some() { y_pred.sigmoid()? } else { y_pred };
+        let (entries, width) = entries(self.op, self.y_true, &y_pred, self.sample_weight)?;
+        if let Some(weights) = self.label_weights.filter(|weights| weights.len() != width) {
+            let expected = format!("a number for each of {width} labels");
+            return Err(Error::argument("label_weights", expected, weights.len()));
+        }
+        let curves = if self.multi_label { width } else { 1 };
+        if !scores.is_empty() && scores.len() != curves {
+            let expected = format!("{} labels as before", scores.len());
+            return Err(Error::argument(self.op, expected, curves));
+        }
+        let logits = self.from_logits && fixed.is_none();
+        for e in &entries {
+            let fits = (-EPSILON..=1.0 + EPSILON).contains(&e.prediction);
+            if e.weight != 0.0 && !(fits || logits && !e.prediction.is_nan()) {
+                let expected = if logits { "numbers" } else { "0 to 1 (or from_logits)" };
+                return Err(Error::argument("auc predictions", expected, e.prediction));
+            }
+        }
+        scores.resize(curves, Scores::default());
+        // What has the weight 0 is absent.
+        for (i, e) in entries.iter().enumerate().filter(|(_, e)| e.weight != 0.0) {
+            let label = i % width.max(1);
+            let of_label = self.label_weights.filter(|_| !self.multi_label).map_or(1.0, |w| w[label]);
+            let curve = if self.multi_label { label } else { 0 };
+            scores[curve].add(fixed, e.prediction, e.truth, e.weight * of_label);
+        }
+        Ok(())
+    }
+}
+
+/// The mean of the labels that have a figure, by their weights; NaN if none has, 0 of nothing.
+fn over_labels(figures: &[f64], weights: Option<&Vec<f64>>) -> f64 {
+    if let [one] = figures {
+        return *one;
+    }
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (label, figure) in figures.iter().enumerate().filter(|(_, figure)| !figure.is_nan()) {
+        let weight = weights.and_then(|w| w.get(label)).copied().unwrap_or(1.0);
+        sum += weight * figure;
+        total += weight;
+    }
+    if total == 0.0 && !figures.is_empty() { f64::NAN } else { share(sum, total) }
+}
+
+/// Fails unless weights of labels are such.
+fn check_labels(num_labels: Option<usize>, weights: Option<&Vec<f64>>) -> Result<()> {
+    let weights = weights.map(Vec::as_slice).unwrap_or_default();
+    if let Some(wrong) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
+        return Err(Error::argument("label_weights", "finite numbers of 0 or more", wrong));
+    }
+    match num_labels {
+        Some(0) => Err(Error::argument("num_labels", "1 or more", 0)),
+        Some(n) if !weights.is_empty() && weights.len() != n => {
+            Err(Error::argument("label_weights", format!("{n} numbers"), weights.len()))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl AUC {
@@ -87,31 +165,6 @@ impl AUC {
         }
     }
 
-    /// What is counted at each threshold, the lowest first, at which all is positive; at the last nothing is.
-    fn counts(&self) -> Vec<Counts> {
-        let steps: Vec<[f64; 2]> = match self.scores.is_empty() {
-            true => self.between.clone(),
-            false => self.scores.values().copied().chain([[0.0; 2]]).collect(),
-        };
-        let totals = steps.iter().fold([0.0; 2], |s, b| [s[0] + b[0], s[1] + b[1]]);
-        let mut above = [0.0; 2];
-        let mut counts: Vec<Counts> = steps
-            .iter()
-            .rev()
-            .map(|b| {
-                above = [above[0] + b[0], above[1] + b[1]];
-                Counts {
-                    false_positives: above[0],
-                    true_positives: above[1],
-                    true_negatives: totals[0] - above[0],
-                    false_negatives: totals[1] - above[1],
-                }
-            })
-            .collect();
-        counts.reverse();
-        counts
-    }
-
     /// Davis and Goadrich: true positives vary linearly with all positives between two thresholds.
     fn interpolated_pr(counts: &[Counts]) -> f64 {
         let mut area = 0.0;
@@ -128,12 +181,48 @@ impl AUC {
     }
 }
 
+/// The area under one curve.
+fn area(counts: &[Counts], curve: Curve, summation: Summation) -> f64 {
+    let Some(all) = counts.first() else { return 0.0 };
+    let (truths, falsehoods) = (all.true_positives, all.false_positives);
+    if truths == 0.0 || curve != Curve::PR && falsehoods == 0.0 {
+        return f64::NAN;
+    }
+    if curve == Curve::PR && summation == Summation::Interpolation {
+        return AUC::interpolated_pr(counts);
+    }
+    // How much is gained on what a prediction of nothing but positives has.
+    let gain = |wrong: f64, c: &Counts| 1.0 - truths / falsehoods * (wrong / c.true_positives);
+    let point = |c: &Counts| match curve {
+        Curve::ROC => (1.0 - c.specificity(), c.recall()),
+        Curve::PR => (c.recall(), c.precision()),
+        Curve::PRGain if c.true_positives == 0.0 => (0.0, 1.0),
+        Curve::PRGain => (gain(c.false_negatives, c).max(0.0), gain(c.false_positives, c)),
+    };
+    let mut area = 0.0;
+    for pair in counts.windows(2) {
+        let [a, b] = pair else { continue };
+        let ((xa, ya), (xb, yb)) = (point(a), point(b));
+        let height = match summation {
+            Summation::Interpolation => (ya + yb) / 2.0,
+            Summation::Minoring => ya.min(yb),
+            Summation::Majoring => ya.max(yb),
+        };
+        area += (xa - xb) * height;
+    }
+    area
+}
+
 impl Metric for AUC {
     fn name(&self) -> &str {
         "auc"
     }
 
     fn check(&self) -> Result<()> {
+        if self.num_labels.is_some() && !self.multi_label {
+            return Err(Error::argument("num_labels", "multi_label(true) beside it", "none"));
+        }
+        check_labels(self.num_labels, self.label_weights.as_ref())?;
         self.fixed().map(drop)
     }
 
@@ -142,69 +231,85 @@ impl Metric for AUC {
     }
 
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-        let fixed = self.fixed()?;
-        let y_pred = y_pred.cast(DType::F64)?;
-        // The order is that of the logits themselves, which a sigmoid would round together.
-        let y_pred = if self.from_logits && fixed.is_some() { y_pred.sigmoid()? } else { y_pred };
-        let (entries, _) = entries("auc", y_true, &y_pred, sample_weight)?;
-        let logits = self.from_logits && fixed.is_none();
-        for e in &entries {
-            let fits = (-EPSILON..=1.0 + EPSILON).contains(&e.prediction);
-            if e.weight != 0.0 && !(fits || logits && !e.prediction.is_nan()) {
-                let expected = if logits { "numbers" } else { "0 to 1 (or from_logits)" };
-                return Err(Error::argument("auc predictions", expected, e.prediction));
-            }
+        self.check()?;
+        if let Some(n) = self.num_labels.filter(|n| y_pred.dims().last() != Some(n)) {
+            return Err(Error::shape("auc", format!("predictions [batch, {n}]"), *y_pred.shape()));
         }
-        // What has the weight 0 is absent.
-        for e in entries.iter().filter(|e| e.weight != 0.0) {
-            let step = match &fixed {
-                None => self.scores.entry(key(e.prediction)).or_default(),
-                Some(inner) => {
-                    self.between.resize(inner.len() + 2, [0.0; 2]);
-                    &mut self.between[inner.partition_point(|t| *t < e.prediction)]
-                }
-            };
-            step[usize::from(e.truth)] += e.weight;
-        }
-        Ok(())
+        let (op, from_logits, multi_label) = ("auc", self.from_logits, self.multi_label);
+        let label_weights = self.label_weights.as_ref();
+        let batch = Batch { op, y_true, y_pred, sample_weight, from_logits, multi_label, label_weights };
+        // Below all thresholds everything is positive, and above them nothing.
+        let fixed = self.fixed()?.map(|inner| [inner, vec![2.0]].concat());
+        batch.gather(&mut self.scores, fixed.as_deref())
     }
 
     fn result(&self) -> f64 {
-        let counts = self.counts();
-        let Some(all) = counts.first() else { return 0.0 };
-        let (truths, falsehoods) = (all.true_positives, all.false_positives);
-        if truths == 0.0 || self.curve == Curve::ROC && falsehoods == 0.0 {
-            return f64::NAN;
-        }
-        if self.curve == Curve::PR && self.summation_method == Summation::Interpolation {
-            return AUC::interpolated_pr(&counts);
-        }
-        let point = |c: &Counts| {
-            let recall = share(c.true_positives, c.true_positives + c.false_negatives);
-            match self.curve {
-                Curve::ROC => (share(c.false_positives, c.false_positives + c.true_negatives), recall),
-                Curve::PR => (recall, share(c.true_positives, c.true_positives + c.false_positives)),
-            }
-        };
-        let mut area = 0.0;
-        for pair in counts.windows(2) {
-            let ((xa, ya), (xb, yb)) = (point(&pair[0]), point(&pair[1]));
-            let height = match self.summation_method {
-                Summation::Interpolation => (ya + yb) / 2.0,
-                Summation::Minoring => ya.min(yb),
-                Summation::Majoring => ya.max(yb),
-            };
-            area += (xa - xb) * height;
-        }
-        area
+        over_labels(&self.results(), self.label_weights.as_ref().filter(|_| self.multi_label))
     }
 
-    fn reset(&mut self) {
-        self.scores.clear();
-        self.between.clear();
+    fn results(&self) -> Vec<f64> {
+        let figures = self.scores.iter().map(|s| area(&s.counts(), self.curve, self.summation_method));
+        figures.collect()
     }
 
     fn larger_is_better(&self) -> bool {
         true
     }
+
+    gathers!(scores);
+}
+
+settings! {
+    /// The mean of precision over recall, `Σ (Rₙ - Rₙ₋₁)·Pₙ` over all scores as thresholds, named `average_precision` (scikit-learn's
+    /// `average_precision_score`). Exact; 40 bytes or so are kept for each different score. NaN where no target is true.
+    pub struct AveragePrecision {
+        /// Of all entries.
+        new();
+
+        /// Whether predictions are logits; no by default.
+        from_logits: bool = false,
+        /// Whether each column is a label of its own; the figure is their mean, and `results()` has each. No by default.
+        multi_label: bool = false,
+        /// For each label.
+        scores: state Vec<Scores> = Vec::new(),
+    }
+}
+
+impl Metric for AveragePrecision {
+    fn name(&self) -> &str {
+        "average_precision"
+    }
+
+    fn reads(&self, _: usize) -> Reads {
+        if self.from_logits { Reads::Logits } else { Reads::Probabilities }
+    }
+
+    fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
+        let (op, from_logits, multi_label) = ("average_precision", self.from_logits, self.multi_label);
+        let batch =
+            Batch { op, y_true, y_pred, sample_weight, from_logits, multi_label, label_weights: None };
+        batch.gather(&mut self.scores, None)
+    }
+
+    fn result(&self) -> f64 {
+        over_labels(&self.results(), None)
+    }
+
+    fn results(&self) -> Vec<f64> {
+        let of = |scores: &Scores| {
+            let counts = scores.counts();
+            let found = |c: &Counts| c.true_positives + c.false_negatives > 0.0;
+            match counts.first() {
+                Some(all) if !found(all) => f64::NAN,
+                _ => counts.windows(2).map(|w| (w[0].recall() - w[1].recall()) * w[0].precision()).sum(),
+            }
+        };
+        self.scores.iter().map(of).collect()
+    }
+
+    fn larger_is_better(&self) -> bool {
+        true
+    }
+
+    gathers!(scores);
 }

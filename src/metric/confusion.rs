@@ -1,6 +1,7 @@
 //! Why it exists: figures made of true and false positives and negatives. A prediction is positive if it is above the
 //! threshold.
 
+use super::gathered::{Gathered, gathers};
 use super::{Metric, Reads};
 use crate::loss::{aligned, fitted};
 use crate::tensor::Tensor;
@@ -15,7 +16,32 @@ pub(super) struct Counts {
     pub(super) false_negatives: f64,
 }
 
+impl Gathered for Counts {
+    fn absorb(&mut self, other: &Self) -> Result<()> {
+        self.true_positives += other.true_positives;
+        self.true_negatives += other.true_negatives;
+        self.false_positives += other.false_positives;
+        self.false_negatives += other.false_negatives;
+        Ok(())
+    }
+}
+
 impl Counts {
+    /// The share of positives that are right.
+    pub(super) fn precision(&self) -> f64 {
+        share(self.true_positives, self.true_positives + self.false_positives)
+    }
+
+    /// The share of the true that is positive.
+    pub(super) fn recall(&self) -> f64 {
+        share(self.true_positives, self.true_positives + self.false_negatives)
+    }
+
+    /// The share of the false that is negative.
+    pub(super) fn specificity(&self) -> f64 {
+        share(self.true_negatives, self.true_negatives + self.false_positives)
+    }
+
     pub(super) fn add(&mut self, truth: bool, positive: bool, weight: f64) {
         *match (truth, positive) {
             (true, true) => &mut self.true_positives,
@@ -64,16 +90,23 @@ pub(super) fn entries(
     Ok((t.into_iter().zip(p).zip(weights).map(entry).collect(), width))
 }
 
-/// What is counted: a threshold, and which part of each row.
+/// What is counted: thresholds, and which part of each row.
 #[derive(Clone, Copy, Debug)]
-struct Rule {
+struct Rule<'a> {
     threshold: Option<f64>,
+    thresholds: Option<&'a Vec<f64>>,
     top_k: Option<usize>,
     class_id: Option<usize>,
 }
 
-impl Rule {
+impl Rule<'_> {
     fn check(&self) -> Result<()> {
+        let thresholds = self.thresholds.map(Vec::as_slice);
+        if thresholds == Some(&[]) || thresholds.is_some() && self.threshold.is_some() {
+            let got = if self.threshold.is_some() { "both" } else { "none" };
+            return Err(Error::argument("thresholds", "one or more, or a threshold", got));
+        }
+        thresholds.unwrap_or_default().iter().try_for_each(|t| check_threshold("thresholds", *t))?;
         if let Some(threshold) = self.threshold {
             check_threshold("threshold", threshold)?;
         }
@@ -83,9 +116,17 @@ impl Rule {
         }
     }
 
-    /// Above what predictions are positive; nothing is asked of the largest of a row.
-    fn least(&self) -> Option<f64> {
-        self.threshold.or(if self.top_k.is_none() { Some(0.5) } else { None })
+    /// Above what predictions are positive, for each figure; nothing is asked of the largest of a row.
+    fn least(&self) -> Vec<Option<f64>> {
+        match (self.thresholds, self.threshold) {
+            (Some(thresholds), _) => thresholds.iter().copied().map(Some).collect(),
+            (None, None) if self.top_k.is_some() => vec![None],
+            (None, threshold) => vec![Some(threshold.unwrap_or(0.5))],
+        }
+    }
+
+    fn reads(&self) -> Reads {
+        self.least().first().copied().flatten().map_or(Reads::Largest, compared_with)
     }
 
     fn count(
@@ -94,18 +135,13 @@ impl Rule {
         y_true: &Tensor,
         y_pred: &Tensor,
         weights: Option<&Tensor>,
-        counts: &mut Counts,
+        counts: &mut Vec<Counts>,
     ) -> Result<()> {
         self.check()?;
         let (entries, width) = entries(op, y_true, y_pred, weights)?;
-        if self.class_id.is_some_and(|id| id >= width) {
-            return Err(Error::argument(
-                "class_id",
-                format!("0 to {}", width.saturating_sub(1)),
-                self.class_id.unwrap_or(0),
-            ));
-        }
+        check_class(self.class_id, width)?;
         let least = self.least();
+        counts.resize(least.len(), Counts::default());
         for row in entries.chunks(width.max(1)) {
             for (class, e) in row.iter().enumerate() {
                 if self.class_id.is_none_or(|id| id == class) {
@@ -115,11 +151,23 @@ impl Rule {
                     };
                     let chosen =
                         self.top_k.is_none_or(|k| row.iter().enumerate().filter(|x| before(*x)).count() < k);
-                    counts.add(e.truth, chosen && least.is_none_or(|t| e.prediction > t), e.weight);
+                    for (counts, least) in counts.iter_mut().zip(&least) {
+                        counts.add(e.truth, chosen && least.is_none_or(|t| e.prediction > t), e.weight);
+                    }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Fails unless a class is one of so many.
+pub(super) fn check_class(class_id: Option<usize>, width: usize) -> Result<()> {
+    match class_id {
+        Some(id) if id >= width => {
+            Err(Error::argument("class_id", format!("0 to {}", width.saturating_sub(1)), id))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -134,9 +182,11 @@ macro_rules! rule {
 
                 /// Predictions above it are positive; 0.5 by default.
                 threshold: some f64,
+                /// Several, each with a figure of its own: `results()` has all of them, `result()` their mean.
+                thresholds: some into Vec<f64>,
                 top_k: stored Option<usize> = None,
                 class_id: stored Option<usize> = None,
-                counts: state Counts = Counts::default(),
+                counts: state Vec<Counts> = Vec::new(),
             }
         }
     };
@@ -149,12 +199,14 @@ macro_rules! rule {
 
                 /// Predictions above it are positive; 0.5 by default.
                 threshold: some f64,
+                /// Several, each with a figure of its own: `results()` has all of them, `result()` their mean.
+                thresholds: some into Vec<f64>,
                 /// Only the `k` largest predictions of a row can be positive, whatever they are unless a threshold is set
                 /// too.
                 top_k: some usize,
                 /// Counts this class alone: a position along the last axis.
                 class_id: some usize,
-                counts: state Counts = Counts::default(),
+                counts: state Vec<Counts> = Vec::new(),
             }
         }
     };
@@ -164,8 +216,9 @@ macro_rules! counted {
     ($($(#[$doc:meta])* $type:ident, $name:literal, $of:ident, larger $larger:literal, $c:ident => $result:expr;)*) => {$(
         rule!($of, $(#[$doc])* $type);
         impl $type {
-            fn rule(&self) -> Rule {
-                Rule { threshold: self.threshold, top_k: self.top_k, class_id: self.class_id }
+            fn rule(&self) -> Rule<'_> {
+                let thresholds = self.thresholds.as_ref();
+                Rule { threshold: self.threshold, thresholds, top_k: self.top_k, class_id: self.class_id }
             }
         }
         impl Metric for $type {
@@ -173,24 +226,31 @@ macro_rules! counted {
                 self.rule().check()
             }
             fn reads(&self, _: usize) -> Reads {
-                self.rule().least().map_or(Reads::Largest, compared_with)
+                self.rule().reads()
             }
             fn name(&self) -> &str {
                 $name
             }
             fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-                self.rule().count($name, y_true, y_pred, sample_weight, &mut self.counts)
+                let mut counts = std::mem::take(&mut self.counts);
+                let counted = self.rule().count($name, y_true, y_pred, sample_weight, &mut counts);
+                self.counts = counts;
+                counted
             }
             fn result(&self) -> f64 {
-                let $c = &self.counts;
-                $result
+                mean_of(&self.results())
             }
-            fn reset(&mut self) {
-                self.counts = Counts::default();
+            fn results(&self) -> Vec<f64> {
+                let figure = |$c: &Counts| $result;
+                match self.counts.is_empty() {
+                    true => self.rule().least().iter().map(|_| 0.0).collect(),
+                    false => self.counts.iter().map(figure).collect(),
+                }
             }
             fn larger_is_better(&self) -> bool {
                 $larger
             }
+            gathers!(counts);
         }
     )*};
 }
@@ -198,6 +258,11 @@ macro_rules! counted {
 /// 0 where nothing was counted.
 pub(super) fn share(part: f64, of: f64) -> f64 {
     if of == 0.0 { 0.0 } else { part / of }
+}
+
+/// 0 of nothing.
+pub(super) fn mean_of(figures: &[f64]) -> f64 {
+    share(figures.iter().sum(), figures.len() as f64)
 }
 
 counted! {
@@ -210,7 +275,7 @@ counted! {
     /// How many negatives are wrong, named `false_negatives`.
     FalseNegatives, "false_negatives", whole, larger false, c => c.false_negatives;
     /// The share of positives that are right, named `precision`.
-    Precision, "precision", parts, larger true, c => share(c.true_positives, c.true_positives + c.false_positives);
+    Precision, "precision", parts, larger true, c => c.precision();
     /// The share of the true that is found, named `recall`.
-    Recall, "recall", parts, larger true, c => share(c.true_positives, c.true_positives + c.false_negatives);
+    Recall, "recall", parts, larger true, c => c.recall();
 }

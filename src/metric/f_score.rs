@@ -1,6 +1,7 @@
 //! Why it exists: precision and recall in one figure, for each class and over classes.
 
 use super::confusion::{Counts, check_threshold, compared_with, entries};
+use super::gathered::{alike, gathers};
 use super::{Metric, Reads};
 use crate::config::{Configured, Described, Registry};
 use crate::loss::EPSILON;
@@ -27,7 +28,7 @@ settings! {
     /// a row's positives are its largest predictions, or those above a threshold. One column has no largest: it needs a threshold.
     pub struct FBetaScore {
         /// The mean over classes (Keras's `macro`), with this weight of recall against precision.
-        new(beta: f64);
+        new(beta: f64 = 1.0);
 
         /// How the figures of classes become one; their mean by default.
         average: Average = Average::Macro,
@@ -47,7 +48,8 @@ impl FBetaScore {
     fn score(&self, c: &Counts) -> f64 {
         let precision = c.true_positives / (c.true_positives + c.false_positives + EPSILON);
         let recall = c.true_positives / (c.true_positives + c.false_negatives + EPSILON);
-        let square = self.beta * self.beta;
+        // From here on it is the recall alone.
+        let square = (self.beta * self.beta).min(1e200);
         precision * recall / (square * precision + recall + EPSILON) * (1.0 + square)
     }
 }
@@ -123,13 +125,15 @@ impl Metric for FBetaScore {
         }
     }
 
-    fn reset(&mut self) {
-        self.counts.clear();
+    fn results(&self) -> Vec<f64> {
+        self.by_class()
     }
 
     fn larger_is_better(&self) -> bool {
         true
     }
+
+    gathers!(counts);
 }
 
 /// The harmonic mean of precision and recall, named `f1_score`: [`FBetaScore`] with β 1.
@@ -194,6 +198,13 @@ impl Metric for F1Score {
     }
     fn result(&self) -> f64 {
         self.0.result()
+    }
+    fn results(&self) -> Vec<f64> {
+        self.0.by_class()
+    }
+    fn merge(&mut self, other: &dyn Metric) -> Result<()> {
+        let other = alike(self, other)?;
+        self.0.merge(&other.0)
     }
     fn reset(&mut self) {
         self.0.reset();

@@ -1,9 +1,16 @@
 //! Why it exists: what people watch while training. A metric gathers over batches and is read at the end of an epoch.
 
-use crate::Result;
 use crate::config::{Configured, Dyn, kind};
 pub use crate::loss::Reads;
 use crate::tensor::Tensor;
+use crate::{Error, Result};
+
+mod curve;
+mod function;
+mod gathered;
+
+pub use function::{FromFn, from_fn};
+pub use gathered::alike;
 
 kind! {
     dyn Metric, "metric", Registry::metric;
@@ -11,15 +18,26 @@ kind! {
         Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, TopKCategoricalAccuracy,
         SparseTopKCategoricalAccuracy;
     mod confusion: TruePositives, TrueNegatives, FalsePositives, FalseNegatives, Precision, Recall;
+    mod at: PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity;
     mod f_score: F1Score, FBetaScore with Average;
-    mod auc: AUC with Curve, Summation;
-    mod mean: MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError, CosineSimilarity, MeanLoss;
-    mod r2_score: R2Score;
-    mod mean_iou: MeanIoU;
+    mod auc: AUC, AveragePrecision with Curve, Summation;
+    mod mean:
+        MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError,
+        LogCoshError, CosineSimilarity, Hinge, SquaredHinge, CategoricalHinge, KLDivergence, Poisson, BinaryCrossentropy,
+        CategoricalCrossentropy, SparseCategoricalCrossentropy, MeanLoss, Mean, Sum;
+    mod correlation: PearsonCorrelation, ConcordanceCorrelation;
+    mod r2_score: R2Score with Aggregation;
+    mod iou: IoU, BinaryIoU, MeanIoU, OneHotIoU, OneHotMeanIoU;
+    mod agreement: MatthewsCorrelation, CohenKappa, BalancedAccuracy with KappaWeights;
+    mod calibration: CalibrationError with CalibrationNorm;
+    mod perplexity: Perplexity;
+    mod bleu: Bleu;
+    mod edit_distance: EditDistance;
     mod tuned: Tuned;
     alias
         "acc": Accuracy, "mse": MeanSquaredError, "MSE": MeanSquaredError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,
-        "rmse": RootMeanSquaredError;
+        "mape": MeanAbsolutePercentageError, "MAPE": MeanAbsolutePercentageError, "msle": MeanSquaredLogarithmicError,
+        "MSLE": MeanSquaredLogarithmicError, "bce": BinaryCrossentropy, "BCE": BinaryCrossentropy, "rmse": RootMeanSquaredError;
 }
 
 /// Gathers a figure over batches.
@@ -34,7 +52,7 @@ kind! {
 /// assert_eq!(auc.result(), 0.5); // of both batches
 /// # Ok::<(), gradus::Error>(())
 /// ```
-pub trait Metric: Configured + CloneMetric + std::fmt::Debug + Send + Sync {
+pub trait Metric: Configured + CloneMetric + std::any::Any + std::fmt::Debug + Send + Sync {
     /// Its key in logs and histories (Keras's default name).
     fn name(&self) -> &str;
     /// Adds a batch. With weights, one for each sample or each position of it, entries count as often as their weight says.
@@ -61,8 +79,34 @@ pub trait Metric: Configured + CloneMetric + std::fmt::Debug + Send + Sync {
             _ => (f64::NEG_INFINITY, f64::INFINITY),
         }
     }
-    /// The figure so far; 0 before the first batch.
+    /// The figure so far; 0 before the first batch. Where there are several, it is what they are taken together as.
     fn result(&self) -> f64;
+    /// All figures, where there are several: one for each threshold, class, label or column.
+    fn results(&self) -> Vec<f64> {
+        vec![self.result()]
+    }
+    /// Adds what another one has gathered, with the same settings: batches may be shared out, and the figure is that of all of them.
+    /// All metrics of the library can; one of your own says how, with [`alike`].
+    ///
+    /// ```
+    /// use gradus::metric::{MeanSquaredError, Metric};
+    /// use gradus::Tensor;
+    ///
+    /// let (mut here, mut there) = (MeanSquaredError::new(), MeanSquaredError::new());
+    /// here.update(&Tensor::new([[0.0], [0.0]])?, &Tensor::new([[1.0], [1.0]])?, None)?;
+    /// there.update(&Tensor::new([[0.0]])?, &Tensor::new([[4.0]])?, None)?;
+    /// here.merge(&there)?;
+    /// assert_eq!(here.result(), 6.0); // (1 + 1 + 16) / 3
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// It is another metric, has other settings, or does not say how two of it become one.
+    fn merge(&mut self, _other: &dyn Metric) -> Result<()> {
+        let name = self.name();
+        let why = format!("metric '{name}' does not say how two of it become one: write Metric::merge");
+        Err(Error::Custom(why))
+    }
     /// Forgets everything gathered.
     fn reset(&mut self);
     /// Whether a larger figure is better; decides the direction of `EarlyStopping` and its like.

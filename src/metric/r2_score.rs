@@ -3,9 +3,22 @@
 
 use super::Metric;
 use super::confusion::share;
+use super::gathered::{Gathered, gathers};
 use crate::loss::{aligned, fitted};
 use crate::tensor::Tensor;
-use crate::{DType, Error, Result, settings};
+use crate::{DType, Error, Result, settings, string_enum};
+
+string_enum! {
+    /// How the figures of columns become one.
+    #[derive(Default)]
+    pub enum Aggregation {
+        /// Their mean.
+        #[default]
+        UniformAverage = "uniform_average",
+        /// Their mean by the variance of each column's targets.
+        VarianceWeightedAverage = "variance_weighted_average",
+    }
+}
 
 /// Sums over one column of targets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +33,21 @@ struct Column {
     varies: bool,
     /// The first target, if there was one.
     first: Option<f64>,
+}
+
+/// Both means become one, and each spread is around it (Chan and others 1979).
+impl Gathered for Column {
+    fn absorb(&mut self, other: &Self) -> Result<()> {
+        let (Some(theirs), weight) = (other.first, self.weight + other.weight) else { return Ok(()) };
+        let first = *self.first.get_or_insert(theirs);
+        self.varies |= other.varies || theirs != first;
+        let (apart, part) = (other.mean - self.mean, share(other.weight, weight));
+        self.spread += other.spread + apart * apart * self.weight * part;
+        self.mean += apart * part;
+        self.errors += other.errors;
+        self.weight = weight;
+        Ok(())
+    }
 }
 
 impl Column {
@@ -44,11 +72,18 @@ impl Column {
 
 settings! {
     /// `1 - Σ(t-p)² / Σ(t-mean)²`, the mean over columns of targets `[batch, columns]`, named `r2_score`. A column of equal targets
-    /// counts 0, or 1 if all of them were met exactly.
+    /// counts 0, or 1 if all of them were met exactly. `results()` has the figure of each column.
     pub struct R2Score {
         /// The metric.
         new();
 
+        /// How the figures of columns become one; their mean by default.
+        class_aggregation: Aggregation = Aggregation::UniformAverage,
+        /// How many inputs the model has, `p`: the figure then is `1 - (1 - R²)·(n - 1)/(n - p - 1)` of `n` targets, of all columns and
+        /// whatever their weights, as in Keras, where `n` is large enough. 0 by default.
+        num_regressors: usize = 0,
+        /// `n`.
+        targets: state f64 = 0.0,
         columns: state Vec<Column> = Vec::new(),
     }
 }
@@ -84,6 +119,7 @@ impl Metric for R2Score {
             None => vec![1.0; p.elements()],
         };
         self.columns.resize(columns, Column::default());
+        self.targets += p.elements() as f64;
         let values = t.to_vec::<f64>()?.into_iter().zip(p.to_vec::<f64>()?).zip(weights);
         for (i, ((t, p), w)) in values.enumerate() {
             // What has the weight 0 is absent, whatever it is.
@@ -95,12 +131,22 @@ impl Metric for R2Score {
     }
 
     fn result(&self) -> f64 {
-        share(self.by_column().iter().sum(), self.columns.len() as f64)
+        let figure = match self.class_aggregation {
+            Aggregation::UniformAverage => share(self.by_column().iter().sum(), self.columns.len() as f64),
+            Aggregation::VarianceWeightedAverage => {
+                let total: f64 = self.columns.iter().map(|c| c.spread).sum();
+                share(self.columns.iter().map(|c| c.spread * c.score()).sum(), total)
+            }
+        };
+        let (n, p) = (self.targets, self.num_regressors as f64);
+        if p == 0.0 || n <= p + 1.0 { figure } else { 1.0 - (1.0 - figure) * (n - 1.0) / (n - p - 1.0) }
     }
 
-    fn reset(&mut self) {
-        self.columns.clear();
+    fn results(&self) -> Vec<f64> {
+        self.by_column()
     }
+
+    gathers!(columns, targets);
 
     fn larger_is_better(&self) -> bool {
         true

@@ -1,6 +1,6 @@
 //! Why it exists: what can be set for every metric alike: its name, and whether samples' weights count.
 
-use super::{Metric, Reads};
+use super::{Metric, Reads, alike};
 use crate::config::{Dyn, Registry, Setting, describe};
 use crate::tensor::Tensor;
 use crate::{Result, settings};
@@ -55,6 +55,13 @@ impl Metric for Tuned {
     }
     fn result(&self) -> f64 {
         self.metric.result()
+    }
+    fn results(&self) -> Vec<f64> {
+        self.metric.results()
+    }
+    fn merge(&mut self, other: &dyn Metric) -> Result<()> {
+        let other = alike(self, other)?;
+        self.metric.merge(&*other.metric)
     }
     fn reset(&mut self) {
         self.metric.reset();

@@ -37,7 +37,7 @@ macro_rules! families {
 }
 
 families! {
-    along, arrange, attention, batch_norm, cast, conv, diagonal, einsum, elementwise, fill, gated, gru, index,
+    along, arrange, attention, batch_norm, cast, conv, ctc, diagonal, einsum, elementwise, fill, gated, gru, index,
     join, linalg, logic, lstm, mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, simple_rnn,
     softmax, sort, stats, subscript, update, view,
 }

@@ -4,9 +4,9 @@
 use super::history::Logs;
 use crate::config::Dyn;
 use crate::error::Context;
-use crate::loss::{Loss, Reduction, fitted, present};
+use crate::loss::{Loss, Reduction, each, fitted};
 use crate::metric::{ByOutput, Metric};
-use crate::nn::{Network, Range, Value, both_masks};
+use crate::nn::{Network, Range, Value};
 use crate::tensor::{Tensor, Tensors};
 use crate::{DType, Error, Result};
 
@@ -141,10 +141,9 @@ impl Head {
             let tensor = if loss.options().weight == 0.0 { &tensor.detach() } else { tensor };
             // Where an output has no time axis, the mask of one says nothing of it.
             let travelled = mask.as_ref().filter(|m| m.rank() <= tensor.rank());
-            let mask = both_masks(loss.mask(y, tensor)?.as_ref(), travelled)?;
-            let (y, tensor) = present(y, tensor, loss.axis(), weights, mask.as_ref())?;
-            let values = loss.call(&y, &tensor)?;
-            let averaged = |m: &&Tensor| m.dims().iter().skip(values.rank()).any(|d| *d != 1);
+            let (values, mask) = each(&**loss, y, tensor, weights, travelled)?;
+            let averaged =
+                |m: &&Tensor| values.rank() > 0 && m.dims().iter().skip(values.rank()).any(|d| *d != 1);
             if let Some(mask) = travelled.filter(averaged) {
                 let expected =
                     "a loss with a number for each position of the mask (Reshape the output to [.., 1])";

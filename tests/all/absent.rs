@@ -16,7 +16,8 @@ use serde_json::json;
 const NOTHING: [f64; 4] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300];
 
 fn losses() -> Vec<Dyn<dyn Loss>> {
-    let names = loss::NAMES.iter().filter(|name| **name != "Tuned");
+    // CTC reads sequences of labels: below.
+    let names = loss::NAMES.iter().filter(|name| !["Tuned", "CTC"].contains(name));
     let read = |name: &&str| Dyn::<dyn Loss>::read(json!(name), &Registry::new()).unwrap();
     let mut all: Vec<_> = names.map(read).collect();
     for logits in [
@@ -53,7 +54,8 @@ fn data(sparse: bool, target: f64, prediction: f64) -> (Tensor, Tensor) {
 }
 
 fn is_sparse(name: &str) -> bool {
-    name.starts_with("Sparse") || name.starts_with("sparse")
+    let of_labels = ["CategoricalGeneralizedCrossEntropy", "Circle", "perplexity"];
+    name.starts_with("Sparse") || name.starts_with("sparse") || of_labels.contains(&name)
 }
 
 /// The loss and its gradient.
@@ -85,6 +87,43 @@ fn a_row_of_weight_0_is_absent_in_every_loss() {
             }
         }
     }
+}
+
+#[test]
+fn labels_of_weight_0_are_absent_in_ctc() {
+    let weights = Tensor::from_slice(&[1.0, 0.0], [2]).unwrap();
+    let of = |label: i64, logit: f64| {
+        let y = Tensor::from_slice(&[1, 2, label, 2], [2, 2]).unwrap();
+        let mut z =
+            [0.5, -0.2, 0.1, 0.3, 0.9, -1.0, 0.2, 0.4, 0.1, 0.5, -0.2, 0.1, 0.3, 0.9, -1.0, 0.2, 0.4, 0.1];
+        z[9..].fill(logit);
+        let z = Tensor::from_slice(&z, [2, 3, 3]).unwrap();
+        both(&loss::CTC::new(), &y, &z, Reduction::SumOverBatchSize, &weights)
+    };
+    let want = of(1, 0.5);
+    assert!(want.0.is_finite() && want.1[..9].iter().all(|g| g.is_finite() && *g != 0.0), "{want:?}");
+    assert_eq!(want.1[9..], [0.0; 9]);
+    // A label out of range, more labels than frames say, numbers that are none.
+    assert_eq!(of(77, f64::NAN), want);
+    assert_eq!(of(2, f64::INFINITY), want);
+}
+
+#[test]
+fn rows_of_weight_0_are_no_others_pairs_or_regions() {
+    let p = Tensor::from_slice(&[0.6, 0.8, 0.8, 0.6, 1.0, 0.0, 0.0, 1.0], [4, 2]).unwrap();
+    let y = Tensor::from_slice(&[0i64, 0, 1, 1], [4]).unwrap();
+    let weights = Tensor::from_slice(&[1.0, 1.0, 1.0, 0.0], [4]).unwrap();
+    let three = |t: &Tensor| t.slice(0, 0, 3).unwrap();
+    let circle = loss::Circle::new().gamma(4.0);
+    let left = circle.value(&y, &p, Some(&weights)).unwrap().item().unwrap();
+    let gone = circle.value(&three(&y), &three(&p), None).unwrap().item().unwrap();
+    // Row 2 has no pair left in its class.
+    assert!((left - gone).abs() < 1e-12 && left > 0.0, "{left} {gone}");
+    let t = p.greater(&Tensor::scalar(0.7).unwrap()).unwrap().cast(DType::F64).unwrap();
+    let dice = loss::Dice::new();
+    let left = dice.value(&t, &p, Some(&weights)).unwrap().item().unwrap();
+    let gone = dice.value(&three(&t), &three(&p), None).unwrap().item().unwrap();
+    assert!((left - 0.75 * gone).abs() < 1e-12, "{left} {gone}");
 }
 
 #[test]
@@ -150,7 +189,12 @@ fn a_row_of_weight_0_is_absent_in_every_metric() {
         let config = match *name {
             "TopKCategoricalAccuracy" | "SparseTopKCategoricalAccuracy" => json!({ "k": 2 }),
             "FBetaScore" | "F1Score" => json!({ "beta": 2.0 }),
-            "MeanIoU" => json!({ "num_classes": 3 }),
+            "MeanIoU" | "OneHotMeanIoU" => json!({ "num_classes": 3 }),
+            "IoU" | "OneHotIoU" => json!({ "num_classes": 3, "target_class_ids": [0, 1] }),
+            "PrecisionAtRecall" => json!({ "recall": 0.5 }),
+            "RecallAtPrecision" => json!({ "precision": 0.5 }),
+            "SensitivityAtSpecificity" => json!({ "specificity": 0.5 }),
+            "SpecificityAtSensitivity" => json!({ "sensitivity": 0.5 }),
             "MeanLoss" => json!({ "loss": "Hinge" }),
             _ => json!({}),
         };

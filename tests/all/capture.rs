@@ -228,8 +228,16 @@ fn every_loss_is_captured() {
         (Hinge::new().into(), &one_hot),
         (SquaredHinge::new().into(), &floats),
         (CategoricalHinge::new().into(), &one_hot),
+        (Dice::new().into(), &one_hot),
+        (Tversky::new().axis([-1]).into(), &one_hot),
+        (Circle::new().gamma(4.0).into(), &labels),
+        (CategoricalGeneralizedCrossEntropy::new().into(), &labels),
     ];
-    for name in NAMES.iter().filter(|name| **name != "Tuned") {
+    // CTC reads sequences of labels.
+    let frames = Tensor::randn([2, 5, 4], Stream::new(2, Purpose::User(0), 0)).unwrap();
+    let sequences = Tensor::from_slice(&[1i64, 2, 3, 3, 0, 0], [2, 3]).unwrap();
+    holds("CTC", &[frames, sequences], &|t: &[Tensor]| CTC::new().value(&t[1], &t[0], None));
+    for name in NAMES.iter().filter(|name| !["Tuned", "CTC"].contains(name)) {
         assert!(all.iter().any(|(loss, _)| loss.class_name() == *name), "{name} has no row here");
     }
     let weights = Tensor::from_slice(&[1.0f32, 0.5, 0.0, 2.0, 1.0, 3.0], [6]).unwrap();

@@ -118,7 +118,7 @@ const MISTAKES: &[Mistake] = &[
     ("loss_unknown", || done(stack().compile("adam", "nll", ()))),
     ("loss_among_others", || done(stack().compile("adam", (MeanSquaredError::new(), "rsme"), ()))),
     ("metric_misspelt", || done(stack().compile("adam", "mse", ["acuracy"]))),
-    ("metric_unknown", || done(stack().compile("adam", "mse", ["bleu"]))),
+    ("metric_unknown", || done(stack().compile("adam", "mse", ["rouge"]))),
     ("metric_in_a_tuple", || done(stack().compile("adam", "mse", (Accuracy::new(), "f1")))),
     ("metric_of_an_output", || {
         done(stack().compile("adam", "mse", PerOutput::new().output("dense_1", ["recal"])))

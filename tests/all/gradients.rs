@@ -242,6 +242,19 @@ fn argmax() {
     assert!(!t.argmin(1).unwrap().is_tracked(), "integers carry no gradient");
 }
 
+fn ctc() {
+    let lengths = |values: &[i64]| ints(values, &[values.len()]);
+    let scaled = |t: &Tensor| t.mul(&points(&[t.dims()[0]], [0.5, 2.0], 3));
+    for (name, labels, counts, frames, blank) in [
+        ("ctc_loss", ints(&[1, 2, 2, 3, 0, 0], &[2, 3]), [3, 1], [5, 4], 0),
+        ("ctc_loss, no labels, another blank", ints(&[0, 1, 0, 9, 9, 9], &[2, 3]), [3, 0], [5, 2], 3),
+        ("ctc_loss, none but blanks", ints(&[], &[2, 0]), [0, 0], [5, 1], 0),
+    ] {
+        let (counts, frames) = (lengths(&counts), lengths(&frames));
+        check(name, &[x(&[2, 5, 4])], |t| scaled(&t[0].ctc_loss(&labels, &counts, &frames, blank)?));
+    }
+}
+
 fn softmax() {
     for axis in [0, 1, -1] {
         check(&format!("softmax, axis {axis}"), &[x(&[2, 3, 2])], |t| t[0].softmax(axis));
@@ -693,6 +706,8 @@ const OPS: &[(&str, fn())] = &[
     ("(compositions)", arrange),
     ("Softmax", softmax),
     ("SoftmaxGrad", softmax),
+    ("CtcLoss", ctc),
+    ("CtcGrad", ctc),
     ("SparseCrossEntropy", cross_entropy),
     ("SparseCrossEntropyGrad", cross_entropy),
     ("Reshape", reshape),

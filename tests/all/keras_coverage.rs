@@ -3,6 +3,8 @@
 //! page anew; the names are those of Keras 3.15 (`tests/parity/names.json`).
 
 use gradus::config::{Dyn, Kind, Registry, Setting};
+use gradus::loss::{self, Loss};
+use gradus::metric::{self, Metric};
 use gradus::nn::Build;
 use gradus::nn::activation::{self, Activation};
 use gradus::nn::constraint::{self, Constraint};
@@ -20,6 +22,9 @@ const CALLED: &[(&str, &str)] = &[
     ("Regularizer", "a trait"),
     ("Constraint", "a trait"),
     ("Layer", "a trait"),
+    ("Loss", "a trait"),
+    ("Metric", "a trait"),
+    ("MeanMetricWrapper", "`metric::from_fn`"),
     ("Wrapper", "a trait"),
     ("InputSpec", "the shapes given to `Build::build`"),
     ("Pipeline", "Sequential"),
@@ -168,6 +173,12 @@ fn every_name_of_keras_is_here_or_has_a_reason() {
     page.kind("Constraints", &names["constraints"], here::<dyn Constraint>);
     page.kind("Optimizers", &names["optimizers"], here::<dyn Optimizer>);
     page.kind("Learning rate schedules", &names["optimizers.schedules"], here::<dyn LearningRateSchedule>);
+    page.kind("Losses", &names["losses"], here::<dyn Loss>);
+    page.kind("Metrics", &names["metrics"], here::<dyn Metric>);
+    let theirs = |name: &&str| names["metrics"].as_array().unwrap().iter().any(|n| n == *name);
+    let beside: Vec<String> =
+        metric::NAMES.iter().filter(|n| !theirs(n) && **n != "Tuned").map(|n| format!("`{n}`")).collect();
+    writeln!(page.text, "\nBeside them: {}.", beside.join(", ")).unwrap();
     page.kind("Callbacks", &names["callbacks"], callback);
     for name in MISSING.iter().flat_map(|(_, names)| *names).filter(|name| !page.used.contains(name)) {
         page.wrong.push(format!("MISSING has '{name}', which Keras has not, or twice"));
@@ -189,7 +200,21 @@ fn read_by_name<K: ?Sized + Kind>(own: &[&str]) {
     for name in own {
         let snake = K::WHAT.to_string() + " " + name;
         let Ok(thing) = Dyn::<K>::read(json!(name), &Registry::new()) else {
-            assert!(["Threshold"].contains(name), "{snake} needs no settings in Keras");
+            // Keras's need settings there too, or are ours alone.
+            let needs = [
+                "Threshold",
+                "Tuned",
+                "MeanLoss",
+                "IoU",
+                "MeanIoU",
+                "OneHotIoU",
+                "OneHotMeanIoU",
+                "PrecisionAtRecall",
+                "RecallAtPrecision",
+                "SensitivityAtSpecificity",
+                "SpecificityAtSensitivity",
+            ];
+            assert!(needs.contains(name), "{snake} needs no settings in Keras");
             continue;
         };
         let written = thing.write().unwrap();
@@ -230,6 +255,8 @@ fn names_alone_have_the_defaults_of_keras() {
     read_by_name::<dyn Initializer>(initializer::NAMES);
     read_by_name::<dyn Regularizer>(regularizer::NAMES);
     read_by_name::<dyn Constraint>(constraint::NAMES);
+    read_by_name::<dyn Loss>(loss::NAMES);
+    read_by_name::<dyn Metric>(metric::NAMES);
     assert!(layers::NAMES.contains(&"Dense"));
     let config = |value: Json| {
         let thing = Dyn::<dyn Initializer>::read(value, &Registry::new()).unwrap().write().unwrap();

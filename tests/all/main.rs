@@ -60,6 +60,7 @@ mod products;
 mod properties;
 mod randomness;
 mod recompute;
+mod scores;
 mod settings;
 mod settings_in_range;
 mod splits;

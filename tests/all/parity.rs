@@ -2,8 +2,8 @@
 //! values were made.
 
 use crate::golden::{close, floats, golden, tensor};
-use gradus::config::Dyn;
-use gradus::loss::{self, BinaryCrossentropy, Loss, Reduction};
+use gradus::config::{Dyn, Registry, Setting};
+use gradus::loss::{Loss, Reduction};
 use gradus::metric::{self, Metric};
 use gradus::nn::constraint::{self, Constraint, MaxNorm};
 use gradus::nn::regularizer::{self, Regularizer};
@@ -123,64 +123,17 @@ fn activations_and_their_derivatives() {
 }
 
 fn loss_named(name: &str, config: &Value) -> Option<Dyn<dyn Loss>> {
-    let flag = config["from_logits"].as_bool().unwrap_or(false);
-    let smoothing = config["label_smoothing"].as_f64().unwrap_or(0.0);
-    let known =
-        |keys: &[&str]| config.as_object().is_some_and(|c| c.keys().all(|k| keys.contains(&k.as_str())));
-    Some(match name {
-        "SparseCategoricalCrossentropy" if known(&["from_logits"]) => {
-            SparseCategoricalCrossentropy::new().from_logits(flag).into()
-        }
-        "CategoricalCrossentropy" if known(&["from_logits", "label_smoothing"]) => {
-            CategoricalCrossentropy::new().from_logits(flag).label_smoothing(smoothing).into()
-        }
-        "BinaryCrossentropy" if known(&["from_logits", "label_smoothing"]) => {
-            BinaryCrossentropy::new().from_logits(flag).label_smoothing(smoothing).into()
-        }
-        "SparseCategoricalCrossentropy" if known(&["ignore_class"]) => {
-            SparseCategoricalCrossentropy::new().ignore_class(config["ignore_class"].as_i64()?).into()
-        }
-        "BinaryFocalCrossentropy" => loss::BinaryFocalCrossentropy::new()
-            .apply_class_balancing(config["apply_class_balancing"].as_bool().unwrap_or(false))
-            .alpha(config["alpha"].as_f64().unwrap_or(0.25))
-            .gamma(config["gamma"].as_f64().unwrap_or(2.0))
-            .from_logits(flag)
-            .label_smoothing(smoothing)
-            .into(),
-        "CategoricalFocalCrossentropy" => loss::CategoricalFocalCrossentropy::new()
-            .alpha(config["alpha"].as_f64().unwrap_or(0.25))
-            .gamma(config["gamma"].as_f64().unwrap_or(2.0))
-            .from_logits(flag)
-            .label_smoothing(smoothing)
-            .into(),
-        "CosineSimilarity" => {
-            loss::CosineSimilarity::new().axis(config["axis"].as_i64().unwrap_or(-1) as isize).into()
-        }
-        "Huber" => loss::Huber::new().delta(config["delta"].as_f64().unwrap_or(1.0)).into(),
-        "MeanSquaredError" => MeanSquaredError::new().into(),
-        "MeanAbsoluteError" => loss::MeanAbsoluteError::new().into(),
-        "MeanAbsolutePercentageError" => loss::MeanAbsolutePercentageError::new().into(),
-        "MeanSquaredLogarithmicError" => loss::MeanSquaredLogarithmicError::new().into(),
-        "LogCosh" => loss::LogCosh::new().into(),
-        "Hinge" => loss::Hinge::new().into(),
-        "SquaredHinge" => loss::SquaredHinge::new().into(),
-        "CategoricalHinge" => loss::CategoricalHinge::new().into(),
-        "KLDivergence" => loss::KLDivergence::new().into(),
-        "Poisson" => loss::Poisson::new().into(),
-        _ => return None,
-    })
+    let described = serde_json::json!({ "class_name": name, "config": config });
+    Dyn::<dyn Loss>::read(described, &Registry::new()).ok()
 }
 
 #[test]
 fn losses_and_their_gradients() {
     let g = golden("losses");
-    let (mut checked, mut left) = (0, std::collections::BTreeSet::new());
+    let mut checked = 0;
     for case in g["cases"].as_array().unwrap().iter().chain(g["masked"].as_array().unwrap()) {
         let name = case["loss"].as_str().unwrap();
-        let Some(loss) = loss_named(name, &case["config"]) else {
-            left.insert(name);
-            continue;
-        };
+        let loss = loss_named(name, &case["config"]).unwrap_or_else(|| panic!("{name} {}", case["config"]));
         let reduction = match case["reduction"].as_str().unwrap() {
             "sum_over_batch_size" | "mean" => Reduction::SumOverBatchSize,
             "sum" => Reduction::Sum,
@@ -190,7 +143,7 @@ fn losses_and_their_gradients() {
         let what = format!("{name} {} {reduction:?} on {}", case["config"], case["inputs"]);
         let input = &g["inputs"][case["inputs"].as_str().unwrap()];
         let mut y_true = tensor(&input["y_true"]);
-        if name.starts_with("Sparse") {
+        if input["y_true"]["dtype"] == "i64" {
             y_true = y_true.cast(DType::I64).unwrap();
         }
         let y_pred = tensor(&input["y_pred"]).tracked();
@@ -209,9 +162,7 @@ fn losses_and_their_gradients() {
         let grad = grads.get(&y_pred).unwrap().to_vec::<f64>().unwrap();
         close(&format!("gradient of {what}"), &grad, &floats(&case["grad"]["data"]), 1e-8);
     }
-    let missing = ["CategoricalGeneralizedCrossEntropy", "Circle", "Dice", "Tversky"];
-    assert_eq!(left.into_iter().collect::<Vec<_>>(), missing);
-    assert!(checked >= 550, "{checked} losses were checked");
+    assert!(checked >= 640, "{checked} losses were checked");
 }
 
 /// The schedule that Keras calls by this name with these settings.

@@ -2,10 +2,15 @@
 //! optimizer, schedule, regularizer, constraint, initializer, activation and callback is given what it cannot be.
 
 use gradus::config::{Dyn, Kind, Registry, Setting};
-use gradus::loss::{self, BinaryFocalCrossentropy, CategoricalFocalCrossentropy, Huber, Loss};
+use gradus::loss::{
+    self, BinaryFocalCrossentropy, CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, Circle,
+    Huber, Loss, Tversky,
+};
 use gradus::metric::{
-    self, AUC, BinaryAccuracy, F1Score, FBetaScore, MeanIoU, Metric, Precision, Recall,
-    TopKCategoricalAccuracy, TruePositives,
+    self, AUC, BalancedAccuracy, BinaryAccuracy, BinaryIoU, Bleu, CalibrationError, CohenKappa, F1Score,
+    FBetaScore, IoU, MatthewsCorrelation, MeanIoU, Metric, Precision, PrecisionAtRecall, Recall,
+    RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity, TopKCategoricalAccuracy,
+    TruePositives,
 };
 use gradus::nn::activation::{self, Activation};
 use gradus::nn::constraint::{Constraint, MaxNorm, MinMaxNorm};
@@ -87,6 +92,12 @@ const CASES: &[Case] = &[
     ("alpha", |v| lost(BinaryFocalCrossentropy::new().alpha(v)), &[7.0, -1.0, NAN]),
     ("alpha", |v| lost(CategoricalFocalCrossentropy::new().alpha(v)), &[7.0, -1.0, NAN]),
     ("delta", |v| lost(Huber::new().delta(v)), &[-1.0, NAN, INF]),
+    ("alpha", |v| lost(Tversky::new().alpha(v)), &[-1.0, NAN, INF]),
+    ("beta", |v| lost(Tversky::new().beta(v)), &[-1.0, NAN, INF]),
+    ("axis", |_| lost(loss::Dice::new().axis([])), &[0.0]),
+    ("gamma", |v| lost(Circle::new().gamma(v)), &[0.0, -1.0, NAN, INF]),
+    ("margin", |v| lost(Circle::new().margin(v)), &[-0.1, 1.5, NAN]),
+    ("q", |v| lost(CategoricalGeneralizedCrossEntropy::new().q(v)), &[0.0, 1.0, -1.0, NAN]),
     (
         "loss weight",
         |v| stack().compile(SGD::new(0.1), MeanSquaredError::new().weight(v), ()).map(drop),
@@ -101,6 +112,25 @@ const CASES: &[Case] = &[
     ("thresholds", |v| measured(AUC::new().thresholds([0.5, v])), &[7.0, -0.5, NAN]),
     ("num_thresholds", |v| measured(AUC::new().num_thresholds(v as usize)), &[0.0, 1.0, 1e9]),
     ("beta", |v| measured(FBetaScore::new(v)), &[0.0, -1.0, NAN, INF]),
+    ("thresholds", |v| measured(Precision::new().thresholds([0.5, v])), &[7.0, -0.5, NAN]),
+    ("thresholds", |v| measured(Precision::new().thresholds([0.5]).threshold(v)), &[0.5]),
+    ("num_labels", |v| measured(AUC::new().multi_label(true).num_labels(v as usize)), &[0.0]),
+    ("num_labels", |v| measured(AUC::new().num_labels(v as usize)), &[2.0]),
+    ("label_weights", |v| measured(AUC::new().label_weights([1.0, v])), &[-1.0, NAN, INF]),
+    ("recall", |v| measured(PrecisionAtRecall::new(v)), &[-0.1, 1.5, NAN]),
+    ("precision", |v| measured(RecallAtPrecision::new(v)), &[-0.1, 1.5, NAN]),
+    ("specificity", |v| measured(SensitivityAtSpecificity::new(v)), &[-0.1, 1.5, NAN]),
+    ("sensitivity", |v| measured(SpecificityAtSensitivity::new(v)), &[-0.1, 1.5, NAN]),
+    ("num_thresholds", |v| measured(PrecisionAtRecall::new(0.5).num_thresholds(v as usize)), &[0.0, 1e9]),
+    ("threshold", |v| measured(BinaryIoU::new().threshold(v)), &[7.0, -0.5, NAN]),
+    ("target_class_ids", |v| measured(BinaryIoU::new().target_class_ids([v as usize])), &[2.0]),
+    ("target_class_ids", |v| measured(IoU::new(3, [v as usize])), &[3.0]),
+    ("num_classes", |v| measured(IoU::new(v as usize, [0])), &[0.0]),
+    ("threshold", |v| measured(MatthewsCorrelation::new().threshold(v)), &[7.0, NAN]),
+    ("threshold", |v| measured(CohenKappa::new().threshold(v)), &[7.0, NAN]),
+    ("threshold", |v| measured(BalancedAccuracy::new().threshold(v)), &[7.0, NAN]),
+    ("bins", |v| measured(CalibrationError::new().bins(v as usize)), &[0.0, 1e9]),
+    ("max_order", |v| measured(Bleu::new().max_order(v as usize)), &[0.0, 100.0]),
     ("top_k", |v| measured(Precision::new().top_k(v as usize)), &[0.0]),
     ("k", |v| measured(TopKCategoricalAccuracy::new(v as usize)), &[0.0]),
     ("num_classes", |v| measured(MeanIoU::new(v as usize)), &[0.0, 1e9]),
