@@ -65,6 +65,7 @@ pub mod random;
 mod shape;
 pub mod tensor;
 pub mod train;
+pub mod validation;
 
 pub use cancel::CancellationToken;
 pub use dtype::{DType, Element, Float, Stored, bf16, f16};

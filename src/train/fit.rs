@@ -39,6 +39,7 @@ pub struct Fit<'a> {
     pub(super) validation_batch_size: Option<usize>,
     pub(super) sample_weight: Option<Tensor>,
     pub(super) class_weight: Vec<(i64, f64)>,
+    pub(super) class_weight_balanced: bool,
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(super) threads: Option<&'a Threads>,
     pub(super) allow_missing: bool,
@@ -70,6 +71,7 @@ impl<'a> Fit<'a> {
             validation_batch_size: None,
             sample_weight: None,
             class_weight: Vec::new(),
+            class_weight_balanced: false,
             callbacks: Vec::new(),
             threads: None,
             allow_missing: false,
@@ -167,6 +169,13 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Each class counts `rows / (classes · rows of the class)`, of the rows that are trained on: scikit-learn's
+    /// `class_weight="balanced"`. Targets are labels or one-hot. [`balanced_class_weight`](super::balanced_class_weight) gives the numbers.
+    pub fn class_weight_balanced(mut self) -> Self {
+        self.class_weight_balanced = true;
+        self
+    }
+
     /// Adds a callback. Pass `&mut callback` to read it afterwards.
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
@@ -204,6 +213,11 @@ impl<'a> Fit<'a> {
     pub fn cancellation(mut self, token: &CancellationToken) -> Self {
         self.cancellation = Some(token.clone());
         self
+    }
+
+    /// Rows in a batch of validation.
+    pub(crate) fn validation_rows(&self) -> usize {
+        self.validation_batch_size.unwrap_or(self.rows())
     }
 
     /// Rows in a batch.

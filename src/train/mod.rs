@@ -32,4 +32,4 @@ pub use fit::Fit;
 pub use history::{History, Logs};
 pub use model::Model;
 pub use progress::Progress;
-pub use weights::Weights;
+pub use weights::{Weights, balanced_class_weight};

@@ -27,9 +27,12 @@ const BESIDE: &[(&str, &[&str])] = &[
         "io",
         &[
             "error", "event", "dtype", "shape", "config", "random", "tensor", "nn", "optim", "loss",
-            "metric", "train", "kernels",
+            "metric", "train", "kernels", "validation",
         ],
     ),
+    ("validation", &["error", "random", "tensor", "data", "train"]),
+    ("generation", &["error", "shape", "dtype", "kernels", "random", "tensor", "nn"]),
+    ("text", &["error", "random", "tensor", "dtype", "io"]),
     ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),
     ("datasets", &["io", "error", "dtype", "shape", "tensor", "autograd", "ops", "random"]),
 ];
