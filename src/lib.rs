@@ -64,6 +64,8 @@ pub mod optim;
 pub mod random;
 mod shape;
 pub mod tensor;
+#[cfg(feature = "text")]
+pub mod text;
 pub mod train;
 pub mod validation;
 
