@@ -51,6 +51,7 @@ pub mod datasets;
 mod dtype;
 mod error;
 mod event;
+pub mod generation;
 pub mod graph;
 #[cfg(any(doc, doctest))]
 pub mod guides;

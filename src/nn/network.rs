@@ -226,6 +226,11 @@ impl Network {
         self.topology.outputs.iter().map(|o| o.name.as_str())
     }
 
+    /// Shape (unknown sizes are [`UNKNOWN`](crate::UNKNOWN), print as `None`) and dtype of each input.
+    pub fn input_specs(&self) -> Vec<Spec> {
+        (0..self.topology.inputs.len()).map(|i| self.spec_of(At::Input(i))).collect()
+    }
+
     /// Shape (unknown sizes are [`UNKNOWN`](crate::UNKNOWN), print as `None`) and dtype of each output.
     pub fn output_specs(&self) -> Vec<Spec> {
         self.topology.outputs.iter().map(|o| self.spec_of(o.at)).collect()

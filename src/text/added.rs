@@ -81,7 +81,8 @@ impl AddedTokens {
         for (at, added) in tokens.all.iter().enumerate() {
             let pattern = tokens.normalized.get(&at).unwrap_or(&added.content);
             // One that was replaced by a later one of the same id is not searched for.
-            let (Some(&first), true) = (pattern.as_bytes().first(), tokens.by_id.get(&added.id) == Some(&at)) else {
+            let (Some(&first), true) = (pattern.as_bytes().first(), tokens.by_id.get(&added.id) == Some(&at))
+            else {
                 continue;
             };
             let map = if added.normalized { &mut tokens.within } else { &mut tokens.raw };
@@ -131,7 +132,9 @@ impl AddedTokens {
             let (mut start, mut stop) = (at, end);
             at = end;
             let word = |c: Option<char>| c.is_some_and(is_word);
-            if added.single_word && (word(text[..start].chars().next_back()) || word(text[stop..].chars().next())) {
+            if added.single_word
+                && (word(text[..start].chars().next_back()) || word(text[stop..].chars().next()))
+            {
                 continue;
             }
             if added.lstrip {

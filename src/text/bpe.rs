@@ -42,7 +42,8 @@ impl Bpe {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_string();
         let flag = |key: &str| value[key].as_bool().unwrap_or(false);
         let (prefix, suffix) = (text("continuing_subword_prefix"), text("end_of_word_suffix"));
-        let list = value["merges"].as_array().ok_or_else(|| reader.fail("the BPE model has no list 'merges'"))?;
+        let list =
+            value["merges"].as_array().ok_or_else(|| reader.fail("the BPE model has no list 'merges'"))?;
         let (mut merges, mut pairs) = (HashMap::with_capacity(list.len()), Vec::with_capacity(list.len()));
         for (rank, merge) in list.iter().enumerate() {
             let pair = match (merge.as_str(), merge.as_array().map(Vec::as_slice)) {
@@ -52,7 +53,9 @@ impl Bpe {
             };
             let (a, b) = pair.ok_or_else(|| reader.fail(&format!("merge {rank} should be two tokens")))?;
             let id = |token: &str| {
-                let why = || reader.fail(&format!("merge {rank} needs the token {token:?}, which is not in 'vocab'"));
+                let why = || {
+                    reader.fail(&format!("merge {rank} needs the token {token:?}, which is not in 'vocab'"))
+                };
                 vocabulary.id(token).ok_or_else(why)
             };
             let joined = format!("{a}{}", b.strip_prefix(prefix.as_str()).unwrap_or(b));
@@ -199,7 +202,10 @@ impl Bpe {
 
 /// The lines of GPT-2's `merges.txt`.
 pub(super) fn read_merges(text: &str, reader: &Reader<'_>) -> Result<Vec<Json>> {
-    let lines = text.lines().enumerate().filter(|(i, line)| !(line.starts_with("#version") || (line.is_empty() && *i > 0)));
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(i, line)| !(line.starts_with("#version") || (line.is_empty() && *i > 0)));
     lines
         .map(|(i, line)| match line.split(' ').collect::<Vec<_>>()[..] {
             [a, b] => Ok(json!([a, b])),

@@ -21,7 +21,8 @@ pub(super) enum Decoder {
     Ctc { pad: String, delimiter: String, cleanup: bool },
 }
 
-const KNOWN: &str = "Sequence, ByteLevel, ByteFallback, Fuse, WordPiece, Metaspace, BPEDecoder, Strip, Replace, CTC";
+const KNOWN: &str =
+    "Sequence, ByteLevel, ByteFallback, Fuse, WordPiece, Metaspace, BPEDecoder, Strip, Replace, CTC";
 
 impl Decoder {
     pub(super) fn read(value: &Json, reader: &Reader<'_>) -> Result<Decoder> {
@@ -32,15 +33,23 @@ impl Decoder {
             "ByteLevel" => Decoder::ByteLevel,
             "ByteFallback" => Decoder::ByteFallback,
             "Fuse" => Decoder::Fuse,
-            "WordPiece" => Decoder::WordPiece { prefix: text("prefix", "##"), cleanup: flag("cleanup", true) },
+            "WordPiece" => {
+                Decoder::WordPiece { prefix: text("prefix", "##"), cleanup: flag("cleanup", true) }
+            }
             "Metaspace" => {
                 let (replacement, prepend) = metaspace(value, reader)?;
                 Decoder::Metaspace { replacement, prepend }
             }
             "BPEDecoder" => Decoder::Bpe { suffix: text("suffix", "</w>") },
             "Strip" => {
-                let count = |key: &str| Ok(reader.id(&value[key], || format!("'{key}' of the decoder Strip"))? as usize);
-                Decoder::Strip { content: reader.character(value, "content")?, start: count("start")?, stop: count("stop")? }
+                let count = |key: &str| {
+                    Ok(reader.id(&value[key], || format!("'{key}' of the decoder Strip"))? as usize)
+                };
+                Decoder::Strip {
+                    content: reader.character(value, "content")?,
+                    start: count("start")?,
+                    stop: count("stop")?,
+                }
             }
             "Replace" => Decoder::Replace {
                 pattern: Pattern::read(&value["pattern"], reader)?,

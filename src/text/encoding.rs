@@ -159,7 +159,11 @@ impl Truncation {
         };
         let Some(second) = second else {
             if self.strategy == Strategy::OnlySecond && first.len() > room {
-                return Err(Error::argument("truncation", "a second text, which alone is cut (OnlySecond)", "one text"));
+                return Err(Error::argument(
+                    "truncation",
+                    "a second text, which alone is cut (OnlySecond)",
+                    "one text",
+                ));
             }
             keep(first, room);
             return Ok(());
@@ -173,7 +177,8 @@ impl Truncation {
                 // The shorter one is cut only if both are longer than half.
                 let short = a.min(b);
                 let long = if short > room { short } else { short.max(room - short) };
-                let (mut x, mut y) = if short + long > room { (room / 2, room / 2 + room % 2) } else { (short, long) };
+                let (mut x, mut y) =
+                    if short + long > room { (room / 2, room / 2 + room % 2) } else { (short, long) };
                 if a > b {
                     std::mem::swap(&mut x, &mut y);
                 }

@@ -69,7 +69,8 @@ impl Normalizer {
                 let mut text = text;
                 if *clean_text {
                     let seen = |c: &char| !(matches!(c, '\0' | '\u{fffd}') || is_control(*c));
-                    text = text.chars().filter(seen).map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+                    text =
+                        text.chars().filter(seen).map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
                 }
                 if *chinese {
                     text = text.chars().fold(String::new(), |mut out, c| {
@@ -118,7 +119,9 @@ fn is_chinese(c: char) -> bool {
 fn nmt(c: char) -> Option<char> {
     match c as u32 {
         0x1..=0x8 | 0xB | 0xE..=0x1F | 0x7F | 0x8F | 0x9F => None,
-        0x9 | 0xA | 0xC | 0xD | 0x1680 | 0x200B..=0x200F | 0x2028 | 0x2029 | 0x2581 | 0xFEFF | 0xFFFD => Some(' '),
+        0x9 | 0xA | 0xC | 0xD | 0x1680 | 0x200B..=0x200F | 0x2028 | 0x2029 | 0x2581 | 0xFEFF | 0xFFFD => {
+            Some(' ')
+        }
         _ => Some(c),
     }
 }

@@ -116,7 +116,9 @@ impl PreTokenizer {
             PreTokenizer::WhitespaceSplit => {
                 add(&text, Behavior::Removed.pieces(characters(&text, char::is_whitespace)));
             }
-            PreTokenizer::Punctuation(behavior) => add(&text, behavior.pieces(characters(&text, is_punctuation))),
+            PreTokenizer::Punctuation(behavior) => {
+                add(&text, behavior.pieces(characters(&text, is_punctuation)))
+            }
             PreTokenizer::Digits { individual } => {
                 let behavior = if *individual { Behavior::Isolated } else { Behavior::Contiguous };
                 add(&text, behavior.pieces(characters(&text, char::is_numeric)));
@@ -149,7 +151,8 @@ impl PreTokenizer {
 
 /// `replacement` and `prepend_scheme`, with the older `add_prefix_space`.
 pub(super) fn metaspace(value: &Json, reader: &Reader<'_>) -> Result<(char, Prepend)> {
-    let replacement = if value["replacement"].is_null() { '▁' } else { reader.character(value, "replacement")? };
+    let replacement =
+        if value["replacement"].is_null() { '▁' } else { reader.character(value, "replacement")? };
     let prepend = match value["prepend_scheme"].as_str() {
         _ if value["add_prefix_space"].as_bool() == Some(false) => Prepend::Never,
         Some("always") | None => Prepend::Always,
@@ -162,7 +165,15 @@ pub(super) fn metaspace(value: &Json, reader: &Reader<'_>) -> Result<(char, Prep
 
 /// The runs of letters and digits, and the runs of what is neither that nor a space: `\w+|[^\w\s]+`.
 fn words(text: &str) -> Vec<Range<usize>> {
-    let kind = |c: char| if is_word(c) { 1 } else if c.is_whitespace() { 0 } else { 2 };
+    let kind = |c: char| {
+        if is_word(c) {
+            1
+        } else if c.is_whitespace() {
+            0
+        } else {
+            2
+        }
+    };
     let (mut out, mut last) = (Vec::<Range<usize>>::new(), 0);
     for (at, c) in text.char_indices() {
         let (now, end) = (kind(c), at + c.len_utf8());

@@ -23,8 +23,14 @@ impl Reader<'_> {
 
     /// Bytes as text.
     pub(super) fn utf8<'b>(&self, bytes: &'b [u8]) -> Result<&'b str> {
-        check(self.what, "the file's size in bytes", bytes.len() as u64, self.limits.max_file_bytes.min(self.limits.max_total_bytes))?;
-        std::str::from_utf8(bytes).map_err(|e| self.fail(&format!("it is not UTF-8: byte {}", e.valid_up_to())))
+        check(
+            self.what,
+            "the file's size in bytes",
+            bytes.len() as u64,
+            self.limits.max_file_bytes.min(self.limits.max_total_bytes),
+        )?;
+        std::str::from_utf8(bytes)
+            .map_err(|e| self.fail(&format!("it is not UTF-8: byte {}", e.valid_up_to())))
     }
 
     /// Bytes as JSON, measured before it is parsed.
@@ -57,12 +63,21 @@ impl Reader<'_> {
     /// A whole number that numbers tokens, at most 2³¹ − 1, so that none asks for more memory than there is.
     pub(super) fn id(&self, value: &Json, what: impl FnOnce() -> String) -> Result<u32> {
         let id = value.as_u64().and_then(|id| i32::try_from(id).ok()).map(|id| id as u32);
-        id.ok_or_else(|| self.fail(&format!("{} should be a whole number of 0 or more, found {value}", what())))
+        id.ok_or_else(|| {
+            self.fail(&format!("{} should be a whole number of 0 or more, found {value}", what()))
+        })
     }
 
     /// Each part of a list of parts.
-    pub(super) fn each<T>(&self, value: &Json, key: &str, read: fn(&Json, &Self) -> Result<T>) -> Result<Vec<T>> {
-        let list = value[key].as_array().ok_or_else(|| self.fail(&format!("a Sequence should have a list '{key}'")))?;
+    pub(super) fn each<T>(
+        &self,
+        value: &Json,
+        key: &str,
+        read: fn(&Json, &Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let list = value[key]
+            .as_array()
+            .ok_or_else(|| self.fail(&format!("a Sequence should have a list '{key}'")))?;
         list.iter().map(|part| read(part, self)).collect()
     }
 }

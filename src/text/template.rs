@@ -46,10 +46,12 @@ impl Template {
                 }
             }
             kind @ ("BertProcessing" | "RobertaProcessing") => {
-                let token = |key: &str| match value[key].as_array().map(Vec::as_slice) {
-                    Some([_, id]) => Ok(vec![reader.id(id, || format!("the id of '{key}'"))?]),
-                    _ => Err(reader.fail(&format!("the post_processor's '{key}' should be a token and its id"))),
-                };
+                let token =
+                    |key: &str| match value[key].as_array().map(Vec::as_slice) {
+                        Some([_, id]) => Ok(vec![reader.id(id, || format!("the id of '{key}'"))?]),
+                        _ => Err(reader
+                            .fail(&format!("the post_processor's '{key}' should be a token and its id"))),
+                    };
                 let (cls, sep) = (token("cls")?, token("sep")?);
                 let special = |ids: &Vec<u32>, kind: u32| Part::Special { ids: ids.clone(), kind };
                 let single = vec![special(&cls, 0), text(false, 0), special(&sep, 0)];
@@ -80,7 +82,8 @@ impl Template {
         if let Some(name) = special["id"].as_str() {
             let ids = value["special_tokens"][name]["ids"].as_array();
             let ids = ids.ok_or_else(|| reader.fail(&format!("the template's token {name:?} has no ids")))?;
-            let ids = ids.iter().map(|id| reader.id(id, || format!("an id of {name:?}"))).collect::<Result<_>>()?;
+            let ids =
+                ids.iter().map(|id| reader.id(id, || format!("an id of {name:?}"))).collect::<Result<_>>()?;
             return Ok(Part::Special { ids, kind: kind(special)? });
         }
         let text = &part["Sequence"];

@@ -86,7 +86,9 @@ impl Tokenizer {
         let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
         let added = specials(&vocab, &special);
         let post = match (vocab.get("[CLS]"), vocab.get("[SEP]")) {
-            (Some(cls), Some(sep)) => json!({ "type": "BertProcessing", "cls": ["[CLS]", cls], "sep": ["[SEP]", sep] }),
+            (Some(cls), Some(sep)) => {
+                json!({ "type": "BertProcessing", "cls": ["[CLS]", cls], "sep": ["[SEP]", sep] })
+            }
             _ => Json::Null,
         };
         let config = json!({
@@ -104,7 +106,11 @@ impl Tokenizer {
     ///
     /// # Errors
     /// A file cannot be read, is over a limit or not what it should be.
-    pub fn read_gpt2(vocab: impl AsRef<Path>, merges: impl AsRef<Path>, limits: &Limits) -> Result<Tokenizer> {
+    pub fn read_gpt2(
+        vocab: impl AsRef<Path>,
+        merges: impl AsRef<Path>,
+        limits: &Limits,
+    ) -> Result<Tokenizer> {
         let ((vocab, what), (merges, _)) = (file(vocab.as_ref(), limits)?, file(merges.as_ref(), limits)?);
         Tokenizer::parse_gpt2(&vocab, &merges, &what, limits)
     }
@@ -117,7 +123,9 @@ impl Tokenizer {
         let reader = Reader { what, limits };
         let vocab = reader.json(vocab)?;
         let merges = read_merges(reader.utf8(merges)?, &reader)?;
-        let object = vocab.as_object().ok_or_else(|| reader.fail("the vocabulary should be an object of tokens and ids"))?;
+        let object = vocab
+            .as_object()
+            .ok_or_else(|| reader.fail("the vocabulary should be an object of tokens and ids"))?;
         Tokenizer::of(byte_level(specials(object, &["<|endoftext|>"]), vocab.clone(), merges), &reader)
     }
 
@@ -271,22 +279,34 @@ impl Tokenizer {
         if let Some(truncation) = &self.truncation {
             let added = if special { template.added(second.is_some()) } else { 0 };
             let room = truncation.max_length.checked_sub(added).ok_or_else(|| {
-                Error::argument("max_length", format!("at least {added}, the special tokens"), truncation.max_length)
+                Error::argument(
+                    "max_length",
+                    format!("at least {added}, the special tokens"),
+                    truncation.max_length,
+                )
             })?;
             truncation.cut(&mut first, second.as_mut(), room)?;
         }
         let mut encoding = Encoding::default();
         let parts = if second.is_some() { &template.pair } else { &template.single };
         if second.is_some() && parts.is_empty() {
-            return Err(Error::argument("second", "a tokenizer whose template takes two texts", "one without"));
+            return Err(Error::argument(
+                "second",
+                "a tokenizer whose template takes two texts",
+                "one without",
+            ));
         }
         for part in parts {
             match part {
-                Part::Text { second: false, kind } => first.iter().for_each(|&id| encoding.push(id, *kind, false)),
+                Part::Text { second: false, kind } => {
+                    first.iter().for_each(|&id| encoding.push(id, *kind, false))
+                }
                 Part::Text { second: true, kind } => {
                     second.iter().flatten().for_each(|&id| encoding.push(id, *kind, false));
                 }
-                Part::Special { ids, kind } if special => ids.iter().for_each(|&id| encoding.push(id, *kind, true)),
+                Part::Special { ids, kind } if special => {
+                    ids.iter().for_each(|&id| encoding.push(id, *kind, true))
+                }
                 Part::Special { .. } => {}
             }
         }
@@ -318,7 +338,10 @@ impl Tokenizer {
                     Some(pre_tokenizer) => pre_tokenizer.apply(vec![word])?,
                     None => vec![word],
                 };
-                words.iter().filter(|word| !word.text.is_empty()).try_for_each(|word| self.model.tokens(&word.text, out))?;
+                words
+                    .iter()
+                    .filter(|word| !word.text.is_empty())
+                    .try_for_each(|word| self.model.tokens(&word.text, out))?;
                 continue;
             };
             out.push(id);
@@ -357,7 +380,11 @@ impl Tokenizer {
             false => Err(Error::argument(
                 "texts",
                 "texts of one length, or .padding(Padding::new(id)) of the tokenizer",
-                format!("{} to {} tokens", lengths.iter().min().unwrap_or(&0), lengths.iter().max().unwrap_or(&0)),
+                format!(
+                    "{} to {} tokens",
+                    lengths.iter().min().unwrap_or(&0),
+                    lengths.iter().max().unwrap_or(&0)
+                ),
             )),
         }
     }
@@ -423,7 +450,9 @@ pub(super) fn byte_level(added: Json, vocab: Json, merges: Vec<Json>) -> Json {
 pub(super) fn specials(vocab: &Map<String, Json>, tokens: &[impl AsRef<str>]) -> Json {
     let added = |token: &str| {
         let id = vocab.get(token)?;
-        Some(json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true }))
+        Some(
+            json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true }),
+        )
     };
     tokens.iter().filter_map(|token| added(token.as_ref())).collect()
 }
@@ -442,7 +471,11 @@ fn length(value: &Json, what: &str, reader: &Reader<'_>) -> Result<usize> {
 fn read_padding(value: &Json, reader: &Reader<'_>) -> Result<Padding> {
     let fixed = &value["strategy"]["Fixed"];
     if fixed.is_null() && value["strategy"].as_str() != Some("BatchLongest") {
-        return Err(reader.unknown("padding strategy", &value["strategy"].to_string(), "BatchLongest, {\"Fixed\": n}"));
+        return Err(reader.unknown(
+            "padding strategy",
+            &value["strategy"].to_string(),
+            "BatchLongest, {\"Fixed\": n}",
+        ));
     }
     let id = |key: &str| match &value[key] {
         Json::Null => Ok(0),

@@ -87,15 +87,20 @@ impl Trainer {
         for word in words(texts, &PreTokenizer::Whitespace)? {
             *counts.entry(word).or_default() += 1;
         }
-        let mut all: Vec<(String, u64)> = counts.into_iter().filter(|(_, n)| *n >= self.min_frequency).collect();
+        let mut all: Vec<(String, u64)> =
+            counts.into_iter().filter(|(_, n)| *n >= self.min_frequency).collect();
         all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         if all.is_empty() {
             return Err(Error::argument("texts", "at least one word of min_frequency", "none"));
         }
         let mut vocab = self.vocab()?;
         let room = self.vocab_size.saturating_sub(vocab.len());
-        let tokens: Vec<String> =
-            all.into_iter().map(|(word, _)| word).filter(|word| !vocab.contains_key(word)).take(room).collect();
+        let tokens: Vec<String> = all
+            .into_iter()
+            .map(|(word, _)| word)
+            .filter(|word| !vocab.contains_key(word))
+            .take(room)
+            .collect();
         add(&mut vocab, tokens);
         self.finish(json!({
             "added_tokens": specials(&vocab, &self.special_tokens),

@@ -15,7 +15,8 @@ pub(super) struct Vocabulary {
 impl Vocabulary {
     /// Of an object of tokens and numbers.
     pub(super) fn read(value: &Json, reader: &Reader<'_>) -> Result<Vocabulary> {
-        let map = value.as_object().ok_or_else(|| reader.fail("'vocab' should be an object of tokens and ids"))?;
+        let map =
+            value.as_object().ok_or_else(|| reader.fail("'vocab' should be an object of tokens and ids"))?;
         let mut all = Vocabulary::default();
         for (token, id) in map {
             let id = reader.id(id, || format!("the id of {token:?}"))?;

@@ -25,7 +25,10 @@ impl WordLevel {
     /// Appends the token of a word.
     pub(super) fn tokens(&self, word: &str, out: &mut Vec<u32>) -> Result<()> {
         let missing = || {
-            let why = format!("{word:?} is not known, and the vocabulary has no {:?} to stand for it", self.unknown);
+            let why = format!(
+                "{word:?} is not known, and the vocabulary has no {:?} to stand for it",
+                self.unknown
+            );
             Error::format("tokenizer", why)
         };
         let id = self.vocabulary.id(word).or_else(|| self.vocabulary.id(&self.unknown));

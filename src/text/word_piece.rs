@@ -61,7 +61,12 @@ impl WordPiece {
         }
         if !known {
             out.truncate(begin);
-            let missing = || Error::format("tokenizer", format!("{word:?} is not known, and the vocabulary has no {:?}", self.unknown));
+            let missing = || {
+                Error::format(
+                    "tokenizer",
+                    format!("{word:?} is not known, and the vocabulary has no {:?}", self.unknown),
+                )
+            };
             out.push(self.vocabulary.id(&self.unknown).ok_or_else(missing)?);
         }
         Ok(())

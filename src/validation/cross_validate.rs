@@ -132,7 +132,8 @@ impl CrossValidation {
     }
 
     fn figure(&self, name: &str) -> Result<&[f64]> {
-        self.get(name).ok_or_else(|| Error::argument("name", format!("one of {}", self.names.join(", ")), name))
+        self.get(name)
+            .ok_or_else(|| Error::argument("name", format!("one of {}", self.names.join(", ")), name))
     }
 }
 

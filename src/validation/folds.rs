@@ -46,7 +46,10 @@ pub(super) fn rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
 
 /// How many rows a tensor has.
 pub(super) fn count(x: &Tensor) -> Result<usize> {
-    x.dims().first().copied().ok_or_else(|| Error::shape("x", "data with one row for each sample", *x.shape()))
+    x.dims()
+        .first()
+        .copied()
+        .ok_or_else(|| Error::shape("x", "data with one row for each sample", *x.shape()))
 }
 
 /// What [`cross_validate`](super::cross_validate) goes through: a way to split, or a list of folds, such as that of [`GroupKFold::split`].
@@ -62,7 +65,11 @@ impl Folds for [Fold] {
     fn folds(&self, rows: usize, _: &Tensor) -> Result<Vec<Fold>> {
         for (i, fold) in self.iter().enumerate() {
             if let Some(row) = fold.train.iter().chain(&fold.test).find(|&&row| row >= rows) {
-                return Err(Error::argument("folds", format!("rows below {rows}"), format!("{row} in fold {i}")));
+                return Err(Error::argument(
+                    "folds",
+                    format!("rows below {rows}"),
+                    format!("{row} in fold {i}"),
+                ));
             }
         }
         Ok(self.to_vec())
@@ -82,7 +89,11 @@ impl<const N: usize> Folds for [Fold; N] {
 /// At least two folds, and no more than there are rows.
 fn check_splits(n_splits: usize, rows: usize) -> Result<()> {
     match n_splits {
-        0 | 1 => Err(Error::argument("n_splits", "2 folds or more (train_test_split holds rows back once)", n_splits)),
+        0 | 1 => Err(Error::argument(
+            "n_splits",
+            "2 folds or more (train_test_split holds rows back once)",
+            n_splits,
+        )),
         n if n > rows => Err(Error::argument("n_splits", format!("at most {rows}, the number of rows"), n)),
         _ => Ok(()),
     }

@@ -6,7 +6,11 @@ use crate::{DType, Error, Result};
 /// The class of each of `rows` rows: of labels, `[rows]` or `[rows, 1]`, or of one-hot rows. `name` is the argument in messages.
 pub(super) fn labels(name: &'static str, y: &Tensor, rows: usize) -> Result<Vec<i64>> {
     if y.dims().first() != Some(&rows) {
-        return Err(Error::argument(name, format!("{rows} rows, as many as x"), format!("shape {}", y.shape())));
+        return Err(Error::argument(
+            name,
+            format!("{rows} rows, as many as x"),
+            format!("shape {}", y.shape()),
+        ));
     }
     let values = y.cast(DType::F64)?.to_vec::<f64>()?;
     match y.dims() {
@@ -14,12 +18,22 @@ pub(super) fn labels(name: &'static str, y: &Tensor, rows: usize) -> Result<Vec<
         [_, classes] => values
             .chunks_exact((*classes).max(1))
             .enumerate()
-            .map(|(row, v)| match (v.iter().position(|v| *v == 1.0), v.iter().filter(|v| **v != 0.0).count()) {
-                (Some(class), 1) => Ok(class as i64),
-                _ => Err(Error::argument(name, "labels, or rows with a single 1", format!("another row {row}"))),
+            .map(|(row, v)| {
+                match (v.iter().position(|v| *v == 1.0), v.iter().filter(|v| **v != 0.0).count()) {
+                    (Some(class), 1) => Ok(class as i64),
+                    _ => Err(Error::argument(
+                        name,
+                        "labels, or rows with a single 1",
+                        format!("another row {row}"),
+                    )),
+                }
             })
             .collect(),
-        _ => Err(Error::shape(name, "a label for each row, [rows], or one-hot rows, [rows, classes]", *y.shape())),
+        _ => Err(Error::shape(
+            name,
+            "a label for each row, [rows], or one-hot rows, [rows, classes]",
+            *y.shape(),
+        )),
     }
 }
 

@@ -42,7 +42,15 @@ impl Default for LearningRateFinder {
 impl LearningRateFinder {
     /// A hundred steps of batches of 32 at rates from 1e-7 to 10.
     pub fn new() -> LearningRateFinder {
-        LearningRateFinder { from: 1e-7, to: 10.0, steps: 100, batch_size: 32, smoothing: 0.98, stop_at: 4.0, seed: 0 }
+        LearningRateFinder {
+            from: 1e-7,
+            to: 10.0,
+            steps: 100,
+            batch_size: 32,
+            smoothing: 0.98,
+            stop_at: 4.0,
+            seed: 0,
+        }
     }
 
     /// The first rate, and the last.
@@ -115,7 +123,8 @@ impl LearningRateFinder {
             let end = (at + self.batch_size).min(n);
             let batch: Vec<usize> = order[at..end].iter().map(|&row| row as usize).collect();
             at = end;
-            let of = |tensors: &[Tensor]| tensors.iter().map(|t| rows(t, &batch)).collect::<Result<Vec<Tensor>>>();
+            let of =
+                |tensors: &[Tensor]| tensors.iter().map(|t| rows(t, &batch)).collect::<Result<Vec<Tensor>>>();
             let loss = model.train_on_batch(&of(&x)?, &of(&y)?)?.get("loss").unwrap_or(f64::NAN);
             mean = self.smoothing * mean + (1.0 - self.smoothing) * loss;
             let smooth = mean / (1.0 - libm::pow(self.smoothing, (step + 1) as f64));
@@ -133,7 +142,11 @@ impl LearningRateFinder {
     fn check(&self) -> Result<()> {
         let LearningRateFinder { from, to, steps, batch_size, smoothing, stop_at, .. } = *self;
         if !(from > 0.0 && to > from && to.is_finite()) {
-            return Err(Error::argument("range", "0 < from < to, such as range(1e-7, 10.0)", format!("{from} to {to}")));
+            return Err(Error::argument(
+                "range",
+                "0 < from < to, such as range(1e-7, 10.0)",
+                format!("{from} to {to}"),
+            ));
         }
         if steps < 5 {
             return Err(Error::argument("steps", "at least 5", steps));

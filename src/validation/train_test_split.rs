@@ -71,16 +71,16 @@ impl TrainTestSplit {
     pub fn rows(&self, rows: usize) -> Result<Fold> {
         let sizes = self.sizes.of(rows, 0.25)?;
         match (&self.stratify, self.in_order) {
-            (Some(_), true) => {
-                Err(Error::argument("stratify", "no value beside shuffle(false), which keeps the order", "a value"))
-            }
+            (Some(_), true) => Err(Error::argument(
+                "stratify",
+                "no value beside shuffle(false), which keeps the order",
+                "a value",
+            )),
             (None, true) => {
                 let (train, test) = sizes;
                 Ok(Fold { train: (0..train).collect(), test: (train..train + test).collect() })
             }
-            (Some(y), false) => {
-                split_once(rows, sizes, self.seed, 0, Some(&labels("stratify", y, rows)?))
-            }
+            (Some(y), false) => split_once(rows, sizes, self.seed, 0, Some(&labels("stratify", y, rows)?)),
             (None, false) => split_once(rows, sizes, self.seed, 0, None),
         }
     }
@@ -119,7 +119,11 @@ impl TrainTestSplit {
 ///
 /// # Errors
 /// As [`TrainTestSplit::split`].
-pub fn train_test_split(x: &Tensor, y: &Tensor, settings: &TrainTestSplit) -> Result<((Tensor, Tensor), (Tensor, Tensor))> {
+pub fn train_test_split(
+    x: &Tensor,
+    y: &Tensor,
+    settings: &TrainTestSplit,
+) -> Result<((Tensor, Tensor), (Tensor, Tensor))> {
     let mut parts = settings.split(&[x, y])?.into_iter();
     match (parts.next(), parts.next()) {
         (Some((x_train, x_test)), Some((y_train, y_test))) => Ok(((x_train, y_train), (x_test, y_test))),
@@ -139,13 +143,17 @@ impl Sizes {
     pub(super) fn of(self, n: usize, default: f64) -> Result<(usize, usize)> {
         let check = |name: &'static str, size: Option<Size>| match size {
             None | Some(Size::Rest) => Ok(None),
-            Some(Size::Count(0)) => Err(Error::argument(name, format!("1 to {} of {n} rows", n.saturating_sub(1)), 0)),
+            Some(Size::Count(0)) => {
+                Err(Error::argument(name, format!("1 to {} of {n} rows", n.saturating_sub(1)), 0))
+            }
             Some(Size::Count(k)) if k >= n => {
                 Err(Error::argument(name, format!("1 to {} of {n} rows", n.saturating_sub(1)), k))
             }
-            Some(Size::Share(s)) if !(s > 0.0 && s < 1.0) => {
-                Err(Error::argument(name, "a share between 0 and 1 such as 0.25, or a whole number of rows", s))
-            }
+            Some(Size::Share(s)) if !(s > 0.0 && s < 1.0) => Err(Error::argument(
+                name,
+                "a share between 0 and 1 such as 0.25, or a whole number of rows",
+                s,
+            )),
             size => Ok(size),
         };
         let (mut test, train) = (check("test_size", self.test)?, check("train_size", self.train)?);
@@ -197,11 +205,19 @@ pub(super) fn split_once(
     };
     let (all, places) = encode(classes);
     if let Some((class, _)) = counts(&places, all.len()).iter().enumerate().find(|(_, n)| **n < 2) {
-        return Err(Error::argument("stratify", "at least 2 rows of each class", format!("1 of class {}", all[class])));
+        return Err(Error::argument(
+            "stratify",
+            "at least 2 rows of each class",
+            format!("1 of class {}", all[class]),
+        ));
     }
     for (name, size) in [("train_size", train), ("test_size", test)] {
         if size < all.len() {
-            return Err(Error::argument(name, format!("at least {} rows, one for each class", all.len()), size));
+            return Err(Error::argument(
+                name,
+                format!("at least {} rows, one for each class", all.len()),
+                size,
+            ));
         }
     }
     let kept = stratified(classes, &order, train);
