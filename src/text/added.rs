@@ -143,15 +143,11 @@ impl AddedTokens {
             if added.rstrip {
                 stop = text.len() - text[stop..].trim_start().len();
             }
-            // Stripped to the right, an earlier token may have reached this one's spaces, or this one.
-            if stop <= done || start < done {
-                start = start.max(done);
-            }
             if done < start {
                 out.push((done..start, None));
             }
-            out.push((start..stop.max(start), Some(added.id)));
-            done = stop.max(start);
+            out.push((start..stop, Some(added.id)));
+            done = stop;
             at = at.max(done);
         }
         if done < text.len() {

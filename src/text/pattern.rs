@@ -54,6 +54,12 @@ impl Pattern {
 
 /// Compiles an expression of a file.
 pub(super) fn expression(regex: &str, reader: &Reader<'_>) -> Result<Regex> {
+    crate::io::check(
+        reader.what,
+        "an expression's length in bytes",
+        regex.len() as u64,
+        reader.limits.max_name,
+    )?;
     Regex::new(regex).map_err(|e| reader.fail(&format!("the expression {regex:?} cannot be used: {e}")))
 }
 

@@ -38,7 +38,6 @@ impl Reader<'_> {
         let text = self.utf8(bytes)?;
         let outline = json::outline(text.as_bytes());
         check(self.what, "the depth of its JSON", outline.depth, self.limits.max_depth)?;
-        check(self.what, "the longest text in bytes", outline.longest, self.limits.max_name)?;
         check(self.what, "the number of values", outline.items, self.limits.max_elements)?;
         json::parse(text.as_bytes()).map_err(|why| self.fail(&why))
     }

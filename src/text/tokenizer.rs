@@ -83,6 +83,9 @@ impl Tokenizer {
                 return Err(reader.fail(&format!("line {}: {:?} is there twice", id + 1, line.trim_end())));
             }
         }
+        if vocab.is_empty() {
+            return Err(reader.fail("there is no token in it"));
+        }
         let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
         let added = specials(&vocab, &special);
         let post = match (vocab.get("[CLS]"), vocab.get("[SEP]")) {
