@@ -141,7 +141,7 @@ impl PreTokenizer {
                     true => {
                         add(&text, Behavior::MergedWithNext.pieces(characters(&text, |c| c == *replacement)));
                     }
-                    false => add(&text, vec![0..text.len()]),
+                    false => add(&text, std::iter::once(0..text.len()).collect()),
                 }
             }
         }

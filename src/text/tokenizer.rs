@@ -12,6 +12,7 @@ use super::template::{Part, Template};
 use crate::io::{Limits, read_file, write_atomically};
 use crate::{Error, Result};
 use serde_json::{Map, Value as Json, json};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Text to ids and back.
@@ -151,8 +152,15 @@ impl Tokenizer {
         let decoder = decoder.map(|v| Decoder::read(v, reader)).transpose()?;
         let list = added.as_ref().and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut all = list.iter().map(|v| Added::read(v, reader)).collect::<Result<Vec<_>>>()?;
-        // A token of the model has the model's number.
-        all.iter_mut().for_each(|added| added.id = model.vocabulary().id(&added.content).unwrap_or(added.id));
+        // A token of the model has the model's number, any other the next one, whatever the file says: so does Hugging Face's reader.
+        let mut ids: HashMap<String, u32> = HashMap::new();
+        let mut next = model.vocabulary().len() as u32;
+        for added in all.iter_mut().filter(|added| !added.content.is_empty()) {
+            let known = ids.get(&added.content).copied().or_else(|| model.vocabulary().id(&added.content));
+            added.id = known.unwrap_or(next);
+            next += u32::from(known.is_none());
+            ids.insert(added.content.clone(), added.id);
+        }
         let added = AddedTokens::new(all, normalizer.as_ref())?;
         let keep = ["normalizer", "pre_tokenizer", "post_processor", "decoder"];
         parts.retain(|key, _| keep.contains(&key.as_str()));

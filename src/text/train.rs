@@ -152,7 +152,11 @@ impl Trainer {
         let mut ids: HashMap<String, u32> =
             vocab.iter().filter_map(|(token, id)| Some((token.clone(), id.as_u64()? as u32))).collect();
         let mut tokens = vec![String::new(); ids.len()];
-        ids.iter().for_each(|(token, &id)| tokens[id as usize].clone_from(token));
+        for (token, id) in vocab.iter() {
+            if let Some(place) = id.as_u64().and_then(|id| tokens.get_mut(id as usize)) {
+                place.clone_from(token);
+            }
+        }
         let mut buffer = [0; 4];
         let symbols = |word: &String| {
             word.chars().filter_map(|c| ids.get(&*c.encode_utf8(&mut buffer)).copied()).collect::<Vec<u32>>()

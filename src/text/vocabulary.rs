@@ -3,13 +3,13 @@
 use super::read::Reader;
 use crate::Result;
 use serde_json::{Map, Value as Json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The tokens of a model, both ways.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Vocabulary {
     ids: HashMap<String, u32>,
-    tokens: HashMap<u32, String>,
+    tokens: BTreeMap<u32, String>,
 }
 
 impl Vocabulary {
@@ -37,13 +37,18 @@ impl Vocabulary {
         self.tokens.get(&id).map(String::as_str)
     }
 
+    /// How many tokens there are.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// One more than the largest id.
     pub(super) fn end(&self) -> usize {
-        self.tokens.keys().max().map_or(0, |&id| id as usize + 1)
+        self.tokens.last_key_value().map_or(0, |(&id, _)| id as usize + 1)
     }
 
     pub(super) fn write(&self) -> Json {
-        let ids = self.ids.iter().map(|(token, id)| (token.clone(), Json::from(*id)));
+        let ids = self.tokens.iter().map(|(id, token)| (token.clone(), Json::from(*id)));
         Json::Object(ids.collect::<Map<String, Json>>())
     }
 }

@@ -157,7 +157,7 @@ impl LearningRateFinder {
         if !(0.0..1.0).contains(&smoothing) {
             return Err(Error::argument("smoothing", "0 <= smoothing < 1", smoothing));
         }
-        if !(stop_at > 1.0) {
+        if stop_at.is_nan() || stop_at <= 1.0 {
             return Err(Error::argument("stop_at", "more than 1 times the least loss", stop_at));
         }
         Ok(())

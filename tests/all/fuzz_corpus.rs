@@ -13,7 +13,9 @@ fn replay(target: &str, check: impl Fn(&str, &[u8])) {
     paths.sort();
     assert!(!paths.is_empty(), "no files in {}", dir.display());
     for path in paths {
-        check(&path.display().to_string(), &std::fs::read(&path).unwrap());
+        // The name alone says whether a file is valid, not that of the folder that the crate lies in.
+        let name = format!("{target}/{}", path.file_name().unwrap().display());
+        check(&name, &std::fs::read(&path).unwrap());
     }
 }
 

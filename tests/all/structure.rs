@@ -42,7 +42,7 @@ const BESIDE: &[(&str, &[&str])] = &[
             "validation",
         ],
     ),
-    ("validation", &["error", "random", "tensor", "data", "train"]),
+    ("validation", &["error", "dtype", "random", "tensor", "data", "train"]),
     ("generation", &["error", "shape", "dtype", "kernels", "random", "tensor", "nn"]),
     ("text", &["error", "random", "tensor", "dtype", "io"]),
     ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),
