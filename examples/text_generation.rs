@@ -32,14 +32,13 @@ fn main() -> gradus::Result<()> {
     let windows = Tensor::stack(&windows.iter().collect::<Vec<_>>(), 0)?;
     let (x, y) = (windows.slice(1, 0, WINDOW as isize)?, windows.slice(1, 1, WINDOW as isize + 1)?);
 
-    let mut model = Sequential::new()
-        .add(Input::with_unknown([None]).dtype(DType::I64))
-        .add(Embedding::new(tokenizer.vocab_size(), 64))
-        .add(PositionEmbedding::new(WINDOW))
-        .add(TransformerDecoder::new(128, 4))
-        .add(Dense::new(tokenizer.vocab_size()))
-        .seed(1)
-        .compile(Adam::new(0.003), SparseCategoricalCrossentropy::new().from_logits(true), ())?;
+    let tokens = Input::with_unknown([None]).dtype(DType::I64);
+    let h = Embedding::new(tokenizer.vocab_size(), 64).on(&tokens)?;
+    let h = Add::new().on([&h, &PositionEmbedding::new(WINDOW).on(&h)?])?;
+    let h = TransformerDecoder::new(128, 4).on(&h)?;
+    let network = Functional::new([&tokens], [&Dense::new(tokenizer.vocab_size()).on(&h)?])?.seed(1);
+    let loss = SparseCategoricalCrossentropy::new().from_logits(true);
+    let mut model = network.compile(Adam::new(0.003), loss, ())?;
     model.fit(&x, &y, Fit::new().epochs(40).batch_size(32).verbose(2))?;
 
     for (how, settings) in [
