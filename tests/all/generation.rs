@@ -122,7 +122,8 @@ fn distributions_are_those_worked_out_by_hand() {
         settings = if let Some(p) = p { settings.top_p(p) } else { settings };
         let found = settings.probabilities(&logits).unwrap();
         // Softmax, sorted, cut after k, then after the first that brings the sum to p.
-        let mut all: Vec<(f64, usize)> = logits.iter().enumerate().map(|(i, l)| ((l / t).exp(), i)).collect();
+        let mut all: Vec<(f64, usize)> =
+            logits.iter().enumerate().map(|(i, l)| (libm::exp(l / t), i)).collect();
         all.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap());
         all.truncate(k.unwrap_or(50));
         let sum: f64 = all.iter().map(|a| a.0).sum();
@@ -226,7 +227,7 @@ fn beam_search_finds_what_an_exhaustive_search_finds() {
         for penalty in [0.0, 1.0] {
             let mut expected: Vec<(f64, Vec<i64>)> = all
                 .iter()
-                .map(|s| (score(&network, s, 2) / ((s.len() - 2) as f64).powf(penalty), s.clone()))
+                .map(|s| (score(&network, s, 2) / libm::pow((s.len() - 2) as f64, penalty), s.clone()))
                 .collect();
             expected.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap());
             let settings = Generate::new(4).beams(81).length_penalty(penalty).stop([0]);
