@@ -1,7 +1,7 @@
 //! The guides of the folder `docs/`, as pages. They are here when documentation is made and are no part of a program.
 //!
 //! To use the library: [Keras beside gradus](keras), [training], [several inputs and outputs](inputs),
-//! [data], [saving and serving](saving), [questions that come up](faq).
+//! [data], [validation], [text and generation](text), [saving and serving](saving), [questions that come up](faq).
 //!
 //! To add to it: [adding your own](extending), [how layers are traced](tracing), [graphs](graph).
 //!
@@ -29,8 +29,10 @@ macro_rules! links {
 [ops.md]: crate::guides::ops
 [saving.md]: crate::guides::saving
 [stability.md]: crate::guides::stability
+[text.md]: crate::guides::text
 [tracing.md]: crate::guides::tracing
 [training.md]: crate::guides::training
+[validation.md]: crate::guides::validation
 [decision 1]: crate::guides::decisions
 [decision 2]: crate::guides::decisions
 [decision 3]: crate::guides::decisions
@@ -45,6 +47,7 @@ macro_rules! links {
 [decision 12]: crate::guides::decisions
 [decision 13]: crate::guides::decisions
 [decision 14]: crate::guides::decisions
+[decision 15]: crate::guides::decisions
 
 "
     };
@@ -63,6 +66,8 @@ guides! {
     training: "training";
     inputs: "inputs";
     data: "data";
+    validation: "validation";
+    text: "text";
     saving: "saving";
     faq: "faq";
     extending: "extending";
@@ -91,5 +96,6 @@ guides! {
         "decisions/0011-unknown-sizes-by-two-traces"
         "decisions/0012-an-optimizer-sees-a-whole-parameter"
         "decisions/0013-one-door"
-        "decisions/0014-no-fused-multiply-add";
+        "decisions/0014-no-fused-multiply-add"
+        "decisions/0015-own-tokenizers";
 }

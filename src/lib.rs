@@ -52,6 +52,7 @@ pub mod datasets;
 mod dtype;
 mod error;
 mod event;
+pub mod generation;
 pub mod graph;
 #[cfg(any(doc, doctest))]
 pub mod guides;
@@ -66,7 +67,10 @@ pub mod random;
 mod shape;
 pub mod tensor;
 pub mod tensorboard;
+#[cfg(feature = "text")]
+pub mod text;
 pub mod train;
+pub mod validation;
 
 pub use cancel::CancellationToken;
 pub use dtype::{DType, Element, Float, Stored, bf16, f16};

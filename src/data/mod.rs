@@ -33,13 +33,19 @@
 
 mod dataset;
 mod item;
+mod pad_sequences;
 mod prefetch;
 mod sample;
 mod sides;
 mod source;
 mod stage;
+mod timeseries;
+mod to_categorical;
 
 pub use crate::tensor::{AsTensors, Tensors};
 pub use dataset::{Cardinality, Dataset, Pass, Size};
+pub use pad_sequences::{PadSequences, Side, pad_sequences};
 pub use sample::Sample;
 pub use source::Source;
+pub use timeseries::Timeseries;
+pub use to_categorical::{normalize, to_categorical};

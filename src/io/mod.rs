@@ -3,7 +3,7 @@
 //! file format. Data comes in with [`Csv`], [`npy`] and [`npz`].
 
 mod csv;
-mod json;
+pub(crate) mod json;
 mod limits;
 mod load;
 mod model;

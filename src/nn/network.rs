@@ -227,6 +227,11 @@ impl Network {
         self.topology.outputs.iter().map(|o| o.name.as_str())
     }
 
+    /// Shape (unknown sizes are [`UNKNOWN`](crate::UNKNOWN), print as `None`) and dtype of each input.
+    pub fn input_specs(&self) -> Vec<Spec> {
+        (0..self.topology.inputs.len()).map(|i| self.spec_of(At::Input(i))).collect()
+    }
+
     /// What is tried for the inputs to see which sizes depend on those that are not known: two specs of each; first with sizes that are
     /// all different, then with equal ones.
     pub(crate) fn trial_inputs(&self) -> [[Vec<Spec>; 2]; 2] {

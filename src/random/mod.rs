@@ -29,6 +29,8 @@ pub enum Purpose {
     },
     /// Data augmentation.
     Augment(u32),
+    /// Tokens that sequence number `n` goes on with.
+    Sample(u32),
     /// Whatever the user's own code draws.
     User(u32),
 }
@@ -42,6 +44,7 @@ impl Purpose {
             Purpose::LayerAgain { key, call } => (3 | u64::from(call) << 8, key),
             Purpose::Augment(n) => (4, n),
             Purpose::User(n) => (5, n),
+            Purpose::Sample(n) => (6, n),
         };
         kind << 32 | u64::from(n)
     }

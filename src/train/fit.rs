@@ -39,6 +39,7 @@ pub struct Fit<'a> {
     pub(super) validation_batch_size: Option<usize>,
     pub(super) sample_weight: Option<Tensor>,
     pub(super) class_weight: Vec<(i64, f64)>,
+    pub(super) class_weight_balanced: bool,
     pub(super) callbacks: CallbackList<'a>,
     pub(super) threads: Option<&'a Threads>,
     pub(super) allow_missing: bool,
@@ -70,6 +71,7 @@ impl<'a> Fit<'a> {
             validation_batch_size: None,
             sample_weight: None,
             class_weight: Vec::new(),
+            class_weight_balanced: false,
             callbacks: CallbackList::new(),
             threads: None,
             allow_missing: false,
@@ -168,6 +170,13 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Each class counts `rows / (classes · rows of the class)`, of the rows that are trained on: scikit-learn's
+    /// `class_weight="balanced"`. Targets are labels or one-hot. [`balanced_class_weight`](super::balanced_class_weight) gives the numbers.
+    pub fn class_weight_balanced(mut self) -> Self {
+        self.class_weight_balanced = true;
+        self
+    }
+
     /// Adds a callback. Pass `&mut callback` to read it afterwards.
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks = self.callbacks.add(callback);
@@ -213,7 +222,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Rows in a batch of validation on `n` rows.
-    pub(super) fn validation_rows(&self, n: usize) -> usize {
+    pub(crate) fn validation_rows(&self, n: usize) -> usize {
         rows_of_batch(self.validation_batch_size.or(self.batch_size), self.validation_steps, n)
     }
 

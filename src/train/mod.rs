@@ -32,4 +32,4 @@ pub use failed::FitError;
 pub use fit::Fit;
 pub use history::{History, Logs};
 pub use model::Model;
-pub use weights::Weights;
+pub use weights::{Weights, balanced_class_weight};

@@ -47,13 +47,18 @@ impl Model {
 
     fn fit_rows(&mut self, x: &[Tensor], y: Tensors, mut fit: Fit<'_>) -> Result<()> {
         let class = Some(std::mem::take(&mut fit.class_weight)).filter(|w| !w.is_empty());
-        let weights = match (fit.sample_weight.take(), class) {
-            (Some(_), Some(_)) => {
+        let weights = match (fit.sample_weight.take(), class, fit.class_weight_balanced) {
+            (Some(_), Some(_), _) | (Some(_), None, true) => {
                 return Err(Error::argument("class_weight", "either class_weight or sample_weight", "both"));
             }
-            (Some(sample), None) => Some(Weights::Sample(sample)),
-            (None, Some(class)) => Some(Weights::Class(class)),
-            (None, None) => None,
+            (None, Some(_), true) => {
+                let expected = "either class_weight or class_weight_balanced";
+                return Err(Error::argument("class_weight", expected, "both"));
+            }
+            (Some(sample), None, false) => Some(Weights::Sample(sample)),
+            (None, Some(class), false) => Some(Weights::Class(class)),
+            (None, None, true) => Some(Weights::Balanced),
+            (None, None, false) => None,
         };
         fit.check()?;
         let mut data = Arrays::of(&self.network, x, y, weights.as_ref(), fit.batch_size.unwrap_or(32))?;
@@ -75,6 +80,10 @@ impl Model {
             held.batch_size = fit.validation_rows(n - at).min(n - at);
             validation = Some(Box::new(held));
             data = data.part(0, at)?;
+            if let Some(balanced @ Weights::Balanced) = &weights {
+                let ranks: Vec<usize> = self.network.output_specs().iter().map(|s| s.shape.rank()).collect();
+                data.weights = Some(balanced.of_rows(&data.y, at, &ranks)?);
+            }
         }
         data.batch_size = fit.rows(data.rows()).min(data.rows());
         data.shuffle = fit.shuffle.unwrap_or(true);
@@ -106,7 +115,11 @@ impl Model {
             ("batch_size", fit.batch_size.is_some(), "the dataset makes its batches itself: .batch(…)"),
             ("shuffle", fit.shuffle.is_some(), "the dataset has its own order: .shuffle(…) before .batch(…)"),
             ("sample_weight", fit.sample_weight.is_some(), "the dataset's samples have weights of their own"),
-            ("class_weight", !fit.class_weight.is_empty(), "the dataset's samples have weights of their own"),
+            (
+                "class_weight",
+                !fit.class_weight.is_empty() || fit.class_weight_balanced,
+                "the dataset's samples have weights of their own",
+            ),
             ("validation_split", fit.validation_split != 0.0, "the dataset is split by itself: .split(…)"),
         ];
         if let Some((name, _, why)) = rows.into_iter().find(|(_, set, _)| *set) {

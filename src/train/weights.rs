@@ -11,6 +11,51 @@ pub enum Weights {
     Sample(Tensor),
     /// One number for each class, and 1 for classes not named. Targets are labels or one-hot.
     Class(Vec<(i64, f64)>),
+    /// `rows / (classes · rows of the class)` for each class (scikit-learn's "balanced"). Targets are labels or one-hot.
+    Balanced,
+}
+
+/// The weight of each class that makes all of them count alike: `rows / (classes · rows of the class)`, for labels `[rows]` or
+/// `[rows, 1]`, or one-hot rows. scikit-learn's `compute_class_weight("balanced")`; [`Fit::class_weight`](super::Fit::class_weight) takes it.
+///
+/// ```
+/// use gradus::Tensor;
+/// use gradus::train::balanced_class_weight;
+///
+/// let y = Tensor::from_slice(&[0i64, 0, 0, 1], [4])?;
+/// assert_eq!(balanced_class_weight(&y)?, [(0, 4.0 / 6.0), (1, 2.0)]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
+///
+/// # Errors
+/// There is no row, or targets are no labels.
+pub fn balanced_class_weight(y: &Tensor) -> Result<Vec<(i64, f64)>> {
+    let rows = y.dims().first().copied().unwrap_or(0);
+    if rows == 0 {
+        return Err(Error::argument("y", "at least one label", format!("shape {}", y.shape())));
+    }
+    Ok(balanced(&labels(std::slice::from_ref(y), &[2])?))
+}
+
+/// The weight of each class of these labels, ascending.
+fn balanced(labels: &[i64]) -> Vec<(i64, f64)> {
+    let mut counts = std::collections::BTreeMap::new();
+    labels.iter().for_each(|label| *counts.entry(*label).or_insert(0usize) += 1);
+    let weight = |count: usize| labels.len() as f64 / (counts.len() * count) as f64;
+    counts.iter().map(|(label, count)| (*label, weight(*count))).collect()
+}
+
+/// The class of each row.
+fn labels(y: &[Tensor], ranks: &[usize]) -> Result<Vec<i64>> {
+    let ([y], [rank]) = (y, ranks) else {
+        return Err(Error::argument("class_weight", "a network with one output", y.len()));
+    };
+    whole_labels(y, *rank)?;
+    let labels = classes(y, *rank)?;
+    if labels.rank() != 1 {
+        return Err(Error::shape("class_weight", "one class for each row", *y.shape()));
+    }
+    labels.to_vec::<i64>()
 }
 
 impl Weights {
@@ -46,20 +91,20 @@ impl Weights {
             }
             Weights::Class(weights) => {
                 check(weights)?;
-                let ([y], [rank]) = (y, ranks) else {
-                    return Err(Error::argument("class_weight", "a network with one output", y.len()));
-                };
-                whole_labels(y, *rank)?;
-                let labels = classes(y, *rank)?;
-                if labels.rank() != 1 {
-                    return Err(Error::shape("class_weight", "one class for each row", *y.shape()));
-                }
-                let weight = |c: &i64| weights.iter().find(|(class, _)| class == c).map_or(1.0, |(_, w)| *w);
-                let weights: Vec<f64> = labels.to_vec::<i64>()?.iter().map(weight).collect();
-                Tensor::from_slice(&weights, [n])
+                of_labels(&labels(y, ranks)?, weights, n)
+            }
+            Weights::Balanced => {
+                let labels = labels(y, ranks)?;
+                of_labels(&labels, &balanced(&labels), n)
             }
         }
     }
+}
+
+/// The weight of each row's class; 1 for classes without one.
+fn of_labels(labels: &[i64], weights: &[(i64, f64)], n: usize) -> Result<Tensor> {
+    let weight = |c: &i64| weights.iter().find(|(class, _)| class == c).map_or(1.0, |(_, w)| *w);
+    Tensor::from_slice(&labels.iter().map(weight).collect::<Vec<f64>>(), [n])
 }
 
 /// Fails if targets that should be labels are other numbers: those of a regression have no classes.

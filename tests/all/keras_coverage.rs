@@ -105,6 +105,65 @@ const MISSING: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// `keras.utils`: what does the same here, or after a dash why nothing does.
+const UTILS: &[(&str, &str)] = &[
+    ("Config", "a struct with `settings!`"),
+    ("CustomObjectScope", "`Registry`, given to the loader"),
+    ("FeatureSpace", "`io::Encoder` of a table"),
+    ("Progbar", "`train::Progress`"),
+    ("PyDataset", "the trait `data::Source`"),
+    ("Sequence", "the trait `data::Source`"),
+    ("array_to_img", "— later: images and sounds as files"),
+    ("audio_dataset_from_directory", "— later: images and sounds as files"),
+    ("bounding_boxes", "— later: preprocessing and random augmentation of images"),
+    ("clear_session", "— nothing is global that could be cleared"),
+    ("custom_object_scope", "`Registry`, given to the loader"),
+    ("deserialize_keras_object", "`Setting::read`"),
+    ("disable_interactive_logging", "`Fit::verbose`"),
+    ("enable_interactive_logging", "`Fit::verbose`"),
+    ("get_custom_objects", "`Registry`, given to the loader"),
+    ("get_file", "`datasets::Download`, for the data sets that it knows"),
+    ("get_registered_name", "`Described::NAME`"),
+    ("get_registered_object", "`Registry`"),
+    ("get_source_inputs", "— a network keeps its inputs: `Network::input_names`"),
+    ("image_dataset_from_directory", "— later: images and sounds as files"),
+    ("img_to_array", "— later: images and sounds as files"),
+    ("is_interactive_logging_enabled", "`Fit::verbose`"),
+    ("is_keras_tensor", "— symbols have a type of their own, `nn::Symbol`"),
+    ("legacy", "— of older versions"),
+    ("load_img", "— later: images and sounds as files"),
+    ("model_to_dot", "— later: drawings of networks"),
+    ("normalize", "`data::normalize`"),
+    ("pack_x_y_sample_weight", "`data::Sample`"),
+    ("pad_sequences", "`data::pad_sequences`"),
+    ("plot_model", "— later: drawings of networks"),
+    ("register_keras_serializable", "`Registry::with`"),
+    ("save_img", "— later: images and sounds as files"),
+    ("serialize_keras_object", "`Setting::write`"),
+    ("set_random_seed", "`.seed(…)` of each network: nothing is global"),
+    ("split_dataset", "`Dataset::split`"),
+    ("standardize_dtype", "`DType`, of which there is no second spelling"),
+    ("text_dataset_from_directory", "— read the files and give them to `text::Tokenizer::batch`"),
+    ("timeseries_dataset_from_array", "`data::Timeseries`"),
+    ("to_categorical", "`data::to_categorical`"),
+    ("unpack_x_y_sample_weight", "`data::Sample`"),
+];
+
+/// `keras.random`, in the same way.
+const RANDOM: &[(&str, &str)] = &[
+    ("SeedGenerator", "`random::Stream`"),
+    ("beta", "`Tensor::sample` of `Distribution::Beta`"),
+    ("binomial", "— a sum of draws of `Tensor::bernoulli`"),
+    ("categorical", "`Tensor::categorical`"),
+    ("dropout", "`Tensor::dropout`"),
+    ("gamma", "`Tensor::sample` of `Distribution::Gamma`"),
+    ("normal", "`Tensor::randn`"),
+    ("randint", "`Tensor::randint`"),
+    ("shuffle", "`Tensor::shuffle`"),
+    ("truncated_normal", "`Tensor::sample` of `Distribution::TruncatedNormal`"),
+    ("uniform", "`Tensor::rand`"),
+];
+
 /// What the library has for a name of Keras in a kind.
 fn here<K: ?Sized + Kind>(name: &str) -> Option<&'static str> {
     K::meant(name)
@@ -124,6 +183,27 @@ struct Page {
 }
 
 impl Page {
+    /// Functions and the like, which are no kind that could be asked: each has its row.
+    fn functions(&mut self, title: &str, names: &Json, rows: &[(&str, &str)]) {
+        let names: Vec<&str> = names.as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
+        let count = rows.iter().filter(|(_, says)| !says.starts_with('—')).count();
+        write!(
+            self.text,
+            "\n## {title}\n\n{count} of {}.\n\n| Keras | gradus |\n| --- | --- |\n",
+            names.len()
+        )
+        .unwrap();
+        for name in &names {
+            match rows.iter().find(|(theirs, _)| theirs == name) {
+                Some((_, says)) => writeln!(self.text, "| `{name}` | {says} |").unwrap(),
+                None => self.wrong.push(format!("{title}: '{name}' has no row")),
+            }
+        }
+        for (name, _) in rows.iter().filter(|(name, _)| !names.contains(name)) {
+            self.wrong.push(format!("{title}: Keras has no '{name}'"));
+        }
+    }
+
     fn kind(&mut self, title: &str, names: &Json, has: fn(&str) -> Option<&'static str>) {
         let names: Vec<&str> = names.as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
         let mut rows = String::new();
@@ -180,6 +260,8 @@ fn every_name_of_keras_is_here_or_has_a_reason() {
         metric::NAMES.iter().filter(|n| !theirs(n) && **n != "Tuned").map(|n| format!("`{n}`")).collect();
     writeln!(page.text, "\nBeside them: {}.", beside.join(", ")).unwrap();
     page.kind("Callbacks", &names["callbacks"], callback);
+    page.functions("Utilities", &names["utils"], UTILS);
+    page.functions("Random numbers", &names["random"], RANDOM);
     for name in MISSING.iter().flat_map(|(_, names)| *names).filter(|name| !page.used.contains(name)) {
         page.wrong.push(format!("MISSING has '{name}', which Keras has not, or twice"));
     }

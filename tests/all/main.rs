@@ -23,6 +23,7 @@ mod file_system;
 mod files;
 mod first_hour;
 mod fuzz_corpus;
+mod generation;
 mod golden;
 mod golden_weights;
 mod gradients;
@@ -68,9 +69,12 @@ mod structure;
 mod tables;
 mod tensorboard;
 mod threads;
+#[cfg(feature = "text")]
+mod tokenizers;
 mod trainer_rules;
 mod training;
 mod traits;
+mod validation;
 
 /// How a property is tested: over as many cases as `PROPTEST_CASES` says, else over `usual`.
 fn cases(usual: u32) -> proptest::prelude::ProptestConfig {

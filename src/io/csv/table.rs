@@ -2,8 +2,8 @@
 
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
+use crate::validation::stratified;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
 
 /// What a table holds.
 #[derive(Clone, Debug)]
@@ -118,27 +118,4 @@ impl Categories {
             Error::argument("values", expected, format!("others in '{}'", self.name))
         })
     }
-}
-
-/// `count` of the rows in this order, of each label as large a share as of all.
-fn stratified(labels: &[i64], order: &[i64], count: usize) -> Vec<i64> {
-    let mut of: BTreeMap<i64, usize> = BTreeMap::new();
-    labels.iter().for_each(|label| *of.entry(*label).or_default() += 1);
-    // As many whole rows as fit, then one more for those that lose most by it (largest remainders); equal ones by label.
-    let exact = |n: usize| n as u128 * count as u128;
-    let all = labels.len() as u128;
-    let mut room: BTreeMap<i64, u128> = of.iter().map(|(label, n)| (*label, exact(*n) / all)).collect();
-    let mut by_loss: Vec<(u128, i64)> = of.iter().map(|(label, n)| (exact(*n) % all, *label)).collect();
-    by_loss.sort_by_key(|(loss, label)| (std::cmp::Reverse(*loss), *label));
-    let missing = count - room.values().sum::<u128>() as usize;
-    for (_, label) in by_loss.into_iter().take(missing) {
-        *room.entry(label).or_default() += 1;
-    }
-    let mut fits = |row: &&i64| {
-        let left = room.entry(labels[**row as usize]).or_default();
-        let fits = *left > 0;
-        *left -= u128::from(fits);
-        fits
-    };
-    order.iter().filter(|row| fits(row)).copied().collect()
 }
