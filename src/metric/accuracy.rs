@@ -1,4 +1,4 @@
-//! Why it exists: the share of right predictions, of each kind.
+//! Accuracies: the share of right predictions, for each kind of target.
 
 use super::confusion::{check_threshold, compared_with};
 use super::mean::Mean;
@@ -7,7 +7,7 @@ use crate::loss::{aligned, classes};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings};
 
-/// A struct with settings whose figure is the mean of a function's values.
+/// Declares metrics with settings whose value is the mean of a function's values.
 macro_rules! accuracies {
     ($($(#[$doc:meta])* $type:ident { $($rows:tt)* }, $name:literal, $self:ident, $y:ident, $p:ident
         $(, checks $check:expr)? , reads $width:pat => $reads:expr; $values:expr;)*) => {$(
@@ -46,11 +46,11 @@ macro_rules! accuracies {
 }
 
 accuracies! {
-    /// The share of right predictions, named `accuracy`. As Keras resolves `"accuracy"`: predictions with a last size of 1
-    /// are compared with 0.5 (binary); targets of lower rank, or with a last size of 1, are labels (sparse categorical); else
-    /// the largest target counts (categorical).
+    /// The share of right predictions, named `accuracy`. The kind is chosen as Keras does for `"accuracy"`:
+    /// predictions with a last axis of size 1 are compared with 0.5 (binary); targets of lower rank, or with a last
+    /// axis of size 1, are labels (sparse categorical); otherwise the largest target counts (categorical).
     Accuracy {
-        /// The metric.
+        /// Makes the metric.
         new();
     }, "accuracy", self, y, p, reads width => if width == 1 { Reads::Probabilities } else { Reads::Largest }; match p.dims().last() {
         Some(1) => above("accuracy", y, p, 0.5)?,
@@ -59,16 +59,16 @@ accuracies! {
 
     /// The share of probabilities on the right side of a threshold, named `binary_accuracy`.
     BinaryAccuracy {
-        /// With the threshold 0.5.
+        /// Makes the metric with the threshold 0.5.
         new();
 
-        /// Predictions above it are yes; 0.5 by default. 0 is the threshold of logits.
+        /// Predictions above it mean yes; 0.5 by default. Use 0 for logits.
         threshold: f64 = 0.5,
     }, "binary_accuracy", self, y, p, checks check_threshold("threshold", self.threshold), reads _ => compared_with(self.threshold); above("binary_accuracy", y, p, self.threshold)?;
 
     /// The share of rows whose largest prediction is where the largest target is, named `categorical_accuracy`.
     CategoricalAccuracy {
-        /// The metric.
+        /// Makes the metric.
         new();
     }, "categorical_accuracy", self, y, p, reads _ => Reads::Largest; {
         one_hot("categorical_accuracy", y, p)?;
@@ -77,7 +77,7 @@ accuracies! {
 
     /// The share of rows whose largest prediction is that of the label, named `sparse_categorical_accuracy`.
     SparseCategoricalAccuracy {
-        /// The metric.
+        /// Makes the metric.
         new();
     }, "sparse_categorical_accuracy", self, y, p, reads _ => Reads::Largest;
         largest("sparse_categorical_accuracy", &sparse("sparse_categorical_accuracy", y, p)?, p)?;
@@ -85,7 +85,7 @@ accuracies! {
     /// The share of rows with fewer than `k` predictions above that of the largest target, named
     /// `top_k_categorical_accuracy`.
     TopKCategoricalAccuracy {
-        /// Among the `k` largest; Keras's default is 5.
+        /// Counts the `k` largest predictions; Keras's default is 5.
         new(k: usize);
     }, "top_k_categorical_accuracy", self, y, p, checks at_least_one(self.k), reads _ => Reads::Largest; {
         one_hot("top_k_categorical_accuracy", y, p)?;
@@ -95,7 +95,7 @@ accuracies! {
     /// The share of rows with fewer than `k` predictions above that of the label, named
     /// `sparse_top_k_categorical_accuracy`.
     SparseTopKCategoricalAccuracy {
-        /// Among the `k` largest; Keras's default is 5.
+        /// Counts the `k` largest predictions; Keras's default is 5.
         new(k: usize);
     }, "sparse_top_k_categorical_accuracy", self, y, p, checks at_least_one(self.k), reads _ => Reads::Largest; {
         let name = "sparse_top_k_categorical_accuracy";
@@ -103,12 +103,12 @@ accuracies! {
     };
 }
 
-/// Fails unless something is among the `k` largest.
+/// Fails unless `k` is at least 1.
 fn at_least_one(k: usize) -> Result<()> {
     if k > 0 { Ok(()) } else { Err(Error::argument("k", "at least 1", 0)) }
 }
 
-/// 1 where the prediction is on the right side of the threshold.
+/// Returns 1 where the prediction is on the right side of the threshold, else 0.
 fn above(op: &'static str, y_true: &Tensor, y_pred: &Tensor, threshold: f64) -> Result<Tensor> {
     check_threshold("threshold", threshold)?;
     let (t, p) = aligned(op, y_true, &y_pred.cast(DType::F64)?)?;
@@ -122,7 +122,7 @@ fn one_hot(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<()> {
     }
 }
 
-/// Labels without a last axis of 1.
+/// Returns labels without a last axis of size 1.
 fn sparse(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     let labels = match y_true.dims().last() {
         Some(1) if y_true.rank() == y_pred.rank() => y_true.squeeze(-1)?,
@@ -135,7 +135,7 @@ fn sparse(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> 
     }
 }
 
-/// The classes that targets name, of the predictions' leading shape.
+/// Returns the classes that targets name, in the predictions' leading shape.
 fn truth(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     let truth = classes(y_true, y_pred.rank())?;
     let (lead, width) = match y_pred.dims().split_last() {
@@ -150,13 +150,13 @@ fn truth(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     Ok(truth)
 }
 
-/// 1 where the largest prediction is the target's.
+/// Returns 1 where the largest prediction is the target's, else 0.
 fn largest(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     let truth = truth(op, y_true, y_pred)?;
     y_pred.detach().argmax(-1)?.equal(&truth)?.cast(DType::F64)
 }
 
-/// 1 where fewer than `k` predictions are above the target's.
+/// Returns 1 where fewer than `k` predictions are above the target's, else 0.
 fn among(op: &'static str, y_true: &Tensor, y_pred: &Tensor, k: usize) -> Result<Tensor> {
     at_least_one(k)?;
     let truth = truth(op, y_true, y_pred)?;

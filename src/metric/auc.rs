@@ -1,5 +1,6 @@
-//! Why it exists: how well scores separate two classes over all thresholds: the area under a curve. The thresholds are the scores
-//! themselves, which is exact whatever their scale; or, in memory that does not grow, a fixed grid as Keras has it.
+//! [`AUC`]: the area under a curve over all thresholds, which measures how well scores separate two classes. The
+//! thresholds are the scores themselves, which is exact whatever their scale; or a fixed grid as in Keras, whose
+//! memory does not grow.
 
 use super::confusion::{Counts, check_threshold, entries, share};
 use super::{Metric, Reads};
@@ -24,7 +25,7 @@ string_enum! {
     /// The height of the curve between two thresholds.
     #[derive(Default)]
     pub enum Summation {
-        /// The middle of the two (ROC); by the formula of Davis and Goadrich 2006 for precision and recall.
+        /// The middle of the two (ROC); for precision and recall by the formula of Davis and Goadrich 2006.
         #[default]
         Interpolation = "interpolation",
         /// The smaller of the two.
@@ -35,16 +36,17 @@ string_enum! {
 }
 
 settings! {
-    /// The area under the ROC curve or the precision-recall curve, named `auc`. NaN where the targets have one class only, so that
-    /// there is no curve.
+    /// The area under the ROC curve or the precision-recall curve, named `auc`. NaN if all targets are of one
+    /// class, because then there is no curve.
     pub struct AUC {
-        /// Under the ROC curve, exact: every different score is a threshold, and 40 bytes or so are kept for each.
+        /// The exact area under the ROC curve: every distinct score is a threshold, and takes about 40 bytes.
         new();
 
-        /// So many thresholds, evenly from 0 to 1 (Keras's default is 200), in memory that does not grow. Scores that lie between
-        /// the same two count as equal: too coarse where all of them are small. None by default: exact.
+        /// A fixed number of thresholds, evenly from 0 to 1 (Keras's default is 200), in memory that does not grow.
+        /// Scores between the same two thresholds count as equal, which is too coarse if all scores are small. None
+        /// by default: exact.
         num_thresholds: some usize,
-        /// These thresholds, from 0 to 1, instead. None by default.
+        /// Fixed thresholds from 0 to 1. None by default.
         thresholds: some into Vec<f64>,
         /// Which curve; ROC by default.
         curve: Curve = Curve::ROC,
@@ -52,21 +54,23 @@ settings! {
         summation_method: Summation = Summation::Interpolation,
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// The weights of false and true entries of each score, by a key that ascends as the scores do; if exact.
+        /// If exact: the weights of false and true elements for each score, by a key that is ordered as the scores
+        /// are.
         scores: state BTreeMap<u64, [f64; 2]> = BTreeMap::new(),
-        /// The weights of false and true entries between each threshold and the next, if those are fixed. The first is below 0.
+        /// If thresholds are fixed: the weights of false and true elements between each threshold and the next. The
+        /// first is below 0.
         between: state Vec<[f64; 2]> = Vec::new(),
     }
 }
 
-/// Bits that ascend as the numbers do. The two zeros are one.
+/// Returns bits that are ordered as the numbers are. Both zeros have the same key.
 fn key(score: f64) -> u64 {
     let bits = (score + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
 impl AUC {
-    /// The inner thresholds, ascending, if they are fixed.
+    /// Returns the inner thresholds, ascending, if they are fixed.
     fn fixed(&self) -> Result<Option<Vec<f64>>> {
         match (self.num_thresholds, &self.thresholds) {
             (Some(_), Some(_)) => {
@@ -87,7 +91,8 @@ impl AUC {
         }
     }
 
-    /// What is counted at each threshold, the lowest first, at which all is positive; at the last nothing is.
+    /// Returns the counts at each threshold, lowest first: at the first all predictions are positive, at the last
+    /// none.
     fn counts(&self) -> Vec<Counts> {
         let steps: Vec<[f64; 2]> = match self.scores.is_empty() {
             true => self.between.clone(),
@@ -112,7 +117,8 @@ impl AUC {
         counts
     }
 
-    /// Davis and Goadrich: true positives vary linearly with all positives between two thresholds.
+    /// Precision-recall area by Davis and Goadrich: true positives vary linearly with all positives between two
+    /// thresholds.
     fn interpolated_pr(counts: &[Counts]) -> f64 {
         let mut area = 0.0;
         for pair in counts.windows(2) {
@@ -144,7 +150,7 @@ impl Metric for AUC {
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
         let fixed = self.fixed()?;
         let y_pred = y_pred.cast(DType::F64)?;
-        // The order is that of the logits themselves, which a sigmoid would round together.
+        // Scores are ordered by the logits themselves: a sigmoid would round some together.
         let y_pred = if self.from_logits && fixed.is_some() { y_pred.sigmoid()? } else { y_pred };
         let (entries, _) = entries("auc", y_true, &y_pred, sample_weight)?;
         let logits = self.from_logits && fixed.is_none();

@@ -1,5 +1,4 @@
-//! Why it exists: figures made of true and false positives and negatives. A prediction is positive if it is above the
-//! threshold.
+//! Metrics made of true and false positives and negatives. A prediction is positive if it is above the threshold.
 
 use super::{Metric, Reads};
 use crate::loss::{aligned, fitted};
@@ -26,12 +25,13 @@ impl Counts {
     }
 }
 
-/// Fails unless a threshold of probabilities is one.
+/// Fails unless a threshold lies between 0 and 1.
 pub(super) fn check_threshold(name: &'static str, threshold: f64) -> Result<()> {
     Error::unless((0.0..=1.0).contains(&threshold), name, "0 to 1", threshold)
 }
 
-/// What is compared with a threshold: probabilities, unless it is 0, which is where logits change sides.
+/// What predictions are when compared with this threshold: probabilities, unless it is 0, where logits change
+/// sides.
 pub(super) fn compared_with(threshold: f64) -> Reads {
     if threshold == 0.0 { Reads::Numbers } else { Reads::Probabilities }
 }
@@ -43,7 +43,7 @@ pub(super) struct Entry {
     pub(super) weight: f64,
 }
 
-/// All entries in row-major order, absent ones (of weight 0) too. Targets other than 0 are true.
+/// Iterates over all elements in row-major order, with those of weight 0. Targets other than 0 are true.
 pub(super) fn entries(
     op: &'static str,
     y_true: &Tensor,
@@ -64,7 +64,7 @@ pub(super) fn entries(
     Ok((t.into_iter().zip(p).zip(weights).map(entry).collect(), width))
 }
 
-/// What is counted: a threshold, and which part of each row.
+/// What is counted: the threshold, and which part of each row.
 #[derive(Clone, Copy, Debug)]
 struct Rule {
     threshold: Option<f64>,
@@ -83,7 +83,7 @@ impl Rule {
         }
     }
 
-    /// Above what predictions are positive; nothing is asked of the largest of a row.
+    /// Returns the value above which predictions are positive, if there is a threshold.
     fn least(&self) -> Option<f64> {
         self.threshold.or(if self.top_k.is_none() { Some(0.5) } else { None })
     }
@@ -123,13 +123,13 @@ impl Rule {
     }
 }
 
-/// The settings of a figure: of all entries (`whole`), or of a part of each row (`parts`).
+/// Declares the settings of a metric over all elements (`whole`) or over a part of each row (`parts`).
 macro_rules! rule {
     (whole, $(#[$doc:meta])* $type:ident) => {
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// With the threshold 0.5.
+                /// Makes the metric with the threshold 0.5.
                 new();
 
                 /// Predictions above it are positive; 0.5 by default.
@@ -144,15 +144,15 @@ macro_rules! rule {
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// With the threshold 0.5.
+                /// Makes the metric with the threshold 0.5.
                 new();
 
                 /// Predictions above it are positive; 0.5 by default.
                 threshold: some f64,
-                /// Only the `k` largest predictions of a row can be positive, whatever they are unless a threshold is set
-                /// too.
+                /// Only the `k` largest predictions of a row can be positive; all of them are, unless a threshold
+                /// is also set.
                 top_k: some usize,
-                /// Counts this class alone: a position along the last axis.
+                /// Counts only this class: a position along the last axis.
                 class_id: some usize,
                 counts: state Counts = Counts::default(),
             }
@@ -195,22 +195,22 @@ macro_rules! counted {
     )*};
 }
 
-/// 0 where nothing was counted.
+/// Returns a share, or 0 if nothing was counted.
 pub(super) fn share(part: f64, of: f64) -> f64 {
     if of == 0.0 { 0.0 } else { part / of }
 }
 
 counted! {
-    /// How many positives are right, named `true_positives`.
+    /// The number of predicted positives that are right, named `true_positives`.
     TruePositives, "true_positives", whole, larger true, c => c.true_positives;
-    /// How many negatives are right, named `true_negatives`.
+    /// The number of predicted negatives that are right, named `true_negatives`.
     TrueNegatives, "true_negatives", whole, larger true, c => c.true_negatives;
-    /// How many positives are wrong, named `false_positives`.
+    /// The number of predicted positives that are wrong, named `false_positives`.
     FalsePositives, "false_positives", whole, larger false, c => c.false_positives;
-    /// How many negatives are wrong, named `false_negatives`.
+    /// The number of predicted negatives that are wrong, named `false_negatives`.
     FalseNegatives, "false_negatives", whole, larger false, c => c.false_negatives;
-    /// The share of positives that are right, named `precision`.
+    /// The share of predicted positives that are right, named `precision`.
     Precision, "precision", parts, larger true, c => share(c.true_positives, c.true_positives + c.false_positives);
-    /// The share of the true that is found, named `recall`.
+    /// The share of true targets that are predicted positive, named `recall`.
     Recall, "recall", parts, larger true, c => share(c.true_positives, c.true_positives + c.false_negatives);
 }

@@ -1,5 +1,4 @@
-//! Why it exists: most metrics are a mean of something over all samples; here it is gathered, and here are those that are
-//! means of errors.
+//! Metrics that are a mean over all samples: how it is accumulated, and those that are means of errors.
 
 use super::{Metric, Reads};
 use crate::config::Dyn;
@@ -9,17 +8,17 @@ use crate::tensor::Tensor;
 use crate::{DType, Result, settings};
 use std::sync::OnceLock;
 
-/// `Σ wᵢ·xᵢ / Σ wᵢ` over batches. What has the weight 0 is absent, whatever it is.
+/// `Σ wᵢ·xᵢ / Σ wᵢ` over batches. Elements of weight 0 are absent, whatever their value.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mean {
     sum: f64,
     total: f64,
-    /// `Σ |wᵢ|`, next to which a total of weights of both signs may be nothing but rounding.
+    /// `Σ |wᵢ|`: compared with it, a sum of weights of both signs may be nothing but rounding error.
     size: f64,
 }
 
 impl Mean {
-    /// Adds float64 values with their weights, of as many axes or fewer.
+    /// Adds float64 values with their weights, which have as many axes or fewer.
     pub(super) fn add(&mut self, values: &Tensor, weights: Option<&Tensor>) -> Result<()> {
         let Some(w) = weights else {
             self.sum += values.sum(&[], false)?.item()?;
@@ -54,13 +53,13 @@ impl Mean {
     }
 }
 
-/// Metrics that are the mean of a loss, up to a last function of the mean.
+/// Declares metrics that are the mean of a loss, followed by a function of that mean.
 macro_rules! mean_errors {
     ($($(#[$doc:meta])* $type:ident, $name:literal, $loss:ident, larger $larger:literal, $mean:ident => $result:expr;)*) => {$(
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// The metric.
+                /// Makes the metric.
                 new();
 
                 mean: state Mean = Mean::default(),
@@ -99,9 +98,9 @@ mean_errors! {
 }
 
 settings! {
-    /// The mean of any loss, under the loss's name in small letters: `MeanLoss::new(Huber::new())` is `huber`.
+    /// The mean of any loss, under the loss's name in snake case: `MeanLoss::new(Huber::new())` is `huber`.
     pub struct MeanLoss {
-        /// Of this loss.
+        /// Makes the metric of this loss.
         new(loss: into Dyn<dyn Loss>);
 
         name: state OnceLock<String> = OnceLock::new(),

@@ -1,4 +1,4 @@
-//! Why it exists: how well predicted regions cover the true ones, class by class.
+//! [`MeanIoU`]: how well predicted regions cover the true ones, class by class.
 
 use super::Metric;
 use super::confusion::share;
@@ -7,15 +7,16 @@ use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings};
 
 settings! {
-    /// Intersection over union of predicted and true labels, the mean over the classes that occur, named `mean_io_u`. Targets
-    /// and predictions are class numbers of one shape; others than `0..num_classes` do not count.
+    /// Intersection over union of predicted and true labels, averaged over the classes that occur, named
+    /// `mean_io_u`. Targets and predictions are class numbers of one shape; numbers outside of `0..num_classes` do
+    /// not count.
     pub struct MeanIoU {
-        /// For so many classes.
+        /// Makes the metric for so many classes.
         new(num_classes: usize);
 
         /// Positions whose true class is this one do not count.
         ignore_class: some i64,
-        /// For each pair of true and predicted class, row-major.
+        /// The confusion matrix: for each pair of true and predicted class, row-major.
         matrix: state Vec<f64> = Vec::new(),
     }
 }

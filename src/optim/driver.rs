@@ -1,5 +1,5 @@
-//! An optimizer at work. One step is, in Keras's order: accumulate, clip, decay, update, average, constrain; and it happens to all
-//! parameters or to none. Steps that only accumulate average and constrain too.
+//! [`Driver`]: runs an optimizer. A step does, in Keras's order: accumulate, clip, decay, update, average,
+//! constrain; and it changes all parameters or none. Steps that only accumulate also average and constrain.
 
 use super::pass::Pass;
 use super::state::State;
@@ -12,10 +12,10 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Numbers up to this one are exact in f64, in which rates are worked out.
+/// The largest number of steps: up to it, step numbers are exact in f64, in which rates are computed.
 const MAX_STEPS: u64 = 1 << 53;
 
-/// An optimizer at work: how far it has come, and the state of each parameter.
+/// A running optimizer: the number of steps so far, and the state of each parameter.
 ///
 /// ```
 /// use gradus::nn::Cx;
@@ -34,7 +34,7 @@ const MAX_STEPS: u64 = 1 << 53;
 #[derive(Clone, Debug)]
 pub struct Driver {
     pub(super) optimizer: Arc<dyn Optimizer>,
-    /// Shared with the step at hand, which reads them while the state changes.
+    /// Shared with the current step, which reads them while the state changes.
     pub(super) options: Arc<Options>,
     pub(super) steps: u64,
     learning_rate: LearningRate,
@@ -42,7 +42,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// At the start.
+    /// Makes a driver at its start.
     pub fn new(optimizer: impl Optimizer + 'static) -> Driver {
         Driver::from_arc(Arc::new(optimizer))
     }
@@ -52,7 +52,7 @@ impl Driver {
         Driver { optimizer, options, steps: 0, learning_rate, state: BTreeMap::new() }
     }
 
-    /// The same optimizer with no state.
+    /// Returns the same optimizer without state.
     pub(crate) fn fresh(&self) -> Driver {
         Driver::from_arc(self.optimizer.clone())
     }
@@ -64,25 +64,25 @@ impl Driver {
         self.learning_rate.check()
     }
 
-    /// The optimizer.
+    /// Returns the optimizer.
     pub fn optimizer(&self) -> &dyn Optimizer {
         &*self.optimizer
     }
 
-    /// How many updates there have been: fewer than steps if gradients accumulate.
+    /// Returns the number of updates so far: fewer than steps if gradients are accumulated.
     pub fn iterations(&self) -> u64 {
         self.steps / self.accumulates()
     }
 
-    /// How many steps there have been, those that only accumulated too.
+    /// Returns the number of steps so far, including those that only accumulated.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Goes on as after so many steps; the rest of resuming is [`Driver::set_state`].
+    /// Continues as after so many steps; the rest of resuming is [`Driver::set_state`].
     ///
     /// # Errors
-    /// There are more than 2⁵³, which no loop gets to.
+    /// There are more than 2⁵³ steps.
     pub fn set_steps(&mut self, steps: u64) -> Result<()> {
         if steps > MAX_STEPS {
             return Err(Error::argument("steps", "at most 2⁵³", steps));
@@ -95,15 +95,16 @@ impl Driver {
         self.options.gradient_accumulation_steps.unwrap_or(1).max(1)
     }
 
-    /// The present learning rate. A schedule counts steps, those that only accumulate too (as Keras does).
+    /// Returns the current learning rate. A schedule counts steps, including those that only accumulate (as in
+    /// Keras).
     pub fn learning_rate(&self) -> f64 {
         self.learning_rate.at(self.steps)
     }
 
-    /// Changes the learning rate from here on.
+    /// Sets the learning rate from here on.
     ///
     /// # Errors
-    /// It is a schedule's, or the new one is no finite number of 0 or more.
+    /// The learning rate follows a schedule, or the new one is not a finite number of 0 or more.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
         self.settable_rate()?;
         let rate = LearningRate::Fixed(learning_rate);
@@ -112,7 +113,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Fails if the learning rate is a schedule's, which cannot be changed.
+    /// Fails if the learning rate follows a schedule and so cannot be changed.
     pub(crate) fn settable_rate(&self) -> Result<()> {
         let LearningRate::Schedule(schedule) = &self.learning_rate else { return Ok(()) };
         let expected = "an optimizer made with a number as learning rate, to change it";
@@ -127,14 +128,15 @@ impl Driver {
         self.learning_rate = rate;
     }
 
-    /// Updates every trainable parameter in place. Nothing changes if it fails. (A panic in an optimizer of your own is no
-    /// failure: it may leave some parameters changed.) Parameters without a gradient are an error unless `allow_missing`; then
-    /// they stay as they are, but for the moving average and constraints. Under accumulation a gradient missing in some steps
-    /// of an update counts as 0 in them.
+    /// Updates every trainable parameter in place. Nothing changes if it fails. (A panic in an optimizer of your
+    /// own is different: it may leave some parameters changed.) Parameters without a gradient are an error unless
+    /// `allow_missing`; then they stay as they are, except for the moving average and constraints. Under
+    /// accumulation, a gradient that is missing in some steps of an update counts as 0 there.
     ///
     /// # Errors
-    /// [`Error::NoGradient`] naming the parameter, a gradient has another shape or dtype, a constraint does not fit its
-    /// parameter, the optimizer fails, in the first step what [`Driver::check`] finds, or memory cannot be had.
+    /// [`Error::NoGradient`] naming the parameter; a gradient has the wrong shape or dtype; a constraint does not
+    /// fit its parameter; the optimizer fails; in the first step, the errors of [`Driver::check`]; or there is not
+    /// enough memory.
     pub fn step(
         &mut self,
         params: &mut (impl Module + ?Sized),
@@ -153,7 +155,7 @@ impl Driver {
         result
     }
 
-    /// A step. `begun` are the parameters whose state begins with it.
+    /// Makes a step. `begun` receives the parameters whose state begins with it.
     fn attempt(
         &mut self,
         params: &mut (impl Module + ?Sized),
@@ -205,7 +207,7 @@ impl Driver {
         result
     }
 
-    /// The parameters whose update may fail: then all are as before.
+    /// Updates the parameters whose update may fail; if one does, all are as before.
     fn advance_copies(
         &mut self,
         pass: &Pass<'_>,
@@ -235,7 +237,7 @@ impl Driver {
         result
     }
 
-    /// Makes the state of a parameter if it has none, memory that is nobody else's for all that will change, and a dense
+    /// Makes the state of a parameter if it has none, memory of its own for all that will change, and a dense
     /// gradient where rows alone would give another result.
     fn prepare(
         &mut self,
@@ -276,7 +278,8 @@ impl Driver {
         pass.own(p, state)
     }
 
-    /// An update ends what gradients have added up for a parameter that is frozen by now: first memory for that, then the zeros.
+    /// Clears the accumulated gradients of a parameter that is frozen by now, because an update ends them: first
+    /// memory for the zeros, then the zeros.
     fn empty_accumulator(&mut self, pass: &Pass<'_>, p: &Param, now: bool) -> Result<()> {
         if pass.accumulates
             && pass.updates
@@ -294,7 +297,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Brings gradients to what the update uses: the mean of those accumulated, clipped.
+    /// Turns gradients into those that the update uses: the mean of the accumulated ones, clipped.
     fn shape_gradients(&mut self, params: &(impl Module + ?Sized), gradients: &mut Gradients) -> Result<()> {
         let Options { clipnorm, global_clipnorm, clipvalue, .. } = *self.options;
         let k = self.accumulates();
@@ -331,7 +334,7 @@ impl Driver {
     }
 }
 
-/// Multiplies a gradient. What is no number makes all of it none, rows that are 0 too.
+/// Multiplies a gradient. A factor that is not finite makes all of it NaN, including rows that are 0.
 fn scale(g: &mut Gradient, factor: f64) -> Result<()> {
     if !factor.is_finite() {
         *g = Gradient::Dense(g.dense()?);

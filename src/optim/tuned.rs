@@ -1,5 +1,5 @@
-//! Why it exists: what can be set for every optimizer alike, in one place rather than in each. The driver does what they
-//! say.
+//! The options of every optimizer, such as clipping and weight decay: [`Tuned`] adds them to any optimizer, and the
+//! driver does what they say.
 
 use super::group::{self, Choice, Group};
 use super::{LearningRate, Optimizer, Slot, Step, Update};
@@ -7,8 +7,8 @@ use crate::config::Dyn;
 use crate::{Error, Result, Spec, settings};
 
 settings! {
-    /// What can be set for every optimizer. In a step, in this order: accumulation, clipping, weight decay, the update, the
-    /// moving average, and the parameters' constraints.
+    /// The options that every optimizer has. A step applies them in this order: accumulation, clipping, weight
+    /// decay, the update, the moving average, and the parameters' constraints.
     #[derive(PartialEq, Default)]
     #[non_exhaustive]
     pub struct Options {
@@ -76,7 +76,7 @@ impl Options {
         Ok(())
     }
 
-    /// What holds for the parameter at this path.
+    /// Returns what applies to the parameter at this path.
     pub(super) fn choice(&self, path: &str) -> Choice {
         let [factor, decay] = group::first(&self.groups, path).map(|at| at.map(|at| &self.groups[at].1));
         let excluded = self.exclude_from_weight_decay.iter().any(|name| path.contains(name.as_str()));

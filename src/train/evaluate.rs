@@ -1,4 +1,4 @@
-//! Evaluation: loss and metrics over data, without a change to the model.
+//! `evaluate`: loss and metrics over data, without changing the model.
 
 use super::batches::Batches;
 use super::data::{Arrays, Source, some_rows};
@@ -51,7 +51,7 @@ impl Evaluate {
         self
     }
 
-    /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches.
+    /// Ends the run with an error when the token is cancelled or its deadline passes; checked between batches.
     pub fn cancellation(mut self, token: &CancellationToken) -> Evaluate {
         self.cancellation = Some(token.clone());
         self
@@ -59,7 +59,7 @@ impl Evaluate {
 }
 
 impl Model {
-    /// Loss and metrics over data, in batches of 32.
+    /// Returns loss and metrics over the data, in batches of 32.
     ///
     /// # Errors
     /// The data does not fit the network or the loss.
@@ -67,7 +67,7 @@ impl Model {
         self.evaluate_with(x, y, &Evaluate::new())
     }
 
-    /// [`Model::evaluate`] with settings. The figures depend on the batch size by rounding only.
+    /// [`Model::evaluate`] with settings. The batch size changes the results only by rounding.
     ///
     /// # Errors
     /// As [`Model::evaluate`], or a setting is out of range.
@@ -83,7 +83,7 @@ impl Model {
         par::enter(|| self.evaluate_source(&mut data, *steps, cancellation.as_ref()))
     }
 
-    /// Loss and metrics over the batches of a dataset's first pass, or over so many of them.
+    /// Returns loss and metrics over the first pass of a dataset, or over its first `steps` batches.
     ///
     /// # Errors
     /// The dataset fails, has no batches, or no end and no `steps` are given; or the data does not fit.
@@ -91,7 +91,8 @@ impl Model {
         self.evaluate_dataset_with(data, &Evaluate { steps, ..Evaluate::new() })
     }
 
-    /// [`Model::evaluate_dataset`] with settings. Batches and weights are the dataset's own: `batch_size` means nothing here.
+    /// [`Model::evaluate_dataset`] with settings. Batches and weights are the dataset's own: `batch_size` has no
+    /// effect here.
     ///
     /// # Errors
     /// As [`Model::evaluate_dataset`], the token was cancelled, or there is a `sample_weight`.
@@ -105,7 +106,7 @@ impl Model {
         par::enter(|| self.evaluate_source(&mut batches, *steps, cancellation.as_ref()))
     }
 
-    /// Loss and metrics over a pass, or its first batches. State that layers carry begins anew.
+    /// Returns loss and metrics over a pass or its first batches. State that layers carry is reset.
     pub(crate) fn evaluate_source(
         &self,
         data: &mut dyn Source,

@@ -1,4 +1,4 @@
-//! The settings of a training run.
+//! [`Fit`]: the settings of a training run.
 
 use super::callback::Callback;
 use crate::data::Dataset;
@@ -84,33 +84,34 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// The number of the first epoch, to go on with an earlier run; 0 by default.
+    /// The number of the first epoch, to continue an earlier run; 0 by default.
     pub fn initial_epoch(mut self, epoch: usize) -> Self {
         self.initial_epoch = epoch;
         self
     }
 
-    /// Batches in an epoch; all by default. The next epoch goes on where the last one stopped; an epoch also ends when the data
-    /// does.
+    /// Batches in an epoch; all by default. The next epoch continues where the last one stopped; an epoch also ends
+    /// when the data does.
     pub fn steps_per_epoch(mut self, steps: usize) -> Self {
         self.steps_per_epoch = Some(steps);
         self
     }
 
-    /// Rows in a batch, 32 by default. The last batch of an epoch may have fewer. An error beside a dataset, whose batches are its
-    /// own.
+    /// Rows in a batch, 32 by default. The last batch of an epoch may be smaller. An error with a dataset, which
+    /// makes its own batches.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = Some(batch_size);
         self
     }
 
-    /// Whether rows come in a new random order each epoch; yes by default. An error beside a dataset, whose order is its own.
+    /// Whether rows come in a new random order each epoch; yes by default. An error with a dataset, which has its
+    /// own order.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = Some(shuffle);
         self
     }
 
-    /// What is printed: 0 nothing; 1 (default) a bar on a terminal, else as 2; 2 a line an epoch.
+    /// What is printed: 0 nothing; 1 (default) a bar on a terminal, otherwise like 2; 2 one line per epoch.
     pub fn verbose(mut self, verbose: u8) -> Self {
         self.verbose = verbose;
         self
@@ -122,20 +123,20 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Batches on which the model is evaluated after each epoch, each time from the first.
+    /// A dataset whose batches the model is evaluated on after each epoch, each time from the first.
     pub fn validation_dataset(mut self, data: &Dataset) -> Self {
         self.validation_dataset = Some(data.clone());
         self
     }
 
-    /// The share of rows, taken from the end before any shuffling, that is validated on instead of trained on. Instead of data
-    /// of its own to validate on, not beside it.
+    /// The share of rows to validate on instead of training on them, taken from the end before shuffling. It cannot
+    /// be combined with other validation data.
     pub fn validation_split(mut self, split: f64) -> Self {
         self.validation_split = split;
         self
     }
 
-    /// Validates after every so many epochs; 1 by default.
+    /// Validates after every `epochs` epochs; 1 by default.
     pub fn validation_freq(mut self, epochs: usize) -> Self {
         self.validation_freq = epochs;
         self
@@ -153,15 +154,15 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How much each row counts: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of `x`,
-    /// or for each position, `[rows, time]`. Rows split off for validation keep theirs.
+    /// The weight of each row: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of `x`,
+    /// or for each position, `[rows, time]`. Rows split off for validation keep their weights.
     pub fn sample_weight(mut self, weights: &Tensor) -> Self {
         self.sample_weight = Some(weights.clone());
         self
     }
 
-    /// How much the rows of each class count, from an array, a vector or a map: `[(0, 1.0), (1, 5.0)]`; 1 for classes not
-    /// named. Targets are labels or one-hot.
+    /// The weight of the rows of each class, from an array, a vector or a map: `[(0, 1.0), (1, 5.0)]`; 1 for
+    /// classes not named. Targets are labels or one-hot.
     pub fn class_weight(mut self, weights: impl IntoIterator<Item = (i64, f64)>) -> Self {
         self.class_weight = weights.into_iter().collect();
         self
@@ -173,34 +174,36 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Adds callbacks of one type: an array, or a `Vec<Box<dyn Callback>>`. For several types write [`Fit::callback`] several
-    /// times.
+    /// Adds callbacks of one type: an array, or a `Vec<Box<dyn Callback>>`. For several types, call
+    /// [`Fit::callback`] for each.
     pub fn callbacks<C: Callback + 'a>(self, callbacks: impl IntoIterator<Item = C>) -> Self {
         callbacks.into_iter().fold(self, Fit::callback)
     }
 
-    /// Runs on these threads rather than on the pool of the caller.
+    /// Runs on these threads instead of the caller's pool.
     pub fn threads(mut self, threads: &'a Threads) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// Lets trainable parameters that the loss does not depend on stay as they are, as Keras does.
+    /// Leaves trainable parameters that the loss does not depend on unchanged, as Keras does, instead of failing.
     pub fn allow_missing_gradients(mut self) -> Self {
         self.allow_missing = true;
         self
     }
 
-    /// Ends with an error when the loss or a gradient is not finite, before the step changes anything. The error says where NaN or
-    /// infinity came from first: a row of the data, a parameter, or an operation and its layer, forwards or backwards. Costs a look at
-    /// the gradients in each step, and the step once more when something is found.
+    /// Ends with an error when the loss or a gradient is not finite, before the step changes anything. The error
+    /// says where NaN or infinity first arose: a row of the data, a parameter, or an operation and its layer,
+    /// forward or backward. The cost is one pass over the gradients in each step, and one more run of the step when
+    /// something is found.
     pub fn check_finite(mut self) -> Self {
         self.check_finite = true;
         self
     }
 
-    /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches, those of validation too.
-    /// The model keeps what it has learned, and [`Model::history`](super::Model::history) has the epochs before.
+    /// Ends the run with an error when the token is cancelled or its deadline passes; checked between batches,
+    /// those of validation too. The model keeps what it has learned, and [`Model::history`](super::Model::history)
+    /// has the epochs before.
     pub fn cancellation(mut self, token: &CancellationToken) -> Self {
         self.cancellation = Some(token.clone());
         self
@@ -211,7 +214,7 @@ impl<'a> Fit<'a> {
         self.batch_size.unwrap_or(32)
     }
 
-    /// Counts that must not be 0, and settings of which one makes another meaningless.
+    /// Checks for counts that must not be 0, and settings that exclude one another.
     pub(super) fn check(&self) -> Result<()> {
         let split = (self.validation_split != 0.0).then_some("validation_split");
         let arrays = self.validation.as_ref().map(|_| "validation_data");

@@ -1,5 +1,6 @@
-//! The only place that prints while training, and only because `verbose` installed it: a bar on a terminal, a line an epoch
-//! elsewhere, so that logs stay short and free of control characters; and one warning, when the loss is no number any more.
+//! [`Progress`]: prints progress while training, as a bar on a terminal and one line per epoch elsewhere, so that
+//! logs stay short and free of control characters. It also warns once when the loss is not finite. Nothing else
+//! prints while training, and this only if `verbose` asks for it.
 
 use super::callback::{Callback, Plan};
 use super::history::{Figure, Logs};
@@ -8,38 +9,38 @@ use crate::{Result, clock};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-/// Prints progress in Keras's words.
+/// Prints progress in Keras's format.
 #[derive(Debug)]
 pub struct Progress {
     bar: bool,
     plan: Plan,
-    /// Nothing where there is no clock; then a line has no times, and there is no bar.
+    /// `None` where there is no clock; then a line shows no times, and there is no bar.
     began: Option<Instant>,
-    /// Steps of this epoch.
+    /// Steps done in this epoch.
     done: usize,
     epoch: usize,
     drawn: Option<Bar>,
     warned: bool,
 }
 
-/// A line on standard error that is drawn over again:
-/// `1200/1875 ████████░░░░░░░ 2s left - 3ms/step - accuracy: 0.9000 - loss: 0.3210`. A crate for such bars would take longer to
-/// build than the kernels of many a layer.
+/// A line on standard error that is redrawn:
+/// `1200/1875 ████████░░░░░░░ 2s left - 3ms/step - accuracy: 0.9000 - loss: 0.3210`. It is written here because a
+/// crate for progress bars takes long to build.
 #[derive(Debug)]
 struct Bar {
     /// When to draw again.
     next: Instant,
-    /// Characters of the line that stands there.
+    /// Characters in the line currently shown.
     width: usize,
 }
 
 impl Bar {
     /// Characters of the bar itself.
     const LENGTH: usize = 20;
-    /// Oftener nobody can read it.
+    /// The shortest time between redraws: nobody can read faster.
     const EVERY: Duration = Duration::from_millis(50);
 
-    /// The line, when so many steps of all (0 if nobody knows) are done.
+    /// The line after `done` of `steps` steps (0 if their number is unknown).
     fn line(done: usize, steps: usize, elapsed: Duration, logs: &Logs) -> String {
         let each = elapsed.div_f64(done.max(1) as f64);
         let mut line = match (Bar::LENGTH * done.min(steps)).checked_div(steps) {
@@ -54,7 +55,7 @@ impl Bar {
         line + &by_name(logs)
     }
 
-    /// Draws over the line that stands there. Where standard error is gone, nobody sees it: not an error.
+    /// Draws over the current line. If standard error is closed, nobody sees it, which is not an error.
     fn draw(&mut self, line: &str) {
         let (before, width) = (self.width, line.chars().count());
         let mut out = std::io::stderr();
@@ -62,7 +63,7 @@ impl Bar {
         self.width = width;
     }
 
-    /// Leaves the line empty.
+    /// Clears the line.
     fn clear(&mut self) {
         self.draw("");
         let _ = write!(std::io::stderr(), "\r");
@@ -97,7 +98,8 @@ fn by_name(logs: &Logs) -> String {
 }
 
 impl Progress {
-    /// A bar if `verbose` is 1 and standard error is a terminal; else a line an epoch on standard output.
+    /// Shows a bar if `verbose` is 1 and standard error is a terminal; otherwise prints one line per epoch on
+    /// standard output.
     pub fn new(verbose: u8) -> Progress {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr()) && !dumb;
@@ -123,7 +125,7 @@ impl Progress {
         line + &by_name(logs)
     }
 
-    /// What is said when the loss is not a finite number for the first time.
+    /// The warning when the loss is not finite for the first time.
     fn warning(&self, loss: f64) -> String {
         format!(
             "warning: the loss is {} since epoch {}, step {}, and will stay so: Fit::check_finite() ends training there and names \

@@ -1,4 +1,4 @@
-//! The training loop.
+//! The training loop: [`Model::fit`], [`Model::fit_dataset`] and what one epoch does.
 
 use super::batches::Batches;
 use super::callback::{Callback, Plan};
@@ -16,10 +16,11 @@ use crate::tensor::AsTensors;
 use crate::{CancellationToken, Error, Result};
 
 impl Model {
-    /// Trains on rows of `x` with targets `y` (one tensor each, or as many as the network has inputs and outputs).
+    /// Trains on the rows of `x` with targets `y` (one tensor each, or as many as the network has inputs and
+    /// outputs).
     ///
-    /// The order of rows, dropout and the like depend on the model's seed and on how far it has been trained: two calls of
-    /// one epoch are one call of two.
+    /// The order of rows, dropout and the like depend on the model's seed and on how far it has been trained: two
+    /// calls of one epoch are the same as one call of two.
     ///
     /// # Errors
     /// The data does not fit, a setting is out of range, a trainable parameter got no gradient, or a callback failed. The
@@ -65,12 +66,12 @@ impl Model {
         self.drive(&mut data, validation, fit)
     }
 
-    /// Trains on the batches of a dataset, whose size and order are its own: of `fit`'s settings those about rows
-    /// (`batch_size`, `shuffle`, `sample_weight`, `class_weight`, `validation_split`) are errors here.
-    /// `Fit::validation_dataset` takes batches to validate on.
+    /// Trains on the batches of a dataset, which has its own batch size and order: the settings of `fit` about rows
+    /// (`batch_size`, `shuffle`, `sample_weight`, `class_weight`, `validation_split`) are errors here. Use
+    /// `Fit::validation_dataset` to validate on a dataset.
     ///
-    /// Without `steps_per_epoch` an epoch is one pass, and the pass has the number of the epochs that the model was trained
-    /// for: two calls of one epoch are one call of two. With it, a pass that ends is followed by the next.
+    /// Without `steps_per_epoch`, an epoch is one pass, numbered by the epochs that the model was trained for
+    /// before: two calls of one epoch are the same as one call of two. With it, a new pass follows when one ends.
     ///
     /// # Errors
     /// The dataset fails (the message names the sample), has no batches or no end, it and the dataset to validate on are parts of one
@@ -99,7 +100,7 @@ impl Model {
         self.drive(&mut data, validation, fit)
     }
 
-    /// What was given to validate on: tensors, or a dataset.
+    /// Returns what to validate on: tensors, or a dataset.
     fn validation(&self, fit: &mut Fit<'_>) -> Result<Option<Box<dyn Source>>> {
         if let Some((x, y)) = fit.validation.take() {
             let batch_size = fit.validation_batch_size.unwrap_or(fit.rows());
@@ -186,7 +187,7 @@ impl Model {
         Ok(self.history.clone())
     }
 
-    /// One epoch. `open` says whether a pass over the data has begun in an earlier one and goes on.
+    /// Runs one epoch. `open` says whether a pass over the data began in an earlier epoch and continues.
     fn epoch(
         &mut self,
         data: &mut dyn Source,
@@ -230,7 +231,7 @@ impl Model {
     }
 }
 
-/// The whole rows of a product, which rounding may have left a little below the number meant: `10 · (1 - 0.9)` are 1.
+/// Rounds a product down to whole rows, allowing for rounding just below the number meant: `10 · (1 - 0.9)` is 1.
 fn whole(rows: f64) -> usize {
     let near = rows.round_ties_even();
     if (rows - near).abs() <= 1e-12 * near { near as usize } else { rows as usize }

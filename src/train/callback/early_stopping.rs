@@ -1,10 +1,10 @@
-//! Why it exists: ends training when it has stopped to pay, by Keras's rule.
+//! The callback [`EarlyStopping`]: ends training when a log value stops improving, by Keras's rule.
 
 use super::{Callback, Monitor, Plan};
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
-/// Stops when a figure has stopped improving (Keras's rule and defaults).
+/// Stops training when a log value has stopped improving (Keras's rule and defaults).
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -31,8 +31,8 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Watches a figure, such as `val_loss`. Larger is better if its metric says so; less is better for losses; of a figure that
-    /// a callback adds, [`EarlyStopping::larger_is_better`] has to say it.
+    /// Watches the log value `monitor`, such as `val_loss`. Losses should shrink, and a metric knows which way is
+    /// better; for a value that a callback adds, say it with [`EarlyStopping::larger_is_better`].
     pub fn new(monitor: &str) -> EarlyStopping {
         EarlyStopping {
             monitor: Monitor::new(monitor),
@@ -48,7 +48,7 @@ impl EarlyStopping {
         }
     }
 
-    /// By how much a figure must improve to count; 0 by default.
+    /// The least change that counts as an improvement; 0 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.min_delta(min_delta);
@@ -62,21 +62,21 @@ impl EarlyStopping {
         self
     }
 
-    /// Whether larger figures are better, rather than what the model says of its figure.
+    /// Whether larger values are better, instead of what the model says.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Self {
         self.monitor = self.monitor.larger_is_better(larger);
         self
     }
 
-    /// The figure that must be beaten for patience to begin anew.
+    /// A value that must be beaten before patience starts anew.
     #[must_use]
     pub fn baseline(mut self, baseline: f64) -> Self {
         self.baseline = Some(baseline);
         self
     }
 
-    /// Whether the parameters of the best epoch come back at the end; no by default.
+    /// Whether to restore the parameters of the best epoch at the end; no by default.
     #[must_use]
     pub fn restore_best_weights(mut self, restore: bool) -> Self {
         self.restore_best_weights = restore;
@@ -90,12 +90,12 @@ impl EarlyStopping {
         self
     }
 
-    /// The epoch (from 0) after which training was stopped, if it was.
+    /// Returns the epoch (from 0) after which training was stopped, if it was.
     pub fn stopped_epoch(&self) -> Option<usize> {
         self.stopped_epoch
     }
 
-    /// The epoch (from 0) with the best figure, if there was one that is a number.
+    /// Returns the epoch (from 0) with the best value, if any epoch had a value that is not NaN.
     pub fn best_epoch(&self) -> Option<usize> {
         self.best_epoch
     }

@@ -1,4 +1,4 @@
-//! Why it exists: a callback for a line or two, without a type of its own.
+//! [`LambdaCallback`]: a callback made of closures, for a line or two without a type of its own.
 
 use super::Callback;
 use crate::Result;
@@ -15,12 +15,12 @@ pub struct LambdaCallback<'a> {
 }
 
 impl<'a> LambdaCallback<'a> {
-    /// Does nothing yet.
+    /// A callback that does nothing yet.
     pub fn new() -> LambdaCallback<'a> {
         LambdaCallback::default()
     }
 
-    /// After each epoch; see [`Callback::on_epoch_end`].
+    /// Called after each epoch; see [`Callback::on_epoch_end`].
     #[must_use]
     pub fn on_epoch_end(
         mut self,
@@ -30,7 +30,7 @@ impl<'a> LambdaCallback<'a> {
         self
     }
 
-    /// After each batch; see [`Callback::on_batch_end`].
+    /// Called after each batch; see [`Callback::on_batch_end`].
     #[must_use]
     pub fn on_batch_end(mut self, f: impl FnMut(&mut Model, usize, f64) -> Result<()> + Send + 'a) -> Self {
         self.batch_end = Some(Box::new(f));

@@ -1,4 +1,5 @@
-//! Why it exists: learning rates that follow the epoch or the figures, by Keras's rules. Both add `learning_rate` to the logs.
+//! Callbacks that change the learning rate, by Keras's rules: [`LearningRateScheduler`] by epoch,
+//! [`ReduceLROnPlateau`] by a log value. Both add `learning_rate` to the logs.
 
 use super::{Callback, Monitor, Plan};
 use crate::train::{Logs, Model};
@@ -12,7 +13,7 @@ pub struct LearningRateScheduler<F> {
 }
 
 impl<F: FnMut(usize, f64) -> f64 + Send> LearningRateScheduler<F> {
-    /// `schedule` makes the rate of an epoch (from 0) from its number and the rate so far.
+    /// Sets each epoch's rate to what `schedule` returns for the epoch's number (from 0) and the rate so far.
     pub fn new(schedule: F) -> LearningRateScheduler<F> {
         LearningRateScheduler { schedule }
     }
@@ -35,12 +36,12 @@ impl<F: FnMut(usize, f64) -> f64 + Send> Callback for LearningRateScheduler<F> {
     }
 }
 
-/// Fails unless the learning rate is a number that can be changed.
+/// Fails unless the learning rate is a plain number, which can be changed.
 fn settable(model: &Model, callback: &str) -> Result<()> {
     model.optimizer().settable_rate().map_err(|e| e.at(callback))
 }
 
-/// Lowers the learning rate when a figure has stopped improving.
+/// Lowers the learning rate when a log value has stopped improving.
 #[derive(Clone, Debug)]
 pub struct ReduceLROnPlateau {
     monitor: Monitor,
@@ -54,8 +55,8 @@ pub struct ReduceLROnPlateau {
 }
 
 impl ReduceLROnPlateau {
-    /// Watches a figure, such as `val_loss`, with Keras's defaults: a tenth of the rate after 10 epochs in which it did not
-    /// improve by more than 0.0001.
+    /// Watches the log value `monitor`, such as `val_loss`, with Keras's defaults: the rate is divided by 10 after
+    /// 10 epochs without an improvement of more than 0.0001.
     pub fn new(monitor: &str) -> ReduceLROnPlateau {
         ReduceLROnPlateau {
             monitor: Monitor::new(monitor).min_delta(1e-4),
@@ -69,7 +70,7 @@ impl ReduceLROnPlateau {
         }
     }
 
-    /// What the rate is multiplied with; 0.1 by default.
+    /// The factor by which the rate is multiplied; 0.1 by default.
     #[must_use]
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
@@ -83,28 +84,28 @@ impl ReduceLROnPlateau {
         self
     }
 
-    /// By how much a figure must improve to count; 0.0001 by default.
+    /// The least change that counts as an improvement; 0.0001 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.min_delta(min_delta);
         self
     }
 
-    /// Whether larger figures are better, rather than what the model says of its figure.
+    /// Whether larger values are better, instead of what the model says.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Self {
         self.monitor = self.monitor.larger_is_better(larger);
         self
     }
 
-    /// Epochs after a change during which none is counted; 0 by default.
+    /// How many epochs after a change are not counted; 0 by default.
     #[must_use]
     pub fn cooldown(mut self, cooldown: usize) -> Self {
         self.cooldown = cooldown;
         self
     }
 
-    /// The rate is never lowered below this; 0 by default.
+    /// The lowest rate; 0 by default.
     #[must_use]
     pub fn min_lr(mut self, min_lr: f64) -> Self {
         self.min_lr = min_lr;

@@ -1,4 +1,4 @@
-//! Why it exists: the loop's programming interface: whatever should happen around epochs and batches.
+//! [`Callback`]: what happens around epochs and batches of `fit`, and the callbacks that come with the crate.
 
 mod early_stopping;
 mod lambda;
@@ -16,22 +16,22 @@ use super::history::Logs;
 use super::model::Model;
 use crate::Result;
 
-/// What a run of `fit` will do, told to callbacks when it begins.
+/// What a run of `fit` will do, as told to callbacks when it begins.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Plan {
-    /// The epoch after the last one.
+    /// The epoch to stop before: epochs are numbered from 0.
     pub epochs: usize,
     /// Batches in an epoch; 0 if that is not known before it ends.
     pub steps: usize,
-    /// The names of the figures that the logs of an epoch will have: loss, metrics, those of validation, and what callbacks
-    /// add. Empty if nobody knows.
+    /// The names of the values that the logs of an epoch will have: the loss, metrics, those of validation, and
+    /// what callbacks add. Empty if they are not known.
     pub figures: Vec<String>,
-    /// Those of them of which the model knows whether they should grow or shrink: its losses and metrics.
+    /// Those of which the model knows whether they should grow or shrink: its losses and metrics.
     pub(crate) directed: Vec<String>,
 }
 
-/// Called around training. All methods do nothing unless overridden.
+/// Code that `fit` calls around epochs and batches. All methods do nothing unless overridden.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -61,39 +61,40 @@ pub struct Plan {
 )]
 #[expect(unused_variables, reason = "defaults do nothing")]
 pub trait Callback: Send {
-    /// The names of the figures that it adds to the logs of epochs, so that others can watch them.
+    /// Returns the names of the values that this callback adds to the logs of epochs, so that others can watch
+    /// them.
     fn figures(&self) -> Vec<String> {
         Vec::new()
     }
-    /// Before the first epoch.
+    /// Called before the first epoch.
     ///
     /// # Errors
     /// An error ends `fit`.
     fn on_train_begin(&mut self, model: &mut Model, plan: &Plan) -> Result<()> {
         Ok(())
     }
-    /// After the last epoch, also when training was stopped.
+    /// Called after the last epoch, also when training was stopped.
     ///
     /// # Errors
     /// An error ends `fit`.
     fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
         Ok(())
     }
-    /// Before an epoch, numbered from 0.
+    /// Called before each epoch, numbered from 0.
     ///
     /// # Errors
     /// An error ends `fit`.
     fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
         Ok(())
     }
-    /// After an epoch and its validation. Figures added to `logs` are seen by later callbacks and the history.
+    /// Called after an epoch and its validation. Later callbacks and the history see the values added to `logs`.
     ///
     /// # Errors
     /// An error ends `fit`.
     fn on_epoch_end(&mut self, model: &mut Model, epoch: usize, logs: &mut Logs) -> Result<()> {
         Ok(())
     }
-    /// After a batch, numbered from 0; `loss` is the mean loss of the epoch so far.
+    /// Called after each batch, numbered from 0; `loss` is the mean loss of the epoch so far.
     ///
     /// # Errors
     /// An error ends `fit`.
@@ -102,7 +103,7 @@ pub trait Callback: Send {
     }
 }
 
-/// A callback behind a pointer does what it points to does.
+/// Implements `Callback` for pointers to callbacks.
 macro_rules! pointers {
     ($($(#[$doc:meta])* $pointer:ty;)*) => {$(
         $(#[$doc])*
@@ -129,8 +130,8 @@ macro_rules! pointers {
     )*};
 }
 pointers! {
-    /// A borrowed callback, to be read after training.
+    /// A borrowed callback, so that it can be read after training.
     &mut C;
-    /// One of any type, for a list of them.
+    /// A callback of any type, for a list of them.
     Box<C>;
 }

@@ -1,11 +1,11 @@
-//! Why it exists: several callbacks watch a figure; what is better, and what is said when there is no such figure, is decided
-//! here.
+//! [`Monitor`]: the log value that a callback watches, which values are better, and the errors if there is no such
+//! value.
 
 use super::Plan;
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
-/// A figure to watch.
+/// A log value to watch.
 #[derive(Clone, Debug)]
 pub struct Monitor {
     name: String,
@@ -14,31 +14,31 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A figure by name, such as `val_loss`. Larger is better if its metric says so; less is better for losses; of any other
-    /// figure [`Monitor::larger_is_better`] has to say it.
+    /// Watches the log value `name`, such as `val_loss`. Losses should shrink, and a metric knows which way is
+    /// better; for any other value, say it with [`Monitor::larger_is_better`].
     pub fn new(name: &str) -> Monitor {
         Monitor { name: name.into(), min_delta: 0.0, larger_is_better: None }
     }
 
-    /// By how much a figure must improve to count; 0 by default.
+    /// The least change that counts as an improvement; 0 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Monitor {
         self.min_delta = min_delta.abs();
         self
     }
 
-    /// Whether larger figures are better, rather than what the model says of its figure.
+    /// Whether larger values are better, instead of what the model says.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Monitor {
         self.larger_is_better = Some(larger);
         self
     }
 
-    /// Fails before training if the figure will not be there, if nobody knows whether it should grow or shrink, or if a setting
-    /// is out of range.
+    /// Checks before training that the log value will exist, that it is known whether it should grow or shrink, and
+    /// that settings are in range.
     ///
     /// # Errors
-    /// Names `callback` and the figures that there will be.
+    /// One of these does not hold; the error names `callback` and the log values that there will be.
     pub fn check(&self, callback: &str, plan: &Plan) -> Result<()> {
         if !self.min_delta.is_finite() {
             let e = Error::argument("min_delta", "a finite number", self.min_delta);
@@ -61,10 +61,10 @@ impl Monitor {
         Ok(())
     }
 
-    /// The figure of an epoch. `None` if it is one of validation, and there was none after this epoch.
+    /// Returns the value of an epoch, or `None` if it is a validation value and this epoch had no validation.
     ///
     /// # Errors
-    /// There is no such figure.
+    /// There is no such log value.
     pub fn value(&self, callback: &str, model: &Model, logs: &Logs) -> Result<Option<f64>> {
         if let Some(value) = logs.get(&self.name) {
             return Ok(Some(value));
@@ -78,14 +78,14 @@ impl Monitor {
         Err(self.unknown(callback, &known))
     }
 
-    /// Whether a value is better than another by more than the least difference.
+    /// Returns whether a value is better than another by more than the minimum difference.
     pub fn better(&self, model: &Model, value: f64, than: f64) -> bool {
         let metric = self.name.strip_prefix("val_").unwrap_or(&self.name);
         let larger = self.larger_is_better.unwrap_or_else(|| model.head.larger_is_better(metric));
         if larger { value - self.min_delta > than } else { value + self.min_delta < than }
     }
 
-    /// Whether a value is better than the best so far, if there is one. What is no number never is.
+    /// Whether a value is better than the best so far, if there is one. NaN never is.
     pub(crate) fn improves(&self, model: &Model, value: f64, best: Option<f64>) -> bool {
         best.map_or(!value.is_nan(), |best| self.better(model, value, best))
     }
