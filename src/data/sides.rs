@@ -16,7 +16,7 @@ pub(super) struct Reach {
     /// The step that makes the item at one position another row in another pass, or puts the same row at several
     /// positions.
     moved: Option<&'static str>,
-    /// Whether only some of the items are taken.
+    /// Whether only some of the items are taken. `drifts` is the step that makes these differ between passes.
     cut: bool,
     drifts: Option<&'static str>,
 }

@@ -1,17 +1,19 @@
-//! Pools to a given output size, whatever the size of the input: outputs share each axis evenly.
+//! Adaptive pooling: pools to a given output size, whatever the size of the input. The outputs share each axis
+//! evenly.
 
 use crate::Result;
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
 use crate::ops::window::PerAxis;
 use crate::tensor::Tensor;
 
-/// The layers of each rank.
+/// Declares the layer for each number of axes.
 macro_rules! adaptive_pooling {
     ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes;)*) => {$(
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Place `i` of `p` along an axis of `n` elements covers those from `⌊i·n/p⌋` to `⌈(i+1)·n/p⌉`, without the last.
+            /// Output `i` of `p` along an axis of `n` elements covers those from `⌊i·n/p⌋` up to, but not
+            /// including, `⌈(i+1)·n/p⌉`.
             pub layer $layer {
                 /// Creates a layer of this output size: one number, or one for each axis.
                 new(output_size: into Sizes<$n>);

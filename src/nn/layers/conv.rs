@@ -1,7 +1,7 @@
-//! Convolutions along one axis, over images and over volumes.
+//! Convolution layers along one axis, over images and over volumes.
 //!
-//! `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`, where `i` and `k` have an entry for
-//! each spatial axis.
+//! `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`, where `i`
+//! and `k` have an index for each spatial axis.
 //!
 //! Output size of an axis of `n` elements, with `reach = (kernel_size - 1)·dilation_rate + 1`: `⌊(n - reach) / strides⌋ + 1` (valid),
 //! `⌈n / strides⌉` (same and causal).
@@ -22,7 +22,7 @@ use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! conv {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
@@ -41,7 +41,7 @@ macro_rules! conv {
                 strides: into Sizes<$axes> = 1,
                 /// - `Valid`: none.
                 /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
-                /// - `Causal` (`Conv1D` alone): all zeros at the start, so that no output reads a later step.
+                /// - `Causal` (only `Conv1D`): all zeros at the start, so that no output reads a later step.
                 ///
                 /// Default: `Valid`.
                 padding: named Padding = Padding::Valid,
@@ -126,7 +126,7 @@ conv! {
 /// [`Tensor::conv`] or [`Tensor::depthwise_conv`].
 type Op = fn(&Tensor, &Tensor, Option<&Tensor>, Option<Fused>, &Convolution) -> Result<Tensor>;
 
-/// The layer with its parameters; depthwise convolutions too.
+/// The layer with its parameters; also used by depthwise convolutions.
 #[derive(Clone, Debug)]
 pub(super) struct ConvNode {
     pub(super) kernel: Param,
@@ -138,7 +138,7 @@ pub(super) struct ConvNode {
 crate::parts!(ConvNode { kernel, bias });
 
 impl ConvNode {
-    /// The result before the activation, or with one that the op can apply; channels last.
+    /// Returns the result before the activation, or with one that the op can apply; channels last.
     fn linear_part(&self, x: &Tensor, cx: &mut Cx, activation: Option<Fused>) -> Result<Tensor> {
         let kernel = cx.param(&self.kernel)?;
         let bias = cx.param_if(&self.bias)?;

@@ -1,4 +1,5 @@
-//! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees the neighbourhood of each position.
+//! The layers [`ConvLSTM1D`], [`ConvLSTM2D`] and [`ConvLSTM3D`]: LSTMs whose products are convolutions (Shi et al.
+//! 2015). Their states are images, and every time step sees the neighbourhood of each position.
 
 use super::cell::{UnitForgetBias, part};
 use super::checks::{self, positive};
@@ -17,7 +18,7 @@ use crate::ops::conv::Convolution;
 use crate::tensor::{Tensor, few};
 use crate::{Error, Result, Shape, Spec};
 
-/// Gates: input, forget, candidate, output, in the order in which kernels hold them.
+/// The gates: input, forget, candidate, output, in the order of the kernels.
 const GATES: usize = 4;
 
 /// The layer with its cell.
@@ -29,7 +30,7 @@ struct ConvLSTMNode {
 }
 crate::parts!(ConvLSTMNode { cell, sequence });
 
-/// What happens at one step.
+/// The computation of one time step.
 #[derive(Clone, Debug)]
 struct ConvLSTMCell {
     kernel: Param,
@@ -118,10 +119,10 @@ impl Node for ConvLSTMNode {
     }
 }
 
-/// One factor a gate for what it sees, alike at all steps of a sequence.
+/// One factor per gate for the values it sees, the same at all time steps of a sequence.
 type Masks = [Tensor; GATES];
 
-/// The convolution for all gates, of which each sees what its mask leaves.
+/// Computes the convolution for all gates, each of which sees what its mask leaves.
 fn of_gates(
     x: &Tensor,
     kernel: &Tensor,
@@ -138,7 +139,7 @@ fn of_gates(
     Tensor::concat(&[&one(0)?, &one(1)?, &one(2)?, &one(3)?], -1)
 }
 
-/// Dropout of what the gates see.
+/// Dropout of the values that gates see.
 #[derive(Clone, Debug)]
 struct Drop {
     rate: f64,
@@ -147,13 +148,13 @@ struct Drop {
 crate::parts!(group Drop { key });
 
 impl Drop {
-    /// At this rate, if it is one.
+    /// Makes it for this rate, or `None` if the rate is 0.
     fn new(setting: &'static str, rate: f64, init: &mut Init) -> Result<Option<Drop>> {
         checks::rate(setting, rate)?;
         Ok(if rate > 0.0 { Some(Drop { rate, key: init.key() }) } else { None })
     }
 
-    /// For what has this shape at each step; none in inference.
+    /// Draws masks for inputs of this shape at each time step; `None` in inference.
     fn masks(&self, step: &Tensor, cx: &mut Cx) -> Result<Option<Masks>> {
         if !cx.is_training() {
             return Ok(None);
@@ -164,7 +165,7 @@ impl Drop {
     }
 }
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! conv_lstm {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         recurrent! {
@@ -175,10 +176,10 @@ macro_rules! conv_lstm {
             /// c' = f·c + i·tanh(conv(x, kernel) + conv(h, recurrent_kernel) + bias),   h' = o·tanh(c')
             /// ```
             ///
-            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot uniform and
-            /// orthogonal; bias `[4·filters]`, ones for f and zeros for the others (Keras's defaults). The convolution of states
-            /// has stride 1 and keeps their sizes. The states h and c are zeros at first, or given after the sequence or by the
-            /// name `initial_state`.
+            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot
+            /// uniform and orthogonal; bias `[4·filters]`, ones for f and zeros for the others (Keras's defaults).
+            /// The convolution of states has stride 1 and keeps their sizes. The initial states h and c are zeros,
+            /// or given after the sequence or by the name `initial_state`.
             pub layer $type {
                 /// Creates a layer of `filters` output channels whose kernels read `kernel_size` elements along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
@@ -220,9 +221,10 @@ macro_rules! conv_lstm {
                 recurrent_constraint: some into Dyn<dyn Constraint>,
                 /// Constraint on the bias. Default: none.
                 bias_constraint: some into Dyn<dyn Constraint>,
-                /// Dropout rate of the inputs; each gate has a mask of its own, the same at all steps. Default: `0`.
+                /// Dropout rate of the inputs; each gate has its own mask, the same at all time steps. Default:
+                /// `0`.
                 dropout: f64 = 0.0,
-                /// Dropout rate of h; each gate has a mask of its own, the same at all steps. Default: `0`.
+                /// Dropout rate of h; each gate has its own mask, the same at all time steps. Default: `0`.
                 recurrent_dropout: f64 = 0.0,
             }
         }
@@ -286,7 +288,7 @@ macro_rules! conv_lstm {
     };
 }
 
-/// The channels of sequences of images with so many spatial axes.
+/// Returns the channels of sequences of images with so many spatial axes.
 fn channels_of_steps(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
     match input.shape.dims() {
         [batch, _, step @ ..] if step.len() == axes + 1 => {

@@ -1,4 +1,4 @@
-//! Transposed convolutions ("deconvolutions"), which make images larger: the gradients of convolutions as layers.
+//! Transposed convolutions ("deconvolutions"), which make images larger: the gradient of a convolution as a layer.
 //!
 //! `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then `activation(y + bias)`.
 //!
@@ -20,7 +20,7 @@ use crate::ops::conv::Convolution;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! conv_transpose {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
@@ -129,7 +129,7 @@ struct ConvTransposeNode {
 crate::parts!(ConvTransposeNode { kernel, bias });
 
 impl ConvTransposeNode {
-    /// The result before the activation, channels last.
+    /// Returns the result before the activation, channels last.
     fn linear_part(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let y = self.ending.data_format.last(x)?.conv_transpose(&cx.param(&self.kernel)?, &self.how)?;
         match &self.bias {

@@ -1,4 +1,4 @@
-//! Depthwise convolutions, in which each channel has kernels of its own.
+//! Depthwise convolutions: each channel has its own kernels.
 //!
 //! `y[b, i, c·depth_multiplier + m] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, m] + bias[c·depth_multiplier + m])`
 
@@ -15,7 +15,7 @@ use crate::ops::Padding;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! depthwise_conv {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
@@ -97,12 +97,12 @@ macro_rules! depthwise_conv {
 }
 
 depthwise_conv! {
-    /// A convolution of each channel by itself along one axis: `[batch, steps, channels]` becomes
+    /// A convolution of each channel separately along one axis: `[batch, steps, channels]` becomes
     /// `[batch, new_steps, channels·depth_multiplier]`.
     DepthwiseConv1D, 1
 }
 depthwise_conv! {
-    /// A convolution of each channel by itself over images: `[batch, height, width, channels]` becomes
+    /// A convolution of each channel separately over images: `[batch, height, width, channels]` becomes
     /// `[batch, new_height, new_width, channels·depth_multiplier]`.
     DepthwiseConv2D, 2
 }

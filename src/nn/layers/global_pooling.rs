@@ -1,4 +1,5 @@
-//! Makes one number of all positions of a sequence, image or volume, channel by channel: their largest or their mean.
+//! Global pooling: reduces all positions of a sequence, image or volume to one number per channel, their largest or
+//! their mean.
 
 use crate::nn::{
     Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Range, Value, Values, expect_images,
@@ -7,13 +8,13 @@ use crate::nn::{
 use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result};
 
-/// The layers of each rank.
+/// Declares the layer for each number of axes.
 macro_rules! global_pooling {
     ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes, as $alias:ident;)*) => {$(
         crate::settings! {
             $(#[$doc])*
             pub layer $layer {
-                /// The layer.
+                /// Creates the layer.
                 new();
 
                 /// Where the channels are. Default: last.
@@ -42,8 +43,8 @@ macro_rules! global_pooling {
 }
 
 global_pooling! {
-    /// The mean of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Steps that a mask leaves out do not count;
-    /// the mean of none is 0.
+    /// The mean of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Steps that a mask leaves out
+    /// do not count; if none counts, the mean is 0.
     GlobalAveragePooling1D: Mean over 1 axes, as GlobalAvgPool1D;
     /// The mean of an image: `[batch, height, width, channels]` becomes `[batch, channels]`.
     GlobalAveragePooling2D: Mean over 2 axes, as GlobalAvgPool2D;
@@ -101,7 +102,7 @@ impl Node for GlobalPooling {
 }
 
 impl GlobalPooling {
-    /// `Σ kept x / Σ kept`, where `kept` is 1 for steps that count; 0 where none does.
+    /// Computes `Σ kept x / Σ kept`, where `kept` is 1 for steps that count; 0 if none does.
     fn mean_of_kept(&self, x: &Tensor, mask: &Tensor, axes: &[isize]) -> Result<Tensor> {
         let kept = mask.expand_dims(if self.data_format == DataFormat::ChannelsLast { 2 } else { 1 })?;
         // Chosen rather than multiplied: what is padding may be NaN.

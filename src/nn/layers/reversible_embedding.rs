@@ -1,4 +1,5 @@
-//! A table of vectors that is read both ways: from numbers to vectors, and from vectors to a score for each number.
+//! [`ReversibleEmbedding`]: a table of vectors that is read both ways, from numbers to vectors and from vectors to
+//! a score for each number.
 
 use super::checks::{positive, positive_number};
 use crate::config::Dyn;
@@ -27,10 +28,11 @@ crate::settings! {
     ///
     /// Table `[input_dim, output_dim]`, uniform within ±0.05 (Keras's defaults).
     pub layer ReversibleEmbedding {
-        /// For numbers below `input_dim`, with vectors of `output_dim`.
+        /// Creates the layer for numbers below `input_dim`, with vectors of `output_dim`.
         new(input_dim: usize, output_dim: usize);
 
-        /// Whether the way back reads the same table; if not, one of its own, `[output_dim, input_dim]`. Default: `true`.
+        /// Whether the way back reads the same table; otherwise it has its own, `[output_dim, input_dim]`. Default:
+        /// `true`.
         tie_weights: bool = true,
         /// Initializer of the tables. Default: `RandomUniform`.
         embeddings_initializer: into Dyn<dyn Initializer> = RandomUniform::default(),

@@ -1,4 +1,4 @@
-//! Keeps activations at one scale without subtracting a mean (Zhang and Sennrich 2019).
+//! [`RMSNormalization`]: keeps activations at one scale without subtracting a mean (Zhang and Sennrich 2019).
 
 use super::checks::epsilon;
 use super::normalized::along;
@@ -37,7 +37,7 @@ impl Build for RMSNormalization {
 #[derive(Clone, Debug)]
 struct RMSNormalizationNode {
     scale: Param,
-    /// Ascending, from 0 on.
+    /// Ascending, counted from 0.
     axes: Vec<isize>,
     epsilon: f64,
 }

@@ -1,5 +1,5 @@
-//! Separable convolutions: `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each channel by
-//! itself, then all channels of each place together.
+//! Separable convolutions, `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each
+//! channel separately, then all channels of each position together.
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, plain_padding, sliding};
@@ -33,7 +33,7 @@ impl SeparableConvNode {
         let (depthwise, pointwise) = (cx.param(&self.depthwise_kernel)?, cx.param(&self.pointwise_kernel)?);
         let bias = cx.param_if(&self.bias)?;
         let apart = self.ending.data_format.last(x)?.depthwise_conv(&depthwise, None, None, &self.how)?;
-        // A convolution whose window is one element is a product of each place.
+        // A convolution whose window is one element is a matrix product at each position.
         apart.linear(&pointwise.merge_axes(0, -2)?, bias.as_ref(), activation)
     }
 }
@@ -58,7 +58,7 @@ impl Layer for SeparableConvNode {
     }
 }
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! separable_conv {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
