@@ -15,7 +15,7 @@ pub struct Sizes<'a> {
     pub channels: usize,
     /// Channels of y.
     pub filters: usize,
-    /// Each sees `channels / groups` channels and gives `filters / groups`.
+    /// Each group sees `channels / groups` channels and gives `filters / groups`.
     pub groups: usize,
     /// How the kernel slides along each spatial axis.
     pub windows: &'a [Window],
@@ -25,13 +25,13 @@ impl Sizes<'_> {
     fn taps(&self) -> usize {
         self.windows.iter().map(|w| w.size).product()
     }
-    /// Channels and filters of one group.
+    /// Returns the channels and filters of one group.
     fn group(&self) -> (usize, usize) {
         (self.channels / self.groups, self.filters / self.groups)
     }
 }
 
-/// y from x and k, and then the epilogue.
+/// Computes y from x and k, and then the epilogue.
 ///
 /// # Errors
 /// Slices do not hold what `sizes` say.
@@ -51,7 +51,8 @@ pub fn forward<T: Gemm>(sizes: &Sizes, x: &[T], k: &[T], y: &mut [T], end: Epilo
     Ok(())
 }
 
-/// x from y and k: the gradient of the input. `k` lies as `[groups, windows…, filters / groups, channels / groups]`.
+/// Computes x from y and k: the gradient of the input. The layout of `k` is
+/// `[groups, windows…, filters / groups, channels / groups]`.
 ///
 /// # Errors
 /// Slices do not hold what `sizes` say.
@@ -71,7 +72,7 @@ pub fn input<T: Gemm>(sizes: &Sizes, y: &[T], k: &[T], x: &mut [T]) -> Result<()
     Ok(())
 }
 
-/// k from x and y: the gradient of the kernel.
+/// Computes k from x and y: the gradient of the kernel.
 ///
 /// # Errors
 /// Slices do not hold what `sizes` say.
