@@ -1,4 +1,5 @@
-//! Why it exists: small programs as a new user writes them stand beside the same programs in Keras, and Rust may not cost many more lines.
+//! Compares small programs, as a new user writes them, with the same programs in Keras: the Rust ones may not take
+//! many more lines.
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
-//! Why it exists: operations that are right alone can be wrong on what another left behind: a view, an empty size, a
-//! broadcast. Random chains over random shapes and element types run beside a twin that walks plain vectors index by index: both
-//! fail or both give the same, and gradients agree with differences of the twin. A new operation is a row of `ROWS`.
+//! Tests of random chains of operations, because operations that are right alone can be wrong after another: on a
+//! view, an empty size, a broadcast. Chains over random shapes and element types run beside a slow reference that
+//! walks plain vectors index by index: both fail or both give the same, and gradients agree with differences of the
+//! reference. A new operation is a row of `ROWS`.
 
 use gradus::ops::conv::Convolution;
 use gradus::ops::{self, Interpolation, Padding, Takes};

@@ -1,5 +1,6 @@
-//! Why it exists: what comes of element types: how two of them meet, what integers do at the ends of their ranges, and what a cast keeps.
-//! Beside tables written down from JAX's documentation and beside a twin that computes in 128 bits.
+//! Tests of element types: how two of them are promoted, what integers do at the ends of their ranges, and what a
+//! cast keeps. They are compared with tables from JAX's documentation and with a slow reference that computes in
+//! 128 bits.
 
 use gradus::io::{Limits, npy, npz};
 use gradus::ops::{self, Takes};

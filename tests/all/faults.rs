@@ -1,5 +1,6 @@
-//! Why it exists: figures, losses and callbacks that were silently wrong in other libraries, and here once. One test for each fault;
-//! the numbers come from exact arithmetic (fractions, or 60 digits) or follow from the definition.
+//! Tests of metric values, losses and callbacks that were silently wrong in other libraries, or once here. There is
+//! one test for each fault; the expected numbers come from exact arithmetic (fractions, or 60 digits) or follow
+//! from the definition.
 
 use gradus::autograd::Gradients;
 use gradus::loss::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy, Loss};

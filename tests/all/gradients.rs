@@ -1,5 +1,5 @@
-//! Why it exists: a wrong gradient trains a wrong model in silence. Every operation is compared with differences of
-//! itself, at orders 1 and 2, and an operation or a layer without such a check fails here.
+//! Checks the gradients of every operation against differences of itself, at orders 1 and 2, because a wrong
+//! gradient trains a wrong model without any sign of it. An operation or a layer without such a check fails here.
 
 use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
 use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};

@@ -1,4 +1,4 @@
-//! Why it exists: what `one_answer` computes with: numbers and layouts out of a seed, and one digest for each kernel.
+//! What `one_answer` computes with: numbers and layouts from a seed, and one digest for each kernel.
 
 use gradus::nn::Network;
 use gradus::ops::PadMode;
