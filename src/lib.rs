@@ -36,9 +36,9 @@
 //! knows nothing of the other four. [Architecture](guides::architecture) is the tour.
 //!
 //! # Where to read on
-//! The [guides](guides) have a page for each subject: [Keras beside gradus](guides::keras),
-//! [training](guides::training), [several inputs and outputs](guides::inputs), [data](guides::data),
-//! [saving and serving](guides::saving), [frequent questions](guides::faq).
+//! The [guides] have a page for each subject: [Keras beside gradus](guides::keras), [training](guides::training),
+//! [several inputs and outputs](guides::inputs), [data](guides::data), [saving and serving](guides::saving),
+//! [frequent questions](guides::faq).
 
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 

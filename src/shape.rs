@@ -28,7 +28,7 @@ impl Shape {
     /// The shape of a single number.
     pub const SCALAR: Shape = Shape { dims: [0; MAX_RANK], rank: 0 };
 
-    /// Makes a shape from its sizes.
+    /// Creates a shape from its sizes.
     ///
     /// # Errors
     /// There are more than [`MAX_RANK`] axes.
@@ -300,7 +300,7 @@ pub struct Spec {
     pub dtype: crate::DType,
 }
 impl Spec {
-    /// Makes a spec of both.
+    /// Creates a spec of both.
     pub fn new(shape: Shape, dtype: crate::DType) -> Spec {
         Spec { shape, dtype }
     }

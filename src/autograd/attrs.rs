@@ -74,7 +74,7 @@ impl fmt::Display for Attr {
 pub struct Attrs(Vec<(Cow<'static, str>, Attr)>);
 
 impl Attrs {
-    /// Makes empty attributes.
+    /// Creates empty attributes.
     pub fn new() -> Attrs {
         Attrs::default()
     }

@@ -48,7 +48,7 @@ struct Registered {
 }
 
 impl Registry {
-    /// Makes a registry of only what the library has.
+    /// Creates a registry of only what the library has.
     pub fn new() -> Registry {
         Registry::default()
     }

@@ -155,7 +155,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes a writer for an object of this class.
+    /// Creates a writer for an object of this class.
     pub fn new(class: &'static str) -> Writer {
         Writer { class, settings: Ok(Map::new()) }
     }

@@ -81,7 +81,7 @@ pub struct Dataset {
 impl Dataset {
     // ---- where data comes from
 
-    /// Makes a dataset of the rows of tensors in memory.
+    /// Creates a dataset of the rows of tensors in memory.
     ///
     /// # Errors
     /// There is no `x`, a tensor has no rows (rank 0), or their numbers of rows differ.
@@ -101,7 +101,7 @@ impl Dataset {
         Ok(Dataset::from_source(Rows::new(x, y, Some(weight))?))
     }
 
-    /// Makes a dataset of rows without targets, for prediction.
+    /// Creates a dataset of rows without targets, for prediction.
     ///
     /// # Errors
     /// Those of [`Dataset::from_tensors`].
@@ -109,13 +109,13 @@ impl Dataset {
         Dataset::from_tensors(x, &[] as &[Tensor])
     }
 
-    /// Makes a dataset of samples that can be read by number.
+    /// Creates a dataset of samples that can be read by number.
     pub fn from_source(source: impl Source + 'static) -> Dataset {
         Dataset { stage: Arc::new(FromSource(Arc::new(source))), maps: 0 }
     }
 
-    /// Makes a dataset of samples that come one after another: `open` is called at the beginning of each pass with
-    /// its number, from 0. The iterator may end or not; it ends with its first error.
+    /// Creates a dataset of samples that come one after another: `open` is called at the beginning of each pass
+    /// with its number, from 0. The iterator may end or not; it ends with its first error.
     pub fn from_stream<F, I>(open: F) -> Dataset
     where
         F: Fn(u64) -> Result<I> + Send + Sync + 'static,
@@ -183,7 +183,7 @@ impl Dataset {
         Dataset { stage: Arc::new(map), maps: self.maps.wrapping_add(1) }
     }
 
-    /// Makes items ahead of time on `workers` threads of its own; with 0, each item is made when it is asked for.
+    /// Creates items ahead of time on `workers` threads of its own; with 0, each item is made when it is asked for.
     /// At most two items per worker are waiting or in work. Order and bytes are the same for any number of workers.
     /// The threads start and end with a pass, also if it is dropped halfway; dropping it waits for items in work.
     #[must_use]
@@ -210,7 +210,7 @@ impl Dataset {
         self.then(Repeat { before: self.stage.clone(), times: Some(times) })
     }
 
-    /// Makes a pass endless: set the `steps_per_epoch` of `fit_dataset`.
+    /// Creates a pass endless: set the `steps_per_epoch` of `fit_dataset`.
     #[must_use]
     pub fn repeat_forever(&self) -> Dataset {
         self.then(Repeat { before: self.stage.clone(), times: None })

@@ -27,10 +27,10 @@
 //! So neither order nor bytes depend on the number of workers or on their speed.
 //!
 //! # Threads
-//! [`Dataset::prefetch`] is the only thing in the crate that starts threads, and users ask for it by name: reading
-//! and augmenting should continue while the caller's pool computes a step. The workers are `std` threads that live
-//! as long as one pass. Tensor operations inside them run on the worker alone, never in the caller's pool, which
-//! may be waiting for this very batch.
+//! Apart from pools that users create ([`Threads`](crate::Threads)), only [`Dataset::prefetch`] starts threads, and
+//! users ask for it by name: reading and augmenting should continue while the caller's pool computes a step. The
+//! workers are `std` threads that live as long as one pass. Tensor operations inside them run on the worker alone,
+//! never in the caller's pool, which may be waiting for this very batch.
 
 mod dataset;
 mod item;

@@ -1,5 +1,5 @@
 //! `prefetch`: makes samples on other threads while a step is computed, with the same order and bytes as without.
-//! The crate starts no other threads; the [module](super) explains why it starts these.
+//! The [module](super) explains why the crate starts threads here, and nowhere else of its own accord.
 //!
 //! Workers take turns at the step before (under `items`' lock), so an item's number is its place in the order. A
 //! finished item is kept under its number until its turn. No worker takes an item more than [`AHEAD`] per worker

@@ -15,7 +15,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Makes a sample that counts as 1.
+    /// Creates a sample that counts as 1.
     pub fn new(x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Sample {
         Sample {
             x: x.as_tensors().into_iter().collect(),

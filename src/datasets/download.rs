@@ -43,8 +43,8 @@ struct Remote {
 }
 
 impl Download {
-    /// Makes a download into the folder of this name in the cache; a mirror is an address to which a file's name is
-    /// appended.
+    /// Creates a download into the folder of this name in the cache; a mirror is an address to which a file's name
+    /// is appended.
     pub fn new<M: Into<String>>(folder: &str, mirrors: impl IntoIterator<Item = M>) -> Download {
         let mirrors = mirrors.into_iter().map(Into::into).collect();
         Download { folder: folder.into(), mirrors, files: Vec::new(), timeout: Duration::from_secs(20) }

@@ -59,7 +59,7 @@ pub fn load_from(dir: impl AsRef<Path>) -> Result<(Split, Split)> {
     Ok((split(train, MNIST)?, split(test, MNIST)?))
 }
 
-/// Makes digits in MNIST's format: `train` and `test` of them, with no image in both.
+/// Creates digits in MNIST's format: `train` and `test` of them, with no image in both.
 ///
 /// # Errors
 /// There is not enough memory.

@@ -86,7 +86,7 @@ impl f16 {
 macro_rules! common {
     ($t:ident) => {
         impl $t {
-            /// Makes a value from its bits.
+            /// Creates a value from its bits.
             #[inline]
             pub const fn from_bits(bits: u16) -> $t {
                 $t(bits)
@@ -104,7 +104,7 @@ macro_rules! common {
                 self.0.to_le_bytes()
             }
 
-            /// Makes a value from its bits, low byte first.
+            /// Creates a value from its bits, low byte first.
             #[inline]
             pub const fn from_le_bytes(bytes: [u8; 2]) -> $t {
                 $t(u16::from_le_bytes(bytes))

@@ -19,7 +19,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Makes a feed of these inputs, in the graph's order.
+    /// Creates a feed of these inputs, in the graph's order.
     pub fn new(inputs: &(impl AsTensors + ?Sized)) -> Feed {
         Feed { inputs: inputs.as_tensors(), ..Feed::default() }
     }

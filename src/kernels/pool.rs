@@ -25,14 +25,14 @@ enum Rule {
 }
 
 impl Pools {
-    /// Makes the pools of a window without dilation over so many elements in so many places. No place may see only
-    /// padding.
+    /// Creates the pools of a window without dilation over so many elements in so many places. No place may see
+    /// only padding.
     pub const fn of_window(elements: usize, places: usize, w: &Window) -> Pools {
         let rule = Rule::Window { size: w.size, stride: w.stride, before: w.before };
         Pools { elements, places, rule }
     }
 
-    /// Makes the pools of so many places that share the elements evenly, each at least one.
+    /// Creates the pools of so many places that share the elements evenly, each at least one.
     pub const fn shared(elements: usize, places: usize) -> Pools {
         Pools { elements, places, rule: Rule::Share }
     }

@@ -9,7 +9,7 @@ macro_rules! losses {
             $(#[$doc])*
             #[derive(Copy, PartialEq)]
             pub struct $type {
-                /// Makes the loss.
+                /// Creates the loss.
                 new();
             }
         }

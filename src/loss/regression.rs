@@ -39,7 +39,7 @@ settings! {
     /// The mean over the last axis of `d²/2` where `|d| <= delta`, and `delta·|d| - delta²/2` beyond (Huber 1964).
     #[derive(Copy, PartialEq)]
     pub struct Huber {
-        /// Makes the loss with delta 1.
+        /// Creates the loss with delta 1.
         new();
 
         /// Where the loss turns from a parabola into a line; 1 by default.
@@ -69,7 +69,7 @@ settings! {
     /// Vectors are divided by `sqrt(max(Σx², 1e-12))`.
     #[derive(Copy, PartialEq)]
     pub struct CosineSimilarity {
-        /// Makes the loss along the last axis.
+        /// Creates the loss along the last axis.
         new();
 
         /// The axis along which vectors lie; the last by default.

@@ -50,7 +50,7 @@ accuracies! {
     /// predictions with a last axis of size 1 are compared with 0.5 (binary); targets of lower rank, or with a last
     /// axis of size 1, are labels (sparse categorical); otherwise the largest target counts (categorical).
     Accuracy {
-        /// Makes the metric.
+        /// Creates the metric.
         new();
     }, "accuracy", self, y, p, reads width => if width == 1 { Reads::Probabilities } else { Reads::Largest }; match p.dims().last() {
         Some(1) => above("accuracy", y, p, 0.5)?,
@@ -59,7 +59,7 @@ accuracies! {
 
     /// The share of probabilities on the right side of a threshold, named `binary_accuracy`.
     BinaryAccuracy {
-        /// Makes the metric with the threshold 0.5.
+        /// Creates the metric with the threshold 0.5.
         new();
 
         /// Predictions above it mean yes; 0.5 by default. Use 0 for logits.
@@ -68,7 +68,7 @@ accuracies! {
 
     /// The share of rows whose largest prediction is where the largest target is, named `categorical_accuracy`.
     CategoricalAccuracy {
-        /// Makes the metric.
+        /// Creates the metric.
         new();
     }, "categorical_accuracy", self, y, p, reads _ => Reads::Largest; {
         one_hot("categorical_accuracy", y, p)?;
@@ -77,7 +77,7 @@ accuracies! {
 
     /// The share of rows whose largest prediction is that of the label, named `sparse_categorical_accuracy`.
     SparseCategoricalAccuracy {
-        /// Makes the metric.
+        /// Creates the metric.
         new();
     }, "sparse_categorical_accuracy", self, y, p, reads _ => Reads::Largest;
         largest("sparse_categorical_accuracy", &sparse("sparse_categorical_accuracy", y, p)?, p)?;

@@ -129,7 +129,7 @@ macro_rules! rule {
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// Makes the metric with the threshold 0.5.
+                /// Creates the metric with the threshold 0.5.
                 new();
 
                 /// Predictions above it are positive; 0.5 by default.
@@ -144,7 +144,7 @@ macro_rules! rule {
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// Makes the metric with the threshold 0.5.
+                /// Creates the metric with the threshold 0.5.
                 new();
 
                 /// Predictions above it are positive; 0.5 by default.

@@ -27,7 +27,7 @@ settings! {
     /// of 0s and 1s. The positives of a row are its largest predictions, or those above a threshold. A single
     /// column needs a threshold, since it has no largest.
     pub struct FBetaScore {
-        /// Makes the metric with the mean over classes (Keras's `macro`) and this weight of recall relative to
+        /// Creates the metric with the mean over classes (Keras's `macro`) and this weight of recall relative to
         /// precision.
         new(beta: f64);
 
@@ -158,7 +158,7 @@ impl Default for F1Score {
 }
 
 impl F1Score {
-    /// Makes the metric with the mean over classes (Keras's `macro`).
+    /// Creates the metric with the mean over classes (Keras's `macro`).
     pub fn new() -> F1Score {
         F1Score(FBetaScore::new(1.0))
     }

@@ -59,7 +59,7 @@ macro_rules! mean_errors {
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// Makes the metric.
+                /// Creates the metric.
                 new();
 
                 mean: state Mean = Mean::default(),
@@ -100,7 +100,7 @@ mean_errors! {
 settings! {
     /// The mean of any loss, under the loss's name in snake case: `MeanLoss::new(Huber::new())` is `huber`.
     pub struct MeanLoss {
-        /// Makes the metric of this loss.
+        /// Creates the metric of this loss.
         new(loss: into Dyn<dyn Loss>);
 
         name: state OnceLock<String> = OnceLock::new(),

@@ -233,7 +233,7 @@ tuples! {
 pub struct PerOutput(Vec<(String, Result<Metrics>)>);
 
 impl PerOutput {
-    /// Makes an empty list.
+    /// Creates an empty list.
     pub fn new() -> PerOutput {
         PerOutput::default()
     }

@@ -46,7 +46,7 @@ settings! {
     /// `1 - Σ(t-p)² / Σ(t-mean)²`, the mean over columns of targets `[batch, columns]`, named `r2_score`. A column
     /// of equal targets gives 0, or 1 if all of them were predicted exactly.
     pub struct R2Score {
-        /// Makes the metric.
+        /// Creates the metric.
         new();
 
         columns: state Vec<Column> = Vec::new(),

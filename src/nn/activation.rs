@@ -78,7 +78,7 @@ macro_rules! activations {
     };
     (@new $type:ident) => {
         impl $type {
-            /// Makes it with default settings: the value of this name.
+            /// Creates it with default settings: the value of this name.
             pub const fn new() -> $type {
                 $type
             }
@@ -253,7 +253,7 @@ settings! {
     /// `x` where it is above `threshold`, else `default_value`.
     #[derive(Copy, PartialEq)]
     pub struct Threshold {
-        /// Makes it with both numbers.
+        /// Creates it with both numbers.
         new(threshold: f64, default_value: f64);
     }
 }

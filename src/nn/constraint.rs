@@ -56,7 +56,7 @@ settings! {
     /// Norms of at most `max_value`.
     #[derive(PartialEq)]
     pub struct MaxNorm {
-        /// Makes the constraint with this limit; Keras's default is 2.
+        /// Creates the constraint with this limit; Keras's default is 2.
         new(max_value: f64 = 2.0);
 
         /// The axes along which the norm is taken; the first by default, which holds the weights into one unit of a
@@ -81,7 +81,7 @@ settings! {
     /// No negative values.
     #[derive(Copy, PartialEq, Eq)]
     pub struct NonNeg {
-        /// Makes the constraint.
+        /// Creates the constraint.
         new();
     }
 }
@@ -96,7 +96,7 @@ settings! {
     /// Norms of 1.
     #[derive(PartialEq)]
     pub struct UnitNorm {
-        /// Makes the constraint along the first axis.
+        /// Creates the constraint along the first axis.
         new();
 
         /// The axes along which the norm is taken; the first by default, which holds the weights into one unit of a
@@ -115,7 +115,7 @@ settings! {
     /// Norms between two values.
     #[derive(PartialEq)]
     pub struct MinMaxNorm {
-        /// Makes the constraint with these limits; Keras's defaults are 0 and 1.
+        /// Creates the constraint with these limits; Keras's defaults are 0 and 1.
         new(min_value: f64 = 0.0, max_value: f64 = 1.0);
 
         /// How far each step moves towards the bounds; 1 by default: all the way.

@@ -541,7 +541,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes a session without state.
+    /// Creates a session without state.
     pub fn new() -> Session {
         Session::default()
     }

@@ -32,7 +32,7 @@ pub struct Functional {
 }
 
 impl Functional {
-    /// Makes the network that computes the outputs from the inputs, which come from `Input::new`.
+    /// Creates the network that computes the outputs from the inputs, which come from `Input::new`.
     ///
     /// # Errors
     /// An input is given twice or no output depends on it; an output depends on an input that is not listed; two

@@ -165,7 +165,7 @@ settings! {
     /// Draws with the variance `scale / fan` (Glorot's, He's and LeCun's are special cases).
     #[derive(Copy, PartialEq)]
     pub struct VarianceScaling {
-        /// Makes one with this scale (Keras's default is 1), the number of inputs as fan, and a truncated normal
+        /// Creates one with this scale (Keras's default is 1), the number of inputs as fan, and a truncated normal
         /// distribution.
         new(scale: f64 = 1.0);
 
@@ -240,7 +240,7 @@ settings! {
     /// All one value.
     #[derive(Copy, PartialEq)]
     pub struct Constant {
-        /// Makes it with this value.
+        /// Creates it with this value.
         new(value: f64 = 0.0);
     }
 }
@@ -256,7 +256,7 @@ settings! {
     /// Uniform between two numbers; Keras's default is ±0.05.
     #[derive(Copy, PartialEq)]
     pub struct RandomUniform {
-        /// Makes it uniform in `[minval, maxval)`.
+        /// Creates it uniform in `[minval, maxval)`.
         new(minval: f64 = -0.05, maxval: f64 = 0.05);
     }
 }
@@ -281,7 +281,7 @@ settings! {
     /// Normal; Keras's default is mean 0, deviation 0.05.
     #[derive(Copy, PartialEq)]
     pub struct RandomNormal {
-        /// Makes it with this mean and standard deviation.
+        /// Creates it with this mean and standard deviation.
         new(mean: f64 = 0.0, stddev: f64 = 0.05);
     }
 }
@@ -304,7 +304,7 @@ settings! {
     /// 0.88 of `stddev`); Keras's default is mean 0, deviation 0.05.
     #[derive(Copy, PartialEq)]
     pub struct TruncatedNormal {
-        /// Makes it with this mean and standard deviation.
+        /// Creates it with this mean and standard deviation.
         new(mean: f64 = 0.0, stddev: f64 = 0.05);
     }
 }
@@ -326,7 +326,7 @@ settings! {
     /// `gain` on the diagonal of a matrix, 0 elsewhere.
     #[derive(Copy, PartialEq)]
     pub struct Identity {
-        /// Makes it with a factor; Keras's default is 1.
+        /// Creates it with a factor; Keras's default is 1.
         new(gain: f64 = 1.0);
     }
 }
@@ -350,7 +350,7 @@ settings! {
     /// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent kernels.
     #[derive(Copy, PartialEq)]
     pub struct Orthogonal {
-        /// Makes it with a factor; Keras's default is 1.
+        /// Creates it with a factor; Keras's default is 1.
         new(gain: f64 = 1.0);
     }
 }

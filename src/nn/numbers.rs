@@ -61,7 +61,7 @@ impl Numbers {
         Err(Error::argument(setting, expected, wrong))
     }
 
-    /// Makes a tensor of them.
+    /// Creates a tensor of them.
     ///
     /// # Errors
     /// The dtype is not a float type, or there is not enough memory.

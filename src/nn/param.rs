@@ -282,7 +282,7 @@ impl Init {
         self.dtype
     }
 
-    /// Makes a trainable parameter (frozen if the layer being built is).
+    /// Creates a trainable parameter (frozen if the layer being built is).
     ///
     /// # Errors
     /// The initializer cannot make this shape, or there is not enough memory.
@@ -290,7 +290,7 @@ impl Init {
         self.make(shape.into_shape()?, initializer, true)
     }
 
-    /// Makes a value that a layer keeps and no optimizer changes, such as running statistics.
+    /// Creates a value that a layer keeps and no optimizer changes, such as running statistics.
     ///
     /// # Errors
     /// As [`Init::param`].
@@ -298,7 +298,7 @@ impl Init {
         self.make(shape.into_shape()?, initializer, false)
     }
 
-    /// Makes a trainable parameter by a layer's settings for one: its initializer, penalty and bound.
+    /// Creates a trainable parameter by a layer's settings for one: its initializer, penalty and bound.
     ///
     /// # Errors
     /// As [`Init::param`].
@@ -335,7 +335,7 @@ impl Init {
         }
     }
 
-    /// Makes a key, for a layer that draws random numbers or carries state between calls.
+    /// Creates a key, for a layer that draws random numbers or carries state between calls.
     pub fn key(&mut self) -> Key {
         self.keys += 1;
         Key { id: fresh_id(), number: if self.plan.is_some() { 0 } else { self.keys } }

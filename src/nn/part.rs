@@ -41,7 +41,7 @@ impl Clone for Part {
 }
 
 impl Part {
-    /// Makes a part that will be this layer.
+    /// Creates a part that will be this layer.
     pub fn new(layer: impl IntoLayer) -> Part {
         let layer: Shared = layer.into_layer();
         Part { build: layer.build().clone(), node: OnceLock::new(), traced: Mutex::new(None) }

@@ -37,7 +37,7 @@ settings! {
     /// `l1 · Σ|w| + l2 · Σw²` (Keras's rule: no half).
     #[derive(Copy, PartialEq)]
     pub struct L1L2 {
-        /// Makes it with both factors; Keras's default for each is 0.
+        /// Creates it with both factors; Keras's default for each is 0.
         new(l1: f64 = 0.0, l2: f64 = 0.0);
     }
 }
@@ -64,7 +64,7 @@ settings! {
     /// `l1 · Σ|w|`.
     #[derive(Copy, PartialEq)]
     pub struct L1 {
-        /// Makes it with this factor; Keras's default is 0.01.
+        /// Creates it with this factor; Keras's default is 0.01.
         new(l1: f64 = 0.01);
     }
 }
@@ -84,7 +84,7 @@ settings! {
     /// `l2 · Σw²` (Keras's rule: no half).
     #[derive(Copy, PartialEq)]
     pub struct L2 {
-        /// Makes it with this factor; Keras's default is 0.01.
+        /// Creates it with this factor; Keras's default is 0.01.
         new(l2: f64 = 0.01);
     }
 }
@@ -117,7 +117,7 @@ settings! {
     /// if they are orthogonal.
     #[derive(Copy, PartialEq)]
     pub struct OrthogonalRegularizer {
-        /// Makes it for rows, with this factor; Keras's default is 0.01.
+        /// Creates it for rows, with this factor; Keras's default is 0.01.
         new(factor: f64 = 0.01);
 
         /// Rows or columns; rows by default.

@@ -44,7 +44,7 @@ impl Default for Sequential {
 }
 
 impl Sequential {
-    /// Makes an empty stack.
+    /// Creates an empty stack.
     pub fn new() -> Sequential {
         Sequential {
             layers: Vec::new(),

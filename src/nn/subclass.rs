@@ -46,7 +46,7 @@ pub struct Subclass {
 }
 
 impl Subclass {
-    /// Makes a network with these inputs.
+    /// Creates a network with these inputs.
     pub fn new<const N: usize>(inputs: [Input; N], node: impl Node + 'static) -> Subclass {
         let (inputs, node) = (inputs.into(), Box::new(node));
         Subclass { inputs, outputs: Vec::new(), node, name: None, seed: 0, dtype: DType::F32 }

@@ -226,7 +226,7 @@ struct Handle {
 }
 
 impl Shared {
-    /// Makes a handle of a description.
+    /// Creates a handle of a description.
     pub fn new(build: impl Build + 'static) -> Shared {
         Shared::from_arc(Arc::new(build))
     }

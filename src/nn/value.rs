@@ -14,7 +14,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// Makes a tensor with a mask.
+    /// Creates a tensor with a mask.
     pub fn masked(tensor: Tensor, mask: Option<Tensor>) -> Value {
         Value { tensor, mask }
     }
@@ -113,12 +113,12 @@ pub struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Makes inputs that are all given by position.
+    /// Creates inputs that are all given by position.
     pub fn new(values: &'a [Value]) -> Inputs<'a> {
         Inputs { values, names: &[] }
     }
 
-    /// Makes inputs of which the last ones have these names.
+    /// Creates inputs of which the last ones have these names.
     ///
     /// # Errors
     /// There are more names than values.
@@ -191,7 +191,7 @@ pub struct InputSpecs<'a> {
 }
 
 impl<'a> InputSpecs<'a> {
-    /// Makes specs of which the last ones have these names.
+    /// Creates specs of which the last ones have these names.
     pub fn new(specs: &'a [Spec], names: &'a [String]) -> InputSpecs<'a> {
         InputSpecs { specs, names: &names[..names.len().min(specs.len())] }
     }

@@ -13,7 +13,7 @@ super::table::ops! {
 }
 
 impl Tensor {
-    /// Makes a matrix `[rows, columns]` with ones on diagonal `k` (0 is the main one, positive ones are above it)
+    /// Creates a matrix `[rows, columns]` with ones on diagonal `k` (0 is the main one, positive ones are above it)
     /// and zeros elsewhere.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Tensor {
         compare(&number, &Tensor::scalar(k as i64)?)?.choose(self, &self.new_full([], 0.0)?)
     }
 
-    /// Makes a square matrix with this vector on diagonal `k` and zeros elsewhere.
+    /// Creates a square matrix with this vector on diagonal `k` and zeros elsewhere.
     ///
     /// # Errors
     /// This is not a vector, or the matrix does not fit in memory.

@@ -33,7 +33,7 @@ impl Op for Fill {
 }
 
 impl Tensor {
-    /// Makes a tensor of another shape, all `value`, with this one's dtype; while a network is traced, without
+    /// Creates a tensor of another shape, all `value`, with this one's dtype; while a network is traced, without
     /// values.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ settings! {
     /// `m += (1-β₁)(g-m)`, `v += (1-β₂)(g²-v)`, `w -= lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + ε)`. As in Keras, ε is not
     /// corrected for bias.
     pub struct Adam {
-        /// Makes it with this learning rate, a number or a schedule (Keras's default is 0.001), β₁ 0.9, β₂ 0.999, ε
-        /// 1e-7.
+        /// Creates it with this learning rate, a number or a schedule (Keras's default is 0.001), β₁ 0.9, β₂ 0.999,
+        /// ε 1e-7.
         new(learning_rate: into LearningRate = 0.001);
 
         /// Decay rate of the mean of gradients; 0.9 by default.

@@ -42,7 +42,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Makes a driver at its start.
+    /// Creates a driver at its start.
     pub fn new(optimizer: impl Optimizer + 'static) -> Driver {
         Driver::from_arc(Arc::new(optimizer))
     }

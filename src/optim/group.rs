@@ -20,7 +20,7 @@ settings! {
     /// ```
     #[derive(PartialEq)]
     pub struct Group {
-        /// Makes a group in which nothing differs yet.
+        /// Creates a group in which nothing differs yet.
         new();
 
         /// The factor of the learning rate, be it a number or a schedule's. With 0 the parameters stay as they are:

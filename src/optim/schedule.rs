@@ -112,7 +112,7 @@ macro_rules! decays {
             $(#[$doc])*
             #[derive(Copy, PartialEq)]
             pub struct $type {
-                /// Makes a schedule from the initial rate, the steps of a period and the decay rate.
+                /// Creates a schedule from the initial rate, the steps of a period and the decay rate.
                 new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64);
 
                 /// Whether the rate changes only at the end of a period; no by default.
@@ -144,7 +144,7 @@ settings! {
     /// `values[i]` up to and including step `boundaries[i]`; the last value after all of them.
     #[derive(PartialEq)]
     pub struct PiecewiseConstantDecay {
-        /// Makes a schedule of ascending boundaries, and one more value than boundaries.
+        /// Creates a schedule of ascending boundaries, and one more value than boundaries.
         new(boundaries: into Vec<u64>, values: into Vec<f64>);
     }
 }
@@ -173,7 +173,7 @@ settings! {
     /// `(initial - end)·(1 - step / decay_steps)^power + end`, and `end` from then on.
     #[derive(Copy, PartialEq)]
     pub struct PolynomialDecay {
-        /// Makes a line from this rate to 0.0001 in `decay_steps` steps.
+        /// Creates a line from this rate to 0.0001 in `decay_steps` steps.
         new(initial_learning_rate: f64, decay_steps: u64);
 
         /// The rate at the end; 0.0001 by default.
@@ -237,7 +237,7 @@ settings! {
     /// (Loshchilov and Hutter 2016); without a warmup, only the wave.
     #[derive(Copy, PartialEq)]
     pub struct CosineDecay {
-        /// Makes a schedule from this rate to 0 in `decay_steps` steps.
+        /// Creates a schedule from this rate to 0 in `decay_steps` steps.
         new(initial_learning_rate: f64, decay_steps: u64);
 
         /// The last rate as a share of the largest; 0 by default.
@@ -282,7 +282,7 @@ settings! {
     /// (Loshchilov and Hutter 2016).
     #[derive(Copy, PartialEq)]
     pub struct CosineDecayRestarts {
-        /// Makes a schedule from this rate; the first wave takes `first_decay_steps` steps, and each later one
+        /// Creates a schedule from this rate; the first wave takes `first_decay_steps` steps, and each later one
         /// twice as many.
         new(initial_learning_rate: f64, first_decay_steps: u64);
 

@@ -8,7 +8,7 @@ settings! {
     /// `w -= lr·g`; with momentum `m = μ·m - lr·g`, `w += m`, or with Nesterov's `w += μ·m - lr·g` (Keras's rule:
     /// the learning rate is part of the velocity).
     pub struct SGD {
-        /// Makes it with this learning rate, a number or a schedule; Keras's default is 0.01.
+        /// Creates it with this learning rate, a number or a schedule; Keras's default is 0.01.
         new(learning_rate: into LearningRate = 0.01);
 
         /// The share of the last step that is kept; 0 by default.

@@ -51,7 +51,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Makes a slot of the parameter's shape that starts at 0.
+    /// Creates a slot of the parameter's shape that starts at 0.
     pub fn new(name: &'static str) -> Slot {
         Slot { name, shape: SlotShape::Like, start: Start::Value(0.0) }
     }

@@ -22,7 +22,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Makes update number `iteration`, counted from 1, at this rate: to call an optimizer by hand, as its tests
+    /// Creates update number `iteration`, counted from 1, at this rate: to call an optimizer by hand, as its tests
     /// do.
     pub fn new(iteration: u64, learning_rate: f64) -> Step {
         Step { iteration, learning_rate, weight_decay: 0.0 }
@@ -45,7 +45,7 @@ pub struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    /// Makes an update of the parameter at a path: to call an optimizer by hand, as its tests and optimizers that
+    /// Creates an update of the parameter at a path: to call an optimizer by hand, as its tests and optimizers that
     /// wrap another do.
     pub fn new(path: &'a str, w: &'a mut Tensor, g: &'a Gradient, slots: &'a mut [Tensor]) -> Update<'a> {
         Update { path, w, g, slots }

@@ -128,7 +128,7 @@ impl From<u64> for Stream {
 }
 
 impl Stream {
-    /// Makes the stream of a seed for a purpose at a step.
+    /// Creates the stream of a seed for a purpose at a step.
     pub fn new(seed: u64, purpose: Purpose, step: u64) -> Stream {
         Stream::of_code(seed, purpose.code(), step)
     }

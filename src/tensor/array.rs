@@ -17,7 +17,7 @@ pub struct Array {
 }
 
 impl Array {
-    /// Makes an array in row-major order, whose values are yet to be written.
+    /// Creates an array in row-major order, whose values are yet to be written.
     ///
     /// # Errors
     /// There is not enough memory.

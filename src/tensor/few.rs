@@ -19,7 +19,7 @@ pub struct Few<T, const N: usize> {
 pub(crate) type PoolVec<T> = Few<T, 0>;
 
 impl<T, const N: usize> Few<T, N> {
-    /// Makes an empty list.
+    /// Creates an empty list.
     pub const fn new() -> Few<T, N> {
         const { assert!(align_of::<T>() <= Objects::ALIGN && size_of::<T>() > 0) };
         Few { len: 0, block: None, place: [const { MaybeUninit::uninit() }; N] }

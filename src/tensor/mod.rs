@@ -57,7 +57,7 @@ pub struct Tensor {
 impl Tensor {
     // ---- constructors
 
-    /// Makes a tensor of these values in row-major order.
+    /// Creates a tensor of these values in row-major order.
     ///
     /// # Errors
     /// The number of values is not the product of the sizes, or there is not enough memory.
@@ -74,7 +74,7 @@ impl Tensor {
         Ok(array.into())
     }
 
-    /// Makes a single number, of rank 0.
+    /// Creates a single number, of rank 0.
     ///
     /// # Errors
     /// There is not enough memory.
@@ -82,7 +82,7 @@ impl Tensor {
         Tensor::full(Shape::SCALAR, value)
     }
 
-    /// Makes a tensor whose elements are all `value`.
+    /// Creates a tensor whose elements are all `value`.
     ///
     /// # Errors
     /// There is not enough memory.
@@ -92,7 +92,7 @@ impl Tensor {
         Ok(array.into())
     }
 
-    /// Makes a tensor of zeros, float32.
+    /// Creates a tensor of zeros, float32.
     ///
     /// # Errors
     /// There is not enough memory.
@@ -100,7 +100,7 @@ impl Tensor {
         Tensor::full(shape, 0f32)
     }
 
-    /// Makes a tensor of ones, float32.
+    /// Creates a tensor of ones, float32.
     ///
     /// # Errors
     /// There is not enough memory.
@@ -108,7 +108,7 @@ impl Tensor {
         Tensor::full(shape, 1f32)
     }
 
-    /// Makes the vector 0, 1, 2, … `n - 1`, int64.
+    /// Creates the vector 0, 1, 2, … `n - 1`, int64.
     ///
     /// # Errors
     /// There is not enough memory.
@@ -120,7 +120,7 @@ impl Tensor {
         Ok(array.into())
     }
 
-    /// Makes a tensor of any dtype whose elements are all `value`, converted as [`Tensor::cast`] does.
+    /// Creates a tensor of any dtype whose elements are all `value`, converted as [`Tensor::cast`] does.
     ///
     /// # Errors
     /// There is not enough memory.

@@ -88,7 +88,7 @@ impl<X: Nested + ?Sized> Nested for &X {
 }
 
 impl Tensor {
-    /// Makes a tensor of numbers, or of arrays, vectors or slices of them, nested to any depth.
+    /// Creates a tensor of numbers, or of arrays, vectors or slices of them, nested to any depth.
     ///
     /// Rust reads `1.0` as float64 unless something says otherwise: write `1.0f32` for float32, the default of
     /// layers. Whole numbers become int64.

@@ -18,7 +18,7 @@ use std::ops::Index;
 pub struct Logs(Few<(Text, f64), 4>);
 
 impl Logs {
-    /// Makes empty logs.
+    /// Creates empty logs.
     pub fn new() -> Logs {
         Logs::default()
     }

@@ -116,7 +116,7 @@ impl Model {
         (!learns).then(|| Error::argument("network", expected, "all of them frozen, or none at all"))
     }
 
-    /// Makes one update from one batch. Returns the loss and the metrics of this batch, as they were before the
+    /// Creates one update from one batch. Returns the loss and the metrics of this batch, as they were before the
     /// update.
     ///
     /// # Errors

@@ -78,7 +78,7 @@ pub struct Mat<'a, T> {
 }
 
 impl<'a, T: Copy> Mat<'a, T> {
-    /// Makes a matrix of rows one after another.
+    /// Creates a matrix of rows one after another.
     pub fn row_major(data: &'a [T], rows: usize, cols: usize) -> Self {
         Mat { data, offset: 0, rows, cols, rs: cols as isize, cs: 1 }
     }
@@ -117,7 +117,7 @@ pub struct MatMut<'a, T> {
 }
 
 impl<'a, T: Copy> MatMut<'a, T> {
-    /// Makes a matrix of rows one after another.
+    /// Creates a matrix of rows one after another.
     pub fn row_major(data: &'a mut [T], rows: usize, cols: usize) -> Self {
         MatMut { data, rows, cols, ld: cols }
     }
