@@ -1,4 +1,5 @@
-//! Ends long work early: a token that its owner can cancel from any thread, or that ends by itself at a deadline.
+//! [`CancellationToken`]: ends long work early. Its owner can cancel it from any thread, or it ends by itself at a
+//! deadline.
 
 use crate::{Error, Result, clock};
 use std::sync::Arc;

@@ -123,7 +123,7 @@ impl std::fmt::Debug for RowGradient {
     }
 }
 
-/// A gradient is kept as rows if at most one row in so many was read. Beyond that, the dense gradient is hardly
+/// A gradient is kept as rows if at most one row in this many was read. Beyond that, the dense gradient is hardly
 /// larger, and faster.
 const SPARSE: usize = 4;
 
@@ -142,7 +142,7 @@ impl RowGradient {
         if let ([(index, values)], true) = (&self.parts[..], self.summed) {
             return Ok((index.clone(), values.clone()));
         }
-        // By number, then by reading and place in it.
+        // Ordered by index, then by reading and the position in it.
         let mut order: PoolVec<(i64, u32, u32)> = PoolVec::new();
         for (part, (index, _)) in (0..).zip(self.parts.iter()) {
             order.extend((0..).zip(index.array().slice::<i64>()?).map(|(at, &id)| (id, part, at)));
@@ -154,7 +154,7 @@ impl RowGradient {
         for (id, row) in index.slice_mut::<i64>()?.iter_mut().zip(rows()) {
             *id = row[0].0;
         }
-        // Sums are made in float32 for types that are only stored.
+        // Sums are computed in float32 for storage-only types.
         let parts = self.parts.iter().map(|(_, values)| wide(values)).collect::<Result<PoolVec<_>>>()?;
         let dtype = if self.dtype == DType::F64 { DType::F64 } else { DType::F32 };
         let mut sums = Array::new(Spec::new(self.shape.with(0, n), dtype))?;

@@ -78,7 +78,7 @@ fn leaf<O: Op>(op: O, leaf: Option<u64>, parents: PoolVec<Option<Edge>>, saved: 
 impl Tensor {
     /// Returns the same values as a leaf whose gradient can be asked for: everything computed from it is recorded.
     pub fn tracked(&self) -> Tensor {
-        // In a trace the leaf remembers what it stands for.
+        // In a trace, the leaf remembers what it stands for.
         let parents = self.is_traced().then(|| Some(self.edge_in_trace().unwanted())).into_iter().collect();
         let node = leaf(Leaf, Some(fresh_id()), parents, self.array().forget());
         Tensor::with_edge(self.array().clone(), Some(Edge::new(node, 0, true)))

@@ -45,7 +45,7 @@ impl Ran {
     /// Sets the outputs.
     pub(super) fn run(&mut self, op: &dyn Op, inputs: &[&Tensor], outputs: Few<Array, 3>, traced: bool) {
         let tracked = inputs.iter().any(|t| t.is_tracked());
-        // What is no float has no derivative.
+        // Types other than floats have no derivative.
         let whole = outputs.iter().all(|o| o.dtype().is_integer() || o.dtype() == DType::Bool);
         self.wants = tracked && !whole && !op.stops();
         self.cut = match inputs.iter().find_map(|t| t.cut()) {

@@ -87,7 +87,7 @@ where
         let mut position = 0;
         Box::new(std::iter::from_fn(move || {
             let next = guarded(|| samples.as_mut().and_then(Iterator::next).transpose());
-            // What fails or panics is not asked again.
+            // What has failed or panicked is not asked again.
             if !matches!(next, Ok(Some(_))) {
                 samples = None;
             }

@@ -10,7 +10,7 @@ pub use cifar::Raw;
 
 /// The number of classes.
 pub const CLASSES: usize = 10;
-/// What each label stands for.
+/// The meaning of each label.
 pub const NAMES: [&str; CLASSES] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 

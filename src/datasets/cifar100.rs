@@ -18,7 +18,7 @@ pub enum Labels {
     Coarse,
 }
 
-/// What each fine label stands for.
+/// The meaning of each fine label.
 pub const FINE: [&str; 100] = [
     "apple",
     "aquarium_fish",
@@ -122,7 +122,7 @@ pub const FINE: [&str; 100] = [
     "worm",
 ];
 
-/// What each coarse label stands for.
+/// The meaning of each coarse label.
 pub const COARSE: [&str; 20] = [
     "aquatic_mammals",
     "fish",

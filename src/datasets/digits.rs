@@ -274,7 +274,7 @@ fn ink(path: &Path, draws: &mut Draws) -> [[u8; SIDE]; SIDE] {
     pixels
 }
 
-/// The pixels between two coordinates that lie on the image.
+/// Returns the pixels between two coordinates that lie on the image.
 fn span(low: f32, high: f32) -> std::ops::Range<usize> {
     // A cast saturates: what is left of the image becomes 0.
     let (low, high) = (low as usize, ((high + 1.0) as usize).min(SIDE));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The number of classes.
 pub const CLASSES: usize = 10;
-/// What each label stands for.
+/// The meaning of each label.
 pub const NAMES: [&str; CLASSES] = [
     "T-shirt/top",
     "Trouser",

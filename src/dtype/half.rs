@@ -36,7 +36,7 @@ impl bf16 {
     #[inline]
     pub const fn from_f32(v: f32) -> bf16 {
         let bits = v.to_bits();
-        // A NaN stays one, and becomes quiet.
+        // A NaN stays NaN, and becomes quiet.
         bf16(if v.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded(bits, 16) as u16 })
     }
 

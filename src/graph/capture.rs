@@ -61,7 +61,7 @@ impl Trace {
         let mut pending: Vec<Shared<Node>> = outputs.iter().map(|(_, edge)| edge.node.clone()).collect();
         while let Some(node) = pending.pop() {
             if let Entry::Vacant(place) = nodes.entry(node.id) {
-                // What a constant was computed from lies outside.
+                // What a constant was computed from is outside of the graph.
                 let parents = node.parents.iter().flatten().filter(|_| !node.is_constant());
                 pending.extend(parents.map(|edge| edge.node.clone()));
                 place.insert(node);

@@ -24,7 +24,7 @@ impl Graph {
     /// leaves is an output.
     ///
     /// # Errors
-    /// As [`Graph::of_network`].
+    /// Those of [`Graph::of_network`].
     pub fn of_network_in(network: &Network, inputs: &[Spec], session: &Session) -> Result<Graph> {
         Graph::of_pass(network, inputs, Cx::infer(), session)
     }
@@ -33,7 +33,7 @@ impl Graph {
     /// losses are outputs.
     ///
     /// # Errors
-    /// As [`Graph::of_network`].
+    /// Those of [`Graph::of_network`].
     pub fn of_training(network: &Network, inputs: &[Spec]) -> Result<Graph> {
         Graph::of_pass(network, inputs, Cx::train(0, 0), &Session::new())
     }
@@ -88,7 +88,7 @@ impl Graph {
     /// the new values of running statistics. The optimizer comes after it.
     ///
     /// # Errors
-    /// As [`Graph::of_network`], or the shapes do not fit the losses.
+    /// Those of [`Graph::of_network`], or the shapes do not fit the losses.
     pub fn of_step(model: &Model, x: &[Spec], y: &[Spec], weights: Option<Spec>) -> Result<Graph> {
         let mut trace = Trace::of([("", &**model as &dyn Module)]);
         let inputs = trace.inputs(model.input_names(), x);

@@ -57,7 +57,7 @@ impl Model {
     /// [`Model::load`] with other limits, or with types of the program's own.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// Those of [`Model::load`].
     pub fn load_with(path: impl AsRef<Path>, load: impl Into<Load>) -> Result<Model> {
         let (path, load) = (path.as_ref(), load.into());
         let bytes = read_file(path, load.limits.max_file_bytes)?;
@@ -92,7 +92,7 @@ impl Model {
     /// See [`Network::load_weights`]. The optimizer does not change.
     ///
     /// # Errors
-    /// As [`Network::load_weights`].
+    /// Those of [`Network::load_weights`].
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.network.load_weights(path)
     }
@@ -100,7 +100,7 @@ impl Model {
     /// See [`Network::load_weights_with`]. The optimizer does not change.
     ///
     /// # Errors
-    /// As [`Network::load_weights`].
+    /// Those of [`Network::load_weights`].
     pub fn load_weights_with(&mut self, path: impl AsRef<Path>, limits: &Limits) -> Result<()> {
         self.network.load_weights_with(path, limits)
     }
@@ -130,7 +130,7 @@ impl Network {
     /// [`Network::load`] with other limits, or with types of the program's own.
     ///
     /// # Errors
-    /// As [`Network::load`].
+    /// Those of [`Network::load`].
     pub fn load_with(path: impl AsRef<Path>, load: impl Into<Load>) -> Result<Network> {
         let (path, load) = (path.as_ref(), load.into());
         let bytes = read_file(path, load.limits.max_file_bytes)?;
@@ -155,7 +155,7 @@ impl Network {
     /// Reads a network from the contents of a file.
     ///
     /// # Errors
-    /// As [`Model::from_bytes`].
+    /// Those of [`Model::from_bytes`].
     pub fn from_bytes(bytes: &[u8], load: impl Into<Load>) -> Result<Network> {
         read_only_network(bytes, "network", &load.into())
     }
@@ -181,7 +181,7 @@ impl Network {
     /// [`Network::load_weights`] with other limits.
     ///
     /// # Errors
-    /// As [`Network::load_weights`].
+    /// Those of [`Network::load_weights`].
     pub fn load_weights_with(&mut self, path: impl AsRef<Path>, limits: &Limits) -> Result<()> {
         let path = path.as_ref();
         let (bytes, what) = (read_file(path, limits.max_file_bytes)?, path.display().to_string());

@@ -397,7 +397,7 @@ impl<'a> Cursor<'a> {
             if sizes.len() > MOST_SIZES {
                 return Err(format!("more than {MOST_SIZES} dimensions"));
             }
-            // Python 2 wrote its long integers so.
+            // Python 2 wrote its long integers like this.
             self.0 = rest.strip_prefix('L').unwrap_or(rest).trim_start();
             if !self.accept(",") {
                 self.expect(")")?;

@@ -64,7 +64,7 @@ pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<(String, 
 /// [`read_only`] from bytes.
 ///
 /// # Errors
-/// As [`read_only`].
+/// Those of [`read_only`].
 pub fn decode_only(
     bytes: &[u8],
     what: &str,

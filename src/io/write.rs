@@ -63,7 +63,7 @@ fn create_beside(path: &Path) -> std::io::Result<(PathBuf, File)> {
     for _ in 0..TRIES {
         let mut temporary = OsString::from(".");
         temporary.push(name);
-        // Random where the system has a source of it.
+        // Random if the system has a source of randomness.
         temporary.push(format!(".{:016x}{SUFFIX}", RandomState::new().build_hasher().finish()));
         let temporary = path.with_file_name(temporary);
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
@@ -80,7 +80,7 @@ fn create_beside(path: &Path) -> std::io::Result<(PathBuf, File)> {
 fn is_ours(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => false,
-        // Removed before it was locked, it is not there any more.
+        // If it was removed before it was locked, it is not there any more.
         Ok(()) => path.exists(),
         // On a file system without locks, nothing can be mistaken for a leftover.
         Err(TryLockError::Error(_)) => true,
@@ -93,11 +93,11 @@ fn remove_leftovers(path: &Path) {
     for entry in std::fs::read_dir(folder(path)).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|n| n.starts_with('.') && n.ends_with(SUFFIX));
-        // Of the entry itself: links and pipes are no writer's.
+        // Checks the directory entry itself: links and pipes do not come from a writer.
         if !ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
-        // Locks need a file that may be written on some systems.
+        // On some systems, locks need a writable file.
         if let Ok(file) = OpenOptions::new().write(true).open(entry.path())
             && file.try_lock().is_ok()
         {

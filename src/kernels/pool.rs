@@ -25,14 +25,14 @@ enum Rule {
 }
 
 impl Pools {
-    /// Creates the pools of a window without dilation over so many elements in so many places. No place may see
+    /// Creates the pools of a window without dilation over this many elements in this many places. No place may see
     /// only padding.
     pub const fn of_window(elements: usize, places: usize, w: &Window) -> Pools {
         let rule = Rule::Window { size: w.size, stride: w.stride, before: w.before };
         Pools { elements, places, rule }
     }
 
-    /// Creates the pools of so many places that share the elements evenly, each at least one.
+    /// Creates the pools of this many places that share the elements evenly, each at least one.
     pub const fn shared(elements: usize, places: usize) -> Pools {
         Pools { elements, places, rule: Rule::Share }
     }
@@ -92,9 +92,9 @@ pub type Grid = [Pools; 3];
 
 /// The number of a tap, counted through the pool row by row: `u8` if that is enough.
 pub trait Tap: Copy + PartialEq + Send + Sync {
-    /// Of a count.
+    /// Converts from a count.
     fn of(tap: usize) -> Self;
-    /// As a count.
+    /// Converts to a count.
     fn count(self) -> usize;
 }
 impl Tap for u8 {

@@ -159,7 +159,7 @@ fn logarithms(z: &Tensor) -> Result<(Tensor, Tensor)> {
     let ln_p = z.log_softmax(-1)?;
     let classes = z.dims().last().copied().unwrap_or(1);
     if classes < 2 {
-        // One class is sure, and `ln p`, a factor of the loss, is 0.
+        // One class is certain, and `ln p`, a factor of the loss, is 0.
         return Ok((ln_p.clone(), ln_p));
     }
     let top = z.detach().argmax(-1)?.one_hot(classes, z.dtype())?;

@@ -2,7 +2,7 @@
 
 use super::EPSILON;
 
-/// Returns targets mixed with the uniform distribution over so many classes.
+/// Returns targets mixed with the uniform distribution over this many classes.
 pub(super) fn smoothed(
     targets: crate::Tensor,
     smoothing: f64,

@@ -42,7 +42,7 @@ settings! {
         /// Creates the loss with delta 1.
         new();
 
-        /// Where the loss turns from a parabola into a line; 1 by default.
+        /// Where the loss changes from a parabola to a line; 1 by default.
         delta: f64 = 1.0,
     }
 }

@@ -161,7 +161,7 @@ impl Metric for AUC {
                 return Err(Error::argument("auc predictions", expected, e.prediction));
             }
         }
-        // What has the weight 0 is absent.
+        // Elements of weight 0 are absent.
         for e in entries.iter().filter(|e| e.weight != 0.0) {
             let step = match &fixed {
                 None => self.scores.entry(key(e.prediction)).or_default(),

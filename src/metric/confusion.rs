@@ -109,7 +109,7 @@ impl Rule {
         for row in entries.chunks(width.max(1)) {
             for (class, e) in row.iter().enumerate() {
                 if self.class_id.is_none_or(|id| id == class) {
-                    // Of equal predictions the first ones are among the largest.
+                    // Of equal predictions, the first ones are among the largest.
                     let before = |(other, o): (usize, &Entry)| {
                         o.prediction > e.prediction || o.prediction == e.prediction && other < class
                     };

@@ -11,7 +11,7 @@ settings! {
     /// `mean_io_u`. Targets and predictions are class numbers of one shape; numbers outside of `0..num_classes` do
     /// not count.
     pub struct MeanIoU {
-        /// Creates the metric for so many classes.
+        /// Creates the metric for this many classes.
         new(num_classes: usize);
 
         /// Positions whose true class is this one do not count.

@@ -86,7 +86,7 @@ impl Metric for R2Score {
         self.columns.resize(columns, Column::default());
         let values = t.to_vec::<f64>()?.into_iter().zip(p.to_vec::<f64>()?).zip(weights);
         for (i, ((t, p), w)) in values.enumerate() {
-            // What has the weight 0 is absent, whatever it is.
+            // Elements of weight 0 are absent, whatever their value.
             if w != 0.0 {
                 self.columns[i % columns].add(t, p, w);
             }

@@ -132,7 +132,7 @@ impl Cx {
     /// Returns the value of an optional parameter: [`Cx::param`] if it is there.
     ///
     /// # Errors
-    /// As [`Cx::param`].
+    /// Those of [`Cx::param`].
     pub fn param_if(&mut self, p: &Option<Param>) -> Result<Option<Tensor>> {
         p.as_ref().map(|p| self.param(p)).transpose()
     }

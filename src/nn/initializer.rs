@@ -194,7 +194,7 @@ impl Initializer for VarianceScaling {
     }
 }
 
-/// Returns the initializer of a kernel whose units have so many inputs and outputs, whatever its axes: one that
+/// Returns the initializer of a kernel whose units have this many inputs and outputs, whatever its axes: one that
 /// scales by these numbers uses them.
 pub(super) fn between_units(initializer: &Dyn<dyn Initializer>, units: [usize; 2]) -> Dyn<dyn Initializer> {
     match initializer.scales_by_units() {

@@ -238,7 +238,7 @@ impl Network {
             At::Call { call, output } => self.route.specs[call][output],
             At::Input(i) => {
                 let input = &self.topology.inputs[i].input;
-                // It was asked for when the network was built.
+                // The shape was checked when the network was built.
                 input.spec(self.dtype()).unwrap_or(Spec::new(crate::Shape::SCALAR, self.dtype()))
             }
         }
@@ -284,7 +284,7 @@ impl Network {
             }
             let inputs = arguments::bound(&mut given, &call.names, &step.masks)?;
             let outputs = self.call_number(number, inputs, cx, raw)?;
-            // Whatever it was given is needed no longer.
+            // The inputs are not needed any more.
             drop(given);
             for (i, value) in outputs.into_iter().enumerate() {
                 slots[step.first + i] = Some(value);
@@ -355,7 +355,7 @@ impl Network {
     /// [`Network::forward`] for every output.
     ///
     /// # Errors
-    /// As [`Network::forward`].
+    /// Those of [`Network::forward`].
     pub fn forward_all(&self, x: &(impl AsTensors + ?Sized), cx: &mut Cx) -> Result<Tensors> {
         let x = self.accept(&x.as_tensors())?;
         Ok(tensors(self.pass(&x, cx, &[])?))

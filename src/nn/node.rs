@@ -67,7 +67,7 @@ pub trait Layer: Module {
     /// too.
     ///
     /// # Errors
-    /// As [`Layer::forward`].
+    /// Those of [`Layer::forward`].
     fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         match Layer::output_activation(self) {
             None => self.forward(x, cx),
@@ -105,7 +105,7 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
     /// be shorter than the list of outputs).
     ///
     /// # Errors
-    /// As [`Node::call`].
+    /// Those of [`Node::call`].
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         match raw.contains(&true) {
             false => self.call(x, cx),

@@ -293,7 +293,7 @@ impl Init {
     /// Creates a value that a layer keeps and no optimizer changes, such as running statistics.
     ///
     /// # Errors
-    /// As [`Init::param`].
+    /// Those of [`Init::param`].
     pub fn state(&mut self, shape: impl IntoShape, initializer: &Dyn<dyn Initializer>) -> Result<Param> {
         self.make(shape.into_shape()?, initializer, false)
     }
@@ -301,7 +301,7 @@ impl Init {
     /// Creates a trainable parameter by a layer's settings for one: its initializer, penalty and bound.
     ///
     /// # Errors
-    /// As [`Init::param`].
+    /// Those of [`Init::param`].
     pub fn weight(
         &mut self,
         shape: impl IntoShape,
@@ -320,7 +320,7 @@ impl Init {
     /// [`Init::weight`], or `None` if it is not wanted: for a bias, a factor, a shift.
     ///
     /// # Errors
-    /// As [`Init::param`].
+    /// Those of [`Init::param`].
     pub fn weight_if(
         &mut self,
         wanted: bool,

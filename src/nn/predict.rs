@@ -48,7 +48,7 @@ impl Network {
     /// Returns the output for one batch, in one pass. The numbers are the same as from [`Network::predict`].
     ///
     /// # Errors
-    /// As [`Network::predict`].
+    /// Those of [`Network::predict`].
     pub fn predict_on_batch(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         let x = self.accept(&x.as_tensors())?;
         single(tensors(par::enter(|| self.pass(&x, &mut Cx::infer(), &[]))?))
@@ -65,7 +65,7 @@ impl Network {
     /// [`Network::predict`] into the caller's memory, in row-major order: once warmed up, it allocates nothing.
     ///
     /// # Errors
-    /// As [`Network::predict`], or `out` has another element type or length than the output.
+    /// Those of [`Network::predict`], or `out` has another element type or length than the output.
     pub fn predict_into<T: Element>(&self, x: &(impl AsTensors + ?Sized), out: &mut [T]) -> Result<()> {
         let y = self.predict(x)?;
         if T::DTYPE != y.dtype() {
@@ -91,7 +91,7 @@ impl Network {
     /// [`Network::predict_all`] with settings, such as a cancellation token.
     ///
     /// # Errors
-    /// As [`Network::predict_all`], a setting is out of range, or the token was cancelled.
+    /// Those of [`Network::predict_all`], a setting is out of range, or the token was cancelled.
     pub fn predict_with(&self, x: &(impl AsTensors + ?Sized), settings: &Predict) -> Result<Tensors> {
         self.predict_rows(&x.as_tensors(), settings)
     }

@@ -149,7 +149,7 @@ impl<const N: usize> Setting for Margins<N> {
         };
         match value {
             Value::Number(_) => Ok(usize::read(value, registry)?.into()),
-            // Of one axis `[1, 2]` is the pair itself.
+            // For one axis, `[1, 2]` is the pair itself.
             Value::Array(items) if N == 1 && items.len() == 2 => Ok(Margins([pair(Value::Array(items))?; N])),
             Value::Array(items) if items.len() == N => {
                 let mut each = [(0, 0); N];

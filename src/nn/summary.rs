@@ -32,7 +32,7 @@ impl Network {
         self.summary_with(0)
     }
 
-    /// Returns the table with an optimizer whose state has so many numbers.
+    /// Returns the table with an optimizer whose state has this many numbers.
     pub(crate) fn summary_with(&self, optimizer: usize) -> Summary {
         let (mut trainable, mut frozen) = (0, 0);
         self.visit(&mut |_, p| {

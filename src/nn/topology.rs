@@ -209,7 +209,7 @@ impl Topology {
             At::Input(_) => at,
             At::Call { call, .. } => At::Call { call, output: 0 },
         };
-        // Inputs, and behind them layers or calls, by number.
+        // Inputs, and after them layers or calls, by number.
         let inputs = self.inputs.len();
         let number = |at: At| match at {
             At::Input(i) => i,

@@ -136,7 +136,7 @@ impl Tensor {
     /// Splits an axis into `n` parts of equal size. They share this tensor's memory.
     ///
     /// # Errors
-    /// The axis is out of range, its size is not a multiple of `n`, or there is not enough memory for so many
+    /// The axis is out of range, its size is not a multiple of `n`, or there is not enough memory for that many
     /// parts.
     pub fn chunk(&self, n: usize, axis: isize) -> Result<Vec<Tensor>> {
         let size = self.dims()[self.shape().axis("chunk", axis)?];
@@ -154,7 +154,7 @@ impl Tensor {
     /// tensor's memory.
     ///
     /// # Errors
-    /// The axis is out of range, or there is not enough memory for so many tensors.
+    /// The axis is out of range, or there is not enough memory for that many tensors.
     pub fn unbind(&self, axis: isize) -> Result<Vec<Tensor>> {
         let n = self.dims()[self.shape().axis("unbind", axis)?];
         let mut parts = room(n, self.spec())?;

@@ -87,7 +87,7 @@ impl Convolution {
         Convolution { output_padding: Some(PerAxis::from(output_padding.as_ref())), ..self }
     }
 
-    /// Fills in the numbers that were left out, for so many spatial axes.
+    /// Fills in the numbers that were left out, for this many spatial axes.
     fn complete(&self, axes: usize) -> Convolution {
         let mut how = self.clone();
         for list in [&mut how.strides, &mut how.dilation_rate] {

@@ -233,7 +233,7 @@ impl Op for MapGrad {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (MapGrad { row: GradOf(row), p }, g, v, out) = (*self, inputs[0], inputs[1], &mut outputs[0]);
-        // What reads the output is a product or two.
+        // A gradient that reads the output is one or two products.
         let cost = if row.reads == Reads::Y { 1 } else { COST };
         match g.dtype() {
             DType::F32 => {

@@ -40,7 +40,7 @@ impl Tensor {
     /// There is not enough memory.
     pub fn new_full(&self, shape: impl IntoShape, value: f64) -> Result<Tensor> {
         let shape = shape.into_shape()?;
-        // A single number is a constant wherever it stands.
+        // A single number is a constant wherever it is used.
         if self.is_traced() && shape.rank() > 0 {
             return apply1(Fill { to: Parts::following(self.shape(), &shape), value }, &[&self.anchor()]);
         }

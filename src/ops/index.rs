@@ -62,7 +62,7 @@ impl Op for Gather {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let op = ScatterAdd { axis: self.axis, shape: step.spec(0).shape };
         let (grad, dtype) = (step.grad(0)?, step.spec(0).dtype);
-        // Sums are made in float32 for types that are only stored.
+        // Sums are computed in float32 for storage-only types.
         if matches!(dtype, DType::BF16 | DType::F16) {
             let sums = apply1(op, &[&grad.cast(DType::F32)?, &step.input(1)])?;
             return Ok(few![Some(sums.cast(dtype)?), None]);

@@ -84,7 +84,7 @@ impl Tensor {
     /// Joins tensors of one shape along a new axis.
     ///
     /// # Errors
-    /// As [`Tensor::concat`].
+    /// Those of [`Tensor::concat`].
     pub fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         let wide: PoolVec<Tensor> = tensors.iter().map(|t| t.expand_dims(axis)).collect::<Result<_>>()?;
         Tensor::concat(&wide.iter().collect::<PoolVec<_>>(), axis)

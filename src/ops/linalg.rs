@@ -340,7 +340,7 @@ impl Tensor {
     /// [`Tensor::solve`] that reads only the lower or the upper triangle of A.
     ///
     /// # Errors
-    /// As [`Tensor::solve`].
+    /// Those of [`Tensor::solve`].
     pub fn triangular_solve(&self, b: &Tensor, lower: bool) -> Result<Tensor> {
         if b.rank() == 1 {
             return self.triangular_solve(&b.expand_dims(1)?, lower)?.squeeze(-1);
@@ -353,7 +353,7 @@ impl Tensor {
     /// accurate.
     ///
     /// # Errors
-    /// As [`Tensor::solve`].
+    /// Those of [`Tensor::solve`].
     pub fn inverse(&self) -> Result<Tensor> {
         let n = square("inverse", self.spec())?;
         self.solve(&Tensor::arange(n)?.one_hot(n, self.dtype())?)
@@ -395,7 +395,7 @@ impl Tensor {
     /// determinants.
     ///
     /// # Errors
-    /// As [`Tensor::slogdet`].
+    /// Those of [`Tensor::slogdet`].
     pub fn det(&self) -> Result<Tensor> {
         let (sign, log) = self.slogdet()?;
         sign.mul(&log.exp()?)

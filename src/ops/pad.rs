@@ -66,7 +66,7 @@ impl Op for Pad {
     }
 }
 
-/// Returns the shape with so many more elements before and after each axis.
+/// Returns the shape with this many more elements before and after each axis.
 fn padded(shape: &Shape, before: &[usize], after: &[usize]) -> Result<Shape> {
     let widths = || format!("{:?}", before.iter().zip(after).collect::<Vec<_>>());
     if before.len() != shape.rank() || after.len() != shape.rank() {

@@ -37,7 +37,7 @@ impl Parts {
 
         let mut parts: Few<Part, MAX_RANK> = (0..start).map(Part::Keep).collect();
         let inner = &to[start..trail];
-        // Of the axes between, those of size 1 say nothing.
+        // Of the axes between, those of size 1 do not matter.
         let real = |i: &usize| from[*i] != 1;
         let (first, last) = ((start..lead).find(real), (start..lead).rev().find(real));
         let alone = inner.iter().filter(|d| **d != 1).count() == 1;

@@ -352,7 +352,7 @@ impl Tensor {
     /// does not count.
     ///
     /// # Errors
-    /// As [`Tensor::max_pool`].
+    /// Those of [`Tensor::max_pool`].
     pub fn average_pool(
         &self,
         size: &[usize],
@@ -375,7 +375,7 @@ impl Tensor {
     /// Returns the means of `sizes` even parts, like [`Tensor::adaptive_max_pool`].
     ///
     /// # Errors
-    /// As [`Tensor::adaptive_max_pool`].
+    /// Those of [`Tensor::adaptive_max_pool`].
     pub fn adaptive_average_pool(&self, sizes: &[usize]) -> Result<Tensor> {
         apply1(AveragePool { pools: Pooling::Shares(sizes.into()) }, &[self])
     }

@@ -40,7 +40,7 @@ impl Op for Dropout {
         Ok(few![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        // Below 2³², for the rate is below 1.
+        // Below 2³², because the rate is below 1.
         let threshold = (self.rate * 4_294_967_296.0) as u32;
         dispatch_float!("dropout", inputs[0].dtype(), T => {
             let x = inputs[0].contiguous()?;
@@ -98,7 +98,7 @@ impl Op for SampleLike {
 /// Fills an array with numbers of a distribution.
 fn draw(distribution: Distribution, stream: Stream, out: &mut Array) -> Result<()> {
     if let Distribution::Uniform { low, high } = distribution {
-        // Rounding must not reach what a uniform number stays below.
+        // Rounding must not reach the upper bound of a uniform number.
         match out.dtype() {
             DType::F64 => uniform(out.slice_mut()?, stream, low, high, high.next_down()),
             _ => uniform(out.slice_mut()?, stream, low, high, largest_below(high)),

@@ -18,7 +18,7 @@ impl Tensor {
         let steps = n.saturating_sub(1).max(1) as f64;
         let step = (stop - start) / steps;
         let at = Tensor::arange(n)?.cast(DType::F64)?.affine(step, start)?;
-        // The last one is `stop` itself, whatever rounding says.
+        // The last one is exactly `stop`, despite rounding.
         let last = Tensor::arange(n)?.equal(&Tensor::scalar(if n > 1 { n as i64 - 1 } else { -1 })?)?;
         last.choose(&Tensor::scalar(stop)?, &at)?.cast(dtype)
     }

@@ -160,7 +160,7 @@ pub(super) fn inputs<'a>(
     let mut all: Few<Tensor, 8> = few![x.clone()];
     all.extend(states.iter().map(|&state| state.clone()));
     all.extend([kernel.clone(), recurrent_kernel.clone(), bias]);
-    // Dtypes meet as in other operations.
+    // Dtypes are promoted as in other operations.
     let common = all.iter().map(Tensor::dtype).reduce(DType::promote).unwrap_or(x.dtype());
     for t in all.iter_mut().filter(|t| t.dtype() != common) {
         *t = t.cast(common)?;

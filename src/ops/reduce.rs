@@ -181,7 +181,7 @@ impl Tensor {
     /// integers are int64 (and wrap). The gradient is right where elements are zero.
     ///
     /// # Errors
-    /// As [`Tensor::sum`].
+    /// Those of [`Tensor::sum`].
     pub fn prod(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
         self.reduce(Kind::Product, axes, keepdims)
     }

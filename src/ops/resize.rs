@@ -247,7 +247,7 @@ impl Tensor {
     /// [`Tensor::resize`] to a multiple of the size of each spatial axis. `Nearest` repeats each pixel.
     ///
     /// # Errors
-    /// As [`Tensor::resize`].
+    /// Those of [`Tensor::resize`].
     pub fn upsample(&self, factors: &[usize], interpolation: Interpolation) -> Result<Tensor> {
         let to = factors.iter().map(|&n| Extent::Times(n)).collect();
         apply1(Resize { to, interpolation, antialias: false }, &[self])

@@ -36,7 +36,7 @@ impl Tensor {
     /// is 0, as in Keras.
     ///
     /// # Errors
-    /// As [`Tensor::var`].
+    /// Those of [`Tensor::var`].
     pub fn std(&self, axes: &[isize], keepdims: bool, ddof: usize) -> Result<Tensor> {
         self.var(axes, keepdims, ddof)?.sqrt()
     }

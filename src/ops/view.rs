@@ -336,7 +336,7 @@ impl Tensor {
     /// [`Tensor::reshape`] to a shape without -1.
     ///
     /// # Errors
-    /// As [`Tensor::reshape`].
+    /// Those of [`Tensor::reshape`].
     pub fn reshape_to(&self, shape: impl IntoShape) -> Result<Tensor> {
         let shape = shape.into_shape()?;
         if shape == *self.shape() {
@@ -364,7 +364,7 @@ impl Tensor {
     /// Undoes [`Tensor::permute`] with this order.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Tensor::permute`].
     pub(crate) fn permute_back(&self, order: &[isize]) -> Result<Tensor> {
         let mut back: Few<isize, MAX_RANK> = (0..self.rank() as isize).collect();
         for (to, &from) in order.iter().enumerate() {

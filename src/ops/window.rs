@@ -36,7 +36,7 @@ impl Padding {
         Padding::Explicit(pairs.into_iter().collect())
     }
 
-    /// Fails unless it has a meaning for so many spatial axes.
+    /// Fails unless it has a meaning for this many spatial axes.
     pub(crate) fn check(&self, axes: usize) -> Result<()> {
         let expected = match self {
             Padding::Causal if axes != 1 => "valid or same where there are several spatial axes".to_string(),

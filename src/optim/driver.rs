@@ -79,7 +79,7 @@ impl Driver {
         self.steps
     }
 
-    /// Continues as after so many steps; the rest of resuming is [`Driver::set_state`].
+    /// Continues as after this many steps; the rest of resuming is [`Driver::set_state`].
     ///
     /// # Errors
     /// There are more than 2⁵³ steps.
@@ -163,7 +163,7 @@ impl Driver {
         allow_missing: bool,
         begun: &mut PoolVec<u64>,
     ) -> Result<()> {
-        // Whatever can fail comes before anything changes.
+        // Everything that can fail comes before anything changes.
         let (optimizer, options) = (self.optimizer.clone(), self.options.clone());
         let pass = Pass {
             optimizer: &*optimizer,
@@ -254,7 +254,7 @@ impl Driver {
                 return Err(Error::NoGradient { path: path.to_string() });
             }
             let Some(state) = self.state.get_mut(&id) else { return Ok(()) };
-            // What has arrived before must not wait for the next update.
+            // What arrived earlier must not wait for the next update.
             if pass.updates && state.waiting {
                 gradients.add(id, Gradient::Dense(Tensor::filled(spec, 0.0)?))?;
             }

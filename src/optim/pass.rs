@@ -92,7 +92,7 @@ impl Pass<'_> {
         let parts = state.parts(self.options);
         let dtype = p.value().dtype();
         let w = p.value_mut();
-        // Where gradients accumulate they are dense.
+        // If gradients accumulate, they are dense.
         if let (Some(sum), Some(Gradient::Dense(g))) = (parts.accumulator, g) {
             dispatch_float!("optimizer", dtype, T => {
                 let sum = sum.array_mut().slice_mut::<T>()?;
@@ -150,7 +150,7 @@ impl Pass<'_> {
                 let why = format!("the update left {} for the {what}, which is {was}", is.spec());
                 return Err(Error::shapes("optimizer", was.shape, *is.shape(), why));
             }
-            // Without the history that it may have, and without gaps.
+            // Without its history, if it has one, and contiguous.
             if is.is_tracked() || !is.layout().is_contiguous() {
                 *is = is.detach().contiguous()?;
             }

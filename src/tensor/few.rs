@@ -231,7 +231,7 @@ impl<T, const N: usize> Extend<T> for Few<T, N> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
         let mut items = items.into_iter();
         self.reserve(items.size_hint().0);
-        // As many as there is room for in one go.
+        // As many as there is room for at once.
         let (start, room) = (self.start_mut(), self.capacity());
         while self.len < room {
             let Some(item) = items.next() else { return };
@@ -296,7 +296,7 @@ impl<T, const N: usize> Drop for Items<T, N> {
     }
 }
 
-/// Makes a [`Few`] of these items, or of so many copies of one.
+/// Makes a [`Few`] of these items, or of this many copies of one.
 macro_rules! few {
     ($item:expr; $count:expr) => {{
         let mut list = $crate::tensor::Few::new();

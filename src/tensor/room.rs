@@ -19,7 +19,7 @@ pub(crate) fn room<T>(n: usize, spec: Spec) -> Result<Vec<T>> {
 /// Returns a list of `n` copies of a value.
 ///
 /// # Errors
-/// As [`room`].
+/// Those of [`room`].
 pub(crate) fn filled<T: Clone>(n: usize, value: T, spec: Spec) -> Result<Vec<T>> {
     let mut list = room(n, spec)?;
     list.resize(n, value);

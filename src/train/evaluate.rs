@@ -70,7 +70,7 @@ impl Model {
     /// [`Model::evaluate`] with settings. The batch size changes the results only by rounding.
     ///
     /// # Errors
-    /// As [`Model::evaluate`], or a setting is out of range.
+    /// Those of [`Model::evaluate`], or a setting is out of range.
     pub fn evaluate_with(
         &self,
         x: &(impl AsTensors + ?Sized),
@@ -95,7 +95,7 @@ impl Model {
     /// effect here.
     ///
     /// # Errors
-    /// As [`Model::evaluate_dataset`], the token was cancelled, or there is a `sample_weight`.
+    /// Those of [`Model::evaluate_dataset`], the token was cancelled, or there is a `sample_weight`.
     pub fn evaluate_dataset_with(&self, data: &Dataset, settings: &Evaluate) -> Result<Logs> {
         let Evaluate { weights, steps, cancellation, .. } = settings;
         if weights.is_some() {

@@ -135,7 +135,7 @@ impl Head {
         let term = |(i, (y, output)): (usize, (&Tensor, &Value))| {
             let Value { tensor, mask } = output;
             let loss = self.fused[i].as_ref().unwrap_or(&self.losses[i]);
-            // What trains nothing is computed for its figure alone.
+            // A loss that trains nothing is computed only to be shown.
             let tensor = if loss.options().weight == 0.0 { &tensor.detach() } else { tensor };
             // If an output has no time axis, a mask along time says nothing about it.
             let travelled = mask.as_ref().filter(|m| m.rank() <= tensor.rank());
@@ -199,7 +199,7 @@ impl Head {
 }
 
 impl Meter {
-    /// Accumulates losses and metrics of a batch of so many rows.
+    /// Accumulates losses and metrics of a batch of this many rows.
     pub(crate) fn observe(
         &mut self,
         y: &[Tensor],

@@ -117,7 +117,7 @@ fn counts_of(
     while counts.rank() > shaped.rank() && counts.dims().last() == Some(&1) {
         counts = counts.squeeze(-1)?;
     }
-    // Where shapes do not fit, the loss says so.
+    // If shapes do not fit, the loss reports it.
     match counts.broadcast_to(*shaped.shape()) {
         Ok(counts) => counts.to_vec::<bool>().map(Some),
         Err(_) => Ok(None),

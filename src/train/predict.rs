@@ -19,7 +19,7 @@ impl Network {
     /// [`Network::predict_dataset`] with settings, such as a cancellation token. Batches are the dataset's own.
     ///
     /// # Errors
-    /// As [`Network::predict_dataset`], a setting is out of range, or the token was cancelled.
+    /// Those of [`Network::predict_dataset`], a setting is out of range, or the token was cancelled.
     pub fn predict_dataset_with(&self, data: &Dataset, settings: &Predict) -> Result<Vec<Tensor>> {
         Batches::new(data, None, "predict")?;
         let mut parts = Vec::new();

@@ -168,7 +168,7 @@ impl Callback for Progress {
             let now = Instant::now();
             let logs = model.head.logs(&model.meter, loss);
             bar.draw(&Bar::line(self.done, self.plan.steps, began.elapsed(), &logs));
-            // Metrics whose figure takes long are asked more seldom.
+            // Metrics whose value takes long to compute are read less often.
             bar.next = Instant::now() + Bar::EVERY.max(now.elapsed() * 20);
         }
         Ok(())

@@ -93,7 +93,7 @@ impl Model {
         let losses = self.losses(batch, &mut cx).map_err(|e| batch.locate(e))?;
         let Losses { total, terms, outputs } = losses;
         let value = total.item()?;
-        // Whatever can fail comes before anything changes.
+        // Everything that can fail comes before anything changes.
         self.check_loss(batch, value)?;
         self.meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
         drop(terms);
@@ -133,7 +133,7 @@ impl Model {
     /// [`Model::train_on_batch`] with weights for the rows.
     ///
     /// # Errors
-    /// As [`Model::train_on_batch`], or the weights do not fit.
+    /// Those of [`Model::train_on_batch`], or the weights do not fit.
     pub fn train_on_batch_weighted(
         &mut self,
         x: &(impl AsTensors + ?Sized),

@@ -56,7 +56,7 @@ impl Model {
                 return Err(Error::argument("validation_split", expected, split));
             }
             let mut held = data.part(at, n)?;
-            // Classes count in training alone.
+            // Class weights apply only in training.
             held.weights = held.weights.filter(|_| matches!(weights, Some(Weights::Sample(_))));
             held.batch_size = fit.validation_batch_size.unwrap_or(held.batch_size);
             validation = Some(Box::new(held));

@@ -90,7 +90,7 @@ impl Encoder {
             }
             let mean = values().sum::<f64>() / n;
             let spread = (values().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n).sqrt();
-            // Of equal numbers only their mean's rounding is left.
+            // If all numbers are equal, only the rounding of their mean is left.
             let constant = values().next().is_none_or(|first| values().all(|v| v == first));
             numbers.push(Number { name, mean, spread: if constant { 1.0 } else { spread } });
         }

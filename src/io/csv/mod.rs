@@ -177,7 +177,7 @@ impl Csv {
         let columns = self.find(&names)?;
         let mut reading = Reading::new(self, &names, &columns, limits);
         if !header {
-            // The first row is one of data as well.
+            // The first row is a row of data too.
             rows = Rows::new(text_of(bytes, what)?, what, self.delimiter, limits);
         }
         while let Some(row) = rows.next(Some(names.width))? {

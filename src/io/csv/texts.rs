@@ -30,7 +30,7 @@ impl Texts {
 
     /// Returns the bytes kept, plus those of one more row.
     pub(super) fn bytes(&self) -> usize {
-        // Numbers of rows become int64.
+        // Row numbers become int64.
         self.bytes + size_of::<i64>() * self.rows.len()
     }
 

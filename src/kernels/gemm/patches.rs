@@ -25,7 +25,7 @@ impl Window {
         Window { size, stride: 1, dilation: 1, before: 0, after: 0 }
     }
 
-    /// Returns how often it fits along an axis of so many elements.
+    /// Returns how often it fits along an axis of this many elements.
     ///
     /// # Errors
     /// A size, stride or dilation is 0; the window is longer than the axis with its padding; or sizes overflow.

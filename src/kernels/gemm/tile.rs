@@ -56,7 +56,7 @@ pub(super) enum Left<'a, T> {
     InPlace(Source<'a, T>),
     /// The same, and they will not be multiplied with other columns.
     Once(Source<'a, T>),
-    /// What [`Kernels::pack`] made of so many rows, in panels as wide as a tile is high.
+    /// What [`Kernels::pack`] made of this many rows, in panels as wide as a tile is high.
     Panels(&'a [T], usize),
 }
 
@@ -100,7 +100,7 @@ type Multiply<T> = unsafe fn(
 );
 
 impl<T: Copy> Kernels<T> {
-    /// Returns the tile for results of so many columns.
+    /// Returns the tile for results of this many columns.
     #[inline]
     pub(super) fn shape(&self, cols: usize) -> Shape {
         if cols <= self.tall.nr { self.tall } else { self.wide }
@@ -272,7 +272,7 @@ impl<T: Copy> Kernels<T> {
     }
 }
 
-/// Returns whether a tile of so many rows does only what others leave over.
+/// Returns whether a tile of this many rows does only what others leave over.
 const fn left_over(rows: usize, whole: usize) -> bool {
     !rows.is_multiple_of(whole)
 }

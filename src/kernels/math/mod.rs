@@ -164,7 +164,8 @@ macro_rules! real {
             }
             #[inline(always)]
             fn maximum(self, other: Self) -> Self {
-                // Of equal operands both choices are in the intersection: of zeros the positive one's bits.
+                // For equal operands both choices are in the intersection; for zeros these are the positive one's
+                // bits.
                 let (a, b) = (select(self > other, self, other), select(other > self, other, self));
                 let larger = <$t>::from_bits(a.to_bits() & b.to_bits());
                 select(self.is_nan() | other.is_nan(), <$t>::NAN, larger)

@@ -18,7 +18,7 @@ macro_rules! adaptive_pooling {
                 /// Creates a layer of this output size: one number, or one for each axis.
                 new(output_size: into Sizes<$n>);
 
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }

@@ -274,7 +274,7 @@ impl BatchNormalizationNode {
         // What does not count is replaced rather than multiplied by 0, because it may be NaN.
         let rows: Few<isize, MAX_RANK> = (0..x.rank() as isize - 1).collect();
         let zero = x.new_full([], 0.0)?;
-        // Keras's guard against a batch that is masked altogether.
+        // Keras's guard against a batch that is masked completely.
         let count = mask.cast(x.dtype())?.sum(&rows, false)?.affine(1.0, 1e-7)?;
         let mean = mask.choose(x, &zero)?.sum(&rows, false)?.div(&count)?;
         let center = x.sub(&mean)?;

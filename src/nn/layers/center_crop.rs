@@ -13,7 +13,7 @@ crate::settings! {
         /// Creates the layer with this output size.
         new(height: usize, width: usize);
 
-        /// Where the channels are. Default: last.
+        /// The position of the channels. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }

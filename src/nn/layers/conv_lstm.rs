@@ -132,7 +132,7 @@ fn of_gates(
     let Some(masks) = masks else { return conv(x, kernel) };
     let filters = kernel.dims().last().copied().unwrap_or(0) / GATES;
     let one = |i: usize| {
-        // In a sequence the axis of time comes behind the batch.
+        // In a sequence, the axis of time follows the batch.
         let mask = if x.rank() > masks[i].rank() { masks[i].expand_dims(1)? } else { masks[i].clone() };
         conv(&x.mul(&mask)?, &part(kernel, filters, i)?)
     };
@@ -191,7 +191,7 @@ macro_rules! conv_lstm {
                 ///
                 /// Default: `Valid`.
                 padding: named Padding = Padding::Valid,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
@@ -288,7 +288,7 @@ macro_rules! conv_lstm {
     };
 }
 
-/// Returns the channels of sequences of images with so many spatial axes.
+/// Returns the channels of sequences of images with this many spatial axes.
 fn channels_of_steps(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
     match input.shape.dims() {
         [batch, _, step @ ..] if step.len() == axes + 1 => {

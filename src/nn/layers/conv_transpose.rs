@@ -42,7 +42,7 @@ macro_rules! conv_transpose {
                 /// Elements added at the end of the result, less than `strides`. Default: what the table of
                 /// [`Tensor::conv_transpose`](crate::Tensor::conv_transpose) says.
                 output_padding: some into Sizes<$axes>,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance in the output between the elements of the kernel. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,

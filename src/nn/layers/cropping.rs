@@ -20,7 +20,7 @@ macro_rules! cropping {
                 /// nothing for images.
                 cropping: into Margins<$n> = $default,
                 $(
-                    /// Where the channels are. Default: last.
+                    /// The position of the channels. Default: last.
                     $data_format: named DataFormat = DataFormat::ChannelsLast,
                 )?
             }

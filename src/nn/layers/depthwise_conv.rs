@@ -39,7 +39,7 @@ macro_rules! depthwise_conv {
                 padding: named Padding = Padding::Valid,
                 /// Number of outputs for each input channel. Default: `1`.
                 depth_multiplier: usize = 1,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,

@@ -65,7 +65,7 @@ impl Layer for DropoutNode {
         if self.noise_shape.shared.is_empty() && self.noise_shape.fixed.is_empty() {
             return x.dropout(self.rate, stream);
         }
-        // Chosen rather than multiplied: what is dropped may be NaN.
+        // Selected rather than multiplied: what is dropped may be NaN.
         let kept = self.noise_shape.kept(x, self.rate, stream)?;
         kept.choose(&x.affine(1.0 / (1.0 - self.rate), 0.0)?, &zero)
     }

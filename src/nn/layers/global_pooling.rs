@@ -17,7 +17,7 @@ macro_rules! global_pooling {
                 /// Creates the layer.
                 new();
 
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Whether to keep the spatial axes, with size 1. Default: `false`.
                 keepdims: bool = false,
@@ -105,7 +105,7 @@ impl GlobalPooling {
     /// Computes `Σ kept x / Σ kept`, where `kept` is 1 for steps that count; 0 if none does.
     fn mean_of_kept(&self, x: &Tensor, mask: &Tensor, axes: &[isize]) -> Result<Tensor> {
         let kept = mask.expand_dims(if self.data_format == DataFormat::ChannelsLast { 2 } else { 1 })?;
-        // Chosen rather than multiplied: what is padding may be NaN.
+        // Selected rather than multiplied: padding may be NaN.
         let sum = kept.choose(x, &x.new_full([], 0.0)?)?.sum(axes, self.keepdims)?;
         let count = kept.cast(x.dtype())?.sum(axes, self.keepdims)?;
         sum.div(&count.maximum(&count.new_full([], 1.0)?)?)

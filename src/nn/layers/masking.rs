@@ -35,7 +35,7 @@ impl Node for Masking {
         let x = &x.single()?.tensor;
         let padding = x.equal(&x.new_full([], self.mask_value)?)?;
         let kept = padding.all(&[-1], true)?.logical_not()?;
-        // Chosen rather than multiplied: what is padding may be NaN.
+        // Selected rather than multiplied: padding may be NaN.
         let y = kept.choose(x, &x.new_full([], 0.0)?)?;
         Ok(Value::masked(y, Some(kept.squeeze(-1)?)).into())
     }

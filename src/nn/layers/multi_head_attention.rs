@@ -94,7 +94,7 @@ impl Build for MultiHeadAttention {
                 return Err(Error::argument("output_shape", "sizes of at least 1", format!("{sizes:?}")));
             }
             Some(OneOrMany(sizes)) if !sizes.is_empty() => sizes.clone(),
-            // As in Keras, no sizes are no setting.
+            // As in Keras, an empty list counts as not set.
             _ => query.dims()[rank - 1..].to_vec(),
         };
 

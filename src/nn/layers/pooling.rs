@@ -20,7 +20,7 @@ macro_rules! pooling {
                 /// `Padding::Valid`: pools stay inside. `Padding::Same`: they reach over the edges, where nothing
                 /// counts. Default: `Padding::Valid`.
                 padding: named Padding = Padding::Valid,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }

@@ -208,7 +208,7 @@ impl Sequence {
             cx.set_carry(key, state.clone());
         }
         let first = match ran.sequence {
-            // What comes out backwards has its mask backwards.
+            // A reversed output has a reversed mask.
             Some(sequence) => {
                 let flip = |mask: &Tensor| mask.flip(&[1]);
                 let mask =

@@ -20,7 +20,7 @@ impl Layer for Reshape {
         let Some((_, sample)) = x.dims().split_first() else {
             return Err(Error::shape("Reshape", "inputs with a batch", *x.shape()));
         };
-        // Whether it fits is a question of the sample's own sizes.
+        // Whether it fits depends on the sample's own sizes.
         Shape::new(sample)?.infer_reshape(&self.target_shape)?;
         match x.rank() {
             1 => x.expand_dims(1)?.split_axis(1, &self.target_shape),

@@ -37,7 +37,7 @@ crate::settings! {
         fill_value: f64 = 0.0,
         /// Whether to smooth images that become smaller, so that every pixel counts. Default: `false`.
         antialias: bool = false,
-        /// Where the channels are. Default: last.
+        /// The position of the channels. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }

@@ -122,7 +122,7 @@ impl Node for ReversibleNode {
                 Masking::Refuse.apply(numbers.mask.as_ref())?;
                 self.vectors(&numbers.tensor, cx)?
             }
-            // Each position is scored by itself, so its mask stays.
+            // Each position is scored separately, so its mask stays.
             ([], Some(h)) => Value::masked(self.logits(&h.tensor, cx)?, h.mask.clone()),
             (all, _) => {
                 let expected = "one input: numbers by position, or vectors named 'reverse'";

@@ -112,7 +112,7 @@ impl Node for SoftmaxNode {
         "Softmax"
     }
     fn output_range(&self, _: usize, _: &[Option<Range>]) -> Option<Range> {
-        // Where a mask leaves everything out, all are 0.
+        // Where a mask leaves everything out, all results are 0.
         let last = self.axis.list() == [-1] && !self.masked;
         Some(if last { Range::SHARES } else { Range::UNIT }.by("Softmax"))
     }

@@ -44,7 +44,7 @@ macro_rules! spatial {
                 /// Creates the layer with this rate, `0 <= rate <= 1`.
                 new(rate: f64);
 
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }

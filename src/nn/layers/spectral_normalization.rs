@@ -85,7 +85,7 @@ impl SpectralNormalizationNode {
             u = unit(&v.matmul(&w)?)?;
         }
         let sigma = v.matmul(&matrix)?.mul(&u)?.sum(&[], false)?;
-        // A kernel of zeros stays one.
+        // A kernel of zeros stays zero.
         let alive = w.any(&[], false)?;
         if cx.is_training() {
             cx.update(&self.vector_u, &alive.choose(&u.cast(start.dtype())?, &start)?);

@@ -25,7 +25,7 @@ crate::settings! {
 
         /// The factors: one number, or one for each axis. Default: `2`.
         size: into Sizes<2> = 2usize,
-        /// Where the channels are. Default: last.
+        /// The position of the channels. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
         /// Interpolation. Default: `Nearest`, which repeats elements.
         interpolation: named Interpolation = Interpolation::Nearest,
@@ -41,7 +41,7 @@ crate::settings! {
 
         /// The factors: one number, or one for each axis. Default: `2`.
         size: into Sizes<3> = 2usize,
-        /// Where the channels are. Default: last.
+        /// The position of the channels. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }

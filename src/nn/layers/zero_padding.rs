@@ -17,7 +17,7 @@ macro_rules! zero_padding {
                 /// How many zeros: one number for all sides, a number for each axis (but `(before, after)` if there
                 /// is just one), or a pair `(before, after)` for each axis. Default: `1`.
                 padding: into Margins<$n> = 1usize,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
