@@ -288,8 +288,8 @@ macro_rules! dispatch_float {
     };
 }
 
-/// Runs a block with `$T` bound to the Rust type of an integer dtype (truth values are bytes of 0 and 1), or returns the error of
-/// operation `$op`.
+/// Runs a block with `$T` bound to the Rust type of an integer dtype (truth values are bytes of 0 and 1), or
+/// returns the error of operation `$op`.
 macro_rules! dispatch_whole {
     ($op:expr, $dtype:expr, $T:ident => $body:expr) => {
         $crate::dtype::dispatch! { $dtype, $T => $body;

@@ -279,7 +279,8 @@ fn inputs_of(subject: &Subject, seen: &mut Seen) {
                 let what = || format!("{count} inputs [{size}; {rank}] {dtype}, masked {masked}");
                 let xs = vec![x.clone(); count];
                 let masks = vec![masked.then(|| mask.clone()); count];
-                // A layer that gives back whatever it is given gives nothing here: it is the network that wants an output.
+                // A layer that gives back whatever it is given gives nothing here: it is the network that wants an
+                // output.
                 let words: &[&str] = if count > 0 { &[layer] } else { &[layer, "output"] };
                 if rank > 0 {
                     seen.call(layer, &what, words, || whole_way(description, &xs, &[], &masks));

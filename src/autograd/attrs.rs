@@ -74,7 +74,7 @@ impl fmt::Display for Attr {
 pub struct Attrs(Vec<(Cow<'static, str>, Attr)>);
 
 impl Attrs {
-    /// Creates empty attributes.
+    /// Creates an empty list.
     pub fn new() -> Attrs {
         Attrs::default()
     }

@@ -19,7 +19,8 @@ use crate::{DType, Error, Result, Shape};
 /// ```
 ///
 /// # Errors
-/// `output` has no history, a step has no gradient, `output` does not depend on one of `wrt`, or a result has too many axes.
+/// `output` has no history, a step has no gradient, `output` does not depend on one of `wrt`, or a result has too
+/// many axes.
 pub fn jacobian(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     let n = output.elements();
     let shape = |x: &Tensor| Shape::new(&[output.dims(), x.dims()].concat());

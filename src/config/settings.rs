@@ -206,8 +206,8 @@ pub fn set_name(common: &mut Common, name: &str) {
     common.name = Some(name.into());
 }
 
-/// Declares a type by its settings: its fields, `new`, a documented builder method for each optional setting, and its form
-/// in files.
+/// Declares a type by its settings: its fields, `new`, a documented builder method for each optional setting, and
+/// its form in files.
 ///
 /// ```
 /// use gradus::config::{Configured, Described, Dyn, Registry};

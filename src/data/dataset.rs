@@ -183,7 +183,7 @@ impl Dataset {
         Dataset { stage: Arc::new(map), maps: self.maps.wrapping_add(1) }
     }
 
-    /// Creates items ahead of time on `workers` threads of its own; with 0, each item is made when it is asked for.
+    /// Makes items ahead of time on `workers` threads of its own; with 0, each item is made when it is asked for.
     /// At most two items per worker are waiting or in work. Order and bytes are the same for any number of workers.
     /// The threads start and end with a pass, also if it is dropped halfway; dropping it waits for items in work.
     #[must_use]
@@ -210,7 +210,7 @@ impl Dataset {
         self.then(Repeat { before: self.stage.clone(), times: Some(times) })
     }
 
-    /// Creates a pass endless: set the `steps_per_epoch` of `fit_dataset`.
+    /// Repeats the pass without end; `fit_dataset` then needs `steps_per_epoch`.
     #[must_use]
     pub fn repeat_forever(&self) -> Dataset {
         self.then(Repeat { before: self.stage.clone(), times: None })

@@ -141,8 +141,8 @@ pub fn write(path: impl AsRef<Path>, arrays: &[(&str, &Tensor)]) -> Result<()> {
 /// Returns the bytes of an archive; the same arrays give the same bytes.
 ///
 /// # Errors
-/// Those of [`npy::encode`]; a name is given twice or is longer than 65,000 bytes; there are more than 65,535 arrays; or the
-/// archive would reach 4 GiB.
+/// Those of [`npy::encode`]; a name is given twice or is longer than 65,000 bytes; there are more than 65,535
+/// arrays; or the archive would reach 4 GiB.
 pub fn encode(arrays: &[(&str, &Tensor)]) -> Result<Vec<u8>> {
     let (mut out, mut central) = (Vec::new(), Vec::new());
     let small = |n: usize, expected: &'static str| {

@@ -1,10 +1,12 @@
-//! Convolutions on slices: each is a product of a matrix that is never made (patches of images, values spread over images) with the kernel.
-//! A convolution's input x, kernel k and output y have one trilinear form, `Σ x·k·y`; its three derivatives are the functions here.
+//! Convolutions on slices: each is a product of a matrix that is never made (patches of images, values spread over
+//! images) with the kernel. A convolution's input x, kernel k and output y have one trilinear form, `Σ x·k·y`; its
+//! three derivatives are the functions here.
 
 use super::gemm::{Epilogue, Gemm, Mat, MatMut, Patches, Spread, Store, View, Window, product};
 use crate::Result;
 
-/// The sizes of a convolution: x is `[batch, sizes…, channels]`, k `[windows…, channels / groups, filters]`, y `[batch, places…, filters]`.
+/// The sizes of a convolution: x is `[batch, sizes…, channels]`, k `[windows…, channels / groups, filters]`, y
+/// `[batch, places…, filters]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes<'a> {
     /// Number of images.

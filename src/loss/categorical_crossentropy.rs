@@ -17,7 +17,8 @@ settings! {
 
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0
+        /// by default.
         label_smoothing: f64 = 0.0,
     }
 }

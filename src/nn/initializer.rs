@@ -347,7 +347,8 @@ impl Initializer for Identity {
 }
 
 settings! {
-    /// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent kernels.
+    /// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent
+    /// kernels.
     #[derive(Copy, PartialEq)]
     pub struct Orthogonal {
         /// Creates it with a factor; Keras's default is 1.

@@ -8,8 +8,8 @@ use crate::{Error, Result, Spec};
 pub struct Value {
     /// The numbers.
     pub tensor: Tensor,
-    /// False where a position does not count, such as padding: bool, `[batch, time]` for data `[batch, time, …]`. `None`
-    /// if all count.
+    /// False where a position does not count, such as padding: bool, `[batch, time]` for data `[batch, time, …]`.
+    /// `None` if all count.
     pub mask: Option<Tensor>,
 }
 

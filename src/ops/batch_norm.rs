@@ -208,7 +208,8 @@ impl Tensor {
     /// flows back through the last two.
     ///
     /// # Errors
-    /// Shapes do not fit, no dtype is float32 or float64, there is no element to take statistics of, or `epsilon` is not a number of 0 or more.
+    /// Shapes do not fit, no dtype is float32 or float64, there is no element to take statistics of, or `epsilon`
+    /// is not a number of 0 or more.
     pub fn batch_norm(
         &self,
         gamma: Option<&Tensor>,

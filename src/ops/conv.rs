@@ -524,8 +524,8 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// Ranks, channels, groups or lists do not fit together, the kernel does not fit into the padded images, or the dtype is not float32 or
-    /// float64.
+    /// Ranks, channels, groups or lists do not fit together, the kernel does not fit into the padded images, or the
+    /// dtype is not float32 or float64.
     pub fn conv(
         &self,
         kernel: &Tensor,

@@ -210,8 +210,8 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// The equation does not parse or does not fit the operands, sizes of a letter differ, the dtype is bool, bfloat16 or float16, or
-    /// an intermediate result has more than [`MAX_RANK`] axes.
+    /// The equation does not parse or does not fit the operands, sizes of a letter differ, the dtype is bool,
+    /// bfloat16 or float16, or an intermediate result has more than [`MAX_RANK`] axes.
     pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
         let Equation { inputs, output } = Equation::parse(equation, operands)?;
         let operands = all_alike(operands)?;

@@ -314,8 +314,8 @@ pub struct BinaryRow {
     pub onnx: &'static str,
 }
 
-/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval] onnx Operator, int f;` (operator and function of integers if there is one), with
-/// `Type(x; p = default)` for a constant.
+/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval] onnx Operator, int f;` (operator and
+/// function of integers if there is one), with `Type(x; p = default)` for a constant.
 macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident $(; $p:ident = $default:expr)?) = $f:expr;
         d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr] $(onnx $onnx:ident)? $(, int $int:expr)?;)*) => {

@@ -243,7 +243,8 @@ impl Op for Qr {
     fn saves(&self, _: &[bool]) -> Saves {
         Saves::OUTPUTS
     }
-    /// Walter and Lehmann 2018: `(Q̄ + Q·sym(M))·R⁻ᵀ` with `M = R·R̄ᵀ - Q̄ᵀ·Q`, where sym copies the lower triangle above.
+    /// Walter and Lehmann 2018: `(Q̄ + Q·sym(M))·R⁻ᵀ` with `M = R·R̄ᵀ - Q̄ᵀ·Q`, where sym copies the lower triangle
+    /// above.
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let (q, r) = (step.output(0), step.output(1));
         if q.dims()[q.rank() - 2] < r.dims()[r.rank() - 1] {

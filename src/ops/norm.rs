@@ -182,7 +182,8 @@ impl Tensor {
     /// and 0. Dtypes are promoted by [`DType::promote`](crate::DType::promote).
     ///
     /// # Errors
-    /// Shapes do not fit, no dtype is float32 or float64, the last axis is empty, or `epsilon` is not a number of 0 or more.
+    /// Shapes do not fit, no dtype is float32 or float64, the last axis is empty, or `epsilon` is not a number of 0
+    /// or more.
     pub fn layer_norm(&self, gamma: Option<&Tensor>, beta: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         if !(epsilon >= 0.0 && epsilon.is_finite()) {
             return Err(Error::argument("epsilon", "a finite number of 0 or more", epsilon));

@@ -210,7 +210,8 @@ impl Op for MaxPool {
 }
 
 crate::op! {
-    /// The gradient of the input from that of the output and the taps that were taken. The input had these spatial axes.
+    /// The gradient of the input from that of the output and the taps that were taken. The input had these spatial
+    /// axes.
     struct MaxPoolGrad("max_pool_grad", 2) { pools: Pooling, from: PerAxis<usize> }
 }
 

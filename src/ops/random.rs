@@ -306,7 +306,7 @@ impl Tensor {
         self.gather(&Tensor::permutation(self.dims()[at], stream)?, axis)
     }
 
-    /// Creates `n` independent draws (int64, along a new last axis) of an index along the last axis, whose elements
+    /// Makes `n` independent draws (int64, along a new last axis) of an index along the last axis, whose elements
     /// are logits: the probabilities are those of the softmax. No gradient flows back.
     ///
     /// # Errors

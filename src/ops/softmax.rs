@@ -106,7 +106,8 @@ impl Op for SoftmaxGrad {
 }
 
 crate::op! {
-    /// `logsumexp(x) - x[label]` along the last axis. Two more outputs keep the parts of the logsumexp for the gradient.
+    /// `logsumexp(x) - x[label]` along the last axis. Two more outputs keep the parts of the logsumexp for the
+    /// gradient.
     struct SparseCrossEntropy("sparse_cross_entropy", 2) {}
 }
 

@@ -19,7 +19,8 @@ impl Tensor {
     /// For integers and truth values it is computed in float64 and has the dtype of [`Tensor::mean`].
     ///
     /// # Errors
-    /// An axis is out of range or given twice, there are no more than `ddof` elements, or the dtype is bfloat16 or float16.
+    /// An axis is out of range or given twice, there are no more than `ddof` elements, or the dtype is bfloat16 or
+    /// float16.
     pub fn var(&self, axes: &[isize], keepdims: bool, ddof: usize) -> Result<Tensor> {
         if is_whole(self.dtype()) {
             return self.cast(DType::F64)?.var(axes, keepdims, ddof)?.cast(self.dtype().fraction());
@@ -60,8 +61,8 @@ impl Tensor {
     /// `linalg.norm` of vectors). The gradient is NaN where the 2-norm is 0, as in Keras.
     ///
     /// # Errors
-    /// `p` is NaN, an axis is out of range or given twice, the dtype is not float32 or float64, or p is infinite and there are
-    /// no elements.
+    /// `p` is NaN, an axis is out of range or given twice, the dtype is not float32 or float64, or p is infinite
+    /// and there are no elements.
     pub fn norm(&self, p: f64, axes: &[isize], keepdims: bool) -> Result<Tensor> {
         if p.is_nan() {
             return Err(Error::argument("norm p", "a number", p));

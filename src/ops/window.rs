@@ -31,7 +31,7 @@ pub enum Padding {
 const NAMES: [&str; 3] = ["valid", "same", "causal"];
 
 impl Padding {
-    /// Creates given amounts before and after, axis by axis: `Padding::explicit([(1, 1), (1, 1)])`.
+    /// Creates padding with given amounts before and after, axis by axis: `Padding::explicit([(1, 1), (1, 1)])`.
     pub fn explicit<const N: usize>(pairs: [(usize, usize); N]) -> Padding {
         Padding::Explicit(pairs.into_iter().collect())
     }

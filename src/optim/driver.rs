@@ -334,7 +334,8 @@ impl Driver {
     }
 }
 
-/// Multiplies a gradient. A factor that is not finite makes all of it NaN, including rows that are 0.
+/// Multiplies a gradient. A factor that is not finite leaves nothing finite, also in rows that are 0, which become
+/// NaN.
 fn scale(g: &mut Gradient, factor: f64) -> Result<()> {
     if !factor.is_finite() {
         *g = Gradient::Dense(g.dense()?);

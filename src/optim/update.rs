@@ -22,8 +22,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// Creates update number `iteration`, counted from 1, at this rate: to call an optimizer by hand, as its tests
-    /// do.
+    /// Creates the arguments of update number `iteration`, counted from 1, at this rate: to call an optimizer by
+    /// hand, as its tests do.
     pub fn new(iteration: u64, learning_rate: f64) -> Step {
         Step { iteration, learning_rate, weight_decay: 0.0 }
     }
@@ -38,7 +38,8 @@ pub struct Update<'a> {
     /// The parameter, to be changed in place (through [`Update::slices`]) or replaced by a tensor of the same shape
     /// and dtype.
     pub w: &'a mut Tensor,
-    /// Its gradient, accumulated and clipped. Dense ([`Update::gradient`]), unless the optimizer [`takes_rows`](super::Optimizer::takes_rows).
+    /// Its gradient, accumulated and clipped. Dense ([`Update::gradient`]), unless the optimizer
+    /// [`takes_rows`](super::Optimizer::takes_rows).
     pub g: &'a Gradient,
     /// Its slots, in the optimizer's order; changed or replaced like the parameter.
     pub slots: &'a mut [Tensor],

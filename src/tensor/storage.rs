@@ -82,8 +82,8 @@ fn block_of(class: usize) -> Block {
 /// Asks the system to use large pages for a new block, if it has any.
 #[cfg(target_os = "linux")]
 fn advise(block: NonNull<u8>, size: usize) {
-    // SAFETY: the range is ours, starts on a page, and advice about page sizes changes no contents. An error means that it
-    // was not taken.
+    // SAFETY: the range is ours, starts on a page, and advice about page sizes changes no contents. An error means
+    // that it was not taken.
     unsafe { libc::madvise(block.as_ptr().cast(), size, libc::MADV_HUGEPAGE) };
 }
 #[cfg(not(target_os = "linux"))]

@@ -60,8 +60,8 @@ tuples! {
 impl Network {
     /// Creates a model of the network, with an optimizer, a loss for each output, and metrics.
     ///
-    /// If an output ends with a softmax or sigmoid and its loss is the matching cross-entropy on probabilities, training and
-    /// evaluation use the exact loss on logits; metrics and `predict` see probabilities all the same.
+    /// If an output ends with a softmax or sigmoid and its loss is the matching cross-entropy on probabilities,
+    /// training and evaluation use the exact loss on logits; metrics and `predict` see probabilities all the same.
     ///
     /// Names stand for objects with default settings, as in Keras: `compile("adam", "mse", ["mae"])`.
     ///

@@ -18,7 +18,7 @@ use std::ops::Index;
 pub struct Logs(Few<(Text, f64), 4>);
 
 impl Logs {
-    /// Creates empty logs.
+    /// Creates logs without values.
     pub fn new() -> Logs {
         Logs::default()
     }

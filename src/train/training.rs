@@ -23,8 +23,9 @@ impl Model {
     /// calls of one epoch are the same as one call of two.
     ///
     /// # Errors
-    /// The data does not fit, a setting is out of range, a trainable parameter got no gradient, or a callback failed. The
-    /// model keeps the parameters of the last complete step, and [`Model::history`] has the epochs before the error.
+    /// The data does not fit, a setting is out of range, a trainable parameter got no gradient, or a callback
+    /// failed. The model keeps the parameters of the last complete step, and [`Model::history`] has the epochs
+    /// before the error.
     pub fn fit(
         &mut self,
         x: &(impl AsTensors + ?Sized),
@@ -74,10 +75,9 @@ impl Model {
     /// before: two calls of one epoch are the same as one call of two. With it, a new pass follows when one ends.
     ///
     /// # Errors
-    /// The dataset fails (the message names the sample), has no batches or no end, it and the dataset to validate on are parts of one
-    /// shuffled dataset, the data does not fit, a setting is out of
-    /// range, a trainable parameter got no gradient, or a callback failed. The model keeps the parameters of the last
-    /// complete step.
+    /// The dataset fails (the message names the sample), has no batches or no end, it and the dataset to validate
+    /// on are parts of one shuffled dataset, the data does not fit, a setting is out of range, a trainable
+    /// parameter got no gradient, or a callback failed. The model keeps the parameters of the last complete step.
     pub fn fit_dataset(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         let whole = data;
         let mut data = Batches::new(data, fit.steps_per_epoch, "steps_per_epoch")?;

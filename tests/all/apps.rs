@@ -13,7 +13,8 @@ fn lines(text: &str, comment: &str) -> usize {
     text.lines().filter(code).count()
 }
 
-/// Programs that take more: types and traits must be written out, which a class in Python infers. The largest ratio allowed for each.
+/// Programs that take more: types and traits must be written out, which a class in Python infers. The largest ratio
+/// allowed for each.
 const LONGER: [(&str, f64); 2] = [("all_custom", 2.0), ("recurrent", 1.5)];
 
 #[test]

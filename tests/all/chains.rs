@@ -88,7 +88,8 @@ fn place(axis: isize, rank: usize) -> Option<usize> {
 type Run = fn(&Tensor, &mut Dice) -> Result<Tensor>;
 type Twin = fn(&Plain, &mut Dice) -> Option<Plain>;
 
-/// An operation and its twin. The name is that of its row in the tables of `ops`, which says what element types it takes.
+/// An operation and its twin. The name is that of its row in the tables of `ops`, which says what element types it
+/// takes.
 enum Row {
     Map(&'static str, fn(&Tensor) -> Result<Tensor>, fn(f64) -> f64),
     Zip(&'static str, fn(&Tensor, &Tensor) -> Result<Tensor>, fn(f64, f64) -> f64),
@@ -600,7 +601,8 @@ fn weight(i: usize) -> f64 {
     0.5 + (i as f64 * 0.618_034).fract()
 }
 
-/// Runs the chain on both sides and compares after every step; returns the steps that went through, and the last tensor.
+/// Runs the chain on both sides and compares after every step; returns the steps that went through, and the last
+/// tensor.
 fn forward(x: &Tensor, start: Plain, steps: &[(usize, u64)]) -> (Vec<(usize, u64)>, Tensor) {
     let (mut x, mut plain, mut done) = (x.clone(), start, Vec::new());
     for &(number, dice) in steps {

@@ -39,8 +39,8 @@ fn ints(t: &Tensor) -> Vec<i128> {
     t.cast(DType::I64).unwrap().to_vec::<i64>().unwrap().into_iter().map(i128::from).collect()
 }
 
-/// From the table at <https://docs.jax.dev/en/latest/type_promotion.html>, without the types that are not here. Its `i2`, for u1 with i1,
-/// is i4, the next that is here.
+/// From the table at <https://docs.jax.dev/en/latest/type_promotion.html>, without the types that are not here. Its
+/// `i2`, for u1 with i1, is i4, the next that is here.
 const TABLE: &str = "
        b1 u1 i1 i4 i8 bf f2 f4 f8
     b1 b1 u1 i1 i4 i8 bf f2 f4 f8

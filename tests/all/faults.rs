@@ -193,7 +193,8 @@ const BINARY: &[Focal] = &[
     (2.0, 60.0, 0.9, [0.06, 0.001, 8.213607095409336e-27]),
 ];
 
-/// To a share of the number wanted. Of a second derivative parts of size 1 may cancel, so below that only to the last bits of those.
+/// To a share of the number wanted. Of a second derivative parts of size 1 may cancel, so below that only to the
+/// last bits of those.
 fn close(what: &str, order: usize, got: f64, want: f64, tolerance: f64) {
     let floor = if order == 2 { 1e-15 } else { 0.0 };
     assert!((got - want).abs() <= tolerance * want.abs() + floor, "{what}, order {order}: {got}, not {want}");

@@ -954,7 +954,8 @@ fn layers_that_normalize() {
 }
 
 fn layer_spectral_normalization() {
-    // So many iterations that u and v are the singular vectors: then their own change does not matter, as the rule says.
+    // So many iterations that u and v are the singular vectors: then their own change does not matter, as the rule
+    // says.
     let around = SpectralNormalization::new(Dense::new(3).activation(Tanh)).power_iterations(300);
     check_layer("SpectralNormalization", &around, &x(&[2, 4]));
 }

@@ -77,7 +77,8 @@ fn cases(usual: u32) -> proptest::prelude::ProptestConfig {
     }
 }
 
-/// Where a file of this length is cut short: everywhere below 2 kB, else at 200 lengths out of a seed and beside both ends.
+/// Where a file of this length is cut short: everywhere below 2 kB, else at 200 lengths out of a seed and beside
+/// both ends.
 fn cuts(length: usize) -> Vec<usize> {
     if length <= 2048 {
         return (0..length).collect();

@@ -348,8 +348,8 @@ fn members() -> Vec<(&'static str, Box<dyn Configured>)> {
     out
 }
 
-/// The snapshot was written by derives of serde, before settings were declared by a macro, but for `trainable` in the three
-/// layers without parameters. New members add lines.
+/// The snapshot was written by derives of serde, before settings were declared by a macro, but for `trainable` in
+/// the three layers without parameters. New members add lines.
 #[test]
 fn files_have_the_form_they_had() {
     let registry = Registry::new();

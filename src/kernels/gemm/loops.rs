@@ -37,8 +37,8 @@ pub(super) struct Tiles<T> {
 }
 
 /// # Safety
-/// The pointers reach `count` times `MR` rows by `k`, `k` by `(NV - 1) * LANES + lanes` and `count * MR` by the same number
-/// of elements; the processor has the instructions of `S`.
+/// The pointers reach `count` times `MR` rows by `k`, `k` by `(NV - 1) * LANES + lanes` and `count * MR` by the
+/// same number of elements; the processor has the instructions of `S`.
 #[inline(always)]
 pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART: bool>(
     t: &Tiles<T>,

@@ -204,7 +204,8 @@ impl<T: Copy> Kernels<T> {
         assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols);
         let multiply = self.multiply.expect("a table of an instruction set without fused multiply-adds");
         let (one, beta) = (T::c(1.0), T::c(if add { 1.0 } else { 0.0 }));
-        // SAFETY: the views were checked against their slices, the assertion says that their sizes fit, and rows of C do not overlap.
+        // SAFETY: the views were checked against their slices, the assertion says that their sizes fit, and rows of
+        // C do not overlap.
         unsafe {
             let (a_start, b_start) = (a.start, b.start);
             multiply(
@@ -231,7 +232,8 @@ impl<T: Copy> Kernels<T> {
         n.div_ceil(width) * k * width + self.lanes
     }
 
-    /// Copies `src` into panels of `width` columns: panel `p` starts at `p * rows * width` and has its rows `width` apart.
+    /// Copies `src` into panels of `width` columns: panel `p` starts at `p * rows * width` and has its rows `width`
+    /// apart.
     pub(super) fn pack(&self, src: Source<T>, width: usize, dst: &mut [T]) {
         assert!(width > 0 && dst.len() >= self.packed_len(src.rows, src.cols, width));
         if src.rows == 0 || src.cols == 0 {

@@ -35,15 +35,19 @@ macro_rules! adaptive_pooling {
 }
 
 adaptive_pooling! {
-    /// The means in `output_size` parts of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
+    /// The means in `output_size` parts of a sequence: `[batch, steps, channels]` becomes
+    /// `[batch, new_steps, channels]`.
     AdaptiveAveragePooling1D: adaptive_average_pool over 1 axes;
-    /// The means in `output_size` parts of an image: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, channels]`.
+    /// The means in `output_size` parts of an image: `[batch, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, channels]`.
     AdaptiveAveragePooling2D: adaptive_average_pool over 2 axes;
     /// The means in `output_size` parts of a volume `[batch, depth, height, width, channels]`.
     AdaptiveAveragePooling3D: adaptive_average_pool over 3 axes;
-    /// The largest in `output_size` parts of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
+    /// The largest in `output_size` parts of a sequence: `[batch, steps, channels]` becomes
+    /// `[batch, new_steps, channels]`.
     AdaptiveMaxPooling1D: adaptive_max_pool over 1 axes;
-    /// The largest in `output_size` parts of an image: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, channels]`.
+    /// The largest in `output_size` parts of an image: `[batch, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, channels]`.
     AdaptiveMaxPooling2D: adaptive_max_pool over 2 axes;
     /// The largest in `output_size` parts of a volume `[batch, depth, height, width, channels]`.
     AdaptiveMaxPooling3D: adaptive_max_pool over 3 axes;

@@ -27,8 +27,8 @@ crate::string_enum! {
 crate::settings! {
     /// `softmax(query·keyᵀ)·value`, not divided by √dim, as Keras's `Attention`.
     ///
-    /// - Inputs, in this order: query `[batch, queries, dim]`, value `[batch, keys, width]` and, if it is another tensor, key
-    ///   `[batch, keys, dim]`: `Attention::new().on([&query, &value])`.
+    /// - Inputs, in this order: query `[batch, queries, dim]`, value `[batch, keys, width]` and, if it is another
+    ///   tensor, key `[batch, keys, dim]`: `Attention::new().on([&query, &value])`.
     /// - Output: `[batch, queries, width]`, with the mask of the query.
     /// - Masks: positions that the mask of `value` hides have no weight; where the query's mask is false, the
     ///   output is 0. As in Keras, the mask of `key` is ignored. A query that sees no key gives zeros.
@@ -42,26 +42,32 @@ crate::settings! {
         score_mode: named ScoreMode = ScoreMode::Dot,
         /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
-        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call).
+        /// Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
+        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call).
+        /// Default: `false`.
         return_attention_scores: bool = false,
     }
 }
 
 crate::settings! {
-    /// `softmax(Σ scale·tanh(query + key))·value` (Bahdanau et al. 2015), on the same inputs as [`Attention`], with the same masks.
+    /// `softmax(Σ scale·tanh(query + key))·value` (Bahdanau et al. 2015), on the same inputs as [`Attention`], with
+    /// the same masks.
     pub layer AdditiveAttention {
         /// Creates the layer with Keras's defaults.
         new();
 
-        /// Whether each of the `dim` terms is multiplied by a trained number of `scale`, Glorot uniform. Default: `true`.
+        /// Whether each of the `dim` terms is multiplied by a trained number of `scale`, Glorot uniform. Default:
+        /// `true`.
         use_scale: bool = true,
         /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
-        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call).
+        /// Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
+        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call).
+        /// Default: `false`.
         return_attention_scores: bool = false,
     }
 }

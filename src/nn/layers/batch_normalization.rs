@@ -13,12 +13,14 @@ use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape};
 
 crate::settings! {
-    /// `(x - mean) / √(var + ε) · gamma + beta` for each channel. In training mean and (biased) variance are those of the batch over all
-    /// axes but the channels', and moving averages follow: `moving = moving · momentum + batch · (1 - momentum)`. In inference, and while
-    /// the layer is frozen, the moving averages are used.
+    /// `(x - mean) / √(var + ε) · gamma + beta` for each channel. In training mean and (biased) variance are those
+    /// of the batch over all axes but the channels', and moving averages follow:
+    /// `moving = moving · momentum + batch · (1 - momentum)`. In inference, and while the layer is frozen, the
+    /// moving averages are used.
     ///
-    /// With `renorm`, training gives `(z·r + d)·gamma + beta`, where `z = (x - mean) / σ` is normalized by the batch,
-    /// `r = σ / σ_slow` and `d = (mean - mean_slow) / σ_slow` lead to slowly moving statistics, and no gradient flows through `r` and `d`.
+    /// With `renorm`, training gives `(z·r + d)·gamma + beta`, where `z = (x - mean) / σ` is normalized by the
+    /// batch, `r = σ / σ_slow` and `d = (mean - mean_slow) / σ_slow` lead to slowly moving statistics, and no
+    /// gradient flows through `r` and `d`.
     ///
     /// With a mask, positions that do not count are left out of all statistics. `gamma` (ones), `beta` (zeros),
     /// `moving_mean` (zeros) and `moving_variance` (ones) have one number for each channel.
@@ -52,7 +54,8 @@ crate::settings! {
         beta_constraint: some into Dyn<dyn Constraint>,
         /// Constraint on `gamma`. Default: none.
         gamma_constraint: some into Dyn<dyn Constraint>,
-        /// Whether training corrects the statistics of the batch by moving ones: batch renormalization (Ioffe 2017). Default: `false`.
+        /// Whether training corrects the statistics of the batch by moving ones: batch renormalization (Ioffe
+        /// 2017). Default: `false`.
         renorm: bool = false,
         /// Bounds on what renormalization corrects. Default: none.
         renorm_clipping: some RenormClipping,
@@ -143,7 +146,7 @@ impl Build for BatchNormalization {
     }
 }
 
-/// The initial running deviation, if the variance has another initializer than by default.
+/// The initializer of a running deviation: the square root of what the variance's initializer gives.
 #[derive(Debug)]
 struct SquareRoot(Dyn<dyn Initializer>);
 impl crate::config::Configured for SquareRoot {}

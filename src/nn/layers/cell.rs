@@ -482,8 +482,8 @@ macro_rules! cells {
                 bias_constraint: some into crate::config::Dyn<dyn crate::nn::constraint::Constraint>,
                 /// Dropout rate of the inputs; a sequence has one mask for all steps. Default: `0`.
                 dropout: f64 = 0.0,
-                /// Dropout rate of the state on its way into the gates; each gate has a mask of its own, the same at all steps.
-                /// Default: `0`.
+                /// Dropout rate of the state on its way into the gates; each gate has a mask of its own, the same
+                /// at all steps. Default: `0`.
                 recurrent_dropout: f64 = 0.0,
                 $($rows)*
             }

@@ -3,8 +3,8 @@
 //! `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`, where `i`
 //! and `k` have an index for each spatial axis.
 //!
-//! Output size of an axis of `n` elements, with `reach = (kernel_size - 1)·dilation_rate + 1`: `⌊(n - reach) / strides⌋ + 1` (valid),
-//! `⌈n / strides⌉` (same and causal).
+//! Output size of an axis of `n` elements, with `reach = (kernel_size - 1)·dilation_rate + 1`:
+//! `⌊(n - reach) / strides⌋ + 1` (valid), `⌈n / strides⌉` (same and causal).
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, not_both, sliding};
@@ -30,14 +30,16 @@ macro_rules! conv {
             ///
             /// `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`
             ///
-            /// - Output size of an axis of `n` elements: `⌊(n - reach) / strides⌋ + 1` (valid) or `⌈n / strides⌉` (same, causal), where
-            ///   `reach = (kernel_size - 1)·dilation_rate + 1`.
+            /// - Output size of an axis of `n` elements: `⌊(n - reach) / strides⌋ + 1` (valid) or `⌈n / strides⌉`
+            ///   (same, causal), where `reach = (kernel_size - 1)·dilation_rate + 1`.
             /// - Kernel `[kernel_size…, channels / groups, filters]`, bias `[filters]`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along
+                /// each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
+                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may
+                /// be above 1.
                 strides: into Sizes<$axes> = 1,
                 /// - `Valid`: none.
                 /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
@@ -119,7 +121,8 @@ conv! {
     Conv2D, 2
 }
 conv! {
-    /// A convolution over volumes: `[batch, depth, height, width, channels]` becomes `[batch, new_depth, new_height, new_width, filters]`.
+    /// A convolution over volumes: `[batch, depth, height, width, channels]` becomes
+    /// `[batch, new_depth, new_height, new_width, filters]`.
     Conv3D, 3
 }
 

@@ -181,10 +181,12 @@ macro_rules! conv_lstm {
             /// The convolution of states has stride 1 and keeps their sizes. The initial states h and c are zeros,
             /// or given after the sequence or by the name `initial_state`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels whose kernels read `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernels read `kernel_size` elements along
+                /// each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
+                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may
+                /// be above 1.
                 strides: into Sizes<$axes> = 1,
                 /// - `Valid`: none.
                 /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
@@ -303,17 +305,19 @@ fn channels_of_steps(layer: &'static str, input: Spec, axes: usize, format: Data
 }
 
 conv_lstm! {
-    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes `[batch, new_steps, filters]`, or with
-    /// `return_sequences` `[batch, time, new_steps, filters]`.
+    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes
+    /// `[batch, new_steps, filters]`, or with `return_sequences` `[batch, time, new_steps, filters]`.
     ConvLSTM1D, 1
 }
 conv_lstm! {
-    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes `[batch, new_height, new_width, filters]`, or with
-    /// `return_sequences` `[batch, time, new_height, new_width, filters]`.
+    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, filters]`, or with `return_sequences`
+    /// `[batch, time, new_height, new_width, filters]`.
     ConvLSTM2D, 2
 }
 conv_lstm! {
     /// An LSTM with convolutions over volumes: `[batch, time, depth, height, width, channels]` becomes
-    /// `[batch, new_depth, new_height, new_width, filters]`, or with `return_sequences` `[batch, time, new_depth, new_height, new_width, filters]`.
+    /// `[batch, new_depth, new_height, new_width, filters]`, or with `return_sequences`
+    /// `[batch, time, new_depth, new_height, new_width, filters]`.
     ConvLSTM3D, 3
 }

@@ -1,9 +1,11 @@
 //! Transposed convolutions ("deconvolutions"), which make images larger: the gradient of a convolution as a layer.
 //!
-//! `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then `activation(y + bias)`.
+//! `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then
+//! `activation(y + bias)`.
 //!
-//! Output size of an axis of `n` elements: `(n - 1)·strides + reach`, at least `n·strides` (valid), `n·strides` (same), where
-//! `reach = (kernel_size - 1)·dilation_rate + 1`; the table of [`Tensor::conv_transpose`] has those with `output_padding`.
+//! Output size of an axis of `n` elements: `(n - 1)·strides + reach`, at least `n·strides` (valid), `n·strides`
+//! (same), where `reach = (kernel_size - 1)·dilation_rate + 1`; the table of [`Tensor::conv_transpose`] has those
+//! with `output_padding`.
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, not_both, plain_padding, sliding};
@@ -26,16 +28,18 @@ macro_rules! conv_transpose {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then `activation(y + bias)`
+            /// `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`;
+            /// then `activation(y + bias)`
             ///
             /// - Output sizes are in the table of [`Tensor::conv_transpose`].
             /// - Kernel `[kernel_size…, filters, channels]`, bias `[filters]`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels; each element of the input reaches `kernel_size` elements of the
-                /// output along each axis.
+                /// Creates a layer of `filters` output channels; each element of the input reaches `kernel_size`
+                /// elements of the output along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// Step in the output for one step in the input. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
+                /// Step in the output for one step in the input. Default: `1`. Only one of `strides` and
+                /// `dilation_rate` may be above 1.
                 strides: into Sizes<$axes> = 1,
                 /// `Valid`: the full result. `Same`: `n·strides` elements. Default: `Valid`.
                 padding: named Padding = Padding::Valid,
@@ -109,7 +113,8 @@ conv_transpose! {
     Conv1DTranspose, 1
 }
 conv_transpose! {
-    /// The transpose of a convolution over images: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, filters]`.
+    /// The transpose of a convolution over images: `[batch, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, filters]`.
     Conv2DTranspose, 2
 }
 conv_transpose! {

@@ -21,8 +21,8 @@ macro_rules! depthwise_conv {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// `y[b, i, c·m + j] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, j] + bias[c·m + j])`, with
-            /// `m = depth_multiplier`
+            /// `y[b, i, c·m + j] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, j] + bias[c·m + j])`,
+            /// with `m = depth_multiplier`
             ///
             /// - Output sizes are those of a convolution.
             /// - Kernel `[kernel_size…, channels, depth_multiplier]`, bias `[channels·depth_multiplier]`.

@@ -15,7 +15,8 @@ crate::settings! {
         /// axis 0 and cannot be summed over.
         new(axes: into Axes);
 
-        /// Whether to divide both by their norms along the axis first, which gives the cosine of their angle. Default: `false`.
+        /// Whether to divide both by their norms along the axis first, which gives the cosine of their angle.
+        /// Default: `false`.
         normalize: bool = false,
     }
 }

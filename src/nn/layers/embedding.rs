@@ -14,8 +14,8 @@ use std::sync::Arc;
 crate::settings! {
     /// Maps each whole number below `input_dim` to a trained vector: `[…]` becomes `[…, output_dim]`.
     ///
-    /// Table `[input_dim, output_dim]`, uniform within ±0.05 (Keras's defaults). Floating-point data is cut to whole numbers,
-    /// as in Keras; `Input::new([time]).dtype(DType::I64)` takes tokens as they are.
+    /// Table `[input_dim, output_dim]`, uniform within ±0.05 (Keras's defaults). Floating-point data is cut to
+    /// whole numbers, as in Keras; `Input::new([time]).dtype(DType::I64)` takes tokens as they are.
     pub layer Embedding {
         /// Creates the layer for numbers below `input_dim`, with vectors of `output_dim`.
         new(input_dim: usize, output_dim: usize);

@@ -50,11 +50,14 @@ global_pooling! {
     GlobalAveragePooling2D: Mean over 2 axes, as GlobalAvgPool2D;
     /// The mean of a volume: `[batch, depth, height, width, channels]` becomes `[batch, channels]`.
     GlobalAveragePooling3D: Mean over 3 axes, as GlobalAvgPool3D;
-    /// The largest of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Equal maxima share the gradient.
+    /// The largest of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Equal maxima share the
+    /// gradient.
     GlobalMaxPooling1D: Max over 1 axes, as GlobalMaxPool1D;
-    /// The largest of an image: `[batch, height, width, channels]` becomes `[batch, channels]`. Equal maxima share the gradient.
+    /// The largest of an image: `[batch, height, width, channels]` becomes `[batch, channels]`. Equal maxima share
+    /// the gradient.
     GlobalMaxPooling2D: Max over 2 axes, as GlobalMaxPool2D;
-    /// The largest of a volume: `[batch, depth, height, width, channels]` becomes `[batch, channels]`. Equal maxima share the gradient.
+    /// The largest of a volume: `[batch, depth, height, width, channels]` becomes `[batch, channels]`. Equal maxima
+    /// share the gradient.
     GlobalMaxPooling3D: Max over 3 axes, as GlobalMaxPool3D;
 }
 

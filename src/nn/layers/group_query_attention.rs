@@ -18,7 +18,8 @@ crate::settings! {
     /// serves `num_query_heads / num_key_value_heads` of them. Inputs, masks and outputs are the same. With a
     /// single head of keys and values it is multi-query attention.
     pub layer GroupQueryAttention {
-        /// Creates a layer of `num_query_heads` heads of `head_dim` features, which share `num_key_value_heads` heads of keys and values.
+        /// Creates a layer of `num_query_heads` heads of `head_dim` features, which share `num_key_value_heads`
+        /// heads of keys and values.
         new(head_dim: usize, num_query_heads: usize, num_key_value_heads: usize);
 
         /// Dropout rate of the attention weights. Default: `0`.
@@ -42,12 +43,14 @@ crate::settings! {
         kernel_constraint: some into Dyn<dyn Constraint>,
         /// Constraint on each bias. Default: none.
         bias_constraint: some into Dyn<dyn Constraint>,
-        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back.
-        /// Default: `false`.
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is
+        /// projected back. Default: `false`.
         use_gate: bool = false,
-        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call).
+        /// Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
+        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the
+        /// call). Default: `false`.
         return_attention_scores: bool = false,
         /// The number of time steps whose keys and values a session keeps, so that `predict_in` can continue
         /// decoding: each call attends to what earlier ones have seen, with the same bits as one pass over

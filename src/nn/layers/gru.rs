@@ -17,8 +17,8 @@ cells! {
     /// Gated recurrent units over sequences `[batch, time, features]`. The output is `[batch, units]`, or with
     /// `return_sequences` `[batch, time, units]`, followed with `return_state` by the last state.
     ///
-    /// At each step `a = x·W + b` and `u = h·R + b'` are cut into the update, reset and candidate parts (Keras's order: `z`, `r`,
-    /// `h`); with `σ = recurrent_activation` and `g = activation`:
+    /// At each step `a = x·W + b` and `u = h·R + b'` are cut into the update, reset and candidate parts (Keras's
+    /// order: `z`, `r`, `h`); with `σ = recurrent_activation` and `g = activation`:
     ///
     /// - `z = σ(a_z + u_z)`, `r = σ(a_r + u_r)`
     /// - `h = z·h + (1 - z)·g(a_h + r·u_h)`, the output

@@ -17,8 +17,8 @@ cells! {
     /// A long short-term memory over sequences `[batch, time, features]`. The output is `[batch, units]`, or with
     /// `return_sequences` `[batch, time, units]`, followed with `return_state` by the last h and c.
     ///
-    /// At each step `z = x·W + h·R + b` is cut into the input, forget, candidate and output parts `zᵢ`, `z_f`, `z_c`, `z_o`
-    /// (Keras's order); with `σ = recurrent_activation` and `g = activation`:
+    /// At each step `z = x·W + h·R + b` is cut into the input, forget, candidate and output parts `zᵢ`, `z_f`,
+    /// `z_c`, `z_o` (Keras's order); with `σ = recurrent_activation` and `g = activation`:
     ///
     /// - `i = σ(zᵢ)`, `f = σ(z_f)`, `o = σ(z_o)`
     /// - `c = f·c + i·g(z_c)`

@@ -14,8 +14,8 @@ macro_rules! merging {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Axes of size 1 are broadcast; inputs with fewer axes get some after the batch axis. A position counts if it counts in any
-            /// input, or if one of them has no mask.
+            /// Axes of size 1 are broadcast; inputs with fewer axes get some after the batch axis. A position
+            /// counts if it counts in any input, or if one of them has no mask.
             pub layer $layer {
                 #[doc = concat!("The layer: `", stringify!($layer), "::new().on([&a, &b])`.")]
                 new();

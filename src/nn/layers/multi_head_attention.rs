@@ -16,10 +16,11 @@ crate::settings! {
     /// For each head `softmax(query·keyᵀ / √key_dim)·value` of projections of the inputs; the results of all heads
     /// are concatenated and projected back.
     ///
-    /// - Inputs, in this order: query `[batch, queries, features]`, value `[batch, keys, …]` and, if it is another tensor, key:
-    ///   `MultiHeadAttention::new(8, 64).on([&query, &value])`, within one sequence `.on([&x, &x])`. `value` and `key` can also be given by
-    ///   name.
-    /// - `attention_mask`, by name: `[batch, queries, keys]`, true where a query attends to a key; leading axes may be missing.
+    /// - Inputs, in this order: query `[batch, queries, features]`, value `[batch, keys, …]` and, if it is another
+    ///   tensor, key: `MultiHeadAttention::new(8, 64).on([&query, &value])`, within one sequence `.on([&x, &x])`.
+    ///   `value` and `key` can also be given by name.
+    /// - `attention_mask`, by name: `[batch, queries, keys]`, true where a query attends to a key; leading axes may
+    ///   be missing.
     /// - Masks of query, value and key hide their positions. A query that sees no key gives zeros before the
     ///   projection back.
     /// - Output: `[batch, queries, features]`, with the mask of the query.
@@ -53,12 +54,14 @@ crate::settings! {
         kernel_constraint: some into Dyn<dyn Constraint>,
         /// Constraint on each bias. Default: none.
         bias_constraint: some into Dyn<dyn Constraint>,
-        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back.
-        /// Default: `false`.
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is
+        /// projected back. Default: `false`.
         use_gate: bool = false,
-        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call).
+        /// Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
+        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the
+        /// call). Default: `false`.
         return_attention_scores: bool = false,
         /// The number of time steps whose keys and values a session keeps, so that `predict_in` can continue
         /// decoding: each call attends to what earlier ones have seen, with the same bits as one pass over

@@ -5,8 +5,8 @@ use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result};
 
 crate::settings! {
-    /// Axis `i` of the output is axis `dims[i - 1]` of the input; axes are counted from 1, after the batch axis, which stays. No data
-    /// moves.
+    /// Axis `i` of the output is axis `dims[i - 1]` of the input; axes are counted from 1, after the batch axis,
+    /// which stays. No data moves.
     pub layer Permute {
         /// Creates the layer with this order: `Permute::new([2, 1])` swaps the two axes of a sample.
         new(dims: into Vec<usize>);

@@ -12,7 +12,8 @@ macro_rules! pooling {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// The output size of each axis is `⌊(elements - pool_size) / strides⌋ + 1` or, with the padding `same`, `⌈elements / strides⌉`.
+            /// The output size of each axis is `⌊(elements - pool_size) / strides⌋ + 1` or, with the padding
+            /// `same`, `⌈elements / strides⌉`.
             pub layer $layer {
                 $($size)*
                 /// Step of the window along each axis. Default: `pool_size`.
@@ -58,7 +59,8 @@ pooling! {
         /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<1> = 2usize,
     }
-    /// The largest of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    /// The largest of each pool of an image: `[batch, height, width, channels]` becomes
+    /// `[batch, rows, columns, channels]`.
     MaxPooling2D: max_pool over 2 axes, as MaxPool2D {
         /// Creates the layer with pools of two elements along each axis, side by side.
         new();
@@ -66,7 +68,8 @@ pooling! {
         /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<2> = 2usize,
     }
-    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become shorter.
+    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become
+    /// shorter.
     MaxPooling3D: max_pool over 3 axes, as MaxPool3D {
         /// Creates the layer with pools of two elements along each axis, side by side.
         new();
@@ -79,12 +82,14 @@ pooling! {
         /// Creates the layer with pools of this size, side by side: one number, or one for each axis.
         new(pool_size: into Sizes<1>);
     }
-    /// The mean of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    /// The mean of each pool of an image: `[batch, height, width, channels]` becomes
+    /// `[batch, rows, columns, channels]`.
     AveragePooling2D: average_pool over 2 axes, as AvgPool2D {
         /// Creates the layer with pools of this size, side by side: one number, or one for each axis.
         new(pool_size: into Sizes<2>);
     }
-    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become shorter.
+    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become
+    /// shorter.
     AveragePooling3D: average_pool over 3 axes, as AvgPool3D {
         /// Creates the layer with pools of this size, side by side: one number, or one for each axis.
         new(pool_size: into Sizes<3>);

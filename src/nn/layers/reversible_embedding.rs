@@ -11,8 +11,9 @@ use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
 crate::settings! {
-    /// An [`Embedding`](super::Embedding) whose call on an input named `reverse` goes the other way: `[…, output_dim]` becomes logits
-    /// `[…, input_dim]`, `x·embeddingsᵀ` (Press and Wolf 2016). Make it shared and call it twice:
+    /// An [`Embedding`](super::Embedding) whose call on an input named `reverse` goes the other way:
+    /// `[…, output_dim]` becomes logits `[…, input_dim]`, `x·embeddingsᵀ` (Press and Wolf 2016). Make it shared and
+    /// call it twice:
     ///
     /// ```
     /// # use gradus::prelude::*;

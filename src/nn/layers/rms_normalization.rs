@@ -9,7 +9,8 @@ use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, 
 use crate::tensor::Tensor;
 
 crate::settings! {
-    /// `x / √(mean(x²) + ε) · scale`, with the mean over `axis` of each sample. `scale` (ones) has the sizes of those axes, in their order.
+    /// `x / √(mean(x²) + ε) · scale`, with the mean over `axis` of each sample. `scale` (ones) has the sizes of
+    /// those axes, in their order.
     pub layer RMSNormalization {
         /// Creates the layer over the last axis, with Keras's defaults.
         new();

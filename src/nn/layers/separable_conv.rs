@@ -68,7 +68,8 @@ macro_rules! separable_conv {
             /// - Depthwise kernel `[kernel_size…, channels, depth_multiplier]`, pointwise kernel
             ///   `[1…, channels·depth_multiplier, filters]`, bias `[filters]`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along
+                /// each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
                 /// Step of the kernel along each axis. Default: `1`.
@@ -155,6 +156,7 @@ separable_conv! {
     SeparableConv1D, 1
 }
 separable_conv! {
-    /// A convolution in two steps over images: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, filters]`.
+    /// A convolution in two steps over images: `[batch, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, filters]`.
     SeparableConv2D, 2
 }

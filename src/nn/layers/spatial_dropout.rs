@@ -22,7 +22,8 @@ fn spatial(
 }
 
 crate::settings! {
-    /// [`Dropout`](super::Dropout) on `[batch, steps, channels]` that drops a channel of a sample at all times or at none.
+    /// [`Dropout`](super::Dropout) on `[batch, steps, channels]` that drops a channel of a sample at all times or
+    /// at none.
     pub layer SpatialDropout1D {
         /// Creates the layer with this rate, `0 <= rate <= 1`.
         new(rate: f64);
@@ -57,9 +58,10 @@ macro_rules! spatial {
     )*};
 }
 spatial! {
-    /// [`Dropout`](super::Dropout) on `[batch, height, width, channels]` that drops a channel of a sample everywhere or nowhere.
+    /// [`Dropout`](super::Dropout) on `[batch, height, width, channels]` that drops a channel of a sample
+    /// everywhere or nowhere.
     SpatialDropout2D, 2;
-    /// [`Dropout`](super::Dropout) on `[batch, depth, height, width, channels]` that drops a channel of a sample everywhere or
-    /// nowhere.
+    /// [`Dropout`](super::Dropout) on `[batch, depth, height, width, channels]` that drops a channel of a sample
+    /// everywhere or nowhere.
     SpatialDropout3D, 3;
 }

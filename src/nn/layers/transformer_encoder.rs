@@ -41,7 +41,8 @@ crate::settings! {
         /// Whether to normalize the input of attention and of the dense layers instead of the sums after them.
         /// Default: `false`.
         normalize_first: bool = false,
-        /// Whether the weights of attention are a second output (in keras-hub an argument of the call). Default: `false`.
+        /// Whether the weights of attention are a second output (in keras-hub an argument of the call). Default:
+        /// `false`.
         return_attention_scores: bool = false,
     }
 }

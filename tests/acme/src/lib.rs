@@ -293,8 +293,8 @@ impl Optimizer for Lamb {
 }
 
 gradus::settings! {
-    /// Lookahead (Zhang et al. 2019) around another optimizer: after every so many updates a slow copy of the weights goes a
-    /// share of the way to them, and they go back to it. It does so for kernels alone.
+    /// Lookahead (Zhang et al. 2019) around another optimizer: after every so many updates a slow copy of the
+    /// weights goes a share of the way to them, and they go back to it. It does so for kernels alone.
     pub struct Lookahead as "acme>Lookahead" {
         /// Around this one.
         new(inner: into Dyn<dyn Optimizer>);
