@@ -1,5 +1,6 @@
-//! Losses: what training minimizes. Begin with the trait [`Loss`], which gives one number per sample; its
-//! [`Reduction`] makes one number of a batch, in the same way for all losses.
+//! Losses: what training minimizes, such as [`MeanSquaredError`] and [`SparseCategoricalCrossentropy`]. To write
+//! one, begin with the trait [`Loss`], which gives one number per sample; its [`Reduction`] makes one number of a
+//! batch, in the same way for all losses.
 
 /// Declares losses without settings: a type, what it reads predictions as, its least and largest target if not
 /// every number will do, and a formula of targets `t` and predictions `p` of one shape and dtype.

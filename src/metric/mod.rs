@@ -1,5 +1,5 @@
-//! Metrics: values to watch while training. Begin with the trait [`Metric`]: it accumulates over batches and is
-//! read at the end of an epoch.
+//! Metrics: values to watch while training, such as [`Accuracy`] and [`AUC`]. To write one, begin with the trait
+//! [`Metric`]: it accumulates over batches and is read at the end of an epoch.
 
 use crate::Result;
 use crate::config::{Configured, Dyn, kind};

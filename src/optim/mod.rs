@@ -1,6 +1,6 @@
-//! Optimizers. Begin with the trait [`Optimizer`], which sees a parameter, its gradient and its state as a whole,
-//! or with [`Rule`], the common case, which is a loop over slices. The [`Driver`] finds gradients, owns the state,
-//! and does everything that all optimizers have in common.
+//! Optimizers, such as [`Adam`] and [`SGD`], which `compile` takes. To write one, begin with [`Rule`], the common
+//! case, which is a loop over slices, or with [`Optimizer`], which sees a parameter, its gradient and its state as
+//! a whole. The [`Driver`] finds gradients, owns the state, and does everything that all optimizers have in common.
 
 mod driver;
 mod group;
