@@ -1,6 +1,6 @@
-//! The layer contracts carry what the simple layers never need, each shown by a layer sent through the whole path:
-//! described, built, compiled, trained, summarised, saved and loaded. Attention and batch normalization are written
-//! here, against the public API.
+//! Tests of the layer contracts with what simple layers never need, each by a layer that goes the whole way:
+//! described, built, compiled, trained, summarized, saved and loaded. Attention and batch normalization are written
+//! here, with the public API.
 //!
 //! - a bidirectional LSTM: a wrapper that makes a twin of its layer, masks that are reversed, states as named
 //!   inputs and further outputs, state carried between calls;

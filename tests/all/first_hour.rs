@@ -1,5 +1,5 @@
-//! What someone who knows Keras types in the first hour: it works, or one sentence says what to write instead. The
-//! sentences stand in `snapshots/first_hour.txt`, those of the compiler in `snapshots/compiler.txt`;
+//! Tests of what someone who knows Keras types in the first hour: it works, or one sentence says what to write
+//! instead. The sentences are in `snapshots/first_hour.txt`, those of the compiler in `snapshots/compiler.txt`;
 //! `UPDATE_SNAPSHOTS=1` rewrites both.
 
 use gradus::config::{Configured, Dyn};

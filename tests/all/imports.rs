@@ -1,9 +1,9 @@
-//! Which file imports which, read from the source: between files of different folders, and between the files of
-//! `train`, there are no circles. A file in a circle cannot be read without the others.
+//! Checks which file imports which, read from the source: there are no circles between files of different folders,
+//! nor between the files of `train`. A file in a circle cannot be read without the others.
 //!
 //! Paths that begin with `crate`, `super` or `self` are followed through the `use` lines of `mod.rs` files and the
-//! rows of `kind!` to the file that defines the name. What `mod.rs` offers on from its folder is no import of its
-//! own.
+//! rows of `kind!` to the file that defines the name. A re-export of `mod.rs` from its own folder does not count as
+//! an import.
 
 use super::structure::{code, sources};
 use std::collections::{BTreeMap, BTreeSet};

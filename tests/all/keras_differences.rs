@@ -1,5 +1,5 @@
-//! Where Keras and this library differ on purpose, as `docs/keras.md` lists it, and masks that Keras's own numbers
-//! confirm: what no other test shows.
+//! Tests where Keras and this library differ on purpose, as `docs/keras.md` lists it, and of masks that Keras's own
+//! numbers confirm: what no other test shows.
 
 use crate::layer_cases::MaskOf;
 use gradus::Result;

@@ -1,5 +1,5 @@
-//! The cases of layers in the pack as networks: what the parity tests compare with Keras, and what every other test
-//! that walks all configurations of all layers begins with.
+//! The cases of layers in the pack, as networks: the parity tests compare them with Keras, and every other test
+//! that walks all configurations of all layers begins with them.
 
 use crate::pack::{Pack, files};
 use gradus::config::{Dyn, Registry, Setting};

@@ -1,8 +1,8 @@
-//! What must hold of every layer, checked in every configuration that the pack has: a case that is added there is
-//! checked here by itself.
+//! Tests of what must hold for every layer, in every configuration that the pack has: a case that is added there is
+//! checked here automatically.
 //!
-//! Batches without rows, rows by themselves, numbers of threads, gradients of both orders, drawing anew, freezing,
-//! and settings in files.
+//! They cover batches without rows, single rows, numbers of threads, gradients of both orders, drawing anew,
+//! freezing, and settings in files.
 
 use crate::layer_cases::{Case, build, build_between, classes, description, every_case, registry};
 use crate::pack::Pack;

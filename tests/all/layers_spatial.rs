@@ -1,5 +1,5 @@
-//! Pooling, padding, cropping, resizing and the preprocessing of numbers: beside naive twins, on empty batches,
-//! with masks, with arguments that make no sense, saved and loaded.
+//! Tests of pooling, padding, cropping, resizing and the preprocessing of numbers: against slow references, on
+//! empty batches, with masks, with invalid arguments, saved and loaded.
 
 use gradus::data::Dataset;
 use gradus::graph::{Feed, Graph};

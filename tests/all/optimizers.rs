@@ -1,7 +1,7 @@
-//! Optimizers of a program's own through the public contract: norms of whole parameters, factored slots, matrix
-//! products, starts other than 0, a running product; each beside a slow computation of its formula, trained, saved
-//! and trained on. And what the driver promises of all of them: groups, rows, and steps that happen to all
-//! parameters or to none.
+//! Tests of optimizers written in a user's program, through the public contract: norms of whole parameters,
+//! factored slots, matrix products, initial values other than 0, a running product. Each is compared with a slow
+//! computation of its formula, trained, saved and trained further. Also tests what the driver promises for all of
+//! them: groups, rows, and steps that change all parameters or none.
 
 use gradus::autograd::{Gradient, Gradients};
 use gradus::config::Registry;

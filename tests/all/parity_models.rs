@@ -1,6 +1,6 @@
-//! Whole models against Keras 3.15 (JAX, float64): outputs, the loss, the gradients of inputs and weights, twenty
-//! steps of training, the summary. The same models in Keras's spelling stand in `tests/parity/models.py`, in the
-//! same order.
+//! Compares whole models with Keras 3.15 (JAX, float64): outputs, the loss, the gradients of inputs and weights,
+//! twenty steps of training, the summary. The same models in Keras's spelling are in `tests/parity/models.py`, in
+//! the same order.
 
 use crate::layer_cases::wide;
 use crate::pack::{Pack, Worst};

@@ -1,5 +1,5 @@
-//! Layers, losses and the like of another crate, as its authors would write them against gradus. [`registry`] is what a
-//! program hands to a reader, so that files may name them.
+//! Layers, losses and so on of another crate, as its authors would write them for gradus. A program passes
+//! [`registry`] to a reader, so that files may name them.
 
 use gradus::config::{Dyn, Registry};
 use gradus::loss::Loss;
