@@ -30,7 +30,7 @@ pub struct CancellationToken {
 }
 
 impl CancellationToken {
-    /// A token that is not cancelled and has no deadline.
+    /// Creates a token that is not cancelled and has no deadline.
     pub fn new() -> CancellationToken {
         CancellationToken::default()
     }

@@ -43,7 +43,7 @@ mod imp {
         }
     }
 
-    /// How many threads the current scope may use.
+    /// Returns how many threads the current scope may use.
     pub fn threads() -> usize {
         if SERIAL.get() { 1 } else { rayon_core::current_num_threads() }
     }
@@ -114,7 +114,7 @@ mod imp {
         b();
     }
 
-    /// Without the feature `parallel` there is one thread.
+    /// Returns 1: without the feature `parallel` there is one thread.
     pub fn threads() -> usize {
         1
     }

@@ -39,7 +39,8 @@ settings! {
     /// The area under the ROC curve or the precision-recall curve, named `auc`. NaN if all targets are of one
     /// class, because then there is no curve.
     pub struct AUC {
-        /// The exact area under the ROC curve: every distinct score is a threshold, and takes about 40 bytes.
+        /// Creates the metric of the exact area under the ROC curve: every distinct score is a threshold, and takes
+        /// about 40 bytes.
         new();
 
         /// A fixed number of thresholds, evenly from 0 to 1 (Keras's default is 200), in memory that does not grow.

@@ -55,13 +55,13 @@ pub struct Cx {
 }
 
 impl Cx {
-    /// The context of a training step: parameters are tracked and dropout drops. `step` makes random layers draw
-    /// other numbers in each step.
+    /// Creates the context of a training step: parameters are tracked and dropout drops. `step` makes random layers
+    /// draw other numbers in each step.
     pub fn train(seed: u64, step: u64) -> Cx {
         Cx { training: true, tracks: true, step, seed, ..Cx::infer() }
     }
 
-    /// The context of inference: nothing is recorded, nothing is random.
+    /// Creates the context of inference: nothing is recorded, nothing is random.
     pub fn infer() -> Cx {
         Cx {
             training: false,

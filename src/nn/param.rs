@@ -265,9 +265,9 @@ impl Budget {
 }
 
 impl Init {
-    /// For a layer that is built by hand: parameters get their values at once, numbered in the order in which they
-    /// are made. A network does not use this: it plans its layers and draws the values of all parameters in the
-    /// order of its walk.
+    /// Creates one for a layer that is built by hand: parameters get their values at once, numbered in the order in
+    /// which they are made. A network does not use this: it plans its layers and draws the values of all parameters
+    /// in the order of its walk.
     pub fn new(seed: u64, dtype: DType) -> Init {
         Init { seed, dtype, made: 0, keys: 0, frozen: false, plan: None }
     }

@@ -21,12 +21,12 @@ impl Default for Predict {
 }
 
 impl Predict {
-    /// All rows, 1024 at a time, whose intermediate results stay in the cache.
+    /// Creates settings for all rows, 1024 at a time, whose intermediate results stay in the cache.
     pub fn new() -> Predict {
         Predict { batch_size: 1024, cancellation: None }
     }
 
-    /// Rows at a time; 1024 by default. The results do not depend on it.
+    /// Sets the rows at a time; 1024 by default. The results do not depend on it.
     pub fn batch_size(mut self, batch_size: usize) -> Predict {
         self.batch_size = batch_size;
         self

@@ -30,7 +30,7 @@ impl Range {
     /// From -1 to 1.
     pub const SIGNED_UNIT: Range = Range::between(-1.0, 1.0);
 
-    /// From one number to another.
+    /// Creates the range from one number to another.
     pub const fn between(least: f64, most: f64) -> Range {
         Range { least, most, shares: false, by: "" }
     }

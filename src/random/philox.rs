@@ -2,7 +2,7 @@
 //! into four random words, without any state. It is a published function with published answers, so its bits can be
 //! promised.
 
-/// The Philox4x32-10 function: four random words from a key and a counter.
+/// Computes the Philox4x32-10 function: four random words from a key and a counter.
 ///
 /// ```
 /// let words = gradus::random::philox4x32([0, 0], [0, 0, 0, 0]);

@@ -28,24 +28,24 @@ impl Default for Evaluate {
 }
 
 impl Evaluate {
-    /// All rows, in batches of 32.
+    /// Creates settings for all rows, in batches of 32.
     pub fn new() -> Evaluate {
         Evaluate { batch_size: 32, weights: None, steps: None, cancellation: None }
     }
 
-    /// Rows in a batch; 32 by default.
+    /// Sets the rows in a batch; 32 by default.
     pub fn batch_size(mut self, batch_size: usize) -> Evaluate {
         self.batch_size = batch_size;
         self
     }
 
-    /// How much each row counts in the loss and in weighted metrics.
+    /// Sets how much each row counts in the loss and in weighted metrics.
     pub fn sample_weight(mut self, weights: &Tensor) -> Evaluate {
         self.weights = Some(Weights::sample(weights));
         self
     }
 
-    /// How many batches are evaluated; all by default.
+    /// Sets how many batches are evaluated; all by default.
     pub fn steps(mut self, steps: usize) -> Evaluate {
         self.steps = Some(steps);
         self

@@ -53,7 +53,7 @@ impl Default for Fit<'_> {
 }
 
 impl<'a> Fit<'a> {
-    /// One epoch in batches of 32, shuffled, with a progress bar.
+    /// Creates settings for one epoch in batches of 32, shuffled, with a progress bar.
     pub fn new() -> Fit<'a> {
         Fit {
             epochs: 1,
@@ -78,59 +78,59 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Number of passes over the data, 1 by default; with `initial_epoch`, the epoch to stop before.
+    /// Sets the number of passes over the data, 1 by default; with `initial_epoch`, the epoch to stop before.
     pub fn epochs(mut self, epochs: usize) -> Self {
         self.epochs = epochs;
         self
     }
 
-    /// The number of the first epoch, to continue an earlier run; 0 by default.
+    /// Sets the number of the first epoch, to continue an earlier run; 0 by default.
     pub fn initial_epoch(mut self, epoch: usize) -> Self {
         self.initial_epoch = epoch;
         self
     }
 
-    /// Batches in an epoch; all by default. The next epoch continues where the last one stopped; an epoch also ends
-    /// when the data does.
+    /// Sets the batches in an epoch; all by default. The next epoch continues where the last one stopped; an epoch
+    /// also ends when the data does.
     pub fn steps_per_epoch(mut self, steps: usize) -> Self {
         self.steps_per_epoch = Some(steps);
         self
     }
 
-    /// Rows in a batch, 32 by default. The last batch of an epoch may be smaller. An error with a dataset, which
-    /// makes its own batches.
+    /// Sets the rows in a batch, 32 by default. The last batch of an epoch may be smaller. An error with a dataset,
+    /// which makes its own batches.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = Some(batch_size);
         self
     }
 
-    /// Whether rows come in a new random order each epoch; yes by default. An error with a dataset, which has its
-    /// own order.
+    /// Sets whether rows come in a new random order each epoch; yes by default. An error with a dataset, which has
+    /// its own order.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = Some(shuffle);
         self
     }
 
-    /// What is printed: 0 nothing; 1 (default) a bar on a terminal, otherwise like 2; 2 one line per epoch.
+    /// Sets what is printed: 0 nothing; 1 (default) a bar on a terminal, otherwise like 2; 2 one line per epoch.
     pub fn verbose(mut self, verbose: u8) -> Self {
         self.verbose = verbose;
         self
     }
 
-    /// Data on which the model is evaluated after each epoch.
+    /// Sets the data on which the model is evaluated after each epoch.
     pub fn validation_data(mut self, x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Self {
         self.validation = Some((x.as_tensors(), y.as_tensors()));
         self
     }
 
-    /// A dataset whose batches the model is evaluated on after each epoch, each time from the first.
+    /// Sets a dataset on whose batches the model is evaluated after each epoch, each time from the first.
     pub fn validation_dataset(mut self, data: &Dataset) -> Self {
         self.validation_dataset = Some(data.clone());
         self
     }
 
-    /// The share of rows to validate on instead of training on them, taken from the end before shuffling. It cannot
-    /// be combined with other validation data.
+    /// Sets the share of rows to validate on instead of training on them, taken from the end before shuffling. It
+    /// cannot be combined with other validation data.
     pub fn validation_split(mut self, split: f64) -> Self {
         self.validation_split = split;
         self
@@ -142,26 +142,26 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How many batches are validated on; all by default.
+    /// Sets how many batches are validated on; all by default.
     pub fn validation_steps(mut self, steps: usize) -> Self {
         self.validation_steps = Some(steps);
         self
     }
 
-    /// Rows in a batch of validation; those of training by default.
+    /// Sets the rows in a batch of validation; those of training by default.
     pub fn validation_batch_size(mut self, batch_size: usize) -> Self {
         self.validation_batch_size = Some(batch_size);
         self
     }
 
-    /// The weight of each row: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of `x`,
-    /// or for each position, `[rows, time]`. Rows split off for validation keep their weights.
+    /// Sets the weight of each row: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of
+    /// `x`, or for each position, `[rows, time]`. Rows split off for validation keep their weights.
     pub fn sample_weight(mut self, weights: &Tensor) -> Self {
         self.sample_weight = Some(weights.clone());
         self
     }
 
-    /// The weight of the rows of each class, from an array, a vector or a map: `[(0, 1.0), (1, 5.0)]`; 1 for
+    /// Sets the weight of the rows of each class, from an array, a vector or a map: `[(0, 1.0), (1, 5.0)]`; 1 for
     /// classes not named. Targets are labels or one-hot.
     pub fn class_weight(mut self, weights: impl IntoIterator<Item = (i64, f64)>) -> Self {
         self.class_weight = weights.into_iter().collect();

@@ -48,35 +48,35 @@ impl EarlyStopping {
         }
     }
 
-    /// The least change that counts as an improvement; 0 by default.
+    /// Sets the least change that counts as an improvement; 0 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.min_delta(min_delta);
         self
     }
 
-    /// How many epochs without improvement end training; 0 by default: the first.
+    /// Sets how many epochs without improvement end training; 0 by default: the first.
     #[must_use]
     pub fn patience(mut self, patience: usize) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Whether larger values are better, instead of what the model says.
+    /// Sets whether larger values are better, instead of what the model says.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Self {
         self.monitor = self.monitor.larger_is_better(larger);
         self
     }
 
-    /// A value that must be beaten before patience starts anew.
+    /// Sets a value that must be beaten before patience starts anew.
     #[must_use]
     pub fn baseline(mut self, baseline: f64) -> Self {
         self.baseline = Some(baseline);
         self
     }
 
-    /// Whether to restore the parameters of the best epoch at the end; no by default.
+    /// Sets whether to restore the parameters of the best epoch at the end; no by default.
     #[must_use]
     pub fn restore_best_weights(mut self, restore: bool) -> Self {
         self.restore_best_weights = restore;

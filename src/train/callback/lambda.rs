@@ -15,12 +15,12 @@ pub struct LambdaCallback<'a> {
 }
 
 impl<'a> LambdaCallback<'a> {
-    /// A callback that does nothing yet.
+    /// Creates a callback that does nothing yet.
     pub fn new() -> LambdaCallback<'a> {
         LambdaCallback::default()
     }
 
-    /// Called after each epoch; see [`Callback::on_epoch_end`].
+    /// Sets the function called after each epoch; see [`Callback::on_epoch_end`].
     #[must_use]
     pub fn on_epoch_end(
         mut self,
@@ -30,7 +30,7 @@ impl<'a> LambdaCallback<'a> {
         self
     }
 
-    /// Called after each batch; see [`Callback::on_batch_end`].
+    /// Sets the function called after each batch; see [`Callback::on_batch_end`].
     #[must_use]
     pub fn on_batch_end(mut self, f: impl FnMut(&mut Model, usize, f64) -> Result<()> + Send + 'a) -> Self {
         self.batch_end = Some(Box::new(f));

@@ -70,42 +70,42 @@ impl ReduceLROnPlateau {
         }
     }
 
-    /// The factor by which the rate is multiplied; 0.1 by default.
+    /// Sets the factor by which the rate is multiplied; 0.1 by default.
     #[must_use]
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
         self
     }
 
-    /// How many epochs without improvement lower the rate; 10 by default.
+    /// Sets how many epochs without improvement lower the rate; 10 by default.
     #[must_use]
     pub fn patience(mut self, patience: usize) -> Self {
         self.patience = patience;
         self
     }
 
-    /// The least change that counts as an improvement; 0.0001 by default.
+    /// Sets the least change that counts as an improvement; 0.0001 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.min_delta(min_delta);
         self
     }
 
-    /// Whether larger values are better, instead of what the model says.
+    /// Sets whether larger values are better, instead of what the model says.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Self {
         self.monitor = self.monitor.larger_is_better(larger);
         self
     }
 
-    /// How many epochs after a change are not counted; 0 by default.
+    /// Sets how many epochs after a change are not counted; 0 by default.
     #[must_use]
     pub fn cooldown(mut self, cooldown: usize) -> Self {
         self.cooldown = cooldown;
         self
     }
 
-    /// The lowest rate; 0 by default.
+    /// Sets the lowest rate; 0 by default.
     #[must_use]
     pub fn min_lr(mut self, min_lr: f64) -> Self {
         self.min_lr = min_lr;

@@ -20,14 +20,14 @@ impl Monitor {
         Monitor { name: name.into(), min_delta: 0.0, larger_is_better: None }
     }
 
-    /// The least change that counts as an improvement; 0 by default.
+    /// Sets the least change that counts as an improvement; 0 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Monitor {
         self.min_delta = min_delta.abs();
         self
     }
 
-    /// Whether larger values are better, instead of what the model says.
+    /// Sets whether larger values are better, instead of what the model says.
     #[must_use]
     pub fn larger_is_better(mut self, larger: bool) -> Monitor {
         self.larger_is_better = Some(larger);

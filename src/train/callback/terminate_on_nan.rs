@@ -10,7 +10,7 @@ use crate::train::Model;
 pub struct TerminateOnNaN {}
 
 impl TerminateOnNaN {
-    /// The callback.
+    /// Creates the callback.
     pub fn new() -> TerminateOnNaN {
         TerminateOnNaN {}
     }
