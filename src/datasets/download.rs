@@ -69,7 +69,7 @@ impl Download {
         self
     }
 
-    /// Downloads MNIST: 11.6 MB.
+    /// Describes the download of MNIST: 11.6 MB.
     pub fn mnist() -> Download {
         let mirrors = [
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -98,7 +98,7 @@ impl Download {
             )
     }
 
-    /// Downloads Fashion-MNIST: 30.9 MB.
+    /// Describes the download of Fashion-MNIST: 30.9 MB.
     pub fn fashion_mnist() -> Download {
         let mirrors = [
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -127,7 +127,7 @@ impl Download {
             )
     }
 
-    /// Downloads CIFAR-10, the binary version: 170 MB.
+    /// Describes the download of CIFAR-10, the binary version: 170 MB.
     pub fn cifar10() -> Download {
         let mirrors = [
             "https://www.cs.toronto.edu/~kriz/",
@@ -140,7 +140,7 @@ impl Download {
         )
     }
 
-    /// Downloads CIFAR-100, the binary version: 169 MB.
+    /// Describes the download of CIFAR-100, the binary version: 169 MB.
     pub fn cifar100() -> Download {
         Download::new(super::cifar100::KIND.folder, ["https://www.cs.toronto.edu/~kriz/"]).file(
             super::cifar100::KIND.archive,
