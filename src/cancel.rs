@@ -1,4 +1,4 @@
-//! [`CancellationToken`]: ends long work early. Its owner can cancel it from any thread, or it ends by itself at a
+//! `CancellationToken`: ends long work early. Its owner can cancel it from any thread, or it ends by itself at a
 //! deadline.
 
 use crate::{Error, Result, clock};

@@ -1,4 +1,4 @@
-//! [`Error`]: every failure that a caller can cause comes back as one value, which says where it happened, what was
+//! `Error`: every failure that a caller can cause comes back as one value, which says where it happened, what was
 //! expected and what came. The library never panics or aborts on input.
 
 use crate::{DType, Shape};

@@ -1,5 +1,5 @@
-//! [`Shape`] and everything about sizes that does not depend on memory: broadcasting, axes, unknown sizes. A shape
-//! is a small value that is copied and compared freely and never allocates.
+//! `Shape` and everything about sizes that does not depend on memory: broadcasting, axes, unknown sizes. A shape is
+//! a small value that is copied and compared freely and never allocates.
 
 use crate::{Error, Result};
 use std::fmt;

@@ -1,5 +1,5 @@
-//! [`gradcheck`]: compares gradients with finite differences of the function, the only way to trust them. Users
-//! check their own operations with the same function that checks the library's.
+//! `gradcheck`: compares gradients with finite differences of the function, the only way to trust them. Users check
+//! their own operations with the same function that checks the library's.
 
 use super::grad;
 use crate::tensor::Tensor;

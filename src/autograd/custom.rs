@@ -1,5 +1,5 @@
-//! [`custom_gradient`], [`opaque`] and [`checkpoint`]: gradients that do not follow from the steps inside, by a
-//! rule of the caller's own or by computing a part again instead of keeping its results.
+//! `custom_gradient`, [`opaque`] and [`checkpoint`]: gradients that do not follow from the steps inside, by a rule
+//! of the caller's own or by computing a part again instead of keeping its results.
 
 use super::record::Ran;
 use super::{Attributes, Attrs, Op, Outputs, Saves, Specs};

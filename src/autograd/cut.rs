@@ -1,6 +1,6 @@
-//! [`Cut`]: why no gradient flows back through a tensor. If a tensor was computed from something that can learn,
-//! but the way back is cut, it and everything computed from it remember the reason, so that the error of `backward`
-//! can name it.
+//! `Cut`: why no gradient flows back through a tensor. If a tensor was computed from something that can learn, but
+//! the way back is cut, it and everything computed from it remember the reason, so that the error of `backward` can
+//! name it.
 
 /// What lies between a tensor and something that can learn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

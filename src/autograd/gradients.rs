@@ -1,6 +1,6 @@
-//! [`Gradients`]: the result of a backward pass, one [`Gradient`] for each leaf. It is dense, or holds only the
-//! rows of a table that were read: a batch reads a few rows of a large table, and a gradient of the table's size
-//! would be zeros to create, clear and read again in every step.
+//! `Gradients`: the result of a backward pass, one [`Gradient`] for each leaf. It is dense, or holds only the rows
+//! of a table that were read: a batch reads a few rows of a large table, and a gradient of the table's size would
+//! be zeros to create, clear and read again in every step.
 
 use super::backward::accumulate;
 use super::node::Node;

@@ -1,4 +1,4 @@
-//! [`Op`](super::Op) for `Arc<dyn Op>`: operations held by a counter, which graphs keep and run.
+//! `Op` for `Arc<dyn Op>`: operations held by a counter, which graphs keep and run.
 
 use super::{Attributes, Attrs, Grads, Op, Saves, Specs, Step};
 use crate::kernels::strided::Layout;

@@ -1,4 +1,4 @@
-//! [`Node`]: a recorded step of the tape and what it keeps for its gradient. Also takes long tapes apart without
+//! `Node`: a recorded step of the tape and what it keeps for its gradient. Also takes long tapes apart without
 //! recursion.
 
 use super::Op;

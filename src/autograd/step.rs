@@ -1,4 +1,4 @@
-//! [`Step`]: what a gradient rule sees of the step that it belongs to.
+//! `Step`: what a gradient rule sees of the step that it belongs to.
 
 use super::Outputs;
 use super::node::{Edge, Node};

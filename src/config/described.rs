@@ -1,4 +1,4 @@
-//! [`Configured`] and [`Described`]: what a type must provide to be described in a file; and [`Dyn`], the shared
+//! `Configured` and [`Described`]: what a type must provide to be described in a file; and [`Dyn`], the shared
 //! handle by which settings hold objects of a kind.
 
 use super::Registry;

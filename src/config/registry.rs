@@ -1,5 +1,5 @@
-//! [`Registry`]: the types of a user's program that a file may name, besides the library's. It is passed by value
-//! and nothing is registered globally, so what a file can name depends only on the call that reads it.
+//! `Registry`: the types of a user's program that a file may name, besides the library's. It is passed by value and
+//! nothing is registered globally, so what a file can name depends only on the call that reads it.
 
 use super::kind::own;
 use super::{Kind, Maker};

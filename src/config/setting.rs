@@ -1,5 +1,5 @@
-//! [`Setting`]: how each type of setting is stored in a file. One trait both reads and writes, so that everything
-//! is checked in the same way and nested objects find the caller's registry.
+//! `Setting`: how each type of setting is stored in a file. One trait both reads and writes, so that everything is
+//! checked in the same way and nested objects find the caller's registry.
 
 use super::Registry;
 use crate::error::Context;

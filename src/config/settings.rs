@@ -1,6 +1,5 @@
-//! [`settings!`](crate::settings): a layer has a dozen settings, each of which would otherwise be written down six
-//! times, as field, default, builder method, reader, writer and message. The macro makes all of them from one row
-//! of a table.
+//! `settings!`: a layer has a dozen settings, each of which would otherwise be written down six times, as field,
+//! default, builder method, reader, writer and message. The macro makes all of them from one row of a table.
 
 use super::{Common, Registry, Setting};
 use crate::{Error, Result};

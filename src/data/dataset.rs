@@ -1,4 +1,4 @@
-//! [`Dataset`]: the type that users chain steps on, with the words of `tf.data`.
+//! `Dataset`: the type that users chain steps on, with the words of `tf.data`.
 
 use super::item::Item;
 use super::prefetch::Prefetch;

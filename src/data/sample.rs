@@ -1,4 +1,4 @@
-//! [`Sample`]: the inputs of a network, its targets, and how much the sample counts.
+//! `Sample`: the inputs of a network, its targets, and how much the sample counts.
 
 use crate::tensor::{AsTensors, Tensor};
 use crate::{Error, Result};

@@ -1,4 +1,4 @@
-//! [`Source`]: data whose rows can be read by number, on disk or elsewhere. Implement this one trait to get
+//! `Source`: data whose rows can be read by number, on disk or elsewhere. Implement this one trait to get
 //! shuffling, batches and worker threads.
 
 use super::sample::Sample;

@@ -1,4 +1,4 @@
-//! [`Download`]: fetches data sets over the network, whose answers are not trusted. Each file has several addresses
+//! `Download`: fetches data sets over the network, whose answers are not trusted. Each file has several addresses
 //! and one SHA-256; it is written under a temporary name and renamed only when every byte is right. Nothing here
 //! runs unless a program calls it.
 

@@ -1,5 +1,5 @@
-//! [`Limits`]: what a reader may take from a file. A few bytes of header can ask for any amount of memory or time,
-//! so every reader of this crate checks what a file declares against these limits before it allocates or recurses.
+//! `Limits`: what a reader may take from a file. A few bytes of header can ask for any amount of memory or time, so
+//! every reader of this crate checks what a file declares against these limits before it allocates or recurses.
 
 use crate::{Error, MAX_RANK, Result};
 

@@ -1,4 +1,4 @@
-//! [`Load`]: how to read files of models, with which limits and which types of the user's program.
+//! `Load`: how to read files of models, with which limits and which types of the user's program.
 
 use super::Limits;
 use crate::config::Registry;

@@ -1,4 +1,4 @@
-//! [`BinaryCrossentropy`]: the loss for yes-or-no targets, with one probability each.
+//! `BinaryCrossentropy`: the loss for yes-or-no targets, with one probability each.
 
 use super::probability::{check_smoothing, smoothed};
 use super::{EPSILON, Loss, Reads, aligned, last_mean};

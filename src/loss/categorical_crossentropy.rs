@@ -1,4 +1,4 @@
-//! [`CategoricalCrossentropy`]: the loss of classification where the target is one probability per class.
+//! `CategoricalCrossentropy`: the loss of classification where the target is one probability per class.
 
 use super::probability::{check_smoothing, rescaled, smoothed};
 use super::{Loss, Reads, aligned};

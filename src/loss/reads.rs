@@ -1,5 +1,5 @@
-//! [`Reads`]: what a loss or metric takes the numbers of an output to be. `compile` compares it with what the
-//! output can give, because a loss of probabilities on logits, say, trains the wrong thing without any sign of it.
+//! `Reads`: what a loss or metric takes the numbers of an output to be. `compile` compares it with what the output
+//! can give, because a loss of probabilities on logits, say, trains the wrong thing without any sign of it.
 
 /// What a loss or a metric takes predictions to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

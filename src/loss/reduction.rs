@@ -1,4 +1,4 @@
-//! [`Reduction`]: how the losses of a batch become one number, with weights and masks.
+//! `Reduction`: how the losses of a batch become one number, with weights and masks.
 
 use super::absent::{counts, zeroed};
 use crate::tensor::Tensor;

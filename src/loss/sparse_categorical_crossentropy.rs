@@ -1,4 +1,4 @@
-//! [`SparseCategoricalCrossentropy`]: the loss of classification with integer labels.
+//! `SparseCategoricalCrossentropy`: the loss of classification with integer labels.
 
 use super::probability::rescaled;
 use super::{Loss, Reads, labels};

@@ -1,4 +1,4 @@
-//! [`AUC`]: the area under a curve over all thresholds, which measures how well scores separate two classes. The
+//! `AUC`: the area under a curve over all thresholds, which measures how well scores separate two classes. The
 //! thresholds are the scores themselves, which is exact whatever their scale; or a fixed grid as in Keras, whose
 //! memory does not grow.
 

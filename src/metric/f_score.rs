@@ -1,4 +1,4 @@
-//! [`FBetaScore`] and [`F1Score`]: precision and recall combined in one value, for each class and over classes.
+//! `FBetaScore` and [`F1Score`]: precision and recall combined in one value, for each class and over classes.
 
 use super::confusion::{Counts, check_threshold, compared_with, entries};
 use super::{Metric, Reads};

@@ -1,4 +1,4 @@
-//! [`MeanIoU`]: how well predicted regions cover the true ones, class by class.
+//! `MeanIoU`: how well predicted regions cover the true ones, class by class.
 
 use super::Metric;
 use super::confusion::share;

@@ -1,4 +1,4 @@
-//! [`R2Score`]: the share of the targets' variance that predictions explain. The variance is accumulated around the
+//! `R2Score`: the share of the targets' variance that predictions explain. The variance is accumulated around the
 //! running mean (West 1979), because sums of squares would cancel if targets are far from 0.
 
 use super::Metric;

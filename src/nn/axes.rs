@@ -1,4 +1,4 @@
-//! [`Axes`]: settings that are one axis or several.
+//! `Axes`: settings that are one axis or several.
 
 use crate::config::generated::wrong;
 use crate::config::{Registry, Setting};

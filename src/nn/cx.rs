@@ -1,4 +1,4 @@
-//! [`Cx`]: the context of a forward pass. It holds everything the pass needs besides its input, since there is no
+//! `Cx`: the context of a forward pass. It holds everything the pass needs besides its input, since there is no
 //! global mode, seed or registry, and collects what layers hand back besides their outputs ([`Effects`]).
 
 use super::regularizer::Regularizer;

@@ -1,4 +1,4 @@
-//! [`Functional`]: a network as any graph of layers, from symbols to symbols.
+//! `Functional`: a network as any graph of layers, from symbols to symbols.
 
 use super::network::Network;
 use super::symbol::{Identity, IntoSymbols, Shared, handle};

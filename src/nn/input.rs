@@ -1,5 +1,4 @@
-//! [`Input`]: the shape and dtype of what a network takes, so that every shape after it is known before data
-//! arrives.
+//! `Input`: the shape and dtype of what a network takes, so that every shape after it is known before data arrives.
 
 use super::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Symbol, within_reason};
 use crate::config::{Common, Configured, Described, Registry, Setting};

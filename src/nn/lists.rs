@@ -1,4 +1,4 @@
-//! [`OneOrMany`]: settings that are one thing or a list of them, as in Keras: `8` or `[4, null, 2]`.
+//! `OneOrMany`: settings that are one thing or a list of them, as in Keras: `8` or `[4, null, 2]`.
 
 use crate::Result;
 use crate::config::{Registry, Setting};

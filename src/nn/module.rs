@@ -1,4 +1,4 @@
-//! [`Module`]: the one walk over a network. Optimizers, files, summaries, freezing and snapshots all see layers,
+//! `Module`: the one walk over a network. Optimizers, files, summaries, freezing and snapshots all see layers,
 //! parameters and keys through it, each with its path.
 
 use super::{Key, Node, Param};

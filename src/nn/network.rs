@@ -1,5 +1,5 @@
-//! [`Network`]: layers with parameters, built and wired up. It predicts and summarizes, can be inspected, cut,
-//! frozen and saved; `compile` adds an optimizer, losses and metrics and makes a `Model`.
+//! `Network`: layers with parameters, built and wired up. It predicts and summarizes, can be inspected, cut, frozen
+//! and saved; `compile` adds an optimizer, losses and metrics and makes a `Model`.
 
 use super::activation::Activation;
 use super::node::built;

@@ -1,4 +1,4 @@
-//! [`Numbers`]: constants in a layer's settings, as one number, a list, or nested lists.
+//! `Numbers`: constants in a layer's settings, as one number, a list, or nested lists.
 
 use crate::config::generated::wrong;
 use crate::config::{Registry, Setting};

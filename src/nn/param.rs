@@ -1,4 +1,4 @@
-//! [`Param`]: a value that a layer owns, with an id by which gradients and optimizer state find it and a path for
+//! `Param`: a value that a layer owns, with an id by which gradients and optimizer state find it and a path for
 //! people and files. [`Key`]: the identity of a layer that draws random numbers or carries state between calls.
 //! [`Init`]: what layers make both with.
 

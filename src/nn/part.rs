@@ -1,4 +1,4 @@
-//! [`Part`]: a layer as a field of a user's struct, given as a description, built at the first traced call, and
+//! `Part`: a layer as a field of a user's struct, given as a description, built at the first traced call, and
 //! replaceable afterwards.
 
 use super::node::{built, place};

@@ -1,4 +1,4 @@
-//! [`Range`]: the values that an output can hold, because `compile` refuses a loss that reads probabilities where a
+//! `Range`: the values that an output can hold, because `compile` refuses a loss that reads probabilities where a
 //! layer gives logits. Activations declare their range; layers that only move or hide values pass it on; where
 //! nothing is known, the first batch is checked.
 

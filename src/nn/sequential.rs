@@ -1,4 +1,4 @@
-//! [`Sequential`]: a plain stack of layers, described from input to output.
+//! `Sequential`: a plain stack of layers, described from input to output.
 
 use super::layers::Input;
 use super::network::Network;

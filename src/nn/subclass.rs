@@ -1,4 +1,4 @@
-//! [`Subclass`]: a user's struct as a network, like subclassing `Model` in Keras.
+//! `Subclass`: a user's struct as a network, like subclassing `Model` in Keras.
 
 use super::layers::Input;
 use super::network::Network;

@@ -1,4 +1,4 @@
-//! [`Summary`]: the table of a network's layers, in Keras's layout.
+//! `Summary`: the table of a network's layers, in Keras's layout.
 
 use super::module::count_params;
 use super::network::Network;

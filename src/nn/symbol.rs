@@ -1,6 +1,6 @@
-//! [`Symbol`]: a tensor that does not exist yet. Calling a description on one checks the shapes at once and gives
-//! the next symbol, so that a graph of layers is written as if it computed. [`Shared`] is a layer that can be
-//! called several times.
+//! `Symbol`: a tensor that does not exist yet. Calling a description on one checks the shapes at once and gives the
+//! next symbol, so that a graph of layers is written as if it computed. [`Shared`] is a layer that can be called
+//! several times.
 
 use super::layers::Input;
 use super::node::{built, place};

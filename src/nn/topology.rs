@@ -1,4 +1,4 @@
-//! [`Topology`]: the description of a network, as layers, calls of them, inputs and outputs. `Sequential`,
+//! `Topology`: the description of a network, as layers, calls of them, inputs and outputs. `Sequential`,
 //! `Functional` and a user's struct all become one; files hold it, and a built network keeps it.
 
 use super::layers::Input;

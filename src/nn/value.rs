@@ -1,4 +1,4 @@
-//! [`Value`]: a tensor between layers, with its own mask; and how a layer receives several of them ([`Inputs`]).
+//! `Value`: a tensor between layers, with its own mask; and how a layer receives several of them ([`Inputs`]).
 
 use crate::tensor::{Few, Tensor, few};
 use crate::{Error, Result, Spec};

@@ -1,4 +1,4 @@
-//! [`Expr`]: lets derivative formulas, which are written once over [`Real`], be computed with tensors. Kernels
+//! `Expr`: lets derivative formulas, which are written once over [`Real`], be computed with tensors. Kernels
 //! compute the same formula with numbers; with tensors it is recorded, so it can be differentiated again to any
 //! order.
 

@@ -1,4 +1,4 @@
-//! [`Parts`]: where the sizes of a reshaped or repeated tensor come from. This is what a recorded reshape means,
+//! `Parts`: where the sizes of a reshaped or repeated tensor come from. This is what a recorded reshape means,
 //! rather than the sizes that it happened to have.
 
 use crate::autograd::{Attr, Attribute};

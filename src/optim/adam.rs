@@ -1,4 +1,4 @@
-//! [`Adam`]: the optimizer of Kingma and Ba (2015), by Keras's rule.
+//! `Adam`: the optimizer of Kingma and Ba (2015), by Keras's rule.
 
 use super::{LearningRate, Rule, Slots, Step, check_setting};
 use crate::kernels::simd::stamped;

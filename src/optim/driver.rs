@@ -1,5 +1,5 @@
-//! [`Driver`]: runs an optimizer. A step does, in Keras's order: accumulate, clip, decay, update, average,
-//! constrain; and it changes all parameters or none. Steps that only accumulate also average and constrain.
+//! `Driver`: runs an optimizer. A step does, in Keras's order: accumulate, clip, decay, update, average, constrain;
+//! and it changes all parameters or none. Steps that only accumulate also average and constrain.
 
 use super::pass::Pass;
 use super::state::State;

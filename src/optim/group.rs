@@ -1,5 +1,5 @@
-//! [`Group`]: parameters that are trained differently from the rest, such as a smaller rate for a pretrained
-//! encoder or no decay of biases. A group is a pattern of paths and what differs.
+//! `Group`: parameters that are trained differently from the rest, such as a smaller rate for a pretrained encoder
+//! or no decay of biases. A group is a pattern of paths and what differs.
 
 use crate::{Error, Result, settings};
 

@@ -1,4 +1,4 @@
-//! [`Rule`]: the usual way to write an optimizer, as one formula for each element in a loop over slices.
+//! `Rule`: the usual way to write an optimizer, as one formula for each element in a loop over slices.
 
 use super::{LearningRate, Optimizer, Slices, Slot, Slots, Step, Update};
 use crate::autograd::Gradient;

@@ -1,4 +1,4 @@
-//! [`SGD`]: stochastic gradient descent, with or without momentum.
+//! `SGD`: stochastic gradient descent, with or without momentum.
 
 use super::{LearningRate, Rule, Slots, Step, check_setting};
 use crate::kernels::simd::stamped;

@@ -1,4 +1,4 @@
-//! [`Slot`]: one of the named tensors that an optimizer keeps for a parameter, with its shape and initial value.
+//! `Slot`: one of the named tensors that an optimizer keeps for a parameter, with its shape and initial value.
 //! Moments have the parameter's shape, factored ones hold one number per row and column, and a running product is
 //! one number.
 

@@ -1,4 +1,4 @@
-//! [`Array`]: memory with a layout and no history. Operations compute on arrays, and the tape saves them. Clones
+//! `Array`: memory with a layout and no history. Operations compute on arrays, and the tape saves them. Clones
 //! share memory; writing copies it first unless nothing else holds it.
 
 use super::storage::{Buffer, Shared};

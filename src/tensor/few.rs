@@ -1,4 +1,4 @@
-//! [`Few`]: a list whose first items are stored in place, and further ones in a block of the pool. So no list,
+//! `Few`: a list whose first items are stored in place, and further ones in a block of the pool. So no list,
 //! however long, asks the system for memory in the steady state, unlike a `Vec` or a `SmallVec`.
 #![allow(unsafe_code)]
 

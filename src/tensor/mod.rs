@@ -1,4 +1,4 @@
-//! [`Tensor`]: the type that users compute with, an array with a history. It has no type parameters, is cheap to
+//! `Tensor`: the type that users compute with, an array with a history. It has no type parameters, is cheap to
 //! clone, and can be sent to other threads. Begin with [`Tensor::new`]; the operations are in [`ops`](crate::ops),
 //! one file per family.
 

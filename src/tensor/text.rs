@@ -1,5 +1,5 @@
-//! [`Text`]: a short text that is not allocated by the system. Names and paths are made anew in every training
-//! step, which must not ask the system for memory.
+//! `Text`: a short text that is not allocated by the system. Names and paths are made anew in every training step,
+//! which must not ask the system for memory.
 
 use super::Few;
 

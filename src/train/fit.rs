@@ -1,4 +1,4 @@
-//! [`Fit`]: the settings of a training run.
+//! `Fit`: the settings of a training run.
 
 use super::callback::Callback;
 use crate::data::Dataset;

@@ -1,4 +1,4 @@
-//! [`Logs`] and [`History`]: the loss and metric values of training as plain numbers, by name, in a fixed order.
+//! `Logs` and [`History`]: the loss and metric values of training as plain numbers, by name, in a fixed order.
 
 use crate::tensor::{Few, Text};
 use std::ops::Index;

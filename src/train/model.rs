@@ -1,5 +1,5 @@
-//! [`Model`]: a compiled network. Parameters, optimizer state, losses and metrics are one value that can be
-//! trained, asked for predictions, cloned and saved.
+//! `Model`: a compiled network. Parameters, optimizer state, losses and metrics are one value that can be trained,
+//! asked for predictions, cloned and saved.
 
 use super::head::{Head, Meter};
 use super::history::History;

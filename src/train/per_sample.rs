@@ -1,5 +1,5 @@
-//! [`Model::per_sample_gradients`]: the gradient of each row on its own, for clipping by row and to see which rows
-//! a model learns from.
+//! `Model::per_sample_gradients`: the gradient of each row on its own, for clipping by row and to see which rows a
+//! model learns from.
 
 use super::data::{Arrays, Source};
 use super::model::Model;

@@ -1,4 +1,4 @@
-//! [`Progress`]: prints progress while training, as a bar on a terminal and one line per epoch elsewhere, so that
+//! `Progress`: prints progress while training, as a bar on a terminal and one line per epoch elsewhere, so that
 //! logs stay short and free of control characters. It also warns once when the loss is not finite. Nothing else
 //! prints while training, and this only if `verbose` asks for it.
 

@@ -1,4 +1,4 @@
-//! [`Weights`]: how much each row counts, by a weight of its own or by its class.
+//! `Weights`: how much each row counts, by a weight of its own or by its class.
 
 use crate::loss::classes;
 use crate::tensor::Tensor;

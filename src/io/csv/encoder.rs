@@ -1,4 +1,4 @@
-//! [`Encoder`]: turns tables into the numbers that a network takes. Everything it knows comes from the table it was
+//! `Encoder`: turns tables into the numbers that a network takes. Everything it knows comes from the table it was
 //! adapted to, the training part: means, spreads and categories. Nothing of the test part can leak in.
 
 use super::{Categories, Table};

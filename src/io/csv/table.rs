@@ -1,4 +1,4 @@
-//! [`Table`]: a table that was read, and its split into a part to train on and one to test with.
+//! `Table`: a table that was read, and its split into a part to train on and one to test with.
 
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;

@@ -1,4 +1,4 @@
-//! [`Operand`]: what a product can take on either side, a matrix that can copy itself into the panels that tiles
+//! `Operand`: what a product can take on either side, a matrix that can copy itself into the panels that tiles
 //! read. Strided memory, image patches, 16-bit floats and quantized weights are operands of one product, which is
 //! therefore written once.
 //!

@@ -1,5 +1,5 @@
-//! [`Packed`]: a matrix copied into panels once, such as the weights of a trained network, which are multiplied
-//! with again and again.
+//! `Packed`: a matrix copied into panels once, such as the weights of a trained network, which are multiplied with
+//! again and again.
 
 use super::operand::{Operand, View};
 use super::side::{Panels, Side};

@@ -1,4 +1,4 @@
-//! [`Patches`]: patches of images as a matrix that is never made. A convolution is its product with the kernel, and
+//! `Patches`: patches of images as a matrix that is never made. A convolution is its product with the kernel, and
 //! the gradient of the kernel is the product of its transpose with the gradient of the result.
 
 use super::{Gemm, Operand};

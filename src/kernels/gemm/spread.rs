@@ -1,4 +1,4 @@
-//! [`Spread`]: what windows saw, spread back over the images, as a matrix that is never made. The gradient of a
+//! `Spread`: what windows saw, spread back over the images, as a matrix that is never made. The gradient of a
 //! convolution's input, and a transposed convolution, are its product with the kernel.
 
 use super::patches::{Stack, read_runs};

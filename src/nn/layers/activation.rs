@@ -1,4 +1,4 @@
-//! [`Activation`]: an activation as a layer of its own.
+//! `Activation`: an activation as a layer of its own.
 
 use crate::Result;
 use crate::config::Dyn;

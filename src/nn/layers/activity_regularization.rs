@@ -1,4 +1,4 @@
-//! [`ActivityRegularization`]: a penalty on activations, as a layer of its own.
+//! `ActivityRegularization`: a penalty on activations, as a layer of its own.
 
 use crate::nn::regularizer::L1L2;
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Range, single};

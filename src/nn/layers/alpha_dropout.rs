@@ -1,4 +1,4 @@
-//! [`AlphaDropout`]: dropout that preserves mean and variance, for networks that normalize themselves by `selu`
+//! `AlphaDropout`: dropout that preserves mean and variance, for networks that normalize themselves by `selu`
 //! (Klambauer et al. 2017).
 
 use super::checks;

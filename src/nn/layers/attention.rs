@@ -1,4 +1,4 @@
-//! [`Attention`] and [`AdditiveAttention`]: attention of one head without projections. The output of a query is the
+//! `Attention` and [`AdditiveAttention`]: attention of one head without projections. The output of a query is the
 //! mean of the values, weighted by how well it fits their keys.
 
 use super::checks;

@@ -1,4 +1,4 @@
-//! [`BatchNormalization`]: normalizes each channel to mean 0 and variance 1 (Ioffe and Szegedy 2015), with the
+//! `BatchNormalization`: normalizes each channel to mean 0 and variance 1 (Ioffe and Szegedy 2015), with the
 //! batch's statistics in training and with moving averages in inference.
 
 use super::checks::{epsilon, rate_or_one};

@@ -1,4 +1,4 @@
-//! [`Bidirectional`]: runs a recurrent layer in both directions of time (Schuster and Paliwal 1997):
+//! `Bidirectional`: runs a recurrent layer in both directions of time (Schuster and Paliwal 1997):
 //! `merge(forward(x), backward(x))`, where the second output is reversed again if it is a sequence.
 
 use super::recurrence::{States, given_states};

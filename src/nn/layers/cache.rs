@@ -1,4 +1,4 @@
-//! [`Cache`]: the keys and values that a decoder has seen, kept in the session from one call to the next.
+//! `Cache`: the keys and values that a decoder has seen, kept in the session from one call to the next.
 
 use crate::error::Context;
 use crate::nn::{Cx, Init, Key};

@@ -1,4 +1,4 @@
-//! [`CenterCrop`]: cuts out the centre of images.
+//! `CenterCrop`: cuts out the centre of images.
 
 use super::resizing::{cropped, expect_size};
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, expect_images, single};

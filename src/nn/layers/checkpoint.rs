@@ -1,6 +1,6 @@
-//! [`Checkpoint`]: a block that saves memory in training. Normally training keeps what every layer computed until
-//! its gradient is taken, which a deep network may not have the memory for. A block under a checkpoint keeps only
-//! its inputs and computes the rest again (Chen et al. 2016).
+//! `Checkpoint`: a block that saves memory in training. Normally training keeps what every layer computed until its
+//! gradient is taken, which a deep network may not have the memory for. A block under a checkpoint keeps only its
+//! inputs and computes the rest again (Chen et al. 2016).
 
 use crate::Result;
 use crate::autograd::{Outputs, recomputed};

@@ -1,4 +1,4 @@
-//! [`Concatenate`]: joins its inputs along an axis.
+//! `Concatenate`: joins its inputs along an axis.
 
 use super::merge;
 use crate::error::Context;

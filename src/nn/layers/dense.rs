@@ -1,4 +1,4 @@
-//! [`Dense`]: the fully connected layer, `activation(x·kernel + bias)`.
+//! `Dense`: the fully connected layer, `activation(x·kernel + bias)`.
 
 use super::checks::positive;
 use crate::Result;

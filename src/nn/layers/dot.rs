@@ -1,4 +1,4 @@
-//! [`Dot`]: products of two inputs along one axis of each, for similarities or hand-made attention.
+//! `Dot`: products of two inputs along one axis of each, for similarities or hand-made attention.
 
 use super::merge;
 use crate::error::Context;

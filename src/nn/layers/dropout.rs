@@ -1,4 +1,4 @@
-//! [`Dropout`]: drops units at random in training, so that none relies on another (Srivastava et al. 2014).
+//! `Dropout`: drops units at random in training, so that none relies on another (Srivastava et al. 2014).
 
 use super::checks::rate_or_one;
 use super::noise::NoiseShape;

@@ -1,4 +1,4 @@
-//! [`EinsumDense`]: a dense layer over any axes, `activation(einsum(equation, x, kernel) + bias)`.
+//! `EinsumDense`: a dense layer over any axes, `activation(einsum(equation, x, kernel) + bias)`.
 
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};

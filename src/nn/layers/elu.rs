@@ -1,4 +1,4 @@
-//! [`ELU`]: the exponential linear unit as a layer.
+//! `ELU`: the exponential linear unit as a layer.
 
 use crate::nn::{Cx, Layer, Masking};
 use crate::tensor::Tensor;

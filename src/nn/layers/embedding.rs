@@ -1,4 +1,4 @@
-//! [`Embedding`]: a table of vectors, looked up by whole numbers, `y[…] = embeddings[x[…]]`.
+//! `Embedding`: a table of vectors, looked up by whole numbers, `y[…] = embeddings[x[…]]`.
 
 use super::checks::positive;
 use crate::config::{Configured, Dyn};

@@ -1,4 +1,4 @@
-//! [`Flatten`]: merges all axes of a sample into one.
+//! `Flatten`: merges all axes of a sample into one.
 
 use crate::nn::{Cx, DataFormat, Layer, Masking, Range};
 use crate::tensor::Tensor;

@@ -1,5 +1,5 @@
-//! [`GaussianDropout`]: dropout that scales units by random factors instead of dropping them (Srivastava et al.
-//! 2014, section 10).
+//! `GaussianDropout`: dropout that scales units by random factors instead of dropping them (Srivastava et al. 2014,
+//! section 10).
 
 use super::checks;
 use crate::Result;

@@ -1,4 +1,4 @@
-//! [`GaussianNoise`]: adds noise in training, as if data were measured anew each time.
+//! `GaussianNoise`: adds noise in training, as if data were measured anew each time.
 
 use super::checks::rate_or_one;
 use crate::Result;

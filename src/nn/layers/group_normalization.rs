@@ -1,4 +1,4 @@
-//! [`GroupNormalization`]: normalizes each group of channels of a sample to mean 0 and variance 1, independently of
+//! `GroupNormalization`: normalizes each group of channels of a sample to mean 0 and variance 1, independently of
 //! the batch (Wu and He 2018).
 
 use super::checks::epsilon;

@@ -1,5 +1,5 @@
-//! [`GroupQueryAttention`]: attention whose heads share keys and values in groups (Ainslie et al. 2023), for
-//! smaller caches and faster decoding.
+//! `GroupQueryAttention`: attention whose heads share keys and values in groups (Ainslie et al. 2023), for smaller
+//! caches and faster decoding.
 
 use super::cache::Cache;
 use super::checks::{self, positive};

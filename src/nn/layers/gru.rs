@@ -1,4 +1,4 @@
-//! [`GRU`] and [`GRUCell`]: gated recurrent units (Cho et al. 2014).
+//! `GRU` and [`GRUCell`]: gated recurrent units (Cho et al. 2014).
 
 use super::cell::{Formula, Recurrent, cells, is, part};
 use super::recurrence::{States, recurrent};

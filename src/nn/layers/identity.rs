@@ -1,4 +1,4 @@
-//! [`Identity`]: a layer that changes nothing, for a place with a name.
+//! `Identity`: a layer that changes nothing, for a place with a name.
 
 use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Values};

@@ -1,4 +1,4 @@
-//! [`Lambda`]: a function of the user's program as a layer without parameters.
+//! `Lambda`: a function of the user's program as a layer without parameters.
 
 use crate::config::{Common, Configured, Registry};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Value, Values};

@@ -1,4 +1,4 @@
-//! [`LayerNormalization`]: normalizes the features of each sample to mean 0 and variance 1 (Ba et al. 2016).
+//! `LayerNormalization`: normalizes the features of each sample to mean 0 and variance 1 (Ba et al. 2016).
 
 use super::checks::epsilon;
 use super::normalized::{along, centered, scaled};

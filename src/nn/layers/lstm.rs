@@ -1,4 +1,4 @@
-//! [`LSTM`] and [`LSTMCell`]: long short-term memory (Hochreiter and Schmidhuber 1997).
+//! `LSTM` and [`LSTMCell`]: long short-term memory (Hochreiter and Schmidhuber 1997).
 
 use super::cell::{Formula, Recurrent, UnitForgetBias, cells, is, part};
 use super::recurrence::{States, recurrent};

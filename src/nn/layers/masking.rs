@@ -1,4 +1,4 @@
-//! [`Masking`]: marks time steps that are only padding.
+//! `Masking`: marks time steps that are only padding.
 
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values, single};
 use crate::{Error, Result};

@@ -1,4 +1,4 @@
-//! [`MultiHeadAttention`]: attention of several heads, each with its own projections (Vaswani et al. 2017).
+//! `MultiHeadAttention`: attention of several heads, each with its own projections (Vaswani et al. 2017).
 
 use super::cache::Cache;
 use super::checks::{self, positive};

@@ -1,4 +1,4 @@
-//! [`Normalization`]: normalizes each feature to mean 0 and variance 1, by statistics of data seen before.
+//! `Normalization`: normalizes each feature to mean 0 and variance 1, by statistics of data seen before.
 
 use crate::config::Configured;
 use crate::nn::initializer::{Initializer, Ones, Zeros};

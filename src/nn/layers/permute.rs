@@ -1,4 +1,4 @@
-//! [`Permute`]: reorders the axes of a sample.
+//! `Permute`: reorders the axes of a sample.
 
 use crate::nn::{Cx, Layer, Range};
 use crate::tensor::{Few, Tensor};

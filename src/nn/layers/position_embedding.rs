@@ -1,4 +1,4 @@
-//! [`PositionEmbedding`]: a trained vector for each position (Devlin et al. 2019).
+//! `PositionEmbedding`: a trained vector for each position (Devlin et al. 2019).
 
 use super::checks::positive;
 use super::positions::{Counter, START};

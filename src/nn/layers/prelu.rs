@@ -1,4 +1,4 @@
-//! [`PReLU`]: a rectifier whose slope below 0 is learned (He et al. 2015).
+//! `PReLU`: a rectifier whose slope below 0 is learned (He et al. 2015).
 
 use crate::config::Dyn;
 use crate::nn::constraint::Constraint;

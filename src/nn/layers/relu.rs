@@ -1,4 +1,4 @@
-//! [`ReLU`] and [`LeakyReLU`]: rectifiers without parameters, as layers.
+//! `ReLU` and [`LeakyReLU`]: rectifiers without parameters, as layers.
 
 use crate::nn::activation::{Activation, Relu};
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Range, range_of, single};

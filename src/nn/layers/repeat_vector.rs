@@ -1,4 +1,4 @@
-//! [`RepeatVector`]: makes a sequence of a vector.
+//! `RepeatVector`: makes a sequence of a vector.
 
 use super::checks::positive;
 use crate::nn::{Cx, Layer, Range};

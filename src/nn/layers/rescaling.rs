@@ -1,4 +1,4 @@
-//! [`Rescaling`]: maps values to another range, such as bytes of images to `0..1` or `-1..1`.
+//! `Rescaling`: maps values to another range, such as bytes of images to `0..1` or `-1..1`.
 
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Numbers, single};
 use crate::tensor::Tensor;

@@ -1,4 +1,4 @@
-//! [`Reshape`]: gives samples another shape.
+//! `Reshape`: gives samples another shape.
 
 use crate::nn::{Cx, Layer, Masking, Range};
 use crate::tensor::Tensor;

@@ -1,4 +1,4 @@
-//! [`Resizing`]: brings images to one size.
+//! `Resizing`: brings images to one size.
 
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, expect_images, single};
 use crate::ops::{Interpolation, PadMode};

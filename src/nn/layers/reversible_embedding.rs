@@ -1,5 +1,5 @@
-//! [`ReversibleEmbedding`]: a table of vectors that is read both ways, from numbers to vectors and from vectors to
-//! a score for each number.
+//! `ReversibleEmbedding`: a table of vectors that is read both ways, from numbers to vectors and from vectors to a
+//! score for each number.
 
 use super::checks::{positive, positive_number};
 use crate::config::Dyn;

@@ -1,4 +1,4 @@
-//! [`RMSNormalization`]: keeps activations at one scale without subtracting a mean (Zhang and Sennrich 2019).
+//! `RMSNormalization`: keeps activations at one scale without subtracting a mean (Zhang and Sennrich 2019).
 
 use super::checks::epsilon;
 use super::normalized::along;

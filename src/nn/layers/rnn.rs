@@ -1,4 +1,4 @@
-//! [`RNN`]: runs any cell over a sequence, time step by time step.
+//! `RNN`: runs any cell over a sequence, time step by time step.
 
 use super::recurrence::{Sequence, States, recurrent, step_specs, zeros};
 use crate::config::Dyn;

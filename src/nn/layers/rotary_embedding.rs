@@ -1,4 +1,4 @@
-//! [`RotaryEmbedding`]: encodes positions as rotations of pairs of features (Su et al. 2021).
+//! `RotaryEmbedding`: encodes positions as rotations of pairs of features (Su et al. 2021).
 
 use super::checks::positive_number;
 use super::positions::{Counter, START, constant};

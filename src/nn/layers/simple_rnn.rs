@@ -1,4 +1,4 @@
-//! [`SimpleRNN`] and [`SimpleRNNCell`]: a recurrent layer whose output is its state.
+//! `SimpleRNN` and [`SimpleRNNCell`]: a recurrent layer whose output is its state.
 
 use super::cell::{Formula, Recurrent, cells, is};
 use super::recurrence::{States, recurrent};

@@ -1,4 +1,4 @@
-//! [`SinePositionEncoding`]: waves that encode positions, with nothing to learn (Vaswani et al. 2017).
+//! `SinePositionEncoding`: waves that encode positions, with nothing to learn (Vaswani et al. 2017).
 
 use super::checks::positive_number;
 use super::positions::{Counter, START, constant};

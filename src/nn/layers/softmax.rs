@@ -1,4 +1,4 @@
-//! [`Softmax`]: softmax as a layer, which can leave out masked elements.
+//! `Softmax`: softmax as a layer, which can leave out masked elements.
 
 use crate::error::Context;
 use crate::nn::activation::{self, Activation};

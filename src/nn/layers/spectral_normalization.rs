@@ -1,4 +1,4 @@
-//! [`SpectralNormalization`]: keeps a layer from stretching any input by more than 1, by dividing its kernel by its
+//! `SpectralNormalization`: keeps a layer from stretching any input by more than 1, by dividing its kernel by its
 //! largest singular value, which a power iteration follows from step to step (Miyato et al. 2018).
 
 use super::checks::positive;

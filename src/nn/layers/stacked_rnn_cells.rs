@@ -1,4 +1,4 @@
-//! [`StackedRNNCells`]: cells on top of each other, as one cell.
+//! `StackedRNNCells`: cells on top of each other, as one cell.
 
 use super::recurrence::States;
 use super::rnn::{as_cell, step};

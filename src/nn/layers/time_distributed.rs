@@ -1,4 +1,4 @@
-//! [`TimeDistributed`]: one layer for every time step of a sequence, `y[:, t] = layer(x[:, t])`.
+//! `TimeDistributed`: one layer for every time step of a sequence, `y[:, t] = layer(x[:, t])`.
 
 use super::recurrence::step_specs;
 use crate::config::Dyn;

@@ -1,4 +1,4 @@
-//! [`TransformerDecoder`]: a transformer block that goes forward in time. It has causal attention, attention to an
+//! `TransformerDecoder`: a transformer block that goes forward in time. It has causal attention, attention to an
 //! encoder's output if there is one, then two dense layers, each added to its input (Vaswani et al. 2017).
 
 use super::transformer::{Block, around, built, merged, run};

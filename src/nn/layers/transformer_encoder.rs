@@ -1,5 +1,5 @@
-//! [`TransformerEncoder`]: a transformer block that sees the whole sequence. It has attention, then two dense
-//! layers, each added to its input (Vaswani et al. 2017).
+//! `TransformerEncoder`: a transformer block that sees the whole sequence. It has attention, then two dense layers,
+//! each added to its input (Vaswani et al. 2017).
 
 use super::transformer::{Block, around, built, merged, run};
 use crate::Result;

@@ -1,4 +1,4 @@
-//! [`UnitNormalization`]: scales each sample to length 1.
+//! `UnitNormalization`: scales each sample to length 1.
 
 use crate::Result;
 use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, single};

@@ -1,4 +1,4 @@
-//! [`LambdaCallback`]: a callback made of closures, for a line or two without a type of its own.
+//! `LambdaCallback`: a callback made of closures, for a line or two without a type of its own.
 
 use super::Callback;
 use crate::Result;

@@ -1,4 +1,4 @@
-//! [`Callback`]: what happens around epochs and batches of `fit`, and the callbacks that come with the crate.
+//! `Callback`: what happens around epochs and batches of `fit`, and the callbacks that come with the crate.
 
 mod early_stopping;
 mod lambda;

@@ -1,4 +1,4 @@
-//! [`Monitor`]: the log value that a callback watches, which values are better, and the errors if there is no such
+//! `Monitor`: the log value that a callback watches, which values are better, and the errors if there is no such
 //! value.
 
 use super::Plan;
