@@ -1,6 +1,7 @@
-//! Every kernel but the products, through the public API, on 4096 x 1024 float32 (16.8 MB read and as much written), on
-//! 32 x 64 activations, and on 4096 rows of ten logits; beside a copy of the same size, which is the bound for anything that reads and
-//! writes memory once, and beside `ndarray` (names ending in `/ndarray`, one thread) where it has the operation.
+//! Benchmarks of every kernel except matrix products, through the public API, on 4096 x 1024 float32 (16.8 MB read
+//! and as much written), on 32 x 64 activations, and on 4096 rows of ten logits. They are compared with a copy of
+//! the same size, which is the bound for anything that reads and writes memory once, and with `ndarray` (names
+//! ending in `/ndarray`, one thread) where it has the operation.
 //!
 //! `cargo bench --bench elementwise`
 #![allow(missing_docs)]
@@ -21,7 +22,7 @@ fn stream() -> Stream {
     Stream::new(0, Purpose::User(0), 0)
 }
 
-/// The gradient of the sum of `f(x)`, the forward pass included.
+/// The gradient of the sum of `f(x)`, including the forward pass.
 fn backward(f: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Operation {
     Box::new(move |x| {
         let x = x.tracked();
@@ -78,7 +79,7 @@ fn operations(rows: usize, columns: usize) -> Result<Vec<(&'static str, Operatio
 
 type Rival<'a> = (&'static str, Box<dyn Fn() -> f32 + 'a>);
 
-/// The same in `ndarray`, for a new result each time, as ours.
+/// The same in `ndarray`, with a new result each time, like ours.
 #[allow(clippy::disallowed_methods)] // std's functions are what a user of `ndarray` calls
 fn rivals(x: &Array2<f32>) -> Vec<Rival<'_>> {
     let first = |y: Array2<f32>| y[[0, 0]];
@@ -107,7 +108,7 @@ fn all(c: &mut Criterion) -> Result<()> {
                 .sample_size(10);
             let pool = Threads::new(threads)?;
             for (name, f) in operations(rows, columns)? {
-                // Timed inside of the pool: entering it is not part of the operation.
+                // Timed inside of the pool, because entering it is not part of the operation.
                 let timed = |n: u64| {
                     pool.run(|| {
                         let began = Instant::now();
@@ -133,8 +134,8 @@ fn all(c: &mut Criterion) -> Result<()> {
     updates(c)
 }
 
-/// One optimizer update of 55,050 parameters, those of a 784-64-64-10 network: the parameter, its gradient and its state are read, all
-/// but the gradient written.
+/// One optimizer update of 55,050 parameters, those of a 784-64-64-10 network: the parameter, its gradient and its
+/// state are read, and all but the gradient are written.
 fn updates(c: &mut Criterion) -> Result<()> {
     const N: usize = 55_050;
     let step = Step::new(1, 0.001);

@@ -1,4 +1,4 @@
-//! Matrix products beside those of `matrixmultiply` and the `gemm` crate.
+//! Benchmarks of matrix products, compared with those of `matrixmultiply` and the crate `gemm`.
 //!
 //! `cargo bench --bench gemm` measures with criterion; `cargo bench --bench gemm -- ratios [threads] [filter]` prints a table of
 //! the best of interleaved runs, which says more on a machine that others use too.
@@ -199,8 +199,8 @@ fn with_contestants<T: Number>(s: Shape, threads: usize, f: impl FnOnce(Vec<Run>
     f(runs)
 }
 
-/// Seconds of processor time of this thread, so that what else runs on the machine counts less; with several threads,
-/// seconds on the wall.
+/// Seconds of processor time of this thread, so that other work on the machine counts less; with several threads,
+/// wall-clock seconds.
 fn now(threads: usize) -> f64 {
     #[cfg(target_os = "linux")]
     if threads == 1 {

@@ -1,5 +1,6 @@
 //! The workloads that rival libraries are measured on, through the public API with its default settings. Prints one
-//! JSON object a line: `peer, workload, threads, metric, median, min, max, runs, peak_rss_mib`, and a check value.
+//! JSON object per line: `peer, workload, threads, metric, median, min, max, runs, peak_rss_mib`, and a check
+//! value.
 //!
 //! `cargo bench --bench workloads -- WORKLOAD --threads N --data DIR`, with the four MNIST files in DIR (which `gemm` and
 //! `elementwise` do not need). Workloads: `mlp`, `mlp_large`, `mlp_acc`, `mlp_infer` (or `mlp_infer/b1`, `mlp_infer/b1024`),
@@ -59,7 +60,7 @@ fn mnist(args: &Args) -> Res<Data> {
     Ok(Data { x: flat(&train.images)?, y: train.labels, x_test: flat(&test.images)?, y_test: test.labels })
 }
 
-/// 784-64-64-10, no metric: the rivals' training steps compute none either.
+/// 784-64-64-10 without metrics, since the rivals' training steps compute none either.
 fn mlp(seed: u64) -> gradus::Result<Model> {
     Sequential::new()
         .add(Input::new([784]))
@@ -109,7 +110,7 @@ fn emit(args: &Args, workload: &str, metric: &str, mut values: Vec<f64>, check: 
     );
 }
 
-/// Seconds of each epoch but the first, and the last epoch's loss.
+/// Seconds of each epoch except the first, and the last epoch's loss.
 fn epochs(model: &mut Model, d: &Data, batch: usize, epochs: usize) -> gradus::Result<(Vec<f64>, f64)> {
     let (mut seconds, mut loss) = (Vec::new(), 0.0);
     for epoch in 0..epochs {
@@ -226,8 +227,9 @@ fn product(args: &Args, name: &str) -> Res<()> {
 
 const ELEMENTWISE: [&str; 5] = ["gelu", "gelu_tanh", "softmax", "layer_norm", "gelu_linear"];
 
-/// On 4096 x 1024 float32, the result in a new tensor: 4 bytes read and 4 written for each element. `gelu_linear` feeds a
-/// gelu's result to a product of 1024 x 64, which reads it at once: seconds, not GB/s, are what counts there.
+/// On 4096 x 1024 float32, with the result in a new tensor: 4 bytes read and 4 written for each element.
+/// `gelu_linear` passes a gelu's result to a product of 1024 x 64, which reads it at once; its unit is seconds, not
+/// GB/s.
 fn elementwise(args: &Args, name: &str) -> Res<()> {
     let x = normal(args.seed, &[4096, 1024])?;
     let (gamma, beta) = (normal(args.seed + 1, &[1024])?, normal(args.seed + 2, &[1024])?);
@@ -253,8 +255,8 @@ fn normal(seed: u64, shape: &[usize]) -> gradus::Result<Tensor> {
     RandomNormal::new(0.0, 1.0).tensor(Spec::new(Shape::new(shape)?, DType::F32), stream)
 }
 
-/// Milliseconds of a training step on one thread and on two, and their ratio, over widths and batches: two threads should
-/// nowhere be slower. Each point is the best of interleaved rounds.
+/// Milliseconds of a training step on one thread and on two, and their ratio, over widths and batches: two threads
+/// should never be slower. Each point is the best of interleaved rounds.
 fn grid(args: &Args) -> Res<()> {
     let (one, two) = (Threads::new(1)?, Threads::new(2)?);
     for width in [8, 16, 32, 64, 128, 256, 512, 1024] {

@@ -32,7 +32,7 @@ impl Layer for Block {
     }
 }
 
-/// An entrance, twelve equal blocks, an exit.
+/// A first layer, twelve equal blocks, a last layer.
 #[derive(Clone, Debug)]
 struct Residual {
     entrance: Part,
@@ -56,7 +56,8 @@ fn main() -> Result<()> {
     let pixels = |images: &Tensor| images.scale(1.0 / 255.0)?.reshape([-1, 784]);
     let (x_train, x_test) = (pixels(&train.images)?, pixels(&test.images)?);
 
-    // Blocks that are not built yet are twelve of them when cloned; built ones would be one block twelve times, an error.
+    // Cloning a block that is not built yet gives twelve different blocks; a built one would be the same block
+    // twelve times, which is an error.
     let network = Residual {
         entrance: Part::new(Dense::new(32)),
         blocks: vec![Block::new(32); 12],

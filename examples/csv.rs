@@ -1,4 +1,4 @@
-//! Learns the price of a house from a table in CSV, made up on the spot, with texts and missing cells in it:
+//! Learns house prices from a CSV table, made up on the spot, with texts and missing cells:
 //! `cargo run --release --example csv`.
 
 use gradus::io::{Csv, Encoder, Limits, Missing};

@@ -16,12 +16,12 @@ use gradus::prelude::*;
 gradus::settings! {
     /// A gated linear unit, `x·value ⊙ gate(x·gate)`: `[…, inputs]` becomes `[…, units]` (Dauphin et al. 2017).
     pub layer Glu as "example>Glu" {
-        /// Of `units` outputs.
+        /// Creates the layer with `units` outputs.
         new(units: usize);
 
         /// The function of the gate; sigmoid by default.
         activation: into Dyn<dyn Activation> = Sigmoid,
-        /// How both kernels begin; Glorot uniform by default.
+        /// The initializer of both kernels; Glorot uniform by default.
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
     }
 }
@@ -72,7 +72,7 @@ fn main() -> Result<()> {
     model.summary();
     model.fit(&x_train, &train.labels, Fit::new().epochs(3).verbose(2))?;
 
-    // A file names layers; the reader says which of its own a file may name.
+    // A file names layers; the reader says which of its own types a file may name.
     let file = std::env::temp_dir().join(format!("gradus-custom-layer-{}.gradus", std::process::id()));
     model.save(&file)?;
     let load = Load::new().registry(Registry::new().layer::<Glu>()?);

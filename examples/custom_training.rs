@@ -1,6 +1,6 @@
-//! Two networks that train against each other (Goodfellow et al. 2014), by hand: a generator learns to draw numbers that a
-//! discriminator cannot tell from those of a normal distribution around 3. The mean of what it draws swings around 3, as such
-//! games do. Runs in seconds.
+//! Two networks that train against each other (Goodfellow et al. 2014), with a hand-written loop: a generator
+//! learns to draw numbers that a discriminator cannot tell from those of a normal distribution around 3. The mean
+//! of what it draws oscillates around 3, as such games do. Runs in seconds.
 //!
 //! ```text
 //! cargo run --release --example custom_training
@@ -44,8 +44,8 @@ fn main() -> gradus::Result<()> {
         let real = normal(step, 1)?.affine(0.5, 3.0)?;
         let noise = normal(step, NOISE)?;
 
-        // The discriminator learns first. The generator runs in inference mode, so nothing flows back into it; the gradients
-        // of real and false rows are added.
+        // The discriminator learns first. The generator runs in inference mode, so no gradient flows back into it;
+        // the gradients of real and fake rows are added.
         let mut cx = Cx::train(1, step);
         let fake = generator.network.forward(&noise, &mut Cx::infer())?;
         let on_real = loss_fn.value(&yes, &discriminator.network.forward(&real, &mut cx)?, None)?;

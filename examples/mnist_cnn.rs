@@ -51,7 +51,8 @@ fn run(args: &Args) -> gradus::Result<()> {
     let images = |of: &Tensor| of.scale(1.0 / 255.0)?.reshape([-1, 28, 28, 1]);
     let (x_train, x_test) = (images(&train.images)?, images(&test.images)?);
 
-    // From Keras's rate for this network, doubled, down to 0: half of the epochs do as well as with one rate.
+    // From Keras's rate for this network, doubled, down to 0: half of the epochs then do as well as with a constant
+    // rate.
     let steps = args.epochs * x_train.dims()[0].div_ceil(args.batch_size);
     let rate = CosineDecay::new(0.002, steps as u64);
     let mut model = Sequential::new()

@@ -9,7 +9,7 @@ use gradus::nn::{Cx, Layer};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 
-/// The distance of two halves of a row, element by element.
+/// The distance between the two halves of a row, element by element.
 #[derive(Clone, Debug)]
 struct Distance;
 gradus::parts!(Distance {});

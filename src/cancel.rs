@@ -1,12 +1,13 @@
-//! Ends long work early: a token that its owner can cancel from any thread, or that ends by itself at a deadline.
+//! `CancellationToken`: ends long work early. Its owner can cancel it from any thread, or it ends by itself at a
+//! deadline.
 
 use crate::{Error, Result, clock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What `fit`, `evaluate` and `predict` are given so that they can be ended: they ask it between batches, and once it is cancelled
-/// return [`Error::Cancelled`](crate::Error::Cancelled), which says how far they came. Clones are the same token.
+/// A token that ends `fit`, `evaluate` and `predict` early. They check it between batches; once it is cancelled
+/// they return [`Error::Cancelled`](crate::Error::Cancelled), which says how far they came. Clones share one state.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -29,25 +30,25 @@ pub struct CancellationToken {
 }
 
 impl CancellationToken {
-    /// Not cancelled, and without a deadline.
+    /// Creates a token that is not cancelled and has no deadline.
     pub fn new() -> CancellationToken {
         CancellationToken::default()
     }
 
-    /// The same token, with a deadline of its own so long from now. (Where there is no clock, as on wasm32-unknown-unknown, it never
-    /// comes.)
+    /// Adds a deadline, counted from now, to this token and its later clones. (Where there is no clock, as on
+    /// wasm32-unknown-unknown, it never passes.)
     #[must_use]
     pub fn deadline(mut self, from_now: Duration) -> CancellationToken {
         self.end = clock::now().and_then(|now| now.checked_add(from_now));
         self
     }
 
-    /// Cancels it and all its clones, for good.
+    /// Cancels this token and all its clones, permanently.
     pub fn cancel(&self) {
         self.asked.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was cancelled, or its deadline is over.
+    /// Returns whether the token was cancelled or its deadline has passed.
     pub fn is_cancelled(&self) -> bool {
         self.reason().is_some()
     }

@@ -1,5 +1,5 @@
-//! Why it exists: wasm32-unknown-unknown has no clock and std's panics there. Whoever wants a time asks here and does without where there is
-//! none; no result depends on it.
+//! The clock: [`now`] is the only place that asks for the time, because wasm32-unknown-unknown has no clock and std
+//! panics there. Where there is none, callers do without; no result depends on it.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,6 @@
-//! Why it exists: a tensor's element type is a run-time value, so that user code has no type parameters; this
-//! file ties each value to its Rust type, and holds the one place where run time meets compile time, `dispatch!`.
+//! Element types: [`DType`], the Rust types it stands for, and the conversions between them. The element type of a
+//! tensor is a run-time value, so user code needs no type parameters; `dispatch!` is the one place where a run-time
+//! value becomes a Rust type.
 
 mod convert;
 mod half;
@@ -13,13 +14,13 @@ use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum DType {
-    /// 32-bit float: the default, and what kernels are tuned for.
+    /// 32-bit float: the default, and the type kernels are tuned for.
     F32,
-    /// 64-bit float: for checks and for those who need it.
+    /// 64-bit float: for checks and for computations that need the precision.
     F64,
-    /// bfloat16, as storage: cast to compute.
+    /// bfloat16, for storage only: cast it to compute.
     BF16,
-    /// IEEE half precision, as storage: cast to compute.
+    /// IEEE half precision, for storage only: cast it to compute.
     F16,
     /// Signed integers of 64 bits: labels, indices, counts.
     I64,
@@ -34,7 +35,7 @@ pub enum DType {
 }
 
 impl DType {
-    /// Bytes per element.
+    /// Returns the number of bytes per element.
     pub const fn size(self) -> usize {
         match self {
             DType::F64 | DType::I64 => 8,
@@ -44,18 +45,18 @@ impl DType {
         }
     }
 
-    /// Whether it is one of the floats that operations compute in (f32 and f64).
+    /// Returns whether this is a float type that operations compute in (f32 or f64).
     pub const fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F64)
     }
 
-    /// Whether it is one of the integers (i64, i32, i8 and u8).
+    /// Returns whether this is an integer type (i64, i32, i8 or u8).
     pub const fn is_integer(self) -> bool {
         matches!(self, DType::I64 | DType::I32 | DType::I8 | DType::U8)
     }
 
-    /// The float that means and variances of this dtype come in: its own, for floats; float32, which holds every number of 8 bits;
-    /// and for int64 and int32, which float32 would round, float64, as in NumPy.
+    /// The float type of means and variances of this dtype: a float's own type; float32 for 8-bit types, since it
+    /// holds all their values; and float64 for int64 and int32, which float32 would round, as in NumPy.
     pub(crate) const fn fraction(self) -> DType {
         match self {
             DType::I64 | DType::I32 => DType::F64,
@@ -64,17 +65,18 @@ impl DType {
         }
     }
 
-    /// The dtype in which an operation on two dtypes computes: the smallest that both widen to in the order
+    /// Returns the dtype in which an operation on two dtypes computes: the smallest that both widen to in the order
     ///
     /// ```text
     /// bool → uint8 ─┐                  ┌→ float16 ──┐
     ///   └──→ int8 ──┴→ int32 → int64 ──┴→ bfloat16 ─┴→ float32 → float64
     /// ```
     ///
-    /// which is that of JAX, and so of Keras, among the dtypes that are here. (JAX's int16, for uint8 with int8, is not: they meet in
-    /// int32.) An integer becomes the other operand's float, however short that is: int64 with float32 is float32. A Rust number
-    /// beside a tensor is weaker than any tensor: a float leaves every float dtype as it is and makes float32 of integers, an integer
-    /// leaves all but bool as they are.
+    /// This is the order of JAX, and so of Keras, restricted to the dtypes that exist here. (JAX's int16, for uint8
+    /// with int8, does not: they promote to int32.) An integer with a float becomes that float, however short:
+    /// int64 with float32 is float32. A Rust number beside a tensor is weaker than any tensor: a float literal
+    /// leaves every float dtype as it is and turns integers into float32; an integer literal leaves every dtype but
+    /// bool as it is.
     ///
     /// ```
     /// use gradus::DType;
@@ -98,7 +100,7 @@ impl DType {
         }
     }
 
-    /// Keras's name for it.
+    /// Returns Keras's name of this dtype.
     pub const fn name(self) -> &'static str {
         match self {
             DType::F32 => "float32",
@@ -113,7 +115,7 @@ impl DType {
         }
     }
 
-    /// All types, in the order of the enum.
+    /// All dtypes, in the order of the enum.
     pub const ALL: [DType; 9] = [
         DType::F32,
         DType::F64,
@@ -133,9 +135,9 @@ impl std::fmt::Display for DType {
     }
 }
 
-/// What lies in a tensor's memory: plain numbers for which every bit pattern is valid.
+/// An element as it lies in memory: a plain number for which every bit pattern is valid.
 pub trait Stored: Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + 'static {
-    /// Whether both have the same bits; any NaN equals any NaN.
+    /// Returns whether both have the same bits; any NaN equals any NaN.
     fn same_bits(self, other: Self) -> bool;
 }
 
@@ -156,15 +158,15 @@ macro_rules! stored {
 }
 stored!(floats: f32 f64 bf16 f16; integers: i64 i32 i8 u8);
 
-/// A Rust type that a tensor can be made of and read back as.
+/// A Rust type that tensors are made from and read back as.
 pub trait Element: Copy + Send + Sync + std::fmt::Debug + 'static {
-    /// Its run-time name.
+    /// The dtype that this Rust type stands for.
     const DTYPE: DType;
-    /// How it lies in memory: itself, but for `bool`, which lies as a byte.
+    /// The type in memory: the type itself, except that `bool` is stored as a byte.
     type Stored: Stored;
-    /// Into memory.
+    /// Converts to the form in memory.
     fn store(self) -> Self::Stored;
-    /// Out of memory.
+    /// Converts from the form in memory.
     fn load(stored: Self::Stored) -> Self;
 }
 
@@ -191,13 +193,13 @@ impl Element for bool {
     }
 }
 
-/// The element types in which operations compute: f32 and f64. Elementary functions (`sqrt`, `exp`, `abs`, …) are those of
-/// [`Real`](crate::kernels::math::Real), which give the same bits on every processor; there are no others to choose from, so that a formula of a
-/// user's own reads as it is written on paper: `*w -= rate * m / (v.sqrt() + epsilon)`.
+/// The element types in which operations compute: f32 and f64. Elementary functions (`sqrt`, `exp`, `abs`, …) are
+/// those of [`Real`](crate::kernels::math::Real), which give the same bits on every processor. There are no others
+/// to choose from, so a formula of your own reads as on paper: `*w -= rate * m / (v.sqrt() + epsilon)`.
 pub trait Float:
     Element<Stored = Self> + Stored + Lanes + PartialOrd + AddAssign + SubAssign + MulAssign + DivAssign
 {
-    /// The nearest value of this type.
+    /// Returns the nearest value of this type.
     fn of(v: f64) -> Self;
     /// 0.
     #[inline(always)]
@@ -219,21 +221,22 @@ pub trait Float:
     fn neg_infinity() -> Self {
         Self::c(f64::NEG_INFINITY)
     }
-    /// Whether this is no number.
+    /// Returns whether this is NaN.
     #[inline(always)]
     #[expect(clippy::eq_op, reason = "what NaN alone is unequal to is itself")]
     fn is_nan(self) -> bool {
         self != self
     }
-    /// Exact widening.
+    /// Widens to f64, exactly.
     fn wide(self) -> f64;
-    /// Gradients below this count as 0 in optimizers: their squares, and a thousandth of those, would be subnormal numbers,
-    /// on which processors are many times slower. 2⁻⁵⁸ for f32, 2⁻⁴⁸⁰ for f64.
+    /// Optimizers treat gradients below this as 0: their squares, and a thousandth of those, would be subnormal
+    /// numbers, which processors handle many times more slowly. 2⁻⁵⁸ for f32, 2⁻⁴⁸⁰ for f64.
     const TINY: Self;
-    /// State that fades (moments, velocities) becomes 0 below this, before it can become subnormal. 2⁻¹⁰⁰ for f32,
+    /// Decaying state (moments, velocities) becomes 0 below this, before it can become subnormal. 2⁻¹⁰⁰ for f32,
     /// 2⁻⁹⁰⁰ for f64.
     const FADED: Self;
-    /// 0 where the magnitude is below `limit`: by compare and select, alike on every instruction set.
+    /// Returns 0 if the magnitude is below `limit`, else the value. It compares and selects, so it is the same on
+    /// every instruction set.
     #[inline(always)]
     fn flush(self, limit: Self) -> Self {
         if self.abs() < limit { Self::c(0.0) } else { self }
@@ -260,7 +263,8 @@ impl Float for f64 {
     }
 }
 
-/// Runs a block with `$T` bound to the type that stands beside what `$key` is; the last arms are as in a `match`.
+/// Runs a block with `$T` bound to the type listed for the value of `$key`; the last arms are ordinary `match`
+/// arms.
 macro_rules! dispatch {
     ($key:expr, $T:ident => $body:expr; $($($at:pat_param)|+ => $type:ty),+; $($rest:tt)*) => {
         match $key {
@@ -284,8 +288,8 @@ macro_rules! dispatch_float {
     };
 }
 
-/// Runs a block with `$T` bound to the Rust type of an integer dtype (truth values are bytes of 0 and 1), or returns the error of
-/// operation `$op`.
+/// Runs a block with `$T` bound to the Rust type of an integer dtype (truth values are bytes of 0 and 1), or
+/// returns the error of operation `$op`.
 macro_rules! dispatch_whole {
     ($op:expr, $dtype:expr, $T:ident => $body:expr) => {
         $crate::dtype::dispatch! { $dtype, $T => $body;
@@ -298,7 +302,7 @@ macro_rules! dispatch_whole {
     };
 }
 
-/// Runs a block with `$T` bound to the type in which elements lie in memory.
+/// Runs a block with `$T` bound to the type in which elements are stored.
 macro_rules! dispatch_stored {
     ($dtype:expr, $T:ident => $body:expr) => {
         $crate::dtype::dispatch! { $dtype, $T => $body;
@@ -314,8 +318,8 @@ macro_rules! dispatch_stored {
     };
 }
 
-/// Runs a block with `$T` bound to a type of the size of the dtype's elements, for `Array::words`: to move elements, their size is all that has
-/// to be known, and code for four sizes is half of that for all types.
+/// Runs a block with `$T` bound to some type of the same size as the dtype's elements, for `Array::words`. Moving
+/// elements needs only their size, and code for four sizes is half as much as code for all types.
 macro_rules! dispatch_moved {
     ($dtype:expr, $T:ident => $body:expr) => {
         $crate::dtype::dispatch! { $dtype.size(), $T => $body;

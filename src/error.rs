@@ -1,12 +1,12 @@
-//! Why it exists: every failure a caller can cause comes back as one value that names the place, what was
-//! expected and what came. The library itself never prints, panics or aborts on input.
+//! `Error`: every failure that a caller can cause comes back as one value, which says where it happened, what was
+//! expected and what came. The library never panics or aborts on input.
 
 use crate::{DType, Shape};
 
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, in words a user can act on.
+/// What went wrong, in words that a user can act on.
 ///
 /// Layers wrap the errors of the operations inside them in [`Error::At`], so that a message begins with the
 /// layer's name and ends with the shapes.
@@ -59,7 +59,7 @@ pub enum Error {
         /// The shape it should index.
         shape: Box<Shape>,
     },
-    /// A value (label, index) outside of its range.
+    /// A value (such as a label or index) outside of its range.
     Index {
         /// The operation.
         op: &'static str,
@@ -67,7 +67,7 @@ pub enum Error {
         what: &'static str,
         /// The offending value.
         value: i64,
-        /// Where it stands, counted in row-major order.
+        /// Its position, counted in row-major order.
         position: usize,
         /// The largest value allowed.
         last: i64,
@@ -78,11 +78,11 @@ pub enum Error {
         op: &'static str,
         /// Which matrix, counted in row-major order.
         matrix: usize,
-        /// What it is: `singular`, `not positive definite`.
+        /// What is wrong with it: `singular`, `not positive definite`.
         what: &'static str,
-        /// The row at which it shows, from 0.
+        /// The row at which this was found, from 0.
         pivot: usize,
-        /// What stands on the diagonal there.
+        /// The value on the diagonal in that row.
         value: f64,
     },
     /// An argument that is out of its range or contradicts another.
@@ -91,10 +91,10 @@ pub enum Error {
         name: &'static str,
         /// What is allowed.
         expected: String,
-        /// What came.
+        /// What was given.
         got: String,
     },
-    /// A size that cannot be held in memory.
+    /// A tensor too large for memory.
     Memory {
         /// Bytes asked for (saturating).
         bytes: u128,
@@ -102,31 +102,31 @@ pub enum Error {
         dtype: DType,
         /// The tensor's shape.
         shape: Box<Shape>,
-        /// The limit that was met.
+        /// The limit that was exceeded.
         why: &'static str,
     },
-    /// A trainable parameter from which the loss does not depend: it would never learn.
+    /// A trainable parameter that the loss does not depend on: it would never learn.
     NoGradient {
         /// The parameter's path, such as `dense_1/kernel`.
         path: String,
     },
-    /// Values were asked of a tensor that is only being traced for its shape.
+    /// A value was read from a tensor that is only being traced for its shape.
     Abstract {
         /// The operation.
         op: &'static str,
     },
-    /// An operation was asked for a derivative it does not have.
+    /// A derivative was needed of an operation that has none.
     NotDifferentiable {
         /// The operation.
         op: &'static str,
         /// Why, and what to use instead.
         why: &'static str,
     },
-    /// A loss that is not one number where one is needed, or a tensor with no history.
+    /// `backward` on a loss that is not a single number, or on a tensor with no history.
     Backward(String),
-    /// Numbers that stopped being numbers, found by `Fit::check_finite`.
+    /// A loss or gradient that is NaN or infinite, found by `Fit::check_finite`.
     NotFinite {
-        /// Which quantity.
+        /// Which quantity it is.
         what: String,
         /// Its value.
         value: f64,
@@ -134,44 +134,44 @@ pub enum Error {
         epoch: usize,
         /// Step within the epoch, from 1.
         step: usize,
-        /// Where it came from first: the data, a parameter, or an operation in a layer, forwards or backwards.
+        /// Where it first arose: in the data, in a parameter, or in an operation of a layer, forward or backward.
         origin: Box<Error>,
     },
-    /// Work that its caller's [`CancellationToken`](crate::CancellationToken) ended.
+    /// Work that was ended by its [`CancellationToken`](crate::CancellationToken).
     Cancelled {
         /// Which work: `fit`.
         what: &'static str,
-        /// What happened to it: `was cancelled`.
+        /// Why it ended: `was cancelled`.
         why: &'static str,
         /// How far it came.
         done: String,
     },
-    /// A file, or bytes given as one, that does not hold what it should.
+    /// A file, or bytes of a file, with unexpected contents.
     Format {
         /// The file, or the kind of data.
         what: String,
         /// What was expected and what was found.
         why: String,
     },
-    /// A limit of `Limits` that the input exceeds.
+    /// Input that exceeds one of the [`Limits`](crate::io::Limits).
     Limit {
         /// The file, or the kind of data.
         what: String,
         /// Which quantity.
         quantity: &'static str,
-        /// What the input declares or holds.
+        /// The amount the input declares or holds.
         got: u64,
         /// What is allowed.
         limit: u64,
     },
-    /// The operating system refused to read or write.
+    /// The operating system failed to read or write.
     Io {
         /// The file or folder.
         path: String,
-        /// The system's answer.
+        /// The error it returned.
         source: std::io::Error,
     },
-    /// An error inside a layer, a step or a file entry: where, then what.
+    /// An error inside a layer, a step or part of a file: where, then what.
     At {
         /// The layer or place.
         place: String,
@@ -182,7 +182,7 @@ pub enum Error {
     Custom(String),
 }
 
-/// Written out rather than derived: the crate for it would bring the parser of Rust that such crates need.
+/// Written by hand rather than derived: a derive crate would bring its parser of Rust with it.
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -244,7 +244,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// The message itself: it is what a program prints whose `main` returns this error.
+/// Prints the message itself, because a program whose `main` returns this error prints its `Debug` form.
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
@@ -252,12 +252,12 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
-    /// Says where an error happened; layers and readers use it to add their name.
+    /// Adds the place where the error happened; layers and readers use it to add their name.
     pub fn at(self, place: impl Into<String>) -> Error {
         Error::At { place: place.into(), source: Box::new(self) }
     }
 
-    /// A number that is none, found in this step of training.
+    /// Adds epoch and step to a [`Error::NotFinite`] found in this training step.
     pub(crate) fn in_step(self, epoch: usize, step: usize) -> Error {
         match self {
             Error::NotFinite { what, value, origin, .. } => {
@@ -271,7 +271,7 @@ impl Error {
         Error::Argument { name, expected: expected.into(), got: got.to_string() }
     }
 
-    /// Fails unless a setting is what it may be.
+    /// Fails unless a setting has an allowed value.
     pub(crate) fn unless(fine: bool, name: &'static str, expected: &str, got: f64) -> Result<()> {
         if fine { Ok(()) } else { Err(Error::argument(name, expected, got)) }
     }
@@ -299,9 +299,10 @@ impl Error {
     }
 }
 
-/// Errors of a network that is traced: sizes that are only tried out must not appear in a message.
+/// Errors while a network is traced: trial sizes must not appear in a message.
 impl Error {
-    /// The same failure under two sets of trial sizes as one error, in which sizes that differ print as `None`.
+    /// Joins the same failure under two sets of trial sizes into one error, in which sizes that differ print as
+    /// `None`.
     pub(crate) fn united(self, other: Error) -> Error {
         use Error::{Argument, At, Axis, Custom, Memory, Shape, Shapes};
         match (self, other) {
@@ -331,7 +332,7 @@ impl Error {
         }
     }
 
-    /// The error with these sizes printed as `None`: for a failure that only one of two traces met.
+    /// Prints these sizes as `None`: for a failure that only one of two traces met.
     pub(crate) fn without(self, sizes: &[usize]) -> Error {
         use Error::{Argument, At, Axis, Custom, Memory, Shape, Shapes};
         let hide = |text: &str| numbers(text, |i| number(text, i).filter(|n| !sizes.contains(n)));
@@ -358,7 +359,7 @@ fn both(a: Box<Shape>, b: &Shape) -> Box<Shape> {
     if a.rank() == b.rank() { Box::new(a.united(b)) } else { a }
 }
 
-/// Runs of digits of a text, and what stands before each.
+/// Returns the runs of digits in a text, and what stands before each.
 fn runs(text: &str) -> Vec<(&str, &str)> {
     let mut out = Vec::new();
     let mut rest = text;
@@ -376,7 +377,7 @@ fn number(text: &str, i: usize) -> Option<usize> {
     runs(text).get(i)?.1.parse().ok()
 }
 
-/// The text with each number that differs from what `expected` says of it replaced by `None`.
+/// Replaces each number in the text that differs from what `expected` gives for it by `None`.
 fn numbers(text: &str, expected: impl Fn(usize) -> Option<usize>) -> String {
     let mut out = String::new();
     for (i, (before, digits)) in runs(text).into_iter().enumerate() {
@@ -386,7 +387,7 @@ fn numbers(text: &str, expected: impl Fn(usize) -> Option<usize>) -> String {
     out
 }
 
-/// Adds the place to whatever error comes out.
+/// Adds a place to the error of a `Result`.
 pub trait Context<T> {
     /// Wraps the error in [`Error::At`]; `place` is only evaluated on failure.
     fn at<S: Into<String>>(self, place: impl FnOnce() -> S) -> Result<T>;

@@ -1,7 +1,7 @@
-//! What the library says to the crate `log`, with the feature of that name: what `fit` does, warnings, files read and written. Without
-//! the feature nothing of it is compiled.
+//! The macro [`event!`]: log records through the crate `log`, with the feature of that name. They tell what `fit`
+//! does, warnings, and files read and written. Without the feature, nothing is compiled.
 
-/// A record of this level (`info`, `warn`, …) with the text of a `format!`. Its target is the module.
+/// Writes a log record of this level (`info`, `warn`, …) with the text of a `format!`. Its target is the module.
 macro_rules! event {
     ($level:ident, $($text:tt)+) => {
         #[cfg(feature = "log")]

@@ -24,21 +24,21 @@
 //! ```
 //!
 //! # What is promised
-//! - **One answer.** The same seed gives the same bytes on any number of threads and on every CPU with fused
-//!   multiply-add; a row's prediction does not depend on the batch it came in.
-//! - **Errors are values**, and name the layer. Nothing panics on input, nothing prints unless asked.
-//! - **Right gradients**: every operation is checked against differences at orders 1 and 2.
+//! - **Reproducible.** The same seed gives the same bytes on any number of threads and on every CPU with fused
+//!   multiply-add; a row's prediction does not depend on the batch it is in.
+//! - **Errors are values** that name the layer. Nothing panics on input, and nothing is printed unless asked for.
+//! - **Checked gradients.** Every operation is checked against finite differences at orders 1 and 2.
 //!
 //! # The five nouns
 //! An [`Array`](tensor::Array) is memory with a layout. A [`Tensor`] is an array with a history. An
-//! [`Op`](autograd::Op) is one step of history: how to check, compute and differentiate it. A
+//! [`Op`](autograd::Op) is one step of that history: it checks its inputs, computes, and differentiates. A
 //! [`Layer`](nn::Layer) is parameters plus a function of tensors. A [kernel](kernels) is a function on slices that
 //! knows nothing of the other four. [Architecture](guides::architecture) is the tour.
 //!
 //! # Where to read on
-//! [Guides](guides) has a page for each subject: [Keras beside gradus](guides::keras), [training](guides::training),
+//! The [guides] have a page for each subject: [Keras beside gradus](guides::keras), [training](guides::training),
 //! [several inputs and outputs](guides::inputs), [data](guides::data), [saving and serving](guides::saving),
-//! [questions that come up](guides::faq).
+//! [frequent questions](guides::faq).
 
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 

@@ -1,18 +1,18 @@
-//! Why it exists: a shape is a small value, copied and compared freely, never allocated. Everything about sizes
-//! that does not depend on memory (broadcasting, axes, unknown dimensions) is decided here once.
+//! `Shape` and everything about sizes that does not depend on memory: broadcasting, axes, unknown sizes. A shape is
+//! a small value that is copied and compared freely and never allocates.
 
 use crate::{Error, Result};
 use std::fmt;
 
-/// The largest number of dimensions.
+/// The largest number of axes of a tensor.
 pub const MAX_RANK: usize = 8;
 
-/// A size that is not known before data arrives, such as the batch. It prints as `None`. No tensor has it: a network is
-/// traced with two sets of sizes, and what differs between them is unknown (`nn/trace.rs`). (`usize::MAX` is what a size
-/// below zero by mistake wraps to; messages must show it.)
+/// A size that is not known before data arrives, such as that of the batch. It prints as `None`. No tensor has it:
+/// a network is traced with two sets of sizes, and a size that differs between them is unknown (`nn/trace.rs`).
+/// (Not `usize::MAX`, because that is what a size one below zero wraps to by mistake, and messages must show it.)
 pub const UNKNOWN: usize = usize::MAX - 1;
 
-/// Whether a size is [`UNKNOWN`].
+/// Returns whether a size is [`UNKNOWN`].
 pub(crate) fn is_unknown(size: usize) -> bool {
     size == UNKNOWN
 }
@@ -28,10 +28,10 @@ impl Shape {
     /// The shape of a single number.
     pub const SCALAR: Shape = Shape { dims: [0; MAX_RANK], rank: 0 };
 
-    /// A shape from its sizes.
+    /// Creates a shape from its sizes.
     ///
     /// # Errors
-    /// More than [`MAX_RANK`] dimensions.
+    /// There are more than [`MAX_RANK`] axes.
     pub fn new(sizes: &[usize]) -> Result<Shape> {
         if sizes.len() > MAX_RANK {
             return Err(Error::argument("shape", format!("at most {MAX_RANK} dimensions"), sizes.len()));
@@ -41,12 +41,12 @@ impl Shape {
         Ok(Shape { dims, rank: sizes.len() as u8 })
     }
 
-    /// The number of dimensions.
+    /// Returns the number of axes.
     pub fn rank(&self) -> usize {
         usize::from(self.rank)
     }
 
-    /// The sizes as a slice.
+    /// Returns the sizes as a slice.
     pub fn dims(&self) -> &[usize] {
         &self.dims[..self.rank()]
     }
@@ -56,7 +56,7 @@ impl Shape {
         &mut self.dims[..rank]
     }
 
-    /// The number of elements. Shapes of existing tensors never overflow; for others it saturates.
+    /// Returns the number of elements. It never overflows for shapes of existing tensors; for others it saturates.
     pub fn elements(&self) -> usize {
         self.checked_elements().unwrap_or(usize::MAX)
     }
@@ -68,15 +68,15 @@ impl Shape {
         self.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d))
     }
 
-    /// Whether sizes and strides can be multiplied without overflow. A size of 0 does not excuse the others: NumPy, too, makes
-    /// no array of shape `[0, 2⁴⁰, 2⁴⁰]`.
+    /// Whether sizes and strides can be multiplied without overflow. A size of 0 does not excuse the others: NumPy
+    /// also refuses an array of shape `[0, 2⁴⁰, 2⁴⁰]`.
     pub(crate) fn is_countable(&self) -> bool {
         const MOST: usize = isize::MAX as usize / 16;
         let product = self.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
         product.is_some_and(|n| n <= MOST)
     }
 
-    /// An axis as an index, negative ones counted from the end.
+    /// Returns an axis as an index; negative axes count from the end.
     pub(crate) fn axis(&self, op: &'static str, axis: isize) -> Result<usize> {
         let rank = self.rank() as isize;
         let at = if axis < 0 { axis + rank } else { axis };
@@ -87,7 +87,7 @@ impl Shape {
         }
     }
 
-    /// The set of axes as flags; no axes means all of them.
+    /// Returns a set of axes as flags; no axes means all of them.
     pub(crate) fn axes(&self, op: &'static str, axes: &[isize]) -> Result<[bool; MAX_RANK]> {
         let mut set = [false; MAX_RANK];
         if axes.is_empty() {
@@ -103,7 +103,7 @@ impl Shape {
         Ok(set)
     }
 
-    /// Without the axes set in `drop`, or with size 1 there if `keep`.
+    /// Returns the shape without the axes set in `drop`, or with size 1 there if `keep`.
     pub(crate) fn reduced(&self, drop: &[bool; MAX_RANK], keep: bool) -> Shape {
         let mut out = Shape::SCALAR;
         for (i, &d) in self.dims().iter().enumerate() {
@@ -116,19 +116,19 @@ impl Shape {
         out
     }
 
-    /// Adds a dimension at the end; the caller has checked that there is room.
+    /// Adds an axis at the end; the caller has checked that there is room.
     pub(crate) fn push(&mut self, size: usize) {
         self.dims[self.rank()] = size;
         self.rank += 1;
     }
 
-    /// With another size at one axis.
+    /// Returns the shape with another size at one axis.
     pub(crate) fn with(mut self, axis: usize, size: usize) -> Shape {
         self.dims[axis] = size;
         self
     }
 
-    /// This shape with every size that differs in `other` unknown. The ranks are equal.
+    /// Returns this shape with every size that differs from `other` unknown. The ranks are equal.
     pub(crate) fn united(mut self, other: &Shape) -> Shape {
         for (d, o) in self.dims_mut().iter_mut().zip(other.dims()) {
             if d != o {
@@ -138,7 +138,7 @@ impl Shape {
         self
     }
 
-    /// This shape with every size out of `sizes` unknown.
+    /// Returns this shape with every size found in `sizes` unknown.
     pub(crate) fn without(mut self, sizes: &[usize]) -> Shape {
         for d in self.dims_mut() {
             if sizes.contains(d) {
@@ -148,7 +148,7 @@ impl Shape {
         self
     }
 
-    /// NumPy's rule: align at the end; equal sizes match, and size 1 stretches.
+    /// Broadcasts two shapes by NumPy's rule: aligned at the end, equal sizes match, and size 1 stretches.
     pub(crate) fn broadcast(op: &'static str, a: Shape, b: Shape) -> Result<Shape> {
         let rank = a.rank().max(b.rank());
         let mut out = Shape { dims: [0; MAX_RANK], rank: rank as u8 };
@@ -167,7 +167,7 @@ impl Shape {
         Ok(out)
     }
 
-    /// Row-major strides, in elements.
+    /// Returns the row-major strides, in elements.
     pub(crate) fn strides(&self) -> [isize; MAX_RANK] {
         let mut strides = [0; MAX_RANK];
         let mut step = 1isize;
@@ -248,16 +248,16 @@ impl<const N: usize> PartialEq<[usize; N]> for Shape {
     }
 }
 
-/// Whatever can be read as a list of sizes: arrays, slices, vectors, and [`Shape`] itself.
+/// Anything that can be read as a list of sizes: arrays, slices, vectors, and [`Shape`] itself.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a shape",
     label = "expected an array of sizes of type usize, such as `[2, 3]`, `[3]` for one axis, or `[]` for a number"
 )]
 pub trait IntoShape {
-    /// The shape, or why it is none.
+    /// Converts to a shape.
     ///
     /// # Errors
-    /// More than [`MAX_RANK`] dimensions.
+    /// There are more than [`MAX_RANK`] axes.
     fn into_shape(self) -> Result<Shape>;
 }
 impl IntoShape for Shape {
@@ -291,7 +291,7 @@ impl<const N: usize> IntoShape for &[usize; N] {
     }
 }
 
-/// Shape and element type: all that is known of a tensor before its values are.
+/// Shape and element type: all that is known of a tensor before it has values.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Spec {
     /// The sizes.
@@ -300,7 +300,7 @@ pub struct Spec {
     pub dtype: crate::DType,
 }
 impl Spec {
-    /// Both together.
+    /// Creates a spec of both.
     pub fn new(shape: Shape, dtype: crate::DType) -> Spec {
         Spec { shape, dtype }
     }

@@ -1,7 +1,8 @@
-//! Why it exists: every public operation, called with what nobody would call it with: tensors of every element type, empty, of one element,
-//! views that repeat one number 2⁴⁰ times, the ends of every integer type as values, axes and sizes that are none. Each gives an error or a
-//! tensor that can be printed; it never panics, and never ends the program: the allocator here refuses any request above 256 MB, and a refused
-//! allocation must come back as an error. (`cargo test --test bad_input -- --nocapture` names the operation at which a program ended.)
+//! Tests every public operation with arguments that nobody would pass: tensors of every element type, empty, of one
+//! element, views that repeat one number 2⁴⁰ times, the ends of every integer type as values, invalid axes and
+//! sizes. Each gives an error or a tensor that can be printed; it never panics, and never ends the program: the
+//! allocator here refuses any request above 256 MB, and a refused allocation must come back as an error.
+//! (`cargo test --test bad_input -- --nocapture` names the operation at which a program ended.)
 
 #![allow(clippy::unwrap_used)]
 

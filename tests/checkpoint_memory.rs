@@ -1,4 +1,4 @@
-//! Why it exists: a checkpoint is there to save memory, so what training holds at its peak is counted.
+//! Counts the peak memory of training with checkpoints, which exist to save it.
 #![allow(clippy::unwrap_used)]
 
 use gradus::nn::layers::Checkpoint;

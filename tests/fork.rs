@@ -1,5 +1,6 @@
-//! Why it exists: servers fork. A child has none of its parent's threads, so work that waits for them would wait for ever; it must run on
-//! the child's own thread, to the same bits. The one test of this file, so that no other thread holds a lock while it forks.
+//! Tests that a forked process works, because servers fork. A child has none of its parent's threads, so work that
+//! waits for them would wait forever; it must run on the child's own thread, with the same bits. This is the only
+//! test of this file, so that no other thread holds a lock while it forks.
 #![cfg(unix)]
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used)]
 

@@ -1,7 +1,7 @@
-//! Why it exists: every layer, described and called as nobody would: settings of the wrong type, out of range or unknown, inputs of every
-//! rank and dtype, without elements, too many or too few. Each gives an output, or an error that names the layer or the setting; it never
-//! panics, and never ends the program: no request above 256 MB succeeds here. (`cargo test --test layers_bad_input -- --nocapture` names
-//! the layer at which a program ended or hangs.)
+//! Tests every layer, described and called as nobody would: settings of the wrong type, out of range or unknown,
+//! inputs of every rank and dtype, without elements, too many or too few. Each gives an output, or an error that
+//! names the layer or the setting; it never panics, and never ends the program: no request above 256 MB succeeds
+//! here. (`cargo test --test layers_bad_input -- --nocapture` names the layer at which a program ended or hangs.)
 
 #![allow(clippy::unwrap_used)]
 
@@ -279,7 +279,8 @@ fn inputs_of(subject: &Subject, seen: &mut Seen) {
                 let what = || format!("{count} inputs [{size}; {rank}] {dtype}, masked {masked}");
                 let xs = vec![x.clone(); count];
                 let masks = vec![masked.then(|| mask.clone()); count];
-                // A layer that gives back whatever it is given gives nothing here: it is the network that wants an output.
+                // A layer that gives back whatever it is given gives nothing here: it is the network that wants an
+                // output.
                 let words: &[&str] = if count > 0 { &[layer] } else { &[layer, "output"] };
                 if rank > 0 {
                     seen.call(layer, &what, words, || whole_way(description, &xs, &[], &masks));

@@ -1,6 +1,6 @@
-//! Why it exists: no layer may ask the system for memory while it trains or predicts in its steady state. Every configuration of every
-//! layer in the pack is trained by itself; then come sequences, batches and lists that are longer than what lies in place, networks that go on
-//! from their state, and two threads.
+//! Tests that no layer asks the system for memory while it trains or predicts in its steady state. Every
+//! configuration of every layer in the pack is trained alone; then come sequences, batches and lists that are
+//! longer than what is stored in place, networks that continue from their state, and two threads.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,5 +1,5 @@
-//! Why it exists: training that runs for weeks must not grow, and a step that asks the system for memory waits for
-//! it. This counts what the system's allocator is asked in the steady state.
+//! Counts what training asks of the system's allocator in the steady state: training that runs for weeks must not
+//! grow, and a step that asks the system for memory waits for it.
 
 #![allow(clippy::unwrap_used)]
 

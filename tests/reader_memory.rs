@@ -1,6 +1,6 @@
-//! Why it exists: a reader that first reads and then looks at its limits has already taken the memory. Here an allocator counts the most
-//! that each reader holds at any time, on inputs that are made to cost: never more than a few times what its limits allow. The one test of this
-//! file, so that nothing else allocates meanwhile.
+//! Tests that readers respect their limits before they take memory. An allocator counts the most that each reader
+//! holds at any time, on inputs that are made to cost: never more than a few times what its limits allow. This is
+//! the only test of this file, so that nothing else allocates meanwhile.
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used)]
 
 use gradus::datasets::{cifar10, idx};

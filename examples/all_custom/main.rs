@@ -1,4 +1,5 @@
-//! Everything of one's own: a layer, a loss, a metric, an optimizer's rule, a callback. `in_keras.py` beside it is the same in Keras.
+//! Everything of your own: a layer, a loss, a metric, an optimizer's rule, a callback. `in_keras.py` beside it is
+//! the same in Keras.
 //!
 //! ```text
 //! cargo run --release --example all_custom
@@ -35,7 +36,7 @@ impl Layer for GluNode {
 }
 
 gradus::settings! {
-    /// Too low costs `q` a unit, too high `1 - q`.
+    /// A prediction that is too low costs `q` per unit, one that is too high `1 - q`.
     struct Quantile as "mine>Quantile" { new(q: f64); }
 }
 
@@ -52,7 +53,7 @@ fn below(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
 }
 
 gradus::settings! {
-    /// A step of the same length whatever the gradient.
+    /// Makes a step of the same length, whatever the gradient.
     struct SignDescent as "mine>SignDescent" { new(learning_rate: into LearningRate); }
 }
 

@@ -1,4 +1,5 @@
-//! An autoencoder squeezes digits into 16 numbers; its encoder then carries a classifier. `in_keras.py` beside it is the same in Keras.
+//! An autoencoder that compresses digits into 16 numbers; its encoder then carries a classifier. `in_keras.py`
+//! beside it is the same in Keras.
 //!
 //! ```text
 //! cargo run --release --example autoencoder

@@ -1,4 +1,5 @@
-//! One row in fifty is positive: weights of classes, and figures that say something. `in_keras.py` beside it is the same in Keras.
+//! Rare classes: one row in fifty is positive. Class weights, and metrics that are meaningful. `in_keras.py` beside
+//! it is the same in Keras.
 //!
 //! ```text
 //! cargo run --release --example class_imbalance

@@ -1,4 +1,5 @@
-//! Five folds by hand: each row is validated once, by a model that never saw it. `in_keras.py` beside it is the same in Keras.
+//! Cross-validation with five folds, by hand: each row is validated once, by a model that never saw it.
+//! `in_keras.py` beside it is the same in Keras.
 //!
 //! ```text
 //! cargo run --release --example folds

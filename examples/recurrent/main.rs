@@ -1,5 +1,5 @@
-//! A recurrent network by hand: a loop over time in a struct of one's own learns to add along a sequence. `in_keras.py` beside it is the
-//! same in Keras.
+//! A hand-written recurrent network: a loop over time in a struct of your own learns to add along a sequence.
+//! `in_keras.py` beside it is the same in Keras.
 //!
 //! ```text
 //! cargo run --release --example recurrent

@@ -1,4 +1,5 @@
-//! One model, eight threads that answer requests, and the time an answer takes. `in_keras.py` beside it is the same in Keras.
+//! Serving: one model, eight threads that answer requests, and the time an answer takes. `in_keras.py` beside it is
+//! the same in Keras.
 //!
 //! ```text
 //! cargo run --release --example serving

@@ -1,4 +1,5 @@
-//! Training on a stream that never lies in memory: samples are made as they are asked for. `in_keras.py` beside it is the same in Keras.
+//! Training on a stream that is never in memory as a whole: samples are made as they are asked for. `in_keras.py`
+//! beside it is the same in Keras.
 //!
 //! ```text
 //! cargo run --release --example stream
@@ -11,7 +12,7 @@ use gradus::prelude::*;
 use gradus::random::Stream;
 use std::f64::consts::TAU;
 
-/// Sines and sawtooths with noise, for ever.
+/// Sines and sawtooths with noise, without end.
 fn waves(seed: u64) -> Dataset {
     Dataset::from_stream(move |_| {
         let random = Stream::from(seed);

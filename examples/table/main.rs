@@ -1,4 +1,5 @@
-//! Prices of houses from a table with numbers, a category and holes. `in_keras.py` beside it is the same in Keras.
+//! House prices from a table with numbers, a category and missing values. `in_keras.py` beside it is the same in
+//! Keras.
 //!
 //! ```text
 //! cargo run --release --example table

@@ -1,6 +1,6 @@
-//! Why it exists: CIFAR comes from downloads, as bare records or in a tar archive. No bytes may make the readers panic, or take
-//! more memory than the limits allow. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
-//! `cargo +nightly fuzz run cifar`.
+//! Fuzzes the readers of CIFAR, which comes from downloads, as bare records or in a tar archive. No bytes may make
+//! the readers panic, or take more memory than the limits allow. `tests/all/fuzz_corpus.rs` replays the corpus
+//! through the same check. Run: `cargo +nightly fuzz run cifar`.
 #![no_main]
 
 use gradus::datasets::{cifar10, cifar100};

@@ -1,5 +1,6 @@
-//! Why it exists: tables come from everywhere. No bytes may make the reader panic, or take more memory than the limits allow.
-//! `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run: `cargo +nightly fuzz run csv`.
+//! Fuzzes the reader of CSV tables, which come from everywhere. No bytes may make the reader panic, or take more
+//! memory than the limits allow. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
+//! `cargo +nightly fuzz run csv`.
 #![no_main]
 
 use gradus::io::{Csv, Encoder, Limits, Missing, Unknown};

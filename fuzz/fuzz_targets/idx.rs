@@ -1,5 +1,6 @@
-//! Why it exists: IDX files come from downloads. No bytes may make the reader panic, or take more memory than the
-//! limits allow. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run: `cargo +nightly fuzz run idx`.
+//! Fuzzes the reader of IDX files, which come from downloads. No bytes may make the reader panic, or take more
+//! memory than the limits allow. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
+//! `cargo +nightly fuzz run idx`.
 #![no_main]
 
 use gradus::datasets::idx;

@@ -1,6 +1,6 @@
-//! Why it exists: models come from strangers. No bytes may make the reader panic, or take more memory than the limits
-//! allow; what it accepts must work. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
-//! `cargo +nightly fuzz run model`.
+//! Fuzzes the reader of models, which come from strangers. No bytes may make the reader panic, or take more memory
+//! than the limits allow; what it accepts must work. `tests/all/fuzz_corpus.rs` replays the corpus through the same
+//! check. Run: `cargo +nightly fuzz run model`.
 #![no_main]
 
 use gradus::io::Limits;

@@ -1,6 +1,6 @@
-//! Why it exists: arrays come from strangers. No bytes may make the reader panic, or take more memory than the limits allow;
-//! what it accepts can be written and read again. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
-//! `cargo +nightly fuzz run npy`.
+//! Fuzzes the reader of `.npy` files, which come from strangers. No bytes may make the reader panic, or take more
+//! memory than the limits allow; what it accepts can be written and read again. `tests/all/fuzz_corpus.rs` replays
+//! the corpus through the same check. Run: `cargo +nightly fuzz run npy`.
 #![no_main]
 
 use gradus::io::{Limits, npy};

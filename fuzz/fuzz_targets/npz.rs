@@ -1,5 +1,6 @@
-//! Why it exists: archives come from strangers, and unpacking multiplies. No bytes may make the reader panic, or take more memory
-//! than the limits allow. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run: `cargo +nightly fuzz run npz`.
+//! Fuzzes the reader of `.npz` archives, which come from strangers and grow when unpacked. No bytes may make the
+//! reader panic, or take more memory than the limits allow. `tests/all/fuzz_corpus.rs` replays the corpus through
+//! the same check. Run: `cargo +nightly fuzz run npz`.
 #![no_main]
 
 use gradus::io::{Limits, npz};

@@ -1,5 +1,5 @@
-//! What tells an operation from others of its name: its attributes, declared once, written and read. Name and attributes
-//! are an operation's identity: for dumps, for finding the same computation twice, for files and exports.
+//! The attributes of operations, declared once, written and read. An operation's name and attributes are its
+//! identity: for dumps, for finding the same computation twice, for files and exports.
 
 use super::Op;
 use crate::random::{Distribution, Stream};
@@ -22,7 +22,7 @@ pub enum Attr {
     Float(f64),
     /// A list of whole numbers: sizes, axes.
     Ints(Vec<i64>),
-    /// A word from a closed list, such as a dtype, or a text in a grammar of the operation's own.
+    /// A word from a closed list, such as a dtype, or a text in the operation's own grammar.
     Text(Cow<'static, str>),
     /// Nothing.
     None,
@@ -74,12 +74,12 @@ impl fmt::Display for Attr {
 pub struct Attrs(Vec<(Cow<'static, str>, Attr)>);
 
 impl Attrs {
-    /// None yet.
+    /// Creates an empty list.
     pub fn new() -> Attrs {
         Attrs::default()
     }
 
-    /// Sets one.
+    /// Sets an attribute.
     pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: Attr) {
         let name = name.into();
         match self.0.iter_mut().find(|(n, _)| *n == name) {
@@ -88,22 +88,22 @@ impl Attrs {
         }
     }
 
-    /// One of them.
+    /// Returns an attribute.
     pub fn get(&self, name: &str) -> Option<&Attr> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value)
     }
 
-    /// All, in order.
+    /// Iterates over all attributes, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attr)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Fails if there is one that an operation does not declare.
+    /// Fails if there is an attribute that an operation does not declare.
     #[doc(hidden)]
     pub fn expect(&self, op: &str, declared: &[&str]) -> Result<()> {
         match self.iter().find(|(name, _)| !declared.contains(name)) {
@@ -115,7 +115,7 @@ impl Attrs {
         }
     }
 
-    /// What an operation declares under `name`.
+    /// Reads what an operation declares under `name`.
     ///
     /// # Errors
     /// It is missing or of another type; the message names the operation.
@@ -142,17 +142,18 @@ impl fmt::Display for Attrs {
 
 /// A type that attributes can have.
 pub trait Attribute: Sized {
-    /// What it is, for messages.
+    /// A description of the type, for messages.
     const EXPECTED: &'static str;
-    /// As a value.
+    /// Converts to a value.
     fn write(&self) -> Attr;
-    /// From a value, if it is one of these.
+    /// Converts from a value, if it is one of this type.
     fn read(value: &Attr) -> Option<Self>;
-    /// Of a stream of random numbers whose seed and step are yet to come: the one at this seed and step.
+    /// For a stream of random numbers whose seed and step are not known yet, returns the stream at this seed and
+    /// step.
     fn reseeded(&self, _seed: u64, _step: u64) -> Option<Self> {
         None
     }
-    /// Whether it is such a stream.
+    /// Returns whether it is such a stream.
     fn is_traced(&self) -> bool {
         false
     }
@@ -160,7 +161,7 @@ pub trait Attribute: Sized {
 
 macro_rules! integers {
     ($($t:ty),*) => {$(
-        /// What 64 signed bits do not hold is written as text.
+        /// A number that does not fit in 64 signed bits is written as text.
         impl Attribute for $t {
             const EXPECTED: &'static str = "a whole number";
             fn write(&self) -> Attr {
@@ -208,7 +209,7 @@ impl Attribute for f64 {
     }
 }
 
-/// Widened, which is exact.
+/// Widened to f64, which is exact.
 impl Attribute for f32 {
     const EXPECTED: &'static str = "a number";
     fn write(&self) -> Attr {
@@ -261,7 +262,7 @@ impl Attribute for DType {
     }
 }
 
-/// Of `Option`, the value or [`Attr::None`].
+/// Written as the value, or as [`Attr::None`].
 impl<A: Attribute> Attribute for Option<A> {
     const EXPECTED: &'static str = A::EXPECTED;
     fn write(&self) -> Attr {
@@ -298,7 +299,7 @@ impl Attribute for Few<usize, MAX_RANK> {
     }
 }
 
-/// The axes that are marked.
+/// Written as a list of the marked axes.
 impl Attribute for [bool; MAX_RANK] {
     const EXPECTED: &'static str = "a list of axes";
     fn write(&self) -> Attr {
@@ -312,7 +313,7 @@ impl Attribute for [bool; MAX_RANK] {
     }
 }
 
-/// A stream that a network's key gives in a trace is known by the key alone; any other by its numbers.
+/// A stream of a network's key in a trace is written as the key; any other as its numbers.
 impl Attribute for Stream {
     const EXPECTED: &'static str = "a stream of random numbers";
     fn write(&self) -> Attr {
@@ -332,7 +333,7 @@ impl Attribute for Stream {
     }
 }
 
-/// Its name and its settings: `normal(0.0, 1.0)`.
+/// Written as its name and settings: `normal(0.0, 1.0)`.
 impl Attribute for Distribution {
     const EXPECTED: &'static str = "a distribution such as normal(0.0, 1.0)";
     fn write(&self) -> Attr {
@@ -349,43 +350,44 @@ impl Attribute for Distribution {
     }
 }
 
-/// What an operation is beside what it does: its name, how many inputs it takes, and its attributes. [`op!`](crate::op)
+/// The identity of an operation: its name, how many inputs it takes, and its attributes. [`op!`](crate::op)
 /// implements it.
 pub trait Attributes {
-    /// The name, in messages and dumps.
+    /// Returns the name, for messages and dumps.
     fn name(&self) -> &'static str;
-    /// The least and the largest number of inputs.
+    /// Returns the least and the largest number of inputs.
     fn inputs(&self) -> (usize, usize);
-    /// The attributes. Two operations of one name and with equal attributes compute the same.
+    /// Returns the attributes. Two operations with the same name and equal attributes compute the same.
     fn attrs(&self) -> Attrs;
-    /// Whether name and attributes say all that there is to know: not of one that holds a closure.
+    /// Returns whether name and attributes describe it completely, which is not so if it holds a closure.
     fn is_described(&self) -> bool {
         true
     }
-    /// Of an operation that draws random numbers for the key of a network in a trace: the same one at this seed and step.
+    /// For an operation that draws random numbers for the key of a network in a trace, returns the same one at this
+    /// seed and step.
     fn reseeded(&self, _seed: u64, _step: u64) -> Option<Arc<dyn Op>> {
         None
     }
-    /// Whether it is such an operation: seed and step are yet to come.
+    /// Returns whether it is such an operation, whose seed and step are not known yet.
     fn is_random(&self) -> bool {
         false
     }
 }
 
-/// An operation that can be made of its name and its attributes. [`op!`](crate::op) implements it.
+/// An operation that can be created from its name and attributes. [`op!`](crate::op) implements it.
 pub trait FromAttrs: Sized {
-    /// The operation, if this is its name.
+    /// Returns the operation, if this is its name.
     ///
     /// # Errors
     /// An attribute is missing or of another type.
     fn from_attrs(name: &str, attrs: &Attrs) -> Option<Result<Self>>;
 }
 
-/// What names an operation of several names: the comparison, the reduction.
+/// The part of an operation that gives it one of several names, such as the kind of comparison or reduction.
 pub trait Naming: Copy + 'static {
-    /// The name.
+    /// Returns the name.
     fn name(self) -> &'static str;
-    /// What has this name.
+    /// Returns the value with this name.
     fn named(name: &str) -> Option<Self>;
 }
 
@@ -407,8 +409,8 @@ macro_rules! names {
 }
 pub(crate) use names;
 
-/// Declares an operation: a struct with its name, the number of its inputs and its attributes, which are its fields. What it
-/// does, [`Op`](crate::autograd::Op) says.
+/// Declares an operation: a struct with its name, the number of its inputs, and its attributes, which are its
+/// fields. What it does is defined by implementing [`Op`](crate::autograd::Op).
 ///
 /// ```
 /// # use gradus::autograd::{Grads, Op, Specs, Step, one};
@@ -432,7 +434,7 @@ pub(crate) use names;
 /// assert_eq!(Scale { factor: 2.0 }.attrs().to_string(), "{factor: 2.0}");
 /// ```
 ///
-/// The inputs are a number or a range, `2..=3`. In place of a name a field can stand whose type is a
+/// The number of inputs is a number or a range, `2..=3`. Instead of a name, there may be a field whose type is a
 /// [`Naming`](crate::autograd::Naming): `struct Compare(kind: Comparison, 2) {}`.
 #[macro_export]
 macro_rules! op {

@@ -1,5 +1,5 @@
-//! Why it exists: the sweep. Gradients wait in a heap ordered by the age of the step they belong to; taking the
-//! newest first visits every step once, after all that was computed from it, without recursion or marks.
+//! The backward sweep. Gradients wait in a heap ordered by the age of the step they belong to. Taking the newest
+//! first visits every step once, after everything that was computed from it, without recursion or marks.
 
 use super::gradients::Gradients;
 use super::node::{Edge, Node};
@@ -11,7 +11,7 @@ use crate::{DType, Error, Result};
 struct Waiting {
     edge: Edge,
     grad: Tensor,
-    /// Order of arrival, so that sums have one order.
+    /// Order of arrival, so that sums always add in the same order.
     arrival: u64,
 }
 
@@ -61,8 +61,8 @@ impl Queue {
     }
 }
 
-/// `sum += more`, in place where the memory is nobody else's. Types that are only stored add in float32 and are rounded
-/// again.
+/// Adds `more` to `sum`, in place if nothing else holds the memory. Storage-only types add in float32 and are
+/// rounded again.
 pub(super) fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {
     let dtype = sum.dtype();
     if sum.shape() != more.shape() {
@@ -77,11 +77,11 @@ pub(super) fn accumulate(sum: &mut Tensor, more: Tensor) -> Result<()> {
 }
 
 impl Tensor {
-    /// The gradients of this number with respect to every leaf it was computed from. Consumes the tape: each step
-    /// is freed as the sweep passes it, if nothing else holds it.
+    /// Returns the gradients of this number with respect to every leaf it was computed from. Consumes the tape:
+    /// each step is freed as the sweep passes it, unless something else holds it.
     ///
     /// # Errors
-    /// This is not one number, it has no history, or a step has no gradient.
+    /// This is not a single number, it has no history, or a step has no gradient.
     pub fn backward(self) -> Result<Gradients> {
         let seed = seed(&self)?;
         let Some(edge) = self.edge().filter(|e| e.wants).cloned() else { return Err(no_history(&self)) };
@@ -114,23 +114,24 @@ fn seed(output: &Tensor) -> Result<Tensor> {
     output.new_full(*output.shape(), 1.0)
 }
 
-/// The derivatives of one number with respect to each of `wrt`, which may be leaves or anything computed on the way.
-/// The results are tracked: differentiating them gives the next order.
+/// Returns the derivatives of a number with respect to each of `wrt`, which may be leaves or anything computed on
+/// the way. The results are tracked: differentiating them gives the next order.
 ///
 /// # Errors
-/// `output` is not one number or has no history, a step has no gradient, or `output` does not depend on one of `wrt`.
+/// `output` is not a single number or has no history, a step has no gradient, or `output` does not depend on one of
+/// `wrt`.
 pub fn grad(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     sweep_of(output, seed(output)?, wrt)
 }
 
-/// The derivatives of `Σ seed·output`.
+/// Returns the derivatives of `Σ seed·output`.
 pub(super) fn sweep_of(output: &Tensor, seed: Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     let missing = |i: usize| Error::Backward(format!("the output does not depend on wrt[{i}]"));
     let found = sweep_some(output, seed, wrt)?.into_iter().enumerate();
     found.map(|(i, g)| g.ok_or_else(|| missing(i))).collect()
 }
 
-/// [`sweep_of`] where `output` may not depend on some.
+/// [`sweep_of`] where `output` may not depend on all of `wrt`.
 pub(super) fn sweep_some(output: &Tensor, seed: Tensor, wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
     let Some(edge) = output.edge().filter(|e| e.wants).cloned() else { return Err(no_history(output)) };
     let mut found: Vec<Option<Tensor>> = vec![None; wrt.len()];
@@ -145,7 +146,8 @@ pub(super) fn sweep_some(output: &Tensor, seed: Tensor, wrt: &[&Tensor]) -> Resu
     Ok(found)
 }
 
-/// The gradients of `inputs` out of those of `outputs` that were computed from them; nothing behind the inputs is visited.
+/// Returns the gradients of `inputs` from those of `outputs`, which were computed from them; nothing behind the
+/// inputs is visited.
 pub(super) fn pull(
     outputs: super::Outputs,
     grads: &[Option<Tensor>],
@@ -175,8 +177,8 @@ pub(super) fn pull(
     Ok(found)
 }
 
-/// The gradients of `inputs` out of those of `outputs`, tracked: the rule of an operation that is a gradient itself. What was computed on
-/// the way can be an input.
+/// Returns the gradients of `inputs` from those of `outputs`, tracked: the rule of an operation that is itself a
+/// gradient. Inputs may be results computed on the way.
 pub(crate) fn gradients_of(
     outputs: super::Outputs,
     grads: &[Option<Tensor>],
@@ -185,8 +187,8 @@ pub(crate) fn gradients_of(
     pull(outputs, grads, inputs, true)
 }
 
-/// Visits every step behind `starts`, newest first, handing `arrive` the finished gradient of each tracked tensor; where it
-/// says false, what lies behind is not visited.
+/// Visits every step behind `starts`, newest first, and passes `arrive` the finished gradient of each tracked
+/// tensor; if it returns false, nothing behind that tensor is visited.
 fn sweep(
     starts: impl IntoIterator<Item = (Edge, Tensor)>,
     attached: bool,

@@ -1,25 +1,25 @@
-//! Why it exists: the only way to trust a gradient is to compare it with differences of the function itself. Users
-//! check their own operations with the same function that checks the library's.
+//! `gradcheck`: compares gradients with finite differences of the function, the only way to trust them. Users check
+//! their own operations with the same function that checks the library's.
 
 use super::grad;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
-/// The worst relative errors that [`gradcheck`] saw.
+/// The largest relative errors that [`gradcheck`] found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Check {
-    /// Of first derivatives against central differences of the function, for both ways of asking for them (`backward`, and
-    /// `grad`, whose results can be differentiated).
+    /// Errors of first derivatives against central differences of the function, for both ways to compute them
+    /// (`backward`, and `grad`, whose results can be differentiated).
     pub first: f64,
-    /// Of second derivatives against central differences of the first.
+    /// Errors of second derivatives against central differences of the first.
     pub second: f64,
 }
 
-/// Step of the differences: near the cube root of f64's precision, where rounding and truncation balance.
+/// Step size of the differences: near the cube root of f64's precision, where rounding and truncation balance.
 const STEP: f64 = 6e-6;
 
-/// Fixed weights in [0.5, 1.5) that turn a tensor into a number, so that no element's error can hide.
+/// Returns fixed weights in [0.5, 1.5), which turn a tensor into a number so that no element's error can hide.
 fn weights(t: &Tensor, salt: u64) -> Result<Tensor> {
     let value = |i: usize| {
         let mut z =
@@ -39,7 +39,7 @@ fn scalar(f: &dyn Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> Result<
     weighted(&f(inputs)?, 7)
 }
 
-/// Σ over inputs of weighted first derivatives: the function whose derivatives are the second ones.
+/// Σ over inputs of weighted first derivatives: the function whose derivatives are the second derivatives.
 fn slope(f: &dyn Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> Result<Tensor> {
     let firsts = grad(&scalar(f, inputs)?, &inputs.iter().collect::<Vec<_>>())?;
     let mut sum: Option<Tensor> = None;
@@ -77,9 +77,9 @@ fn error(analytic: f64, numeric: f64) -> f64 {
     (analytic - numeric).abs() / (1.0 + analytic.abs().max(numeric.abs()))
 }
 
-/// Compares the gradients of `f`, of order 1 and 2, with central differences at `inputs` (all float64; keep them small,
-/// every element is moved). Choose points where `f` is smooth. Returns the worst relative errors, which for a right rule
-/// are around 1e-9.
+/// Compares the gradients of `f`, of order 1 and 2, with central differences at `inputs` (all float64; keep them
+/// small, because every element is varied). Choose points where `f` is smooth. Returns the largest relative errors,
+/// which are around 1e-9 for a correct rule.
 ///
 /// # Errors
 /// An input is not float64, or `f` or one of its gradients fails.

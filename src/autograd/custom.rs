@@ -1,5 +1,5 @@
-//! Why it exists: gradients that do not follow from the steps inside: a rule of the caller's own, and computing a part
-//! again instead of keeping what it computed.
+//! `custom_gradient`, [`opaque`] and [`checkpoint`]: gradients that do not follow from the steps inside, by a rule
+//! of the caller's own or by computing a part again instead of keeping its results.
 
 use super::record::Ran;
 use super::{Attributes, Attrs, Op, Outputs, Saves, Specs};
@@ -9,8 +9,8 @@ use crate::tensor::{Array, Few, Tensor};
 use crate::{Error, Result, Spec};
 use std::sync::Arc;
 
-/// What a caller's own rule stands behind: the last inputs, which were computed from the first ones, as they are. So the step
-/// can be run again like any other, and a trace holds what `forward` did.
+/// The operation in front of a caller's own rule. It returns its last inputs, which were computed from the first
+/// ones, unchanged. So the step can be run again like any other, and a trace holds what `forward` did.
 struct Custom<F> {
     name: &'static str,
     saves: Saves,
@@ -46,7 +46,7 @@ impl<F: Rule> Attributes for Custom<F> {
     }
 }
 
-/// A gradient rule as a closure, told seed and step if it runs in a graph that was.
+/// A gradient rule as a closure; it is passed seed and step if it runs in a graph that has them.
 trait Rule: Fn(&Step<'_>, Option<(u64, u64)>) -> Result<Grads> + Send + Sync + 'static {}
 impl<F: Fn(&Step<'_>, Option<(u64, u64)>) -> Result<Grads> + Send + Sync + 'static> Rule for F {}
 
@@ -75,7 +75,7 @@ impl<F: Rule> Op for Custom<F> {
     }
 }
 
-/// `outputs`, computed from `inputs` without their history, with this rule behind them.
+/// Records `outputs`, computed from `inputs` without history, with this rule.
 fn record(
     name: &'static str,
     saves: Saves,
@@ -96,11 +96,12 @@ fn record(
     ran.outputs()
 }
 
-/// `forward` of the inputs, with a gradient of the caller's own. `forward` runs once, on the inputs without their history;
-/// `backward` is [`Op::vjp`]: it finds inputs, output and its gradient in the [`Step`] and returns one entry an input.
-/// Written in tensor operations, it can itself be differentiated. (TensorFlow and JAX: `custom_gradient`, `custom_vjp`.)
+/// Computes `forward` of the inputs, with a gradient of the caller's own. `forward` runs once, on the inputs
+/// without their history. `backward` is like [`Op::vjp`]: it finds inputs, output and its gradient in the [`Step`],
+/// and returns one gradient for each input. Written in tensor operations, it can itself be differentiated.
+/// (TensorFlow and JAX: `custom_gradient`, `custom_vjp`.)
 ///
-/// Rounding whose gradient is that of the identity, a straight-through estimator:
+/// For example, rounding whose gradient is that of the identity, a straight-through estimator:
 ///
 /// ```
 /// use gradus::autograd::{Grads, custom_gradient};
@@ -114,7 +115,7 @@ fn record(
 /// ```
 ///
 /// # Errors
-/// Those of `forward`. Those of `backward` come out of the sweep, as does a wrong number of gradients.
+/// Those of `forward`. Errors of `backward`, or a wrong number of gradients, are reported by the sweep.
 pub fn custom_gradient(
     inputs: &[&Tensor],
     forward: impl FnOnce(&[Tensor]) -> Result<Tensor>,
@@ -132,11 +133,11 @@ pub fn custom_gradient(
     .swap_remove(0))
 }
 
-/// A tensor that `f` computes by reading values of the inputs: `f()`, and while a network is traced only its shape and dtype
-/// (see [`Tensor::opaque`]). Nothing flows back through it.
+/// Returns a tensor that `f` computes by reading values of the inputs; while a network is traced, only its shape
+/// and dtype (see [`Tensor::opaque`]). No gradient flows back through it.
 ///
 /// # Errors
-/// Those of `f`, or it gives another shape or dtype.
+/// Those of `f`, or its result has another shape or dtype.
 pub fn opaque(inputs: &[&Tensor], spec: Spec, f: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
     if inputs.iter().any(|t| t.is_traced()) {
         return Ok(Tensor::opaque(spec));
@@ -148,9 +149,9 @@ pub fn opaque(inputs: &[&Tensor], spec: Spec, f: impl FnOnce() -> Result<Tensor>
     }
 }
 
-/// `f` of the inputs, computed again when gradients are wanted: of all that it computes on the way only the inputs are kept
-/// (Chen et al. 2016). `f` must compute the same each time and read tracked tensors through its inputs alone. Values and
-/// gradients are those of `f` itself, bit for bit.
+/// Computes `f` of the inputs, and computes it again when gradients are needed: only the inputs are kept, not the
+/// results on the way (Chen et al. 2016). `f` must compute the same each time, and read tracked tensors only
+/// through its inputs. Values and gradients are those of `f` itself, bit for bit.
 ///
 /// # Errors
 /// Those of `f`.
@@ -163,13 +164,14 @@ pub fn checkpoint(
     Ok(recomputed(inputs, outputs, move |inputs, _| Ok(Outputs::from_iter([f(inputs)?]))).swap_remove(0))
 }
 
-/// Outputs that `again` computes once more from the inputs when their gradients are wanted; in a graph it is told seed and step.
+/// Returns outputs that `again` computes once more from the inputs when their gradients are needed; in a graph it
+/// is passed seed and step.
 pub(crate) fn recomputed(
     inputs: &[&Tensor],
     outputs: Outputs,
     again: impl Fn(&[Tensor], Option<(u64, u64)>) -> Result<Outputs> + Send + Sync + 'static,
 ) -> Outputs {
-    // Only what the recomputation begins with: what was computed is kept by nobody.
+    // Only what the recomputation begins with is saved, not what was computed.
     let saves = Saves::INPUTS.first(inputs.len() as u32);
     record("checkpoint", saves, inputs, outputs, move |step, at| step.composed(|inputs| again(inputs, at)))
 }

@@ -1,14 +1,15 @@
-//! Why it exists: "nothing depends on anything" helps nobody. A tensor through which nothing flows back remembers why, if it was computed
-//! from something that could learn, and what is computed from it remembers it too; the error of `backward` says it.
+//! `Cut`: why no gradient flows back through a tensor. If a tensor was computed from something that can learn, but
+//! the way back is cut, it and everything computed from it remember the reason, so that the error of `backward` can
+//! name it.
 
-/// What stands between a tensor and what could learn.
+/// What lies between a tensor and something that can learn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// An operation without a gradient: a comparison, `argmax`, a cast to integers.
     Op(&'static str),
     /// [`Tensor::detach`](crate::Tensor::detach).
     Detached,
-    /// A parameter that was read by a pass which does not track.
+    /// A parameter that was read in a pass that does not track.
     Untracked,
     /// A frozen parameter.
     Frozen,

@@ -1,12 +1,13 @@
-//! Derivatives beyond the gradient of one number, made of sweeps: Jacobians, and products of Hessians with vectors.
+//! Derivatives beyond the gradient of one number, each made of several sweeps: Jacobians, and products of Hessians
+//! with vectors.
 
 use super::backward::{grad, sweep_of};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape};
 
-/// Jacobians: for each of `wrt` the derivatives of every element of `output`, of shape `[…output, …wrt]`. One sweep for each
-/// element of `output`. The results are tracked: differentiating them gives the next order. (So all sweeps stay in memory until the
-/// results are dropped or detached.)
+/// Computes Jacobians: for each of `wrt` the derivatives of every element of `output`, of shape `[…output, …wrt]`.
+/// This takes one sweep for each element of `output`. The results are tracked: differentiating them gives the next
+/// order. (So all sweeps stay in memory until the results are dropped or detached.)
 ///
 /// ```
 /// use gradus::{Tensor, autograd::jacobian};
@@ -18,7 +19,8 @@ use crate::{DType, Error, Result, Shape};
 /// ```
 ///
 /// # Errors
-/// `output` has no history, a step has no gradient, `output` does not depend on one of `wrt`, or a result has too many axes.
+/// `output` has no history, a step has no gradient, `output` does not depend on one of `wrt`, or a result has too
+/// many axes.
 pub fn jacobian(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     let n = output.elements();
     let shape = |x: &Tensor| Shape::new(&[output.dims(), x.dims()].concat());
@@ -37,9 +39,9 @@ pub fn jacobian(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     rows.into_iter().zip(wrt.iter().zip(shapes)).map(joined).collect()
 }
 
-/// Products of the Hessian of one number with a vector, without the Hessian: for each of `wrt`, `Σⱼ ∂²output/∂xᵢ∂xⱼ · vⱼ` over
-/// the elements of all of `wrt` (Pearlmutter 1994). `vectors` has one tensor for each of `wrt`, of its shape. Costs about two
-/// sweeps. Where the gradient is constant the product is zero.
+/// Computes products of the Hessian of one number with a vector, without computing the Hessian: for each of `wrt`,
+/// `Σⱼ ∂²output/∂xᵢ∂xⱼ · vⱼ` over the elements of all of `wrt` (Pearlmutter 1994). `vectors` has one tensor for
+/// each of `wrt`, of its shape. It costs about two sweeps. Where the gradient is constant, the product is zero.
 ///
 /// ```
 /// use gradus::{Tensor, autograd::hvp};
@@ -51,7 +53,7 @@ pub fn jacobian(output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
 /// ```
 ///
 /// # Errors
-/// As [`grad`], or vectors do not fit.
+/// Those of [`grad`], or vectors do not fit.
 pub fn hvp(output: &Tensor, wrt: &[&Tensor], vectors: &[&Tensor]) -> Result<Vec<Tensor>> {
     if wrt.len() != vectors.len() {
         let expected = format!("a vector for each of {} tensors", wrt.len());
@@ -75,7 +77,7 @@ pub fn hvp(output: &Tensor, wrt: &[&Tensor], vectors: &[&Tensor]) -> Result<Vec<
         }
     }
     let Some(sum) = sum else { return wrt.iter().map(zeros).collect() };
-    // What the gradient does not depend on has no second derivative.
+    // Where the gradient does not depend on an input, its second derivative is zero.
     let one = sum.new_full([], 1.0)?;
     let found = super::backward::sweep_some(&sum, one, wrt)?;
     found.into_iter().zip(wrt).map(|(g, x)| g.map_or_else(|| zeros(x), Ok)).collect()

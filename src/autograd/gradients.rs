@@ -1,5 +1,6 @@
-//! What a backward pass gives: the gradient of each leaf, dense, or of the rows of a table that were read. A batch reads a few
-//! rows of a large table; a gradient of the table's size would be zeros to make, to clear and to read again in every step.
+//! `Gradients`: the result of a backward pass, one [`Gradient`] for each leaf. It is dense, or holds only the rows
+//! of a table that were read: a batch reads a few rows of a large table, and a gradient of the table's size would
+//! be zeros to create, clear and read again in every step.
 
 use super::backward::accumulate;
 use super::node::Node;
@@ -31,8 +32,9 @@ impl std::fmt::Debug for Gradients {
 }
 
 impl Gradients {
-    /// The gradient of a leaf made by [`Tensor::tracked`], if the loss depends on it. That of a parameter is found by
-    /// [`Param::gradient`](crate::nn::Param::gradient); rows that [`Cx::rows`](crate::nn::Cx::rows) read have none of their own.
+    /// Returns the gradient of a leaf made by [`Tensor::tracked`], if the loss depends on it. For a parameter, use
+    /// [`Param::gradient`](crate::nn::Param::gradient); rows that [`Cx::rows`](crate::nn::Cx::rows) read have no
+    /// gradient of their own.
     pub fn get(&self, leaf: &Tensor) -> Option<&Tensor> {
         let node = &leaf.edge()?.node;
         match self.find(node.leaf?)? {
@@ -51,17 +53,17 @@ impl Gradients {
         Some(&mut self.entries[at].1)
     }
 
-    /// How many leaves have a gradient.
+    /// Returns how many leaves have a gradient.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no leaf has a gradient.
+    /// Returns whether no leaf has a gradient.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Adds what arrived at a leaf.
+    /// Adds a gradient that arrived at a leaf.
     pub(super) fn arrived(&mut self, node: &Node, grad: Tensor) -> Result<()> {
         match (node.leaf, node.rows()) {
             (Some(key), Some((index, table))) => self.add(key, Gradient::of_rows(index, grad, table)?),
@@ -81,11 +83,11 @@ impl Gradients {
         }
     }
 
-    /// Adds another sweep's gradients: accumulation over parts of a batch. The bits are those of its sums added to these, for
-    /// rows and for whole parameters alike.
+    /// Adds another sweep's gradients, to accumulate over parts of a batch. The bits are those of its sums added to
+    /// these, for rows and whole parameters alike.
     ///
     /// # Errors
-    /// Shapes differ, or no memory.
+    /// Shapes differ, or there is not enough memory.
     pub fn merge(&mut self, mut other: Gradients) -> Result<()> {
         while let Some((key, grad)) = other.entries.pop() {
             self.add(key, grad)?;
@@ -97,18 +99,19 @@ impl Gradients {
 /// The gradient of one parameter.
 #[derive(Clone, Debug)]
 pub enum Gradient {
-    /// A number for each of the parameter's.
+    /// One number for each of the parameter's elements.
     Dense(Tensor),
-    /// That of some rows; that of all others is 0.
+    /// The gradient of some rows; that of all others is 0.
     Rows(RowGradient),
 }
 
-/// The gradient of some rows of a table (a parameter seen along its first axis). A row may have been read several times.
+/// The gradient of some rows of a table (a parameter, along its first axis). A row may have been read several
+/// times.
 #[derive(Clone)]
 pub struct RowGradient {
-    /// What each reading gave, in order of arrival: the rows' numbers `[n]` and their gradients `[n, …]`.
+    /// The gradient of each reading, in order of arrival: the row indices `[n]` and their gradients `[n, …]`.
     parts: PoolVec<(Tensor, Tensor)>,
-    /// Whether there is one part, with ascending numbers.
+    /// Whether there is one part, with ascending indices.
     summed: bool,
     shape: Shape,
     dtype: DType,
@@ -120,25 +123,26 @@ impl std::fmt::Debug for RowGradient {
     }
 }
 
-/// Of a table, at most one row in so many is kept as rows. Of more the dense gradient is hardly larger, and faster.
+/// A gradient is kept as rows if at most one row in this many was read. Beyond that, the dense gradient is hardly
+/// larger, and faster.
 const SPARSE: usize = 4;
 
 impl RowGradient {
-    /// Shape and dtype of the table.
+    /// Returns shape and dtype of the table.
     pub fn spec(&self) -> Spec {
         Spec::new(self.shape, self.dtype)
     }
 
-    /// The numbers of the rows, int64 `[n]`, ascending, each once; and their gradients `[n, …]`: where a row was read several
-    /// times, the sum in the order of reading, as the dense gradient has it.
+    /// Returns the row indices, int64 `[n]`, ascending and each once, and their gradients `[n, …]`. Where a row was
+    /// read several times, that is the sum in the order of reading, as in the dense gradient.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn sums(&self) -> Result<(Tensor, Tensor)> {
         if let ([(index, values)], true) = (&self.parts[..], self.summed) {
             return Ok((index.clone(), values.clone()));
         }
-        // By number, then by reading and place in it.
+        // Ordered by index, then by reading and the position in it.
         let mut order: PoolVec<(i64, u32, u32)> = PoolVec::new();
         for (part, (index, _)) in (0..).zip(self.parts.iter()) {
             order.extend((0..).zip(index.array().slice::<i64>()?).map(|(at, &id)| (id, part, at)));
@@ -150,7 +154,7 @@ impl RowGradient {
         for (id, row) in index.slice_mut::<i64>()?.iter_mut().zip(rows()) {
             *id = row[0].0;
         }
-        // Sums are made in float32 for types that are only stored.
+        // Sums are computed in float32 for storage-only types.
         let parts = self.parts.iter().map(|(_, values)| wide(values)).collect::<Result<PoolVec<_>>>()?;
         let dtype = if self.dtype == DType::F64 { DType::F64 } else { DType::F32 };
         let mut sums = Array::new(Spec::new(self.shape.with(0, n), dtype))?;
@@ -175,19 +179,19 @@ impl RowGradient {
         Ok((index.into(), Tensor::from(sums).cast(self.dtype)?))
     }
 
-    /// How many rows there are, counted as often as they were read.
+    /// Returns the number of rows, counted as often as they were read.
     fn count(&self) -> usize {
         self.parts.iter().map(|(index, _)| index.elements()).sum()
     }
 
-    /// Whether as rows it is much smaller than the table.
+    /// Returns whether it is much smaller than the table.
     fn is_sparse(&self) -> bool {
         let rows = self.shape.dims().first().copied().unwrap_or(1);
         let most = u32::MAX as usize;
         self.count().saturating_mul(SPARSE) <= rows && self.count() < most && self.parts.len() < most
     }
 
-    /// The table's whole gradient.
+    /// Returns the gradient of the whole table.
     fn dense(&self) -> Result<Tensor> {
         let mut sum: Option<Tensor> = None;
         for (index, values) in self.parts.iter() {
@@ -215,7 +219,7 @@ fn add<T: Float>(sum: &mut [T], more: &[T]) {
 }
 
 impl Gradient {
-    /// Out of the gradient of the rows `index` (int64, any shape, entries may repeat) of a table.
+    /// Makes a gradient from that of the rows `index` (int64, any shape, indices may repeat) of a table.
     fn of_rows(index: &Array, grad: Tensor, table: Spec) -> Result<Gradient> {
         let n = index.shape().elements();
         let index = index.reshaped(Shape::new(&[n])?)?.into();
@@ -225,7 +229,7 @@ impl Gradient {
         if rows.is_sparse() { Ok(Gradient::Rows(rows)) } else { rows.dense().map(Gradient::Dense) }
     }
 
-    /// Shape and dtype of the parameter.
+    /// Returns shape and dtype of the parameter.
     pub fn spec(&self) -> Spec {
         match self {
             Gradient::Dense(g) => g.spec(),
@@ -233,10 +237,10 @@ impl Gradient {
         }
     }
 
-    /// As a tensor of the parameter's shape.
+    /// Returns it as a tensor of the parameter's shape.
     ///
     /// # Errors
-    /// Memory for the rows that are zero cannot be had.
+    /// There is not enough memory for the rows that are zero.
     pub fn dense(&self) -> Result<Tensor> {
         match self {
             Gradient::Dense(g) => Ok(g.clone()),
@@ -244,11 +248,11 @@ impl Gradient {
         }
     }
 
-    /// The square root of the sum of squares. (Of rows and of the same gradient made dense the sums have another order, so
-    /// that they may differ in the last bits.)
+    /// Returns the square root of the sum of squares. (The sums of rows, and of the same gradient made dense, add
+    /// in another order, so they may differ in the last bits.)
     ///
     /// # Errors
-    /// The dtype is not float32 or float64, or memory cannot be had.
+    /// The dtype is not float32 or float64, or there is not enough memory.
     pub fn norm(&self) -> Result<f64> {
         Ok(libm::sqrt(self.square_sum()?))
     }
@@ -261,7 +265,7 @@ impl Gradient {
         values.square()?.sum(&[], false)?.item()
     }
 
-    /// Changes the numbers by a function that leaves zeros alone.
+    /// Changes the numbers by a function that maps 0 to 0.
     pub(crate) fn map(&mut self, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<()> {
         match self {
             Gradient::Dense(g) => *g = f(g)?,
@@ -277,7 +281,7 @@ impl Gradient {
         if let (Gradient::Rows(rows), Gradient::Rows(more)) = (&mut *self, &more)
             && rows.spec() == more.spec()
         {
-            // What comes from another sweep is summed by itself first, as the dense gradient is.
+            // A gradient of another sweep is summed by itself first, like a dense gradient.
             match more.parts.len() {
                 0 | 1 => rows.parts.extend(more.parts.iter().cloned()),
                 _ => rows.parts.push(more.sums()?),
@@ -300,7 +304,7 @@ impl Gradient {
 mod tests {
     use super::*;
 
-    /// Beside one sum after the other, in the types that are only stored too: those round once, at the end.
+    /// Compared with one sum after another, also in the storage-only types, which round once, at the end.
     #[test]
     fn sums_are_those_of_a_slow_loop() {
         let table = |dtype| Spec::new(Shape::new(&[40, 1, 3]).unwrap(), dtype);

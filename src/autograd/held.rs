@@ -1,4 +1,4 @@
-//! Operations held by a counter: what graphs keep, and what a graph runs.
+//! `Op` for `Arc<dyn Op>`: operations held by a counter, which graphs keep and run.
 
 use super::{Attributes, Attrs, Grads, Op, Saves, Specs, Step};
 use crate::kernels::strided::Layout;
@@ -7,7 +7,7 @@ use crate::{Result, Spec};
 use std::any::TypeId;
 use std::sync::Arc;
 
-/// An operation that is held somewhere else too, as the steps of a graph are: everything is passed on.
+/// An operation that is also held elsewhere, like the steps of a graph: every call is passed on.
 impl Attributes for Arc<dyn Op> {
     fn name(&self) -> &'static str {
         (**self).name()

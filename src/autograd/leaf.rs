@@ -1,5 +1,5 @@
-//! Where a tape begins and where it is cut: tensors that gradients are asked for, and in a trace inputs, parameters, constants and
-//! what is cut off from its history.
+//! Where a tape begins and ends: tensors whose gradients are wanted, and in a trace inputs, parameters, constants
+//! and tensors that are cut off from their history.
 
 use super::cut::Cut;
 use super::node::{Edge, Node, fresh_id};
@@ -10,7 +10,7 @@ use crate::tensor::{Array, PoolVec, Tensor, few};
 use crate::{Error, Result, Spec};
 use std::ptr::NonNull;
 
-/// Declares what stands behind a leaf: nothing to compute or differentiate.
+/// Declares operations that stand for leaves: there is nothing to compute or differentiate.
 macro_rules! leaves {
     ($($(#[$doc:meta])* $type:ident = $name:literal;)*) => {$(
         $(#[$doc])*
@@ -34,7 +34,8 @@ macro_rules! leaves {
             fn eval(&self, _: &[&Array], _: &mut [Array]) -> Result<()> {
                 Ok(())
             }
-            /// Of a constant that was computed from tracked tensors before the trace, what flows on to them.
+            /// For a constant computed from tracked tensors before the trace, returns the gradient that flows on to
+            /// them.
             fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
                 (0..step.inputs()).map(|_| step.grad(0).map(Some)).collect()
             }
@@ -42,11 +43,11 @@ macro_rules! leaves {
     )*};
 }
 leaves! {
-    /// A tensor that gradients are asked for, a parameter, an input of a trace.
+    /// A tensor whose gradient is wanted, a parameter, or an input of a trace.
     Leaf = "leaf";
-    /// What was known before a trace met it.
+    /// A tensor that existed before a trace met it.
     Constant = "constant";
-    /// What a layer that can only give shapes gives.
+    /// The output of a layer that can only give shapes.
     Opaque = "opaque";
 }
 
@@ -67,7 +68,7 @@ impl Op for Detach {
     nothing_flows!();
 }
 
-/// A node that nothing was computed for.
+/// Makes a node for which nothing was computed.
 fn leaf<O: Op>(op: O, leaf: Option<u64>, parents: PoolVec<Option<Edge>>, saved: Array) -> Shared<Node> {
     let traced = saved.is_traced();
     let saved = std::iter::repeat_n(saved, parents.len() + 1).collect();
@@ -75,29 +76,30 @@ fn leaf<O: Op>(op: O, leaf: Option<u64>, parents: PoolVec<Option<Edge>>, saved: 
 }
 
 impl Tensor {
-    /// The same values as a leaf whose gradient can be asked for: everything computed from it is recorded.
+    /// Returns the same values as a leaf whose gradient can be asked for: everything computed from it is recorded.
     pub fn tracked(&self) -> Tensor {
-        // In a trace the leaf remembers what it stands for.
+        // In a trace, the leaf remembers what it stands for.
         let parents = self.is_traced().then(|| Some(self.edge_in_trace().unwanted())).into_iter().collect();
         let node = leaf(Leaf, Some(fresh_id()), parents, self.array().forget());
         Tensor::with_edge(self.array().clone(), Some(Edge::new(node, 0, true)))
     }
 
-    /// A leaf whose gradient, if it is wanted, is delivered under `key`.
+    /// Makes a leaf whose gradient, if wanted, is delivered under `key`.
     pub(crate) fn leaf(array: Array, key: u64, wants: bool) -> Tensor {
         let node = leaf(Leaf, Some(key), PoolVec::new(), array.forget());
         Tensor::with_edge(array, Some(Edge::new(node, 0, wants)))
     }
 
-    /// Only a shape and a dtype: what a layer returns while its network is traced if it cannot say how its outputs come about,
-    /// because it reads values. Such a network trains and predicts; it cannot become a graph.
+    /// Returns a tensor with only a shape and a dtype: what a layer returns while its network is traced if it reads
+    /// values, and so cannot say how its outputs are computed. Such a network trains and predicts, but it cannot
+    /// become a graph.
     pub fn opaque(spec: Spec) -> Tensor {
         let array = Array::traced(spec);
         let node = leaf(Opaque, None, PoolVec::new(), array.forget());
         Tensor::with_edge(array, Some(Edge::new(node, 0, false)))
     }
 
-    /// A leaf that is the rows `index` of a table; their gradient is delivered under the table's `key`.
+    /// Makes a leaf of the rows `index` of a table; their gradient is delivered under the table's `key`.
     pub(crate) fn leaf_of_rows(rows: Array, key: u64, index: Array, table: &Array) -> Tensor {
         let saved = [index, table.forget()].into_iter().collect();
         let (leaf, traced, parents) = (Some(key), false, PoolVec::new());
@@ -105,7 +107,7 @@ impl Tensor {
         Tensor::with_edge(rows, Some(Edge::new(node.erase(|n| n as NonNull<Node>), 0, true)))
     }
 
-    /// The same values without history: nothing flows back through it. (Keras: `stop_gradient`.)
+    /// Returns the same values without history: no gradient flows back through it. (Keras: `stop_gradient`.)
     pub fn detach(&self) -> Tensor {
         if self.is_traced()
             && let Ok(detached) = super::apply1(Detach {}, &[self])
@@ -116,18 +118,18 @@ impl Tensor {
         Tensor::from(self.array().clone()).with_cut(cut)
     }
 
-    /// Where it comes from, in a trace: what has values is a constant there.
+    /// Returns where it comes from, in a trace; a tensor with values is a constant there.
     pub(crate) fn edge_in_trace(&self) -> Edge {
         if let Some(edge) = self.edge().filter(|_| self.is_traced()) {
             return edge.clone();
         }
-        // If it was computed from tracked tensors, gradients go on to them.
+        // If it was computed from tracked tensors, gradients flow on to them.
         let before = self.edge().filter(|edge| edge.wants);
         let parents = before.map(|edge| Some(edge.clone())).into_iter().collect();
         Edge::new(leaf(Constant, None, parents, self.array().clone()), 0, before.is_some())
     }
 
-    /// The same tensor of a trace, from which nothing flows back.
+    /// Returns the same tensor of a trace, from which no gradient flows back.
     pub(crate) fn anchor(&self) -> Tensor {
         let edge = if self.is_traced() { self.edge().map(Edge::unwanted) } else { None };
         Tensor::with_edge(self.array().clone(), edge)

@@ -1,6 +1,7 @@
-//! Why it exists: the tape. A tensor that was computed from tracked ones holds the step that made it, a step holds
-//! its inputs' steps, and walking them from the newest back applies the chain rule. There is no global state: the
-//! tape is the graph that tensors hold, and dies with them.
+//! The tape: automatic differentiation. A tensor computed from tracked ones holds the step that made it, a step
+//! holds its inputs' steps, and walking them from the newest back applies the chain rule. There is no global state:
+//! the tape is the graph that tensors hold, and ends with them. Begin with [`Tensor::tracked`] and
+//! [`Tensor::backward`]; to write an operation of your own, with [`Op`] and [`apply`].
 
 mod attrs;
 mod backward;
@@ -39,73 +40,75 @@ use crate::{Error, Result, Spec};
 use std::any::TypeId;
 use std::sync::Arc;
 
-/// Shapes and dtypes of the outputs of a step; most have one.
+/// Shapes and dtypes of the outputs of an operation; most have one.
 pub type Specs = Few<Spec, 3>;
-/// The outputs of a step.
+/// The outputs of an operation.
 pub type Outputs = Few<Tensor, 3>;
 
-/// One differentiable step: how to check it, compute it and differentiate it. Everything the library knows about an
-/// operation is said here and nowhere else: its name and attributes by [`op!`](crate::op), the rest here. Users add their
-/// own by implementing it and calling [`apply`].
+/// A differentiable operation: how to check, compute and differentiate it. Everything the library knows about an
+/// operation is defined in one place: its name and attributes by [`op!`](crate::op), the rest by this trait. To add
+/// your own, implement it and call [`apply`].
 pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
-    /// Accepts the inputs and says what comes out. The only check of shapes and dtypes that the operation has.
+    /// Checks the inputs and returns the specs of the outputs. Shapes and dtypes are checked nowhere else.
     ///
     /// # Errors
     /// The inputs do not fit.
     fn infer(&self, inputs: &[Spec]) -> Result<Specs>;
 
-    /// Fills the outputs, which have the specs that `infer` returned and lie contiguous.
+    /// Fills the outputs, which have the specs that `infer` returned and are contiguous.
     ///
     /// # Errors
-    /// Values (an index, a label) out of range, or no memory.
+    /// Values (such as an index or a label) are out of range, or there is not enough memory.
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()>;
 
-    /// The gradients of the inputs, from those of the outputs, in tensor operations: so the rule can itself be recorded and
-    /// differentiated. A fused kernel is an operation with a rule of its own ([`Step::composed`] writes it).
+    /// Returns the gradients of the inputs, from those of the outputs, in tensor operations, so that the rule can
+    /// itself be recorded and differentiated. A fused kernel is an operation with a rule of its own
+    /// ([`Step::composed`] writes it).
     ///
     /// # Errors
     /// There is no gradient, or an operation in the rule failed.
     fn vjp(&self, step: &Step<'_>) -> Result<Grads>;
 
-    /// What `vjp` reads: the rest is freed as soon as nobody else holds it. `wants` tells which inputs' gradients will
-    /// be asked for.
+    /// Returns which values `vjp` reads; the others are freed as soon as nothing else holds them. `wants` tells
+    /// which inputs' gradients will be needed.
     fn saves(&self, _wants: &[bool]) -> Saves {
         Saves::INPUTS
     }
 
-    /// For operations that only relabel memory: the output's layout over the first input's memory, if one exists.
+    /// For operations that only reinterpret memory, returns the output's layout over the first input's memory, if
+    /// one exists.
     fn view(&self, _input: &Layout, _output: Spec) -> Option<Layout> {
         None
     }
 
-    /// Computes into the first input in place of an output: `Ok(false)` if the operation cannot. The output has the first
-    /// input's spec, and nobody else holds its memory.
+    /// Computes into the first input instead of an output; returns `Ok(false)` if the operation cannot. The output
+    /// has the first input's spec, and nothing else holds its memory.
     ///
     /// # Errors
-    /// As [`Op::eval`].
+    /// Those of [`Op::eval`].
     fn eval_in_place(&self, _first: &mut Array, _rest: &[&Array]) -> Result<bool> {
         Ok(false)
     }
 
-    /// Whether nothing flows back through it: its outputs are not tracked, whatever its inputs are.
+    /// Returns whether gradients stop here: the outputs are not tracked, whatever the inputs are.
     fn stops(&self) -> bool {
         false
     }
 
-    /// Its type: what two operations of one name must share to be the same.
+    /// Returns its type, which two operations of one name must share to be the same.
     #[doc(hidden)]
     fn kind(&self) -> TypeId {
         TypeId::of::<Self>()
     }
 
-    /// Itself, if it is held by a counter already.
+    /// Returns itself, if it is already held by a counter.
     #[doc(hidden)]
     fn shared(&self) -> Option<Arc<dyn Op>> {
         None
     }
 }
 
-/// The rule of an operation through which nothing flows back, for its `impl Op`.
+/// Writes the rule of an operation through which no gradient flows, for its `impl Op`.
 macro_rules! nothing_flows {
     () => {
         fn saves(&self, _: &[bool]) -> $crate::autograd::Saves {
@@ -121,8 +124,8 @@ macro_rules! nothing_flows {
 }
 pub(crate) use nothing_flows;
 
-/// Runs an operation and, if an input is tracked or traced, records it. The only door: whatever is computed from tensors is
-/// computed here.
+/// Runs an operation and, if an input is tracked or traced, records it. Everything computed from tensors is
+/// computed through this function.
 ///
 /// # Errors
 /// Those of [`Op::infer`] and [`Op::eval`].
@@ -143,7 +146,7 @@ fn run(ran: &mut Ran, op: &dyn Op, inputs: &[&Tensor]) -> Result<()> {
     Ok(())
 }
 
-/// [`apply1`] in place of the first input where nobody else holds its memory and nothing is recorded.
+/// [`apply1`] in place of the first input if nothing else holds its memory and nothing is recorded.
 pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor]) -> Result<()> {
     let recorded = |t: &Tensor| t.is_tracked() || t.is_traced();
     if !watch::is_watched()
@@ -167,7 +170,7 @@ pub(crate) fn apply_in_place<O: Op>(op: O, first: &mut Tensor, rest: &[&Tensor])
     Ok(())
 }
 
-/// The outputs' values: compiled once, for all operations.
+/// Computes the outputs' values. Not generic, so it is compiled once for all operations.
 fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<Few<Array, 3>> {
     let specs: Few<Spec, 8> = inputs.iter().map(|t| t.spec()).collect();
     let (least, most) = op.inputs();
@@ -203,7 +206,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<Few<Array, 3
     Ok(arrays)
 }
 
-/// Elements of a view that repeats its memory that an operation goes through. A tensor of memory may have more.
+/// The most elements of a view with repeated memory that an operation accepts. A tensor in memory may have more.
 const MOST_REPEATED: u64 = 1 << 36;
 
 #[cold]
@@ -234,7 +237,7 @@ pub fn apply1<O: Op>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
     Ok(ran.output())
 }
 
-/// One spec as the list that [`Op::infer`] returns.
+/// Wraps one spec as the list that [`Op::infer`] returns.
 pub fn one(shape: crate::Shape, dtype: crate::DType) -> Specs {
     few![Spec::new(shape, dtype)]
 }

@@ -1,5 +1,5 @@
-//! Why it exists: one recorded step of the tape, what it keeps for its gradient, and how a long tape is taken
-//! apart without recursion.
+//! `Node`: a recorded step of the tape and what it keeps for its gradient. Also takes long tapes apart without
+//! recursion.
 
 use super::Op;
 use super::leaf::{Constant, Opaque};
@@ -9,7 +9,8 @@ use crate::tensor::{Array, PoolVec};
 use std::any::TypeId;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Creation order of steps and parameters: larger is newer, so descending order is a reverse topological order.
+/// The order in which steps and parameters were created: larger is newer, so descending order is a reverse
+/// topological order.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 pub(crate) fn fresh_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
@@ -24,7 +25,7 @@ pub struct Saves {
     first: u32,
 }
 
-/// The flag of value `i`; beyond the flags, all of them.
+/// Returns the flag of value `i`; values beyond the flags share all of them.
 const fn bit(i: usize) -> u32 {
     if i < 32 { 1 << i } else { u32::MAX }
 }
@@ -36,39 +37,39 @@ impl Saves {
     pub const INPUTS: Saves = Saves { inputs: u32::MAX, outputs: 0, first: u32::MAX };
     /// All outputs.
     pub const OUTPUTS: Saves = Saves { inputs: 0, outputs: u32::MAX, first: u32::MAX };
-    /// Also input `i`.
+    /// Adds input `i`.
     #[must_use]
     pub const fn input(self, i: usize) -> Saves {
         Saves { inputs: self.inputs | bit(i), ..self }
     }
-    /// Also output `i`.
+    /// Adds output `i`.
     #[must_use]
     pub const fn output(self, i: usize) -> Saves {
         Saves { outputs: self.outputs | bit(i), ..self }
     }
-    /// Of the inputs at most the first `n`.
+    /// Limits the inputs to the first `n`.
     pub(super) const fn first(self, n: u32) -> Saves {
         Saves { first: n, ..self }
     }
     fn has(mask: u32, i: usize) -> bool {
         mask == u32::MAX || (i < 32 && mask >> i & 1 == 1)
     }
-    /// Whether input `i` is kept.
+    /// Returns whether input `i` is kept.
     pub(super) fn keeps_input(self, i: usize) -> bool {
         i < self.first as usize && Saves::has(self.inputs, i)
     }
-    /// Whether output `i` is kept.
+    /// Returns whether output `i` is kept.
     pub(super) fn keeps_output(self, i: usize) -> bool {
         Saves::has(self.outputs, i)
     }
 }
 
-/// Where a recorded tensor comes from: a step and which of its outputs.
+/// Where a recorded tensor comes from: a step, and which of its outputs it is.
 #[derive(Clone)]
 pub(crate) struct Edge {
     pub(crate) node: Shared<Node>,
     pub(crate) output: u32,
-    /// Whether gradients are wanted behind it. Not of what is recorded only because a network is traced.
+    /// Whether gradients are wanted behind it, which is not so for steps recorded only because a network is traced.
     pub(crate) wants: bool,
 }
 
@@ -77,13 +78,13 @@ impl Edge {
         Edge { node, output, wants }
     }
 
-    /// The same place, from which nothing flows back.
+    /// Returns the same place, from which no gradient flows back.
     pub(super) fn unwanted(&self) -> Edge {
         Edge { wants: false, ..self.clone() }
     }
 }
 
-/// A recorded step. The operation lies at its end, so that a step is one block of the pool.
+/// A recorded step. The operation is its last field, so that a step is one block of the pool.
 pub(crate) struct Node<O: ?Sized = dyn Op> {
     pub(crate) id: u64,
     /// For a leaf, the key under which its gradient is delivered.
@@ -97,22 +98,22 @@ pub(crate) struct Node<O: ?Sized = dyn Op> {
 }
 
 impl Node {
-    /// The operation.
+    /// Returns the operation.
     pub(crate) fn op(&self) -> &dyn Op {
         &self.op
     }
 
-    /// Shape and dtype of each output.
+    /// Iterates over shape and dtype of each output.
     pub(crate) fn outputs(&self) -> impl ExactSizeIterator<Item = Spec> {
         self.saved[self.parents.len()..].iter().map(Array::spec)
     }
 
-    /// Whether it stands for what has no way of coming about.
+    /// Returns whether it stands for a tensor whose computation is unknown.
     pub(crate) fn is_opaque(&self) -> bool {
         self.op.kind() == TypeId::of::<Opaque>()
     }
 
-    /// For a leaf that is some rows of a table: their numbers, and the table.
+    /// For a leaf of some rows of a table, returns their indices, and the table.
     pub(super) fn rows(&self) -> Option<(&Array, Spec)> {
         match &self.saved[..] {
             [index, table] if self.leaf.is_some() && self.parents.is_empty() => Some((index, table.spec())),
@@ -120,12 +121,12 @@ impl Node {
         }
     }
 
-    /// Whether it is a leaf that was known before the trace.
+    /// Returns whether it is a leaf that was known before the trace.
     pub(crate) fn is_constant(&self) -> bool {
         self.op.kind() == TypeId::of::<Constant>()
     }
 
-    /// The values of a leaf that is a constant in a trace.
+    /// Returns the values of a leaf that is a constant in a trace.
     pub(crate) fn constant(&self) -> Option<&Array> {
         self.saved.first().filter(|a| self.is_constant() && !a.is_traced())
     }
@@ -143,7 +144,7 @@ impl<O: ?Sized> Drop for Node<O> {
     }
 }
 
-/// Takes the chain behind a step apart in a loop: a million steps must not be a million stack frames.
+/// Takes the chain behind a step apart in a loop, because a million steps must not need a million stack frames.
 fn take_apart(parents: &mut PoolVec<Option<Edge>>) {
     let mut pending = std::mem::take(parents);
     while let Some(edge) = pending.pop() {

@@ -1,4 +1,5 @@
-//! How an operation that was run becomes a step of the tape, if anything of it is tracked or traced.
+//! Records operations: turns an operation that was run into a step of the tape, if any of its inputs is tracked or
+//! traced.
 
 use super::cut::Cut;
 use super::node::{Edge, Node, fresh_id};
@@ -9,10 +10,11 @@ use crate::tensor::{Array, Few, PoolVec, Tensor};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// An operation that was run. Filled in place: all that is compiled for each type of operation is how it is put into its step.
+/// An operation that was run. It is filled in place, so that the only code compiled for each type of operation is
+/// what moves it into its step.
 pub(super) struct Ran {
     record: Record,
-    /// Whether gradients are wanted of what comes out.
+    /// Whether gradients of the outputs are wanted.
     wants: bool,
     /// Why not, if they might be.
     cut: Option<Cut>,
@@ -26,24 +28,24 @@ pub(super) struct Ran {
 /// Whether an operation becomes a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Record {
-    /// Nothing is tracked or traced.
+    /// No: nothing is tracked or traced.
     No,
     OnTape,
-    /// A graph takes the operation and leaves the tape.
+    /// Yes, in a trace: a graph takes the operation and leaves the tape.
     InTrace,
 }
 
 impl Ran {
-    /// Not run yet.
+    /// Makes one that has not been run yet.
     pub(super) fn new() -> Ran {
         let (parents, saved, outputs) = (PoolVec::new(), PoolVec::new(), Few::new());
         Ran { record: Record::No, wants: false, cut: None, parents, saved, outputs, step: None }
     }
 
-    /// With these outputs.
+    /// Sets the outputs.
     pub(super) fn run(&mut self, op: &dyn Op, inputs: &[&Tensor], outputs: Few<Array, 3>, traced: bool) {
         let tracked = inputs.iter().any(|t| t.is_tracked());
-        // What is no float has no derivative.
+        // Types other than floats have no derivative.
         let whole = outputs.iter().all(|o| o.dtype().is_integer() || o.dtype() == DType::Bool);
         self.wants = tracked && !whole && !op.stops();
         self.cut = match inputs.iter().find_map(|t| t.cut()) {
@@ -75,13 +77,13 @@ impl Ran {
         self.step = Some(node.erase(|n| n as NonNull<Node>));
     }
 
-    /// The outputs, attached to the step if there is one.
+    /// Returns the outputs, attached to the step if there is one.
     pub(super) fn outputs(&mut self) -> Outputs {
         let outputs = std::mem::take(&mut self.outputs);
         outputs.into_iter().enumerate().map(|(i, array)| self.attached(i, array)).collect()
     }
 
-    /// The first output.
+    /// Returns the first output.
     pub(super) fn output(&mut self) -> Tensor {
         let first = self.outputs.swap_remove(0);
         self.attached(0, first)
@@ -95,7 +97,7 @@ impl Ran {
     }
 }
 
-/// What a step remembers.
+/// Returns the values that a step keeps.
 fn kept(
     op: &dyn Op,
     inputs: &[&Tensor],

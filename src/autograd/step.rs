@@ -1,19 +1,19 @@
-//! What a gradient rule sees of the step that it belongs to.
+//! `Step`: what a gradient rule sees of the step that it belongs to.
 
 use super::Outputs;
 use super::node::{Edge, Node};
 use crate::tensor::{Few, Tensor};
 use crate::{Error, Result, Spec};
 
-/// Gradients of a step's inputs, `None` where there is none (an integer input) or none is wanted.
+/// Gradients of a step's inputs, `None` where there is none (as for an integer input) or none is wanted.
 pub type Grads = Few<Option<Tensor>, 3>;
 
-/// What a gradient rule is given: the step's inputs and outputs and the gradients of its outputs.
+/// The arguments of a gradient rule: the step's inputs and outputs and the gradients of its outputs.
 pub struct Step<'a> {
     pub(super) edge: &'a Edge,
     pub(super) grads: &'a [Option<Tensor>],
     pub(super) attached: bool,
-    /// Inputs at the end that the rule is not told of.
+    /// The number of inputs at the end that the rule does not see.
     pub(super) hidden: usize,
 }
 
@@ -22,35 +22,35 @@ impl Step<'_> {
         &self.edge.node
     }
 
-    /// Whether the gradient of input `i` is wanted; rules skip the others.
+    /// Returns whether the gradient of input `i` is wanted; rules skip the others.
     pub fn wants(&self, i: usize) -> bool {
         self.node().parents[i].as_ref().is_some_and(|parent| parent.wants)
     }
 
-    /// How many inputs the step has.
+    /// Returns how many inputs the step has.
     pub fn inputs(&self) -> usize {
         self.node().parents.len() - self.hidden
     }
 
-    /// Shape and dtype of input `i`.
+    /// Returns shape and dtype of input `i`.
     pub fn spec(&self, i: usize) -> Spec {
         self.node().saved[i].spec()
     }
 
-    /// Input `i`, which [`Op::saves`](super::Op::saves) must have named.
+    /// Returns input `i`, which [`Op::saves`](super::Op::saves) must have named.
     pub fn input(&self, i: usize) -> Tensor {
         let node = self.node();
         Tensor::with_edge(node.saved[i].clone(), node.parents[i].as_ref().and_then(|edge| self.kept(edge)))
     }
 
-    /// Output `i`, which [`Op::saves`](super::Op::saves) must have named.
+    /// Returns output `i`, which [`Op::saves`](super::Op::saves) must have named.
     pub fn output(&self, i: usize) -> Tensor {
         let edge = Edge { node: self.edge.node.clone(), output: i as u32, wants: true };
         Tensor::with_edge(self.node().saved[self.node().parents.len() + i].clone(), self.kept(&edge))
     }
 
-    /// Whether saved values carry history is the sweep's business: they do if the rule will itself be differentiated, and in
-    /// a trace, where what is computed from them must be found again.
+    /// Returns the history of a saved value. The sweep decides whether it has one: it does if the rule will itself
+    /// be differentiated, and in a trace, where what is computed from it must be found again.
     fn kept(&self, edge: &Edge) -> Option<Edge> {
         match (self.attached, self.node().traced) {
             (true, _) => Some(edge.clone()),
@@ -59,13 +59,13 @@ impl Step<'_> {
         }
     }
 
-    /// The gradients of the inputs by the composed form: those of `f`, which says in tensor operations what the step computes
-    /// from its inputs. The rule of a fused kernel.
+    /// Returns the gradients of the inputs by the composed form: the gradients of `f`, which writes what the step
+    /// computes in tensor operations. Use it as the rule of a fused kernel.
     ///
     /// # Errors
     /// Those of `f` and of its gradients.
     pub fn composed(&self, f: impl FnOnce(&[Tensor]) -> Result<Outputs>) -> Result<Grads> {
-        // Inside, the inputs are leaves of a tape of its own, unless that tape will be differentiated itself.
+        // Inside, the inputs are leaves of a separate tape, unless that tape will itself be differentiated.
         let input = |i: usize| {
             let t = self.input(i);
             if self.attached || !self.wants(i) { t } else { t.tracked() }
@@ -80,10 +80,10 @@ impl Step<'_> {
         super::backward::pull(outputs, self.grads, &inputs, self.attached)
     }
 
-    /// The gradient of output `i`; zeros if nothing flowed into it.
+    /// Returns the gradient of output `i`; zeros if none flowed into it.
     ///
     /// # Errors
-    /// Memory for the zeros cannot be had.
+    /// There is not enough memory for the zeros.
     pub fn grad(&self, i: usize) -> Result<Tensor> {
         match &self.grads[i] {
             Some(g) => Ok(g.clone()),

@@ -1,6 +1,7 @@
-//! Which operation made a number that is none: a pass that ended in NaN or infinity is run once more under a watch, and the first
-//! operation that gives such numbers though it was given none fails. The tape's own operations are watched as well, for all of them
-//! go through the same door. Nothing watches unless asked to, and nothing that is watched has other results.
+//! Finds the operation that first made a NaN or infinity. A pass that ended in such numbers is run once more under
+//! a watch, and the first operation that makes them from finite inputs fails. The tape's own operations are watched
+//! too, because all go through the same function. Nothing is watched unless asked for, and a watch changes no
+//! results.
 
 use super::Op;
 use crate::dtype::{Convert, bf16, f16};
@@ -27,24 +28,24 @@ pub(crate) fn watched<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Whether this thread is watched.
+/// Returns whether this thread is watched.
 pub(super) fn is_watched() -> bool {
     WATCHED.get()
 }
 
-/// Notes whose gradient failed.
+/// Notes the step whose gradient failed.
 pub(super) fn failed(step: u64) {
     if is_watched() {
         FAILED.set(Some(step));
     }
 }
 
-/// The number of the recorded step whose gradient failed.
+/// Returns the number of the recorded step whose gradient failed.
 pub(crate) fn failed_step() -> Option<u64> {
     FAILED.get()
 }
 
-/// Fails if there are numbers among the outputs that are none, but not among the inputs.
+/// Fails if there are NaN or infinite values among the outputs but not among the inputs.
 pub(super) fn look(op: &dyn Op, inputs: &[&Tensor], outputs: &[Array]) -> Result<()> {
     let Some((output, (at, value))) = outputs.iter().find_map(|o| Some((o, not_finite(o)?))) else {
         return Ok(());
@@ -56,7 +57,7 @@ pub(super) fn look(op: &dyn Op, inputs: &[&Tensor], outputs: &[Array]) -> Result
     Err(Error::argument(op.name(), "a finite result of finite inputs", got))
 }
 
-/// The first number that is NaN or infinite, and its position in row-major order.
+/// Returns the first value that is NaN or infinite, and its position in row-major order.
 pub(crate) fn not_finite(array: &Array) -> Option<(usize, f64)> {
     fn first<T: Convert<f64> + Copy>(values: &[T]) -> Option<(usize, f64)> {
         values.iter().map(|v| v.convert()).enumerate().find(|(_, v)| !v.is_finite())

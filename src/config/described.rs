@@ -1,5 +1,5 @@
-//! Why it exists: what a thing must say of itself to stand in a file, and the shared handle by which settings hold things
-//! of a kind.
+//! `Configured` and [`Described`]: what a type must provide to be described in a file; and [`Dyn`], the shared
+//! handle by which settings hold objects of a kind.
 
 use super::Registry;
 use crate::{Error, Result};
@@ -7,23 +7,24 @@ use serde_json::Value;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Things that can be described by a name and data. [`settings!`](crate::settings) implements it; for a type that no file
-/// has to describe, `impl Configured for Mine {}` is enough.
+/// Types that can be described by a name and data. [`settings!`](crate::settings) implements it; for a type that no
+/// file needs to describe, `impl Configured for Mine {}` is enough.
 pub trait Configured {
-    /// The name of the type: `Dense`. Names of layers are made from it.
+    /// Returns the name of the type: `Dense`. Names of layers are made from it.
     fn class_name(&self) -> &'static str {
         short_type_name::<Self>()
     }
 
-    /// Its name in files: the class name, for types of other crates usually behind the crate's, as in `acme>Glu`.
+    /// Returns its name in files: the class name, which types of other crates usually prefix with the crate's, as
+    /// in `acme>Glu`.
     fn registered_name(&self) -> &'static str {
         self.class_name()
     }
 
-    /// The settings as JSON.
+    /// Returns the settings as JSON.
     ///
     /// # Errors
-    /// The type has no form in files, or JSON cannot hold one of the settings (an infinite number, say).
+    /// The type has no form in files, or JSON cannot hold one of the settings (such as an infinite number).
     fn config(&self) -> Result<Value> {
         let name = self.class_name();
         Err(Error::Custom(format!(
@@ -31,12 +32,12 @@ pub trait Configured {
         )))
     }
 
-    /// For a layer that [`settings!`](crate::settings) declares: its name, and whether it is frozen.
+    /// For a layer that [`settings!`](crate::settings) declares, returns its name and whether it is frozen.
     fn common(&self) -> Option<&Common> {
         None
     }
 
-    /// Fails if it is a name that means nothing.
+    /// Fails if it stands for an unknown name.
     #[doc(hidden)]
     fn usable(&self) -> Result<()> {
         Ok(())
@@ -64,36 +65,36 @@ pub(crate) fn short_type_name<T: ?Sized>() -> &'static str {
 
 /// A type that files can describe: its name there, and its reader. [`settings!`](crate::settings) implements it.
 pub trait Described: Configured + Sized {
-    /// What [`Configured::registered_name`] says.
+    /// The value of [`Configured::registered_name`].
     const NAME: &'static str;
 
-    /// Makes it from the settings that [`Configured::config`] gave.
+    /// Creates it from the settings that [`Configured::config`] returned.
     ///
     /// # Errors
     /// A setting is missing, unknown or of the wrong type; the message names it.
     fn from_config(config: Value, registry: &Registry) -> Result<Self>;
 }
 
-/// What can be set for every layer alike.
+/// The settings that every layer has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Common {
     /// The name the user gave; otherwise one is made from the class name.
     pub name: Option<String>,
-    /// Whether its parameters keep their values in training. Files say the opposite, `trainable`, as Keras does.
+    /// Whether its parameters keep their values in training. Files store the opposite, `trainable`, as Keras does.
     pub frozen: bool,
-    /// What is wrong with a setting that was given by a name which means nothing.
+    /// The error of a setting that was given by an unknown name.
     pub(crate) misnamed: Option<String>,
 }
 
 impl Common {
-    /// With this name; trained.
+    /// Settings with this name, and trainable.
     pub(crate) fn named(name: Option<String>) -> Common {
         Common { name, ..Common::default() }
     }
 }
 
-/// A shared object of one kind, such as `Dyn<dyn Initializer>`. It is written to files as `{class_name, config}`.
+/// A shared object of one kind, such as `Dyn<dyn Initializer>`. Stored in files as `{class_name, config}`.
 #[derive(Debug)]
 pub struct Dyn<T: ?Sized>(pub(crate) Arc<T>);
 
@@ -110,7 +111,7 @@ impl<T: ?Sized> Deref for Dyn<T> {
     }
 }
 
-/// `{class_name, config}`.
+/// Writes `{class_name, config}`.
 pub(crate) fn describe<T: ?Sized + Configured>(thing: &T) -> Result<Value> {
     thing.config().map(|config| description(thing.registered_name(), config))
 }
@@ -119,7 +120,8 @@ fn description(name: &str, config: Value) -> Value {
     serde_json::json!({ "class_name": name, "config": config })
 }
 
-/// The name and data of a description. Takes it apart rather than copy it: descriptions nest.
+/// Returns the name and data of a description. It takes the description apart instead of copying it, because
+/// descriptions nest.
 pub(crate) fn described(what: &str, mut value: Value) -> Result<(String, Value)> {
     let bad = || Error::format(what, "expected a name, or an object with class_name and config");
     let object = value.as_object_mut().ok_or_else(bad)?;

@@ -1,5 +1,5 @@
-//! Why it exists: a kind (layers, losses, …) is a closed set of names in files, and one row of `kind!` is all that a new
-//! member needs: its module, its public name, its loader and its place in messages come from there.
+//! Kinds (layers, losses, …): each is a closed set of names in files. One row of `kind!` is all that a new member
+//! needs: its module, its public name, its loader and its place in messages come from there.
 
 use super::{Configured, Dyn, Registry, Setting, describe, described, snake_case};
 use crate::{Error, Result};
@@ -7,20 +7,20 @@ use serde_json::Value;
 use std::any::TypeId;
 use std::sync::Arc;
 
-/// Makes a thing of a kind from its settings.
+/// Makes an object of a kind from its settings.
 pub type Maker<K> = fn(Value, &Registry) -> Result<Arc<K>>;
 
-/// A kind of things that files can describe: `dyn Build`, `dyn Loss` and so on.
+/// A kind of objects that files can describe: `dyn Build`, `dyn Loss` and so on.
 pub trait Kind: Configured + 'static {
-    /// What messages call it: `layer`.
+    /// The word for it in messages: `layer`.
     const WHAT: &'static str;
     /// The members that the library has, by their names in files.
     const OWN: &'static [(&'static str, Maker<Self>)];
-    /// Other names by which Keras's files and texts call some of them: the name, and whose it is. Under `null` that which
-    /// stands for nothing.
+    /// Other names that Keras's files and texts use for some of them: the alias, and the name it means. The alias
+    /// `null` names the member that stands for nothing.
     const ALIASES: &'static [(&'static str, &'static str)];
 
-    /// The member that a name means: exactly, by an alias, or in snake case (`hard_silu` for `HardSilu`).
+    /// Returns the member that a name means: exactly, by an alias, or in snake case (`hard_silu` for `HardSilu`).
     fn meant(name: &str) -> Option<&'static str> {
         let own: Vec<&'static str> = Self::OWN.iter().map(|(own, _)| *own).collect();
         meant(name, &own, Self::ALIASES)
@@ -34,7 +34,7 @@ fn meant<'a>(name: &str, own: &[&'a str], aliases: &[(&'a str, &'a str)]) -> Opt
     exact.or_else(alias).or_else(snake).copied()
 }
 
-/// The error of a name that neither the library nor the registry has.
+/// The error for a name that neither the library nor the registry has.
 #[cold]
 fn unknown<K: ?Sized + Kind>(name: &str, registry: &Registry) -> Error {
     let mut own = Vec::new();
@@ -51,8 +51,8 @@ fn unknown_name(what: &str, name: &str, own: &[&str], registered: &[&str]) -> Er
     Error::format(what, format!("unknown name '{name}', expected one of {own}{registered}"))
 }
 
-/// In files: `{class_name, config}`. What has no settings, or shall have Keras's, is read from its name alone too, in Keras's
-/// spelling or ours: `"glorot_uniform"`, `"Tanh"`.
+/// Stored in files as `{class_name, config}`. If it needs no settings, or should have Keras's defaults, it can also
+/// be read from its name, in Keras's spelling or ours: `"glorot_uniform"`, `"Tanh"`.
 impl<K: ?Sized + Kind> Setting for Dyn<K> {
     fn write(&self) -> Result<Value> {
         describe(&**self)
@@ -74,7 +74,7 @@ impl<K: ?Sized + Kind> Setting for Dyn<K> {
     }
 }
 
-/// The library's maker of this name.
+/// Returns the library's maker of this name.
 pub(super) fn own<K: ?Sized + Kind>(name: &str) -> Option<Maker<K>> {
     for (own, make) in K::OWN {
         if *own == name {
@@ -84,10 +84,10 @@ pub(super) fn own<K: ?Sized + Kind>(name: &str) -> Option<Maker<K>> {
     None
 }
 
-/// Declares a kind: its trait, what messages call it and the method of [`Registry`] that adds to it; then its members, a row
-/// for each module (`mod dense: Dense;`, with further names of the module to re-export after `with`), then those of other
-/// modules (`use Tuned;`), those that are read by a function (`also "Sequential": read;`), and further names that are read
-/// (`alias "swish": Silu;`).
+/// Declares a kind: its trait, its word in messages and the method of [`Registry`] that adds to it; then its
+/// members, one row for each module (`mod dense: Dense;`, with further names of the module to re-export after
+/// `with`), then those of other modules (`use Tuned;`), those that are read by a function
+/// (`also "Sequential": read;`), and further names that are read (`alias "swish": Silu;`).
 macro_rules! kind {
     (dyn $trait:ident, $what:literal, Registry::$register:ident;
         $($(#[$meta:meta])* mod $module:ident: $($type:ident),+ $(with $($other:ident),+)?;)*
@@ -102,7 +102,7 @@ macro_rules! kind {
             pub use $module::{$($type,)+ $($($other,)+)?};
         )*
 
-        /// The names of the library's own, as files have them.
+        /// The names of the library's own members, as in files.
         pub const NAMES: &[&str] = &[$($(stringify!($type),)+)* $($(stringify!($here),)+)? $($($also,)+)?];
 
         const _: () = {
@@ -130,7 +130,7 @@ macro_rules! kind {
                 #[doc = concat!("With a ", $what, " of the program's own, under the name that its `settings!` gives it.")]
                 ///
                 /// # Errors
-                /// The library or the registry has one of that name.
+                /// The library or the registry already has one of that name.
                 pub fn $register<T: $trait + Described + 'static>(self) -> $crate::Result<Registry> {
                     self.with::<dyn $trait>(T::NAME, make::<T>)
                 }

@@ -1,6 +1,7 @@
-//! Why it exists: layers, optimizers, losses and the like are described in files by a name and plain data, out of a
-//! closed set and what the reader's [`Registry`] adds to it. This folder declares settings once ([`settings!`](crate::settings)),
-//! says how each type of setting is written ([`Setting`]) and ties a kind's types to their names (`kind!`).
+//! How layers, optimizers, losses and the like are described in files: by a name and plain data, out of a closed
+//! set and what the reader's [`Registry`] adds to it. Begin with [`settings!`](crate::settings), which declares a
+//! type's settings once; [`Setting`] says how each type of setting is written, and `kind!` ties a kind's types to
+//! their names.
 
 mod described;
 mod kind;
@@ -20,7 +21,8 @@ pub use registry::Registry;
 pub use setting::{OrName, Setting};
 pub(crate) use text::snake_case;
 
-/// What the code made by [`settings!`](crate::settings) and [`string_enum!`](crate::string_enum) calls. Not for others.
+/// Called by the code that [`settings!`](crate::settings) and [`string_enum!`](crate::string_enum) generate; not
+/// for other use.
 #[doc(hidden)]
 pub mod generated {
     pub use super::setting::{unknown_name, wrong};

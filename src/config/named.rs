@@ -1,12 +1,13 @@
-//! Names in place of values, as Keras has them: `"relu"` for `Relu`, `"adam"` for `Adam::new(0.001)`. Each is read as a file of a model
-//! would name it, with default settings, and a name that means nothing is an error which lists those that do.
+//! Names instead of values, as in Keras: `"relu"` for `Relu`, `"adam"` for `Adam::new(0.001)`. A name is read as in
+//! the file of a model, with default settings; an unknown one is an error that lists the known ones.
 
 use super::kind::own;
 use super::{Configured, Dyn, Kind, Maker, Registry, Setting, snake_case};
 use crate::{Error, Result};
 use serde_json::Value;
 
-/// `"he_normal".parse::<Dyn<dyn Initializer>>()`: the library's own thing of this name, with its default settings.
+/// `"he_normal".parse::<Dyn<dyn Initializer>>()` gives the library's own object of this name, with its default
+/// settings.
 impl<K: ?Sized + Kind> std::str::FromStr for Dyn<K> {
     type Err = Error;
     fn from_str(name: &str) -> Result<Self> {
@@ -25,7 +26,7 @@ impl<K: ?Sized + Kind> std::str::FromStr for Dyn<K> {
     }
 }
 
-/// Whether it has a default for each of its settings, so that a name is enough.
+/// Returns whether all its settings have defaults, so that a name is enough.
 fn stands_alone<K: ?Sized + Kind>(make: Maker<K>) -> bool {
     make(Value::Object(Default::default()), &Registry::new()).is_ok()
 }
@@ -55,7 +56,7 @@ pub(crate) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     (far <= name.chars().count() / 3).then_some(best)
 }
 
-/// How many letters must be put in, left out or changed, or swapped with their neighbour.
+/// Returns how many letters must be inserted, removed, changed, or swapped with their neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
@@ -74,7 +75,7 @@ fn distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// What a layer's setting holds where its name means nothing: building the layer is an error that says so.
+/// Held by a layer's setting whose name is unknown: building the layer is an error that says so.
 #[derive(Clone, Debug)]
 pub struct Misnamed {
     why: String,
@@ -102,7 +103,7 @@ impl Configured for Misnamed {
 /// Lets settings of a kind be given by name.
 macro_rules! by_name {
     (dyn $kind:ident) => {
-        /// By its name, with default settings. One that means nothing is an error where the layer is built.
+        /// Takes it by its name, with default settings. An unknown name is an error where the layer is built.
         impl From<&str> for $crate::config::Dyn<dyn $kind> {
             fn from(name: &str) -> Self {
                 name.parse().unwrap_or_else(|e| $crate::config::Misnamed::new(&e).into())

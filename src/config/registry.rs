@@ -1,5 +1,5 @@
-//! Why it exists: a file names types, and a program may have types that the library does not know. It says which, by value:
-//! nothing is registered globally, so what a file can name depends on the call that reads it alone.
+//! `Registry`: the types of a user's program that a file may name, besides the library's. It is passed by value and
+//! nothing is registered globally, so what a file can name depends only on the call that reads it.
 
 use super::kind::own;
 use super::{Dyn, Kind, Maker};
@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::any::{Any, TypeId};
 use std::sync::Arc;
 
-/// Types of the program's own that files may name: layers, losses and so on, declared with [`settings!`](crate::settings).
+/// Types of the program's own that files may name: layers, losses and so on, declared with
+/// [`settings!`](crate::settings).
 ///
 /// ```
 /// use gradus::config::Registry;
@@ -51,15 +52,15 @@ struct Registered {
 }
 
 impl Registry {
-    /// With nothing but what the library has.
+    /// Creates a registry of only what the library has.
     pub fn new() -> Registry {
         Registry::default()
     }
 
-    /// With a type of that name. The methods named after the kinds say it shorter.
+    /// Adds a type under this name. The methods named after the kinds are shorter.
     ///
     /// # Errors
-    /// The library or the registry has one of that name.
+    /// The library or the registry already has one of that name.
     pub fn with<K: ?Sized + Kind>(self, name: &'static str, make: Maker<K>) -> Result<Registry> {
         let own = own::<K>(name).is_some();
         self.with_any(K::WHAT, own, Registered { kind: TypeId::of::<K>(), name, make: Arc::new(make) })
@@ -100,7 +101,7 @@ impl Registry {
         }
     }
 
-    /// The registered names of a kind.
+    /// Returns the registered names of a kind.
     pub(super) fn names(&self, kind: TypeId) -> Vec<&'static str> {
         self.makers.iter().filter(|maker| maker.kind == kind).map(|maker| maker.name).collect()
     }

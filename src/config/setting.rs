@@ -1,5 +1,5 @@
-//! Why it exists: how each type of setting stands in a file. One trait with one reader and one writer, so that what is read
-//! is checked the same way everywhere and nested things find the caller's registry.
+//! `Setting`: how each type of setting is stored in a file. One trait both reads and writes, so that everything is
+//! checked in the same way and nested objects find the caller's registry.
 
 use super::Registry;
 use crate::error::Context;
@@ -8,30 +8,30 @@ use serde_json::Value;
 
 /// A type that settings can have.
 pub trait Setting: Sized {
-    /// As JSON.
+    /// Converts to JSON.
     ///
     /// # Errors
     /// JSON cannot hold it.
     fn write(&self) -> Result<Value>;
 
-    /// From JSON.
+    /// Converts from JSON.
     ///
     /// # Errors
-    /// It is something else.
+    /// The value is of another type.
     fn read(value: Value, registry: &Registry) -> Result<Self>;
 }
 
-/// A value, or the name of one: what builder methods of layers take for settings that Keras names, `.padding("same")`. One that means
-/// nothing is an error where the layer is built.
+/// A value, or the name of one: what builder methods of layers take for settings that Keras names, as in
+/// `.padding("same")`. An unknown name is an error where the layer is built.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a `{T}` nor a name of one",
     label = "expected a value of `{T}`, or its name in Keras, such as `\"same\"` for `Padding::Same`"
 )]
 pub trait OrName<T> {
-    /// The value.
+    /// Returns the value.
     ///
     /// # Errors
-    /// There is none of this name; the message lists those that there are.
+    /// There is nothing of this name; the message lists the known ones.
     fn value_or_name(self) -> Result<T>;
 }
 impl<T: Setting> OrName<T> for T {
@@ -50,7 +50,7 @@ impl<T: Setting> OrName<T> for &str {
     }
 }
 
-/// The error of a value of the wrong type.
+/// The error for a value of the wrong type.
 #[doc(hidden)]
 pub fn wrong(expected: impl std::fmt::Display, found: &Value) -> Error {
     wrong_value(&expected, found)
@@ -71,7 +71,7 @@ fn wrong_value(expected: &dyn std::fmt::Display, found: &Value) -> Error {
     Error::Custom(format!("expected {expected}, found {found}"))
 }
 
-/// The error of a name that is not in a list.
+/// The error for a name that is not in a list.
 #[doc(hidden)]
 pub fn unknown_name(what: &'static str, names: &[&str], got: &str) -> Error {
     Error::argument(what, format!("one of {}", names.join(", ")), format!("'{}'", got.escape_debug()))
@@ -101,7 +101,7 @@ macro_rules! integers {
 }
 integers!(usize: as_u64, u64: as_u64, u32: as_u64, isize: as_i64, i64: as_i64, i32: as_i64);
 
-/// Whatever it is.
+/// Any JSON.
 impl Setting for Value {
     fn write(&self) -> Result<Value> {
         Ok(self.clone())
@@ -111,7 +111,7 @@ impl Setting for Value {
     }
 }
 
-/// Infinite numbers and NaN have no form in JSON and are refused.
+/// Infinite numbers and NaN have no form in JSON and are errors.
 impl Setting for f64 {
     fn write(&self) -> Result<Value> {
         let number = serde_json::Number::from_f64(*self);
@@ -136,7 +136,7 @@ impl Setting for String {
     }
 }
 
-/// By its name: `float32`.
+/// Written as its name: `float32`.
 impl Setting for DType {
     fn write(&self) -> Result<Value> {
         Ok(self.name().into())
@@ -148,7 +148,7 @@ impl Setting for DType {
     }
 }
 
-/// `null` is none.
+/// `null` means none.
 impl<T: Setting> Setting for Option<T> {
     fn write(&self) -> Result<Value> {
         self.as_ref().map_or(Ok(Value::Null), T::write)
@@ -172,13 +172,13 @@ impl<T: Setting> Setting for Vec<T> {
     }
 }
 
-/// A list of `len` items: compiled once, for all types of items.
+/// Writes a list of `len` items. Not generic, so it is compiled once for all types of items.
 fn write_list(len: usize, item: &dyn Fn(usize) -> Result<Value>) -> Result<Value> {
     let item = |i| item(i).at(|| format!("number {i}"));
     Ok(Value::Array((0..len).map(item).collect::<Result<_>>()?))
 }
 
-/// Gives each item of a list to `read`.
+/// Passes each item of a list to `read`.
 fn read_list(value: Value, read: &mut dyn FnMut(Value) -> Result<()>) -> Result<()> {
     let Value::Array(items) = value else { return Err(wrong("a list", &value)) };
     for (i, item) in items.into_iter().enumerate() {
@@ -216,7 +216,7 @@ fn read_pair(value: Value) -> Result<[Value; 2]> {
     pair.map_err(|other| wrong("a list of two", &other))
 }
 
-/// Declares an enum without data whose variants have names: in files, in messages and for `parse`.
+/// Declares an enum without data whose variants have names, for files, messages and `parse`.
 ///
 /// ```
 /// gradus::string_enum! {
@@ -248,7 +248,7 @@ macro_rules! string_enum {
         }
 
         impl $name {
-            /// Its name in files.
+            /// Returns its name in files.
             $vis const fn name(self) -> &'static str {
                 match self {
                     $($name::$variant => $text,)+

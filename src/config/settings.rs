@@ -1,14 +1,14 @@
-//! Why it exists: a layer has a dozen settings, and each would be written down six times: field, default, builder method,
-//! reader, writer and message. [`settings!`](crate::settings) makes all of them from one row of a table.
+//! `settings!`: a layer has a dozen settings, each of which would otherwise be written down six times, as field,
+//! default, builder method, reader, writer and message. The macro makes all of them from one row of a table.
 
 use super::{Common, Registry, Setting};
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 
-/// A key, whether a value of it may stand there, and what may.
+/// A key, the values of it that are accepted, and a description of these.
 type WithoutEffect = (&'static str, fn(&Value) -> bool, &'static str);
 
-/// What Keras's `get_config()` says beside the settings that have an effect here.
+/// What Keras's `get_config()` contains besides the settings that have an effect here.
 const WITHOUT_EFFECT: &[WithoutEffect] = &[
     ("dtype", is_float32, "null or float32 (all layers have the dtype of their network: .dtype(…))"),
     ("seed", Value::is_null, "null (random numbers follow from the seed of the network: .seed(…))"),
@@ -43,13 +43,14 @@ fn is_float32(dtype: &Value) -> bool {
     name.is_null() || name == "float32"
 }
 
-/// Takes the settings of one thing out of JSON, key by key. It is compiled for each type of setting, never for each setting.
+/// Takes the settings of one object out of JSON, key by key. It is compiled for each type of setting, not for each
+/// setting.
 #[derive(Debug)]
 pub struct Reader<'a> {
     class: &'static str,
     settings: Map<String, Value>,
     registry: &'a Registry,
-    /// The first thing wrong that [`Reader::set`] met.
+    /// The first error that [`Reader::set`] met.
     wrong: Option<Error>,
 }
 
@@ -76,11 +77,11 @@ impl<'a> Reader<'a> {
         Ok(Reader { class, settings, registry, wrong: None })
     }
 
-    /// [`Reader::open`] for what [`settings!`](crate::settings) declares: a whole `get_config()` of Keras is read, but for values that would
-    /// have an effect in Keras and have none here.
+    /// [`Reader::open`] for types that [`settings!`](crate::settings) declares: it accepts a whole `get_config()`
+    /// of Keras, except values that have an effect in Keras but none here.
     ///
     /// # Errors
-    /// As [`Reader::open`], or there is such a value.
+    /// Those of [`Reader::open`], or there is such a value.
     pub fn open_settings(
         class: &'static str,
         keys: &[&str],
@@ -98,7 +99,7 @@ impl<'a> Reader<'a> {
         Reader::open(class, keys, config, registry)
     }
 
-    /// A setting that must be there.
+    /// Reads a required setting.
     ///
     /// # Errors
     /// It is missing, or of another type.
@@ -111,7 +112,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A setting that may be missing.
+    /// Reads an optional setting.
     ///
     /// # Errors
     /// It is of another type.
@@ -124,7 +125,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Gives a field the value of a setting that may be missing. What is wrong with it, [`Reader::finish`] says.
+    /// Sets a field to the value of an optional setting. [`Reader::finish`] reports errors.
     #[inline(never)]
     pub fn set<T: Setting>(&mut self, key: &'static str, field: &mut T) {
         let Some(value) = self.take(key) else { return };
@@ -134,7 +135,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What every layer has.
+    /// Reads the settings that every layer has.
     pub fn set_common(&mut self, common: &mut Common) {
         self.set("name", &mut common.name);
         let mut trainable = true;
@@ -142,15 +143,15 @@ impl<'a> Reader<'a> {
         common.frozen = !trainable;
     }
 
-    /// Fails if a setting that [`Reader::set`] met is of another type.
+    /// Fails if [`Reader::set`] met a setting of another type.
     ///
     /// # Errors
-    /// As said.
+    /// There was such a setting; the message names it.
     pub fn finish(self) -> Result<()> {
         self.wrong.map_or(Ok(()), Err)
     }
 
-    /// The value of a setting. Behind the first thing wrong there is none.
+    /// Takes the value of a setting; after the first error there is none.
     fn take(&mut self, key: &str) -> Option<Value> {
         if self.wrong.is_some() { None } else { self.settings.remove(key) }
     }
@@ -164,7 +165,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Puts the settings of one thing into JSON.
+/// Writes the settings of one object as JSON.
 #[derive(Debug)]
 pub struct Writer {
     class: &'static str,
@@ -172,7 +173,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Of a thing of this class.
+    /// Creates a writer for an object of this class.
     pub fn new(class: &'static str) -> Writer {
         Writer { class, settings: Ok(Map::new()) }
     }
@@ -191,7 +192,7 @@ impl Writer {
         }
     }
 
-    /// Adds what every layer has.
+    /// Adds the settings that every layer has.
     pub fn put_common(&mut self, common: &Common) {
         if let (Some(why), Ok(_)) = (&common.misnamed, &self.settings) {
             self.settings = Err(Error::Custom(why.clone()).at(self.class));
@@ -200,7 +201,7 @@ impl Writer {
         self.put("trainable", &!common.frozen);
     }
 
-    /// All of them.
+    /// Returns everything written.
     ///
     /// # Errors
     /// JSON cannot hold one of them.
@@ -209,7 +210,7 @@ impl Writer {
     }
 }
 
-/// Keeps what is wrong with a name until the layer is built.
+/// Keeps the error of a name until the layer is built.
 pub fn misnamed(common: &mut Common, setting: &'static str, e: Error) {
     let e = match e {
         Error::Argument { expected, got, .. } => Error::Argument { name: setting, expected, got },
@@ -218,13 +219,13 @@ pub fn misnamed(common: &mut Common, setting: &'static str, e: Error) {
     common.misnamed.get_or_insert(e.to_string());
 }
 
-/// Gives a layer a name.
+/// Sets the name of a layer.
 pub fn set_name(common: &mut Common, name: &str) {
     common.name = Some(name.into());
 }
 
-/// Declares a type by its settings: its fields, `new`, a documented builder method for each optional setting, and its form
-/// in files.
+/// Declares a type by its settings: its fields, `new`, a documented builder method for each optional setting, and
+/// its form in files.
 ///
 /// ```
 /// use gradus::config::{Configured, Described, Dyn, Registry};
@@ -254,12 +255,14 @@ pub fn set_name(common: &mut Common, name: &str) {
 /// # Ok::<(), gradus::Error>(())
 /// ```
 ///
-/// The head is `layer Name` for layers, which then have `.named("…")`, `.frozen()` and the field `common`, or `struct Name`
-/// for everything else. After `as` stands the name in files, by default the type's own. `#[derive(…)]` and other attributes go
-/// to the struct, which is `Clone` and `Debug` anyhow; `#[cfg(…)]` goes before the macro.
+/// The head is `layer Name` for layers, which then have `.named("…")`, `.frozen()` and the field `common`, or
+/// `struct Name` for everything else. The name in files follows `as`; by default it is the type's own.
+/// `#[derive(…)]` and other attributes go to the struct, which is always `Clone` and `Debug`; `#[cfg(…)]` goes
+/// before the macro.
 ///
-/// `new(…);` comes first and lists what must be given; in files it must be there. Without arguments there is a `Default`
-/// as well. Leave it out to write a constructor of your own. Then, with its default, each optional setting:
+/// `new(…);` comes first and lists the required settings, which must also be present in files. Without arguments
+/// there is a `Default` too. Leave it out to write your own constructor. Then comes each optional setting with its
+/// default:
 ///
 /// | row | field | builder method |
 /// | --- | --- | --- |
@@ -272,14 +275,15 @@ pub fn set_name(common: &mut Common, name: &str) {
 /// | `warmup: stored u64` | `u64` | none; files must have it |
 /// | `mean: state Mean = Mean::default()` | `Mean` | none, and files do not have it |
 ///
-/// In `new(…)` an argument is `units: usize` or `rate: into LearningRate`; with `l2: f64 = 0.01` files may leave it out. A field may begin with a visibility. Types of
-/// settings implement [`Setting`](crate::config::Setting), which those of `settings!` and
-/// [`string_enum!`](crate::string_enum) do.
+/// In `new(…)` an argument is `units: usize` or `rate: into LearningRate`; with `l2: f64 = 0.01`, files may leave
+/// it out. A field may begin with a visibility. Types of settings implement [`Setting`](crate::config::Setting), as
+/// those of `settings!` and [`string_enum!`](crate::string_enum) do.
 #[macro_export]
 macro_rules! settings {
-    // The constructor: its arguments one by one, then the settings. `@…` rules take, in this order: the head, the constructor,
-    // what must be given (name, field's type, argument's type, its value, what it is where files leave it out), optional settings (visibility, name, type, default),
-    // builder methods (attributes, name, argument's type, value), state (name, type, value); then what is still to be read.
+    // The constructor: its arguments one by one, then the settings. `@…` rules take, in this order: the head, the
+    // constructor, required settings (name, field's type, argument's type, its value, its value if files leave it
+    // out), optional settings (visibility, name, type, default), builder methods (attributes, name, argument's
+    // type, value), state (name, type, value); then what is still to be read.
     (@new $head:tt $ctor:tt [$($need:tt)*] () $rest:tt) => {
         $crate::settings! { @row $head $ctor [$($need)*] [] [] [] $rest }
     };
@@ -455,7 +459,7 @@ macro_rules! settings {
         }
     };
 
-    // A setting's new value; that of a layer may be a name, and one that means nothing is an error where the layer is built.
+    // A setting's new value. For a layer it may be a name, and an unknown one is an error where the layer is built.
     (@set $self:ident $set:ident [@named $value:ident]) => {
         match $crate::config::OrName::value_or_name($value) {
             ::core::result::Result::Ok(value) => $self.$set = value,
@@ -464,7 +468,7 @@ macro_rules! settings {
     };
     (@set $self:ident $set:ident [$($value:tt)*]) => { $self.$set = $($value)*; };
 
-    // What must be given, or has a value where files leave it out.
+    // A required setting, or one with a value for files that leave it out.
     (@need $from:ident $need:ident []) => { $from.required(stringify!($need))? };
     (@need $from:ident $need:ident [$($absent:tt)+]) => {
         match $from.optional(stringify!($need))? {
@@ -477,13 +481,13 @@ macro_rules! settings {
     (@struct layer [$($meta:tt)*] $type:ident { $($fields:tt)* }) => {
         $($meta)* struct $type { $($fields)* common: $crate::config::Common }
         impl $type {
-            /// The layer's name; by default made from its type: `dense`, `dense_1`, …
+            /// Sets the layer's name; by default it is made from its type: `dense`, `dense_1`, …
             #[must_use]
             pub fn named(mut self, name: &str) -> Self {
                 $crate::config::generated::set_name(&mut self.common, name);
                 self
             }
-            /// Its parameters keep their values in training.
+            /// Freezes the layer: its parameters keep their values in training.
             #[must_use]
             pub fn frozen(mut self) -> Self {
                 self.common.frozen = true;

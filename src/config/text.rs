@@ -1,6 +1,6 @@
-//! Names of classes as names of layers, by Keras's rule.
+//! Turns class names into layer names, by Keras's rule.
 
-/// `Dense` becomes `dense`, `Conv2D` `conv2d`, `BatchNormalization` `batch_normalization` (Keras's rule).
+/// Converts `Dense` to `dense`, `Conv2D` to `conv2d`, `BatchNormalization` to `batch_normalization` (Keras's rule).
 pub(crate) fn snake_case(class: &str) -> String {
     let c: Vec<char> = class.chars().collect();
     let mut out = String::new();

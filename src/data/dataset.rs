@@ -1,4 +1,4 @@
-//! Why it exists: the type that users chain steps on, with the words of `tf.data`.
+//! `Dataset`: the type that users chain steps on, with the words of `tf.data`.
 
 use super::item::Item;
 use super::prefetch::Prefetch;
@@ -16,16 +16,16 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Cardinality {
-    /// So many.
+    /// This number.
     Known(usize),
-    /// A stream: known when it has ended.
+    /// Not known before the pass ends, as for a stream.
     Unknown,
     /// It never ends.
     Infinite,
 }
 
 impl Cardinality {
-    /// Another number, if it is known.
+    /// Applies `f` to the number, if it is known.
     pub(super) fn map(self, f: impl FnOnce(usize) -> usize) -> Cardinality {
         match self {
             Cardinality::Known(n) => Cardinality::Known(f(n)),
@@ -38,11 +38,11 @@ impl Cardinality {
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Size {
-    /// So many items.
+    /// This number of items.
     Count(usize),
-    /// This share of all, 0 to 1, rounded to whole items, halves to even.
+    /// This share of all items, 0 to 1, rounded to whole items, ties to even.
     Share(f64),
-    /// What the other side leaves.
+    /// Whatever the other side leaves.
     Rest,
 }
 impl From<usize> for Size {
@@ -56,11 +56,11 @@ impl From<f64> for Size {
     }
 }
 
-/// Samples or batches that can be gone through pass after pass. Steps return a new dataset; nothing is read before
+/// Samples or batches to iterate over, pass after pass. Steps return a new dataset; nothing is read before
 /// [`Dataset::iter`] or `fit_dataset` asks. Clones are cheap.
 ///
-/// The passes are numbered. What is random in pass `n` depends on the seed given to the step and on `n`, and on nothing else.
-/// A step given a number it cannot take (`batch(0)`) fails when the dataset is used: the first item is the error.
+/// Passes are numbered. What is random in pass `n` depends only on the seed given to the step and on `n`. A step
+/// with an invalid number (`batch(0)`) fails when the dataset is used: the first item is the error.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -81,18 +81,18 @@ pub struct Dataset {
 impl Dataset {
     // ---- where data comes from
 
-    /// The rows of tensors in memory.
+    /// Creates a dataset of the rows of tensors in memory.
     ///
     /// # Errors
-    /// There is no `x`, a tensor has no rows (rank 0), or their numbers differ.
+    /// There is no `x`, a tensor has no rows (rank 0), or their numbers of rows differ.
     pub fn from_tensors(x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Result<Dataset> {
         Ok(Dataset::from_source(Rows::new(x, y, None)?))
     }
 
-    /// As [`Dataset::from_tensors`], with how much each row counts: `weight` is `[n]`.
+    /// [`Dataset::from_tensors`] with a weight for each row: `weight` is `[n]`.
     ///
     /// # Errors
-    /// As [`Dataset::from_tensors`], or `weight` is not one number for each row.
+    /// Those of [`Dataset::from_tensors`], or `weight` is not one number for each row.
     pub fn from_weighted_tensors(
         x: &(impl AsTensors + ?Sized),
         y: &(impl AsTensors + ?Sized),
@@ -101,21 +101,21 @@ impl Dataset {
         Ok(Dataset::from_source(Rows::new(x, y, Some(weight))?))
     }
 
-    /// Rows without targets, to predict.
+    /// Creates a dataset of rows without targets, for prediction.
     ///
     /// # Errors
-    /// As [`Dataset::from_tensors`].
+    /// Those of [`Dataset::from_tensors`].
     pub fn from_inputs(x: &(impl AsTensors + ?Sized)) -> Result<Dataset> {
         Dataset::from_tensors(x, &[] as &[Tensor])
     }
 
-    /// Samples that can be asked for by number.
+    /// Creates a dataset of samples that can be read by number.
     pub fn from_source(source: impl Source + 'static) -> Dataset {
         Dataset { stage: Arc::new(FromSource(Arc::new(source))), maps: 0 }
     }
 
-    /// Samples that come one after the other: `open` is called at the beginning of each pass with its number, from 0. The
-    /// iterator may end or not; it ends with its first error.
+    /// Creates a dataset of samples that come one after another: `open` is called at the beginning of each pass
+    /// with its number, from 0. The iterator may end or not; it ends with its first error.
     pub fn from_stream<F, I>(open: F) -> Dataset
     where
         F: Fn(u64) -> Result<I> + Send + Sync + 'static,
@@ -130,47 +130,49 @@ impl Dataset {
 
     // ---- steps
 
-    /// `n` samples at a time as one, stacked along a new first axis; the last batch of a pass may have fewer.
+    /// Stacks every `n` samples along a new first axis; the last batch of a pass may be smaller.
     #[must_use]
     pub fn batch(&self, n: usize) -> Dataset {
         self.then(Batch { before: self.stage.clone(), n, drop_remainder: false })
     }
 
-    /// As [`Dataset::batch`], without a last batch that has fewer (`drop_remainder=True`).
+    /// [`Dataset::batch`] without a smaller last batch (`drop_remainder=True`).
     #[must_use]
     pub fn batch_exact(&self, n: usize) -> Dataset {
         self.then(Batch { before: self.stage.clone(), n, drop_remainder: true })
     }
 
-    /// Another order in every pass. All orders are possible where items can be had by number (tensors and sources, mapped
-    /// or cut); elsewhere each item is chosen from the next 1,024.
+    /// Shuffles the items, in another order in every pass. All orders are possible if items can be read by number
+    /// (tensors and sources, mapped or cut); otherwise each item is chosen from the next 1,024.
     #[must_use]
     pub fn shuffle(&self, seed: u64) -> Dataset {
         self.then(Shuffle { before: self.stage.clone(), seed, buffer: None, once: false })
     }
 
-    /// Another order, the same in every pass (`reshuffle_each_iteration=False`): to split, take or skip rows at random. Otherwise as
-    /// [`Dataset::shuffle`].
+    /// Shuffles the items in an order that is the same in every pass (`reshuffle_each_iteration=False`): to split,
+    /// take or skip rows at random. Otherwise like [`Dataset::shuffle`].
     #[must_use]
     pub fn shuffle_once(&self, seed: u64) -> Dataset {
         self.then(Shuffle { before: self.stage.clone(), seed, buffer: None, once: true })
     }
 
-    /// Another order in every pass, each item chosen from the next `size`. Cheaper than [`Dataset::shuffle`] where rows that lie
-    /// together are faster to read.
+    /// Shuffles the items, in another order in every pass, each item chosen from the next `size`. Cheaper than
+    /// [`Dataset::shuffle`] if neighbouring rows are faster to read.
     #[must_use]
     pub fn shuffle_buffer(&self, size: usize, seed: u64) -> Dataset {
         self.then(Shuffle { before: self.stage.clone(), seed, buffer: Some(size), once: false })
     }
 
-    /// A function of each sample, or after [`Dataset::batch`] of each batch. It may be called on several threads at a time.
+    /// Applies a function to each sample, or after [`Dataset::batch`] to each batch. It may be called on several
+    /// threads at a time.
     #[must_use]
     pub fn map(&self, f: impl Fn(Sample) -> Result<Sample> + Send + Sync + 'static) -> Dataset {
         self.map_random(0, move |sample, _| f(sample))
     }
 
-    /// As [`Dataset::map`] with random numbers, for augmentation. The stream depends on the seed, the pass, the number of the
-    /// sample in its source and the position of this step among the maps; not on order, workers or what was drawn before.
+    /// [`Dataset::map`] with random numbers, for augmentation. The stream depends on the seed, the pass, the number
+    /// of the sample in its source and the position of this step among the maps; not on order, workers or earlier
+    /// draws.
     #[must_use]
     pub fn map_random(
         &self,
@@ -181,50 +183,51 @@ impl Dataset {
         Dataset { stage: Arc::new(map), maps: self.maps.wrapping_add(1) }
     }
 
-    /// Makes items ahead of time on `workers` threads of its own; 0 makes each when it is asked for. At most two items for each
-    /// worker are waiting or in work. Order and bytes are the same for any number. The threads start with a pass and end with
-    /// it, also when it is dropped halfway; dropping waits for what is in work.
+    /// Makes items ahead of time on `workers` threads of its own; with 0, each item is made when it is asked for.
+    /// At most two items per worker are waiting or in work. Order and bytes are the same for any number of workers.
+    /// The threads start and end with a pass, also if it is dropped halfway; dropping it waits for items in work.
     #[must_use]
     pub fn prefetch(&self, workers: usize) -> Dataset {
         self.then(Prefetch { before: self.stage.clone(), workers })
     }
 
-    /// The first `count` items. After [`Dataset::shuffle`] these are others in every pass; such a part and the rest of it cannot be
-    /// trained and validated on, and `fit_dataset` refuses the two.
+    /// Keeps the first `count` items. After [`Dataset::shuffle`] they differ in every pass, so `fit_dataset`
+    /// refuses to train on such a part and validate on the rest.
     #[must_use]
     pub fn take(&self, count: usize) -> Dataset {
         self.then(Part { before: self.stage.clone(), start: 0, count })
     }
 
-    /// Without the first `count` items.
+    /// Drops the first `count` items.
     #[must_use]
     pub fn skip(&self, count: usize) -> Dataset {
         self.then(Part { before: self.stage.clone(), start: count, count: usize::MAX })
     }
 
-    /// `times` passes as one, each shuffled anew.
+    /// Joins `times` passes into one, each shuffled anew.
     #[must_use]
     pub fn repeat(&self, times: usize) -> Dataset {
         self.then(Repeat { before: self.stage.clone(), times: Some(times) })
     }
 
-    /// Passes without end: give `fit_dataset` the steps of an epoch.
+    /// Repeats the pass without end; `fit_dataset` then needs `steps_per_epoch`.
     #[must_use]
     pub fn repeat_forever(&self) -> Dataset {
         self.then(Repeat { before: self.stage.clone(), times: None })
     }
 
-    /// The inputs and targets of both side by side, as long as the shorter: for networks with several inputs.
+    /// Joins the inputs and targets of both, item by item, up to the shorter: for networks with several inputs.
     #[must_use]
     pub fn zip(&self, other: &Dataset) -> Dataset {
         let maps = self.maps.max(other.maps);
         Dataset { maps, ..self.then(Zip(self.stage.clone(), other.stage.clone())) }
     }
 
-    /// The first and the last items as two datasets (Keras's `split_dataset`). What lies between is in neither.
+    /// Splits off the first and the last items as two datasets (Keras's `split_dataset`). Items between them are in
+    /// neither.
     ///
-    /// Split before shuffling and repeating: each side of a shuffled dataset would hold other samples in every pass, so that is an error.
-    /// [`Dataset::shuffle_once`] gives sides of random rows.
+    /// Split before shuffling and repeating: the sides of a shuffled dataset would hold other samples in every
+    /// pass, so that is an error. [`Dataset::shuffle_once`] gives sides of random rows.
     ///
     /// ```
     /// use gradus::data::{Dataset, Size};
@@ -238,8 +241,8 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// The dataset is shuffled or repeated, the number of items is not known, a share is not in `0..=1`, both sides are [`Size::Rest`], a side is empty, or both
-    /// together are more than there is.
+    /// The dataset is shuffled or repeated, the number of items is not known, a share is not in `0..=1`, both sides
+    /// are [`Size::Rest`], a side is empty, or both together are more than there is.
     pub fn split(&self, left: impl Into<Size>, right: impl Into<Size>) -> Result<(Dataset, Dataset)> {
         let (left, right) = (left.into(), right.into());
         sides::check_split(&self.stage)?;
@@ -276,24 +279,24 @@ impl Dataset {
         Ok((part(0, left), part(n - right, right)))
     }
 
-    /// Fails if rows of `validation` would be trained on in some pass, because both are parts of one shuffled dataset.
+    /// Fails if some pass would train on rows of `validation`, because both are parts of one shuffled dataset.
     pub(crate) fn check_apart(&self, validation: &Dataset) -> Result<()> {
         sides::check_apart(&self.stage, &validation.stage)
     }
 
     // ---- going through
 
-    /// How many items a pass has.
+    /// Returns how many items a pass has.
     pub fn cardinality(&self) -> Cardinality {
         self.stage.cardinality()
     }
 
-    /// The first pass.
+    /// Iterates over the first pass.
     pub fn iter(&self) -> Pass {
         self.pass(0)
     }
 
-    /// Pass `number`: `fit_dataset` goes through as many as there are epochs.
+    /// Iterates over pass `number`; `fit_dataset` uses one pass per epoch.
     pub fn pass(&self, number: u64) -> Pass {
         Pass(self.stage.items(number))
     }
@@ -313,7 +316,7 @@ impl IntoIterator for &Dataset {
     }
 }
 
-/// One pass through a [`Dataset`]. An error names the sample; the pass goes on after it if its source can.
+/// One pass over a [`Dataset`]. An error names the sample; the pass continues after it if its source can.
 pub struct Pass(Items);
 
 impl Iterator for Pass {

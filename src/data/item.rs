@@ -1,5 +1,5 @@
-//! Why it exists: a sample that is still to be made: its name for messages, and what to do to get it. Steps pass these
-//! on, so that their order is decided before and apart from the work.
+//! An item: a sample that is still to be made, with its name for messages and what to do to get it. Steps pass
+//! items on, so that their order is decided separately from the work.
 
 use super::sample::Sample;
 use super::source::Source;
@@ -7,13 +7,13 @@ use crate::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// A sample, or a batch, that is still to be made.
+/// A sample or a batch that is still to be made.
 pub(super) struct Item {
     pub(super) label: Label,
     pub(super) make: Make,
 }
 
-/// What an item is called in messages: its position in its source, counted from 0.
+/// The name of an item in messages: its position in its source, counted from 0.
 #[derive(Clone, Copy)]
 pub(super) enum Label {
     Sample(u64),
@@ -39,16 +39,16 @@ impl std::fmt::Display for Label {
 
 /// How it is made.
 pub(super) enum Make {
-    /// Ask a source for a row. Kept apart so that a batch of rows is asked for at once.
+    /// Ask a source for a row. A case of its own, so that a batch of rows can be asked for at once.
     Row(Arc<dyn Source>, usize),
-    /// It was made already, and its error has its name.
+    /// It is already made; an error already has its name.
     Done(Box<Result<Sample>>),
     /// Anything else.
     Call(Box<dyn FnOnce() -> Result<Sample> + Send>),
 }
 
 impl Make {
-    /// Does it, and lets a panic pass.
+    /// Makes the sample; a panic is passed on.
     pub(super) fn call(self) -> Result<Sample> {
         match self {
             Make::Row(source, row) => source.get(row),
@@ -63,7 +63,7 @@ impl Item {
         Item { label, make: Make::Call(Box::new(f)) }
     }
 
-    /// Makes it. An error, and a panic in code of the user, comes back as an error that names the item.
+    /// Makes the sample. An error or panic in user code becomes an error that names the item.
     pub(super) fn run(self) -> Result<Sample> {
         match self.make {
             Make::Done(result) => *result,
@@ -71,7 +71,7 @@ impl Item {
         }
     }
 
-    /// One batch of these, in this order.
+    /// Makes one batch of these items, in this order.
     pub(super) fn batch(number: u64, parts: Vec<Item>) -> Item {
         Item::new(Label::Batch(number), move || match together(&parts) {
             Some(batch) => batch,
@@ -80,7 +80,7 @@ impl Item {
     }
 }
 
-/// The batch, if all parts are rows of one source that gives several at once.
+/// Makes the batch at once, if all parts are rows of one source that can give several.
 fn together(parts: &[Item]) -> Option<Result<Sample>> {
     let Make::Row(source, _) = &parts.first()?.make else { return None };
     let row = |item: &Item| match &item.make {
@@ -90,7 +90,7 @@ fn together(parts: &[Item]) -> Option<Result<Sample>> {
     source.gather(&parts.iter().map(row).collect::<Option<Vec<_>>>()?)
 }
 
-/// Runs code of the user; a panic becomes an error.
+/// Runs user code; a panic becomes an error.
 pub(super) fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|s| (*s).to_string());

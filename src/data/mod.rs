@@ -1,5 +1,6 @@
-//! Why it exists: data that does not fit in memory, or is made as it is needed. A [`Dataset`] is a chain of steps that
-//! gives samples, or batches of them, pass after pass; `Model::fit_dataset` and its kin take one.
+//! Data that does not fit in memory, or is made as it is needed. Begin with [`Dataset`]: a chain of steps that
+//! gives samples, or batches of them, pass after pass. `Model::fit_dataset` and its relatives take one; implement
+//! [`Source`] to read data of your own.
 //!
 //! ```
 //! use gradus::data::Dataset;
@@ -21,15 +22,15 @@
 //! ```
 //!
 //! # Order is decided by one, work is done by many
-//! A step does not pass samples on but items: what to do to get one. Which items come in which order is decided
-//! one after the other; only doing them is spread over threads, and results are handed out in the order that was
-//! decided. So neither order nor bytes depend on the number of workers or on who is fast.
+//! Internally, a step passes on items rather than samples: what to do to get a sample. The order of items is
+//! decided on one thread; only making them is spread over threads, and results are handed out in the order decided.
+//! So neither order nor bytes depend on the number of workers or on their speed.
 //!
 //! # Threads
-//! The crate starts no threads of its own accord. [`Dataset::prefetch`] is the one exception, and it is asked for by
-//! name: reading and augmenting should go on while a step is computed, and the caller's pool is busy with that step. The
-//! workers are `std` threads that live as long as one pass and end when it is dropped. Tensor operations inside them run
-//! on the worker alone, never in the caller's pool, which may be waiting for this very batch.
+//! Apart from pools that users create ([`Threads`](crate::Threads)), only [`Dataset::prefetch`] starts threads, and
+//! users ask for it by name: reading and augmenting should continue while the caller's pool computes a step. The
+//! workers are `std` threads that live as long as one pass. Tensor operations inside them run on the worker alone,
+//! never in the caller's pool, which may be waiting for this very batch.
 
 mod dataset;
 mod item;

@@ -1,10 +1,10 @@
-//! Why it exists: making samples on other threads while a step is computed, without the order or the bytes depending on
-//! them. The only threads that the crate starts; see the [module](super) for why it may.
+//! `prefetch`: makes samples on other threads while a step is computed, with the same order and bytes as without.
+//! The [module](super) explains why the crate starts threads here, and nowhere else of its own accord.
 //!
-//! Workers take turns at the step before (under `items`' lock), so an item's number is its place in the order. What they make
-//! is kept under that number until its turn. A worker takes no item that is more than [`AHEAD`] for each worker beyond what has
-//! been handed out, so memory is bounded; the next item to be handed out has always been taken or may be, so nobody waits
-//! for ever.
+//! Workers take turns at the step before (under `items`' lock), so an item's number is its place in the order. A
+//! finished item is kept under its number until its turn. No worker takes an item more than [`AHEAD`] per worker
+//! beyond those handed out, so memory is bounded. The next item to hand out is always taken or free to take, so
+//! nobody waits forever.
 
 use super::dataset::Cardinality;
 use super::item::{Item, Label, Make, guarded};
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Items for each worker that may be waiting or in work.
+/// Items per worker that may be waiting or in work.
 const AHEAD: u64 = 2;
 
 pub(super) struct Prefetch {
@@ -37,13 +37,13 @@ impl Stage for Prefetch {
     }
 }
 
-/// What the threads of a pass share.
+/// The state that the threads of a pass share.
 struct Shared {
     items: Mutex<Items>,
     state: Mutex<State>,
-    /// Something was made, or there is no more.
+    /// Signals that an item was made, or that there are no more.
     made: Condvar,
-    /// Something was handed out, or all should stop.
+    /// Signals that an item was handed out, or that all should stop.
     room: Condvar,
     ahead: u64,
 }
@@ -54,21 +54,21 @@ struct State {
     taken: u64,
     /// Items handed out.
     given: u64,
-    /// Made, and not yet handed out: a few, in any order, each with its number.
+    /// Items made and not yet handed out: a few, in any order, each with its number.
     ready: Vec<(u64, Label, Result<Sample>)>,
-    /// The step before has no more.
+    /// Whether the step before has no more items.
     ended: bool,
-    /// The pass was dropped.
+    /// Whether the pass was dropped.
     stop: bool,
 }
 
-/// A lock whose holder panicked guards nothing half-done here: user code runs outside of the state's lock.
+/// Locks; a panic of an earlier holder is harmless here, because user code runs outside of the state's lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
-    /// The next item and its number; `None` when there is no more or nobody wants it.
+    /// Takes the next item and its number; `None` if there is no more or nobody wants it.
     fn take(&self) -> Option<(u64, Item)> {
         let mut items = lock(&self.items);
         let mut state = lock(&self.state);
@@ -78,7 +78,7 @@ impl Shared {
         if state.stop || state.ended {
             return None;
         }
-        // Reading may be slow: nobody should wait for it who only wants what is ready.
+        // Reading may be slow, and whoever only wants what is ready should not wait for it.
         drop(state);
         let item = guarded(|| Ok(items.next()));
         let mut state = lock(&self.state);
@@ -131,7 +131,7 @@ impl Ahead {
             let shared = ahead.shared.clone();
             match std::thread::Builder::new().name("gradus-data".into()).spawn(move || shared.work()) {
                 Ok(thread) => ahead.threads.push(thread),
-                // Fewer than asked for do the same work; none at all is an error.
+                // Fewer threads than asked for do the same work; none at all is an error.
                 Err(e) if ahead.threads.is_empty() => {
                     ahead.failed = Some(Error::argument("prefetch", "a thread that the system can start", e));
                     break;

@@ -1,21 +1,21 @@
-//! Why it exists: what data is made of: the inputs of a network, its targets, and how much the sample counts.
+//! `Sample`: the inputs of a network, its targets, and how much the sample counts.
 
 use crate::tensor::{AsTensors, Tensor};
 use crate::{Error, Result};
 
-/// One example, or after [`batch`](super::Dataset::batch) several, along a new first axis.
+/// One example, or after [`batch`](super::Dataset::batch) several along a new first axis.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
     /// The inputs of the network.
     pub x: Vec<Tensor>,
-    /// The targets; none if the data is only for `predict`.
+    /// The targets; empty if the data is only for `predict`.
     pub y: Vec<Tensor>,
-    /// How much the sample counts in the loss, as a tensor of rank 0; a batch of `n` has `[n]`. `None` counts as 1.
+    /// The weight of the sample in the loss, as a tensor of rank 0; a batch of `n` has `[n]`. `None` counts as 1.
     pub weight: Option<Tensor>,
 }
 
 impl Sample {
-    /// A sample that counts as 1.
+    /// Creates a sample that counts as 1.
     pub fn new(x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Sample {
         Sample {
             x: x.as_tensors().into_iter().collect(),
@@ -24,10 +24,10 @@ impl Sample {
         }
     }
 
-    /// The samples as one batch: each tensor stacked along a new first axis.
+    /// Stacks samples into one batch: each tensor along a new first axis.
     ///
     /// # Errors
-    /// There are none, shapes or dtypes differ, or only some have a weight.
+    /// There are no samples, shapes or dtypes differ, or only some have a weight.
     pub fn stack(samples: &[Sample]) -> Result<Sample> {
         let first = samples.first().ok_or_else(|| Error::argument("stack", "at least one sample", "none"))?;
         Ok(Sample {

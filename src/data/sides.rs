@@ -1,5 +1,5 @@
-//! Why it exists: a row that was trained on must not be validated on, in any pass. Each step says which rows of which source it can give,
-//! so that a cut is refused where the rows behind it change from pass to pass or are there several times.
+//! Checks that no row is both trained and validated on, in any pass. Each step says which rows of which source it
+//! can give, and a split is refused if the rows behind it change from pass to pass or occur several times.
 
 use super::stage::Before;
 use crate::{Error, Result};
@@ -8,14 +8,15 @@ use std::ops::Range;
 /// Rows of one source that a dataset can give.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
-    /// The step at which the rows begin, as a number that no other has while it lives.
+    /// The step at which the rows begin, as a number that no other step has during its life.
     source: usize,
     rows: Range<usize>,
     /// Rows in an item.
     each: usize,
-    /// The step by which the item at one position is another row in another pass, or the same row is at several positions.
+    /// The step that makes the item at one position another row in another pass, or puts the same row at several
+    /// positions.
     moved: Option<&'static str>,
-    /// Whether only some of the items are taken; and by which step these are others in other passes.
+    /// Whether only some of the items are taken. `drifts` is the step that makes these differ between passes.
     cut: bool,
     drifts: Option<&'static str>,
 }
@@ -28,12 +29,12 @@ impl Reach {
     }
 }
 
-/// Another order in every pass, or the same rows again.
+/// Rows in another order in every pass, or repeated.
 pub(super) fn moved(before: &Before, by: &'static str) -> Vec<Reach> {
     before.reach().into_iter().map(|reach| Reach { moved: reach.moved.or(Some(by)), ..reach }).collect()
 }
 
-/// Another order, the same in every pass: its items are rows like those of a source.
+/// Rows in an order that is the same in every pass: the items are like rows of a new source.
 pub(super) fn reordered<T>(step: &T, before: &Before, items: usize) -> Vec<Reach> {
     let behind = before.reach();
     match behind.iter().any(|reach| reach.moved.or(reach.drifts).is_some()) {
@@ -42,7 +43,7 @@ pub(super) fn reordered<T>(step: &T, before: &Before, items: usize) -> Vec<Reach
     }
 }
 
-/// `n` items as one.
+/// Batches of `n` items.
 pub(super) fn batched(before: &Before, n: usize) -> Vec<Reach> {
     before.reach().into_iter().map(|reach| Reach { each: reach.each.saturating_mul(n), ..reach }).collect()
 }
@@ -60,7 +61,7 @@ pub(super) fn cut(before: &Before, start: usize, count: usize) -> Vec<Reach> {
     before.reach().into_iter().map(part).collect()
 }
 
-/// Fails if a cut of these items would give both sides the same rows.
+/// Fails if splitting these items would give both sides the same rows.
 pub(super) fn check_split(data: &Before) -> Result<()> {
     match data.reach().into_iter().find_map(|reach| reach.moved.or(reach.drifts)) {
         Some(step @ "repeat") => Err(Error::argument(
@@ -77,7 +78,8 @@ pub(super) fn check_split(data: &Before) -> Result<()> {
     }
 }
 
-/// Fails if these are parts of one source that change with the pass, so that rows of one are in the other sooner or later.
+/// Fails if these are parts of one source that change with the pass, so that rows of one are in the other sooner or
+/// later.
 pub(super) fn check_apart(train: &Before, validation: &Before) -> Result<()> {
     let (train, validation) = (train.reach(), validation.reach());
     for (a, b) in train.iter().flat_map(|a| validation.iter().map(move |b| (a, b))) {

@@ -1,23 +1,24 @@
-//! Why it exists: data that can be asked for any of its rows. Whoever has such data, on disk or elsewhere, implements one
-//! trait and has shuffling, batches and worker threads.
+//! `Source`: data whose rows can be read by number, on disk or elsewhere. Implement this one trait to get
+//! shuffling, batches and worker threads.
 
 use super::sample::Sample;
 use crate::tensor::AsTensors;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// Samples by number. Worker threads call it, several at a time.
+/// Samples by number. Several worker threads may call it at a time.
 pub trait Source: Send + Sync {
-    /// How many samples there are.
+    /// Returns the number of samples.
     fn rows(&self) -> usize;
 
-    /// Sample `row`, of `0..rows()`.
+    /// Returns sample `row`, of `0..rows()`.
     ///
     /// # Errors
     /// Whatever keeps the sample from being read; the message will begin with its number.
     fn get(&self, row: usize) -> Result<Sample>;
 
-    /// Several samples as one batch, for sources that have a faster way than one by one (the default: `None`).
+    /// Returns several samples as one batch, for sources that can do this faster than one by one (the default is
+    /// `None`).
     fn gather(&self, rows: &[usize]) -> Option<Result<Sample>> {
         let _ = rows;
         None

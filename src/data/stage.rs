@@ -1,4 +1,4 @@
-//! Why it exists: the steps of a dataset, each as what it does to the items of the step before it.
+//! The steps of a dataset: each says what it does to the items of the step before it.
 
 use super::dataset::Cardinality;
 use super::item::{Item, Label, Make, guarded};
@@ -9,20 +9,21 @@ use crate::random::{Draws, Purpose, Stream};
 use crate::{Error, Result};
 use std::sync::Arc;
 
-/// The items of one pass. They own what they need, so that they can go to other threads.
+/// The items of one pass. They own what they need, so they can go to other threads.
 pub(super) type Items = Box<dyn Iterator<Item = Item> + Send>;
 
-/// One step, with all before it.
+/// One step, together with all steps before it.
 pub(super) trait Stage: Send + Sync {
     fn cardinality(&self) -> Cardinality;
 
-    /// Which rows it can give, of which sources.
+    /// Returns which rows of which sources it can give.
     fn reach(&self) -> Vec<Reach>;
 
-    /// The items of a pass, in order.
+    /// Returns the items of a pass, in order.
     fn items(&self, pass: u64) -> Items;
 
-    /// Item `i` of a pass without those before it, if this step can; `i` is below the cardinality. Either for all or none.
+    /// Returns item `i` of a pass without making those before it, if this step can. `i` is below the cardinality.
+    /// The answer is the same for all `i`.
     fn at(&self, pass: u64, i: usize) -> Option<Item> {
         let _ = (pass, i);
         None
@@ -31,7 +32,7 @@ pub(super) trait Stage: Send + Sync {
 
 pub(super) type Before = Arc<dyn Stage>;
 
-/// The items of a step that can give each by itself.
+/// Returns the items of a step that can give each by itself.
 fn each(stage: &Before, pass: u64, numbers: impl Iterator<Item = usize> + Send + 'static) -> Items {
     let stage = stage.clone();
     Box::new(numbers.map_while(move |i| stage.at(pass, i)))
@@ -64,7 +65,7 @@ fn row_of(source: &Arc<dyn Source>, row: usize) -> Item {
     Item { label: Label::Sample(row as u64), make: Make::Row(source.clone(), row) }
 }
 
-/// What a function gives for each pass, one after the other.
+/// The samples of the iterators that a function returns for each pass.
 pub(super) struct Streamed<F>(pub(super) F);
 
 impl<F, I> Stage for Streamed<F>
@@ -86,7 +87,7 @@ where
         let mut position = 0;
         Box::new(std::iter::from_fn(move || {
             let next = guarded(|| samples.as_mut().and_then(Iterator::next).transpose());
-            // What fails or panics is not asked again.
+            // What has failed or panicked is not asked again.
             if !matches!(next, Ok(Some(_))) {
                 samples = None;
             }
@@ -102,7 +103,7 @@ pub(super) struct Map<F> {
     pub(super) before: Before,
     pub(super) f: Arc<F>,
     pub(super) seed: u64,
-    /// Tells the maps of one dataset apart.
+    /// Distinguishes the maps of one dataset.
     pub(super) number: u32,
 }
 
@@ -118,7 +119,7 @@ impl<F: Fn(Sample, Stream) -> Result<Sample> + Send + Sync + 'static> Map<F> {
             }
             let f = f.clone();
             Item::new(label, move || {
-                // A seed for each sample of each pass, and under it a stream of any length.
+                // A seed for each sample of each pass; the stream under it can be of any length.
                 let own = Stream::new(seed, purpose, pass).bits(label.number());
                 f(make.call()?, Stream::new(own, purpose, label.number()))
             })
@@ -141,7 +142,7 @@ impl<F: Fn(Sample, Stream) -> Result<Sample> + Send + Sync + 'static> Stage for 
     }
 }
 
-/// Every `n` items as one.
+/// Stacks every `n` items into one.
 pub(super) struct Batch {
     pub(super) before: Before,
     pub(super) n: usize,
@@ -186,7 +187,7 @@ pub(super) struct Shuffle {
     pub(super) once: bool,
 }
 
-/// Items to choose from where no number was given and the step before cannot give items by number.
+/// The number of items to choose from if none was given and the step before cannot give items by number.
 const BUFFER: usize = 1024;
 
 impl Stage for Shuffle {
@@ -224,7 +225,7 @@ impl Stage for Shuffle {
     }
 }
 
-/// Holds `size` items, and gives one of them at random for each that comes.
+/// Holds `size` items, and gives out a random one for each that arrives.
 struct Buffered {
     items: Items,
     draws: Draws,
@@ -282,7 +283,7 @@ impl Stage for Part {
 /// Several passes as one.
 pub(super) struct Repeat {
     pub(super) before: Before,
-    /// How many; endless if `None`.
+    /// How many; `None` for endless.
     pub(super) times: Option<usize>,
 }
 
@@ -299,7 +300,7 @@ impl Stage for Repeat {
     }
     fn items(&self, pass: u64) -> Items {
         let before = self.before.clone();
-        // No inner pass is gone through twice: outer pass and turn give it its number.
+        // No inner pass is used twice: the outer pass and the turn determine its number.
         let first = match self.times {
             Some(times) => pass.wrapping_mul(times as u64),
             None => pass << 32,
@@ -324,7 +325,7 @@ impl Stage for Repeat {
     }
 }
 
-/// The inputs and targets of two, side by side.
+/// The inputs and targets of two steps, item by item.
 pub(super) struct Zip(pub(super) Before, pub(super) Before);
 
 impl Stage for Zip {

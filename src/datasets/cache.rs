@@ -1,11 +1,12 @@
-//! Why it exists: where data sets lie on a user's machine, one rule for all of them, and what is said when they do not.
+//! The folder of each data set on a user's machine, by one rule for all, and the error if it is missing.
 
 use crate::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The folder of a data set: `name` in `$GRADUS_DATA`, else `gradus/name` in the user's cache (`$XDG_CACHE_HOME` or
-/// `~/.cache`; on Windows `%LOCALAPPDATA%`). It may not exist. `None` if the environment names no such place.
+/// Returns the folder of a data set: `name` in `$GRADUS_DATA`, else `gradus/name` in the user's cache
+/// (`$XDG_CACHE_HOME` or `~/.cache`; on Windows `%LOCALAPPDATA%`). It may not exist. `None` if the environment
+/// names no such place.
 pub(super) fn dir(name: &str) -> Option<PathBuf> {
     dir_from(name, |name| std::env::var_os(name), cfg!(windows))
 }
@@ -23,7 +24,7 @@ fn dir_from(name: &str, var: impl Fn(&str) -> Option<OsString>, windows: bool) -
     Some(cache?.join("gradus").join(name))
 }
 
-/// The folder of a data set that has to be there.
+/// Returns the folder of a data set, which must exist.
 pub(super) fn dir_of(set: &str, name: &str) -> crate::Result<PathBuf> {
     dir(name).ok_or_else(|| {
         let why = format!("set GRADUS_DATA to the folder that holds the folder '{name}'");
@@ -31,7 +32,7 @@ pub(super) fn dir_of(set: &str, name: &str) -> crate::Result<PathBuf> {
     })
 }
 
-/// The error that something is not where it was looked for.
+/// The error that something was not found where it was looked for.
 pub(super) fn not_found(path: &Path, why: String) -> Error {
     let source = std::io::Error::new(std::io::ErrorKind::NotFound, why);
     Error::Io { path: path.display().to_string(), source }

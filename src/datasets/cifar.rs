@@ -1,5 +1,5 @@
-//! Why it exists: CIFAR-10 and CIFAR-100 come in one binary format: records of one or two label bytes and three planes of
-//! 32x32 pixels, without any header. So sizes and labels are all that can be checked, and they are.
+//! Reads the binary format of CIFAR-10 and CIFAR-100: records of one or two label bytes and three planes of 32x32
+//! pixels. There is no header, so only sizes and labels can be checked, and they are.
 
 use super::{Split, cache};
 #[cfg(feature = "datasets")]
@@ -8,33 +8,34 @@ use crate::io::{Limits, check, read_file};
 use crate::{DType, Error, Result, Tensor};
 use std::path::{Path, PathBuf};
 
-/// Rows, and columns, of an image.
+/// Rows and columns of an image.
 pub(super) const SIDE: usize = 32;
 const PIXELS: usize = SIDE * SIDE;
 const CHANNELS: usize = 3;
 
-/// What tells the two apart.
+/// What distinguishes the two.
 pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) source: &'static str,
     /// The folder in the cache.
     pub(super) folder: &'static str,
-    /// The archive as it is published, and the folder in it.
+    /// The published archive, and the folder in it.
     pub(super) archive: &'static str,
     pub(super) inner: &'static str,
-    /// The files of the training set in their order, and that of the test set.
+    /// The files of the training set in their order, and the file of the test set.
     pub(super) train: &'static [&'static str],
     pub(super) test: &'static [&'static str],
-    /// Records in each file of the training set, and in that of the test set.
+    /// Records in each file of the training set, and in the file of the test set.
     pub(super) records: (usize, usize),
-    /// How many classes each label byte of a record has.
+    /// The number of classes of each label byte of a record.
     pub(super) labels: &'static [usize],
 }
 
-/// Images and labels as they are in the files.
+/// Images and labels as in the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Raw {
-    /// The pixels, image after image, row by row, red, green and blue side by side: `n * 32 * 32 * 3` bytes.
+    /// The pixels, image after image, row by row, with red, green and blue of each pixel together:
+    /// `n * 32 * 32 * 3` bytes.
     pub images: Vec<u8>,
     /// Each image's label bytes: one for CIFAR-10; the coarse and then the fine one for CIFAR-100.
     pub labels: Vec<u8>,
@@ -112,7 +113,7 @@ impl Kind {
         Err(cache::not_found(dir, why))
     }
 
-    /// Both sets from files of exactly the published size.
+    /// Joins both sets from files of exactly the published size.
     fn join(
         &self,
         mut read: impl FnMut(&str) -> Result<(Vec<u8>, String)>,
@@ -150,7 +151,7 @@ impl Kind {
         self.unpack_from(std::io::BufReader::new(file), &what, limits)
     }
 
-    /// Both sets from a `.tar.gz`.
+    /// Reads both sets from a `.tar.gz`.
     #[cfg(feature = "datasets")]
     pub(super) fn unpack_from(
         &self,
@@ -168,7 +169,7 @@ impl Kind {
         self.join(take, limits)
     }
 
-    /// Tensors of a set, with one of its label bytes.
+    /// Makes tensors of a set, with one of its label bytes.
     pub(super) fn split(&self, raw: Raw, label: usize) -> Result<Split> {
         let labels: Vec<u8> =
             raw.labels.chunks_exact(self.labels.len()).map(|labels| labels[label]).collect();
@@ -188,7 +189,7 @@ impl Kind {
 mod tests {
     use super::*;
 
-    /// CIFAR-100 in small: two records a file.
+    /// CIFAR-100 in small: two records per file.
     const SMALL: Kind = Kind { records: (2, 1), ..crate::datasets::cifar100::KIND };
 
     fn records(labels: &[[u8; 2]]) -> Vec<u8> {
@@ -256,7 +257,7 @@ mod tests {
         use super::*;
         use std::io::Write;
 
-        /// A tar archive in gzip, of these files.
+        /// Packs these files into a gzip tar archive.
         fn pack(files: &[(&str, &[u8])]) -> Vec<u8> {
             let mut tar = Vec::new();
             for (name, data) in files {

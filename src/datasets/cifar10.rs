@@ -1,4 +1,4 @@
-//! Why it exists: CIFAR-10 is the next data set after MNIST: 60,000 small colour pictures of ten kinds of things.
+//! CIFAR-10: 60,000 small colour pictures of ten kinds of things, the usual next step after MNIST.
 
 use super::cifar::{self, Kind};
 use super::{Split, cache};
@@ -10,7 +10,7 @@ pub use cifar::Raw;
 
 /// The number of classes.
 pub const CLASSES: usize = 10;
-/// What each label stands for.
+/// The meaning of each label.
 pub const NAMES: [&str; CLASSES] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
@@ -32,7 +32,8 @@ pub(super) const KIND: Kind = Kind {
     labels: &[CLASSES],
 };
 
-/// The training set (50,000) and the test set (10,000) from [`cache_dir`]: images uint8 `[n, 32, 32, 3]`, labels int64 `[n]`.
+/// Returns the training set (50,000) and the test set (10,000) from [`cache_dir`]: images uint8 `[n, 32, 32, 3]`,
+/// labels int64 `[n]`.
 ///
 /// # Errors
 /// See [`load_from`].
@@ -40,21 +41,22 @@ pub fn load() -> Result<(Split, Split)> {
     load_from(KIND.cache_dir()?)
 }
 
-/// The training and the test set from a folder with `data_batch_1.bin` … and `test_batch.bin`, or with the folder
-/// `cifar-10-batches-bin` that holds them, or with `cifar-10-binary.tar.gz` (which takes a second to unpack each time).
+/// Reads the training and the test set from a folder with `data_batch_1.bin` … and `test_batch.bin`, or with the
+/// folder `cifar-10-batches-bin` that holds them, or with `cifar-10-binary.tar.gz` (which takes a second to unpack
+/// each time).
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) of kind `NotFound` with all names that were looked for, and how to get them; files of another size
-/// than the published ones; labels over 9; a damaged archive.
+/// [`Error::Io`](crate::Error::Io) of kind `NotFound` with all names that were looked for, and how to get the
+/// files; files whose size differs from the published one; labels over 9; a damaged archive.
 pub fn load_from(dir: impl AsRef<Path>) -> Result<(Split, Split)> {
     let (train, test) = KIND.load(dir.as_ref(), &Limits::default())?;
     Ok((KIND.split(train, 0)?, KIND.split(test, 0)?))
 }
 
-/// Decodes records of any number; `what` names them in errors.
+/// Decodes any number of records; `what` names them in errors.
 ///
 /// # Errors
-/// There are none, or not only whole ones; a label is over 9; a limit is exceeded.
+/// There are no records, or the last is incomplete; a label is over 9; a limit is exceeded.
 pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Raw> {
     KIND.decode(bytes, what, limits)
 }
@@ -62,13 +64,14 @@ pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Raw> {
 /// Decodes the training and the test set from the bytes of the published `.tar.gz`.
 ///
 /// # Errors
-/// A file is not in it or has another size than the published one; the archive is damaged or exceeds a limit.
+/// A file is missing from it or its size differs from the published one; the archive is damaged or exceeds a limit.
 #[cfg(feature = "datasets")]
 pub fn decode_archive(bytes: &[u8], what: &str, limits: &Limits) -> Result<(Raw, Raw)> {
     KIND.unpack_from(bytes, what, limits)
 }
 
-/// The folder in which CIFAR-10 is looked for when none is given: as [`mnist::cache_dir`](super::mnist::cache_dir), with `cifar10`.
+/// Returns the folder in which CIFAR-10 is looked for by default: like
+/// [`mnist::cache_dir`](super::mnist::cache_dir), with `cifar10`.
 pub fn cache_dir() -> Option<PathBuf> {
     cache::dir(KIND.folder)
 }

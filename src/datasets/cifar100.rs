@@ -1,4 +1,4 @@
-//! Why it exists: CIFAR-100 has the pictures' size and format of CIFAR-10, and ten times as many classes, in twenty groups.
+//! CIFAR-100: pictures of the size and format of CIFAR-10, in a hundred classes and twenty groups of them.
 
 use super::cifar::{self, Kind};
 use super::{Split, cache};
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 
 pub use cifar::Raw;
 
-/// Which of its two labels a picture has (Keras's `label_mode`).
+/// Which of a picture's two labels to use (Keras's `label_mode`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Labels {
     /// One of 100 classes, [`FINE`].
     #[default]
     Fine,
-    /// One of 20 groups of them, [`COARSE`].
+    /// One of 20 groups of classes, [`COARSE`].
     Coarse,
 }
 
-/// What each fine label stands for.
+/// The meaning of each fine label.
 pub const FINE: [&str; 100] = [
     "apple",
     "aquarium_fish",
@@ -122,7 +122,7 @@ pub const FINE: [&str; 100] = [
     "worm",
 ];
 
-/// What each coarse label stands for.
+/// The meaning of each coarse label.
 pub const COARSE: [&str; 20] = [
     "aquatic_mammals",
     "fish",
@@ -158,7 +158,8 @@ pub(super) const KIND: Kind = Kind {
     labels: &[COARSE.len(), FINE.len()],
 };
 
-/// The training set (50,000) and the test set (10,000) from [`cache_dir`]: images uint8 `[n, 32, 32, 3]`, labels int64 `[n]`.
+/// Returns the training set (50,000) and the test set (10,000) from [`cache_dir`]: images uint8 `[n, 32, 32, 3]`,
+/// labels int64 `[n]`.
 ///
 /// # Errors
 /// See [`load_from`].
@@ -166,28 +167,29 @@ pub fn load(labels: Labels) -> Result<(Split, Split)> {
     load_from(KIND.cache_dir()?, labels)
 }
 
-/// The training and the test set from a folder with `train.bin` and `test.bin`, or with the folder `cifar-100-binary` that holds
-/// them, or with `cifar-100-binary.tar.gz` (which takes a second to unpack each time).
+/// Reads the training and the test set from a folder with `train.bin` and `test.bin`, or with the folder
+/// `cifar-100-binary` that holds them, or with `cifar-100-binary.tar.gz` (which takes a second to unpack each
+/// time).
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) of kind `NotFound` with all names that were looked for, and how to get them; files of another size
-/// than the published ones; labels out of range; a damaged archive.
+/// [`Error::Io`](crate::Error::Io) of kind `NotFound` with all names that were looked for, and how to get the
+/// files; files whose size differs from the published one; labels out of range; a damaged archive.
 pub fn load_from(dir: impl AsRef<Path>, labels: Labels) -> Result<(Split, Split)> {
     let (train, test) = KIND.load(dir.as_ref(), &Limits::default())?;
     let byte = usize::from(labels == Labels::Fine);
     Ok((KIND.split(train, byte)?, KIND.split(test, byte)?))
 }
 
-/// Decodes records of any number; `what` names them in errors.
+/// Decodes any number of records; `what` names them in errors.
 ///
 /// # Errors
-/// There are none, or not only whole ones; a label is out of range; a limit is exceeded.
+/// There are no records, or the last is incomplete; a label is out of range; a limit is exceeded.
 pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Raw> {
     KIND.decode(bytes, what, limits)
 }
 
-/// The folder in which CIFAR-100 is looked for when none is given: as [`mnist::cache_dir`](super::mnist::cache_dir), with
-/// `cifar100`.
+/// Returns the folder in which CIFAR-100 is looked for by default: like
+/// [`mnist::cache_dir`](super::mnist::cache_dir), with `cifar100`.
 pub fn cache_dir() -> Option<PathBuf> {
     cache::dir(KIND.folder)
 }

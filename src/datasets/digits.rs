@@ -1,9 +1,9 @@
-//! Why it exists: an example, a test or a first program must run without a download. This writes digits with a
-//! simulated pen, in the format of MNIST (28x28, ink 255 on paper 0, at most 20x20 ink, centred by mass), hard
-//! enough that a small network makes some mistakes.
+//! Built-in digits, so that examples, tests and first programs run without a download. A simulated pen writes them
+//! in the format of MNIST (28x28, ink 255 on paper 0, at most 20x20 ink, centred by mass), hard enough that a small
+//! network makes some mistakes.
 //!
-//! An image depends on the seed and its own index alone, and only on operations that round alike everywhere:
-//! images can be made in any order and on any machine with the same bytes.
+//! An image depends only on the seed and its own index, and only on operations that round alike everywhere: images
+//! can be made in any order and on any machine with the same bytes.
 
 mod styles;
 
@@ -13,7 +13,7 @@ use crate::{DType, Error, Result, Shape};
 
 const PIXELS: usize = SIDE * SIDE;
 
-/// How far the points of a style stray, in hundredths of the digit's box; the typical deviation.
+/// How far the points of a style stray, in hundredths of the digit's box: a typical deviation.
 const SHAKE: f32 = 3.4;
 /// How far the paper is bent, in the same units.
 const BEND: f32 = 6.5;
@@ -57,7 +57,7 @@ pub fn image(seed: u64, index: u64) -> ([[u8; SIDE]; SIDE], u8) {
     (ink(&pen, &mut draws), label as u8)
 }
 
-/// A stream of random numbers for one image: Philox with the seed as the key and (block, use, index) as counter.
+/// Random numbers for one image: Philox with the seed as the key and (block, use, index) as counter.
 struct Draws {
     seed: u64,
     index: u64,
@@ -86,24 +86,24 @@ impl Draws {
         self.words[3 - self.left]
     }
 
-    /// One of 0 to n - 1.
+    /// A number from 0 to n - 1.
     fn below(&mut self, n: usize) -> usize {
         ((u64::from(self.word()) * n as u64) >> 32) as usize
     }
 
-    /// Evenly from `low` to `high`.
+    /// A uniform number from `low` to `high`.
     fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * ((self.word() >> 8) as f32 / (1 << 24) as f32)
     }
 
-    /// Close to normal with mean 0 and deviation 1, never beyond 3.5: the sum of four bytes.
+    /// A nearly normal number with mean 0 and deviation 1, never beyond 3.5: the sum of four bytes.
     fn bell(&mut self) -> f32 {
         let sum: i32 = self.word().to_le_bytes().iter().map(|&byte| i32::from(byte)).sum();
         (sum - 510) as f32 / 147.8
     }
 }
 
-/// A point of the pen's path: where, and how thick the line is there (1 is normal).
+/// A point of the pen's path: its place, and how thick the line is there (1 is normal).
 #[derive(Clone, Copy)]
 struct Dot {
     x: f32,
@@ -186,7 +186,7 @@ impl Paper {
     }
 
     fn bend(&self, dot: Dot) -> Dot {
-        // The grid spans -20 to 120, which the shaken points hardly leave.
+        // The grid spans -20 to 120, which the shaken points hardly ever leave.
         let cell = |v: f32| {
             let v = ((v + 20.0) * ((GRID - 1) as f32 / 140.0)).clamp(0.0, (GRID - 1) as f32 - 0.001);
             let t = v - (v as usize) as f32;
@@ -274,7 +274,7 @@ fn ink(path: &Path, draws: &mut Draws) -> [[u8; SIDE]; SIDE] {
     pixels
 }
 
-/// The pixels between two coordinates that lie on the image.
+/// Returns the pixels between two coordinates that lie on the image.
 fn span(low: f32, high: f32) -> std::ops::Range<usize> {
     // A cast saturates: what is left of the image becomes 0.
     let (low, high) = (low as usize, ((high + 1.0) as usize).min(SIDE));
@@ -295,7 +295,7 @@ mod tests {
         })
     }
 
-    /// These bytes are a promise: whoever changes them changes every result that was made with them.
+    /// These bytes are a promise: changing them changes every result made with them.
     #[test]
     fn the_bytes_are_pinned() {
         let (images, labels) = generate(100, 0).unwrap();

@@ -1,6 +1,6 @@
-//! Why it exists: a data set should be one call away, and what comes over the network must not be trusted. Each file has
-//! several addresses and one SHA-256; it is written under a temporary name, and takes its own only when every byte is right.
-//! Nothing here runs unless a program calls it.
+//! `Download`: fetches data sets over the network, whose answers are not trusted. Each file has several addresses
+//! and one SHA-256; it is written under a temporary name and renamed only when every byte is right. Nothing here
+//! runs unless a program calls it.
 
 use super::cache;
 use crate::io::{read_file, write_atomically_with};
@@ -11,12 +11,12 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A mirror that is slower than this, in bytes a second, is given up.
+/// Mirrors slower than this, in bytes per second, are given up.
 const SLOWEST: u64 = 32 << 10;
 /// Bytes that are moved at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Files of a data set, where they may be had, and what they must be.
+/// Files of a data set, where to get them, and what they must contain.
 ///
 /// ```no_run
 /// use gradus::datasets::{Download, cifar10};
@@ -43,7 +43,8 @@ struct Remote {
 }
 
 impl Download {
-    /// Files for the folder of this name in the cache; a mirror is an address to which a file's name is appended.
+    /// Creates a download into the folder of this name in the cache; a mirror is an address to which a file's name
+    /// is appended.
     pub fn new<M: Into<String>>(folder: &str, mirrors: impl IntoIterator<Item = M>) -> Download {
         let mirrors = mirrors.into_iter().map(Into::into).collect();
         Download { folder: folder.into(), mirrors, files: Vec::new(), timeout: Duration::from_secs(20) }
@@ -55,20 +56,20 @@ impl Download {
         self
     }
 
-    /// Other mirrors than the known ones, in the order in which they are tried.
+    /// Replaces the known mirrors, in the order in which they are tried.
     pub fn mirrors<M: Into<String>>(mut self, mirrors: impl IntoIterator<Item = M>) -> Download {
         self.mirrors = mirrors.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How long a mirror may take to be reached, and to begin its answer; 20 seconds by default. The answer may then take as
-    /// long again, and one second more for each 32 KiB.
+    /// Sets how long a mirror may take to be reached and to begin its answer; 20 seconds by default. The answer may
+    /// then take as long again, plus one second for each 32 KiB.
     pub fn timeout(mut self, timeout: Duration) -> Download {
         self.timeout = timeout;
         self
     }
 
-    /// MNIST: 11.6 MB.
+    /// Describes the download of MNIST: 11.6 MB.
     pub fn mnist() -> Download {
         let mirrors = [
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -97,7 +98,7 @@ impl Download {
             )
     }
 
-    /// Fashion-MNIST: 30.9 MB.
+    /// Describes the download of Fashion-MNIST: 30.9 MB.
     pub fn fashion_mnist() -> Download {
         let mirrors = [
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -126,7 +127,7 @@ impl Download {
             )
     }
 
-    /// CIFAR-10, the binary version: 170 MB.
+    /// Describes the download of CIFAR-10, the binary version: 170 MB.
     pub fn cifar10() -> Download {
         let mirrors = [
             "https://www.cs.toronto.edu/~kriz/",
@@ -139,7 +140,7 @@ impl Download {
         )
     }
 
-    /// CIFAR-100, the binary version: 169 MB.
+    /// Describes the download of CIFAR-100, the binary version: 169 MB.
     pub fn cifar100() -> Download {
         Download::new(super::cifar100::KIND.folder, ["https://www.cs.toronto.edu/~kriz/"]).file(
             super::cifar100::KIND.archive,
@@ -148,21 +149,21 @@ impl Download {
         )
     }
 
-    /// Fetches what is missing into the folder where the loaders look, and returns it.
+    /// Fetches the missing files into the folder where the loaders look, and returns it.
     ///
     /// # Errors
-    /// The environment names no such place, or those of [`Download::fetch`].
+    /// The environment names no such place, or the errors of [`Download::fetch`].
     pub fn fetch_to_cache(&self) -> Result<PathBuf> {
         let dir = cache::dir_of(&self.folder, &self.folder)?;
         self.fetch(&dir)?;
         Ok(dir)
     }
 
-    /// Fetches what is missing in a folder, which is made if need be. A file that is there with the right bytes is left
-    /// alone; one with others is replaced.
+    /// Fetches the missing files into a folder, which is created if needed. A file with the right bytes is left
+    /// alone; one with other bytes is replaced.
     ///
     /// # Errors
-    /// No mirror gave a file (the message lists each mirror and why), or the folder cannot be written to. Files that were
+    /// No mirror gave a file (the message lists each mirror and why), or the folder cannot be written to. Files
     /// fetched before stay.
     pub fn fetch(&self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
@@ -180,7 +181,7 @@ impl Download {
         for mirror in &self.mirrors {
             let address = format!("{}/{}", mirror.trim_end_matches('/'), file.name);
             let mut why = None;
-            // Whatever goes wrong on the way leaves no file: the temporary one is removed.
+            // Any failure on the way leaves no file: the temporary one is removed.
             let written = write_atomically_with(path, |out| {
                 self.copy(file, &address, out).map_err(|e| {
                     why = Some(e);
@@ -201,7 +202,7 @@ impl Download {
         Err(Error::format(path.display().to_string(), why))
     }
 
-    /// Brings the file from one address to the disk, or says why not.
+    /// Copies the file from one address to the disk, or says why that failed.
     fn copy(&self, file: &Remote, address: &str, out: &mut File) -> Result<(), String> {
         let body = self.timeout + Duration::from_secs(file.bytes / SLOWEST);
         let agent: ureq::Agent = ureq::Agent::config_builder()

@@ -1,4 +1,4 @@
-//! Why it exists: Fashion-MNIST has the files, sizes and numbers of MNIST, and is harder to learn.
+//! Fashion-MNIST: pictures of clothes, with the files, sizes and numbers of MNIST, but harder to learn.
 
 use super::{Split, cache, mnist};
 use crate::Result;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The number of classes.
 pub const CLASSES: usize = 10;
-/// What each label stands for.
+/// The meaning of each label.
 pub const NAMES: [&str; CLASSES] = [
     "T-shirt/top",
     "Trouser",
@@ -20,19 +20,20 @@ pub const NAMES: [&str; CLASSES] = [
     "Bag",
     "Ankle boot",
 ];
-/// What [`Split::source`] says.
+/// The value of [`Split::source`].
 pub const SOURCE: &str = "Fashion-MNIST (Zalando Research; MIT)";
 
-/// The training set (60,000) and the test set (10,000) from [`cache_dir`]: images uint8 `[n, 28, 28]`, labels int64 `[n]`.
+/// Returns the training set (60,000) and the test set (10,000) from [`cache_dir`]: images uint8 `[n, 28, 28]`,
+/// labels int64 `[n]`.
 ///
 /// # Errors
-/// See [`load_from`]. There is no substitute for missing files: the message says where they are looked for and how to
-/// get them.
+/// Those of [`load_from`]. There is no substitute for missing files: the message says where they are looked for and
+/// how to get them.
 pub fn load() -> Result<(Split, Split)> {
     load_from(cache::dir_of("Fashion-MNIST", "fashion_mnist")?)
 }
 
-/// The training and the test set from a folder with the four files, named as those of MNIST, plain or gzip.
+/// Reads the training and the test set from a folder with the four files, named like those of MNIST, plain or gzip.
 ///
 /// # Errors
 /// Those of [`mnist::load_folder`].
@@ -43,7 +44,8 @@ pub fn load_from(dir: impl AsRef<Path>) -> Result<(Split, Split)> {
     Ok((mnist::split(train, SOURCE)?, mnist::split(test, SOURCE)?))
 }
 
-/// The folder in which Fashion-MNIST is looked for when none is given: as [`mnist::cache_dir`], with `fashion_mnist`.
+/// Returns the folder in which Fashion-MNIST is looked for by default: like [`mnist::cache_dir`], with
+/// `fashion_mnist`.
 pub fn cache_dir() -> Option<PathBuf> {
     cache::dir("fashion_mnist")
 }

@@ -1,5 +1,5 @@
-//! Why it exists: a gzip file may hold several members one after the other, as parallel packers write them and `cat` joins them. They are
-//! one stream here, and what follows the last of them is an error that says so.
+//! Reads gzip files of one or several members, as parallel packers write them and `cat` joins them. All members are
+//! one stream here; anything else after the last member is an error.
 
 use flate2::bufread::GzDecoder;
 use std::io::{BufRead, Error, ErrorKind, Read, Result};
@@ -7,7 +7,7 @@ use std::io::{BufRead, Error, ErrorKind, Read, Result};
 /// The first byte of every member.
 const MAGIC: u8 = 0x1f;
 
-/// What all members of a gzip file unpack to. Reading to the end compares every checksum.
+/// A reader of what all members of a gzip file unpack to. Reading to the end compares every checksum.
 pub(super) struct Gzip<R>(Option<GzDecoder<R>>);
 
 impl<R: BufRead> Gzip<R> {

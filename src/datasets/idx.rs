@@ -1,6 +1,6 @@
-//! Why it exists: MNIST and its relatives (Fashion-MNIST, KMNIST, EMNIST) come as IDX files, plain or gzip. The
-//! format is a four-byte magic (two zeros, a type code, the rank), one big-endian u32 per dimension, then the
-//! elements in row-major order. Everything the header says is checked before anything is allocated.
+//! Reads IDX files, the format of MNIST and its relatives (Fashion-MNIST, KMNIST, EMNIST), plain or gzip: a
+//! four-byte magic (two zeros, a type code, the rank), one big-endian u32 per axis, then the elements in row-major
+//! order. Everything in the header is checked before anything is allocated.
 
 use crate::io::{Limits, check, read_file};
 use crate::{Error, MAX_RANK, Result, Shape};
@@ -14,16 +14,16 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The contents of an IDX file of unsigned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idx {
-    /// The sizes; the first one counts the examples.
+    /// The sizes; the first is the number of examples.
     pub shape: Shape,
-    /// The elements in row-major order, exactly as many as the shape has.
+    /// The elements in row-major order, exactly as many as the shape says.
     pub data: Vec<u8>,
 }
 
-/// Reads an IDX file, plain or gzip; its first bytes tell which, not its name.
+/// Reads an IDX file, plain or gzip, which its first bytes tell, not its name.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, otherwise those of [`decode`].
+/// [`Error::Io`] if the file cannot be read, otherwise the errors of [`decode`].
 pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Idx> {
     let path = path.as_ref();
     let bytes = read_file(path, limits.max_file_bytes)?;
@@ -33,8 +33,8 @@ pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Idx> {
 /// Decodes the bytes of an IDX file, plain or gzip; `what` names them in errors.
 ///
 /// # Errors
-/// Those of [`parse`]; for gzip also a damaged, cut or bombed stream, and bytes that follow its end. Without the
-/// feature `datasets`, gzip is an error that names the feature.
+/// Those of [`parse`]; for gzip also a stream that is damaged, cut short, or unpacks to too much, and bytes after
+/// its end. Without the feature `datasets`, gzip is an error that names the feature.
 pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Idx> {
     if bytes.starts_with(&GZIP) { gunzip(bytes, what, limits) } else { parse(bytes, what, limits) }
 }
@@ -42,8 +42,8 @@ pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Idx> {
 /// Decodes the bytes of a plain IDX file; `what` names them in errors.
 ///
 /// # Errors
-/// [`Error::Format`] for a wrong magic number, elements that are not unsigned bytes, sizes whose product
-/// overflows, and a length that differs from what the sizes ask for; [`Error::Limit`] for sizes over a limit.
+/// [`Error::Format`] for a wrong magic number, elements that are not unsigned bytes, sizes whose product overflows,
+/// and a length that does not fit the sizes; [`Error::Limit`] for sizes over a limit.
 pub fn parse(bytes: &[u8], what: &str, limits: &Limits) -> Result<Idx> {
     check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
     let (magic, rest) = bytes.split_first_chunk().ok_or_else(|| short(what, 4, bytes.len()))?;
@@ -99,7 +99,7 @@ fn sizes_of(bytes: &[u8], what: &str, limits: &Limits) -> Result<(Shape, usize)>
     Ok((shape, count))
 }
 
-/// An empty vector with room for `count` bytes, or the error that there is no memory.
+/// Returns an empty vector with room for `count` bytes, or the error that there is not enough memory.
 fn reserve(shape: Shape, count: usize) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     data.try_reserve_exact(count).map_err(|_| Error::Memory {
@@ -121,12 +121,12 @@ fn gunzip(_: &[u8], what: &str, _: &Limits) -> Result<Idx> {
     Err(Error::format(what, why))
 }
 
-/// Decodes a gzip stream of exactly one IDX file, in one member or several. The header inside says how many bytes may come out, and no
-/// more than one byte beyond is ever asked for.
+/// Decodes a gzip stream of exactly one IDX file, in one member or several. The header inside says how many bytes
+/// may come out, and at most one byte beyond is ever read.
 #[cfg(feature = "datasets")]
 fn gunzip(bytes: &[u8], what: &str, limits: &Limits) -> Result<Idx> {
     use std::io::Read;
-    /// Deflate cannot expand a byte to more than this.
+    /// The most that Deflate can expand one byte to.
     const MOST: usize = 1032;
 
     check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
@@ -153,7 +153,7 @@ fn gunzip(bytes: &[u8], what: &str, limits: &Limits) -> Result<Idx> {
         let why = format!("sizes {dims:?} need {count} bytes of data after the header, found {found}");
         return Err(Error::format(what, why));
     }
-    // Asking past the end also makes the decoder compare the checksum, and open the next member if there is one.
+    // Reading past the end also makes the decoder compare the checksum, and open the next member if there is one.
     if stream.read(&mut [0]).map_err(damaged)? != 0 {
         let why = format!("sizes {dims:?} need {count} bytes of data after the header, found more");
         return Err(Error::format(what, why));

@@ -1,5 +1,5 @@
-//! Why it exists: MNIST is the data set that every first program uses. This finds its four files in a folder,
-//! whatever way they were unpacked, and makes sure that they are MNIST before anyone trains on them.
+//! MNIST, the data set of most first programs. Finds its four files in a folder, however they were unpacked, and
+//! checks that they are MNIST before anyone trains on them.
 
 use super::idx::{self, Idx};
 use super::{cache, digits};
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 pub use super::Split;
 
-/// Rows, and columns, of an image.
+/// Rows and columns of an image.
 pub const SIDE: usize = 28;
 /// The number of classes: the digits 0 to 9.
 pub const CLASSES: usize = 10;
 
-/// Images and labels as they are in the files.
+/// Images and labels as in the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw {
     /// The pixels, row by row, image after image: `n * 28 * 28` bytes, 0 for paper and 255 for ink.
@@ -25,9 +25,9 @@ pub struct Raw {
     pub n: usize,
 }
 
-/// What [`Split::source`] says of the real data.
+/// The value of [`Split::source`] for the real data.
 pub const MNIST: &str = "MNIST (LeCun, Cortes and Burges; CC BY-SA 3.0)";
-/// What [`Split::source`] says of the digits that need no file.
+/// The value of [`Split::source`] for the built-in digits.
 pub const BUILT_IN: &str =
     "built-in digits, generated (the crate's own licence: MIT OR Apache-2.0); not MNIST";
 
@@ -37,11 +37,11 @@ pub(super) fn split(raw: Raw, source: &'static str) -> Result<Split> {
     Ok(Split { images, labels, source })
 }
 
-/// The training and the test set: MNIST from [`cache_dir`] if it is there, else the built-in digits, as many.
+/// Returns the training and the test set: MNIST from [`cache_dir`] if it is there, else as many built-in digits.
 /// [`Split::source`] says which.
 ///
 /// # Errors
-/// There are files in the folder, but they are not MNIST's; or memory cannot be had.
+/// There are files in the folder, but they are not MNIST's; or there is not enough memory.
 pub fn load() -> Result<(Split, Split)> {
     let holds_files = |dir: &PathBuf| std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some());
     match cache_dir().filter(holds_files) {
@@ -50,7 +50,7 @@ pub fn load() -> Result<(Split, Split)> {
     }
 }
 
-/// The training and the test set from a folder with the four files, plain or gzip.
+/// Reads the training and the test set from a folder with the four files, plain or gzip.
 ///
 /// # Errors
 /// See [`load_folder`].
@@ -59,10 +59,10 @@ pub fn load_from(dir: impl AsRef<Path>) -> Result<(Split, Split)> {
     Ok((split(train, MNIST)?, split(test, MNIST)?))
 }
 
-/// Digits made on the spot, in MNIST's format: `train` and `test` of them, no image in both.
+/// Creates digits in MNIST's format: `train` and `test` of them, with no image in both.
 ///
 /// # Errors
-/// Memory cannot be had.
+/// There is not enough memory.
 pub fn built_in(train: usize, test: usize, seed: u64) -> Result<(Split, Split)> {
     let (mut images, mut labels) = digits::generate(train + test, seed)?;
     let (test_images, test_labels) = (images.split_off(train * SIDE * SIDE), labels.split_off(train));
@@ -92,14 +92,14 @@ pub(super) fn load_files(set: &str, how: &str, dir: &Path, limits: &Limits) -> R
     Ok((load_pair(set, &train.0, &train.1, limits)?, load_pair(set, &test.0, &test.1, limits)?))
 }
 
-/// The folder in which MNIST is looked for when none is given: `mnist` in `$GRADUS_DATA`, else `gradus/mnist` in
+/// Returns the folder in which MNIST is looked for by default: `mnist` in `$GRADUS_DATA`, else `gradus/mnist` in
 /// the user's cache (`$XDG_CACHE_HOME` or `~/.cache`; on Windows `%LOCALAPPDATA%`). It may not exist. `None` if the
 /// environment names no such place.
 pub fn cache_dir() -> Option<PathBuf> {
     cache::dir("mnist")
 }
 
-/// The path of one of the files, under whichever of its names exists.
+/// Returns the path of one of the files, under whichever of its names exists.
 fn find((set, how): (&str, &str), dir: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
     let names = [
         format!("{stem}-{kind}-ubyte"),
@@ -195,7 +195,7 @@ mod tests {
     fn a_missing_file_lists_its_names() {
         let folder = complete("missing");
         std::fs::remove_file(folder.0.join("t10k-labels-idx1-ubyte")).unwrap();
-        // Programs that unpack each file into a folder of its name leave this behind.
+        // Left behind by programs that unpack each file into a folder of its name.
         std::fs::create_dir(folder.0.join("t10k-labels-idx1-ubyte")).unwrap();
         let e = folder.load().unwrap_err();
         assert!(matches!(&e, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound));

@@ -1,5 +1,5 @@
-//! Why it exists: a first program needs data. Readers of the formats that data sets come in, and a set of digits
-//! made on the spot for when there is no file at all.
+//! Data sets for first programs: readers of the formats in which they come, and digits made on the spot where there
+//! is no file at all. Begin with [`mnist::load`].
 
 mod cache;
 mod cifar;

@@ -1,5 +1,5 @@
-//! Why it exists: CIFAR is published as a `.tar.gz`. Of that format only plain files of a known name are needed, so it is read
-//! here, forward and without ever writing a path to the disk. The format: POSIX ustar.
+//! Reads `.tar.gz` archives, in which CIFAR is published. It needs only plain files of known names, so it reads
+//! forward and never writes a path to the disk. The format is POSIX ustar.
 
 use super::gzip::Gzip;
 use crate::io::{Limits, check};
@@ -8,7 +8,8 @@ use std::io::{BufRead, Read};
 
 const BLOCK: usize = 512;
 
-/// The wanted files of a gzip tar archive, by the last part of their path; each has at most `largest` bytes. Others are skipped.
+/// Returns the wanted files of a gzip tar archive, by the last part of their path; each has at most `largest`
+/// bytes. Others are skipped.
 pub(super) fn files(
     archive: impl BufRead,
     wanted: &[&str],
@@ -61,7 +62,7 @@ pub(super) fn files(
     }
 }
 
-/// The last part of an entry's path, and its size; `None` if the checksum does not fit.
+/// Returns the last part of a file's path, and its size; `None` if the checksum does not match.
 fn entry(header: &[u8; BLOCK]) -> Option<(&str, u64)> {
     let octal = |field: &[u8]| {
         let text = std::str::from_utf8(field).ok()?;
@@ -69,7 +70,7 @@ fn entry(header: &[u8; BLOCK]) -> Option<(&str, u64)> {
         // Its own parser would take a sign as well.
         digits.bytes().all(|b| b.is_ascii_digit()).then(|| u64::from_str_radix(digits, 8).ok())?
     };
-    // The checksum is of the header with spaces in the checksum's place.
+    // The checksum is computed with spaces in the checksum's place.
     let sum: u64 = header.iter().map(|&b| u64::from(b)).sum();
     let own: u64 = header[148..156].iter().map(|&b| u64::from(b)).sum();
     if octal(&header[148..156])? != sum - own + 8 * u64::from(b' ') {
@@ -77,6 +78,6 @@ fn entry(header: &[u8; BLOCK]) -> Option<(&str, u64)> {
     }
     let path = header[..100].split(|&b| b == 0).next()?;
     let path = std::str::from_utf8(path).ok()?;
-    // Files of 8 GiB and more have another form of size; none is wanted.
+    // Files of 8 GiB and more write their size differently; none is wanted.
     Some((path.rsplit('/').next()?, octal(&header[124..136])?))
 }

@@ -1,17 +1,17 @@
-//! Why it exists: one rule takes a value of any element type to any other: to the nearest value that the other has. To floats that is
-//! rounding once, half to even; to integers, fractions are cut off, what is out of range becomes the end that it lies beyond, and NaN
-//! becomes 0. It is integer arithmetic and IEEE 754 throughout, alike on every processor.
+//! Conversion between element types: every value becomes the nearest value of the other type. To floats, it is
+//! rounded once, half to even. To integers, fractions are cut off, values out of range become the nearer end of the
+//! range, and NaN becomes 0. This uses only integer arithmetic and IEEE 754, so it is the same on every processor.
 
 use super::{bf16, f16};
 
-/// Conversion by the rule of the whole crate.
+/// Conversion by the crate's one rule (see the top of this file).
 pub trait Convert<To> {
-    /// The nearest value of the other type.
+    /// Returns the nearest value of the other type.
     fn convert(self) -> To;
 }
 
-/// A float near an integer, such that rounding it to 32 bits or fewer gives what rounding the integer would have given: beyond 53 bits
-/// the digits that are cut off leave their trace in the last one that is kept.
+/// Turns an integer into a float that rounds to 32 bits or fewer as the integer itself would: beyond 53 bits, the
+/// digits that are cut off leave a trace in the last digit that is kept.
 #[inline]
 fn sticky(v: i64) -> f64 {
     let magnitude = v.unsigned_abs();
@@ -22,7 +22,7 @@ fn sticky(v: i64) -> f64 {
     (kept as f64 * 2048.0).copysign(v as f64)
 }
 
-/// As Rust's `as` does, after a step that loses nothing.
+/// Implements `Convert` by Rust's `as`, after a step that loses nothing.
 macro_rules! convert {
     ($from:ty => $($to:ty)*, |$v:ident| $exact:expr) => {$(
         impl Convert<$to> for $from {
@@ -35,7 +35,7 @@ macro_rules! convert {
     )*};
 }
 
-/// Between integers, where `as` would wrap.
+/// Implements `Convert` between integers where `as` would wrap.
 macro_rules! saturate {
     ($from:ty => $($to:ty)*) => {$(
         impl Convert<$to> for $from {
@@ -47,7 +47,7 @@ macro_rules! saturate {
     )*};
 }
 
-/// To the floats of 16 bits, by way of a float from which they round once.
+/// Implements `Convert` to the 16-bit floats, through a float from which rounding happens only once.
 macro_rules! half {
     ($half:ident <= $($from:ty)*, |$v:ident| $value:expr) => {$(
         impl Convert<$half> for $from {
@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(cut(f64::NAN), (0, 0, 0, 0));
     }
 
-    /// The neighbourhood of every middle between two bfloat16 that an integer can lie in; exact arithmetic says where it belongs.
+    /// Checks the neighbourhood of every midpoint between two bfloat16 values that an integer can lie in, against
+    /// exact arithmetic.
     #[test]
     fn integers_round_to_halves_once() {
         for shift in 9..62 {

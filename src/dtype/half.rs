@@ -1,6 +1,6 @@
-//! Why it exists: the two 16-bit floats that tensors store. They are converted, compared and printed, never computed with, so a
-//! whole crate for them (which brings macros and their parser with it) is more than is needed. Conversions are made of integer
-//! arithmetic and round once, half to even, alike on every processor.
+//! The two 16-bit floats that tensors store: [`bf16`] and [`f16`]. They are converted, compared and printed, never
+//! computed with, so a whole crate for them (with its macros and their parser) would be more than is needed.
+//! Conversions use integer arithmetic and round once, half to even, the same on every processor.
 
 /// bfloat16: the upper half of an f32.
 #[allow(non_camel_case_types)]
@@ -12,8 +12,8 @@ pub struct bf16(u16);
 #[derive(Clone, Copy, Default)]
 pub struct f16(u16);
 
-/// To f32, and where that is not exact to the neighbour whose last bit is 1: rounding the result once more gives what rounding
-/// the first number to fewer bits would have given.
+/// Converts to f32; where that is not exact, to the neighbour whose last bit is 1. Rounding the result again then
+/// gives what rounding the original number to fewer bits would have given.
 #[inline]
 fn to_odd(v: f64) -> f32 {
     let near = v as f32;
@@ -25,22 +25,22 @@ fn to_odd(v: f64) -> f32 {
     f32::from_bits(toward_zero | 1)
 }
 
-/// What is shifted out of `bits` decides, half to even, whether the rest is one more.
+/// Shifts `bits` right by `shift`, rounding half to even.
 #[inline]
 const fn rounded(bits: u32, shift: u32) -> u32 {
     (bits + ((1 << (shift - 1)) - 1) + (bits >> shift & 1)) >> shift
 }
 
 impl bf16 {
-    /// The nearest value; of two equally near the even one.
+    /// Returns the nearest value; ties go to the even one.
     #[inline]
     pub const fn from_f32(v: f32) -> bf16 {
         let bits = v.to_bits();
-        // A NaN stays one, and becomes quiet.
+        // A NaN stays NaN, and becomes quiet.
         bf16(if v.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded(bits, 16) as u16 })
     }
 
-    /// Exact.
+    /// Converts to f32, exactly.
     #[inline]
     pub const fn to_f32(self) -> f32 {
         let quiet = if self.0 & 0x7FFF > 0x7F80 { 0x40 } else { 0 };
@@ -48,11 +48,11 @@ impl bf16 {
     }
 }
 
-/// What is added to f16's exponent to make it f32's.
+/// Added to f16's exponent to make it f32's.
 const REBIAS: u32 = (127 - 15) << 23;
 
 impl f16 {
-    /// The nearest value; of two equally near the even one.
+    /// Returns the nearest value; ties go to the even one.
     #[inline]
     pub const fn from_f32(v: f32) -> f16 {
         let (bits, sign) = (v.to_bits() & 0x7FFF_FFFF, (v.to_bits() >> 16) as u16 & 0x8000);
@@ -69,7 +69,7 @@ impl f16 {
         f16(sign | magnitude as u16)
     }
 
-    /// Exact.
+    /// Converts to f32, exactly.
     #[inline]
     pub const fn to_f32(self) -> f32 {
         let (sign, magnitude) = ((self.0 as u32 & 0x8000) << 16, self.0 as u32 & 0x7FFF);
@@ -86,44 +86,44 @@ impl f16 {
 macro_rules! common {
     ($t:ident) => {
         impl $t {
-            /// The value with these bits.
+            /// Creates a value from its bits.
             #[inline]
             pub const fn from_bits(bits: u16) -> $t {
                 $t(bits)
             }
 
-            /// Its bits.
+            /// Returns the bits.
             #[inline]
             pub const fn to_bits(self) -> u16 {
                 self.0
             }
 
-            /// Its bits, the low byte first.
+            /// Returns the bits, low byte first.
             #[inline]
             pub const fn to_le_bytes(self) -> [u8; 2] {
                 self.0.to_le_bytes()
             }
 
-            /// The value with these bits, the low byte first.
+            /// Creates a value from its bits, low byte first.
             #[inline]
             pub const fn from_le_bytes(bytes: [u8; 2]) -> $t {
                 $t(u16::from_le_bytes(bytes))
             }
 
-            /// The nearest value, rounded once; of two equally near the even one.
+            /// Returns the nearest value, rounded once; ties go to the even one.
             #[inline]
             pub fn from_f64(v: f64) -> $t {
                 $t::from_f32(to_odd(v))
             }
 
-            /// Exact.
+            /// Converts to f64, exactly.
             #[inline]
             pub const fn to_f64(self) -> f64 {
                 self.to_f32() as f64
             }
         }
 
-        /// As numbers: zeros of both signs are equal, NaN equals nothing.
+        /// Compares as numbers: both zeros are equal, and NaN equals nothing.
         impl PartialEq for $t {
             #[inline]
             fn eq(&self, other: &$t) -> bool {
@@ -170,7 +170,8 @@ common!(f16);
 mod tests {
     use super::*;
 
-    /// Every value comes back, and everything between two neighbours goes to the nearer, the middle to the even one.
+    /// Checks that every value round-trips, and that everything between two neighbours goes to the nearer one, the
+    /// midpoint to the even one.
     #[test]
     fn all_values_and_all_roundings() {
         type Narrow = (fn(u16) -> f64, fn(f64) -> u16, fn(f32) -> u16, u16);
@@ -192,7 +193,7 @@ mod tests {
             for b in 0..infinity {
                 let v = wide(b);
                 assert_eq!((narrow(v), narrow32(v as f32), narrow(-v)), (b, b, b | 0x8000));
-                // Where infinity stands for the power of two behind the last number.
+                // Infinity stands here for the power of two after the last number.
                 let next = if b + 1 == infinity { v + (v - wide(b - 1)) } else { wide(b + 1) };
                 assert!(next > v);
                 let middle = (v + next) / 2.0;

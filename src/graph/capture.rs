@@ -1,4 +1,5 @@
-//! Capturing: a function runs once on tensors without values, and what it recorded is walked back from its results.
+//! Captures graphs: a function runs once on tensors without values, and what it recorded is walked back from its
+//! results.
 
 use super::{Graph, Output, Source, Step, ValueId};
 use crate::autograd::{Edge, Node, fresh_id};
@@ -12,12 +13,13 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 impl Graph {
-    /// The graph of a function of tensors of these shapes. Gradients can be asked for inside: take [`Tensor::tracked`] of an
-    /// input, and return what [`grad`](crate::autograd::grad) or `backward` give. Whatever has values is a constant, parameters
-    /// of a network too: [`Graph::capture_pass`] keeps them apart.
+    /// Captures the graph of a function of tensors of these shapes. `f` may compute gradients: take
+    /// [`Tensor::tracked`] of an input, and return the results of [`grad`](crate::autograd::grad) or `backward`.
+    /// Everything that has values is a constant, including parameters of a network; [`Graph::capture_pass`] keeps
+    /// those separate.
     ///
     /// # Errors
-    /// Those of `f`, it reads values, or a result has none of its own ([`Tensor::opaque`]).
+    /// Those of `f`, `f` reads values, or the computation of a result is unknown ([`Tensor::opaque`]).
     pub fn capture(inputs: &[Spec], f: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Graph> {
         let (mut trace, early) = (Trace::default(), read_too_early());
         let given: Vec<Tensor> = inputs
@@ -31,35 +33,35 @@ impl Graph {
     }
 }
 
-/// What a capture begins with: the leaves that it hands out, by the keys that they are found again under.
+/// The state of a capture: the leaves that it hands out, by the keys under which they are found again.
 #[derive(Default)]
 pub(super) struct Trace {
     sources: Vec<(u64, Source, Spec)>,
-    /// Of parameters.
+    /// The paths of parameters, by key.
     pub(super) paths: BTreeMap<u64, String>,
     /// Which steps belong to which layer.
     pub(super) scopes: Vec<Scope>,
-    /// The paths of parameters by the memory of their values.
+    /// The paths of parameters, by the memory of their values.
     pub(super) memory: HashMap<usize, String>,
 }
 
 impl Trace {
-    /// A leaf without values.
+    /// Makes a leaf without values.
     pub(super) fn input(&mut self, source: Source, spec: Spec) -> Tensor {
         let key = fresh_id();
         self.sources.push((key, source, spec));
         Tensor::leaf(Array::traced(spec), key, false)
     }
 
-    /// The graph of all that these tensors were computed from.
+    /// Returns the graph of everything that these tensors were computed from.
     pub(super) fn graph(self, outputs: Vec<(Output, Tensor)>) -> Result<Graph> {
         let outputs: Vec<(Output, Edge)> = outputs.into_iter().map(|(o, t)| (o, t.edge_in_trace())).collect();
-        // Every step that is needed; by number each comes after those that it needs.
+        // Every step that is needed; ordered by number, each comes after those it needs.
         let mut nodes: BTreeMap<u64, Shared<Node>> = BTreeMap::new();
         let mut pending: Vec<Shared<Node>> = outputs.iter().map(|(_, edge)| edge.node.clone()).collect();
         while let Some(node) = pending.pop() {
             if let Entry::Vacant(place) = nodes.entry(node.id) {
-                // What a constant was computed from lies outside.
+                // What a constant was computed from is outside of the graph.
                 let parents = node.parents.iter().flatten().filter(|_| !node.is_constant());
                 pending.extend(parents.map(|edge| edge.node.clone()));
                 place.insert(node);
@@ -85,16 +87,16 @@ impl Graph {
     }
 }
 
-/// A graph on its way.
+/// A graph under construction.
 struct Made {
     trace: Trace,
     graph: Graph,
-    /// The values of a step's outputs, the first of them, by the step's number on the tape.
+    /// The first value of each step's outputs, by the step's number on the tape.
     places: BTreeMap<u64, ValueId>,
     parameters: BTreeMap<u64, ValueId>,
-    /// Constants by their memory: one that is used often is there once.
+    /// Constants by their memory, so that one that is used often is stored once.
     constants: HashMap<(usize, Layout), ValueId>,
-    /// The layers inside each other that were running when the present step was recorded.
+    /// The nested layers that were running when the current step was recorded.
     running: Vec<Scope>,
 }
 
@@ -185,9 +187,10 @@ impl Made {
         Ok(first)
     }
 
-    /// The path of the innermost layer that was running when a step was recorded; asked in the order of the steps.
+    /// Returns the path of the innermost layer that was running when a step was recorded; call it in the order of
+    /// the steps.
     fn layer(&mut self, id: u64) -> &str {
-        // The layers that began last are the last of the list; those that are running stay on the stack.
+        // The layers that began last are at the end of the list; those that are running stay on the stack.
         while let Some(scope) = self.trace.scopes.pop_if(|scope| scope.first < id) {
             self.running.push(scope);
         }

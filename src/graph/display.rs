@@ -1,4 +1,4 @@
-//! The printed form of a graph: a line for each value, and one for each output.
+//! Prints graphs: one line for each value, and one for each output.
 
 use super::{Graph, Source};
 use std::fmt::{Debug, Display, Formatter, Result};

@@ -1,9 +1,9 @@
-//! A network, a function or a training step as a graph of operations: what was computed, from what, with which attributes.
-//! A network's layers say how it is built and trained; its graph says what runs, and is what plans, exports and passes
-//! work on.
+//! Graphs of operations: a network, a function or a training step as what was computed, from what, and with which
+//! attributes. While a network's layers say how it is built and trained, its graph says what runs; plans, exports
+//! and passes work on it. Begin with [`Graph`].
 //!
-//! A graph is captured by running once on tensors without values and walking what was recorded. It then runs on any values
-//! of the same shapes, with the bits of the network itself:
+//! A graph is captured by running once on tensors without values and walking what was recorded. It then runs on any
+//! values of the same shapes, and gives the same bits as the network itself:
 //!
 //! ```
 //! use gradus::graph::{Feed, Graph};
@@ -22,8 +22,8 @@
 //! # Ok::<(), gradus::Error>(())
 //! ```
 //!
-//! What cannot be captured is an error that names the layer: values read in `forward`, and layers that can only give shapes
-//! ([`Tensor::opaque`](crate::Tensor::opaque)).
+//! What cannot be captured is an error that names the layer: values read in `forward`, and layers that can only
+//! give shapes ([`Tensor::opaque`](crate::Tensor::opaque)).
 
 mod capture;
 mod display;
@@ -40,8 +40,8 @@ use crate::{Error, Result, Spec};
 use std::fmt;
 use std::sync::Arc;
 
-/// Calls `f` with each parameter and state of a module and the path by which a graph knows it: below the module's name there,
-/// if it is not empty.
+/// Calls `f` with each parameter and state of a module and the path that a graph uses for it: below the module's
+/// name there, if that is not empty.
 fn parameters(name: &str, module: &(impl Module + ?Sized), f: &mut dyn FnMut(&Path, &Param)) {
     Path::default().inside(name, |at| {
         module.walk(at, &mut |path, item| {
@@ -72,13 +72,13 @@ impl fmt::Display for ValueId {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Source {
-    /// It is given, under this name.
+    /// An input with this name.
     Input(String),
     /// The parameter or state of a network with this path.
     Parameter(String),
-    /// What the key of this number left in a session at its call of this number.
+    /// The state that the key of this number left in a session at its call of this number.
     State(u64, u32),
-    /// It was known before.
+    /// A value known before the capture.
     Constant(Tensor),
 }
 
@@ -86,7 +86,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
-    /// A result, by its name.
+    /// A result with this name.
     Result(String),
     /// The loss.
     Loss,
@@ -96,7 +96,7 @@ pub enum Output {
     Update(String),
     /// A term that a layer adds to the loss.
     AddedLoss(usize),
-    /// What the key of this number leaves in the session at its call of this number.
+    /// The state that the key of this number leaves in the session at its call of this number.
     State(u64, u32),
 }
 
@@ -123,37 +123,37 @@ pub struct Step {
 }
 
 impl Step {
-    /// The operation's name.
+    /// Returns the operation's name.
     pub fn name(&self) -> &'static str {
         self.op.name()
     }
 
-    /// Its attributes.
+    /// Returns its attributes.
     pub fn attrs(&self) -> Attrs {
         self.op.attrs()
     }
 
-    /// What it computes from.
+    /// Returns what it computes from.
     pub fn inputs(&self) -> &[ValueId] {
         &self.inputs
     }
 
-    /// What it computes.
+    /// Returns what it computes.
     pub fn outputs(&self) -> &[ValueId] {
         &self.outputs
     }
 
-    /// The path of the layer that it belongs to; empty if it belongs to none, as backward steps do.
+    /// Returns the path of the layer that it belongs to; empty if it belongs to none, as for backward steps.
     pub fn layer(&self) -> &str {
         &self.layer
     }
 
-    /// The operation.
+    /// Returns the operation.
     pub fn op(&self) -> &Arc<dyn Op> {
         &self.op
     }
 
-    /// The step with an operation made anew of its name and attributes.
+    /// Returns the step with its operation created anew from name and attributes.
     ///
     /// # Errors
     /// It is not one of the library's, or it holds a closure.
@@ -171,7 +171,7 @@ impl Step {
     }
 }
 
-/// Operations, what they compute from, and what for.
+/// A graph of operations: steps, what they compute from, and the outputs they compute.
 ///
 /// ```
 /// use gradus::graph::{Feed, Graph};
@@ -186,46 +186,46 @@ impl Step {
 /// ```
 #[derive(Clone)]
 pub struct Graph {
-    /// Of each value, by its number.
+    /// The spec of each value, by its number.
     specs: Vec<Spec>,
     sources: Vec<(ValueId, Source)>,
-    /// Each after those that it needs.
+    /// Each step comes after those it needs.
     steps: Vec<Step>,
     outputs: Vec<(Output, ValueId)>,
 }
 
 impl Graph {
-    /// Shape and dtype of a value; `None` of a value of another graph.
+    /// Returns shape and dtype of a value; `None` for a value of another graph.
     pub fn spec(&self, value: ValueId) -> Option<Spec> {
         self.specs.get(value.at()).copied()
     }
 
-    /// The values that no step computes: inputs first, in order.
+    /// Returns the values that no step computes: inputs first, in order.
     pub fn sources(&self) -> &[(ValueId, Source)] {
         &self.sources
     }
 
-    /// The steps, each after those that it needs.
+    /// Returns the steps, each after those it needs.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// What it computes, in order.
+    /// Returns the outputs, in order.
     pub fn outputs(&self) -> &[(Output, ValueId)] {
         &self.outputs
     }
 
-    /// The number of one of its outputs among those that [`Graph::run`] gives.
+    /// Returns the position of an output among the results of [`Graph::run`].
     pub fn position(&self, output: &Output) -> Option<usize> {
         self.outputs.iter().position(|(o, _)| o == output)
     }
 
-    /// Whether it draws random numbers for keys of a network: then [`Feed::at`] says at which seed and step.
+    /// Returns whether it draws random numbers for keys of a network; [`Feed::at`] then sets seed and step.
     pub fn is_random(&self) -> bool {
         self.steps.iter().any(|step| step.op.is_random())
     }
 
-    /// With every operation made anew of its name and attributes: it gives the same bits.
+    /// Returns the graph with every operation created anew from its name and attributes; it gives the same bits.
     ///
     /// # Errors
     /// An operation is not one of the library's, or holds a closure.

@@ -1,4 +1,5 @@
-//! The graphs of networks: of a forward pass, in inference and in training, and of a training step up to its gradients.
+//! Captures the graphs of networks: of a forward pass, in inference and in training, and of a training step up to
+//! its gradients.
 
 use super::capture::{Trace, check_draws};
 use super::{Graph, Output, Source};
@@ -10,8 +11,8 @@ use crate::train::Model;
 use crate::{Result, Spec};
 
 impl Graph {
-    /// The graph of a network's forward pass for inputs of these shapes, as [`Network::predict`] runs it: parameters by their
-    /// paths, inputs and outputs by their names.
+    /// Captures a network's forward pass for inputs of these shapes, as [`Network::predict`] runs it: parameters by
+    /// their paths, inputs and outputs by their names.
     ///
     /// # Errors
     /// The shapes do not fit the network, or a layer cannot be captured; the message names it.
@@ -19,19 +20,20 @@ impl Graph {
         Graph::of_pass(network, inputs, Cx::infer(), &Session::new())
     }
 
-    /// [`Graph::of_network`] going on from a session: what earlier calls left comes in, what this one leaves goes out.
+    /// [`Graph::of_network`] that continues from a session: what earlier calls left is an input, what this one
+    /// leaves is an output.
     ///
     /// # Errors
-    /// As [`Graph::of_network`].
+    /// Those of [`Graph::of_network`].
     pub fn of_network_in(network: &Network, inputs: &[Spec], session: &Session) -> Result<Graph> {
         Graph::of_pass(network, inputs, Cx::infer(), session)
     }
 
-    /// The graph of a network's forward pass in training: dropout drops, and new values of running statistics and added losses
-    /// are outputs.
+    /// Captures a network's forward pass in training: dropout drops, and new values of running statistics and added
+    /// losses are outputs.
     ///
     /// # Errors
-    /// As [`Graph::of_network`].
+    /// Those of [`Graph::of_network`].
     pub fn of_training(network: &Network, inputs: &[Spec]) -> Result<Graph> {
         Graph::of_pass(network, inputs, Cx::train(0, 0), &Session::new())
     }
@@ -42,10 +44,10 @@ impl Graph {
         trace.pass(cx, session, |cx| Ok(named(network, network.forward_all(&x[..], cx)?)))
     }
 
-    /// The graph of a pass of your own through modules: what `f` gives for inputs of these shapes in a context that it is handed,
-    /// in training (`Cx::train`) or inference. Parameters read by [`Cx::param`] are found by their paths, below the name that
-    /// their module has here (if it is not empty); gradients that `f` asks for are results like others. What layers hand back comes
-    /// after the results.
+    /// Captures a pass of your own through modules: the results of `f` for inputs of these shapes in the context
+    /// that it is passed, in training (`Cx::train`) or inference. Parameters read by [`Cx::param`] are found by
+    /// their paths, below the name that their module has here (if it is not empty); gradients that `f` computes are
+    /// results like any other. What layers hand back comes after the results.
     ///
     /// ```
     /// use gradus::graph::{Feed, Graph};
@@ -81,12 +83,12 @@ impl Graph {
         trace.pass(cx, &Session::new(), |cx| Ok(f(&x, cx)?.into_iter().enumerate().map(numbered).collect()))
     }
 
-    /// The graph of one training step of a model for inputs, targets and (if rows have weights) weights of these shapes, up to
-    /// the gradients: the loss, what the network gives, the gradient of each trainable parameter, the new values of running
-    /// statistics. The optimizer comes after it.
+    /// Captures one training step of a model for inputs, targets and (if rows have weights) weights of these
+    /// shapes, up to the gradients: the loss, the network's outputs, the gradient of each trainable parameter, and
+    /// the new values of running statistics. The optimizer comes after it.
     ///
     /// # Errors
-    /// As [`Graph::of_network`], or the shapes do not fit the losses.
+    /// Those of [`Graph::of_network`], or the shapes do not fit the losses.
     pub fn of_step(model: &Model, x: &[Spec], y: &[Spec], weights: Option<Spec>) -> Result<Graph> {
         let mut trace = Trace::of([("", &**model as &dyn Module)]);
         let inputs = trace.inputs(model.input_names(), x);
@@ -113,7 +115,7 @@ impl Graph {
     }
 }
 
-/// The outputs of a network under their names.
+/// Returns the outputs of a network under their names.
 fn named(network: &Network, results: impl IntoIterator<Item = Tensor>) -> Vec<(Output, Tensor)> {
     let names = network.output_names().map(|name| Output::Result(name.into()));
     names.zip(results).collect()
@@ -131,7 +133,7 @@ impl Trace {
         trace
     }
 
-    /// The graph of what `f` gives in a context, with what layers hand back beside it.
+    /// Captures what `f` computes in a context, with what layers hand back.
     fn pass(
         mut self,
         cx: Cx,
@@ -153,7 +155,7 @@ impl Trace {
         specs.iter().zip(names).map(|(spec, name)| self.input(Source::Input(name), *spec)).collect()
     }
 
-    /// A session whose states are leaves.
+    /// Returns a session whose states are leaves.
     fn session(&mut self, session: &Session) -> Session {
         let mut states: Vec<_> = session.states().map(|(at, state)| (at, state.spec())).collect();
         states.sort_by_key(|(at, _)| *at);
@@ -161,7 +163,7 @@ impl Trace {
         Session::of(states.into_iter().map(leaf))
     }
 
-    /// What layers handed back, as outputs.
+    /// Adds what layers handed back to the outputs.
     fn effects(&self, effects: Effects, outputs: &mut Vec<(Output, Tensor)>) {
         for (i, loss) in effects.losses.iter().enumerate() {
             outputs.push((Output::AddedLoss(i), loss.clone()));

@@ -1,4 +1,4 @@
-//! Passes: functions from a graph to a graph that gives the same bits.
+//! Graph passes: functions from a graph to a graph that gives the same bits.
 
 use super::{Graph, Source, ValueId};
 use crate::autograd::Attrs;
@@ -8,13 +8,14 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// All that identifies a computation.
+/// Everything that identifies a computation.
 type Computation = (TypeId, &'static str, Attrs, Few<ValueId, 3>);
 /// Constants that may be the same.
 type Alike<'a> = Vec<(ValueId, &'a Tensor)>;
 
 impl Graph {
-    /// Without steps and sources that no output needs. Inputs stay: they are what the caller gives.
+    /// Returns the graph without steps and sources that no output needs. Inputs stay, because the caller gives
+    /// them.
     #[must_use]
     pub fn without_dead_code(&self) -> Graph {
         let mut needed = vec![false; self.specs.len()];
@@ -33,8 +34,8 @@ impl Graph {
         Graph { sources, steps, ..self.clone() }
     }
 
-    /// With each computation done once: a step whose operation, attributes and inputs are those of an earlier one is left out,
-    /// as are constants of the same bits. Steps whose operation holds a closure stay.
+    /// Returns the graph with each computation done once: a step with the operation, attributes and inputs of an
+    /// earlier one is left out, as are constants with the same bits. Steps whose operation holds a closure stay.
     #[must_use]
     pub fn without_duplicates(&self) -> Graph {
         let mut same: Vec<ValueId> = (0..self.specs.len() as u32).map(ValueId).collect();
@@ -74,7 +75,7 @@ impl Graph {
     }
 }
 
-/// A few of a constant's elements: enough to tell most constants apart.
+/// Returns a few of a constant's elements: enough to distinguish most constants.
 fn sample(t: &Tensor) -> Vec<u64> {
     let n = t.elements();
     let place = |i: usize| if n <= 8 { i } else { i * (n - 1) / 7 };

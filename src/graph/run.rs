@@ -1,4 +1,4 @@
-//! Running a graph on values, step by step: the plain way, with which faster ones are compared.
+//! Runs a graph on values, step by step: the plain way, which faster ones are compared with.
 
 use super::{Graph, Source, ValueId};
 use crate::autograd::apply;
@@ -9,7 +9,7 @@ use crate::train::Model;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
-/// What a graph runs on.
+/// The values that a graph runs on.
 #[derive(Clone, Debug, Default)]
 pub struct Feed {
     inputs: Tensors,
@@ -19,12 +19,12 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// These inputs, in the graph's order.
+    /// Creates a feed of these inputs, in the graph's order.
     pub fn new(inputs: &(impl AsTensors + ?Sized)) -> Feed {
         Feed { inputs: inputs.as_tensors(), ..Feed::default() }
     }
 
-    /// With the parameters and states of a network, as they are now.
+    /// Adds the current parameters and states of a network.
     #[must_use]
     pub fn parameters(self, network: &(impl Module + ?Sized)) -> Feed {
         self.parameters_of("", network)
@@ -39,35 +39,36 @@ impl Feed {
         self
     }
 
-    /// With one parameter, by its path.
+    /// Adds one parameter, by its path.
     #[must_use]
     pub fn parameter(mut self, path: &str, value: Tensor) -> Feed {
         self.parameters.insert(path.into(), value);
         self
     }
 
-    /// With all that the next training step of a model begins with: parameters, carried state, and what it will draw.
+    /// Adds everything that the next training step of a model begins with: parameters, carried state, and the seed
+    /// and step of its random numbers.
     #[must_use]
     pub fn next_step_of(self, model: &Model) -> Feed {
         let (seed, step) = model.draws_at();
         self.parameters(&**model).session(model.session.clone()).at(seed, step)
     }
 
-    /// With what earlier calls left.
+    /// Adds the state that earlier calls left.
     #[must_use]
     pub fn session(mut self, session: Session) -> Feed {
         self.session = session;
         self
     }
 
-    /// Draws what the network draws at this seed and step.
+    /// Sets the seed and step at which random numbers are drawn, as the network would.
     #[must_use]
     pub fn at(mut self, seed: u64, step: u64) -> Feed {
         self.at = Some((seed, step));
         self
     }
 
-    /// The value of a source.
+    /// Returns the value of a source.
     fn source(&self, graph: &Graph, number: usize, value: ValueId, source: &Source) -> Result<Tensor> {
         let given = match source {
             Source::Input(_) => self.inputs.get(number).cloned(),
@@ -93,11 +94,11 @@ impl Feed {
 }
 
 impl Graph {
-    /// The outputs, in order. What is needed no longer is freed on the way.
+    /// Runs the graph and returns the outputs, in order. Values are freed once they are no longer needed.
     ///
     /// # Errors
-    /// An input, parameter or state is missing or of another shape or dtype than the graph was captured for, the graph draws
-    /// random numbers and the feed does not say at which seed and step, or an operation fails; the message names its layer.
+    /// An input, parameter or state is missing, or its shape or dtype differs from the capture; the graph draws
+    /// random numbers and the feed has no seed and step; or an operation fails (the message names its layer).
     pub fn run(&self, feed: &Feed) -> Result<Tensors> {
         let inputs = self.sources.iter().filter(|(_, s)| matches!(s, Source::Input(_))).count();
         if feed.inputs.len() != inputs {
@@ -142,7 +143,7 @@ impl Graph {
         self.outputs.iter().map(|(_, value)| values[value.at()].clone().ok_or_else(missing)).collect()
     }
 
-    /// How often each value is read, by steps and as an output.
+    /// Returns how often each value is read, by steps and as an output.
     pub(super) fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.specs.len()];
         let read = self.steps.iter().flat_map(|step| &step.inputs);

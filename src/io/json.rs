@@ -1,9 +1,9 @@
-//! Why it exists: a parser allocates as it goes, so a text of JSON must be measured before it is parsed. One pass over
-//! the bytes, no memory. And of a key that is there twice each parser takes another value, so it is refused.
+//! Measures JSON texts before they are parsed, in one pass over the bytes and without memory, because a parser
+//! allocates as it goes. Also refuses keys that occur twice, of which different parsers take different values.
 
 use serde_json::Value;
 
-/// How large a JSON text is. For text that is not JSON the figures mean nothing, but then a parser will refuse it.
+/// The size of a JSON text. For text that is not JSON the values mean nothing, but then a parser will refuse it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// The deepest nesting of objects and arrays.
@@ -12,9 +12,9 @@ pub(crate) struct Outline {
     pub(crate) keys: u64,
     /// Keys of all objects.
     pub(crate) all_keys: u64,
-    /// Separators: at least the number of values less the number of brackets.
+    /// Separators: at least the number of values minus the number of brackets.
     pub(crate) items: u64,
-    /// Bytes of the longest string, as it is written, inside of the outermost object alone.
+    /// Bytes of the longest string, as written, directly in the outermost object.
     pub(crate) longest_key: u64,
     /// Bytes of the longest string anywhere.
     pub(crate) longest: u64,

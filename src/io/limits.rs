@@ -1,13 +1,13 @@
-//! Why it exists: a few bytes of header can ask for any amount of memory or time. Every reader of this crate
-//! checks what a file declares against one set of limits before it allocates or recurses.
+//! `Limits`: what a reader may take from a file. A few bytes of header can ask for any amount of memory or time, so
+//! every reader of this crate checks what a file declares against these limits before it allocates or recurses.
 
 use crate::{Error, MAX_RANK, Result};
 
 /// What a reader may take from a file before it gives up with [`Error::Limit`].
 ///
-/// A limit is the largest value that is still accepted. The defaults hold the data sets and models that fit a
-/// common machine; a program that reads files of strangers should set tighter ones, and one that reads its own
-/// large files may raise them.
+/// A limit is the largest value that is still accepted. The defaults fit data sets and models for an ordinary
+/// machine; a program that reads untrusted files should set tighter ones, and one that reads its own large files
+/// may raise them.
 ///
 /// ```
 /// use gradus::io::Limits;
@@ -17,10 +17,10 @@ use crate::{Error, MAX_RANK, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of the file as it lies on disk, compressed or not. Default 4 GiB.
+    /// Bytes of the file on disk, compressed or not. Default 4 GiB.
     pub max_file_bytes: u64,
-    /// Bytes of a header, of a configuration or of a row of a table: the part that is parsed rather than copied. Each cell of a row counts
-    /// 64 bytes more than its text. Default 16 MiB.
+    /// Bytes of a header, a configuration or a row of a table: the part that is parsed rather than copied. Each
+    /// cell of a row counts 64 bytes more than its text. Default 16 MiB.
     pub max_header_bytes: u64,
     /// Elements of one tensor. Default 2^30.
     pub max_elements: u64,
@@ -28,7 +28,7 @@ pub struct Limits {
     pub max_total_bytes: u64,
     /// Tensors in one file. Default 65,536.
     pub max_tensors: u64,
-    /// Dimensions of one tensor; no more than [`MAX_RANK`] can be held at all. Default 8.
+    /// Axes of one tensor; never more than [`MAX_RANK`]. Default 8.
     pub max_rank: u64,
     /// Nesting of objects and arrays in JSON. Default 64.
     pub max_depth: u64,
@@ -63,17 +63,17 @@ macro_rules! setters {
 }
 
 setters! {
-    /// Sets the largest file, in bytes as it lies on disk.
+    /// Sets the largest file, in bytes on disk.
     max_file_bytes
     /// Sets the largest header, or row of a table, in bytes.
     max_header_bytes
     /// Sets the largest number of elements of one tensor.
     max_elements
-    /// Sets the largest number of bytes that all tensors of a file may take together.
+    /// Sets the largest total size of all tensors of a file, in bytes.
     max_total_bytes
     /// Sets the largest number of tensors in a file.
     max_tensors
-    /// Sets the largest number of dimensions of a tensor.
+    /// Sets the largest number of axes of a tensor.
     max_rank
     /// Sets the deepest nesting in JSON.
     max_depth
@@ -81,7 +81,7 @@ setters! {
     max_name
 }
 
-/// Fails if `got` is over `limit`; `what` is the file and `quantity` says which of its sizes is meant.
+/// Fails if `got` is over `limit`; `what` is the file, and `quantity` names the size.
 pub(crate) fn check(what: &str, quantity: &'static str, got: u64, limit: u64) -> Result<()> {
     if got > limit {
         return Err(Error::Limit { what: what.to_owned(), quantity, got, limit });

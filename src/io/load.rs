@@ -1,4 +1,4 @@
-//! How files of models are read: under which limits, and with which types of the program's own.
+//! `Load`: how to read files of models, with which limits and which types of the user's program.
 
 use super::Limits;
 use crate::config::Registry;
@@ -23,19 +23,19 @@ pub struct Load {
 }
 
 impl Load {
-    /// Under the default limits, with the library's own types alone.
+    /// Uses the default limits and only the library's own types.
     pub fn new() -> Load {
         Load::default()
     }
 
-    /// Under these limits.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Load {
         self.limits = limits;
         self
     }
 
-    /// With these types of the program's own: layers, losses and so on that the file may name.
+    /// Sets the program's own types that the file may name: layers, losses and so on.
     #[must_use]
     pub fn registry(mut self, registry: Registry) -> Load {
         self.registry = registry;

@@ -1,6 +1,6 @@
-//! Why it exists: bytes from outside are untrusted. What every reader shares, the limits and the bounded read of a
-//! file, stands here, so that no format has to invent its own. Models are in `model`, and `docs/format.md` is their
-//! file format. Data comes in with [`Csv`], [`npy`] and [`npz`].
+//! Files. Models are saved and loaded by methods of their own (`docs/format.md` describes the format); data comes
+//! in with [`Csv`], [`npy`] and [`npz`]. Bytes from outside are untrusted, so all readers share one set of
+//! [`Limits`] and one bounded way to read a file.
 
 mod csv;
 pub(crate) mod json;

@@ -1,5 +1,6 @@
-//! A model or network in a file: the graph of layers, every parameter, and for a model its compilation, the optimizer's state
-//! and how far training has come, so that it goes on as if it had never stopped. `docs/format.md` describes the file.
+//! Saves and loads a model or network in one file: the graph of layers, every parameter, and for a model its
+//! compilation, the optimizer's state and the progress of training, so that it continues as if it had never
+//! stopped. `docs/format.md` describes the file.
 
 use super::json::outline;
 use super::load::Load;
@@ -19,54 +20,54 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What a file says it is.
+/// The name of the format, stored in every file.
 const FORMAT: &str = "gradus";
-/// The newest version of the format, and the one that is written.
+/// The newest version of the format, which is the one that is written.
 const VERSION: u64 = 2;
-/// No counter of steps gets here; beyond it arithmetic might overflow.
+/// The largest count of steps; beyond it arithmetic might overflow.
 const MAX_COUNT: u64 = 1 << 53;
 /// Names listed in a message before "and more".
 const LISTED: usize = 20;
-/// Where the optimizer's state stands among the tensors.
+/// The prefix of the optimizer's state among the tensors.
 const STATE: &str = "optimizer/";
 
 // ---- models
 
 impl Model {
-    /// Writes the whole model to one file: network, optimizer with its state, losses, metrics and progress. What was there
-    /// is replaced at once or not at all. A link is replaced too, and what it leads to stays: to write there, save to
-    /// `std::fs::canonicalize(link)`.
+    /// Writes the whole model to one file: network, optimizer with its state, losses, metrics and progress. An
+    /// existing file is replaced at once or not at all. A link is replaced too, and its target stays: to write
+    /// there, save to `std::fs::canonicalize(link)`.
     ///
     /// # Errors
-    /// The network is a struct of your own, or a layer, the optimizer, a loss or a metric is a type that no file can describe
-    /// ([`settings!`](crate::settings) gives it a form; [`Network::save_weights`] saves the parameters of any network), or the
-    /// system refuses to write.
+    /// The network is a struct of your own; a layer, the optimizer, a loss or a metric is a type that no file can
+    /// describe ([`settings!`](crate::settings) gives it a form; [`Network::save_weights`] saves the parameters of
+    /// any network); or the system fails to write.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         write_own(path.as_ref(), &self.to_bytes()?)
     }
 
-    /// Reads a model that [`Model::save`] wrote. It predicts and trains on as the saved one would have.
+    /// Reads a model that [`Model::save`] wrote. It predicts and continues to train as the saved one would have.
     ///
     /// # Errors
-    /// As [`Model::from_bytes`], or the system refuses to read.
+    /// Those of [`Model::from_bytes`], or the system fails to read.
     pub fn load(path: impl AsRef<Path>) -> Result<Model> {
         Model::load_with(path, Load::new())
     }
 
-    /// [`Model::load`] under other limits, or with types of the program's own.
+    /// [`Model::load`] with other limits, or with types of the program's own.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// Those of [`Model::load`].
     pub fn load_with(path: impl AsRef<Path>, load: impl Into<Load>) -> Result<Model> {
         let (path, load) = (path.as_ref(), load.into());
         let bytes = read_file(path, load.limits.max_file_bytes)?;
         read_model(&bytes, &path.display().to_string(), &load)
     }
 
-    /// The contents of the file that [`Model::save`] writes. The same model gives the same bytes.
+    /// Returns the contents of the file that [`Model::save`] writes. The same model gives the same bytes.
     ///
     /// # Errors
-    /// As [`Model::save`], or memory cannot be had.
+    /// Those of [`Model::save`], or there is not enough memory.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let name = self.name();
         let place = || {
@@ -79,27 +80,27 @@ impl Model {
         write(&name, &metadata("model", Some(&config)), &tensors)
     }
 
-    /// Reads a model from the contents of a file. Nothing that the bytes say is believed before it is checked.
+    /// Reads a model from the contents of a file. Everything in the bytes is checked before it is used.
     ///
     /// # Errors
-    /// The bytes are no model, one of a newer version, or one with an unknown layer; tensors are missing, unexpected or of
-    /// another shape, all of which the message names; or a limit is exceeded.
+    /// The bytes are not a model, are of a newer version, or contain an unknown layer; tensors are missing,
+    /// unexpected or of another shape, all of which the message names; or a limit is exceeded.
     pub fn from_bytes(bytes: &[u8], load: impl Into<Load>) -> Result<Model> {
         read_model(bytes, "model", &load.into())
     }
 
-    /// See [`Network::load_weights`]. The optimizer stays as it is.
+    /// See [`Network::load_weights`]. The optimizer does not change.
     ///
     /// # Errors
-    /// As [`Network::load_weights`].
+    /// Those of [`Network::load_weights`].
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.network.load_weights(path)
     }
 
-    /// See [`Network::load_weights_with`]. The optimizer stays as it is.
+    /// See [`Network::load_weights_with`]. The optimizer does not change.
     ///
     /// # Errors
-    /// As [`Network::load_weights`].
+    /// Those of [`Network::load_weights`].
     pub fn load_weights_with(&mut self, path: impl AsRef<Path>, limits: &Limits) -> Result<()> {
         self.network.load_weights_with(path, limits)
     }
@@ -108,37 +109,38 @@ impl Model {
 // ---- networks
 
 impl Network {
-    /// Writes the network to one file: its layers and parameters, without a loss. What was there is replaced at once or not at
-    /// all. ([`Model::save`] saves the optimizer's state as well, to train on.)
+    /// Writes the network to one file: its layers and parameters, without a loss. An existing file is replaced at
+    /// once or not at all. ([`Model::save`] also saves the optimizer's state, to continue training.)
     ///
     /// # Errors
-    /// The network is a struct of your own, or a layer is a type that no file can describe, or the system refuses to write.
+    /// The network is a struct of your own, a layer is a type that no file can describe, or the system fails to
+    /// write.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         write_own(path.as_ref(), &self.to_bytes()?)
     }
 
-    /// Reads the network that [`Network::save`] wrote, or that of a model.
+    /// Reads the network that [`Network::save`] wrote, or that of a saved model.
     ///
     /// # Errors
-    /// As [`Model::from_bytes`], or the system refuses to read.
+    /// Those of [`Model::from_bytes`], or the system fails to read.
     pub fn load(path: impl AsRef<Path>) -> Result<Network> {
         Network::load_with(path, Load::new())
     }
 
-    /// [`Network::load`] under other limits, or with types of the program's own.
+    /// [`Network::load`] with other limits, or with types of the program's own.
     ///
     /// # Errors
-    /// As [`Network::load`].
+    /// Those of [`Network::load`].
     pub fn load_with(path: impl AsRef<Path>, load: impl Into<Load>) -> Result<Network> {
         let (path, load) = (path.as_ref(), load.into());
         let bytes = read_file(path, load.limits.max_file_bytes)?;
         read_only_network(&bytes, &path.display().to_string(), &load)
     }
 
-    /// The contents of the file that [`Network::save`] writes. The same network gives the same bytes.
+    /// Returns the contents of the file that [`Network::save`] writes. The same network gives the same bytes.
     ///
     /// # Errors
-    /// As [`Network::save`], or memory cannot be had.
+    /// Those of [`Network::save`], or there is not enough memory.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let name = self.name();
         let place = || {
@@ -153,7 +155,7 @@ impl Network {
     /// Reads a network from the contents of a file.
     ///
     /// # Errors
-    /// As [`Model::from_bytes`].
+    /// Those of [`Model::from_bytes`].
     pub fn from_bytes(bytes: &[u8], load: impl Into<Load>) -> Result<Network> {
         read_only_network(bytes, "network", &load.into())
     }
@@ -161,25 +163,25 @@ impl Network {
     /// Writes the parameters of any network, named by path, to a safetensors file.
     ///
     /// # Errors
-    /// Two parameters have the same path, or the system refuses to write.
+    /// Two parameters have the same path, or the system fails to write.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
         write_own(path.as_ref(), &write(&self.name(), &metadata("weights", None), &self.params())?)
     }
 
-    /// Sets every parameter from a file of [`Network::save_weights`], [`Network::save`] or [`Model::save`], or any other
-    /// safetensors file with the same names.
+    /// Sets every parameter from a file of [`Network::save_weights`], [`Network::save`] or [`Model::save`], or any
+    /// other safetensors file with the same names.
     ///
     /// # Errors
-    /// The file is none, or parameters are missing, unexpected or of another shape or dtype, all of which the message
-    /// names. Then none is changed.
+    /// The file is not a safetensors file, or parameters are missing, unexpected or of another shape or dtype, all
+    /// of which the message names. Nothing has changed then.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.load_weights_with(path, &Limits::default())
     }
 
-    /// [`Network::load_weights`] under other limits.
+    /// [`Network::load_weights`] with other limits.
     ///
     /// # Errors
-    /// As [`Network::load_weights`].
+    /// Those of [`Network::load_weights`].
     pub fn load_weights_with(&mut self, path: impl AsRef<Path>, limits: &Limits) -> Result<()> {
         let path = path.as_ref();
         let (bytes, what) = (read_file(path, limits.max_file_bytes)?, path.display().to_string());
@@ -208,20 +210,21 @@ fn write_own(path: &Path, bytes: &[u8]) -> Result<()> {
 
 // ---- the JSON of a file
 
-/// What the configuration of a file says.
+/// The configuration in a file.
 struct File {
     network: Value,
     compile: Option<Compile>,
     /// Paths of frozen parameters.
     frozen: Vec<String>,
-    /// The numbers of parameters and keys, if they are not those that the walk would give: in networks cut or joined.
+    /// The numbers of parameters and keys, if they differ from those that the walk would give, as in networks that
+    /// were cut or joined.
     numbers: Option<(Vec<u32>, Vec<u32>)>,
 }
 
 /// What makes a network a model.
 struct Compile {
     optimizer: Value,
-    /// The present one, which need not be the optimizer's first, or a schedule.
+    /// The current one, which need not be the optimizer's initial one; or a schedule.
     learning_rate: Value,
     /// One for each output.
     losses: Vec<Value>,
@@ -273,7 +276,7 @@ impl File {
         Ok(File { compile: Some(compile), ..File::of_network(&model.network)? })
     }
 
-    /// The text, once it is sure that it describes the parameters there are and that a reader takes it.
+    /// Returns the text, after checking that it describes the parameters there are and that a reader accepts it.
     fn checked(&self, network: &Network) -> Result<String> {
         let mut config = json!({ "network": self.network, "frozen": self.frozen, "adapters": [] });
         if let Some(compile) = &self.compile {
@@ -344,7 +347,7 @@ impl File {
     }
 }
 
-/// What every file says of itself.
+/// Returns the metadata that every file has.
 fn metadata<'a>(content: &'a str, config: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
     let mut out = vec![
         ("format", FORMAT),
@@ -356,14 +359,14 @@ fn metadata<'a>(content: &'a str, config: Option<&'a str>) -> Vec<(&'a str, &'a 
     out
 }
 
-/// The slots of a parameter by their names in files, with shape and dtype.
+/// Returns the slots of a parameter by their names in files, with shape and dtype.
 fn slots_of(driver: &Driver, path: &WalkPath, p: &Param) -> impl Iterator<Item = (String, Spec)> + use<> {
     let (path, parameter) = (path.to_string(), p.value().spec());
     let slots = driver.slots(&path, p).into_iter();
     slots.map(move |slot| (format!("{STATE}{path}/{}", slot.name), slot.spec(parameter)))
 }
 
-/// Shape and dtype of each parameter.
+/// Returns shape and dtype of each parameter.
 fn specs(network: &Network) -> BTreeMap<String, Spec> {
     let mut out = BTreeMap::new();
     network.visit(&mut |path, p| {
@@ -394,7 +397,7 @@ fn check_version(what: &str, file: &Tensors<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The configuration of a file that holds a model, or at least a network.
+/// Returns the configuration of a file that holds a model, or at least a network.
 fn config_of<'f>(file: &'f Tensors<'_>, what: &str, load: &Load, models_only: bool) -> Result<&'f str> {
     if file.metadata("format").is_none_or(|f| f != FORMAT) {
         let why = "a safetensors file, but not one of gradus's (load_weights takes tensors from any)";
@@ -437,7 +440,8 @@ fn read_only_network(bytes: &[u8], what: &str, load: &Load) -> Result<Network> {
     Ok(network)
 }
 
-/// The network of a configuration, whose parameters have shapes but neither values nor memory; and what makes it a model.
+/// Builds the network of a configuration, whose parameters have shapes but neither values nor memory; and returns
+/// what makes it a model.
 fn plan(file: File, load: &Load) -> Result<(Network, Option<Compile>)> {
     let topology = read_network(file.network, &load.registry)?;
     let budget = Budget {
@@ -458,7 +462,7 @@ fn plan(file: File, load: &Load) -> Result<(Network, Option<Compile>)> {
     }
 }
 
-/// The model of a configuration with the values of a file.
+/// Builds the model of a configuration with the values of a file.
 fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> Result<Model> {
     let (network, compile) = plan(config, load)?;
     let Some(compile) = compile else {
@@ -519,7 +523,7 @@ fn restore_model(config: File, file: &Tensors<'_>, what: &str, load: &Load) -> R
     Ok(model)
 }
 
-/// The tensors of a file, which must be exactly the expected ones.
+/// Returns the tensors of a file, which must be exactly the expected ones.
 fn values(
     what: &str,
     expected: &BTreeMap<String, Spec>,

@@ -1,6 +1,6 @@
-//! Why it exists: NumPy's `.npy` is how arrays travel between Python and everything else. One array: a magic number, a version,
-//! a header that is a Python dictionary of three entries, and the elements. Everything the header says is checked before
-//! anything is allocated. The format: NumPy's `numpy.lib.format`, versions 1.0, 2.0 and 3.0.
+//! Reads and writes NumPy's `.npy` files: one array, as a magic number, a version, a header that is a Python
+//! dictionary with three keys, and the elements. Everything in the header is checked before anything is allocated.
+//! The format is NumPy's `numpy.lib.format`, versions 1.0, 2.0 and 3.0.
 
 use super::{Limits, check, read_file, write_atomically};
 use crate::dtype::f16;
@@ -14,15 +14,16 @@ const ALIGN: usize = 64;
 /// NumPy's own limit is 64.
 const MOST_SIZES: usize = 64;
 const STRUCTURED: &str = "a structured array (several fields of different types): save each field as an array of its own, as in numpy.save('a.npy', x['a'])";
-/// NumPy leaves room for the first size to grow to so many digits.
+/// NumPy leaves room for the first size to grow to this many digits.
 const DIGITS: usize = 21;
 
-/// Reads an array: float16, float32, float64, int64, int32, int8, uint8 and bool as they are, int16, uint16 and uint32 as int64; in
-/// either byte order and either memory order. Where the header names no byte order (`'f4'`, `'=f4'`, `'float32'`) it is little-endian, as
-/// on every machine that NumPy commonly runs on. Sizes may have Python 2's `L` (`(2L, 3L)`).
+/// Reads an array: float16, float32, float64, int64, int32, int8, uint8 and bool as they are, int16, uint16 and
+/// uint32 as int64; in either byte order and either memory order. Where the header names no byte order (`'f4'`,
+/// `'=f4'`, `'float32'`), it is little-endian, as on every machine that NumPy commonly runs on. Sizes may have
+/// Python 2's `L` (`(2L, 3L)`).
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, otherwise those of [`decode`].
+/// [`Error::Io`] if the file cannot be read, otherwise the errors of [`decode`].
 pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Tensor> {
     let path = path.as_ref();
     decode(&read_file(path, limits.max_file_bytes)?, &path.display().to_string(), limits)
@@ -31,9 +32,9 @@ pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Tensor> {
 /// Decodes the bytes of a `.npy` file; `what` names them in errors.
 ///
 /// # Errors
-/// [`Error::Format`] for another format, a damaged header, element types that have no counterpart (text, complex numbers, dates,
-/// objects, structures, uint64), which the message names with what to write instead, a length that differs from what the sizes ask for, and truth values that are neither 0 nor 1;
-/// [`Error::Limit`] for sizes over a limit.
+/// [`Error::Format`] for another format, a damaged header, unsupported element types (text, complex numbers, dates,
+/// objects, structures, uint64; the message says what to write instead), a length that does not fit the sizes, and
+/// truth values that are neither 0 nor 1; [`Error::Limit`] for sizes over a limit.
 pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Tensor> {
     check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
     let (header, data) = cut(bytes, what, limits)?;
@@ -69,7 +70,7 @@ pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Tensor> {
     tensor.permute(&order)?.contiguous()
 }
 
-/// Writes an array as `numpy.save` does: little-endian, in C order. To a temporary name, then renamed.
+/// Writes an array as `numpy.save` does: little-endian, in C order. It writes to a temporary name, then renames.
 ///
 /// # Errors
 /// [`Error::Io`], or those of [`encode`].
@@ -77,7 +78,7 @@ pub fn write(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
     write_atomically(path.as_ref(), &encode(tensor)?)
 }
 
-/// The bytes that `numpy.save` would write.
+/// Returns the bytes that `numpy.save` would write.
 ///
 /// # Errors
 /// The tensor is bfloat16, which NumPy does not have, or has no values.
@@ -129,7 +130,7 @@ pub fn encode(tensor: &Tensor) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The header's text, and the data.
+/// Returns the header's text, and the data.
 fn cut<'a>(bytes: &'a [u8], what: &str, limits: &Limits) -> Result<(&'a [u8], &'a [u8])> {
     let short =
         || Error::format(what, format!("cut short: the header does not end within {} bytes", bytes.len()));
@@ -163,7 +164,7 @@ fn cut<'a>(bytes: &'a [u8], what: &str, limits: &Limits) -> Result<(&'a [u8], &'
     rest.split_at_checked(length as usize).ok_or_else(short)
 }
 
-/// How elements lie in the file.
+/// How elements are stored in the file.
 #[derive(Clone, Copy)]
 enum Kind {
     F16,
@@ -202,7 +203,7 @@ impl Kind {
         }
     }
 
-    /// NumPy's name for those that are written.
+    /// Returns NumPy's name for types that are written.
     fn descr(self) -> &'static str {
         match self {
             Kind::F16 => "<f2",
@@ -216,7 +217,7 @@ impl Kind {
         }
     }
 
-    /// Brings elements into memory; there are as many as the array has.
+    /// Copies elements into memory; there are as many as the array has.
     fn fill(self, data: &[u8], big: bool, array: &mut Array, what: &str) -> Result<()> {
         match self {
             Kind::F16 => load(data, big, array, f16::from_le_bytes),
@@ -257,7 +258,7 @@ fn load<const N: usize, T: Stored>(
     Ok(())
 }
 
-/// What the dictionary says.
+/// The contents of the dictionary.
 #[derive(Debug, PartialEq)]
 struct Header {
     descr: String,
@@ -311,8 +312,8 @@ impl Header {
         Error::format(what, why)
     }
 
-    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, the entries in any order; or says what is sound but not
-    /// supported.
+    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, with keys in any order; or says what
+    /// is valid but not supported.
     fn parse(text: &[u8]) -> Result<Result<Header, &'static str>, String> {
         let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_string())?;
         let mut at = Cursor(text.trim());
@@ -346,7 +347,7 @@ impl Header {
     }
 }
 
-/// The first words of a text, for messages.
+/// Returns the first words of a text, for messages.
 fn head(text: &str) -> &str {
     &text[..text.char_indices().nth(20).map_or(text.len(), |(i, _)| i)]
 }
@@ -396,7 +397,7 @@ impl<'a> Cursor<'a> {
             if sizes.len() > MOST_SIZES {
                 return Err(format!("more than {MOST_SIZES} dimensions"));
             }
-            // Python 2 wrote its long integers so.
+            // Python 2 wrote its long integers like this.
             self.0 = rest.strip_prefix('L').unwrap_or(rest).trim_start();
             if !self.accept(",") {
                 self.expect(")")?;

@@ -1,6 +1,7 @@
-//! Why it exists: several arrays in one file, as `numpy.savez` and `numpy.savez_compressed` write them: a ZIP archive of `.npy`
-//! files. So little of ZIP is needed (members that are stored or deflated, below 4 GiB) that it stands here, where each
-//! length can be held against [`Limits`] before it costs anything. The format: PKWARE's APPNOTE.
+//! Reads and writes `.npz` files, several arrays in one file, as `numpy.savez` and `numpy.savez_compressed` write
+//! them: a ZIP archive of `.npy` files. So little of ZIP is needed (members that are stored or deflated, below 4
+//! GiB) that it is implemented here, where each length is checked against [`Limits`] before it costs anything. The
+//! format is PKWARE's APPNOTE.
 
 use super::{Limits, check, npy, read_file, write_atomically};
 use crate::{Error, Result, Tensor};
@@ -17,28 +18,29 @@ const CENTRAL_BYTES: usize = 46;
 const END_BYTES: usize = 22;
 /// The flag of encrypted members, and that of names in UTF-8.
 const ENCRYPTED: u16 = 1;
-/// The number of the one compression that is known.
+/// The number of the only compression that is supported.
 const DEFLATED: u16 = 8;
 /// What every member's name ends with.
 const SUFFIX: &str = ".npy";
 /// What to do when one member cannot be read.
 const OTHERS: &str = " (npz::read_only reads the others)";
-/// Bytes in which a member's date says 1 January 1980: the same arrays give the same bytes.
+/// A member's date, 1 January 1980: the same arrays give the same bytes.
 const DATE: [u8; 4] = [0, 0, 0x21, 0];
 
 /// Reads all arrays of an archive, by name, in the order of the file.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, otherwise those of [`decode`].
+/// [`Error::Io`] if the file cannot be read, otherwise the errors of [`decode`].
 pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<(String, Tensor)>> {
     let path = path.as_ref();
     decode(&read_file(path, limits.max_file_bytes)?, &path.display().to_string(), limits)
 }
 
-/// Reads the arrays of these names, in this order. The others may be anything: text, objects, files that are no arrays.
+/// Reads the arrays of these names, in this order. The others may be anything: text, objects, files that are not
+/// arrays.
 ///
 /// # Errors
-/// As [`read`], of these members alone; a name is not there or is asked for twice.
+/// Those of [`read`], for these members only; or a name does not exist or is given twice.
 pub fn read_only(path: impl AsRef<Path>, names: &[&str], limits: &Limits) -> Result<Vec<(String, Tensor)>> {
     let path = path.as_ref();
     decode_only(&read_file(path, limits.max_file_bytes)?, &path.display().to_string(), names, limits)
@@ -47,10 +49,10 @@ pub fn read_only(path: impl AsRef<Path>, names: &[&str], limits: &Limits) -> Res
 /// Decodes the bytes of a `.npz` file; `what` names them in errors.
 ///
 /// # Errors
-/// [`Error::Format`] for what is no ZIP archive, is damaged (every checksum is looked at), is encrypted, uses another
-/// compression or ZIP64, or has a member that is no `.npy` file; those of [`npy::decode`] with the member's name;
-/// [`Error::Limit`]. Without the feature `datasets`, compressed members are an error that names the feature. If a member cannot be
-/// read, [`decode_only`] reads the others.
+/// [`Error::Format`] for what is not a ZIP archive, is damaged (every checksum is checked), is encrypted, uses
+/// another compression or ZIP64, or has a member that is not a `.npy` file; those of [`npy::decode`] with the
+/// member's name; [`Error::Limit`]. Without the feature `datasets`, compressed members are an error that names the
+/// feature. If a member cannot be read, [`decode_only`] reads the others.
 pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<(String, Tensor)>> {
     let members = members(bytes, what, limits)?;
     if let Some(member) = members.iter().find(|m| !m.name.ends_with(SUFFIX)) {
@@ -59,10 +61,10 @@ pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<(String, 
     load(bytes, what, members, limits)
 }
 
-/// [`read_only`] of bytes.
+/// [`read_only`] from bytes.
 ///
 /// # Errors
-/// As [`read_only`].
+/// Those of [`read_only`].
 pub fn decode_only(
     bytes: &[u8],
     what: &str,
@@ -85,7 +87,7 @@ pub fn decode_only(
     load(bytes, what, chosen, limits)
 }
 
-/// What the directory lists. No name is there twice.
+/// Returns the members that the directory lists, with distinct names.
 fn members(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<Member>> {
     check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
     let (count, directory) = directory(bytes, what)?;
@@ -102,7 +104,7 @@ fn members(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<Member>> {
     Ok(members)
 }
 
-/// The arrays of these members.
+/// Reads the arrays of these members.
 fn load(bytes: &[u8], what: &str, members: Vec<Member>, limits: &Limits) -> Result<Vec<(String, Tensor)>> {
     let total = members.iter().fold(0u64, |sum, m| sum.saturating_add(m.size as u64));
     check(
@@ -128,7 +130,7 @@ fn load(bytes: &[u8], what: &str, members: Vec<Member>, limits: &Limits) -> Resu
     Ok(arrays)
 }
 
-/// Writes arrays by name, as `numpy.savez` does (uncompressed). To a temporary name, then renamed.
+/// Writes arrays by name, as `numpy.savez` does (uncompressed). It writes to a temporary name, then renames.
 ///
 /// # Errors
 /// [`Error::Io`], or those of [`encode`].
@@ -136,11 +138,11 @@ pub fn write(path: impl AsRef<Path>, arrays: &[(&str, &Tensor)]) -> Result<()> {
     write_atomically(path.as_ref(), &encode(arrays)?)
 }
 
-/// The bytes of an archive; the same arrays give the same bytes.
+/// Returns the bytes of an archive; the same arrays give the same bytes.
 ///
 /// # Errors
-/// Those of [`npy::encode`]; a name is given twice or is longer than 65,000 bytes; there are more than 65,535 arrays; or the
-/// archive would reach 4 GiB.
+/// Those of [`npy::encode`]; a name is given twice or is longer than 65,000 bytes; there are more than 65,535
+/// arrays; or the archive would reach 4 GiB.
 pub fn encode(arrays: &[(&str, &Tensor)]) -> Result<Vec<u8>> {
     let (mut out, mut central) = (Vec::new(), Vec::new());
     let small = |n: usize, expected: &'static str| {
@@ -158,7 +160,8 @@ pub fn encode(arrays: &[(&str, &Tensor)]) -> Result<Vec<u8>> {
         let data = npy::encode(tensor)?;
         let size = small(data.len(), "arrays below 4 GiB")?;
         let name = format!("{name}.npy");
-        // From "version needed" to "length of extra field": alike in both records. Flag 0x800: the name is UTF-8.
+        // From "version needed" to "length of extra field": the same in both records. Flag 0x800 means that the
+        // name is UTF-8.
         let mut common = vec![20, 0, 0, 8, 0, 0];
         common.extend(DATE);
         common.extend(crc32(&data).to_le_bytes());
@@ -198,10 +201,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// How many members the archive has, and the bytes in which they are listed.
+/// Returns how many members the archive has, and the bytes in which they are listed.
 fn directory<'a>(bytes: &'a [u8], what: &str) -> Result<(usize, &'a [u8])> {
     let foreign = |why: &str| Error::format(what, format!("not a .npz file: {why}"));
-    // The last record has a comment of at most 65,535 bytes behind it, whose length it states.
+    // The last record is followed by a comment of at most 65,535 bytes, whose length it states.
     let last =
         bytes.len().checked_sub(END_BYTES).ok_or_else(|| foreign("it is too short for a ZIP archive"))?;
     let fits = |&at: &usize| {
@@ -224,7 +227,7 @@ fn directory<'a>(bytes: &'a [u8], what: &str) -> Result<(usize, &'a [u8])> {
     Ok((usize::from(count), directory.ok_or_else(|| foreign("its directory lies outside of it"))?))
 }
 
-/// A member as the directory lists it.
+/// A member as listed in the directory.
 struct Member {
     name: String,
     /// Why it cannot be read, if so.
@@ -237,7 +240,7 @@ struct Member {
 }
 
 impl Member {
-    /// Takes the next entry from the directory.
+    /// Takes the next member from the directory.
     fn parse(rest: &mut &[u8], what: &str, limits: &Limits) -> Result<Member> {
         let short = || Error::format(what, "the ZIP directory is cut short or damaged");
         let entry = *rest;
@@ -268,7 +271,7 @@ impl Member {
         Ok(Member { name: name.to_string(), refused, deflated, crc, packed, size, offset })
     }
 
-    /// The member's bytes, checked.
+    /// Returns the member's bytes, checked.
     fn unpack<'a>(&self, archive: &'a [u8], what: &str) -> Result<Cow<'a, [u8]>> {
         if let Some(why) = &self.refused {
             return Err(Error::format(what, format!("{why}{OTHERS}")));
@@ -308,7 +311,7 @@ fn inflate(_: &[u8], _: usize, what: &str) -> Result<Vec<u8>> {
 #[cfg(feature = "datasets")]
 fn inflate(packed: &[u8], size: usize, what: &str) -> Result<Vec<u8>> {
     use std::io::Read;
-    /// Deflate cannot expand a byte to more than this.
+    /// The most that Deflate can expand one byte to.
     const MOST: usize = 1032;
     if size > packed.len().saturating_mul(MOST) {
         let why = format!("the directory says {size} bytes, more than {} packed ones can hold", packed.len());

@@ -1,5 +1,6 @@
-//! Why it exists: a path can name anything. Readers take regular files alone, so that none waits for a pipe that nobody writes to or
-//! begins on a device that never ends; and as a file's length as the system tells it can be wrong, they count the bytes they really get.
+//! Reads files within limits. A path can name anything, so readers accept only regular files: none of them waits
+//! for a pipe that nobody writes to, or starts on a device that never ends. The system may report a wrong length,
+//! so they count the bytes they really get.
 
 use super::check;
 use crate::event::event;
@@ -8,18 +9,18 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
-/// Opens a regular file (or what a link to one leads to) of at most `limit` bytes, without ever waiting.
+/// Opens a regular file (or the target of a link to one) of at most `limit` bytes, without ever waiting.
 ///
 /// # Errors
-/// [`Error::Format`] for a folder, a pipe, a socket or a device; [`Error::Limit`] if the file is longer by its declared length;
-/// [`Error::Io`] if the system refuses to open it.
+/// [`Error::Format`] for a folder, a pipe, a socket or a device; [`Error::Limit`] if the file's declared length is
+/// over the limit; [`Error::Io`] if the system fails to open it.
 pub(crate) fn open_file(path: &Path, limit: u64) -> Result<(File, u64)> {
     let what = path.display().to_string();
     let io = |source| Error::Io { path: what.clone(), source };
     regular(&what, &std::fs::metadata(path).map_err(io)?)?;
     let mut options = OpenOptions::new();
     options.read(true);
-    // A pipe that takes the file's place between the two looks must not block either.
+    // A pipe that takes the file's place between the two checks must not block either.
     #[cfg(target_os = "linux")]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
     let file = options.open(path).map_err(io)?;
@@ -32,8 +33,8 @@ pub(crate) fn open_file(path: &Path, limit: u64) -> Result<(File, u64)> {
 /// Reads a whole regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// Those of [`open_file`]; [`Error::Limit`] if more bytes come than are allowed; [`Error::Io`] if the system refuses to read, or has no
-/// memory for the file.
+/// Those of [`open_file`]; [`Error::Limit`] if more bytes come than are allowed; [`Error::Io`] if the system fails
+/// to read, or has not enough memory for the file.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let (file, declared) = open_file(path, limit)?;
     let what = path.display().to_string();
@@ -62,7 +63,7 @@ fn regular(what: &str, metadata: &Metadata) -> Result<()> {
     }
 }
 
-/// What something is that is no regular file.
+/// Returns what something is that is not a regular file.
 pub(super) fn kind(metadata: &Metadata) -> Option<&'static str> {
     let kind = metadata.file_type();
     #[cfg(unix)]
@@ -98,7 +99,7 @@ mod tests {
         assert!(matches!(e, Error::Io { .. }) && e.to_string().contains("gradus-read"), "{e}");
     }
 
-    /// Files under `/proc` are regular, declare no length, and give bytes all the same.
+    /// Files under `/proc` are regular and declare no length, but give bytes.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_that_declares_no_length_is_still_bounded() {

@@ -1,5 +1,5 @@
-//! Why it exists: named tensors in a safetensors file, read so that no file of any content takes more time or memory
-//! than the limits allow, and written so that the same tensors give the same bytes.
+//! Reads and writes named tensors in safetensors files. No file, whatever its contents, takes more time or memory
+//! than the limits allow, and the same tensors always give the same bytes.
 
 use super::json::{Outline, outline, parse};
 use super::{Limits, check};
@@ -10,15 +10,15 @@ use serde_json::{Map, Value};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// The bytes before the header: its length.
+/// The bytes before the header, which hold its length.
 const PREFIX: usize = 8;
-/// A tensor's entry has this many separators beside those of its shape.
+/// The separators in a tensor's description, besides those of its shape.
 const ITEMS: u64 = 8;
-/// Separators that a header or configuration may always have.
+/// The separators that a header or configuration may always have.
 const SPARE_ITEMS: u64 = 4096;
 
-/// The element types of the format: name and bits, smaller ones first, as files sort them. The crate `safetensors` would bring
-/// serde's derives, a sixth of a user's build, for this header; the tests hold both side by side.
+/// The element types of the format: name and bits, smaller ones first, as files sort them. The crate `safetensors`
+/// would bring serde's derives, a sixth of a user's build, for this header; tests compare both.
 const DTYPES: [(&str, usize); 19] = [
     ("BOOL", 8),
     ("F4", 4),
@@ -41,7 +41,7 @@ const DTYPES: [(&str, usize); 19] = [
     ("U64", 64),
 ];
 
-/// An element type of the format: its place in [`DTYPES`].
+/// An element type of the format: its index in [`DTYPES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Dtype(usize);
 
@@ -57,7 +57,7 @@ impl Dtype {
     }
 }
 
-/// What the header says of a tensor.
+/// What the header says about a tensor.
 struct Info {
     name: String,
     dtype: Dtype,
@@ -66,8 +66,8 @@ struct Info {
     end: usize,
 }
 
-/// A header's metadata, and its tensors in the order in which they lie: known element types, checked products, no gap, no
-/// overlap, and nothing left over of `data` bytes.
+/// Returns a header's metadata, and its tensors in the order of the file. Checks that element types are known,
+/// products do not overflow, and `data` bytes are used without gap, overlap or rest.
 fn header(text: &[u8], data: usize) -> std::result::Result<(Map<String, Value>, Vec<Info>), String> {
     let Value::Object(header) = parse(text)? else { return Err("its header is no JSON object".into()) };
     let (mut metadata, mut tensors) = (Map::new(), Vec::new());
@@ -110,7 +110,7 @@ fn header(text: &[u8], data: usize) -> std::result::Result<(Map<String, Value>, 
     }
 }
 
-/// A tensor as it lies in a file.
+/// A tensor as stored in a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<'a> {
     dtype: Dtype,
@@ -118,10 +118,10 @@ pub(crate) struct Entry<'a> {
     bytes: &'a [u8],
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Tensors<'a> {
-    /// Texts.
+    /// Metadata: texts by key.
     metadata: Map<String, Value>,
     pub(crate) entries: BTreeMap<String, Entry<'a>>,
 }
@@ -141,7 +141,7 @@ fn file_dtype(dtype: DType) -> Dtype {
     Dtype::of(name).unwrap_or(Dtype(0))
 }
 
-/// Refuses JSON that would take more memory than its limits stand for.
+/// Refuses JSON that would take more memory than the limits intend.
 pub(crate) fn check_outline(what: &str, text: &Outline, limits: &Limits) -> Result<()> {
     check(what, "the nesting of its JSON", text.depth, limits.max_depth)?;
     let items =
@@ -167,10 +167,10 @@ fn known(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
 }
 
 impl<'a> Tensors<'a> {
-    /// Takes a file apart; the tensors' bytes stay where they are.
+    /// Takes a file apart; the tensors' bytes stay in place.
     ///
     /// # Errors
-    /// It is no safetensors file, or it exceeds a limit.
+    /// It is not a safetensors file, or it exceeds a limit.
     pub(crate) fn read(bytes: &'a [u8], what: &str, limits: &Limits) -> Result<Tensors<'a>> {
         let foreign = |why: String| Error::format(what, format!("not a safetensors file: {why}"));
         check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
@@ -208,29 +208,29 @@ impl<'a> Tensors<'a> {
 }
 
 impl Tensors<'_> {
-    /// A text of the metadata.
+    /// Returns a text of the metadata.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key)?.as_str()
     }
 }
 
 impl Entry<'_> {
-    /// Whether this is a tensor of that shape and dtype.
+    /// Returns whether this tensor has that shape and dtype.
     pub(crate) fn is(&self, spec: Spec) -> bool {
         self.dtype == file_dtype(spec.dtype) && self.shape == spec.shape.dims()
     }
 
-    /// Shape and dtype, for messages.
+    /// Returns shape and dtype, for messages.
     pub(crate) fn describe(&self) -> String {
         let known = DType::ALL.into_iter().find(|&d| file_dtype(d) == self.dtype);
         let dtype = known.map_or(self.dtype.name(), |d| d.name());
         format!("{dtype} {:?}", self.shape)
     }
 
-    /// The values. The caller has asked [`Entry::is`].
+    /// Returns the values. The caller has checked [`Entry::is`].
     ///
     /// # Errors
-    /// Memory cannot be had, or truth values are neither 0 nor 1.
+    /// There is not enough memory, or truth values are neither 0 nor 1.
     pub(crate) fn tensor(&self, name: &str, dtype: DType) -> Result<Tensor> {
         let mut array = Array::new(Spec::new(Shape::new(&self.shape)?, dtype))?;
         dispatch_stored!(dtype, T => {
@@ -248,10 +248,10 @@ impl Entry<'_> {
     }
 }
 
-/// The file of these tensors. Larger types come first, so that everything is aligned to its size; then by name.
+/// Makes a file of these tensors. Larger types come first, so that everything is aligned to its size; then by name.
 ///
 /// # Errors
-/// Two tensors have the same name, one has no values, or memory cannot be had.
+/// Two tensors have the same name, one has no values, or there is not enough memory.
 pub(crate) fn write(what: &str, metadata: &[(&str, &str)], tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     let json = |text: &str| serde_json::to_string(text).map_err(|e| Error::format(what, e.to_string()));
     let mut sorted: Vec<_> = tensors.iter().collect();
@@ -309,7 +309,7 @@ mod tests {
         write("test", &[("format", "gradus"), ("key", "a \"value\"")], &tensors).unwrap()
     }
 
-    /// The format's own reader takes what is written and finds the same in it.
+    /// The reader of the crate `safetensors` accepts what is written and finds the same in it.
     #[test]
     fn the_crate_safetensors_reads_what_is_written() {
         let bytes = file();

@@ -1,8 +1,8 @@
-//! Why it exists: a program can be killed while it writes. A file that others read is whole or is not there: it is
-//! written beside its place under another name, brought to the disk, and renamed.
+//! Writes files atomically: a program can be killed while it writes, but others should see a whole file or none. So
+//! a file is written beside its place under a temporary name, flushed to the disk, and renamed.
 //!
-//! A killed writer leaves its temporary file behind. A living one holds a lock on it, which the system drops with the process; so the
-//! next writer in that folder knows which ones nobody wants any more, and removes them.
+//! A killed writer leaves its temporary file behind. A running one holds a lock on it, which the system releases
+//! with the process; so the next writer in that folder knows which ones are abandoned, and removes them.
 
 use super::read::kind;
 use crate::event::event;
@@ -13,26 +13,28 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// The end of every temporary name. It is the library's own, so that no other program's files are taken for leftovers.
+/// The suffix of every temporary name. It is the library's own, so that no other program's files are mistaken for
+/// leftovers.
 const SUFFIX: &str = ".gradus-tmp";
-/// How many names to try. They are random: a second try is already rare.
+/// How many names to try. They are random, so a second try is already rare.
 const TRIES: u32 = 100;
 
-/// Makes or replaces the file at `path` with these bytes, or leaves what was there.
+/// Creates or replaces the file at `path` with these bytes, or leaves the old one.
 ///
 /// # Errors
-/// [`Error::Format`] if a folder, a pipe or a device is there; [`Error::Io`] if the system refuses. Then no temporary file is left behind.
+/// [`Error::Format`] if there is a folder, a pipe or a device at `path`; [`Error::Io`] if the system fails. No
+/// temporary file is left behind then.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomically_with(path, |file| file.write_all(bytes))
 }
 
-/// [`write_atomically`] with bytes that come one after the other: an error of `write` leaves what was there.
+/// [`write_atomically`] with bytes that come one after another: an error of `write` leaves the old file.
 pub(crate) fn write_atomically_with(
     path: &Path,
     write: impl FnOnce(&mut File) -> std::io::Result<()>,
 ) -> Result<()> {
     let io = |source| Error::Io { path: path.display().to_string(), source };
-    // Of a link itself: it is replaced, never followed, so what it leads to does not matter.
+    // Looks at a link itself: it is replaced, never followed, so its target does not matter.
     if let Ok(there) = std::fs::symlink_metadata(path)
         && !there.is_symlink()
         && let Some(kind) = kind(&there)
@@ -43,7 +45,7 @@ pub(crate) fn write_atomically_with(
     remove_leftovers(path);
     let (temporary, mut file) = create_beside(path).map_err(io)?;
     let written = fill(&mut file, path, write).and_then(|()| std::fs::rename(&temporary, path));
-    // Here, after the renaming: until then the lock says that somebody wants the file.
+    // Dropped only after renaming: until then the lock says that the file is wanted.
     drop(file);
     if let Err(e) = written {
         let _ = std::fs::remove_file(&temporary);
@@ -54,14 +56,14 @@ pub(crate) fn write_atomically_with(
     Ok(())
 }
 
-/// A new file in the folder of `path`, locked where the system can. Never opens one that exists, nor follows a link: whoever can write
-/// to the folder could have put it there.
+/// Creates a new file in the folder of `path`, locked where the system can. It never opens an existing one or
+/// follows a link, since anyone who can write to the folder could have put it there.
 fn create_beside(path: &Path) -> std::io::Result<(PathBuf, File)> {
     let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
     for _ in 0..TRIES {
         let mut temporary = OsString::from(".");
         temporary.push(name);
-        // Random where the system has a source of it.
+        // Random if the system has a source of randomness.
         temporary.push(format!(".{:016x}{SUFFIX}", RandomState::new().build_hasher().finish()));
         let temporary = path.with_file_name(temporary);
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
@@ -74,27 +76,28 @@ fn create_beside(path: &Path) -> std::io::Result<(PathBuf, File)> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// Locks a new file. False if another writer took it for a leftover before that.
+/// Locks a new file. Returns false if another writer mistook it for a leftover before that.
 fn is_ours(file: &File, path: &Path) -> bool {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => false,
-        // Removed before it was locked, it is not there any more.
+        // If it was removed before it was locked, it is not there any more.
         Ok(()) => path.exists(),
-        // A file system without locks: nobody can take anything for a leftover there.
+        // On a file system without locks, nothing can be mistaken for a leftover.
         Err(TryLockError::Error(_)) => true,
     }
 }
 
-/// Removes temporary files in the folder of `path` whose writers are no more. What cannot be removed stays; saving does not depend on it.
+/// Removes temporary files in the folder of `path` whose writers are gone. What cannot be removed stays; saving
+/// does not depend on it.
 fn remove_leftovers(path: &Path) {
     for entry in std::fs::read_dir(folder(path)).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|n| n.starts_with('.') && n.ends_with(SUFFIX));
-        // Of the entry itself: links and pipes are no writer's.
+        // Checks the directory entry itself: links and pipes do not come from a writer.
         if !ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
-        // Locks need a file that may be written on some systems.
+        // On some systems, locks need a writable file.
         if let Ok(file) = OpenOptions::new().write(true).open(entry.path())
             && file.try_lock().is_ok()
         {
@@ -103,7 +106,7 @@ fn remove_leftovers(path: &Path) {
     }
 }
 
-/// Writes to the disk, under the permissions of the file that is going to be replaced.
+/// Writes to the disk, with the permissions of the file that will be replaced.
 fn fill(
     file: &mut File,
     path: &Path,
@@ -122,7 +125,8 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Brings the new name to the disk, where folders can be synced. The file is already there, so failing is no failure.
+/// Flushes the new name to the disk, where folders can be synced. The file is already there, so a failure does not
+/// matter.
 fn sync_folder(path: &Path) {
     if cfg!(unix) {
         let _ = File::open(folder(path)).and_then(|f| f.sync_all());

@@ -1,42 +1,42 @@
-//! Why it exists: attention, sample by sample: scores and weighted sums by the matrix product, weights row by row between them.
-//! `out = softmax(scale·query·keyᵀ + bias)·value` for each head, over those keys that a query sees.
+//! Attention, sample by sample: scores and weighted sums by the matrix product, and between them weights row by
+//! row. `out = softmax(scale·query·keyᵀ + bias)·value` for each head, over the keys that a query sees.
 //!
-//! The order of arithmetic is that of the matrix product and of softmax, and both add keys in ascending order, in blocks of one length. What a
-//! query does not see has the weight 0, which changes no sum: so a row is the same number for number whether keys that it does not see are
-//! there or not, and decoding step by step gives the rows of the whole pass.
+//! The order of arithmetic is that of the matrix product and of softmax, and both add keys in ascending order, in
+//! blocks of one length. A hidden key has the weight 0, which changes no sum. So a row is the same, number for
+//! number, whether hidden keys are there or not, and decoding step by step gives the rows of the whole pass.
 
 use super::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
 use super::softmax::{softmax_grad, weights, weights_of};
 use super::strided::Strided;
 use crate::Float;
 
-/// What a query sees, beside what a mask says, and what its scores are multiplied by.
+/// Which keys a query sees, besides those that a mask hides, and the factor of its scores.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
     /// The factor of the scores.
     pub scale: f64,
-    /// Whether a query sees no key behind its own place.
+    /// Whether a query sees no key after its own position.
     pub causal: bool,
-    /// Keys this far from a query's own place, or further, are not seen.
+    /// Keys this far from a query's own position, or further, are hidden.
     pub window: Option<usize>,
 }
 
-/// The operands, by samples. Strides may be anything.
+/// The operands of all samples, with any strides.
 #[derive(Debug)]
 pub struct Attention<'a, T> {
     /// `[batch, queries, heads, dim]`.
     pub query: Strided<'a, T>,
-    /// `[batch, keys, groups, dim]`: each of the `groups` serves as many heads as every other, one after the other.
+    /// `[batch, keys, groups, dim]`: each of the `groups` serves the same number of consecutive heads.
     pub key: Strided<'a, T>,
     /// `[batch, keys, groups, width]`.
     pub value: Strided<'a, T>,
-    /// Of `[batch, heads, queries, keys]`: 0 where a key is not seen.
+    /// In the shape `[batch, heads, queries, keys]`: 0 where a key is hidden.
     pub mask: Option<Strided<'a, u8>>,
-    /// Of `[batch, heads, queries, keys]`: added to the scores.
+    /// In the shape `[batch, heads, queries, keys]`: added to the scores.
     pub bias: Option<Strided<'a, T>>,
-    /// Of `[batch]`: at which key the first query stands; 0 if not given.
+    /// In the shape `[batch]`: the position of the first query among the keys; 0 if not given.
     pub position: Option<Strided<'a, i64>>,
-    /// What else is seen.
+    /// The other rules of what is seen.
     pub rule: Rule,
 }
 
@@ -51,16 +51,16 @@ pub struct Sizes {
     pub queries: usize,
     /// Rows of key and value.
     pub keys: usize,
-    /// Numbers of a query and of a key.
+    /// Features of a query and of a key.
     pub dim: usize,
-    /// Numbers of a value.
+    /// Features of a value.
     pub width: usize,
 }
 
-/// Matrices of heads, one of which is every `step`.
+/// The matrix of one head, and the distance from one head to the next.
 type Side<'a, T> = (Mat<'a, T>, isize);
 
-/// The heads of one sample of `[batch, rows, heads, columns]`: the first one, and how far the next one is.
+/// Returns the first head of one sample of `[batch, rows, heads, columns]`, and the distance to the next.
 fn heads<'a, T: Copy + Default>(x: &Strided<'a, T>, sample: usize, rows: usize) -> Side<'a, T> {
     let (layout, d) = (x.layout(), x.layout().shape.dims());
     let [batch, rs, step, cs] = [layout.strides[0], layout.strides[1], layout.strides[2], layout.strides[3]];
@@ -68,21 +68,21 @@ fn heads<'a, T: Copy + Default>(x: &Strided<'a, T>, sample: usize, rows: usize) 
     (Mat { data: x.data(), offset, rows, cols: d[3], rs, cs }, step)
 }
 
-/// The matrix `by` heads further.
+/// Returns the matrix `by` heads further.
 fn further<T>((first, step): Side<'_, T>, by: usize) -> Mat<'_, T> {
     Mat { offset: first.offset.wrapping_add_signed(step * by as isize), ..first }
 }
 
 impl<T: Float + Gemm> Attention<'_, T> {
-    /// The sizes of each sample.
+    /// Returns the sizes of each sample.
     pub fn sizes(&self) -> Sizes {
         let [q, v] = [self.query.layout().shape, self.value.layout().shape];
         let (q, v) = (q.dims(), v.dims());
         Sizes { heads: q[2], groups: v[2], queries: q[1], keys: v[1], dim: q[3], width: v[3] }
     }
 
-    /// The output `[queries, heads, width]` of a sample, and the largest score of each row of `[heads, queries]` and its
-    /// sum of `exp(score - max)`. `scores` is room for `[heads, queries, keys]`.
+    /// Computes the output `[queries, heads, width]` of a sample, and for each row of `[heads, queries]` the
+    /// largest score and the sum of `exp(score - max)`. `scores` is room for `[heads, queries, keys]`.
     pub fn forward(&self, sample: usize, [out, scores, max, sum]: [&mut [T]; 4]) {
         let s = self.sizes();
         let seen = self.last(sample);
@@ -98,9 +98,10 @@ impl<T: Float + Gemm> Attention<'_, T> {
         self.sums(scores, value, seen, out);
     }
 
-    /// The gradients of query, key and value of a sample, given that of its output (as the query, but of `width` numbers)
-    /// and what [`Attention::forward`] gave of each row. `weights` and `slopes` are room for `[heads, queries, keys]`;
-    /// `bias` too, and holds the gradient of the scores before they are scaled: that of the bias.
+    /// Computes the gradients of query, key and value of a sample, from the gradient of its output (in the shape of
+    /// the query, but with `width` features) and the results of [`Attention::forward`] for each row. `weights` and
+    /// `slopes` are room for `[heads, queries, keys]`; so is `bias`, which ends up holding the gradient of the
+    /// scores before they are scaled, which is that of the bias.
     pub fn backward(
         &self,
         g: &Strided<'_, T>,
@@ -125,13 +126,13 @@ impl<T: Float + Gemm> Attention<'_, T> {
         query.iter_mut().chain(key).for_each(|x| *x *= scale);
     }
 
-    /// How many heads each head of key and value serves.
+    /// Returns how many heads each head of key and value serves.
     fn share(&self) -> usize {
         let s = self.sizes();
         s.heads.checked_div(s.groups).unwrap_or(0)
     }
 
-    /// Which key a row of queries stands at.
+    /// Returns the position of the first query among the keys.
     fn place(&self, sample: usize) -> i64 {
         self.position.as_ref().map_or(0, |p| {
             let at = p.layout().strides[0] * sample as isize;
@@ -139,17 +140,17 @@ impl<T: Float + Gemm> Attention<'_, T> {
         })
     }
 
-    /// One more than the last key that any query of a sample sees.
+    /// Returns one more than the last key that any query of a sample sees.
     fn last(&self, sample: usize) -> usize {
         let s = self.sizes();
         if self.rule.causal { end(self.place(sample), s.queries, s.keys) } else { s.keys }
     }
 
-    /// `[heads, queries, keys]` of `rows·othersᵀ` for the first `keys` keys.
+    /// Computes `[heads, queries, keys]` as `rows·othersᵀ` for the first `keys` keys.
     fn products(&self, rows: Side<'_, T>, others: Side<'_, T>, keys: usize, out: &mut [T]) {
         let (s, share) = (self.sizes(), self.share());
         let size = s.queries * keys;
-        // One call where each head has a key of its own.
+        // One call per head if each head has its own key.
         let (calls, count, step) = if share == 1 { (1, s.heads, others.1) } else { (s.groups, share, 0) };
         for call in 0..calls {
             let (a, b) = (further(rows, call * count), further(others, call).t());
@@ -159,7 +160,7 @@ impl<T: Float + Gemm> Attention<'_, T> {
         }
     }
 
-    /// `[queries, heads, columns]` of `weights·others`: for each query the sum over the first `keys` keys.
+    /// Computes `[queries, heads, columns]` as `weights·others`: for each query the sum over the first `keys` keys.
     fn sums(&self, weights: &[T], others: Side<'_, T>, keys: usize, out: &mut [T]) {
         let (s, share, columns) = (self.sizes(), self.share(), others.0.cols);
         let size = s.queries * keys;
@@ -174,8 +175,8 @@ impl<T: Float + Gemm> Attention<'_, T> {
         }
     }
 
-    /// `[keys, groups, columns]` of `weightsᵀ·rows`: for each key the sum over queries, and over the heads that it serves one
-    /// after the other.
+    /// Computes `[keys, groups, columns]` as `weightsᵀ·rows`: for each key the sum over queries and the heads that
+    /// it serves, one after another.
     fn gathered(&self, weights: &[T], rows: Side<'_, T>, out: &mut [T]) {
         let (s, share, columns) = (self.sizes(), self.share(), rows.0.cols);
         let size = s.queries * s.keys;
@@ -190,7 +191,8 @@ impl<T: Float + Gemm> Attention<'_, T> {
         }
     }
 
-    /// The scores of a sample for its first `keys` keys: scaled, with their bias, -infinity where a key is not seen.
+    /// Computes the scores of a sample for its first `keys` keys: scaled, with their bias, and -infinity where a
+    /// key is hidden.
     fn scores(&self, sample: usize, keys: usize, out: &mut [T]) {
         let (s, Rule { scale, causal, window }) = (self.sizes(), self.rule);
         self.products(heads(&self.query, sample, s.queries), heads(&self.key, sample, keys), keys, out);
@@ -230,7 +232,7 @@ fn end(place: i64, further: usize, keys: usize) -> usize {
     usize::try_from(end).unwrap_or(0).min(keys)
 }
 
-/// Where a row of `[batch, heads, queries, keys]` begins, and how far its elements are apart.
+/// Returns where a row of `[batch, heads, queries, keys]` begins, and the distance between its elements.
 fn line<T: Copy + Default>(x: &Strided<'_, T>, at: [usize; 3]) -> (usize, isize) {
     let strides = x.layout().strides;
     let start = at.iter().zip(strides).map(|(&i, stride)| i as isize * stride).sum();

@@ -1,6 +1,7 @@
-//! Why it exists: batch normalization, forward and backward, over columns: channels lie side by side, and each is normalized by
-//! the mean and the variance of all its rows (Ioffe and Szegedy 2015). Sums run in the order of every other sum over rows
-//! (`reduce.rs`), so that threads do not enter. And `x · s + t`, which is all that is left of it in inference.
+//! Batch normalization, forward and backward, over columns: channels lie side by side, and each is normalized by
+//! the mean and the variance of all its rows (Ioffe and Szegedy 2015). Sums have the order of every other sum over
+//! rows (`reduce.rs`), so they do not depend on threads. Also `x · s + t`, which is all that is left of it in
+//! inference.
 
 use super::par;
 use super::reduce::{self, COLUMNS, Fold, Sum, columns};
@@ -8,7 +9,7 @@ use super::simd::{self, stamped};
 use super::strided::{Layout, Strided};
 use crate::{Float, MAX_RANK, Shape};
 
-/// Rows of `n` columns, one after the other.
+/// Rows of `n` columns, one after another.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a, T> {
     /// All elements.
@@ -17,7 +18,7 @@ pub struct Table<'a, T> {
     pub n: usize,
 }
 
-/// What has been found out about each column.
+/// The statistics of each column.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns<'a, T> {
     /// Means.
@@ -26,7 +27,7 @@ pub struct Columns<'a, T> {
     pub factor: &'a [T],
 }
 
-/// `Σ x` of each column.
+/// Computes `Σ x` of each column.
 fn sums<T: Float>(x: Table<'_, T>, out: &mut [T]) {
     let mut shape = Shape::SCALAR;
     shape.push(x.data.len() / x.n);
@@ -36,7 +37,7 @@ fn sums<T: Float>(x: Table<'_, T>, out: &mut [T]) {
     reduce::fold::<Sum, T>(Strided::new(x.data, Layout::contiguous(shape)), &first, out);
 }
 
-/// `Σ` over what `rows` makes of each column.
+/// Sums each column of what `rows` computes.
 fn sums_of<T: Float, R: reduce::Rows<T> + Sync>(rows: R, count: usize, n: usize, out: &mut [T]) {
     let unit = COLUMNS.min(n);
     par::chunks(out, unit, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [T]| {
@@ -62,7 +63,7 @@ impl<T: Float> reduce::Rows<T> for Squares<'_, T> {
     }
 }
 
-/// The mean and the biased variance of each column. There is at least one row.
+/// Computes the mean and the biased variance of each column. There is at least one row.
 pub fn moments<T: Float>(x: Table<'_, T>, mean: &mut [T], variance: &mut [T]) {
     let rows = x.data.len() / x.n;
     let count = T::of(rows as f64);
@@ -72,7 +73,7 @@ pub fn moments<T: Float>(x: Table<'_, T>, mean: &mut [T], variance: &mut [T]) {
     variance.iter_mut().for_each(|v| *v /= count);
 }
 
-/// `1 / √(var + ε)` of each column.
+/// Computes `1 / √(var + ε)` of each column.
 pub fn factors<T: Float>(variance: &[T], epsilon: T, out: &mut [T]) {
     for (o, &v) in out.iter_mut().zip(variance) {
         *o = T::one() / (v + epsilon).sqrt();
@@ -80,7 +81,7 @@ pub fn factors<T: Float>(variance: &[T], epsilon: T, out: &mut [T]) {
 }
 
 stamped! {
-    /// `(x - mean) · factor · γ + β` for each row.
+    /// Computes `(x - mean) · factor · γ + β` for each row.
     pub fn normalize<T: Float>(x: &[T], columns: Columns<'_, T>, gamma: &[T], beta: &[T], out: &mut [T]) {
         let n = gamma.len();
         let (mean, factor, beta) = (&columns.mean[..n], &columns.factor[..n], &beta[..n]);
@@ -92,7 +93,7 @@ stamped! {
     }
 }
 
-/// `g · z`, with `z` the normalized elements.
+/// `g · z`, where `z` are the normalized elements.
 #[derive(Clone, Copy)]
 struct Slopes<'a, T> {
     x: Table<'a, T>,
@@ -112,7 +113,7 @@ impl<T: Float> reduce::Rows<T> for Slopes<'_, T> {
     }
 }
 
-/// The gradients of γ, `Σ g · z`, and of β, `Σ g`.
+/// Computes the gradients of γ, `Σ g · z`, and of β, `Σ g`.
 pub fn of_weights<T: Float>(
     x: Table<'_, T>,
     g: &[T],
@@ -125,7 +126,8 @@ pub fn of_weights<T: Float>(
 }
 
 stamped! {
-    /// The gradient of `x`: `(g - of_beta / rows - z · of_gamma / rows) · factor · γ`, from those of γ and β over all `rows`.
+    /// Computes the gradient of `x`: `(g - of_beta / rows - z · of_gamma / rows) · factor · γ`, from those of γ and
+    /// β over all `rows`.
     pub fn of_input<T: Float>(
         x: &[T], g: &[T], columns: Columns<'_, T>, gamma: &[T], of_gamma: &[T], of_beta: &[T], rows: T, out: &mut [T],
     ) {
@@ -142,7 +144,7 @@ stamped! {
 }
 
 stamped! {
-    /// [`mul_add`] where there are fused multiply-adds.
+    /// [`mul_add`] on processors with fused multiply-adds.
     fn mul_add_fused<T: Float>(x: &[T], s: &[T], t: &[T], out: &mut [T]) {
         let n = s.len();
         for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
@@ -153,8 +155,8 @@ stamped! {
     }
 }
 
-/// `x · s + t`, rounded once, for each row of as many elements as `s` and `t` have, at least one. Two operations where there is no
-/// fused multiply-add.
+/// Computes `x · s + t`, rounded once, for each row of as many elements as `s` and `t` have, at least one. On
+/// processors without a fused multiply-add, these are two operations.
 pub fn mul_add<T: Float>(x: &[T], s: &[T], t: &[T], out: &mut [T]) {
     if simd::isa().is_fused() {
         return mul_add_fused(x, s, t, out);
@@ -170,7 +172,7 @@ pub fn mul_add<T: Float>(x: &[T], s: &[T], t: &[T], out: &mut [T]) {
 mod tests {
     use super::*;
 
-    /// The plain twin: the definition, channel by channel in float64.
+    /// The slow reference: the definition, channel by channel in float64.
     struct Naive {
         y: Vec<f64>,
         mean: Vec<f64>,

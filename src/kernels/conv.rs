@@ -1,10 +1,12 @@
-//! Convolutions on slices: each is a product of a matrix that is never made (patches of images, values spread over images) with the kernel.
-//! A convolution's input x, kernel k and output y have one trilinear form, `Σ x·k·y`; its three derivatives are the functions here.
+//! Convolutions on slices: each is a product of a matrix that is never made (patches of images, values spread over
+//! images) with the kernel. A convolution's input x, kernel k and output y have one trilinear form, `Σ x·k·y`; its
+//! three derivatives are the functions here.
 
 use super::gemm::{Epilogue, Gemm, Mat, MatMut, Patches, Spread, Store, View, Window, product};
 use crate::Result;
 
-/// The sizes of a convolution: x is `[batch, sizes…, channels]`, k `[windows…, channels / groups, filters]`, y `[batch, places…, filters]`.
+/// The sizes of a convolution: x is `[batch, sizes…, channels]`, k `[windows…, channels / groups, filters]`, y
+/// `[batch, places…, filters]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes<'a> {
     /// Number of images.
@@ -15,7 +17,7 @@ pub struct Sizes<'a> {
     pub channels: usize,
     /// Channels of y.
     pub filters: usize,
-    /// Each sees `channels / groups` channels and gives `filters / groups`.
+    /// Each group sees `channels / groups` channels and gives `filters / groups`.
     pub groups: usize,
     /// How the kernel slides along each spatial axis.
     pub windows: &'a [Window],
@@ -25,13 +27,13 @@ impl Sizes<'_> {
     fn taps(&self) -> usize {
         self.windows.iter().map(|w| w.size).product()
     }
-    /// Channels and filters of one group.
+    /// Returns the channels and filters of one group.
     fn group(&self) -> (usize, usize) {
         (self.channels / self.groups, self.filters / self.groups)
     }
 }
 
-/// y from x and k, and then the epilogue.
+/// Computes y from x and k, and then the epilogue.
 ///
 /// # Errors
 /// Slices do not hold what `sizes` say.
@@ -51,7 +53,8 @@ pub fn forward<T: Gemm>(sizes: &Sizes, x: &[T], k: &[T], y: &mut [T], end: Epilo
     Ok(())
 }
 
-/// x from y and k: the gradient of the input. `k` lies as `[groups, windows…, filters / groups, channels / groups]`.
+/// Computes x from y and k: the gradient of the input. The layout of `k` is
+/// `[groups, windows…, filters / groups, channels / groups]`.
 ///
 /// # Errors
 /// Slices do not hold what `sizes` say.
@@ -71,7 +74,7 @@ pub fn input<T: Gemm>(sizes: &Sizes, y: &[T], k: &[T], x: &mut [T]) -> Result<()
     Ok(())
 }
 
-/// k from x and y: the gradient of the kernel.
+/// Computes k from x and y: the gradient of the kernel.
 ///
 /// # Errors
 /// Slices do not hold what `sizes` say.

@@ -1,5 +1,5 @@
-//! Why it exists: moving whole runs by index, and its adjoint, adding them back. Additions into one place happen
-//! in ascending order of the index list, whatever the number of threads.
+//! Moves whole runs by index; and the adjoint, which adds them back. Additions into one place happen in the order
+//! of the index list, whatever the number of threads.
 
 use super::par;
 use super::simd::fetch;
@@ -16,10 +16,10 @@ pub struct Runs {
     pub inner: usize,
 }
 
-/// Runs ahead that are asked for while one is copied: no hardware guesses where an index leads.
+/// How many runs ahead are prefetched while one is copied: no hardware can guess where an index leads.
 const AHEAD: usize = 3;
 
-/// `out[o, k, :] = x[o, index[k], :]`. Every index is below `runs.axis`: the caller has checked.
+/// Computes `out[o, k, :] = x[o, index[k], :]`. The caller has checked that every index is below `runs.axis`.
 pub fn gather<T: Stored>(x: &[T], index: &[i64], runs: Runs, out: &mut [T]) {
     if runs.inner == 0 {
         return;
@@ -40,8 +40,8 @@ pub fn gather<T: Stored>(x: &[T], index: &[i64], runs: Runs, out: &mut [T]) {
     });
 }
 
-/// `out[o, index[k], :] += g[o, k, :]`, in ascending k. Threads share out the blocks, or else the columns' owner
-/// is one thread: every sum has one order.
+/// Computes `out[o, index[k], :] += g[o, k, :]`, in ascending k. Threads share the blocks, or else each column
+/// belongs to one thread, so every sum has one order.
 pub fn scatter_add<T: Float>(g: &[T], index: &[i64], runs: Runs, out: &mut [T]) {
     let block = runs.axis * runs.inner;
     if block == 0 {
@@ -60,8 +60,8 @@ pub fn scatter_add<T: Float>(g: &[T], index: &[i64], runs: Runs, out: &mut [T]) 
     });
 }
 
-/// `out[r, j] = x[r, index[r, j]]` for rows of `n` in `x` and of `k` in the others. Every index is below `n`: the caller has
-/// checked.
+/// Computes `out[r, j] = x[r, index[r, j]]` for rows of `n` in `x` and of `k` in the others. The caller has checked
+/// that every index is below `n`.
 pub fn take_rows<T: Stored>(x: &[T], n: usize, index: &[i64], k: usize, out: &mut [T]) {
     par::chunks(out, k, par::GRAIN, &|first, part: &mut [T]| {
         for (r, out) in part.chunks_exact_mut(k).enumerate() {
@@ -73,7 +73,7 @@ pub fn take_rows<T: Stored>(x: &[T], n: usize, index: &[i64], k: usize, out: &mu
     });
 }
 
-/// `out[r, index[r, j]] += g[r, j]`, in ascending j: the adjoint of [`take_rows`].
+/// Computes `out[r, index[r, j]] += g[r, j]`, in ascending j: the adjoint of [`take_rows`].
 pub fn add_rows<T: Float>(g: &[T], k: usize, index: &[i64], n: usize, out: &mut [T]) {
     par::chunks(out, n, par::GRAIN, &|first, part: &mut [T]| {
         for (r, out) in part.chunks_exact_mut(n).enumerate() {

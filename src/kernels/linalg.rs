@@ -1,19 +1,19 @@
-//! Why it exists: the factorisations behind systems of equations. Plain loops over rows in one order, each product rounded
-//! before it is added, so results are the same on every instruction set and any number of threads.
+//! Matrix factorizations for systems of equations. They are plain loops over rows in one order, and each product is
+//! rounded before it is added, so results are the same on every instruction set and any number of threads.
 
 use crate::Float;
 
 /// A pivot that ends a factorisation: its number and its value.
 pub type Pivot = (usize, f64);
 
-/// `row -= factor · other`.
+/// Computes `row -= factor · other`.
 fn subtract<T: Float>(row: &mut [T], factor: T, other: &[T]) {
     for (x, &y) in row.iter_mut().zip(other) {
         *x -= factor * y;
     }
 }
 
-/// Two different rows of a matrix of `n` columns, the second to read.
+/// Returns two different rows of a matrix of `n` columns, the second for reading.
 fn two_rows<T>(a: &mut [T], n: usize, to: usize, from: usize) -> (&mut [T], &[T]) {
     if to < from {
         let (low, high) = a.split_at_mut(from * n);
@@ -24,15 +24,16 @@ fn two_rows<T>(a: &mut [T], n: usize, to: usize, from: usize) -> (&mut [T], &[T]
     }
 }
 
-/// Rows exchanged.
+/// Exchanges two rows.
 fn swap_rows<T>(a: &mut [T], n: usize, i: usize, j: usize) {
     for c in 0..n {
         a.swap(i * n + c, j * n + c);
     }
 }
 
-/// PA = LU with partial pivoting, in place: U in and above the diagonal, L (whose diagonal is 1) below it. The row that came
-/// to row k from below is `order[k]`. Returns the sign of the permutation and the first pivot that is zero or NaN.
+/// Computes PA = LU with partial pivoting, in place: U in and above the diagonal, L (whose diagonal is 1) below it.
+/// `order[k]` is the row that was moved to row k. Returns the sign of the permutation and the first pivot that is
+/// zero or NaN.
 pub fn lu<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> (T, Option<Pivot>) {
     let (mut sign, mut bad) = (T::of(1.0), None);
     for k in 0..n {
@@ -65,8 +66,9 @@ pub fn lu<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> (T, Option<Pi
     (sign, bad)
 }
 
-/// The first pivot of what [`lu`] made of `a` that is nothing but rounding: no larger than the last bit, `ulp`, of the largest number
-/// of its row of `a` and of its column would leave. Scaling rows or columns changes nothing. `rows` is room for `n` numbers.
+/// Returns the first pivot of what [`lu`] made of `a` that is nothing but rounding error: no larger than what the
+/// last bit, `ulp`, of the largest number of its row of `a` and of its column would leave. Scaling rows or columns
+/// changes nothing. `rows` is room for `n` numbers.
 pub fn lost_pivot<T: Float>(
     lu: &[T],
     a: &[T],
@@ -85,7 +87,7 @@ pub fn lost_pivot<T: Float>(
     })
 }
 
-/// X of AX = B in place of B (`n` rows of `m`), from what [`lu`] made of A.
+/// Replaces B (`n` rows of `m`) by X of AX = B, from what [`lu`] made of A.
 pub fn lu_solve<T: Float>(lu: &[T], n: usize, order: &[usize], b: &mut [T], m: usize) {
     for (k, &from) in order.iter().enumerate() {
         if from != k {
@@ -101,7 +103,7 @@ pub fn lu_solve<T: Float>(lu: &[T], n: usize, order: &[usize], b: &mut [T], m: u
     triangular_solve(lu, n, false, b, m);
 }
 
-/// X of AX = B in place of B, where of A only the lower or the upper triangle is looked at; its diagonal holds no zero.
+/// Replaces B by X of AX = B, reading only the lower or the upper triangle of A, whose diagonal holds no zero.
 pub fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, b: &mut [T], m: usize) {
     for step in 0..n {
         let i = if lower { step } else { n - 1 - step };
@@ -115,8 +117,8 @@ pub fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, b: &mut [T], m
     }
 }
 
-/// L of A = LLᵀ in place of A, of which only the lower triangle is looked at; zeros above. Or the first pivot that is not
-/// positive by more than the last bit, `ulp`, of what it is left over from.
+/// Replaces A by L of A = LLᵀ, reading only the lower triangle, with zeros above. Or returns the first pivot that
+/// is not positive by more than the last bit, `ulp`, of what it is left over from.
 pub fn cholesky<T: Float>(a: &mut [T], n: usize, ulp: f64) -> Option<Pivot> {
     for i in 0..n {
         for j in 0..=i {
@@ -141,8 +143,9 @@ pub fn cholesky<T: Float>(a: &mut [T], n: usize, ulp: f64) -> Option<Pivot> {
     None
 }
 
-/// A = QR by Householder's reflections: `a` (`m` rows of `n`) is overwritten; `q` is `m` rows of `k`, `r` is `k` rows of `n`,
-/// `k` the smaller of both. The last three are room: for `m` numbers a reflection, `n` and `k`. Signs are LAPACK's.
+/// Computes A = QR by Householder's reflections: `a` (`m` rows of `n`) is overwritten; `q` is `m` rows of `k`, `r`
+/// is `k` rows of `n`, where `k` is the smaller of both. The last three are room: for a reflection of `m` numbers,
+/// `n` and `k`. Signs are LAPACK's.
 pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], [v, row, tau]: [&mut [T]; 3]) {
     let k = m.min(n);
     tau.fill(T::default());
@@ -178,7 +181,7 @@ pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], [
     }
 }
 
-/// `(I - tau·v·vᵀ)·a` on the rows and columns from the given ones on; `v` is as long as `a` has rows.
+/// Computes `(I - tau·v·vᵀ)·a` on the rows and columns from the given ones on; `v` is as long as `a` has rows.
 fn reflect<T: Float>(a: &mut [T], n: usize, top: usize, left: usize, v: &[T], tau: T, row: &mut [T]) {
     if tau.wide() == 0.0 {
         return;

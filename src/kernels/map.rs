@@ -1,17 +1,17 @@
-//! Why it exists: elementwise work over any strides and broadcasts. Operands are cut into contiguous runs (copied
-//! into a small tile where they are not), so that every formula is only ever a loop over slices.
+//! Elementwise work over any strides and broadcasts. Operands are cut into contiguous runs (copied into a small
+//! tile where they are not), so every formula is only ever a loop over slices.
 
 use super::par;
 use super::strided::{Axes, Strided, gather};
 use crate::Stored;
 
-/// Rows up to this length are gathered, several to a tile, even where their elements lie side by side.
+/// Rows up to this length are gathered, several to a tile, even if their elements are contiguous.
 const SHORT: usize = 16;
 
 /// Elements gathered at a time; a tile of each operand stays in the first-level cache.
 const TILE: usize = 256;
 
-/// `out[i] = f(x[i])` in row-major order, by a kernel on slices.
+/// Computes `out[i] = f(x[i])` in row-major order, by a kernel on slices.
 pub fn unary<A: Stored, B: Stored>(
     x: Strided<A>,
     out: &mut [B],
@@ -25,7 +25,7 @@ pub fn unary<A: Stored, B: Stored>(
     let axes = Axes::collapse([x.layout()]);
     let (row, [step]) = (axes.row(), axes.steps());
     if row <= SHORT {
-        // A call for every few elements would cost more than they do: as many rows as fill a tile.
+        // A call for every few elements would cost more than they do, so this takes as many rows as fill a tile.
         let lines = TILE / row;
         return par::chunks(out, row, grain, &|first, run: &mut [B]| {
             let mut tile = [A::default(); TILE];
@@ -57,7 +57,8 @@ pub fn unary<A: Stored, B: Stored>(
 /// A kernel on slices of one length.
 type Pairwise<'a, A, B, C> = dyn Fn(&[A], &[B], &mut [C]) + Sync + 'a;
 
-/// `out[i] = f(a[i], b[i])` in row-major order; both operands already have the output's shape (strides of 0 repeat).
+/// Computes `out[i] = f(a[i], b[i])` in row-major order; both operands already have the output's shape (strides of
+/// 0 repeat).
 pub fn binary<A: Stored, B: Stored, C: Stored>(
     a: Strided<A>,
     b: Strided<B>,
@@ -118,7 +119,7 @@ fn rows<T: Stored, const N: usize>(
     }
 }
 
-/// `n` elements as a slice: in place where they lie together, else in the tile.
+/// Returns `n` elements as a slice: in place if they are contiguous, else in the tile.
 #[inline(always)]
 fn contiguous<'a, T: Stored>(
     data: &'a [T],
@@ -134,8 +135,8 @@ fn contiguous<'a, T: Stored>(
     &tile[..n]
 }
 
-/// Copies to row-major order. Where the memory's own rows run along the last axis but one (a transpose), square tiles are
-/// turned in the first-level cache, so that neither side is read or written across its rows.
+/// Copies to row-major order. Where the memory's own rows run along the second to last axis (a transpose), square
+/// tiles are transposed in the first-level cache, so that neither side is read or written across its rows.
 pub fn copy<T: Stored>(x: Strided<T>, out: &mut [T]) {
     if let Some(x) = x.as_slice() {
         return par::chunks(out, 1, par::GRAIN, &|first, run| run.copy_from_slice(&x[first..][..run.len()]));
@@ -162,7 +163,7 @@ pub fn copy<T: Stored>(x: Strided<T>, out: &mut [T]) {
 /// Rows and columns of the squares that a transpose is made of: two cache lines of f32.
 const SQUARE: usize = 32;
 
-/// Rows `r` of `out`, each `row` long, from the columns `start + r`, whose elements lie `step` apart.
+/// Fills rows `r` of `out`, each `row` long, from the columns `start + r`, whose elements are `step` apart.
 fn turn<T: Stored>(data: &[T], start: isize, step: isize, out: &mut [T], row: usize) {
     let count = out.len() / row;
     let mut tile = [[T::default(); SQUARE]; SQUARE];
@@ -180,7 +181,7 @@ fn turn<T: Stored>(data: &[T], start: isize, step: isize, out: &mut [T], row: us
     }
 }
 
-/// Writes `x`, in row-major order, to the places in `out` that `target` names.
+/// Writes `x`, in row-major order, to the positions in `out` that `target` names.
 pub fn scatter<T: Stored>(x: &[T], target: &super::strided::Layout, out: &mut [T]) {
     let axes = Axes::collapse([target]);
     let (row, [step]) = (axes.row(), axes.steps());

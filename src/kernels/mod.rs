@@ -1,5 +1,6 @@
-//! Why it exists: the functions on slices that the whole library spends its time in. A kernel knows nothing of
-//! tensors, history or layers; it allocates nothing, and its result depends on its arguments alone.
+//! Kernels: the functions on slices in which the whole library spends its time. A kernel knows nothing of tensors,
+//! history or layers; it allocates nothing, and its result depends only on its arguments. Begin with [`gemm`], the
+//! matrix product, [`map`] for elementwise work and [`reduce`] for sums.
 
 pub mod attention;
 pub mod batch_norm;

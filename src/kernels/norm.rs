@@ -1,12 +1,13 @@
-//! Why it exists: layer normalization, forward and backward, in as few passes over memory as a row in the first-level cache
-//! allows. `y = (x - mean) / √(var + ε) · γ + β` over each row, with the biased variance (Ba et al. 2016; Keras's rule).
+//! Layer normalization, forward and backward, in as few passes over memory as a row in the first-level cache
+//! allows: `y = (x - mean) / √(var + ε) · γ + β` over each row, with the biased variance (Ba et al. 2016; Keras's
+//! rule).
 
 use super::par;
 use super::reduce::{self, COLUMNS, Fold, Sum, columns, fold_pairs, fold_slice, fold_two};
 use super::simd::stamped;
 use crate::Float;
 
-/// `(x - center) · factor · γ + β`.
+/// Computes `(x - center) · factor · γ + β`.
 #[inline(always)]
 fn normalized<T: Float>(x: &[T], center: T, factor: T, gamma: &[T], beta: &[T], out: &mut [T]) {
     for (((o, &x), &gamma), &beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
@@ -23,7 +24,7 @@ stamped! {
         let count = T::of(n as f64);
         let factor = |squares: T| T::one() / (squares / count + epsilon).sqrt();
         for (i, (x, out)) in x.chunks(2 * n).zip(out.chunks_mut(2 * n)).enumerate() {
-            // The last of an odd number of rows is its own partner.
+            // The last of an odd number of rows is paired with itself.
             let rows = [&x[..n], &x[x.len() - n..]];
             let center = fold_two::<Sum, T>(rows, rows, |_, x, _| x).map(|sum| sum / count);
             let square = |r: usize, x: T, _: T| (x - center[r]) * (x - center[r]);
@@ -48,7 +49,8 @@ pub struct Rows<'a, T> {
 }
 
 stamped! {
-    /// The gradient of `x`: with `h = g · γ` and `z` the normalized row, `(h - mean(h) - z · mean(h · z)) · scale`.
+    /// Computes the gradient of `x`: with `h = g · γ` and `z` the normalized row,
+    /// `(h - mean(h) - z · mean(h · z)) · scale`.
     pub fn layer_norm_grad<T: Float>(x: &[T], g: &[T], gamma: &[T], rows: Rows<'_, T>, out: &mut [T]) {
         let n = gamma.len();
         let count = T::of(n as f64);
@@ -87,7 +89,7 @@ impl<T: Float> reduce::Rows<T> for Slopes<'_, T> {
     }
 }
 
-/// The gradient of γ: `Σ g · z` over the rows, in the order of every other sum over rows.
+/// Computes the gradient of γ: `Σ g · z` over the rows, in the order of every other sum over rows.
 pub fn layer_norm_gamma<T: Float>(x: &[T], g: &[T], rows: Rows<'_, T>, out: &mut [T]) {
     let (n, count) = (out.len(), rows.mean.len());
     let slopes = Slopes { x, g, rows, n };

@@ -1,8 +1,8 @@
-//! Why it exists: the only file that names rayon. Work runs in the caller's pool, is cut by shape alone, and joins
-//! back before the call returns; so results cannot depend on how many threads there are.
+//! Threads. This is the only file that names rayon. Work runs in the caller's pool, is divided by shape alone, and
+//! joins before the call returns, so results cannot depend on how many threads there are.
 
-/// Arithmetic below which a job is not worth handing to another thread (about 20 µs of work; measured on a
-/// 2-core server: a hand-over costs 3 to 8 µs).
+/// The amount of arithmetic from which a job is worth handing to another thread (about 20 µs of work; on a 2-core
+/// server a hand-over takes 3 to 8 µs).
 pub const GRAIN: usize = 1 << 16;
 
 #[cfg(feature = "parallel")]
@@ -15,16 +15,16 @@ mod imp {
         static SERIAL: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// The process that first worked in the pool of all (0: none yet), whose threads a forked child does not have.
+    /// The process that first worked in the global pool (0: none yet). Its threads do not exist in a forked child.
     static OWNER: AtomicU32 = AtomicU32::new(0);
 
-    /// This process, where one can fork.
+    /// Returns the id of this process, where a process can fork.
     fn process() -> u32 {
         if cfg!(unix) { std::process::id() } else { 1 }
     }
 
-    /// Whether the caller stands outside of any pool, in a child of the process in which the pool of all has its threads: whoever
-    /// waits for them there waits for ever.
+    /// Returns whether the caller is outside of any pool, in a child of the process that has the threads of the
+    /// global pool: waiting for them would never end.
     fn stranded() -> bool {
         if rayon_core::current_thread_index().is_some() {
             return false;
@@ -43,7 +43,7 @@ mod imp {
         }
     }
 
-    /// How many threads the current scope may use.
+    /// Returns how many threads the current scope may use.
     pub fn threads() -> usize {
         if SERIAL.get() { 1 } else { rayon_core::current_num_threads() }
     }
@@ -55,17 +55,18 @@ mod imp {
         }
     }
 
-    /// A set of worker threads, made once and entered as often as wanted. One thread means the caller's own.
+    /// A set of worker threads, made once and entered as often as wanted. With one thread, that is the caller's
+    /// own.
     ///
-    /// A process that was forked off has no threads but the one that forked: there work runs on that one, to the same results.
+    /// A forked process has no threads but the one that forked: work there runs on that one, with the same results.
     #[derive(Debug)]
     pub struct Threads(Option<(rayon_core::ThreadPool, u32)>);
 
     impl Threads {
-        /// A pool of `n` threads.
+        /// Creates a pool of `n` threads.
         ///
         /// # Errors
-        /// `n` is 0, or the system refuses to start threads.
+        /// `n` is 0, or the system fails to start threads.
         pub fn new(n: usize) -> Result<Threads> {
             match n {
                 0 => Err(Error::argument("threads", "at least 1", n)),
@@ -89,7 +90,7 @@ mod imp {
         }
     }
 
-    /// Enters the pool that work started from here will use, once, so that each kernel inside need not.
+    /// Enters the pool that work started here will use, once, so that the kernels inside need not.
     pub fn enter<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         super::result_of(f, entered)
     }
@@ -113,7 +114,7 @@ mod imp {
         b();
     }
 
-    /// Without the feature `parallel` there is one thread.
+    /// Returns 1: without the feature `parallel` there is one thread.
     pub fn threads() -> usize {
         1
     }
@@ -123,7 +124,7 @@ mod imp {
     pub struct Threads(());
 
     impl Threads {
-        /// Any number is accepted and means one.
+        /// Accepts any number, which means one.
         ///
         /// # Errors
         /// `n` is 0.
@@ -144,7 +145,7 @@ mod imp {
 }
 pub use imp::{Threads, enter, threads};
 
-/// Lets `run` call `f` once, without its type being known there, and returns what `f` returned.
+/// Lets `run` call `f` once, without knowing its type, and returns the result of `f`.
 #[cfg(feature = "parallel")]
 fn result_of<R: Send>(f: impl FnOnce() -> R + Send, run: impl FnOnce(&mut (dyn FnMut() + Send))) -> R {
     let (mut f, mut result) = (Some(f), None);
@@ -161,13 +162,13 @@ pub fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
 /// Runs `f` with `n` threads, whatever pool the caller is in.
 ///
 /// # Errors
-/// `n` is 0, or the system refuses to start threads.
+/// `n` is 0, or the system fails to start threads.
 pub fn with_threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> crate::Result<R> {
     Ok(Threads::new(n)?.run(f))
 }
 
 /// Cuts `out` into runs of whole `unit`s, at least `grain` elements each, and calls `f(first_unit, run)` on each.
-/// The cut depends on sizes alone.
+/// The cut depends only on sizes.
 pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     fn split<T: Send>(
         first: usize,
@@ -189,11 +190,11 @@ pub fn chunks<T: Send>(out: &mut [T], unit: usize, grain: usize, f: &(dyn Fn(usi
     if threads() == 1 { f(0, out) } else { split(0, out, unit.max(1), grain.max(1), f) }
 }
 
-/// What [`rows`] calls for each run: its first unit, the run, and what belongs to it of the others.
+/// What [`rows`] calls for each run: its first unit, the run, and its share of the other slices.
 type RowsFn<'a, T, const N: usize> = dyn Fn(usize, &mut [T], [&mut [T]; N]) + Sync + 'a;
 
-/// [`chunks`] for kernels that also write other numbers for each unit: `more[i]` has equally many elements for each unit of
-/// `out`, and is cut with it.
+/// [`chunks`] for kernels that also write other numbers for each unit: `more[i]` has equally many elements for each
+/// unit of `out`, and is cut with it.
 pub fn rows<T: Send, const N: usize>(
     out: &mut [T],
     unit: usize,
@@ -238,8 +239,8 @@ pub fn rows<T: Send, const N: usize>(
 /// What [`each`] calls for each unit: its number, and its part of each slice.
 type EachFn<'a, T, const N: usize> = dyn Fn(usize, [&mut [T]; N]) + Sync + 'a;
 
-/// Cuts several slices into `count` parts, each slice into parts of its own size, and calls `f` with the parts of one number. At least
-/// `least` of them stay on one thread.
+/// Cuts several slices into `count` parts, each slice into parts of its own size, and calls `f` with the parts of
+/// one number. At least `least` of them stay on one thread.
 pub fn each<T: Send, const N: usize>(count: usize, parts: [&mut [T]; N], least: usize, f: &EachFn<T, N>) {
     fn cut<T, const N: usize>(parts: [&mut [T]; N], at: usize, count: usize) -> [[&mut [T]; N]; 2] {
         let mut rest = [(); N].map(|()| Default::default());

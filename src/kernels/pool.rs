@@ -1,6 +1,6 @@
-//! Why it exists: pooling, which makes one number of each pool of neighbouring elements, channel by channel, and its adjoints. Forward
-//! a place goes through the elements of its pool; backward an element goes through the places whose pools hold it: both write each
-//! number once, in a fixed order, so that any cut between threads gives the same bits.
+//! Pooling, which reduces each pool of neighbouring elements to one number per channel, and its adjoints. Forward,
+//! a place loops over the elements of its pool; backward, an element loops over the places whose pools hold it.
+//! Both write each number once, in a fixed order, so any division between threads gives the same bits.
 
 use super::gemm::Window;
 use super::par;
@@ -20,18 +20,19 @@ pub struct Pools {
 enum Rule {
     /// Those that a window sees there, without what lies outside.
     Window { size: usize, stride: usize, before: usize },
-    /// The share of this place if all places share the elements evenly: those that reach into it.
+    /// An even share of the elements: those that reach into this place.
     Share,
 }
 
 impl Pools {
-    /// What a window without dilation sees of so many elements in so many places. No place may see the padding alone.
+    /// Creates the pools of a window without dilation over this many elements in this many places. No place may see
+    /// only padding.
     pub const fn of_window(elements: usize, places: usize, w: &Window) -> Pools {
         let rule = Rule::Window { size: w.size, stride: w.stride, before: w.before };
         Pools { elements, places, rule }
     }
 
-    /// So many elements shared evenly by so many places, each at least one.
+    /// Creates the pools of this many places that share the elements evenly, each at least one.
     pub const fn shared(elements: usize, places: usize) -> Pools {
         Pools { elements, places, rule: Rule::Share }
     }
@@ -39,17 +40,17 @@ impl Pools {
     /// The axis that is added where there are fewer than three.
     pub const NONE: Pools = Pools::shared(1, 1);
 
-    /// How many places there are.
+    /// Returns how many places there are.
     pub fn places(&self) -> usize {
         self.places
     }
 
-    /// How many elements there are.
+    /// Returns how many elements there are.
     pub fn elements(&self) -> usize {
         self.elements
     }
 
-    /// The elements in the largest pool, or more.
+    /// Returns the number of elements in the largest pool, or more.
     pub fn most(&self) -> usize {
         match self.rule {
             Rule::Window { size, .. } => size.min(self.elements),
@@ -57,7 +58,7 @@ impl Pools {
         }
     }
 
-    /// The elements of a place's pool: at least one.
+    /// Returns the elements of a place's pool: at least one.
     fn pool(&self, place: usize) -> Range<usize> {
         match self.rule {
             Rule::Window { size, stride, before } => {
@@ -71,7 +72,7 @@ impl Pools {
         }
     }
 
-    /// The places whose pools hold an element.
+    /// Returns the places whose pools hold an element.
     fn holders(&self, element: usize) -> Range<usize> {
         match self.rule {
             Rule::Window { size, stride, before } => {
@@ -86,14 +87,14 @@ impl Pools {
     }
 }
 
-/// The pools of images, volumes or sequences: those along each of three axes, leading ones of one element where there are fewer.
+/// The pools of images, volumes or sequences: one for each of three axes; missing leading axes have one element.
 pub type Grid = [Pools; 3];
 
-/// A number of a tap, counted through the pool row by row: `u8` where it suffices.
+/// The number of a tap, counted through the pool row by row: `u8` if that is enough.
 pub trait Tap: Copy + PartialEq + Send + Sync {
-    /// Of a count.
+    /// Converts from a count.
     fn of(tap: usize) -> Self;
-    /// As a count.
+    /// Converts to a count.
     fn count(self) -> usize;
 }
 impl Tap for u8 {
@@ -113,12 +114,12 @@ impl Tap for i32 {
     }
 }
 
-/// Arithmetic below which work is not cut, in units of an output that costs `taps`.
+/// The amount of arithmetic below which work is not divided, in outputs that cost `taps` each.
 fn grain(taps: usize) -> usize {
     (par::GRAIN / taps.max(1)).max(1)
 }
 
-/// The most taps of a pool.
+/// Returns the most taps of a pool.
 fn most(grid: &Grid) -> usize {
     grid.iter().fold(1, |n, axis| n.saturating_mul(axis.most()))
 }
@@ -131,7 +132,8 @@ fn elements(grid: &Grid) -> [usize; 3] {
     grid.map(|axis| axis.elements)
 }
 
-/// Positions in a stack of images of these sizes, from number `first` on: the number of the image, and where in it.
+/// Iterates over positions in a stack of images of these sizes, from number `first` on: the number of the image,
+/// and where in it.
 fn positions(sizes: [usize; 3], first: usize) -> impl Iterator<Item = (usize, [usize; 3])> {
     let [_, b, c] = sizes;
     let (mut image, mut at) =
@@ -150,7 +152,7 @@ fn positions(sizes: [usize; 3], first: usize) -> impl Iterator<Item = (usize, [u
     })
 }
 
-/// The numbers of the positions of a box in one image of a stack.
+/// Iterates over the numbers of the positions of a box in one image of a stack.
 #[inline(always)]
 fn within(
     image: usize,
@@ -168,12 +170,12 @@ fn within(
     })
 }
 
-/// The channels at a position.
+/// Returns the channels at a position.
 fn channels<T>(x: &[T], position: usize, n: usize) -> &[T] {
     &x[position * n..(position + 1) * n]
 }
 
-/// The largest of each pool and which tap it is: the first of several, NaN before all.
+/// Computes the largest of each pool and which tap it is: the first of several, NaN before all.
 pub fn max<T: Float, I: Tap>(x: &[T], grid: &Grid, n: usize, y: &mut [T], taps: &mut [I]) {
     type Cut<'a, T, I> = dyn Fn(usize, &mut [T], &mut [I]) + Sync + 'a;
     fn split<T: Float, I: Tap>(
@@ -218,7 +220,7 @@ pub fn max<T: Float, I: Tap>(x: &[T], grid: &Grid, n: usize, y: &mut [T], taps: 
     split(0, y, taps, n, grain(most(grid)), &run);
 }
 
-/// The element of each pool that [`max`] has found: its gradient's gradient.
+/// Returns the element of each pool that [`max`] has found: the gradient of its gradient.
 pub fn taken<T: Float, I: Tap>(x: &[T], taps: &[I], grid: &Grid, n: usize, y: &mut [T]) {
     par::chunks(y, n.max(1), par::GRAIN, &|first, run: &mut [T]| {
         let runs = run.chunks_exact_mut(n).zip(taps[first * n..].chunks_exact(n));
@@ -237,7 +239,7 @@ pub fn taken<T: Float, I: Tap>(x: &[T], taps: &[I], grid: &Grid, n: usize, y: &m
     });
 }
 
-/// The gradient of [`max`]: to each element that of the places which took it.
+/// Computes the gradient of [`max`]: each element gets that of the places which took it.
 pub fn max_grad<T: Float, I: Tap>(g: &[T], taps: &[I], grid: &Grid, n: usize, dx: &mut [T]) {
     par::chunks(dx, n.max(1), par::GRAIN / 2, &|first, run: &mut [T]| {
         for ((image, at), dx) in positions(elements(grid), first).zip(run.chunks_exact_mut(n)) {
@@ -257,7 +259,7 @@ pub fn max_grad<T: Float, I: Tap>(g: &[T], taps: &[I], grid: &Grid, n: usize, dx
     });
 }
 
-/// The mean of each pool.
+/// Computes the mean of each pool.
 pub fn mean<T: Float>(x: &[T], grid: &Grid, n: usize, y: &mut [T]) {
     par::chunks(y, n.max(1), grain(most(grid)), &|first, run: &mut [T]| {
         for ((image, at), y) in positions(places(grid), first).zip(run.chunks_exact_mut(n)) {

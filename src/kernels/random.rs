@@ -1,4 +1,4 @@
-//! Why it exists: random masks and uniform numbers at the speed of the arithmetic around them. Sixteen counters go through the
+//! Random masks and uniform numbers, at the speed of the arithmetic around them. Sixteen counters go through the
 //! generator side by side; the numbers are those of [`Stream::block`], whatever the vector width.
 
 use super::simd::stamped;
@@ -9,8 +9,8 @@ use crate::random::{Stream, fraction, wide};
 pub const GROUP: usize = 64;
 
 stamped! {
-    /// `x · scale` where the word of the element's position in the stream is at least `threshold`, else 0. Element 0 stands at
-    /// the beginning of group `first`.
+    /// Computes `x · scale` where the word at the element's position in the stream is at least `threshold`, else 0.
+    /// Element 0 is at the beginning of group `first`.
     pub fn dropout<T: Float>(stream: Stream, first: u64, x: &[T], out: &mut [T], threshold: u32, scale: T) {
         for (group, (out, x)) in out.chunks_mut(GROUP).zip(x.chunks(GROUP)).enumerate() {
             let words = stream.group((first + group as u64) * (GROUP as u64 / 4));
@@ -22,17 +22,18 @@ stamped! {
     }
 }
 
-/// Uniform numbers of a group: sixteen counters of two.
+/// Uniform numbers of a group: two for each of sixteen counters.
 pub const NUMBERS: usize = 32;
 
-/// Number `i` of a group in `[0, 1)`, as [`Stream::uniform`] makes it.
+/// Returns number `i` of a group in `[0, 1)`, as [`Stream::uniform`] computes it.
 #[inline(always)]
 fn unit(words: &[u32; GROUP], i: usize) -> f64 {
     fraction(wide(words[2 * i], words[2 * i + 1]))
 }
 
 stamped! {
-    /// `low + span · u`, at most `most`, for uniform `u` in `[0, 1)`. Element 0 is the first number of group `first`.
+    /// Computes `low + span · u`, at most `most`, for uniform `u` in `[0, 1)`. Element 0 is the first number of
+    /// group `first`.
     pub fn uniform<T: Float>(stream: Stream, first: u64, out: &mut [T], low: f64, span: f64, most: T) {
         for (group, out) in out.chunks_mut(NUMBERS).enumerate() {
             let words = stream.group((first + group as u64) * (NUMBERS as u64 / 2));
@@ -47,7 +48,7 @@ stamped! {
 }
 
 stamped! {
-    /// 1 with probability `p`, else 0. Element 0 is decided by the first number of group `first`.
+    /// Returns 1 with probability `p`, else 0. Element 0 is decided by the first number of group `first`.
     pub fn bernoulli(stream: Stream, first: u64, out: &mut [u8], p: f64) {
         for (group, out) in out.chunks_mut(NUMBERS).enumerate() {
             let words = stream.group((first + group as u64) * (NUMBERS as u64 / 2));
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
     use crate::random::Purpose;
 
-    /// The plain twin: one counter at a time.
+    /// Compares with the slow reference: one counter at a time.
     #[test]
     fn masks_are_those_of_the_stream() {
         let stream = Stream::new(5, Purpose::User(2), 9);
@@ -81,7 +82,7 @@ mod tests {
         }
     }
 
-    /// The plain twin: one number at a time.
+    /// Compares with the slow reference: one number at a time.
     #[test]
     fn fills_are_those_of_the_stream() {
         let stream = Stream::new(5, Purpose::User(2), 9);

@@ -1,29 +1,30 @@
-//! Recurrences over a batch of sequences, forward and backward: what the products of all inputs with the kernel leave to be done
-//! step by step. Each row of the batch goes through its sequence by itself, so that rows can be cut between threads and a
-//! row's numbers do not depend on the others.
+//! Recurrences over a batch of sequences, forward and backward: what remains to be done time step by time step
+//! after the product of all inputs with the kernel. Each row of the batch goes through its sequence separately, so
+//! rows can be divided between threads and a row's numbers do not depend on the others.
 //!
-//! Arrays are `[batch, time, …]`. What belongs to an input (projections, gates and their gradients) lies at its time; outputs lie in the
-//! order of the steps, which with `go_backwards` is the other way round.
+//! Arrays are `[batch, time, …]`. What belongs to an input (projections, gates and their gradients) is at the
+//! input's time; outputs are in the order of the steps, which `go_backwards` reverses.
 
 use super::gemm::{Act, Epilogue, Gemm, Mat, MatMut, Store, gemm};
 use super::par;
 use crate::Float;
 
-/// What a recurrence goes over.
+/// The sizes and direction of a recurrence.
 #[derive(Clone, Copy, Debug)]
 pub struct Over<'a> {
-    /// Steps.
+    /// The number of time steps.
     pub time: usize,
-    /// Numbers in a state.
+    /// The size of a state.
     pub units: usize,
     /// Whether the first step is the last time.
     pub go_backwards: bool,
-    /// Whether each time of each row counts, `[batch, time]`; all if absent. Where one does not, states stay as they are.
+    /// Whether each time of each row counts, `[batch, time]`; all if absent. Where one does not, states do not
+    /// change.
     pub mask: Option<&'a [u8]>,
 }
 
 impl Over<'_> {
-    /// The time of a step.
+    /// Returns the time of a step.
     fn at(&self, step: usize) -> usize {
         if self.go_backwards { self.time - 1 - step } else { step }
     }
@@ -32,12 +33,13 @@ impl Over<'_> {
         self.mask.is_none_or(|mask| mask[row * self.time + time] != 0)
     }
 
-    /// Elements of outputs that are worth a thread, where each costs products with `gates · units` numbers.
+    /// Returns how many elements of outputs are worth a thread, if each costs products with `gates · units`
+    /// numbers.
     fn grain(&self, gates: usize) -> usize {
         (par::GRAIN / (gates * self.units).max(1)).max(1)
     }
 
-    /// The matrix of all rows at one time of `[rows, time, width]`, from column `column` on.
+    /// Returns the matrix of all rows at one time of `[rows, time, width]`, from column `column` on.
     fn matrix<'a, T: Copy>(
         &self,
         all: &'a [T],
@@ -50,7 +52,7 @@ impl Over<'_> {
         Mat { data: all, offset: time * width + column, rows, cols, rs: (self.time * width) as isize, cs: 1 }
     }
 
-    /// The same, to write.
+    /// The same for writing.
     fn matrix_mut<'a, T: Copy>(
         &self,
         all: &'a mut [T],
@@ -64,7 +66,7 @@ impl Over<'_> {
     }
 }
 
-/// Row `i` of rows of `n`.
+/// Returns row `i` of rows of `n`.
 fn row<T>(all: &[T], i: usize, n: usize) -> &[T] {
     &all[i * n..][..n]
 }
@@ -73,23 +75,23 @@ fn row_mut<T>(all: &mut [T], i: usize, n: usize) -> &mut [T] {
     &mut all[i * n..][..n]
 }
 
-/// `columns` of a matrix with `of` columns.
+/// Returns `columns` of a matrix with `of` columns.
 fn columns<T: Copy>(matrix: &[T], of: usize, columns: std::ops::Range<usize>) -> Mat<'_, T> {
     let rows = matrix.len() / of;
     Mat { data: matrix, offset: columns.start, rows, cols: columns.len(), rs: of as isize, cs: 1 }
 }
 
-/// The rows of a state as a matrix.
+/// Returns the rows of a state as a matrix.
 fn state<T: Copy>(state: &[T], units: usize) -> Mat<'_, T> {
     Mat::row_major(state, state.len() / units, units)
 }
 
-/// `c += a · b`.
+/// Computes `c += a · b`.
 fn add<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>) {
     gemm(a, b, c, Store::Add, Epilogue::NONE);
 }
 
-/// What the state was before the step at each time: `[batch, time, units]` in the order of the inputs.
+/// Returns the state before the step at each time: `[batch, time, units]` in the order of the inputs.
 pub fn before<T: Copy>(over: &Over<'_>, first: &[T], states: &[T], out: &mut [T]) {
     let (u, length) = (over.units, over.time * over.units);
     for ((out, states), first) in
@@ -102,7 +104,7 @@ pub fn before<T: Copy>(over: &Over<'_>, first: &[T], states: &[T], out: &mut [T]
     }
 }
 
-/// `h = tanh(z + h·R)` at each step. `z` are the projected inputs, of which the sums are left.
+/// Computes `h = tanh(z + h·R)` at each step. `z` holds the projected inputs, and afterwards the sums.
 pub fn simple_rnn<T: Float + Gemm>(
     over: &Over<'_>,
     recurrent: &[T],
@@ -129,8 +131,8 @@ pub fn simple_rnn<T: Float + Gemm>(
     });
 }
 
-/// The gradient of [`simple_rnn`]'s projections, from those of its outputs `g`; that of the last state is in `dh`, which becomes
-/// that of the first.
+/// Computes the gradient of [`simple_rnn`]'s projections, from that of its outputs, `g`. `dh` holds the gradient of
+/// the last state, and afterwards that of the first.
 pub fn simple_rnn_grad<T: Float + Gemm>(
     over: &Over<'_>,
     recurrent: &[T],
@@ -162,7 +164,8 @@ fn dh_rows<T>(all: &[T], over: &Over<'_>, width: usize) -> usize {
     all.len() / (over.time * width)
 }
 
-/// What [`lstm`] writes: outputs, the cell states of all steps, and the last states, which begin as the first.
+/// What [`lstm`] writes: outputs, the cell states of all steps, and the last states, which initially hold the
+/// first.
 #[derive(Debug)]
 pub struct Lstm<'a, T> {
     /// `[batch, time, units]`.
@@ -173,8 +176,8 @@ pub struct Lstm<'a, T> {
     pub last: [&'a mut [T]; 2],
 }
 
-/// `i, f, o = σ(…)`, `g = tanh(…)` of `z + h·R` in the order i, f, g, o; `c = f·c + i·g`, `h = o·tanh(c)`. In place of the projected inputs
-/// the gates are left (0 where a step does not count).
+/// Computes `i, f, o = σ(…)`, `g = tanh(…)` of `z + h·R` in the order i, f, g, o; `c = f·c + i·g`, `h = o·tanh(c)`.
+/// The gates replace the projected inputs (0 where a step does not count).
 pub fn lstm<T: Float + Gemm>(over: &Over<'_>, recurrent: &[T], gates: &mut [T], out: Lstm<'_, T>) {
     let (u, w) = (over.units, 4 * over.units);
     let Lstm { h, cells, last: [last, carry] } = out;
@@ -215,12 +218,12 @@ pub fn lstm<T: Float + Gemm>(over: &Over<'_>, recurrent: &[T], gates: &mut [T], 
     );
 }
 
-/// What [`lstm_grad`] reads beside the weights.
+/// What [`lstm_grad`] reads besides the weights.
 #[derive(Clone, Copy, Debug)]
 pub struct LstmSaved<'a, T> {
     /// The gradients of the outputs.
     pub g: &'a [T],
-    /// What [`lstm`] left.
+    /// The gates that [`lstm`] left.
     pub gates: &'a [T],
     /// The cell states of all steps.
     pub cells: &'a [T],
@@ -228,7 +231,8 @@ pub struct LstmSaved<'a, T> {
     pub first: &'a [T],
 }
 
-/// The gradient of [`lstm`]'s projections; those of the last states are in `dh` and `dc`, which become those of the first.
+/// Computes the gradient of [`lstm`]'s projections. `dh` and `dc` hold the gradients of the last states, and
+/// afterwards those of the first.
 pub fn lstm_grad<T: Float + Gemm>(
     over: &Over<'_>,
     recurrent: &[T],
@@ -270,8 +274,9 @@ pub fn lstm_grad<T: Float + Gemm>(
     });
 }
 
-/// What [`gru`] writes: outputs, what the last third of the recurrent kernel gave (`h·R + b`, or without `reset_after` what it was given,
-/// `r·h`), room for `[batch, 3 units]`, and the last state, which begins as the first.
+/// What [`gru`] writes: outputs; what the last third of the recurrent kernel gave (`h·R + b`), or without
+/// `reset_after` what it was given (`r·h`); room for `[batch, 3 units]`; and the last state, which initially holds
+/// the first.
 #[derive(Debug)]
 pub struct Gru<'a, T> {
     /// `[batch, time, units]`.
@@ -284,8 +289,9 @@ pub struct Gru<'a, T> {
     pub last: &'a mut [T],
 }
 
-/// `z, r = σ(…)`, the candidate `tanh(…)`, and `h = z·h + (1 - z)·candidate`. With `bias`, that of `h·R`, the reset gate `r` is applied to
-/// `h·R + bias`, otherwise to `h`. In place of the projected inputs z, r and the candidate are left (0 where a step does not count).
+/// Computes `z, r = σ(…)`, the candidate `tanh(…)`, and `h = z·h + (1 - z)·candidate`. With `bias`, which is that
+/// of `h·R`, the reset gate `r` is applied to `h·R + bias`, otherwise to `h`. z, r and the candidate replace the
+/// projected inputs (0 where a step does not count).
 pub fn gru<T: Float + Gemm>(
     over: &Over<'_>,
     recurrent: &[T],
@@ -353,12 +359,12 @@ pub fn gru<T: Float + Gemm>(
     );
 }
 
-/// What [`gru_grad`] reads beside the weights.
+/// What [`gru_grad`] reads besides the weights.
 #[derive(Clone, Copy, Debug)]
 pub struct GruSaved<'a, T> {
     /// The gradients of the outputs.
     pub g: &'a [T],
-    /// What [`gru`] left.
+    /// The gates that [`gru`] left.
     pub gates: &'a [T],
     /// See [`Gru`].
     pub inner: &'a [T],
@@ -368,8 +374,9 @@ pub struct GruSaved<'a, T> {
     pub reset_after: bool,
 }
 
-/// The gradient of [`gru`]'s projections, and in `dinner` that of what the last third of the recurrent kernel gives; that of the last state
-/// is in `dh`, which becomes that of the first. `room` is `[batch, units]` of working memory.
+/// Computes the gradient of [`gru`]'s projections, and in `dinner` that of the last third of the recurrent kernel's
+/// result. `dh` holds the gradient of the last state, and afterwards that of the first. `room` is `[batch, units]`
+/// of working memory.
 pub fn gru_grad<T: Float + Gemm>(
     over: &Over<'_>,
     recurrent: &[T],
@@ -430,8 +437,8 @@ pub fn gru_grad<T: Float + Gemm>(
     });
 }
 
-/// The gradient of a recurrent kernel: the sum over rows and times of `before ⊗ dz`, into columns `from` on of `[units, width]`. `dz` are rows of
-/// `of`, of which it takes `cols`.
+/// Computes the gradient of a recurrent kernel: the sum over rows and times of `before ⊗ dz`, into columns from
+/// `from` on of `[units, width]`. `dz` has rows of `of`, of which it takes `cols`.
 pub fn kernel_grad<T: Float + Gemm>(
     units: usize,
     before: &[T],
@@ -444,7 +451,7 @@ pub fn kernel_grad<T: Float + Gemm>(
     gemm(state(before, units).t(), dz, out, Store::Write, Epilogue::NONE);
 }
 
-/// The sums of columns: those of `cols` in rows of `of`.
+/// Sums columns: those of `cols` in rows of `of`.
 pub fn column_sums<T: Float + Gemm>(
     ones: &[T],
     dz: &[T],

@@ -1,7 +1,7 @@
-//! Why it exists: sums and their kin over any axes. The order of additions is a function of the number of elements
-//! alone: elements are cut into blocks of 2048; in a block element r goes to virtual lane r mod 32, each lane adds in
-//! ascending order, and the lanes join in a fixed tree; block sums join pairwise, as the bits of their count say. Layout,
-//! threads and vector width do not enter.
+//! Sums and other reductions over any axes. The order of additions depends only on the number of elements: elements
+//! are cut into blocks of 2048; in a block, element r goes to virtual lane r mod 32, each lane adds in ascending
+//! order, and the lanes join in a fixed tree; block sums join pairwise, as the bits of their count say. Layout,
+//! threads and vector width do not matter.
 
 use super::math::Whole;
 use super::par;
@@ -13,9 +13,9 @@ use crate::{Float, Shape, Stored};
 /// Virtual lanes: a multiple of every vector width, wide enough to hide the latency of an addition.
 pub const LANES: usize = 32;
 
-/// Two-operand functions that a reduction folds with.
+/// Functions of two operands that a reduction folds with.
 pub trait Fold: Copy + Send + Sync + 'static {
-    /// The neutral element.
+    /// Returns the neutral element.
     fn start<T: Float>() -> T;
     /// Folds one more element in.
     fn fold<T: Float>(acc: T, x: T) -> T;
@@ -49,8 +49,8 @@ impl Fold for Max {
     }
 }
 
-/// Some element that none exceeds, with no rule for NaN or the sign of zero: one instruction where [`Max`] takes six. For
-/// shifting exponents, which a NaN spoils anyway.
+/// An element that none exceeds, with no rule for NaN or the sign of zero: one instruction where [`Max`] takes six.
+/// For shifting exponents, which a NaN spoils anyway.
 #[derive(Clone, Copy, Debug)]
 pub struct Pivot;
 impl Fold for Pivot {
@@ -92,7 +92,7 @@ impl Fold for Product {
     }
 }
 
-/// Joins the lanes: halves onto halves.
+/// Joins the lanes, one half onto the other.
 #[inline(always)]
 fn join<F: Fold, T: Float>(lanes: &mut [T; LANES]) -> T {
     let mut width = LANES / 2;
@@ -105,7 +105,7 @@ fn join<F: Fold, T: Float>(lanes: &mut [T; LANES]) -> T {
     lanes[0]
 }
 
-/// Adds `map(a, b)` of a run of pairs to the lanes, the first of them to lane 0.
+/// Adds `map(a, b)` of a run of pairs to the lanes, starting with lane 0.
 #[inline(always)]
 fn feed<F: Fold, T: Float>(lanes: &mut [T; LANES], a: &[T], b: &[T], map: impl Fn(T, T) -> T) {
     let (mut a, mut b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
@@ -119,10 +119,11 @@ fn feed<F: Fold, T: Float>(lanes: &mut [T; LANES], a: &[T], b: &[T], map: impl F
     }
 }
 
-/// Elements of a block: long enough that joining costs nothing, short enough that sums stay accurate.
+/// Elements of a block: long enough that joining costs little, short enough that sums stay accurate.
 const BLOCK: usize = 64 * LANES;
 
-/// Block sums waiting to be joined: one for each bit of the number of blocks so far, so that equal numbers of blocks meet.
+/// Block sums waiting to be joined: one for each bit of the number of blocks so far, so that equal numbers of
+/// blocks meet.
 #[derive(Clone, Copy)]
 struct Pending<T> {
     sums: [T; 48],
@@ -181,8 +182,8 @@ pub fn fold_pairs<F: Fold, T: Float>(a: &[T], b: &[T], map: impl Fn(T, T) -> T +
     pending.finish::<F>()
 }
 
-/// [`fold_pairs`] of two rows of one length at once: their chains of additions run side by side, each in its own order, and
-/// hide each other's latency. `map` is told which row its numbers are from.
+/// [`fold_pairs`] of two rows of one length at once: their chains of additions run side by side, each in its own
+/// order, and hide each other's latency. `map` is passed the row of its numbers.
 #[inline(always)]
 pub fn fold_two<F: Fold, T: Float>(
     a: [&[T]; 2],
@@ -214,7 +215,7 @@ fn fold_two_blocks<F: Fold, T: Float>(
     map: impl Fn(usize, T, T) -> T + Copy,
 ) -> [T; 2] {
     let n = a[0].len();
-    // Two arrays by name: the compiler keeps these in registers, and not one array of two.
+    // Two named arrays, which the compiler keeps in registers, unlike an array of two.
     let (mut first, mut second) = ([F::start(); LANES], [F::start(); LANES]);
     let [a0, a1] = a.map(|a| a[..n].chunks_exact(LANES));
     let [b0, b1] = b.map(|b| b[..n].chunks_exact(LANES));
@@ -245,10 +246,10 @@ stamped! {
     }
 }
 
-/// Columns reduced together: 32 lanes of them stay in the first-level cache, and rows far apart are visited seldom.
+/// Columns reduced together: 32 lanes of them stay in the first-level cache, and rows far apart are visited rarely.
 pub(super) const COLUMNS: usize = 64;
 
-/// Rows whose columns are folded: in memory, or made on the way.
+/// Rows whose columns are folded: in memory, or computed on the way.
 pub(super) trait Rows<T>: Copy {
     /// Folds row `row`, from column `column` on, into `lane`.
     fn fold<F: Fold>(&self, row: usize, column: usize, lane: &mut [T]);
@@ -276,7 +277,7 @@ impl<T: Float> Rows<T> for InMemory<'_, T> {
 stamped! {
     /// Folds at most a block of rows, from `first` on, to one row of at most [`COLUMNS`] columns from `column` on.
     fn column_block<F: Fold, T: Float, R: Rows<T>>(rows: R, first: usize, count: usize, column: usize, out: &mut [T]) {
-        // As many lanes as get a row, made even.
+        // As many lanes as get a row, rounded up to a power of two.
         let used = count.min(LANES).next_power_of_two();
         let mut lanes = [[T::c(0.0); COLUMNS]; LANES];
         lanes[..used].as_flattened_mut().fill(F::start());
@@ -284,7 +285,7 @@ stamped! {
         for r in 0..count {
             rows.fold::<F>(first + r, column, &mut lanes[r % LANES][..width]);
         }
-        // Halves onto halves, whole rows at a time: columns beyond the width hold the neutral element.
+        // One half onto the other, whole rows at a time: columns beyond the width hold the neutral element.
         let mut half = used / 2;
         while half > 0 {
             let (low, high) = lanes.as_flattened_mut().split_at_mut(half * COLUMNS);
@@ -326,7 +327,7 @@ fn split(layout: &Layout, reduce: &[bool; MAX_RANK]) -> (Layout, Layout) {
     (parts[0], parts[1])
 }
 
-/// A fold as data, so that what leads to the kernels is compiled once.
+/// A fold as data, so that the code around the kernels is compiled once.
 struct By<T> {
     start: T,
     rows: fn(&[T], usize, &mut [T]),
@@ -369,7 +370,7 @@ fn fold_by<T: Float>(by: &By<T>, x: Strided<T>, reduce: &[bool; MAX_RANK], out: 
     if folded.rank <= 1 && kept.rank > 0 && kept.steps()[0] == 1 {
         let row = kept.row();
         if kept.rank == 1 {
-            // One row of outputs: threads take columns of it.
+            // With one row of outputs, threads take columns of it.
             let rows = InMemory { data, start: kept.start(0)[0], step: folded.steps()[0] };
             let unit = COLUMNS.min(row);
             return par::chunks(out, unit, grain, &|first, run: &mut [T]| {
@@ -394,7 +395,7 @@ fn fold_by<T: Float>(by: &By<T>, x: Strided<T>, reduce: &[bool; MAX_RANK], out: 
     });
 }
 
-/// Folds elements that lie anywhere, gathered a block at a time.
+/// Folds elements at any positions, gathered a block at a time.
 fn scattered<F: Fold, T: Float>(
     data: &[T],
     start: isize,
@@ -428,10 +429,11 @@ fn scattered<F: Fold, T: Float>(
     pending.finish::<F>()
 }
 
-/// What is folded so far with a run of numbers more.
+/// Returns what has been folded so far together with a run of more numbers.
 pub type FoldRun = fn(i64, &[i64]) -> i64;
 
-/// Folds integers over the axes set in `reduce`, from `start` on, in 64 bits; they have no rounding, so any order is right.
+/// Folds integers over the axes set in `reduce`, from `start` on, in 64 bits. Integers do not round, so any order
+/// is right.
 pub fn fold_whole<A: Whole>(
     x: Strided<A>,
     reduce: &[bool; MAX_RANK],
@@ -466,10 +468,11 @@ pub fn fold_whole<A: Whole>(
     });
 }
 
-/// Integers that are widened at a time.
+/// How many integers are widened at a time.
 const WIDE: usize = 256;
 
-/// The index of the first largest (or smallest) element of each row of `n`; of the first NaN if there is one.
+/// Returns the index of the first largest (or smallest) element of each row of `n`; of the first NaN if there is
+/// one.
 #[allow(clippy::eq_op)] // NaN alone differs from itself
 pub fn arg_rows<T: Stored + PartialOrd>(x: &[T], n: usize, largest: bool, out: &mut [i64]) {
     for (o, row) in out.iter_mut().zip(x.chunks_exact(n)) {

@@ -1,10 +1,11 @@
-//! Why it exists: resampling along one axis. Each element of the result is a weighted sum of a run of neighbours, which a band says:
+//! Resampling along one axis. Each element of the result is a weighted sum of a run of neighbours. A [`Band`] holds
 //! where each run begins, how long it is, and its weights.
 
 use super::par;
 use crate::Float;
 
-/// How far a weight function reaches and its value at a distance of 0 or more, both in elements of the coarser of the two grids.
+/// How far a weight function reaches and its value at a distance of 0 or more, both in elements of the coarser of
+/// the two grids.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter {
     /// The weights are 0 beyond this distance.
@@ -26,7 +27,7 @@ pub const CUBIC: Filter = Filter {
     },
 };
 
-/// The sinc function, windowed by that of `radius` times its width; 1 close to 0, as in JAX.
+/// The sinc function, windowed by one that is `radius` times as wide; 1 close to 0, as in JAX.
 fn lanczos(radius: f64, x: f64) -> f64 {
     let pi = std::f64::consts::PI;
     match x {
@@ -41,8 +42,8 @@ pub const LANCZOS3: Filter = Filter { radius: 3.0, weight: |x| lanczos(3.0, x) }
 /// Lanczos's filter of radius 5.
 pub const LANCZOS5: Filter = Filter { radius: 5.0, weight: |x| lanczos(5.0, x) };
 
-/// What a result is made of along an axis: `bounds` holds the start and the length of each run, `weights` as many numbers for each as
-/// the longest run has.
+/// What each result along an axis is made of: `bounds` holds the start and the length of each run, and `weights` as
+/// many numbers for each as the longest run has.
 #[derive(Clone, Copy, Debug)]
 pub struct Band<'a, T> {
     /// Start and length, one after the other.
@@ -52,12 +53,12 @@ pub struct Band<'a, T> {
 }
 
 impl<'a, T: Copy> Band<'a, T> {
-    /// How many runs there are.
+    /// Returns how many runs there are.
     fn len(&self) -> usize {
         self.bounds.len() / 2
     }
 
-    /// The start of a run and its weights.
+    /// Returns the start of a run and its weights.
     fn run(&self, i: usize) -> (usize, &'a [T]) {
         let width = self.weights.len() / self.len().max(1);
         let (start, len) = (self.bounds[2 * i] as usize, self.bounds[2 * i + 1] as usize);
@@ -65,19 +66,20 @@ impl<'a, T: Copy> Band<'a, T> {
     }
 }
 
-/// How much wider the filter is than the grid of the elements: when there are fewer places, and aliases are to be left out.
+/// Returns how much wider the filter is than the grid of the elements, if there are fewer places and aliasing is to
+/// be avoided.
 fn widening(elements: usize, places: usize, antialias: bool) -> f64 {
     if antialias { (elements as f64 / places as f64).max(1.0) } else { 1.0 }
 }
 
-/// The length of the longest run of [`filtered`], or more.
+/// Returns the length of the longest run of [`filtered`], or more.
 pub fn width(filter: Filter, elements: usize, places: usize, antialias: bool) -> usize {
     let reach = filter.radius * widening(elements, places, antialias);
     (2.0 * reach) as usize + 2
 }
 
-/// The band of a filter between centres of pixels. Weights of a run add up to 1; where they would be about 0, all are 0, as in JAX
-/// (`jax.image.scale_and_translate`).
+/// Computes the band of a filter between centres of pixels. The weights of a run add up to 1; where they would be
+/// about 0, all are 0, as in JAX (`jax.image.scale_and_translate`).
 pub fn filtered<T: Float>(
     filter: Filter,
     elements: usize,
@@ -105,7 +107,7 @@ pub fn filtered<T: Float>(
     }
 }
 
-/// The band of the nearest element: the one that the centre of each place lies in.
+/// Computes the band of the nearest element: the one that contains the centre of each place.
 pub fn nearest<T: Float>(elements: usize, bounds: &mut [i64], weights: &mut [T]) {
     let places = bounds.len() / 2;
     for (i, (bounds, weight)) in bounds.chunks_exact_mut(2).zip(weights).enumerate() {
@@ -114,7 +116,7 @@ pub fn nearest<T: Float>(elements: usize, bounds: &mut [i64], weights: &mut [T])
     }
 }
 
-/// For each element, the places whose runs hold it: starts and lengths alone. Returns the longest length.
+/// Computes for each element the places whose runs hold it, as starts and lengths. Returns the longest length.
 pub fn turned_bounds(bounds: &[i64], turned: &mut [i64]) -> usize {
     let (places, mut first, mut end, mut most) = (bounds.len() / 2, 0, 0, 0);
     let start = |place: usize| bounds[2 * place];
@@ -133,7 +135,7 @@ pub fn turned_bounds(bounds: &[i64], turned: &mut [i64]) -> usize {
     most
 }
 
-/// The weights that belong to [`turned_bounds`]: those of the adjoint.
+/// Computes the weights for [`turned_bounds`]: those of the adjoint.
 pub fn turned_weights<T: Float>(band: Band<'_, T>, turned: &[i64], weights: &mut [T]) {
     let width = weights.len() / (turned.len() / 2).max(1);
     for (element, (turned, weights)) in
@@ -147,7 +149,7 @@ pub fn turned_weights<T: Float>(band: Band<'_, T>, turned: &[i64], weights: &mut
     }
 }
 
-/// The sums along the middle axis of `[…, elements, inner]`, each in ascending order.
+/// Computes the sums along the middle axis of `[…, elements, inner]`, each in ascending order.
 pub fn along<T: Float>(x: &[T], elements: usize, inner: usize, band: Band<'_, T>, out: &mut [T]) {
     let places = band.len();
     let width = band.weights.len() / places.max(1);

@@ -1,10 +1,10 @@
-//! Why it exists: running sums and products. Each row is one ascending chain, so that its result is the same however rows
-//! are shared out between threads.
+//! Running sums and products. Each row is one ascending chain, so its result is the same however rows are divided
+//! between threads.
 
 use super::par;
 use crate::{Float, Stored};
 
-/// `out[i] = f(out[i - 1], x[i])` along each row of `n`, beginning with `x[0]`.
+/// Computes `out[i] = f(out[i - 1], x[i])` along each row of `n`, starting with `x[0]`.
 pub fn running<T: Stored>(x: &[T], out: &mut [T], n: usize, f: &(impl Fn(T, T) -> T + Sync)) {
     par::chunks(out, n, par::GRAIN, &|first, run: &mut [T]| {
         let x = &x[first * n..first * n + run.len()];
@@ -19,7 +19,7 @@ pub fn running<T: Stored>(x: &[T], out: &mut [T], n: usize, f: &(impl Fn(T, T) -
     });
 }
 
-/// `y[i] = a[i]·y[i - 1] + b[i]` along each row of `n`, beginning with `b[0]`; `a[0]` is not read.
+/// Computes `y[i] = a[i]·y[i - 1] + b[i]` along each row of `n`, starting with `b[0]`; `a[0]` is not read.
 pub fn recurrence<T: Float>(a: &[T], b: &[T], y: &mut [T], n: usize) {
     par::chunks(y, n, par::GRAIN, &|first, run: &mut [T]| {
         let part = first * n..first * n + run.len();

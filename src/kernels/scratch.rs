@@ -1,6 +1,6 @@
-//! Why it exists: working memory for kernels that must not ask the system allocator in the steady state. Each
-//! thread keeps the buffers it has used; a kernel borrows one for the length of a call that never waits for
-//! another thread, so no buffer is ever wanted by two calls at once.
+//! Working memory for kernels, which must not ask the system allocator in the steady state. Each thread keeps the
+//! buffers it has used; a kernel borrows one for the length of a call that never waits for another thread, so no
+//! two calls ever need the same buffer at once.
 
 use std::cell::Cell;
 use std::thread::LocalKey;
@@ -8,9 +8,9 @@ use std::thread::LocalKey;
 /// Buffers start on a cache line (and on a vector of any width).
 const ALIGN: usize = 64;
 
-/// Element types that scratch memory exists for.
+/// Element types for which scratch memory exists.
 pub trait Scratch: Copy + Default + 'static {
-    /// This thread's idle buffers, the last used on top.
+    /// Returns this thread's idle buffers, the last used on top.
     #[doc(hidden)]
     fn idle() -> &'static LocalKey<Cell<Vec<Vec<Self>>>>;
 }
@@ -30,15 +30,15 @@ macro_rules! scratch {
 scratch!(f32);
 scratch!(f64);
 
-/// Lends `f` a buffer of `len` elements that starts on a cache line and holds anything. Calls may be nested, but
-/// `f` must not wait for other threads.
+/// Lends `f` a buffer of `len` elements that starts on a cache line, with arbitrary contents. Calls may be nested,
+/// but `f` must not wait for other threads.
 pub fn with<T: Scratch, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
     let pad = ALIGN / size_of::<T>();
     let mut stack = T::idle().take();
     let mut buffer = stack.pop().unwrap_or_default();
     T::idle().set(stack);
     if buffer.len() < len + pad {
-        // What it held is not wanted: a new buffer instead of a copy.
+        // Its contents are not needed, so this makes a new buffer instead of a copy.
         buffer = vec![T::default(); (len + pad).next_power_of_two()];
     }
     let start = buffer.as_ptr().align_offset(ALIGN).min(pad);

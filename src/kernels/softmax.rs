@@ -1,25 +1,25 @@
-//! Why it exists: softmax and what is built on it, one pass over each row while it is in the first-level cache, and over 32 rows
-//! at once where rows are short.
-//! Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of a row is `logsumexp(x) - x[label]`.
+//! Softmax and what is built on it, in one pass over each row while it is in the first-level cache, and over 32
+//! rows at once if rows are short. Formulas: `softmax_i = exp(x_i - max) / Σ exp(x_j - max)`; the cross-entropy of
+//! a row is `logsumexp(x) - x[label]`.
 
 use super::math::Lane;
 use super::reduce::{Fold, LANES, Pivot, Sum, fold_pairs, fold_slice, fold_two};
 use super::simd::stamped;
 use crate::Float;
 
-/// A largest element, or 0 where it is -infinity (so that `x - max` stays defined).
+/// Returns a largest element, or 0 where it is -infinity (so that `x - max` stays defined).
 #[inline(always)]
 fn defined<T: Float>(max: T) -> T {
     if max == T::neg_infinity() { T::zero() } else { max }
 }
 
-/// What is taken from a row's elements before the exponential.
+/// Returns what is subtracted from a row's elements before the exponential.
 #[inline(always)]
 fn pivot<T: Float>(row: &[T]) -> T {
     defined(fold_slice::<Pivot, T>(row))
 }
 
-/// `exp(x - max)`.
+/// Computes `exp(x - max)`.
 #[inline(always)]
 fn exponentials<T: Float, R: Lane<T>>(x: &[T], out: &mut [T]) {
     let max = pivot(x);
@@ -35,17 +35,18 @@ fn scale<T: Float>(out: &mut [T], share: T) {
     }
 }
 
-/// Rows that are computed side by side where they are short.
+/// How many short rows are computed side by side.
 const ROWS: usize = 32;
 
-/// Short rows, turned: a row of 10 logits fills no vector, but 32 such rows fill vectors with each of their columns.
+/// Short rows, transposed: a row of 10 logits fills no vector, but 32 such rows fill vectors with each of their
+/// columns.
 struct Short<T> {
     e: [[T; ROWS]; LANES],
     max: [T; ROWS],
 }
 
 impl<T: Float> Short<T> {
-    /// Whether rows of `n` are short and more than two.
+    /// Returns whether rows of `n` are short and more than two.
     #[inline(always)]
     fn suits(x: &[T], n: usize) -> bool {
         n < LANES && x.len() > 2 * n
@@ -56,9 +57,9 @@ impl<T: Float> Short<T> {
         Short { e: [[T::c(0.0); ROWS]; LANES], max: [T::c(0.0); ROWS] }
     }
 
-    /// Takes at most [`ROWS`] rows of `n` in, leaves `exp(x - max)` and returns the sums, added in the order of every other sum:
-    /// the elements are the lanes, and lanes without an element hold the zero that changes no sum of exponentials. Columns
-    /// beyond the last row hold anything.
+    /// Takes at most [`ROWS`] rows of `n`, leaves `exp(x - max)` and returns the sums, added in the order of every
+    /// other sum: the elements are the lanes, and lanes without an element hold the zero that changes no sum of
+    /// exponentials. Columns beyond the last row hold anything.
     #[inline(always)]
     fn exponentials<R: Lane<T>>(&mut self, x: &[T], n: usize) -> [T; ROWS] {
         let Short { e, max } = self;
@@ -98,7 +99,7 @@ impl<T: Float> Short<T> {
 }
 
 stamped! {
-    /// Softmax of each row of `n`.
+    /// Computes the softmax of each row of `n`.
     pub fn softmax<T: Float>[R: T](x: &[T], out: &mut [T], n: usize) {
         if Short::suits(x, n) {
             let mut short = Short::new();
@@ -119,7 +120,7 @@ stamped! {
             for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
                 exponentials::<T, R>(x, out);
             }
-            // The last of an odd number of rows is its own partner.
+            // The last of an odd number of rows is paired with itself.
             let both = [&out[..n], &out[out.len() - n..]];
             let sums = fold_two::<Sum, T>(both, both, |_, x, _| x);
             for (out, sum) in out.chunks_exact_mut(n).zip(sums) {
@@ -130,7 +131,8 @@ stamped! {
 }
 
 stamped! {
-    /// `g_in = y · (g - Σ g·y)` for each row of `n`, from softmax's output `y`, of which what is below [`Float::TINY`] counts as 0.
+    /// Computes `g_in = y · (g - Σ g·y)` for each row of `n`, from softmax's output `y`; values of `y` below
+    /// [`Float::TINY`] count as 0.
     pub fn softmax_grad<T: Float>(y: &[T], g: &[T], out: &mut [T], n: usize) {
         for ((y, g), out) in y.chunks_exact(n).zip(g.chunks_exact(n)).zip(out.chunks_exact_mut(n)) {
             for ((o, &y), &g) in out.iter_mut().zip(y).zip(g) {
@@ -145,8 +147,8 @@ stamped! {
 }
 
 stamped! {
-    /// The largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`: kept apart, because their sum would
-    /// round away what differences of large logits need.
+    /// Computes the largest element `max` of each row of `n`, and `log = ln Σ exp(x - max)`. They are kept
+    /// separate, because their sum would round away what differences of large logits need.
     pub fn logsumexp<T: Float>[R: T](x: &[T], max: &mut [T], log: &mut [T], n: usize) {
         if Short::suits(x, n) {
             let mut short = Short::new();
@@ -170,8 +172,8 @@ stamped! {
 }
 
 stamped! {
-    /// Softmax of each row of `n` in its place, and the row's largest element and sum of `exp(x - max)`. A row of nothing but
-    /// -infinity becomes zeros, and its sum 0.
+    /// Computes the softmax of each row of `n` in place, and the row's largest element and sum of `exp(x - max)`. A
+    /// row of only -infinity becomes zeros, and its sum 0.
     pub fn weights<T: Float>[R: T](x: &mut [T], max: &mut [T], sum: &mut [T], n: usize) {
         for ((row, max), sum) in x.chunks_exact_mut(n).zip(max).zip(sum) {
             let largest = pivot(row);
@@ -186,7 +188,7 @@ stamped! {
 }
 
 stamped! {
-    /// What [`weights`] makes of each row of `n`, given its largest element and sum.
+    /// Computes what [`weights`] makes of each row of `n`, given its largest element and sum.
     pub fn weights_of<T: Float>[R: T](x: &mut [T], max: &[T], sum: &[T], n: usize) {
         for ((row, &max), &sum) in x.chunks_exact_mut(n).zip(max).zip(sum) {
             for x in row.iter_mut() {
@@ -197,19 +199,20 @@ stamped! {
     }
 }
 
-/// The factor that a row's exponentials are multiplied by; 0 where there is nothing to share out.
+/// Returns the factor of a row's exponentials; 0 if their sum is 0.
 #[inline(always)]
 fn share<T: Float>(sum: T) -> T {
     if sum == T::zero() { sum } else { T::one() / sum }
 }
 
-/// Numbers that stay in the first-level cache.
+/// How many numbers stay in the first-level cache.
 const NEAR: usize = 4096;
 
-/// `x - logsumexp(x)` of each row of `n`.
+/// Computes `x - logsumexp(x)` of each row of `n`.
 pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
     let (mut max, mut log) = ([T::c(0.0); ROWS], [T::c(0.0); ROWS]);
-    // As many rows as are computed side by side, or fewer, which are still in the first-level cache when they are read again.
+    // As many rows as are computed side by side, or fewer, so that they are still in the first-level cache when
+    // they are read again.
     let rows = (NEAR / n.max(1)).clamp(1, ROWS);
     for (x, out) in x.chunks(rows * n).zip(out.chunks_mut(rows * n)) {
         let (max, log) = (&mut max[..x.len() / n], &mut log[..x.len() / n]);
@@ -219,7 +222,7 @@ pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
 }
 
 stamped! {
-    /// `(x - max) - log` of each row of `n`.
+    /// Computes `(x - max) - log` of each row of `n`.
     fn shifted<T: Float>(x: &[T], max: &[T], log: &[T], out: &mut [T], n: usize) {
         let rows = x.chunks_exact(n).zip(out.chunks_exact_mut(n));
         for ((x, out), (&max, &log)) in rows.zip(max.iter().zip(log)) {
@@ -243,17 +246,17 @@ pub struct Rows<'a, T> {
     pub g: &'a [T],
 }
 
-/// A probability from its logarithm, and 0 below [`Float::TINY`]: what a sure network knows to be wrong has probabilities, and so
-/// gradients, that are subnormal numbers, on which the products of the backward pass would be many times slower. `low` is a
-/// logarithm below that of `TINY`.
+/// Returns a probability from its logarithm, and 0 below [`Float::TINY`]: for classes that a confident network
+/// rules out, probabilities, and so gradients, would be subnormal numbers, on which the products of the backward
+/// pass are many times slower. `low` is a logarithm below that of `TINY`.
 #[inline(always)]
 fn probability<T: Float, R: Lane<T>>(log: T, low: T) -> T {
     R::of(if log < low { low } else { log }).exp().value().flush(T::TINY)
 }
 
 stamped! {
-    /// `(softmax(x) - onehot(label)) · g` for each row of `n`: the gradient of sparse cross-entropy. Probabilities below
-    /// [`Float::TINY`] count as 0.
+    /// Computes `(softmax(x) - onehot(label)) · g` for each row of `n`: the gradient of sparse cross-entropy.
+    /// Probabilities below [`Float::TINY`] count as 0.
     pub fn sparse_cross_entropy_grad<T: Float>[R: T](x: &[T], rows: Rows<'_, T>, out: &mut [T], n: usize) {
         let low = T::of(libm::log(T::TINY.wide()) - 1.0);
         for (r, (x, out)) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)).enumerate() {

@@ -1,13 +1,13 @@
-//! Why it exists: one order for all who sort: NaN last, equal elements in the order in which they came.
+//! The one order of all sorting: NaN last, and equal elements in their original order.
 
 use super::par;
 use crate::Stored;
 use std::cmp::Ordering;
 
-/// Sorting costs about this much an element against an addition.
+/// The cost of sorting an element, relative to an addition.
 const COST: usize = 32;
 
-/// Ascending or descending; NaN comes last in both, and zeros of both signs are equal.
+/// Compares, ascending or descending; NaN comes last in both, and zeros of both signs are equal.
 #[inline(always)]
 #[allow(clippy::eq_op)] // NaN alone differs from itself
 pub fn order<T: PartialOrd>(a: &T, b: &T, descending: bool) -> Ordering {
@@ -18,7 +18,7 @@ pub fn order<T: PartialOrd>(a: &T, b: &T, descending: bool) -> Ordering {
     }
 }
 
-/// The indices that sort each row of `n`.
+/// Returns the indices that sort each row of `n`.
 pub fn argsort<T: Stored + PartialOrd>(x: &[T], n: usize, descending: bool, out: &mut [i64]) {
     par::chunks(out, n, par::GRAIN / COST, &|first, run: &mut [i64]| {
         for (r, out) in run.chunks_exact_mut(n).enumerate() {
@@ -31,8 +31,8 @@ pub fn argsort<T: Stored + PartialOrd>(x: &[T], n: usize, descending: bool, out:
     });
 }
 
-/// Sorts indices by what they stand for: compiled once, for all element types. The index decides between equals: as good as a
-/// stable sort, and in place.
+/// Sorts indices by what they stand for. Not generic, so it is compiled once for all element types. The index
+/// decides between equal elements, which is as good as a stable sort, and in place.
 fn sort_indices(indices: &mut [i64], order: &dyn Fn(i64, i64) -> Ordering) {
     indices.sort_unstable_by(|&i, &j| order(i, j).then(i.cmp(&j)));
 }

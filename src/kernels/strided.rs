@@ -1,5 +1,5 @@
-//! Why it exists: how a slice is read as an array of any shape. Transposes, slices, broadcasts and reversals are
-//! nothing but other strides; kernels take such views and find the long contiguous runs in them.
+//! Strided views: a slice read as an array of any shape. Transposes, slices, broadcasts and reversals are only
+//! other strides; kernels take such views and find the long contiguous runs in them.
 
 use crate::shape::{MAX_RANK, Shape};
 
@@ -8,19 +8,19 @@ use crate::shape::{MAX_RANK, Shape};
 pub struct Layout {
     /// The sizes.
     pub shape: Shape,
-    /// Distance between neighbours along each axis; 0 repeats, negative runs backwards.
+    /// The distance between neighbours along each axis; 0 repeats, negative runs backwards.
     pub strides: [isize; MAX_RANK],
-    /// Where the first element lies.
+    /// The position of the first element.
     pub offset: usize,
 }
 
 impl Layout {
-    /// Row-major, without gaps.
+    /// Creates a row-major layout without gaps.
     pub fn contiguous(shape: Shape) -> Layout {
         Layout { shape, strides: shape.strides(), offset: 0 }
     }
 
-    /// Whether the elements lie in row-major order without gaps.
+    /// Returns whether the elements are contiguous in row-major order.
     pub fn is_contiguous(&self) -> bool {
         let mut step = 1;
         for (&d, &stride) in self.shape.dims().iter().zip(&self.strides).rev() {
@@ -32,12 +32,12 @@ impl Layout {
         true
     }
 
-    /// Whether some element of memory is there more than once.
+    /// Returns whether some element of memory occurs more than once.
     pub fn repeats(&self) -> bool {
         std::iter::zip(self.shape.dims(), &self.strides).any(|(&d, &stride)| d > 1 && stride == 0)
     }
 
-    /// With the axes in another order; `order` names each axis once.
+    /// Reorders the axes; `order` names each axis once.
     pub fn permuted(&self, order: &[usize]) -> Layout {
         let mut out = *self;
         for (to, &from) in order.iter().enumerate() {
@@ -47,7 +47,7 @@ impl Layout {
         out
     }
 
-    /// Repeated to a larger shape, to which its own broadcasts.
+    /// Repeats to a larger shape, to which its own broadcasts.
     pub fn broadcast(&self, shape: Shape) -> Layout {
         let lead = shape.rank() - self.shape.rank();
         let mut strides = [0; MAX_RANK];
@@ -59,7 +59,7 @@ impl Layout {
         Layout { shape, strides, offset: self.offset }
     }
 
-    /// The same elements under another shape, if strides can express it.
+    /// Returns the same elements under another shape, if strides can express it.
     pub fn reshaped(&self, shape: Shape) -> Option<Layout> {
         if self.is_contiguous() {
             return Some(Layout { offset: self.offset, ..Layout::contiguous(shape) });
@@ -97,7 +97,7 @@ pub struct Strided<'a, T> {
 }
 
 impl<'a, T: Copy + Default> Strided<'a, T> {
-    /// A view of `data`.
+    /// Creates a view of `data`.
     ///
     /// # Panics
     /// If the layout reaches outside of `data`.
@@ -105,7 +105,7 @@ impl<'a, T: Copy + Default> Strided<'a, T> {
         if layout.shape.elements() > 0 {
             let (mut low, mut high) = (layout.offset as isize, layout.offset as isize);
             for (i, &d) in layout.shape.dims().iter().enumerate() {
-                // Saturated, what is too far stays too far.
+                // Saturated, so what is too far stays too far.
                 let reach = (d as isize - 1).saturating_mul(layout.strides[i]);
                 let end = if reach < 0 { &mut low } else { &mut high };
                 *end = end.saturating_add(reach);
@@ -115,22 +115,22 @@ impl<'a, T: Copy + Default> Strided<'a, T> {
         Strided { data, layout }
     }
 
-    /// The layout.
+    /// Returns the layout.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// The memory that the layout indexes.
+    /// Returns the memory that the layout indexes.
     pub fn data(&self) -> &'a [T] {
         self.data
     }
 
-    /// The shape.
+    /// Returns the shape.
     pub fn shape(&self) -> &Shape {
         &self.layout.shape
     }
 
-    /// The elements as one slice, if they lie in row-major order without gaps.
+    /// Returns the elements as one slice, if they are contiguous in row-major order.
     pub fn as_slice(&self) -> Option<&'a [T]> {
         let n = self.layout.shape.elements();
         if n == 0 {
@@ -139,19 +139,19 @@ impl<'a, T: Copy + Default> Strided<'a, T> {
         self.layout.is_contiguous().then(|| &self.data[self.layout.offset..self.layout.offset + n])
     }
 
-    /// The same memory under another layout, which the caller has derived from this one.
+    /// Returns the same memory under another layout, which the caller has derived from this one.
     pub fn with(&self, layout: Layout) -> Strided<'a, T> {
         Strided::new(self.data, layout)
     }
 
-    /// Copies `out.len()` elements that lie `stride` apart, from `start` on.
+    /// Copies `out.len()` elements that are `stride` apart, from `start` on.
     #[inline]
     pub fn gather(&self, start: isize, stride: isize, out: &mut [T]) {
         gather(self.data, start, stride, out);
     }
 }
 
-/// Copies `out.len()` elements of `data` that lie `stride` apart, from `start` on.
+/// Copies `out.len()` elements of `data` that are `stride` apart, from `start` on.
 #[inline]
 pub fn gather<T: Copy>(data: &[T], start: isize, stride: isize, out: &mut [T]) {
     match stride {
@@ -167,8 +167,8 @@ pub fn gather<T: Copy>(data: &[T], start: isize, stride: isize, out: &mut [T]) {
     }
 }
 
-/// The axes of `N` arrays of one shape, walked together: sizes of 1 dropped, neighbours merged where the strides of
-/// all arrays allow it.
+/// The axes of `N` arrays of one shape, walked together: axes of size 1 are dropped, and neighbours merged where
+/// the strides of all arrays allow it.
 #[derive(Clone, Copy, Debug)]
 pub struct Axes<const N: usize> {
     /// Sizes, outermost first.
@@ -181,7 +181,7 @@ pub struct Axes<const N: usize> {
 }
 
 impl<const N: usize> Axes<N> {
-    /// Collapses the layouts, which have the same shape.
+    /// Collapses layouts of the same shape.
     pub fn collapse(layouts: [&Layout; N]) -> Axes<N> {
         let mut out = Axes {
             dims: [1; MAX_RANK],
@@ -208,17 +208,17 @@ impl<const N: usize> Axes<N> {
         out
     }
 
-    /// The length of a row: the innermost axis.
+    /// Returns the length of a row: the innermost axis.
     pub fn row(&self) -> usize {
         if self.rank == 0 { 1 } else { self.dims[self.rank - 1] }
     }
 
-    /// The strides within a row.
+    /// Returns the strides within a row.
     pub fn steps(&self) -> [isize; N] {
         if self.rank == 0 { [0; N] } else { std::array::from_fn(|k| self.strides[k][self.rank - 1]) }
     }
 
-    /// Where row number `row` begins in each array.
+    /// Returns where row number `row` begins in each array.
     pub fn start(&self, mut row: usize) -> [isize; N] {
         let mut at = self.offsets.map(|o| o as isize);
         for axis in (0..self.rank.saturating_sub(1)).rev() {

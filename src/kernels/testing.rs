@@ -1,4 +1,4 @@
-//! Why it exists: what the tests of kernels share: numbers from a seed, and comparison by bits.
+//! What the tests of kernels share: random numbers from a seed, and comparison by bits.
 
 use super::math::Real;
 use crate::Float;
@@ -7,7 +7,7 @@ use crate::Float;
 pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {
-    /// A whole number below `n`; 0 below 0.
+    /// Returns a whole number below `n`; 0 if `n` is 0.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         ((self.0 ^ (self.0 >> 29)).wrapping_mul(0x9E3779B97F4A7C15) >> 17) as usize % n.max(1)
@@ -19,12 +19,12 @@ impl Rng {
     }
 }
 
-/// Bits, any NaN being like any other; both types widen exactly.
+/// Returns bits; all NaNs are alike. Both types widen exactly.
 fn bits<T: Float>(v: T) -> u64 {
     if v.wide().is_nan() { u64::MAX } else { v.wide().to_bits() }
 }
 
-/// As many numbers with the same bits.
+/// Checks that both have as many numbers, with the same bits.
 #[track_caller]
 pub(crate) fn same<T: Float>(got: &[T], want: &[T], what: &dyn Fn() -> String) {
     assert_eq!(got.len(), want.len(), "{}", what());

@@ -1,6 +1,7 @@
-//! Why it exists: operands that nobody would choose. Empty ones, of one row or one column, that overlap themselves, run backwards,
-//! begin anywhere, or lie very far apart: every kernel must give for them what a twin gives that walks index by index, and must not
-//! touch what is not theirs. Memory here is no longer than it must be, so that an address sanitizer sees the rest.
+//! Tests of kernels with operands that nobody would choose: empty, with one row or column, overlapping themselves,
+//! running backwards, beginning anywhere, or very far apart. Every kernel must give what a reference gives that
+//! walks index by index, and must not touch other memory. Memory is no longer than it must be, so that an address
+//! sanitizer sees every access outside.
 
 use super::strided::{Layout, Strided};
 use super::testing::{Rng, same};
@@ -9,7 +10,7 @@ use crate::Float;
 use crate::shape::{MAX_RANK, Shape};
 
 impl Rng {
-    /// From -2 to 2, with zeros of both signs, infinities and NaN among them.
+    /// Returns a number from -2 to 2, sometimes a zero of either sign, infinity or NaN.
     fn odd<T: Float>(&mut self) -> T {
         const ODD: [f64; 8] = [0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-40, 1.0, -1.0];
         if self.below(30) == 0 { T::of(ODD[self.below(8)]) } else { self.plain() }
@@ -22,8 +23,9 @@ impl Rng {
     }
 }
 
-/// A shape of up to four axes and strides for it: row-major, in any order of axes, with gaps, backwards, repeated, as windows
-/// that overlap, or thousands of elements apart. Returns how many elements it takes, and not one more.
+/// Returns a shape of up to four axes and strides for it: row-major, in any order of axes, with gaps, backwards,
+/// repeated, as windows that overlap, or thousands of elements apart. Also returns how many elements it takes, and
+/// not one more.
 fn layout(r: &mut Rng) -> (Layout, usize) {
     let dims: Vec<usize> = (0..r.below(5)).map(|_| [1, 2, 3, 5, 8, 1, 33, 40, 0][r.below(9)]).collect();
     let mut order: Vec<usize> = (0..dims.len()).collect();
@@ -60,7 +62,7 @@ fn layout(r: &mut Rng) -> (Layout, usize) {
     (layout, layout.offset - before + all + 1)
 }
 
-/// Where each element lies, in row-major order: the plain twin of every walk over strides.
+/// Returns the position of each element, in row-major order: the slow reference of every walk over strides.
 fn places(layout: &Layout) -> Vec<usize> {
     let dims = layout.shape.dims();
     let n: usize = dims.iter().product();
@@ -82,7 +84,7 @@ fn filled<T: Float>(r: &mut Rng, layout: &Layout, len: usize) -> (Vec<T>, Vec<T>
     (data, values)
 }
 
-/// Another layout of the same shape: a broadcast, a transpose's, or row-major.
+/// Returns another layout of the same shape: a broadcast, a transpose's, or row-major.
 fn beside(r: &mut Rng, layout: &Layout) -> (Layout, usize) {
     let dims = layout.shape.dims();
     let mut other = Layout { offset: r.below(3), ..Layout::contiguous(layout.shape) };
@@ -141,7 +143,8 @@ fn maps_of_any_operand() {
     }
 }
 
-/// Large enough for the squares that transposes are copied in, with edges beside their size, as windows, and turned around.
+/// Large enough for the squares that transposes are copied in, with edges near their size, as windows, and
+/// reversed.
 #[test]
 fn copies_of_transposes() {
     let r = &mut Rng(2);
@@ -165,7 +168,7 @@ fn copies_of_transposes() {
             map::copy(Strided::new(&data, l), &mut out);
             same(&out, &want, &what);
         }
-        // Back to where the elements came from, if each has a place of its own.
+        // Back to where the elements came from, if each has its own place.
         if step as usize >= dims[1] {
             let x: Vec<f32> = r.plains(dims.iter().product());
             let mut want = data.clone();
@@ -262,7 +265,7 @@ fn reductions_of_any_operand() {
     }
 }
 
-/// Operands of rows: some number of them, of some length, that begin somewhere in memory of just that length.
+/// Makes operands of rows: some number of them, of some length, that begin somewhere in memory of just that length.
 fn rows<T: Float>(r: &mut Rng, odd: bool) -> (Vec<T>, usize, usize, usize) {
     let (rows, n) = ([0, 1, 2, 7][r.below(4)], [1, 2, 7, 31, 32, 33, 64, 65, 200, 2100][r.below(10)]);
     let skip = r.below(4);
@@ -444,7 +447,7 @@ fn elements_taken_scanned_and_sorted() {
     }
 }
 
-/// Runs cut between threads end where the next begins.
+/// Checks that runs cut between threads end where the next begins.
 #[test]
 fn cuts_cover_everything_once() {
     let r = &mut Rng(8);
@@ -481,7 +484,7 @@ fn refused(data: &[f32], dims: &[usize], strides: &[isize], offset: usize) {
     assert!(made.is_err(), "{dims:?} {strides:?} {offset} reaches outside of {} elements", data.len());
 }
 
-/// A layout that leaves its memory is no view, whichever way it leaves.
+/// A layout that reaches outside of its memory is not a view, whichever way it does.
 #[test]
 fn layouts_outside_of_their_memory_are_refused() {
     let data = [0.0f32; 12];

@@ -1,4 +1,4 @@
-//! Why it exists: matrix products of integers. Wrapping sums have no rounding, so their order is free: a row of the result is made of
+//! Matrix products of integers. Wrapping sums do not round, so their order is free: a row of the result is made of
 //! the rows of the right matrix, each read in order.
 
 use super::math::Whole;
@@ -7,7 +7,7 @@ use super::simd::stamped;
 use super::strided::{Axes, Layout};
 
 stamped! {
-    /// `out = row · b`, where `b` has as many rows as `row` has numbers.
+    /// Computes `out = row · b`, where `b` has as many rows as `row` has numbers.
     fn row_product<T: Whole>(row: &[T], b: &[T], out: &mut [T]) {
         out.fill(T::ZERO);
         for (&factor, b) in row.iter().zip(b.chunks_exact(out.len())) {
@@ -18,8 +18,8 @@ stamped! {
     }
 }
 
-/// For each row of the result, `n` long, the product of a row of `a`, `k` long, and a matrix of `b`. Where these begin say the two layouts,
-/// whose shape is that of the result's rows.
+/// Computes for each row of the result, `n` long, the product of a row of `a`, `k` long, and a matrix of `b`. The
+/// two layouts, whose shape is that of the result's rows, say where these begin.
 pub fn product<T: Whole>(a: &[T], b: &[T], begins: [&Layout; 2], k: usize, n: usize, out: &mut [T]) {
     if n == 0 || k == 0 {
         return out.fill(T::ZERO);

@@ -1,15 +1,17 @@
-//! Why it exists: what has the weight 0, or is masked, is absent, whatever stands there. A product with 0 is not enough: `0 · NaN` is
-//! NaN, in the loss as in each gradient. So the terms are chosen, and before that what they are made of.
+//! Handles terms that do not count, because their weight is 0 or they are masked: they are absent, whatever value
+//! stands there. Multiplying by 0 is not enough, since `0 · NaN` is NaN, in the loss and in each gradient. So terms
+//! are selected, and before that the values they are made of.
 
 use super::{Loss, fitted};
 use crate::nn::both_masks;
 use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result, Shape};
 
-/// Stands in for predictions that do not count: every loss of it and of the target 0 is finite, and so is its derivative.
+/// Replaces predictions that do not count: every loss of this and the target 0 is finite, and so is its derivative.
 const PREDICTION: f64 = 0.5;
 
-/// Where terms count, as bool in the shape of the weights: those are not 0, and the mask is true. `None`: all do.
+/// Returns where terms count, as bool in the shape of the weights: where those are not 0 and the mask is true.
+/// `None` means everywhere.
 pub(super) fn counts(weights: Option<&Tensor>, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
     let weights = weights.map(|w| w.not_equal(&w.new_full([], 0.0)?)).transpose()?;
     match (weights, mask) {
@@ -18,8 +20,9 @@ pub(super) fn counts(weights: Option<&Tensor>, mask: Option<&Tensor>) -> Result<
     }
 }
 
-/// Where predictions count, in a shape that stretches to theirs, for weights and a mask of the terms, each of which is made of the
-/// predictions along an axis. `None`: everywhere, or weights and mask do not fit, which the reduction says.
+/// Returns where predictions count, in a shape that broadcasts to theirs. Weights and mask are those of the terms,
+/// each of which is made of the predictions along an axis. `None` means everywhere, or that weights and mask do not
+/// fit, which the reduction reports.
 pub(crate) fn counted(
     y_pred: &Tensor,
     axis: isize,
@@ -69,7 +72,7 @@ fn present(
 ) -> Result<(Tensor, Tensor)> {
     let whole = || Ok((y_true.clone(), y_pred.clone()));
     let Some(counts) = counted(y_pred, axis, weights, mask)? else { return whole() };
-    // Labels have an axis less, and so may targets of one number each.
+    // Labels have one axis less, and so may targets of one number each.
     let targets = match y_true.rank() {
         rank if rank == y_pred.rank() => counts.clone(),
         rank if rank + 1 == y_pred.rank() => counts.squeeze(axis)?,
@@ -85,7 +88,7 @@ fn present(
     Ok((y_true, counts.choose(y_pred, &y_pred.new_full([], prediction)?)?))
 }
 
-/// A tensor with 0 where terms do not count; weights or mask have been fitted to it.
+/// Returns the tensor with 0 where terms do not count; weights or mask have been fitted to it.
 pub(super) fn zeroed(terms: &Tensor, counts: Option<&Tensor>) -> Result<Tensor> {
     match counts {
         Some(counts) => counts.choose(terms, &terms.new_full([], 0.0)?),

@@ -1,4 +1,4 @@
-//! Why it exists: yes or no, one probability each.
+//! `BinaryCrossentropy`: the loss for yes-or-no targets, with one probability each.
 
 use super::probability::{check_smoothing, smoothed};
 use super::{EPSILON, Loss, Reads, aligned, last_mean};
@@ -11,13 +11,14 @@ settings! {
     /// `-(t·ln p + (1-t)·ln(1-p))`, the mean over the last axis.
     #[derive(Copy, PartialEq)]
     pub struct BinaryCrossentropy {
-        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a sigmoid, `compile` uses the exact form on logits if there
-        /// is one.
+        /// Takes probabilities, clipped to `[1e-7, 1 - 1e-7]`; after a sigmoid, `compile` uses the exact form on
+        /// logits if there is one.
         new();
 
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0
+        /// by default.
         label_smoothing: f64 = 0.0,
     }
 }

@@ -1,4 +1,4 @@
-//! Why it exists: classification with one probability a class as the target.
+//! `CategoricalCrossentropy`: the loss of classification where the target is one probability per class.
 
 use super::probability::{check_smoothing, rescaled, smoothed};
 use super::{Loss, Reads, aligned};
@@ -11,18 +11,19 @@ settings! {
     /// `-Σ t·ln p` over the last axis. Predictions and targets `[…, classes]`.
     #[derive(Copy, PartialEq)]
     pub struct CategoricalCrossentropy {
-        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a softmax, `compile` uses the exact form on logits if there
-        /// is one.
+        /// Takes probabilities, clipped to `[1e-7, 1 - 1e-7]`; after a softmax, `compile` uses the exact form on
+        /// logits if there is one.
         new();
 
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0
+        /// by default.
         label_smoothing: f64 = 0.0,
     }
 }
 
-/// One probability for each class, smoothed.
+/// Returns one probability for each class, smoothed.
 pub(super) fn targets(op: &'static str, y_true: &Tensor, y_pred: &Tensor, smoothing: f64) -> Result<Tensor> {
     if y_true.rank() < y_pred.rank() {
         let why = "expected one probability for each class (integer labels: SparseCategoricalCrossentropy)";

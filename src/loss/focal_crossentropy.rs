@@ -1,5 +1,6 @@
-//! Why it exists: cross-entropies that count easy rows less (Lin et al. 2017), for rare classes. On logits every part is computed as a
-//! logarithm: `1 - q` of a sure prediction is too small to be a number, or to be taken to a power and differentiated.
+//! Focal losses: cross-entropies in which easy rows count less, for rare classes (Lin et al. 2017). On logits,
+//! everything is computed in logarithms, because `1 - q` of a confident prediction is too small to represent, or to
+//! raise to a power and differentiate.
 
 use super::binary_crossentropy::on_probabilities;
 use super::categorical_crossentropy::targets;
@@ -15,7 +16,8 @@ settings! {
     /// class balancing also times `alpha` where the target is 1 and `1 - alpha` where it is 0.
     #[derive(Copy, PartialEq)]
     pub struct BinaryFocalCrossentropy {
-        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a sigmoid, `compile` uses the exact form on logits.
+        /// Takes probabilities, clipped to `[1e-7, 1 - 1e-7]`; after a sigmoid, `compile` uses the exact form on
+        /// logits.
         new();
 
         /// Whether `alpha` weighs the two classes; no by default.
@@ -26,7 +28,8 @@ settings! {
         gamma: f64 = 2.0,
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0
+        /// by default.
         label_smoothing: f64 = 0.0,
     }
 }
@@ -76,15 +79,17 @@ impl Loss for BinaryFocalCrossentropy {
     }
 }
 
-/// `-(t·ln σ(z) + (1-t)·ln σ(-z))`: each with a derivative of full digits, where `σ(z) - t` has none left.
+/// `-(t·ln σ(z) + (1-t)·ln σ(-z))`: both terms have a derivative of full precision, where `σ(z) - t` would lose all
+/// digits.
 fn on_logits(t: &Tensor, z: &Tensor) -> Result<Tensor> {
     let (yes, no) = (z.log_sigmoid()?.mul(t)?, z.neg()?.log_sigmoid()?.mul(&t.affine(-1.0, 1.0)?)?);
     yes.add(&no)?.neg()
 }
 
-/// `ln(1 - q) = ln(t·σ(-z) + (1-t)·σ(z))`. Of the two terms that with the larger of `t` and `1 - t` is taken out, so that nothing
-/// overflows and a target of 0 or 1 leaves one logarithm: `ln σ(-s·z) + ln h + softplus(s·z + ln((1-h)/h))`, where `h` is that
-/// larger one and `s` 1 where it is `t`, else -1.
+/// `ln(1 - q) = ln(t·σ(-z) + (1-t)·σ(z))`. The term with the larger of `t` and `1 - t` is factored out, so that
+/// nothing overflows and a target of 0 or 1 leaves one logarithm:
+/// `ln σ(-s·z) + ln h + softplus(s·z + ln((1-h)/h))`, where `h` is the larger one, and `s` is 1 if that is `t`,
+/// else -1.
 fn ln_miss(t: &Tensor, z: &Tensor) -> Result<Tensor> {
     let one = t.greater_equal(&t.new_full([], 0.5)?)?;
     let s = one.choose(&t.new_full([], 1.0)?, &t.new_full([], -1.0)?)?;
@@ -98,16 +103,18 @@ settings! {
     /// `-Σ alpha·(1-p)^gamma·t·ln p` over the last axis.
     #[derive(Copy, PartialEq)]
     pub struct CategoricalFocalCrossentropy {
-        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a softmax, `compile` uses the exact form on logits.
+        /// Takes probabilities, clipped to `[1e-7, 1 - 1e-7]`; after a softmax, `compile` uses the exact form on
+        /// logits.
         new();
 
-        /// A factor, 0 to 1; 0.25 by default.
+        /// A factor of the loss, 0 to 1; 0.25 by default.
         alpha: f64 = 0.25,
         /// How much less easy rows count, 0 or more; 2 by default.
         gamma: f64 = 2.0,
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0 by default.
+        /// Mixes targets with the uniform distribution: `t·(1-s) + s/classes` (two classes in the binary case); 0
+        /// by default.
         label_smoothing: f64 = 0.0,
     }
 }
@@ -147,20 +154,21 @@ impl Loss for CategoricalFocalCrossentropy {
     }
 }
 
-/// `ln p` and `ln(1 - p)` of each class. Of the most probable one they are `ln σ(∓d)`, where `d` is by how much the others together are
-/// above it; of the others there is nothing to lose, for their `p` is at most a half.
+/// Returns `ln p` and `ln(1 - p)` of each class. For the most probable class they are `ln σ(∓d)`, where `d` is how
+/// far all the others together are above it. For the other classes nothing cancels, because their `p` is at most a
+/// half.
 fn logarithms(z: &Tensor) -> Result<(Tensor, Tensor)> {
     let ln_p = z.log_softmax(-1)?;
     let classes = z.dims().last().copied().unwrap_or(1);
     if classes < 2 {
-        // One class is sure, and `ln p`, a factor of the loss, is 0.
+        // One class is certain, and `ln p`, a factor of the loss, is 0.
         return Ok((ln_p.clone(), ln_p));
     }
     let top = z.detach().argmax(-1)?.one_hot(classes, z.dtype())?;
     let top = top.greater(&top.new_full([], 0.5)?)?;
     let others = top.choose(&z.new_full([], f64::NEG_INFINITY)?, z)?.logsumexp(&[-1], true)?;
     let d = others.sub(&top.choose(z, &z.new_full([], 0.0)?)?.sum(&[-1], true)?)?;
-    // Where it is not taken, something whose logarithm has a derivative.
+    // Where this branch is not taken, a value whose logarithm has a derivative.
     let p = top.choose(&ln_p.new_full([], 0.5)?, &ln_p.exp()?)?;
     let rest = top.choose(&d.log_sigmoid()?, &p.affine(-1.0, 1.0)?.ln()?)?;
     Ok((top.choose(&d.neg()?.log_sigmoid()?, &ln_p)?, rest))

@@ -1,5 +1,5 @@
-//! Why it exists: losses that ask for a margin, as support vector machines do. Targets are -1 or 1 (or 0 and 1, which are
-//! read as such).
+//! Hinge losses, which ask for a margin, as support vector machines do. Targets are -1 or 1 (or 0 and 1, which are
+//! converted).
 
 use super::last_mean;
 use crate::Result;

@@ -1,10 +1,10 @@
-//! Why it exists: targets name classes by number or by one-hot rows; here alone is decided which.
+//! Targets that name classes: by number or by one-hot rows. Only this file decides which of the two targets are.
 
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
-/// The class that each row of targets names, int64, for predictions of this rank: the position of the largest number along
-/// the last axis where targets have one for each class, else the numbers themselves.
+/// Returns the class that each row of targets names, as int64, for predictions of this rank: the position of the
+/// largest number along the last axis if targets have one number per class, else the numbers themselves.
 pub(crate) fn classes(y_true: &Tensor, rank: usize) -> Result<Tensor> {
     match y_true.dims().last() {
         Some(1) if y_true.rank() == rank => y_true.squeeze(-1)?.cast(DType::I64),
@@ -16,7 +16,7 @@ pub(crate) fn classes(y_true: &Tensor, rank: usize) -> Result<Tensor> {
     }
 }
 
-/// Labels as int64 with the predictions' leading shape.
+/// Returns labels as int64 in the predictions' leading shape.
 pub(crate) fn labels(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     let lead = y_pred.dims().split_last().map_or(&[][..], |(_, lead)| lead);
     let labels = match y_true.dims().split_last() {

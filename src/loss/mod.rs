@@ -1,15 +1,16 @@
-//! Why it exists: what training makes smaller. A loss gives one number a sample; how they become one is the reduction,
-//! the same for all of them.
+//! Losses: what training minimizes, such as [`MeanSquaredError`] and [`SparseCategoricalCrossentropy`]. To write
+//! one, begin with the trait [`Loss`], which gives one number per sample; its [`Reduction`] makes one number of a
+//! batch, in the same way for all losses.
 
-/// Declares losses without settings: a type, what it reads predictions as and its least and largest targets if those are not any
-/// numbers, and a formula of targets `t` and predictions `p` of one shape and dtype.
+/// Declares losses without settings: a type, what it reads predictions as, its least and largest target if not
+/// every number will do, and a formula of targets `t` and predictions `p` of one shape and dtype.
 macro_rules! losses {
     ($($(#[$doc:meta])* $type:ident($t:ident, $p:ident) $(reads $reads:ident)? $(of $targets:tt)? = $f:expr;)*) => {$(
         $crate::settings! {
             $(#[$doc])*
             #[derive(Copy, PartialEq)]
             pub struct $type {
-                /// The loss.
+                /// Creates the loss.
                 new();
             }
         }
@@ -80,10 +81,10 @@ kind! {
         "KLD": KLDivergence, "logcosh": LogCosh, "huber_loss": Huber;
 }
 
-/// Predictions are kept this far from 0 and 1 (Keras's epsilon).
+/// The distance that predictions keep from 0 and 1 (Keras's epsilon).
 pub(crate) const EPSILON: f64 = 1e-7;
 
-/// Compares predictions with the truth.
+/// A loss: compares predictions with targets.
 ///
 /// ```
 /// use gradus::loss::Loss;
@@ -109,13 +110,14 @@ pub(crate) const EPSILON: f64 = 1e-7;
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
-    /// One number for each sample (and each further position, such as time), differentiable in `y_pred`.
+    /// Returns one number for each sample (and each further position, such as time), differentiable in `y_pred`.
     ///
     /// # Errors
-    /// Shapes do not fit: `[n]` and `[n, 1]` are the same to a loss, nothing else broadcasts; or labels are out of range.
+    /// Shapes do not fit (`[n]` and `[n, 1]` are the same to a loss, but nothing else broadcasts), or labels are
+    /// out of range.
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor>;
 
-    /// Which of those numbers count: bool, of the same shape; all by default.
+    /// Returns which of those numbers count: bool, of the same shape; all by default.
     ///
     /// # Errors
     /// Shapes do not fit.
@@ -123,12 +125,12 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// What messages call it: the name of its type.
+    /// Returns the name used in messages: that of the type.
     fn name(&self) -> &'static str {
         self.class_name()
     }
 
-    /// Whether its settings make sense; `compile` asks.
+    /// Checks the settings; `compile` calls this.
     ///
     /// # Errors
     /// A setting is out of range.
@@ -136,17 +138,19 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// What it takes predictions for. `compile` refuses outputs that cannot be that; [`Loss::allow_mismatch`] lets them pass.
+    /// Returns what this loss takes predictions to be. `compile` refuses outputs that cannot be that, unless
+    /// [`Loss::allow_mismatch`] is set.
     fn reads(&self) -> Reads {
         Reads::Numbers
     }
 
-    /// The least and the largest target that it is made for; any by default. The first batch of `fit` and `evaluate` is looked at.
+    /// Returns the least and the largest valid target; any by default. `fit` and `evaluate` check the first batch.
     fn targets(&self) -> (f64, f64) {
         (f64::NEG_INFINITY, f64::INFINITY)
     }
 
-    /// Along which axis of the predictions the elements lie that one number of [`Loss::call`] is made of; the last by default.
+    /// Returns the axis of the predictions along which lie the elements that one number of [`Loss::call`] is made
+    /// of; the last by default.
     fn axis(&self) -> isize {
         -1
     }
@@ -162,23 +166,23 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         None
     }
 
-    /// Reduction and weight; [`Loss::reduction`] and [`Loss::weight`] set them.
+    /// Returns reduction and weight, as set by [`Loss::reduction`] and [`Loss::weight`].
     fn options(&self) -> Options {
         Options::default()
     }
 
-    /// The loss of a batch as one number (unless the reduction is none). `sample_weight` has one number for each sample, or
-    /// for each number that [`Loss::call`] gives. What has the weight 0 is absent, in the value and in the gradient, even if its
-    /// target is NaN.
+    /// Returns the loss of a batch as one number (unless the reduction is none). `sample_weight` has one number for
+    /// each sample, or for each number that [`Loss::call`] gives. Terms with the weight 0 are absent from value and
+    /// gradient, even if their target is NaN.
     ///
     /// # Errors
-    /// As [`Loss::call`], or the weights' shape does not fit.
+    /// Those of [`Loss::call`], or the weights' shape does not fit.
     fn value(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<Tensor> {
         let (losses, mask) = each(self, y_true, y_pred, sample_weight, None)?;
         self.options().reduction.apply(&losses, sample_weight, mask.as_ref())
     }
 
-    /// The same loss with room for options.
+    /// Wraps this loss so that options can be set.
     fn tuned(self) -> Tuned
     where
         Self: Sized + 'static,
@@ -186,7 +190,7 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         Tuned::new(self)
     }
 
-    /// With another reduction than [`Reduction::SumOverBatchSize`].
+    /// Sets the reduction; the default is [`Reduction::SumOverBatchSize`].
     fn reduction(self, reduction: Reduction) -> Tuned
     where
         Self: Sized + 'static,
@@ -196,8 +200,9 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Lets `compile` and the first batch pass what they would refuse of this loss, its output and its metrics: probabilities read
-    /// as logits, logits read as probabilities, targets out of range. For those who mean it; `docs/keras.md` lists what is refused.
+    /// Turns off the checks of `compile` and of the first batch for this loss, its output and its metrics:
+    /// probabilities read as logits, logits read as probabilities, targets out of range. Use it if you mean it;
+    /// `docs/keras.md` lists what is refused.
     fn allow_mismatch(self) -> Tuned
     where
         Self: Sized + 'static,
@@ -207,8 +212,8 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// How much this loss counts in the sum over a network's outputs (Keras: `loss_weights`); 1 by default. With 0 it is shown and
-    /// trains nothing.
+    /// Sets how much this loss counts in the sum over a network's outputs (Keras: `loss_weights`); 1 by default.
+    /// With 0 it is reported but trains nothing.
     fn weight(self, weight: f64) -> Tuned
     where
         Self: Sized + 'static,
@@ -219,16 +224,16 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
     }
 }
 
-/// What `compile` takes as the loss of an output: a value, or its name for one with default settings: `"mse"`.
+/// What `compile` takes as the loss of an output: a value, or the name of a loss with default settings: `"mse"`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
     label = "expected a value such as `MeanSquaredError::new()`, or a name such as `\"mse\"`"
 )]
 pub trait IntoLoss {
-    /// The loss.
+    /// Converts to a loss.
     ///
     /// # Errors
-    /// There is none of this name; the message lists those that there are.
+    /// There is no loss of this name; the message lists the known ones.
     fn into_loss(self) -> Result<Dyn<dyn Loss>>;
 }
 impl<L: Loss + 'static> IntoLoss for L {
@@ -258,7 +263,7 @@ impl<L: Loss + 'static> From<L> for Dyn<dyn Loss> {
     }
 }
 
-/// The mean over the last axis, if there is one: what one sample's loss is for most losses.
+/// Returns the mean over the last axis, if there is one: the loss of one sample, for most losses.
 pub(crate) fn last_mean(losses: &Tensor) -> Result<Tensor> {
     if losses.rank() == 0 { Ok(losses.clone()) } else { losses.mean(&[-1], false) }
 }

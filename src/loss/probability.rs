@@ -1,8 +1,8 @@
-//! Why it exists: losses between distributions, and what the cross-entropies share.
+//! Losses between distributions, and the helpers that the cross-entropies share.
 
 use super::EPSILON;
 
-/// Targets mixed with the uniform distribution over so many classes.
+/// Returns targets mixed with the uniform distribution over this many classes.
 pub(super) fn smoothed(
     targets: crate::Tensor,
     smoothing: f64,
@@ -15,13 +15,13 @@ pub(super) fn smoothed(
     targets.affine(1.0 - smoothing, smoothing / classes as f64)
 }
 
-/// Fails unless a share of smoothing is one.
+/// Fails unless the amount of label smoothing is in range.
 pub(super) fn check_smoothing(smoothing: f64) -> crate::Result<()> {
     let fine = (0.0..=1.0).contains(&smoothing);
     crate::Error::unless(fine, "label_smoothing", "0 to 1", smoothing)
 }
 
-/// Keras's rule on probabilities of classes: rescale to sum to one, then clip.
+/// Rescales probabilities of classes to sum to one, then clips them: Keras's rule.
 pub(super) fn rescaled(p: &crate::Tensor) -> crate::Result<crate::Tensor> {
     p.div(&p.sum(&[-1], true)?)?.clip(EPSILON, 1.0 - EPSILON)
 }

@@ -1,36 +1,36 @@
-//! Why it exists: a loss that reads probabilities and an output that gives logits train the wrong thing without a word. What a loss or
-//! a metric takes the numbers of an output for is said here; `compile` compares it with what the output can give.
+//! `Reads`: what a loss or metric takes the numbers of an output to be. `compile` compares it with what the output
+//! can give, because a loss of probabilities on logits, say, trains the wrong thing without any sign of it.
 
-/// What a loss or a metric takes predictions for.
+/// What a loss or a metric takes predictions to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reads {
     /// Any numbers.
     #[default]
     Numbers,
-    /// Numbers of 0 or more: rates of counts.
+    /// Numbers of 0 or more, such as rates of counts.
     NotNegative,
     /// Probabilities, from 0 to 1 each.
     Probabilities,
     /// Probabilities of classes, along the last axis.
     Shares,
-    /// What a sigmoid would make probabilities of.
+    /// Numbers that a sigmoid turns into probabilities.
     Logits,
-    /// What a softmax along the last axis would make probabilities of.
+    /// Numbers that a softmax along the last axis turns into probabilities.
     ClassLogits,
-    /// Numbers whose sign says which of two classes it is.
+    /// Numbers whose sign tells which of two classes it is.
     Margins,
-    /// The largest number of each row, whatever its size.
+    /// Any numbers, of which the largest in each row decides.
     Largest,
 }
 
 impl Reads {
-    /// Whether numbers are read as logits.
+    /// Returns whether numbers are read as logits.
     pub(crate) fn logits(self) -> bool {
         matches!(self, Reads::Logits | Reads::ClassLogits)
     }
 
-    /// Whether the classes are those of the last axis, so that one of them says nothing.
+    /// Returns whether the last axis holds the classes, so that a single class would say nothing.
     pub(crate) fn classes(self) -> bool {
         matches!(self, Reads::Shares | Reads::ClassLogits | Reads::Largest)
     }

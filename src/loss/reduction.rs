@@ -1,4 +1,4 @@
-//! Why it exists: how the losses of a batch become one number, with weights and masks.
+//! `Reduction`: how the losses of a batch become one number, with weights and masks.
 
 use super::absent::{counts, zeroed};
 use crate::tensor::Tensor;
@@ -8,21 +8,22 @@ string_enum! {
     /// How the losses of a batch become one number (Keras's names in files: `sum_over_batch_size` and so on).
     #[derive(Default)]
     pub enum Reduction {
-        /// `Σ wᵢ·lᵢ / N`, the default. A masked batch is divided by the number of entries that count.
+        /// `Σ wᵢ·lᵢ / N`, the default. A masked batch is divided by the number of elements that count.
         #[default]
         SumOverBatchSize = "sum_over_batch_size",
         /// `Σ wᵢ·lᵢ`.
         Sum = "sum",
         /// `Σ wᵢ·lᵢ / Σ wᵢ`; 0 if the weights sum to 0.
         MeanWithSampleWeight = "mean_with_sample_weight",
-        /// `wᵢ·lᵢ`: no reduction. Training needs one number and refuses it.
+        /// `wᵢ·lᵢ`: no reduction. Training needs one number and refuses this.
         None = "none",
     }
 }
 
 impl Reduction {
-    /// Reduces losses. Weights have the shape of the losses, or fewer axes; so has the mask, bool, false where an entry does
-    /// not count. An entry that does not count, or has the weight 0, is absent whatever it is: NaN too.
+    /// Reduces losses. Weights have the shape of the losses, or fewer axes; so does the mask, which is bool and
+    /// false where an element does not count. An element that does not count, or has the weight 0, is absent even
+    /// if it is NaN.
     ///
     /// # Errors
     /// The shape of weights or mask does not fit.
@@ -71,7 +72,7 @@ impl Reduction {
     }
 }
 
-/// Weights that broadcast over the last axes of losses of this shape.
+/// Returns weights that broadcast over the last axes of losses of this shape.
 pub(crate) fn fitted(what: &'static str, weights: &Tensor, losses: &Shape) -> Result<Tensor> {
     let mut w = weights.clone();
     while w.rank() > losses.rank() && w.dims().last() == Some(&1) {

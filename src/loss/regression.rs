@@ -1,4 +1,4 @@
-//! Why it exists: losses of numbers: how far off, in which measure.
+//! Losses of numbers, as in regression: each measures how far predictions are off in its own way.
 
 use super::{EPSILON, Loss, aligned, last_mean};
 use crate::tensor::Tensor;
@@ -8,10 +8,10 @@ losses! {
     /// The mean of `(t - p)²` over the last axis.
     MeanSquaredError(t, p) = last_mean(&p.sub(&t)?.square()?);
 
-    /// The mean of `|t - p|` over the last axis: forgives outliers.
+    /// The mean of `|t - p|` over the last axis: less sensitive to outliers.
     MeanAbsoluteError(t, p) = last_mean(&p.sub(&t)?.abs()?);
 
-    /// `100 ·` the mean of `|t - p| / max(|t|, 1e-7)` over the last axis: explodes on targets of 0.
+    /// `100 ·` the mean of `|t - p| / max(|t|, 1e-7)` over the last axis: very large for targets of 0.
     MeanAbsolutePercentageError(t, p) = {
         let size = t.abs()?.maximum(&t.new_full([], EPSILON)?)?;
         last_mean(&t.sub(&p)?.div(&size)?.abs()?)?.affine(100.0, 0.0)
@@ -39,10 +39,10 @@ settings! {
     /// The mean over the last axis of `d²/2` where `|d| <= delta`, and `delta·|d| - delta²/2` beyond (Huber 1964).
     #[derive(Copy, PartialEq)]
     pub struct Huber {
-        /// With delta 1.
+        /// Creates the loss with delta 1.
         new();
 
-        /// Where the loss turns from a parabola into a line; 1 by default.
+        /// Where the loss changes from a parabola to a line; 1 by default.
         delta: f64 = 1.0,
     }
 }
@@ -65,11 +65,11 @@ impl Loss for Huber {
 }
 
 settings! {
-    /// Minus the cosine of the angle between targets and predictions along an axis: -1 is the same direction. Vectors are
-    /// divided by `sqrt(max(Σx², 1e-12))`.
+    /// Minus the cosine of the angle between targets and predictions along an axis: -1 means the same direction.
+    /// Vectors are divided by `sqrt(max(Σx², 1e-12))`.
     #[derive(Copy, PartialEq)]
     pub struct CosineSimilarity {
-        /// Along the last axis.
+        /// Creates the loss along the last axis.
         new();
 
         /// The axis along which vectors lie; the last by default.

@@ -1,4 +1,4 @@
-//! Why it exists: classification with integer labels.
+//! `SparseCategoricalCrossentropy`: the loss of classification with integer labels.
 
 use super::probability::rescaled;
 use super::{Loss, Reads, labels};
@@ -11,13 +11,13 @@ settings! {
     /// `-ln p[label]`. Predictions `[…, classes]`; labels `[…]` or `[…, 1]`, of any integer dtype.
     #[derive(Copy, PartialEq)]
     pub struct SparseCategoricalCrossentropy {
-        /// On probabilities, clipped to `[1e-7, 1 - 1e-7]`; behind a softmax, `compile` uses the exact form on logits if there
-        /// is one.
+        /// Takes probabilities, clipped to `[1e-7, 1 - 1e-7]`; after a softmax, `compile` uses the exact form on
+        /// logits if there is one.
         new();
 
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
-        /// Rows with this label, which may be outside of the classes, do not count: their loss is 0, and a mean is over the
+        /// Rows with this label, which need not be a class, do not count: their loss is 0, and a mean is over the
         /// others. None by default.
         ignore_class: some i64,
     }
@@ -26,7 +26,7 @@ settings! {
 const OP: &str = "SparseCategoricalCrossentropy";
 
 impl SparseCategoricalCrossentropy {
-    /// Where the label is none to be ignored.
+    /// Returns where the label is not the ignored one.
     fn counts(&self, labels: &Tensor) -> Result<Option<Tensor>> {
         match self.ignore_class {
             Some(class) => labels.not_equal(&Tensor::scalar(class)?).map(Some),

@@ -1,4 +1,5 @@
-//! Why it exists: what can be set for every loss alike, in one place rather than in each.
+//! The options of every loss, such as reduction and weight: [`Tuned`] adds them to any loss, so that each need not
+//! declare them.
 
 use super::{Loss, Reads, Reduction};
 use crate::config::Dyn;
@@ -6,13 +7,13 @@ use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
 
-/// What can be set for every loss.
+/// The options that every loss has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How the numbers of a batch become one.
+    /// How the numbers of a batch become one number.
     pub reduction: Reduction,
-    /// How much the loss counts beside those of other outputs.
+    /// How much the loss counts in the sum over outputs.
     pub weight: f64,
     /// See [`Loss::allow_mismatch`].
     pub allow_mismatch: bool,

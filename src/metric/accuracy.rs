@@ -1,4 +1,4 @@
-//! Why it exists: the share of right predictions, of each kind.
+//! Accuracies: the share of right predictions, for each kind of target.
 
 use super::confusion::{check_threshold, compared_with};
 use super::gathered::gathers;
@@ -8,7 +8,7 @@ use crate::loss::{aligned, classes};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings};
 
-/// A struct with settings whose figure is the mean of a function's values.
+/// Declares metrics with settings whose value is the mean of a function's values.
 macro_rules! accuracies {
     ($($(#[$doc:meta])* $type:ident { $($rows:tt)* }, $name:literal, $self:ident, $y:ident, $p:ident
         $(, checks $check:expr)? , reads $width:pat => $reads:expr; $values:expr;)*) => {$(
@@ -50,7 +50,7 @@ accuracies! {
     /// the largest target counts (categorical). Predictions that are integers, or have no axis of classes (`[n]`), are compared as they
     /// are.
     Accuracy {
-        /// The metric.
+        /// Creates the metric.
         new();
 
         /// Whether every prediction is compared as it is: right if it equals its target. No by default; Keras's class `Accuracy` does,
@@ -69,16 +69,16 @@ accuracies! {
 
     /// The share of probabilities on the right side of a threshold, named `binary_accuracy`.
     BinaryAccuracy {
-        /// With the threshold 0.5.
+        /// Creates the metric with the threshold 0.5.
         new();
 
-        /// Predictions above it are yes; 0.5 by default. 0 is the threshold of logits.
+        /// Predictions above it mean yes; 0.5 by default. Use 0 for logits.
         threshold: f64 = 0.5,
     }, "binary_accuracy", self, y, p, checks check_threshold("threshold", self.threshold), reads _ => compared_with(self.threshold); above("binary_accuracy", y, p, self.threshold)?;
 
     /// The share of rows whose largest prediction is where the largest target is, named `categorical_accuracy`.
     CategoricalAccuracy {
-        /// The metric.
+        /// Creates the metric.
         new();
     }, "categorical_accuracy", self, y, p, reads _ => Reads::Largest; {
         one_hot("categorical_accuracy", y, p)?;
@@ -87,7 +87,7 @@ accuracies! {
 
     /// The share of rows whose largest prediction is that of the label, named `sparse_categorical_accuracy`.
     SparseCategoricalAccuracy {
-        /// The metric.
+        /// Creates the metric.
         new();
     }, "sparse_categorical_accuracy", self, y, p, reads _ => Reads::Largest;
         largest("sparse_categorical_accuracy", &sparse("sparse_categorical_accuracy", y, p)?, p)?;
@@ -113,7 +113,7 @@ accuracies! {
     };
 }
 
-/// Fails unless something is among the `k` largest.
+/// Fails unless `k` is at least 1.
 fn at_least_one(k: usize) -> Result<()> {
     if k > 0 { Ok(()) } else { Err(Error::argument("k", "at least 1", 0)) }
 }
@@ -138,7 +138,7 @@ fn one_hot(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<()> {
     }
 }
 
-/// Labels without a last axis of 1.
+/// Returns labels without a last axis of size 1.
 fn sparse(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     let labels = match y_true.dims().last() {
         Some(1) if y_true.rank() == y_pred.rank() => y_true.squeeze(-1)?,
@@ -166,13 +166,13 @@ pub(super) fn truth(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Resul
     Ok(truth)
 }
 
-/// 1 where the largest prediction is the target's.
+/// Returns 1 where the largest prediction is the target's, else 0.
 fn largest(op: &'static str, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     let truth = truth(op, y_true, y_pred)?;
     y_pred.detach().argmax(-1)?.equal(&truth)?.cast(DType::F64)
 }
 
-/// 1 where fewer than `k` predictions are above the target's.
+/// Returns 1 where fewer than `k` predictions are above the target's, else 0.
 fn among(op: &'static str, y_true: &Tensor, y_pred: &Tensor, k: usize) -> Result<Tensor> {
     at_least_one(k)?;
     let truth = truth(op, y_true, y_pred)?;

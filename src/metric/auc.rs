@@ -1,5 +1,6 @@
-//! Why it exists: how well scores separate two classes over all thresholds: the area under a curve. The thresholds are the scores
-//! themselves, which is exact whatever their scale; or, in memory that does not grow, a fixed grid as Keras has it.
+//! `AUC`: the area under a curve over all thresholds, which measures how well scores separate two classes. The
+//! thresholds are the scores themselves, which is exact whatever their scale; or a fixed grid as in Keras, whose
+//! memory does not grow.
 
 use super::confusion::{Counts, check_threshold, entries, share};
 use super::curve::Scores;
@@ -27,7 +28,7 @@ string_enum! {
     /// The height of the curve between two thresholds.
     #[derive(Default)]
     pub enum Summation {
-        /// The middle of the two (ROC); by the formula of Davis and Goadrich 2006 for precision and recall.
+        /// The middle of the two (ROC); for precision and recall by the formula of Davis and Goadrich 2006.
         #[default]
         Interpolation = "interpolation",
         /// The smaller of the two.
@@ -38,16 +39,18 @@ string_enum! {
 }
 
 settings! {
-    /// The area under the ROC curve or the precision-recall curve, named `auc`. NaN where the targets have one class only, so that
-    /// there is no curve.
+    /// The area under the ROC curve or the precision-recall curve, named `auc`. NaN if all targets are of one
+    /// class, because then there is no curve.
     pub struct AUC {
-        /// Under the ROC curve, exact: every different score is a threshold, and 40 bytes or so are kept for each.
+        /// Creates the metric of the exact area under the ROC curve: every distinct score is a threshold, and takes
+        /// about 40 bytes.
         new();
 
-        /// So many thresholds, evenly from 0 to 1 (Keras's default is 200), in memory that does not grow. Scores that lie between
-        /// the same two count as equal: too coarse where all of them are small. None by default: exact.
+        /// A fixed number of thresholds, evenly from 0 to 1 (Keras's default is 200), in memory that does not grow.
+        /// Scores between the same two thresholds count as equal, which is too coarse if all scores are small. None
+        /// by default: exact.
         num_thresholds: some usize,
-        /// These thresholds, from 0 to 1, instead. None by default.
+        /// Fixed thresholds from 0 to 1. None by default.
         thresholds: some into Vec<f64>,
         /// Which curve; ROC by default.
         curve: Curve = Curve::ROC,
@@ -144,7 +147,7 @@ fn check_labels(num_labels: Option<usize>, weights: Option<&Vec<f64>>) -> Result
 }
 
 impl AUC {
-    /// The inner thresholds, ascending, if they are fixed.
+    /// Returns the inner thresholds, ascending, if they are fixed.
     fn fixed(&self) -> Result<Option<Vec<f64>>> {
         match (self.num_thresholds, &self.thresholds) {
             (Some(_), Some(_)) => {

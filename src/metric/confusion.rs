@@ -1,5 +1,4 @@
-//! Why it exists: figures made of true and false positives and negatives. A prediction is positive if it is above the
-//! threshold.
+//! Metrics made of true and false positives and negatives. A prediction is positive if it is above the threshold.
 
 use super::gathered::{Gathered, gathers};
 use super::{Metric, Reads};
@@ -52,12 +51,13 @@ impl Counts {
     }
 }
 
-/// Fails unless a threshold of probabilities is one.
+/// Fails unless a threshold lies between 0 and 1.
 pub(super) fn check_threshold(name: &'static str, threshold: f64) -> Result<()> {
     Error::unless((0.0..=1.0).contains(&threshold), name, "0 to 1", threshold)
 }
 
-/// What is compared with a threshold: probabilities, unless it is 0, which is where logits change sides.
+/// What predictions are when compared with this threshold: probabilities, unless it is 0, where logits change
+/// sides.
 pub(super) fn compared_with(threshold: f64) -> Reads {
     if threshold == 0.0 { Reads::Numbers } else { Reads::Probabilities }
 }
@@ -69,7 +69,7 @@ pub(super) struct Entry {
     pub(super) weight: f64,
 }
 
-/// All entries in row-major order, absent ones (of weight 0) too. Targets other than 0 are true.
+/// Iterates over all elements in row-major order, with those of weight 0. Targets other than 0 are true.
 pub(super) fn entries(
     op: &'static str,
     y_true: &Tensor,
@@ -145,7 +145,7 @@ impl Rule<'_> {
         for row in entries.chunks(width.max(1)) {
             for (class, e) in row.iter().enumerate() {
                 if self.class_id.is_none_or(|id| id == class) {
-                    // Of equal predictions the first ones are among the largest.
+                    // Of equal predictions, the first ones are among the largest.
                     let before = |(other, o): (usize, &Entry)| {
                         o.prediction > e.prediction || o.prediction == e.prediction && other < class
                     };
@@ -177,7 +177,7 @@ macro_rules! rule {
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// With the threshold 0.5.
+                /// Creates the metric with the threshold 0.5.
                 new();
 
                 /// Predictions above it are positive; 0.5 by default.
@@ -194,7 +194,7 @@ macro_rules! rule {
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// With the threshold 0.5.
+                /// Creates the metric with the threshold 0.5.
                 new();
 
                 /// Predictions above it are positive; 0.5 by default.
@@ -204,7 +204,7 @@ macro_rules! rule {
                 /// Only the `k` largest predictions of a row can be positive, whatever they are unless a threshold is set
                 /// too.
                 top_k: some usize,
-                /// Counts this class alone: a position along the last axis.
+                /// Counts only this class: a position along the last axis.
                 class_id: some usize,
                 counts: state Vec<Counts> = Vec::new(),
             }
@@ -255,7 +255,7 @@ macro_rules! counted {
     )*};
 }
 
-/// 0 where nothing was counted.
+/// Returns a share, or 0 if nothing was counted.
 pub(super) fn share(part: f64, of: f64) -> f64 {
     if of == 0.0 { 0.0 } else { part / of }
 }
@@ -266,13 +266,13 @@ pub(super) fn mean_of(figures: &[f64]) -> f64 {
 }
 
 counted! {
-    /// How many positives are right, named `true_positives`.
+    /// The number of predicted positives that are right, named `true_positives`.
     TruePositives, "true_positives", whole, larger true, c => c.true_positives;
-    /// How many negatives are right, named `true_negatives`.
+    /// The number of predicted negatives that are right, named `true_negatives`.
     TrueNegatives, "true_negatives", whole, larger true, c => c.true_negatives;
-    /// How many positives are wrong, named `false_positives`.
+    /// The number of predicted positives that are wrong, named `false_positives`.
     FalsePositives, "false_positives", whole, larger false, c => c.false_positives;
-    /// How many negatives are wrong, named `false_negatives`.
+    /// The number of predicted negatives that are wrong, named `false_negatives`.
     FalseNegatives, "false_negatives", whole, larger false, c => c.false_negatives;
     /// The share of positives that are right, named `precision`.
     Precision, "precision", parts, larger true, c => c.precision();

@@ -1,4 +1,4 @@
-//! Why it exists: precision and recall in one figure, for each class and over classes.
+//! `FBetaScore` and [`F1Score`]: precision and recall combined in one value, for each class and over classes.
 
 use super::confusion::{Counts, check_threshold, compared_with, entries};
 use super::gathered::{alike, gathers};
@@ -10,37 +10,38 @@ use crate::{Error, Result, settings, string_enum};
 use serde_json::Value;
 
 string_enum! {
-    /// How the figures of classes become one.
+    /// How the values of classes become one.
     #[derive(Default)]
     pub enum Average {
-        /// Counted over all classes together.
+        /// Computed from counts over all classes together.
         Micro = "micro",
         /// The mean over classes.
         #[default]
         Macro = "macro",
-        /// The mean over classes weighted with how often each is true.
+        /// The mean over classes, weighted by how often each is true.
         Weighted = "weighted",
     }
 }
 
 settings! {
-    /// `(1 + β²)·P·R / (β²·P + R)` of precision and recall, named `fbeta_score`. Targets are one-hot or several of 0 and 1;
-    /// a row's positives are its largest predictions, or those above a threshold. One column has no largest: it needs a threshold.
+    /// `(1 + β²)·P·R / (β²·P + R)` of precision and recall, named `fbeta_score`. Targets are one-hot or any number
+    /// of 0s and 1s. The positives of a row are its largest predictions, or those above a threshold. A single
+    /// column needs a threshold, since it has no largest.
     pub struct FBetaScore {
         /// The mean over classes (Keras's `macro`), with this weight of recall against precision.
         new(beta: f64 = 1.0);
 
-        /// How the figures of classes become one; their mean by default.
+        /// How the values of classes become one; their mean by default.
         average: Average = Average::Macro,
-        /// Predictions above it are positive, rather than the largest of each row.
+        /// Predictions above it are positive, instead of the largest of each row.
         threshold: some f64,
-        /// For each class.
+        /// The counts of each class.
         counts: state Vec<Counts> = Vec::new(),
     }
 }
 
 impl FBetaScore {
-    /// The figure of each class (Keras's `average=None`).
+    /// Returns the value of each class (Keras's `average=None`).
     pub fn by_class(&self) -> Vec<f64> {
         self.counts.iter().map(|c| self.score(c)).collect()
     }
@@ -140,7 +141,7 @@ impl Metric for FBetaScore {
 #[derive(Clone, Debug)]
 pub struct F1Score(FBetaScore);
 
-/// In files: the settings of [`FBetaScore`].
+/// Stored in files as the settings of [`FBetaScore`].
 impl Configured for F1Score {
     fn config(&self) -> Result<Value> {
         self.0.config()
@@ -160,7 +161,7 @@ impl Default for F1Score {
 }
 
 impl F1Score {
-    /// The mean over classes (Keras's `macro`).
+    /// Creates the metric with the mean over classes (Keras's `macro`).
     pub fn new() -> F1Score {
         F1Score(FBetaScore::new(1.0))
     }

@@ -10,12 +10,12 @@ use crate::tensor::Tensor;
 use crate::{DType, Result, settings};
 use std::sync::OnceLock;
 
-/// `Σ wᵢ·xᵢ / Σ wᵢ` over batches. What has the weight 0 is absent, whatever it is.
+/// `Σ wᵢ·xᵢ / Σ wᵢ` over batches. Elements of weight 0 are absent, whatever their value.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Running {
     pub(super) sum: f64,
     total: f64,
-    /// `Σ |wᵢ|`, next to which a total of weights of both signs may be nothing but rounding.
+    /// `Σ |wᵢ|`: compared with it, a sum of weights of both signs may be nothing but rounding error.
     size: f64,
 }
 
@@ -83,7 +83,7 @@ macro_rules! means_of_losses {
         settings! {
             $(#[$doc])*
             pub struct $type {
-                /// The metric.
+                /// Creates the metric.
                 new();
 
                 $($rows)*
@@ -172,9 +172,9 @@ means_of_losses! {
 }
 
 settings! {
-    /// The mean of any loss, under the loss's name in small letters: `MeanLoss::new(Huber::new())` is `huber`.
+    /// The mean of any loss, under the loss's name in snake case: `MeanLoss::new(Huber::new())` is `huber`.
     pub struct MeanLoss {
-        /// Of this loss.
+        /// Creates the metric of this loss.
         new(loss: into Dyn<dyn Loss>);
 
         name: state OnceLock<String> = OnceLock::new(),

@@ -1,4 +1,5 @@
-//! Why it exists: what people watch while training. A metric gathers over batches and is read at the end of an epoch.
+//! Metrics: values to watch while training, such as [`Accuracy`] and [`AUC`]. To write one, begin with the trait
+//! [`Metric`]: it accumulates over batches and is read at the end of an epoch.
 
 use crate::config::{Configured, Dyn, kind};
 pub use crate::loss::Reads;
@@ -40,7 +41,7 @@ kind! {
         "MSLE": MeanSquaredLogarithmicError, "bce": BinaryCrossentropy, "BCE": BinaryCrossentropy, "rmse": RootMeanSquaredError;
 }
 
-/// Gathers a figure over batches.
+/// A metric: accumulates a value over batches.
 ///
 /// ```
 /// use gradus::metric::{AUC, Metric};
@@ -55,24 +56,24 @@ kind! {
 pub trait Metric: Configured + CloneMetric + std::any::Any + std::fmt::Debug + Send + Sync {
     /// Its key in logs and histories (Keras's default name).
     fn name(&self) -> &str;
-    /// Adds a batch. With weights, one for each sample or each position of it, entries count as often as their weight says.
+    /// Adds a batch. Weights, one for each sample or for each position of it, say how much each element counts.
     ///
     /// # Errors
     /// Shapes do not fit.
     fn update(&mut self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()>;
-    /// Whether its settings make sense; `compile` asks.
+    /// Checks the settings; `compile` calls this.
     ///
     /// # Errors
     /// A setting is out of range.
     fn check(&self) -> Result<()> {
         Ok(())
     }
-    /// What it takes predictions for whose last axis has this size. `compile` refuses outputs that cannot be that;
-    /// [`Loss::allow_mismatch`](crate::loss::Loss::allow_mismatch) lets them pass.
+    /// Returns what the metric takes predictions to be whose last axis has this size. `compile` refuses outputs
+    /// that cannot be that, unless [`Loss::allow_mismatch`](crate::loss::Loss::allow_mismatch) is set.
     fn reads(&self, _width: usize) -> Reads {
         Reads::Numbers
     }
-    /// The least and the largest target that it is made for; by default any, or 0 to 1 where it reads probabilities.
+    /// Returns the least and the largest valid target; by default any, or 0 to 1 if it reads probabilities.
     fn targets(&self, width: usize) -> (f64, f64) {
         match self.reads(width) {
             Reads::Probabilities | Reads::Logits => (0.0, 1.0),
@@ -109,14 +110,15 @@ pub trait Metric: Configured + CloneMetric + std::any::Any + std::fmt::Debug + S
     }
     /// Forgets everything gathered.
     fn reset(&mut self);
-    /// Whether a larger figure is better; decides the direction of `EarlyStopping` and its like.
+    /// Returns whether larger values are better, which decides the direction of callbacks such as `EarlyStopping`.
     fn larger_is_better(&self) -> bool;
-    /// Whether `fit` and `evaluate` give it the weights of samples. Keras keeps such metrics in a list of their own.
+    /// Returns whether `fit` and `evaluate` pass it the weights of samples. Keras keeps such metrics in a separate
+    /// list.
     fn takes_weights(&self) -> bool {
         false
     }
 
-    /// The same metric with room for a name.
+    /// Wraps this metric so that options can be set.
     fn tuned(self) -> Tuned
     where
         Self: Sized + 'static,
@@ -124,7 +126,7 @@ pub trait Metric: Configured + CloneMetric + std::any::Any + std::fmt::Debug + S
         Tuned::new(self)
     }
 
-    /// Under another name.
+    /// Gives the metric another name.
     fn named(self, name: &str) -> Tuned
     where
         Self: Sized + 'static,
@@ -134,7 +136,7 @@ pub trait Metric: Configured + CloneMetric + std::any::Any + std::fmt::Debug + S
         tuned
     }
 
-    /// Weighted with `sample_weight` or `class_weight` (Keras: `weighted_metrics`).
+    /// Makes the metric use `sample_weight` and `class_weight` (Keras: `weighted_metrics`).
     fn weighted(self) -> Tuned
     where
         Self: Sized + 'static,
@@ -147,7 +149,7 @@ pub trait Metric: Configured + CloneMetric + std::any::Any + std::fmt::Debug + S
 
 /// Lets boxed metrics be cloned. Implemented for every metric that is `Clone`.
 pub trait CloneMetric {
-    /// A copy.
+    /// Returns a copy.
     fn clone_metric(&self) -> Box<dyn Metric>;
 }
 impl<M: Metric + Clone + 'static> CloneMetric for M {
@@ -161,18 +163,18 @@ impl Clone for Box<dyn Metric> {
     }
 }
 
-/// What `compile` takes as a metric: a value, or its name for one with default settings, under which it then stands in
-/// histories as in Keras: `"accuracy"`, `"mae"`.
+/// What `compile` takes as a metric: a value, or the name of one with default settings, under which it then appears
+/// in histories as in Keras: `"accuracy"`, `"mae"`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a metric",
     label = "expected values such as `Accuracy::new()`, or names such as `\"accuracy\"`",
     note = "metrics of different types stand in a tuple, `(Accuracy::new(), AUC::new())`; none is `()`"
 )]
 pub trait IntoMetric {
-    /// The metric.
+    /// Converts to a metric.
     ///
     /// # Errors
-    /// There is none of this name; the message lists those that there are.
+    /// There is no metric of this name; the message lists the known ones.
     fn into_metric(self) -> Result<Box<dyn Metric>>;
 }
 impl<M: Metric + 'static> IntoMetric for M {
@@ -195,34 +197,34 @@ impl IntoMetric for &str {
 /// The metrics of one output.
 type Metrics = Vec<Box<dyn Metric>>;
 
-/// Metrics by output; the empty name is the one output of a network that has one.
+/// Metrics by output; the empty name stands for the single output of a network that has only one.
 pub type ByOutput = Vec<(String, Vec<Box<dyn Metric>>)>;
 
-/// Whatever `compile` takes as metrics: one, an array or a vector, or a tuple of up to 8 of different types; `()` for none; and
-/// [`PerOutput`] for a network with several outputs. Each may be given by its name.
+/// What `compile` takes as metrics: one metric, an array or a vector, a tuple of up to 8 different types, `()` for
+/// none, or [`PerOutput`] for a network with several outputs. Each may be given by its name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of metrics",
     label = "expected `[Accuracy::new()]`, `(Accuracy::new(), AUC::new())`, `[\"accuracy\"]`, or `()` for none"
 )]
 pub trait IntoMetrics {
-    /// The metrics of one output.
+    /// Converts to the metrics of one output.
     ///
     /// # Errors
-    /// There is none of a name.
+    /// A name is unknown.
     fn into_metrics(self) -> Result<Vec<Box<dyn Metric>>>
     where
         Self: Sized,
     {
         Ok(self.by_output()?.into_iter().flat_map(|(_, metrics)| metrics).collect())
     }
-    /// The metrics of all outputs.
+    /// Converts to the metrics of all outputs.
     ///
     /// # Errors
-    /// There is none of a name.
+    /// A name is unknown.
     fn by_output(self) -> Result<ByOutput>;
 }
 
-/// Those of the one output.
+/// Wraps the metrics of a single output.
 fn of_one(metrics: Vec<Box<dyn Metric>>) -> ByOutput {
     vec![(String::new(), metrics)]
 }
@@ -269,18 +271,18 @@ tuples! {
 }
 
 /// Metrics for a network with several outputs, by the outputs' names:
-/// `PerOutput::new().output("digit", [Accuracy::new()]).output("size", [MeanAbsoluteError::new()])`. Their keys are
-/// `digit_accuracy` and `size_mean_absolute_error`.
+/// `PerOutput::new().output("digit", [Accuracy::new()]).output("size", [MeanAbsoluteError::new()])`. Their names in
+/// logs are `digit_accuracy` and `size_mean_absolute_error`.
 #[derive(Debug, Default)]
 pub struct PerOutput(Vec<(String, Result<Metrics>)>);
 
 impl PerOutput {
-    /// None yet.
+    /// Creates an empty list.
     pub fn new() -> PerOutput {
         PerOutput::default()
     }
 
-    /// Adds those of an output.
+    /// Adds the metrics of an output.
     #[must_use]
     pub fn output(mut self, name: &str, metrics: impl IntoMetrics) -> PerOutput {
         self.0.push((name.into(), metrics.into_metrics()));

@@ -1,5 +1,5 @@
-//! Why it exists: the share of the targets' variance that predictions explain. The variance is gathered around the running mean (West
-//! 1979): sums of squares would cancel where targets are far from 0.
+//! `R2Score`: the share of the targets' variance that predictions explain. The variance is accumulated around the
+//! running mean (West 1979), because sums of squares would cancel if targets are far from 0.
 
 use super::Metric;
 use super::confusion::share;
@@ -61,7 +61,7 @@ impl Column {
         self.errors += w * (t - p) * (t - p);
     }
 
-    /// Where targets do not vary there is nothing to explain: 0, or 1 if they were met exactly.
+    /// Returns the score; for targets that do not vary, 0, or 1 if all of them were predicted exactly.
     fn score(&self) -> f64 {
         match self.varies {
             true => 1.0 - self.errors / self.spread,
@@ -74,7 +74,7 @@ settings! {
     /// `1 - Σ(t-p)² / Σ(t-mean)²`, the mean over columns of targets `[batch, columns]`, named `r2_score`. A column of equal targets
     /// counts 0, or 1 if all of them were met exactly. `results()` has the figure of each column.
     pub struct R2Score {
-        /// The metric.
+        /// Creates the metric.
         new();
 
         /// How the figures of columns become one; their mean by default.
@@ -89,7 +89,7 @@ settings! {
 }
 
 impl R2Score {
-    /// The figure of each column (Keras's `class_aggregation=None`).
+    /// Returns the value of each column (Keras's `class_aggregation=None`).
     pub fn by_column(&self) -> Vec<f64> {
         self.columns.iter().map(Column::score).collect()
     }
@@ -122,7 +122,7 @@ impl Metric for R2Score {
         self.targets += p.elements() as f64;
         let values = t.to_vec::<f64>()?.into_iter().zip(p.to_vec::<f64>()?).zip(weights);
         for (i, ((t, p), w)) in values.enumerate() {
-            // What has the weight 0 is absent, whatever it is.
+            // Elements of weight 0 are absent, whatever their value.
             if w != 0.0 {
                 self.columns[i % columns].add(t, p, w);
             }

@@ -1,4 +1,4 @@
-//! Why it exists: what can be set for every metric alike: its name, and whether samples' weights count.
+//! The options of every metric, its name and whether samples' weights count: [`Tuned`] adds them to any metric.
 
 use super::{Metric, Reads, alike};
 use crate::config::{Dyn, Registry, Setting, describe};
@@ -15,7 +15,7 @@ settings! {
     }
 }
 
-/// In files: `{class_name, config}`.
+/// Stored in files as `{class_name, config}`.
 impl Setting for Box<dyn Metric> {
     fn write(&self) -> Result<Value> {
         describe(&**self)
@@ -31,7 +31,7 @@ impl Tuned {
         Tuned { metric: Box::new(metric), name: None, weighted }
     }
 
-    /// A metric under the name that it was asked for by.
+    /// Gives a metric the name it was asked for by.
     pub(super) fn named_again(metric: Box<dyn Metric>, name: &str) -> Tuned {
         Tuned { weighted: metric.takes_weights(), metric, name: Some(name.into()) }
     }

@@ -1,4 +1,4 @@
-//! Why it exists: activations by name, for layers that end with one.
+//! Activations: the trait [`Activation`] and a type for each, for layers that end with one.
 
 use super::Range;
 use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
@@ -6,20 +6,20 @@ use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
 
-/// A function that layers apply to their result.
+/// A function that a layer applies to its result.
 pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync {
-    /// Applies it.
+    /// Applies the function.
     ///
     /// # Errors
     /// The tensor's dtype or rank does not fit.
     fn apply(&self, x: &Tensor) -> Result<Tensor>;
 
-    /// What is known of the numbers that it gives; nothing by default.
+    /// Returns what is known of the values it gives; nothing by default.
     fn range(&self) -> Option<Range> {
         None
     }
 
-    /// The form in which a matrix product can apply it to its result in one pass, if there is one.
+    /// Returns the form in which a matrix product can apply it to its result in one pass, if there is one.
     fn fused(&self) -> Option<Fused> {
         None
     }
@@ -37,9 +37,9 @@ impl Activation for Misnamed {
     }
 }
 
-/// One row an activation: its type, its settings if it has some, its formula, its fused form if it has one, and what it gives if not
-/// any number. Rows without a
-/// table of settings are values by their name: `Tanh`, `LeakyRelu.negative_slope(0.1)`.
+/// One row per activation: its type, its settings if it has some, its formula, its fused form if it has one, and
+/// the range of its values if limited. Rows without a table of settings are values by their name: `Tanh`,
+/// `LeakyRelu.negative_slope(0.1)`.
 macro_rules! activations {
     ($($(#[$doc:meta])* $type:ident $({ $($settings:tt)* })? ($x:ident $(, $me:ident)?) = $f:expr $(; fused $fused:ident)? $(; gives $range:expr)?,)*) => {
         $(
@@ -78,7 +78,7 @@ macro_rules! activations {
     };
     (@new $type:ident) => {
         impl $type {
-            /// With default settings: the value of this name.
+            /// Creates it with default settings: the value of this name.
             pub const fn new() -> $type {
                 $type
             }
@@ -92,25 +92,25 @@ macro_rules! activations {
 }
 
 activations! {
-    /// The input unchanged.
+    /// Returns the input unchanged.
     Linear(x) = Ok(x.clone()),
     /// `1 / (1 + exp(-x))`.
     Sigmoid(x) = x.sigmoid(); fused Sigmoid; gives Range::UNIT,
     /// Hyperbolic tangent.
     Tanh(x) = x.tanh(); fused Tanh; gives Range::SIGNED_UNIT,
-    /// `exp(x) / Σ exp(x)` over an axis.
+    /// `exp(x) / Σ exp(x)` along an axis.
     Softmax {
         /// The axis; the last one by default.
         axis: isize = -1,
     }(x, me) = x.softmax(me.axis); gives if me.axis == -1 { Range::SHARES } else { Range::UNIT },
-    /// `x - ln Σ exp(x)` over an axis.
+    /// `x - ln Σ exp(x)` along an axis.
     LogSoftmax {
         /// The axis; the last one by default.
         axis: isize = -1,
     }(x, me) = x.log_softmax(me.axis); gives Range::NOT_POSITIVE,
     /// `x·Φ(x)`.
     Gelu {
-        /// Whether it is `½x(1 + tanh(√(2/π)(x + 0.044715x³)))` rather than exact; exact by default.
+        /// Whether to compute `½x(1 + tanh(√(2/π)(x + 0.044715x³)))` instead of the exact form; no by default.
         approximate: bool = false,
     }(x, me) = if me.approximate { x.gelu_tanh() } else { x.gelu() },
     /// `x·sigmoid(x)`, also called swish.
@@ -123,7 +123,7 @@ activations! {
     Relu6(x) = x.relu6(); gives Range::between(0.0, 6.0),
     /// `x` where positive, else `negative_slope · x`.
     LeakyRelu {
-        /// The slope below 0; 0.2 by default (that of the layer is 0.3).
+        /// The slope below 0; 0.2 by default (for the layer it is 0.3).
         negative_slope: f64 = 0.2,
     }(x, me) = {
         Error::unless_finite("negative_slope", me.negative_slope)?;
@@ -131,7 +131,7 @@ activations! {
     },
     /// `x` where positive, else `alpha · (exp(x) - 1)`.
     Elu {
-        /// What large negative numbers go to, negated; 1 by default.
+        /// The negated limit for large negative numbers; 1 by default.
         alpha: f64 = 1.0,
     }(x, me) = {
         Error::unless_finite("alpha", me.alpha)?;
@@ -139,14 +139,14 @@ activations! {
     },
     /// `x` where positive, else `alpha · (exp(x / alpha) - 1)`.
     Celu {
-        /// What large negative numbers go to, negated; 1 by default.
+        /// The negated limit for large negative numbers; 1 by default.
         alpha: f64 = 1.0,
     }(x, me) = {
         let fine = me.alpha != 0.0 && me.alpha.is_finite();
         Error::unless(fine, "alpha", "a finite number that is not 0", me.alpha)?;
         x.celu(me.alpha)
     },
-    /// Scaled elu whose fixed point has mean 0 and variance 1.
+    /// Scaled ELU, whose fixed point has mean 0 and variance 1.
     Selu(x) = x.selu(),
     /// `x / (1 + |x|)`.
     Softsign(x) = x.softsign(); gives Range::SIGNED_UNIT,
@@ -160,7 +160,7 @@ activations! {
     }; gives Range::NOT_NEGATIVE,
     /// `x` moved towards 0 by `threshold`, and 0 within it.
     SoftShrink {
-        /// How far; 0.5 by default.
+        /// The distance; 0.5 by default.
         threshold: f64 = 0.5,
     }(x, me) = {
         Error::unless_not_negative("threshold", me.threshold)?;
@@ -190,12 +190,12 @@ activations! {
     SparsePlus(x) = x.sparse_plus(); gives Range::NOT_NEGATIVE,
     /// `(x + 1) / 2` limited to [0, 1].
     SparseSigmoid(x) = x.sparse_sigmoid(); gives Range::UNIT,
-    /// The nearest point of which all numbers along an axis are at least 0 and add up to 1.
+    /// The nearest point whose values along an axis are at least 0 and add up to 1.
     Sparsemax {
         /// The axis; the last one by default.
         axis: isize = -1,
     }(x, me) = x.sparsemax(me.axis); gives if me.axis == -1 { Range::SHARES } else { Range::UNIT },
-    /// The first half of an axis times the sigmoid of the second half: it halves the size.
+    /// The first half of an axis times the sigmoid of the second half, which halves the size.
     Glu {
         /// The axis; the last one by default.
         axis: isize = -1,
@@ -210,7 +210,7 @@ settings! {
         pub(crate) negative_slope: f64 = 0.0,
         /// The largest output; none by default.
         pub(crate) max_value: some f64,
-        /// What is not above this becomes 0 (or slopes from there); 0 by default.
+        /// Values up to this one become 0 (or slope from there); 0 by default.
         pub(crate) threshold: f64 = 0.0,
     }
 }
@@ -250,10 +250,10 @@ impl Activation for Relu {
 }
 
 settings! {
-    /// `x` where above `threshold`, else `default_value`.
+    /// `x` where it is above `threshold`, else `default_value`.
     #[derive(Copy, PartialEq)]
     pub struct Threshold {
-        /// With both numbers.
+        /// Creates it with both numbers.
         new(threshold: f64, default_value: f64);
     }
 }
@@ -274,7 +274,7 @@ mod tests {
     use crate::config::{Registry, Setting};
     use serde_json::json;
 
-    /// At -2, -0.5, 0.25, 0.5, 1 and 3, as Keras 3.15 gives them.
+    /// Values at -2, -0.5, 0.25, 0.5, 1 and 3, from Keras 3.15.
     const KERAS: &[(&str, &[f64])] = &[
         ("celu", &[-0.864664716763, -0.393469340287, 0.25, 0.5, 1.0, 3.0]),
         ("elu", &[-0.864664716763, -0.393469340287, 0.25, 0.5, 1.0, 3.0]),

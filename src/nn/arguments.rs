@@ -1,13 +1,15 @@
-//! Which input of a call is which: by position or by name, and which ones are masks of others.
+//! Resolves the inputs of a layer's call: which input is which, by position or by name, and which ones are masks of
+//! others.
 
 use super::{Build, Inputs, Value};
 use crate::{DType, Error, Result};
 
-/// Checks how inputs are given to a layer, the last of them under `names`, and says which of these are masks.
+/// Checks how inputs are given to a layer, the last of them under `names`, and returns which of these are masks.
 ///
-/// A name that the layer declares ([`Build::input_names`]) is an input of its own. Else `mask` is the mask of the first input by
-/// position (a second `mask` that of the second one, as in Keras's `mask=[a, b]`), and `value_mask` that of the input `value`.
-/// Masks come last: the result has, for each, the number of the input whose mask it is.
+/// A name that the layer declares ([`Build::input_names`]) is an input of its own. Otherwise `mask` is the mask of
+/// the first input by position (a second `mask` that of the second one, as in Keras's `mask=[a, b]`), and
+/// `value_mask` that of the input `value`. Masks come last: the result holds, for each, the number of the input
+/// that it belongs to.
 ///
 /// # Errors
 /// There are too many inputs by position, a name is unknown, or an input is given twice.
@@ -19,7 +21,7 @@ pub(super) fn masks_of(layer: &dyn Build, inputs: usize, names: &[String]) -> Re
         let expected = format!("at most {} by position ({})", order.len(), order.join(", "));
         return Err(Error::argument("inputs", expected, positional));
     }
-    // An input by the name that Keras gives it, wherever it stands.
+    // An input under the name that Keras gives it, whatever its position.
     let taken = &order[..positional.min(order.len())];
     let find = |name: &str| {
         let by_position = || taken.iter().position(|taken| *taken == name);
@@ -70,16 +72,16 @@ fn unknown(own: &[&str], name: &str) -> Error {
     Error::argument("inputs", expected, format!("one named {}", escaped(name)))
 }
 
-/// Whether a name given to a layer is that of a mask rather than of an input of its own.
+/// Returns whether a name given to a layer is that of a mask, rather than of an input of its own.
 pub(super) fn is_mask(layer: &dyn Build, name: &str) -> bool {
     !layer.input_names().contains(&name) && (name == "mask" || name.ends_with("_mask"))
 }
 
-/// The inputs of a call: `values`, the last of which are `masks` (of [`masks_of`]) and become those of the others. A mask given so
-/// takes the place of the value's own.
+/// Returns the inputs of a call. The last of `values` are `masks` (from [`masks_of`]) and become the masks of the
+/// others; such a mask replaces the value's own.
 ///
 /// # Errors
-/// A mask is not of the first axes of its input.
+/// A mask does not fit the first axes of its input.
 pub(super) fn bound<'a>(values: &'a mut [Value], names: &'a [String], masks: &[usize]) -> Result<Inputs<'a>> {
     let inputs = values.len().saturating_sub(masks.len());
     let (values, given) = values.split_at_mut(inputs);

@@ -1,4 +1,4 @@
-//! Settings that are one axis or several.
+//! `Axes`: settings that are one axis or several.
 
 use crate::config::generated::wrong;
 use crate::config::{Registry, Setting};
@@ -11,15 +11,15 @@ use serde_json::Value;
 pub struct Axes(Vec<isize>);
 
 impl Axes {
-    /// All of them, as they were given.
+    /// Returns all of them, as they were given.
     pub fn list(&self) -> &[isize] {
         &self.0
     }
 
-    /// All of them, counted from the front.
+    /// Returns all of them, counted from the front.
     ///
     /// # Errors
-    /// One is out of range, or there twice; the message names `what`.
+    /// One is out of range or given twice; the message names `what`.
     pub fn of(&self, what: &'static str, shape: &Shape) -> Result<Vec<usize>> {
         let axes = self.0.iter().map(|&axis| shape.axis(what, axis)).collect::<Result<Vec<usize>>>()?;
         match (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
@@ -45,7 +45,7 @@ impl From<Vec<isize>> for Axes {
     }
 }
 
-/// In files: a number, or a list; null is none.
+/// Stored in files as a number or a list; null for none.
 impl Setting for Axes {
     fn write(&self) -> Result<Value> {
         match self.0[..] {
@@ -71,10 +71,10 @@ impl Axes {
         Ok(axes)
     }
 
-    /// The axes of inputs like this one, counted from the front, in ascending order.
+    /// Returns the axes of inputs like this one, counted from the front, in ascending order.
     ///
     /// # Errors
-    /// There is none, one is out of range or one is there twice.
+    /// There are none, one is out of range, or one is given twice.
     pub(crate) fn ascending(&self, layer: &'static str, input: Spec) -> Result<Vec<isize>> {
         if self.0.is_empty() {
             return Err(Error::argument("axis", "at least one axis", "none"));
@@ -83,10 +83,10 @@ impl Axes {
     }
 }
 
-/// The size of an axis (from 0 on), which a parameter is to have.
+/// Returns the size of an axis (counted from 0) that a parameter will have.
 ///
 /// # Errors
-/// It is not known before data comes.
+/// The size is not known before data arrives.
 pub(crate) fn known_size(layer: &'static str, input: Spec, axis: isize) -> Result<usize> {
     match input.shape.dims().get(axis as usize) {
         Some(&n) if n > 0 && !is_unknown(n) => Ok(n),

@@ -1,4 +1,4 @@
-//! Why it exists: bounds on parameters, enforced after each step of the optimizer. Formulas are Keras's.
+//! Constraints: bounds on parameters that are enforced after each step of the optimizer, by Keras's formulas.
 
 use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::nn::Axes;
@@ -7,7 +7,7 @@ use crate::{Error, Result, settings};
 
 /// A bound on a parameter.
 pub trait Constraint: Configured + std::fmt::Debug + Send + Sync {
-    /// Whether its settings make sense; a layer that is built asks.
+    /// Checks the settings; called when a layer is built.
     ///
     /// # Errors
     /// A setting is out of range.
@@ -15,10 +15,10 @@ pub trait Constraint: Configured + std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// The nearest value (or one on the way to it) within the bounds, of the same shape.
+    /// Returns the nearest value within the bounds (or one on the way to it), of the same shape.
     ///
     /// # Errors
-    /// The parameter has not the axes that the bound is about.
+    /// The parameter lacks the axes that the bound is about.
     fn project(&self, weight: &Tensor) -> Result<Tensor>;
 }
 
@@ -39,10 +39,10 @@ kind! {
     use MaxNorm, NonNeg, UnitNorm, MinMaxNorm;
 }
 
-/// Keeps divisors from zero (Keras's epsilon).
+/// Keeps divisors away from zero (Keras's epsilon).
 const EPSILON: f64 = 1e-7;
 
-/// The Euclidean norms along axes, which stay with size 1.
+/// Returns the Euclidean norms along axes, which stay with size 1.
 fn norms(w: &Tensor, axes: &[isize]) -> Result<Tensor> {
     w.square()?.sum(axes, true)?.sqrt()
 }
@@ -56,11 +56,11 @@ settings! {
     /// Norms of at most `max_value`.
     #[derive(PartialEq)]
     pub struct MaxNorm {
-        /// At most this; Keras's default is 2.
+        /// Creates the constraint with this limit; Keras's default is 2.
         new(max_value: f64 = 2.0);
 
-        /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
-        /// convolution's are `[0, 1, 2]`.
+        /// The axes along which the norm is taken; the first by default, which holds the weights into one unit of a
+        /// dense kernel. For a convolution, use `[0, 1, 2]`.
         axis: into Axes = 0isize,
     }
 }
@@ -81,7 +81,7 @@ settings! {
     /// No negative values.
     #[derive(Copy, PartialEq, Eq)]
     pub struct NonNeg {
-        /// The constraint.
+        /// Creates the constraint.
         new();
     }
 }
@@ -96,11 +96,11 @@ settings! {
     /// Norms of 1.
     #[derive(PartialEq)]
     pub struct UnitNorm {
-        /// Along the first axis.
+        /// Creates the constraint along the first axis.
         new();
 
-        /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
-        /// convolution's are `[0, 1, 2]`.
+        /// The axes along which the norm is taken; the first by default, which holds the weights into one unit of a
+        /// dense kernel. For a convolution, use `[0, 1, 2]`.
         axis: into Axes = 0isize,
     }
 }
@@ -115,13 +115,13 @@ settings! {
     /// Norms between two values.
     #[derive(PartialEq)]
     pub struct MinMaxNorm {
-        /// Between these; Keras's defaults are 0 and 1.
+        /// Creates the constraint with these limits; Keras's defaults are 0 and 1.
         new(min_value: f64 = 0.0, max_value: f64 = 1.0);
 
-        /// How much of the way to the bounds each step goes; 1 by default: all of it.
+        /// How far each step moves towards the bounds; 1 by default: all the way.
         rate: f64 = 1.0,
-        /// The axes along which a norm is taken; the first by default: the weights into one unit of a dense kernel. A
-        /// convolution's are `[0, 1, 2]`.
+        /// The axes along which the norm is taken; the first by default, which holds the weights into one unit of a
+        /// dense kernel. For a convolution, use `[0, 1, 2]`.
         axis: into Axes = 0isize,
     }
 }

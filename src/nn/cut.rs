@@ -1,4 +1,4 @@
-//! Looking into a network and taking it apart: layers by name, what they give, the part before them and the part behind them.
+//! Inspects a network and takes it apart: its layers by name, their outputs, and the parts before and after them.
 
 use super::input::Input;
 use super::network::Network;
@@ -9,16 +9,16 @@ use crate::{Error, Result, Spec};
 use std::sync::Arc;
 
 impl Network {
-    /// The layer of this name.
+    /// Returns the layer of this name.
     ///
     /// # Errors
-    /// There is none; the message lists those that there are.
+    /// There is no such layer; the message lists those that there are.
     pub fn get_layer(&self, name: &str) -> Result<LayerRef<'_>> {
         let index = self.layer_index(name)?;
         Ok(LayerRef { network: self, index })
     }
 
-    /// Every layer, in the order of a summary.
+    /// Iterates over the layers, in the order of a summary.
     pub fn layers(&self) -> impl Iterator<Item = LayerRef<'_>> {
         (0..self.nodes.len()).map(|index| LayerRef { network: self, index })
     }
@@ -31,22 +31,24 @@ impl Network {
         })
     }
 
-    /// The network up to these layers: its outputs are theirs, and layers that they do not need are left out. The encoder of an
-    /// autoencoder, or a look at what layers in the middle give. Parameters keep their values and paths.
+    /// Returns the network up to these layers: their outputs become its outputs, and layers they do not need are
+    /// left out. Use it for the encoder of an autoencoder, or to see what layers in the middle give. Parameters
+    /// keep their values and paths.
     ///
     /// A layer that is called several times needs the call's number: `"encoder:1"` is the second call.
     ///
     /// # Errors
-    /// There is no such layer, or it is not said which of its calls is meant.
+    /// There is no such layer, or it is called several times and the number of the call is missing.
     pub fn cut_at<S: AsRef<str>>(&self, layers: impl IntoIterator<Item = S>) -> Result<Network> {
         let outputs = self.outputs_of(layers)?;
         self.part(&self.topology.inputs.clone(), &Ends::new(), outputs)
     }
 
-    /// The network from the outputs of these layers on, which become its inputs: the decoder of an autoencoder.
+    /// Returns the network from the outputs of these layers on, which become its inputs: the decoder of an
+    /// autoencoder.
     ///
     /// # Errors
-    /// As [`Network::cut_at`], or an output needs something that does not come from these layers.
+    /// Those of [`Network::cut_at`], or an output needs something that does not come from these layers.
     pub fn cut_from<S: AsRef<str>>(&self, layers: impl IntoIterator<Item = S>) -> Result<Network> {
         let (mut inputs, mut ends) = (Vec::new(), Ends::new());
         for at in self.outputs_of(layers)? {
@@ -67,7 +69,7 @@ impl Network {
         self.part(&inputs, &ends, outputs)
     }
 
-    /// The outputs of layers by name.
+    /// Returns the outputs of layers by name.
     fn outputs_of<S: AsRef<str>>(&self, layers: impl IntoIterator<Item = S>) -> Result<Vec<At>> {
         let mut outputs = Vec::new();
         for name in layers {
@@ -100,7 +102,7 @@ impl Network {
         }
     }
 
-    /// What leads from some values to others, with the layers as they are.
+    /// Returns the part that leads from some values to others, with the layers as they are.
     fn part(&self, inputs: &[NamedInput], ends: &Ends, outputs: Vec<At>) -> Result<Network> {
         let old = &self.topology;
         // Which calls and inputs are needed.
@@ -163,7 +165,7 @@ impl Network {
             seed: old.seed,
             dtype: old.dtype,
             inputs: kept_inputs.iter().map(|i| inputs[*i].clone()).collect(),
-            // The number of a layer among the old ones goes along until the order is found.
+            // The old number of a layer is kept until the order is known.
             layers: kept_layers.iter().map(|l| old.layers[*l].clone()).collect(),
             calls: calls.collect(),
             outputs: outputs.collect(),
@@ -181,7 +183,7 @@ impl Network {
     }
 }
 
-/// Values of the old network that are inputs of the new one.
+/// Values of the old network that become inputs of the new one.
 type Ends = Vec<(At, At)>;
 
 /// A layer of a network.
@@ -192,32 +194,32 @@ pub struct LayerRef<'a> {
 }
 
 impl<'a> LayerRef<'a> {
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &'a str {
         &self.network.topology.layers[self.index].name
     }
 
-    /// The name of its type.
+    /// Returns the name of its type.
     pub fn class_name(&self) -> &'static str {
         self.network.topology.layers[self.index].build.class_name()
     }
 
-    /// The layer itself.
+    /// Returns the layer itself.
     pub fn node(&self) -> &'a dyn Node {
         &*self.network.nodes[self.index]
     }
 
-    /// Its parameters, with paths inside the layer.
+    /// Returns its parameters, with paths inside the layer.
     pub fn params(&self) -> Vec<(String, Tensor)> {
         module::params(&self.network.nodes[self.index])
     }
 
-    /// How many numbers its parameters hold.
+    /// Returns how many numbers its parameters hold.
     pub fn count_params(&self) -> usize {
         module::count_params(&self.network.nodes[self.index])
     }
 
-    /// What each of its calls gives; unknown sizes print as `None`.
+    /// Iterates over what each of its calls gives; unknown sizes print as `None`.
     pub fn outputs(&self) -> impl Iterator<Item = &'a [Spec]> {
         let (network, index) = (self.network, self.index);
         let calls = network.topology.calls.iter().zip(&network.route.specs);

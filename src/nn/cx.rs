@@ -1,5 +1,5 @@
-//! Everything a forward pass needs besides its input, in one place and in plain sight: there is no global mode, seed or
-//! registry. And what layers hand back beside their outputs.
+//! `Cx`: the context of a forward pass. It holds everything the pass needs besides its input, since there is no
+//! global mode, seed or registry, and collects what layers hand back besides their outputs ([`Effects`]).
 
 use super::regularizer::Regularizer;
 use super::{Init, Key, Module, Param, Value};
@@ -31,10 +31,10 @@ pub struct Cx {
     tracks: bool,
     /// Whether parameters are leaves without values, as in a trace that becomes a graph.
     traced: bool,
-    /// Whether it is noted which steps were recorded while which layer ran, as in such a trace.
+    /// Whether to note which steps were recorded while which layer ran, as in such a trace.
     scoped: bool,
     scopes: Vec<Scope>,
-    /// The path of the layer that is running.
+    /// The path of the running layer.
     path: String,
     compute: Option<DType>,
     seed: u64,
@@ -45,22 +45,23 @@ pub struct Cx {
     carried: Few<(u64, u32), 4>,
     updates: PoolVec<(u64, Tensor)>,
     losses: Tensors,
-    /// Values that stand in for parameters, by id: those of a checkpoint, and those that were cast.
+    /// Values that replace parameters, by id: those of a checkpoint, and those that were cast.
     bound: PoolVec<(u64, Tensor)>,
     session: Session,
-    /// What has been drawn for the sequence that is being gone through, by key; `None` outside of one.
+    /// What has been drawn for the current sequence, by key; `None` outside of one.
     sequence: Option<Few<(u64, Tensor), 2>>,
-    /// What parts build themselves with, while a network is traced for the first time.
+    /// What parts build themselves with while a network is traced for the first time.
     init: Option<Init>,
 }
 
 impl Cx {
-    /// For a training step: parameters are tracked, dropout drops. `step` tells random layers apart over time.
+    /// Creates the context of a training step: parameters are tracked and dropout drops. `step` makes random layers
+    /// draw other numbers in each step.
     pub fn train(seed: u64, step: u64) -> Cx {
         Cx { training: true, tracks: true, step, seed, ..Cx::infer() }
     }
 
-    /// For inference: nothing is recorded, nothing is random.
+    /// Creates the context of inference: nothing is recorded, nothing is random.
     pub fn infer() -> Cx {
         Cx {
             training: false,
@@ -83,14 +84,14 @@ impl Cx {
         }
     }
 
-    /// With parameters cast to this dtype when they are read, once a pass.
+    /// Casts parameters to this dtype when they are read, once per pass.
     #[must_use]
     pub fn compute(mut self, dtype: DType) -> Cx {
         self.compute = Some(dtype);
         self
     }
 
-    /// With the state that earlier calls left.
+    /// Continues with the state that earlier calls left.
     #[must_use]
     pub fn resume(mut self, session: Session) -> Cx {
         self.session = session;
@@ -99,17 +100,18 @@ impl Cx {
 
     // ---- mode and tracking
 
-    /// Whether layers behave as in training: dropout drops, statistics move.
+    /// Returns whether layers behave as in training: dropout drops, statistics move.
     pub fn is_training(&self) -> bool {
         self.training
     }
 
-    /// Whether trainable parameters are tracked, so that gradients reach them.
+    /// Returns whether trainable parameters are tracked, so that gradients reach them.
     pub fn tracks(&self) -> bool {
         self.tracks
     }
 
-    /// Runs `f` as inference: dropout does nothing and statistics stand still, while parameters are tracked as before.
+    /// Runs `f` as inference: dropout does nothing and statistics do not change, while parameters are tracked as
+    /// before.
     pub fn as_inference<R>(&mut self, f: impl FnOnce(&mut Cx) -> R) -> R {
         let before = std::mem::replace(&mut self.training, false);
         let result = f(self);
@@ -127,16 +129,16 @@ impl Cx {
 
     // ---- parameters and statistics
 
-    /// The value of a parameter that a layer may lack: [`Cx::param`] if it is there.
+    /// Returns the value of an optional parameter: [`Cx::param`] if it is there.
     ///
     /// # Errors
-    /// As [`Cx::param`].
+    /// Those of [`Cx::param`].
     pub fn param_if(&mut self, p: &Option<Param>) -> Result<Option<Tensor>> {
         p.as_ref().map(|p| self.param(p)).transpose()
     }
 
-    /// A parameter's value, to compute with: tracked if the pass tracks and it is trainable. Reading one twice adds up its
-    /// gradients.
+    /// Returns a parameter's value to compute with: tracked if the pass tracks and it is trainable. If it is read
+    /// twice, its gradients add up.
     ///
     /// # Errors
     /// It cannot be cast to the dtype of [`Cx::compute`].
@@ -160,20 +162,21 @@ impl Cx {
         }
     }
 
-    /// The rows `ids` (int64, any shape) of a parameter: `cx.param(p)?.gather(ids, 0)`, but the gradient is that of the rows
-    /// that were read alone, so that a step costs what the batch reads and not what the table holds. (Reading them as a
-    /// whole parameter too makes it dense again.) Under [`Cx::compute`] the rows are cast after they are read, so that the
-    /// gradients of a row that is read several times add up in the parameter's dtype.
+    /// Returns the rows `ids` (int64, any shape) of a parameter: `cx.param(p)?.gather(ids, 0)`, but the gradient
+    /// holds only the rows that were read, so that the cost of a step depends on the batch and not on the size of
+    /// the table. (Reading it as a whole parameter too makes the gradient dense again.) Under [`Cx::compute`] the
+    /// rows are cast after they are read, so that the gradients of a row that is read several times add up in the
+    /// parameter's dtype.
     ///
     /// # Errors
-    /// A number is out of range, `ids` are not int64, the parameter has no axes, or as [`Cx::param`].
+    /// An index is out of range, `ids` are not int64, the parameter has no axes, or those of [`Cx::param`].
     pub fn rows(&mut self, p: &Param, ids: &Tensor) -> Result<Tensor> {
         let bound = self.bound.iter().any(|(id, _)| *id == p.id());
         let learns = self.tracks && p.trainable();
         if bound || !learns || self.traced || p.value().is_traced() || ids.is_traced() {
             return self.param(p)?.gather(ids, 0);
         }
-        // Read first, and tracked from there on: the tape knows of no other rows.
+        // Read first and tracked from there on, so that the tape knows of no other rows.
         let rows = p.value().gather(ids, 0)?.into_array();
         let index = ids.array().contiguous()?;
         let rows = Tensor::leaf_of_rows(rows, p.id(), index, p.value().array());
@@ -183,7 +186,8 @@ impl Cx {
         }
     }
 
-    /// A state's value: the one that an earlier call of this pass has set, else the one it began with.
+    /// Returns a state's value: the one that an earlier call of this pass has set, else the one from before the
+    /// pass.
     pub fn state(&self, p: &Param) -> Tensor {
         match self.updates.iter().find(|(id, _)| *id == p.id()) {
             Some((_, pending)) => pending.clone(),
@@ -192,8 +196,8 @@ impl Cx {
         }
     }
 
-    /// Sets a parameter once the step has succeeded: how running statistics move. The last value wins, so begin with
-    /// [`Cx::state`], which sees those before it.
+    /// Sets a parameter once the step has succeeded, as running statistics need. The last value wins, so start from
+    /// [`Cx::state`], which sees earlier ones.
     pub fn update(&mut self, p: &Param, value: &Tensor) {
         let value = value.detach();
         match self.updates.iter_mut().find(|(id, _)| *id == p.id()) {
@@ -209,7 +213,7 @@ impl Cx {
         self.losses.push(term);
     }
 
-    /// Adds the penalty on a layer's output, divided by the batch size, to the loss (Keras: `activity_regularizer`).
+    /// Adds a layer's activity penalty, divided by the batch size, to the loss (Keras: `activity_regularizer`).
     ///
     /// # Errors
     /// The output's dtype is not float32 or float64.
@@ -237,8 +241,8 @@ impl Cx {
 
     // ---- randomness and carried state
 
-    /// The next stream of random numbers of a key. What it draws depends on the seed, the key's number, how often the key
-    /// has drawn in this pass, and the step.
+    /// Returns the next stream of random numbers of a key. Its numbers depend on the seed, the key's number, how
+    /// often the key has drawn in this pass, and the step.
     pub fn stream(&mut self, key: &Key) -> Stream {
         let number = key.number();
         let call = count(&mut self.drawn, key);
@@ -249,7 +253,8 @@ impl Cx {
         if self.traced { Stream::traced(purpose) } else { Stream::new(self.seed, purpose, self.step) }
     }
 
-    /// Runs `f`, which goes through a sequence step by step: what [`Cx::once_a_sequence`] draws inside is drawn once.
+    /// Runs `f`, which goes through a sequence in time steps: what [`Cx::once_a_sequence`] draws inside is drawn
+    /// once.
     pub fn sequence<R>(&mut self, f: impl FnOnce(&mut Cx) -> R) -> R {
         let outside = self.sequence.replace(Few::new());
         let result = f(self);
@@ -257,8 +262,8 @@ impl Cx {
         result
     }
 
-    /// What `draw` gives at the first step of a sequence, and at every later one the same again: the masks of dropout in
-    /// recurrent cells. Outside of a sequence each call draws.
+    /// Returns what `draw` gives at the first time step of a sequence, and the same at every later one, as the
+    /// dropout masks of recurrent cells need. Outside of a sequence each call draws.
     ///
     /// # Errors
     /// Those of `draw`.
@@ -279,14 +284,14 @@ impl Cx {
         Ok(tensor)
     }
 
-    /// Takes out the state that a key left in the session, so that it can be changed in place; `None` if there is none yet. A
-    /// layer that is called several times in a pass has a state for each call.
+    /// Takes out the state that a key left in the session, so that it can be changed in place; `None` if there is
+    /// none yet. A layer that is called several times in a pass has one state per call.
     pub fn carry(&mut self, key: &Key) -> Option<Tensor> {
         let call = count(&mut self.carried, key);
         self.session.take(key, call)
     }
 
-    /// Leaves state of a key for the next pass: that of the call which [`Cx::carry`] has begun.
+    /// Stores a key's state for the next pass: that of the call which [`Cx::carry`] has begun.
     pub fn set_carry(&mut self, key: &Key, state: Tensor) {
         let call = self.carried.iter().find(|(k, _)| *k == key.slot()).map_or(0, |(_, calls)| *calls);
         self.session.set(key, call, state.detach());
@@ -294,15 +299,15 @@ impl Cx {
 
     // ---- the end of a pass
 
-    /// What layers have handed back.
+    /// Ends the pass and returns what layers have handed back.
     pub fn finish(self) -> Effects {
         Effects { losses: self.losses, updates: self.updates, session: self.session }
     }
 
     // ---- for the library
 
-    /// The context as it is now, without added losses: a pass that begins with it draws the same numbers and reads the same
-    /// statistics.
+    /// Returns the context as it is now, without added losses: a pass that begins with it draws the same numbers
+    /// and reads the same statistics.
     pub(crate) fn again(&self) -> Cx {
         let Cx { training, tracks, traced, compute, seed, step, .. } = *self;
         Cx {
@@ -321,15 +326,16 @@ impl Cx {
         }
     }
 
-    /// The statistics, the carried state and what was drawn for a sequence: what [`Cx::again`] begins with.
+    /// Returns the statistics, the carried state and what was drawn for a sequence: the tensors that [`Cx::again`]
+    /// begins with.
     pub(crate) fn tensors(&self) -> PoolVec<Tensor> {
         let states = self.session.states().map(|(_, state)| state);
         let drawn = self.sequence.iter().flatten().map(|(_, drawn)| drawn);
         self.updates.iter().map(|(_, value)| value).chain(states).chain(drawn).cloned().collect()
     }
 
-    /// The same pass from other values for what [`Cx::tensors`] gave: in a trace if they are traced, else at this seed and step
-    /// if that was one.
+    /// Returns the same pass with other values for the result of [`Cx::tensors`]: in a trace if they are traced,
+    /// else at this seed and step if that was one.
     pub(crate) fn again_from(&self, tensors: &[Tensor], traced: bool, at: Option<(u64, u64)>) -> Cx {
         let mut cx = self.again();
         let updates = cx.updates.iter_mut().map(|(_, value)| value);
@@ -343,7 +349,7 @@ impl Cx {
         cx
     }
 
-    /// Runs `f` while these values stand in for parameters. Returns what it computed and the terms it added to the loss, which
+    /// Runs `f` while these values replace parameters. Returns its result and the terms it added to the loss, which
     /// are taken out.
     pub(crate) fn with_bound<R>(
         &mut self,
@@ -357,9 +363,9 @@ impl Cx {
         (result, std::mem::replace(&mut self.losses, losses))
     }
 
-    /// Runs `f` while this value stands in for a parameter.
+    /// Runs `f` while this value replaces a parameter.
     pub(crate) fn with_param<R>(&mut self, p: &Param, value: Tensor, f: impl FnOnce(&mut Cx) -> R) -> R {
-        // Before the value of a checkpoint around, or one that was cast. What is cast meanwhile comes behind.
+        // Goes before the value of an outer checkpoint, or one that was cast. Values cast meanwhile come after it.
         self.bound.insert(0, (p.id(), value));
         let result = f(self);
         self.bound.rotate_left(1);
@@ -367,27 +373,28 @@ impl Cx {
         result
     }
 
-    /// For a trace that becomes a graph: parameters and states are leaves without values, what is drawn is recorded by its key.
+    /// Makes this the context of a trace that becomes a graph: parameters and states are leaves without values, and
+    /// draws are recorded by their key.
     #[must_use]
     pub(crate) fn traced(mut self) -> Cx {
         (self.traced, self.scoped) = (true, true);
         self
     }
 
-    /// With notes of which steps of the tape belong to which layer, for [`Cx::layer_of`].
+    /// Notes which steps of the tape belong to which layer, for [`Cx::layer_of`].
     #[must_use]
     pub(crate) fn scoped(mut self) -> Cx {
         self.scoped = true;
         self
     }
 
-    /// The path of the innermost layer that was running when a step was recorded.
+    /// Returns the path of the innermost layer that was running when a step was recorded.
     pub(crate) fn layer_of(&self, step: u64) -> Option<&str> {
         let around = self.scopes.iter().filter(|scope| (scope.first..scope.end).contains(&step));
         around.max_by_key(|scope| scope.first).map(|scope| scope.path.as_str())
     }
 
-    /// Runs a layer: what is recorded meanwhile in a trace that becomes a graph is its own.
+    /// Runs a layer; in a trace that becomes a graph, what is recorded meanwhile belongs to it.
     pub(crate) fn inside<R>(&mut self, name: &str, f: impl FnOnce(&mut Cx) -> R) -> R {
         if !self.scoped || name.is_empty() {
             return f(self);
@@ -423,13 +430,13 @@ impl Cx {
         result
     }
 
-    /// What a part that is called for the first time builds itself with.
+    /// Returns what a part that is called for the first time builds itself with.
     pub(crate) fn init(&mut self) -> Option<&mut Init> {
         self.init.as_mut()
     }
 }
 
-/// The steps between two numbers were recorded while this layer ran.
+/// The steps between two numbers, which were recorded while this layer ran.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     pub(crate) first: u64,
@@ -439,7 +446,7 @@ pub(crate) struct Scope {
     pub(crate) drew: bool,
 }
 
-/// How often a key was counted before.
+/// Counts a key, and returns how often it was counted before.
 fn count(counts: &mut Few<(u64, u32), 4>, key: &Key) -> u32 {
     let slot = key.slot();
     match counts.iter_mut().find(|(k, _)| *k == slot) {
@@ -454,7 +461,7 @@ fn count(counts: &mut Few<(u64, u32), 4>, key: &Key) -> u32 {
     }
 }
 
-/// What the layers of a pass have handed back beside their outputs.
+/// What the layers of a pass have handed back besides their outputs.
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Terms to add to the loss (`Cx::add_loss`).
@@ -465,16 +472,16 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Moves the running statistics of the network that the pass went through.
+    /// Updates the running statistics of the network that the pass went through.
     ///
     /// # Errors
-    /// A new value has another shape or dtype than its parameter; then nothing is changed.
+    /// A new value has another shape or dtype than its parameter; nothing is changed then.
     pub fn apply(&self, network: &mut (impl Module + ?Sized)) -> Result<()> {
         self.check(network)?;
         self.apply_checked(network)
     }
 
-    /// [`Effects::apply`] once [`Effects::check`] has found nothing wrong.
+    /// [`Effects::apply`] after [`Effects::check`] has succeeded.
     pub(crate) fn apply_checked(&self, network: &mut (impl Module + ?Sized)) -> Result<()> {
         let mut result = Ok(());
         if !self.updates.is_empty() {
@@ -502,7 +509,7 @@ impl Effects {
         misfit.map_or(Ok(()), Err)
     }
 
-    /// The new values of states, by the ids of their parameters.
+    /// Iterates over the new values of states, by the ids of their parameters.
     pub(crate) fn updates(&self) -> impl Iterator<Item = (u64, &Tensor)> {
         self.updates.iter().map(|(id, value)| (*id, value))
     }
@@ -512,8 +519,8 @@ impl Effects {
     }
 }
 
-/// State carried from one call of a network to the next: that of stateful recurrent layers, the keys and values that a
-/// decoder has seen. It belongs to the caller; a new one is a fresh start.
+/// State carried from one call of a network to the next: that of stateful recurrent layers, the keys and values
+/// that a decoder has seen. It belongs to the caller; a new session starts without state.
 ///
 /// ```
 /// use gradus::nn::Session;
@@ -534,32 +541,32 @@ pub struct Session {
 }
 
 impl Session {
-    /// No state yet.
+    /// Creates a session without state.
     pub fn new() -> Session {
         Session::default()
     }
 
-    /// Forgets all state.
+    /// Drops all state.
     pub fn reset(&mut self) {
         self.states = Few::new();
     }
 
-    /// Whether there is no state.
+    /// Returns whether there is no state.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
 
-    /// What each key left at each of its calls.
+    /// Iterates over what each key left at each of its calls.
     pub(crate) fn states(&self) -> impl Iterator<Item = ((u64, u32), &Tensor)> {
         self.states.iter().map(|(at, state)| (*at, state))
     }
 
-    /// One of them.
+    /// Returns one of these states.
     pub(crate) fn state(&self, key: u64, call: u32) -> Option<&Tensor> {
         self.states().find(|(at, _)| *at == (key, call)).map(|(_, state)| state)
     }
 
-    /// With these states.
+    /// Makes a session of these states.
     pub(crate) fn of(states: impl IntoIterator<Item = ((u64, u32), Tensor)>) -> Session {
         Session { states: states.into_iter().collect() }
     }

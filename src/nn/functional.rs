@@ -1,4 +1,4 @@
-//! The functional way: any graph of layers, from symbols to symbols.
+//! `Functional`: a network as any graph of layers, from symbols to symbols.
 
 use super::network::Network;
 use super::symbol::{Identity, IntoSymbols, Shared, handle};
@@ -7,10 +7,10 @@ use crate::config::Configured;
 use crate::{DType, Result};
 use std::sync::Arc;
 
-/// A network from inputs to outputs: any graph, layers called several times, several inputs and outputs. `build` makes it a
-/// [`Network`], `compile` a model, and each time parameters are drawn: a part of a trained network is
-/// [`cut_at`](Network::cut_at), not a second `Functional` of the same symbols. Inside another network it is one layer, and may
-/// be called several times.
+/// A network from inputs to outputs: any graph, with layers called several times, several inputs and outputs.
+/// `build` makes a [`Network`] of it, `compile` a model, and each draws new parameters: to get a part of a trained
+/// network, use [`cut_at`](Network::cut_at), not a second `Functional` of the same symbols. Inside another network
+/// it is one layer, and may be called several times.
 ///
 /// ```
 /// use gradus::nn::layers::{Concatenate, Dense, Input};
@@ -32,38 +32,38 @@ pub struct Functional {
 }
 
 impl Functional {
-    /// The network that computes the outputs from the inputs, which are made by `Input::new`.
+    /// Creates the network that computes the outputs from the inputs, which come from `Input::new`.
     ///
     /// # Errors
-    /// An input is there twice or no output depends on it; an output depends on an input that is not listed; two layers have
-    /// one name.
+    /// An input is given twice or no output depends on it; an output depends on an input that is not listed; two
+    /// layers have the same name.
     pub fn new(inputs: impl IntoSymbols, outputs: impl IntoSymbols) -> Result<Functional> {
         let inputs = inputs.into_symbols().into_positional("inputs")?;
         let outputs = outputs.into_symbols().into_positional("outputs")?;
         Ok(Functional::of(Topology::of_symbols("Functional", &inputs, &outputs)?))
     }
 
-    /// What a topology describes.
+    /// Makes one of a topology.
     pub(crate) fn of(topology: Topology) -> Functional {
         Functional { topology, identity: Identity::default() }
     }
 
-    /// Names it; `functional` otherwise.
+    /// Sets its name; `functional` by default.
     #[must_use]
     pub fn named(mut self, name: &str) -> Functional {
         self.topology.name = Some(name.into());
         self.changed()
     }
 
-    /// The seed of everything random: initial values, order of rows, dropout. 0 by default; the same seed gives the same
-    /// bytes.
+    /// Sets the seed of everything random: initial values, order of rows, dropout. 0 by default; the same seed
+    /// gives the same bytes.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Functional {
         self.topology.seed = seed;
         self.changed()
     }
 
-    /// The dtype of parameters and arithmetic, float32 by default.
+    /// Sets the dtype of parameters and arithmetic, float32 by default.
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Functional {
         self.topology.dtype = dtype;
@@ -78,7 +78,7 @@ impl Functional {
     /// Draws the initial parameters and makes a network.
     ///
     /// # Errors
-    /// A setting is out of range for this dtype, or memory cannot be had.
+    /// A setting is out of range for this dtype, or there is not enough memory.
     pub fn build(self) -> Result<Network> {
         Network::build(self.topology)
     }

@@ -1,5 +1,6 @@
-//! Why it exists: how parameters begin. Formulas and defaults are Keras's; the numbers come from counter-based streams,
-//! so that a parameter's initial value depends on the seed and its place in the network alone.
+//! Initializers: how the initial values of parameters are drawn, by Keras's formulas and defaults. The numbers come
+//! from counter-based streams, so a parameter's initial value depends only on the seed and its place in the
+//! network.
 
 use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::random::Stream;
@@ -8,21 +9,21 @@ use crate::{Error, Result, Shape, Spec, settings, string_enum};
 
 /// Draws initial values.
 pub trait Initializer: Configured + std::fmt::Debug + Send + Sync {
-    /// Value number `at` of a parameter of this shape, in row-major order.
+    /// Returns a function that gives value number `at` of a parameter of this shape, in row-major order.
     ///
     /// # Errors
     /// The initializer does not fit the shape.
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>>;
 
-    /// Whether nothing but the number of inputs and outputs of a unit is read from the shape.
+    /// Returns whether it reads nothing from the shape but the number of inputs and outputs of a unit.
     fn scales_by_units(&self) -> bool {
         false
     }
 
-    /// The whole parameter.
+    /// Draws the whole parameter.
     ///
     /// # Errors
-    /// The initializer does not fit the shape, or memory cannot be had.
+    /// The initializer does not fit the shape, or there is not enough memory.
     fn tensor(&self, spec: Spec, stream: Stream) -> Result<Tensor> {
         let f = self.value(&spec.shape, stream)?;
         let mut out = Array::new(spec)?;
@@ -47,7 +48,8 @@ impl Initializer for Misnamed {
     }
 }
 
-/// Inputs and outputs per unit (Keras's rule): rows and columns of a matrix, times the receptive field of a kernel.
+/// Returns inputs and outputs per unit (Keras's rule): rows and columns of a matrix, times the receptive field of a
+/// kernel.
 fn fans(shape: &Shape) -> (f64, f64) {
     match shape.dims() {
         [] => (1.0, 1.0),
@@ -60,24 +62,24 @@ fn fans(shape: &Shape) -> (f64, f64) {
 }
 
 string_enum! {
-    /// Which number of connections scales the variance.
+    /// The number of connections that scales the variance.
     #[derive(Default)]
     pub enum Fan {
-        /// Inputs of a unit.
+        /// The inputs of a unit.
         #[default]
         In = "fan_in",
-        /// Outputs.
+        /// The outputs of a unit.
         Out = "fan_out",
-        /// Their mean.
+        /// The mean of both.
         Avg = "fan_avg",
     }
 }
 
 string_enum! {
-    /// Which distribution a [`VarianceScaling`] draws from.
+    /// The distribution that a [`VarianceScaling`] draws from.
     #[derive(Default)]
     pub enum Distribution {
-        /// Normal, cut off at two deviations and widened to the right variance.
+        /// Normal, truncated at two deviations and widened to the right variance.
         #[default]
         TruncatedNormal = "truncated_normal",
         /// Normal.
@@ -87,7 +89,7 @@ string_enum! {
     }
 }
 
-/// The variance `scale / fan`, at least one.
+/// Returns the variance `scale / fan`, where `fan` counts as at least 1.
 fn variance(shape: &Shape, scale: f64, fan: Fan) -> f64 {
     let (i, o) = fans(shape);
     let fan = match fan {
@@ -98,10 +100,10 @@ fn variance(shape: &Shape, scale: f64, fan: Fan) -> f64 {
     scale / fan.max(1.0)
 }
 
-/// The deviation of a standard normal cut off at two deviations.
+/// The deviation of a standard normal distribution truncated at two deviations.
 const TRUNCATED: f64 = 0.879_625_661_034_239_8;
 
-/// An initializer without settings, written as its name alone.
+/// Declares an initializer without settings, written as its name alone.
 macro_rules! plain {
     ($(#[$doc:meta])* $type:ident) => {
         settings! {
@@ -115,7 +117,7 @@ macro_rules! plain {
     };
 }
 
-/// Initializers that scale their variance by the number of inputs and outputs.
+/// Declares initializers that scale their variance by the number of inputs and outputs.
 macro_rules! scaled {
     ($($(#[$doc:meta])* $type:ident: $scale:expr, $fan:ident, $dist:ident;)*) => {$(
         plain! {
@@ -163,12 +165,13 @@ settings! {
     /// Draws with the variance `scale / fan` (Glorot's, He's and LeCun's are special cases).
     #[derive(Copy, PartialEq)]
     pub struct VarianceScaling {
-        /// With this scale (Keras's default is 1), the number of inputs as fan, truncated normal.
+        /// Creates one with this scale (Keras's default is 1), the number of inputs as fan, and a truncated normal
+        /// distribution.
         new(scale: f64 = 1.0);
 
-        /// Which number of connections scales the variance; inputs by default.
+        /// The number of connections that scales the variance; inputs by default.
         mode: Fan = Fan::In,
-        /// Which distribution; truncated normal by default.
+        /// The distribution; truncated normal by default.
         distribution: Distribution = Distribution::TruncatedNormal,
     }
 }
@@ -191,7 +194,8 @@ impl Initializer for VarianceScaling {
     }
 }
 
-/// The initializer of a kernel whose units have so many inputs and outputs, whatever its axes are: one that scales by them is told.
+/// Returns the initializer of a kernel whose units have this many inputs and outputs, whatever its axes: one that
+/// scales by these numbers uses them.
 pub(super) fn between_units(initializer: &Dyn<dyn Initializer>, units: [usize; 2]) -> Dyn<dyn Initializer> {
     match initializer.scales_by_units() {
         true => BetweenUnits { initializer: initializer.clone(), units }.into(),
@@ -199,7 +203,7 @@ pub(super) fn between_units(initializer: &Dyn<dyn Initializer>, units: [usize; 2
     }
 }
 
-/// Draws as for a matrix.
+/// Draws as for a matrix of units.
 #[derive(Clone, Debug)]
 struct BetweenUnits {
     initializer: Dyn<dyn Initializer>,
@@ -236,7 +240,7 @@ settings! {
     /// All one value.
     #[derive(Copy, PartialEq)]
     pub struct Constant {
-        /// All `value`.
+        /// Creates it with this value.
         new(value: f64 = 0.0);
     }
 }
@@ -252,7 +256,7 @@ settings! {
     /// Uniform between two numbers; Keras's default is ±0.05.
     #[derive(Copy, PartialEq)]
     pub struct RandomUniform {
-        /// Uniform in `[minval, maxval)`.
+        /// Creates it uniform in `[minval, maxval)`.
         new(minval: f64 = -0.05, maxval: f64 = 0.05);
     }
 }
@@ -277,7 +281,7 @@ settings! {
     /// Normal; Keras's default is mean 0, deviation 0.05.
     #[derive(Copy, PartialEq)]
     pub struct RandomNormal {
-        /// Normal with this mean and standard deviation.
+        /// Creates it with this mean and standard deviation.
         new(mean: f64 = 0.0, stddev: f64 = 0.05);
     }
 }
@@ -296,11 +300,11 @@ impl Initializer for RandomNormal {
 }
 
 settings! {
-    /// Normal, drawn again where further than two deviations from the mean (so that the deviation of the result is 0.88 of
-    /// `stddev`); Keras's default is mean 0, deviation 0.05.
+    /// Normal, drawn again where further than two deviations from the mean (so that the deviation of the result is
+    /// 0.88 of `stddev`); Keras's default is mean 0, deviation 0.05.
     #[derive(Copy, PartialEq)]
     pub struct TruncatedNormal {
-        /// With this mean and standard deviation.
+        /// Creates it with this mean and standard deviation.
         new(mean: f64 = 0.0, stddev: f64 = 0.05);
     }
 }
@@ -322,7 +326,7 @@ settings! {
     /// `gain` on the diagonal of a matrix, 0 elsewhere.
     #[derive(Copy, PartialEq)]
     pub struct Identity {
-        /// With a factor; Keras's default is 1.
+        /// Creates it with a factor; Keras's default is 1.
         new(gain: f64 = 1.0);
     }
 }
@@ -343,10 +347,11 @@ impl Initializer for Identity {
 }
 
 settings! {
-    /// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent kernels.
+    /// A random matrix with orthonormal rows or columns, times `gain` (Saxe et al. 2014): the default of recurrent
+    /// kernels.
     #[derive(Copy, PartialEq)]
     pub struct Orthogonal {
-        /// With a factor.
+        /// Creates it with a factor; Keras's default is 1.
         new(gain: f64 = 1.0);
     }
 }
@@ -356,8 +361,8 @@ impl Default for Orthogonal {
     }
 }
 impl Initializer for Orthogonal {
-    /// Gram and Schmidt on normal vectors, twice for accuracy: the Q of a QR decomposition whose R has a positive
-    /// diagonal, as Keras takes it.
+    /// Applies Gram-Schmidt to normal vectors, twice for accuracy: the Q of a QR decomposition whose R has a
+    /// positive diagonal, as in Keras.
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
         Error::unless_finite("gain", self.gain)?;
         let [lead @ .., cols] = shape.dims() else {

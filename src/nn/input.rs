@@ -1,4 +1,4 @@
-//! What a network takes, so that every shape behind it is known before data arrives.
+//! `Input`: the shape and dtype of what a network takes, so that every shape after it is known before data arrives.
 
 use super::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Symbol, within_reason};
 use crate::config::{Common, Configured, Described, Registry, Setting};
@@ -8,9 +8,9 @@ use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
 use serde_json::Value;
 use std::sync::OnceLock;
 
-/// The shape and dtype of one sample. The batch is not part of it; sizes may be unknown.
+/// The shape and dtype of one sample, without the batch; sizes may be unknown.
 ///
-/// In a `Sequential` it is the first layer; in the functional way layers are called on it.
+/// In a `Sequential` it is the first layer; in the functional style, layers are called on it.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -44,7 +44,7 @@ impl PartialEq for Input {
     note = "sizes are of type usize; where some are unknown, write `Input::with_unknown([None, Some(16)])`"
 )]
 pub trait SampleShape {
-    /// The sizes.
+    /// Returns the sizes.
     fn sizes(self) -> Vec<usize>;
 }
 impl SampleShape for usize {
@@ -79,37 +79,39 @@ impl SampleShape for &Vec<usize> {
 }
 
 impl Input {
-    /// Samples of this shape: `Input::new([28, 28])`, `Input::new(784)`. `Input::new([])` is one number a sample.
+    /// Describes samples of this shape: `Input::new([28, 28])`, `Input::new(784)`. `Input::new([])` is one number
+    /// per sample.
     pub fn new(shape: impl SampleShape) -> Input {
         Input { shape: shape.sizes().into_iter().map(Some).collect(), ..Input::default() }
     }
 
-    /// Samples some of whose sizes vary from batch to batch: `Input::with_unknown([None, Some(16)])`.
+    /// Describes samples some of whose sizes vary from batch to batch: `Input::with_unknown([None, Some(16)])`.
     pub fn with_unknown<const N: usize>(shape: [Option<usize>; N]) -> Input {
         Input { shape: shape.to_vec(), ..Input::default() }
     }
 
-    /// For tensors of a spec with a batch; unknown sizes stay unknown.
+    /// Describes tensors of a spec with a batch; unknown sizes stay unknown.
     pub(crate) fn of_spec(spec: Spec) -> Input {
         let size = |&d: &usize| (!is_unknown(d)).then_some(d);
         let shape = spec.shape.dims().get(1..).unwrap_or(&[]).iter().map(size).collect();
         Input { shape, dtype: Some(spec.dtype), ..Input::default() }
     }
 
-    /// Of another dtype than the network's own: int64 for tokens.
+    /// Sets a dtype other than the network's: int64 for tokens.
     #[must_use]
     pub fn dtype(self, dtype: DType) -> Input {
         Input { dtype: Some(dtype), symbol: OnceLock::new(), ..self }
     }
 
-    /// Names it; `input_layer` otherwise.
+    /// Sets its name; `input_layer` by default.
     #[must_use]
     pub fn named(mut self, name: &str) -> Input {
         self.common.name = Some(name.into());
         Input { symbol: OnceLock::new(), ..self }
     }
 
-    /// What layers are called on. They take `&input` itself; a list that mixes inputs and outputs of layers takes this.
+    /// Returns the symbol that layers are called on. They take `&input` itself; use this in a list that mixes
+    /// inputs and outputs of layers.
     pub fn symbol(&self) -> Symbol {
         self.symbol.get_or_init(|| Symbol::input(self)).clone()
     }
@@ -118,12 +120,12 @@ impl Input {
         self.common.name.as_deref()
     }
 
-    /// The dtype, if one is declared.
+    /// Returns the dtype, if one is declared.
     pub(crate) fn dtype_value(&self) -> Option<DType> {
         self.dtype
     }
 
-    /// The spec with the batch first, in a network of this dtype; unknown sizes are [`UNKNOWN`].
+    /// Returns the spec with the batch first, in a network of this dtype; unknown sizes are [`UNKNOWN`].
     pub(crate) fn spec(&self, dtype: DType) -> Result<Spec> {
         if self.shape.len() >= MAX_RANK {
             let expected = format!("at most {} sizes", MAX_RANK - 1);
@@ -224,7 +226,7 @@ impl Described for Input {
     }
 }
 
-/// Passes its input on.
+/// A layer that returns its input.
 #[derive(Clone, Debug)]
 struct Identity;
 crate::parts!(Identity {});

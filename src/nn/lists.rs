@@ -1,10 +1,10 @@
-//! Settings that are one thing or a list of them, as Keras takes them: `8` or `[4, null, 2]`.
+//! `OneOrMany`: settings that are one thing or a list of them, as in Keras: `8` or `[4, null, 2]`.
 
 use crate::Result;
 use crate::config::{Registry, Setting};
 use serde_json::Value;
 
-/// One, or several in a row.
+/// One value, or several in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
@@ -34,7 +34,7 @@ impl<const N: usize> From<[usize; N]> for OneOrMany<Option<usize>> {
     }
 }
 
-/// In files: a list; one alone is read too.
+/// Stored in files as a list; a single value is read too.
 impl<T: Setting> Setting for OneOrMany<T> {
     fn write(&self) -> Result<Value> {
         Ok(Value::Array(self.0.iter().map(T::write).collect::<Result<_>>()?))

@@ -1,6 +1,7 @@
-//! Layers and networks. A layer is parameters plus a function of tensors; what it needs beyond its input (mode, randomness,
-//! statistics, state) comes in one explicit context ([`Cx`]). A network is a graph of layers and calls: [`Sequential`],
-//! [`Functional`] and a struct of your own ([`Subclass`]) all become the same built [`Network`].
+//! Layers and networks. A layer is parameters plus a function of tensors; what it needs besides its input (mode,
+//! randomness, statistics, state) comes in one explicit context ([`Cx`]). A network is a graph of layers and calls:
+//! [`Sequential`], [`Functional`] and a struct of your own ([`Subclass`]) all build the same [`Network`]. Begin
+//! with [`Sequential`] and [`layers`]; to write a layer, with [`Layer`].
 
 pub mod activation;
 mod arguments;

@@ -1,5 +1,5 @@
-//! The one walk over a network: optimizers, files, summaries, freezing and snapshots all see layers, parameters and keys
-//! through it, each with its path.
+//! `Module`: the one walk over a network. Optimizers, files, summaries, freezing and snapshots all see layers,
+//! parameters and keys through it, each with its path.
 
 use super::{Key, Node, Param};
 use crate::tensor::Tensor;
@@ -8,17 +8,17 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Where something stands in a network: names joined by `/`, such as `dense_1/kernel`.
+/// The place of something in a network: names joined by `/`, such as `dense_1/kernel`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path(Text);
 
 impl Path {
-    /// The path as text.
+    /// Returns the path as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// Runs `f` one level deeper. An empty name is no level.
+    /// Runs `f` one level deeper. An empty name adds no level.
     pub fn inside(&mut self, name: &str, f: impl FnOnce(&mut Path)) {
         let length = self.0.len();
         if !name.is_empty() {
@@ -33,7 +33,8 @@ impl Path {
 
     /// Runs `f` one level deeper, at item `i` of a list.
     pub fn inside_item(&mut self, i: usize, f: impl FnOnce(&mut Path)) {
-        // Into a text of its own kind: paths are made in every training step, and must not ask the system for memory.
+        // Uses a text type of the crate, because paths are made in every training step, which must not ask the
+        // system for memory.
         let mut name = Text::default();
         let _ = write!(name, "{i}");
         self.inside(name.as_str(), f);
@@ -46,43 +47,44 @@ impl std::fmt::Display for Path {
     }
 }
 
-/// What a walk meets.
+/// What a walk visits.
 pub enum Item<'a> {
-    /// A layer, before what is in it.
+    /// A layer, before its contents.
     Layer(&'a dyn Node),
     /// A parameter.
     Param(&'a Param),
-    /// Who draws random numbers or carries state.
+    /// The identity of a layer that draws random numbers or carries state.
     Key(&'a Key),
 }
 
-/// What a walk meets, to change it.
+/// What a walk visits, to change it.
 pub enum ItemMut<'a> {
-    /// A layer in a place that can hold another one, after what is in it.
+    /// A layer in a place that can hold another one, after its contents.
     Slot(&'a mut Box<dyn Node>),
     /// A parameter.
     Param(&'a mut Param),
-    /// Who draws random numbers or carries state.
+    /// The identity of a layer that draws random numbers or carries state.
     Key(&'a mut Key),
 }
 
-/// Calls a function with every parameter, in the order of the walk.
+/// A function that is called with every parameter, in the order of the walk.
 pub type Visit<'f> = &'f mut dyn FnMut(&Path, &Param);
-/// Calls a function with every parameter, to change it.
+/// A function that is called with every parameter, to change it.
 pub type VisitMut<'f> = &'f mut dyn FnMut(&Path, &mut Param);
 
-/// Things with layers, parameters or keys inside. Implement it with [`parts!`](crate::parts).
+/// Something with layers, parameters or keys inside. Implement it with [`parts!`](crate::parts).
 ///
-/// The walk goes through everything in a fixed order, which also numbers the streams of initial values and of random
+/// The walk visits everything in a fixed order, which also numbers the streams of initial values and of random
 /// layers.
 pub trait Module {
     /// Calls `f` with each layer, parameter and key inside, and its path.
     fn walk(&self, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>));
 
-    /// The same, to change them. Layers appear where they can be replaced: in a [`Part`](super::Part) or a `Box<dyn Node>`.
+    /// Like [`Module::walk`], to change them. Layers appear where they can be replaced: in a [`Part`](super::Part)
+    /// or a `Box<dyn Node>`.
     fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>));
 
-    /// Itself, if it is a layer rather than a group of parts.
+    /// Returns this as a layer, unless it is only a group of parts.
     fn as_node(&self) -> Option<&dyn Node> {
         None
     }
@@ -92,7 +94,7 @@ pub trait Module {
         visit(&|at, f| self.walk(at, f), f);
     }
 
-    /// The same, to change them.
+    /// Calls `f` with each parameter and its path, to change it.
     fn visit_mut(&mut self, f: VisitMut<'_>) {
         visit_mut(&mut |at, f| self.walk_mut(at, f), f);
     }
@@ -101,7 +103,7 @@ pub trait Module {
 type Walk<'w> = &'w dyn Fn(&mut Path, &mut dyn FnMut(&Path, Item<'_>));
 type WalkMut<'w> = &'w mut dyn FnMut(&mut Path, &mut dyn FnMut(&Path, ItemMut<'_>));
 
-/// Compiled once, for all modules.
+/// Not generic, so it is compiled once for all modules.
 fn visit(walk: Walk<'_>, f: Visit<'_>) {
     walk(&mut Path::default(), &mut |path, item| {
         if let Item::Param(p) = item {
@@ -118,13 +120,13 @@ fn visit_mut(walk: WalkMut<'_>, f: VisitMut<'_>) {
     });
 }
 
-/// Walks one field of a module: the layer that it is, then what is in it.
+/// Walks one field of a module: the layer that it is, then its contents.
 #[doc(hidden)]
 pub fn walk_field(field: &dyn Module, name: &str, at: &mut Path, f: &mut dyn FnMut(&Path, Item<'_>)) {
     at.inside(name, |at| walk_here(field, at, f));
 }
 
-/// The same, to change what is in it.
+/// Walks one field of a module, to change its contents.
 #[doc(hidden)]
 pub fn walk_field_mut(
     field: &mut dyn Module,
@@ -213,7 +215,7 @@ lists! {
 
 macro_rules! plain {
     ($($type:ty),*) => {$(
-        /// A plain value: nothing is inside.
+        /// A plain value, with nothing inside.
         impl Module for $type {
             fn walk(&self, _: &mut Path, _: &mut dyn FnMut(&Path, Item<'_>)) {}
             fn walk_mut(&mut self, _: &mut Path, _: &mut dyn FnMut(&Path, ItemMut<'_>)) {}
@@ -222,11 +224,11 @@ macro_rules! plain {
 }
 plain!(bool, usize, isize, i64, u64, f32, f64, String);
 
-/// Makes a struct a [`Module`] by its fields that hold layers, parameters or keys. Their names are the path.
+/// Makes a struct a [`Module`] by its fields that hold layers, parameters or keys. Their names become the path.
 ///
-/// A struct with a `forward` is a layer. One without, a mere group of parts, says `group`. The struct may be declared here, and is then
-/// `Clone` and `Debug`; its fields may be plain values (numbers, `bool`, `String`) too. Or it is declared elsewhere, and its parts are
-/// listed here.
+/// A struct with a `forward` is a layer. One without, which only groups parts, says `group`. The struct may be
+/// declared here, and is then `Clone` and `Debug`; its fields may also be plain values (numbers, `bool`, `String`).
+/// Or it is declared elsewhere, and its parts are listed here.
 ///
 /// ```
 /// # use gradus::nn::{Cx, Layer, Param, Part};
@@ -285,22 +287,22 @@ macro_rules! parts {
     };
 }
 
-/// Every parameter with its path.
+/// Returns every parameter with its path.
 pub(crate) fn params(module: &dyn Module) -> Vec<(String, Tensor)> {
     let mut out = Vec::new();
     module.visit(&mut |path, p| out.push((path.to_string(), p.value().clone())));
     out
 }
 
-/// How many numbers the parameters hold.
+/// Returns how many numbers the parameters hold.
 pub(crate) fn count_params(module: &dyn Module) -> usize {
     let mut n = 0;
     module.visit(&mut |_, p| n += p.value().elements());
     n
 }
 
-/// Fails if one parameter or key stands in two places: a copy made by `clone` would be trained apart from its original and
-/// yet share its optimizer state.
+/// Fails if one parameter or key occurs in two places: a copy made by `clone` would be trained separately from its
+/// original but share its optimizer state.
 pub(crate) fn check_identity(module: &dyn Module) -> Result<()> {
     let mut places: BTreeMap<u64, String> = BTreeMap::new();
     let mut twice = None;

@@ -1,5 +1,5 @@
-//! The built network: layers with parameters, wired up. It predicts, summarises, can be looked into, cut, frozen and saved;
-//! `compile` adds an optimizer, losses and metrics and makes it a `Model`.
+//! `Network`: layers with parameters, built and wired up. It predicts and summarizes, can be inspected, cut, frozen
+//! and saved; `compile` adds an optimizer, losses and metrics and makes a `Model`.
 
 use super::activation::Activation;
 use super::node::built;
@@ -14,8 +14,8 @@ use crate::tensor::{AsTensors, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result, Spec};
 use std::sync::Arc;
 
-/// Layers in a graph, built, with no loss yet. `Sequential`, `Functional` and `Subclass` build one. `clone` is a snapshot
-/// that shares memory until one of the two changes.
+/// A built graph of layers, without a loss yet. `Sequential`, `Functional` and `Subclass` build one. `clone` is a
+/// snapshot that shares memory until one of the two changes.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -40,21 +40,21 @@ pub struct Network {
     pub(super) identity: Identity,
 }
 
-/// How values go through the network, worked out once.
+/// How values move through the network, worked out once.
 #[derive(Debug)]
 pub(super) struct Route {
     steps: Vec<Step>,
-    /// Where outputs are found, and whether nobody needs them after.
+    /// Where outputs are found, and whether they are not needed afterwards.
     outputs: Vec<Fetch>,
-    /// How many values there are in all.
+    /// The total number of values.
     slots: usize,
-    /// For each output the call that it is, if nobody else uses what that call gives.
+    /// For each output the call that gives it, if nothing else uses the results of that call.
     sole: Vec<Option<(usize, usize)>>,
-    /// What each call gives, and what the network does: unknown sizes print as `None`.
+    /// The outputs of each call, then of the network: unknown sizes print as `None`.
     pub(super) specs: Vec<Vec<Spec>>,
     /// The values that have a mask.
     pub(super) masked: Vec<At>,
-    /// Whether each call takes what the one before it gave, and nothing else: a stack.
+    /// Whether each call takes only what the one before it gave, as in a stack.
     chain: bool,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Route {
 #[derive(Debug)]
 struct Step {
     inputs: Few<Fetch, 2>,
-    /// The last inputs are masks of these.
+    /// The inputs that the last inputs are masks of.
     masks: Vec<usize>,
     first: usize,
 }
@@ -70,7 +70,7 @@ struct Step {
 #[derive(Clone, Copy, Debug)]
 struct Fetch {
     slot: usize,
-    /// Nobody needs the value after.
+    /// Whether the value is not needed afterwards.
     last: bool,
 }
 
@@ -83,13 +83,13 @@ impl Fetch {
 }
 
 impl Network {
-    /// Builds what a topology describes, without values.
+    /// Builds the network of a topology, without values.
     pub(crate) fn assemble(topology: Arc<Topology>, init: &mut Init) -> Result<Network> {
         let ready = topology.layers.iter().map(|_| None).collect();
         Network::with_nodes(topology, ready, init)
     }
 
-    /// Builds what a topology describes, but for the layers that are there.
+    /// Builds the network of a topology, except for the layers that already exist.
     pub(super) fn with_nodes(
         topology: Arc<Topology>,
         mut nodes: Vec<Option<Box<dyn Node>>>,
@@ -114,7 +114,7 @@ impl Network {
         Ok(Network { topology, nodes, route: Arc::new(route), identity: Identity::default() })
     }
 
-    /// Runs all calls on traced values and builds each layer at its first call. What each call gives.
+    /// Runs all calls on traced values and builds each layer at its first call. Returns what each call gives.
     fn wire(
         topology: &Topology,
         inputs: &[trace::Twin<Value>],
@@ -178,14 +178,14 @@ impl Network {
         network.settled()?.drawn()
     }
 
-    /// With parameters and keys numbered, each found once.
+    /// Numbers parameters and keys, and checks that each occurs once.
     pub(crate) fn settled(mut self) -> Result<Network> {
         module::check_identity(&self)?;
         number(&mut self);
         Ok(self)
     }
 
-    /// With initial values for the parameters that have none.
+    /// Draws initial values for the parameters that have none.
     fn drawn(mut self) -> Result<Network> {
         let seed = self.topology.seed;
         draw(&mut self, seed)?;
@@ -194,12 +194,12 @@ impl Network {
 
     // ---- facts
 
-    /// The network's name.
+    /// Returns the network's name.
     pub fn name(&self) -> String {
         self.topology.title()
     }
 
-    /// The same network under another name: that of its layer in a network that calls it.
+    /// Renames the network: the name of its layer in a network that calls it.
     #[must_use]
     pub fn named(mut self, name: &str) -> Network {
         Arc::make_mut(&mut self.topology).name = Some(name.into());
@@ -207,22 +207,22 @@ impl Network {
         self
     }
 
-    /// The seed that it was built from.
+    /// Returns the seed that it was built from.
     pub fn seed(&self) -> u64 {
         self.topology.seed
     }
 
-    /// The dtype of parameters and arithmetic.
+    /// Returns the dtype of parameters and arithmetic.
     pub fn dtype(&self) -> DType {
         self.topology.dtype
     }
 
-    /// The names of the inputs.
+    /// Iterates over the names of the inputs.
     pub fn input_names(&self) -> impl Iterator<Item = &str> {
         self.topology.inputs.iter().map(|i| i.name.as_str())
     }
 
-    /// The names of the outputs.
+    /// Iterates over the names of the outputs.
     pub fn output_names(&self) -> impl Iterator<Item = &str> {
         self.topology.outputs.iter().map(|o| o.name.as_str())
     }
@@ -253,7 +253,7 @@ impl Network {
             At::Call { call, output } => self.route.specs[call][output],
             At::Input(i) => {
                 let input = &self.topology.inputs[i].input;
-                // It was asked for when the network was built.
+                // The shape was checked when the network was built.
                 input.spec(self.dtype()).unwrap_or(Spec::new(crate::Shape::SCALAR, self.dtype()))
             }
         }
@@ -299,7 +299,7 @@ impl Network {
             }
             let inputs = arguments::bound(&mut given, &call.names, &step.masks)?;
             let outputs = self.call_number(number, inputs, cx, raw)?;
-            // Whatever it was given is needed no longer.
+            // The inputs are not needed any more.
             drop(given);
             for (i, value) in outputs.into_iter().enumerate() {
                 slots[step.first + i] = Some(value);
@@ -312,11 +312,11 @@ impl Network {
         Ok(outputs)
     }
 
-    /// [`Network::run`] of a stack: one value is handed on.
+    /// [`Network::run`] for a stack, where one value is handed on.
     fn run_chain(&self, x: &[Value], cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         let mut outputs = self.call_number(0, Inputs::new(x), cx, raw)?;
         for number in 1..self.topology.calls.len() {
-            // What the call before gave is dropped when this one is through.
+            // The result of the call before is dropped when this call ends.
             let given = outputs;
             outputs = self.call_number(number, Inputs::new(&given), cx, raw)?;
         }
@@ -344,7 +344,7 @@ impl Network {
         Ok(outputs)
     }
 
-    /// Which outputs of a call come without their activation.
+    /// Returns which outputs of a call come without their activation.
     fn raw_of(&self, number: usize, raw: &[bool]) -> Few<bool, 8> {
         let mut of_call: Few<bool, 8> = Few::new();
         for (sole, &raw) in self.route.sole.iter().zip(raw) {
@@ -359,7 +359,7 @@ impl Network {
         of_call
     }
 
-    /// One pass over tensors: what a loop of your own calls. Checks the data against the inputs.
+    /// Runs one pass over tensors, for a training loop of your own. Checks the data against the inputs.
     ///
     /// # Errors
     /// The data does not fit.
@@ -370,25 +370,25 @@ impl Network {
     /// [`Network::forward`] for every output.
     ///
     /// # Errors
-    /// As [`Network::forward`].
+    /// Those of [`Network::forward`].
     pub fn forward_all(&self, x: &(impl AsTensors + ?Sized), cx: &mut Cx) -> Result<Tensors> {
         let x = self.accept(&x.as_tensors())?;
         Ok(tensors(self.pass(&x, cx, &[])?))
     }
 
-    /// One pass over tensors that [`Network::accept`] has let through.
+    /// Runs one pass over tensors that [`Network::accept`] has checked.
     pub(crate) fn pass(&self, x: &[Tensor], cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         let x: Few<Value, 2> = x.iter().map(Value::from).collect();
         self.run(&x, cx, raw)
     }
 
-    /// The activation that an output ends with, if it can be left out and nobody else uses what comes after it.
+    /// Returns the activation that an output ends with, if it can be left out and nothing else uses its result.
     pub(crate) fn output_activation_of(&self, output: usize) -> Option<&dyn Activation> {
         let (call, output) = (*self.route.sole.get(output)?)?;
         self.nodes[self.topology.calls[call].layer].output_activation(output)
     }
 
-    /// What is known of the numbers of each output, for what is known of the inputs.
+    /// Returns what is known of the values of each output, from what is known of the inputs.
     pub(crate) fn output_ranges(&self, inputs: &[Option<Range>]) -> Vec<Option<Range>> {
         let mut found: Vec<Vec<Option<Range>>> = Vec::new();
         let of = |found: &[Vec<Option<Range>>], at: At| match at {
@@ -403,7 +403,7 @@ impl Network {
         self.topology.outputs.iter().map(|o| of(&found, o.at)).collect()
     }
 
-    /// Checks data against the inputs and brings it to their dtypes.
+    /// Checks data against the inputs and converts it to their dtypes.
     pub(crate) fn accept(&self, x: &[Tensor]) -> Result<Tensors> {
         let inputs = &self.topology.inputs;
         if x.len() != inputs.len() {
@@ -430,7 +430,7 @@ impl Network {
     }
 }
 
-/// What to write where a network takes floating-point numbers and is given others.
+/// Returns what to write if a network takes floating-point numbers and is given others.
 fn instead_of(dtype: DType) -> &'static str {
     match dtype {
         DType::U8 => {
@@ -519,7 +519,7 @@ impl Module for Network {
         }
     }
     fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
-        // Whoever calls it as a layer from now on means what it will be.
+        // From here on, a call as a layer means the renamed network.
         self.identity = Identity::default();
         let topology = self.topology.clone();
         for (Entry { name, .. }, node) in topology.layers.iter().zip(&mut self.nodes) {
@@ -543,8 +543,8 @@ impl Node for Network {
     }
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         let x = x.values();
-        // A later call inside another network may be given other shapes than the first. (A stack without an input of its own takes
-        // what its layers take.)
+        // A later call inside another network may be given other shapes than the first. (A stack without an input
+        // of its own takes what its layers take.)
         if self.topology.class == "Functional" && x.iter().any(|v| v.tensor.is_traced()) {
             Nested::fit(&self.topology, &x.iter().map(Value::spec).collect::<Vec<_>>())?;
         }
@@ -558,7 +558,7 @@ impl Node for Network {
     }
 }
 
-/// A built network as a layer of another one: it comes with its values.
+/// A built network as a layer of another one: it brings its values with it.
 #[derive(Debug)]
 struct Built {
     network: Network,
@@ -591,12 +591,12 @@ impl super::Build for Built {
     }
 }
 
-/// Values without their masks.
+/// Returns values without their masks.
 pub(super) fn tensors(values: Values) -> Tensors {
     values.into_iter().map(|v| v.tensor).collect()
 }
 
-/// The one output of a network that has one.
+/// Returns the only output of a network that has just one.
 pub(super) fn single(mut outputs: Tensors) -> Result<Tensor> {
     match outputs.len() {
         1 => Ok(outputs.swap_remove(0)),

@@ -1,5 +1,5 @@
 //! What a layer is: for its author a function of one tensor ([`Layer`]), for a network a function of several values
-//! ([`Node`]); and what describes it until its inputs are known ([`Build`]).
+//! ([`Node`]), and until its inputs are known a description ([`Build`]).
 
 use super::activation::Activation;
 use super::layers::Input;
@@ -40,32 +40,34 @@ use std::sync::Arc;
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub trait Layer: Module {
-    /// Computes the output. Parameters are read through [`Cx::param`].
+    /// Computes the output. Read parameters through [`Cx::param`].
     ///
     /// # Errors
     /// The input does not fit.
     fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor>;
 
-    /// What it does with the mask of its input. A layer that does not say refuses one.
+    /// Returns what it does with the mask of its input. A layer that does not say refuses masks.
     fn masking(&self) -> Masking {
         Masking::Refuse
     }
 
-    /// The activation that [`Layer::forward`] ends with, if it can be left out: `compile` joins it with the loss.
+    /// Returns the activation that [`Layer::forward`] ends with, if it can be left out: `compile` joins it with the
+    /// loss.
     fn output_activation(&self) -> Option<&dyn Activation> {
         None
     }
 
-    /// What is known of the numbers that it gives, for what is known of its input: by default what [`Layer::output_activation`]
-    /// says. `compile` compares it with what the loss reads.
+    /// Returns what is known of the values it gives, from what is known of its input: by default the range of
+    /// [`Layer::output_activation`]. `compile` compares it with what the loss reads.
     fn output_range(&self, _input: Option<Range>) -> Option<Range> {
         Layer::output_activation(self).and_then(range_of)
     }
 
-    /// [`Layer::forward`] without [`Layer::output_activation`]: a layer that names one implements this too.
+    /// Computes [`Layer::forward`] without [`Layer::output_activation`]: a layer that names one implements this
+    /// too.
     ///
     /// # Errors
-    /// As [`Layer::forward`].
+    /// Those of [`Layer::forward`].
     fn forward_logits(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         match Layer::output_activation(self) {
             None => self.forward(x, cx),
@@ -73,7 +75,7 @@ pub trait Layer: Module {
         }
     }
 
-    /// The name of its type in summaries and messages.
+    /// Returns the name of its type in summaries and messages.
     fn class_name(&self) -> &'static str {
         short_type_name::<Self>()
     }
@@ -88,22 +90,22 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
     /// The inputs do not fit.
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values>;
 
-    /// The activation that output number `output` ends with, if it can be left out.
+    /// Returns the activation that output number `output` ends with, if it can be left out.
     fn output_activation(&self, _output: usize) -> Option<&dyn Activation> {
         None
     }
 
-    /// What is known of the numbers of output number `output`, for what is known of the inputs; by default what
-    /// [`Node::output_activation`] says.
+    /// Returns what is known of the values of output number `output`, from what is known of the inputs; by default
+    /// the range of [`Node::output_activation`].
     fn output_range(&self, output: usize, _inputs: &[Option<Range>]) -> Option<Range> {
         Node::output_activation(self, output).and_then(range_of)
     }
 
-    /// [`Node::call`], but without the output activations of those outputs for which `raw` is true (it may be shorter than
-    /// the list of outputs).
+    /// Computes [`Node::call`] without the output activations of those outputs for which `raw` is true (`raw` may
+    /// be shorter than the list of outputs).
     ///
     /// # Errors
-    /// As [`Node::call`].
+    /// Those of [`Node::call`].
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         match raw.contains(&true) {
             false => self.call(x, cx),
@@ -111,18 +113,18 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
         }
     }
 
-    /// The name of its type in summaries and messages.
+    /// Returns the name of its type in summaries and messages.
     fn class_name(&self) -> &'static str {
         short_type_name::<Self>()
     }
 
-    /// Whether it takes a mask `[batch, …]` of one axis less than its input, also where that is `[batch]`: which rows count. A step of a
-    /// sequence is given with such a mask to layers that say so alone.
+    /// Returns whether it takes a mask `[batch, …]` of one axis less than its input even if that is `[batch]`:
+    /// which rows count. Only such layers are given a mask with one time step of a sequence.
     fn takes_row_mask(&self) -> bool {
         false
     }
 
-    /// What its last traced call gave, if it keeps that: unknown sizes print as `None`.
+    /// Returns what its last traced call gave, if it keeps that: unknown sizes print as `None`.
     fn traced_outputs(&self) -> Option<Vec<Spec>> {
         None
     }
@@ -146,12 +148,12 @@ impl<L: Layer + Clone + std::fmt::Debug + Send + Sync + 'static> Node for L {
     }
 }
 
-/// What an activation gives, under its name.
+/// Returns the range of an activation's values, with its name.
 pub(crate) fn range_of(activation: &dyn Activation) -> Option<Range> {
     activation.range().map(|range| range.by(activation.class_name()))
 }
 
-/// What a network's call of a layer is: compiled once, for all layers.
+/// A network's call of a layer. Not generic, so it is compiled once for all layers.
 fn call_layer(layer: &dyn Layer, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
     let x = x.single()?;
     let mask = layer.masking().apply(x.mask.as_ref())?;
@@ -167,8 +169,8 @@ fn no_raw(missing: &str) -> Error {
 
 /// Lets boxed layers be cloned. Implemented for every layer that is `Clone`.
 pub trait CloneNode {
-    /// A snapshot: values are copied when one of the two is changed. Parameters keep their identity, so that one network cannot
-    /// hold both.
+    /// Makes a snapshot: values are copied when one of the two changes. Parameters keep their identity, so one
+    /// network cannot hold both.
     fn clone_node(&self) -> Box<dyn Node>;
 }
 
@@ -184,64 +186,68 @@ impl Clone for Box<dyn Node> {
     }
 }
 
-/// The description of a layer, which becomes one when its inputs are known. There are no half-built layers.
+/// The description of a layer, from which the layer is built once its inputs are known. There are no half-built
+/// layers.
 ///
 /// A layer without parameters of its own, or whose parts build themselves ([`Part`](super::Part)), is its own
-/// description: it implements [`Layer`] and [`Configured`] alone.
+/// description: it implements only [`Layer`] and [`Configured`].
 pub trait Build: Configured + std::fmt::Debug + Send + Sync {
-    /// Makes the layer for inputs of these shapes (unknown sizes are [`UNKNOWN`](crate::UNKNOWN) and print as `None`) and
-    /// dtypes: those given by position, then those given by name.
+    /// Builds the layer for inputs of these shapes (unknown sizes are [`UNKNOWN`](crate::UNKNOWN) and print as
+    /// `None`) and dtypes: those given by position, then those given by name.
     ///
     /// # Errors
     /// The inputs do not fit, or a setting is out of range.
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>>;
 
-    /// The names by which inputs can be given, beside those by position: `["attention_mask"]`.
+    /// Returns the names under which inputs can be given, besides those by position: `["attention_mask"]`.
     ///
-    /// Masks need no name here: `mask` and `value_mask` (where an input is named `value`) become the mask of their input before the
-    /// layer is called.
+    /// Do not list masks here: `mask` and `value_mask` (if an input is named `value`) become the mask of their
+    /// input before the layer is called.
     fn input_names(&self) -> &[&'static str] {
         &[]
     }
 
-    /// What inputs by position are called, in their order: the arguments of Keras's `call`. More cannot be given, nor one that is
-    /// given by position again by name. If it is empty, there may be any number, without names.
+    /// Returns the names of inputs by position, in order: the arguments of Keras's `call`. There cannot be more
+    /// inputs by position, nor one of them again by name. If it is empty, there may be any number of inputs,
+    /// without names.
     fn positional_names(&self) -> &[&'static str] {
         &[]
     }
 
-    /// Which of [`Build::input_names`] may be given several times, such as states. If it is the last of
+    /// Returns which of [`Build::input_names`] may be given several times, such as states. If it is the last of
     /// [`Build::positional_names`], any number may follow by position.
     fn list_names(&self) -> &[&'static str] {
         &[]
     }
 
-    /// What describes the layer once it is built, if that takes less memory: a network that came with its values lets them go.
+    /// Returns a description for after the layer is built, if that takes less memory: a network that brought its
+    /// values drops them.
     #[doc(hidden)]
     fn settled(&self) -> Option<Arc<dyn Build>> {
         None
     }
 
-    /// For a recurrent layer: how it goes through sequences, and how a wrapper such as `Bidirectional` changes that.
+    /// For a recurrent layer, returns how it goes through sequences and how a wrapper such as `Bidirectional`
+    /// changes that.
     fn as_recurrent(&self) -> Option<&dyn Recurrent> {
         None
     }
 
-    /// For a cell, which `RNN` calls at each step: its states.
+    /// For a cell, which `RNN` calls at each time step, returns its states.
     fn as_cell(&self) -> Option<&dyn Cell> {
         None
     }
 
-    /// For the description of a network's input: the shape without the batch, and the dtype.
+    /// For the description of a network's input, returns it: the shape without the batch, and the dtype.
     fn input(&self) -> Option<&Input> {
         None
     }
 
-    /// The layer's output for these inputs. It takes the layer: one that is called several times is made [`Build::shared`]
-    /// first (a clone is another layer, with parameters of its own).
+    /// Calls the layer on these inputs and returns its output. This consumes the layer; to call one several times,
+    /// make it [`Build::shared`] first (a clone is another layer, with parameters of its own).
     ///
     /// # Errors
-    /// The inputs do not fit, or the layer has not exactly one output ([`Shared::on_all`] gives a list).
+    /// The inputs do not fit, or the layer does not have exactly one output ([`Shared::on_all`] gives a list).
     fn on(self, x: impl IntoSymbols) -> Result<Symbol>
     where
         Self: Sized + 'static,
@@ -249,7 +255,7 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
         Shared::new(self).on(x)
     }
 
-    /// The outputs of a layer with several, for these inputs.
+    /// Calls the layer on these inputs and returns all its outputs.
     ///
     /// # Errors
     /// The inputs do not fit.
@@ -260,7 +266,7 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
         Shared::new(self).on_all(x)
     }
 
-    /// A handle that can be called several times: one layer, one set of parameters.
+    /// Returns a handle that can be called several times: one layer, one set of parameters.
     fn shared(self) -> Shared
     where
         Self: Sized + 'static,
@@ -269,17 +275,17 @@ pub trait Build: Configured + std::fmt::Debug + Send + Sync {
     }
 }
 
-/// What messages call a layer that stands in no network yet: `layer 'dense' (Dense)`.
+/// Returns how messages name a layer that is not in a network yet: `layer 'dense' (Dense)`.
 pub(super) fn place(build: &dyn Build) -> String {
     let class = build.class_name();
     let name = build.common().and_then(|c| c.name.clone()).unwrap_or_else(|| snake_case(class));
     format!("layer '{name}' ({class})")
 }
 
-/// Builds a layer: every one goes through here.
+/// Builds a layer. All layers are built here.
 ///
 /// # Errors
-/// Those of [`Build::build`], or a setting was given by a name that means nothing.
+/// Those of [`Build::build`], or a setting was given by a name that does not exist.
 pub(super) fn built(build: &dyn Build, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
     let common = build.common();
     if let Some(why) = common.and_then(|common| common.misnamed.clone()) {
@@ -288,7 +294,7 @@ pub(super) fn built(build: &dyn Build, inputs: &InputSpecs<'_>, init: &mut Init)
     init.with_frozen(common.is_some_and(|common| common.frozen), |init| build.build(inputs, init))
 }
 
-/// Builds a layer inside of another one.
+/// Builds a layer inside another one.
 ///
 /// # Errors
 /// Those of [`Build::build`], with its name.
@@ -300,47 +306,49 @@ pub(crate) fn build_inside(
     built(build, inputs, init).at(|| place(build))
 }
 
-/// How a recurrent layer goes through a sequence, and what it gives: settings that all of them have, under Keras's names.
+/// How a recurrent layer goes through a sequence, and what it returns: settings that all of them have, under
+/// Keras's names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recurrence {
-    /// Whether every step's output is given, or the last one's alone.
+    /// Whether to return the output of every time step, or only the last.
     pub return_sequences: bool,
-    /// Whether the last states are given as further outputs.
+    /// Whether to return the last states as further outputs.
     pub return_state: bool,
-    /// Whether to read the sequence from its end. Outputs of all steps are then in reversed time order.
+    /// Whether to read the sequence from its end. The outputs of all time steps are then in reversed order.
     pub go_backwards: bool,
-    /// Whether the next call goes on from this one's states.
+    /// Whether the next call continues from the states of this one.
     pub stateful: bool,
-    /// Whether the output of a step that does not count is 0, or that of the step before.
+    /// Whether the output of a time step that does not count is 0, rather than the output of the step before.
     pub zero_output_for_mask: bool,
 }
 
 /// What wrappers of recurrent layers need to know of one.
 pub trait Recurrent {
-    /// How it goes through sequences.
+    /// Returns how it goes through sequences.
     fn recurrence(&self) -> Recurrence;
 
-    /// The same layer, which does so in another way.
+    /// Returns the same layer with other settings of its recurrence.
     fn with_recurrence(&self, recurrence: Recurrence) -> Arc<dyn Build>;
 }
 
-/// What a loop over time needs to know of a cell. Its layer takes the input of one step `[batch, …]`, then the states, and
-/// gives the output of the step, then the new states.
+/// What a loop over time needs to know of a cell. The layer of a cell takes the input of one time step
+/// `[batch, …]`, then the states, and returns the output of the step, then the new states.
 pub trait Cell {
-    /// The size of each state, `[batch, size]` (Keras: `state_size`).
+    /// Returns the size of each state, `[batch, size]` (Keras: `state_size`).
     fn state_sizes(&self) -> Few<usize, 2>;
 
-    /// The state that is also the output: what is given for a step that does not count.
+    /// Returns the number of the state that is also the output: it is repeated for a time step that does not count.
     fn output_state(&self) -> usize {
         0
     }
 
-    /// The size of the output, by default that of this state (Keras: `output_size`).
+    /// Returns the size of the output, by default that of this state (Keras: `output_size`).
     fn output_size(&self) -> usize {
         self.state_sizes().get(self.output_state()).copied().unwrap_or(0)
     }
 
-    /// What a sequence begins with, if not with zeros: made of zeros of the right shapes (Keras: `get_initial_state`).
+    /// Returns the initial states of a sequence, made from zeros of the right shapes (Keras: `get_initial_state`);
+    /// zeros by default.
     ///
     /// # Errors
     /// An operation failed.
@@ -356,14 +364,14 @@ impl<L: Layer + Configured + Clone + std::fmt::Debug + Send + Sync + 'static> Bu
     }
 }
 
-/// Whatever a network can hold as a layer: a description, a handle of [`Build::shared`], or a network.
+/// What a network can hold as a layer: a description, a handle from [`Build::shared`], or a network.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer",
     label = "expected a layer such as `Dense::new(64)`",
     note = "an activation becomes a layer as `Activation::new(Relu)`, a function as `Lambda::new(|x| x.sin())`"
 )]
 pub trait IntoLayer {
-    /// The handle.
+    /// Converts to a handle.
     fn into_layer(self) -> Shared;
 }
 impl<B: Build + 'static> IntoLayer for B {
@@ -388,7 +396,7 @@ impl IntoLayer for &Shared {
 }
 
 impl Dyn<dyn Build> {
-    /// A handle of the layer, to call it or put it into a network.
+    /// Returns a handle of the layer, to call it or put it into a network.
     pub fn shared(&self) -> Shared {
         Shared::from_arc(self.0.clone())
     }
@@ -401,10 +409,10 @@ impl<L: IntoLayer> From<L> for Dyn<dyn Build> {
     }
 }
 
-/// The last size of a spec, which must be known.
+/// Returns the size of the last axis of a spec, which must be known.
 ///
 /// # Errors
-/// There is no axis beside the batch, or its size is not known before data comes.
+/// There is no axis besides the batch, or its size is not known before data arrives.
 pub fn features(layer: &'static str, input: Spec) -> Result<usize> {
     match input.shape.dims().get(1..).unwrap_or(&[]).last() {
         Some(&n) if !crate::shape::is_unknown(n) && n > 0 => Ok(n),

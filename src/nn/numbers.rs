@@ -1,4 +1,4 @@
-//! Constants that a layer is told: one number, a list, or lists in lists.
+//! `Numbers`: constants in a layer's settings, as one number, a list, or nested lists.
 
 use crate::config::generated::wrong;
 use crate::config::{Registry, Setting};
@@ -40,12 +40,12 @@ impl Numbers {
         Numbers { shape: Shape::new(sizes).unwrap_or(self.shape), values }
     }
 
-    /// How the lists lie in each other: a number has no axes.
+    /// Returns the shape of the nested lists; a single number has no axes.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// The only number, if there are no lists.
+    /// Returns the only number, if there are no lists.
     pub fn single(&self) -> Option<f64> {
         if self.shape.rank() == 0 { self.values.first().copied() } else { None }
     }
@@ -61,16 +61,16 @@ impl Numbers {
         Err(Error::argument(setting, expected, wrong))
     }
 
-    /// As a tensor.
+    /// Creates a tensor of them.
     ///
     /// # Errors
-    /// The dtype holds no floats, or memory cannot be had.
+    /// The dtype is not a float type, or there is not enough memory.
     pub fn tensor(&self, dtype: DType) -> Result<Tensor> {
         Tensor::from_slice(&self.values, self.shape)?.cast(dtype)
     }
 }
 
-/// As JSON writes it.
+/// Stored in files as nested lists.
 impl Setting for Numbers {
     fn write(&self) -> Result<Value> {
         fn nested(sizes: &[usize], values: &[f64]) -> Result<Value> {

@@ -1,5 +1,6 @@
-//! Parameters: values that a layer owns, each with an id by which gradients and optimizer state find it and a path by
-//! which people and files do. And keys: the identity of whoever draws random numbers or carries state between calls.
+//! `Param`: a value that a layer owns, with an id by which gradients and optimizer state find it and a path for
+//! people and files. [`Key`]: the identity of a layer that draws random numbers or carries state between calls.
+//! [`Init`]: what layers make both with.
 
 use super::constraint::Constraint;
 use super::initializer::Initializer;
@@ -13,15 +14,16 @@ use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, IntoShape, Result, Spec};
 use std::collections::BTreeSet;
 
-/// A value that training changes, or (a state) that a layer keeps, such as running statistics.
+/// A value that training changes, or that a layer keeps as state, such as running statistics.
 #[derive(Clone, Debug)]
 pub struct Param {
     id: u64,
     value: Tensor,
-    /// Whether the optimizer changes it unless it is frozen.
+    /// Whether the optimizer changes it while it is not frozen.
     learns: bool,
     frozen: bool,
-    /// The number of the stream that its initial value comes from; given by the walk when its network is first built.
+    /// The number of the stream that its initial value comes from; assigned by the walk when its network is first
+    /// built.
     number: Option<u32>,
     initializer: Dyn<dyn Initializer>,
     regularizer: Option<Dyn<dyn Regularizer>>,
@@ -29,7 +31,7 @@ pub struct Param {
 }
 
 impl Param {
-    /// The current value, without history.
+    /// Returns the current value, without history.
     pub fn value(&self) -> &Tensor {
         &self.value
     }
@@ -37,7 +39,7 @@ impl Param {
     /// Replaces the value.
     ///
     /// # Errors
-    /// Shape or dtype differ from the present ones.
+    /// Shape or dtype differ from the current ones.
     pub fn set(&mut self, value: Tensor) -> Result<()> {
         if value.spec() != self.value.spec() {
             let (was, is) = (self.value.spec(), value.spec());
@@ -51,13 +53,13 @@ impl Param {
         Ok(())
     }
 
-    /// Whether the optimizer changes it: it is no state, and not frozen.
+    /// Returns whether the optimizer changes it: it is not a state, and not frozen.
     pub fn trainable(&self) -> bool {
         self.learns && !self.frozen
     }
 
-    /// Whether it is frozen. States are frozen with their layer, which by this tells that it should not move them (Keras's
-    /// rule for BatchNormalization).
+    /// Returns whether it is frozen. States are frozen with their layer, which then knows that it should not change
+    /// them (Keras's rule for BatchNormalization).
     pub fn is_frozen(&self) -> bool {
         self.frozen
     }
@@ -67,24 +69,24 @@ impl Param {
         self.frozen = frozen;
     }
 
-    /// The penalty on it, if any.
+    /// Returns the penalty on it, if any.
     pub fn regularizer(&self) -> Option<&dyn Regularizer> {
         self.regularizer.as_deref()
     }
 
-    /// With a penalty that is added to the loss.
+    /// Sets a penalty that is added to the loss.
     #[must_use]
     pub fn regularized(mut self, regularizer: Option<Dyn<dyn Regularizer>>) -> Param {
         self.regularizer = regularizer;
         self
     }
 
-    /// The bound on it, if any.
+    /// Returns the bound on it, if any.
     pub fn constraint(&self) -> Option<&dyn Constraint> {
         self.constraint.as_deref()
     }
 
-    /// With a bound that holds after each step of the optimizer.
+    /// Sets a bound that is enforced after each step of the optimizer.
     #[must_use]
     pub fn constrained(mut self, constraint: Option<Dyn<dyn Constraint>>) -> Param {
         self.constraint = constraint;
@@ -98,7 +100,7 @@ impl Param {
         Ok(())
     }
 
-    /// Its gradient out of a sweep, if the loss depends on it.
+    /// Returns its gradient, if the loss depends on it.
     pub fn gradient<'a>(&self, gradients: &'a Gradients) -> Option<&'a Gradient> {
         gradients.find(self.id)
     }
@@ -112,12 +114,12 @@ impl Param {
     }
 }
 
-/// The identity of a layer that draws random numbers or carries state between calls. A field of its layer, like a
-/// parameter; the walk finds and numbers it, and its number keys what is drawn.
+/// The identity of a layer that draws random numbers or carries state between calls. It is a field of the layer,
+/// like a parameter; the walk finds and numbers it, and its number keys what is drawn.
 #[derive(Clone, Debug)]
 pub struct Key {
     id: u64,
-    /// From 1, given by the walk when its network is first built.
+    /// From 1; assigned by the walk when its network is first built.
     number: u32,
 }
 
@@ -126,19 +128,19 @@ impl Key {
         self.id
     }
 
-    /// The number by which its streams are known in its network.
+    /// Returns the number that keys its streams in its network.
     pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
-    /// What its state is found under in a session: its number, or while it has none its id.
+    /// Returns what its state is found under in a session: its number, or its id while it has none.
     pub(crate) fn slot(&self) -> u64 {
         if self.number > 0 { u64::from(self.number) } else { self.id | 1 << 63 }
     }
 }
 
-/// Numbers the parameters and keys of a network that have none yet in the order of the walk, after those that have one
-/// from a network which they were first built in.
+/// Numbers the parameters and keys that have no number yet, in the order of the walk. Those numbered by the network
+/// they were first built in keep their numbers, and new numbers follow those.
 pub(crate) fn number(module: &mut dyn Module) {
     let (mut params, mut keys) = (0, 0);
     module.walk(&mut Path::default(), &mut |_, item| match item {
@@ -148,7 +150,8 @@ pub(crate) fn number(module: &mut dyn Module) {
     });
     let (mut taken_params, mut taken_keys) = (BTreeSet::new(), BTreeSet::new());
     module.walk_mut(&mut Path::default(), &mut |_, item| match item {
-        // Two networks joined into one may bring the same number twice: the second would draw what the first one draws.
+        // Two networks joined into one may bring the same number twice; the second would draw the same values as
+        // the first.
         ItemMut::Param(p) if p.number.is_none_or(|n| !taken_params.insert(n)) => {
             p.number = Some(params);
             taken_params.insert(params);
@@ -163,7 +166,7 @@ pub(crate) fn number(module: &mut dyn Module) {
     });
 }
 
-/// The numbers of all parameters and keys, in the order of the walk.
+/// Returns the numbers of all parameters and keys, in the order of the walk.
 pub(crate) fn numbers(module: &dyn Module) -> (Vec<u32>, Vec<u32>) {
     let (mut params, mut keys) = (Vec::new(), Vec::new());
     module.walk(&mut Path::default(), &mut |_, item| match item {
@@ -174,7 +177,7 @@ pub(crate) fn numbers(module: &dyn Module) -> (Vec<u32>, Vec<u32>) {
     (params, keys)
 }
 
-/// Sets what [`numbers`] gave.
+/// Restores what [`numbers`] returned.
 ///
 /// # Errors
 /// There is not one number for each.
@@ -204,10 +207,11 @@ pub(crate) fn set_numbers(module: &mut dyn Module, params: &[u32], keys: &[u32])
     Ok(())
 }
 
-/// Gives every parameter that was only planned its initial value.
+/// Draws the initial value of every parameter that was only planned.
 ///
 /// # Errors
-/// An initializer does not fit its parameter's shape, or memory cannot be had; the message names the parameter.
+/// An initializer does not fit its parameter's shape, or there is not enough memory; the message names the
+/// parameter.
 pub(crate) fn draw(module: &mut dyn Module, seed: u64) -> Result<()> {
     let mut result = Ok(());
     module.visit_mut(&mut |path, p| {
@@ -226,24 +230,24 @@ pub struct Init {
     made: u32,
     keys: u32,
     frozen: bool,
-    /// What may yet be asked for, if parameters get shapes but no values, and numbers by the walk.
+    /// If only planning (shapes but no values, numbers from the walk): what may still be requested.
     plan: Option<Budget>,
 }
 
-/// What the parameters of a network that is only being planned may take: in elements each, in bytes together.
+/// The limits of a network that is only being planned: elements per parameter, and bytes in total.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     pub(crate) elements: u64,
     pub(crate) bytes: u64,
-    /// Calls of layers, nested ones included: a small file can ask for any number.
+    /// Calls of layers, including nested ones: a small file can ask for any number.
     pub(crate) calls: u64,
 }
 
 impl Budget {
-    /// No bound but that of what can be counted.
+    /// No limit except what can be counted.
     pub(crate) const NONE: Budget = Budget { elements: u64::MAX, bytes: u64::MAX, calls: u64::MAX };
 
-    /// What a network in a file may have of calls.
+    /// The number of calls that a network in a file may have.
     pub(crate) const FILE_CALLS: u64 = 1 << 18;
 
     fn take(&mut self, spec: Spec) -> Result<()> {
@@ -265,42 +269,43 @@ impl Budget {
 }
 
 impl Init {
-    /// For a layer that is built by hand: parameters get their values at once, numbered in the order in which they are
-    /// made. A network does without: it plans its layers and draws the values of all parameters in the order of its walk.
+    /// Creates one for a layer that is built by hand: parameters get their values at once, numbered in the order in
+    /// which they are made. A network does not use this: it plans its layers and draws the values of all parameters
+    /// in the order of its walk.
     pub fn new(seed: u64, dtype: DType) -> Init {
         Init { seed, dtype, made: 0, keys: 0, frozen: false, plan: None }
     }
 
-    /// For a network: parameters get shapes but no values and no memory.
+    /// For a network: parameters get shapes, but no values and no memory.
     pub(crate) fn planned(dtype: DType, budget: Budget) -> Init {
         Init { plan: Some(budget), ..Init::new(0, dtype) }
     }
 
-    /// The dtype of parameters.
+    /// Returns the dtype of parameters.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// A trainable parameter (unless the layer being built is frozen).
+    /// Creates a trainable parameter (frozen if the layer being built is).
     ///
     /// # Errors
-    /// The initializer cannot make this shape, or memory cannot be had.
+    /// The initializer cannot make this shape, or there is not enough memory.
     pub fn param(&mut self, shape: impl IntoShape, initializer: &Dyn<dyn Initializer>) -> Result<Param> {
         self.make(shape.into_shape()?, initializer, true)
     }
 
-    /// A value that a layer keeps and no optimizer changes, such as running statistics.
+    /// Creates a value that a layer keeps and no optimizer changes, such as running statistics.
     ///
     /// # Errors
-    /// As [`Init::param`].
+    /// Those of [`Init::param`].
     pub fn state(&mut self, shape: impl IntoShape, initializer: &Dyn<dyn Initializer>) -> Result<Param> {
         self.make(shape.into_shape()?, initializer, false)
     }
 
-    /// A trainable parameter with all that a layer's settings say of one: how it begins, the penalty on it, the bound on it.
+    /// Creates a trainable parameter by a layer's settings for one: its initializer, penalty and bound.
     ///
     /// # Errors
-    /// As [`Init::param`].
+    /// Those of [`Init::param`].
     pub fn weight(
         &mut self,
         shape: impl IntoShape,
@@ -316,10 +321,10 @@ impl Init {
         Ok(param.regularized(regularizer.clone()).constrained(constraint.clone()))
     }
 
-    /// [`Init::weight`] if it is wanted: a bias, a factor, a shift.
+    /// [`Init::weight`], or `None` if it is not wanted: for a bias, a factor, a shift.
     ///
     /// # Errors
-    /// As [`Init::param`].
+    /// Those of [`Init::param`].
     pub fn weight_if(
         &mut self,
         wanted: bool,
@@ -334,7 +339,7 @@ impl Init {
         }
     }
 
-    /// A key: for a layer that draws random numbers or carries state between calls.
+    /// Creates a key, for a layer that draws random numbers or carries state between calls.
     pub fn key(&mut self) -> Key {
         self.keys += 1;
         Key { id: fresh_id(), number: if self.plan.is_some() { 0 } else { self.keys } }
@@ -365,12 +370,12 @@ impl Init {
         Ok(Param { id: fresh_id(), value, learns, frozen, number, initializer, regularizer, constraint })
     }
 
-    /// Whether parameters are made frozen.
+    /// Returns whether parameters are made frozen.
     pub(crate) fn is_frozen(&self) -> bool {
         self.frozen
     }
 
-    /// Counts a call of a layer against what may yet be asked for.
+    /// Counts a call of a layer against the limit.
     pub(crate) fn count_call(&mut self) -> Result<()> {
         let Some(budget) = &mut self.plan else { return Ok(()) };
         let Some(left) = budget.calls.checked_sub(1) else {
@@ -381,7 +386,7 @@ impl Init {
         Ok(())
     }
 
-    /// Runs `f` while parameters are made frozen, or as before.
+    /// Runs `f` while parameters are made frozen, if `frozen`, or as before.
     pub(crate) fn with_frozen<R>(&mut self, frozen: bool, f: impl FnOnce(&mut Init) -> R) -> R {
         let before = self.frozen;
         self.frozen |= frozen;

@@ -1,4 +1,5 @@
-//! A slot for a layer in a struct of the user's: given as a description, built at the first traced call, replaceable after.
+//! `Part`: a layer as a field of a user's struct, given as a description, built at the first traced call, and
+//! replaceable afterwards.
 
 use super::node::{built, place};
 use super::symbol::Shared;
@@ -12,11 +13,11 @@ use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// A layer as a field of a struct of your own: `Part::new(Dense::new(64))`. It builds itself for the shape that reaches it
-/// when the struct becomes a network, so no shape has to be written down.
+/// A layer as a field of a struct of your own: `Part::new(Dense::new(64))`. It builds itself for the shape that
+/// reaches it when the struct becomes a network, so you write down no shapes.
 ///
-/// A clone of a part that is not built yet is another layer; a clone of a built one is a copy with the same parameters, which
-/// one network cannot hold both. Twelve equal blocks are twelve parts that are not built yet:
+/// A clone of a part that is not built yet is another layer; a clone of a built one is a copy with the same
+/// parameters, and one network cannot hold both. For twelve equal blocks, make twelve parts that are not built yet:
 /// `(0..12).map(|_| Block::new()).collect()`, or `vec![Block::new(); 12]`.
 #[derive(Debug)]
 pub struct Part {
@@ -26,7 +27,7 @@ pub struct Part {
     traced: Mutex<Option<Vec<Spec>>>,
 }
 
-/// A part that will be this layer: `gate: Dense::new(64).into()`.
+/// Makes a part of this layer: `gate: Dense::new(64).into()`.
 impl<B: Build + 'static> From<B> for Part {
     fn from(layer: B) -> Part {
         Part::new(layer)
@@ -40,17 +41,17 @@ impl Clone for Part {
 }
 
 impl Part {
-    /// A part that will be this layer.
+    /// Creates a part that will be this layer.
     pub fn new(layer: impl IntoLayer) -> Part {
         let layer: Shared = layer.into_layer();
         Part { build: layer.build().clone(), node: OnceLock::new(), traced: Mutex::new(None) }
     }
 
-    /// The output for one tensor without a mask.
+    /// Computes the output for one tensor without a mask.
     ///
     /// # Errors
-    /// The input does not fit, the layer has not exactly one output, its output has a mask (which would be lost:
-    /// [`Part::forward_value`] keeps it), or nothing has built the part.
+    /// The input does not fit, the layer does not have exactly one output, its output has a mask (which would be
+    /// lost: [`Part::forward_value`] keeps it), or the part is not built.
     pub fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let Value { tensor, mask } = self.forward_value(&Value::from(x), cx)?;
         match mask {
@@ -62,10 +63,10 @@ impl Part {
         }
     }
 
-    /// The output for one tensor, each with its mask.
+    /// Computes the output for one tensor, both with their masks.
     ///
     /// # Errors
-    /// The input does not fit, the layer has not exactly one output, or nothing has built the part.
+    /// The input does not fit, the layer does not have exactly one output, or the part is not built.
     pub fn forward_value(&self, x: &Value, cx: &mut Cx) -> Result<Value> {
         self.call(Inputs::new(std::slice::from_ref(x)), cx)?.single().at(|| self.place())
     }
@@ -84,7 +85,7 @@ impl Part {
         Ok(&**self.node.get_or_init(|| node))
     }
 
-    /// A call on values of which the last have names, and may be masks of others.
+    /// Calls the layer on values of which the last have `names`, and may be masks of others.
     fn call_named(&self, mut values: Vec<Value>, names: &[String], cx: &mut Cx) -> Result<Values> {
         let masks = arguments::masks_of(&*self.build, values.len(), names)?;
         let x = arguments::bound(&mut values, names, &masks)?;

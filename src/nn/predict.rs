@@ -1,4 +1,4 @@
-//! Prediction: a network on data, without a loss.
+//! Prediction: runs a network on data, without a loss.
 
 use super::network::{Network, single, tensors};
 use super::{Cx, Session};
@@ -21,18 +21,18 @@ impl Default for Predict {
 }
 
 impl Predict {
-    /// All rows, 1024 at a time: intermediate results of so many stay in the cache.
+    /// Creates settings for all rows, 1024 at a time, whose intermediate results stay in the cache.
     pub fn new() -> Predict {
         Predict { batch_size: 1024, cancellation: None }
     }
 
-    /// Rows at a time; 1024 by default. The numbers do not depend on it.
+    /// Sets the rows at a time; 1024 by default. The results do not depend on it.
     pub fn batch_size(mut self, batch_size: usize) -> Predict {
         self.batch_size = batch_size;
         self
     }
 
-    /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches.
+    /// Ends the run with an error when the token is cancelled or its deadline passes; checked between batches.
     pub fn cancellation(mut self, token: &CancellationToken) -> Predict {
         self.cancellation = Some(token.clone());
         self
@@ -53,27 +53,27 @@ impl Predict {
 }
 
 impl Network {
-    /// The output for one batch, in one pass. The same numbers as [`Network::predict`].
+    /// Returns the output for one batch, in one pass. The numbers are the same as from [`Network::predict`].
     ///
     /// # Errors
-    /// As [`Network::predict`].
+    /// Those of [`Network::predict`].
     pub fn predict_on_batch(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         let x = self.accept(&x.as_tensors())?;
         single(tensors(par::enter(|| self.pass(&x, &mut Cx::infer(), &[]))?))
     }
 
-    /// The output for each row. What a row gives does not depend on the rows beside it.
+    /// Returns the output for each row. The result of a row does not depend on the rows beside it.
     ///
     /// # Errors
-    /// The data does not fit, or the network has more than one output ([`Network::predict_all`]).
+    /// The data does not fit, or the network has more than one output (use [`Network::predict_all`]).
     pub fn predict(&self, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         single(self.predict_all(x)?)
     }
 
-    /// [`Network::predict`] into memory of the caller's, in row-major order: in the steady state nothing is asked of the system.
+    /// [`Network::predict`] into the caller's memory, in row-major order: once warmed up, it allocates nothing.
     ///
     /// # Errors
-    /// As [`Network::predict`], or `out` has another element type or length than the output.
+    /// Those of [`Network::predict`], or `out` has another element type or length than the output.
     pub fn predict_into<T: Element>(&self, x: &(impl AsTensors + ?Sized), out: &mut [T]) -> Result<()> {
         let y = self.predict(x)?;
         if T::DTYPE != y.dtype() {
@@ -88,7 +88,7 @@ impl Network {
         Ok(())
     }
 
-    /// Every output for each row. Layers that carry state begin anew.
+    /// Returns every output for each row. State that layers carry is reset.
     ///
     /// # Errors
     /// The data does not fit.
@@ -96,10 +96,10 @@ impl Network {
         self.predict_with(x, &Predict::new())
     }
 
-    /// [`Network::predict_all`] with settings: a token by which it can be ended, say.
+    /// [`Network::predict_all`] with settings, such as a cancellation token.
     ///
     /// # Errors
-    /// As [`Network::predict_all`], a setting is out of range, or the token was cancelled.
+    /// Those of [`Network::predict_all`], a setting is out of range, or the token was cancelled.
     pub fn predict_with(&self, x: &(impl AsTensors + ?Sized), settings: &Predict) -> Result<Tensors> {
         self.predict_rows(&x.as_tensors(), settings)
     }
@@ -124,11 +124,11 @@ impl Network {
         })
     }
 
-    /// The output for one batch that goes on from the state which earlier calls left in the session: the next token of a
-    /// decoder, the next stretch of a signal. In one pass, however many rows there are.
+    /// Returns the output for one batch that continues from the state which earlier calls left in the session: the
+    /// next token of a decoder, the next stretch of a signal. It is one pass, however many rows there are.
     ///
     /// # Errors
-    /// As [`Network::predict`]; then the session is left without state.
+    /// Those of [`Network::predict`]; the session is then left without state.
     pub fn predict_in(&self, session: &mut Session, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         let x = self.accept(&x.as_tensors())?;
         let mut cx = Cx::infer().resume(std::mem::take(session));

@@ -1,15 +1,16 @@
-//! Why it exists: `compile` refuses a loss that reads probabilities where a layer gives logits, so it has to know what numbers an output
-//! can hold. Activations say it; layers that only move or hide numbers pass it on; for what nobody knows the first batch is looked at.
+//! `Range`: the values that an output can hold, because `compile` refuses a loss that reads probabilities where a
+//! layer gives logits. Activations declare their range; layers that only move or hide values pass it on; where
+//! nothing is known, the first batch is checked.
 
-/// What is known of the numbers of a tensor.
+/// What is known of the values of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Range {
-    /// They are not below this.
+    /// No value is below this.
     pub least: f64,
-    /// They are not above this.
+    /// No value is above this.
     pub most: f64,
-    /// Whether they add up to 1 along the last axis.
+    /// Whether values add up to 1 along the last axis.
     pub shares: bool,
     /// The activation that they come from, for messages.
     pub by: &'static str,
@@ -20,7 +21,7 @@ impl Range {
     pub const ALL: Range = Range::between(f64::NEG_INFINITY, f64::INFINITY);
     /// From 0 to 1: probabilities.
     pub const UNIT: Range = Range::between(0.0, 1.0);
-    /// From 0 to 1, and 1 in all along the last axis: the probabilities of classes.
+    /// From 0 to 1, adding up to 1 along the last axis: the probabilities of classes.
     pub const SHARES: Range = Range { shares: true, ..Range::UNIT };
     /// 0 or more.
     pub const NOT_NEGATIVE: Range = Range::between(0.0, f64::INFINITY);
@@ -29,28 +30,28 @@ impl Range {
     /// From -1 to 1.
     pub const SIGNED_UNIT: Range = Range::between(-1.0, 1.0);
 
-    /// From one number to another.
+    /// Creates the range from one number to another.
     pub const fn between(least: f64, most: f64) -> Range {
         Range { least, most, shares: false, by: "" }
     }
 
-    /// With the name of what gives them.
+    /// Adds the name of what gives these values.
     #[must_use]
     pub const fn by(self, by: &'static str) -> Range {
         Range { by, ..self }
     }
 
-    /// Whether all are probabilities.
+    /// Returns whether all are probabilities.
     pub(crate) fn is_unit(&self) -> bool {
         self.least >= 0.0 && self.most <= 1.0
     }
 
-    /// Where the numbers stand is another, and which add up to 1 too.
+    /// Returns the range after values have moved, so that those that add up to 1 may be others.
     pub(crate) fn moved(self) -> Range {
         Range { shares: false, ..self }
     }
 
-    /// Of several tensors together. Nothing is known if nothing is of one of them.
+    /// Returns the range of several tensors together; `None` if nothing is known of one of them.
     pub(crate) fn united(ranges: &[Option<Range>]) -> Option<Range> {
         let join = |a: Range, b: Range| Range {
             least: a.least.min(b.least),

@@ -1,4 +1,4 @@
-//! Why it exists: penalties on parameters, added to the loss.
+//! Regularizers: penalties on parameters, added to the loss.
 
 use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::tensor::Tensor;
@@ -6,7 +6,7 @@ use crate::{Error, Result, settings, string_enum};
 
 /// A penalty on a parameter.
 pub trait Regularizer: Configured + std::fmt::Debug + Send + Sync {
-    /// Whether its settings make sense; a layer that is built asks.
+    /// Checks the settings; called when a layer is built.
     ///
     /// # Errors
     /// A setting is out of range.
@@ -14,7 +14,7 @@ pub trait Regularizer: Configured + std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// The penalty: one number, differentiable.
+    /// Returns the penalty: one number, differentiable.
     ///
     /// # Errors
     /// The parameter's dtype is not float32 or float64.
@@ -37,7 +37,7 @@ settings! {
     /// `l1 · Σ|w| + l2 · Σw²` (Keras's rule: no half).
     #[derive(Copy, PartialEq)]
     pub struct L1L2 {
-        /// Both penalties; Keras's default for each is 0.
+        /// Creates it with both factors; Keras's default for each is 0.
         new(l1: f64 = 0.0, l2: f64 = 0.0);
     }
 }
@@ -64,7 +64,7 @@ settings! {
     /// `l1 · Σ|w|`.
     #[derive(Copy, PartialEq)]
     pub struct L1 {
-        /// With this factor; Keras's default is 0.01.
+        /// Creates it with this factor; Keras's default is 0.01.
         new(l1: f64 = 0.01);
     }
 }
@@ -84,7 +84,7 @@ settings! {
     /// `l2 · Σw²` (Keras's rule: no half).
     #[derive(Copy, PartialEq)]
     pub struct L2 {
-        /// With this factor; Keras's default is 0.01.
+        /// Creates it with this factor; Keras's default is 0.01.
         new(l2: f64 = 0.01);
     }
 }
@@ -101,23 +101,23 @@ impl Regularizer for L2 {
 }
 
 string_enum! {
-    /// What an [`OrthogonalRegularizer`] makes orthogonal.
+    /// Which vectors an [`OrthogonalRegularizer`] makes orthogonal.
     #[derive(Default)]
     pub enum Mode {
-        /// The rows of the matrix to each other.
+        /// The rows of the matrix.
         #[default]
         Rows = "rows",
-        /// Its columns.
+        /// The columns of the matrix.
         Columns = "columns",
     }
 }
 
 settings! {
-    /// `factor ·` the mean of `|cos|` of the angles between all pairs of rows (or columns) of a matrix: orthogonal ones
-    /// cost nothing.
+    /// `factor ·` the mean of `|cos|` of the angles between all pairs of rows (or columns) of a matrix, which is 0
+    /// if they are orthogonal.
     #[derive(Copy, PartialEq)]
     pub struct OrthogonalRegularizer {
-        /// On rows, with this factor; Keras's default is 0.01.
+        /// Creates it for rows, with this factor; Keras's default is 0.01.
         new(factor: f64 = 0.01);
 
         /// Rows or columns; rows by default.

@@ -1,4 +1,4 @@
-//! The plain stack of layers, described from input to output.
+//! `Sequential`: a plain stack of layers, described from input to output.
 
 use super::layers::Input;
 use super::network::Network;
@@ -10,7 +10,7 @@ use crate::{DType, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A stack of layers. `build` makes it a [`Network`], `compile` a model. Inside another network it is one layer.
+/// A stack of layers. `build` makes a [`Network`] of it, `compile` a model. Inside another network it is one layer.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -44,7 +44,7 @@ impl Default for Sequential {
 }
 
 impl Sequential {
-    /// An empty stack.
+    /// Creates an empty stack.
     pub fn new() -> Sequential {
         Sequential {
             layers: Vec::new(),
@@ -55,12 +55,12 @@ impl Sequential {
         }
     }
 
-    /// A stack of these.
+    /// Makes a stack of these layers.
     pub(crate) fn of(layers: Vec<Shared>, name: Option<String>, seed: u64, dtype: DType) -> Sequential {
         Sequential { layers, name, seed, dtype, identity: Identity::default() }
     }
 
-    /// Adds a layer: a description, a handle or a network. The first one is an [`Input`].
+    /// Adds a layer: a description, a handle or a network. The first is an [`Input`].
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "Keras's name for it")]
     pub fn add(mut self, layer: impl IntoLayer) -> Sequential {
@@ -68,22 +68,22 @@ impl Sequential {
         self.changed()
     }
 
-    /// Names it; `sequential` otherwise.
+    /// Sets its name; `sequential` by default.
     #[must_use]
     pub fn named(mut self, name: &str) -> Sequential {
         self.name = Some(name.into());
         self.changed()
     }
 
-    /// The seed of everything random: initial values, order of rows, dropout. 0 by default; the same seed gives the same
-    /// bytes.
+    /// Sets the seed of everything random: initial values, order of rows, dropout. 0 by default; the same seed
+    /// gives the same bytes.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Sequential {
         self.seed = seed;
         self.changed()
     }
 
-    /// The dtype of parameters and arithmetic, float32 by default.
+    /// Sets the dtype of parameters and arithmetic, float32 by default.
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Sequential {
         self.dtype = dtype;
@@ -103,7 +103,7 @@ impl Sequential {
         Network::build(self.topology()?)
     }
 
-    /// Layers and calls, from its own input on.
+    /// Returns layers and calls, from its own input on.
     pub(crate) fn topology(&self) -> Result<Topology> {
         let first = self.layers.first().map(|l| &**l.build());
         let input = first.and_then(|l| l.input()).cloned().ok_or_else(|| {
@@ -113,7 +113,7 @@ impl Sequential {
         self.topology_from(input)
     }
 
-    /// Layers and calls, from an input on.
+    /// Returns layers and calls, from an input on.
     fn topology_from(&self, input: Input) -> Result<Topology> {
         let (mut layers, mut calls): (Vec<Entry>, Vec<Invocation>) = Default::default();
         let mut place_of: BTreeMap<u64, usize> = BTreeMap::new();
@@ -166,7 +166,7 @@ impl Sequential {
 
 handle!(Sequential);
 
-/// A stack as a layer of another network. Without an input of its own it takes whatever comes.
+/// A stack as a layer of another network. Without an input of its own, it takes any.
 #[derive(Debug)]
 pub(crate) struct Stack {
     stack: Sequential,

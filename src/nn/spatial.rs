@@ -1,4 +1,5 @@
-//! Settings shared by layers on images, volumes and sequences: a number for each spatial axis, and where the channels are.
+//! Settings shared by layers on images, volumes and sequences: a number for each spatial axis, and the position of
+//! the channels.
 
 use crate::config::generated::wrong;
 use crate::config::{Registry, Setting};
@@ -7,7 +8,7 @@ use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 use serde_json::Value;
 
-/// A number for each of `N` spatial axes: `3` for all alike, `[3, 5]` or `(3, 5)` for each.
+/// A number for each of `N` spatial axes: `3` for all of them, `[3, 5]` or `(3, 5)` for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes<const N: usize>(pub [usize; N]);
 
@@ -33,7 +34,7 @@ impl From<(usize, usize, usize)> for Sizes<3> {
 }
 
 impl<const N: usize> Sizes<N> {
-    /// The numbers, each at least 1.
+    /// Returns the numbers, each at least 1.
     ///
     /// # Errors
     /// One of them is 0; the message names the setting.
@@ -45,7 +46,7 @@ impl<const N: usize> Sizes<N> {
     }
 }
 
-/// In files: a list; one number for all is read too.
+/// Stored in files as a list; one number for all is read too.
 impl<const N: usize> Setting for Sizes<N> {
     fn write(&self) -> Result<Value> {
         self.0.write()
@@ -60,7 +61,7 @@ impl<const N: usize> Setting for Sizes<N> {
 }
 
 crate::string_enum! {
-    /// Where the channels of images, volumes and sequences are.
+    /// The position of the channels in images, volumes and sequences.
     #[derive(Default)]
     pub enum DataFormat {
         /// `[batch, axes…, channels]`.
@@ -72,7 +73,7 @@ crate::string_enum! {
 }
 
 impl DataFormat {
-    /// The input with its channels last.
+    /// Moves the channels of an input to the end.
     ///
     /// # Errors
     /// It has no axis of channels.
@@ -83,7 +84,7 @@ impl DataFormat {
         }
     }
 
-    /// A result with its channels last, as the user wants it.
+    /// Moves the channels of a result from the end to where the user wants them.
     ///
     /// # Errors
     /// It has no axis of channels.
@@ -95,8 +96,8 @@ impl DataFormat {
     }
 }
 
-/// Numbers before and after each of `N` spatial axes. One number is for all, as are Keras's shorter forms: along one
-/// axis `(before, after)`, along several a number or a pair for each.
+/// Numbers before and after each of `N` spatial axes. One number applies to all, and Keras's shorter forms work
+/// too: for one axis `(before, after)`, for several a number or a pair for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Margins<const N: usize>(pub [(usize, usize); N]);
 
@@ -136,7 +137,7 @@ impl From<((usize, usize), (usize, usize), (usize, usize))> for Margins<3> {
     }
 }
 
-/// In files as Keras has it: a pair along one axis, a list of pairs along several.
+/// Stored in files as in Keras: a pair for one axis, a list of pairs for several.
 impl<const N: usize> Setting for Margins<N> {
     fn write(&self) -> Result<Value> {
         if N == 1 { self.0[0].write() } else { self.0.write() }
@@ -148,7 +149,7 @@ impl<const N: usize> Setting for Margins<N> {
         };
         match value {
             Value::Number(_) => Ok(usize::read(value, registry)?.into()),
-            // Of one axis `[1, 2]` is the pair itself.
+            // For one axis, `[1, 2]` is the pair itself.
             Value::Array(items) if N == 1 && items.len() == 2 => Ok(Margins([pair(Value::Array(items))?; N])),
             Value::Array(items) if items.len() == N => {
                 let mut each = [(0, 0); N];
@@ -178,7 +179,7 @@ pub(crate) fn expect_images(layer: &'static str, input: Spec, axes: usize, forma
 }
 
 impl DataFormat {
-    /// The first of the spatial axes.
+    /// Returns the first of the spatial axes.
     pub(crate) fn first_axis(self) -> usize {
         match self {
             DataFormat::ChannelsLast => 1,
@@ -187,7 +188,7 @@ impl DataFormat {
     }
 }
 
-/// Fails unless every margin leaves some of its axis.
+/// Fails unless every margin leaves something of its axis.
 pub(crate) fn expect_rest(setting: &'static str, margins: &[(usize, usize)], sizes: &[usize]) -> Result<()> {
     for (axis, (&(a, b), &size)) in margins.iter().zip(sizes).enumerate() {
         if a.saturating_add(b) >= size {

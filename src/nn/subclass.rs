@@ -1,4 +1,4 @@
-//! A struct of the user's as a network: what subclassing `Model` is in Keras.
+//! `Subclass`: a user's struct as a network, like subclassing `Model` in Keras.
 
 use super::layers::Input;
 use super::network::Network;
@@ -46,35 +46,35 @@ pub struct Subclass {
 }
 
 impl Subclass {
-    /// A network with these inputs.
+    /// Creates a network with these inputs.
     pub fn new<const N: usize>(inputs: [Input; N], node: impl Node + 'static) -> Subclass {
         let (inputs, node) = (inputs.into(), Box::new(node));
         Subclass { inputs, outputs: Vec::new(), node, name: None, seed: 0, dtype: DType::F32 }
     }
 
-    /// Names it; otherwise its name is made from the struct's.
+    /// Sets its name; by default it is made from the struct's.
     #[must_use]
     pub fn named(mut self, name: &str) -> Subclass {
         self.name = Some(name.into());
         self
     }
 
-    /// Names the outputs: their figures are then `digit_loss`, `digit_accuracy` and so on; `output_1`, `output_2`, … by
-    /// default.
+    /// Names the outputs: their values in the logs are then `digit_loss`, `digit_accuracy` and so on; `output_1`,
+    /// `output_2`, … by default.
     #[must_use]
     pub fn outputs<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Subclass {
         self.outputs = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The seed of everything random: initial values, order of rows, dropout. 0 by default.
+    /// Sets the seed of everything random: initial values, order of rows, dropout. 0 by default.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Subclass {
         self.seed = seed;
         self
     }
 
-    /// The dtype of parameters and arithmetic, float32 by default.
+    /// Sets the dtype of parameters and arithmetic, float32 by default.
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Subclass {
         self.dtype = dtype;
@@ -84,14 +84,14 @@ impl Subclass {
     /// Checks all shapes, builds the parts, draws the initial parameters, and makes a network.
     ///
     /// # Errors
-    /// Shapes do not fit (the message names the part), a part is there twice, or not every output got a name.
+    /// Shapes do not fit (the message names the part), a part occurs twice, or not every output has a name.
     pub fn build(self) -> Result<Network> {
         let class = self.node.class_name();
         let place =
             || format!("'{}' ({class})", self.name.clone().unwrap_or_else(|| super::snake_case(class)));
         let mut init = Init::planned(self.dtype, Budget::NONE);
         let specs = self.inputs.iter().map(|i| i.spec(self.dtype)).collect::<Result<Vec<_>>>().at(place)?;
-        // The first call builds the parts and tells how many outputs there are.
+        // The first call builds the parts and shows how many outputs there are.
         let first = trace::either(&specs, |inputs| trace::call(&*self.node, inputs, &[], &[], &mut init));
         let found = first.at(place)?.len();
         let names: Vec<String> = match self.outputs.len() {
@@ -132,7 +132,7 @@ impl Subclass {
     }
 }
 
-/// A struct that is the whole network.
+/// A struct that is a whole network.
 #[derive(Debug)]
 struct Whole(Box<dyn Node>);
 

@@ -1,4 +1,4 @@
-//! The table that says what a network is made of, in Keras's layout.
+//! `Summary`: the table of a network's layers, in Keras's layout.
 
 use super::module::count_params;
 use super::network::Network;
@@ -8,8 +8,8 @@ use crate::shape::Size;
 use crate::{DType, Spec};
 use std::fmt;
 
-/// A network as a table. Prints as Keras's `summary()` does: three columns for a chain of layers, a fourth with what each
-/// layer is connected to for any other graph.
+/// A network as a table. It prints like Keras's `summary()`: three columns for a chain of layers, and for any other
+/// graph a fourth with what each layer is connected to.
 #[derive(Clone, Debug)]
 pub struct Summary {
     name: String,
@@ -27,12 +27,12 @@ impl Network {
         print!("{}", self.summary_table());
     }
 
-    /// The table of layers, to print elsewhere.
+    /// Returns the table of layers, to print elsewhere.
     pub fn summary_table(&self) -> Summary {
         self.summary_with(0)
     }
 
-    /// The table beside an optimizer whose state has so many numbers.
+    /// Returns the table with an optimizer whose state has this many numbers.
     pub(crate) fn summary_with(&self, optimizer: usize) -> Summary {
         let (mut trainable, mut frozen) = (0, 0);
         self.visit(&mut |_, p| {
@@ -77,7 +77,7 @@ impl Network {
         cells
     }
 
-    /// The layers that a struct is made of: those of the outermost level.
+    /// Returns the layers that a struct is made of, at the outermost level.
     fn parts(&self) -> Vec<Vec<String>> {
         let mut rows: Vec<(String, Vec<String>)> = Vec::new();
         self.walk(&mut Path::default(), &mut |path, item| {
@@ -96,7 +96,8 @@ impl Network {
 }
 
 impl Topology {
-    /// Whether each layer is called once, on what the layer before it gave: Keras then leaves out the fourth column.
+    /// Returns whether each layer is called once, on what the layer before it gave: Keras then leaves out the
+    /// fourth column.
     fn is_chain(&self) -> bool {
         let once = self.calls.len() == self.layers.len();
         once && self.inputs.len() == 1
@@ -107,7 +108,7 @@ impl Topology {
             })
     }
 
-    /// Where a tensor comes from, as Keras writes it: layer, number of its call, number of the output.
+    /// Returns where a tensor comes from, as Keras writes it: layer, number of its call, number of the output.
     fn connection(&self, at: At) -> String {
         match at {
             At::Input(i) => format!("{}[0][0]", self.inputs[i].name),
@@ -119,13 +120,13 @@ impl Topology {
     }
 }
 
-/// A shape as Python writes it: `(None, 64)`.
+/// Writes a shape as Python does: `(None, 64)`.
 fn tuple(spec: &Spec) -> String {
     let sizes: Vec<String> = spec.shape.dims().iter().map(|&d| Size(d).to_string()).collect();
     if sizes.len() == 1 { format!("({},)", sizes[0]) } else { format!("({})", sizes.join(", ")) }
 }
 
-/// One shape, or a list.
+/// Writes one shape, or a list.
 fn shapes(specs: &[Spec]) -> String {
     match specs {
         [one] => tuple(one),
@@ -133,7 +134,7 @@ fn shapes(specs: &[Spec]) -> String {
     }
 }
 
-/// `50,240`.
+/// Writes a number with commas: `50,240`.
 fn thousands(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -146,7 +147,7 @@ fn thousands(n: usize) -> String {
     out
 }
 
-/// `214.79 KB`: bytes in Keras's units of 1024.
+/// Writes bytes in Keras's units of 1024: `214.79 KB`.
 fn bytes(n: usize) -> String {
     let mut value = n as f64;
     for unit in ["B", "KB", "MB", "GB", "TB"] {
@@ -158,7 +159,7 @@ fn bytes(n: usize) -> String {
     String::new()
 }
 
-/// A column: its title, its width without the padding on a terminal of 80 columns, and whether it is aligned to the right.
+/// A column: its title, its width without the padding on a terminal of 80 columns, and whether it is right-aligned.
 type Column = (&'static str, usize, bool);
 
 /// Keras's columns for a chain of layers, and for any other graph.
@@ -170,7 +171,7 @@ const GRAPH: &[Column] = &[
     ("Connected to", 17, false),
 ];
 
-/// Cuts a cell into lines at spaces; a word wider than the column ends in `…`.
+/// Breaks a cell into lines at spaces; a word wider than the column ends in `…`.
 fn wrap(cell: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];
     for word in cell.split(' ') {

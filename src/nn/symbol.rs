@@ -1,5 +1,6 @@
-//! Symbols: tensors that are not there yet. Calling a description on one checks the shapes at once and gives the next, so
-//! that a graph of layers is written as if it computed.
+//! `Symbol`: a tensor that does not exist yet. Calling a description on one checks the shapes at once and gives the
+//! next symbol, so that a graph of layers is written as if it computed. [`Shared`] is a layer that can be called
+//! several times.
 
 use super::layers::Input;
 use super::node::{built, place};
@@ -11,7 +12,7 @@ use crate::shape::Spec;
 use crate::{DType, Error, Result};
 use std::sync::{Arc, OnceLock};
 
-/// An output of a call of a layer, or an input of a network. Cheap to clone; symbols form a graph that never changes.
+/// The output of a layer's call, or an input of a network. Cheap to clone; symbols form a graph that never changes.
 #[derive(Clone)]
 pub struct Symbol {
     pub(super) call: Arc<Call>,
@@ -20,12 +21,12 @@ pub struct Symbol {
 
 /// One call of a layer, or an input.
 pub(super) struct Call {
-    /// Younger calls have larger numbers.
+    /// Later calls have larger numbers.
     pub(super) id: u64,
     pub(super) origin: Origin,
-    /// What it gave in the two traces, with unknown sizes apart and equal; nothing where it failed.
+    /// What it gave in the two traces, with unknown sizes different and equal; `None` where it failed.
     outputs: [Option<Vec<Twin<Value>>>; 2],
-    /// Whether that is the same for both: no input behind it has two unknown sizes.
+    /// Whether both are the same because no input behind it has two unknown sizes.
     agree: bool,
 }
 
@@ -33,14 +34,15 @@ pub(super) enum Origin {
     Input(Input),
     Layer {
         layer: Shared,
-        /// Those given by position, then those given by name.
+        /// Inputs by position, then inputs by name.
         inputs: Vec<Symbol>,
         names: Vec<String>,
     },
 }
 
 impl Drop for Call {
-    /// Takes the graph behind it apart in a loop: a deep network must not be as many stack frames.
+    /// Takes the graph behind it apart in a loop, because recursion would need a stack frame for each layer of a
+    /// deep network.
     fn drop(&mut self) {
         let mut pending = match &mut self.origin {
             Origin::Layer { inputs, .. } => std::mem::take(inputs),
@@ -57,7 +59,7 @@ impl Drop for Call {
 }
 
 impl Symbol {
-    /// The symbol of an input.
+    /// Makes the symbol of an input.
     pub(super) fn input(input: &Input) -> Symbol {
         // An impossible shape is found when the symbol is used.
         let spec = input.spec(DType::F32).ok();
@@ -71,7 +73,7 @@ impl Symbol {
         self.call.outputs[sizes as usize].as_ref()?.get(self.output)
     }
 
-    /// Shape (unknown sizes print as `None`) and dtype.
+    /// Returns shape (unknown sizes print as `None`) and dtype.
     ///
     /// # Errors
     /// It is an input whose shape is impossible.
@@ -102,9 +104,9 @@ pub struct Given {
     named: Vec<(String, Symbol)>,
 }
 
-/// A symbol, or an [`Input`], which has one.
+/// A [`Symbol`], or an [`Input`], which has one.
 pub trait AsSymbol {
-    /// The symbol.
+    /// Returns the symbol.
     fn as_symbol(&self) -> Symbol;
 }
 impl AsSymbol for Symbol {
@@ -118,14 +120,14 @@ impl AsSymbol for Input {
     }
 }
 
-/// Whatever a layer can be called on: `&x`, `[&a, &b]`, `(&a, &b)` where one is an [`Input`] and the other is not, a slice or
-/// vector of symbols; and with inputs by name `(&x, [("attention_mask", &m)])`.
+/// What a layer can be called on: `&x`, `[&a, &b]`, `(&a, &b)` if one is an [`Input`] and the other is not, a slice
+/// or vector of symbols; and with inputs by name `(&x, [("attention_mask", &m)])`.
 #[diagnostic::on_unimplemented(
     message = "a layer cannot be called on `{Self}`",
     label = "expected `&x`, `[&a, &b]`, `(&a, &b)`, a slice of symbols, or `(&x, [(\"name\", &y)])`"
 )]
 pub trait IntoSymbols {
-    /// The symbols.
+    /// Converts to symbols.
     fn into_symbols(self) -> Given;
 }
 
@@ -176,7 +178,7 @@ impl<P: IntoSymbols> IntoSymbols for (P, &[(String, Symbol)]) {
         given
     }
 }
-/// Inputs by name alone.
+/// Only inputs by name.
 impl<S: AsSymbol, const N: usize> IntoSymbols for [(&str, &S); N] {
     fn into_symbols(self) -> Given {
         (positional(Vec::new()), self).into_symbols()
@@ -200,7 +202,7 @@ tuples! {
 }
 
 impl Given {
-    /// Those given by position; inputs by name mean nothing here.
+    /// Returns the symbols by position; inputs by name are an error here.
     pub(super) fn into_positional(self, what: &'static str) -> Result<Vec<Symbol>> {
         match self.named.first() {
             None => Ok(self.positional),
@@ -211,7 +213,7 @@ impl Given {
     }
 }
 
-/// A layer with an identity: in one network each call of it is a call of the same layer, with the same parameters (two
+/// A layer with an identity: in one network, each call is a call of the same layer, with the same parameters (two
 /// networks never share any). Made by [`Build::shared`].
 #[derive(Clone)]
 pub struct Shared(Arc<Handle>);
@@ -224,7 +226,7 @@ struct Handle {
 }
 
 impl Shared {
-    /// A handle of a description.
+    /// Creates a handle of a description.
     pub fn new(build: impl Build + 'static) -> Shared {
         Shared::from_arc(Arc::new(build))
     }
@@ -237,15 +239,15 @@ impl Shared {
         self.0.id
     }
 
-    /// What it is a handle of.
+    /// Returns the description.
     pub(crate) fn build(&self) -> &Arc<dyn Build> {
         &self.0.build
     }
 
-    /// The layer's output for these inputs.
+    /// Calls the layer on these inputs and returns its output.
     ///
     /// # Errors
-    /// The inputs do not fit, or the layer has not exactly one output ([`Shared::on_all`] gives a list).
+    /// The inputs do not fit, or the layer does not have exactly one output ([`Shared::on_all`] gives a list).
     pub fn on(&self, x: impl IntoSymbols) -> Result<Symbol> {
         let mut all = self.call(x.into_symbols())?;
         match all.len() {
@@ -257,7 +259,7 @@ impl Shared {
         }
     }
 
-    /// The layer's outputs for these inputs.
+    /// Calls the layer on these inputs and returns all its outputs.
     ///
     /// # Errors
     /// The inputs do not fit.
@@ -295,7 +297,7 @@ impl Shared {
             (Some(Ok(apart)), None) if agree => [Some(apart.clone()), Some(apart)],
             (Some(Ok(apart)), equal) => [Some(apart), equal.and_then(Result::ok)],
             (_, Some(Ok(equal))) => [None, Some(equal)],
-            // What is wrong is not that unknown sizes differ, if equal ones fail too.
+            // If equal sizes fail too, it is not a problem that unknown sizes differ.
             (_, Some(Err(e))) | (Some(Err(e)), None) => return Err(e.at(place())),
             (None, None) => {
                 let expected = "inputs whose unknown sizes fit each other";
@@ -319,7 +321,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// A handle that a network is asked for more than once, and that must be the same each time.
+/// The handle of a network, which must be the same each time it is asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Identity(OnceLock<Shared>);
 
@@ -336,20 +338,21 @@ impl Identity {
     }
 }
 
-/// Gives a network what a handle has: it is one, and may be called several times.
+/// Gives a network the methods of a handle: it is one, and may be called several times.
 macro_rules! handle {
     ($($type:ty),*) => {$(
         impl $type {
-            /// Its output for these inputs, as a layer of another network. All calls in one network are calls of the same layers.
-            /// (A network that is built already comes with a copy of its parameters; two networks never share any.)
+            /// Calls it as a layer of another network and returns its output. All calls in one network are calls of
+            /// the same layers. (A network that is already built brings a copy of its parameters; two networks
+            /// never share any.)
             ///
             /// # Errors
-            /// The inputs do not fit, or it has not exactly one output.
+            /// The inputs do not fit, or it does not have exactly one output.
             pub fn on(&self, x: impl $crate::nn::IntoSymbols) -> $crate::Result<$crate::nn::Symbol> {
                 self.handle().on(x)
             }
 
-            /// Its outputs for these inputs, as a layer of another network.
+            /// Calls it as a layer of another network and returns all its outputs.
             ///
             /// # Errors
             /// The inputs do not fit.

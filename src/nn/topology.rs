@@ -1,5 +1,5 @@
-//! The description of a network: layers, calls of them, inputs and outputs. `Sequential`, `Functional` and a struct of the
-//! user's all become one, files hold it, and a built network keeps it.
+//! `Topology`: the description of a network, as layers, calls of them, inputs and outputs. `Sequential`,
+//! `Functional` and a user's struct all become one; files hold it, and a built network keeps it.
 
 use super::layers::Input;
 use super::network::Network;
@@ -15,13 +15,13 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct Topology {
     pub(crate) class: &'static str,
-    /// The user's.
+    /// The name that the user gave.
     pub(crate) name: Option<String>,
     pub(crate) seed: u64,
     pub(crate) dtype: DType,
     pub(crate) inputs: Vec<NamedInput>,
     pub(crate) layers: Vec<Entry>,
-    /// In an order in which each comes after those that it needs.
+    /// In an order in which each comes after those it needs.
     pub(crate) calls: Vec<Invocation>,
     pub(crate) outputs: Vec<Output>,
     /// Inputs and layers in the order of a summary; the layers are in this order too.
@@ -36,7 +36,7 @@ pub(crate) struct NamedInput {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// Its level in paths; none for a struct that is the whole network.
+    /// Its level in paths; empty for a struct that is the whole network.
     pub(crate) name: String,
     pub(crate) build: Arc<dyn Build>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Invocation {
     pub(crate) layer: usize,
-    /// Those given by position, then those given by name.
+    /// Inputs by position, then inputs by name.
     pub(crate) inputs: Vec<At>,
     pub(crate) names: Vec<String>,
 }
@@ -70,14 +70,14 @@ pub(crate) enum RowOf {
 }
 
 impl Topology {
-    /// The number of a call among those of its layer, and how many there are.
+    /// Returns the number of a call among those of its layer, and how many there are.
     pub(crate) fn call_number(&self, call: usize) -> (usize, usize) {
         let layer = self.calls[call].layer;
         let same = |c: &&Invocation| c.layer == layer;
         (self.calls[..call].iter().filter(same).count(), self.calls.iter().filter(same).count())
     }
 
-    /// What messages call the layer of a call.
+    /// Returns how messages name the layer of a call.
     pub(crate) fn place(&self, call: usize) -> String {
         let layer = self.calls[call].layer;
         let Entry { name, build } = &self.layers[layer];
@@ -91,7 +91,7 @@ impl Topology {
         }
     }
 
-    /// Fails unless names are told apart.
+    /// Fails unless names are distinct.
     pub(crate) fn check(&self) -> Result<()> {
         if !self.dtype.is_float() {
             return Err(Error::DType { op: self.class, expected: "float32 or float64", got: self.dtype });
@@ -111,8 +111,8 @@ impl Topology {
     /// Describes the graph of calls between these symbols.
     ///
     /// # Errors
-    /// An input is none, is there twice, or no output depends on it; an output depends on an input that is not listed; two
-    /// layers have one name.
+    /// An input is not one, is given twice, or no output depends on it; an output depends on an input that is not
+    /// listed; two layers have the same name.
     pub(crate) fn of_symbols(class: &'static str, inputs: &[Symbol], outputs: &[Symbol]) -> Result<Topology> {
         let mut input_at: BTreeMap<u64, usize> = BTreeMap::new();
         for (i, symbol) in inputs.iter().enumerate() {
@@ -128,7 +128,8 @@ impl Topology {
             return Err(Error::argument("outputs", "at least one output", "none"));
         }
 
-        // Everything that the outputs need. Younger calls have larger numbers, so by number each comes after what it needs.
+        // Everything that the outputs need. Later calls have larger numbers, so ordered by number each comes after
+        // what it needs.
         let mut found: BTreeMap<u64, Symbol> = BTreeMap::new();
         let mut pending: Vec<Symbol> = outputs.to_vec();
         while let Some(symbol) = pending.pop() {
@@ -189,7 +190,7 @@ impl Topology {
         let (inputs, dtype) = (named_inputs, DType::F32);
         let mut topology =
             Topology { class, name: None, seed: 0, dtype, inputs, layers, calls, outputs, rows: Vec::new() };
-        // Names are given in the order in which layers were first called.
+        // Names are assigned in the order in which layers were first called.
         let inputs = (0..topology.inputs.len()).map(RowOf::Input);
         topology.rows = inputs.chain((0..topology.layers.len()).map(RowOf::Layer)).collect();
         topology.name_all()?;
@@ -197,8 +198,8 @@ impl Topology {
         Ok(topology)
     }
 
-    /// Brings layers and calls into Keras's order: layers by their distance from the outputs, those at the same distance as a
-    /// walk back from the outputs meets them.
+    /// Arranges layers and calls in Keras's order: layers by their distance from the outputs, and those at the same
+    /// distance in the order in which a walk back from the outputs visits them.
     pub(crate) fn arrange(&mut self) {
         let owner = |at: At| match at {
             At::Input(i) => RowOf::Input(i),
@@ -208,7 +209,7 @@ impl Topology {
             At::Input(_) => at,
             At::Call { call, .. } => At::Call { call, output: 0 },
         };
-        // Inputs, and behind them layers or calls, by number.
+        // Inputs, and after them layers or calls, by number.
         let inputs = self.inputs.len();
         let number = |at: At| match at {
             At::Input(i) => i,
@@ -218,7 +219,7 @@ impl Topology {
             RowOf::Input(i) => i,
             RowOf::Layer(l) => inputs + l,
         };
-        // The walk: what was met in which order, and calls in the order in which they were left.
+        // The walk: what was visited in which order, and calls in the order in which they were left.
         let (mut met, mut left): (Vec<RowOf>, Vec<At>) = Default::default();
         let mut done = vec![false; inputs + self.calls.len()];
         let mut place: Vec<Option<usize>> = vec![None; inputs + self.layers.len()];
@@ -245,7 +246,7 @@ impl Topology {
                 }
             }
         }
-        // Distances: the longest way to an output; of a layer the largest of its calls'.
+        // Distances: the longest way to an output; for a layer, the largest of its calls.
         let mut depths = vec![0; done.len()];
         let mut of_owner: Vec<(RowOf, usize)> = met.iter().map(|o| (*o, 0)).collect();
         for &at in left.iter().rev() {
@@ -290,10 +291,11 @@ impl Topology {
         self.calls = calls;
     }
 
-    /// Names what the user has not named, in the present order of rows, by Keras's rule: `input_layer`, `dense`, `dense_1`, …
+    /// Names what the user has not named, in the current order of rows, by Keras's rule: `input_layer`, `dense`,
+    /// `dense_1`, …
     ///
     /// # Errors
-    /// Two names of the user's are the same, or one is no name.
+    /// Two of the user's names are the same, or one is not a valid name.
     pub(crate) fn name_all(&mut self) -> Result<()> {
         let mut names = Names::default();
         for row in &self.rows {
@@ -334,33 +336,34 @@ impl Topology {
         self.outputs.iter_mut().zip(made).for_each(|(o, name)| o.name = name);
     }
 
-    /// How files describe it: a stack that calls a layer twice is no list of layers.
+    /// Returns how files describe it: a stack that calls a layer twice is not a list of layers.
     pub(crate) fn file_class(&self) -> &'static str {
         if self.calls.len() == self.layers.len() { self.class } else { "Functional" }
     }
 
-    /// The network's name: the user's, or one made from its class.
+    /// Returns the network's name: the user's, or one made from its class.
     pub(crate) fn title(&self) -> String {
         self.name.clone().unwrap_or_else(|| snake_case(self.class))
     }
 }
 
-/// The new number of each of `of` things, by its old one: its place in `kept`. Those that are not kept have none.
+/// Returns for each of `of` things, by its old number, its new number: its place in `kept`. Those not kept have
+/// none.
 pub(super) fn ranks(kept: &[usize], of: usize) -> Vec<usize> {
     let mut ranks = vec![usize::MAX; of];
     kept.iter().enumerate().for_each(|(new, old)| ranks[*old] = new);
     ranks
 }
 
-/// Names of layers that are told apart.
+/// Distinct names of layers.
 #[derive(Default)]
 pub(crate) struct Names {
-    /// Those that are taken, and for each, as a base of others, the first number that may be free.
+    /// The names taken, and for each, as a base of others, the first number that may be free.
     taken: BTreeMap<String, usize>,
 }
 
 impl Names {
-    /// A name that the user gave.
+    /// Takes a name that the user gave.
     ///
     /// # Errors
     /// It is taken, empty, or would not be one level of a path.
@@ -379,7 +382,7 @@ impl Names {
         }
     }
 
-    /// `dense`, `dense_1`, … (Keras's rule).
+    /// Makes a name: `dense`, `dense_1`, … (Keras's rule).
     pub(crate) fn make(&mut self, base: &str) -> String {
         let mut name = base.to_string();
         let mut next = self.taken.get(base).copied().unwrap_or(0);

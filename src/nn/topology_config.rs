@@ -1,5 +1,6 @@
-//! The form of networks in files: a stack as a list of layers, any other graph as layers, calls and outputs. What is read is
-//! checked as what a program builds is, and refers only to what stands before it.
+//! The form of networks in files: a stack as a list of layers, any other graph as layers, calls and outputs. A
+//! network that is read gets the same checks as one that a program builds, and each part refers only to earlier
+//! ones.
 
 use super::Build;
 use super::layers::Input;
@@ -14,7 +15,7 @@ use serde_json::{Map, json};
 use std::sync::Arc;
 
 impl Topology {
-    /// As JSON: the form of its class.
+    /// Returns it as JSON, in the form of its class.
     ///
     /// # Errors
     /// A layer has no form in files.
@@ -23,7 +24,7 @@ impl Topology {
         let class = self.file_class();
         let described = |entry: &Entry| describe(&*entry.build).at(|| format!("layer '{}'", entry.name));
         if class == "Sequential" {
-            // One call of each layer, from one input on: the calls are the list.
+            // If each layer is called once, from one input on, the list of calls says it all.
             let input = self.inputs.first().map(|i| describe(&i.input as &dyn Build));
             let layers = self.calls.iter().map(|c| described(&self.layers[c.layer]));
             let layers: Vec<Value> = input.into_iter().chain(layers).collect::<Result<_>>()?;
@@ -74,7 +75,7 @@ fn at_config(at: At) -> Value {
     }
 }
 
-/// A list of objects under a key.
+/// Reads a list of objects under a key.
 fn list(from: &mut Reader<'_>, key: &'static str) -> Result<Vec<Value>> {
     match from.required(key)? {
         Value::Array(values) => Ok(values),
@@ -82,20 +83,20 @@ fn list(from: &mut Reader<'_>, key: &'static str) -> Result<Vec<Value>> {
     }
 }
 
-/// A stack as a layer.
+/// Reads a stack as a layer.
 pub(super) fn sequential(config: Value, registry: &Registry) -> Result<Arc<dyn Build>> {
     Ok(Arc::new(Stack::new(read_sequential(config, registry)?)))
 }
 
-/// A graph as a layer.
+/// Reads a graph as a layer.
 pub(super) fn functional(config: Value, registry: &Registry) -> Result<Arc<dyn Build>> {
     Ok(Arc::new(Nested::new(Arc::new(read_functional(config, registry)?))))
 }
 
-/// What a file says a network is.
+/// Reads a network from a file.
 ///
 /// # Errors
-/// The class is unknown, or the configuration does not describe one.
+/// The class is unknown, or the configuration does not describe a network.
 pub(crate) fn read_network(config: Value, registry: &Registry) -> Result<Topology> {
     let (class, config) = described("network", config)?;
     match class.as_str() {
@@ -182,7 +183,7 @@ fn read_functional(config: Value, registry: &Registry) -> Result<Topology> {
     Ok(topology)
 }
 
-/// The name of an object, which is taken out.
+/// Takes the name out of an object.
 fn take_name(mut value: Value) -> Result<(String, Value)> {
     let name = value.as_object_mut().and_then(|object: &mut Map<String, Value>| object.remove("name"));
     match name {
@@ -191,7 +192,7 @@ fn take_name(mut value: Value) -> Result<(String, Value)> {
     }
 }
 
-/// Where a tensor comes from: an input, or a call before number `before`.
+/// Reads where a tensor comes from: an input, or a call before number `before`.
 fn read_at(value: Value, inputs: usize, before: usize, registry: &Registry) -> Result<At> {
     let mut from = Reader::open("input", &["input", "call", "output"], value, registry)?;
     let input: Option<usize> = from.optional("input")?;

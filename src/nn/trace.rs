@@ -1,41 +1,41 @@
-//! How shapes are found: a network runs twice on tensors without values, with two sets of sizes, and a size that differs
-//! between the two is unknown. No layer declares its output's shape, and a loop over an axis just runs.
+//! Finds shapes: a network runs twice on tensors without values, with two sets of sizes, and a size that differs
+//! between the two is unknown. So no layer declares its output's shape, and a loop over an axis just runs.
 
 use super::{Cx, Init, Node, Value, Values, arguments};
 use crate::shape::is_unknown;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec};
 
-/// The batch in the two traces.
+/// The size of the batch in the two traces.
 const BATCH: [usize; 2] = [24, 40];
 
-/// The other unknown sizes in the two traces, by their order: 64 times numbers that are odd and all different, so that
-/// halving and doubling come back to where they began, and no two sizes are taken for one.
+/// The other unknown sizes in the two traces, in order: 64 times different odd numbers, so that halving and
+/// doubling get back to where they began, and no two sizes are confused.
 const OTHER: [[usize; 7]; 2] =
     [[192, 448, 704, 960, 1216, 1472, 1728], [320, 576, 832, 1088, 1344, 1600, 1856]];
 
 /// The same thing in the two traces.
 pub(crate) type Twin<T> = [T; 2];
 
-/// What is tried for the unknown sizes of one input.
+/// The sizes that are tried for the unknown axes of one input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sizes {
-    /// Each axis another size: nothing may depend on two being equal.
+    /// A different size for each axis: nothing may depend on two being equal.
     Apart,
-    /// All axes one size: a network that needs that, such as one with a mask `[time, time]`, is tried so after all.
+    /// One size for all axes: a second try for networks that need it, such as one with a mask `[time, time]`.
     Equal,
 }
 
 impl Sizes {
     pub(crate) const ALL: [Sizes; 2] = [Sizes::Apart, Sizes::Equal];
 
-    /// Whether both kinds give these specs the same sizes.
+    /// Returns whether both kinds give these specs the same sizes.
     pub(crate) fn agree(spec: Spec) -> bool {
         spec.shape.dims().iter().skip(1).filter(|d| is_unknown(**d)).count() < 2
     }
 }
 
-/// Both traces' specs for a spec with unknown sizes. The first axis is the batch.
+/// Returns both traces' specs for a spec with unknown sizes. The first axis is the batch.
 pub(crate) fn trial(spec: Spec, sizes: Sizes) -> Twin<Spec> {
     [0, 1].map(|trace| {
         let mut shape = spec.shape;
@@ -53,13 +53,13 @@ pub(crate) fn trial(spec: Spec, sizes: Sizes) -> Twin<Spec> {
     })
 }
 
-/// A value without numbers in both traces.
+/// Returns a value without numbers in both traces.
 pub(crate) fn traced(spec: Spec, sizes: Sizes) -> Twin<Value> {
     trial(spec, sizes).map(|spec| Tensor::from(Array::traced(spec)).into())
 }
 
-/// `f` with unknown sizes that are all different, or if it fails so, with equal ones. If that fails too, its error: what is
-/// wrong is not that they differ.
+/// Runs `f` with unknown sizes that are all different and, if that fails, with equal ones. If that fails too,
+/// returns its error, because the problem is not that they differ.
 pub(crate) fn either<T>(inputs: &[Spec], mut f: impl FnMut(&[Twin<Value>]) -> Result<T>) -> Result<T> {
     let mut with = |sizes: Sizes| {
         let values: Vec<_> = inputs.iter().map(|spec| traced(*spec, sizes)).collect();
@@ -71,7 +71,7 @@ pub(crate) fn either<T>(inputs: &[Spec], mut f: impl FnMut(&[Twin<Value>]) -> Re
     }
 }
 
-/// What is known of a value from both traces: a size that differs is unknown.
+/// Returns what is known of a value from both traces: a size that differs is unknown.
 ///
 /// # Errors
 /// The rank or dtype differs.
@@ -86,7 +86,7 @@ pub(crate) fn united(value: &Twin<Value>) -> Result<Spec> {
     Ok(Spec::new(shape, a.dtype))
 }
 
-/// Refuses sizes that no memory holds, before arithmetic on them can overflow.
+/// Refuses sizes that do not fit in any memory, before arithmetic on them can overflow.
 pub(crate) fn within_reason(shape: &Shape) -> Result<()> {
     const MAX: u64 = 1 << 40; // more than a 32-bit `usize` holds
     let known = shape.dims().iter().filter(|&&d| !is_unknown(d));
@@ -96,8 +96,8 @@ pub(crate) fn within_reason(shape: &Shape) -> Result<()> {
     }
 }
 
-/// Calls a layer in both traces, on inputs of which the last have `names`, and of these the last are `masks` of others. Parts that have
-/// not been built yet are built by the first.
+/// Calls a layer in both traces. The last inputs have `names`, and the last of these are `masks` of others. The
+/// first trace builds parts that are not built yet.
 ///
 /// # Errors
 /// Those of the layer, without the sizes of the traces.
@@ -129,7 +129,7 @@ pub(crate) fn call(
     Ok(twins)
 }
 
-/// The spec of a tensor of a trace with its batch unknown: what a part is built for, which sees one trace alone.
+/// Returns the spec of a traced tensor with its batch unknown: a part sees only one trace, and is built for this.
 pub(crate) fn batch_unknown(mut spec: Spec) -> Spec {
     if let Some(d) = spec.shape.dims_mut().first_mut().filter(|d| BATCH.contains(*d)) {
         *d = crate::shape::UNKNOWN;

@@ -1,4 +1,4 @@
-//! What flows between layers: tensors, each with its own mask, and how a layer is given several of them.
+//! `Value`: a tensor between layers, with its own mask; and how a layer receives several of them ([`Inputs`]).
 
 use crate::tensor::{Few, Tensor, few};
 use crate::{Error, Result, Spec};
@@ -8,18 +8,18 @@ use crate::{Error, Result, Spec};
 pub struct Value {
     /// The numbers.
     pub tensor: Tensor,
-    /// False where a position does not count, such as padding: bool, `[batch, time]` for data `[batch, time, …]`. `None`
-    /// if all count.
+    /// False where a position does not count, such as padding: bool, `[batch, time]` for data `[batch, time, …]`.
+    /// `None` if all count.
     pub mask: Option<Tensor>,
 }
 
 impl Value {
-    /// A tensor with a mask.
+    /// Creates a tensor with a mask.
     pub fn masked(tensor: Tensor, mask: Option<Tensor>) -> Value {
         Value { tensor, mask }
     }
 
-    /// Shape and element type.
+    /// Returns shape and element type.
     pub fn spec(&self) -> Spec {
         self.tensor.spec()
     }
@@ -37,12 +37,12 @@ impl From<&Tensor> for Value {
     }
 }
 
-/// What a call of a layer gives: one value for most layers.
+/// What a call of a layer returns: one value for most layers.
 #[derive(Clone, Debug, Default)]
 pub struct Values(pub(crate) Few<Value, 1>);
 
 impl Values {
-    /// The only value of a layer with one output.
+    /// Returns the only value, for a layer with one output.
     ///
     /// # Errors
     /// There are several, or none.
@@ -53,7 +53,7 @@ impl Values {
         }
     }
 
-    /// The tensors, without their masks.
+    /// Returns the tensors, without their masks.
     pub fn into_tensors(self) -> Vec<Tensor> {
         self.0.into_iter().map(|v| v.tensor).collect()
     }
@@ -103,8 +103,8 @@ impl<V: Into<Value>, const N: usize> From<[V; N]> for Values {
     }
 }
 
-/// What a call gives to a layer: values by position, and after them those that were given by a name which the layer
-/// declares, such as `attention_mask`. What was not given is absent.
+/// The inputs of a layer's call: values by position, followed by those given under a name which the layer declares,
+/// such as `attention_mask`. What was not given is absent.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     values: &'a [Value],
@@ -113,12 +113,12 @@ pub struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Values by position alone.
+    /// Creates inputs that are all given by position.
     pub fn new(values: &'a [Value]) -> Inputs<'a> {
         Inputs { values, names: &[] }
     }
 
-    /// Values of which the last ones have these names.
+    /// Creates inputs of which the last ones have these names.
     ///
     /// # Errors
     /// There are more names than values.
@@ -129,28 +129,28 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// The values given by position.
+    /// Returns the values given by position.
     pub fn positional(&self) -> &'a [Value] {
         &self.values[..self.values.len() - self.names.len()]
     }
 
-    /// The value given as number `i` by position, or under a name.
+    /// Returns the value given as number `i` by position, or under a name.
     pub fn find(&self, i: usize, name: &str) -> Option<&'a Value> {
         self.positional().get(i).or_else(|| self.get(name))
     }
 
-    /// The value given under a name.
+    /// Returns the value given under a name.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
         self.all(name).next()
     }
 
-    /// The values given under a name: several states, for example.
+    /// Iterates over the values given under a name, such as several states.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &'a Value> {
         let named = &self.values[self.positional().len()..];
         self.names.iter().zip(named).filter(move |(n, _)| *n == name).map(|(_, value)| value)
     }
 
-    /// Value number `i` of those given by position.
+    /// Returns value number `i` of those given by position.
     ///
     /// # Errors
     /// There are fewer.
@@ -159,17 +159,17 @@ impl<'a> Inputs<'a> {
         all.get(i).ok_or_else(|| too_few(i, all.len()))
     }
 
-    /// All values: those by position, then those by name.
+    /// Returns all values: those by position, then those by name.
     pub fn values(&self) -> &'a [Value] {
         self.values
     }
 
-    /// The names of the last values.
+    /// Returns the names of the last values.
     pub fn names(&self) -> &'a [String] {
         self.names
     }
 
-    /// The only value of a layer with one input.
+    /// Returns the only value, for a layer with one input.
     ///
     /// # Errors
     /// There are several, or none.
@@ -181,8 +181,8 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// The shapes and dtypes that a layer is built for: those of the inputs given by position, then those given by name. It is a
-/// slice of all of them.
+/// The shapes and dtypes that a layer is built for: those of the inputs given by position, then those given by
+/// name. It derefs to a slice of all of them.
 #[derive(Clone, Copy, Debug)]
 pub struct InputSpecs<'a> {
     specs: &'a [Spec],
@@ -191,29 +191,29 @@ pub struct InputSpecs<'a> {
 }
 
 impl<'a> InputSpecs<'a> {
-    /// Specs of which the last ones have these names.
+    /// Creates specs of which the last ones have these names.
     pub fn new(specs: &'a [Spec], names: &'a [String]) -> InputSpecs<'a> {
         InputSpecs { specs, names: &names[..names.len().min(specs.len())] }
     }
 
-    /// The names of the last ones.
+    /// Returns the names of the last ones.
     pub fn names(&self) -> &'a [String] {
         self.names
     }
 
-    /// All but the last `n`, which were given by name.
+    /// Returns all but the last `n`, which were given by name.
     pub(super) fn without_last(self, n: usize) -> InputSpecs<'a> {
         let names = self.names.len().saturating_sub(n);
         let specs = self.specs.len() - (self.names.len() - names);
         InputSpecs { specs: &self.specs[..specs], names: &self.names[..names] }
     }
 
-    /// Those given by position.
+    /// Returns those given by position.
     pub fn positional(&self) -> &'a [Spec] {
         &self.specs[..self.specs.len() - self.names.len()]
     }
 
-    /// Input number `i` of those given by position.
+    /// Returns input number `i` of those given by position.
     ///
     /// # Errors
     /// There are fewer.
@@ -222,12 +222,12 @@ impl<'a> InputSpecs<'a> {
         all.get(i).copied().ok_or_else(|| too_few(i, all.len()))
     }
 
-    /// The one given as number `i` by position, or under a name.
+    /// Returns the spec given as number `i` by position, or under a name.
     pub fn find(&self, i: usize, name: &str) -> Option<Spec> {
         self.positional().get(i).copied().or_else(|| self.get(name))
     }
 
-    /// The one given under a name.
+    /// Returns the spec given under a name.
     pub fn get(&self, name: &str) -> Option<Spec> {
         let named = &self.specs[self.positional().len()..];
         self.names.iter().zip(named).find(|(n, _)| *n == name).map(|(_, spec)| *spec)
@@ -256,7 +256,7 @@ fn too_few(i: usize, n: usize) -> Error {
     Error::argument("inputs", format!("at least {} by position", i + 1), n)
 }
 
-/// The only spec of a layer with one input: what most layers are built for.
+/// Returns the only spec, for a layer with one input.
 ///
 /// # Errors
 /// There are several, or none.
@@ -270,17 +270,17 @@ pub fn single(inputs: &[Spec]) -> Result<Spec> {
 /// What a plain layer does with the mask of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Masking {
-    /// The output has the mask of the input: the layer keeps the axes that a mask describes, and computes each position by
-    /// itself.
+    /// The output has the input's mask: the layer keeps the axes that a mask describes, and computes each position
+    /// separately.
     Keep,
-    /// The mask has been used, or means nothing for the output: it ends here.
+    /// The output has no mask: the mask has been used, or means nothing for the output.
     Drop,
-    /// The layer would mix positions that count with others that do not: a mask that reaches it is an error.
+    /// A mask is an error, because the layer would mix positions that count with others that do not.
     Refuse,
 }
 
 impl Masking {
-    /// The mask of the output.
+    /// Returns the mask of the output.
     pub(crate) fn apply(self, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
         match (self, mask) {
             (Masking::Keep, mask) => Ok(mask.cloned()),
@@ -294,7 +294,7 @@ impl Masking {
     }
 }
 
-/// The positions that count in both, if either is known.
+/// Returns which positions count in both, if either has a mask.
 ///
 /// # Errors
 /// Shapes do not fit.

@@ -1,4 +1,4 @@
-//! The parameters of a network by path: reading, setting, drawing anew, freezing.
+//! The parameters of a network by path: reads, sets, redraws and freezes them.
 
 use super::network::Network;
 use super::symbol::Identity;
@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Network {
-    /// Every parameter with its path, in a fixed order.
+    /// Returns every parameter with its path, in a fixed order.
     pub fn params(&self) -> Vec<(String, Tensor)> {
         module::params(self)
     }
 
-    /// The value of the parameter at a path such as `dense/kernel`.
+    /// Returns the value of the parameter at a path such as `dense/kernel`.
     pub fn param(&self, path: &str) -> Option<Tensor> {
         self.params().into_iter().find(|(p, _)| p == path).map(|(_, t)| t)
     }
@@ -51,15 +51,15 @@ impl Network {
         Ok(())
     }
 
-    /// How many numbers the parameters hold.
+    /// Returns how many numbers the parameters hold.
     pub fn count_params(&self) -> usize {
         module::count_params(self)
     }
 
-    /// The parameters' values as little-endian bytes, one after the other: for hashing.
+    /// Returns the parameters' values as little-endian bytes, one after another: for hashing.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn weight_bytes(&self) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         for (_, value) in self.params() {
@@ -71,10 +71,10 @@ impl Network {
         Ok(out)
     }
 
-    /// The same network with parameters drawn anew from another seed.
+    /// Returns the same network with parameters drawn anew from another seed.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn clone_fresh(&self, seed: u64) -> Result<Network> {
         let mut fresh = self.clone();
         Arc::make_mut(&mut fresh.topology).seed = seed;
@@ -88,8 +88,9 @@ impl Network {
         result.map(|()| fresh)
     }
 
-    /// Freezes or unfreezes a layer: everything whose path begins with its name, such as `encoder` or `encoder/dense_1`. The
-    /// optimizer leaves frozen parameters alone, and a frozen layer with running statistics uses them without moving them.
+    /// Freezes or unfreezes a layer: everything whose path begins with its name, such as `encoder` or
+    /// `encoder/dense_1`. The optimizer does not change frozen parameters, and a frozen layer with running
+    /// statistics uses them without updating them.
     ///
     /// # Errors
     /// There is no such layer.

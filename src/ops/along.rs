@@ -1,5 +1,5 @@
-//! Why it exists: choosing single elements along an axis, other ones in every row, and the adjoint, adding them into place: what sorting
-//! and its gradient are made of.
+//! Chooses single elements along an axis, different ones in every row; and the adjoint, which adds them into place.
+//! Sorting and its gradient are made of these.
 
 use super::index::{check_index, expect_index};
 use super::promote::indices as index_of;
@@ -19,7 +19,7 @@ fn last(shape: &Shape) -> usize {
     shape.dims().last().copied().unwrap_or(1)
 }
 
-/// All sizes but the last must agree.
+/// Checks that all sizes but the last agree.
 fn same_rows(op: &'static str, a: Shape, b: Shape) -> Result<()> {
     let rank = a.rank();
     if rank > 0 && b.rank() == rank && a.with(rank - 1, 0) == b.with(rank - 1, 0) {
@@ -29,7 +29,7 @@ fn same_rows(op: &'static str, a: Shape, b: Shape) -> Result<()> {
 }
 
 crate::op! {
-    /// Along the last axis.
+    /// [`Tensor::take_along_axis`] along the last axis.
     struct TakeAlong("take_along_axis", 2) {}
 }
 
@@ -89,11 +89,12 @@ impl Op for AddAlong {
 }
 
 impl Tensor {
-    /// `out[…, j, …] = self[…, indices[…, j, …], …]` along an axis: one index (an integer) for each element of the result. The other
-    /// sizes broadcast.
+    /// Returns `out[…, j, …] = self[…, indices[…, j, …], …]` along an axis: one index (an integer) for each element
+    /// of the result. The other sizes broadcast.
     ///
     /// # Errors
-    /// The axis or an index is out of range, ranks differ, other sizes do not broadcast, or the indices are no integers.
+    /// The axis or an index is out of range, ranks differ, other sizes do not broadcast, or the indices are not
+    /// integers.
     pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Result<Tensor> {
         const OP: &str = "take_along_axis";
         let at = self.shape().axis(OP, axis)?;
@@ -111,8 +112,9 @@ impl Tensor {
         apply1(TakeAlong {}, &[&x, &index])?.last_to(at)
     }
 
-    /// Zeros with `size` places along an axis, to which each element of this tensor is added where its index (an integer, one for
-    /// each) says: the adjoint of [`Tensor::take_along_axis`]. Elements with the same index add up in ascending order.
+    /// Returns zeros with `size` elements along an axis, to which each element of this tensor is added where its
+    /// index (an integer, one for each) says: the adjoint of [`Tensor::take_along_axis`]. Elements with the same
+    /// index add up in ascending order.
     ///
     /// # Errors
     /// Shapes differ, the axis or an index is out of range, or dtypes are not float and integer.

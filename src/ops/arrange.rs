@@ -1,4 +1,4 @@
-//! Why it exists: the same elements repeated, turned round, cut apart or under other axes: what NumPy users reach for between
+//! Rearranges elements: repeats, flips, rolls and cuts tensors, and moves their axes, as NumPy users do between
 //! computations. All are compositions of views, `concat` and `gather`.
 
 use crate::tensor::room::room;
@@ -17,7 +17,7 @@ super::table::ops! {
     unbind: Any, Every, "Split";
 }
 
-/// The index tensor `f(0), f(1), … f(n - 1)`, for [`Tensor::gather`].
+/// Returns the index tensor `f(0), f(1), … f(n - 1)`, for [`Tensor::gather`].
 pub(super) fn positions(n: usize, f: impl Fn(usize) -> usize) -> Result<Tensor> {
     let mut array = Array::new(Spec::new(Shape::new(&[n])?, DType::I64))?;
     array.slice_mut::<i64>()?.iter_mut().enumerate().for_each(|(i, o)| *o = f(i) as i64);
@@ -25,15 +25,16 @@ pub(super) fn positions(n: usize, f: impl Fn(usize) -> usize) -> Result<Tensor> 
 }
 
 impl Tensor {
-    /// With all axes joined into one.
+    /// Merges all axes into one.
     ///
     /// # Errors
-    /// Memory for a copy cannot be had.
+    /// There is not enough memory for a copy.
     pub fn flatten(&self) -> Result<Tensor> {
         self.reshape_to([self.elements()])
     }
 
-    /// One axis moved to another place; the others keep their order. (NumPy's `swapaxes` is [`Tensor::transpose`].)
+    /// Moves one axis to another position; the others keep their order. (NumPy's `swapaxes` is
+    /// [`Tensor::transpose`].)
     ///
     /// # Errors
     /// An axis is out of range.
@@ -49,7 +50,7 @@ impl Tensor {
         self.permute(&order)
     }
 
-    /// Backwards along `axes`, along all if none are given. No data moves.
+    /// Reverses the elements along `axes`, or along all axes if none are given. No data moves.
     ///
     /// # Errors
     /// An axis is out of range or given twice.
@@ -59,7 +60,7 @@ impl Tensor {
         chosen.into_iter().try_fold(self.clone(), |t, i| t.slice_step(i as isize, None, None, -1))
     }
 
-    /// Moved on by `shift` places along an axis; what leaves at the end comes in at the start.
+    /// Moves the elements along an axis by `shift` positions; those that leave at the end come in at the start.
     ///
     /// # Errors
     /// The axis is out of range.
@@ -72,25 +73,25 @@ impl Tensor {
         Tensor::concat(&[&self.slice(axis, n - shift, n)?, &self.slice(axis, 0, n - shift)?], axis)
     }
 
-    /// Each element `times` times along an axis: `a a b b c c`.
+    /// Repeats each element `times` times along an axis: `a a b b c c`.
     ///
     /// # Errors
-    /// The axis is out of range, or the size cannot be counted.
+    /// The axis is out of range, or the size overflows.
     pub fn repeat(&self, times: usize, axis: isize) -> Result<Tensor> {
         let at = self.shape().axis("repeat", axis)?;
         self.copies("repeat", times, at, |i| i / times.max(1))
     }
 
-    /// The whole tensor again and again, `times[i]` times along axis i: `a b c a b c`. With fewer numbers than axes they count for
-    /// the last axes, with more the tensor gets leading axes of size 1 (NumPy's `tile`).
+    /// Repeats the whole tensor, `times[i]` times along axis i: `a b c a b c`. With fewer numbers than axes they
+    /// apply to the last axes; with more, the tensor gets leading axes of size 1 (NumPy's `tile`).
     ///
     /// # Errors
-    /// There would be too many axes, or a size cannot be counted.
+    /// There would be too many axes, or a size overflows.
     pub fn tile(&self, times: &[usize]) -> Result<Tensor> {
         let mut sizes: Few<usize, MAX_RANK> = few![1; times.len().saturating_sub(self.rank())];
         sizes.extend(self.dims().iter().copied());
         let lead = sizes.len() - times.len();
-        // What becomes empty goes first, what becomes largest last: nothing is copied in vain.
+        // Axes that become empty go first, those that become largest last, so that nothing is copied in vain.
         let mut order: Few<usize, MAX_RANK> = (0..times.len()).collect();
         order.sort_by_key(|&i| times[i]);
         order.into_iter().try_fold(self.reshape_to(&sizes[..])?, |t, i| {
@@ -114,10 +115,10 @@ impl Tensor {
         self.gather(&positions(n, f)?, at as isize)
     }
 
-    /// Parts of these sizes, one after the other along an axis. They share this tensor's memory.
+    /// Splits an axis into parts of these sizes. They share this tensor's memory.
     ///
     /// # Errors
-    /// The axis is out of range, or the sizes do not add up to it.
+    /// The axis is out of range, or the sizes do not add up to its size.
     pub fn split(&self, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
         let n = self.dims()[self.shape().axis("split", axis)?];
         if sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s)) != Some(n) {
@@ -132,10 +133,11 @@ impl Tensor {
         Ok(parts)
     }
 
-    /// `n` parts of equal size along an axis. They share this tensor's memory.
+    /// Splits an axis into `n` parts of equal size. They share this tensor's memory.
     ///
     /// # Errors
-    /// The axis is out of range, its size is not a multiple of `n`, or memory for so many parts cannot be had.
+    /// The axis is out of range, its size is not a multiple of `n`, or there is not enough memory for that many
+    /// parts.
     pub fn chunk(&self, n: usize, axis: isize) -> Result<Vec<Tensor>> {
         let size = self.dims()[self.shape().axis("chunk", axis)?];
         if n == 0 || !size.is_multiple_of(n) {
@@ -148,10 +150,11 @@ impl Tensor {
         Ok(parts)
     }
 
-    /// The slices along an axis, which disappears: the inverse of [`Tensor::stack`]. They share this tensor's memory.
+    /// Returns the slices along an axis, without that axis: the inverse of [`Tensor::stack`]. They share this
+    /// tensor's memory.
     ///
     /// # Errors
-    /// The axis is out of range, or memory for so many tensors cannot be had.
+    /// The axis is out of range, or there is not enough memory for that many tensors.
     pub fn unbind(&self, axis: isize) -> Result<Vec<Tensor>> {
         let n = self.dims()[self.shape().axis("unbind", axis)?];
         let mut parts = room(n, self.spec())?;

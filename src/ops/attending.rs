@@ -1,29 +1,29 @@
-//! Why it exists: what attention is told beside query, key and value, and how that lies among an operation's inputs.
+//! The options of attention besides query, key and value, and their order among an operation's inputs.
 
 use crate::kernels::attention::Rule;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
-/// What [`Tensor::dot_product_attention`] can be told. Nothing by default.
+/// The options of [`Tensor::dot_product_attention`]. None are set by default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AttentionOptions<'a> {
     /// Added to the scores: float, broadcast to `[batch, heads, queries, keys]`.
     pub bias: Option<&'a Tensor>,
-    /// False where a key is not seen: bool, broadcast to `[batch, heads, queries, keys]`.
+    /// False where a key is hidden: bool, broadcast to `[batch, heads, queries, keys]`.
     pub mask: Option<&'a Tensor>,
     /// The factor of the scores; `1 / √dim` by default.
     pub scale: Option<f64>,
-    /// Whether a query sees no key behind its own place.
+    /// Whether a query sees no key after its own position.
     pub is_causal: bool,
-    /// Keys this far from a query's own place, or further, are not seen, on either side; at least 1.
+    /// Keys this far from a query's own position, or further, on either side, are hidden; at least 1.
     pub sliding_window: Option<usize>,
-    /// Which key the first query stands at: integers, one number or `[batch]`; 0 by default. With a cache the number of keys
-    /// before the new ones.
+    /// The position of the first query among the keys: integers, one number or `[batch]`; 0 by default. With a
+    /// cache, this is the number of keys before the new ones.
     pub position: Option<&'a Tensor>,
 }
 
 impl AttentionOptions<'_> {
-    /// What they mean for this query.
+    /// Returns what the options mean for this query.
     pub(super) fn rule(&self, query: &Tensor) -> Result<Rule> {
         if self.sliding_window == Some(0) {
             return Err(Error::argument("sliding_window", "at least 1", 0));
@@ -37,7 +37,7 @@ impl AttentionOptions<'_> {
     }
 }
 
-/// Mask, bias and position among the last inputs.
+/// The optional mask, bias and position, which are the last inputs.
 pub(super) struct Given<A>(pub(super) [Option<A>; 3]);
 
 impl<A: Copy> Given<A> {

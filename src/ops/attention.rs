@@ -1,6 +1,6 @@
-//! Why it exists: attention as one op, so that the weights of all queries over all keys are nobody's output and later need not be in memory
-//! at once. Heads stand behind the time, as Keras and projections have them: the kernel reads through strides, and writes what the
-//! next projection takes as it is.
+//! Attention as one op, so that the weights of all queries over all keys are not an output and need not be in
+//! memory at once. The axis of heads comes after time, as in Keras and in projections: the kernel reads through
+//! strides, and its output is what the next projection takes.
 
 pub use super::attending::AttentionOptions;
 use super::attending::Given;
@@ -23,25 +23,27 @@ super::table::ops! {
     dot_product_attention: Floats, Every, "Attention";
 }
 
-/// Cost of a weight against an addition, beside the products.
+/// Cost of a weight relative to an addition, besides the products.
 const COST: usize = 16;
 
-/// Scores of as many samples at once as have this many.
+/// The number of scores up to which several samples are computed at once.
 const ROOM: usize = 1 << 22;
 
 crate::op! {
-    /// Inputs are query, key and value, then those of mask (bool), bias (float) and position (int64) that there are. Two more outputs keep each row's
-    /// largest score and sum of exponentials, `[batch, heads, queries]`, for the gradient.
+    /// Inputs are query, key and value, then mask (bool), bias (float) and position (int64) if given. Two more
+    /// outputs keep each row's largest score and sum of exponentials, `[batch, heads, queries]`, for the gradient.
     struct Attention("attention", 3..=6) { scale: f64, causal: bool, window: Option<usize> }
 }
 
 crate::op! {
-    /// The gradients of query, key, value and, if asked for, of the bias before it is broadcast: from that of the output, query, key, value, the
-    /// rows' largest scores and sums, and the rest of [`Attention`]'s inputs.
+    /// The gradients of query, key, value and, if asked for, of the bias before it is broadcast. Inputs are the
+    /// gradient of the output, query, key, value, the rows' largest scores and sums, and the rest of
+    /// [`Attention`]'s inputs.
     struct AttentionGrad("attention_grad", 6..=9) { scale: f64, causal: bool, window: Option<usize>, of_bias: bool }
 }
 
-/// Checks all inputs but the gradient and what is kept of rows, and says the shapes of the output and of the scores.
+/// Checks all inputs but the gradient and the saved values of rows; returns the shapes of the output and of the
+/// scores.
 fn check(op: &'static str, [q, k, v]: [Spec; 3], rest: &[Spec]) -> Result<[Shape; 2]> {
     float(op, q.dtype)?;
     let wrong = |with: Spec, why: &str| Err(Error::shapes(op, q.shape, with.shape, why.to_string()));
@@ -102,7 +104,7 @@ fn rows(scores: Shape) -> Result<Shape> {
     Shape::new(&scores.dims()[..3])
 }
 
-/// The operands as the kernel takes them.
+/// Returns the operands in the form of the kernel.
 fn kernel<'a, T: Float + Gemm>(
     inputs: [&'a Array; 3],
     rest: &[&'a Array],
@@ -124,7 +126,8 @@ fn kernel<'a, T: Float + Gemm>(
     Ok(Kernel { query: query.view()?, key: key.view()?, value: value.view()?, mask, bias, position, rule })
 }
 
-/// How many samples are computed at once, how many of them stay on one thread, and a sample's scores.
+/// Returns how many samples are computed at once, how many of them stay on one thread, and a sample's number of
+/// scores.
 fn plan<T: Float + Gemm>(kernel: &Kernel<'_, T>, batch: usize) -> (usize, usize, usize) {
     let s = kernel.sizes();
     let scores = s.heads.saturating_mul(s.queries).saturating_mul(s.keys);
@@ -132,16 +135,17 @@ fn plan<T: Float + Gemm>(kernel: &Kernel<'_, T>, batch: usize) -> (usize, usize,
     ((ROOM / scores.max(1)).clamp(1, batch.max(1)), (par::GRAIN / work).max(1), scores)
 }
 
-/// Rows and columns that the product may copy on its way: it cannot fail, so longer ones with gaps are closed before.
+/// The length of rows and columns that the product may copy. It cannot fail, so longer ones that are not contiguous
+/// are copied before.
 const LONG: usize = 1 << 20;
 
-/// The operands, those with long rows or columns without gaps.
+/// Returns the operands, made contiguous if their rows or columns are long.
 fn tidy<const N: usize>(inputs: [&Array; N]) -> Result<Few<Array, 3>> {
     let long = |a: &Array| a.shape().dims().iter().any(|&d| d > LONG);
     inputs.iter().map(|a| if long(a) { a.contiguous() } else { Ok((*a).clone()) }).collect()
 }
 
-/// Numbers to compute with, by number and size; what cannot be counted is refused as what cannot be had.
+/// Allocates numbers to compute with, by count and size. An overflow is reported as a lack of memory.
 fn scratch(count: usize, size: usize, dtype: DType) -> Result<Array> {
     Array::new(Spec::new(Shape::new(&[count, size])?, dtype))
 }
@@ -271,13 +275,14 @@ impl Op for AttentionGrad {
 }
 
 impl Tensor {
-    /// Scaled dot-product attention (Vaswani et al. 2017; Keras's `ops.dot_product_attention`): for each head
-    /// `softmax(scale·query·keyᵀ + bias)·value`. This is the query `[batch, queries, heads, dim]`; `key` is `[batch, keys, groups, dim]`,
-    /// `value` `[batch, keys, groups, width]`, the result `[batch, queries, heads, width]`. `groups` divides `heads`: each head of key
-    /// and value serves `heads / groups` heads of the query, one after the other (Ainslie et al. 2023).
+    /// Computes scaled dot-product attention (Vaswani et al. 2017; Keras's `ops.dot_product_attention`): for each
+    /// head `softmax(scale·query·keyᵀ + bias)·value`. This tensor is the query `[batch, queries, heads, dim]`;
+    /// `key` is `[batch, keys, groups, dim]`, `value` `[batch, keys, groups, width]`, the result
+    /// `[batch, queries, heads, width]`. `groups` divides `heads`: each head of key and value serves
+    /// `heads / groups` consecutive heads of the query (Ainslie et al. 2023).
     ///
-    /// A query that sees no key at all gets zeros. What keys it does not see hold changes no bit of its result, so that decoding step by step with a cache
-    /// (`position`) gives the rows of the whole causal pass.
+    /// A query that sees no key gives zeros. The contents of hidden keys change no bit of its result, so decoding
+    /// step by step with a cache (`position`) gives the rows of the whole causal pass.
     ///
     /// # Errors
     /// Shapes or dtypes do not fit, the scale is not finite, or `sliding_window` is 0.

@@ -1,5 +1,5 @@
-//! Why it exists: batch normalization in training as one op, and `x · s + t`, which is all that is left of it in inference: a plan
-//! can hide a multiply-add behind the product before it, bit for bit.
+//! Batch normalization in training as one op; and `x · s + t`, which is all that is left of it in inference, where
+//! a multiply-add can be merged into the product before it, bit for bit.
 
 use super::elementwise::float;
 use super::promote::alike;
@@ -16,10 +16,11 @@ super::table::ops! {
     mul_add: Floats, Every, "";
 }
 
-/// Cost of an element against an addition.
+/// Cost of an element relative to an addition.
 const COST: usize = 4;
 
-/// One number for each channel of `x`, which has channels last and something to take statistics of.
+/// Returns the spec of one number for each channel of `x`, which must have channels last and elements to take
+/// statistics of.
 fn channels(op: &'static str, x: Spec) -> Result<Spec> {
     float(op, x.dtype)?;
     match x.shape.dims() {
@@ -41,8 +42,8 @@ fn check_channels(op: &'static str, x: Spec, given: &[(&str, Spec)]) -> Result<(
 }
 
 crate::op! {
-    /// Over all axes but the last, with factor and shift. Two more outputs are each channel's mean and biased variance, constants to
-    /// whoever reads them.
+    /// Normalizes over all axes but the last, with factor and shift. Two more outputs are each channel's mean and
+    /// biased variance, which count as constants.
     struct BatchNorm("batch_norm", 3) { epsilon: f64 }
 }
 
@@ -86,7 +87,8 @@ impl Op for BatchNorm {
 }
 
 crate::op! {
-    /// The gradients of input, gamma and beta, from that of the output, the input, gamma, and the channels' mean and variance.
+    /// The gradients of input, gamma and beta, from the gradient of the output, the input, gamma, and the channels'
+    /// mean and variance.
     struct BatchNormGrad("batch_norm_grad", 5) { epsilon: f64 }
 }
 
@@ -199,12 +201,15 @@ impl Op for MulAdd {
 }
 
 impl Tensor {
-    /// Batch normalization in training (Ioffe and Szegedy 2015): `(x - mean) / √(var + ε) · γ + β`, with the mean and the biased
-    /// variance of each channel, the last axis, over all other axes. `gamma` and `beta` have one number for each channel; 1 and 0
-    /// where not given. Dtypes meet by [`DType::promote`](crate::DType::promote). Returns the result, the means and the variances; nothing flows back through the last two.
+    /// Computes batch normalization in training (Ioffe and Szegedy 2015): `(x - mean) / √(var + ε) · γ + β`, with
+    /// the mean and the biased variance of each channel (the last axis) over all other axes. `gamma` and `beta`
+    /// have one number for each channel; by default they are 1 and 0. Dtypes are promoted by
+    /// [`DType::promote`](crate::DType::promote). Returns the result, the means and the variances; no gradient
+    /// flows back through the last two.
     ///
     /// # Errors
-    /// Shapes do not fit, no dtype is float32 or float64, there is no element to take statistics of, or `epsilon` is not a number of 0 or more.
+    /// Shapes do not fit, no dtype is float32 or float64, there is no element to take statistics of, or `epsilon`
+    /// is not a number of 0 or more.
     pub fn batch_norm(
         &self,
         gamma: Option<&Tensor>,
@@ -228,8 +233,9 @@ impl Tensor {
         }
     }
 
-    /// `x · s + t`, rounded once, with `s` and `t` broadcast to x: a factor and a shift for each of the last axis, say. (Two
-    /// operations on processors without a fused multiply-add.) Dtypes meet by [`DType::promote`](crate::DType::promote).
+    /// Computes `x · s + t`, rounded once, with `s` and `t` broadcast to x, such as a factor and a shift for each
+    /// element of the last axis. (On processors without a fused multiply-add, this takes two operations.) Dtypes
+    /// are promoted by [`DType::promote`](crate::DType::promote).
     ///
     /// # Errors
     /// Shapes do not broadcast, or no dtype is float32 or float64.

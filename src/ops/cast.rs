@@ -1,4 +1,4 @@
-//! Why it exists: from one element type to another.
+//! Converts tensors from one element type to another.
 
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::{Convert, bf16, dispatch_stored, f16};
@@ -61,20 +61,20 @@ impl Op for Cast {
 }
 
 impl Tensor {
-    /// With another element type, each element as the nearest value that it has: to floats rounded once, half to even; to integers
-    /// without the fraction, what is out of range as the end of the range that it lies beyond (NumPy wraps there), NaN as 0; to bool
-    /// whether not zero.
+    /// Converts to another element type, each element to the nearest value. To floats, it is rounded once, half to
+    /// even. To integers, the fraction is cut off, values out of range become the nearer end of the range (NumPy
+    /// wraps there), and NaN becomes 0. To bool, it is whether the element is not zero.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn cast(&self, dtype: DType) -> Result<Tensor> {
         if dtype == self.dtype() { Ok(self.clone()) } else { apply1(Cast { dtype }, &[self]) }
     }
 
-    /// Multiplied by a constant; what is neither float32 nor float64 becomes float32 first. (Keras: `Rescaling`.)
+    /// Multiplies by a constant; dtypes other than float32 and float64 become float32 first. (Keras: `Rescaling`.)
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn scale(&self, factor: f64) -> Result<Tensor> {
         let float = if self.dtype().is_float() { self.clone() } else { self.cast(DType::F32)? };
         float.affine(factor, 0.0)

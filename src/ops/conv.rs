@@ -1,5 +1,6 @@
-//! Why it exists: convolutions. Images x `[batch, axes…, channels]` with one to three spatial axes, a kernel k `[windows…, channels / groups, filters]`
-//! and the results y `[batch, places…, filters]` stand in one trilinear form, `Σ x·k·y` over all places and taps:
+//! Convolutions. Images x `[batch, axes…, channels]` with one to three spatial axes, a kernel k
+//! `[windows…, channels / groups, filters]` and the results y `[batch, places…, filters]` occur in one trilinear
+//! form, `Σ x·k·y` over all places and taps:
 //!
 //! ```text
 //! conv              y from x and k       conv_transpose    x from y and k, its sizes by Keras's rule
@@ -7,7 +8,8 @@
 //! conv_kernel_grad  k from x and y
 //! ```
 //!
-//! so that the rule of each is written with the others, at every order. Each is one matrix product (`kernels/conv.rs`).
+//! So the gradient rule of each is written with the others, to any order. Each is one matrix product
+//! (`kernels/conv.rs`).
 
 use super::elementwise::float;
 use super::matmul::{Fused, formula};
@@ -28,7 +30,8 @@ super::table::ops! {
     conv_transpose: Floats, Every, "ConvTranspose";
 }
 
-/// How a kernel goes over images: `Convolution::new().strides([2, 2]).padding(Padding::Same)`. What is not said is Keras's default.
+/// How a kernel moves over images: `Convolution::new().strides([2, 2]).padding(Padding::Same)`. The defaults are
+/// Keras's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Convolution {
     strides: PerAxis<usize>,
@@ -45,44 +48,46 @@ impl Default for Convolution {
 }
 
 impl Convolution {
-    /// A place at every element, without padding or gaps between taps, in one group.
+    /// Creates the default: a place at every element, no padding, no gaps between taps, one group.
     pub fn new() -> Convolution {
         let (strides, dilation_rate) = (PerAxis::new(), PerAxis::new());
         Convolution { strides, padding: Padding::Valid, dilation_rate, groups: 1, output_padding: None }
     }
 
-    /// From one place of the kernel to the next, for each spatial axis; 1 by default.
+    /// Sets the distance from one place of the kernel to the next, for each spatial axis; 1 by default.
     #[must_use]
     pub fn strides(self, strides: impl AsRef<[usize]>) -> Convolution {
         Convolution { strides: PerAxis::from(strides.as_ref()), ..self }
     }
 
-    /// What lies beyond the edges; nothing by default.
+    /// Sets what lies beyond the edges; nothing by default.
     #[must_use]
     pub fn padding(self, padding: Padding) -> Convolution {
         Convolution { padding, ..self }
     }
 
-    /// From one tap of the kernel to the next, for each spatial axis; 1 by default.
+    /// Sets the distance from one tap of the kernel to the next, for each spatial axis; 1 by default.
     #[must_use]
     pub fn dilation_rate(self, dilation_rate: impl AsRef<[usize]>) -> Convolution {
         Convolution { dilation_rate: PerAxis::from(dilation_rate.as_ref()), ..self }
     }
 
-    /// Into how many groups channels and filters are cut; each group of filters sees its group of channels alone. 1 by default; as many
-    /// as channels is a depthwise convolution. [`Tensor::conv_transpose`] takes one group.
+    /// Sets the number of groups into which channels and filters are cut; each group of filters sees only its group
+    /// of channels. 1 by default; one group per channel is a depthwise convolution. [`Tensor::conv_transpose`]
+    /// requires one group.
     #[must_use]
     pub fn groups(self, groups: usize) -> Convolution {
         Convolution { groups, ..self }
     }
 
-    /// For [`Tensor::conv_transpose`]: how much longer results are than the shortest, for each spatial axis; by default as said there.
+    /// For [`Tensor::conv_transpose`], sets how much longer results are than the shortest, for each spatial axis;
+    /// the default is described there.
     #[must_use]
     pub fn output_padding(self, output_padding: impl AsRef<[usize]>) -> Convolution {
         Convolution { output_padding: Some(PerAxis::from(output_padding.as_ref())), ..self }
     }
 
-    /// With the numbers that were left out, for so many spatial axes.
+    /// Fills in the numbers that were left out, for this many spatial axes.
     fn complete(&self, axes: usize) -> Convolution {
         let mut how = self.clone();
         for list in [&mut how.strides, &mut how.dilation_rate] {
@@ -94,7 +99,7 @@ impl Convolution {
     }
 }
 
-/// The sizes that x, k and y have in common.
+/// The sizes that x, k and y share.
 struct Form {
     batch: usize,
     spatial: PerAxis<usize>,
@@ -104,7 +109,8 @@ struct Form {
     windows: PerAxis<Window>,
 }
 
-/// Rank and dtype of x or y and of the kernel fit together; the spatial axes of the images and of the kernel.
+/// Checks that rank and dtype of x or y and of the kernel fit together; returns the spatial axes of the images and
+/// of the kernel.
 fn axes<'a>(op: &'static str, x: &'a Spec, k: &'a Spec) -> Result<(&'a [usize], &'a [usize])> {
     float(op, x.dtype)?;
     if k.dtype != x.dtype {
@@ -125,14 +131,14 @@ fn axes<'a>(op: &'static str, x: &'a Spec, k: &'a Spec) -> Result<(&'a [usize], 
     Ok((&x.shape.dims()[1..n - 1], &k.shape.dims()[..n - 2]))
 }
 
-/// The last two sizes.
+/// Returns the last two sizes.
 fn last_two(shape: &Shape) -> (usize, usize) {
     let d = shape.dims();
     (d[d.len() - 2], d[d.len() - 1])
 }
 
 impl Form {
-    /// Of images and a kernel.
+    /// Returns the sizes for images and a kernel.
     fn of(op: &'static str, x: &Spec, k: &Spec, how: &Convolution) -> Result<Form> {
         let (spatial, size) = axes(op, x, k)?;
         let ((c, filters), channels) = (last_two(&k.shape), last_two(&x.shape).1);
@@ -156,7 +162,7 @@ impl Form {
         Ok(Form { batch, spatial: spatial.into(), channels, filters, groups, windows })
     }
 
-    /// The shape of y.
+    /// Returns the shape of y.
     fn results(&self) -> Result<Shape> {
         let mut dims: Few<usize, 8> = few![self.batch];
         for (window, &size) in self.windows.iter().zip(&self.spatial) {
@@ -187,7 +193,7 @@ impl Form {
         }
     }
 
-    /// The kernel as [`kernel::input`] reads it: `[groups, windows…, filters / groups, channels / groups]`.
+    /// Returns the kernel as [`kernel::input`] reads it: `[groups, windows…, filters / groups, channels / groups]`.
     fn turned(&self, k: &Array) -> Result<Array> {
         let (c, f) = (self.channels / self.groups, self.filters / self.groups);
         let taps = k.shape().elements() / (c * self.filters);
@@ -196,7 +202,7 @@ impl Form {
     }
 }
 
-/// The sum of a gradient over all places: that of a bias.
+/// Sums a gradient over all places, which gives that of a bias.
 fn over_places(g: &Tensor) -> Result<Tensor> {
     g.merge_axes(0, -2)?.sum(&[0], false)
 }
@@ -213,7 +219,7 @@ crate::op! {
 }
 
 crate::op! {
-    /// x from y and k; the third input has the shape of x, its values say nothing.
+    /// Computes x from y and k; only the shape of the third input, which is that of x, is used.
     struct ConvInputGrad("conv_input_grad", 3) {
         strides: PerAxis<usize>,
         padding: Padding,
@@ -223,7 +229,7 @@ crate::op! {
 }
 
 crate::op! {
-    /// k from x and y. `size` is that of its windows.
+    /// Computes k from x and y. `size` is that of its windows.
     struct ConvKernelGrad("conv_kernel_grad", 2) {
         size: PerAxis<usize>,
         strides: PerAxis<usize>,
@@ -233,7 +239,7 @@ crate::op! {
     }
 }
 
-/// What the three operations say of how the kernel goes over images.
+/// Declares the attributes by which the three operations describe how the kernel moves over images.
 macro_rules! how {
     ($op:expr) => {
         Convolution {
@@ -246,19 +252,19 @@ macro_rules! how {
     };
 }
 
-/// y from x and k.
+/// Computes y from x and k.
 fn results(x: &Tensor, k: &Tensor, how: &Convolution) -> Result<Tensor> {
     let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
     apply1(Conv { strides, padding, dilation_rate, groups, activation: None }, &[x, k])
 }
 
-/// x from y and k, of the shape of another x.
+/// Computes x from y and k, in the shape of another x.
 fn images(y: &Tensor, k: &Tensor, like: &Tensor, how: &Convolution) -> Result<Tensor> {
     let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
     apply1(ConvInputGrad { strides, padding, dilation_rate, groups }, &[y, k, &like.anchor()])
 }
 
-/// k from x and y, of the shape of another k.
+/// Computes k from x and y, in the shape of another k.
 fn taps(x: &Tensor, y: &Tensor, like: &Shape, how: &Convolution) -> Result<Tensor> {
     let size = PerAxis::from(&like.dims()[..like.rank() - 2]);
     let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
@@ -375,7 +381,7 @@ impl Op for ConvKernelGrad {
 }
 
 crate::op! {
-    /// x from y and k, of the sizes that Keras's rule gives.
+    /// Computes x from y and k, with the sizes of Keras's rule.
     struct ConvTranspose("conv_transpose", 2) {
         strides: PerAxis<usize>,
         padding: Padding,
@@ -385,11 +391,12 @@ crate::op! {
 }
 
 impl ConvTranspose {
-    /// The convolution that this is the transpose of, which does not depend on the sizes of images; and how much longer than
-    /// `(n - 1)·stride` the results are along each spatial axis.
+    /// Returns the convolution that this is the transpose of, which does not depend on the sizes of images; and how
+    /// much longer than `(n - 1)·stride` the results are along each spatial axis.
     ///
-    /// Along an axis all places together reach over `(n - 1)·stride + reach` elements, `reach` of a kernel being `(size - 1)·dilation + 1`. Of these some
-    /// are cut off in front and behind, or zeros added behind.
+    /// Along an axis, all places together cover `(n - 1)·stride + reach` elements, where `reach` of a kernel is
+    /// `(size - 1)·dilation + 1`. Some of these are cut off at the start and the end, or zeros are added at the
+    /// end.
     fn plan(&self, size: &[usize]) -> Result<(Convolution, PerAxis<usize>)> {
         let n = size.len();
         for (what, list) in [("strides", &self.strides), ("dilation_rate", &self.dilation_rate)] {
@@ -422,7 +429,7 @@ impl ConvTranspose {
             let (length, before) = match self.padding {
                 Padding::Same => {
                     let length = more.map_or(stride, |more| reach % 2 + more);
-                    // Elements of a window that stay in front of and behind the first place: all but this place itself, halved.
+                    // Elements of a window before and after the first place: all but this place itself, halved.
                     let outside = (reach + length).saturating_sub(2);
                     (length, reach - 1 - (outside - outside / 2).min(reach - 1))
                 }
@@ -436,7 +443,7 @@ impl ConvTranspose {
         Ok((Convolution { strides, padding, dilation_rate, groups: 1, output_padding: None }, longer))
     }
 
-    /// The convolution, the results' spec and its sizes.
+    /// Returns the convolution, the results' spec and its sizes.
     fn form(&self, y: &Spec, k: &Spec) -> Result<(Convolution, Spec, Form)> {
         const OP: &str = "conv_transpose";
         let (places, size) = axes(OP, y, k)?;
@@ -494,15 +501,17 @@ impl Op for ConvTranspose {
 }
 
 impl Tensor {
-    /// The cross-correlation with a kernel, then a bias if there is one and a function: images `[batch, axes…, channels]` with one to three spatial
-    /// axes become `[batch, places…, filters]`. The kernel is `[windows…, channels / groups, filters]`, the bias `[filters]`:
+    /// Computes the cross-correlation with a kernel, then adds a bias if there is one and applies a function:
+    /// images `[batch, axes…, channels]` with one to three spatial axes become `[batch, places…, filters]`. The
+    /// kernel is `[windows…, channels / groups, filters]`, the bias `[filters]`:
     ///
     /// ```text
     /// y[n, i, f] = activation(b[f] + Σ x[n, i·stride + t·dilation - before, c] · k[t, c, f])  over taps t and channels c
     /// ```
     ///
-    /// Places along an axis of `n` elements, with `reach = (size - 1)·dilation + 1`: `⌊(n - reach) / stride⌋ + 1` (valid) or `⌈n / stride⌉` (same,
-    /// causal). The order of additions depends on the kernel's shape alone. Dtypes meet by [`DType::promote`](crate::DType::promote).
+    /// The number of places along an axis of `n` elements, with `reach = (size - 1)·dilation + 1`, is
+    /// `⌊(n - reach) / stride⌋ + 1` (valid) or `⌈n / stride⌉` (same, causal). The order of additions depends only
+    /// on the kernel's shape. Dtypes are promoted by [`DType::promote`](crate::DType::promote).
     ///
     /// ```
     /// use gradus::ops::{Padding, conv::Convolution};
@@ -515,8 +524,8 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// Ranks, channels, groups or lists do not fit together, the kernel does not fit into the padded images, or the dtype is not float32 or
-    /// float64.
+    /// Ranks, channels, groups or lists do not fit together, the kernel does not fit into the padded images, or the
+    /// dtype is not float32 or float64.
     pub fn conv(
         &self,
         kernel: &Tensor,
@@ -543,11 +552,12 @@ impl Tensor {
         }
     }
 
-    /// [`Tensor::conv`] of each channel by itself: the kernel is `[windows…, channels, multiplier]` and gives `multiplier` results for each channel, those of
-    /// the first channel first; the bias is `[channels·multiplier]`.
+    /// Computes [`Tensor::conv`] of each channel separately: the kernel is `[windows…, channels, multiplier]` and
+    /// gives `multiplier` results for each channel, those of the first channel first; the bias is
+    /// `[channels·multiplier]`.
     ///
     /// # Errors
-    /// As [`Tensor::conv`]; the kernel has another number of channels than the images; groups are given.
+    /// Those of [`Tensor::conv`]; the kernel has another number of channels than the images; or groups are given.
     pub fn depthwise_conv(
         &self,
         kernel: &Tensor,
@@ -572,11 +582,11 @@ impl Tensor {
         self.conv(&kernel, bias, activation, &how.clone().groups(channels))
     }
 
-    /// The transpose of [`Tensor::conv`] (a "deconvolution"): `[batch, axes…, inputs]` becomes `[batch, longer axes…, outputs]`, the kernel is
-    /// `[windows…, outputs, inputs]`. Every element of the input lays the kernel, times itself, at the place from which a convolution would have
-    /// made it.
+    /// Computes the transpose of [`Tensor::conv`] (a "deconvolution"): `[batch, axes…, inputs]` becomes
+    /// `[batch, longer axes…, outputs]`, the kernel is `[windows…, outputs, inputs]`. Every element of the input
+    /// adds the kernel, times itself, at the place from which a convolution would have computed it.
     ///
-    /// Results along an axis of `n` elements, with `reach = (size - 1)·dilation + 1` (Keras's rule):
+    /// Size of the results along an axis of `n` elements, with `reach = (size - 1)·dilation + 1` (Keras's rule):
     ///
     /// | padding | by default | with `output_padding` |
     /// | --- | --- | --- |
@@ -584,7 +594,8 @@ impl Tensor {
     /// | same | `n·stride` | `(n - 1)·stride + reach % 2 + output_padding` |
     ///
     /// # Errors
-    /// As [`Tensor::conv`]; the padding is neither valid nor same; `output_padding` is not below the stride; there are groups.
+    /// Those of [`Tensor::conv`]; the padding is neither valid nor same; `output_padding` is not below the stride;
+    /// or there are groups.
     pub fn conv_transpose(&self, kernel: &Tensor, how: &Convolution) -> Result<Tensor> {
         let Convolution { strides, padding, dilation_rate, groups, output_padding } =
             how.complete(self.rank().saturating_sub(2));

@@ -1,4 +1,4 @@
-//! Why it exists: matrices known by their diagonals: the identity, triangles, diagonals in and out.
+//! Matrices made or read by their diagonals: the identity, triangles, and diagonals in and out.
 
 use super::arrange::positions;
 use super::pad::PadMode;
@@ -13,32 +13,33 @@ super::table::ops! {
 }
 
 impl Tensor {
-    /// Ones on diagonal `k` of `[rows, columns]` (0 the main one, above it positive), zeros elsewhere.
+    /// Creates a matrix `[rows, columns]` with ones on diagonal `k` (0 is the main one, positive ones are above it)
+    /// and zeros elsewhere.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn eye(rows: usize, columns: usize, k: isize, dtype: DType) -> Result<Tensor> {
         let ones = Tensor::filled(Spec::new(Shape::new(&[rows, columns])?, dtype), 1.0)?;
         ones.choose_by_diagonal("eye", |number, k| number.equal(k), k)
     }
 
-    /// The elements on diagonal `k` of the last two axes and above it, zeros below.
+    /// Keeps the elements on diagonal `k` of the last two axes and above it, with zeros below.
     ///
     /// # Errors
-    /// Fewer than two axes.
+    /// There are fewer than two axes.
     pub fn triu(&self, k: isize) -> Result<Tensor> {
         self.choose_by_diagonal("triu", |number, k| number.greater_equal(k), k)
     }
 
-    /// The elements on diagonal `k` of the last two axes and below it, zeros above.
+    /// Keeps the elements on diagonal `k` of the last two axes and below it, with zeros above.
     ///
     /// # Errors
-    /// Fewer than two axes.
+    /// There are fewer than two axes.
     pub fn tril(&self, k: isize) -> Result<Tensor> {
         self.choose_by_diagonal("tril", |number, k| number.less_equal(k), k)
     }
 
-    /// The elements whose diagonal's number passes the comparison with `k`, zeros elsewhere.
+    /// Keeps the elements whose diagonal's number passes the comparison with `k`, with zeros elsewhere.
     fn choose_by_diagonal(
         &self,
         op: &'static str,
@@ -53,7 +54,7 @@ impl Tensor {
         compare(&number, &Tensor::scalar(k as i64)?)?.choose(self, &self.new_full([], 0.0)?)
     }
 
-    /// The square matrix with this vector on diagonal `k` and zeros elsewhere.
+    /// Creates a square matrix with this vector on diagonal `k` and zeros elsewhere.
     ///
     /// # Errors
     /// This is not a vector, or the matrix does not fit in memory.

@@ -1,5 +1,5 @@
-//! Why it exists: sums of products over named axes. Everything here is spelled in permutations, reshapes and matrix
-//! products, so the fast kernels do the work and gradients of every order follow.
+//! Einstein summation: sums of products over named axes. Everything is computed by permutations, reshapes and
+//! matrix products, so the fast kernels do the work and gradients of every order follow.
 
 use super::elementwise::float;
 use super::promote::all_alike;
@@ -17,7 +17,7 @@ super::table::ops! {
     trace: Wide, Every, "Einsum";
 }
 
-/// An axis: a letter, or a number below [`MAX_RANK`] for one that `...` stands for, counted from its end.
+/// An axis: a letter, or a number below [`MAX_RANK`] for an axis that `...` stands for, counted from the end.
 type Label = u8;
 type Labels = Few<Label, MAX_RANK>;
 
@@ -27,7 +27,7 @@ struct Term {
     labels: Labels,
 }
 
-/// An equation against the operands: labels of each, and of the result.
+/// An equation applied to the operands: the labels of each, and of the result.
 struct Equation {
     inputs: Few<Labels, 2>,
     output: Labels,
@@ -73,7 +73,7 @@ impl Equation {
                 }
                 output
             }
-            // What `...` stands for, then the letters that occur once, in alphabetical order.
+            // First the axes of `...`, then the letters that occur once, in alphabetical order.
             None => {
                 let count = |l: Label| inputs.iter().flatten().filter(|other| **other == l).count();
                 let letters = (b'A'..=b'z').filter(|l| l.is_ascii_alphabetic() && count(*l) == 1);
@@ -84,7 +84,7 @@ impl Equation {
     }
 }
 
-/// The labels of `ij...k` where the dots stand for `rest` axes.
+/// Returns the labels of `ij...k` where the dots stand for `rest` axes.
 fn labels(term: &str, rest: usize) -> Result<Labels, &'static str> {
     let mut out = Labels::new();
     let (before, after) = term.split_once("...").map_or((term, None), |(b, a)| (b, Some(a)));
@@ -98,7 +98,7 @@ fn labels(term: &str, rest: usize) -> Result<Labels, &'static str> {
 }
 
 impl Term {
-    /// With each label once: repeated ones become diagonals.
+    /// Reduces each label to one axis: repeated ones become diagonals.
     fn distinct(mut self) -> Result<Term> {
         while let Some((a, b)) = self.repeated() {
             // The diagonal becomes the last axis.
@@ -119,7 +119,7 @@ impl Term {
         self.labels.iter().position(|l| *l == label).map(|i| self.value.dims()[i])
     }
 
-    /// Without the axes that repeat along a label's larger size elsewhere.
+    /// Removes repetition along axes whose label has a larger size elsewhere.
     fn narrow(mut self, size: impl Fn(Label) -> usize) -> Result<Term> {
         for i in (0..self.labels.len()).rev() {
             if self.value.dims()[i] == 1 && size(self.labels[i]) != 1 {
@@ -130,7 +130,7 @@ impl Term {
         Ok(self)
     }
 
-    /// Summed over the labels that nobody needs.
+    /// Sums over the labels that are not needed.
     fn reduced(self, needed: impl Fn(Label) -> bool) -> Result<Term> {
         let gone = (0..self.labels.len()).filter(|&i| !needed(self.labels[i]));
         let gone: Few<isize, MAX_RANK> = gone.map(|i| i as isize).collect();
@@ -141,7 +141,7 @@ impl Term {
         Ok(Term { value, labels: self.labels.into_iter().filter(|l| needed(*l)).collect() })
     }
 
-    /// The axes in this order; those it lacks with size 1.
+    /// Returns the axes in this order; missing ones have size 1.
     fn ordered(&self, labels: &[Label]) -> Result<Tensor> {
         let place = |l: &Label| self.labels.iter().position(|m| m == l).map(|i| i as isize);
         let order: Few<isize, MAX_RANK> = labels.iter().filter_map(place).collect();
@@ -149,7 +149,7 @@ impl Term {
         self.value.permute(&order)?.reshape_to(&sizes[..])
     }
 
-    /// The product with another, summed over shared labels that nobody needs.
+    /// Multiplies with another term, summing over shared labels that are not needed.
     fn times(self, other: Term, needed: impl Fn(Label) -> bool) -> Result<Term> {
         let (mine, theirs) = (self.labels.clone(), other.labels.clone());
         let a = self.reduced(|l| needed(l) || theirs.contains(&l))?;
@@ -181,24 +181,25 @@ impl Term {
     }
 }
 
-/// One list after the other.
+/// Concatenates lists.
 fn joined<T: Copy>(lists: &[&[T]]) -> Few<T, MAX_RANK> {
     lists.iter().copied().flatten().copied().collect()
 }
 
-/// How many elements these axes have together.
+/// Returns how many elements these axes have together.
 fn count(term: &Term, labels: &[Label]) -> usize {
     labels.iter().filter_map(|l| term.size(*l)).fold(1, usize::saturating_mul)
 }
 
 impl Tensor {
-    /// Einstein's summation in NumPy's grammar: a letter for each axis of each operand; letters that are not in the
-    /// result are summed over. Without `->` the result has the letters that occur once, in alphabetical order. `...` stands
-    /// for the other axes, which broadcast. A letter twice in one operand takes its diagonal. Size 1 stretches.
+    /// Computes Einstein's summation in NumPy's notation: a letter for each axis of each operand; letters that are
+    /// not in the result are summed over. Without `->`, the result has the letters that occur once, in alphabetical
+    /// order. `...` stands for the other axes, which broadcast. A letter twice in one operand takes its diagonal.
+    /// Size 1 stretches.
     ///
-    /// Operands are contracted from left to right, two at a time, by matrix products: their order is yours to choose, and
-    /// the order of additions does not depend on sizes outside of a sum. Dtypes meet by [`DType::promote`]; integers are multiplied and
-    /// summed in int64.
+    /// Operands are contracted from left to right, two at a time, by matrix products, so you choose their order;
+    /// and the order of additions does not depend on sizes outside of a sum. Dtypes are promoted by
+    /// [`DType::promote`]; integers are multiplied and summed in int64.
     ///
     /// ```
     /// # use gradus::Tensor;
@@ -209,8 +210,8 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// The equation does not parse or does not fit the operands, sizes of a letter differ, the dtype is bool, bfloat16 or float16, or
-    /// an intermediate result has more than [`MAX_RANK`] axes.
+    /// The equation does not parse or does not fit the operands, sizes of a letter differ, the dtype is bool,
+    /// bfloat16 or float16, or an intermediate result has more than [`MAX_RANK`] axes.
     pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
         let Equation { inputs, output } = Equation::parse(equation, operands)?;
         let operands = all_alike(operands)?;
@@ -259,8 +260,8 @@ impl Tensor {
         done.reduced(|l| output.contains(&l))?.ordered(&output)
     }
 
-    /// The sum of products over the axes `axes` of this tensor and, pairwise, `others` of the other; the axes left are this
-    /// tensor's, then the other's. (NumPy and Keras: `tensordot`.)
+    /// Sums products over the axes `axes` of this tensor and, pairwise, `others` of the other. The remaining axes
+    /// are this tensor's, then the other's. (NumPy and Keras: `tensordot`.)
     ///
     /// # Errors
     /// An axis is out of range or given twice, the lists differ in length, or sizes differ.
@@ -294,8 +295,8 @@ impl Tensor {
         a.matmul(&b)?.reshape_to(&joined(&[&rows, &cols])[..])
     }
 
-    /// NumPy's `dot`: the sum of products over the last axis of this tensor and the only or last but one of the other; the
-    /// product if either is a number.
+    /// NumPy's `dot`: sums products over the last axis of this tensor and the only or second to last one of the
+    /// other; if either is a number, multiplies.
     ///
     /// # Errors
     /// Sizes differ, or the result has too many axes.
@@ -307,7 +308,7 @@ impl Tensor {
         }
     }
 
-    /// The sum of products of all elements, one by one.
+    /// Sums the products of all elements, one by one.
     ///
     /// # Errors
     /// The numbers of elements differ.
@@ -315,15 +316,15 @@ impl Tensor {
         self.reshape([-1])?.dot(&other.reshape([-1])?)
     }
 
-    /// All products of an element of this tensor with one of the other, `[elements, other's elements]`.
+    /// Returns all products of an element of this tensor with one of the other, `[elements, other's elements]`.
     ///
     /// # Errors
-    /// It does not multiply in the dtype, or memory cannot be had.
+    /// The dtype cannot be multiplied, or there is not enough memory.
     pub fn outer(&self, other: &Tensor) -> Result<Tensor> {
         self.reshape([-1, 1])?.mul(&other.reshape([1, -1])?)
     }
 
-    /// Kronecker's product: each element of this tensor replaced by its product with the other.
+    /// Computes Kronecker's product: each element of this tensor is replaced by its product with the other.
     ///
     /// # Errors
     /// Ranks differ, or there are more than half of [`MAX_RANK`] axes.
@@ -341,7 +342,7 @@ impl Tensor {
         wide(self, 1)?.mul(&wide(other, 0)?)?.reshape_to(&sizes[..])
     }
 
-    /// The elements `[…, i, …, i + offset, …]` of two axes, which disappear, as a new last axis.
+    /// Returns the elements `[…, i, …, i + offset, …]` of two axes, which are removed, along a new last axis.
     ///
     /// # Errors
     /// An axis is out of range, or both are the same.
@@ -353,7 +354,7 @@ impl Tensor {
         let [a, b] = [a as isize, b as isize];
         let others = (0..self.rank() as isize).filter(|i| ![a, b].contains(i));
         let order: Few<isize, MAX_RANK> = others.chain([a, b]).collect();
-        // A square that begins on the diagonal; flat, every n + 1st of its elements lies on it.
+        // A square that begins on the diagonal: in flat order, every (n + 1)st element lies on it.
         let (down, right) = (offset.min(0).saturating_neg(), offset.max(0));
         let matrix = self.permute(&order)?.slice(-2, down, isize::MAX)?.slice(-1, right, isize::MAX)?;
         let r = matrix.rank();
@@ -363,10 +364,10 @@ impl Tensor {
         square.reshape_to(&sizes[..])?.slice_step(-1, None, None, n as isize + 1)
     }
 
-    /// The sum of a diagonal.
+    /// Returns the sum of a diagonal.
     ///
     /// # Errors
-    /// As [`Tensor::diagonal`], or the dtype is not float32 or float64.
+    /// Those of [`Tensor::diagonal`], or the dtype is not float32 or float64.
     pub fn trace(&self, offset: isize, axis1: isize, axis2: isize) -> Result<Tensor> {
         self.diagonal(offset, axis1, axis2)?.sum(&[-1], false)
     }

@@ -1,6 +1,6 @@
-//! Why it exists: the tables of elementwise operations. A row is everything there is to know about one: its formula,
-//! its derivative, and which of input and output the derivative reads; the method, the fused kernels, the rule for
-//! every order of differentiation and the gradient check follow from it.
+//! The tables of elementwise operations. A row defines everything about one: its formula, its derivative, and which
+//! of input and output the derivative reads. The method, the fused kernels, the rule for every order of
+//! differentiation and the gradient check follow from it.
 
 use super::expr::Expr;
 use super::promote::alike;
@@ -25,24 +25,24 @@ super::table::ops! {
 pub enum Reads {
     /// The input.
     X,
-    /// The output: nothing is kept that the next operation does not keep anyway.
+    /// The output: this keeps nothing that the next operation would not keep anyway.
     Y,
     /// Neither.
     Nothing,
 }
 
-/// A row of the unary table.
+/// A row of the table of functions of one operand.
 pub(crate) trait Unary: 'static {
     const NAME: &'static str;
     const GRAD_NAME: &'static str;
     const READS: Reads;
-    /// The function; `p` is the row's constant, for those that have one.
+    /// Computes the function; `p` is the row's constant, if it has one.
     fn f<R: Real>(x: R, p: R) -> R;
-    /// The derivative from `v`, which is the input or the output as `READS` says.
+    /// Computes the derivative from `v`, which is the input or the output as `READS` says.
     fn df<R: Real>(v: R, p: R) -> R;
-    /// The function on integers, where they are taken.
+    /// The function on integers, if it accepts them.
     const INTEGERS: bool;
-    /// As `INTEGERS` says.
+    /// The function on integers, if `INTEGERS`.
     fn int<I: Whole>(x: I) -> I;
 }
 
@@ -61,7 +61,7 @@ stamped! {
     }
 }
 
-/// A loop for each of the integer types.
+/// One loop for each of the integer types.
 struct Loops<F64, F32, F8, B8> {
     i64: F64,
     i32: F32,
@@ -78,18 +78,19 @@ fn unary_whole<U: Unary, I: Whole>(x: &[I], out: &mut [I]) {
     }
 }
 
-/// `g · d`, and 0 where the derivative is 0: an infinite gradient does not pass through a closed gate.
+/// Computes `g · d`, and 0 where the derivative is 0: an infinite gradient does not pass where the derivative is
+/// zero.
 #[inline(always)]
 fn masked<T: Float>(g: T, d: T) -> T {
     let product = g * d;
     if d == T::c(0.0) { T::c(0.0) } else { product }
 }
 
-/// Relative cost of one element against an addition, for deciding where threads pay.
+/// Relative cost of one element against an addition, to decide where threads pay off.
 const COST: usize = 8;
 
-/// A row of the unary table as data: names and functions. One type of operation serves all rows, so that what surrounds a
-/// kernel is compiled once.
+/// A row of the table of one operand as data: names and functions. One type of operation serves all rows, so that
+/// the code around the kernels is compiled once.
 pub(crate) struct Formula {
     name: &'static str,
     /// The name of its gradient.
@@ -99,13 +100,13 @@ pub(crate) struct Formula {
     double: UnarySlice<f64>,
     grad_single: GradSlice<f32>,
     grad_double: GradSlice<f64>,
-    /// On integers, where they are taken.
+    /// The function on integers, if it accepts them.
     whole: Option<UnaryLoops>,
     /// The derivative in tensor operations.
     df: fn(Expr, Expr) -> Expr,
 }
 
-/// Where the data of a row stands.
+/// Provides the data of a row.
 pub(crate) struct Of<U>(PhantomData<U>);
 
 impl<U: Unary> Of<U> {
@@ -161,7 +162,7 @@ impl Naming for GradOf {
 }
 
 crate::op! {
-    /// A row at work, with its constant (0 for rows that have none).
+    /// Applies a row, with its constant (0 for rows that have none).
     #[derive(Copy)]
     struct Map(row: &'static Formula, 1) { p: f64 }
 }
@@ -232,7 +233,7 @@ impl Op for MapGrad {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (MapGrad { row: GradOf(row), p }, g, v, out) = (*self, inputs[0], inputs[1], &mut outputs[0]);
-        // What reads the output is a product or two.
+        // A gradient that reads the output is one or two products.
         let cost = if row.reads == Reads::Y { 1 } else { COST };
         match g.dtype() {
             DType::F32 => {
@@ -254,12 +255,12 @@ impl Op for MapGrad {
 }
 
 impl Formula {
-    /// `g · df(v)` as one step.
+    /// Computes `g · df(v)` as one step.
     pub(crate) fn backward(&'static self, p: f64, g: &Tensor, v: &Tensor) -> Result<Tensor> {
         apply1(MapGrad { row: GradOf(self), p }, &[g, v])
     }
 
-    /// `g · df(v)` in tensor operations.
+    /// Computes `g · df(v)` in tensor operations.
     fn slope(&self, g: Tensor, v: Option<Tensor>, p: f64) -> Result<Tensor> {
         let like = g.clone();
         let v = v.map_or(Expr::Const(0.0), Expr::Tensor);
@@ -283,7 +284,7 @@ pub(crate) fn float(op: &'static str, got: DType) -> Result<()> {
     if got.is_float() { Ok(()) } else { Err(not_float(op, got)) }
 }
 
-/// One row as data: for checks and tables generated from the code.
+/// A function of one operand as data: for checks, and for tables generated from the code.
 #[derive(Clone, Copy)]
 pub struct UnaryRow {
     /// The method's name.
@@ -298,7 +299,7 @@ pub struct UnaryRow {
     pub onnx: &'static str,
 }
 
-/// One row of the binary table as data.
+/// A function of two operands as data.
 #[derive(Clone, Copy)]
 pub struct BinaryRow {
     /// The method's name.
@@ -313,8 +314,8 @@ pub struct BinaryRow {
     pub onnx: &'static str,
 }
 
-/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval] onnx Operator, int f;` (operator and function of integers if there is one), with
-/// `Type(x; p = default)` for a constant.
+/// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval] onnx Operator, int f;` (operator and
+/// function of integers if there is one), with `Type(x; p = default)` for a constant.
 macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident $(; $p:ident = $default:expr)?) = $f:expr;
         d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr] $(onnx $onnx:ident)? $(, int $int:expr)?;)*) => {
@@ -336,9 +337,9 @@ macro_rules! unary {
         impl Tensor {
             $(unary! { @method $(#[$doc])* $name $type $($p)? })*
         }
-        /// The rows at work.
+        /// All rows.
         const FORMULAS: &[&Formula] = &[$(Of::<$type>::ROW),*];
-        /// Every row of the unary table.
+        /// Every function of one operand.
         pub const UNARY: &[UnaryRow] = &[
             $(UnaryRow {
                 name: stringify!($name),
@@ -361,19 +362,20 @@ macro_rules! unary {
         $(#[$doc])*
         ///
         /// # Errors
-        /// It does not take the dtype (see [`UNARY`](crate::ops::UNARY)), or memory cannot be had.
+        /// It does not accept the dtype (see [`UNARY`](crate::ops::UNARY)), or there is not enough memory.
         pub fn $name(&self) -> Result<Tensor> { unary(Of::<$type>::ROW, 0.0, self) }
     };
     (@method $(#[$doc:meta])* $name:ident $type:ident $p:ident) => {
         $(#[$doc])*
         ///
         /// # Errors
-        /// The dtype is not float32 or float64, or memory cannot be had.
+        /// The dtype is not float32 or float64, or there is not enough memory.
         pub fn $name(&self, $p: f64) -> Result<Tensor> { unary(Of::<$type>::ROW, $p, self) }
     };
 }
 
-/// From `e = exp(|x|) - 1`, which cancels nothing: `½(e + e/(1+e))`, and half of it at a time where `e` is huge.
+/// Computed from `e = exp(|x|) - 1`, without cancellation: `½(e + e/(1+e))`, and half of it at a time where `e` is
+/// huge.
 #[inline(always)]
 fn sinh<R: Real>(x: R) -> R {
     let sign = x.clone().sign();
@@ -400,7 +402,7 @@ fn root_one_plus_square<R: Real>(x: R) -> R {
     large * (R::c(1.0) + ratio.clone() * ratio).sqrt()
 }
 
-/// Beyond this, `ln(x + √(x² ± 1))` is `ln(2x)` to the last digit.
+/// Beyond this, `ln(x + √(x² ± 1))` equals `ln(2x)` to the last digit.
 const LARGE: f64 = 1e8;
 
 /// `ln(x / LARGE)` beyond [`LARGE`], else 0.
@@ -409,7 +411,7 @@ fn ln_excess<R: Real>(x: R) -> R {
     (x.maximum(R::c(LARGE)) / R::c(LARGE)).ln()
 }
 
-/// `ln(a + √(a² + 1))` of `a = |x|`, from `a + a²/(1 + √(1 + a²))`, which cancels nothing.
+/// `ln(a + √(a² + 1))` for `a = |x|`, computed from `a + a²/(1 + √(1 + a²))`, without cancellation.
 #[inline(always)]
 fn asinh<R: Real>(x: R) -> R {
     let sign = x.clone().sign();
@@ -419,14 +421,14 @@ fn asinh<R: Real>(x: R) -> R {
     sign * (near.ln_1p() + ln_excess(a))
 }
 
-/// `ln(x + √(x² - 1))`, from `t = x - 1`.
+/// `ln(x + √(x² - 1))`, computed from `t = x - 1`.
 #[inline(always)]
 fn acosh<R: Real>(x: R) -> R {
     let t = x.clone().minimum(R::c(LARGE)) - R::c(1.0);
     (t.clone() + (t.clone() * (t + R::c(2.0))).sqrt()).ln_1p() + ln_excess(x)
 }
 
-/// Within the numbers of float32, so that differences of infinities are no NaN.
+/// Limits to finite float32 numbers, so that differences of infinities are not NaN.
 #[inline(always)]
 fn finite<R: Real>(x: R) -> R {
     x.maximum(R::c(-1e38)).minimum(R::c(1e38))
@@ -447,13 +449,13 @@ fn density<R: Real>(x: R) -> R {
 /// 1/√(2π).
 const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
 const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
-/// Of selu.
+/// The α of selu.
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
 
 unary! {
-    /// The negative. Of integers it wraps: that of the smallest is itself, and of uint8 it is counted from 256 down.
+    /// Negation. For integers it wraps: that of the smallest is itself, and for uint8 it counts from 256 down.
     neg: Neg(x) = -x; d(Nothing _v) = R::c(-1.0); on [-2.0, 2.0] onnx Neg, int I::negative;
     /// Absolute value. The derivative at 0 is 0. The smallest integer of its type stays as it is.
     abs: Abs(x) = x.abs(); d(X x) = x.clone().step() - (-x).step(); on [0.1, 2.0] onnx Abs, int I::magnitude;
@@ -467,7 +469,7 @@ unary! {
     ln_1p: Ln1p(x) = x.ln_1p(); d(X x) = R::c(1.0) / (x + R::c(1.0)); on [-0.5, 3.0];
     /// Square root.
     sqrt: Sqrt(x) = x.sqrt(); d(Y y) = R::c(0.5) / y; on [0.2, 3.0] onnx Sqrt;
-    /// The square. Of integers it wraps.
+    /// The square. For integers it wraps.
     square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0], int |x: I| x.times(x);
     /// Sine of radians.
     sin: Sin(x) = x.sin(); d(X x) = x.cos(); on [-3.0, 3.0] onnx Sin;
@@ -479,11 +481,12 @@ unary! {
     sigmoid: Sigmoid(x) = x.sigmoid(); d(Y y) = y.clone() * (R::c(1.0) - y); on [-3.0, 3.0] onnx Sigmoid;
     /// Gauss's error function.
     erf: Erf(x) = x.erf(); d(X x) = R::c(TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0] onnx Erf;
-    /// The standard normal distribution function Φ. Small results have fewer right digits in float32: five at -5, two at -7.
+    /// The standard normal distribution function Φ. In float32, small results have fewer correct digits: five at
+    /// -5, two at -7.
     ndtr: Ndtr(x) = x.ndtr(); d(X x) = density(x); on [-3.0, 3.0];
-    /// `max(x, 0)`, of integers too. The derivative at 0 is 0.
+    /// `max(x, 0)`, also for integers. The derivative at 0 is 0.
     relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0] onnx Relu, int |x: I| x.max(I::ZERO);
-    /// 1 where positive, else 0. Its derivative is taken as 0 everywhere.
+    /// 1 where positive, else 0. Its derivative counts as 0 everywhere.
     step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
     /// `x·Φ(x)` with the normal distribution function Φ (Hendrycks and Gimpel 2016), exact as Keras's default.
     gelu: Gelu(x) = x.gelu(); d(X x) = x.clone().ndtr() + x.clone() * density(x);
@@ -492,15 +495,16 @@ unary! {
     silu: Silu(x) = x.clone() * x.sigmoid();
         d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x * (R::c(1.0) - s)) };
         on [-3.0, 3.0];
-    /// -1, 0 or 1, of integers too. Its derivative is taken as 0.
+    /// -1, 0 or 1, also for integers. Its derivative counts as 0.
     sign: Sign(x) = x.sign(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign, int I::sign;
-    /// The largest whole number not above; integers are their own. Its derivative is taken as 0.
+    /// Rounds down to a whole number; integers stay as they are. Its derivative counts as 0.
     floor: Floor(x) = x.floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Floor, int |x: I| x;
-    /// The smallest whole number not below; integers are their own. Its derivative is taken as 0.
+    /// Rounds up to a whole number; integers stay as they are. Its derivative counts as 0.
     ceil: Ceil(x) = -(-x).floor(); d(Nothing _v) = R::c(0.0); on [0.1, 0.9] onnx Ceil, int |x: I| x;
-    /// The nearest whole number, halves to the even one; integers are their own. Its derivative is taken as 0.
+    /// Rounds to the nearest whole number, halves to the even one; integers stay as they are. Its derivative counts
+    /// as 0.
     round: Round(x) = x.round(); d(Nothing _v) = R::c(0.0); on [0.1, 0.4] onnx Round, int |x: I| x;
-    /// Without the digits after the point; integers have none. Its derivative is taken as 0.
+    /// Cuts off the digits after the point; integers stay as they are. Its derivative counts as 0.
     trunc: Trunc(x) = x.clone().maximum(R::c(0.0)).floor() - (-x).maximum(R::c(0.0)).floor();
         d(Nothing _v) = R::c(0.0); on [0.1, 0.9], int |x: I| x;
     /// `1 / √x`.
@@ -533,7 +537,7 @@ unary! {
         x.clone().maximum(R::c(0.0)) + alpha.clone() * (x.minimum(R::c(0.0)) / alpha).exp_m1();
         d(X x) = { let s = x.clone().step(); s.clone() + (R::c(1.0) - s) * (x.minimum(R::c(0.0)) / alpha).exp() };
         on [-2.0, -0.1] onnx Celu;
-    /// Scaled elu whose fixed point has mean 0 and variance 1 (Klambauer et al. 2017).
+    /// Scaled ELU, whose fixed point has mean 0 and variance 1 (Klambauer et al. 2017).
     selu: Selu(x) = R::c(SELU_SCALE)
         * (x.clone().maximum(R::c(0.0)) + R::c(SELU_ALPHA) * x.minimum(R::c(0.0)).exp_m1());
         d(X x) = {
@@ -541,7 +545,7 @@ unary! {
             R::c(SELU_SCALE) * (s.clone() + (R::c(1.0) - s) * R::c(SELU_ALPHA) * x.minimum(R::c(0.0)).exp())
         };
         on [-2.0, -0.1] onnx Selu;
-    /// Gelu by its tanh approximation: `½x(1 + tanh(√(2/π)(x + 0.044715x³)))`.
+    /// GELU by its tanh approximation: `½x(1 + tanh(√(2/π)(x + 0.044715x³)))`.
     gelu_tanh: GeluTanh(x) = {
             let cube = x.clone() * x.clone() * x.clone();
             R::c(0.5) * x.clone() * (R::c(1.0) + (R::c(SQRT_2_OVER_PI) * (x + R::c(0.044_715) * cube)).tanh())
@@ -588,7 +592,8 @@ unary! {
     /// `x` where its absolute value is above `threshold`, else 0.
     hard_shrink: HardShrink(x; threshold = 0.5) = x.clone() * (x.abs() - threshold).step();
         d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0] onnx Shrink;
-    /// `(x + √(x² + b)) / 2`, as `max(x, 0) + ½b / (|x| + √(x² + b))`, which cancels and overflows nowhere.
+    /// `(x + √(x² + b)) / 2`, computed as `max(x, 0) + ½b / (|x| + √(x² + b))`, which neither cancels nor
+    /// overflows.
     squareplus: Squareplus(x; b = 4.0) = {
             let root = (x.clone() * x.clone() + b.clone()).sqrt();
             x.clone().maximum(R::c(0.0)) + R::c(0.5) * b / (x.abs() + root).maximum(R::c(1e-30))
@@ -632,32 +637,32 @@ unary! {
     softplus: Softplus(x) = x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p(); d(X x) = x.sigmoid(); on [-3.0, 3.0] onnx Softplus;
 }
 
-/// What an operation on two operands does with integers.
+/// How an operation on two operands handles integers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Integers {
-    /// Refuses them.
+    /// It does not accept them.
     Refused,
-    /// Computes with them; what is out of range wraps.
+    /// It computes with them; results out of range wrap.
     Wrap,
     /// The same, but the second must not be negative.
     Exponents,
-    /// Makes them float64 and its result float32.
+    /// It converts them to float64, and its result to float32.
     Fraction,
 }
 
-/// A row of the binary table.
+/// A row of the table of functions of two operands.
 trait Binary: 'static {
     const NAME: &'static str;
     /// Whether the derivatives read the operands.
     const READS: bool;
-    /// Which element types it takes.
+    /// The element types it accepts.
     const TAKES: Takes;
-    /// What becomes of integers.
+    /// How it handles integers.
     const INTEGERS: Integers;
     fn f<R: Real>(a: R, b: R) -> R;
-    /// The same on integers, which wrap, where [`Integers`] says so.
+    /// The function on integers, which wraps, if [`Integers`] says so.
     fn int<I: Whole>(a: I, b: I) -> I;
-    /// What flows to each operand out of `g`.
+    /// The gradient of each operand, from `g`.
     fn da<R: Real>(g: R, a: R, b: R) -> R;
     fn db<R: Real>(g: R, a: R, b: R) -> R;
 }
@@ -670,7 +675,7 @@ stamped! {
     }
 }
 
-/// A row of the binary table as data.
+/// A row of the table of two operands as data.
 struct Pair {
     name: &'static str,
     reads: bool,
@@ -678,7 +683,7 @@ struct Pair {
     integers: Integers,
     single: BinarySlice<f32>,
     double: BinarySlice<f64>,
-    /// On integers, where they are computed with.
+    /// The function on integers, if it computes with them.
     whole: Option<BinaryLoops>,
     da: Flow,
     db: Flow,
@@ -719,7 +724,7 @@ fn binary_whole<B: Binary, I: Whole>(a: &[I], b: &[I], out: &mut [I]) {
 }
 
 impl Pair {
-    /// Whether operands of this dtype are computed with.
+    /// Checks that it computes with operands of this dtype.
     fn check(&self, dtype: DType) -> Result<()> {
         match dtype {
             DType::Bool if self.whole.is_some() && self.takes == Takes::Wide => Ok(()),
@@ -732,7 +737,7 @@ impl Pair {
         }
     }
 
-    /// Of integers, whether the second may be an exponent.
+    /// For integers, checks that the second may be an exponent.
     fn check_exponents(&self, b: &Array) -> Result<()> {
         if self.integers != Integers::Exponents || b.dtype().is_float() {
             return Ok(());
@@ -762,7 +767,7 @@ impl Naming for &'static Pair {
 }
 
 crate::op! {
-    /// A row of the binary table at work.
+    /// Applies a row of the table of two operands.
     #[derive(Copy)]
     struct Zip(row: &'static Pair, 2) {}
 }
@@ -862,16 +867,16 @@ macro_rules! binary {
             $(
                 $(#[$doc])*
                 ///
-                /// Shapes broadcast as in NumPy; dtypes meet by [`DType::promote`].
+                /// Shapes broadcast as in NumPy; dtypes are promoted by [`DType::promote`].
                 ///
                 /// # Errors
-                /// Shapes do not broadcast, it does not compute in the dtype, or memory cannot be had.
+                /// Shapes do not broadcast, it does not compute in the dtype, or there is not enough memory.
                 pub fn $name(&self, other: &Tensor) -> Result<Tensor> { binary(PairOf::<$type>::ROW, self, other) }
             )*
         }
-        /// The rows at work.
+        /// All rows.
         const PAIRS: &[&Pair] = &[$(PairOf::<$type>::ROW),*];
-        /// Every row of the binary table.
+        /// Every function of two operands.
         pub const BINARY: &[BinaryRow] = &[
             $(BinaryRow {
                 name: stringify!($name),
@@ -887,16 +892,16 @@ macro_rules! binary {
 }
 
 binary! {
-    /// The sum. Of integers it wraps.
+    /// The sum. For integers it wraps.
     add: Add(a, b) = a + b; int Numbers Wrap(I::plus); reads false;
         da(g) = g; db = g; on [[-2.0, 2.0]; 2], onnx Add;
-    /// The difference. Of integers it wraps.
+    /// The difference. For integers it wraps.
     sub: Sub(a, b) = a - b; int Numbers Wrap(I::minus); reads false;
         da(g) = g; db = -g; on [[-2.0, 2.0]; 2], onnx Sub;
-    /// The product, element by element. Of integers it wraps; of truth values it is "and".
+    /// The product, element by element. For integers it wraps; for truth values it is "and".
     mul: Mul(a, b) = a * b; int Wide Wrap(I::times); reads true;
         da(g) = g * b; db = g * a; on [[-2.0, 2.0]; 2], onnx Mul;
-    /// The quotient. Of integers and truth values it is float32, computed in float64.
+    /// The quotient. For integers and truth values it is float32, computed in float64.
     div: Div(a, b) = a / b; int Wide Fraction; reads true;
         da(g) = g / b; db = -((g / b.clone()) * (a / b)); on [[-2.0, 2.0], [0.5, 2.0]], onnx Div;
     /// The larger; NaN if either is NaN. Where both are equal the gradient is shared equally.
@@ -905,8 +910,8 @@ binary! {
     /// The smaller; NaN if either is NaN. Where both are equal the gradient is shared equally.
     minimum: Minimum(a, b) = a.minimum(b); int Wide Wrap(I::min); reads true;
         da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]], onnx Min;
-    /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient is 0;
-    /// at 0⁰ both are. Of integers it wraps, and exponents must not be negative.
+    /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient
+    /// is 0; at 0⁰ both are. For integers it wraps, and exponents must not be negative.
     pow: Pow(a, b) = a.pow(b); int Numbers Exponents(I::power); reads true;
         da(g) = {
             let origin = zero(a.clone()) * zero(b.clone());
@@ -919,7 +924,7 @@ binary! {
         };
         on [[0.3, 2.0], [0.3, 2.0]], onnx Pow;
     /// Binary cross-entropy of a logit (first) against a probability (second), per element:
-    /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which overflows nowhere.
+    /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which never overflows.
     binary_cross_entropy: BinaryCrossEntropy(x, t) =
         x.clone().maximum(R::c(0.0)) - x.clone() * t + (-x.abs()).exp().ln_1p(); int Floats Refused; reads true;
         da(g) = g * (x.sigmoid() - t); db = -(g * x); on [[0.1, 3.0], [0.0, 1.0]];
@@ -934,16 +939,18 @@ binary! {
     squared_difference: SquaredDifference(a, b) = (a.clone() - b.clone()) * (a - b);
         int Numbers Wrap(|a: I, b: I| a.minus(b).times(a.minus(b))); reads true;
         da(g) = g * R::c(2.0) * (a - b); db = g * R::c(2.0) * (b - a); on [[-2.0, 2.0]; 2];
-    /// The angle in radians of the point whose ordinate is the first and whose abscissa the second, from -π to π.
+    /// The angle in radians, from -π to π, of the point whose ordinate is the first and whose abscissa is the
+    /// second.
     atan2: Atan2(y, x) = y.atan2(x); int Floats Refused; reads true;
         da(g) = g * x.clone() / (x.clone() * x + y.clone() * y);
         db = -(g * y.clone() / (x.clone() * x + y.clone() * y));
         on [[0.2, 2.0], [-2.0, 2.0]];
-    /// The largest whole number not above the quotient, as Python's `//`. Its derivative is taken as 0. Integers divided
-    /// by 0 give 0.
+    /// The quotient rounded down to a whole number, like Python's `//`. Its derivative counts as 0. Integers
+    /// divided by 0 give 0.
     floor_div: FloorDiv(a, b) = a.floor_div(b); int Numbers Wrap(I::floor_div); reads false;
         da(g) = R::c(0.0); db = R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]];
-    /// `a - b·⌊a / b⌋`, which has the sign of `b`, as Python's `%` and NumPy's `mod`. Integers divided by 0 give 0.
+    /// `a - b·⌊a / b⌋`, which has the sign of `b`, like Python's `%` and NumPy's `mod`. Integers divided by 0 give
+    /// 0.
     remainder: Remainder(a, b) = a.rem(b); int Numbers Wrap(I::remainder); reads true;
         da(g) = g; db = -(g * a.floor_div(b)); on [[2.1, 2.4], [0.9, 1.0]];
 }
@@ -991,10 +998,11 @@ impl Op for Affine {
 }
 
 impl Tensor {
-    /// `scale · x + shift` with constants, rounded after each of the two steps. Integers and truth values become float32 first.
+    /// Computes `scale · x + shift` with constants, rounding after each of the two steps. Integers and truth values
+    /// become float32 first.
     ///
     /// # Errors
-    /// The dtype is bfloat16 or float16, or memory cannot be had.
+    /// The dtype is bfloat16 or float16, or there is not enough memory.
     pub fn affine(&self, scale: f64, shift: f64) -> Result<Tensor> {
         if self.dtype().is_integer() || self.dtype() == DType::Bool {
             return self.cast(DType::F32)?.affine(scale, shift);
@@ -1002,16 +1010,17 @@ impl Tensor {
         apply1(Affine { scale, shift }, &[self])
     }
 
-    /// `self += more`, in place where nobody else holds the memory and nothing is recorded; shapes and dtypes are equal.
+    /// Adds `more`, in place if nothing else holds the memory and nothing is recorded; shapes and dtypes are equal.
     pub(crate) fn add_in_place(&mut self, more: &Tensor) -> Result<()> {
         apply_in_place(Zip { row: PairOf::<Add>::ROW }, self, &[more])
     }
 
-    /// Elements limited to `[low, high]`; the gradient is zero outside. Integers stay integers within the bounds; bounds beyond their
-    /// range do not limit them.
+    /// Limits elements to `[low, high]`; the gradient is zero outside. Integers stay integers within the bounds;
+    /// bounds beyond their range do not limit them.
     ///
     /// # Errors
-    /// `low > high`, no integer lies between them, the dtype is bool, bfloat16 or float16, or memory cannot be had.
+    /// `low > high`, no integer lies between them, the dtype is bool, bfloat16 or float16, or there is not enough
+    /// memory.
     pub fn clip(&self, low: f64, high: f64) -> Result<Tensor> {
         if low > high || low.is_nan() || high.is_nan() {
             return Err(Error::argument("clip", "low <= high", format!("{low} and {high}")));
@@ -1025,7 +1034,7 @@ impl Tensor {
         self.maximum(&self.new_full([], low)?)?.minimum(&self.new_full([], high)?)
     }
 
-    /// Between the bounds rounded inwards.
+    /// Limits integers to the bounds, rounded inwards.
     fn clip_whole(&self, low: f64, high: f64) -> Result<Tensor> {
         let (least, most) = (low.ceil(), high.floor());
         if least > most {
@@ -1035,7 +1044,7 @@ impl Tensor {
         self.maximum(&self.new_full([], least)?)?.minimum(&self.new_full([], most)?)
     }
 
-    /// Summed over the axes along which `shape` was broadcast to this tensor's shape: broadcasting's adjoint.
+    /// Sums over the axes along which `shape` was broadcast to this tensor's shape: the adjoint of broadcasting.
     pub(crate) fn sum_to(&self, shape: &Shape) -> Result<Tensor> {
         if self.shape() == shape {
             return Ok(self.clone());

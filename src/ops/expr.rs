@@ -1,12 +1,13 @@
-//! Why it exists: derivative formulas are written once, over [`Real`]. Kernels give them numbers; this type gives them
-//! tensors, so that the same formula, recorded, can be differentiated again to any order.
+//! `Expr`: lets derivative formulas, which are written once over [`Real`], be computed with tensors. Kernels
+//! compute the same formula with numbers; with tensors it is recorded, so it can be differentiated again to any
+//! order.
 
 use crate::kernels::math::Real;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// A formula's value: a constant, a tensor, or the first error on the way.
+/// The value of a formula: a constant, a tensor, or the first error on the way.
 #[derive(Clone)]
 pub(crate) enum Expr {
     Const(f64),
@@ -24,7 +25,7 @@ impl From<Result<Tensor>> for Expr {
 }
 
 impl Expr {
-    /// The tensor; `like` gives a constant its shape.
+    /// Returns the tensor; `like` gives a constant its shape.
     pub(crate) fn tensor(self, like: &Tensor) -> Result<Tensor> {
         match self {
             Expr::Tensor(t) => Ok(t),
@@ -43,7 +44,7 @@ impl Expr {
         }
     }
 
-    /// A function of two, whichever they are; a constant becomes a scalar tensor beside a tensor.
+    /// Applies a function of two values; a constant beside a tensor becomes a scalar tensor.
     fn pair(
         self,
         other: Expr,

@@ -1,4 +1,4 @@
-//! Tensors that are the same everywhere. In a trace they are recorded beside the tensor that they were made for, whose sizes
+//! Tensors filled with one value. In a trace they are recorded with the tensor they were made for, whose sizes
 //! explain theirs.
 
 use super::parts::Parts;
@@ -13,7 +13,8 @@ super::table::ops! {
 }
 
 crate::op! {
-    /// One value in every place, with sizes that follow from the input's and its dtype. The input's values say nothing.
+    /// One value everywhere, with sizes that follow from the input's, and its dtype. The input's values are not
+    /// read.
     struct Fill("fill", 1) { to: Parts, value: f64 }
 }
 
@@ -32,13 +33,14 @@ impl Op for Fill {
 }
 
 impl Tensor {
-    /// A tensor of another shape, all `value`, with this one's dtype; while a network is traced, without values.
+    /// Creates a tensor of another shape, all `value`, with this one's dtype; while a network is traced, without
+    /// values.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn new_full(&self, shape: impl IntoShape, value: f64) -> Result<Tensor> {
         let shape = shape.into_shape()?;
-        // A single number is a constant wherever it stands.
+        // A single number is a constant wherever it is used.
         if self.is_traced() && shape.rank() > 0 {
             return apply1(Fill { to: Parts::following(self.shape(), &shape), value }, &[&self.anchor()]);
         }

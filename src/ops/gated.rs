@@ -1,5 +1,5 @@
-//! Why it exists: activations that are not functions of one element alone, or have two constants: compositions, so that their gradients are
-//! those of the parts.
+//! Activations that are not functions of one element alone, or that have two constants. They are compositions, so
+//! their gradients are those of the parts.
 
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -11,16 +11,17 @@ super::table::ops! {
 }
 
 impl Tensor {
-    /// `x` where above `threshold`, else `default`. The gradient is 0 there.
+    /// Returns `x` where it is above `threshold`, else `default`, where the gradient is 0.
     ///
     /// # Errors
-    /// The dtype is not float32 or float64, or memory cannot be had.
+    /// The dtype is not float32 or float64, or there is not enough memory.
     pub fn threshold(&self, threshold: f64, default: f64) -> Result<Tensor> {
         super::elementwise::float("threshold", self.dtype())?;
         self.greater(&self.new_full([], threshold)?)?.choose(self, &self.new_full([], default)?)
     }
 
-    /// Gated linear unit (Dauphin et al. 2017): the first half of an axis times the sigmoid of the second.
+    /// Computes the gated linear unit (Dauphin et al. 2017): the first half of an axis times the sigmoid of the
+    /// second.
     ///
     /// # Errors
     /// The axis is out of range or of odd size, or the dtype is not float32 or float64.
@@ -33,16 +34,16 @@ impl Tensor {
         self.slice(axis, 0, half)?.mul(&self.slice(axis, half, 2 * half)?.sigmoid()?)
     }
 
-    /// The nearest point of which all numbers along an axis are at least 0 and add up to 1 (Martins and Astudillo 2016):
-    /// `max(x - τ, 0)`.
+    /// Returns the nearest point whose values along an axis are at least 0 and add up to 1 (Martins and Astudillo
+    /// 2016): `max(x - τ, 0)`.
     ///
     /// # Errors
-    /// The axis is out of range, the dtype is not float32 or float64, or memory cannot be had.
+    /// The axis is out of range, the dtype is not float32 or float64, or there is not enough memory.
     pub fn sparsemax(&self, axis: isize) -> Result<Tensor> {
         super::elementwise::float("sparsemax", self.dtype())?;
         let sorted = self.sort(axis, true)?;
         let ranks = self.new_full(*self.shape(), 1.0)?.cumsum(axis)?;
-        // The largest are above 0 as long as τ computed from them and those before them is below them.
+        // The largest values are above 0, as long as they are above the τ computed from them and those before them.
         let zero = self.new_full([], 0.0)?;
         let excess = sorted.detach().cumsum(axis)?.affine(1.0, -1.0)?;
         let support = sorted.detach().mul(&ranks)?.greater(&excess)?;

@@ -1,4 +1,4 @@
-//! Why it exists: a gated recurrent unit over a whole sequence as one op.
+//! A gated recurrent unit (GRU) over a whole sequence, as one op.
 
 use super::recurrent::{
     Form, RecurrentWeights, Sizes, copy, differentiated, flowing, inputs, mask, project, unrolled,
@@ -19,8 +19,9 @@ fn form(reset_after: bool) -> Form {
 }
 
 crate::op! {
-    /// Outputs: h of all steps in their order, and the last one; and for the gradient, at the times of the inputs, the gates z and r with the
-    /// candidate, and what the last third of the recurrent kernel gave (`h·R + b`) or, without `reset_after`, was given (`r·h`).
+    /// Outputs: h of all time steps in order, and the last one; and for the gradient, at the times of the inputs,
+    /// the gates z and r with the candidate, and what the last third of the recurrent kernel gave (`h·R + b`) or,
+    /// without `reset_after`, was given (`r·h`).
     struct Gru("gru", 5..=6) { reset_after: bool, go_backwards: bool }
 }
 
@@ -69,8 +70,8 @@ fn rows(sizes: &Sizes, width: usize) -> Result<Spec> {
     Ok(Spec::new(Shape::new(&[sizes.batch, width])?, sizes.dtype))
 }
 
-/// The same in tensor operations, from the projected inputs; with the state's bias, if it has one, the reset gate is applied after the
-/// product.
+/// The same in tensor operations, from the projected inputs; if the state has a bias, the reset gate is applied
+/// after the product.
 fn naive(
     go_backwards: bool,
     z: &Tensor,
@@ -98,8 +99,8 @@ fn naive(
 }
 
 crate::op! {
-    /// The gradients of the projected inputs, the state, the recurrent kernel and with `reset_after` the state's bias, from the inputs, the
-    /// gradients of the first two outputs, and the other outputs of all steps.
+    /// The gradients of the projected inputs, the state, the recurrent kernel and with `reset_after` the state's
+    /// bias, from the inputs, the gradients of the first two outputs, and the other outputs of all time steps.
     struct GruGrad("gru_grad", 10..=11) { reset_after: bool, go_backwards: bool }
 }
 
@@ -168,16 +169,17 @@ impl Op for GruGrad {
 }
 
 impl Tensor {
-    /// A gated recurrent unit (Cho et al. 2014; Keras's `GRU` with its default activations) over sequences `[batch, time, features]` from
-    /// the state `[batch, units]`. At each step, with `x·W + b` and `h·R` cut into three, `z = σ(x₀ + h₀)`, `r = σ(x₁ + h₁)`, and
-    /// `h = z·h + (1 - z)·tanh(x₂ + r·(h₂ + b'))` if `reset_after`, where `h·R` has a bias of its own (b' is its last third), else with
-    /// `(r·h)·R₂` in place of `r·(h₂ + b')`. Returns h of all steps `[batch, time, units]`, with `go_backwards` from the last time to the first,
-    /// and the last one.
+    /// Runs a gated recurrent unit (Cho et al. 2014; Keras's `GRU` with its default activations) over sequences
+    /// `[batch, time, features]` from the state `[batch, units]`. At each time step, with `x·W + b` and `h·R` cut
+    /// into three, `z = σ(x₀ + h₀)`, `r = σ(x₁ + h₁)`, and `h = z·h + (1 - z)·tanh(x₂ + r·(h₂ + b'))` if
+    /// `reset_after`, where `h·R` has a bias of its own (b' is its last third), else with `(r·h)·R₂` in place of
+    /// `r·(h₂ + b')`. Returns h of all time steps `[batch, time, units]`, with `go_backwards` from the last time to
+    /// the first, and the last h.
     ///
-    /// Where `mask` (bool, `[batch, time]`) is false the state stays, and the output repeats it.
+    /// Where `mask` (bool, `[batch, time]`) is false, the state does not change, and the output repeats it.
     ///
     /// # Errors
-    /// Shapes or dtypes do not fit, there is no step, or the dtype is not float32 or float64.
+    /// Shapes or dtypes do not fit, there is no time step, or the dtype is not float32 or float64.
     pub fn gru(
         &self,
         state: &Tensor,

@@ -1,4 +1,4 @@
-//! Why it exists: choosing runs of a tensor by index, and the adjoint, adding runs into place.
+//! Gathers runs of a tensor by index; and the adjoint, which adds runs into place.
 
 use super::promote::indices as index_of;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, nothing_flows, one};
@@ -19,14 +19,14 @@ fn runs(shape: &Shape, axis: usize) -> Runs {
     Runs { outer: d[..axis].iter().product(), axis: d[axis], inner: d[axis + 1..].iter().product() }
 }
 
-/// The shape with `index`'s shape in place of one axis.
+/// Returns the shape with `index`'s shape in place of one axis.
 fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Result<Shape> {
     let (before, after) = (&shape.dims()[..axis], &shape.dims()[axis + 1..]);
     let sizes: Few<usize, MAX_RANK> = [before, index.dims(), after].into_iter().flatten().copied().collect();
     Shape::new(&sizes).map_err(|_| Error::shape(op, "few enough dimensions for the result", *shape))
 }
 
-/// Fails unless each index, or what it is to the operation, is below `size`.
+/// Fails unless each index, or what it means for the operation, is below `size`.
 pub(super) fn check_index(op: &'static str, what: &'static str, index: &[i64], size: usize) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     match index.iter().position(|&i| i < 0 || i >= size) {
@@ -62,7 +62,7 @@ impl Op for Gather {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let op = ScatterAdd { axis: self.axis, shape: step.spec(0).shape };
         let (grad, dtype) = (step.grad(0)?, step.spec(0).dtype);
-        // Sums are made in float32 for types that are only stored.
+        // Sums are computed in float32 for storage-only types.
         if matches!(dtype, DType::BF16 | DType::F16) {
             let sums = apply1(op, &[&grad.cast(DType::F32)?, &step.input(1)])?;
             return Ok(few![Some(sums.cast(dtype)?), None]);
@@ -107,18 +107,18 @@ impl Op for ScatterAdd {
 }
 
 impl Tensor {
-    /// The runs of `axis` that `indices` (integers, any shape) name; the index's shape takes the axis's place. (NumPy and
-    /// Keras: `take`.)
+    /// Gathers the slices along `axis` that `indices` (integers, any shape) name; the index's shape replaces the
+    /// axis. (NumPy and Keras: `take`.)
     ///
     /// # Errors
-    /// The axis or an index is out of range, or the indices are no integers.
+    /// The axis or an index is out of range, or the indices are not integers.
     pub fn gather(&self, indices: &Tensor, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis("gather", axis)?;
         apply1(Gather { axis }, &[self, &*index_of("gather", indices)?])
     }
 
-    /// Zeros of `shape`, with each run of this tensor added at the place along `axis` that its index names: the adjoint of
-    /// [`Tensor::gather`]. Runs with the same index add up in ascending order.
+    /// Returns zeros of `shape`, to which each slice of this tensor is added at the position along `axis` that its
+    /// index names: the adjoint of [`Tensor::gather`]. Slices with the same index add up in ascending order.
     ///
     /// # Errors
     /// Shapes do not fit, an index is out of range, or dtypes are not float and integer.
@@ -128,10 +128,10 @@ impl Tensor {
         apply1(ScatterAdd { axis, shape }, &[self, &*index_of("scatter_add", indices)?])
     }
 
-    /// 1 at each index and 0 elsewhere, along a new last axis of `classes`.
+    /// Returns 1 at each index and 0 elsewhere, along a new last axis of `classes`.
     ///
     /// # Errors
-    /// An index is out of range, these are no integers, or there are too many classes for memory.
+    /// An index is out of range, these are not integers, or there are too many classes for memory.
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
         apply1(OneHot { classes, dtype }, &[&*index_of("one_hot", self)?])
     }

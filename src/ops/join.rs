@@ -1,4 +1,4 @@
-//! Why it exists: putting tensors side by side.
+//! Joins tensors: along an axis, or along a new one.
 
 use super::promote::all_alike;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
@@ -66,7 +66,7 @@ impl Op for Concat {
 }
 
 impl Tensor {
-    /// The tensors one after the other along an axis. Dtypes meet by [`DType::promote`](crate::DType::promote).
+    /// Joins tensors along an axis. Dtypes are promoted by [`DType::promote`](crate::DType::promote).
     ///
     /// # Errors
     /// None are given, the axis is out of range, or another size differs.
@@ -81,10 +81,10 @@ impl Tensor {
         apply1(Concat { axis }, &alike.iter().map(|t| &**t).collect::<PoolVec<_>>())
     }
 
-    /// The tensors, all of one shape, along a new axis.
+    /// Joins tensors of one shape along a new axis.
     ///
     /// # Errors
-    /// As [`Tensor::concat`].
+    /// Those of [`Tensor::concat`].
     pub fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         let wide: PoolVec<Tensor> = tensors.iter().map(|t| t.expand_dims(axis)).collect::<Result<_>>()?;
         Tensor::concat(&wide.iter().collect::<PoolVec<_>>(), axis)

@@ -1,5 +1,5 @@
-//! Why it exists: systems of equations and factorisations, for each matrix of a stack. The rules are written in tensor
-//! operations, so gradients of every order exist.
+//! Linear algebra: systems of equations and factorizations, for each matrix of a stack. The gradient rules are
+//! written in tensor operations, so gradients of every order exist.
 
 use super::elementwise::float;
 use super::promote::alike;
@@ -23,7 +23,7 @@ super::table::ops! {
     lstsq: Floats, Every, "";
 }
 
-/// Rows and columns of each matrix of a float stack.
+/// Returns rows and columns of each matrix of a float stack.
 fn matrix(op: &'static str, spec: Spec) -> Result<(usize, usize)> {
     float(op, spec.dtype)?;
     match spec.shape.dims() {
@@ -32,7 +32,7 @@ fn matrix(op: &'static str, spec: Spec) -> Result<(usize, usize)> {
     }
 }
 
-/// The size of each square matrix of a float stack.
+/// Returns the size of each square matrix of a float stack.
 fn square(op: &'static str, spec: Spec) -> Result<usize> {
     match matrix(op, spec)? {
         (rows, cols) if rows == cols => Ok(rows),
@@ -40,13 +40,13 @@ fn square(op: &'static str, spec: Spec) -> Result<usize> {
     }
 }
 
-/// The shape of a stack with other sizes for its matrices.
+/// Returns the shape of a stack with other sizes for its matrices.
 fn with_matrix(shape: &Shape, rows: usize, cols: usize) -> Shape {
     let r = shape.rank();
     shape.with(r - 2, rows).with(r - 1, cols)
 }
 
-/// What the matrix of number `i` failed at.
+/// Reports what matrix number `i` failed at.
 fn check(op: &'static str, what: &'static str, i: usize, pivot: Option<Pivot>) -> Result<()> {
     match pivot {
         None => Ok(()),
@@ -55,7 +55,7 @@ fn check(op: &'static str, what: &'static str, i: usize, pivot: Option<Pivot>) -
 }
 
 names! {
-    /// How a system is solved.
+    /// How to solve a system.
     enum By {
         Lu = "solve",
         Lower = "lower_triangular_solve",
@@ -68,7 +68,7 @@ fn ulp(dtype: DType) -> f64 {
     if dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) }
 }
 
-/// Fails if a column of A, of which `r` is the triangle of its QR decomposition, is one of those before it but for rounding.
+/// Fails if a column of A depends on those before it, up to rounding; `r` is the triangle of A's QR decomposition.
 fn check_rank(a: &Tensor, r: &Tensor) -> Result<()> {
     let (m, n) = matrix("lstsq", a.spec())?;
     let (all, r) = (a.cast(DType::F64)?.to_vec::<f64>()?, r.cast(DType::F64)?.to_vec::<f64>()?);
@@ -89,7 +89,7 @@ crate::op! {
 }
 
 impl By {
-    /// What the method is called, in messages.
+    /// Returns the method's name, for messages.
     fn method(self) -> &'static str {
         if self == By::Lu { "solve" } else { "triangular_solve" }
     }
@@ -163,7 +163,7 @@ impl Op for Solve {
     }
 }
 
-/// A mask for square matrices: 1 below the diagonal, this on it, 0 above.
+/// Returns a mask for square matrices: 1 below the diagonal, this value on it, 0 above.
 fn below(like: &Tensor, diagonal: f64) -> Result<Tensor> {
     let n = like.dims()[like.rank() - 1];
     let row = Tensor::arange(n)?;
@@ -243,7 +243,8 @@ impl Op for Qr {
     fn saves(&self, _: &[bool]) -> Saves {
         Saves::OUTPUTS
     }
-    /// Walter and Lehmann 2018: `(Q̄ + Q·sym(M))·R⁻ᵀ` with `M = R·R̄ᵀ - Q̄ᵀ·Q`, where sym copies the lower triangle above.
+    /// Walter and Lehmann 2018: `(Q̄ + Q·sym(M))·R⁻ᵀ` with `M = R·R̄ᵀ - Q̄ᵀ·Q`, where sym copies the lower triangle
+    /// above.
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let (q, r) = (step.output(0), step.output(1));
         if q.dims()[q.rank() - 2] < r.dims()[r.rank() - 1] {
@@ -262,7 +263,7 @@ impl Op for Qr {
 }
 
 crate::op! {
-    /// Sign and logarithm of the size of the determinant.
+    /// Sign, and logarithm of the absolute value, of the determinant.
     struct SlogDet("slogdet", 1) {}
 }
 
@@ -304,7 +305,7 @@ impl Op for SlogDet {
 }
 
 impl Tensor {
-    /// Both with the axes before the last two broadcast together.
+    /// Broadcasts the axes before the last two of both.
     fn stacked(&self, other: &Tensor, op: &'static str) -> Result<(Tensor, Tensor)> {
         let [a, b] = alike([self, other])?;
         let ((n, k), (rows, cols)) = (matrix(op, a.spec())?, matrix(op, b.spec())?);
@@ -316,8 +317,8 @@ impl Tensor {
         Ok((a.broadcast_to(full(n, k)?)?, b.broadcast_to(full(rows, cols)?)?))
     }
 
-    /// X of AX = B for each square matrix A of this stack, `[..., n, n]`; B is `[..., n, m]` or a vector `[n]`. By LU
-    /// with partial pivoting. The axes before the last two broadcast.
+    /// Returns X of AX = B for each square matrix A of this stack, `[..., n, n]`; B is `[..., n, m]` or a vector
+    /// `[n]`. Uses LU with partial pivoting. The axes before the last two broadcast.
     ///
     /// ```
     /// # use gradus::Tensor;
@@ -337,10 +338,10 @@ impl Tensor {
         apply1(Solve { by: By::Lu }, &[&a, &b])
     }
 
-    /// [`Tensor::solve`] where of A only the lower or the upper triangle is looked at.
+    /// [`Tensor::solve`] that reads only the lower or the upper triangle of A.
     ///
     /// # Errors
-    /// As [`Tensor::solve`].
+    /// Those of [`Tensor::solve`].
     pub fn triangular_solve(&self, b: &Tensor, lower: bool) -> Result<Tensor> {
         if b.rank() == 1 {
             return self.triangular_solve(&b.expand_dims(1)?, lower)?.squeeze(-1);
@@ -349,17 +350,18 @@ impl Tensor {
         apply1(Solve { by: if lower { By::Lower } else { By::Upper } }, &[&a, &b])
     }
 
-    /// The inverse of each square matrix. To solve equations, [`Tensor::solve`] is faster and more exact.
+    /// Returns the inverse of each square matrix. To solve equations, [`Tensor::solve`] is faster and more
+    /// accurate.
     ///
     /// # Errors
-    /// As [`Tensor::solve`].
+    /// Those of [`Tensor::solve`].
     pub fn inverse(&self) -> Result<Tensor> {
         let n = square("inverse", self.spec())?;
         self.solve(&Tensor::arange(n)?.one_hot(n, self.dtype())?)
     }
 
-    /// L, lower triangular, of A = LLᵀ for each symmetric positive definite matrix; only the lower triangle is looked at.
-    /// The gradient is symmetric.
+    /// Returns L, lower triangular, of A = LLᵀ for each symmetric positive definite matrix; only the lower triangle
+    /// is read. The gradient is symmetric.
     ///
     /// # Errors
     /// A matrix is not positive definite or not square, or the dtype is not float32 or float64.
@@ -367,8 +369,9 @@ impl Tensor {
         apply1(Cholesky {}, &[self])
     }
 
-    /// Q, `[..., m, k]` with orthonormal columns, and R, `[..., k, n]` upper triangular, of A = QR for each matrix
-    /// `[..., m, n]`, where k is the smaller of m and n. Signs are LAPACK's: the diagonal of R may be negative.
+    /// Returns Q, `[..., m, k]` with orthonormal columns, and R, `[..., k, n]` upper triangular, of A = QR for each
+    /// matrix `[..., m, n]`, where k is the smaller of m and n. Signs are LAPACK's: the diagonal of R may be
+    /// negative.
     ///
     /// # Errors
     /// There are fewer than two axes, or the dtype is not float32 or float64. Gradients exist for m >= n and full rank.
@@ -378,7 +381,8 @@ impl Tensor {
         Ok((outputs.swap_remove(0), r))
     }
 
-    /// Sign (-1, 0 or 1) and logarithm of the absolute value of each determinant; 0 and -infinity if a matrix is singular.
+    /// Returns the sign (-1, 0 or 1) and the logarithm of the absolute value of each determinant; 0 and -infinity
+    /// if a matrix is singular.
     ///
     /// # Errors
     /// Matrices are not square, or the dtype is not float32 or float64. There is no gradient at a singular matrix.
@@ -388,16 +392,18 @@ impl Tensor {
         Ok((outputs.swap_remove(0), log))
     }
 
-    /// The determinant of each square matrix, from [`Tensor::slogdet`]: of large ones, take that.
+    /// Returns the determinant of each square matrix, from [`Tensor::slogdet`], which is better for large
+    /// determinants.
     ///
     /// # Errors
-    /// As [`Tensor::slogdet`].
+    /// Those of [`Tensor::slogdet`].
     pub fn det(&self) -> Result<Tensor> {
         let (sign, log) = self.slogdet()?;
         sign.mul(&log.exp()?)
     }
 
-    /// X for which AX is nearest to B, by QR: A is `[..., m, n]` with m >= n and of full rank, B `[..., m, k]`.
+    /// Returns the X for which AX is nearest to B, by QR: A is `[..., m, n]` with m >= n and of full rank, B
+    /// `[..., m, k]`.
     ///
     /// # Errors
     /// A has more columns than rows, its columns depend on each other, or sizes or dtypes do not fit.

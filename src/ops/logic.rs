@@ -1,4 +1,4 @@
-//! Why it exists: comparisons, truth values, and choosing by them.
+//! Comparisons, truth values, and selection by them.
 
 use super::promote::alike;
 use super::reduce::is_whole;
@@ -36,7 +36,7 @@ names! {
 }
 
 crate::op! {
-    /// Two operands of one dtype and broadcastable shapes to a truth value.
+    /// Compares two operands of one dtype and broadcastable shapes.
     struct Compare(kind: Comparison, 2) {}
 }
 
@@ -65,7 +65,7 @@ fn same_dtype(op: &'static str, a: Spec, b: Spec) -> Result<()> {
     Err(Error::shapes(op, a.shape, b.shape, why))
 }
 
-/// Operands repeated to the output's shape.
+/// Returns operands repeated to the output's shape.
 fn stretched<const N: usize>(inputs: &[&Array], out: &Shape) -> [Array; N] {
     std::array::from_fn(|i| inputs[i].with_layout(inputs[i].layout().broadcast(*out)))
 }
@@ -92,7 +92,7 @@ impl Op for Compare {
 }
 
 crate::op! {
-    /// Elements of the second input where the first is true, of the third elsewhere.
+    /// Takes elements of the second input where the first is true, of the third elsewhere.
     struct Where("where", 3) {}
 }
 
@@ -141,10 +141,11 @@ macro_rules! compare {
     ($($(#[$doc:meta])* $name:ident($a:ident, $b:ident): $kind:ident, $first:ident, $second:ident;)*) => {
         impl Tensor {$(
             $(#[$doc])*
-            /// Bool; shapes broadcast as in NumPy, dtypes meet by [`DType::promote`]. Nothing is equal to NaN, less than it or greater.
+            /// The result is bool; shapes broadcast as in NumPy, dtypes are promoted by [`DType::promote`]. NaN is
+            /// not equal to anything, nor less or greater.
             ///
             /// # Errors
-            /// Shapes do not broadcast, or memory cannot be had.
+            /// Shapes do not broadcast, or there is not enough memory.
             pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
                 let [$a, $b] = alike([self, other])?;
                 apply1(Compare { kind: Comparison::$kind }, &[&$first, &$second])
@@ -154,23 +155,24 @@ macro_rules! compare {
 }
 
 compare! {
-    /// Where both are the same.
+    /// Returns where both are equal.
     equal(a, b): Equal, a, b;
-    /// Where they differ.
+    /// Returns where they differ.
     not_equal(a, b): NotEqual, a, b;
-    /// Where this is less.
+    /// Returns where this is less.
     less(a, b): Less, a, b;
-    /// Where this is less or equal.
+    /// Returns where this is less or equal.
     less_equal(a, b): LessEqual, a, b;
-    /// Where this is greater.
+    /// Returns where this is greater.
     greater(a, b): Less, b, a;
-    /// Where this is greater or equal.
+    /// Returns where this is greater or equal.
     greater_equal(a, b): LessEqual, b, a;
 }
 
 impl Tensor {
-    /// NumPy's `where`: with this bool tensor as the condition, elements of `a` where it is true and of `b` elsewhere. All
-    /// three broadcast, the dtypes of `a` and `b` meet by [`DType::promote`]; nothing flows back from the branch not taken.
+    /// NumPy's `where`: with this bool tensor as the condition, takes elements of `a` where it is true and of `b`
+    /// elsewhere. All three broadcast, the dtypes of `a` and `b` are promoted by [`DType::promote`]; no gradient
+    /// flows back to the branch not taken.
     ///
     /// # Errors
     /// This is not bool, or shapes do not broadcast.
@@ -179,18 +181,18 @@ impl Tensor {
         apply1(Where {}, &[self, &a, &b])
     }
 
-    /// Where this is not a number.
+    /// Returns where this is NaN.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn is_nan(&self) -> Result<Tensor> {
         self.not_equal(self)
     }
 
-    /// Where this is neither infinite nor NaN; everywhere, for dtypes that hold neither.
+    /// Returns where this is neither infinite nor NaN; everywhere, for dtypes that have neither.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn is_finite(&self) -> Result<Tensor> {
         if is_whole(self.dtype()) {
             return self.equal(self);
@@ -199,15 +201,15 @@ impl Tensor {
         below.logical_and(&self.greater(&self.new_full([], f64::NEG_INFINITY)?)?)
     }
 
-    /// Where this is infinite.
+    /// Returns where this is infinite.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn is_inf(&self) -> Result<Tensor> {
         self.is_finite()?.logical_or(&self.is_nan()?)?.logical_not()
     }
 
-    /// Where exactly one of two bool tensors is true.
+    /// Returns where exactly one of two bool tensors is true.
     ///
     /// # Errors
     /// They are not both bool, or shapes do not broadcast.
@@ -215,7 +217,7 @@ impl Tensor {
         self.choose(&other.logical_not()?, other)
     }
 
-    /// Where this bool tensor is false.
+    /// Returns where this bool tensor is false.
     ///
     /// # Errors
     /// This is not bool.
@@ -226,7 +228,7 @@ impl Tensor {
         self.equal(&self.new_full([], 0.0)?)
     }
 
-    /// Where both bool tensors are true.
+    /// Returns where both bool tensors are true.
     ///
     /// # Errors
     /// They are not both bool, or shapes do not broadcast.
@@ -235,7 +237,7 @@ impl Tensor {
         self.choose(other, &other.new_full([], 0.0)?)
     }
 
-    /// Where either bool tensor is true.
+    /// Returns where either bool tensor is true.
     ///
     /// # Errors
     /// They are not both bool, or shapes do not broadcast.

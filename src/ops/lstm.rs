@@ -1,4 +1,4 @@
-//! Why it exists: a long short-term memory over a whole sequence as one op.
+//! A long short-term memory (LSTM) over a whole sequence, as one op.
 
 use super::recurrent::{
     Form, RecurrentWeights, copy, differentiated, flowing, inputs, mask, project, unrolled,
@@ -17,8 +17,8 @@ super::table::ops! {
 const FORM: Form = Form { name: "lstm", states: 2, gates: 4, two_biases: false };
 
 crate::op! {
-    /// Outputs: h of all steps in their order, the last h and c; and for the gradient c of all steps and the gates i, f, g, o at the times of
-    /// the inputs.
+    /// Outputs: h of all time steps in order, the last h and c; and for the gradient, c of all time steps and the
+    /// gates i, f, g, o at the times of the inputs.
     struct Lstm("lstm", 6..=7) { go_backwards: bool }
 }
 
@@ -76,8 +76,8 @@ fn naive(
 }
 
 crate::op! {
-    /// The gradients of the projected inputs, both states and the recurrent kernel, from the inputs, the gradients of the first three outputs,
-    /// and h, c and the gates of all steps.
+    /// The gradients of the projected inputs, both states and the recurrent kernel, from the inputs, the gradients
+    /// of the first three outputs, and h, c and the gates of all time steps.
     struct LstmGrad("lstm_grad", 12..=13) { go_backwards: bool }
 }
 
@@ -124,15 +124,16 @@ impl Op for LstmGrad {
 }
 
 impl Tensor {
-    /// A long short-term memory (Hochreiter and Schmidhuber 1997; Keras's `LSTM` with its default activations) over sequences
-    /// `[batch, time, features]` from the states h and c, `[batch, units]`: at each step, with `z = x·W + h·R + b` cut into four, `i = σ(z₀)`,
-    /// `f = σ(z₁)`, `o = σ(z₃)`, `c = f·c + i·tanh(z₂)`, `h = o·tanh(c)`. Returns h of all steps `[batch, time, units]`, with
-    /// `go_backwards` from the last time to the first, and the last h and c.
+    /// Runs a long short-term memory (Hochreiter and Schmidhuber 1997; Keras's `LSTM` with its default activations)
+    /// over sequences `[batch, time, features]` from the states h and c, `[batch, units]`: at each time step, with
+    /// `z = x·W + h·R + b` cut into four, `i = σ(z₀)`, `f = σ(z₁)`, `o = σ(z₃)`, `c = f·c + i·tanh(z₂)`,
+    /// `h = o·tanh(c)`. Returns h of all time steps `[batch, time, units]`, with `go_backwards` from the last time
+    /// to the first, and the last h and c.
     ///
-    /// Where `mask` (bool, `[batch, time]`) is false the states stay, and the output repeats h.
+    /// Where `mask` (bool, `[batch, time]`) is false, the states do not change, and the output repeats h.
     ///
     /// # Errors
-    /// Shapes or dtypes do not fit, there is no step, or the dtype is not float32 or float64.
+    /// Shapes or dtypes do not fit, there is no time step, or the dtype is not float32 or float64.
     pub fn lstm(
         &self,
         states: [&Tensor; 2],

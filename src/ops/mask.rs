@@ -1,4 +1,4 @@
-//! Why it exists: choosing and changing elements by truth values.
+//! Selects and changes elements by truth values.
 
 use crate::tensor::{Array, Few, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
@@ -10,7 +10,7 @@ super::table::ops! {
 }
 
 impl Tensor {
-    /// `value`, rounded to the dtype, where the mask (bool, broadcast to this shape) is true.
+    /// Sets elements to `value`, rounded to the dtype, where the mask (bool, broadcast to this shape) is true.
     ///
     /// # Errors
     /// The mask is not bool, or shapes do not broadcast.
@@ -18,10 +18,11 @@ impl Tensor {
         mask.choose(&self.new_full([], value)?, self)
     }
 
-    /// Where elements are not zero: one row of indices (int64) each, `[count, rank]`, in row-major order (NumPy's `argwhere`).
+    /// Returns the indices (int64) of elements that are not zero, one row each, `[count, rank]`, in row-major order
+    /// (NumPy's `argwhere`).
     ///
     /// # Errors
-    /// The tensor has no values yet, or memory cannot be had.
+    /// The tensor has no values yet, or there is not enough memory.
     pub fn argwhere(&self) -> Result<Tensor> {
         let flat = self.places()?;
         let flat = flat.array().slice::<i64>()?;
@@ -36,7 +37,7 @@ impl Tensor {
         Ok(out.into())
     }
 
-    /// The positions (int64), in row-major order, of elements that are not zero.
+    /// Returns the flat positions (int64), in row-major order, of elements that are not zero.
     pub(super) fn places(&self) -> Result<Tensor> {
         if self.is_traced() {
             return Err(Error::Abstract { op: "choosing by a mask" });
@@ -50,8 +51,8 @@ impl Tensor {
         Ok(places.into())
     }
 
-    /// What the mask (bool) chooses of the first axes, which it replaces by one: elements, or runs of them if the mask has fewer
-    /// axes (NumPy's `x[mask]`).
+    /// Returns what the mask (bool) selects of the first axes, along one axis that replaces them: elements, or
+    /// slices if the mask has fewer axes (NumPy's `x[mask]`).
     ///
     /// # Errors
     /// The mask is not bool, its sizes are not those of the first axes, or it has no values yet.

@@ -1,4 +1,4 @@
-//! Why it exists: matrix products, plain and as the fused linear step `activation(x·W + b)` that dense layers are.
+//! Matrix products, plain and as the fused linear step `activation(x·W + b)` of dense layers.
 
 use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
 use super::promote::alike;
@@ -20,22 +20,22 @@ super::table::ops! {
 }
 
 crate::op! {
-    /// Of stacks of matrices.
+    /// The product of stacks of matrices.
     struct Matmul("matmul", 2) {}
 }
 
-/// Rows and columns of a stack of matrices.
+/// Returns rows and columns of a stack of matrices.
 fn matrix(shape: &Shape) -> (usize, usize) {
     let d = shape.dims();
     (d[d.len() - 2], d[d.len() - 1])
 }
 
-/// The sizes before the last two.
+/// Returns the sizes before the last two.
 fn batch(shape: &Shape) -> Result<Shape> {
     Shape::new(&shape.dims()[..shape.rank() - 2])
 }
 
-/// One matrix of a stack as the kernels see it; `at` is where its first element lies.
+/// Returns one matrix of a stack as the kernels see it; `at` is the position of its first element.
 fn mat<'a, T: Float>(data: &'a [T], layout: &Layout, at: usize) -> Mat<'a, T> {
     let (rows, cols) = matrix(&layout.shape);
     let r = layout.shape.rank();
@@ -97,7 +97,7 @@ impl Op for Matmul {
         if step.wants(1) {
             let (a, b) = (step.input(0), step.spec(1).shape);
             grads[1] = Some(if b.rank() == 2 {
-                // One product over all rows of the stack, rather than a stack of products to be summed.
+                // One product over all rows of the stack, instead of a stack of products that are then summed.
                 rows(&a)?.t()?.matmul(&rows(&g)?)?
             } else {
                 a.t()?.matmul(&g)?.sum_to(&b)?
@@ -107,7 +107,7 @@ impl Op for Matmul {
     }
 }
 
-/// `out = a·b` of integers for each matrix of the stack.
+/// Computes `out = a·b` of integers for each matrix of the stack.
 fn whole_product<T: Whole>(a: &Array, b: &Array, out: &mut Array) -> Result<()> {
     let (a, b) = (a.contiguous()?, b.contiguous()?);
     let ((_, k), (_, n)) = (matrix(a.shape()), matrix(b.shape()));
@@ -124,7 +124,7 @@ fn whole_product<T: Whole>(a: &Array, b: &Array, out: &mut Array) -> Result<()> 
     Ok(())
 }
 
-/// A stack of matrices as one tall matrix; a vector as one row.
+/// Returns a stack of matrices as one tall matrix; a vector as one row.
 pub(super) fn rows(t: &Tensor) -> Result<Tensor> {
     if t.rank() == 2 {
         return Ok(t.clone());
@@ -132,7 +132,7 @@ pub(super) fn rows(t: &Tensor) -> Result<Tensor> {
     if t.rank() == 1 { t.expand_dims(0) } else { t.merge_axes(0, -2) }
 }
 
-/// `out = a·b` for each matrix of the stack, then the epilogue.
+/// Computes `out = a·b` for each matrix of the stack, then the epilogue.
 pub(super) fn product<T: Float + Gemm>(
     a: &Array,
     b: &Array,
@@ -145,7 +145,7 @@ pub(super) fn product<T: Float + Gemm>(
         return Ok(());
     }
     if (m == 1 || n == 1) && k > LONG {
-        // The kernel would copy a vector that has gaps, and cannot fail.
+        // The kernel would copy a vector that is not contiguous, and cannot fail.
         return match (a.layout().is_contiguous(), b.layout().is_contiguous()) {
             (true, true) => product_of(a, b, stack, out, end),
             _ => product_of(&a.contiguous()?, &b.contiguous()?, stack, out, end),
@@ -154,7 +154,7 @@ pub(super) fn product<T: Float + Gemm>(
     product_of(a, b, stack, out, end)
 }
 
-/// Numbers that a kernel may copy.
+/// The number of elements that a kernel may copy.
 const LONG: usize = 1 << 20;
 
 fn product_of<T: Float + Gemm>(
@@ -186,14 +186,14 @@ fn product_of<T: Float + Gemm>(
 
 /// Where the matrices of a stack begin in memory.
 enum Begins {
-    /// Each this far behind the one before.
+    /// Each this far after the one before.
     Every(isize),
-    /// One by one.
+    /// At listed positions.
     Listed(Array),
 }
 
 impl Begins {
-    /// Of a layout whose first `axes` axes are the stack.
+    /// Returns this for a layout whose first `axes` axes are the stack.
     fn of(layout: &Layout, axes: usize) -> Result<Begins> {
         let sizes = &layout.shape.dims()[..axes];
         let (mut step, mut span) = (0, None);
@@ -230,13 +230,13 @@ impl Begins {
         }
     }
 
-    /// The matrix from which the steps count.
+    /// Returns the matrix from which the steps count.
     fn first<'a, T: Float>(&self, data: &'a [T], layout: &Layout) -> Mat<'a, T> {
         mat(data, layout, if let Begins::Every(_) = self { layout.offset } else { 0 })
     }
 }
 
-/// The table row of a fused activation.
+/// Returns the table row of a fused activation.
 pub(super) fn formula(activation: Fused) -> &'static Formula {
     match activation {
         Fused::Relu => Of::<Relu>::ROW,
@@ -245,7 +245,7 @@ pub(super) fn formula(activation: Fused) -> &'static Formula {
     }
 }
 
-/// By its name.
+/// Written as its name.
 impl Attribute for Fused {
     const EXPECTED: &'static str = "relu, sigmoid or tanh";
     fn write(&self) -> Attr {
@@ -329,13 +329,15 @@ impl Op for Linear {
 }
 
 impl Tensor {
-    /// The matrix product of the last two axes; the axes before them broadcast. Transposed operands
-    /// ([`Tensor::t`]) cost nothing. The order of additions depends on the inner size alone. A vector is a row on
-    /// the left and a column on the right, and its axis is gone from the result, as in NumPy. Dtypes meet by [`DType::promote`]; of
-    /// integers the product is exact but that it wraps, and that of 8-bit integers is int32, as in Keras.
+    /// Multiplies matrices, which are the last two axes; the axes before them broadcast. Transposed operands
+    /// ([`Tensor::t`]) cost nothing. The order of additions depends only on the inner size. A vector is a row on
+    /// the left and a column on the right, and its axis is removed from the result, as in NumPy. Dtypes are
+    /// promoted by [`DType::promote`]. The product of integers is exact except that it wraps, and that of 8-bit
+    /// integers is int32, as in Keras.
     ///
     /// # Errors
-    /// A number without axes, inner sizes that differ, batch sizes that do not broadcast, or bool, bfloat16 or float16.
+    /// An operand has no axes, inner sizes differ, batch sizes do not broadcast, or the dtype is bool, bfloat16 or
+    /// float16.
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         let [mut a, mut b] = alike([self, other])?;
         if matches!(a.dtype(), DType::I8 | DType::U8) {
@@ -349,8 +351,8 @@ impl Tensor {
         }
     }
 
-    /// `activation(x·weight + bias)` in one step: `x` is `[…, inputs]`, `weight` `[inputs, units]`, `bias` `[units]`.
-    /// Dtypes meet by [`DType::promote`].
+    /// Computes `activation(x·weight + bias)` in one step: `x` is `[…, inputs]`, `weight` `[inputs, units]`, `bias`
+    /// `[units]`. Dtypes are promoted by [`DType::promote`].
     ///
     /// # Errors
     /// Sizes do not fit, or the dtype is not float32 or float64.

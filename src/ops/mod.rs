@@ -1,5 +1,6 @@
-//! Why it exists: what can be done with tensors, a file per family. Each operation is complete in its file: method,
-//! shape rule, evaluation, gradient and its check.
+//! Operations on tensors, one file per family. Each file is complete: methods, shape rules, evaluation, gradients
+//! and their checks. Nearly all operations are methods of [`Tensor`](crate::Tensor), so begin there; the
+//! [table of all operations](crate::guides::ops) is a guide.
 
 mod attending;
 mod expr;
@@ -28,10 +29,10 @@ macro_rules! families {
     ($($file:ident),* $(,)?) => {
         $(pub mod $file;)*
 
-        /// The recorded operations of every file.
+        /// The recorded operations of all files.
         const RECORDED: &[&[table::Reader]] = &[&[table::reader::<Detach>], $($file::RECORDED),*];
 
-        /// The rows of every file but those of [`UNARY`] and [`BINARY`], which are tables of their own.
+        /// The rows of all files, except those of [`UNARY`] and [`BINARY`], which are separate tables.
         pub const OPS: &[&[OpRow]] = &[$($file::OPS),*];
     };
 }
@@ -42,8 +43,8 @@ families! {
     softmax, sort, stats, subscript, update, view,
 }
 
-/// The operation of this name with these attributes: what [`Attributes`](crate::autograd::Attributes) says of one is all that
-/// there is to know.
+/// Returns the operation of this name with these attributes, as [`Attributes`](crate::autograd::Attributes)
+/// describes it.
 ///
 /// ```
 /// use gradus::autograd::{Attr, Attrs};
@@ -54,7 +55,7 @@ families! {
 /// ```
 ///
 /// # Errors
-/// There is none, or an attribute is missing or of another type.
+/// There is none of this name, or an attribute is missing or of another type.
 pub fn read(name: &str, attrs: &Attrs) -> Result<Arc<dyn Op>> {
     let mut readers = RECORDED.iter().copied().flatten();
     let unknown = || Error::argument("operation", "the name of one of the library's", format!("'{name}'"));

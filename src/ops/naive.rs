@@ -1,5 +1,5 @@
-//! Why it exists: attention said plainly, by matrix products and softmax: the rule of the gradient op, and what tests hold the
-//! kernel against.
+//! Attention written plainly, by matrix products and softmax: the rule of the gradient op, and the reference of the
+//! kernel's tests.
 
 use super::attending::{AttentionOptions, Given};
 use crate::autograd::Outputs;
@@ -7,7 +7,8 @@ use crate::kernels::attention::Rule;
 use crate::tensor::{Few, Tensor, few};
 use crate::{DType, Result};
 
-/// Attention said plainly, by matrix products and softmax: the rule of the gradient op, and what tests hold the kernel against.
+/// Attention written plainly, by matrix products and softmax: the rule of the gradient op, and the reference of the
+/// kernel's tests.
 pub(super) struct Naive {
     /// `[batch, groups, heads of one, queries, dim]`.
     query: Tensor,
@@ -19,24 +20,24 @@ pub(super) struct Naive {
     scale: f64,
 }
 
-/// `[batch, time, heads, dim]` as matrices `[batch, groups, heads of one, time, dim]`.
+/// Turns `[batch, time, heads, dim]` into matrices `[batch, groups, heads of one, time, dim]`.
 fn stack(x: &Tensor, groups: usize) -> Result<Tensor> {
     x.permute(&[0, 2, 1, 3])?.split_axis(1, &[groups as isize, -1])
 }
 
-/// And back.
+/// Undoes [`stack`].
 fn unstack(x: &Tensor) -> Result<Tensor> {
     x.merge_axes(1, 2)?.permute(&[0, 2, 1, 3])
 }
 
-/// 0, 1, 2, … along an axis of a tensor, int64.
+/// Returns 0, 1, 2, … along an axis of a tensor, int64.
 pub(crate) fn places(x: &Tensor, axis: isize) -> Result<Tensor> {
     let axis = x.shape().axis("places", axis)?;
     let ones = x.new_full([x.dims()[axis]], 1.0)?.cast(DType::I64)?;
     ones.cumsum(0)?.sub(&ones)
 }
 
-/// Which keys are seen: of `[batch, heads, queries, keys]`; `None` if all are.
+/// Returns which keys are seen: of `[batch, heads, queries, keys]`; `None` if all are.
 fn seen(query: &Tensor, key: &Tensor, given: Given<&Tensor>, rule: Rule) -> Result<Option<Tensor>> {
     let Given([mask, _, position]) = given;
     let mut seen = mask.cloned();
@@ -62,7 +63,7 @@ fn seen(query: &Tensor, key: &Tensor, given: Given<&Tensor>, rule: Rule) -> Resu
     Ok(seen)
 }
 
-/// Softmax over the last axis of what is seen; 0 elsewhere, and where nothing is.
+/// Softmax over the last axis of what is seen; 0 elsewhere, and in rows that see nothing.
 ///
 /// # Errors
 /// The mask does not broadcast to the scores.
@@ -73,7 +74,7 @@ pub(crate) fn masked_softmax(scores: &Tensor, seen: Option<&Tensor>) -> Result<T
     seen.choose(&weights, &weights.new_full([], 0.0)?)
 }
 
-/// The weights `[batch, heads, queries, keys]` of stacked queries and keys.
+/// Returns the weights `[batch, heads, queries, keys]` of stacked queries and keys.
 fn weights(
     query: &Tensor,
     key: &Tensor,
@@ -88,10 +89,10 @@ fn weights(
     masked_softmax(&scores, seen)
 }
 
-/// The weights `[batch, heads, queries, keys]` by which [`Tensor::dot_product_attention`] adds values.
+/// Returns the weights `[batch, heads, queries, keys]` by which [`Tensor::dot_product_attention`] adds values.
 ///
 /// # Errors
-/// As that.
+/// Those of [`Tensor::dot_product_attention`].
 pub(crate) fn attention_weights(
     query: &Tensor,
     key: &Tensor,
@@ -104,7 +105,7 @@ pub(crate) fn attention_weights(
     weights(&stack(query, groups)?, &stack(key, groups)?, bias, seen.as_ref(), rule.scale)
 }
 
-/// The sums `[batch, queries, heads, width]` of values `[batch, keys, groups, width]` by their weights.
+/// Returns the sums `[batch, queries, heads, width]` of values `[batch, keys, groups, width]` by their weights.
 ///
 /// # Errors
 /// Shapes do not fit.
@@ -125,7 +126,7 @@ impl Naive {
         Ok(Naive { query, key, value, weights, scale: rule.scale })
     }
 
-    /// `[batch, heads, …]` by groups.
+    /// Reshapes `[batch, heads, …]` by groups.
     fn grouped(&self, x: &Tensor) -> Result<Tensor> {
         x.split_axis(1, &[self.key.dims()[1] as isize, -1])
     }
@@ -135,7 +136,7 @@ impl Naive {
         unstack(&self.grouped(&self.weights)?.matmul(&self.value)?)
     }
 
-    /// The gradients of query, key, value and, if asked for, the scores.
+    /// Returns the gradients of query, key, value and, if asked for, the scores.
     pub(super) fn gradients(&self, g: &Tensor, of_bias: bool) -> Result<Outputs> {
         let g = &stack(g, self.key.dims()[1])?;
         let p = &self.weights;
@@ -166,7 +167,7 @@ mod tests {
         Tensor::from_slice(values, shape).unwrap()
     }
 
-    /// The reference's golden value, of Keras's `ops.dot_product_attention`.
+    /// The golden value of Keras's `ops.dot_product_attention`.
     #[test]
     fn keras_gives_this() {
         let q = f64s(&[1.0, 0.0, 0.0, 1.0], &[1, 2, 1, 2]);
@@ -177,7 +178,8 @@ mod tests {
         assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6), "{got:?}");
     }
 
-    /// The kernel gives the bits of the products and the softmax that it stands for, whatever the sizes, strides and threads.
+    /// Checks that the kernel gives the bits of the products and the softmax that it stands for, whatever the
+    /// sizes, strides and threads.
     #[test]
     fn the_kernel_is_what_it_says() {
         // batch, queries, keys, heads, groups, dim, width
@@ -223,7 +225,8 @@ mod tests {
         }
     }
 
-    /// Decoding step by step, from a cache with room to spare, gives the rows of the whole causal pass; so does each row of the batch alone.
+    /// Checks that decoding step by step, from a cache with room to spare, gives the rows of the whole causal pass,
+    /// as does each row of the batch alone.
     #[test]
     fn steps_are_rows_of_the_whole() {
         let (time, room) = (70, 90);

@@ -1,4 +1,4 @@
-//! Why it exists: normalization as one op: as a chain of means and quotients it would travel through memory eight times.
+//! Layer normalization as one op. As a chain of means and quotients it would move through memory eight times.
 
 use super::elementwise::float;
 use super::promote::alike;
@@ -13,11 +13,12 @@ super::table::ops! {
     layer_norm: Floats, Every, "LayerNormalization";
 }
 
-/// Cost of an element against an addition.
+/// Cost of an element relative to an addition.
 const COST: usize = 4;
 
 crate::op! {
-    /// Over the last axis, with factor and shift. Two more outputs keep each row's mean and factor for the gradient.
+    /// Normalizes over the last axis, with factor and shift. Two more outputs keep each row's mean and factor for
+    /// the gradient.
     struct LayerNorm("layer_norm", 3) { epsilon: f64 }
 }
 
@@ -84,14 +85,15 @@ impl Op for LayerNorm {
     }
 }
 
-/// The normalized input and the factor that made it, in tensor operations: what the rows' mean and factor are functions of.
+/// Returns the normalized input and its factor, in tensor operations: the rows' mean and factor as functions of the
+/// input.
 fn normalized(x: &Tensor, epsilon: f64) -> Result<(Tensor, Tensor)> {
     let center = x.sub(&x.mean(&[-1], true)?)?;
     let scale = center.square()?.mean(&[-1], true)?.affine(1.0, epsilon)?.rsqrt()?;
     Ok((center.mul(&scale)?, scale))
 }
 
-/// Fails unless the gradient has the input's shape and the parts are one number a row.
+/// Fails unless the gradient has the input's shape and the parts have one number per row.
 fn check_parts(op: &'static str, g: Spec, x: Spec, parts: &[Spec]) -> Result<usize> {
     float(op, x.dtype)?;
     let Some(&n) = x.shape.dims().last() else {
@@ -175,12 +177,13 @@ impl Op for LayerNormGammaGrad {
 }
 
 impl Tensor {
-    /// `(x - mean) / √(var + ε) · γ + β` over the last axis, with the biased variance (Ba et al. 2016; Keras's
-    /// `LayerNormalization`). `gamma` and `beta` have one number for each feature; 1 and 0 where not given. Dtypes meet by
-    /// [`DType::promote`](crate::DType::promote).
+    /// Computes `(x - mean) / √(var + ε) · γ + β` over the last axis, with the biased variance (Ba et al. 2016;
+    /// Keras's `LayerNormalization`). `gamma` and `beta` have one number for each feature; by default they are 1
+    /// and 0. Dtypes are promoted by [`DType::promote`](crate::DType::promote).
     ///
     /// # Errors
-    /// Shapes do not fit, no dtype is float32 or float64, the last axis is empty, or `epsilon` is not a number of 0 or more.
+    /// Shapes do not fit, no dtype is float32 or float64, the last axis is empty, or `epsilon` is not a number of 0
+    /// or more.
     pub fn layer_norm(&self, gamma: Option<&Tensor>, beta: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         if !(epsilon >= 0.0 && epsilon.is_finite()) {
             return Err(Error::argument("epsilon", "a finite number of 0 or more", epsilon));

@@ -1,4 +1,4 @@
-//! Why it exists: making a tensor larger at its edges.
+//! Padding: makes a tensor larger at its edges.
 
 use super::arrange::positions;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
@@ -29,7 +29,7 @@ pub enum PadMode {
 }
 
 crate::op! {
-    /// A constant around the input: so many places before and after it along each axis.
+    /// A constant around the input: the number of elements before and after it along each axis.
     struct Pad("pad", 1) {
         before: Few<usize, MAX_RANK>,
         after: Few<usize, MAX_RANK>,
@@ -66,7 +66,7 @@ impl Op for Pad {
     }
 }
 
-/// The shape with so many places more before and after each axis.
+/// Returns the shape with this many more elements before and after each axis.
 fn padded(shape: &Shape, before: &[usize], after: &[usize]) -> Result<Shape> {
     let widths = || format!("{:?}", before.iter().zip(after).collect::<Vec<_>>());
     if before.len() != shape.rank() || after.len() != shape.rank() {
@@ -84,7 +84,7 @@ fn padded(shape: &Shape, before: &[usize], after: &[usize]) -> Result<Shape> {
     Ok(out)
 }
 
-/// Which of `n` elements stands at position `at`, counted from the first one's.
+/// Returns which of `n` elements is at position `at`, counted from the first one.
 fn source(padding: PadMode, at: isize, n: usize) -> usize {
     let last = n as isize - 1;
     let mirrored = |period: isize| {
@@ -104,10 +104,10 @@ fn source(padding: PadMode, at: isize, n: usize) -> usize {
 }
 
 impl Tensor {
-    /// Larger by `(before, after)` places along each axis, filled as `padding` says (NumPy's `pad`).
+    /// Pads with `(before, after)` elements along each axis, filled as `padding` says (NumPy's `pad`).
     ///
     /// # Errors
-    /// There is not one pair of widths an axis, a size cannot be counted, or an axis without elements should be continued.
+    /// There is not one pair of widths per axis, a size overflows, or an empty axis would have to be continued.
     pub fn pad(&self, widths: &[(usize, usize)], padding: PadMode) -> Result<Tensor> {
         let (before, after): (Few<_, _>, Few<_, _>) = widths.iter().copied().unzip();
         if padded(self.shape(), &before, &after)? == *self.shape() {

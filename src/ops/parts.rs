@@ -1,5 +1,5 @@
-//! Where the sizes of a reshaped or repeated tensor come from: what a recorded reshape means, rather than the sizes that it
-//! happened to have.
+//! `Parts`: where the sizes of a reshaped or repeated tensor come from. This is what a recorded reshape means,
+//! rather than the sizes that it happened to have.
 
 use crate::autograd::{Attr, Attribute};
 use crate::shape::Size;
@@ -10,13 +10,13 @@ use std::fmt::Write;
 /// Where the size of one axis comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// It is an axis of the input: `2`.
+    /// An axis of the input: `2`.
     Keep(usize),
-    /// It is several axes of the input in one, from the first to the last: `0*2`.
+    /// Several axes of the input merged, from the first to the last: `0*2`.
     Merge(usize, usize),
-    /// It was said: `=64`.
+    /// A given size: `=64`.
     Size(usize),
-    /// It is what the others leave: `?`.
+    /// What the others leave: `?`.
     Rest,
 }
 
@@ -25,8 +25,8 @@ pub(crate) enum Part {
 pub(crate) struct Parts(pub(crate) Few<Part, MAX_RANK>);
 
 impl Parts {
-    /// How a tensor of one shape becomes one of the other, with as many elements: axes at the start and at the end that agree
-    /// are kept, and several axes of which one becomes are merged.
+    /// Returns how a tensor of one shape becomes one of another with as many elements: axes at the start and at the
+    /// end that agree are kept, and axes that are joined are merged.
     pub(crate) fn between(from: &Shape, to: &Shape) -> Parts {
         let (from, to) = (from.dims(), to.dims());
         let same = |(a, b): &(&usize, &usize)| a == b;
@@ -37,7 +37,7 @@ impl Parts {
 
         let mut parts: Few<Part, MAX_RANK> = (0..start).map(Part::Keep).collect();
         let inner = &to[start..trail];
-        // Of the axes between, those of size 1 say nothing.
+        // Of the axes between, those of size 1 do not matter.
         let real = |i: &usize| from[*i] != 1;
         let (first, last) = ((start..lead).find(real), (start..lead).rev().find(real));
         let alone = inner.iter().filter(|d| **d != 1).count() == 1;
@@ -52,7 +52,7 @@ impl Parts {
         Parts(parts)
     }
 
-    /// How a tensor of one shape is repeated to one that it broadcasts to.
+    /// Returns how a tensor of one shape is repeated to one that it broadcasts to.
     pub(crate) fn broadcast(from: &Shape, to: &Shape) -> Parts {
         let new = to.rank().saturating_sub(from.rank());
         let part = |(i, &size): (usize, &usize)| match i.checked_sub(new) {
@@ -62,8 +62,8 @@ impl Parts {
         Parts(to.dims().iter().enumerate().map(part).collect())
     }
 
-    /// How the sizes of one shape follow from those of another: a size that is that of an axis there, first of the one in the
-    /// same place, is taken for it.
+    /// Returns how the sizes of one shape follow from those of another: a size that equals that of an axis there is
+    /// taken from it, first of all from the axis in the same position.
     pub(crate) fn following(from: &Shape, to: &Shape) -> Parts {
         let part = |(i, &size): (usize, &usize)| {
             let axis = from.dims().iter().position(|d| *d == size);
@@ -73,10 +73,10 @@ impl Parts {
         Parts(to.dims().iter().enumerate().map(part).collect())
     }
 
-    /// The shape that comes out of another one.
+    /// Returns the shape that results from another one.
     ///
     /// # Errors
-    /// An axis is not there, or what is left over cannot be divided.
+    /// An axis does not exist, or the rest cannot be divided.
     pub(crate) fn shape(&self, op: &'static str, from: &Shape) -> Result<Shape> {
         let wrong = || Error::shape(op, format!("a shape that {} can be made of", self.text()), *from);
         let axes = |first: usize, last: usize| from.dims().get(first..=last).ok_or_else(wrong);
@@ -107,7 +107,7 @@ impl Parts {
             });
         }
         if let Some(hole) = hole {
-            // Axes that are kept count on neither side: so an empty batch is no riddle.
+            // Axes that are kept count on neither side, so an empty batch is not ambiguous.
             let left: Few<usize, MAX_RANK> =
                 (0..from.rank()).filter(|&i| !used[i]).map(|i| from.dims()[i]).collect();
             let left = product(&left).ok_or_else(wrong)?;

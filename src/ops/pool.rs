@@ -1,4 +1,4 @@
-//! Why it exists: pooling of sequences, images and volumes `[batch, axes…, channels]`: the largest or the mean of each pool of
+//! Pooling of sequences, images and volumes `[batch, axes…, channels]`: the largest or the mean of each pool of
 //! neighbouring elements, channel by channel.
 
 use super::elementwise::float;
@@ -18,12 +18,12 @@ super::table::ops! {
     adaptive_average_pool: Floats, Every, "";
 }
 
-/// Which elements make a pool.
+/// Which elements form a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pooling {
-    /// Those that a window sees where it stands: `3x3 by 2x2, same`.
+    /// Those in a sliding window: `3x3 by 2x2, same`.
     Windows { size: PerAxis<usize>, strides: PerAxis<usize>, padding: Padding },
-    /// A share of each axis, for so many places: `to 7x7`.
+    /// An even share of each axis, for this many places: `to 7x7`.
     Shares(PerAxis<usize>),
 }
 
@@ -67,7 +67,7 @@ impl Attribute for Pooling {
 }
 
 impl Pooling {
-    /// The pools on the spatial axes of these sizes.
+    /// Returns the pools on spatial axes of these sizes.
     fn grid(&self, op: &'static str, spatial: &[usize]) -> Result<Grid> {
         let mut grid = [Pools::NONE; 3];
         let axes = &mut grid[3usize.saturating_sub(spatial.len())..];
@@ -102,10 +102,10 @@ impl Pooling {
     }
 }
 
-/// The spatial axes of `[batch, axes…, channels]`.
+/// Returns the spatial axes of `[batch, axes…, channels]`.
 ///
 /// # Errors
-/// There are none, or more than three, or the dtype is none that operations compute in.
+/// There are none, or more than three, or operations do not compute in the dtype.
 pub(super) fn spatial<'a>(op: &'static str, x: &'a Spec) -> Result<&'a [usize]> {
     float(op, x.dtype)?;
     match x.shape.dims() {
@@ -114,7 +114,7 @@ pub(super) fn spatial<'a>(op: &'static str, x: &'a Spec) -> Result<&'a [usize]> 
     }
 }
 
-/// `[batch, axes…, channels]` with other spatial axes.
+/// Returns `[batch, axes…, channels]` with other spatial axes.
 pub(super) fn with_spatial(x: &Spec, sizes: impl IntoIterator<Item = usize>) -> Result<Spec> {
     let dims = x.shape.dims();
     let mut all: Few<usize, MAX_RANK> = few![dims[0]];
@@ -123,13 +123,13 @@ pub(super) fn with_spatial(x: &Spec, sizes: impl IntoIterator<Item = usize>) -> 
     Ok(Spec::new(Shape::new(&all)?, x.dtype))
 }
 
-/// The results of pooling over a grid.
+/// Returns the spec of pooling over a grid.
 fn pooled(x: &Spec, grid: &Grid) -> Result<Spec> {
     let rank = x.shape.rank() - 2;
     with_spatial(x, grid[3 - rank..].iter().map(Pools::places))
 }
 
-/// The smallest dtype for the numbers of taps.
+/// Returns the smallest dtype for the numbers of taps.
 fn taps_dtype(op: &'static str, grid: &Grid) -> Result<DType> {
     match grid.iter().fold(1, |n: usize, axis| n.saturating_mul(axis.most())) {
         0..=256 => Ok(DType::U8),
@@ -154,7 +154,8 @@ macro_rules! dispatch_taps {
     };
 }
 
-/// What the adjoints share: the grid on the spatial axes that the input had, if the gradient is one of what comes out there.
+/// Returns the grid on the spatial axes that the input had, if the gradient fits its results; the adjoints share
+/// this.
 fn grid_of(op: &'static str, pooling: &Pooling, from: &[usize], g: &Spec) -> Result<Grid> {
     spatial(op, g)?;
     let x = with_spatial(g, from.iter().copied())?;
@@ -165,7 +166,7 @@ fn grid_of(op: &'static str, pooling: &Pooling, from: &[usize], g: &Spec) -> Res
     }
 }
 
-/// Fails unless the numbers of taps belong to these places.
+/// Fails unless the numbers of taps fit these places.
 fn check_taps(op: &'static str, grid: &Grid, places: &Spec, taps: &Spec) -> Result<()> {
     match *taps == Spec::new(places.shape, taps_dtype(op, grid)?) {
         true => Ok(()),
@@ -209,7 +210,8 @@ impl Op for MaxPool {
 }
 
 crate::op! {
-    /// The gradient of the input from that of the output and the taps that were taken. The input had these spatial axes.
+    /// The gradient of the input from that of the output and the taps that were taken. The input had these spatial
+    /// axes.
     struct MaxPoolGrad("max_pool_grad", 2) { pools: Pooling, from: PerAxis<usize> }
 }
 
@@ -237,7 +239,7 @@ impl Op for MaxPoolGrad {
 }
 
 crate::op! {
-    /// Of each pool the element at a given tap: the adjoint of [`MaxPoolGrad`].
+    /// The element of each pool at a given tap: the adjoint of [`MaxPoolGrad`].
     struct MaxPoolTaken("max_pool_taken", 2) { pools: Pooling }
 }
 
@@ -327,9 +329,10 @@ fn sliding(size: &[usize], strides: Option<&[usize]>, padding: &Padding) -> Pool
 }
 
 impl Tensor {
-    /// The largest element that a window sees wherever it stands, channel by channel, of `[batch, axes…, channels]` with one to three
-    /// spatial axes. `size` and `strides` (those of the window if none are given) have a number for each axis. The gradient goes to
-    /// the first of equals; NaN is larger than all else.
+    /// Returns the largest element of a window at each of its positions, channel by channel, for
+    /// `[batch, axes…, channels]` with one to three spatial axes. `size` and `strides` (by default those of the
+    /// window) have a number for each axis. The gradient goes to the first of equal elements; NaN is larger than
+    /// everything else.
     ///
     /// ```
     /// use gradus::Tensor;
@@ -341,15 +344,16 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// Other axes, sizes that do not fit them, or the dtype is not float32 or float64.
+    /// There is another number of axes, sizes do not fit them, or the dtype is not float32 or float64.
     pub fn max_pool(&self, size: &[usize], strides: Option<&[usize]>, padding: &Padding) -> Result<Tensor> {
         Ok(apply(MaxPool { pools: sliding(size, strides, padding) }, &[self])?.swap_remove(0))
     }
 
-    /// The mean of what a window sees wherever it stands, as [`Tensor::max_pool`]. What lies beyond the edges does not count.
+    /// Returns the mean of a window at each of its positions, like [`Tensor::max_pool`]. What lies beyond the edges
+    /// does not count.
     ///
     /// # Errors
-    /// As [`Tensor::max_pool`].
+    /// Those of [`Tensor::max_pool`].
     pub fn average_pool(
         &self,
         size: &[usize],
@@ -359,19 +363,20 @@ impl Tensor {
         apply1(AveragePool { pools: sliding(size, strides, padding) }, &[self])
     }
 
-    /// The largest elements in `sizes` places, a number for each of one to three spatial axes of `[batch, axes…, channels]`, which share
-    /// each axis evenly: place `i` of `p` covers elements `⌊i·n/p⌋` to `⌈(i+1)·n/p⌉`, without the last.
+    /// Returns the largest elements of `sizes` even parts, a number for each of one to three spatial axes of
+    /// `[batch, axes…, channels]`: part `i` of `p` covers elements from `⌊i·n/p⌋` up to, but not including,
+    /// `⌈(i+1)·n/p⌉`.
     ///
     /// # Errors
-    /// Other axes, a size of 0, or the dtype is not float32 or float64.
+    /// There is another number of axes, a size is 0, or the dtype is not float32 or float64.
     pub fn adaptive_max_pool(&self, sizes: &[usize]) -> Result<Tensor> {
         Ok(apply(MaxPool { pools: Pooling::Shares(sizes.into()) }, &[self])?.swap_remove(0))
     }
 
-    /// The means in `sizes` places, as [`Tensor::adaptive_max_pool`].
+    /// Returns the means of `sizes` even parts, like [`Tensor::adaptive_max_pool`].
     ///
     /// # Errors
-    /// As [`Tensor::adaptive_max_pool`].
+    /// Those of [`Tensor::adaptive_max_pool`].
     pub fn adaptive_average_pool(&self, sizes: &[usize]) -> Result<Tensor> {
         apply1(AveragePool { pools: Pooling::Shares(sizes.into()) }, &[self])
     }
@@ -397,7 +402,7 @@ mod tests {
         }
     }
 
-    /// `np.arange(1, 13)` as `[1, 3, 4, 1]` in keras.ops 3.15 on JAX.
+    /// Compares with `np.arange(1, 13)` as `[1, 3, 4, 1]` in keras.ops 3.15 on JAX.
     #[test]
     fn golden_pools() {
         let x = Tensor::from_slice(&(1..13).map(f64::from).collect::<Vec<_>>(), [1, 3, 4, 1]).unwrap();

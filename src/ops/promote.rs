@@ -1,11 +1,11 @@
-//! Why it exists: operands of different element types meet in one, by the rule of `DType::promote`. They get there by `cast`, so that
+//! Promotes operands of different element types to one, by the rule of `DType::promote`. This uses `cast`, so that
 //! gradients flow back to each in its own type.
 
 use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, Result};
 use std::borrow::Cow;
 
-/// The tensors in the dtype that they meet in: themselves, where all have one.
+/// Returns the tensors in their common dtype: themselves, if they already share one.
 pub(super) fn alike<const N: usize>(tensors: [&Tensor; N]) -> Result<[Cow<'_, Tensor>; N]> {
     let mut out = tensors.map(Cow::Borrowed);
     if let Some(common) = common(&tensors) {
@@ -18,7 +18,7 @@ pub(super) fn alike<const N: usize>(tensors: [&Tensor; N]) -> Result<[Cow<'_, Te
     Ok(out)
 }
 
-/// The same of a list.
+/// The same for a list.
 pub(super) fn all_alike<'a>(tensors: &[&'a Tensor]) -> Result<Few<Cow<'a, Tensor>, 2>> {
     let common = common(tensors);
     let one = |t: &&'a Tensor| match common {
@@ -32,7 +32,7 @@ fn common(tensors: &[&Tensor]) -> Option<DType> {
     tensors.iter().map(|t| t.dtype()).reduce(DType::promote)
 }
 
-/// Indices as the kernels take them, int64.
+/// Returns indices as the kernels take them, int64.
 pub(super) fn indices<'a>(op: &'static str, t: &'a Tensor) -> Result<Cow<'a, Tensor>> {
     match t.dtype() {
         DType::I64 => Ok(Cow::Borrowed(t)),

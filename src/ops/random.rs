@@ -1,5 +1,5 @@
-//! Why it exists: operations that draw random numbers. What they draw is a function of a [`Stream`], which the caller
-//! gives; so the gradient can draw the same again, and nothing depends on threads.
+//! Operations that draw random numbers. What they draw is a function of a [`Stream`], which the caller gives; so
+//! the gradient can draw the same again, and nothing depends on threads.
 
 use super::elementwise::float;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, nothing_flows, one};
@@ -26,7 +26,7 @@ super::table::ops! {
 }
 
 crate::op! {
-    /// Zeros in some places, the rest scaled.
+    /// Zeroes some elements and scales the rest.
     #[derive(Copy)]
     struct Dropout("dropout", 1) { rate: f64, stream: Stream }
 }
@@ -40,7 +40,7 @@ impl Op for Dropout {
         Ok(few![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        // Below 2³², for the rate is below 1.
+        // Below 2³², because the rate is below 1.
         let threshold = (self.rate * 4_294_967_296.0) as u32;
         dispatch_float!("dropout", inputs[0].dtype(), T => {
             let x = inputs[0].contiguous()?;
@@ -79,7 +79,7 @@ impl Op for Sample {
 }
 
 crate::op! {
-    /// Numbers from a distribution, as many as the input has, in its dtype. The input's values say nothing.
+    /// Numbers from a distribution, as many as the input has, in its dtype. The input's values are not read.
     struct SampleLike("sample_like", 1) { distribution: Distribution, stream: Stream }
 }
 
@@ -98,7 +98,7 @@ impl Op for SampleLike {
 /// Fills an array with numbers of a distribution.
 fn draw(distribution: Distribution, stream: Stream, out: &mut Array) -> Result<()> {
     if let Distribution::Uniform { low, high } = distribution {
-        // Rounding must not reach what a uniform number stays below.
+        // Rounding must not reach the upper bound of a uniform number.
         match out.dtype() {
             DType::F64 => uniform(out.slice_mut()?, stream, low, high, high.next_down()),
             _ => uniform(out.slice_mut()?, stream, low, high, largest_below(high)),
@@ -171,7 +171,7 @@ impl Op for Permutation {
 }
 
 crate::op! {
-    /// Draws of an index of the last axis, along a new one.
+    /// Draws of an index along the last axis, along a new one.
     struct Categorical("categorical", 1) { n: usize, stream: Stream }
 }
 
@@ -206,7 +206,7 @@ impl Op for Categorical {
                 *r = sum;
             }
             for at in row * n..(row + 1) * n {
-                // The first class whose sum is above the number: never one of no width.
+                // The first class whose sum is above the number, which is never one of zero width.
                 let u = self.stream.uniform(at as u64) * sum;
                 to[at] = reached.partition_point(|r| *r <= u).min(classes - 1) as i64;
             }
@@ -217,8 +217,8 @@ impl Op for Categorical {
 }
 
 impl Tensor {
-    /// Each element zeroed with probability `rate`, the others scaled by `1 / (1 - rate)` (inverted dropout, Srivastava
-    /// et al. 2014). Which ones depends on the stream and the element's position alone.
+    /// Zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)` (inverted dropout,
+    /// Srivastava et al. 2014). Which ones depends only on the stream and the element's position.
     ///
     /// # Errors
     /// `rate` is not in `[0, 1)`, or the dtype is not float32 or float64.
@@ -226,8 +226,8 @@ impl Tensor {
         if rate == 0.0 { Ok(self.clone()) } else { apply1(Dropout { rate, stream: stream.into() }, &[self]) }
     }
 
-    /// Standard normal numbers, float32: from a seed, whose numbers are the same each time, or a [`Stream`] for more than one draw.
-    /// ([`Tensor::sample`] draws from other distributions, and float64.)
+    /// Draws standard normal numbers, float32: from a seed, which gives the same numbers each time, or a [`Stream`]
+    /// for more than one draw. ([`Tensor::sample`] draws from other distributions, and in float64.)
     ///
     /// ```
     /// use gradus::{Tensor, random::{Purpose, Stream}};
@@ -237,24 +237,24 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn randn(shape: impl IntoShape, stream: impl Into<Stream>) -> Result<Tensor> {
         Tensor::sample(shape, Distribution::Normal { mean: 0.0, std: 1.0 }, DType::F32, stream)
     }
 
-    /// Uniform numbers in `[0, 1)`, float32, from a seed or a [`Stream`].
+    /// Draws uniform numbers in `[0, 1)`, float32, from a seed or a [`Stream`].
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn rand(shape: impl IntoShape, stream: impl Into<Stream>) -> Result<Tensor> {
         Tensor::sample(shape, Distribution::Uniform { low: 0.0, high: 1.0 }, DType::F32, stream)
     }
 
-    /// Numbers from a distribution, float32 or float64 (of which float32 is the rounding). Element number `i` is a function
-    /// of the stream and `i` alone.
+    /// Draws numbers from a distribution, float32 or float64 (float32 is the rounded float64). Element number `i`
+    /// is a function of only the stream and `i`.
     ///
     /// # Errors
-    /// A setting is out of range, the dtype is not float32 or float64, or memory cannot be had.
+    /// A setting is out of range, the dtype is not float32 or float64, or there is not enough memory.
     pub fn sample(
         shape: impl IntoShape,
         distribution: Distribution,
@@ -265,7 +265,7 @@ impl Tensor {
         apply1(Sample { shape, distribution, dtype, stream: stream.into() }, &[])
     }
 
-    /// Numbers from a distribution in the shape and dtype of this tensor, whose values say nothing.
+    /// Draws numbers from a distribution in the shape and dtype of this tensor, whose values are not read.
     ///
     /// # Errors
     /// A setting is out of range, or the dtype is not float32 or float64.
@@ -273,50 +273,51 @@ impl Tensor {
         apply1(SampleLike { distribution, stream: stream.into() }, &[&self.anchor()])
     }
 
-    /// Whole numbers in `low..high`, int64, all as likely.
+    /// Draws whole numbers in `low..high`, int64, all equally likely.
     ///
     /// # Errors
-    /// `low` is not below `high`, or memory cannot be had.
+    /// `low` is not below `high`, or there is not enough memory.
     pub fn randint(shape: impl IntoShape, low: i64, high: i64, stream: impl Into<Stream>) -> Result<Tensor> {
         apply1(RandInt { shape: shape.into_shape()?, low, high, stream: stream.into() }, &[])
     }
 
-    /// True with probability `p`, bool.
+    /// Draws truth values that are true with probability `p`.
     ///
     /// # Errors
-    /// `p` is not in `[0, 1]`, or memory cannot be had.
+    /// `p` is not in `[0, 1]`, or there is not enough memory.
     pub fn bernoulli(shape: impl IntoShape, p: f64, stream: impl Into<Stream>) -> Result<Tensor> {
         apply1(Bernoulli { shape: shape.into_shape()?, p, stream: stream.into() }, &[])
     }
 
-    /// 0, 1, … `n - 1` in random order, int64.
+    /// Returns 0, 1, … `n - 1` in random order, int64.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn permutation(n: usize, stream: impl Into<Stream>) -> Result<Tensor> {
         apply1(Permutation { n, stream: stream.into() }, &[])
     }
 
-    /// The runs along an axis in random order.
+    /// Returns the slices along an axis in random order.
     ///
     /// # Errors
-    /// The axis is out of range, or memory cannot be had.
+    /// The axis is out of range, or there is not enough memory.
     pub fn shuffle(&self, axis: isize, stream: impl Into<Stream>) -> Result<Tensor> {
         let at = self.shape().axis("shuffle", axis)?;
         self.gather(&Tensor::permutation(self.dims()[at], stream)?, axis)
     }
 
-    /// `n` independent draws (int64, along a new last axis) of an index of the last axis, whose elements are logits:
-    /// an index is as likely as the softmax says. Nothing flows back.
+    /// Makes `n` independent draws (int64, along a new last axis) of an index along the last axis, whose elements
+    /// are logits: the probabilities are those of the softmax. No gradient flows back.
     ///
     /// # Errors
-    /// There is no axis or no class, a row's largest logit is not a finite number, or the dtype is not float32 or float64.
+    /// There is no axis or no class, a row's largest logit is not a finite number, or the dtype is not float32 or
+    /// float64.
     pub fn categorical(&self, n: usize, stream: impl Into<Stream>) -> Result<Tensor> {
         apply1(Categorical { n, stream: stream.into() }, &[&self.detach()])
     }
 }
 
-/// Each element from its number, on as many threads as there are.
+/// Fills each element from its number, on as many threads as there are.
 fn fill<T: Stored>(out: &mut [T], value: impl Fn(u64) -> T + Sync) {
     par::chunks(out, 1, par::GRAIN / 64, &|first, run: &mut [T]| {
         for (i, o) in run.iter_mut().enumerate() {
@@ -325,14 +326,14 @@ fn fill<T: Stored>(out: &mut [T], value: impl Fn(u64) -> T + Sync) {
     });
 }
 
-/// Uniform numbers, each from its own number of the stream.
+/// Fills with uniform numbers, each from its own number of the stream.
 fn uniform<T: Float>(out: &mut [T], stream: Stream, low: f64, high: f64, most: T) {
     par::chunks(out, NUMBERS, par::GRAIN / 4, &|first, run: &mut [T]| {
         kernel::uniform(stream, first as u64, run, low, high - low, most);
     });
 }
 
-/// The largest float32 below a number.
+/// Returns the largest float32 below a number.
 fn largest_below(v: f64) -> f32 {
     let rounded = v as f32;
     if f64::from(rounded) < v { rounded } else { rounded.next_down() }

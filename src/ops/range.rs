@@ -1,4 +1,4 @@
-//! Why it exists: numbers at equal distances, and grids of them.
+//! Evenly spaced numbers, and grids of them.
 
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
@@ -10,35 +10,36 @@ super::table::ops! {
 }
 
 impl Tensor {
-    /// `n` numbers from `start` to `stop`, both included, at equal distances (NumPy's `linspace`).
+    /// Returns `n` evenly spaced numbers from `start` to `stop`, both included (NumPy's `linspace`).
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn linspace(start: f64, stop: f64, n: usize, dtype: DType) -> Result<Tensor> {
         let steps = n.saturating_sub(1).max(1) as f64;
         let step = (stop - start) / steps;
         let at = Tensor::arange(n)?.cast(DType::F64)?.affine(step, start)?;
-        // The last one is `stop` itself, whatever rounding says.
+        // The last one is exactly `stop`, despite rounding.
         let last = Tensor::arange(n)?.equal(&Tensor::scalar(if n > 1 { n as i64 - 1 } else { -1 })?)?;
         last.choose(&Tensor::scalar(stop)?, &at)?.cast(dtype)
     }
 
-    /// `start`, `start + step`, … up to but without `stop` (NumPy's `arange` of three numbers).
+    /// Returns `start`, `start + step`, … up to but not including `stop` (NumPy's `arange` with three numbers).
     ///
     /// # Errors
-    /// `step` is 0, a number is not finite, or memory cannot be had.
+    /// `step` is 0, a number is not finite, or there is not enough memory.
     pub fn arange_step(start: f64, stop: f64, step: f64, dtype: DType) -> Result<Tensor> {
         let count = ((stop - start) / step).ceil();
         if !count.is_finite() || !start.is_finite() {
             let got = format!("{start} to {stop} by {step}");
             return Err(Error::argument("arange", "finite numbers and a step that is not 0", got));
         }
-        // A count beyond the largest usize saturates, and is refused for want of memory.
+        // A count beyond the largest usize saturates, and fails for lack of memory.
         Tensor::arange(count.max(0.0) as usize)?.cast(DType::F64)?.affine(step, start)?.cast(dtype)
     }
 
-    /// Grids over vectors: tensor i holds vector i's values along axis i of `[n₀, n₁, …]` and repeats them along the others
-    /// (NumPy's `meshgrid` with `indexing="ij"`). For NumPy's default, `"xy"`, exchange the first two axes of each result.
+    /// Returns grids over vectors: tensor i holds vector i's values along axis i of `[n₀, n₁, …]` and repeats them
+    /// along the others (NumPy's `meshgrid` with `indexing="ij"`). For NumPy's default, `"xy"`, exchange the first
+    /// two axes of each result.
     ///
     /// # Errors
     /// One is not a vector, or there are too many.

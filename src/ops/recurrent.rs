@@ -1,9 +1,10 @@
-//! Why it exists: what the recurrences have in common: their inputs and the checks of them, the product of all inputs with the
-//! kernel, the loop in tensor operations that is said beside each kernel, and the gradients that are plain products.
+//! What the recurrent ops share: their inputs and the checks of them, the product of all inputs with the kernel,
+//! the loop in tensor operations that is the reference of each kernel, and the gradients that are plain products.
 //!
-//! Inputs are always x `[batch, time, features]`, the first states `[batch, units]`, kernel `[features, gates·units]`, recurrent kernel
-//! `[units, gates·units]`, bias, and if there is one the mask, `[batch, time]` of bool. A gradient has all but the mask, then the gradients
-//! of the outputs, then what was kept, then the mask.
+//! Inputs are always x `[batch, time, features]`, the first states `[batch, units]`, kernel
+//! `[features, gates·units]`, recurrent kernel `[units, gates·units]`, bias, and the mask, `[batch, time]` of bool,
+//! if there is one. A gradient op has all of these but the mask, then the gradients of the outputs, then the saved
+//! values, then the mask.
 
 use super::elementwise::float;
 use super::matmul;
@@ -20,11 +21,12 @@ pub struct RecurrentWeights<'a> {
     pub kernel: &'a Tensor,
     /// `[units, gates·units]`.
     pub recurrent_kernel: &'a Tensor,
-    /// `[gates·units]`, or for a GRU with `reset_after` `[2, 3·units]`: that of the inputs, then that of the state. None is 0.
+    /// `[gates·units]`, or for a GRU with `reset_after` `[2, 3·units]`: that of the inputs, then that of the state.
+    /// `None` means 0.
     pub bias: Option<&'a Tensor>,
 }
 
-/// What tells recurrences apart in form.
+/// The form in which recurrences differ.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
     pub(super) name: &'static str,
@@ -60,7 +62,7 @@ impl Sizes {
 }
 
 impl Form {
-    /// Checks the inputs, of which those after the bias are not looked at.
+    /// Checks the inputs; those after the bias are not checked.
     pub(super) fn sizes(&self, inputs: &[Spec]) -> Result<Sizes> {
         let (x, recurrent) = (inputs[0], inputs[self.states + 2]);
         float(self.name, x.dtype)?;
@@ -109,8 +111,8 @@ impl Form {
         })
     }
 
-    /// The gradients of the inputs, from those of the projections `x·W + b`, of the states, of the recurrent kernel and, if it has one, of
-    /// the state's bias.
+    /// Returns the gradients of the inputs, from those of the projections `x·W + b`, of the states, of the
+    /// recurrent kernel and, if it has one, of the state's bias.
     pub(super) fn gradients(&self, step: &Step<'_>, gradient: Outputs) -> Result<Grads> {
         let (kernel, recurrent, bias) = (self.states + 1, self.states + 2, self.states + 3);
         let mut grads: Grads = few![None; step.inputs()];
@@ -138,7 +140,7 @@ impl Form {
     }
 }
 
-/// The inputs of an operation, from what a caller gives.
+/// Returns the inputs of an operation, from the caller's arguments.
 pub(super) fn inputs<'a>(
     form: Form,
     x: &'a Tensor,
@@ -158,7 +160,7 @@ pub(super) fn inputs<'a>(
     let mut all: Few<Tensor, 8> = few![x.clone()];
     all.extend(states.iter().map(|&state| state.clone()));
     all.extend([kernel.clone(), recurrent_kernel.clone(), bias]);
-    // Dtypes meet as in other operations.
+    // Dtypes are promoted as in other operations.
     let common = all.iter().map(Tensor::dtype).reduce(DType::promote).unwrap_or(x.dtype());
     for t in all.iter_mut().filter(|t| t.dtype() != common) {
         *t = t.cast(common)?;
@@ -167,29 +169,29 @@ pub(super) fn inputs<'a>(
     Ok(all)
 }
 
-/// `out = x·W + bias` for all steps at once.
+/// Computes `out = x·W + bias` for all time steps at once.
 pub(super) fn project<T: Float + Gemm>(x: &Array, kernel: &Array, bias: &[T], out: &mut [T]) -> Result<()> {
     let [batch, time, features] = *x.shape().dims() else { return Ok(()) };
     let x = x.reshaped(Shape::new(&[batch * time, features])?)?;
     matmul::product::<T>(&x, kernel, Shape::SCALAR, out, Epilogue { bias: Some(bias), activation: None })
 }
 
-/// An array as it lies, to be changed: a copy of the first states.
+/// Copies an array as it is laid out: the first states, which will change.
 pub(super) fn copy<T: Float>(from: &Array, to: &mut Array) -> Result<()> {
     to.slice_mut::<T>()?.copy_from_slice(from.contiguous()?.slice::<T>()?);
     Ok(())
 }
 
-/// The mask, if there is one.
+/// Returns the mask, if there is one.
 pub(super) fn mask(inputs: &[&Array], at: usize) -> Result<Option<Array>> {
     inputs.get(at).map(|mask| mask.contiguous()).transpose()
 }
 
-/// The new states at a time.
+/// The new states at a time step.
 type NaiveStep<'a> = dyn Fn(isize, &[Tensor]) -> Result<Few<Tensor, 2>> + 'a;
 
-/// The loop over time in tensor operations: `step` gives the new states at a time; the first one is the output. Returns the outputs of
-/// all steps, then the last states.
+/// Loops over time in tensor operations: `step` gives the new states at a time; the first one is the output.
+/// Returns the outputs of all time steps, then the last states.
 pub(super) fn unrolled(
     time: usize,
     go_backwards: bool,
@@ -215,12 +217,13 @@ pub(super) fn unrolled(
     Ok(std::iter::once(sequence).chain(states).collect())
 }
 
-/// The tensor with a history that ends or passes here, so that gradients can be taken with respect to it.
+/// Returns the tensor with a history that ends or passes here, so that gradients can be taken with respect to it.
 pub(super) fn flowing(t: &Tensor) -> Tensor {
     if t.is_tracked() { t.clone() } else { t.clone().tracked() }
 }
 
-/// The gradients of `outputs` with respect to each of `wrt`, as differentiable tensors; zeros where nothing flows.
+/// Returns the gradients of `outputs` with respect to each of `wrt`, as differentiable tensors; zeros where none
+/// flows.
 pub(super) fn differentiated(outputs: Outputs, seeds: &[Tensor], wrt: &[Tensor]) -> Result<Outputs> {
     let seeds: Few<Option<Tensor>, 3> = seeds.iter().cloned().map(Some).collect();
     let found = gradients_of(outputs, &seeds, wrt)?;

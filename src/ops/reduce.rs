@@ -1,4 +1,4 @@
-//! Why it exists: sums, products, means and extremes over any axes. What is computed from them stands in `stats.rs`.
+//! Reductions: sums, products, means and extremes over any axes. `stats.rs` holds what is computed from them.
 
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::{dispatch_float, dispatch_stored, dispatch_whole};
@@ -36,18 +36,19 @@ crate::op! {
     struct Reduce(kind: Kind, 1) { axes: [bool; MAX_RANK], keepdims: bool }
 }
 
-/// Integers and truth values.
+/// Returns whether this is an integer type or bool.
 pub(super) fn is_whole(dtype: DType) -> bool {
     dtype.is_integer() || dtype == DType::Bool
 }
 
 impl Reduce {
-    /// How many elements become one.
+    /// Returns how many elements become one.
     fn count(&self, input: &Spec) -> usize {
         reduced_count(&input.shape, &self.axes)
     }
 
-    /// What comes out of a dtype, if it is taken: sums and products of integers are int64, as in NumPy.
+    /// Returns the dtype of the result, if the dtype is accepted: sums and products of integers are int64, as in
+    /// NumPy.
     fn output(&self, input: DType) -> Result<DType> {
         match self.kind {
             Kind::Any | Kind::All if input == DType::Bool => Ok(input),
@@ -58,7 +59,7 @@ impl Reduce {
         }
     }
 
-    /// In int64, from which an extreme returns to its own type.
+    /// Reduces in int64, from which an extreme returns to its own type.
     fn whole(&self, input: &Array, output: &mut Array) -> Result<()> {
         let (start, f): (i64, FoldRun) = match self.kind {
             Kind::Sum | Kind::Mean => (0, |acc, run| run.iter().fold(acc, |a, v| a.wrapping_add(*v))),
@@ -82,7 +83,7 @@ impl Reduce {
     }
 }
 
-/// How many elements become one.
+/// Returns how many elements become one.
 pub(super) fn reduced_count(shape: &Shape, axes: &[bool; MAX_RANK]) -> usize {
     shape.reduced(&axes.map(|r| !r), false).elements()
 }
@@ -145,7 +146,8 @@ impl Op for Reduce {
 }
 
 impl Reduce {
-    /// For each element, the product of all others it is multiplied with; without division, which zeros forbid.
+    /// Returns for each element the product of all others it is multiplied with; without division, which zeros rule
+    /// out.
     fn others(&self, x: &Tensor) -> Result<Tensor> {
         if x.elements() == 0 {
             return Ok(x.clone());
@@ -166,8 +168,8 @@ impl Tensor {
         apply1(Reduce { axes: self.shape().axes(op.name(), axes)?, ..op }, &[self])
     }
 
-    /// The sum over `axes`, over all if none are given. The order of additions depends on the number of elements alone.
-    /// Sums of integers and truth values are int64 (and wrap).
+    /// Sums over `axes`, or over all axes if none are given. The order of additions depends only on the number of
+    /// elements. Sums of integers and truth values are int64 (and wrap).
     ///
     /// # Errors
     /// An axis is out of range or given twice, or the dtype is bfloat16 or float16.
@@ -175,20 +177,20 @@ impl Tensor {
         self.reduce(Kind::Sum, axes, keepdims)
     }
 
-    /// The product over `axes`, over all if none are given; 1 of no elements. Products of integers are int64 (and wrap). The
-    /// gradient is right where elements are zero.
+    /// Multiplies over `axes`, or over all axes if none are given; the product of no elements is 1. Products of
+    /// integers are int64 (and wrap). The gradient is right where elements are zero.
     ///
     /// # Errors
-    /// As [`Tensor::sum`].
+    /// Those of [`Tensor::sum`].
     pub fn prod(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
         self.reduce(Kind::Product, axes, keepdims)
     }
 
-    /// The mean over `axes`, over all if none are given. Integers and truth values are summed in int64; the mean is float32 for those of
-    /// 8 bits, and float64 for int32 and int64, which float32 would round.
+    /// Returns the mean over `axes`, or over all axes if none are given. Integers and truth values are summed in
+    /// int64; the mean is float32 for 8-bit types, and float64 for int32 and int64, which float32 would round.
     ///
     /// # Errors
-    /// As [`Tensor::sum`], or there are no elements.
+    /// Those of [`Tensor::sum`], or there are no elements.
     pub fn mean(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
         if !is_whole(self.dtype()) {
             return self.reduce(Kind::Mean, axes, keepdims);
@@ -201,23 +203,26 @@ impl Tensor {
         sum.div(&sum.new_full([], count as f64)?)?.cast(self.dtype().fraction())
     }
 
-    /// The largest element over `axes`, over all if none are given; NaN if there is one. Ties share the gradient.
+    /// Returns the largest element over `axes`, or over all axes if none are given; NaN if there is one. Ties share
+    /// the gradient.
     ///
     /// # Errors
-    /// As [`Tensor::sum`], or there are no elements.
+    /// Those of [`Tensor::sum`], or there are no elements.
     pub fn max(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
         self.reduce(Kind::Max, axes, keepdims)
     }
 
-    /// The smallest element over `axes`, over all if none are given; NaN if there is one. Ties share the gradient.
+    /// Returns the smallest element over `axes`, or over all axes if none are given; NaN if there is one. Ties
+    /// share the gradient.
     ///
     /// # Errors
-    /// As [`Tensor::sum`], or there are no elements.
+    /// Those of [`Tensor::sum`], or there are no elements.
     pub fn min(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
         self.reduce(Kind::Min, axes, keepdims)
     }
 
-    /// Whether any element over `axes` (over all if none are given) is not zero. Bool; false of no elements.
+    /// Returns whether any element over `axes` (over all axes if none are given) is not zero. The result is bool,
+    /// and false for no elements.
     ///
     /// # Errors
     /// An axis is out of range or given twice.
@@ -225,7 +230,8 @@ impl Tensor {
         self.cast(DType::Bool)?.reduce(Kind::Any, axes, keepdims)
     }
 
-    /// Whether no element over `axes` (over all if none are given) is zero. Bool; true of no elements.
+    /// Returns whether no element over `axes` (over all axes if none are given) is zero. The result is bool, and
+    /// true for no elements.
     ///
     /// # Errors
     /// An axis is out of range or given twice.
@@ -233,7 +239,7 @@ impl Tensor {
         self.cast(DType::Bool)?.reduce(Kind::All, axes, keepdims)
     }
 
-    /// The index (int64) of the first largest element along an axis; of the first NaN if there is one.
+    /// Returns the index (int64) of the first largest element along an axis; of the first NaN if there is one.
     ///
     /// # Errors
     /// The axis is out of range or empty.
@@ -244,7 +250,7 @@ impl Tensor {
         )
     }
 
-    /// The index (int64) of the first smallest element along an axis; of the first NaN if there is one.
+    /// Returns the index (int64) of the first smallest element along an axis; of the first NaN if there is one.
     ///
     /// # Errors
     /// The axis is out of range or empty.
@@ -255,7 +261,7 @@ impl Tensor {
         )
     }
 
-    /// With one axis moved to the end.
+    /// Moves one axis to the end.
     pub(crate) fn to_last(&self, axis: usize) -> Result<Tensor> {
         if axis + 1 == self.rank() {
             return Ok(self.clone());
@@ -266,7 +272,7 @@ impl Tensor {
         self.permute(&order)
     }
 
-    /// With the last axis moved to `axis`.
+    /// Moves the last axis to `axis`.
     pub(crate) fn last_to(&self, axis: usize) -> Result<Tensor> {
         if axis + 1 == self.rank() {
             return Ok(self.clone());
@@ -285,7 +291,7 @@ names! {
 }
 
 crate::op! {
-    /// Along the last axis. Integers have no gradient: nothing flows back.
+    /// The index along the last axis. Integers have no gradient, so none flows back.
     struct Arg(which: Extreme, 1) {}
 }
 

@@ -1,5 +1,5 @@
-//! Why it exists: sequences, images and volumes `[batch, axes…, channels]` at another resolution. Along each axis that is a linear map,
-//! whose weights depend on the two sizes alone.
+//! Resizing of sequences, images and volumes `[batch, axes…, channels]`. Along each axis it is a linear map, whose
+//! weights depend only on the two sizes.
 
 use super::pool::{spatial, with_spatial};
 use super::window::PerAxis;
@@ -17,10 +17,10 @@ super::table::ops! {
 }
 
 string_enum! {
-    /// How values between pixels are found. The centres of pixels lie at halves.
+    /// How values between pixels are computed. The centres of pixels lie at halves.
     #[derive(Default)]
     pub enum Interpolation {
-        /// The pixel that the place lies in.
+        /// The pixel that the point lies in.
         Nearest = "nearest",
         /// Linear along each axis.
         #[default]
@@ -62,13 +62,13 @@ impl Interpolation {
 /// The size of an axis that is resized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
-    /// It was said: `=8`.
+    /// A given size: `=8`.
     Size(usize),
-    /// So many times what it was: `*2`.
+    /// A multiple of the old size: `*2`.
     Times(usize),
 }
 
-/// One for each spatial axis: `=8, =8`.
+/// Written as one for each spatial axis: `=8, =8`.
 impl Attribute for PerAxis<Extent> {
     const EXPECTED: &'static str = "a list such as =8, *2: sizes and factors";
     fn write(&self) -> Attr {
@@ -92,7 +92,7 @@ impl Attribute for PerAxis<Extent> {
     }
 }
 
-/// The sizes that are wanted of axes of these sizes.
+/// Returns the new sizes of axes of these sizes.
 fn sizes(op: &'static str, to: &[Extent], from: &[usize]) -> Result<PerAxis<usize>> {
     if to.len() != from.len() {
         let expected = format!("a number for each of {} spatial axes", from.len());
@@ -119,7 +119,7 @@ fn to_text(extent: Extent) -> String {
 }
 
 crate::op! {
-    /// With spatial axes of other sizes.
+    /// Resizes the spatial axes.
     struct Resize("resize", 1) { to: PerAxis<Extent>, interpolation: Interpolation, antialias: bool }
 }
 
@@ -165,7 +165,7 @@ impl Op for ResizeGrad {
     }
 }
 
-/// Goes through the axes one after the other; those that keep their size are left alone, which each of the filters gives anyhow.
+/// Resizes one axis after another; those that keep their size are left alone, which every filter would give anyway.
 fn resample(x: &Array, out: &mut Array, by: Interpolation, antialias: bool, adjoint: bool) -> Result<()> {
     let to = *out.shape();
     let last = (0..to.rank()).rev().find(|&axis| x.shape().dims()[axis] != to.dims()[axis]);
@@ -225,8 +225,9 @@ fn resample_axis<T: Float>(
 }
 
 impl Tensor {
-    /// With spatial axes of these sizes, a number for each of one to three, for `[batch, axes…, channels]`. With `antialias` the filters
-    /// of an axis that becomes smaller are widened, so that no pixel is left out; nearest has none. Weights are those of Keras on JAX.
+    /// Resizes the spatial axes of `[batch, axes…, channels]` to these sizes, a number for each of one to three.
+    /// With `antialias`, the filters of an axis that becomes smaller are widened, so that every pixel counts;
+    /// `Nearest` has none. The weights are those of Keras on JAX.
     ///
     /// ```
     /// use gradus::Tensor;
@@ -237,16 +238,16 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// Other axes, one of size 0, or the dtype is not float32 or float64.
+    /// There is another number of axes, one has size 0, or the dtype is not float32 or float64.
     pub fn resize(&self, sizes: &[usize], interpolation: Interpolation, antialias: bool) -> Result<Tensor> {
         let to = sizes.iter().map(|&n| Extent::Size(n)).collect();
         apply1(Resize { to, interpolation, antialias }, &[self])
     }
 
-    /// [`Tensor::resize`] to so many times the size of each spatial axis. Nearest repeats each pixel.
+    /// [`Tensor::resize`] to a multiple of the size of each spatial axis. `Nearest` repeats each pixel.
     ///
     /// # Errors
-    /// As [`Tensor::resize`].
+    /// Those of [`Tensor::resize`].
     pub fn upsample(&self, factors: &[usize], interpolation: Interpolation) -> Result<Tensor> {
         let to = factors.iter().map(|&n| Extent::Times(n)).collect();
         apply1(Resize { to, interpolation, antialias: false }, &[self])

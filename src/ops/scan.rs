@@ -1,4 +1,4 @@
-//! Why it exists: running sums and products, and the linear recurrence in which the gradient of the product is written so that it
+//! Running sums and products; and the linear recurrence in which the gradient of the product is written, so that it
 //! is right where elements are zero.
 
 use super::reduce::is_whole;
@@ -22,7 +22,7 @@ names! {
 }
 
 crate::op! {
-    /// Along the last axis, of float32, float64 or int64.
+    /// Along the last axis, for float32, float64 or int64.
     struct Scan(kind: Kind, 1) {}
 }
 
@@ -61,7 +61,8 @@ impl Op for Scan {
         if self.kind == Kind::Sum {
             return Ok(few![Some(apply1(self.clone(), &[&g.flip(&[-1])?])?.flip(&[-1])?)]);
         }
-        // xᵢ is in every product from i on: gᵢ plus xᵢ₊₁ times what the next one collects, times all that comes before.
+        // xᵢ is in every product from i on: gᵢ plus xᵢ₊₁ times what the next one collects, times everything before
+        // it.
         let x = step.input(0);
         Ok(few![Some(collected(&g, &x)?.mul(&x.products_before()?)?)])
     }
@@ -74,7 +75,7 @@ fn collected(g: &Tensor, a: &Tensor) -> Result<Tensor> {
 }
 
 crate::op! {
-    /// `y[i] = a[i]·y[i - 1] + b[i]` along the last axis of two tensors of one shape, beginning with `b[0]`.
+    /// `y[i] = a[i]·y[i - 1] + b[i]` along the last axis of two tensors of one shape, starting with `b[0]`.
     struct Recurrence("recurrence", 2) {}
 }
 
@@ -110,7 +111,7 @@ impl Op for Recurrence {
     }
 }
 
-/// One place later along the last axis, with `first` in front.
+/// Shifts by one position along the last axis, with `first` at the front.
 fn shifted(x: &Tensor, first: f64) -> Result<Tensor> {
     let n = last(&x.spec());
     if n == 0 {
@@ -131,7 +132,7 @@ impl Tensor {
         apply1(Scan { kind }, &[&wide.to_last(axis)?])?.last_to(axis)
     }
 
-    /// Running sums along an axis. Those of integers and truth values are int64 (and wrap).
+    /// Returns running sums along an axis. For integers and truth values they are int64 (and wrap).
     ///
     /// # Errors
     /// The axis is out of range, or the dtype is bfloat16 or float16.
@@ -139,8 +140,8 @@ impl Tensor {
         self.scan(Kind::Sum, axis)
     }
 
-    /// Running products along an axis. Those of integers and truth values are int64 (and wrap). The gradient is right where
-    /// elements are zero.
+    /// Returns running products along an axis. For integers and truth values they are int64 (and wrap). The
+    /// gradient is right where elements are zero.
     ///
     /// # Errors
     /// The axis is out of range, or the dtype is bfloat16 or float16.
@@ -148,7 +149,7 @@ impl Tensor {
         self.scan(Kind::Product, axis)
     }
 
-    /// For each element, the product of those before it along the last axis.
+    /// Returns for each element the product of those before it along the last axis.
     pub(crate) fn products_before(&self) -> Result<Tensor> {
         shifted(&self.cumprod(-1)?, 1.0)
     }

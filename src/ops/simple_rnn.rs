@@ -1,4 +1,4 @@
-//! Why it exists: a simple recurrence over a whole sequence as one op.
+//! A simple recurrence over a whole sequence, as one op.
 
 use super::recurrent::{
     Form, RecurrentWeights, copy, differentiated, flowing, inputs, mask, project, unrolled,
@@ -17,7 +17,7 @@ super::table::ops! {
 const FORM: Form = Form { name: "simple_rnn", states: 1, gates: 1, two_biases: false };
 
 crate::op! {
-    /// Outputs: those of all steps in their order, and the last one.
+    /// Outputs: those of all time steps in order, and the last one.
     struct SimpleRnn("simple_rnn", 5..=6) { go_backwards: bool }
 }
 
@@ -67,8 +67,8 @@ fn naive(
 }
 
 crate::op! {
-    /// The gradients of the projected inputs, the state and the recurrent kernel, from the inputs, the gradients of both outputs, and the
-    /// outputs of all steps.
+    /// The gradients of the projected inputs, the state and the recurrent kernel, from the inputs, the gradients of
+    /// both outputs, and the outputs of all time steps.
     struct SimpleRnnGrad("simple_rnn_grad", 8..=9) { go_backwards: bool }
 }
 
@@ -108,14 +108,15 @@ impl Op for SimpleRnnGrad {
 }
 
 impl Tensor {
-    /// A simple recurrence over sequences `[batch, time, features]` from the state `[batch, units]`: at each step
-    /// `h = tanh(x·W + h·R + b)` (Keras's `SimpleRNN` with its default activation). Returns the outputs of all steps `[batch, time, units]`, with
-    /// `go_backwards` from the last time to the first, and the last state.
+    /// Runs a simple recurrence over sequences `[batch, time, features]` from the state `[batch, units]`: at each
+    /// time step `h = tanh(x·W + h·R + b)` (Keras's `SimpleRNN` with its default activation). Returns the outputs
+    /// of all time steps `[batch, time, units]`, with `go_backwards` from the last time to the first, and the last
+    /// state.
     ///
-    /// Where `mask` (bool, `[batch, time]`) is false the state stays, and the output repeats it.
+    /// Where `mask` (bool, `[batch, time]`) is false, the state does not change, and the output repeats it.
     ///
     /// # Errors
-    /// Shapes or dtypes do not fit, there is no step, or the dtype is not float32 or float64.
+    /// Shapes or dtypes do not fit, there is no time step, or the dtype is not float32 or float64.
     pub fn simple_rnn(
         &self,
         state: &Tensor,

@@ -1,5 +1,5 @@
-//! Why it exists: softmax and the cross-entropies, fused: they are where naive formulas overflow and where most
-//! passes over memory can be saved.
+//! Softmax and the cross-entropies, fused, because this is where naive formulas overflow and where fusing saves the
+//! most passes over memory.
 
 use super::elementwise::float;
 use super::index::check_index;
@@ -18,12 +18,12 @@ super::table::ops! {
     cross_entropy: Floats, Every, "";
 }
 
-/// The length of the last axis, which must exist.
+/// Returns the length of the last axis, which must exist.
 fn classes(op: &'static str, shape: &Shape) -> Result<usize> {
     shape.dims().last().copied().ok_or_else(|| Error::shape(op, "at least one dimension", *shape))
 }
 
-/// Cost of a softmax element against an addition.
+/// Cost of a softmax element relative to an addition.
 const COST: usize = 8;
 
 names! {
@@ -106,7 +106,8 @@ impl Op for SoftmaxGrad {
 }
 
 crate::op! {
-    /// `logsumexp(x) - x[label]` along the last axis. Two more outputs keep the parts of the logsumexp for the gradient.
+    /// `logsumexp(x) - x[label]` along the last axis. Two more outputs keep the parts of the logsumexp for the
+    /// gradient.
     struct SparseCrossEntropy("sparse_cross_entropy", 2) {}
 }
 
@@ -208,7 +209,7 @@ impl Op for SparseCrossEntropyGrad {
 }
 
 impl Tensor {
-    /// `exp(x) / Σ exp(x)` along an axis, without overflow.
+    /// Computes `exp(x) / Σ exp(x)` along an axis, without overflow.
     ///
     /// # Errors
     /// The axis is out of range, or the dtype is not float32 or float64.
@@ -217,7 +218,7 @@ impl Tensor {
         apply1(Softmax { form: Form::Plain }, &[&self.to_last(axis)?])?.last_to(axis)
     }
 
-    /// `x - ln Σ exp(x)` along an axis, without overflow.
+    /// Computes `x - ln Σ exp(x)` along an axis, without overflow.
     ///
     /// # Errors
     /// The axis is out of range, or the dtype is not float32 or float64.
@@ -226,7 +227,8 @@ impl Tensor {
         apply1(Softmax { form: Form::Log }, &[&self.to_last(axis)?])?.last_to(axis)
     }
 
-    /// Cross-entropy of logits `[…, classes]` with labels (integers) `[…]`: `-ln softmax(x)[label]` for each row.
+    /// Computes the cross-entropy of logits `[…, classes]` with labels (integers) `[…]`: `-ln softmax(x)[label]`
+    /// for each row.
     ///
     /// # Errors
     /// Shapes or dtypes do not fit, or a label is not in `0..classes`.
@@ -235,7 +237,8 @@ impl Tensor {
         Ok(apply(SparseCrossEntropy {}, &[self, &*labels])?.swap_remove(0))
     }
 
-    /// Cross-entropy of logits with target probabilities of the same shape: `-Σ t·ln softmax(x)` over the last axis.
+    /// Computes the cross-entropy of logits with target probabilities of the same shape: `-Σ t·ln softmax(x)` over
+    /// the last axis.
     ///
     /// # Errors
     /// Shapes or dtypes differ.

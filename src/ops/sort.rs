@@ -1,5 +1,5 @@
-//! Why it exists: putting elements in order. There is one order (`kernels/sort.rs`): NaN comes last, ascending or descending, and
-//! equal elements keep the order in which they came.
+//! Sorting. There is one order (`kernels/sort.rs`): NaN comes last, ascending or descending, and equal elements
+//! keep their order.
 
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_stored;
@@ -16,7 +16,7 @@ super::table::ops! {
 }
 
 crate::op! {
-    /// The indices that sort the last axis. Integers have no gradient: nothing flows back.
+    /// The indices that sort the last axis. Integers have no gradient, so none flows back.
     struct ArgSort("argsort", 1) { descending: bool }
 }
 
@@ -38,20 +38,20 @@ impl Op for ArgSort {
     }
 }
 
-/// What [`Tensor::unique`] finds.
+/// The result of [`Tensor::unique`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unique {
-    /// The different values, ascending, `[u]`.
+    /// The distinct values, ascending, `[u]`.
     pub values: Tensor,
-    /// For each element, which of them it is (int64), in the tensor's shape.
+    /// For each element, the index of its value (int64), in the tensor's shape.
     pub inverse: Tensor,
-    /// How often each occurs (int64), `[u]`.
+    /// How often each value occurs (int64), `[u]`.
     pub counts: Tensor,
 }
 
 impl Tensor {
-    /// The indices (int64) that sort an axis, NaN last; equal elements keep their order.
+    /// Returns the indices (int64) that sort an axis, NaN last; equal elements keep their order.
     ///
     /// # Errors
     /// The axis is out of range.
@@ -60,7 +60,7 @@ impl Tensor {
         apply1(ArgSort { descending }, &[&self.detach().to_last(axis)?])?.last_to(axis)
     }
 
-    /// Sorted along an axis, NaN last.
+    /// Sorts along an axis, NaN last.
     ///
     /// # Errors
     /// The axis is out of range.
@@ -68,8 +68,8 @@ impl Tensor {
         self.take_along_axis(&self.argsort(axis, descending)?, axis)
     }
 
-    /// The `k` largest elements along an axis, largest first, and their indices (int64). Of equal ones the first comes first;
-    /// NaN counts as less than all others.
+    /// Returns the `k` largest elements along an axis, largest first, and their indices (int64). Equal elements
+    /// keep their order; NaN counts as less than all others.
     ///
     /// # Errors
     /// The axis is out of range, or it has fewer than `k` elements.
@@ -86,10 +86,10 @@ impl Tensor {
         Ok((self.take_along_axis(&indices, axis)?, indices))
     }
 
-    /// The different values, as NumPy's `unique` finds them: ascending, NaN once and last. They have no gradient.
+    /// Returns the distinct values, as NumPy's `unique` does: ascending, NaN once and last. They have no gradient.
     ///
     /// # Errors
-    /// The tensor has no values yet, or memory cannot be had.
+    /// The tensor has no values yet, or there is not enough memory.
     pub fn unique(&self) -> Result<Unique> {
         if self.is_traced() {
             return Err(Error::Abstract { op: "unique" });
@@ -98,7 +98,7 @@ impl Tensor {
         let order = flat.argsort(0, false)?;
         let (order, flat) = (order.array().slice::<i64>()?, flat.array().contiguous()?);
         let mut inverse = Array::new(Spec::new(*self.shape(), DType::I64))?;
-        // Which of the different values each element is, in sorted order.
+        // The index of each element's value, in sorted order.
         let number = inverse.slice_mut::<i64>()?;
         let mut u = 0;
         dispatch_stored!(self.dtype(), T => {

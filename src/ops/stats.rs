@@ -1,5 +1,5 @@
-//! Why it exists: what statistics are asked of an axis beyond sums and extremes: variance, norms, counts, and the logarithm of a
-//! sum of exponentials. All are compositions, so their gradients are those of the parts.
+//! Statistics beyond sums and extremes: variance, norms, counts, and the logarithm of a sum of exponentials. All
+//! are compositions, so their gradients are those of the parts.
 
 use super::reduce::{is_whole, reduced_count};
 use crate::tensor::Tensor;
@@ -14,12 +14,13 @@ super::table::ops! {
 }
 
 impl Tensor {
-    /// The variance over `axes`, over all if none are given: the sum of squared distances from the mean, divided by the number of
-    /// elements less `ddof` (0 as in NumPy and Keras, 1 for an estimate without bias). That of integers and truth values is computed in
-    /// float64 and of the dtype of [`Tensor::mean`].
+    /// Returns the variance over `axes`, or over all axes if none are given: the sum of squared distances from the
+    /// mean, divided by the number of elements minus `ddof` (0 as in NumPy and Keras, 1 for an unbiased estimate).
+    /// For integers and truth values it is computed in float64 and has the dtype of [`Tensor::mean`].
     ///
     /// # Errors
-    /// An axis is out of range or given twice, there are no more than `ddof` elements, or the dtype is bfloat16 or float16.
+    /// An axis is out of range or given twice, there are no more than `ddof` elements, or the dtype is bfloat16 or
+    /// float16.
     pub fn var(&self, axes: &[isize], keepdims: bool, ddof: usize) -> Result<Tensor> {
         if is_whole(self.dtype()) {
             return self.cast(DType::F64)?.var(axes, keepdims, ddof)?.cast(self.dtype().fraction());
@@ -32,32 +33,36 @@ impl Tensor {
         squares.sum(axes, keepdims)?.affine(1.0 / (n - ddof) as f64, 0.0)
     }
 
-    /// The standard deviation: the root of [`Tensor::var`]. Its gradient is NaN where the variance is 0, as in Keras.
+    /// Returns the standard deviation: the square root of [`Tensor::var`]. Its gradient is NaN where the variance
+    /// is 0, as in Keras.
     ///
     /// # Errors
-    /// As [`Tensor::var`].
+    /// Those of [`Tensor::var`].
     pub fn std(&self, axes: &[isize], keepdims: bool, ddof: usize) -> Result<Tensor> {
         self.var(axes, keepdims, ddof)?.sqrt()
     }
 
-    /// `ln Σ exp(x)` over `axes`, over all if none are given, without overflow; -infinity where all are.
+    /// Computes `ln Σ exp(x)` over `axes`, or over all axes if none are given, without overflow; -infinity where
+    /// all elements are.
     ///
     /// # Errors
     /// An axis is out of range or given twice, there are no elements, or the dtype is not float32 or float64.
     pub fn logsumexp(&self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
-        // Any constant would do: that of the largest keeps every exponential at most 1. Infinities are left where they are.
+        // Any constant would do: the largest element keeps every exponential at most 1. Infinities stay as they
+        // are.
         let top = self.detach().max(axes, true)?;
         let top = top.is_finite()?.choose(&top, &top.new_full([], 0.0)?)?;
         let sum = self.sub(&top)?.exp()?.sum(axes, true)?.ln()?.add(&top)?;
         if keepdims { Ok(sum) } else { sum.sum(axes, false) }
     }
 
-    /// The p-norm over `axes`, over all if none are given: `(Σ |x|ᵖ)^(1/p)`; the largest absolute value for p = ∞, the smallest for
-    /// -∞, and how many are not zero for 0 (NumPy's `linalg.norm` of vectors). The gradient is NaN where the 2-norm is 0, as in Keras.
+    /// Returns the p-norm over `axes`, or over all axes if none are given: `(Σ |x|ᵖ)^(1/p)`; the largest absolute
+    /// value for p = ∞, the smallest for -∞, and the number of elements that are not zero for 0 (NumPy's
+    /// `linalg.norm` of vectors). The gradient is NaN where the 2-norm is 0, as in Keras.
     ///
     /// # Errors
-    /// `p` is NaN, an axis is out of range or given twice, the dtype is not float32 or float64, or p is infinite and there are
-    /// no elements.
+    /// `p` is NaN, an axis is out of range or given twice, the dtype is not float32 or float64, or p is infinite
+    /// and there are no elements.
     pub fn norm(&self, p: f64, axes: &[isize], keepdims: bool) -> Result<Tensor> {
         if p.is_nan() {
             return Err(Error::argument("norm p", "a number", p));
@@ -80,7 +85,7 @@ impl Tensor {
         }
     }
 
-    /// How many elements over `axes` (over all if none are given) are not zero, int64.
+    /// Returns how many elements over `axes` (over all axes if none are given) are not zero, int64.
     ///
     /// # Errors
     /// An axis is out of range or given twice.

@@ -1,5 +1,5 @@
-//! Why it exists: one way to write what NumPy writes in brackets. `x.index((1, 2..5, .., NewAxis, -1))` is translated, item by item,
-//! into the views and gathers of the other files; so it has their gradients.
+//! Indexing as in NumPy's brackets. `x.index((1, 2..5, .., NewAxis, -1))` is translated, item by item, into the
+//! views and gathers of the other files, so it has their gradients.
 //!
 //! | NumPy | gradus |
 //! | --- | --- |
@@ -14,10 +14,11 @@
 //! | `x[mask]`, `x[0, mask]` | `x.index(&mask)`, `x.index((0, &mask))` |
 //! | `x[1:3] = v` | `let x = x.index_put(1..3, &v)?` |
 //!
-//! Ranges are clamped to the axis, integers must be in it; both count from the end if negative, as do integers in lists and
-//! tensors. `a..=b` includes `b`; with a negative `b` too (`..=-1` is everything). One list, integer tensor or mask may stand
-//! in an index: its axes take the place of the axis it indexes. (NumPy moves them to the front if an integer stands apart from
-//! them, and pairs several lists up; here the first does not happen, and the second is an error.)
+//! Ranges are clamped to the axis, integers must lie in it; both count from the end if negative, as do integers in
+//! lists and tensors. `a..=b` includes `b`, also if `b` is negative (`..=-1` is everything). An index may contain
+//! one list, integer tensor or mask, whose axes replace the axis it indexes. (NumPy moves them to the front if an
+//! integer is not next to them, and pairs several lists; here the first does not happen, and the second is an
+//! error.)
 
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Result, Shape, Spec};
@@ -37,18 +38,18 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// With another step, which may be negative: then the slice runs backwards from `start` to before `end`.
+    /// Sets another step, which may be negative: the slice then runs backwards from `start` to before `end`.
     #[must_use]
     pub fn step(self, step: isize) -> Slice {
         Slice { step, ..self }
     }
 }
 
-/// All axes that the other items of the index leave, as many as there are.
+/// All axes that the other items of the index leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ellipsis;
 
-/// An axis of size 1 that was not there before.
+/// A new axis of size 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewAxis;
 
@@ -56,7 +57,7 @@ pub struct NewAxis;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Index {
-    /// One position; the axis disappears.
+    /// One position; the axis is removed.
     At(isize),
     /// A run of positions.
     Slice(Slice),
@@ -64,15 +65,15 @@ pub enum Index {
     Ellipsis,
     /// A new axis of size 1.
     NewAxis,
-    /// Positions one by one.
+    /// A list of positions.
     List(Vec<isize>),
-    /// Positions (integers), whose shape takes the axis's place, or a mask (bool) over as many axes as it has.
+    /// Positions (integers), whose shape replaces the axis, or a mask (bool) over as many axes as it has.
     Tensor(Tensor),
 }
 
-/// What can stand in the brackets: an item, or a tuple of up to eight.
+/// What can be in the brackets: an item, or a tuple of up to eight.
 pub trait IntoIndex {
-    /// The items in order.
+    /// Returns the items in order.
     fn into_index(self) -> Few<Index, 8>;
 }
 
@@ -102,13 +103,14 @@ tuples! {
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 }
 
-/// Beyond any axis, so that a position that no `isize` holds is out of range or clamped like any other.
+/// Converts a position; one that does not fit in an `isize` becomes larger than any axis, so that it is out of
+/// range or clamped like any other.
 #[allow(clippy::unnecessary_fallible_conversions)] // `i32` on all targets, the others not
 fn position<T: TryInto<isize>>(at: T) -> isize {
     at.try_into().unwrap_or(isize::MAX)
 }
 
-/// The position after an inclusive end; after the last of all there is no next one.
+/// Returns the position after an inclusive end; after the last one there is no next.
 fn after(end: isize) -> Option<isize> {
     if end == -1 { None } else { end.checked_add(1) }
 }
@@ -196,7 +198,7 @@ impl From<Tensor> for Index {
 }
 
 impl Index {
-    /// How many axes the item stands for.
+    /// Returns how many axes the item stands for.
     fn axes(&self) -> usize {
         match self {
             Index::Ellipsis | Index::NewAxis => 0,
@@ -206,7 +208,7 @@ impl Index {
     }
 }
 
-/// Positions of an axis of `n` as written, those from the end counted from the start.
+/// Returns the listed positions of an axis of `n`, with negative ones counted from the start.
 fn places(list: &[isize], n: usize) -> Result<Tensor> {
     let last = n as i64 - 1;
     let mut from_start = Array::new(Spec::new(Shape::new(&[list.len()])?, DType::I64))?;
@@ -221,14 +223,15 @@ fn places(list: &[isize], n: usize) -> Result<Tensor> {
     Ok(from_start.into())
 }
 
-/// Positions of an axis of `n`, those from the end counted from the start.
+/// Returns the positions of an axis of `n`, with negative ones counted from the start.
 fn from_start(index: &Tensor, n: usize) -> Result<Tensor> {
     let (zero, n) = (Tensor::scalar(0i64)?, Tensor::scalar(n as i64)?);
     index.less(&zero)?.choose(&index.add(&n)?, index)
 }
 
 impl Tensor {
-    /// The elements that an index names, as NumPy's `x[…]`: see the [table](crate::ops::subscript) of what can be written.
+    /// Returns the elements that an index names, like NumPy's `x[…]`: see the [table](crate::ops::subscript) of all
+    /// forms.
     ///
     /// ```
     /// use gradus::Tensor;
@@ -242,8 +245,8 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// There are more items than axes, more than one [`Ellipsis`] or more than one list, tensor or mask, a position is out of range, a
-    /// tensor is neither of integers nor bool, or a mask has no values yet.
+    /// There are more items than axes, more than one [`Ellipsis`] or more than one list, tensor or mask, a position
+    /// is out of range, a tensor is neither of integers nor bool, or a mask has no values yet.
     pub fn index(&self, index: impl IntoIndex) -> Result<Tensor> {
         self.index_by(&index.into_index())
     }
@@ -293,11 +296,13 @@ impl Tensor {
         Ok(out)
     }
 
-    /// This tensor with `values` (broadcast) in the places that an index names: NumPy's `x[…] = values`, as a new tensor. Where a
-    /// list names a place twice, the last value stays. Gradients flow to what stayed, of both.
+    /// Returns this tensor with `values` (broadcast) in the places that an index names: NumPy's `x[…] = values`, as
+    /// a new tensor. If a list names a place twice, the last value stays. Gradients flow to the elements of both
+    /// that are in the result.
     ///
     /// # Errors
-    /// As [`Tensor::index`], or `values` do not broadcast to the places, or by [`DType::promote`] are not of this dtype beside it.
+    /// Those of [`Tensor::index`]; `values` do not broadcast to the places; or promoted with this dtype by
+    /// [`DType::promote`], they would change it.
     pub fn index_put(&self, index: impl IntoIndex, values: &Tensor) -> Result<Tensor> {
         const OP: &str = "index_put";
         let items = index.into_index();
@@ -336,7 +341,7 @@ mod tests {
         (t.dims().to_vec(), t.to_vec().unwrap())
     }
 
-    /// Against what NumPy prints for `x = np.arange(24).reshape(2, 3, 4)`.
+    /// Compared with what NumPy prints for `x = np.arange(24).reshape(2, 3, 4)`.
     #[test]
     fn numpy_says() {
         let x = Tensor::arange(24).unwrap().reshape([2, 3, 4]).unwrap();

@@ -1,11 +1,11 @@
-//! Why it exists: what there is to know about an operation beside its code, as data beside its code: `docs/ops.md` is made
-//! of it.
+//! The table of operations: what there is to know about each besides its code, declared beside its code.
+//! `docs/ops.md` is generated from it.
 
 use crate::Result;
 use crate::autograd::{Attrs, FromAttrs, Op};
 use std::sync::Arc;
 
-/// The element types that an operation takes.
+/// The element types that an operation accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Takes {
@@ -19,9 +19,9 @@ pub enum Takes {
     Bools,
     /// The integers.
     Ints,
-    /// All.
+    /// All types.
     Any,
-    /// Nothing: it makes a tensor of this kind.
+    /// None: it creates a tensor.
     Nothing,
 }
 
@@ -29,13 +29,13 @@ pub enum Takes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gradient {
-    /// As often as wanted.
+    /// Yes, to any order.
     Every,
-    /// Nothing flows back.
+    /// No, no gradient flows back.
     None,
 }
 
-/// A public function of tensors as data.
+/// A public function of tensors, as data.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct OpRow {
@@ -45,14 +45,14 @@ pub struct OpRow {
     pub takes: Takes,
     /// Whether it can be differentiated.
     pub gradient: Gradient,
-    /// ONNX's operator that says the same or, with its attributes or other operators, can; empty if there is none.
+    /// ONNX's operator that does the same, alone or with its attributes or other operators; empty if there is none.
     pub onnx: &'static str,
     /// The module that it is defined in.
     pub module: &'static str,
 }
 
-/// Declares the operations of a file: first the types that it records, if there are any, `[Slice, Unslice];`, then a row for each
-/// method, `method: what it takes, its gradients, "ONNX's operator";`.
+/// Declares the operations of a file: first the types that it records, if there are any, `[Slice, Unslice];`, then
+/// a row for each method, `method: accepted types, its gradients, "ONNX's operator";`.
 macro_rules! ops {
     ($([$($type:ty),+ $(,)?];)? $($name:ident: $takes:ident, $gradient:ident, $onnx:literal;)*) => {
         /// The recorded operations of this file, by their readers.
@@ -69,7 +69,7 @@ macro_rules! ops {
 }
 pub(crate) use ops;
 
-/// Makes an operation of its name and attributes, if it has this name.
+/// Creates an operation from its name and attributes, if it has this name.
 pub(crate) type Reader = fn(&str, &Attrs) -> Option<Result<Arc<dyn Op>>>;
 
 /// The reader of a type of operation.

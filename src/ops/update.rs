@@ -1,4 +1,5 @@
-//! Why it exists: a run of a tensor replaced where a tensor says, rather than an attribute: what a cache of keys and values is written by.
+//! Replaces a run of a tensor at a position given by a tensor instead of an attribute, as the cache of keys and
+//! values needs.
 
 use super::promote::indices;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply_in_place, one};
@@ -14,7 +15,7 @@ super::table::ops! {
 const NAME: &str = "slice_update";
 
 crate::op! {
-    /// Inputs: what is changed, what is put there, and from which index on (int64, one number).
+    /// Inputs: the tensor, the new values, and their start index (int64, one number).
     struct SliceUpdate("slice_update", 3) { axis: usize }
 }
 
@@ -25,7 +26,7 @@ impl Op for SliceUpdate {
         if start.dtype != DType::I64 || start.shape.rank() != 0 {
             return Err(Error::argument(NAME, "a start that is one int64 number", start));
         }
-        // Whether it is long enough is seen once there are values: a trace has sizes of its own.
+        // Whether it is long enough is checked once there are values: a trace has sizes of its own.
         let fits = updates.shape.rank() == x.shape.rank()
             && (0..x.shape.rank()).all(|i| i == self.axis || x.shape.dims()[i] == updates.shape.dims()[i]);
         if !fits || updates.dtype != x.dtype {
@@ -81,8 +82,9 @@ impl Op for SliceUpdate {
 }
 
 impl Tensor {
-    /// This tensor with `updates` in place of what it has along `axis` from `start` on, an integer tensor of one number. All other sizes are alike.
-    /// (Keras: `ops.slice_update`; JAX: `dynamic_update_slice`, but what does not fit is an error.)
+    /// Returns this tensor with `updates` in place of its elements along `axis` from `start` on, an integer tensor
+    /// of one number. All other sizes are equal. (Keras: `ops.slice_update`; JAX: `dynamic_update_slice`, but here
+    /// an update that does not fit is an error.)
     ///
     /// # Errors
     /// Shapes or dtypes do not fit, or the updates reach beyond the end.
@@ -90,7 +92,7 @@ impl Tensor {
         self.clone().slice_updated(updates, start, axis)
     }
 
-    /// [`Tensor::slice_update`] in place, where nobody else holds this tensor.
+    /// [`Tensor::slice_update`] in place, if nothing else holds this tensor.
     pub(crate) fn slice_updated(mut self, updates: &Tensor, start: &Tensor, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis(NAME, axis)?;
         let start = indices(NAME, start)?;

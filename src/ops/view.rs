@@ -1,5 +1,5 @@
-//! Why it exists: operations that give memory another shape. No data moves, except where a reshape meets memory
-//! that cannot be read in the new order.
+//! Views: operations that give memory another shape. No data moves, except in a reshape whose new order strides
+//! cannot express.
 
 use super::parts::{Part, Parts};
 use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, one};
@@ -97,7 +97,7 @@ fn check_broadcast(from: Shape, to: Shape) -> Result<()> {
 }
 
 crate::op! {
-    /// Repeated along new axes and along those of size 1.
+    /// Repeats along new axes and along those of size 1.
     struct Broadcast("broadcast", 1) { to: Parts }
 }
 
@@ -122,7 +122,7 @@ impl Op for Broadcast {
 }
 
 crate::op! {
-    /// Repeated to the shape of the second input, whose values say nothing.
+    /// Repeats to the shape of the second input, whose values are not read.
     struct BroadcastLike("broadcast_like", 2) {}
 }
 
@@ -146,7 +146,7 @@ impl Op for BroadcastLike {
     }
 }
 
-/// Python's `start:end:step`: negative positions count from the end, what is missing is the end of the axis.
+/// Python's `start:end:step`: negative positions count from the end; what is missing is the end of the axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     start: Option<isize>,
@@ -155,7 +155,7 @@ struct Run {
 }
 
 impl Run {
-    /// First position and number of elements of an axis of `n`.
+    /// Returns the first position and the number of elements, for an axis of `n`.
     fn resolve(self, n: usize) -> (usize, usize) {
         // Wide enough that no position or step overflows.
         let (n, step) = (n as i128, self.step as i128);
@@ -167,7 +167,7 @@ impl Run {
         (start.max(0) as usize, count.max(0) as usize)
     }
 
-    /// The same run of an axis of `n`, with ends that are those of the axis left out.
+    /// Returns the same run of an axis of `n`, without ends that are those of the axis.
     fn plain(self, n: usize) -> Run {
         let n = n as isize;
         if self.step < 0 {
@@ -178,7 +178,7 @@ impl Run {
         Run { start, end: self.end.filter(|&e| e < n), ..self }
     }
 
-    /// The layout of the run of an axis.
+    /// Returns the layout of the run of an axis.
     fn layout(self, axis: usize, input: &Layout) -> Layout {
         let (start, count) = self.resolve(input.shape.dims()[axis]);
         let mut out = *input;
@@ -186,7 +186,7 @@ impl Run {
         if out.shape.elements() > 0 {
             out.offset = (input.offset as isize + start as isize * input.strides[axis]) as usize;
         }
-        // Where there are fewer than two elements the step goes nowhere.
+        // With fewer than two elements, the step does not matter.
         out.strides[axis] = out.strides[axis].saturating_mul(if count > 1 { self.step } else { 1 });
         out
     }
@@ -274,10 +274,10 @@ impl Op for Unslice {
 }
 
 impl Tensor {
-    /// The same elements under another shape; one size may be -1 and is worked out.
+    /// Returns the same elements under another shape; one size may be -1 and is worked out.
     ///
     /// # Errors
-    /// The number of elements differs, or memory for a copy cannot be had.
+    /// The number of elements differs, or there is not enough memory for a copy.
     pub fn reshape(&self, sizes: impl AsRef<[isize]>) -> Result<Tensor> {
         let sizes = sizes.as_ref();
         let shape = self.shape().infer_reshape(sizes)?;
@@ -293,15 +293,15 @@ impl Tensor {
         apply1(Reshape { to }, &[self])
     }
 
-    /// Axes that are made of this tensor's, for layers whose sizes are unknown: see [`Part`].
+    /// Returns axes that are made of this tensor's, for layers whose sizes are unknown: see [`Part`].
     pub(crate) fn reshape_by(&self, parts: impl IntoIterator<Item = Part>) -> Result<Tensor> {
         apply1(Reshape { to: Parts(parts.into_iter().collect()) }, &[self])
     }
 
-    /// The axes from `first` to `last`, both included, in one. (PyTorch: `flatten(first, last)`.)
+    /// Merges the axes from `first` to `last`, both included, into one. (PyTorch: `flatten(first, last)`.)
     ///
     /// # Errors
-    /// An axis is out of range, `last` comes before `first`, or memory for a copy cannot be had.
+    /// An axis is out of range, `last` comes before `first`, or there is not enough memory for a copy.
     pub fn merge_axes(&self, first: isize, last: isize) -> Result<Tensor> {
         const OP: &str = "merge_axes";
         let (from, to) = (self.shape().axis(OP, first)?, self.shape().axis(OP, last)?);
@@ -315,8 +315,8 @@ impl Tensor {
         self.reshape_by(before.chain([Part::Merge(from, to)]).chain(after))
     }
 
-    /// One axis as several of these sizes, of which one may be -1 and is worked out: the inverse of [`Tensor::merge_axes`].
-    /// (PyTorch: `unflatten`.)
+    /// Splits one axis into several of these sizes, of which one may be -1 and is worked out: the inverse of
+    /// [`Tensor::merge_axes`]. (PyTorch: `unflatten`.)
     ///
     /// # Errors
     /// The axis is out of range, its size is not the product, or there would be too many axes.
@@ -336,7 +336,7 @@ impl Tensor {
     /// [`Tensor::reshape`] to a shape without -1.
     ///
     /// # Errors
-    /// As [`Tensor::reshape`].
+    /// Those of [`Tensor::reshape`].
     pub fn reshape_to(&self, shape: impl IntoShape) -> Result<Tensor> {
         let shape = shape.into_shape()?;
         if shape == *self.shape() {
@@ -349,7 +349,7 @@ impl Tensor {
         apply1(Reshape { to: Parts::between(self.shape(), &shape) }, &[self])
     }
 
-    /// The axes in another order: axis `i` of the result is axis `order[i]` of this tensor.
+    /// Reorders the axes: axis `i` of the result is axis `order[i]` of this tensor.
     ///
     /// # Errors
     /// `order` does not name every axis once.
@@ -364,7 +364,7 @@ impl Tensor {
     /// Undoes [`Tensor::permute`] with this order.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Tensor::permute`].
     pub(crate) fn permute_back(&self, order: &[isize]) -> Result<Tensor> {
         let mut back: Few<isize, MAX_RANK> = (0..self.rank() as isize).collect();
         for (to, &from) in order.iter().enumerate() {
@@ -373,7 +373,7 @@ impl Tensor {
         self.permute(&back)
     }
 
-    /// Two axes exchanged.
+    /// Exchanges two axes.
     ///
     /// # Errors
     /// An axis is out of range.
@@ -384,15 +384,15 @@ impl Tensor {
         apply1(Permute { order }, &[self])
     }
 
-    /// The last two axes exchanged.
+    /// Exchanges the last two axes.
     ///
     /// # Errors
-    /// Fewer than two axes.
+    /// There are fewer than two axes.
     pub fn t(&self) -> Result<Tensor> {
         self.transpose(-2, -1)
     }
 
-    /// Repeated, without copying, to a shape that this one's broadcasts to.
+    /// Repeats, without copying, to a shape that this one's broadcasts to.
     ///
     /// # Errors
     /// It does not broadcast.
@@ -417,7 +417,8 @@ impl Tensor {
         }
     }
 
-    /// Elements `start..end` of an axis. Negative positions count from the end; both are clamped to the axis.
+    /// Returns elements `start..end` of an axis. Negative positions count from the end; both are clamped to the
+    /// axis.
     ///
     /// # Errors
     /// The axis is out of range.
@@ -425,7 +426,7 @@ impl Tensor {
         self.slice_step(axis, Some(start), Some(end), 1)
     }
 
-    /// Python's `start:end:step` along one axis, with Python's meaning of negative and missing values.
+    /// Slices like Python's `start:end:step` along one axis, with Python's meaning of negative and missing values.
     ///
     /// # Errors
     /// The axis is out of range, or `step` is 0.
@@ -447,7 +448,7 @@ impl Tensor {
         apply1(Slice { axis, run }, &[self])
     }
 
-    /// Element `index` of an axis, which disappears. Negative indices count from the end.
+    /// Returns element `index` of an axis, which is removed. Negative indices count from the end.
     ///
     /// # Errors
     /// The axis or the index is out of range.
@@ -469,7 +470,7 @@ impl Tensor {
         self.slice_step(at as isize, Some(from), end, 1)?.squeeze(at as isize)
     }
 
-    /// Without an axis of size 1.
+    /// Removes an axis of size 1.
     ///
     /// # Errors
     /// The axis is out of range or not of size 1.
@@ -483,7 +484,7 @@ impl Tensor {
         self.reshape_to(self.shape().reduced(&drop, false))
     }
 
-    /// With a new axis of size 1, which will be axis `axis` of the result.
+    /// Adds an axis of size 1, which will be axis `axis` of the result.
     ///
     /// # Errors
     /// The axis is out of range, or there are already [`MAX_RANK`] axes.

@@ -1,4 +1,4 @@
-//! How a window slides over the spatial axes of images: what convolution and pooling have in common. The data is
+//! Windows that slide over the spatial axes of images: what convolution and pooling share. The data is
 //! `[batch, axes…, channels]`, with one to three spatial axes.
 
 use crate::autograd::{Attr, Attribute};
@@ -19,23 +19,24 @@ pub enum Padding {
     /// Nothing: the window stays inside.
     #[default]
     Valid,
-    /// As much as gives `⌈elements / stride⌉` places, the odd one behind (ONNX's `SAME_UPPER`).
+    /// As much as gives `⌈elements / stride⌉` places, the odd one at the end (ONNX's `SAME_UPPER`).
     Same,
-    /// All of it before the first element, so that no place sees what comes after it. Along one axis (time) alone.
+    /// All of it before the first element, so that no place sees what comes after it. Only along a single axis
+    /// (time).
     Causal,
-    /// So much before and behind, axis by axis.
+    /// Given amounts before and after, axis by axis.
     Explicit(PerAxis<(usize, usize)>),
 }
 
 const NAMES: [&str; 3] = ["valid", "same", "causal"];
 
 impl Padding {
-    /// So much before and behind, axis by axis: `Padding::explicit([(1, 1), (1, 1)])`.
+    /// Creates padding with given amounts before and after, axis by axis: `Padding::explicit([(1, 1), (1, 1)])`.
     pub fn explicit<const N: usize>(pairs: [(usize, usize); N]) -> Padding {
         Padding::Explicit(pairs.into_iter().collect())
     }
 
-    /// Fails unless it has a meaning for so many spatial axes.
+    /// Fails unless it has a meaning for this many spatial axes.
     pub(crate) fn check(&self, axes: usize) -> Result<()> {
         let expected = match self {
             Padding::Causal if axes != 1 => "valid or same where there are several spatial axes".to_string(),
@@ -57,7 +58,7 @@ impl Padding {
     }
 }
 
-/// `valid`, `same`, `causal` or `1:1, 0:2`.
+/// Written as `valid`, `same`, `causal` or `1:1, 0:2`.
 impl fmt::Display for Padding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -97,7 +98,7 @@ impl Attribute for Padding {
     }
 }
 
-/// In files: its name, or a list of pairs.
+/// Stored in files as its name, or a list of pairs.
 impl Setting for Padding {
     fn write(&self) -> Result<serde_json::Value> {
         match self {
@@ -129,12 +130,12 @@ impl Attribute for PerAxis<usize> {
     }
 }
 
-/// The windows on the spatial axes of images of these sizes. `size`, `strides` and `dilation` hold one number for each axis; the
-/// message of a window that does not fit names the axis.
+/// Returns the windows on the spatial axes of images of these sizes. `size`, `strides` and `dilation` hold one
+/// number for each axis; if a window does not fit, the message names the axis.
 ///
 /// # Errors
-/// Other than one to three axes, a list of another length, a size, stride or dilation of 0, causal padding of several axes, or
-/// a window that is longer than the axis with its padding.
+/// There are not one to three axes; a list has another length; a size, stride or dilation is 0; causal padding has
+/// several axes; or a window is longer than the axis with its padding.
 pub fn windows(
     op: &'static str,
     spatial: &[usize],

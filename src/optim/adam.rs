@@ -8,14 +8,15 @@ settings! {
     /// `m += (1-β₁)(g-m)`, `v += (1-β₂)(g²-v)`, `w -= lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + ε)`. As in Keras, ε is not
     /// corrected for bias.
     pub struct Adam {
-        /// With this learning rate, a number or a schedule (Keras's default is 0.001), β₁ 0.9, β₂ 0.999, ε 1e-7.
+        /// Creates it with this learning rate, a number or a schedule (Keras's default is 0.001), β₁ 0.9, β₂ 0.999,
+        /// ε 1e-7.
         new(learning_rate: into LearningRate = 0.001);
 
-        /// How slowly the mean of gradients moves; 0.9 by default.
+        /// Decay rate of the mean of gradients; 0.9 by default.
         beta_1: f64 = 0.9,
-        /// How slowly the mean of squares moves; 0.999 by default.
+        /// Decay rate of the mean of squares; 0.999 by default.
         beta_2: f64 = 0.999,
-        /// Keeps the divisor from zero; 1e-7 by default.
+        /// Keeps the divisor away from zero; 1e-7 by default.
         epsilon: f64 = 1e-7,
         /// Whether the largest `v` so far stands for `v` (Reddi et al. 2018); no by default.
         amsgrad: bool = false,

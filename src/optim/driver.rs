@@ -1,5 +1,5 @@
-//! An optimizer at work. One step is, in Keras's order: accumulate, clip, decay, update, average, constrain; and it happens to all
-//! parameters or to none. Steps that only accumulate average and constrain too.
+//! `Driver`: runs an optimizer. A step does, in Keras's order: accumulate, clip, decay, update, average, constrain;
+//! and it changes all parameters or none. Steps that only accumulate also average and constrain.
 
 use super::pass::Pass;
 use super::state::State;
@@ -12,10 +12,10 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Numbers up to this one are exact in f64, in which rates are worked out.
+/// The largest number of steps: up to it, step numbers are exact in f64, in which rates are computed.
 const MAX_STEPS: u64 = 1 << 53;
 
-/// An optimizer at work: how far it has come, and the state of each parameter.
+/// A running optimizer: the number of steps so far, and the state of each parameter.
 ///
 /// ```
 /// use gradus::nn::Cx;
@@ -83,7 +83,7 @@ impl Part {
 type Passes<'a> = Few<Pass<'a>, 3>;
 
 impl Driver {
-    /// At the start.
+    /// Creates a driver at its start.
     pub fn new(optimizer: impl Optimizer + 'static) -> Driver {
         Driver::from_arc(Arc::new(optimizer))
     }
@@ -96,7 +96,7 @@ impl Driver {
         Driver { optimizer, parts: Arc::new(parts), steps: 0, state: BTreeMap::new() }
     }
 
-    /// The same optimizer with no state.
+    /// Returns the same optimizer without state.
     pub(crate) fn fresh(&self) -> Driver {
         Driver::from_arc(self.optimizer.clone())
     }
@@ -114,25 +114,25 @@ impl Driver {
         self.optimizer.several().map_or(0, |several| several.choose(path))
     }
 
-    /// The optimizer.
+    /// Returns the optimizer.
     pub fn optimizer(&self) -> &dyn Optimizer {
         &*self.optimizer
     }
 
-    /// How many updates there have been: fewer than steps if gradients accumulate.
+    /// Returns the number of updates so far: fewer than steps if gradients are accumulated.
     pub fn iterations(&self) -> u64 {
         self.steps / self.first().accumulates()
     }
 
-    /// How many steps there have been, those that only accumulated too.
+    /// Returns the number of steps so far, including those that only accumulated.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Goes on as after so many steps; the rest of resuming is [`Driver::set_state`].
+    /// Continues as after this many steps; the rest of resuming is [`Driver::set_state`].
     ///
     /// # Errors
-    /// There are more than 2⁵³, which no loop gets to.
+    /// There are more than 2⁵³ steps.
     pub fn set_steps(&mut self, steps: u64) -> Result<()> {
         if steps > MAX_STEPS {
             return Err(Error::argument("steps", "at most 2⁵³", steps));
@@ -146,15 +146,16 @@ impl Driver {
         &self.parts[0]
     }
 
-    /// The present learning rate. A schedule counts steps, those that only accumulate too (as Keras does).
+    /// Returns the current learning rate. A schedule counts steps, including those that only accumulate (as in
+    /// Keras).
     pub fn learning_rate(&self) -> f64 {
         self.rate().at(self.steps)
     }
 
-    /// Changes the learning rate from here on.
+    /// Sets the learning rate from here on.
     ///
     /// # Errors
-    /// It is a schedule's, or the new one is no finite number of 0 or more.
+    /// The learning rate follows a schedule, or the new one is not a finite number of 0 or more.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
         self.settable_rate()?;
         let rate = LearningRate::Fixed(learning_rate);
@@ -163,7 +164,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Fails if the learning rate is a schedule's, which cannot be changed.
+    /// Fails if the learning rate follows a schedule and so cannot be changed.
     pub(crate) fn settable_rate(&self) -> Result<()> {
         if self.optimizer.several().is_some() {
             let expected = "one optimizer: each of a MultiOptimizer has its own rate";
@@ -182,14 +183,15 @@ impl Driver {
         Arc::make_mut(&mut self.parts)[0].learning_rate = rate;
     }
 
-    /// Updates every trainable parameter in place. Nothing changes if it fails. (A panic in an optimizer of your own is no
-    /// failure: it may leave some parameters changed.) Parameters without a gradient are an error unless `allow_missing`; then
-    /// they stay as they are, but for the moving average and constraints. Under accumulation a gradient missing in some steps
-    /// of an update counts as 0 in them.
+    /// Updates every trainable parameter in place. Nothing changes if it fails. (A panic in an optimizer of your
+    /// own is different: it may leave some parameters changed.) Parameters without a gradient are an error unless
+    /// `allow_missing`; then they stay as they are, except for the moving average and constraints. Under
+    /// accumulation, a gradient that is missing in some steps of an update counts as 0 there.
     ///
     /// # Errors
-    /// [`Error::NoGradient`] naming the parameter, a gradient has another shape or dtype, a constraint does not fit its
-    /// parameter, the optimizer fails, in the first step what [`Driver::check`] finds, or memory cannot be had.
+    /// [`Error::NoGradient`] naming the parameter; a gradient has the wrong shape or dtype; a constraint does not
+    /// fit its parameter; the optimizer fails; in the first step, the errors of [`Driver::check`]; or there is not
+    /// enough memory.
     pub fn step(
         &mut self,
         params: &mut (impl Module + ?Sized),
@@ -208,7 +210,7 @@ impl Driver {
         result
     }
 
-    /// A step. `begun` are the parameters whose state begins with it.
+    /// Makes a step. `begun` receives the parameters whose state begins with it.
     fn attempt(
         &mut self,
         params: &mut (impl Module + ?Sized),
@@ -293,7 +295,7 @@ impl Driver {
         result
     }
 
-    /// Makes the state of a parameter if it has none, memory that is nobody else's for all that will change, and a dense
+    /// Makes the state of a parameter if it has none, memory of its own for all that will change, and a dense
     /// gradient where rows alone would give another result.
     fn prepare(
         &mut self,
@@ -310,7 +312,7 @@ impl Driver {
                 return Err(Error::NoGradient { path: path.to_string() });
             }
             let Some(state) = self.state.get_mut(&id) else { return Ok(()) };
-            // What has arrived before must not wait for the next update.
+            // What arrived earlier must not wait for the next update.
             if pass.updates && state.waiting {
                 gradients.add(id, Gradient::Dense(Tensor::filled(spec, 0.0)?))?;
             }
@@ -334,7 +336,8 @@ impl Driver {
         pass.own(p, state)
     }
 
-    /// An update ends what gradients have added up for a parameter that is frozen by now: first memory for that, then the zeros.
+    /// Clears the accumulated gradients of a parameter that is frozen by now, because an update ends them: first
+    /// memory for the zeros, then the zeros.
     fn empty_accumulator(&mut self, pass: &Pass<'_>, p: &Param, now: bool) -> Result<()> {
         if pass.accumulates
             && pass.updates
@@ -399,7 +402,8 @@ impl Driver {
     }
 }
 
-/// Multiplies a gradient. What is no number makes all of it none, rows that are 0 too.
+/// Multiplies a gradient. A factor that is not finite leaves nothing finite, also in rows that are 0, which become
+/// NaN.
 fn scale(g: &mut Gradient, factor: f64) -> Result<()> {
     if !factor.is_finite() {
         *g = Gradient::Dense(g.dense()?);

@@ -1,10 +1,10 @@
-//! Parameters that are trained otherwise than the rest: a smaller rate for a pretrained encoder, no decay of biases. A group is
-//! a pattern of paths and what is different.
+//! `Group`: parameters that are trained differently from the rest, such as a smaller rate for a pretrained encoder
+//! or no decay of biases. A group is a pattern of paths and what differs.
 
 use crate::{Error, Result, settings};
 
 settings! {
-    /// What is different for the parameters of a group:
+    /// What differs for the parameters of a group:
     /// `Adam::new(0.001).group("encoder", Group::new().learning_rate_factor(0.1))`.
     ///
     /// ```
@@ -20,26 +20,26 @@ settings! {
     /// ```
     #[derive(PartialEq)]
     pub struct Group {
-        /// As for all others, but for what is set.
+        /// Creates a group in which nothing differs yet.
         new();
 
-        /// What the optimizer's learning rate, or its schedule's, is multiplied by. With 0 the parameters stay as they are: no
-        /// average and no constraint changes them either. By default what a later group says, or else 1.
+        /// The factor of the learning rate, be it a number or a schedule's. With 0 the parameters stay as they are:
+        /// no average and no constraint changes them either. By default that of a later group, or else 1.
         pub(super) learning_rate_factor: some f64,
-        /// The weight decay instead of the optimizer's; with 0 nothing decays. By default what a later group says, or else the
+        /// The weight decay, instead of the optimizer's; 0 for none. By default that of a later group, or else the
         /// optimizer's.
         pub(super) weight_decay: some f64,
     }
 }
 
-/// What holds for one parameter, out of all groups and the optimizer's options: found when its state begins.
+/// What applies to one parameter, from all groups and the optimizer's options; found when its state begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Choice {
     pub(super) learning_rate_factor: f64,
     pub(super) weight_decay: f64,
 }
 
-/// The first groups that set the rate's factor and the decay of the parameter at a path.
+/// Returns the first groups that set the rate's factor and the weight decay of the parameter at a path.
 pub(super) fn first(groups: &[(String, Group)], path: &str) -> [Option<usize>; 2] {
     let mut found = [None, None];
     for (i, (pattern, group)) in groups.iter().enumerate() {
@@ -57,8 +57,8 @@ pub(super) fn first(groups: &[(String, Group)], path: &str) -> [Option<usize>; 2
 /// Names listed in a message before "and more".
 const LISTED: usize = 20;
 
-/// Whether a pattern stands for the parameter at a path: for itself, or for something that it lies in. `*` is any text, `/`
-/// included.
+/// Returns whether a pattern matches the parameter at a path, or something that contains it. `*` matches any text,
+/// `/` included.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let inside = path.match_indices('/').any(|(at, _)| is_like(pattern, &path[..at]));
     inside || is_like(pattern, path)
@@ -67,7 +67,7 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
 fn is_like(pattern: &str, text: &str) -> bool {
     let Some((start, mut rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(start) else { return false };
-    // Each part at the first place where it is found, but the last, which has to be the end.
+    // Each part must match at the first place it is found, except the last, which must match the end.
     while let Some((part, more)) = rest.split_once('*') {
         let Some(at) = text.find(part) else { return false };
         (text, rest) = (&text[at + part.len()..], more);
@@ -96,7 +96,7 @@ pub(super) fn check_settings(groups: &[(String, Group)]) -> Result<()> {
     Ok(())
 }
 
-/// Fails if a group has no parameters among these.
+/// Fails if a group matches none of these parameters.
 pub(super) fn check(groups: &[(String, Group)], paths: &[String]) -> Result<()> {
     let mut counts = vec![false; groups.len()];
     for i in paths.iter().flat_map(|path| first(groups, path)).flatten() {

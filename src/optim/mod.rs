@@ -1,5 +1,6 @@
-//! Optimizers. One sees a parameter, its gradient and its state as a whole; a rule, the common case, is a loop over slices. The
-//! driver finds gradients, owns the state, and does what all optimizers can be asked for.
+//! Optimizers, such as [`Adam`] and [`SGD`], which `compile` takes. To write one, begin with [`Rule`], the common
+//! case, which is a loop over slices, or with [`Optimizer`], which sees a parameter, its gradient and its state as
+//! a whole. The [`Driver`] finds gradients, owns the state, and does everything that all optimizers have in common.
 
 mod driver;
 mod group;
@@ -67,10 +68,10 @@ fn check_epsilon(epsilon: f64) -> Result<()> {
     label = "expected a value such as `Adam::new(0.001)`, or a name such as `\"adam\"`"
 )]
 pub trait IntoOptimizer {
-    /// The optimizer.
+    /// Converts to an optimizer.
     ///
     /// # Errors
-    /// There is none of this name; the message lists those that there are.
+    /// There is no optimizer of this name; the message lists the known ones.
     fn into_optimizer(self) -> Result<Arc<dyn Optimizer>>;
 }
 impl<O: Optimizer + 'static> IntoOptimizer for O {
@@ -94,43 +95,44 @@ impl IntoOptimizer for Dyn<dyn Optimizer> {
     }
 }
 
-/// So that an optimizer around another takes any, as a setting: `inner: into Dyn<dyn Optimizer>`.
+/// Lets an optimizer that wraps another take any, as a setting: `inner: into Dyn<dyn Optimizer>`.
 impl<O: Optimizer + 'static> From<O> for Dyn<dyn Optimizer> {
     fn from(optimizer: O) -> Self {
         Dyn(Arc::new(optimizer))
     }
 }
 
-/// Up to so many slots a step asks nothing of the system's allocator.
+/// The number of slots up to which a step needs no allocation.
 const INLINE: usize = 6;
 
-/// The slices of one parameter's state: as many as the rule has slots.
+/// The slices of one parameter's slots, in the rule's order.
 pub type Slots<'a, T> = Few<&'a mut [T], INLINE>;
 
-/// An optimizer as models hold it: it sees a parameter as a whole. [`Rule`] is the short way to write one whose elements do not
-/// depend on each other. What can be set for all of them is set by its methods: `Adam::new(0.001).clipnorm(1.0)`.
+/// An optimizer as models hold it: it sees a parameter as a whole. [`Rule`] is the shorter way to write one whose
+/// elements do not depend on each other. Options that all of them have are set by methods:
+/// `Adam::new(0.001).clipnorm(1.0)`.
 pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
-    /// What it remembers of the parameter at this path (`dense/kernel`), of this shape and dtype; nothing by default. Each slot
-    /// has a name of its own, the same for every parameter that it exists for.
+    /// Returns the slots for the parameter at this path (`dense/kernel`), of this shape and dtype; none by default.
+    /// Each slot has its own name, the same for every parameter that has it.
     fn slots(&self, _path: &str, _parameter: Spec) -> Vec<Slot> {
         Vec::new()
     }
 
-    /// The learning rate: a number to begin with, or a schedule.
+    /// Returns the learning rate: an initial number, or a schedule.
     fn learning_rate(&self) -> LearningRate;
 
     /// Changes a parameter (float32 or float64) and its slots.
     ///
     /// # Errors
-    /// The parameter is of a shape that it cannot take, say. No parameter has changed then, for the driver goes back.
+    /// For example, the parameter has a shape that it cannot take. The driver then restores all parameters.
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()>;
 
-    /// What messages call it: the name of its type.
+    /// Returns the name used in messages: that of the type.
     fn name(&self) -> &'static str {
         self.class_name()
     }
 
-    /// Whether its settings make sense; `compile` asks.
+    /// Checks the settings; `compile` calls this.
     ///
     /// # Errors
     /// A setting is out of range.
@@ -138,23 +140,25 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether [`Update::g`] may be [`Gradient::Rows`](crate::autograd::Gradient::Rows): for embeddings, of which a batch
-    /// reads a few rows. Say yes only if the result is what the dense gradient, 0 in all other rows, would give: true of plain
-    /// SGD and of Adagrad, not of momentum or Adam, whose state fades in every row. By default no, and gradients are made dense;
-    /// so they are under accumulation, and where an optimizer that [`Optimizer::decays_itself`] has decay, which moves every row.
-    /// [`Update::each_row`] takes both.
+    /// Returns whether [`Update::g`] may be [`Gradient::Rows`](crate::autograd::Gradient::Rows): for embeddings, of
+    /// which a batch reads a few rows. Say yes only if the result is the same as with the dense gradient, which is
+    /// 0 in all other rows: true of plain SGD and Adagrad, but not of momentum or Adam, whose state decays in every
+    /// row. By default no, and gradients are made dense. They are also made dense under accumulation, and if an
+    /// optimizer that [`Optimizer::decays_itself`] has weight decay, which moves every row. [`Update::each_row`]
+    /// handles both forms.
     fn takes_rows(&self) -> bool {
         false
     }
 
-    /// Whether [`Optimizer::update`] can fail. Then parameters and slots that it changes in place are copied first, so that a
-    /// step happens to all parameters or to none. One that says no and fails all the same, or leaves another shape or dtype,
-    /// leaves those before it changed.
+    /// Returns whether [`Optimizer::update`] can fail. If so, parameters and slots that it changes in place are
+    /// copied first, so that a step changes all parameters or none. If it says no and fails all the same, or leaves
+    /// another shape or dtype, the parameters before it stay changed.
     fn can_fail(&self) -> bool {
         true
     }
 
-    /// Whether it uses [`Step::weight_decay`] in its own formula, so that the driver takes nothing off. By default no.
+    /// Returns whether it uses [`Step::weight_decay`] in its own formula, so that the driver does not decay
+    /// parameters. By default no.
     fn decays_itself(&self) -> bool {
         false
     }
@@ -213,8 +217,8 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Takes `decay · learning rate` of each parameter off before each update (Loshchilov and Hutter 2019): Adam becomes
-    /// AdamW, whose default is 0.004.
+    /// Subtracts `decay · learning rate` times each parameter before each update (Loshchilov and Hutter 2019): Adam
+    /// becomes AdamW, whose default is 0.004.
     fn weight_decay(self, decay: f64) -> Tuned
     where
         Self: Sized + 'static,
@@ -234,10 +238,10 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Trains the parameters of a pattern otherwise. A pattern is a path, `encoder/dense/kernel`, or that of something which
-    /// parameters lie in, `encoder`; `*` stands for any text: `*/bias`. Each setting is that of the first fitting group which
-    /// has it, and `compile` refuses one without effect. A group's weight decay stands for the optimizer's;
-    /// [`Optimizer::exclude_from_weight_decay`] holds for both.
+    /// Trains the parameters that match a pattern differently. A pattern is a path such as `encoder/dense/kernel`,
+    /// or the path of something that contains parameters, such as `encoder`; `*` stands for any text: `*/bias`.
+    /// Each setting is that of the first matching group which has it, and `compile` refuses a group without effect.
+    /// A group's weight decay replaces the optimizer's; [`Optimizer::exclude_from_weight_decay`] applies to both.
     fn group(self, pattern: impl Into<String>, group: Group) -> Tuned
     where
         Self: Sized + 'static,
@@ -247,8 +251,9 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Keeps a moving average of each parameter: `momentum·average + (1-momentum)·w` after each step, those that only accumulate
-    /// too, beginning with the parameter (Keras's momentum is 0.99). `fit` ends by setting the parameters to their averages.
+    /// Keeps a moving average of each parameter: `momentum·average + (1-momentum)·w` after each step, including
+    /// those that only accumulate, starting from the parameter (Keras's momentum is 0.99). `fit` ends by setting
+    /// the parameters to their averages.
     fn use_ema(self, momentum: f64) -> Tuned
     where
         Self: Sized + 'static,
@@ -258,7 +263,7 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Sets the parameters to their averages after so many updates, again and again (as in Keras also in the steps that
+    /// Sets the parameters to their averages after every `updates` updates (as in Keras, also in the steps that
     /// accumulate for such an update).
     fn ema_overwrite_frequency(self, updates: u64) -> Tuned
     where
@@ -269,7 +274,7 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         tuned
     }
 
-    /// Updates after every so many steps, by the mean of their gradients. Iterations count updates, schedules
+    /// Updates after every `steps` steps, by the mean of their gradients. Iterations count updates; schedules count
     /// steps.
     fn gradient_accumulation_steps(self, steps: u64) -> Tuned
     where

@@ -1,4 +1,5 @@
-//! One step as it happens to one parameter: its gradient is accumulated, or it decays, is updated, averaged and constrained.
+//! What a step does to one parameter: its gradient is accumulated, or it decays, is updated, averaged and
+//! constrained.
 
 use super::group::Choice;
 use super::state::State;
@@ -32,37 +33,37 @@ stamped! {
     }
 }
 
-/// One step, as it happens to each parameter.
+/// One step, as applied to each parameter.
 pub(super) struct Pass<'a> {
     pub(super) optimizer: &'a dyn Optimizer,
     pub(super) options: &'a Options,
     pub(super) iteration: u64,
     pub(super) learning_rate: f64,
-    /// Whether an update is that of several steps.
+    /// Whether an update takes several steps.
     pub(super) accumulates: bool,
-    /// Whether parameters change in this step, rather than that gradients accumulate.
+    /// Whether this step changes parameters, rather than only accumulating gradients.
     pub(super) updates: bool,
 }
 
 impl Pass<'_> {
-    /// The learning rate of a parameter.
+    /// Returns the learning rate of a parameter.
     fn rate(&self, choice: &Choice) -> f64 {
         self.learning_rate * choice.learning_rate_factor
     }
 
-    /// Whether rows alone do what the dense gradient would: a decay in the optimizer's formula moves all rows, and an infinite rate
-    /// times a gradient of 0 is no number.
+    /// Returns whether rows alone give the same result as the dense gradient: weight decay in the optimizer's
+    /// formula moves all rows, and an infinite rate times a gradient of 0 is NaN.
     pub(super) fn takes_rows(&self, choice: &Choice) -> bool {
         let decays = choice.weight_decay > 0.0 && self.optimizer.decays_itself();
         self.optimizer.takes_rows() && !self.accumulates && !decays && self.rate(choice).is_finite()
     }
 
-    /// Whether an update of this parameter may fail half-way, so that what was before has to be kept.
+    /// Returns whether an update of this parameter may fail half-way, so that its old values must be kept.
     pub(super) fn copies(&self, p: &Param) -> bool {
         p.constraint().is_some() || (self.updates && self.optimizer.can_fail())
     }
 
-    /// Memory that is nobody else's for what will change in place, so that it does not fail.
+    /// Gives everything that will change in place memory of its own, so that the update cannot fail for lack of it.
     pub(super) fn own(&self, p: &mut Param, state: &mut State) -> Result<()> {
         if self.copies(p) {
             return Ok(());
@@ -91,7 +92,7 @@ impl Pass<'_> {
         let parts = state.parts(self.options);
         let dtype = p.value().dtype();
         let w = p.value_mut();
-        // Where gradients accumulate they are dense.
+        // If gradients accumulate, they are dense.
         if let (Some(sum), Some(Gradient::Dense(g))) = (parts.accumulator, g) {
             dispatch_float!("optimizer", dtype, T => {
                 let sum = sum.array_mut().slice_mut::<T>()?;
@@ -118,7 +119,8 @@ impl Pass<'_> {
                 .map_err(|e| e.at(format!("{}, updating '{path}'", self.optimizer.name())))?;
         }
         if let Some((momentum, moving)) = self.options.ema_momentum.zip(parts.average) {
-            // As in Keras also in steps that only accumulate; and up to the first update the average is the parameter.
+            // As in Keras, also in steps that only accumulate; until the first update the average equals the
+            // parameter.
             let momentum = if self.iteration == 1 { 0.0 } else { momentum };
             let overwrites =
                 self.options.ema_overwrite_frequency.is_some_and(|n| self.iteration.is_multiple_of(n));
@@ -136,7 +138,7 @@ impl Pass<'_> {
         }
     }
 
-    /// An update. What its author left must be what was there, in shape and dtype.
+    /// Makes an update, and checks that shape and dtype are the same afterwards.
     fn update(&self, step: &Step, u: Update<'_>) -> Result<()> {
         let Update { path, w, g, slots } = u;
         let before: Few<Spec, { INLINE + 1 }> =
@@ -148,7 +150,7 @@ impl Pass<'_> {
                 let why = format!("the update left {} for the {what}, which is {was}", is.spec());
                 return Err(Error::shapes("optimizer", was.shape, *is.shape(), why));
             }
-            // Without the history that it may have, and without gaps.
+            // Without its history, if it has one, and contiguous.
             if is.is_tracked() || !is.layout().is_contiguous() {
                 *is = is.detach().contiguous()?;
             }

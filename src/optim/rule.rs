@@ -1,12 +1,12 @@
-//! The common optimizer: one formula for each element, written as one loop over slices.
+//! `Rule`: the usual way to write an optimizer, as one formula for each element in a loop over slices.
 
 use super::{LearningRate, Optimizer, Options, Slices, Slot, Slots, Step, Update};
 use crate::autograd::Gradient;
 use crate::config::Configured;
 use crate::{DType, Float, Result, Spec};
 
-/// An optimizer as its author writes it if elements do not depend on each other: a loop over the slices of one parameter,
-/// which are cut at will. Every rule is an [`Optimizer`].
+/// An optimizer whose elements do not depend on each other: a loop over the slices of one parameter, which may be
+/// cut anywhere. Every rule is an [`Optimizer`].
 ///
 /// ```
 /// use gradus::optim::{LearningRate, Rule, Slots, Step};
@@ -47,20 +47,21 @@ use crate::{DType, Float, Result, Spec};
 /// # Ok::<(), gradus::Error>(())
 /// ```
 ///
-/// `T` is f32 or f64, and its `sqrt`, `exp`, `ln`, `abs` and so on are those of [`Real`](crate::kernels::math::Real): the same
-/// bits on every processor. Constants are worked out in f64 before the loop and become a `T` by `T::of`.
+/// `T` is f32 or f64, and its `sqrt`, `exp`, `ln`, `abs` and so on are those of
+/// [`Real`](crate::kernels::math::Real): the same bits on every processor. Compute constants in f64 before the loop
+/// and convert them with `T::of`.
 pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
-    /// The names of its state tensors, each of the parameter's shape: Adam has two. None by default.
+    /// Returns the names of its slots, each of the parameter's shape: Adam has two. None by default.
     fn slots(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// What the elements of a slot begin with; 0 by default.
+    /// Returns the initial value of a slot's elements; 0 by default.
     fn start(&self, _slot: &str) -> f64 {
         0.0
     }
 
-    /// The learning rate: a number to begin with, or a schedule.
+    /// Returns the learning rate: an initial number, or a schedule.
     fn learning_rate(&self) -> LearningRate;
 
     /// See [`Optimizer::check`].
@@ -71,7 +72,8 @@ pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// See [`Optimizer::takes_rows`]. For a rule it says that an element whose gradient is 0 stays as it is, and so do its slots.
+    /// See [`Optimizer::takes_rows`]. For a rule, yes means that an element whose gradient is 0 stays as it is, and
+    /// so do its slots.
     fn takes_rows(&self) -> bool {
         false
     }

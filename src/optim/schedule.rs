@@ -1,4 +1,4 @@
-//! Why it exists: learning rates that change with the number of steps. Formulas are Keras's.
+//! Learning rate schedules: rates that change with the number of steps, by Keras's formulas.
 
 use crate::config::{Configured, Dyn, Registry, Setting, kind};
 use crate::{Error, Result, settings};
@@ -30,13 +30,13 @@ use serde_json::Value;
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub trait LearningRateSchedule: Configured + std::fmt::Debug + Send + Sync {
-    /// The rate of the step after so many.
+    /// Returns the rate of the step that follows `step` earlier ones.
     fn at(&self, step: u64) -> f64;
 
-    /// Whether its settings make sense; `compile` asks.
+    /// Checks the settings; `compile` calls this.
     ///
     /// # Errors
-    /// They do not.
+    /// A setting is out of range.
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -52,14 +52,14 @@ kind! {
 /// What optimizers take as learning rate: a number or a schedule.
 #[derive(Clone, Debug)]
 pub enum LearningRate {
-    /// The same until someone sets another.
+    /// A constant, until another is set.
     Fixed(f64),
-    /// By the number of steps.
+    /// A function of the number of steps.
     Schedule(Dyn<dyn LearningRateSchedule>),
 }
 
 impl LearningRate {
-    /// The rate of the step after so many.
+    /// Returns the rate of the step that follows `step` earlier ones.
     pub fn at(&self, step: u64) -> f64 {
         match self {
             LearningRate::Fixed(rate) => *rate,
@@ -79,7 +79,7 @@ impl LearningRate {
     }
 }
 
-/// In files: the number, or the schedule's `{class_name, config}`.
+/// Stored in files as the number, or as the schedule's `{class_name, config}`.
 impl Setting for LearningRate {
     fn write(&self) -> Result<Value> {
         match self {
@@ -100,7 +100,7 @@ impl From<f64> for LearningRate {
         LearningRate::Fixed(rate)
     }
 }
-/// The same number in double precision: 0.001f32 is 0.0010000000474974513.
+/// Keeps the f32 value exactly: 0.001f32 is 0.0010000000474974513.
 impl From<f32> for LearningRate {
     fn from(rate: f32) -> Self {
         LearningRate::Fixed(f64::from(rate))
@@ -130,12 +130,12 @@ fn check_rates(rates: &[(&'static str, f64)]) -> Result<()> {
     rates.iter().try_for_each(|(name, rate)| Error::unless_not_negative(name, *rate))
 }
 
-/// Fails unless a share is one.
+/// Fails unless a share lies between 0 and 1.
 fn check_share(name: &'static str, share: f64) -> Result<()> {
     Error::unless((0.0..=1.0).contains(&share), name, "0 to 1", share)
 }
 
-/// How many periods have passed: whole ones if the rate falls by stairs.
+/// Returns how many periods have passed, rounded down if the rate falls in stairs.
 fn periods(step: u64, decay_steps: u64, staircase: bool) -> f64 {
     let p = step as f64 / decay_steps as f64;
     if staircase { p.floor() } else { p }
@@ -147,7 +147,7 @@ macro_rules! decays {
             $(#[$doc])*
             #[derive(Copy, PartialEq)]
             pub struct $type {
-                /// From this rate, with a period of so many updates and this rate of decay.
+                /// Creates a schedule from the initial rate, the steps of a period and the decay rate.
                 new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64);
 
                 /// Whether the rate changes only at the end of a period; no by default.
@@ -176,10 +176,10 @@ decays! {
 }
 
 settings! {
-    /// `values[i]` up to and including step `boundaries[i]`; the last value after them all.
+    /// `values[i]` up to and including step `boundaries[i]`; the last value after all of them.
     #[derive(PartialEq)]
     pub struct PiecewiseConstantDecay {
-        /// One value more than boundaries, which ascend.
+        /// Creates a schedule of ascending boundaries, and one more value than boundaries.
         new(boundaries: into Vec<u64>, values: into Vec<f64>);
     }
 }
@@ -203,7 +203,7 @@ settings! {
     /// `(initial - end)·(1 - step / decay_steps)^power + end`, and `end` from then on.
     #[derive(Copy, PartialEq)]
     pub struct PolynomialDecay {
-        /// A line from this rate to 0.0001 in so many updates.
+        /// Creates a line from this rate to 0.0001 in `decay_steps` steps.
         new(initial_learning_rate: f64, decay_steps: u64);
 
         /// The rate at the end; 0.0001 by default.
@@ -233,17 +233,18 @@ impl LearningRateSchedule for PolynomialDecay {
     }
 }
 
-/// Of waves of which the first has length 1 and each is `t_mul` times as long as the one before, the number of that which `done`
-/// lies in, and the share of it that is done.
+/// Returns the number of the wave that contains `done`, and the share of it that has passed. The first wave has
+/// length 1, and each is `t_mul` times as long as the one before.
 fn wave(done: f64, t_mul: f64) -> (f64, f64) {
     let more = t_mul - 1.0;
-    // Where wave number `wave` begins: a geometric sum, which is `wave` itself if all are of one length.
+    // Where wave number `wave` begins: a geometric sum, which is `wave` itself if all have one length.
     let begin = |wave: f64| match more {
         m if m > 0.5 => (libm::pow(t_mul, wave) - 1.0) / m,
         m if m > 0.0 => libm::expm1(wave * libm::log1p(m)) / m,
         _ => wave,
     };
-    // The quotient of logarithms may miss a whole number by its last bit, so what begins at `done` is looked at itself.
+    // The quotient of logarithms may miss a whole number by its last bit, so the wave that begins at `done` is
+    // checked itself.
     let about = if more > 0.0 { libm::log1p(done * more) / libm::log1p(more) } else { done };
     let mut wave = about.floor();
     let reached = |wave: f64| begin(wave) <= done * (1.0 + 1e-12);
@@ -262,11 +263,11 @@ fn half_wave(share: f64, alpha: f64) -> f64 {
 }
 
 settings! {
-    /// A line from the initial rate to the warmup's target, then half a cosine wave down to `alpha` of it (Loshchilov and
-    /// Hutter 2016); without a warmup the wave alone.
+    /// A linear warmup from the initial rate to a target, then half a cosine wave down to `alpha` times that
+    /// (Loshchilov and Hutter 2016); without a warmup, only the wave.
     #[derive(Copy, PartialEq)]
     pub struct CosineDecay {
-        /// From this rate to 0 in so many updates.
+        /// Creates a schedule from this rate to 0 in `decay_steps` steps.
         new(initial_learning_rate: f64, decay_steps: u64);
 
         /// The last rate as a share of the largest; 0 by default.
@@ -277,7 +278,7 @@ settings! {
 }
 
 impl CosineDecay {
-    /// Rises from the initial rate to `target` in `steps` updates first.
+    /// Adds a warmup: the rate first rises from the initial rate to `target` in `steps` steps.
     #[must_use]
     pub fn warmup(mut self, target: f64, steps: u64) -> CosineDecay {
         (self.warmup_target, self.warmup_steps) = (Some(target), steps);
@@ -307,11 +308,12 @@ impl LearningRateSchedule for CosineDecay {
 }
 
 settings! {
-    /// Half cosine waves one after the other, each `t_mul` times as long and `m_mul` times as high as the one before
+    /// Half cosine waves one after another, each `t_mul` times as long and `m_mul` times as high as the one before
     /// (Loshchilov and Hutter 2016).
     #[derive(Copy, PartialEq)]
     pub struct CosineDecayRestarts {
-        /// From this rate, the first wave in so many updates, each of the next twice as long.
+        /// Creates a schedule from this rate; the first wave takes `first_decay_steps` steps, and each later one
+        /// twice as many.
         new(initial_learning_rate: f64, first_decay_steps: u64);
 
         /// How much longer each wave is; 2 by default.

@@ -1,19 +1,19 @@
-//! Why it exists: stochastic gradient descent, with momentum.
+//! `SGD`: stochastic gradient descent, with or without momentum.
 
 use super::{LearningRate, Rule, Slots, Step, check_setting};
 use crate::kernels::simd::stamped;
 use crate::{Float, Result, settings};
 
 settings! {
-    /// `w -= lr·g`; with momentum `m = μ·m - lr·g`, `w += m`, or with Nesterov's `w += μ·m - lr·g` (Keras's rule: the
-    /// learning rate is inside of the velocity).
+    /// `w -= lr·g`; with momentum `m = μ·m - lr·g`, `w += m`, or with Nesterov's `w += μ·m - lr·g` (Keras's rule:
+    /// the learning rate is part of the velocity).
     pub struct SGD {
-        /// With this learning rate, a number or a schedule; Keras's default is 0.01.
+        /// Creates it with this learning rate, a number or a schedule; Keras's default is 0.01.
         new(learning_rate: into LearningRate = 0.01);
 
         /// The share of the last step that is kept; 0 by default.
         momentum: f64 = 0.0,
-        /// Nesterov's momentum; no by default.
+        /// Whether to use Nesterov's momentum; no by default.
         nesterov: bool = false,
     }
 }
@@ -45,7 +45,7 @@ impl Rule for SGD {
     fn check(&self) -> Result<()> {
         check_setting("momentum", self.momentum, (0.0..=1.0).contains(&self.momentum), "0 to 1")
     }
-    /// Without momentum: a row that was not read stays as it is.
+    /// Without momentum, a row that was not read stays as it is.
     fn takes_rows(&self) -> bool {
         self.momentum == 0.0
     }

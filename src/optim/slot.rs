@@ -1,27 +1,28 @@
-//! What an optimizer remembers of a parameter: named tensors, its slots, each with a shape and what it begins with. Moments
-//! have the parameter's shape; factored ones are a number for each row and column, a running product is one number.
+//! `Slot`: one of the named tensors that an optimizer keeps for a parameter, with its shape and initial value.
+//! Moments have the parameter's shape, factored ones hold one number per row and column, and a running product is
+//! one number.
 
 use crate::error::Context;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Shape, Spec};
 
-/// The shape of a slot, for a parameter's.
+/// The shape of a slot, relative to its parameter's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum SlotShape {
-    /// The parameter's.
+    /// The parameter's shape.
     Like,
-    /// A number for each row: without the last axis. (A vector is one row.)
+    /// One number per row: the shape without the last axis. (A vector is one row.)
     PerRow,
-    /// A number for each column: without the last axis but one.
+    /// One number per column: the shape without the second to last axis.
     PerColumn,
     /// One number.
     Scalar,
-    /// This one.
+    /// This shape.
     Of(Shape),
 }
 
-/// What a slot begins with.
+/// The initial value of a slot.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Start {
@@ -31,8 +32,8 @@ pub enum Start {
     Parameter,
 }
 
-/// One tensor of an optimizer's state. Its dtype is the parameter's. [`Slot::new`] is a moment: of the parameter's shape, 0 at
-/// first.
+/// One tensor of an optimizer's state, in the parameter's dtype. [`Slot::new`] makes one of the parameter's shape
+/// that starts at 0, as moments do.
 ///
 /// ```
 /// use gradus::optim::{Slot, SlotShape};
@@ -41,42 +42,42 @@ pub enum Start {
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Slot {
-    /// In files it stands behind the parameter's path: `optimizer/dense/kernel/m`.
+    /// Its name; in files it follows the parameter's path: `optimizer/dense/kernel/m`.
     pub name: &'static str,
     /// Its shape.
     pub shape: SlotShape,
-    /// What it begins with.
+    /// Its initial value.
     pub start: Start,
 }
 
 impl Slot {
-    /// Of the parameter's shape, 0 at first.
+    /// Creates a slot of the parameter's shape that starts at 0.
     pub fn new(name: &'static str) -> Slot {
         Slot { name, shape: SlotShape::Like, start: Start::Value(0.0) }
     }
 
-    /// Of this shape.
+    /// Sets the shape.
     #[must_use]
     pub fn shape(mut self, shape: SlotShape) -> Slot {
         self.shape = shape;
         self
     }
 
-    /// Beginning with this number.
+    /// Sets the initial value of all elements.
     #[must_use]
     pub fn start(mut self, value: f64) -> Slot {
         self.start = Start::Value(value);
         self
     }
 
-    /// Beginning with the parameter's value.
+    /// Starts the slot with the parameter's value.
     #[must_use]
     pub fn start_at_parameter(mut self) -> Slot {
         self.start = Start::Parameter;
         self
     }
 
-    /// Shape and dtype for a parameter.
+    /// Returns shape and dtype for a parameter.
     pub fn spec(&self, parameter: Spec) -> Spec {
         let without = |from_end: usize| {
             let dims = parameter.shape.dims();
@@ -98,7 +99,7 @@ impl Slot {
         Spec::new(shape, parameter.dtype)
     }
 
-    /// The slot as it begins.
+    /// Makes the slot's initial tensor.
     pub(super) fn tensor(&self, parameter: &Tensor) -> Result<Tensor> {
         match self.start {
             Start::Value(value) => Tensor::filled(self.spec(parameter.spec()), value),
@@ -108,7 +109,7 @@ impl Slot {
     }
 }
 
-/// Fails unless every slot can be made, and be told from the others in a file.
+/// Fails unless every slot can be made, and its name in files is unique.
 pub(super) fn check(slots: &[Slot], parameter: Spec) -> Result<()> {
     for (i, slot) in slots.iter().enumerate() {
         let bad = |expected: &str| Err(Error::argument("slot", expected, format!("'{}'", slot.name)));

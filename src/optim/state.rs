@@ -1,5 +1,5 @@
-//! What is remembered of each parameter from one step to the next: the optimizer's slots and two of the driver's own, how they
-//! begin, and how they go into files and come back.
+//! The state that is kept of each parameter from one step to the next: the optimizer's slots and two of the
+//! driver's own, their initial values, and how they are saved and restored.
 
 use super::driver::Part;
 use super::group::Choice;
@@ -11,7 +11,7 @@ use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, Result, Spec};
 use std::collections::BTreeMap;
 
-/// Slots of the driver's own, behind those of the optimizer.
+/// The driver's own slots, which follow those of the optimizer.
 const ACCUMULATOR: &str = "gradient_accumulator";
 const AVERAGE: &str = "moving_average";
 
@@ -20,13 +20,13 @@ const AVERAGE: &str = "moving_average";
 pub(super) struct State {
     /// The optimizer's slots, then the accumulator and the average, if there are such.
     pub(super) tensors: Few<Tensor, { INLINE + 2 }>,
-    /// How many are the optimizer's.
+    /// How many of them are the optimizer's.
     own: usize,
     /// The number of the driver's part that it belongs to.
     pub(super) part: usize,
     /// What its groups and the options say of the parameter.
     pub(super) choice: Choice,
-    /// Whether the accumulator has gradients, which may add up to 0.
+    /// Whether the accumulator holds gradients, which may add up to 0.
     pub(super) waiting: bool,
 }
 
@@ -57,11 +57,11 @@ fn slots(part: &Part, path: &str, parameter: Spec) -> (Vec<Slot>, usize) {
 }
 
 impl Driver {
-    /// Fails if a setting is out of range, a group has no parameters, or the optimizer cannot train one of the trainable
-    /// parameters. `compile` asks this, and so does the first step.
+    /// Fails if a setting is out of range, a group has no parameters, or the optimizer cannot train one of the
+    /// trainable parameters. `compile` and the first step call this.
     ///
     /// # Errors
-    /// As said; the message names the setting or the parameter.
+    /// One of these is so; the message names the setting or the parameter.
     pub fn check(&self, params: &(impl Module + ?Sized)) -> Result<()> {
         self.check_settings()?;
         let (mut paths, mut result) = (Vec::new(), Ok(()));
@@ -96,12 +96,12 @@ impl Driver {
         slot::check(&all, parameter).at(|| format!("{}, for '{path}'", part.optimizer.name()))
     }
 
-    /// The slots of a parameter.
+    /// Returns the slots of a parameter.
     pub(crate) fn slots(&self, path: &str, p: &Param) -> Vec<Slot> {
         slots(self.part(path), path, p.value().spec()).0
     }
 
-    /// The state that a parameter begins with.
+    /// Makes the initial state of a parameter.
     pub(super) fn begin(&self, path: &str, p: &Param) -> Result<State> {
         let spec = p.value().spec();
         self.check_slots(path, spec)?;
@@ -112,13 +112,14 @@ impl Driver {
         Ok(State { tensors, own, part: self.choose(path), choice, waiting: false })
     }
 
-    /// The state by name, the path of a parameter and behind it that of a slot: `dense/kernel/m`. The driver has slots of its
-    /// own, `gradient_accumulator` and `moving_average`. Parameters that were never updated have none, but for those unfrozen
-    /// since the last step: theirs is what the next one begins with. With [`Driver::steps`], and the learning rate if it was
-    /// changed, this is all that a driver knows; [`Driver::set_state`] takes it back.
+    /// Returns the state by name, a parameter's path followed by that of a slot: `dense/kernel/m`. The driver has
+    /// slots of its own, `gradient_accumulator` and `moving_average`. Parameters that were never updated have none,
+    /// except those unfrozen since the last step, which have the state that the next step begins with. Together
+    /// with [`Driver::steps`], and the learning rate if it was changed, this is everything a driver knows;
+    /// [`Driver::set_state`] restores it.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn state(&self, params: &(impl Module + ?Sized)) -> Result<Vec<(String, Tensor)>> {
         let (mut out, mut result) = (Vec::new(), Ok(()));
         params.visit(&mut |path, p| {
@@ -139,12 +140,12 @@ impl Driver {
         result.map(|()| out)
     }
 
-    /// Sets the tensors of the state that are named as in [`Driver::state`]. Others stay, or begin with those of their
-    /// parameter. A loop of your own resumes by this and [`Driver::set_steps`].
+    /// Sets the tensors of the state that are named as in [`Driver::state`]. Others stay, or begin with those of
+    /// their parameter. Your own training loop can resume with this and [`Driver::set_steps`].
     ///
     /// # Errors
-    /// As [`Driver::check`]; a name is none of a parameter and its slots, a tensor has another shape or dtype than the slot, or
-    /// memory cannot be had. Then nothing has changed.
+    /// Those of [`Driver::check`]; a name does not belong to a parameter and its slots, a tensor has another shape
+    /// or dtype than the slot, or there is not enough memory. Nothing has changed then.
     pub fn set_state(&mut self, params: &(impl Module + ?Sized), values: &[(String, Tensor)]) -> Result<()> {
         self.check(params)?;
         let mut left: BTreeMap<&str, &Tensor> = values.iter().map(|(name, t)| (name.as_str(), t)).collect();
@@ -213,14 +214,14 @@ impl Driver {
         Ok(Some(state))
     }
 
-    /// How many numbers the state holds, iteration count and learning rate included, as Keras counts.
+    /// Returns how many numbers the state holds, with iteration count and learning rate, as Keras counts.
     pub(crate) fn state_elements(&self) -> usize {
         let tensors = self.state.values().flat_map(|state| &state.tensors).map(Tensor::elements);
         if self.steps == 0 { 0 } else { tensors.sum::<usize>() + 2 }
     }
 
-    /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with it. Frozen parameters and those
-    /// of a group with the rate 0 stay as they are.
+    /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with this. Frozen
+    /// parameters and those of a group with the rate 0 stay as they are.
     pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) {
         params.visit_mut(&mut |_, p| {
             let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
@@ -259,7 +260,7 @@ fn is_zero(sum: &Tensor) -> bool {
     }
 }
 
-/// The error of a parameter in a type that is only stored.
+/// The error for a parameter in a storage-only dtype.
 fn stored_only(path: &str, dtype: DType) -> Error {
     let expected = format!("'{path}' in float32 or float64 (or frozen)");
     let got = format!(

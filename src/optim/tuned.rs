@@ -1,5 +1,5 @@
-//! Why it exists: what can be set for every optimizer alike, in one place rather than in each. The driver does what they
-//! say.
+//! The options of every optimizer, such as clipping and weight decay: [`Tuned`] adds them to any optimizer, and the
+//! driver does what they say.
 
 use super::group::{self, Choice, Group};
 use super::{LearningRate, MultiOptimizer, Optimizer, Slot, Step, Update};
@@ -7,8 +7,8 @@ use crate::config::Dyn;
 use crate::{Error, Result, Spec, settings};
 
 settings! {
-    /// What can be set for every optimizer. In a step, in this order: accumulation, clipping, weight decay, the update, the
-    /// moving average, and the parameters' constraints.
+    /// The options that every optimizer has. A step applies them in this order: accumulation, clipping, weight
+    /// decay, the update, the moving average, and the parameters' constraints.
     #[derive(PartialEq, Default)]
     #[non_exhaustive]
     pub struct Options {

@@ -1,5 +1,5 @@
-//! What an optimizer is given in one update of one parameter: the parameter as a whole, its gradient and its slots, as tensors
-//! for formulas of norms and matrix products and as slices for loops.
+//! What an optimizer receives for one update of one parameter: the parameter, its gradient and its slots, as whole
+//! tensors for formulas of norms and matrix products, or as slices for loops.
 
 use super::Slots;
 use crate::autograd::Gradient;
@@ -12,17 +12,18 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Step {
-    /// How many updates there have been, this one included: 1 at first.
+    /// The number of updates, including this one: 1 at first.
     pub iteration: u64,
     /// The learning rate: that of the parameter's [`Group`](super::Group), if it is in one.
     pub learning_rate: f64,
-    /// How much of the parameter an optimizer that [`decays_itself`](super::Optimizer::decays_itself) has to take off, as a share
-    /// of the learning rate. For all others it is 0: the driver has done so.
+    /// How much weight decay an optimizer that [`decays_itself`](super::Optimizer::decays_itself) has to apply, as
+    /// a multiple of the learning rate. For all others it is 0, because the driver has applied it.
     pub weight_decay: f64,
 }
 
 impl Step {
-    /// Update number `iteration`, counted from 1, at this rate: for calling an optimizer by hand, as its tests do.
+    /// Creates the arguments of update number `iteration`, counted from 1, at this rate: to call an optimizer by
+    /// hand, as its tests do.
     pub fn new(iteration: u64, learning_rate: f64) -> Step {
         Step { iteration, learning_rate, weight_decay: 0.0 }
     }
@@ -32,26 +33,29 @@ impl Step {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Update<'a> {
-    /// Where the parameter stands in its network: `dense/kernel`.
+    /// The parameter's path in its network: `dense/kernel`.
     pub path: &'a str,
-    /// The parameter, to be changed in place (through [`Update::slices`]) or replaced by a tensor of the same shape and dtype.
+    /// The parameter, to be changed in place (through [`Update::slices`]) or replaced by a tensor of the same shape
+    /// and dtype.
     pub w: &'a mut Tensor,
-    /// Its gradient, accumulated and clipped. Dense ([`Update::gradient`]), unless the optimizer [`takes_rows`](super::Optimizer::takes_rows).
+    /// Its gradient, accumulated and clipped. Dense ([`Update::gradient`]), unless the optimizer
+    /// [`takes_rows`](super::Optimizer::takes_rows).
     pub g: &'a Gradient,
     /// Its slots, in the optimizer's order; changed or replaced like the parameter.
     pub slots: &'a mut [Tensor],
 }
 
 impl<'a> Update<'a> {
-    /// Of the parameter at a path: for calling an optimizer by hand, as its tests do and an optimizer around another does.
+    /// Creates an update of the parameter at a path: to call an optimizer by hand, as its tests and optimizers that
+    /// wrap another do.
     pub fn new(path: &'a str, w: &'a mut Tensor, g: &'a Gradient, slots: &'a mut [Tensor]) -> Update<'a> {
         Update { path, w, g, slots }
     }
 
-    /// The gradient as a tensor, for optimizers that do not take rows.
+    /// Returns the gradient as a tensor, for optimizers that do not take rows.
     ///
     /// # Errors
-    /// It is that of rows.
+    /// It is a gradient of rows.
     pub fn gradient(&self) -> Result<&'a Tensor> {
         match self.g {
             Gradient::Dense(g) => Ok(g),
@@ -66,17 +70,17 @@ impl<'a> Update<'a> {
         }
     }
 
-    /// Parameter, gradient and slots as slices in row-major order.
+    /// Returns parameter, gradient and slots as slices in row-major order.
     ///
     /// # Errors
-    /// `T` is not their element type, the gradient is that of rows or has gaps, or memory cannot be had (what something else
-    /// holds as well is copied before it is changed).
+    /// `T` is not their element type, the gradient is one of rows or not contiguous, or there is not enough memory
+    /// (what is shared is copied before it is changed).
     pub fn slices<T: Float>(&mut self) -> Result<Slices<'_, T>> {
         let g = self.gradient()?.array().slice()?;
         Ok(Slices { w: self.w.array_mut().slice_mut()?, g, slots: slots_of(self.slots)? })
     }
 
-    /// Calls `f` with each row that has a gradient, ascending; with every row of a dense one.
+    /// Calls `f` with each row that has a gradient, in ascending order; for a dense gradient, with every row.
     ///
     /// ```
     /// use gradus::autograd::Gradient;
@@ -96,7 +100,8 @@ impl<'a> Update<'a> {
     /// ```
     ///
     /// # Errors
-    /// `T` is not their element type, the gradient is of another shape than the parameter, or memory cannot be had.
+    /// `T` is not their element type, the gradient has another shape than the parameter, or there is not enough
+    /// memory.
     pub fn each_row<T: Float>(&mut self, f: &mut dyn FnMut(Row<'_, '_, T>)) -> Result<()> {
         let shape = *self.w.shape();
         if self.g.spec().shape != shape {
@@ -126,15 +131,15 @@ impl<'a> Update<'a> {
 /// One row of a parameter (along its first axis) that has a gradient.
 #[derive(Debug)]
 pub struct Row<'a, 's, T> {
-    /// Its number, which is where slots of one number a row have it.
+    /// Its number, which is also its position in slots of one number per row.
     pub number: usize,
-    /// Where its elements are in the parameter, and in slots of the parameter's shape.
+    /// The range of its elements in the parameter, and in slots of the parameter's shape.
     pub range: Range<usize>,
     /// Its elements.
     pub w: &'a mut [T],
     /// Their gradients.
     pub g: &'a [T],
-    /// The slots of the parameter, whole.
+    /// The slots of the parameter, as a whole.
     pub slots: &'a mut [&'s mut [T]],
 }
 
@@ -142,7 +147,7 @@ fn slots_of<T: Float>(slots: &mut [Tensor]) -> Result<Slots<'_, T>> {
     slots.iter_mut().map(|slot| slot.array_mut().slice_mut::<T>()).collect()
 }
 
-/// One parameter as slices. Those of the parameter's shape are as long as `w`.
+/// One parameter as slices. Slots of the parameter's shape are as long as `w`.
 #[derive(Debug)]
 pub struct Slices<'a, T> {
     /// The parameter.
@@ -154,8 +159,9 @@ pub struct Slices<'a, T> {
 }
 
 impl<T: Float> Slices<'_, T> {
-    /// Calls `f` with parts of a large parameter, on as many threads as there are. Elements must not depend on each other. What
-    /// is not of the parameter's shape has to be taken out of `slots` before; with it, nothing is cut.
+    /// Calls `f` with parts of a large parameter, on as many threads as there are. Elements must not depend on each
+    /// other. Take slots that do not have the parameter's shape out of `slots` first; while there are any, nothing
+    /// is cut.
     pub fn in_parts(self, f: &(dyn Fn(Slices<'_, T>) + Sync)) {
         let n = self.w.len();
         let cuts = n >= par::GRAIN && par::threads() > 1;

@@ -1,5 +1,5 @@
-//! Why it exists: the distributions that tensors are drawn from. Element number `at` of a draw is a function of the stream
-//! and of `at`; where a method tries until it succeeds, each element has numbers of its own to try.
+//! Distributions that tensors are drawn from. Element number `at` of a draw is a function of the stream and of
+//! `at`; where a method tries until it succeeds, each element has its own numbers to try.
 
 use super::{Stream, fraction, wide};
 use crate::{Error, Result};
@@ -8,47 +8,48 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Distribution {
-    /// Evenly in `[low, high)`.
+    /// Uniform in `[low, high)`.
     Uniform {
         /// The least value.
         low: f64,
-        /// Above all values.
+        /// The upper bound, which is not included.
         high: f64,
     },
-    /// Gauss's.
+    /// The normal distribution.
     Normal {
         /// The mean.
         mean: f64,
         /// The standard deviation.
         std: f64,
     },
-    /// Gauss's without what lies more than two deviations from the mean.
+    /// The normal distribution without values more than two deviations from the mean.
     TruncatedNormal {
         /// The mean.
         mean: f64,
         /// The standard deviation before the cut.
         std: f64,
     },
-    /// Waiting times of mean `1 / rate`.
+    /// The exponential distribution: waiting times of mean `1 / rate`.
     Exponential {
-        /// Events a unit of time.
+        /// Events per unit of time.
         rate: f64,
     },
-    /// Of mean `shape / rate` and variance `shape / rate²`.
+    /// The gamma distribution, of mean `shape / rate` and variance `shape / rate²`.
     Gamma {
         /// The shape, often called α.
         shape: f64,
         /// The rate, often called β.
         rate: f64,
     },
-    /// On `[0, 1]`, of mean `a / (a + b)`.
+    /// The beta distribution on `[0, 1]`, of mean `a / (a + b)`.
     Beta {
-        /// Pulls to 1.
+        /// Larger values move the mean towards 1.
         a: f64,
-        /// Pulls to 0.
+        /// Larger values move the mean towards 0.
         b: f64,
     },
-    /// Whole numbers of mean `rate`, at most [`Distribution::MAX_RATE`]; takes time in proportion.
+    /// The Poisson distribution: whole numbers of mean `rate`, at most [`Distribution::MAX_RATE`]. Drawing takes
+    /// time in proportion to the rate.
     Poisson {
         /// The mean.
         rate: f64,
@@ -56,7 +57,7 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// Its name and its settings in the order of their declaration.
+    /// Returns the name, and the settings in the order of their declaration.
     pub(crate) fn parts(&self) -> (&'static str, [Option<f64>; 2]) {
         let two = |a, b| [Some(a), Some(b)];
         let one = |a| [Some(a), None];
@@ -71,7 +72,7 @@ impl Distribution {
         }
     }
 
-    /// What [`Distribution::parts`] gave.
+    /// Restores what [`Distribution::parts`] returned.
     pub(crate) fn from_parts(name: &str, settings: &[f64]) -> Option<Distribution> {
         match (name, settings) {
             ("uniform", &[low, high]) => Some(Distribution::Uniform { low, high }),
@@ -88,10 +89,10 @@ impl Distribution {
     /// The largest rate of a Poisson distribution.
     pub const MAX_RATE: f64 = 1e6;
 
-    /// Whether its settings are in their ranges.
+    /// Checks that the settings are in range.
     ///
     /// # Errors
-    /// They are not.
+    /// A setting is out of range.
     pub fn check(&self) -> Result<()> {
         let positive = |v: f64| v > 0.0 && v.is_finite();
         let (fine, expected) = match *self {
@@ -111,7 +112,7 @@ impl Distribution {
         if fine { Ok(()) } else { Err(Error::argument("distribution", expected, format!("{self:?}"))) }
     }
 
-    /// Element number `at` of the draw from a stream. The settings should have been checked.
+    /// Returns element number `at` of the draw from a stream. Check the settings first.
     pub fn value(&self, stream: &Stream, at: u64) -> f64 {
         match *self {
             Distribution::Uniform { low, high } => low + (high - low) * stream.uniform(at),
@@ -129,10 +130,11 @@ impl Distribution {
     }
 }
 
-/// The logarithm of a gamma variate of rate 1 (Marsaglia and Tsang 2000); below shape 1 that of shape + 1 times
-/// `U^(1/shape)`.
+/// Returns the logarithm of a gamma variate of rate 1 (Marsaglia and Tsang 2000); below shape 1, that of shape + 1
+/// times `U^(1/shape)`.
 fn ln_gamma(stream: &Stream, at: u64, shape: f64) -> f64 {
-    /// Positions of the stream for one element: a pair a try (each succeeds 19 times in 20), the last for the power.
+    /// Positions of the stream for one element: a pair for each try (19 of 20 tries succeed), the last one for the
+    /// power.
     const ROOM: u64 = 128;
     let first = at.wrapping_mul(ROOM);
     let uniform = |i: u64| {
@@ -153,9 +155,9 @@ fn ln_gamma(stream: &Stream, at: u64, shape: f64) -> f64 {
     if shape < 1.0 { ln + libm::log(uniform(ROOM - 1)) / shape } else { ln }
 }
 
-/// Counts how far the distribution function reaches a uniform number; large rates are sums of smaller ones.
+/// Counts how far the cumulative distribution reaches a uniform number; large rates are sums of smaller ones.
 fn poisson(stream: &Stream, at: u64, rate: f64) -> f64 {
-    /// A part's rate: `exp` of its negative is far from the smallest number.
+    /// The rate of one part: `exp` of its negative is far above the smallest number.
     const PART: f64 = 256.0;
     const PARTS: u64 = (Distribution::MAX_RATE / PART) as u64 + 1;
     let (mut total, mut left) = (0.0, rate);

@@ -1,5 +1,5 @@
-//! Why it exists: random numbers that depend on what they are for and on nothing else. Streams here are counters
-//! put through a fixed function, so any of them can be drawn in any order, on any thread, with the same result.
+//! Random numbers that depend only on what they are for. Begin with [`Stream`]: a counter put through a fixed
+//! function, so its numbers can be drawn in any order, on any thread, with the same result.
 
 mod distribution;
 mod philox;
@@ -10,21 +10,21 @@ pub use philox::philox4x32;
 use crate::{Error, Result};
 use rand_core::utils;
 
-/// What a stream of random numbers is for: streams of one seed and different purposes share no numbers.
+/// What a stream of random numbers is for. Streams of one seed with different purposes share no numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Purpose {
-    /// Initial values of parameter number `n`.
+    /// The initial values of parameter number `n`.
     Init(u32),
     /// The order of the rows of an epoch.
     Shuffle,
     /// Key number `n` of a network: the numbers of a random layer.
     Layer(u32),
-    /// Key number `key`, asked again within one pass: `call` counts from 1.
+    /// Key number `key`, used again within one pass: `call` counts from 1.
     LayerAgain {
         /// The key's number.
         key: u32,
-        /// How often it was asked before in this pass.
+        /// How often it was used before in this pass.
         call: u32,
     },
     /// Data augmentation.
@@ -57,8 +57,8 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A seed from the operating system, for programs that want a different run each time. Zero where there is none to be had, as on
-/// wasm32-unknown-unknown.
+/// Returns a seed from the operating system, for programs that want a different run each time. Zero where there is
+/// none, as on wasm32-unknown-unknown.
 pub fn os_seed() -> u64 {
     #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
     {
@@ -70,13 +70,13 @@ pub fn os_seed() -> u64 {
     0
 }
 
-/// Two words as one, the low one first.
+/// Joins two words, the low one first.
 #[inline(always)]
 pub(crate) fn wide(low: u32, high: u32) -> u64 {
     u64::from(low) | u64::from(high) << 32
 }
 
-/// A number in `[0, 1)`, a multiple of 2⁻⁵³, from the upper 53 bits.
+/// Returns a number in `[0, 1)`, a multiple of 2⁻⁵³, from the upper 53 bits.
 #[inline(always)]
 pub(crate) fn fraction(bits: u64) -> f64 {
     (bits >> 11) as f64 / 9_007_199_254_740_992.0
@@ -98,8 +98,8 @@ pub(crate) fn fraction(bits: u64) -> f64 {
 pub struct Stream {
     key: [u32; 2],
     step: u64,
-    /// Of a stream that the key of a network gives while the network is traced, what stands for the key: seed and step are yet
-    /// to come.
+    /// For a stream made from a network's key while the network is traced: the key, whose seed and step are not
+    /// known yet.
     traced: Option<u64>,
 }
 
@@ -108,12 +108,13 @@ thread_local! {
     static READ_TOO_EARLY: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// How often this thread has read numbers of streams whose seed and step are yet to come: a capture fails if it did.
+/// Returns how often this thread has read numbers of streams whose seed and step are not known yet: a capture fails
+/// if it did.
 pub(crate) fn read_too_early() -> u64 {
     READ_TOO_EARLY.get()
 }
 
-/// The numbers that are drawn are the same.
+/// Streams are equal if they give the same numbers.
 impl PartialEq for Stream {
     fn eq(&self, other: &Stream) -> bool {
         (self.key, self.step, self.traced) == (other.key, other.step, other.traced)
@@ -121,7 +122,8 @@ impl PartialEq for Stream {
 }
 impl Eq for Stream {}
 
-/// The numbers of a seed: the same each time. Different draws of one program want different seeds, or a stream with steps.
+/// The stream of a seed: the same each time. Use different seeds, or a stream with steps, for different draws in
+/// one program.
 impl From<u64> for Stream {
     fn from(seed: u64) -> Stream {
         Stream::new(seed, Purpose::User(0), 0)
@@ -129,7 +131,7 @@ impl From<u64> for Stream {
 }
 
 impl Stream {
-    /// The stream of a seed for a purpose at a step.
+    /// Creates the stream of a seed for a purpose at a step.
     pub fn new(seed: u64, purpose: Purpose, step: u64) -> Stream {
         Stream::of_code(seed, purpose.code(), step)
     }
@@ -139,28 +141,28 @@ impl Stream {
         Stream { key: [key as u32, (key >> 32) as u32], step, traced: None }
     }
 
-    /// The stream that a key of a network gives while the network is traced.
+    /// Makes the stream of a network's key while the network is traced.
     pub(crate) fn traced(purpose: Purpose) -> Stream {
         let code = purpose.code();
         Stream { traced: Some(code), ..Stream::of_code(0, code, 0) }
     }
 
-    /// Another stream for the same purpose: that of the next step.
+    /// Returns the stream of the next step, for the same purpose.
     pub(crate) fn following(self) -> Stream {
         Stream { step: self.step.wrapping_add(1), ..self }
     }
 
-    /// Whether seed and step are yet to come: what is drawn from it is not known.
+    /// Returns whether seed and step are not known yet, so that it has no numbers.
     pub(crate) fn is_traced(&self) -> bool {
         self.traced.is_some()
     }
 
-    /// A traced key's stream at this seed and step; `None` of a stream that has its numbers.
+    /// Gives a traced key's stream this seed and step; `None` if the stream already has its numbers.
     pub(crate) fn at(&self, seed: u64, step: u64) -> Option<Stream> {
         self.traced.map(|code| Stream::of_code(seed, code, step))
     }
 
-    /// What identifies it: the key if it is traced, else its numbers.
+    /// Returns what identifies it: the key if it is traced, else its numbers.
     pub(crate) fn to_numbers(self) -> Vec<i64> {
         match self.traced {
             Some(code) => vec![code as i64],
@@ -168,7 +170,7 @@ impl Stream {
         }
     }
 
-    /// What [`Stream::to_numbers`] gave.
+    /// Restores what [`Stream::to_numbers`] returned.
     pub(crate) fn from_numbers(numbers: &[i64]) -> Option<Stream> {
         match *numbers {
             [code] => Some(Stream { traced: Some(code as u64), ..Stream::of_code(0, code as u64, 0) }),
@@ -180,7 +182,7 @@ impl Stream {
         }
     }
 
-    /// The four numbers at a position.
+    /// Returns the four numbers at a position.
     #[inline]
     pub fn block(&self, at: u64) -> [u32; 4] {
         if self.is_traced() {
@@ -189,56 +191,57 @@ impl Stream {
         philox4x32(self.key, [at as u32, (at >> 32) as u32, self.step as u32, (self.step >> 32) as u32])
     }
 
-    /// The words of the sixteen positions from `at` on, in order; for use inside stamped kernels.
+    /// Returns the words of the sixteen positions from `at` on, in order; for use inside stamped kernels.
     #[inline(always)]
     pub(crate) fn group(&self, at: u64) -> [u32; 64] {
         let counters = std::array::from_fn(|i| at.wrapping_add(i as u64));
         philox::side_by_side(self.key, counters, self.step)
     }
 
-    /// Number `at` of the stream of 64-bit numbers.
+    /// Returns number `at` of the stream of 64-bit numbers.
     pub fn bits(&self, at: u64) -> u64 {
         let b = self.block(at / 2);
         let half = (at % 2 * 2) as usize;
         wide(b[half], b[half + 1])
     }
 
-    /// Number `at` of the stream of uniform numbers in `[0, 1)`, multiples of 2⁻⁵³.
+    /// Returns number `at` of the stream of uniform numbers in `[0, 1)`, multiples of 2⁻⁵³.
     pub fn uniform(&self, at: u64) -> f64 {
         fraction(self.bits(at))
     }
 
-    /// Number `at` of the stream of standard normal numbers (Box and Muller 1958).
+    /// Returns number `at` of the stream of standard normal numbers (Box and Muller 1958).
     pub fn normal(&self, at: u64) -> f64 {
         let b = self.block(at);
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - fraction(wide(b[0], b[1]))));
         radius * libm::cos(std::f64::consts::TAU * fraction(wide(b[2], b[3])))
     }
 
-    /// Number `at` of the stream of standard normal numbers cut off at two deviations: the first of up to 64 tries
-    /// that lies inside.
+    /// Returns number `at` of the stream of standard normal numbers truncated at two deviations: the first of up to
+    /// 64 tries that lies inside.
     pub fn truncated_normal(&self, at: u64) -> f64 {
         let inside = (0..64).map(|attempt| self.normal(at << 6 | attempt)).find(|v| v.abs() <= 2.0);
         inside.unwrap_or(0.0)
     }
 
-    /// Number `at` of the stream of whole numbers below `n`, without bias (Lemire 2019): the first of up to 64 tries that
-    /// counts. 0 if `n` is.
+    /// Returns number `at` of the stream of whole numbers below `n`, without bias (Lemire 2019): the first of up to
+    /// 64 tries that counts. 0 if `n` is 0.
     pub fn below(&self, at: u64, n: u64) -> u64 {
         let wide = |attempt: u64| u128::from(self.bits(at << 6 | attempt)) * u128::from(n);
         let counts = |wide: &u128| *wide as u64 >= n.wrapping_neg() % n.max(1);
         ((0..64).map(wide).find(counts).unwrap_or(0) >> 64) as u64
     }
 
-    /// The numbers one after the other, for algorithms that draw as they go; it serves the `rand` crate's traits.
+    /// Returns the numbers one after another, for algorithms that draw as they go; it implements the traits of the
+    /// crate `rand`.
     pub fn draws(&self) -> Draws {
         Draws { stream: *self, at: 0 }
     }
 
-    /// The numbers `0..n` in random order (Fisher and Yates).
+    /// Returns the numbers `0..n` in random order (Fisher and Yates).
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn permutation(&self, n: usize) -> Result<Vec<i64>> {
         let mut order = Vec::new();
         let expected = "as many numbers as memory holds";
@@ -266,13 +269,13 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.at += 1;
         self.stream.bits(self.at - 1)
     }
 
-    /// The next number below `n`, without bias (Lemire 2019).
+    /// Returns the next number below `n`, without bias (Lemire 2019).
     pub fn below(&mut self, n: u64) -> u64 {
         loop {
             let wide = u128::from(self.bits()) * u128::from(n);

@@ -1,8 +1,8 @@
-//! Why it exists: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) turns a key
-//! and a counter into four random words without any state. It is a published function with published answers, so
-//! its bits can be promised.
+//! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): turns a key and a counter
+//! into four random words, without any state. It is a published function with published answers, so its bits can be
+//! promised.
 
-/// The Philox4x32-10 function: four random words from a key and a counter.
+/// Computes the Philox4x32-10 function: four random words from a key and a counter.
 ///
 /// ```
 /// let words = gradus::random::philox4x32([0, 0], [0, 0, 0, 0]);
@@ -22,8 +22,8 @@ pub fn philox4x32(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// [`philox4x32`] of sixteen counters, whose words come one counter after the other: loops over the counters, which compilers
-/// turn into vectors.
+/// Computes [`philox4x32`] of sixteen counters, whose words come one counter after another, in loops over the
+/// counters that compilers turn into vectors.
 #[inline(always)]
 pub(super) fn side_by_side(key: [u32; 2], counters: [u64; 16], step: u64) -> [u32; 64] {
     let [mut k0, mut k1] = key;

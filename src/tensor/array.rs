@@ -1,5 +1,5 @@
-//! Why it exists: an array is memory with a layout and no history: what operations compute on and what the tape
-//! saves. Clones share memory; writing copies it first unless nobody else holds it.
+//! `Array`: memory with a layout and no history. Operations compute on arrays, and the tape saves them. Clones
+//! share memory; writing copies it first unless nothing else holds it.
 
 use super::storage::{Buffer, Shared};
 use crate::dtype::{dispatch_moved, dispatch_stored};
@@ -7,105 +7,106 @@ use crate::kernels::map;
 use crate::kernels::strided::{Layout, Strided};
 use crate::{DType, Error, Result, Shape, Spec, Stored};
 
-/// Values with a shape, or, while a network is traced for its shapes, a shape alone.
+/// Values with a shape, or, while a network is traced, only a shape.
 #[derive(Clone)]
 pub struct Array {
     buffer: Option<Buffer>,
-    /// Elsewhere, because arrays are moved far more often than layouts are read.
+    /// Behind a pointer, because arrays are moved far more often than layouts are read.
     layout: Shared<Layout>,
     dtype: DType,
 }
 
 impl Array {
-    /// A new array in row-major order, whose values are yet to be written.
+    /// Creates an array in row-major order, whose values are yet to be written.
     ///
     /// # Errors
-    /// The memory cannot be had.
+    /// There is not enough memory.
     pub fn new(spec: Spec) -> Result<Array> {
         let buffer = Buffer::new(&spec.shape, spec.dtype)?;
         let layout = Shared::new(Layout::contiguous(spec.shape));
         Ok(Array { buffer: Some(buffer), layout, dtype: spec.dtype })
     }
 
-    /// A shape without values.
+    /// Makes a shape without values.
     pub(crate) fn traced(spec: Spec) -> Array {
         Array { buffer: None, layout: Shared::new(Layout::contiguous(spec.shape)), dtype: spec.dtype }
     }
 
-    /// Whether there are no values.
+    /// Returns whether there are no values.
     pub(crate) fn is_traced(&self) -> bool {
         self.buffer.is_none()
     }
 
-    /// Shape and element type.
+    /// Returns shape and element type.
     pub fn spec(&self) -> Spec {
         Spec::new(self.layout.shape, self.dtype)
     }
 
-    /// The sizes.
+    /// Returns the shape.
     pub fn shape(&self) -> &Shape {
         &self.layout.shape
     }
 
-    /// The element type.
+    /// Returns the element type.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// How the elements lie in memory.
+    /// Returns how the elements lie in memory.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// The same shape and type, without the values.
+    /// Returns the same shape and type, without the values.
     pub(crate) fn forget(&self) -> Array {
         Array { buffer: None, layout: self.layout.clone(), dtype: self.dtype }
     }
 
-    /// The same memory under another layout, derived from this one's.
+    /// Returns the same memory under another layout, derived from this one's.
     pub(crate) fn with_layout(&self, layout: Layout) -> Array {
         Array { buffer: self.buffer.clone(), layout: Shared::new(layout), dtype: self.dtype }
     }
 
-    /// The values, to read. `T` is how this dtype lies in memory (`u8` for bool).
+    /// Returns the values for reading. `T` is the stored form of this dtype (`u8` for bool).
     ///
     /// # Errors
-    /// There are no values, or `T` is another type's.
+    /// There are no values, or `T` is another type's stored form.
     pub fn view<T: Stored>(&self) -> Result<Strided<'_, T>> {
         self.expect::<T>()?;
         self.words()
     }
 
-    /// The values as bits that are moved and not looked at: `T` need only be as large as they are.
+    /// Returns the values as bits that are only moved: `T` needs only the right size.
     pub(crate) fn words<T: Stored>(&self) -> Result<Strided<'_, T>> {
         let buffer = self.buffer.as_ref().ok_or(Error::Abstract { op: "reading" })?;
         self.expect_size::<T>()?;
         Ok(Strided::new(buffer.slice(), *self.layout))
     }
 
-    /// [`Array::words`] of memory without gaps.
+    /// [`Array::words`] of contiguous memory.
     pub(crate) fn word_slice<T: Stored>(&self) -> Result<&[T]> {
         self.words()?.as_slice().ok_or_else(gaps)
     }
 
-    /// The values as one row-major slice, if they lie so.
+    /// Returns the values as one row-major slice, if they are contiguous.
     ///
     /// # Errors
-    /// As [`Array::view`], or the layout has gaps; [`Array::contiguous`] closes them.
+    /// Those of [`Array::view`], or the layout is not contiguous; use [`Array::contiguous`] first.
     pub fn slice<T: Stored>(&self) -> Result<&[T]> {
         self.view()?.as_slice().ok_or_else(gaps)
     }
 
-    /// The values, to write, as one row-major slice. Copies first if the memory is shared or has gaps.
+    /// Returns the values for writing, as one row-major slice. Copies first if the memory is shared or not
+    /// contiguous.
     ///
     /// # Errors
-    /// There are no values, `T` is another type's, or memory for the copy cannot be had.
+    /// There are no values, `T` is another type's stored form, or there is not enough memory for the copy.
     pub fn slice_mut<T: Stored>(&mut self) -> Result<&mut [T]> {
         self.expect::<T>()?;
         self.words_mut()
     }
 
-    /// [`Array::words`], to write.
+    /// [`Array::words`], for writing.
     pub(crate) fn words_mut<T: Stored>(&mut self) -> Result<&mut [T]> {
         self.expect_size::<T>()?;
         let exclusive = self.buffer.as_ref().ok_or(Error::Abstract { op: "writing" })?.is_unique();
@@ -117,12 +118,12 @@ impl Array {
         Ok(&mut all[start..start + n])
     }
 
-    /// What tells its memory from that of others, while it is held.
+    /// Returns what identifies its memory while it is held.
     pub(crate) fn memory(&self) -> Option<usize> {
         self.buffer.as_ref().map(Buffer::place)
     }
 
-    /// Whether it can be written without a copy: nobody else holds its memory, and it has no gaps.
+    /// Returns whether it can be written without a copy: nothing else holds its memory, and it is contiguous.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.buffer.as_ref().is_some_and(Buffer::is_unique) && self.layout.is_contiguous()
     }
@@ -149,15 +150,15 @@ impl Array {
         Ok(out)
     }
 
-    /// In row-major order without gaps: itself if it already is, else a copy.
+    /// Returns the values contiguous in row-major order: itself if it already is, else a copy.
     ///
     /// # Errors
-    /// Memory for the copy cannot be had.
+    /// There is not enough memory for the copy.
     pub fn contiguous(&self) -> Result<Array> {
         if self.is_traced() || self.layout.is_contiguous() { Ok(self.clone()) } else { self.copied() }
     }
 
-    /// Under another shape of as many elements; copies only if strides cannot express it.
+    /// Returns it under another shape with as many elements; copies only if strides cannot express it.
     pub(crate) fn reshaped(&self, shape: Shape) -> Result<Array> {
         match self.layout.reshaped(shape) {
             Some(layout) => Ok(self.with_layout(layout)),

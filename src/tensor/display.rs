@@ -1,4 +1,4 @@
-//! Why it exists: tensors print the way NumPy users read them, and long ones stay short: only what is shown is ever read.
+//! Prints tensors the way NumPy does. Long ones stay short, and only the elements shown are read.
 
 use super::Tensor;
 use crate::dtype::{Convert, dispatch_stored};
@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Rows and columns shown at each end of a long axis.
 const EDGE: usize = 3;
-/// Tensors of more elements are shown in part.
+/// Tensors with more elements than this are shown in part.
 const LONG: usize = 1000;
 
 impl fmt::Display for Tensor {
@@ -36,14 +36,14 @@ impl fmt::Debug for Tensor {
     }
 }
 
-/// What stands at a place along an axis: the elements of an index, or dots for those in between.
+/// A position along an axis: the elements of an index, or dots for those in between.
 #[derive(Clone, Copy)]
 enum Place {
     At(usize),
     Dots,
 }
 
-/// What is shown of an axis.
+/// Returns what is shown of an axis.
 fn places(size: usize, long: bool) -> Vec<Place> {
     if !long || size <= 2 * EDGE {
         return (0..size).map(Place::At).collect();
@@ -52,7 +52,7 @@ fn places(size: usize, long: bool) -> Vec<Place> {
     ends.chain((size - EDGE..size).map(Place::At)).collect()
 }
 
-/// The shown elements behind offset `at` as text, in row-major order.
+/// Returns the shown elements from offset `at` as text, in row-major order.
 fn texts(
     t: &Tensor,
     axes: &[Vec<Place>],
@@ -73,7 +73,7 @@ fn texts(
     Ok(())
 }
 
-/// The element at this place in memory.
+/// Returns the element at this position in memory.
 fn text(t: &Tensor, at: usize, precision: usize) -> Result<String> {
     let (real, whole): (f64, i64) = dispatch_stored!(t.dtype(), T => {
         let v = t.array().view::<T>()?.data()[at];

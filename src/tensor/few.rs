@@ -1,12 +1,12 @@
-//! A list whose first items lie in place; more of them lie in a block of the pool. So no list, however long, asks the system for memory in
-//! the steady state, where a `Vec` or a `SmallVec` does.
+//! `Few`: a list whose first items are stored in place, and further ones in a block of the pool. So no list,
+//! however long, asks the system for memory in the steady state, unlike a `Vec` or a `SmallVec`.
 #![allow(unsafe_code)]
 
 use super::storage::Objects;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
-/// A list of which up to `N` items lie in place.
+/// A list that stores up to `N` items in place.
 pub struct Few<T, const N: usize> {
     len: usize,
     /// All items, once there were more than `N`.
@@ -15,11 +15,11 @@ pub struct Few<T, const N: usize> {
     place: [MaybeUninit<T>; N],
 }
 
-/// A list that lies in the pool, whatever its length.
+/// A list that is stored in the pool, whatever its length.
 pub(crate) type PoolVec<T> = Few<T, 0>;
 
 impl<T, const N: usize> Few<T, N> {
-    /// Nothing yet.
+    /// Creates an empty list.
     pub const fn new() -> Few<T, N> {
         const { assert!(align_of::<T>() <= Objects::ALIGN && size_of::<T>() > 0) };
         Few { len: 0, block: None, place: [const { MaybeUninit::uninit() }; N] }
@@ -39,7 +39,7 @@ impl<T, const N: usize> Few<T, N> {
         }
     }
 
-    /// How many items there is room for.
+    /// Returns how many items there is room for.
     fn capacity(&self) -> usize {
         self.block.as_ref().map_or(N, |block| block.bytes() / size_of::<T>())
     }
@@ -60,7 +60,7 @@ impl<T, const N: usize> Few<T, N> {
         self.block = Some(block);
     }
 
-    /// One more, at the end.
+    /// Adds an item at the end.
     pub fn push(&mut self, item: T) {
         self.reserve(1);
         // SAFETY: `reserve` has made room for one more.
@@ -68,36 +68,36 @@ impl<T, const N: usize> Few<T, N> {
         self.len += 1;
     }
 
-    /// Takes out the last one.
+    /// Removes the last item and returns it.
     pub fn pop(&mut self) -> Option<T> {
         self.len = self.len.checked_sub(1)?;
         // SAFETY: the item is there, and from now on outside of the list.
         Some(unsafe { self.start().add(self.len).read() })
     }
 
-    /// Puts an item in, before the one at this place.
+    /// Inserts an item before the one at this position.
     ///
     /// # Panics
-    /// There are not so many.
+    /// If the list is shorter than that.
     pub fn insert(&mut self, at: usize, item: T) {
         assert!(at <= self.len);
         self.push(item);
         self[at..].rotate_right(1);
     }
 
-    /// Takes out the item at this place.
+    /// Removes the item at this position and returns it.
     ///
     /// # Panics
-    /// There are not so many.
+    /// If there is no such item.
     pub fn remove(&mut self, at: usize) -> T {
         self[at..].rotate_left(1);
         self.last_of(at)
     }
 
-    /// Takes out one, in whose place the last one comes.
+    /// Removes an item and returns it; the last item takes its place.
     ///
     /// # Panics
-    /// There are not so many.
+    /// If there is no such item.
     pub fn swap_remove(&mut self, at: usize) -> T {
         let last = self.len.saturating_sub(1);
         self.swap(at, last);
@@ -111,19 +111,19 @@ impl<T, const N: usize> Few<T, N> {
         }
     }
 
-    /// Lets go of the items from this place on.
+    /// Drops the items from this position on.
     pub fn truncate(&mut self, len: usize) {
         while self.len > len {
             self.pop();
         }
     }
 
-    /// Lets go of all items.
+    /// Drops all items.
     pub fn clear(&mut self) {
         self.truncate(0);
     }
 
-    /// Cuts or fills up with copies of an item, to this length.
+    /// Shortens the list, or extends it with copies of an item, to this length.
     pub fn resize(&mut self, len: usize, item: T)
     where
         T: Clone,
@@ -135,14 +135,14 @@ impl<T, const N: usize> Few<T, N> {
         }
     }
 
-    /// All of it; nothing stays.
+    /// Returns the whole list and leaves it empty.
     pub fn take(&mut self) -> Few<T, N> {
         std::mem::take(self)
     }
 }
 
 impl<const N: usize> Few<u8, N> {
-    /// Copies bytes to the end.
+    /// Appends bytes.
     pub(super) fn extend_from_slice(&mut self, more: &[u8]) {
         self.reserve(more.len());
         // SAFETY: there is room for so many, and what is borrowed is not this list's.
@@ -231,7 +231,7 @@ impl<T, const N: usize> Extend<T> for Few<T, N> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
         let mut items = items.into_iter();
         self.reserve(items.size_hint().0);
-        // As many as there is room for in one go.
+        // As many as there is room for at once.
         let (start, room) = (self.start_mut(), self.capacity());
         while self.len < room {
             let Some(item) = items.next() else { return };
@@ -266,9 +266,9 @@ impl<'a, T, const N: usize> IntoIterator for &'a mut Few<T, N> {
     }
 }
 
-/// The items of a [`Few`], one after the other.
+/// An iterator over the items of a [`Few`].
 pub struct Items<T, const N: usize> {
-    /// Where they lie; it says that it is empty.
+    /// The list that they are stored in, whose own length is 0.
     list: Few<T, N>,
     next: usize,
     end: usize,
@@ -296,7 +296,7 @@ impl<T, const N: usize> Drop for Items<T, N> {
     }
 }
 
-/// A [`Few`] of these items, or of so many copies of one.
+/// Makes a [`Few`] of these items, or of this many copies of one.
 macro_rules! few {
     ($item:expr; $count:expr) => {{
         let mut list = $crate::tensor::Few::new();
@@ -315,7 +315,7 @@ pub(crate) use few;
 mod tests {
     use super::*;
 
-    /// Against a `Vec`, in place and in the pool, with items that must be dropped once.
+    /// Compared with a `Vec`, in place and in the pool, with items that must be dropped once.
     fn behaves_like_a_vec<const N: usize>() {
         let (mut list, mut twin) = (Few::<String, N>::new(), Vec::new());
         for i in 0..1000 {

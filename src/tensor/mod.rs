@@ -1,5 +1,6 @@
-//! Why it exists: the one type that users compute with: an array with a history. It has no type parameters, is
-//! cheap to clone, and can go to other threads. What can be done with it stands in `ops`, a file per family.
+//! `Tensor`: the type that users compute with, an array with a history. It has no type parameters, is cheap to
+//! clone, and can be sent to other threads. Begin with [`Tensor::new`]; the operations are in [`ops`](crate::ops),
+//! one file per family.
 
 mod array;
 mod display;
@@ -27,9 +28,10 @@ use crate::dtype::{Convert, dispatch_stored};
 use crate::kernels::strided::Layout;
 use crate::{DType, Element, Error, IntoShape, Result, Shape, Spec, Stored};
 
-/// An array of numbers of any shape, which remembers how it was computed if that was asked for.
+/// An array of numbers of any shape, which remembers how it was computed if asked to.
 ///
-/// Methods return `Result`; the operators `+ - * /` on references do the same and panic where the method would fail.
+/// Methods return `Result`; the operators `+ - * /` on references do the same and panic where the method would
+/// fail.
 ///
 /// ```
 /// use gradus::Tensor;
@@ -47,17 +49,18 @@ use crate::{DType, Element, Error, IntoShape, Result, Shape, Spec, Stored};
 pub struct Tensor {
     array: Array,
     edge: Option<Edge>,
-    /// If nothing flows back through it though it was computed from what can learn: what stands between. For messages alone.
+    /// If no gradient flows back through it although it was computed from something that can learn, the reason.
+    /// Only for messages.
     cut: Option<Cut>,
 }
 
 impl Tensor {
     // ---- constructors
 
-    /// A tensor of these values in row-major order.
+    /// Creates a tensor of these values in row-major order.
     ///
     /// # Errors
-    /// The number of values is not the product of the sizes, or memory cannot be had.
+    /// The number of values is not the product of the sizes, or there is not enough memory.
     pub fn from_slice<T: Element>(values: &[T], shape: impl IntoShape) -> Result<Tensor> {
         let shape = shape.into_shape()?;
         if shape.checked_elements() != Some(values.len()) {
@@ -71,44 +74,44 @@ impl Tensor {
         Ok(array.into())
     }
 
-    /// A single number, of rank 0.
+    /// Creates a single number, of rank 0.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn scalar<T: Element>(value: T) -> Result<Tensor> {
         Tensor::full(Shape::SCALAR, value)
     }
 
-    /// All elements the same.
+    /// Creates a tensor whose elements are all `value`.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn full<T: Element>(shape: impl IntoShape, value: T) -> Result<Tensor> {
         let mut array = Array::new(Spec::new(shape.into_shape()?, T::DTYPE))?;
         array.slice_mut()?.fill(value.store());
         Ok(array.into())
     }
 
-    /// All zeros, float32.
+    /// Creates a tensor of zeros, float32.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn zeros(shape: impl IntoShape) -> Result<Tensor> {
         Tensor::full(shape, 0f32)
     }
 
-    /// All ones, float32.
+    /// Creates a tensor of ones, float32.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn ones(shape: impl IntoShape) -> Result<Tensor> {
         Tensor::full(shape, 1f32)
     }
 
-    /// 0, 1, 2, … `n - 1`, int64.
+    /// Creates the vector 0, 1, 2, … `n - 1`, int64.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn arange(n: usize) -> Result<Tensor> {
         let mut array = Array::new(Spec::new(Shape::new(&[n])?, DType::I64))?;
         for (i, o) in array.slice_mut()?.iter_mut().enumerate() {
@@ -117,10 +120,10 @@ impl Tensor {
         Ok(array.into())
     }
 
-    /// All elements the same, of any dtype: `value` becomes one of its as [`Tensor::cast`] would have it.
+    /// Creates a tensor of any dtype whose elements are all `value`, converted as [`Tensor::cast`] does.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn filled(spec: Spec, value: f64) -> Result<Tensor> {
         let value = if spec.dtype == DType::Bool { f64::from(value != 0.0) } else { value };
         let mut array = Array::new(spec)?;
@@ -130,52 +133,52 @@ impl Tensor {
 
     // ---- facts
 
-    /// The sizes.
+    /// Returns the shape.
     pub fn shape(&self) -> &Shape {
         self.array.shape()
     }
 
-    /// The sizes as a slice.
+    /// Returns the sizes as a slice.
     pub fn dims(&self) -> &[usize] {
         self.array.shape().dims()
     }
 
-    /// The number of dimensions.
+    /// Returns the number of axes.
     pub fn rank(&self) -> usize {
         self.shape().rank()
     }
 
-    /// The number of elements.
+    /// Returns the number of elements.
     pub fn elements(&self) -> usize {
         self.shape().elements()
     }
 
-    /// The element type.
+    /// Returns the element type.
     pub fn dtype(&self) -> DType {
         self.array.dtype()
     }
 
-    /// Shape and element type.
+    /// Returns shape and element type.
     pub fn spec(&self) -> Spec {
         self.array.spec()
     }
 
-    /// Whether gradients flow back through this tensor.
+    /// Returns whether gradients flow back through this tensor.
     pub fn is_tracked(&self) -> bool {
         self.edge.as_ref().is_some_and(|edge| edge.wants)
     }
 
-    /// Whether it has a shape but no values, as while `compile` checks a network.
+    /// Returns whether it has a shape but no values, as while `compile` checks a network.
     pub(crate) fn is_traced(&self) -> bool {
         self.array.is_traced()
     }
 
-    /// The values without the history.
+    /// Returns the values without the history.
     pub fn array(&self) -> &Array {
         &self.array
     }
 
-    /// The values, to change, without the history. Clones of this tensor keep the old ones.
+    /// Returns the values without the history, for changing them. Clones of this tensor keep the old ones.
     pub fn into_array(self) -> Array {
         self.array
     }
@@ -206,10 +209,10 @@ impl Tensor {
 
     // ---- reading
 
-    /// The values in row-major order.
+    /// Returns the values in row-major order.
     ///
     /// # Errors
-    /// `T` is not this tensor's element type, there are no values, or memory cannot be had.
+    /// `T` is not this tensor's element type, there are no values, or there is not enough memory.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         if T::DTYPE != self.dtype() {
             return Err(Error::DType { op: "to_vec", expected: T::DTYPE.name(), got: self.dtype() });
@@ -220,7 +223,7 @@ impl Tensor {
         Ok(out)
     }
 
-    /// The one value of a tensor with one element, widened to f64.
+    /// Returns the only value of a tensor with one element, widened to f64.
     ///
     /// # Errors
     /// There is not exactly one element, or it has no value.
@@ -232,16 +235,16 @@ impl Tensor {
         Ok(dispatch_stored!(self.dtype(), T => array.slice::<T>()?[0].convert()))
     }
 
-    /// In row-major order without gaps: itself if it already is, else a copy.
+    /// Returns the values contiguous in row-major order: itself if it already is, else a copy.
     ///
     /// # Errors
-    /// Memory for the copy cannot be had.
+    /// There is not enough memory for the copy.
     pub fn contiguous(&self) -> Result<Tensor> {
         Ok(Tensor::with_edge(self.array.contiguous()?, self.edge.clone()).with_cut(self.cut))
     }
 
-    /// Whether both have the same shape, dtype and values, bit by bit; any NaN equals any NaN. (A view that repeats so much that no
-    /// copy of it fits in memory is the same as nothing.)
+    /// Returns whether both have the same shape, dtype and values, bit by bit; any NaN equals any NaN. (A view that
+    /// repeats so much that a copy would not fit in memory equals nothing.)
     pub fn same_bits(&self, other: &Tensor) -> bool {
         let equal = || -> Result<bool> {
             let (a, b) = (self.array.contiguous()?, other.array.contiguous()?);

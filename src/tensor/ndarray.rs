@@ -1,5 +1,5 @@
-//! Why it exists: programs that compute with the crate `ndarray` can hand their arrays over and take results back. Both
-//! directions copy: the two libraries own memory differently.
+//! Conversions from and to the crate `ndarray`. Both directions copy, because the two libraries own memory
+//! differently.
 
 use super::Tensor;
 use crate::{Element, Error, Result};
@@ -8,10 +8,10 @@ use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn};
 impl<S: Data<Elem = T>, D: Dimension, T: Element> TryFrom<&ArrayBase<S, D>> for Tensor {
     type Error = Error;
 
-    /// The array's values, whatever its strides, in row-major order.
+    /// Converts the array's values, whatever its strides, in row-major order.
     ///
     /// # Errors
-    /// There are more than [`MAX_RANK`](crate::MAX_RANK) dimensions, or memory cannot be had.
+    /// There are more than [`MAX_RANK`](crate::MAX_RANK) axes, or there is not enough memory.
     fn try_from(array: &ArrayBase<S, D>) -> Result<Tensor> {
         match array.as_slice() {
             Some(values) => Tensor::from_slice(values, array.shape()),
@@ -21,7 +21,7 @@ impl<S: Data<Elem = T>, D: Dimension, T: Element> TryFrom<&ArrayBase<S, D>> for 
 }
 
 impl Tensor {
-    /// The values as an array of `ndarray`, in row-major order.
+    /// Returns the values as an `ndarray` array, in row-major order.
     ///
     /// ```
     /// use gradus::Tensor;

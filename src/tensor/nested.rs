@@ -1,4 +1,4 @@
-//! Why it exists: tensors from what Rust writes down, `[[1.0, 2.0], [3.0, 4.0]]`, and back into rows.
+//! Tensors from nested Rust values, `[[1.0, 2.0], [3.0, 4.0]]`, and back into rows.
 
 use super::Tensor;
 use super::room::room;
@@ -11,11 +11,11 @@ use crate::{Element, Error, Result};
 )]
 /// Numbers, and arrays, vectors and slices of them, nested to any depth.
 pub trait Nested {
-    /// The numbers' type in the tensor.
+    /// The type of the numbers in the tensor.
     type Item: Element;
-    /// The number of dimensions.
+    /// The number of axes.
     const RANK: usize;
-    /// Writes the sizes along the first element of each level; `sizes` has `RANK` of them, 0 at the start.
+    /// Writes the sizes along the first element of each level; `sizes` has `RANK` of them, initially 0.
     fn sizes(&self, sizes: &mut [usize]);
     /// Appends the numbers in row-major order.
     ///
@@ -88,10 +88,10 @@ impl<X: Nested + ?Sized> Nested for &X {
 }
 
 impl Tensor {
-    /// A tensor of numbers, or of arrays, vectors or slices of them, nested to any depth.
+    /// Creates a tensor of numbers, or of arrays, vectors or slices of them, nested to any depth.
     ///
-    /// Rust reads `1.0` as float64 where nothing says otherwise: write `1.0f32` for what layers compute in by default. Whole numbers
-    /// become int64.
+    /// Rust reads `1.0` as float64 unless something says otherwise: write `1.0f32` for float32, the default of
+    /// layers. Whole numbers become int64.
     ///
     /// ```
     /// let x = gradus::Tensor::new([[1.0f32, 2.0], [3.0, 4.0]])?;
@@ -100,7 +100,8 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// Rows differ in length, there are more than [`MAX_RANK`](crate::MAX_RANK) dimensions, or memory cannot be had.
+    /// Rows differ in length, there are more than [`MAX_RANK`](crate::MAX_RANK) axes, or there is not enough
+    /// memory.
     pub fn new<X: Nested>(values: X) -> Result<Tensor> {
         let mut sizes = vec![0; X::RANK];
         values.sizes(&mut sizes);
@@ -110,7 +111,7 @@ impl Tensor {
         Tensor::from_slice(&flat, sizes)
     }
 
-    /// The rows of a matrix.
+    /// Returns the rows of a matrix.
     ///
     /// # Errors
     /// This is not a matrix, `T` is not its element type, or there are no values.

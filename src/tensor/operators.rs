@@ -1,10 +1,12 @@
-//! Why it exists: `&a + &b` for formulas whose shapes are known to fit, and `2.0 * &a + 1` beside numbers. Operators are the panicking
-//! spelling of the fallible methods, for users; the library itself never uses them.
+//! The operators: `&a + &b` for formulas whose shapes are known to fit, and `2.0 * &a + 1` with numbers. They are
+//! the panicking form of the fallible methods, for users; the library itself never uses them.
 //!
-//! A number is weaker than a tensor: a float takes the tensor's float dtype and makes float32 of integers and truth values; an integer
-//! takes any dtype (int64 beside truth values), which must hold it. Where that may fail, write `a.add(&a.new_full([], 1.0)?)`.
+//! A number is weaker than a tensor: a float takes the tensor's float dtype, and turns integers and truth values
+//! into float32; an integer takes any dtype (int64 beside truth values), which must be able to hold it. Where that
+//! may fail, write `a.add(&a.new_full([], 1.0)?)`.
 //!
-//! Numbers are f64 and i64 alone: with a second type of each the compiler would no longer know what type the literal in `2.0 * &a` has.
+//! Only f64 and i64 numbers work: with a second type of each, the compiler could not infer the type of the literal
+//! in `2.0 * &a`.
 
 use super::Tensor;
 use crate::{DType, Error, Result};
@@ -18,7 +20,7 @@ enum By {
     Div,
 }
 
-/// What stands beside a tensor.
+/// A number beside a tensor.
 enum Number {
     Real(f64),
     Whole(i64),
@@ -36,7 +38,7 @@ impl From<i64> for Number {
 }
 
 /// # Panics
-/// Where the method returns an error.
+/// If the method returns an error.
 #[track_caller]
 fn must(result: Result<Tensor>) -> Tensor {
     match result {
@@ -54,7 +56,7 @@ fn tensors(by: By, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// `t` and then the number, or the number first.
+/// Computes with `t` and then the number, or the number first.
 fn number(by: By, t: &Tensor, v: Number, first: bool) -> Result<Tensor> {
     let v = match v {
         Number::Real(v) => v,
@@ -77,7 +79,7 @@ fn number(by: By, t: &Tensor, v: Number, first: bool) -> Result<Tensor> {
     }
 }
 
-/// An integer beside a tensor of this dtype.
+/// Makes an integer beside a tensor of this dtype.
 fn whole(v: i64, beside: DType) -> Result<Tensor> {
     let dtype = if beside == DType::Bool { DType::I64 } else { beside };
     let (wide, number) = (Tensor::scalar(v)?, Tensor::scalar(v)?.cast(dtype)?);
@@ -100,7 +102,7 @@ macro_rules! operator {
         impl $trait<$b> for $a {
             type Output = Tensor;
             /// # Panics
-            /// Where the method of the same name returns an error.
+            /// If the method of the same name returns an error.
             #[track_caller]
             fn $op(self, other: $b) -> Tensor {
                 #[allow(clippy::needless_borrow)] // of those that are references already
@@ -111,7 +113,7 @@ macro_rules! operator {
     (@assign $trait:ident $op:ident $assign:ident $op_assign:ident: $($other:ty),*) => {$(
         impl $assign<$other> for Tensor {
             /// # Panics
-            /// Where the method of the operation returns an error.
+            /// If the method of the operation returns an error.
             #[track_caller]
             fn $op_assign(&mut self, other: $other) {
                 *self = $trait::$op(&*self, other);
@@ -126,7 +128,7 @@ macro_rules! operator {
         impl $trait<$number> for $tensor {
             type Output = Tensor;
             /// # Panics
-            /// Where the method of the same name returns an error.
+            /// If the method of the same name returns an error.
             #[track_caller]
             fn $op(self, other: $number) -> Tensor {
                 #[allow(clippy::needless_borrow)] // as above
@@ -136,7 +138,7 @@ macro_rules! operator {
         impl $trait<$tensor> for $number {
             type Output = Tensor;
             /// # Panics
-            /// Where the method of the same name returns an error.
+            /// If the method of the same name returns an error.
             #[track_caller]
             fn $op(self, other: $tensor) -> Tensor {
                 #[allow(clippy::needless_borrow)] // as above

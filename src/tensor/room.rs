@@ -1,12 +1,13 @@
-//! Why it exists: sizes come from callers, and lists that grow with them must not end the program where memory ends: the standard
-//! library's do. Numbers go into arrays, whose memory is an error if it cannot be had; what is no number goes into lists made here.
+//! Lists whose size comes from callers, and which must not abort the program if memory runs out, as the standard
+//! library's do. Numbers go into arrays, whose allocation can fail with an error; anything else goes into lists
+//! made here.
 
 use crate::{Error, Result, Spec};
 
-/// An empty list with room for `n` items, which a tensor of this spec asks for.
+/// Returns an empty list with room for `n` items; `spec` is the tensor that needs it, for the error.
 ///
 /// # Errors
-/// Memory cannot be had.
+/// There is not enough memory.
 pub(crate) fn room<T>(n: usize, spec: Spec) -> Result<Vec<T>> {
     let mut list = Vec::new();
     let bytes = n as u128 * size_of::<T>() as u128;
@@ -15,10 +16,10 @@ pub(crate) fn room<T>(n: usize, spec: Spec) -> Result<Vec<T>> {
     Ok(list)
 }
 
-/// `n` times the same number.
+/// Returns a list of `n` copies of a value.
 ///
 /// # Errors
-/// As [`room`].
+/// Those of [`room`].
 pub(crate) fn filled<T: Clone>(n: usize, value: T, spec: Spec) -> Result<Vec<T>> {
     let mut list = room(n, spec)?;
     list.resize(n, value);

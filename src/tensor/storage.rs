@@ -1,9 +1,10 @@
-//! Why it exists: the memory under everything. Blocks come from a pool of size classes, so that a training step
-//! in its steady state asks nothing of the system allocator; tensors' values, steps of the tape and short lists
-//! are all made of these blocks, counted and shared by hand.
+//! The memory under everything. Blocks come from a pool of size classes, so that a training step in its steady
+//! state asks nothing of the system allocator. Tensors' values, steps of the tape and short lists are all made of
+//! these blocks, counted and shared by hand.
 //!
 //! A block begins with a 64-byte header and is aligned to 64 bytes. It is zeroed when it first comes from the
-//! system and keeps whatever was in it afterwards. Blocks of numbers never hold anything else, so they are always initialised memory.
+//! system and keeps its contents afterwards. Blocks of numbers never hold anything else, so they are always
+//! initialised memory.
 #![allow(unsafe_code)]
 
 use crate::{DType, Error, Result, Shape, Stored};
@@ -17,22 +18,22 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 const ALIGN: usize = 64;
 const HEADER: usize = 64;
-/// Size classes.
+/// The number of size classes.
 const SIZES: usize = 160;
-/// Blocks of numbers and blocks of objects have lists of their own: objects have padding, which must never be read as
+/// Blocks of numbers and blocks of objects have separate lists: objects have padding, which must never be read as
 /// numbers.
 const CLASSES: usize = 2 * SIZES;
-/// Bytes that each thread keeps for itself, and that all share beyond that, at first and at most ([`SharedLists`]). More goes back to the
-/// system.
+/// Bytes that each thread keeps for itself, and bytes that all share beyond that, at first and at most
+/// ([`SharedLists`]). More goes back to the system.
 const LOCAL_MAX: usize = 64 << 20;
 const SHARED_MIN: usize = 64 << 20;
 const SHARED_MAX: usize = 1 << 30;
-/// What is allowed is looked at again each time that so many times as much was given back.
+/// The limit is reconsidered each time that this many times its size was given back.
 const WINDOW: usize = 16;
-/// A thread tells of what it gave back to itself in steps of this size.
+/// A thread reports what it gave back to itself in steps of this size.
 const REPORT: usize = 256 << 20;
-/// No single tensor is larger than this: beyond 1 TiB a size is a mistake, not a wish. Where addresses have 32 bits the limit keeps the
-/// block around it, which is up to a quarter larger, below `isize::MAX`.
+/// The largest tensor: a size beyond 1 TiB is a mistake. Where addresses have 32 bits, the limit keeps the block
+/// around it, which is up to a quarter larger, below `isize::MAX`.
 const MAX_BYTES: u128 = if usize::BITS < 64 { 1 << 30 } else { 1 << 40 };
 const TOO_LARGE: &str =
     if usize::BITS < 64 { "a tensor holds at most 1 GiB here" } else { "a tensor holds at most 1 TiB" };
@@ -44,8 +45,8 @@ struct Header {
     bytes: usize,
 }
 
-/// The class of a payload and the size of its blocks: 64-byte steps at first, then four per doubling, so that at
-/// most a quarter is wasted.
+/// Returns the class of a payload and the size of its blocks: 64-byte steps at first, then four per doubling, so
+/// that at most a quarter is wasted.
 fn class_of(payload: usize) -> (usize, usize) {
     let units = (payload + HEADER).div_ceil(ALIGN);
     if units <= 4 {
@@ -66,8 +67,8 @@ fn size_of_class(class: usize) -> usize {
     (q + 1) * (1 << (p - 2)) * ALIGN
 }
 
-/// Blocks from this size on (4 MiB) begin on a large page of memory and ask for such pages: rows that are picked at random from a
-/// data set cost one address translation instead of one each.
+/// Blocks of at least this size (4 MiB) begin on a large page of memory and ask for such pages: rows picked at
+/// random from a data set then cost one address translation in all instead of one each.
 const LARGE: usize = 4 << 20;
 const LARGE_PAGE: usize = 2 << 20;
 
@@ -78,17 +79,17 @@ fn block_of(class: usize) -> Block {
     unsafe { Block::from_size_align_unchecked(size, align) }
 }
 
-/// Asks the system to put a new block into large pages, if it has any to give.
+/// Asks the system to use large pages for a new block, if it has any.
 #[cfg(target_os = "linux")]
 fn advise(block: NonNull<u8>, size: usize) {
-    // SAFETY: the range is ours, starts on a page, and advice about page sizes changes no contents. An error means that it
-    // was not taken.
+    // SAFETY: the range is ours, starts on a page, and advice about page sizes changes no contents. An error means
+    // that it was not taken.
     unsafe { libc::madvise(block.as_ptr().cast(), size, libc::MADV_HUGEPAGE) };
 }
 #[cfg(not(target_os = "linux"))]
 fn advise(_: NonNull<u8>, _: usize) {}
 
-/// A zeroed block of this class from the system.
+/// Gets a zeroed block of this class from the system.
 fn obtain(class: usize) -> Option<NonNull<u8>> {
     let block = block_of(class);
     // SAFETY: no class has size zero.
@@ -105,7 +106,7 @@ fn obtain(class: usize) -> Option<NonNull<u8>> {
 struct FreeLists {
     heads: [*mut u8; CLASSES],
     bytes: usize,
-    /// Bytes that came since the last report.
+    /// Bytes given back since the last report.
     unreported: usize,
 }
 
@@ -159,11 +160,12 @@ thread_local! {
 }
 static SHARED: Mutex<SharedLists> = Mutex::new(SharedLists::new());
 
-/// What all threads share: as much as use has shown to be needed. A data set that is dropped goes back to the system; what a training step
-/// gives back is wanted again in the next.
+/// The free blocks that all threads share: as much as use has shown to be needed. The memory of a dropped data set
+/// goes back to the system; what a training step gives back is needed again in the next.
 ///
-/// So the lists begin with little room. A block that is asked for in vain soon after others had no room shows that there should have been
-/// more: the room grows by its size. Blocks that nobody took in a whole window of use go back, and the room shrinks by theirs.
+/// So the lists begin with little room. If a block is asked for in vain soon after others had no room, there should
+/// have been more: the room grows by its size. Blocks that nobody took in a whole window of use go back to the
+/// system, and the room shrinks by their size.
 struct SharedLists {
     lists: FreeLists,
     /// Bytes that the lists may hold.
@@ -172,7 +174,7 @@ struct SharedLists {
     released: [usize; 2],
     /// Bytes given back in this window, here or to threads' own lists.
     given: usize,
-    /// Blocks of each class, and the fewest there were in this window.
+    /// The blocks of each class, and the fewest there were in this window.
     count: [u32; CLASSES],
     fewest: [u32; CLASSES],
 }
@@ -210,7 +212,7 @@ impl SharedLists {
         block
     }
 
-    /// Takes a block, or says that there is no room for it.
+    /// Takes a block, or returns that there is no room for it.
     fn push(&mut self, class: usize, block: NonNull<u8>) -> bool {
         let size = size_of_class(class);
         let fits = self.lists.bytes + size <= self.room;
@@ -224,7 +226,7 @@ impl SharedLists {
         fits
     }
 
-    /// Counts bytes that were given back; at the end of a window lets go of what nobody took in it.
+    /// Counts bytes that were given back; at the end of a window, releases what nobody took in it.
     fn used(&mut self, bytes: usize) {
         self.given += bytes;
         if self.given < WINDOW * self.room {
@@ -272,7 +274,7 @@ enum Use {
     Objects,
 }
 
-/// A block for this many payload bytes with a reference count of one, or `None` if the system has no more.
+/// Returns a block for this many payload bytes with a reference count of one, or `None` if the system has no more.
 fn take(payload: usize, purpose: Use) -> Option<NonNull<Header>> {
     if payload as u128 > MAX_BYTES {
         return None;
@@ -291,7 +293,7 @@ fn take(payload: usize, purpose: Use) -> Option<NonNull<Header>> {
     Some(header)
 }
 
-/// Gives a block back. Nobody may use it any more.
+/// Gives a block back. It must not be used any more.
 fn give(header: NonNull<Header>) {
     // SAFETY: the caller held the last reference.
     let class = unsafe { header.as_ref() }.class;
@@ -322,29 +324,29 @@ fn payload(header: NonNull<Header>) -> NonNull<u8> {
 
 /// Returns the pool's idle memory (this thread's and the shared part) to the system. Results never depend on it.
 ///
-/// Without it the pool keeps at most 64 MiB for each thread, and beyond that what recent use needed again and again: at most 1 GiB, and
-/// after a large tensor was dropped that was made but once, no more than 64 MiB.
+/// Without it, the pool keeps at most 64 MiB for each thread, and beyond that what recent use needed again and
+/// again: at most 1 GiB, and no more than 64 MiB after dropping a large tensor that was made only once.
 pub fn trim() {
     // SAFETY: as in `take`.
     let _ = LOCAL.try_with(|l| unsafe { &mut *l.0.get() }.release_all());
     shared().release_all();
 }
 
-/// Idle bytes in the pool: this thread's and the shared part.
+/// Returns the idle bytes in the pool: this thread's and the shared part.
 pub fn pooled_bytes() -> usize {
     // SAFETY: as in `take`.
     let local = LOCAL.try_with(|l| unsafe { &*l.0.get() }.bytes).unwrap_or(0);
     local + shared().lists.bytes
 }
 
-/// A counted reference to something in a pool block.
+/// Adds a reference to an object in a pool block.
 fn retain(header: NonNull<Header>) {
     // SAFETY: the caller holds a reference.
     let old = unsafe { header.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
     assert!(old < isize::MAX as usize, "reference count overflow");
 }
 
-/// Drops a reference; true if it was the last, in which case the caller owns the block.
+/// Drops a reference; returns true if it was the last, in which case the caller owns the block.
 fn let_go(header: NonNull<Header>) -> bool {
     // SAFETY: the caller holds a reference.
     let last = unsafe { header.as_ref() }.refs.fetch_sub(1, Ordering::Release) == 1;
@@ -359,7 +361,7 @@ fn is_unique(header: NonNull<Header>) -> bool {
     unsafe { header.as_ref() }.refs.load(Ordering::Acquire) == 1
 }
 
-/// The bytes under a tensor, shared by its clones and views.
+/// The bytes of a tensor, shared by its clones and views.
 pub(crate) struct Buffer(NonNull<Header>);
 
 // SAFETY: the payload is plain numbers, mutable only through a unique reference; the count is atomic.
@@ -368,7 +370,7 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// Memory for the elements of a tensor, with unspecified contents (NaNs in debug builds).
+    /// Allocates memory for the elements of a tensor, with unspecified contents (NaNs in debug builds).
     pub(crate) fn new(shape: &Shape, dtype: DType) -> Result<Buffer> {
         let bytes = shape.dims().iter().fold(dtype.size() as u128, |n, &d| n.saturating_mul(d as u128));
         let fail = |why| Error::Memory { bytes, dtype, shape: Box::new(*shape), why };
@@ -387,7 +389,7 @@ impl Buffer {
         Ok(buffer)
     }
 
-    /// The whole buffer as numbers of one type.
+    /// Returns the whole buffer as numbers of one type.
     pub(crate) fn slice<T: Stored>(&self) -> &[T] {
         // SAFETY: the payload is initialised, aligned to 64, and valid for every bit pattern of T.
         unsafe {
@@ -396,7 +398,7 @@ impl Buffer {
         }
     }
 
-    /// The whole buffer, to write, if nobody else holds it.
+    /// Returns the whole buffer for writing, if nothing else holds it.
     pub(crate) fn unique<T: Stored>(&mut self) -> Option<&mut [T]> {
         // SAFETY: as in `slice`; `is_unique` and `&mut self` exclude every other access.
         is_unique(self.0).then(|| unsafe {
@@ -405,7 +407,7 @@ impl Buffer {
         })
     }
 
-    /// Where it lies: different for any two that are held at the same time.
+    /// Returns its address: different for any two that are held at the same time.
     pub(crate) fn place(&self) -> usize {
         self.0.addr().get()
     }
@@ -430,7 +432,7 @@ impl Drop for Buffer {
     }
 }
 
-/// What `Arc` is, in a pool block.
+/// An `Arc` in a pool block.
 pub(crate) struct Shared<T: ?Sized> {
     header: NonNull<Header>,
     value: NonNull<T>,
@@ -443,7 +445,7 @@ unsafe impl<T: ?Sized + Send + Sync> Send for Shared<T> {}
 unsafe impl<T: ?Sized + Send + Sync> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
-    /// Moves a value into the pool. Memory this small running out aborts, as it does for `Box`.
+    /// Moves a value into the pool. If memory this small runs out, it aborts, as `Box` does.
     pub(crate) fn new(value: T) -> Shared<T> {
         const { assert!(align_of::<T>() <= ALIGN) };
         let header = take_object(size_of::<T>());
@@ -453,7 +455,7 @@ impl<T> Shared<T> {
         Shared { header, value: place, owns: PhantomData }
     }
 
-    /// Forgets the concrete type; `f` is the coercion.
+    /// Erases the concrete type; `f` is the coercion.
     pub(crate) fn erase<U: ?Sized>(self, f: fn(NonNull<T>) -> NonNull<U>) -> Shared<U> {
         let whole = std::mem::ManuallyDrop::new(self);
         let value = f(whole.value);
@@ -462,7 +464,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// A block for an object of this size. Memory this small running out aborts, as it does for `Box`.
+/// Returns a block for an object of this size. If memory this small runs out, it aborts, as `Box` does.
 fn take_object(bytes: usize) -> NonNull<Header> {
     let Some(header) = take(bytes, Use::Objects) else {
         std::alloc::handle_alloc_error(Block::from_size_align(bytes, ALIGN).unwrap_or(Block::new::<u8>()));
@@ -471,7 +473,7 @@ fn take_object(bytes: usize) -> NonNull<Header> {
 }
 
 impl<T: ?Sized> Shared<T> {
-    /// The value, to change, if nobody else holds it.
+    /// Returns the value for changing it, if nothing else holds it.
     pub(crate) fn unique(&mut self) -> Option<&mut T> {
         // SAFETY: `is_unique` and `&mut self` exclude every other access.
         is_unique(self.header).then(|| unsafe { &mut *self.value.as_ptr() })
@@ -509,7 +511,7 @@ impl<T: ?Sized> Drop for Shared<T> {
     }
 }
 
-/// A block of the pool for objects. What is in it is its owner's business.
+/// A block of the pool for objects. The owner manages its contents.
 pub(super) struct Objects(NonNull<Header>);
 
 // SAFETY: it is memory that nobody else uses.
@@ -518,10 +520,10 @@ unsafe impl Send for Objects {}
 unsafe impl Sync for Objects {}
 
 impl Objects {
-    /// To what its start is aligned.
+    /// The alignment of its start.
     pub(super) const ALIGN: usize = ALIGN;
 
-    /// Of at least this many bytes. Memory this small running out aborts, as it does for `Vec`.
+    /// Allocates at least this many bytes. If memory this small runs out, it aborts, as `Vec` does.
     pub(super) fn new(bytes: usize) -> Objects {
         Objects(take_object(bytes))
     }
@@ -530,7 +532,7 @@ impl Objects {
         payload(self.0)
     }
 
-    /// How many bytes there are.
+    /// Returns how many bytes there are.
     pub(super) fn bytes(&self) -> usize {
         // SAFETY: the header is ours.
         size_of_class(unsafe { self.0.as_ref() }.class) - HEADER
@@ -568,13 +570,13 @@ mod tests {
         assert_eq!(second.slice::<f32>().as_ptr(), address);
     }
 
-    /// A block of this class from the system, of which nothing but its first bytes is touched.
+    /// Gets a block of this class from the system, of which only the first bytes are touched.
     fn fresh(class: usize) -> NonNull<u8> {
         // SAFETY: no class has size zero.
         NonNull::new(unsafe { alloc(block_of(class)) }).unwrap()
     }
 
-    /// What the lists give or, in vain, the system does.
+    /// Returns a block from the lists or, if they have none, from the system.
     fn taken(lists: &mut SharedLists, class: usize, misses: &mut usize) -> NonNull<u8> {
         lists.pop(class).unwrap_or_else(|| {
             *misses += 1;

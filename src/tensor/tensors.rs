@@ -1,4 +1,4 @@
-//! Several tensors at once: the inputs or outputs of a network.
+//! Several tensors at once, such as the inputs or outputs of a network.
 
 use super::{Few, PoolVec, Tensor};
 use crate::{Error, Result};
@@ -13,7 +13,7 @@ pub type Tensors = Few<Tensor, 2>;
     note = "`Tensor::new(values)?` makes a tensor of numbers, arrays and vectors"
 )]
 pub trait AsTensors {
-    /// The tensors, which are cheap to clone.
+    /// Returns the tensors, which are cheap to clone.
     fn as_tensors(&self) -> Tensors;
 }
 impl AsTensors for Tensor {
@@ -42,7 +42,7 @@ impl<const N: usize> AsTensors for [&Tensor; N] {
     }
 }
 
-/// The number of rows that all tensors have.
+/// Returns the number of rows, which all tensors must share.
 pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {
     let mut n = None;
     for t in tensors {
@@ -58,7 +58,7 @@ pub(crate) fn rows(what: &'static str, tensors: &[Tensor]) -> Result<usize> {
     n.ok_or_else(|| Error::argument(what, "at least one tensor", "none"))
 }
 
-/// The rows of all parts, tensor by tensor: of `n` tensors in each part.
+/// Joins the rows of all parts, tensor by tensor; each part has `n` tensors.
 pub(crate) fn join_rows<T: std::ops::Deref<Target = [Tensor]>, C: FromIterator<Tensor>>(
     parts: &[T],
     n: usize,
@@ -67,7 +67,7 @@ pub(crate) fn join_rows<T: std::ops::Deref<Target = [Tensor]>, C: FromIterator<T
     (0..n).map(joined).collect()
 }
 
-/// Rows `start..end` of each tensor.
+/// Returns rows `start..end` of each tensor.
 pub(crate) fn slice_rows(tensors: &[Tensor], start: usize, end: usize) -> Result<Tensors> {
     tensors.iter().map(|t| t.slice(0, start as isize, end as isize)).collect()
 }

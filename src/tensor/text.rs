@@ -1,4 +1,5 @@
-//! Why it exists: names and paths are made anew in every training step, and training asks the system for no memory.
+//! `Text`: a short text that is not allocated by the system. Names and paths are made anew in every training step,
+//! which must not ask the system for memory.
 
 use super::Few;
 
@@ -8,7 +9,7 @@ pub(crate) struct Text(Few<u8, 56>);
 
 impl Text {
     pub(crate) fn as_str(&self) -> &str {
-        // Only whole strings are added, and only what was added is cut off.
+        // Only whole strings are added, and only what was added is removed.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
@@ -20,7 +21,7 @@ impl Text {
         self.0.extend_from_slice(more.as_bytes());
     }
 
-    /// Cuts back to an earlier length.
+    /// Shortens it to an earlier length.
     pub(crate) fn truncate(&mut self, length: usize) {
         self.0.truncate(length);
     }

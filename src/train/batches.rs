@@ -1,23 +1,23 @@
-//! Batches that come from a [`Dataset`], pass after pass: data that does not fit in memory, or is made as it is needed.
+//! Batches from a [`Dataset`], pass after pass: for data that does not fit in memory or is made as it is needed.
 
 use super::data::{Batch, Source, same_rows};
 use crate::data::{Cardinality, Dataset, Pass};
 use crate::nn::Network;
 use crate::{Error, Result};
 
-/// The batches of pass after pass of a dataset.
+/// The batches of one pass after another over a dataset.
 pub(crate) struct Batches {
     data: Dataset,
     pass: Option<Pass>,
     number: u64,
-    /// Rows that the pass has given.
+    /// Rows that this pass has given so far.
     seen: usize,
-    /// Whether a pass that ends is followed by the next.
+    /// Whether the next pass follows when one ends.
     pub(super) endless: bool,
 }
 
 impl Batches {
-    /// The batches of `data`, of which `steps` will be taken, or all.
+    /// The batches of `data`; `steps` is how many will be taken, or `None` for all.
     pub(crate) fn new(data: &Dataset, steps: Option<usize>, name: &'static str) -> Result<Batches> {
         match (steps, data.cardinality()) {
             (Some(0), _) => Err(Error::argument(name, "at least 1", 0)),

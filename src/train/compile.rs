@@ -1,5 +1,5 @@
-//! From a network to a model. What can be wrong between outputs, losses and metrics without data is found here, and each loss
-//! is joined with the activation before it where that is exact.
+//! `compile`: makes a model from a network. It finds every mistake between outputs, losses and metrics that shows
+//! without data, and joins each loss with the activation before it where that is exact.
 
 use super::head::Head;
 use super::model::Model;
@@ -10,17 +10,17 @@ use crate::metric::{ByOutput, IntoMetrics};
 use crate::nn::{Functional, Network, Sequential, Subclass};
 use crate::optim::{Driver, IntoOptimizer};
 
-/// Whatever `compile` takes as loss: one, or for a network with several outputs an array, a vector or a tuple (of up to 8 of
-/// different types) with one for each. Each may be given by its name.
+/// What `compile` takes as its loss: one loss, or for a network with several outputs an array, a vector or a tuple
+/// (of up to 8 different types) with one for each. Each may be given by its name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
     label = "expected a value such as `MeanSquaredError::new()`, a name such as `\"mse\"`, or a tuple with one for each output"
 )]
 pub trait IntoLosses {
-    /// The list.
+    /// Converts to a list of losses.
     ///
     /// # Errors
-    /// There is none of a name; the message lists those that there are.
+    /// A name is unknown; the message lists the known ones.
     fn into_losses(self) -> Result<Vec<Dyn<dyn Loss>>>;
 }
 impl<L: IntoLoss> IntoLosses for L {
@@ -58,17 +58,18 @@ tuples! {
 }
 
 impl Network {
-    /// Makes a model of the network: with an optimizer, a loss for each output, and metrics.
+    /// Creates a model of the network, with an optimizer, a loss for each output, and metrics.
     ///
-    /// If an output ends with a softmax or sigmoid and its loss is the matching cross-entropy on probabilities, training and
-    /// evaluation use the exact loss on logits; metrics and `predict` see probabilities all the same.
+    /// If an output ends with a softmax or sigmoid and its loss is the matching cross-entropy on probabilities,
+    /// training and evaluation use the exact loss on logits; metrics and `predict` see probabilities all the same.
     ///
-    /// Names stand for things with default settings, as in Keras: `compile("adam", "mse", ["mae"])`.
+    /// Names stand for objects with default settings, as in Keras: `compile("adam", "mse", ["mae"])`.
     ///
     /// # Errors
-    /// A name is unknown, there is not one loss for each output, metrics name an output that does not exist, a setting is out of range, or
-    /// an output cannot be what its loss or a metric reads it as: probabilities as logits, logits as probabilities, and so on (`docs/keras.md`
-    /// has the list; [`Loss::allow_mismatch`] lets it pass). Outputs of which nobody can know it are looked at in the first batch.
+    /// A name is unknown, there is not one loss for each output, metrics name an output that does not exist, a
+    /// setting is out of range, or an output cannot be what its loss or a metric expects: probabilities for logits,
+    /// logits for probabilities, and so on (`docs/keras.md` has the list; [`Loss::allow_mismatch`] turns this check
+    /// off). Outputs about which nothing is known are checked in the first batch.
     pub fn compile(
         self,
         optimizer: impl IntoOptimizer,
@@ -80,7 +81,7 @@ impl Network {
     }
 }
 
-/// What [`Network::compile`] does with all of its arguments in one form each.
+/// [`Network::compile`] after all arguments have been converted to one form.
 fn compile_checked(
     network: Network,
     driver: Driver,
@@ -92,7 +93,7 @@ fn compile_checked(
     Ok(model)
 }
 
-/// The same without a look at what the losses read: a file that was once written is read.
+/// The same without checking what the losses read: a file that was written once can always be read.
 pub(crate) fn compile_with(
     network: Network,
     driver: Driver,
@@ -104,15 +105,15 @@ pub(crate) fn compile_with(
     Ok(Model::new(network, head, driver))
 }
 
-/// `compile` of what builds a network.
+/// Implements `compile` for a type that builds a network.
 macro_rules! compiles {
     ($($type:ty),*) => {$(
         impl $type {
             /// Builds the network and makes a model of it: `build`, then [`Network::compile`].
             ///
             /// # Errors
-            /// A layer does not fit what comes before it (the message names it), a setting is out of range, or as
-            /// [`Network::compile`].
+            /// A layer does not fit what comes before it (the message names it), a setting is out of range, or an
+            /// error of [`Network::compile`].
             pub fn compile(
                 self,
                 optimizer: impl IntoOptimizer,
@@ -128,7 +129,7 @@ macro_rules! compiles {
 }
 compiles!(Sequential, Functional, Subclass);
 
-/// What nothing implements: training asks for it where there is no optimizer and no loss yet.
+/// A trait that nothing implements: training needs it where there is no optimizer and no loss yet.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "a network must be compiled before it can be trained or evaluated",
@@ -137,7 +138,8 @@ compiles!(Sequential, Functional, Subclass);
 )]
 pub trait Compiled<T: ?Sized> {}
 
-/// `fit` and `evaluate` of what is not compiled: they cannot be called, and the compiler says why.
+/// Declares `fit` and `evaluate` for types that are not compiled: they cannot be called, and the compiler's message
+/// says why.
 macro_rules! uncompiled {
     ($($type:ty),*) => {$(
         #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! What `fit` and its kin take as data, and how batches come from it.
+//! The data that `fit`, `evaluate` and their relatives take, and how batches are made of it.
 
 use super::weights::Weights;
 use crate::nn::Network;
@@ -6,40 +6,40 @@ use crate::random::{Purpose, Stream};
 use crate::tensor::{Tensor, Tensors, rows, slice_rows as slice};
 use crate::{Error, Result};
 
-/// The named rows of each tensor.
+/// Gathers the rows with these indices from each tensor.
 pub(crate) fn gather(tensors: &[Tensor], order: &Tensor) -> Result<Tensors> {
     tensors.iter().map(|t| t.gather(order, 0)).collect()
 }
 
-/// What one step works on.
+/// The data of one step.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) x: Tensors,
     pub(crate) y: Tensors,
-    /// One number for each row, if rows have weights.
+    /// One weight for each row, if rows have weights.
     pub(crate) weights: Option<Tensor>,
-    /// Whether it is the first of a run, whose values are looked at.
+    /// Whether it is the first batch of a run, whose values are checked.
     pub(crate) is_first: bool,
-    /// Where the rows stand in the user's data, for messages.
+    /// Where the rows come from in the user's data, for messages.
     origin: Origin,
 }
 
 /// Where the rows of a batch come from.
 #[derive(Debug)]
 enum Origin {
-    /// Rows from this one on.
+    /// Consecutive rows, from this one on.
     From(usize),
     /// These rows.
     Rows(Tensor),
 }
 
 impl Batch {
-    /// Rows that stand one after the other in the user's data, from `first` on.
+    /// A batch of consecutive rows of the user's data, from `first` on.
     pub(crate) fn new(x: Tensors, y: Tensors, weights: Option<Tensor>, first: usize) -> Batch {
         Batch { x, y, weights, is_first: false, origin: Origin::From(first) }
     }
 
-    /// As the first of a run, or as another.
+    /// Sets whether this is the first batch of a run.
     pub(crate) fn first(mut self, is_first: bool) -> Batch {
         self.is_first = is_first;
         self
@@ -50,7 +50,7 @@ impl Batch {
         self.x.first().and_then(|x| x.dims().first()).copied().unwrap_or(0)
     }
 
-    /// Where a row of the batch stands in the user's data.
+    /// Returns the position in the user's data of a row of the batch.
     pub(crate) fn row(&self, row: usize) -> usize {
         match &self.origin {
             Origin::From(start) => start + row,
@@ -61,7 +61,7 @@ impl Batch {
         }
     }
 
-    /// An error about a label, told by its position in the user's data rather than in this batch.
+    /// Rewrites an error about a label to give its position in the user's data instead of in this batch.
     pub(crate) fn locate(&self, error: Error) -> Error {
         match error {
             Error::Index { op, what: "label", value, position, last } => {
@@ -80,26 +80,26 @@ pub(super) fn row_length(t: &Tensor) -> usize {
     (t.elements() / t.dims().first().copied().unwrap_or(1).max(1)).max(1)
 }
 
-/// Where `fit` and `evaluate` take batches from: passes over data, one after the other.
+/// Where `fit` and `evaluate` take batches from: one pass over the data after another.
 pub(crate) trait Source: Send {
     /// Batches in a pass, if that is known.
     fn steps(&self) -> Option<usize>;
 
-    /// Begins a pass; `seed` and `pass` key its order.
+    /// Begins a pass; `seed` and `pass` determine its order.
     fn begin(&mut self, seed: u64, pass: u64) -> Result<()>;
 
-    /// The next batch of the pass, of data that `network` accepts; `None` at its end.
+    /// Returns the next batch of the pass, checked against `network`; `None` at the end.
     fn next(&mut self, network: &Network) -> Result<Option<Batch>>;
 }
 
-/// Batches from tensors that are there as a whole.
+/// Batches of tensors that are in memory as a whole.
 #[derive(Debug)]
 pub(crate) struct Arrays {
     pub(crate) x: Tensors,
     pub(crate) y: Tensors,
-    /// One weight for each row, or nothing.
+    /// One weight for each row, if rows have weights.
     pub(crate) weights: Option<Tensor>,
-    /// Where its first row stands in the user's data.
+    /// The position of the first row in the user's data.
     pub(crate) first: usize,
     pub(crate) batch_size: usize,
     pub(crate) shuffle: bool,
@@ -108,10 +108,10 @@ pub(crate) struct Arrays {
 }
 
 impl Arrays {
-    /// Data that fits a network, as batches in order.
+    /// Checks that data fits a network, and returns its batches in order.
     ///
     /// # Errors
-    /// It does not fit, rows are missing, or weights do not fit.
+    /// The data does not fit, there are no rows, or the weights do not fit.
     pub(crate) fn of(
         network: &Network,
         x: &[Tensor],
@@ -198,7 +198,7 @@ impl Source for Arrays {
     }
 }
 
-/// The rows of inputs and targets, which are as many.
+/// Returns the number of rows, which inputs and targets must share.
 pub(crate) fn same_rows(x: &[Tensor], y: &[Tensor]) -> Result<usize> {
     let (n, m) = (rows("x", x)?, rows("y", y)?);
     if n != m {
@@ -207,7 +207,7 @@ pub(crate) fn same_rows(x: &[Tensor], y: &[Tensor]) -> Result<usize> {
     Ok(n)
 }
 
-/// Data that gave no row has no mean.
+/// Fails if there were no rows, because nothing has no mean.
 pub(crate) fn some_rows(n: usize) -> Result<()> {
     if n > 0 { Ok(()) } else { Err(Error::argument("dataset", "at least one batch with a row", "none")) }
 }

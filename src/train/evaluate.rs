@@ -1,4 +1,4 @@
-//! Evaluation: loss and metrics over data, without a change to the model.
+//! `evaluate`: loss and metrics over data, without changing the model.
 
 use super::batches::Batches;
 use super::callback::{Callback as _, CallbackList, Plan};
@@ -30,7 +30,7 @@ impl Default for Evaluate {
 }
 
 impl Evaluate {
-    /// All rows, in batches of 32.
+    /// Creates settings for all rows, in batches of 32.
     pub fn new() -> Evaluate {
         Evaluate { batch_size: None, weights: None, steps: None, cancellation: None }
     }
@@ -41,19 +41,19 @@ impl Evaluate {
         self
     }
 
-    /// How much each row counts in the loss and in weighted metrics.
+    /// Sets how much each row counts in the loss and in weighted metrics.
     pub fn sample_weight(mut self, weights: &Tensor) -> Evaluate {
         self.weights = Some(Weights::sample(weights));
         self
     }
 
-    /// How many batches are evaluated; all by default.
+    /// Sets how many batches are evaluated; all by default.
     pub fn steps(mut self, steps: usize) -> Evaluate {
         self.steps = Some(steps);
         self
     }
 
-    /// Ends with an error when the token is cancelled or its deadline is over; it is asked between batches.
+    /// Ends the run with an error when the token is cancelled or its deadline passes; checked between batches.
     pub fn cancellation(mut self, token: &CancellationToken) -> Evaluate {
         self.cancellation = Some(token.clone());
         self
@@ -83,7 +83,7 @@ impl Evaluate {
 }
 
 impl Model {
-    /// Loss and metrics over data, in batches of 32.
+    /// Returns loss and metrics over the data, in batches of 32.
     ///
     /// # Errors
     /// The data does not fit the network or the loss.
@@ -91,10 +91,10 @@ impl Model {
         self.evaluate_with(x, y, &Evaluate::new())
     }
 
-    /// [`Model::evaluate`] with settings. The figures depend on the batch size by rounding only.
+    /// [`Model::evaluate`] with settings. The batch size changes the results only by rounding.
     ///
     /// # Errors
-    /// As [`Model::evaluate`], or a setting is out of range.
+    /// Those of [`Model::evaluate`], or a setting is out of range.
     pub fn evaluate_with(
         &self,
         x: &(impl AsTensors + ?Sized),
@@ -105,7 +105,7 @@ impl Model {
         par::enter(|| self.evaluate_source(&mut data, settings.steps, settings.cancellation.as_ref()))
     }
 
-    /// Loss and metrics over the batches of a dataset's first pass, or over so many of them.
+    /// Returns loss and metrics over the first pass of a dataset, or over its first `steps` batches.
     ///
     /// # Errors
     /// The dataset fails, has no batches, or no end and no `steps` are given; or the data does not fit.
@@ -113,16 +113,17 @@ impl Model {
         self.evaluate_dataset_with(data, &Evaluate { steps, ..Evaluate::new() })
     }
 
-    /// [`Model::evaluate_dataset`] with settings. Batches and weights are the dataset's own: `batch_size` means nothing here.
+    /// [`Model::evaluate_dataset`] with settings. Batches and weights are the dataset's own: `batch_size` has no
+    /// effect here.
     ///
     /// # Errors
-    /// As [`Model::evaluate_dataset`], the token was cancelled, or there is a `sample_weight`.
+    /// Those of [`Model::evaluate_dataset`], the token was cancelled, or there is a `sample_weight`.
     pub fn evaluate_dataset_with(&self, data: &Dataset, settings: &Evaluate) -> Result<Logs> {
         let mut batches = settings.batches(data)?;
         par::enter(|| self.evaluate_source(&mut batches, settings.steps, settings.cancellation.as_ref()))
     }
 
-    /// Loss and metrics over a pass, or its first batches. State that layers carry begins anew.
+    /// Returns loss and metrics over a pass or its first batches. State that layers carry is reset.
     pub(crate) fn evaluate_source(
         &self,
         data: &mut dyn Source,

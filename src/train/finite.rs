@@ -1,5 +1,5 @@
-//! What `Fit::check_finite` does: a step whose loss or gradient is not finite changes nothing and becomes an error which says where
-//! that began. To find out, the step is run once more under a watch.
+//! `Fit::check_finite`: if the loss or a gradient of a step is not finite, nothing is changed and the error says
+//! where it began. To find out, the step runs once more under a watch.
 
 use super::data::{Batch, row_length};
 use super::model::Model;
@@ -32,12 +32,12 @@ impl Model {
         found.map_or(Ok(()), |(what, value)| Err(self.not_finite(what, value, batch)))
     }
 
-    /// The loop adds epoch and step.
+    /// Makes the error; the training loop adds epoch and step.
     fn not_finite(&self, what: String, value: f64, batch: &Batch) -> Error {
         Error::NotFinite { what, value, epoch: 0, step: 0, origin: Box::new(self.origin(batch)) }
     }
 
-    /// Where numbers that are none come from first: the data, a parameter, or an operation.
+    /// Finds where NaN or infinity first arose: the data, a parameter, or an operation.
     fn origin(&self, batch: &Batch) -> Error {
         let given = [("x", &batch.x), ("y", &batch.y)];
         for (name, tensors) in given {
@@ -64,7 +64,7 @@ impl Model {
         }
     }
 
-    /// The step without its update.
+    /// Runs the step again, without its update.
     fn again(&self, batch: &Batch) -> Result<()> {
         let mut cx = Cx::train(self.seed, self.steps).resume(self.session.clone()).scoped();
         let total: Tensor = self.total(batch, &mut cx).map_err(|e| e.at("forward pass"))?;

@@ -1,4 +1,4 @@
-//! The settings of a training run.
+//! `Fit`: the settings of a training run.
 
 use super::callback::{Callback, CallbackList};
 use crate::data::Dataset;
@@ -54,7 +54,7 @@ impl Default for Fit<'_> {
 }
 
 impl<'a> Fit<'a> {
-    /// One epoch in batches of 32, shuffled, with a progress bar.
+    /// Creates settings for one epoch in batches of 32, shuffled, with a progress bar.
     pub fn new() -> Fit<'a> {
         Fit {
             epochs: 1,
@@ -80,20 +80,20 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Number of passes over the data, 1 by default; with `initial_epoch`, the epoch to stop before.
+    /// Sets the number of passes over the data, 1 by default; with `initial_epoch`, the epoch to stop before.
     pub fn epochs(mut self, epochs: usize) -> Self {
         self.epochs = epochs;
         self
     }
 
-    /// The number of the first epoch, to go on with an earlier run; 0 by default.
+    /// Sets the number of the first epoch, to continue an earlier run; 0 by default.
     pub fn initial_epoch(mut self, epoch: usize) -> Self {
         self.initial_epoch = epoch;
         self
     }
 
-    /// Batches in an epoch; all by default. The next epoch goes on where the last one stopped; an epoch also ends when the data
-    /// does.
+    /// Sets the batches in an epoch; all by default. The next epoch continues where the last one stopped; an epoch
+    /// also ends when the data does.
     pub fn steps_per_epoch(mut self, steps: usize) -> Self {
         self.steps_per_epoch = Some(steps);
         self
@@ -106,7 +106,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Whether rows come in a new random order each epoch; yes by default. An error beside a dataset, whose order is its own.
+    /// Sets whether rows come in a new random order each epoch; yes by default. An error with a dataset, which has
+    /// its own order.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = Some(shuffle);
         self
@@ -119,52 +120,52 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Data on which the model is evaluated after each epoch.
+    /// Sets the data on which the model is evaluated after each epoch.
     pub fn validation_data(mut self, x: &(impl AsTensors + ?Sized), y: &(impl AsTensors + ?Sized)) -> Self {
         self.validation = Some((x.as_tensors(), y.as_tensors()));
         self
     }
 
-    /// Batches on which the model is evaluated after each epoch, each time from the first.
+    /// Sets a dataset on whose batches the model is evaluated after each epoch, each time from the first.
     pub fn validation_dataset(mut self, data: &Dataset) -> Self {
         self.validation_dataset = Some(data.clone());
         self
     }
 
-    /// The share of rows, taken from the end before any shuffling, that is validated on instead of trained on. Instead of data
-    /// of its own to validate on, not beside it.
+    /// Sets the share of rows to validate on instead of training on them, taken from the end before shuffling. It
+    /// cannot be combined with other validation data.
     pub fn validation_split(mut self, split: f64) -> Self {
         self.validation_split = split;
         self
     }
 
-    /// Validates after every so many epochs; 1 by default.
+    /// Validates after every `epochs` epochs; 1 by default.
     pub fn validation_freq(mut self, epochs: usize) -> Self {
         self.validation_freq = epochs;
         self
     }
 
-    /// How many batches are validated on; all by default.
+    /// Sets how many batches are validated on; all by default.
     pub fn validation_steps(mut self, steps: usize) -> Self {
         self.validation_steps = Some(steps);
         self
     }
 
-    /// Rows in a batch of validation; those of training by default.
+    /// Sets the rows in a batch of validation; those of training by default.
     pub fn validation_batch_size(mut self, batch_size: usize) -> Self {
         self.validation_batch_size = Some(batch_size);
         self
     }
 
-    /// How much each row counts: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of `x`,
-    /// or for each position, `[rows, time]`. Rows split off for validation keep theirs.
+    /// Sets the weight of each row: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras. One number for each row of
+    /// `x`, or for each position, `[rows, time]`. Rows split off for validation keep their weights.
     pub fn sample_weight(mut self, weights: &Tensor) -> Self {
         self.sample_weight = Some(weights.clone());
         self
     }
 
-    /// How much the rows of each class count, from an array, a vector or a map: `[(0, 1.0), (1, 5.0)]`; 1 for classes not
-    /// named. Targets are labels or one-hot.
+    /// Sets the weight of the rows of each class, from an array, a vector or a map: `[(0, 1.0), (1, 5.0)]`; 1 for
+    /// classes not named. Targets are labels or one-hot.
     pub fn class_weight(mut self, weights: impl IntoIterator<Item = (i64, f64)>) -> Self {
         self.class_weight = weights.into_iter().collect();
         self
@@ -189,21 +190,22 @@ impl<'a> Fit<'a> {
         callbacks.into_iter().fold(self, Fit::callback)
     }
 
-    /// Runs on these threads rather than on the pool of the caller.
+    /// Runs on these threads instead of the caller's pool.
     pub fn threads(mut self, threads: &'a Threads) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// Lets trainable parameters that the loss does not depend on stay as they are, as Keras does.
+    /// Leaves trainable parameters that the loss does not depend on unchanged, as Keras does, instead of failing.
     pub fn allow_missing_gradients(mut self) -> Self {
         self.allow_missing = true;
         self
     }
 
-    /// Ends with an error when the loss or a gradient is not finite, before the step changes anything. The error says where NaN or
-    /// infinity came from first: a row of the data, a parameter, or an operation and its layer, forwards or backwards. Costs a look at
-    /// the gradients in each step, and the step once more when something is found.
+    /// Ends with an error when the loss or a gradient is not finite, before the step changes anything. The error
+    /// says where NaN or infinity first arose: a row of the data, a parameter, or an operation and its layer,
+    /// forward or backward. The cost is one pass over the gradients in each step, and one more run of the step when
+    /// something is found.
     pub fn check_finite(mut self) -> Self {
         self.check_finite = true;
         self
@@ -226,7 +228,7 @@ impl<'a> Fit<'a> {
         rows_of_batch(self.validation_batch_size.or(self.batch_size), self.validation_steps, n)
     }
 
-    /// Counts that must not be 0, and settings of which one makes another meaningless.
+    /// Checks for counts that must not be 0, and settings that exclude one another.
     pub(super) fn check(&self) -> Result<()> {
         let split = (self.validation_split != 0.0).then_some("validation_split");
         let arrays = self.validation.as_ref().map(|_| "validation_data");

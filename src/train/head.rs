@@ -1,5 +1,5 @@
-//! What a network's outputs are compared with: a loss for each, metrics for each, and the names under which their figures
-//! appear; and the meter that gathers the figures.
+//! The losses and metrics of each output of a network, the names of their values in the logs, and the meter that
+//! accumulates them.
 
 use super::history::Logs;
 use crate::config::Dyn;
@@ -15,32 +15,32 @@ use crate::{DType, Error, Result};
 pub(crate) struct Head {
     /// One for each output.
     pub(crate) losses: Vec<Dyn<dyn Loss>>,
-    /// What is known of the numbers of each output.
+    /// What is known about the values of each output.
     pub(super) ranges: Vec<Option<Range>>,
-    /// For each output the loss as a function of what goes into the last activation, where that is exact.
+    /// For each output, the loss as a function of the last activation's input, where that is exact.
     fused: Vec<Option<Dyn<dyn Loss>>>,
-    /// Which outputs training takes without their activation; empty if none.
+    /// Which outputs are taken without their activation in training; empty if none.
     pub(crate) raw: Vec<bool>,
-    /// For each output, at their start.
+    /// The metrics of each output, in their starting state.
     pub(crate) metrics: Vec<Vec<Box<dyn Metric>>>,
-    /// The keys of the metrics.
+    /// The names of the metrics in the logs.
     pub(super) names: Vec<Vec<String>>,
-    /// The keys of the outputs' own losses, if there are several: Keras's `digit_loss`.
+    /// The names of the outputs' own losses in the logs, if there are several outputs: Keras's `digit_loss`.
     pub(super) loss_names: Vec<String>,
 }
 
-/// Figures that are gathered over batches.
+/// Losses and metrics accumulated over batches.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     metrics: Vec<Vec<Box<dyn Metric>>>,
-    /// The sums of the outputs' own losses over rows, and the rows.
+    /// For each output, the sum of its loss over rows, and the number of rows.
     sums: Vec<f64>,
     rows: f64,
     /// The mean loss so far.
     pub(super) loss: f64,
 }
 
-/// What a forward pass was compared to: the loss of each output, weights of losses included only in the sum.
+/// The loss of each output for a forward pass. Weights of losses apply only in the sum.
 pub(crate) type Terms = Tensors;
 
 impl Head {
@@ -106,12 +106,12 @@ impl Head {
         Ok(Head { losses, ranges, fused, raw, metrics: lists, names, loss_names })
     }
 
-    /// A meter for these figures.
+    /// A new meter for these losses and metrics.
     pub(crate) fn meter(&self) -> Meter {
         Meter { metrics: self.metrics.clone(), sums: vec![0.0; self.loss_names.len()], rows: 0.0, loss: 0.0 }
     }
 
-    /// The names of all figures, `loss` first.
+    /// Returns the names of all log values, `loss` first.
     pub(crate) fn figures(&self) -> Vec<String> {
         let metrics = self.names.iter().flatten();
         std::iter::once("loss".into())
@@ -120,26 +120,26 @@ impl Head {
             .collect()
     }
 
-    /// Whether a figure is better when it is larger.
+    /// Returns whether a log value is better when it is larger.
     pub(crate) fn larger_is_better(&self, figure: &str) -> bool {
         let mut all = self.names.iter().flatten().zip(self.metrics.iter().flatten());
         all.find(|(name, _)| *name == figure).is_some_and(|(_, m)| m.larger_is_better())
     }
 
-    /// Whether there are metrics of an output.
+    /// Returns whether an output has metrics.
     pub(crate) fn watches(&self, output: usize) -> bool {
         !self.metrics[output].is_empty()
     }
 
-    /// The losses of outputs, one number each. An output that comes without its activation is compared by the loss on logits. A
-    /// mask is that of the output itself.
+    /// Returns the losses of the outputs, one number each. An output without its activation is compared by the loss
+    /// on logits. A mask is that of the output itself.
     pub(crate) fn terms(&self, y: &[Tensor], outputs: &[Value], weights: Option<&Tensor>) -> Result<Terms> {
         let term = |(i, (y, output)): (usize, (&Tensor, &Value))| {
             let Value { tensor, mask } = output;
             let loss = self.fused[i].as_ref().unwrap_or(&self.losses[i]);
-            // What trains nothing is computed for its figure alone.
+            // A loss that trains nothing is computed only to be shown.
             let tensor = if loss.options().weight == 0.0 { &tensor.detach() } else { tensor };
-            // Where an output has no time axis, the mask of one says nothing of it.
+            // If an output has no time axis, a mask along time says nothing about it.
             let travelled = mask.as_ref().filter(|m| m.rank() <= tensor.rank());
             let (values, mask) = each(&**loss, y, tensor, weights, travelled)?;
             let averaged =
@@ -155,7 +155,7 @@ impl Head {
         y.iter().zip(outputs).enumerate().map(term).collect()
     }
 
-    /// Of several outputs, names the one of an error.
+    /// Adds the output's name to an error, if there are several outputs.
     pub(super) fn at_output<T>(&self, i: usize, result: Result<T>) -> Result<T> {
         match self.loss_names.get(i) {
             Some(name) => result.at(|| format!("output '{}'", name.trim_end_matches("_loss"))),
@@ -163,8 +163,8 @@ impl Head {
         }
     }
 
-    /// The sum of terms by the weights of their losses. A term of weight 0 is absent, whatever it is: what is left of it is that its
-    /// output's gradient is 0.
+    /// Sums the terms by the weights of their losses. A term of weight 0 is left out, whatever its value; its
+    /// output just gets a gradient of 0.
     pub(crate) fn total(&self, terms: &[Tensor], outputs: &[Value]) -> Result<Tensor> {
         let mut total: Option<Tensor> = None;
         for ((loss, term), output) in self.losses.iter().zip(terms).zip(outputs) {
@@ -200,7 +200,7 @@ impl Head {
 }
 
 impl Meter {
-    /// Gathers the figures of a batch of so many rows.
+    /// Accumulates losses and metrics of a batch of this many rows.
     pub(crate) fn observe(
         &mut self,
         y: &[Tensor],
@@ -233,7 +233,7 @@ impl Meter {
     }
 }
 
-/// Weights that are 0 where a mask is false.
+/// Returns weights that are 0 where a mask is false.
 fn counted(weights: Option<&Tensor>, mask: &Tensor) -> Result<Tensor> {
     let counts = mask.cast(weights.map_or(DType::F32, Tensor::dtype))?;
     match weights {
@@ -242,7 +242,8 @@ fn counted(weights: Option<&Tensor>, mask: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// A key that nobody has: `weighted_accuracy` beside `accuracy` as in Keras, else `precision_1` beside `precision`.
+/// Returns a name that is not taken: `weighted_accuracy` beside `accuracy` as in Keras, else `precision_1` beside
+/// `precision`.
 fn free(taken: &[String], key: String, weighted: bool) -> String {
     let mut tries = std::iter::once(key.clone())
         .chain(weighted.then(|| format!("weighted_{key}")))

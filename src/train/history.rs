@@ -1,10 +1,10 @@
-//! The figures of training as plain numbers, by name, in a fixed order.
+//! `Logs` and [`History`]: the loss and metric values of training as plain numbers, by name, in a fixed order.
 
 use super::figure::Figure;
 use crate::tensor::{Few, Text};
 use std::ops::Index;
 
-/// Figures by name: what one epoch, batch or evaluation gave.
+/// Loss and metric values by name, of one epoch, batch or evaluation.
 ///
 /// ```
 /// use gradus::train::Logs;
@@ -19,17 +19,17 @@ use std::ops::Index;
 pub struct Logs(Few<(Text, f64), 4>);
 
 impl Logs {
-    /// No figures.
+    /// Creates logs without values.
     pub fn new() -> Logs {
         Logs::default()
     }
 
-    /// The figure of this name.
+    /// Returns the value of this name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(n, _)| n.as_str() == name).map(|(_, v)| *v)
     }
 
-    /// Adds or replaces a figure.
+    /// Adds or replaces a value.
     pub fn set(&mut self, name: &str, value: f64) {
         match self.0.iter_mut().find(|(n, _)| n.as_str() == name) {
             Some((_, v)) => *v = value,
@@ -37,7 +37,7 @@ impl Logs {
         }
     }
 
-    /// Names and figures, the loss first.
+    /// Iterates over names and values, the loss first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(n, v)| (n.as_str(), *v))
     }
@@ -64,7 +64,7 @@ impl std::fmt::Display for Logs {
 impl Index<&str> for Logs {
     type Output = f64;
     /// # Panics
-    /// If there is no such figure; [`Logs::get`] does not.
+    /// If there is no such value; use [`Logs::get`] to avoid that.
     fn index(&self, name: &str) -> &f64 {
         match self.0.iter().find(|(n, _)| n.as_str() == name) {
             Some((_, v)) => v,
@@ -76,7 +76,7 @@ impl Index<&str> for Logs {
     }
 }
 
-/// The figures of every epoch, by name: `loss`, the metrics, the same with `val_`.
+/// The log values of every epoch, by name: `loss`, the metrics, and the same with `val_`.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -111,7 +111,7 @@ impl History {
         }
     }
 
-    /// The figure's value in each epoch that has it.
+    /// Returns the value in each epoch that has it.
     pub fn get(&self, name: &str) -> Option<&[f64]> {
         self.find(name).map(|values| &values[..])
     }
@@ -120,17 +120,17 @@ impl History {
         self.names.iter().position(|n| n == name).map(|at| &self.values[at])
     }
 
-    /// The names of all figures.
+    /// Iterates over the names of all log values.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
-    /// The numbers of the epochs that ran, from 0.
+    /// Returns the numbers of the epochs that ran, from 0.
     pub fn epochs(&self) -> &[usize] {
         &self.epochs
     }
 
-    /// The figures of each epoch that ran.
+    /// Returns the logs of each epoch that ran.
     pub fn logs(&self) -> &[Logs] {
         &self.logs
     }
@@ -143,7 +143,7 @@ impl std::fmt::Debug for History {
     }
 }
 
-/// A line an epoch, numbered from 1: `Epoch 1 - loss: 0.7000 - accuracy: 0.6000`.
+/// One line per epoch, numbered from 1: `Epoch 1 - loss: 0.7000 - accuracy: 0.6000`.
 impl std::fmt::Display for History {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (i, (epoch, logs)) in self.epochs.iter().zip(&self.logs).enumerate() {
@@ -158,7 +158,7 @@ impl std::fmt::Display for History {
 impl Index<&str> for History {
     type Output = Vec<f64>;
     /// # Panics
-    /// If there is no such figure; [`History::get`] does not.
+    /// If there is no such value; use [`History::get`] to avoid that.
     fn index(&self, name: &str) -> &Vec<f64> {
         match self.find(name) {
             Some(values) => values,

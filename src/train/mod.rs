@@ -1,4 +1,7 @@
-//! The loop around a network: compile it with an optimizer, losses and metrics, then fit and evaluate.
+//! Training: [`Model`] is a network compiled with an optimizer, losses and metrics; [`Fit`] holds the settings of a
+//! run, [`Callback`]s act around its epochs and batches, and [`History`] is the result. Begin with `compile`, then
+//! [`Model::fit`], [`Model::evaluate`] and `predict`; the guide to [training](crate::guides::training) shows them
+//! all.
 
 mod batches;
 mod callback;

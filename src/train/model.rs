@@ -1,5 +1,5 @@
-//! A compiled network: parameters, optimizer state, losses and metrics in one value that can be trained, asked, cloned and
-//! saved.
+//! `Model`: a compiled network. Parameters, optimizer state, losses and metrics are one value that can be trained,
+//! asked for predictions, cloned and saved.
 
 use super::head::{Head, Meter};
 use super::history::{History, Logs};
@@ -21,8 +21,9 @@ fn steps_of(value: &Tensor) -> Result<u64> {
     }
 }
 
-/// A network with its optimizer, losses and metrics; it gives everything that its [`Network`] gives. `clone` is a snapshot
-/// that shares memory until one of the two changes; [`Model::clone_fresh`] is a new start.
+/// A network with its optimizer, losses and metrics. It derefs to its [`Network`], so all of that type's methods
+/// work here. `clone` is a snapshot that shares memory until one of the two changes; [`Model::clone_fresh`] starts
+/// anew.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -45,7 +46,7 @@ pub struct Model {
     pub(crate) meter: Meter,
     pub(crate) driver: Driver,
     pub(crate) seed: u64,
-    /// Training steps and epochs that the model has seen in its life: they key its random streams.
+    /// Training steps and epochs in the life of this model: random streams are keyed by them.
     pub(crate) steps: u64,
     pub(crate) epochs: u64,
     /// State that layers carry from one training step to the next.
@@ -55,7 +56,7 @@ pub struct Model {
     averages_in_use: bool,
     pub(crate) allow_missing: bool,
     pub(crate) check_finite: bool,
-    /// Of the last run of `fit`.
+    /// The history of the last run of `fit`.
     pub(crate) history: History,
 }
 
@@ -78,22 +79,22 @@ impl Model {
         }
     }
 
-    /// The network without optimizer, losses and metrics: to cut, to join with others, to serve.
+    /// Returns the network without optimizer, losses and metrics: to cut it, join it with others, or serve it.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Gives the network up, for another `compile`.
+    /// Returns the network and drops the rest, for another `compile`.
     pub fn into_network(self) -> Network {
         self.network
     }
 
-    /// The optimizer at work.
+    /// Returns the optimizer.
     pub fn optimizer(&self) -> &Driver {
         &self.driver
     }
 
-    /// The optimizer at work, to change its learning rate.
+    /// Returns the optimizer, to change its learning rate.
     pub fn optimizer_mut(&mut self) -> &mut Driver {
         &mut self.driver
     }
@@ -163,20 +164,21 @@ impl Model {
         self.driver.learning_rate()
     }
 
-    /// Changes the learning rate from here on.
+    /// Sets the learning rate from here on.
     ///
     /// # Errors
-    /// As [`Driver::set_learning_rate`].
+    /// See [`Driver::set_learning_rate`].
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
         self.driver.set_learning_rate(learning_rate)
     }
 
-    /// Seed and step of what the next training step draws.
+    /// Seed and step that key the random numbers of the next training step.
     pub(crate) fn draws_at(&self) -> (u64, u64) {
         (self.seed, self.steps)
     }
 
-    /// The figures of the last run of `fit`, one that ended with an error too: then of the epochs before it. Files do not hold it.
+    /// Returns the history of the last run of `fit`; if it ended with an error, of the epochs before that. Files do
+    /// not hold it.
     ///
     /// ```
     /// use gradus::prelude::*;
@@ -206,7 +208,7 @@ impl Model {
         self.stop_training = true;
     }
 
-    /// Forgets the state that layers carry from one training step to the next; `fit` begins with it.
+    /// Resets the state that layers carry from one training step to the next; `fit` begins with this.
     pub fn reset_states(&mut self) {
         self.session.reset();
     }
@@ -214,7 +216,7 @@ impl Model {
     /// See [`Network::set_params`].
     ///
     /// # Errors
-    /// As [`Network::set_params`].
+    /// See [`Network::set_params`].
     pub fn set_params(&mut self, values: &[(String, Tensor)]) -> Result<()> {
         self.network.set_params(values)
     }
@@ -222,7 +224,7 @@ impl Model {
     /// See [`Network::set_trainable`].
     ///
     /// # Errors
-    /// As [`Network::set_trainable`].
+    /// See [`Network::set_trainable`].
     pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
         self.network.set_trainable(layer, trainable)
     }
@@ -232,7 +234,7 @@ impl Model {
         self.network.set_all_trainable(trainable);
     }
 
-    /// The table of layers, with the size of the optimizer's state.
+    /// Returns the table of layers, with the size of the optimizer's state.
     pub fn summary_table(&self) -> Summary {
         self.network.summary_with(self.driver.state_elements())
     }
@@ -243,10 +245,10 @@ impl Model {
         print!("{}", self.summary_table());
     }
 
-    /// The same network with parameters drawn anew from another seed and an optimizer at its start.
+    /// Returns the same network with parameters drawn anew from another seed and an optimizer at its start.
     ///
     /// # Errors
-    /// Memory cannot be had.
+    /// There is not enough memory.
     pub fn clone_fresh(&self, seed: u64) -> Result<Model> {
         let network = self.network.clone_fresh(seed)?;
         Ok(Model::new(network, self.head.clone(), self.driver.fresh()))
@@ -274,7 +276,7 @@ impl std::ops::Deref for Model {
     }
 }
 
-/// As a layer, a model is its network.
+/// Used as a layer, a model is its network.
 impl IntoLayer for &Model {
     fn into_layer(self) -> Shared {
         (&self.network).into_layer()

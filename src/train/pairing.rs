@@ -1,6 +1,7 @@
-//! Losses and metrics that read an output as what it is not. Trained so, a network learns nothing or the wrong thing, and no number
-//! says why; so `compile` refuses what cannot be meant. Where nobody knows what an output gives (a layer of the user's own), the values
-//! of the first batch are looked at, and so are its targets. `Loss::allow_mismatch` lets everything here pass.
+//! Checks that losses and metrics read an output as what it is. With logits read as probabilities, say, a network
+//! learns nothing or the wrong thing and no number shows why, so `compile` refuses such pairs. If nothing is known
+//! about an output (as for a user's own layer), its values and targets are checked in the first batch.
+//! `Loss::allow_mismatch` turns all of this off.
 
 use super::data::row_length;
 use super::head::Head;
@@ -11,10 +12,10 @@ use crate::nn::{Network, Range, Value};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Spec};
 
-/// How every refusal ends.
+/// The end of every such error.
 const OPT_OUT: &str = "(if it is meant: .allow_mismatch() on the loss)";
 
-/// How far a sum of probabilities may be from 1, and a probability from where they lie.
+/// How far a sum of probabilities may be from 1, and a probability outside of 0 to 1.
 const SLACK: f64 = 1e-3;
 
 fn refusal(name: &'static str, expected: impl std::fmt::Display, got: impl ToString) -> Error {
@@ -22,7 +23,7 @@ fn refusal(name: &'static str, expected: impl std::fmt::Display, got: impl ToStr
 }
 
 impl Head {
-    /// Fails if an output cannot be what its loss or one of its metrics reads.
+    /// Fails if an output cannot be what its loss or one of its metrics expects.
     pub(super) fn check_pairing(&self, network: &Network) -> Result<()> {
         let outputs = network.output_names().zip(network.output_specs());
         for (i, (output, spec)) in outputs.enumerate() {
@@ -39,7 +40,8 @@ impl Head {
         Ok(())
     }
 
-    /// Fails if targets are none that a loss or metric is made for, or an output of which nothing was known is not what is read.
+    /// Fails if targets do not suit the loss or a metric, or if the values of an output about which nothing was
+    /// known do not.
     pub(super) fn check_values(
         &self,
         y: &[Tensor],
@@ -60,7 +62,7 @@ impl Head {
         Ok(())
     }
 
-    /// The targets of an output. What does not count is not looked at.
+    /// Checks the targets of an output, except those that do not count.
     fn check_targets(&self, i: usize, y: &Tensor, output: &Value, weights: Option<&Tensor>) -> Result<()> {
         let (loss, width) = (&*self.losses[i], output.tensor.dims().last().copied().unwrap_or(1));
         let of_loss = loss.targets();
@@ -103,7 +105,7 @@ fn between((least, most): (f64, f64)) -> String {
     if most == f64::INFINITY { format!("of {least} or more") } else { format!("from {least} to {most}") }
 }
 
-/// Which elements of targets or outputs of this shape count, if not all.
+/// Returns which elements of targets or outputs of this shape count, if not all.
 fn counts_of(
     loss: &dyn Loss,
     shaped: &Tensor,
@@ -115,7 +117,7 @@ fn counts_of(
     while counts.rank() > shaped.rank() && counts.dims().last() == Some(&1) {
         counts = counts.squeeze(-1)?;
     }
-    // Where shapes do not fit, the loss says so.
+    // If shapes do not fit, the loss reports it.
     match counts.broadcast_to(*shaped.shape()) {
         Ok(counts) => counts.to_vec::<bool>().map(Some),
         Err(_) => Ok(None),
@@ -190,7 +192,7 @@ fn check_metric(metric: &dyn Metric, loss: &dyn Loss, range: Option<Range>, spec
     }
 }
 
-/// The values of an output of which nothing was known.
+/// Checks the values of an output about which nothing was known.
 fn check_outputs(loss: &dyn Loss, y: &Tensor, output: &Value, weights: Option<&Tensor>) -> Result<()> {
     let reads = loss.reads();
     if matches!(reads, Reads::Numbers | Reads::Margins | Reads::Largest) || y.elements() == 0 {
@@ -225,7 +227,7 @@ fn check_outputs(loss: &dyn Loss, y: &Tensor, output: &Value, weights: Option<&T
     if let Some(got) = got {
         return Err(refusal(loss.name(), expected, got));
     }
-    // One row that adds up to 1 may be chance; all of them are the work of a softmax.
+    // One row that adds up to 1 may be chance; if all rows do, they come from a softmax.
     let mut sums = p
         .chunks(width)
         .enumerate()

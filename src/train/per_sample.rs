@@ -1,4 +1,5 @@
-//! The gradient of each row on its own: what clipping by row needs, and what shows which rows a model learns from.
+//! `Model::per_sample_gradients`: the gradient of each row on its own, for clipping by row and to see which rows a
+//! model learns from.
 
 use super::data::{Arrays, Source};
 use super::model::Model;
@@ -9,10 +10,11 @@ use crate::tensor::{AsTensors, Tensor};
 use crate::{Error, Result};
 
 impl Model {
-    /// For each trainable parameter, by its path, the gradients of the rows' own losses, `[rows, …parameter]`: row `i` is the
-    /// gradient of the loss of row `i` alone, with the terms that layers add and without penalties on parameters. Their mean is
-    /// the gradient of the batch where the loss is a mean over rows, no layer looks across rows, and nothing is drawn. Layers that
-    /// carry state begin anew with each row. One pass forward and back for each row.
+    /// Returns for each trainable parameter, by its path, the gradients of the rows' own losses, of shape
+    /// `[rows, …parameter]`: row `i` is the gradient of the loss of row `i` alone, with the terms that layers add
+    /// but without penalties on parameters. Their mean is the gradient of the batch if the loss is a mean over
+    /// rows, no layer looks across rows, and nothing is random. State that layers carry is reset for each row. This
+    /// takes one forward and one backward pass per row.
     ///
     /// # Errors
     /// The data does not fit the network or the loss, there are no rows, or a parameter got no gradient.

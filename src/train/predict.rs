@@ -1,4 +1,4 @@
-//! Prediction over a [`Dataset`]; over tensors a [`Network`] does it.
+//! Prediction over a [`Dataset`]; for tensors, [`Network`] does it.
 
 use super::batches::Batches;
 use crate::data::Dataset;
@@ -7,7 +7,8 @@ use crate::tensor::{Tensor, join_rows, rows};
 use crate::{Error, Result};
 
 impl Network {
-    /// Every output of the network for each row of a dataset's first pass, which must end; targets are not looked at.
+    /// Returns every output of the network for each row of a dataset's first pass, which must end. Targets are
+    /// ignored.
     ///
     /// # Errors
     /// The dataset fails, has no batches or no end, or the data does not fit the network.
@@ -15,10 +16,10 @@ impl Network {
         self.predict_dataset_with(data, &Predict::new())
     }
 
-    /// [`Network::predict_dataset`] with settings: a token by which it can be ended, say. Batches are the dataset's own.
+    /// [`Network::predict_dataset`] with settings, such as a cancellation token. Batches are the dataset's own.
     ///
     /// # Errors
-    /// As [`Network::predict_dataset`], a setting is out of range, or the token was cancelled.
+    /// Those of [`Network::predict_dataset`], a setting is out of range, or the token was cancelled.
     pub fn predict_dataset_with(&self, data: &Dataset, settings: &Predict) -> Result<Vec<Tensor>> {
         Batches::new(data, None, "predict")?;
         let mut parts = Vec::new();

@@ -1,5 +1,5 @@
-//! One step of training or evaluation: forward, losses, and, in training, backward and the update, which happens to all
-//! parameters or to none.
+//! One step of training or evaluation: forward pass, losses and, in training, backward pass and update, which
+//! changes all parameters or none.
 
 use super::data::{Arrays, Batch, Source};
 use super::head::{Meter, Terms};
@@ -11,16 +11,17 @@ use crate::nn::{Cx, Module, Values};
 use crate::tensor::{AsTensors, Tensor, Tensors};
 use crate::{Error, Result};
 
-/// What a forward pass gave.
+/// The losses of a forward pass.
 struct Losses {
     total: Tensor,
     terms: Terms,
-    /// As metrics see them.
+    /// The outputs as metrics see them.
     outputs: Values,
 }
 
 impl Model {
-    /// The loss of each output, their sum with regularization and added terms, and the outputs as users see them.
+    /// Runs the forward pass; returns the loss of each output, their sum with regularization and added terms, and
+    /// the outputs as users see them.
     fn losses(&self, batch: &Batch, cx: &mut Cx) -> Result<Losses> {
         let (y, weights) = (&batch.y, batch.weights.as_ref());
         if y.len() != self.head.losses.len() {
@@ -60,12 +61,12 @@ impl Model {
         Ok(Losses { total, terms, outputs })
     }
 
-    /// What a training step makes smaller.
+    /// Returns the loss that a training step minimizes.
     pub(super) fn total(&self, batch: &Batch, cx: &mut Cx) -> Result<Tensor> {
         Ok(self.losses(batch, cx)?.total)
     }
 
-    /// The loss and what the network gives for tensors without values.
+    /// Traces a step: the loss and the network's outputs, for tensors without values.
     pub(crate) fn trace_step(
         &self,
         x: &[Tensor],
@@ -79,7 +80,7 @@ impl Model {
         Ok((total, outputs.into_iter().map(|v| v.tensor).collect()))
     }
 
-    /// Forward and the figures, without an update.
+    /// Runs a forward pass and accumulates losses and metrics, without an update.
     pub(crate) fn test_step(&self, batch: &Batch, cx: &mut Cx, meter: &mut Meter) -> Result<f64> {
         let Losses { total, terms, outputs } = self.losses(batch, cx).map_err(|e| batch.locate(e))?;
         meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
@@ -99,7 +100,7 @@ impl Model {
         let losses = self.losses(batch, &mut cx).map_err(|e| batch.locate(e))?;
         let Losses { total, terms, outputs } = losses;
         let value = total.item()?;
-        // Whatever can fail comes before anything changes.
+        // Everything that can fail comes before anything changes.
         self.check_loss(batch, value)?;
         self.meter.observe(&batch.y, &outputs, batch.weights.as_ref(), &terms, batch.rows())?;
         drop(terms);
@@ -114,7 +115,7 @@ impl Model {
         Ok(value)
     }
 
-    /// What is wrong if no parameter can learn.
+    /// Returns the error if no parameter can learn.
     pub(crate) fn nothing_learns(&self) -> Option<Error> {
         let mut learns = false;
         self.network.visit(&mut |_, p| learns |= p.trainable());
@@ -122,11 +123,12 @@ impl Model {
         (!learns).then(|| Error::argument("network", expected, "all of them frozen, or none at all"))
     }
 
-    /// One update from one batch. Returns the loss and the metrics of this batch, as they were before the update.
+    /// Creates one update from one batch. Returns the loss and the metrics of this batch, as they were before the
+    /// update.
     ///
     /// # Errors
-    /// The data does not fit the network or the loss, or a trainable parameter got no gradient; then no parameter has
-    /// changed.
+    /// The data does not fit the network or the loss, or a trainable parameter got no gradient; no parameter has
+    /// changed then.
     pub fn train_on_batch(
         &mut self,
         x: &(impl AsTensors + ?Sized),
@@ -135,10 +137,10 @@ impl Model {
         self.train_one(self.batch(&x.as_tensors(), y.as_tensors(), None)?)
     }
 
-    /// [`Model::train_on_batch`] with rows that count more or less.
+    /// [`Model::train_on_batch`] with weights for the rows.
     ///
     /// # Errors
-    /// As [`Model::train_on_batch`], or the weights do not fit.
+    /// Those of [`Model::train_on_batch`], or the weights do not fit.
     pub fn train_on_batch_weighted(
         &mut self,
         x: &(impl AsTensors + ?Sized),
@@ -155,7 +157,7 @@ impl Model {
         Ok(self.logs())
     }
 
-    /// Loss and metrics of one batch.
+    /// Returns loss and metrics of one batch, without an update.
     ///
     /// # Errors
     /// The data does not fit the network or the loss.

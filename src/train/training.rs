@@ -1,4 +1,4 @@
-//! The training loop.
+//! The training loop: [`Model::fit`], [`Model::fit_dataset`] and what one epoch does.
 
 use super::batches::Batches;
 use super::callback::{Callback as _, Plan, ProgbarLogger};
@@ -16,10 +16,11 @@ use crate::tensor::{AsTensors, Tensor, Tensors};
 use crate::{CancellationToken, Error, Result};
 
 impl Model {
-    /// Trains on rows of `x` with targets `y` (one tensor each, or as many as the network has inputs and outputs).
+    /// Trains on the rows of `x` with targets `y` (one tensor each, or as many as the network has inputs and
+    /// outputs).
     ///
-    /// The order of rows, dropout and the like depend on the model's seed and on how far it has been trained: two calls of
-    /// one epoch are one call of two.
+    /// The order of rows, dropout and the like depend on the model's seed and on how far it has been trained: two
+    /// calls of one epoch are the same as one call of two.
     ///
     /// # Errors
     /// The data does not fit, a setting is out of range, a trainable parameter got no gradient, or a callback failed. The
@@ -75,7 +76,7 @@ impl Model {
                 return Err(Error::argument("validation_split", expected, split));
             }
             let mut held = data.part(at, n)?;
-            // Classes count in training alone.
+            // Class weights apply only in training.
             held.weights = held.weights.filter(|_| matches!(weights, Some(Weights::Sample(_))));
             held.batch_size = fit.validation_rows(n - at).min(n - at);
             validation = Some(Box::new(held));
@@ -90,12 +91,12 @@ impl Model {
         self.drive(&mut data, validation, fit)
     }
 
-    /// Trains on the batches of a dataset, whose size and order are its own: of `fit`'s settings those about rows
-    /// (`batch_size`, `shuffle`, `sample_weight`, `class_weight`, `validation_split`) are errors here.
-    /// `Fit::validation_dataset` takes batches to validate on.
+    /// Trains on the batches of a dataset, which has its own batch size and order: the settings of `fit` about rows
+    /// (`batch_size`, `shuffle`, `sample_weight`, `class_weight`, `validation_split`) are errors here. Use
+    /// `Fit::validation_dataset` to validate on a dataset.
     ///
-    /// Without `steps_per_epoch` an epoch is one pass, and the pass has the number of the epochs that the model was trained
-    /// for: two calls of one epoch are one call of two. With it, a pass that ends is followed by the next.
+    /// Without `steps_per_epoch`, an epoch is one pass, numbered by the epochs that the model was trained for
+    /// before: two calls of one epoch are the same as one call of two. With it, a new pass follows when one ends.
     ///
     /// # Errors
     /// The dataset fails (the message names the sample), has no batches or no end, it and the dataset to validate on are parts of one
@@ -132,7 +133,7 @@ impl Model {
         self.drive(&mut data, validation, fit)
     }
 
-    /// What was given to validate on: tensors, or a dataset.
+    /// Returns what to validate on: tensors, or a dataset.
     fn validation(&self, fit: &mut Fit<'_>) -> Result<Option<Box<dyn Source>>> {
         if let Some((x, y)) = fit.validation.take() {
             let n = x.first().and_then(|x| x.dims().first()).copied().unwrap_or(0);

@@ -1,10 +1,10 @@
-//! Why it exists: rows may count more or less, each by its own weight or by its class.
+//! `Weights`: how much each row counts, by a weight of its own or by its class.
 
 use crate::loss::classes;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
-/// How much rows count: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras.
+/// The weights of rows: the loss of a batch is `Σ wᵢ·lᵢ / N`, as in Keras.
 #[derive(Clone, Debug)]
 pub enum Weights {
     /// One number for each row, or for each position of it, `[rows, time]`.
@@ -59,17 +59,17 @@ fn labels(y: &[Tensor], ranks: &[usize]) -> Result<Vec<i64>> {
 }
 
 impl Weights {
-    /// By row.
+    /// Weights by row.
     pub fn sample(weights: &Tensor) -> Weights {
         Weights::Sample(weights.clone())
     }
 
-    /// By class: `Weights::class([(0, 1.0), (1, 5.0)])`.
+    /// Weights by class: `Weights::class([(0, 1.0), (1, 5.0)])`.
     pub fn class(weights: impl IntoIterator<Item = (i64, f64)>) -> Weights {
         Weights::Class(weights.into_iter().collect())
     }
 
-    /// The weight of each of `n` rows, for a network whose outputs have these ranks.
+    /// Returns the weight of each of `n` rows, for a network whose outputs have these ranks.
     pub(crate) fn of_rows(&self, y: &[Tensor], n: usize, ranks: &[usize]) -> Result<Tensor> {
         match self {
             Weights::Sample(w) => {

@@ -1,5 +1,5 @@
-//! Why it exists: what has the weight 0, or is masked, is absent: in the value, in every gradient, in every metric, whatever stands
-//! there. Every loss and metric that the library has is asked, by the lists that files are read by.
+//! Tests that what has the weight 0, or is masked, is absent: in the value, in every gradient, in every metric,
+//! whatever stands there. They cover every loss and metric of the library, by the lists that files are read by.
 
 use gradus::config::{Dyn, Registry, Setting};
 use gradus::loss::{self, CosineSimilarity, Loss, Reduction};

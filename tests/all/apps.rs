@@ -1,4 +1,5 @@
-//! Why it exists: small programs as a new user writes them stand beside the same programs in Keras, and Rust may not cost many more lines.
+//! Compares small programs, as a new user writes them, with the same programs in Keras: the Rust ones may not take
+//! many more lines.
 
 use std::path::Path;
 
@@ -12,7 +13,8 @@ fn lines(text: &str, comment: &str) -> usize {
     text.lines().filter(code).count()
 }
 
-/// Programs that take more: types and traits must be written out, which a class in Python infers. The largest ratio allowed for each.
+/// Programs that take more: types and traits must be written out, which a class in Python infers. The largest ratio
+/// allowed for each.
 const LONGER: [(&str, f64); 2] = [("all_custom", 2.0), ("recurrent", 1.5)];
 
 #[test]

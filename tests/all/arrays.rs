@@ -1,5 +1,5 @@
-//! Why it exists: what NumPy users do with arrays, compared with twins that walk plain vectors: over odd shapes, views, empty sizes,
-//! every dtype and any number of threads.
+//! Tests of what NumPy users do with arrays, compared with slow references that walk plain vectors: over odd
+//! shapes, views, empty sizes, every dtype and any number of threads.
 
 use gradus::ops::{PadMode, Slice};
 use gradus::{DType, Result, Tensor, with_threads};

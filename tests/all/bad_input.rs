@@ -1,5 +1,6 @@
-//! Why it exists: tensors that nobody would choose. Where sizes are 0 but others are so large that they cannot be multiplied, where views
-//! overlap themselves, or where rows lie pages apart, an operation gives what it gives for a copy, or an error, and never panics.
+//! Tests of tensors that nobody would choose. If sizes are 0 but others are so large that they overflow, views
+//! overlap themselves, or rows are pages apart, an operation gives what it gives for a copy, or an error, and never
+//! panics.
 
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Interpolation, PadMode, Padding};

@@ -1,6 +1,6 @@
-//! A captured graph gives the bits of what it was captured from: forward and backward, of every operation (called from the
-//! gradient checks) and of every layer, in inference and in training, also after its passes and with every operation made anew of
-//! its name and attributes.
+//! Tests that a captured graph gives the bits of what it was captured from: forward and backward, of every
+//! operation (called from the gradient checks) and of every layer, in inference and in training, also after its
+//! passes and with every operation created anew from its name and attributes.
 
 use crate::one_answer::answers::{Answers, Visitor};
 use crate::one_answer::{kernels, layers};

@@ -1,6 +1,7 @@
-//! Why it exists: operations that are right alone can be wrong on what another left behind: a view, an empty size, a
-//! broadcast. Random chains over random shapes and element types run beside a twin that walks plain vectors index by index: both
-//! fail or both give the same, and gradients agree with differences of the twin. A new operation is a row of `ROWS`.
+//! Tests of random chains of operations, because operations that are right alone can be wrong after another: on a
+//! view, an empty size, a broadcast. Chains over random shapes and element types run beside a slow reference that
+//! walks plain vectors index by index: both fail or both give the same, and gradients agree with differences of the
+//! reference. A new operation is a row of `ROWS`.
 
 use gradus::ops::conv::Convolution;
 use gradus::ops::{self, Interpolation, Padding, Takes};
@@ -87,7 +88,8 @@ fn place(axis: isize, rank: usize) -> Option<usize> {
 type Run = fn(&Tensor, &mut Dice) -> Result<Tensor>;
 type Twin = fn(&Plain, &mut Dice) -> Option<Plain>;
 
-/// An operation and its twin. The name is that of its row in the tables of `ops`, which says what element types it takes.
+/// An operation and its twin. The name is that of its row in the tables of `ops`, which says what element types it
+/// takes.
 enum Row {
     Map(&'static str, fn(&Tensor) -> Result<Tensor>, fn(f64) -> f64),
     Zip(&'static str, fn(&Tensor, &Tensor) -> Result<Tensor>, fn(f64, f64) -> f64),
@@ -599,7 +601,8 @@ fn weight(i: usize) -> f64 {
     0.5 + (i as f64 * 0.618_034).fract()
 }
 
-/// Runs the chain on both sides and compares after every step; returns the steps that went through, and the last tensor.
+/// Runs the chain on both sides and compares after every step; returns the steps that went through, and the last
+/// tensor.
 fn forward(x: &Tensor, start: Plain, steps: &[(usize, u64)]) -> (Vec<(usize, u64)>, Tensor) {
     let (mut x, mut plain, mut done) = (x.clone(), start, Vec::new());
     for &(number, dice) in steps {

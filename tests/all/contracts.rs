@@ -1,9 +1,9 @@
-//! The layer contracts carry what the simple layers never need, each shown by a layer sent through the whole path: described,
-//! built, compiled, trained, summarised, saved and loaded. Attention and batch normalization are written here, against the public
-//! API.
+//! Tests of the layer contracts with what simple layers never need, each by a layer that goes the whole way:
+//! described, built, compiled, trained, summarized, saved and loaded. Attention and batch normalization are written
+//! here, with the public API.
 //!
-//! - a bidirectional LSTM: a wrapper that makes a twin of its layer, masks that are reversed, states as named inputs and further
-//!   outputs, state carried between calls;
+//! - a bidirectional LSTM: a wrapper that makes a twin of its layer, masks that are reversed, states as named
+//!   inputs and further outputs, state carried between calls;
 //! - attention with a cache and two masks: inputs by name, and a cache in a session;
 //! - batch normalization in a branch that is called twice: statistics that see each other, and freezing;
 //! - a network used twice in another one.
@@ -202,8 +202,8 @@ impl Build for Attention {
 }
 
 impl AttentionNode {
-    /// Takes a buffer out of the session, writes the new steps behind the old ones in place, and gives what is filled. `None`
-    /// while there is nothing to keep.
+    /// Takes a buffer out of the session, writes the new steps behind the old ones in place, and gives what is
+    /// filled. `None` while there is nothing to keep.
     fn keep(&self, slot: usize, new: &Tensor, start: usize, cx: &mut Cx) -> Result<Tensor> {
         let dims = new.dims();
         let (batch, time, width) = (dims[0], dims[1], dims[2]);

@@ -1,4 +1,5 @@
-//! Why it exists: a table that is read wrongly trains wrongly without a word. Each rule of the reader against tables by hand.
+//! Tests of each rule of the CSV reader with hand-written tables, since a table that is read wrongly trains wrongly
+//! without any sign of it.
 
 use gradus::io::{Csv, Limits, Missing, Table};
 use gradus::prelude::*;

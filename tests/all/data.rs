@@ -1,5 +1,5 @@
-//! Why it exists: what a dataset gives may depend on its seed and the pass, and on nothing else: not on workers, not on who
-//! is slow. And a thread that is asked for must end when nobody wants it any more.
+//! Tests that what a dataset gives depends only on its seed and the pass, not on workers or on who is slow; and
+//! that its threads end when nobody needs them any more.
 
 use gradus::data::{Cardinality, Sample, Size, Source};
 use gradus::prelude::*;

@@ -1,5 +1,5 @@
-//! Jacobians, products of Hessians with vectors and gradients by row, against differences of the functions, against each other, and
-//! against training on one row.
+//! Tests of Jacobians, products of Hessians with vectors and gradients by row, against differences of the
+//! functions, against each other, and against training on one row.
 
 use gradus::autograd::{grad, hvp, jacobian};
 use gradus::nn::Module;

@@ -1,5 +1,5 @@
-//! Why it exists: a mirror can be down, slow, cut off, wrong or hostile. Each kind answers here from 127.0.0.1; whatever it does,
-//! the folder holds the right file or none.
+//! Tests of downloads. A mirror can be down, slow, cut off, wrong or hostile: each kind answers here from
+//! 127.0.0.1, and whatever it does, the folder holds the right file or none.
 #![cfg(feature = "download")]
 
 use gradus::datasets::Download;

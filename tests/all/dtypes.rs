@@ -1,5 +1,6 @@
-//! Why it exists: what comes of element types: how two of them meet, what integers do at the ends of their ranges, and what a cast keeps.
-//! Beside tables written down from JAX's documentation and beside a twin that computes in 128 bits.
+//! Tests of element types: how two of them are promoted, what integers do at the ends of their ranges, and what a
+//! cast keeps. They are compared with tables from JAX's documentation and with a slow reference that computes in
+//! 128 bits.
 
 use gradus::io::{Limits, npy, npz};
 use gradus::ops::{self, Takes};
@@ -38,8 +39,8 @@ fn ints(t: &Tensor) -> Vec<i128> {
     t.cast(DType::I64).unwrap().to_vec::<i64>().unwrap().into_iter().map(i128::from).collect()
 }
 
-/// From the table at <https://docs.jax.dev/en/latest/type_promotion.html>, without the types that are not here. Its `i2`, for u1 with i1,
-/// is i4, the next that is here.
+/// From the table at <https://docs.jax.dev/en/latest/type_promotion.html>, without the types that are not here. Its
+/// `i2`, for u1 with i1, is i4, the next that is here.
 const TABLE: &str = "
        b1 u1 i1 i4 i8 bf f2 f4 f8
     b1 b1 u1 i1 i4 i8 bf f2 f4 f8

@@ -1,5 +1,5 @@
-//! Why it exists: a message is read when something has gone wrong, by someone who has no time. The words that users
-//! meet stand in `snapshots/errors.txt`, where a change of them shows; `UPDATE_SNAPSHOTS=1` rewrites the file.
+//! Snapshots of error messages, which are read when something has gone wrong, by someone who has no time. They are
+//! in `snapshots/errors.txt`, so that changes show; `UPDATE_SNAPSHOTS=1` rewrites the file.
 
 use gradus::autograd::grad;
 use gradus::config::Dyn;

@@ -1,5 +1,6 @@
-//! Why it exists: figures, losses and callbacks that were silently wrong in other libraries, and here once. One test for each fault;
-//! the numbers come from exact arithmetic (fractions, or 60 digits) or follow from the definition.
+//! Tests of metric values, losses and callbacks that were silently wrong in other libraries, or once here. There is
+//! one test for each fault; the expected numbers come from exact arithmetic (fractions, or 60 digits) or follow
+//! from the definition.
 
 use gradus::autograd::Gradients;
 use gradus::loss::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy, Loss};
@@ -192,7 +193,8 @@ const BINARY: &[Focal] = &[
     (2.0, 60.0, 0.9, [0.06, 0.001, 8.213607095409336e-27]),
 ];
 
-/// To a share of the number wanted. Of a second derivative parts of size 1 may cancel, so below that only to the last bits of those.
+/// To a share of the number wanted. Of a second derivative parts of size 1 may cancel, so below that only to the
+/// last bits of those.
 fn close(what: &str, order: usize, got: f64, want: f64, tolerance: f64) {
     let floor = if order == 2 { 1e-15 } else { 0.0 };
     assert!((got - want).abs() <= tolerance * want.abs() + floor, "{what}, order {order}: {got}, not {want}");

@@ -1,5 +1,5 @@
-//! Why it exists: what readers, writers, tables and datasets say when something is wrong, word by word, in `snapshots/file_errors.txt`.
-//! `UPDATE_SNAPSHOTS=1` rewrites the file.
+//! Snapshots of what readers, writers, tables and datasets say when something is wrong, word by word, in
+//! `snapshots/file_errors.txt`. `UPDATE_SNAPSHOTS=1` rewrites the file.
 
 use crate::files::folder;
 use gradus::data::Size;

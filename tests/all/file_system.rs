@@ -1,5 +1,5 @@
-//! Why it exists: a path can name what is no file, writers are killed, and links lead elsewhere. What readers and writers do then, each
-//! sentence of SECURITY.md and `docs/format.md` on it by a test.
+//! Tests of readers and writers against the file system: paths that are not files, writers that are killed, links
+//! that lead elsewhere. Each sentence of SECURITY.md and `docs/format.md` about this has a test.
 
 use gradus::datasets::{cifar10, idx, mnist};
 use gradus::io::{Csv, Limits, npy, npz};

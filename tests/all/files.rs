@@ -1,5 +1,5 @@
-//! Why it exists: a saved model must come back bit by bit and train on as if nothing had happened, and no file of any
-//! content may make the reader panic or take memory.
+//! Tests that a saved model comes back bit by bit and continues to train as if nothing had happened, and that no
+//! file, whatever its contents, makes the reader panic or take too much memory.
 
 use gradus::config::Configured;
 use gradus::io::{Limits, Load, Registry};

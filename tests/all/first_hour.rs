@@ -1,5 +1,6 @@
-//! What someone who knows Keras types in the first hour: it works, or one sentence says what to write instead. The sentences stand in
-//! `snapshots/first_hour.txt`, those of the compiler in `snapshots/compiler.txt`; `UPDATE_SNAPSHOTS=1` rewrites both.
+//! Tests of what someone who knows Keras types in the first hour: it works, or one sentence says what to write
+//! instead. The sentences are in `snapshots/first_hour.txt`, those of the compiler in `snapshots/compiler.txt`;
+//! `UPDATE_SNAPSHOTS=1` rewrites both.
 
 use gradus::config::{Configured, Dyn};
 use gradus::metric::{AUC, Metric, PerOutput};
@@ -585,7 +586,8 @@ fn random_tensors_take_a_seed() {
 }
 
 gradus::settings! {
-    /// `v += |g|`, `w -= lr · (exp(g) - 1) / (√v + ln 2)`: nonsense, with every function that formulas of optimizers use.
+    /// `v += |g|`, `w -= lr · (exp(g) - 1) / (√v + ln 2)`: nonsense, with every function that formulas of
+    /// optimizers use.
     pub struct Nonsense {
         /// At this rate.
         new(rate: f64);

@@ -1,5 +1,5 @@
-//! Why it exists: what the fuzzer found once must stay fixed, without needing the fuzzer. Every file of each
-//! corpus goes through the check of its target in `fuzz/fuzz_targets`.
+//! Replays the fuzzer's corpora, so that what it found once stays fixed without needing the fuzzer. Every file of
+//! each corpus goes through the check of its target in `fuzz/fuzz_targets`.
 
 use gradus::datasets::{cifar10, cifar100, idx};
 use gradus::io::{Csv, Encoder, Limits, Missing, Unknown, npy, npz};

@@ -1,5 +1,6 @@
-//! One answer, everywhere, between machines that never meet. What training gives is pinned, so that an AVX2 machine, an
-//! AVX-512 machine and a 64-bit ARM each prove that they agree with the others, and those without fused multiply-adds among themselves. Within a minor version these hashes do not change.
+//! Pins what training gives, so that machines that never meet prove that they have one answer: an AVX2 machine, an
+//! AVX-512 machine and a 64-bit ARM agree with each other, and those without fused multiply-adds among themselves.
+//! Within a minor version these hashes do not change.
 
 use gradus::kernels::simd::isa;
 use gradus::optim::Optimizer;

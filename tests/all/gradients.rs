@@ -1,5 +1,5 @@
-//! Why it exists: a wrong gradient trains a wrong model in silence. Every operation is compared with differences of
-//! itself, at orders 1 and 2, and an operation or a layer without such a check fails here.
+//! Checks the gradients of every operation against differences of itself, at orders 1 and 2, because a wrong
+//! gradient trains a wrong model without any sign of it. An operation or a layer without such a check fails here.
 
 use gradus::autograd::{Check, Grads, Op, Saves, Specs, Step, apply1, grad, gradcheck, one};
 use gradus::nn::activation::{Gelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
@@ -969,7 +969,8 @@ fn layers_that_normalize() {
 }
 
 fn layer_spectral_normalization() {
-    // So many iterations that u and v are the singular vectors: then their own change does not matter, as the rule says.
+    // So many iterations that u and v are the singular vectors: then their own change does not matter, as the rule
+    // says.
     let around = SpectralNormalization::new(Dense::new(3).activation(Tanh)).power_iterations(300);
     check_layer("SpectralNormalization", &around, &x(&[2, 4]));
 }

@@ -1,5 +1,5 @@
-//! Files of version 2: graphs, networks without a loss, layers of the program's own, and what a file of that kind may not say. Files of
-//! version 1 and 2 that were written once are in `fuzz/corpus/model`; what they predict is pinned.
+//! Tests of files of version 2: graphs, networks without a loss, layers of the user's program, and what such a file
+//! may not contain. Old files of versions 1 and 2 are in `fuzz/corpus/model`; what they predict is pinned.
 
 use super::files::{folder, limits, with_config, with_metadata};
 use gradus::config::Registry;
@@ -12,8 +12,8 @@ use gradus::prelude::*;
 use gradus::{Result, settings};
 use serde_json::{Value as Json, json};
 
-/// A graph with what graphs have: inputs of two kinds, a mask, a layer called twice, a network inside that is called twice, a block
-/// computed again, two outputs.
+/// A graph with what graphs have: inputs of two kinds, a mask, a layer called twice, a network inside that is
+/// called twice, a block computed again, two outputs.
 fn graph() -> Functional {
     let tokens = Input::with_unknown([None]).dtype(DType::I64).named("tokens");
     let extra = Input::new([4]).named("extra");

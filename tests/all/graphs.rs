@@ -1,5 +1,6 @@
-//! Networks as graphs: what is refused and in which words, sizes that nobody knows before data comes, names, shared layers,
-//! cutting and joining; and random graphs, which train, summarise, save and load, or say what is wrong.
+//! Tests of networks as graphs: what is refused and in which words, sizes that are unknown before data arrives,
+//! names, shared layers, cutting and joining; and random graphs, which train, summarize, save and load, or say what
+//! is wrong.
 
 use gradus::Result;
 use gradus::config::{Configured, Registry};

@@ -1,8 +1,9 @@
-//! Which file imports which, read from the source: between files of different folders, and between the files of `train`, there are
-//! no circles. A file in a circle cannot be read without the others.
+//! Checks which file imports which, read from the source: there are no circles between files of different folders,
+//! nor between the files of `train`. A file in a circle cannot be read without the others.
 //!
-//! Paths that begin with `crate`, `super` or `self` are followed through the `use` lines of `mod.rs` files and the rows of `kind!` to
-//! the file that defines the name. What `mod.rs` offers on from its folder is no import of its own.
+//! Paths that begin with `crate`, `super` or `self` are followed through the `use` lines of `mod.rs` files and the
+//! rows of `kind!` to the file that defines the name. A re-export of `mod.rs` from its own folder does not count as
+//! an import.
 
 use super::structure::{code, sources};
 use std::collections::{BTreeMap, BTreeSet};
@@ -258,7 +259,8 @@ fn imports_are_found_as_the_compiler_finds_them() {
     let source = Source::new(&texts);
     let imports = source.imports();
     for (from, to) in [
-        // By the name of the module, through a `mod.rs`, through the root, through two of them, through `kind!`, a macro.
+        // By the name of the module, through a `mod.rs`, through the root, through two of them, through `kind!`, a
+        // macro.
         ("train/step.rs", "train/model.rs"),
         ("train/model.rs", "nn/network.rs"),
         ("nn/layers/dense.rs", "dtype.rs"),

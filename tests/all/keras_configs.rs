@@ -1,4 +1,5 @@
-//! Whole configurations of Keras, as `get_config()` gives them, read as settings: `tests/parity/configs.py` wrote them.
+//! Reads whole configurations of Keras, as `get_config()` gives them, as settings: `tests/parity/configs.py` wrote
+//! them.
 
 use gradus::config::{Dyn, Registry, Setting};
 use gradus::nn::Build;

@@ -1,6 +1,6 @@
-//! Why it exists: which names of Keras are here, and why others are not, is a page made from the code: `docs/keras-coverage.md`. A name
-//! of Keras that is neither here nor has a reason fails, and so does a reason for a name that has come. `UPDATE_SNAPSHOTS=1` writes the
-//! page anew; the names are those of Keras 3.15 (`tests/parity/names.json`).
+//! Writes and checks `docs/keras-coverage.md`, the page on which names of Keras exist here and why others do not. A
+//! name of Keras that neither exists here nor has a reason fails, and so does a reason for a name that exists.
+//! `UPDATE_SNAPSHOTS=1` writes the page anew; the names are those of Keras 3.15 (`tests/parity/names.json`).
 
 use gradus::config::{Dyn, Kind, Registry, Setting};
 use gradus::loss::{self, Loss};

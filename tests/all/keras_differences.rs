@@ -1,5 +1,5 @@
-//! Where Keras and this library differ on purpose, as `docs/keras.md` lists it, and masks that Keras's own numbers confirm: what no other
-//! test shows.
+//! Tests where Keras and this library differ on purpose, as `docs/keras.md` lists it, and of masks that Keras's own
+//! numbers confirm: what no other test shows.
 
 use crate::layer_cases::MaskOf;
 use gradus::Result;
@@ -284,7 +284,8 @@ fn inputs_by_position_are_the_arguments_of_the_call() {
     assert!(TransformerDecoder::new(5, 2).on((&x, &x, &m)).is_ok());
 }
 
-/// The mask of `[batch, time, steps]` where attention is over `steps`, and over both: beside attention over rows of one axis.
+/// The mask of `[batch, time, steps]` where attention is over `steps`, and over both: beside attention over rows of
+/// one axis.
 #[test]
 fn masks_reach_attention_over_any_axes() {
     let x = wave(&[2, 3, 4, 5]);
@@ -403,7 +404,8 @@ fn positions_beyond_the_table_do_not_depend_on_how_many_are_asked_for() {
 
 // ---- penalties
 
-/// Keras adds the penalty of every output of a layer, and forgets that of `SimpleRNN` and of a layer inside of `TimeDistributed`.
+/// Keras adds the penalty of every output of a layer, and forgets that of `SimpleRNN` and of a layer inside of
+/// `TimeDistributed`.
 #[test]
 fn penalties_are_on_every_output_and_are_not_forgotten() {
     let penalty = |network: &Network, x: &Tensor| {
@@ -457,7 +459,8 @@ fn the_first_nan_of_a_window_has_the_gradient() {
     assert_eq!(gradients.get(&x).unwrap().to_vec::<f64>().unwrap(), [0.0, 1.0, 0.0]);
 }
 
-/// Of `n` pixels in `m` places, place `i` has the pixel over which its middle stands: `⌊(i + ½) · n / m⌋`, in whole numbers.
+/// Of `n` pixels in `m` places, place `i` has the pixel over which its middle stands: `⌊(i + ½) · n / m⌋`, in whole
+/// numbers.
 #[test]
 fn nearest_resizing_picks_the_nearest() {
     for (n, m) in [(7usize, 5usize), (5, 7), (10, 3), (3, 41), (41, 3), (49, 98)] {
@@ -477,8 +480,8 @@ fn rescaling_by_a_list_is_along_the_last_axis() {
 
 // ---- normalization
 
-/// `gamma` has the sizes of the axes in their order, however they are listed. Keras sorts them as they are written, so that `[1, -1]` is
-/// `[features, time]` there.
+/// `gamma` has the sizes of the axes in their order, however they are listed. Keras sorts them as they are written,
+/// so that `[1, -1]` is `[features, time]` there.
 #[test]
 fn axes_of_a_normalization_are_in_the_order_of_the_input() {
     for axes in [[1, -1], [-1, 1], [2, 1]] {

@@ -1,5 +1,5 @@
-//! Why it exists: operations against Keras 3.15 (JAX, float64): values and gradients of `keras.ops`, ties, NaN and infinities
-//! included. `tests/parity/README.md` says how the golden values were made.
+//! Compares operations with Keras 3.15 (JAX, float64): values and gradients of `keras.ops`, including ties, NaN and
+//! infinities. `tests/parity/README.md` says how the golden values were made.
 
 use gradus::ops::{self, PadMode};
 use gradus::{DType, Result, Tensor};

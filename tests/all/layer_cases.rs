@@ -1,5 +1,5 @@
-//! The cases of layers in the pack as networks: what the parity tests compare with Keras, and what every other test that walks all
-//! configurations of all layers begins with.
+//! The cases of layers in the pack, as networks: the parity tests compare them with Keras, and every other test
+//! that walks all configurations of all layers begins with them.
 
 use crate::pack::{Pack, files};
 use gradus::config::{Dyn, Registry, Setting};
@@ -251,8 +251,8 @@ pub(crate) fn build(pack: &Pack, case: &Json, float: DType) -> Result<Case> {
     })
 }
 
-/// A case whose layer stands between [`Scaled`] and [`Joined`]: what trains whatever the layer is. `None` if its outputs are whole
-/// numbers, of which nothing learns.
+/// A case whose layer stands between [`Scaled`] and [`Joined`]: what trains whatever the layer is. `None` if its
+/// outputs are whole numbers, of which nothing learns.
 pub(crate) fn build_between(
     pack: &Pack,
     case: &Json,

@@ -1,4 +1,5 @@
-//! Attention layers and what stands around them: masks, caches, positions, transformer blocks, and what they refuse.
+//! Tests of attention layers and their surroundings: masks, caches, positions, transformer blocks, and what they
+//! refuse.
 
 use gradus::graph::{Feed, Graph};
 use gradus::io::Load;

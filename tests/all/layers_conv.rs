@@ -1,4 +1,5 @@
-//! Convolutional layers: what they refuse, and what they do with no rows, one row, sizes that are not known yet, and files.
+//! Tests of convolutional layers: what they refuse, and what they do with no rows, one row, unknown sizes, and
+//! files.
 
 use crate::files::folder;
 use crate::layer_cases::Masked;

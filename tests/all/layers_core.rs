@@ -1,5 +1,5 @@
-//! Merging, core, reshaping and activation layers: masks, empty batches, one row, bad arguments, whole paths, and twins that know
-//! nothing of the library.
+//! Tests of merging, core, reshaping and activation layers: masks, empty batches, one row, bad arguments, whole
+//! paths, and slow references that do not use the library.
 
 use crate::layer_cases::MaskOf;
 use gradus::graph::{Feed, Graph};

@@ -1,6 +1,8 @@
-//! What must hold of every layer, checked in every configuration that the pack has: a case that is added there is checked here by itself.
+//! Tests of what must hold for every layer, in every configuration that the pack has: a case that is added there is
+//! checked here automatically.
 //!
-//! Batches without rows, rows by themselves, numbers of threads, gradients of both orders, drawing anew, freezing, and settings in files.
+//! They cover batches without rows, single rows, numbers of threads, gradients of both orders, drawing anew,
+//! freezing, and settings in files.
 
 use crate::layer_cases::{Case, build, build_between, classes, description, every_case, registry};
 use crate::pack::Pack;
@@ -20,7 +22,8 @@ const NO_EMPTY_BATCH: &[(&str, &str)] = &[("BatchNormalization", "no rows have n
 /// Layers whose rows depend on each other in training, because they use statistics of the batch.
 const BATCH_STATISTICS: &[&str] = &["BatchNormalization"];
 
-/// Configurations that differences do not agree with where the pack has them, by layer and a part of the configuration, and why.
+/// Configurations that differences do not agree with where the pack has them, by layer and a part of the
+/// configuration, and why.
 const ROUGH: &[(&str, &str, &str)] = &[
     ("Masking", "", "a jump where a position is equal to the mask's value, as some are"),
     ("ReLU", "\"threshold\":0.4", "a jump at the threshold, near which numbers lie"),
@@ -240,7 +243,8 @@ fn flat(case: &Case, data: &[Tensor], training: bool) -> Result<Tensor> {
     Tensor::concat(&parts.iter().collect::<Vec<_>>(), 0)
 }
 
-/// The largest errors of derivatives of orders 1 and 2 that pass. Where Keras computes in float32 (`precision`), we need not.
+/// The largest errors of derivatives of orders 1 and 2 that pass. Where Keras computes in float32 (`precision`), we
+/// need not.
 const FIRST: f64 = 1e-7;
 const SECOND: f64 = 1e-6;
 

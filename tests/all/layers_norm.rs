@@ -1,5 +1,5 @@
-//! Layers that normalize and layers that draw noise: what parity with Keras does not show. Naive twins, what is drawn in the mean
-//! and by which axes, masks, empty batches, bad arguments, files and graphs.
+//! Tests of layers that normalize and layers that draw noise, for what parity with Keras does not show: slow
+//! references, the mean of what is drawn and by which axes, masks, empty batches, bad arguments, files and graphs.
 
 use gradus::graph::Graph;
 use gradus::io::Load;

@@ -1,5 +1,6 @@
-//! Why it exists: no layer is alone. Random networks out of all layers, with random settings, on random shapes: each trains a step, comes
-//! back from a file and runs as a graph with the same bits, or gives an error; nothing panics. A layer without a row here fails.
+//! Tests random networks of all layers, with random settings, on random shapes. Each trains a step, comes back from
+//! a file and runs as a graph with the same bits, or gives an error; nothing panics. A layer without a row here
+//! fails.
 
 use gradus::config::Dyn;
 use gradus::graph::{Feed, Graph};

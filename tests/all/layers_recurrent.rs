@@ -1,5 +1,6 @@
-//! Recurrent layers beside what Keras's numbers (`parity_layers.rs`) cannot show: the op beside the loop of cells, rows that do
-//! not depend on their batch, masks, sequences of no rows and of no steps, dropout, arguments that make no sense, and the whole path.
+//! Tests of recurrent layers for what Keras's numbers (`parity_layers.rs`) cannot show: the op compared with the
+//! loop of cells, rows that do not depend on their batch, masks, sequences without rows or time steps, dropout,
+//! invalid arguments, and the whole path.
 
 use gradus::graph::{Feed, Graph};
 use gradus::io::Load;

@@ -1,5 +1,5 @@
-//! Pooling, padding, cropping, resizing and the preprocessing of numbers: beside naive twins, on empty batches, with masks, with
-//! arguments that make no sense, saved and loaded.
+//! Tests of pooling, padding, cropping, resizing and the preprocessing of numbers: against slow references, on
+//! empty batches, with masks, with invalid arguments, saved and loaded.
 
 use gradus::data::Dataset;
 use gradus::graph::{Feed, Graph};
@@ -14,8 +14,8 @@ use gradus::{DType, Error, Result, Tensor};
 /// A layer of this family and the shape of an input, batch included.
 pub(crate) type Example = (Box<dyn Build>, Vec<usize>);
 
-/// Every layer of this family, with each argument away from its default somewhere. Inputs without equal elements have gradients
-/// everywhere.
+/// Every layer of this family, with each argument away from its default somewhere. Inputs without equal elements
+/// have gradients everywhere.
 pub(crate) fn examples() -> Vec<Example> {
     fn e(layer: impl Build + 'static, shape: &[usize]) -> Example {
         (Box::new(layer), shape.to_vec())

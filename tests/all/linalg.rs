@@ -1,5 +1,5 @@
-//! Why it exists: factorisations are checked against what defines them, for stacks, views, both float types and sizes 0
-//! and 1, and against NumPy's numbers.
+//! Tests of factorizations against what defines them, for stacks, views, both float types and sizes 0 and 1, and
+//! against NumPy's numbers.
 
 use gradus::{DType, Result, Tensor};
 

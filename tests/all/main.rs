@@ -1,6 +1,6 @@
-//! Why it exists: the tests of the public interface are one program, because linking thirty programs takes longer than running them. Each
-//! file is a module: `cargo test --test all gradients::` runs one file's tests. What needs an allocator of its own, or memory that no other
-//! test uses meanwhile, stands apart in `tests/`.
+//! The tests of the public interface, as one program, because linking thirty programs takes longer than running
+//! them. Each file is a module: `cargo test --test all gradients::` runs one file's tests. Tests that need their
+//! own allocator, or memory that no other test uses meanwhile, are separate programs in `tests/`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod absent;
@@ -87,7 +87,8 @@ fn cases(usual: u32) -> proptest::prelude::ProptestConfig {
     }
 }
 
-/// Where a file of this length is cut short: everywhere below 2 kB, else at 200 lengths out of a seed and beside both ends.
+/// Where a file of this length is cut short: everywhere below 2 kB, else at 200 lengths out of a seed and beside
+/// both ends.
 fn cuts(length: usize) -> Vec<usize> {
     if length <= 2048 {
         return (0..length).collect();

@@ -1,4 +1,4 @@
-//! Metrics against Keras 3.15, after each of two updates, with and without weights.
+//! Compares metrics with Keras 3.15, after each of two updates, with and without weights.
 
 use crate::golden::{golden, tensor};
 use crate::scores::{compare, metric_of};

@@ -1,5 +1,5 @@
-//! Why it exists: the reader must agree with the real MNIST files, byte for byte. They are not part of the
-//! project: the check runs where `GRADUS_DATA` (or the user's cache) has them in `mnist`, and says so where not.
+//! Compares the reader with the real MNIST files, byte for byte. They are not part of the project: the check runs
+//! where `GRADUS_DATA` (or the user's cache) has them in `mnist`, and says so where it does not.
 #![cfg(feature = "datasets")]
 
 use gradus::datasets::mnist;

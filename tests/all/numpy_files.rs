@@ -1,5 +1,5 @@
-//! Why it exists: NumPy decides what a `.npy` or `.npz` file is. `data/numpy` holds files that it wrote (by
-//! `data/numpy_files.py`); they are read, and what is written here is held against them byte by byte.
+//! Tests of `.npy` and `.npz` files against NumPy, which decides what they are. `data/numpy` holds files that it
+//! wrote (by `data/numpy_files.py`); they are read, and what is written here is compared with them byte by byte.
 
 use gradus::io::{Limits, npy, npz};
 use gradus::{DType, Error, Tensor};

@@ -1,9 +1,11 @@
-//! One answer, everywhere, kernel by kernel. Every operation on tensors and every layer, forwards and backwards, every
-//! optimizer, and networks in training are computed under each instruction set of the machine, with 1, 2, 3 and 8 threads, and in a global
-//! pool of `RAYON_NUM_THREADS`. A digest of the bytes stands for what each of them gave, so that a difference names the kernel, the
-//! instruction set and the number of threads. No other test has to be run for each instruction set.
+//! Tests that every kernel has one answer everywhere. Every operation on tensors and every layer, forward and
+//! backward, every optimizer, and networks in training are computed under each instruction set of the machine, with
+//! 1, 2, 3 and 8 threads, and in a global pool of `RAYON_NUM_THREADS`. A digest of the bytes stands for what each
+//! of them gave, so that a difference names the kernel, the instruction set and the number of threads. No other
+//! test has to be run for each instruction set.
 //!
-//! [`Isa::NoFma`] has other bits in what multiplies matrices or takes elementary functions; its digests are compared among themselves.
+//! [`Isa::NoFma`] has other bits where it multiplies matrices or takes elementary functions; its digests are
+//! compared among themselves.
 //!
 //! Both variables are read once per process: this binary runs itself again for each.
 
@@ -100,8 +102,8 @@ fn children() -> Vec<Child> {
     readers.into_iter().map(finish).collect()
 }
 
-/// Lines for all that differs from the first instruction set with one thread. What processors without fused multiply-adds give is an answer of its
-/// own, the same for any number of threads.
+/// Lines for all that differs from the first instruction set with one thread. What processors without fused
+/// multiply-adds give is an answer of its own, the same for any number of threads.
 fn differences(all: &[Child]) -> Vec<String> {
     let (fused, apart): (Vec<&Child>, Vec<&Child>) = all.iter().partition(|(set, ..)| set.is_fused());
     [fused, apart]

@@ -1,5 +1,5 @@
-//! Why it exists: `docs/ops.md` is made of the tables in the source, and every public operation has its row there.
-//! `UPDATE_SNAPSHOTS=1` writes the page anew.
+//! Writes and checks `docs/ops.md`, which is made of the tables in the source: every public operation must have its
+//! row. `UPDATE_SNAPSHOTS=1` writes the page anew.
 
 use gradus::ops::{self, Gradient, Takes};
 use gradus::{DType, Tensor};

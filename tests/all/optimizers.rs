@@ -1,6 +1,7 @@
-//! Optimizers of a program's own through the public contract: norms of whole parameters, factored slots, matrix products, starts
-//! other than 0, a running product; each beside a slow computation of its formula, trained, saved and trained on. And what
-//! the driver promises of all of them: groups, rows, and steps that happen to all parameters or to none.
+//! Tests of optimizers written in a user's program, through the public contract: norms of whole parameters,
+//! factored slots, matrix products, initial values other than 0, a running product. Each is compared with a slow
+//! computation of its formula, trained, saved and trained further. Also tests what the driver promises for all of
+//! them: groups, rows, and steps that change all parameters or none.
 
 use gradus::autograd::{Gradient, Gradients};
 use gradus::config::Registry;
@@ -179,7 +180,8 @@ impl Rule for Adagrad {
 }
 
 settings! {
-    /// Steps to a mean of the gradient and of the first value, with decay in its own formula: for what no rule of Keras has.
+    /// Steps to a mean of the gradient and of the first value, with decay in its own formula: for what no rule of
+    /// Keras has.
     pub struct Homing {
         /// At this rate.
         new(learning_rate: into LearningRate);
@@ -350,7 +352,8 @@ fn slots_in_file(model: &Model) -> Vec<(String, Vec<usize>)> {
     slots
 }
 
-/// Trains with an optimizer and beside it by its formula; then from a file with `fit`, which must give the same bytes as going on.
+/// Trains with an optimizer and beside it by its formula; then from a file with `fit`, which must give the same
+/// bytes as going on.
 fn beside_its_formula(optimizer: impl Optimizer + 'static, slow: Slow, slots: &[(&str, &[usize])]) {
     let (x, y) = data();
     let mut model = stack().compile(optimizer, MeanSquaredError::new(), ()).unwrap();
@@ -572,7 +575,8 @@ fn trained(mut model: Model) -> Vec<u8> {
     network.weight_bytes().unwrap()
 }
 
-/// Rows and the dense gradient give the same bytes, under every optimizer and every option that does not add up squares.
+/// Rows and the dense gradient give the same bytes, under every optimizer and every option that does not add up
+/// squares.
 #[test]
 fn rows_give_the_bytes_of_the_dense_gradient() {
     type Make = fn() -> Tuned;
@@ -723,8 +727,8 @@ fn gradients_of_rows_are_sorted_summed_and_merged() {
 }
 
 settings! {
-    /// Steps by the gradient over the root of a mean of squares for each row, which it counts: with slots of three shapes, by
-    /// rows.
+    /// Steps by the gradient over the root of a mean of squares for each row, which it counts: with slots of three
+    /// shapes, by rows.
     pub struct ByRow {
         /// At this rate.
         new(learning_rate: into LearningRate);

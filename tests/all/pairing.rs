@@ -1,5 +1,5 @@
-//! Why it exists: losses and metrics that read an output as what it is not train in silence. What is refused, and, as important, what is
-//! not: each way of writing a model that means something compiles.
+//! Tests that `compile` refuses losses and metrics that read an output as what it is not, and, just as important,
+//! that each meaningful way to write a model compiles.
 
 use gradus::config::Dyn;
 use gradus::loss::{

@@ -1,5 +1,5 @@
-//! Against Keras 3.15 (JAX, float64), number by number and step by step. `tests/parity/README.md` says how the golden
-//! values were made.
+//! Compares the library with Keras 3.15 (JAX, float64), number by number and step by step. `tests/parity/README.md`
+//! says how the golden values were made.
 
 use crate::golden::{close, floats, golden, tensor};
 use gradus::config::{Dyn, Registry, Setting};

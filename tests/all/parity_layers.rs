@@ -1,5 +1,6 @@
-//! Every layer against Keras 3.15 (JAX, float64), in hundreds of configurations: outputs, masks, gradients of inputs and weights,
-//! added losses and moved statistics, through the public path. `tests/parity/README.md` says how the numbers were made.
+//! Compares every layer with Keras 3.15 (JAX, float64), in hundreds of configurations: outputs, masks, gradients of
+//! inputs and weights, added losses and updated statistics, through the public path. `tests/parity/README.md` says
+//! how the numbers were made.
 
 use crate::layer_cases::{Case, build, every_case, registry, wide};
 use crate::pack::{Pack, Worst};

@@ -1,5 +1,6 @@
-//! Whole models against Keras 3.15 (JAX, float64): outputs, the loss, the gradients of inputs and weights, twenty steps of training,
-//! the summary. The same models in Keras's spelling stand in `tests/parity/models.py`, in the same order.
+//! Compares whole models with Keras 3.15 (JAX, float64): outputs, the loss, the gradients of inputs and weights,
+//! twenty steps of training, the summary. The same models in Keras's spelling are in `tests/parity/models.py`, in
+//! the same order.
 
 use crate::layer_cases::wide;
 use crate::pack::{Pack, Worst};
@@ -472,8 +473,8 @@ fn models_train_as_in_keras_in_float32() {
 
 #[test]
 fn summaries_are_those_of_keras() {
-    // Keras lists the computing of masks as layers of their own, there the scores of attention were asked for, and it counts the graph
-    // inside of a Sequential when it gives names.
+    // Keras lists the computing of masks as layers of their own, there the scores of attention were asked for, and
+    // it counts the graph inside of a Sequential when it gives names.
     let otherwise = ["attention_encoder", "decoder", "additive", "siamese"];
     let pack = pack();
     for (case, (name, make, _)) in pack.cases.iter().zip(MODELS) {

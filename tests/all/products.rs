@@ -1,5 +1,5 @@
-//! Why it exists: products over named axes become permutations and matrix products; a twin that loops over every
-//! index says what they should be.
+//! Tests that products over named axes, which become permutations and matrix products, agree with a slow reference
+//! that loops over every index.
 
 use gradus::autograd::gradcheck;
 use gradus::{DType, Result, Tensor, with_threads};

@@ -1,6 +1,6 @@
-//! Why it exists: kernels are fast because they treat layouts differently; results must not. Random shapes and views
-//! are compared with twins that walk plain vectors index by index, and every kernel with itself on other numbers of
-//! threads and over other strides, bit by bit.
+//! Tests that layouts do not change results, although kernels treat them differently for speed. Random shapes and
+//! views are compared with slow references that walk plain vectors index by index, and every kernel with itself on
+//! other numbers of threads and over other strides, bit by bit.
 
 use gradus::{DType, Tensor, ops, with_threads};
 use proptest::prelude::*;

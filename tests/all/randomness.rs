@@ -1,4 +1,4 @@
-//! Why it exists: what a random tensor holds depends on its stream and the place of each element, and on nothing else.
+//! Tests that a random tensor depends only on its stream and the position of each element.
 
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Tensor, with_threads};

@@ -1,5 +1,5 @@
-//! Why it exists: a block that is computed again must be the block that was computed: the same numbers to the last bit,
-//! random ones too, and everything that happens once happening once.
+//! Tests that a block that is computed again is the block that was computed: the same numbers to the last bit,
+//! including random ones, and everything that happens once happens once.
 
 use gradus::Result;
 use gradus::autograd::{Grads, checkpoint, custom_gradient, grad, gradcheck};

@@ -1,5 +1,5 @@
-//! Why it exists: settings are declared once, in the crate and by its users, and files keep their form: every kind's settings
-//! as JSON are compared with those written down in `snapshots/settings.txt`.
+//! Tests that settings keep their form in files, whether declared in the crate or by its users: every kind's
+//! settings as JSON are compared with `snapshots/settings.txt`.
 #![allow(clippy::unwrap_used)]
 
 use gradus::config::{Configured, Described, Dyn, Registry};
@@ -373,8 +373,8 @@ fn members() -> Vec<(&'static str, Box<dyn Configured>)> {
     out
 }
 
-/// The snapshot was written by derives of serde, before settings were declared by a macro, but for `trainable` in the three
-/// layers without parameters. New members add lines.
+/// The snapshot was written by derives of serde, before settings were declared by a macro, but for `trainable` in
+/// the three layers without parameters. New members add lines.
 #[test]
 fn files_have_the_form_they_had() {
     let registry = Registry::new();

@@ -1,5 +1,6 @@
-//! Why it exists: a setting out of range that is accepted trains something else without a word. Each numeric setting of each loss, metric,
-//! optimizer, schedule, regularizer, constraint, initializer, activation and callback is given what it cannot be.
+//! Tests that settings out of range are refused, because an accepted one trains something else without any sign of
+//! it. Each numeric setting of each loss, metric, optimizer, schedule, regularizer, constraint, initializer,
+//! activation and callback is given values it cannot have.
 
 use gradus::config::{Dyn, Kind, Registry, Setting};
 use gradus::loss::{

@@ -1,4 +1,4 @@
-//! Why it exists: a row that is validated on must never be trained on, in whatever order the steps of a dataset stand and whatever the
+//! Tests that a row that is validated on is never trained on, whatever the order of a dataset's steps and the
 //! number of the pass.
 
 use gradus::Result;

@@ -1,5 +1,5 @@
-//! The order of the source is a promise to its readers: what lies below knows nothing of what lies above, `unsafe` stays
-//! where it can be watched, and every file says what it is. Rules that only people keep are not kept.
+//! Checks the structure of the source: lower folders know nothing of higher ones, `unsafe` stays where it is
+//! watched, and every file says what it is. Rules that only people keep are not kept.
 
 use std::path::{Path, PathBuf};
 
@@ -276,7 +276,8 @@ fn every_file_says_what_it_is() {
     }
 }
 
-/// Who reads the documentation of a crate never sees its folders: each page of `docs/` is a page there, and links work in both places.
+/// Who reads the documentation of a crate never sees its folders: each page of `docs/` is a page there, and links
+/// work in both places.
 #[test]
 fn every_guide_is_a_page() {
     let docs = root().parent().unwrap().join("docs");

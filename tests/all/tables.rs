@@ -1,5 +1,5 @@
-//! Why it exists: from a file with texts in it to a trained model, without a look at the rows to test with. Each rule of tables and their
-//! encoder against values by hand.
+//! Tests of tables and their encoder, from a file with texts to a trained model, without looking at the rows to
+//! test with. Each rule is compared with values computed by hand.
 
 use gradus::io::{Csv, Encoder, Limits, Missing, Table, Unknown};
 use gradus::prelude::*;

@@ -1,5 +1,5 @@
-//! Why it exists: one answer, everywhere. The same seed must give the same bytes on any number of threads, and a row
-//! the same prediction in any batch; and all of it must be possible from many threads at once.
+//! Tests of threads. The same seed must give the same bytes on any number of threads, and a row the same prediction
+//! in any batch; and all of it must work from many threads at once.
 
 use gradus::autograd::Gradients;
 use gradus::nn::{Build, Functional, Network, Node, Session, Subclass, Symbol};

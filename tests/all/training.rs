@@ -1,5 +1,5 @@
-//! What `fit` promises beyond the numbers: a step happens to all parameters or to none, several outputs have names, options
-//! survive a file, callbacks can stop training.
+//! Tests of what `fit` promises beyond the numbers: a step changes all parameters or none, several outputs have
+//! names, options survive a file, callbacks can stop training.
 
 use gradus::io::Load;
 use gradus::loss::Huber;

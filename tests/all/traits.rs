@@ -1,5 +1,5 @@
-//! The layer traits carry what the simple layers never need: masks and returned states, running statistics, several
-//! inputs and outputs, shared parameters.
+//! Tests of the layer traits with what simple layers never need: masks and returned states, running statistics,
+//! several inputs and outputs, shared parameters.
 
 use gradus::Result;
 use gradus::autograd::gradcheck;

@@ -1,4 +1,5 @@
-//! An allocator that counts what the system's allocator is asked for: of the tests that hold the steady state to nothing.
+//! An allocator that counts the requests to the system's allocator, for the tests that allow none in the steady
+//! state.
 
 #![allow(unsafe_code)]
 

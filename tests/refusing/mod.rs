@@ -1,4 +1,5 @@
-//! An allocator that refuses any request above 256 MB, and numbers of a fixed sequence: of the tests that hand in what nobody would.
+//! An allocator that refuses any request above 256 MB, and numbers of a fixed sequence, for the tests with
+//! arguments that nobody would pass.
 
 #![allow(unsafe_code)]
 

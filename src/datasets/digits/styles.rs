@@ -1,7 +1,7 @@
-//! Why it exists: the ways people write each digit, as data. To add one, add a row.
+//! The ways people write each digit, as data. To add one, add a row.
 //!
-//! A style is a list of pen strokes, a stroke a list of points that the pen passes on a smooth curve. A point
-//! given twice in a row is a corner. Points with equal coordinates in one style stay together when the hand
+//! A style is a list of pen strokes, and a stroke is a list of points that the pen passes on a smooth curve. A
+//! point given twice in a row is a corner. Points with equal coordinates in one style stay together when the hand
 //! shakes, so strokes can be joined. The box is 0 to 100 each way, y downwards.
 
 pub(super) type Stroke = &'static [(i8, i8)];

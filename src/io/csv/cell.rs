@@ -1,4 +1,4 @@
-//! What the text of a cell means. One grammar for each kind of cell, and no other parser's opinion:
+//! What the text of a cell means. Each kind of cell has one grammar, which does not depend on any other parser:
 //!
 //! ```text
 //! missing  =  "" | NA | N/A | n/a | #N/A | <NA> | NaN | nan | NULL | null | ?
@@ -7,19 +7,19 @@
 //! text     =  anything else, and anything in a column of texts
 //! ```
 //!
-//! Spaces, tabs and ends of lines around a cell do not belong to it, and quotes change nothing but where it ends.
+//! Spaces, tabs and line ends around a cell are not part of it, and quotes only mark where it ends.
 
-/// The cell without the blanks around it.
+/// Returns the cell without the blanks around it.
 pub(super) fn trimmed(cell: &str) -> &str {
     cell.trim_matches([' ', '\t', '\n', '\r'])
 }
 
-/// Whether a cell, without blanks around it, stands for no value.
+/// Returns whether a cell, without blanks around it, stands for no value.
 pub(super) fn is_missing(cell: &str) -> bool {
     matches!(cell, "" | "NA" | "N/A" | "n/a" | "#N/A" | "<NA>" | "NaN" | "nan" | "NULL" | "null" | "?")
 }
 
-/// Takes digits from the front, and says whether there were any.
+/// Takes digits from the front; returns whether there were any.
 fn digits(text: &mut &[u8]) -> bool {
     let n = text.iter().take_while(|b| b.is_ascii_digit()).count();
     *text = &text[n..];
@@ -32,7 +32,7 @@ fn take(text: &mut &[u8], any: &[u8]) -> bool {
     found
 }
 
-/// Whether a cell is written as a number.
+/// Returns whether a cell is written as a number.
 pub(super) fn is_number(cell: &str) -> bool {
     let mut rest = cell.as_bytes();
     take(&mut rest, b"+-");
@@ -50,7 +50,7 @@ pub(super) fn is_number(cell: &str) -> bool {
     rest.is_empty()
 }
 
-/// The number that a cell is, or what is wrong with it.
+/// Returns the number in a cell, or what is wrong with it.
 pub(super) fn number(cell: &str) -> Result<f32, String> {
     if !is_number(cell) {
         return Err(format!("expected a number, found '{}'", shown(cell)));
@@ -61,7 +61,7 @@ pub(super) fn number(cell: &str) -> Result<f32, String> {
     }
 }
 
-/// What to write instead of a cell that is no number but was meant as one; none if it looks like a text.
+/// Returns what to write instead of a cell that is not a number but was meant as one; `None` if it looks like text.
 pub(super) fn meant(cell: &str) -> Option<String> {
     let point = cell.replacen(',', ".", 1);
     let bare = cell.trim_start_matches(['+', '-']).to_ascii_lowercase();
@@ -113,7 +113,7 @@ pub(super) fn integer(cell: &str) -> Option<i64> {
     (digits(&mut rest) && rest.is_empty()).then(|| cell.parse().ok())?
 }
 
-/// The first letters of a cell, for messages.
+/// Returns the first letters of a cell, for messages.
 pub(super) fn shown(cell: &str) -> String {
     cell.chars().take(40).collect()
 }
@@ -184,7 +184,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever the grammar takes, the parser of floats takes, and the other way round but for names of numbers that are none.
+        /// Whatever the grammar accepts, the parser of floats accepts, and the other way round except for names of
+        /// NaN and infinity.
         #[test]
         fn it_is_that_of_decimal_numbers(cell in "[-+.eE0-9infaNI_x]{0,9}") {
             let rust = cell.parse::<f64>().is_ok();

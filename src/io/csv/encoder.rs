@@ -1,26 +1,28 @@
-//! Turns tables into the numbers that a network takes. Everything it knows comes from the table that it was adapted to, the training
-//! part: means, spreads and the categories there are. What the test part alone has cannot leak in.
+//! `Encoder`: turns tables into the numbers that a network takes. Everything it knows comes from the table it was
+//! adapted to, the training part: means, spreads and categories. Nothing of the test part can leak in.
 
 use super::{Categories, Table};
 use crate::tensor::{Array, Tensor};
 use crate::{DType, Error, Result, Shape, Spec};
 
-/// What becomes of a category that the training part did not have.
+/// What to do with a category that the training part did not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unknown {
     /// An error that names it.
     Refuse,
-    /// Zeros in all of the column's places. An index has no such place, so it is refused there.
+    /// Zeros in all of the column's places. An index has no such place, so there it is an error.
     Zeros,
-    /// A place of its own, 0, before the known ones (Keras's out-of-vocabulary index). The network has not learned anything about it.
+    /// A place of its own, 0, before the known ones (Keras's out-of-vocabulary index), about which the network has
+    /// learned nothing.
     OwnPlace,
 }
 
-/// Makes tensors of tables, as it learned from one of them (Keras's `adapt`).
+/// Converts tables to tensors, as it learned from one of them (Keras's `adapt`).
 ///
-/// Numbers: what is missing becomes the mean; then the mean is taken away and the standard deviation (of the population) divided by,
-/// `(x - μ) / σ`; a column of one value becomes 0. Categories become one-hot columns, their texts sorted.
+/// In columns of numbers, a missing value becomes the mean; then the mean is subtracted and the result divided by
+/// the standard deviation (of the population), `(x - μ) / σ`; a column with only one value becomes 0. Categories
+/// become one-hot columns, their texts sorted.
 ///
 /// ```
 /// use gradus::io::{Csv, Encoder, Limits, Missing};
@@ -50,7 +52,7 @@ pub struct Encoder {
     numbers: Vec<Number>,
     /// The name of each column of categories, and its known texts, sorted.
     categories: Vec<(String, Vec<String>)>,
-    /// Names of those that are no part of `encode`.
+    /// The names of the columns that are not part of `encode`.
     indexed: Vec<String>,
     standardize: bool,
     unknown: Unknown,
@@ -61,15 +63,16 @@ pub struct Encoder {
 struct Number {
     name: String,
     mean: f64,
-    /// The standard deviation, or 1 for a column of one value.
+    /// The standard deviation, or 1 for a column with only one value.
     spread: f64,
 }
 
 impl Encoder {
-    /// Learns from the training part: one-hot columns of its categories, standardized numbers, other categories refused.
+    /// Learns from the training part. By default, categories become one-hot columns, numbers are standardized, and
+    /// unknown categories are errors.
     ///
     /// # Errors
-    /// The table has no rows, or a column has no value in it.
+    /// The table has no rows, or a column has no values.
     pub fn adapt(train: &Table) -> Result<Encoder> {
         if train.rows() == 0 {
             return Err(Error::argument("adapt", "a table with rows", "none"));
@@ -87,7 +90,7 @@ impl Encoder {
             }
             let mean = values().sum::<f64>() / n;
             let spread = (values().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n).sqrt();
-            // Of equal numbers only their mean's rounding is left.
+            // If all numbers are equal, only the rounding of their mean is left.
             let constant = values().next().is_none_or(|first| values().all(|v| v == first));
             numbers.push(Number { name, mean, spread: if constant { 1.0 } else { spread } });
         }
@@ -102,19 +105,20 @@ impl Encoder {
         Ok(Encoder { numbers, categories, indexed: Vec::new(), standardize, unknown })
     }
 
-    /// Whether numbers are standardized; yes by default. What is missing becomes the mean in either case.
+    /// Sets whether numbers are standardized; yes by default. A missing value becomes the mean in either case.
     pub fn standardize(mut self, standardize: bool) -> Encoder {
         self.standardize = standardize;
         self
     }
 
-    /// What becomes of categories that the training part did not have; refused by default.
+    /// Sets what to do with categories that the training part did not have; an error by default.
     pub fn unknown(mut self, unknown: Unknown) -> Encoder {
         self.unknown = unknown;
         self
     }
 
-    /// Leaves a column of categories out of [`Encoder::encode`]: [`Encoder::index`] gives it to an `Embedding`.
+    /// Leaves a column of categories out of [`Encoder::encode`], so that [`Encoder::index`] can pass it to an
+    /// `Embedding`.
     ///
     /// # Errors
     /// There is no such column.
@@ -124,12 +128,12 @@ impl Encoder {
         Ok(self)
     }
 
-    /// How many numbers each row becomes.
+    /// Returns how many numbers each row becomes.
     pub fn width(&self) -> usize {
         self.numbers.len() + self.one_hot().map(|(_, texts)| texts.len() + self.before()).sum::<usize>()
     }
 
-    /// What each of the numbers of a row is: a column, or a column and its category, as in `city=Oslo`.
+    /// Returns what each number of a row is: a column, or a column and its category, as in `city=Oslo`.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.numbers.iter().map(|n| n.name.clone()).collect();
         for (name, texts) in self.one_hot() {
@@ -139,7 +143,7 @@ impl Encoder {
         names
     }
 
-    /// The categories that a column had in the training part, sorted.
+    /// Returns the categories that a column had in the training part, sorted.
     ///
     /// # Errors
     /// There is no such column.
@@ -155,10 +159,10 @@ impl Encoder {
         })
     }
 
-    /// The rows as numbers: float32 `[rows, width]`.
+    /// Converts the rows to numbers: float32 `[rows, width]`.
     ///
     /// # Errors
-    /// The table has other columns than the training part, or an unknown category that is refused.
+    /// The table has other columns than the training part, or an unknown category that is an error.
     pub fn encode(&self, table: &Table) -> Result<Tensor> {
         let (columns, rows, width) = (names(table), table.rows(), self.width());
         if !columns.iter().eq(self.numbers.iter().map(|n| &n.name)) {
@@ -193,7 +197,8 @@ impl Encoder {
         Ok(array.into())
     }
 
-    /// A column of categories as indices: int64 `[rows]`. They count from 0, or from 1 with [`Unknown::OwnPlace`], where 0 is unknown.
+    /// Converts a column of categories to indices: int64 `[rows]`. They count from 0, or from 1 with
+    /// [`Unknown::OwnPlace`], where 0 is unknown.
     ///
     /// # Errors
     /// There is no such column, or an unknown category that has no index.
@@ -209,7 +214,7 @@ impl Encoder {
         Tensor::from_slice(&places, [places.len()])
     }
 
-    /// Places before those of the known categories.
+    /// Returns the number of places before those of the known categories.
     fn before(&self) -> usize {
         usize::from(self.unknown == Unknown::OwnPlace)
     }
@@ -218,7 +223,7 @@ impl Encoder {
         self.categories.iter().filter(|(name, _)| !self.indexed.contains(name))
     }
 
-    /// The place of each row's category, if it has one.
+    /// Returns the place of each row's category, if it has one.
     fn places(&self, table: &Table, name: &str, known: &[String]) -> Result<Vec<Option<usize>>> {
         let Some(category) = table.categories.iter().find(|c| c.name == name) else {
             let expected =
@@ -255,7 +260,7 @@ impl Encoder {
     }
 }
 
-/// The names of the columns of numbers, or their numbers.
+/// Returns the names of the columns of numbers, or their positions.
 fn names(table: &Table) -> Vec<String> {
     let width = table.x.dims().get(1).copied().unwrap_or(0);
     (0..width).map(|i| table.names.get(i).cloned().unwrap_or_else(|| i.to_string())).collect()

@@ -1,4 +1,4 @@
-//! Which columns a file has, and which of them is meant.
+//! Finds columns: which ones a file has, and which of them is meant.
 
 use super::Role;
 use super::cell::{is_number, trimmed};
@@ -7,12 +7,12 @@ use crate::io::{Limits, check};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
-/// A column by its name in the header, or by its number from 0.
+/// A column, by its name in the header or by its position from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Column {
     /// The name, exactly.
     Name(String),
-    /// The number, from 0.
+    /// The position, from 0.
     Index(usize),
 }
 impl From<&str> for Column {
@@ -34,7 +34,7 @@ impl std::fmt::Display for Column {
     }
 }
 
-/// Which column plays which part.
+/// The part that each column plays.
 pub(super) struct Columns {
     pub(super) numbers: Vec<usize>,
     pub(super) categories: Vec<usize>,
@@ -51,7 +51,7 @@ pub(super) struct Names<'a> {
     /// Whether the first row holds names.
     pub(super) header: bool,
     names: Vec<String>,
-    /// For each column that has its name in common with another, that other.
+    /// For each column that shares its name with another, that other.
     twins: BTreeMap<usize, usize>,
     delimiter: char,
 }
@@ -85,12 +85,12 @@ impl<'a> Names<'a> {
         Ok(names)
     }
 
-    /// The name of a column, or its number.
+    /// Returns the name of a column, or its position.
     pub(super) fn name(&self, column: usize) -> String {
         self.names.get(column).cloned().unwrap_or_else(|| column.to_string())
     }
 
-    /// The column in a message.
+    /// Returns how messages name the column.
     pub(super) fn title(&self, column: usize) -> String {
         match self.names.get(column) {
             Some(name) => format!("column '{name}'"),
@@ -98,7 +98,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The column as an argument is written.
+    /// Returns the column as an argument is written.
     pub(super) fn call(&self, column: usize) -> String {
         match self.names.get(column) {
             Some(name) => format!("{name:?}"),
@@ -115,14 +115,15 @@ impl<'a> Names<'a> {
         quoted.join(", ") + &more
     }
 
-    /// A delimiter that is not the one asked for but stands in this text, where that makes the file one column.
+    /// Returns a delimiter in this text other than the given one, if that would explain why the file has one
+    /// column.
     pub(super) fn other_delimiter(&self, text: &str) -> Option<char> {
         [';', '\t', '|', ',']
             .into_iter()
             .find(|&c| self.width == 1 && c != self.delimiter && text.contains(c))
     }
 
-    /// The number of the column that is meant.
+    /// Returns the position of a column.
     pub(super) fn find(&self, column: &Column) -> Result<usize> {
         let fail = |why: String| Err(Error::format(self.what, why));
         let name = match column {
@@ -153,7 +154,7 @@ impl<'a> Names<'a> {
         fail(format!("no column '{name}'; there are {}{hint}", self.listed()))
     }
 
-    /// Fails if another column has the same name, blanks and capital letters aside.
+    /// Fails if another column has the same name, ignoring blanks and case.
     pub(super) fn check_once(&self, column: usize) -> Result<()> {
         match self.twins.get(&column) {
             None => Ok(()),
@@ -169,7 +170,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// A name without blanks around it and capital letters.
+/// Returns a name in lower case, without blanks around it.
 fn alike(name: &str) -> String {
     trimmed(name).to_lowercase()
 }

@@ -1,5 +1,6 @@
-//! Why it exists: the data that people have is in tables of text. Reads one: a tensor of numbers, columns of categories, and one of
-//! targets or labels. What a cell means stands in `cell.rs` and `docs/data.md`; a message names the line and the column.
+//! Reads tables of text (CSV), the usual form of people's own data: a tensor of numbers, columns of categories, and
+//! one of targets or labels. `cell.rs` and `docs/data.md` say what a cell means; error messages name the line and
+//! the column.
 
 mod cell;
 mod encoder;
@@ -20,13 +21,14 @@ use rows::{Row, Rows};
 use std::path::Path;
 use texts::Texts;
 
-/// What becomes of a cell without a value: an empty one, `NA`, `N/A`, `n/a`, `#N/A`, `<NA>`, `NaN`, `nan`, `NULL`, `null` or `?`.
+/// What to do with a cell without a value: an empty one, `NA`, `N/A`, `n/a`, `#N/A`, `<NA>`, `NaN`, `nan`, `NULL`,
+/// `null` or `?`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Missing {
-    /// The file is not read, and the message names the cell.
+    /// Fail; the message names the cell.
     Refuse,
-    /// The row is left out; [`Table::dropped`] says how many were.
+    /// Leave out the row; [`Table::dropped`] counts them.
     DropRow,
     /// This number stands there, NaN if you like. Among categories it is a category of its own, the empty text. A target or label cannot be made
     /// up, so it is refused.
@@ -35,7 +37,8 @@ pub enum Missing {
     Keep,
 }
 
-/// How a table is to be read. By default: a header, commas, all columns are features and hold numbers, nothing may be missing.
+/// Settings for reading a table. By default: a header, commas, all columns are features and hold numbers, nothing
+/// may be missing.
 ///
 /// ```
 /// use gradus::io::{Csv, Limits};
@@ -52,7 +55,7 @@ pub enum Missing {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Csv {
-    /// `None`: there is one, and it is not made of numbers.
+    /// `None`: there is one, and it must not consist of numbers.
     header: Option<bool>,
     delimiter: char,
     targets: Vec<(Column, Role)>,
@@ -61,14 +64,14 @@ pub struct Csv {
     missing: Missing,
 }
 
-/// What the column that is to be predicted holds.
+/// The contents of the column that is to be predicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// Numbers.
     Target,
     /// Integers, or names of classes.
     Label,
-    /// Names of classes, whatever they look like.
+    /// Names of classes, even if they look like numbers.
     TextLabel,
 }
 
@@ -79,7 +82,8 @@ impl Default for Csv {
 }
 
 impl Csv {
-    /// A header, commas, all columns are features and hold numbers, nothing may be missing.
+    /// Creates the default settings: a header, commas, all columns are features and hold numbers, nothing may be
+    /// missing.
     pub fn new() -> Csv {
         Csv {
             header: None,
@@ -91,53 +95,54 @@ impl Csv {
         }
     }
 
-    /// Whether the first row holds names; yes by default. One that holds nothing but numbers is refused, for it is probably none;
-    /// `header(true)` says that they are names.
+    /// Sets whether the first row holds names; yes by default. By default a first row with only numbers is an
+    /// error, because it is probably not a header; `header(true)` says that they are names.
     pub fn header(mut self, header: bool) -> Csv {
         self.header = Some(header);
         self
     }
 
-    /// What stands between cells; a comma by default. Not a quote and not the end of a line.
+    /// Sets the character between cells; a comma by default. It cannot be a quote or a line end.
     pub fn delimiter(mut self, delimiter: char) -> Csv {
         self.delimiter = delimiter;
         self
     }
 
-    /// The column of numbers that is to be predicted: `y`, float32 `[rows, 1]`. It is no feature.
+    /// Sets the column of numbers to predict: `y`, float32 `[rows, 1]`. It is not a feature.
     pub fn target(mut self, column: impl Into<Column>) -> Csv {
         self.targets.push((column.into(), Role::Target));
         self
     }
 
-    /// The column of classes: `y`, int64 `[rows]`. If every cell is an integer they are taken as they are; if none is a number, the
-    /// different texts of the column, sorted, are numbered from 0. Anything else is an error. It is no feature.
+    /// Sets the column of classes to predict: `y`, int64 `[rows]`. If every cell is an integer, they are used as
+    /// they are; if none is a number, the distinct texts of the column, sorted, are numbered from 0. Anything else
+    /// is an error. It is not a feature.
     pub fn label(mut self, column: impl Into<Column>) -> Csv {
         self.targets.push((column.into(), Role::Label));
         self
     }
 
-    /// As [`Csv::label`], but every cell is the name of a class, even if it looks like a number.
+    /// [`Csv::label`] where every cell is the name of a class, even if it looks like a number.
     pub fn text_label(mut self, column: impl Into<Column>) -> Csv {
         self.targets.push((column.into(), Role::TextLabel));
         self
     }
 
-    /// A column of categories: a feature whose cells are texts, even if they look like numbers. It stands in [`Table::categories`], and an
-    /// [`Encoder`] makes numbers of it. May be called several times.
+    /// Adds a column of categories: a feature whose cells are texts, even if they look like numbers. It is in
+    /// [`Table::categories`], and an [`Encoder`] converts it to numbers. May be called several times.
     pub fn category(mut self, column: impl Into<Column>) -> Csv {
         self.categories.push(column.into());
         self
     }
 
-    /// The columns of numbers that are features, in this order; by default all that are neither target nor category. Others may hold
-    /// anything.
+    /// Sets the columns of numbers that are features, in this order; by default all that are neither target nor
+    /// category. Other columns may hold anything.
     pub fn columns<C: Into<Column>>(mut self, columns: impl IntoIterator<Item = C>) -> Csv {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
-    /// What becomes of cells without a value; refused by default.
+    /// Sets what to do with cells without a value; an error by default.
     pub fn missing(mut self, missing: Missing) -> Csv {
         self.missing = missing;
         self
@@ -152,13 +157,13 @@ impl Csv {
         self.parse(&read_file(path, limits.max_file_bytes)?, &path.display().to_string(), limits)
     }
 
-    /// Reads text (UTF-8); `what` names it in errors. Memory is bounded while it is read: a row by `max_header_bytes`, what is kept by
-    /// `max_total_bytes`.
+    /// Reads text (UTF-8); `what` names it in errors. Memory is bounded while reading: a row by `max_header_bytes`,
+    /// what is kept by `max_total_bytes`.
     ///
     /// # Errors
-    /// [`Error::Format`] for what is not UTF-8, rows of different length, a quote that does not end, a header of numbers, a column that is
-    /// not there, is named twice or has several parts to play, and cells that are not what their column holds; [`Error::Limit`];
-    /// [`Error::Argument`] for a delimiter that cannot be one, or two targets.
+    /// [`Error::Format`] for text that is not UTF-8, rows of different length, a quote that does not end, a header
+    /// of numbers, a column that does not exist, is named twice or is given several parts, and cells that do not
+    /// fit their column; [`Error::Limit`]; [`Error::Argument`] for an invalid delimiter, or two targets.
     pub fn parse(&self, bytes: &[u8], what: &str, limits: &Limits) -> Result<Table> {
         check(what, "the file's size in bytes", bytes.len() as u64, limits.max_file_bytes)?;
         self.check_settings()?;
@@ -171,7 +176,7 @@ impl Csv {
         let columns = self.find(&names)?;
         let mut reading = Reading::new(self, &names, &columns, limits);
         if !header {
-            // The first row is one of data as well.
+            // The first row is a row of data too.
             rows = Rows::new(text_of(bytes, what)?, what, self.delimiter, limits);
         }
         while let Some(row) = rows.next(Some(names.width))? {
@@ -197,7 +202,7 @@ impl Csv {
         }
     }
 
-    /// Which column plays which part.
+    /// Finds which part each column plays.
     fn find(&self, names: &Names<'_>) -> Result<Columns> {
         let target = self
             .targets
@@ -232,7 +237,7 @@ impl Csv {
     }
 }
 
-/// The bytes as text, or what they are instead.
+/// Returns the bytes as text, or the error of what they are instead.
 fn text_of<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|e| {
         let instead = match bytes {
@@ -245,7 +250,7 @@ fn text_of<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     })
 }
 
-/// What was read so far.
+/// What has been read so far.
 struct Reading<'a> {
     csv: &'a Csv,
     names: &'a Names<'a>,
@@ -279,7 +284,7 @@ impl<'a> Reading<'a> {
         Error::format(self.names.what, format!("line {}, {}: {why}", row.line, self.names.title(column)))
     }
 
-    /// Takes a row, or drops it.
+    /// Adds a row, or drops it.
     fn row(&mut self, row: Row<'_>) -> Result<()> {
         let Columns { numbers, categories, target } = self.columns;
         if row.len() != self.names.width {
@@ -331,7 +336,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Holds what is kept against the limits, with the row that is to come.
+    /// Checks the kept rows and the next one against the limits.
     fn check(&self) -> Result<()> {
         let (what, width) = (self.names.what, self.columns.numbers.len());
         check(what, "the number of elements", (self.rows * width.max(1)) as u64, self.limits.max_elements)?;

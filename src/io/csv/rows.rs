@@ -1,23 +1,23 @@
-//! Cuts a text into rows and cells. Quotes are those of RFC 4180. One row is held at a time, and what it may take is limited: a file
-//! of nothing but delimiters costs no more than any other.
+//! Cuts a text into rows and cells, with quotes as in RFC 4180. It holds one row at a time, and a row's size is
+//! limited: a file of nothing but delimiters costs no more than any other.
 
 use super::cell::trimmed;
 use crate::io::{Limits, check};
 use crate::{Error, Result};
 
-/// Bytes that a cell is counted with beside its text: where it ends, and as a name what the list of names takes.
+/// Bytes counted for a cell besides its text: for its end, and for a name its place in the list of names.
 const OVERHEAD: usize = 64;
 
-/// The rows of a text, one after the other.
+/// An iterator over the rows of a text.
 pub(super) struct Rows<'a> {
     what: &'a str,
     rest: &'a str,
     /// The line at which `rest` begins, from 1.
     line: usize,
     delimiter: char,
-    /// Bytes that a row may take.
+    /// The most bytes that a row may take.
     most: u64,
-    /// The cells of the present row, one after the other, and where each ends.
+    /// The cells of the current row, one after another, and where each ends.
     cells: String,
     ends: Vec<usize>,
 }
@@ -36,12 +36,12 @@ impl Row<'_> {
         self.ends.len()
     }
 
-    /// Cell `i`, without blanks around it.
+    /// Returns cell `i`, without blanks around it.
     pub(super) fn cell(&self, i: usize) -> &str {
         trimmed(self.raw(i))
     }
 
-    /// Cell `i` with the blanks that stand in its quotes.
+    /// Returns cell `i`, with the blanks inside its quotes.
     pub(super) fn raw(&self, i: usize) -> &str {
         let start = if i == 0 { 0 } else { self.ends[i - 1] };
         &self.cells[start..self.ends[i]]
@@ -49,9 +49,9 @@ impl Row<'_> {
 }
 
 impl<'a> Rows<'a> {
-    /// `delimiter` is no quote and no end of a line.
+    /// Starts at the beginning; `delimiter` must not be a quote or a line end.
     pub(super) fn new(text: &'a str, what: &'a str, delimiter: char, limits: &Limits) -> Rows<'a> {
-        // Empty lines at the end are no rows, whatever the number of columns.
+        // Empty lines at the end are not rows, whatever the number of columns.
         let blank = [' ', '\t', '\n', '\r'];
         let rest =
             text.trim_start_matches('\u{feff}').trim_end_matches(|c| blank.contains(&c) && c != delimiter);
@@ -59,7 +59,8 @@ impl<'a> Rows<'a> {
         Rows { what, rest, line: 1, delimiter, most, cells: String::new(), ends: Vec::new() }
     }
 
-    /// The next row. Empty lines are skipped, unless there is but one column (`width`): there they are cells without a value.
+    /// Returns the next row. Empty lines are skipped, unless there is only one column (`width`), where they are
+    /// cells without a value.
     pub(super) fn next(&mut self, width: Option<usize>) -> Result<Option<Row<'_>>> {
         loop {
             let line = self.line;
@@ -77,13 +78,13 @@ impl<'a> Rows<'a> {
         Error::format(self.what, format!("line {}: {why}", self.line))
     }
 
-    /// Fails if the row takes too much with `more` bytes.
+    /// Fails if the row, with `more` bytes, takes too much.
     fn check(&self, more: usize) -> Result<()> {
         let taken = self.cells.len() + more + OVERHEAD * self.ends.len();
         check(self.what, "the size of a row in bytes", taken as u64, self.most)
     }
 
-    /// Reads a row; true if its line is empty.
+    /// Reads a row; returns true if its line is empty.
     fn row(&mut self) -> Result<bool> {
         self.cells.clear();
         self.ends.clear();
@@ -116,7 +117,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// A cell in quotes, in which two quotes stand for one; `inside` follows the first.
+    /// Reads a quoted cell, in which two quotes stand for one; `inside` follows the first.
     fn quoted(&mut self, mut inside: &'a str) -> Result<()> {
         let start = self.cells.len();
         loop {

@@ -1,4 +1,4 @@
-//! A table that was read, and its two parts: one to train on and one to test with.
+//! `Table`: a table that was read, and its split into a part to train on and one to test with.
 
 use crate::random::{Purpose, Stream};
 use crate::tensor::Tensor;
@@ -17,7 +17,7 @@ pub struct Table {
     pub names: Vec<String>,
     /// The texts that the labels stand for, sorted; empty if the labels are integers in the file.
     pub classes: Vec<String>,
-    /// The columns of categories, in the order in which they were asked for.
+    /// The columns of categories, in the order they were asked for.
     pub categories: Vec<Categories>,
     /// How many rows [`Missing::DropRow`](super::Missing::DropRow) left out.
     pub dropped: usize,
@@ -27,31 +27,32 @@ pub struct Table {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Categories {
-    /// The name of the column, or its number if there is no header.
+    /// The name of the column, or its position if there is no header.
     pub name: String,
-    /// For each row the place of its text in `texts`, int64 `[rows]`.
+    /// For each row, the index of its text in `texts`: int64 `[rows]`.
     pub values: Tensor,
-    /// The different texts of the whole file, sorted. A missing cell is the empty text.
+    /// The distinct texts of the whole file, sorted. A missing cell is the empty text.
     pub texts: Vec<String>,
 }
 
 impl Table {
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.x.dims().first().copied().unwrap_or(0)
     }
 
-    /// What is to be predicted: `y`.
+    /// Returns what is to be predicted: `y`.
     ///
     /// # Errors
-    /// No column was named for it.
+    /// No column was named as target or label.
     pub fn target(&self) -> Result<&Tensor> {
         let expected = "a table read with .target(column) or .label(column)";
         self.y.as_ref().ok_or_else(|| Error::argument("target", expected, "one without"))
     }
 
-    /// Two parts at random: `share` of the rows to train on, rounded, and the rest to test with. The same seed gives the same rows in the
-    /// same order. If there are labels, each has that share of its own rows as nearly as whole rows allow (scikit-learn's `stratify`).
+    /// Splits the rows at random: `share` of them to train on, rounded, and the rest to test with. The same seed
+    /// gives the same rows in the same order. If there are labels, each keeps that share of its own rows, as nearly
+    /// as whole rows allow (scikit-learn's `stratify`).
     ///
     /// ```
     /// use gradus::io::{Csv, Limits};
@@ -93,7 +94,7 @@ impl Table {
         Ok((self.part(&kept)?, self.part(&rest)?))
     }
 
-    /// These rows, in this order.
+    /// Returns these rows, in this order.
     fn part(&self, rows: &[i64]) -> Result<Table> {
         let rows = Tensor::from_slice(rows, [rows.len()])?;
         let category = |c: &Categories| Ok(Categories { values: c.values.gather(&rows, 0)?, ..c.clone() });
@@ -108,7 +109,7 @@ impl Table {
 }
 
 impl Categories {
-    /// For each row the place of its text.
+    /// Returns the index of each row's text.
     pub(super) fn places(&self, rows: usize) -> Result<Vec<usize>> {
         let values = self.values.to_vec::<i64>()?;
         let place = |value: i64| usize::try_from(value).ok().filter(|&place| place < self.texts.len());

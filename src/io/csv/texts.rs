@@ -1,9 +1,9 @@
-//! A column of texts while it is read: each different text once, and for each row which one it is.
+//! A column of texts while it is read: each distinct text once, and for each row which one it is.
 
 use super::cell::{integer, is_number, shown};
 use std::collections::BTreeMap;
 
-/// Bytes that a text is counted with beside its own: its place in the map.
+/// Bytes counted for a text besides its own: its place in the map.
 const OVERHEAD: usize = 64;
 
 #[derive(Default)]
@@ -28,13 +28,13 @@ impl Texts {
         self.rows.push(number);
     }
 
-    /// Bytes that are kept, and those of one row more.
+    /// Returns the bytes kept, plus those of one more row.
     pub(super) fn bytes(&self) -> usize {
-        // Numbers of rows become int64.
+        // Row numbers become int64.
         self.bytes + size_of::<i64>() * self.rows.len()
     }
 
-    /// For each row the place of its text among the sorted ones, and these.
+    /// Returns for each row the index of its text among the sorted ones, and these texts.
     pub(super) fn numbered(self) -> (Vec<i64>, Vec<String>) {
         let mut place = vec![0; self.seen.len()];
         let mut texts = Vec::with_capacity(self.seen.len());
@@ -45,8 +45,8 @@ impl Texts {
         (self.rows.iter().map(|&number| place[number as usize]).collect(), texts)
     }
 
-    /// Integers as they are, or as [`Texts::numbered`] if none is a number or if `texts` says that none is meant as one. Otherwise what
-    /// is wrong at which line; `NAME` stands for the column's name.
+    /// Returns integers as they are, or [`Texts::numbered`] if none is a number or if `texts` says that none is
+    /// meant as one. Otherwise returns what is wrong at which line; `NAME` stands for the column's name.
     pub(super) fn labels(self, texts: bool) -> Result<(Vec<i64>, Vec<String>), (usize, String)> {
         let first = |wanted: fn(&str) -> bool| {
             let found = self.seen.iter().filter(|(text, _)| wanted(text));

@@ -1,6 +1,7 @@
-//! Products where there is no fused multiply-add: `matrixmultiply` multiplies and adds apart, in vector instructions that every processor of the target
-//! has. A call is given one block of K at a time, short enough that the crate does not cut it again, so each element of the result is
-//! one ascending chain a block, whatever stands beside it.
+//! Products for processors without a fused multiply-add: `matrixmultiply` multiplies and adds separately, in vector
+//! instructions that every processor of the target has. It is given one block of K at a time, short enough that it
+//! does not cut the block again, so each element of the result is one ascending chain per block, whatever is beside
+//! it.
 
 use super::matrix::{Source, Target};
 use super::side::Side;
@@ -9,13 +10,15 @@ use super::vector::{WIDTH, put};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
-/// The length of the blocks of K: what `matrixmultiply` sums in one chain. Part of what the result is. It divides every [`Gemm::KC`].
+/// The length of the blocks of K, which `matrixmultiply` sums in one chain. It is part of what the result is. It
+/// divides every [`Gemm::KC`].
 pub(super) const STEPS: usize = 256;
 
-/// Rows or columns of C that are computed at a time where an operand has to be copied, or the sum kept apart from what C holds.
+/// The rows or columns of C that are computed at a time if an operand must be copied, or the sum kept separate from
+/// the contents of C.
 const PART: usize = 512;
 
-/// C = A · B on this thread.
+/// Computes C = A · B on this thread.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
     a: &Side<T>,
@@ -34,7 +37,8 @@ pub(super) fn product<T: Gemm>(
         return row(a, *b, c.row(0), bias, finish);
     }
     let (copy_a, copy_b) = (!matches!(a, Side::Plain(_)), !matches!(b, Side::Plain(_)));
-    // The sum is wanted apart from what C holds until it is complete. (An empty one is a zero that is added.)
+    // The sum must be kept separate from the contents of C until it is complete. (An empty one is a zero that is
+    // added.)
     let keeps = finish.add && !(1..=STEPS).contains(&k);
     let down = if copy_a || keeps { m.min(PART) } else { m };
     let along = if copy_b || keeps { n.min(PART) } else { n };
@@ -72,7 +76,8 @@ pub(super) fn product<T: Gemm>(
     });
 }
 
-/// One row: B is read once, where it lies, and not copied first. The order, and so the bits, are those of any other row.
+/// Computes one row: B is read once, in place, without copying it first. The order, and so the bits, are those of
+/// any other row.
 fn row<T: Gemm>(a: &Side<T>, b: Source<T>, out: &mut [T], bias: Option<&[T]>, finish: Finish) {
     let (k, n, zero) = (b.rows, b.cols, T::c(0.0));
     let width = WIDTH.min(n);
@@ -101,7 +106,7 @@ fn row<T: Gemm>(a: &Side<T>, b: Source<T>, out: &mut [T], bias: Option<&[T]>, fi
     });
 }
 
-/// What is done to a row whose sums are complete.
+/// Finishes a row whose sums are complete.
 fn finished<T: Gemm>(sums: Option<&[T]>, row: &mut [T], bias: Option<&[T]>, finish: Finish) {
     if let Some(sums) = sums {
         row.iter_mut().zip(sums).for_each(|(c, &s)| *c = *c + s);

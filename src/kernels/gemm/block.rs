@@ -1,14 +1,14 @@
-//! The product of two matrices on one thread. Five loops around the tile, which keep what is used again in the
+//! The product of two matrices on one thread: five loops around the tile, which keep data that is used again in a
 //! cache that is fast enough for it:
 //!
-//! - columns of C in blocks of `NC`: the block of B lies in L3,
+//! - columns of C in blocks of `NC`: the block of B is in L3,
 //! - K in blocks of `KC`: the panels of A and B are this long,
-//! - rows of C in blocks of `MC`: the block of A lies in L2,
-//! - columns in panels of the tile's width: the panel of B lies in L2, a tile's rows of A in L1,
+//! - rows of C in blocks of `MC`: the block of A is in L2,
+//! - columns in panels of the tile's width: the panel of B is in L2, a tile's rows of A in L1,
 //! - rows, a tile's height at a time, inside `tile`.
 //!
-//! Operands are copied into panels only where that is paid back; otherwise the tile reads them in place. A panel of B is
-//! copied just before its first use, which finds it in the cache.
+//! Operands are copied into panels only where that pays off; otherwise the tile reads them in place. A panel of B
+//! is copied just before its first use, which then finds it in the cache.
 
 use super::matrix::{Source, Target};
 use super::side::{Side, shape};
@@ -20,12 +20,12 @@ use crate::kernels::scratch;
 const NC: usize = 4096;
 /// Rows of A in L2.
 const MC: usize = 288;
-/// Rows and columns of C for which a sum apart from C is kept.
+/// The rows and columns of C for which a sum is kept separate from C.
 const APART: usize = 512;
 /// Bytes of a page of memory.
 const PAGE: usize = 4096;
 
-/// C = A · B on this thread.
+/// Computes C = A · B on this thread.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
     a: &Side<T>,
@@ -41,7 +41,7 @@ pub(super) fn product<T: Gemm>(
     if !finish.add || k <= T::KC {
         return blocks(kernels, a, b, &mut c, None, bias, finish);
     }
-    // The sum is wanted apart from what C holds until it is complete.
+    // The sum must be kept separate from the contents of C until it is complete.
     let Shape { mr, nr } = shape(kernels, a, b);
     let (down, along) = (APART / mr * mr, APART / nr * nr);
     scratch::with(along.min(n) * down.min(m), |sums| {
@@ -75,7 +75,7 @@ fn blocks<T: Gemm>(
     let pack_b = packs_right(shape, m, b);
     let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(MC));
-    // Panels of B are wanted again only if other rows of A follow.
+    // Panels of B are needed again only if other rows of A follow.
     let b_kept = if m > MC { nc_most } else { nc_most.min(nr) };
     let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
     let a_len = if pack_a { kernels.packed_len(kc_most, mc_most, shape.mr) } else { 0 };
@@ -141,18 +141,18 @@ fn blocks<T: Gemm>(
     });
 }
 
-/// One panel as a matrix.
+/// Returns one panel as a matrix.
 fn panel<T: Gemm>(data: &[T], kc: usize, cols: usize, nr: usize) -> Source<'_, T> {
     Source::new(data, 0, kc, cols, nr as isize, 1).expect("packed for it")
 }
 
-/// Whether B is copied into panels: always if its rows are not contiguous, or not in memory; else if there are enough rows of A to use the
-/// copy, and reading in place would cost cache misses again and again.
+/// Returns whether to copy B into panels: always if its rows are not contiguous, or not in memory; else if there
+/// are enough rows of A to use the copy, and reading in place would cost repeated cache misses.
 fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Side<T>) -> bool {
     match b {
         Side::Panels(_) => false,
         Side::Plain(b) => {
-            // Rows that lie a page or more apart cost an address translation each time they are read.
+            // Rows that are a page or more apart cost an address translation each time they are read.
             let far = b.rs.unsigned_abs() * size_of::<T>() >= PAGE;
             let enough = if far { 48 } else { 192 };
             b.cs != 1 && b.cols > 1 || m > enough && b.cols > shape.nr
@@ -161,7 +161,8 @@ fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Side<T>) -> bool {
     }
 }
 
-/// Whether A is copied into panels: if it is not in memory, or its rows are not contiguous and there are enough columns of B to use the copy.
+/// Returns whether to copy A into panels: if it is not in memory, or its rows are not contiguous and there are
+/// enough columns of B to use the copy.
 fn packs_left<T: Gemm>(shape: Shape, n: usize, a: &Side<T>) -> bool {
     match a {
         Side::Panels(_) => false,

@@ -1,5 +1,5 @@
-//! Why it exists: the only place where a product is divided between threads: a flat grid of blocks of C, each computed
-//! whole. K is never divided, so how many blocks there are cannot be seen in the result.
+//! Divides products between threads, which happens only here: into a flat grid of blocks of C, each computed as a
+//! whole. K is never divided, so the number of blocks does not affect the result.
 
 use super::matrix::Target;
 use super::side::{Side, shape};
@@ -7,10 +7,10 @@ use super::tile::{Kernels, Shape};
 use super::{Finish, Gemm, apart, block, vector};
 use crate::kernels::par;
 
-/// Multiply-adds below which a block is not worth handing to another thread: about 20 µs of a core.
+/// The number of multiply-adds from which a block is worth handing to another thread: about 20 µs of a core.
 const GRAIN: usize = 1 << 20;
 
-/// C = A · B on as many threads as there are and as the work is worth.
+/// Computes C = A · B on as many threads as there are and as the work is worth.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
     a: &Side<T>,
@@ -80,7 +80,7 @@ fn split<T: Gemm>(
     }
 }
 
-/// Calls `one` for each of `count` results of `(rows, cols, ld)` that lie `step` apart, one behind the other.
+/// Calls `one` for each of `count` results of `(rows, cols, ld)` that lie `step` apart, one after another.
 pub(super) fn stacked<T: Gemm>(
     count: usize,
     work: usize,
@@ -149,7 +149,7 @@ pub(super) fn side_by_side<T: Gemm>(
     go((0, count), each(count, work), all, step, cols, one);
 }
 
-/// How many products of a batch one task takes.
+/// Returns how many products of a batch one task takes.
 fn each(count: usize, work: usize) -> usize {
     if par::threads() == 1 { count } else { (GRAIN / work.max(1)).clamp(1, count) }
 }

@@ -1,34 +1,35 @@
-//! The inner loops of matrix products in vector instructions, written once over [`Simd`]: register tiles, the copying of operands into panels,
-//! a row times a matrix. They take pointers and check nothing; `tile.rs`, which alone calls them, does.
+//! The inner loops of matrix products in vector instructions, written once over [`Simd`]: register tiles, copying
+//! operands into panels, a row times a matrix. They take pointers and check nothing; `tile.rs`, their only caller,
+//! does.
 
 #![allow(unsafe_code)]
 #![allow(clippy::needless_range_loop)] // lanes and rows are numbered across several arrays
 
 use crate::kernels::simd::Simd;
 
-/// Elements of A between two requests for what comes next: a cache line of f32.
+/// The number of elements of A between two prefetches: a cache line of f32.
 const LINE: usize = 16;
 
-/// Register tiles one below the other, C = A · B, as pointers.
+/// Register tiles one below another, C = A · B, as pointers.
 pub(super) struct Tiles<T> {
     pub(super) count: usize,
     pub(super) k: usize,
     pub(super) a: *const T,
     pub(super) a_rs: isize,
     pub(super) a_cs: isize,
-    /// From the first row of a tile to the first of the next.
+    /// The distance from the first row of a tile to the first of the next.
     pub(super) a_next: isize,
-    /// Rows of A are contiguous and read by this call alone: the next tile's are asked for in time.
+    /// Whether rows of A are contiguous and read only by this call: the next tile's rows are then prefetched.
     pub(super) once: bool,
     pub(super) b: *const T,
     pub(super) b_rs: isize,
-    /// Columns of the last vector in use.
+    /// Columns of the last vector that are used.
     pub(super) lanes: usize,
     pub(super) prior: *const T,
     pub(super) prior_ld: usize,
     pub(super) c: *mut T,
     pub(super) c_ld: usize,
-    /// Blocks of K follow.
+    /// Whether more blocks of K follow.
     pub(super) more: bool,
     pub(super) add: bool,
     pub(super) relu: bool,
@@ -36,8 +37,8 @@ pub(super) struct Tiles<T> {
 }
 
 /// # Safety
-/// The pointers reach `count` times `MR` rows by `k`, `k` by `(NV - 1) * LANES + lanes` and `count * MR` by the same number
-/// of elements; the processor has the instructions of `S`.
+/// The pointers reach `count` times `MR` rows by `k`, `k` by `(NV - 1) * LANES + lanes` and `count * MR` by the
+/// same number of elements; the processor has the instructions of `S`.
 #[inline(always)]
 pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART: bool>(
     t: &Tiles<T>,
@@ -49,7 +50,7 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
         unsafe {
             let mut acc = [[S::zero(); NV]; MR];
             if t.k >= 8 {
-                // C is not needed until the sums are done, and then at once.
+                // C is not needed until the sums are done, and then all at once.
                 for i in 0..MR {
                     for v in 0..NV {
                         S::prefetch(c.wrapping_add(i * t.c_ld + v * S::LANES));
@@ -57,8 +58,8 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
                     S::prefetch(c.wrapping_add(i * t.c_ld + NV * S::LANES - 1));
                 }
             }
-            // Every second row of A has a pointer, and two offsets reach all: few registers, and no address that
-            // waits for another.
+            // Every second row of A has a pointer, and two offsets reach all: this takes few registers, and no
+            // address waits for another.
             let mut rows = [first; MR];
             for i in 0..MR {
                 rows[i] = first.wrapping_offset((i & !1) as isize * t.a_rs);
@@ -143,7 +144,8 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
     }
 }
 
-/// Panels of a `k` by `n` matrix, one after the other, as pointers: element (p, j) of a panel goes to `p * width + j`.
+/// Panels of a `k` by `n` matrix, one after another, as pointers: element (p, j) of a panel goes to
+/// `p * width + j`.
 pub(super) struct Pack<T> {
     pub(super) k: usize,
     pub(super) n: usize,
@@ -206,7 +208,7 @@ pub(super) unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
                 let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
                 let mut p = 0;
                 while p + lanes <= k {
-                    // The last group first: what its stores spoil belongs to the first group's next rows.
+                    // The last group first: what its stores overwrite belongs to the first group's next rows.
                     for g in (0..n.div_ceil(lanes)).rev() {
                         let block = S::load_transposed(
                             from.offset((g * lanes) as isize * cs).add(p),
@@ -246,18 +248,18 @@ pub(super) struct Dots<T> {
     pub(super) n: usize,
     pub(super) x: *const T,
     pub(super) b: *const T,
-    /// Between the rows of B, or between its columns.
+    /// The distance between the rows of B, or between its columns.
     pub(super) stride: isize,
-    /// Vectors of a row of B that lie together, and from these to the next.
+    /// The number of vectors of a row of B that are contiguous, and the distance from these to the next.
     pub(super) together: usize,
     pub(super) hop: usize,
     pub(super) y: *mut T,
 }
 
-/// Elements that are asked for ahead of those in use, in each of eight rows that come from memory: 1 KiB of f32.
+/// How many elements are prefetched ahead in each of eight rows that come from memory: 1 KiB of f32.
 const AHEAD: usize = 256;
 
-/// `y = x · B` for B with contiguous and long rows: eight rows of B in one pass over `y`.
+/// Computes `y = x · B` for B with contiguous and long rows: eight rows of B in one pass over `y`.
 ///
 /// # Safety
 /// `x`, `b` and `y` reach `k`, `k` by `n` and `n` elements; the processor has the instructions of `S`.
@@ -314,14 +316,14 @@ pub(super) unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     }
 }
 
-/// `y = x · B` for B with contiguous rows that are short, or lie in panels `hop` apart: eight vectors of `y` stay in
-/// registers.
+/// Computes `y = x · B` for B with contiguous rows that are short, or in panels `hop` apart: eight vectors of `y`
+/// stay in registers.
 ///
 /// # Safety
-/// As for [`dots_long`]; every `together` vectors of B lie `hop` behind those before.
+/// As for [`dots_long`]; every `together` vectors of B are `hop` after those before.
 #[inline(always)]
 pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
-    /// `G` vectors from number `v` on; of the last one `last` lanes are in use.
+    /// Computes `G` vectors from number `v` on; `last` lanes of the last one are used.
     #[inline(always)]
     unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(
         t: &Dots<T>,
@@ -359,7 +361,7 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
             group::<T, S, 8, false>(t, v, S::LANES);
             v += 8;
         }
-        // Four chains keep the units busy that two leave waiting for their own last step.
+        // Four chains keep the units busy, where two would leave them waiting.
         if v + 4 <= whole {
             group::<T, S, 4, false>(t, v, S::LANES);
             v += 4;
@@ -377,7 +379,7 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     }
 }
 
-/// `y = x · B` for B with contiguous columns, which are transposed in registers.
+/// Computes `y = x · B` for B with contiguous columns, which are transposed in registers.
 ///
 /// # Safety
 /// `x`, `b` and `y` reach `k`, `k` by `n` and `n` elements; the processor has the instructions of `S`.

@@ -1,11 +1,11 @@
-//! Views of matrices: each is checked once against the slice that it lies in, and its blocks against it. What reads or writes through one
-//! need not look at memory again.
+//! Views of matrices: each is checked once against the slice that it lies in, and its blocks against the view. Code
+//! that reads or writes through one need not check memory again.
 
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
 
-/// A matrix to read: any strides.
+/// A matrix to read, with any strides.
 pub(super) struct Source<'a, T> {
     pub(super) start: *const T,
     pub(super) rows: usize,
@@ -27,7 +27,8 @@ unsafe impl<T: Sync> Send for Source<'_, T> {}
 unsafe impl<T: Sync> Sync for Source<'_, T> {}
 
 impl<'a, T: Copy> Source<'a, T> {
-    /// The matrix whose element (i, j) is `data[offset + i * rs + j * cs]`; `None` if one of them lies outside.
+    /// Makes the matrix whose element (i, j) is `data[offset + i * rs + j * cs]`; `None` if an element lies
+    /// outside.
     pub(super) fn new(
         data: &'a [T],
         offset: usize,
@@ -36,7 +37,7 @@ impl<'a, T: Copy> Source<'a, T> {
         rs: isize,
         cs: isize,
     ) -> Option<Self> {
-        // No step is taken along an axis of one, so its stride may be anything: from here on it is harmless.
+        // An axis of size 1 may have any stride, since no step is taken along it; from here on it is harmless.
         let (rs, cs) = (if rows > 1 { rs } else { 1 }, if cols > 1 { cs } else { 1 });
         let mut start = data.as_ptr();
         if rows > 0 && cols > 0 {
@@ -52,13 +53,13 @@ impl<'a, T: Copy> Source<'a, T> {
         Some(Source { start, rows, cols, rs, cs, life: PhantomData })
     }
 
-    /// Rows and columns exchanged.
+    /// Exchanges rows and columns.
     #[inline]
     pub(super) fn transposed(self) -> Self {
         Source { rows: self.cols, cols: self.rows, rs: self.cs, cs: self.rs, ..self }
     }
 
-    /// `rows` by `cols` elements from (i, j) on.
+    /// Returns `rows` by `cols` elements from (i, j) on.
     #[inline]
     pub(super) fn block(self, i: usize, j: usize, rows: usize, cols: usize) -> Self {
         assert!(i <= self.rows && rows <= self.rows - i && j <= self.cols && cols <= self.cols - j);
@@ -66,14 +67,14 @@ impl<'a, T: Copy> Source<'a, T> {
         Source { start, rows, cols, ..self }
     }
 
-    /// The first row, if its elements lie side by side.
+    /// Returns the first row, if its elements are contiguous.
     pub(super) fn contiguous_row(self) -> Option<&'a [T]> {
         let whole = self.rows > 0 && (self.cs == 1 || self.cols <= 1);
         // SAFETY: `new` checked every element of the matrix.
         whole.then(|| unsafe { std::slice::from_raw_parts(self.start, self.cols) })
     }
 
-    /// The element (i, j).
+    /// Returns the element (i, j).
     #[inline]
     pub(super) fn at(self, i: usize, j: usize) -> T {
         assert!(i < self.rows && j < self.cols);
@@ -95,7 +96,8 @@ pub(super) struct Target<'a, T> {
 unsafe impl<T: Send> Send for Target<'_, T> {}
 
 impl<'a, T: Copy> Target<'a, T> {
-    /// The matrix whose element (i, j) is `data[i * ld + j]`; `None` if rows overlap or an element lies outside.
+    /// Makes the matrix whose element (i, j) is `data[i * ld + j]`; `None` if rows overlap or an element lies
+    /// outside.
     pub(super) fn new(data: &'a mut [T], rows: usize, cols: usize, ld: usize) -> Option<Self> {
         if rows > 0 && cols > 0 && (ld < cols || (rows - 1).checked_mul(ld)?.checked_add(cols)? > data.len())
         {
@@ -104,21 +106,21 @@ impl<'a, T: Copy> Target<'a, T> {
         Some(Target { start: data.as_mut_ptr(), rows, cols, ld, life: PhantomData })
     }
 
-    /// `rows` by `cols` elements from (i, j) on, for as long as `self` is not used.
+    /// Returns `rows` by `cols` elements from (i, j) on, for as long as `self` is not used.
     #[inline]
     pub(super) fn block(&mut self, i: usize, j: usize, rows: usize, cols: usize) -> Target<'_, T> {
         assert!(i <= self.rows && rows <= self.rows - i && j <= self.cols && cols <= self.cols - j);
         Target { start: self.start.wrapping_add(i * self.ld + j), rows, cols, ld: self.ld, life: PhantomData }
     }
 
-    /// The rows above `at` and those from `at` on.
+    /// Returns the rows above `at` and those from `at` on.
     pub(super) fn split_rows(self, at: usize) -> (Self, Self) {
         assert!(at <= self.rows);
         let start = self.start.wrapping_add(at * self.ld);
         (Target { rows: at, ..self }, Target { start, rows: self.rows - at, ..self })
     }
 
-    /// The columns left of `at` and those from `at` on.
+    /// Returns the columns left of `at` and those from `at` on.
     pub(super) fn split_cols(self, at: usize) -> (Self, Self) {
         assert!(at <= self.cols);
         (
@@ -127,7 +129,7 @@ impl<'a, T: Copy> Target<'a, T> {
         )
     }
 
-    /// Row `i`.
+    /// Returns row `i`.
     #[inline]
     pub(super) fn row(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows);
@@ -135,14 +137,14 @@ impl<'a, T: Copy> Target<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(i * self.ld), self.cols) }
     }
 
-    /// The only column, if its elements lie side by side.
+    /// Returns the only column, if its elements are contiguous.
     pub(super) fn contiguous_column(&mut self) -> Option<&mut [T]> {
         let whole = self.cols == 1 && (self.ld == 1 || self.rows <= 1);
         // SAFETY: `new` checked every element of the matrix, and `&mut self` makes it the only way there.
         whole.then(|| unsafe { std::slice::from_raw_parts_mut(self.start, self.rows) })
     }
 
-    /// The same memory, to read.
+    /// Returns the same memory for reading.
     #[inline]
     pub(super) fn source(&self) -> Source<'_, T> {
         let Target { start, rows, cols, ld, .. } = *self;

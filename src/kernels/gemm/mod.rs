@@ -1,20 +1,23 @@
-//! The matrix product, in which networks spend most of their time.
+//! The matrix product, in which networks spend most of their time. Begin with [`gemm`].
 //!
 //! # The order of arithmetic
-//! K, the length of the sums, is cut into blocks of [`Gemm::KC`]. Within a block each element of the result is one chain of
-//! fused multiply-adds, ascending, from zero; the sums of the blocks are added, ascending. [`Store::Add`] then
-//! adds the finished sum to what C holds; then comes the bias, then the activation. Every path keeps this order, so a result
-//! is a function of the numbers and of K alone: not of strides, packing, instruction set, threads, or of the rows and columns around it.
+//! K, the length of the sums, is cut into blocks of [`Gemm::KC`]. Within a block each element of the result is one
+//! chain of fused multiply-adds, ascending, from zero; the sums of the blocks are added, ascending. [`Store::Add`]
+//! then adds the finished sum to what C holds; then comes the bias, then the activation. Every path keeps this
+//! order, so a result depends only on the numbers and on K: not on strides, packing, instruction set, threads, or
+//! the rows and columns around it.
 //!
-//! Where a processor has no fused multiply-add ([`Isa::NoFma`]) the blocks are of 256, multiplications and additions round apart, and the rest is the
-//! same: other bits, and the same promise.
+//! If a processor has no fused multiply-add ([`Isa::NoFma`]), the blocks are of 256, multiplications and additions
+//! round separately, and everything else is the same: other bits, but the same promise.
 //!
 //! # The operands
-//! [`gemm`] takes matrices as they lie in memory, [`product`] any [`Operand`]: patches of images, weights in 16 or 8 bits, panels made beforehand.
+//! [`gemm`] takes matrices in memory, [`product`] any [`Operand`]: patches of images, weights in 16 or 8 bits,
+//! panels made beforehand.
 //!
 //! # The paths
-//! One row or column (`vector`); everything else (`block`), which copies operands into panels only where that pays; no fused multiply-add (`apart`).
-//! `grid` cuts C between threads. [`naive`] is the same product said plainly. `tile` holds the table of loops in vector instructions.
+//! The files: `vector` for a single row or column; `block` for everything else, which copies operands into panels
+//! only where that pays off; `apart` without fused multiply-add. `grid` divides C between threads. [`naive`] is the
+//! same product written plainly. `tile` holds the table of loops in vector instructions.
 
 mod apart;
 mod block;
@@ -44,10 +47,10 @@ use matrix::{Source, Target};
 use side::Side;
 use tile::{End, Stamped};
 
-/// Elements that matrices can be multiplied in.
+/// The element types in which matrices can be multiplied.
 pub trait Gemm: Lanes + PartialEq + Scratch + Stamped + Send + Sync {
-    /// The length of the blocks that sums are cut into. It is part of what the result is, so it never changes. (Where there is no fused
-    /// multiply-add it is 256 for both types.)
+    /// The length of the blocks that sums are cut into. It is part of what the result is, so it never changes.
+    /// (Without a fused multiply-add, it is 256 for both types.)
     const KC: usize;
 }
 impl Gemm for f32 {
@@ -60,36 +63,36 @@ impl Gemm for f64 {
 /// A matrix to read: element (i, j) is `data[offset + i * rs + j * cs]`. Strides may be zero or negative.
 #[derive(Clone, Copy, Debug)]
 pub struct Mat<'a, T> {
-    /// What the elements lie in.
+    /// The slice that holds the elements.
     pub data: &'a [T],
-    /// Where element (0, 0) is.
+    /// The position of element (0, 0).
     pub offset: usize,
     /// Number of rows.
     pub rows: usize,
     /// Number of columns.
     pub cols: usize,
-    /// From a row to the next.
+    /// The distance from a row to the next.
     pub rs: isize,
-    /// From a column to the next.
+    /// The distance from a column to the next.
     pub cs: isize,
 }
 
 impl<'a, T: Copy> Mat<'a, T> {
-    /// Rows one after the other.
+    /// Creates a matrix of rows one after another.
     pub fn row_major(data: &'a [T], rows: usize, cols: usize) -> Self {
         Mat { data, offset: 0, rows, cols, rs: cols as isize, cs: 1 }
     }
 
-    /// Rows and columns exchanged.
+    /// Exchanges rows and columns.
     #[must_use]
     pub fn t(self) -> Self {
         Mat { rows: self.cols, cols: self.rows, rs: self.cs, cs: self.rs, ..self }
     }
 
-    /// The element (i, j).
+    /// Returns the element (i, j).
     ///
     /// # Panics
-    /// It lies outside `data`.
+    /// If it lies outside of `data`.
     pub fn at(&self, i: usize, j: usize) -> T {
         self.data[(self.offset as isize + i as isize * self.rs + j as isize * self.cs) as usize]
     }
@@ -103,18 +106,18 @@ impl<'a, T: Copy> Mat<'a, T> {
 /// A matrix to write: element (i, j) is `data[i * ld + j]`.
 #[derive(Debug)]
 pub struct MatMut<'a, T> {
-    /// What the elements lie in.
+    /// The slice that holds the elements.
     pub data: &'a mut [T],
     /// Number of rows.
     pub rows: usize,
     /// Number of columns.
     pub cols: usize,
-    /// From a row to the next; at least `cols`.
+    /// The distance from a row to the next; at least `cols`.
     pub ld: usize,
 }
 
 impl<'a, T: Copy> MatMut<'a, T> {
-    /// Rows one after the other.
+    /// Creates a matrix of rows one after another.
     pub fn row_major(data: &'a mut [T], rows: usize, cols: usize) -> Self {
         MatMut { data, rows, cols, ld: cols }
     }
@@ -125,10 +128,10 @@ impl<'a, T: Copy> MatMut<'a, T> {
     }
 }
 
-/// What becomes of a finished sum.
+/// What to do with a finished sum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Store {
-    /// C = A · B. What C held is not looked at.
+    /// C = A · B. The contents of C are not read.
     Write,
     /// C = C + A · B.
     Add,
@@ -147,7 +150,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// The function at `x`.
+    /// Returns the function at `x`.
     #[inline(always)]
     pub fn apply<T: Real>(self, x: T) -> T {
         match self {
@@ -157,7 +160,7 @@ impl Act {
         }
     }
 
-    /// The function at each element, in place.
+    /// Applies the function to each element, in place.
     pub fn apply_all<T: Gemm>(self, row: &mut [T]) {
         match self {
             Act::Relu => relu_all(row),
@@ -176,7 +179,7 @@ stamped! {
     fn tanh_all<T: Gemm>[R: T](row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Tanh.apply(R::of(*x)).value()) }
 }
 
-/// What is done to the result before it is stored: after all of K, and after what [`Store::Add`] adds.
+/// What is done to the result before it is stored: after all of K, and after [`Store::Add`].
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a, T> {
     /// One number per column, added first.
@@ -196,7 +199,7 @@ impl<T> Default for Epilogue<'_, T> {
     }
 }
 
-/// C = A · B, or C + A · B, then the epilogue.
+/// Computes C = A · B, or C + A · B, then the epilogue.
 ///
 /// # Panics
 /// A matrix does not fit its slice, or sizes do not match.
@@ -219,8 +222,8 @@ pub(crate) fn gemm_on<T: Gemm>(
     grid::product(T::kernels(isa), &Side::left(a), &Side::right(b), c.target(), bias, finish);
 }
 
-/// [`gemm`] of operands of any kind, which are copied or converted on the way into registers. The bits are those of the product of the
-/// matrices that the operands stand for.
+/// [`gemm`] for operands of any kind, which are copied or converted on the way into registers. The bits are those
+/// of the product of the matrices that the operands stand for.
 ///
 /// # Panics
 /// A matrix does not fit its slice, or sizes do not match.
@@ -249,7 +252,7 @@ pub(crate) fn product_on<T: Gemm>(
 pub enum Steps<'a> {
     /// Number `i` begins `i` times this further; zero shares one matrix.
     Every(isize),
-    /// Number `i` begins at the offset plus entry `i`, which is not negative.
+    /// Number `i` begins at the offset plus element `i`, which is not negative.
     Listed(&'a [i64]),
 }
 
@@ -262,8 +265,9 @@ impl Steps<'_> {
     }
 }
 
-/// `count` products of the same shape in one parallel grid. `a`, `b` and `c` describe the first one; number `i` of C begins
-/// `i * c_step` further: either each behind the one before, or all side by side in the same rows.
+/// Computes `count` products of the same shape in one parallel grid. `a`, `b` and `c` describe the first one;
+/// number `i` of C begins `i * c_step` further: either each after the one before, or all side by side in the same
+/// rows.
 ///
 /// # Panics
 /// A matrix does not fit its slice, sizes do not match, or two results overlap.
@@ -283,7 +287,7 @@ pub fn batched<T: Gemm>(
     if count == 0 || m == 0 || n == 0 {
         return;
     }
-    // One B for all, and the As and Cs continue each other: one product with all the rows.
+    // With one B for all, and As and Cs that continue each other, this is one product with all the rows.
     let one_a = matches!(a_steps, Steps::Every(s) if s == a.rs * m as isize);
     if one_a && matches!(b_steps, Steps::Every(0)) && c_step == c.ld * m {
         let (a, c) = (Mat { rows: m * count, ..a }, MatMut { rows: m * count, ..c });
@@ -308,7 +312,7 @@ pub fn batched<T: Gemm>(
     }
 }
 
-/// What happens to a finished sum, but for the bias.
+/// What is done to a finished sum, except for the bias.
 #[derive(Clone, Copy)]
 struct Finish {
     add: bool,

@@ -1,9 +1,9 @@
-//! The matrix product said plainly, in the order that every other path must keep. Tests compare bytes with it.
+//! The matrix product written plainly, in the order that every other path must keep. Tests compare bytes with it.
 
 use super::{Epilogue, Gemm, Mat, MatMut, Store, apart};
 use crate::kernels::simd::{Isa, isa};
 
-/// What [`super::gemm`] computes, one element after the other.
+/// Computes what [`super::gemm`] computes, one element after another.
 ///
 /// # Panics
 /// A matrix does not fit its slice, or sizes do not match.
@@ -11,7 +11,7 @@ pub fn gemm<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>, store: Store, epilogue:
     gemm_on(isa(), a, b, c, store, epilogue);
 }
 
-/// What it computes with the instructions of `isa`.
+/// Computes this with the instructions of `isa`.
 pub(crate) fn gemm_on<T: Gemm>(
     isa: Isa,
     a: Mat<T>,

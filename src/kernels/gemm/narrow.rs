@@ -1,11 +1,11 @@
-//! Weights in fewer bits as operands of products in f32: each number is widened or dequantized on its way into a panel, so that memory is read in
-//! the narrow form.
+//! Weights in fewer bits as operands of products in f32: each number is widened or dequantized on its way into a
+//! panel, so memory is read in the narrow form.
 
 use super::{Mat, Operand};
 use crate::dtype::{bf16, f16};
 use crate::{Error, Result};
 
-/// Elements of a row from `col` on, widened.
+/// Widens the elements of a row from `col` on.
 fn widen<S: Copy>(m: &Mat<S>, row: usize, col: usize, out: &mut [f32], wide: impl Fn(usize, S) -> f32) {
     let start = m.offset as isize + row as isize * m.rs + col as isize * m.cs;
     if m.cs == 1 {
@@ -33,8 +33,8 @@ macro_rules! widened {
 }
 widened!(bf16 f16);
 
-/// Integers of 8 bits that stand for `scale · (q - zero)`, with a scale and a zero point for each column. The difference is exact, so each number
-/// is rounded once.
+/// 8-bit integers that stand for `scale · (q - zero)`, with a scale and a zero point for each column. The
+/// difference is exact, so each number is rounded once.
 #[derive(Clone, Copy, Debug)]
 pub struct Quantized<'a> {
     values: Mat<'a, i8>,
@@ -43,10 +43,10 @@ pub struct Quantized<'a> {
 }
 
 impl<'a> Quantized<'a> {
-    /// `zeros` of `None` means that all zero points are 0.
+    /// Creates an operand; `zeros` of `None` means that all zero points are 0.
     ///
     /// # Errors
-    /// The number of scales or of zero points is not that of the columns.
+    /// The number of scales or of zero points differs from that of the columns.
     pub fn new(values: Mat<'a, i8>, scales: &'a [f32], zeros: Option<&'a [i8]>) -> Result<Quantized<'a>> {
         for (name, n) in [("scales", scales.len()), ("zeros", zeros.map_or(values.cols, <[i8]>::len))] {
             if n != values.cols {

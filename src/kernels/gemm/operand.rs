@@ -1,36 +1,40 @@
-//! What a product can take on either side: a matrix that knows how to copy itself into the panels that tiles read. Strided memory, image
-//! patches, 16-bit floats and quantized weights are operands of one product, which therefore is written once.
+//! `Operand`: what a product can take on either side, a matrix that can copy itself into the panels that tiles
+//! read. Strided memory, image patches, 16-bit floats and quantized weights are operands of one product, which is
+//! therefore written once.
 //!
-//! A new kind is one file: sizes and [`Operand::read`] are enough, and [`Operand::pack`] may be written out where that is faster. What a product gives
-//! is a function of the elements alone: it has the bits of the product of matrices that hold them one by one.
+//! A new kind is one file: sizes and [`Operand::read`] are enough, and [`Operand::pack`] can be overridden if that
+//! is faster. The result of a product depends only on the elements: it has the bits of the product of matrices that
+//! hold them one by one.
 
 use super::{Gemm, Mat, Packed};
 
-/// One side of a product: a matrix of `rows` by `cols` elements, which need not lie in memory.
+/// One side of a product: a matrix of `rows` by `cols` elements, which need not be in memory.
 ///
-/// Whatever an implementation does wrong can make numbers wrong or panic, and no more.
+/// A wrong implementation can make numbers wrong or panic, but nothing worse.
 pub trait Operand<T: Gemm>: Sync {
-    /// Number of rows.
+    /// Returns the number of rows.
     fn rows(&self) -> usize;
 
-    /// Number of columns.
+    /// Returns the number of columns.
     fn cols(&self) -> usize;
 
     /// Writes the elements (`row`, `col`), (`row`, `col + 1`), … to `out`, as many as it holds; the row has them.
     fn read(&self, row: usize, col: usize, out: &mut [T]);
 
-    /// The elements where they lie in memory, if they do: products then read them there, or copy them in vector instructions.
+    /// Returns the elements in memory, if they are there: products then read them in place, or copy them in vector
+    /// instructions.
     fn in_place(&self) -> Option<Mat<'_, T>> {
         None
     }
 
-    /// The panels, if they have been made beforehand.
+    /// Returns the panels, if they have been made beforehand.
     fn prepacked(&self) -> Option<&Packed<T>> {
         None
     }
 
-    /// Copies a block, transposed if it says so, into panels of `width` columns: with `k` rows in what is copied, its element (p, j) goes to
-    /// `j / width * k * width + p * width + j % width`. What the last panel holds beyond the last column does not matter.
+    /// Copies a block, transposed if it says so, into panels of `width` columns: with `k` rows in what is copied,
+    /// its element (p, j) goes to `j / width * k * width + p * width + j % width`. The contents of the last panel
+    /// beyond the last column do not matter.
     fn pack(&self, block: Block, width: usize, out: &mut [T]) {
         if block.transposed {
             pack_columns(&|row, col, run: &mut [T]| self.read(row, col, run), block, width, out);
@@ -43,22 +47,22 @@ pub trait Operand<T: Gemm>: Sync {
 /// A part of an operand's rows and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The first row, as the operand counts.
+    /// The first row, in the operand's numbering.
     pub row: usize,
-    /// The first column, as the operand counts.
+    /// The first column, in the operand's numbering.
     pub col: usize,
     /// Rows of the operand.
     pub rows: usize,
     /// Columns of the operand.
     pub cols: usize,
-    /// What is meant is the transpose: the operand's rows are the block's columns.
+    /// Whether the transpose is meant: the operand's rows are then the block's columns.
     pub transposed: bool,
 }
 
-/// How [`Operand::read`] is called from code that is compiled once.
+/// [`Operand::read`] in a form for code that is compiled once.
 type Read<'a, T> = dyn Fn(usize, usize, &mut [T]) + 'a;
 
-/// Panels whose rows are runs of the operand's rows.
+/// Copies into panels whose rows are runs of the operand's rows.
 fn pack_rows<T: Gemm>(read: &Read<T>, block: Block, width: usize, out: &mut [T]) {
     for j in (0..block.cols).step_by(width) {
         let run = width.min(block.cols - j);
@@ -69,7 +73,7 @@ fn pack_rows<T: Gemm>(read: &Read<T>, block: Block, width: usize, out: &mut [T])
     }
 }
 
-/// Panels whose columns are runs of the operand's rows.
+/// Copies into panels whose columns are runs of the operand's rows.
 fn pack_columns<T: Gemm>(read: &Read<T>, block: Block, width: usize, out: &mut [T]) {
     const RUN: usize = 64;
     let (k, mut run) = (block.cols, [T::c(0.0); RUN]);
@@ -93,32 +97,32 @@ pub struct View<'a, T> {
 }
 
 impl<'a, T: Gemm> View<'a, T> {
-    /// All of an operand.
+    /// Views all of an operand.
     pub fn of(operand: &'a dyn Operand<T>) -> Self {
         let (rows, cols) = (operand.rows(), operand.cols());
         View { operand, block: Block { row: 0, col: 0, rows, cols, transposed: false } }
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         if self.block.transposed { self.block.cols } else { self.block.rows }
     }
 
-    /// Number of columns.
+    /// Returns the number of columns.
     pub fn cols(&self) -> usize {
         if self.block.transposed { self.block.rows } else { self.block.cols }
     }
 
-    /// Rows and columns exchanged.
+    /// Exchanges rows and columns.
     #[must_use]
     pub fn t(self) -> Self {
         View { block: Block { transposed: !self.block.transposed, ..self.block }, ..self }
     }
 
-    /// `rows` by `cols` elements from (i, j) on.
+    /// Returns `rows` by `cols` elements from (i, j) on.
     ///
     /// # Panics
-    /// They reach outside.
+    /// If they reach outside.
     #[must_use]
     pub fn block(self, i: usize, j: usize, rows: usize, cols: usize) -> Self {
         assert!(i <= self.rows() && rows <= self.rows() - i && j <= self.cols() && cols <= self.cols() - j);
@@ -131,12 +135,12 @@ impl<'a, T: Gemm> View<'a, T> {
         View { block, ..self }
     }
 
-    /// [`Operand::pack`] of what is seen.
+    /// [`Operand::pack`] for this view.
     pub(super) fn pack(&self, width: usize, out: &mut [T]) {
         self.operand.pack(self.block, width, out);
     }
 
-    /// Column `j` from the top.
+    /// Copies column `j` from the top.
     pub(super) fn copy_column(&self, j: usize, out: &mut [T]) {
         let b = self.block;
         assert!(j < self.cols() && out.len() == self.rows());
@@ -148,14 +152,14 @@ impl<'a, T: Gemm> View<'a, T> {
         }
     }
 
-    /// The elements where they lie in memory, if they do.
+    /// Returns the elements in memory, if they are there.
     pub(super) fn in_place(&self) -> Option<Mat<'a, T>> {
         let (mat, b) = (self.operand.in_place()?, self.block);
         assert!(b.row + b.rows <= mat.rows && b.col + b.cols <= mat.cols, "the operand lies where it says");
         let block = if b.rows == 0 || b.cols == 0 {
             Mat { rows: b.rows, cols: b.cols, ..mat }
         } else {
-            // Of one row the step to the next may be anything.
+            // With one row, the step to the next may be anything.
             let down = if b.row == 0 { 0 } else { mat.rs * b.row as isize };
             let along = if b.col == 0 { 0 } else { mat.cs * b.col as isize };
             Mat { offset: mat.offset.wrapping_add_signed(down + along), rows: b.rows, cols: b.cols, ..mat }
@@ -163,7 +167,7 @@ impl<'a, T: Gemm> View<'a, T> {
         Some(if b.transposed { block.t() } else { block })
     }
 
-    /// The panels of all of it, if they have been made beforehand, and whether they are wanted transposed.
+    /// Returns the panels of all of it, if they have been made beforehand, and whether they are wanted transposed.
     pub(super) fn prepacked(&self) -> Option<(&'a Packed<T>, bool)> {
         let (packed, b) = (self.operand.prepacked()?, self.block);
         let whole = b.row == 0 && b.col == 0 && b.rows == packed.rows() && b.cols == packed.cols();

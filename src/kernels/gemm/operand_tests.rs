@@ -1,6 +1,7 @@
-//! Matrices that nobody would choose: empty, of one row or column with strides that mean nothing, overlapping themselves,
-//! backwards, far apart, beginning off every boundary. Products of them are what [`naive`] says under every instruction set, and
-//! what lies beside C stays. Memory is no longer than it must be, so that an address sanitizer sees every step outside.
+//! Tests of products with matrices that nobody would choose: empty, with one row or column and meaningless strides,
+//! overlapping themselves, backwards, far apart, starting off every boundary. Their products must equal [`naive`]
+//! with every instruction set, and memory beside C must not change. Memory is no longer than it must be, so that an
+//! address sanitizer sees every access outside.
 
 use super::tests::ORDERS;
 use super::*;
@@ -27,7 +28,7 @@ impl Place {
             2 | 3 => (1, tall),
             4 => (wide + 5, 1),
             5 => (1, tall + 3),
-            // Windows: each row begins one element, or a few, behind the one before.
+            // Windows: each row begins one element, or a few, after the one before.
             6 => (1, 1),
             7 => (1 + r.below(4) as isize, 1),
             8 => (1, 1 + r.below(4) as isize),
@@ -48,7 +49,7 @@ impl Place {
         let offset = skip + before(rows, rs) + before(cols, cs);
         let len =
             if rows == 0 || cols == 0 { r.below(2) } else { skip + reach(rows, rs) + reach(cols, cs) + 1 };
-        // No step is ever taken along an axis of one.
+        // No step is ever taken along an axis of size 1.
         let nowhere = [isize::MAX, isize::MIN, 0, -1, 7];
         if rows <= 1 && r.below(2) == 0 {
             rs = nowhere[r.below(5)];
@@ -68,7 +69,7 @@ fn one<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
     let (pa, pb) = (Place::any(r, m, k), Place::any(r, k, n));
     let (a, b): (Vec<T>, Vec<T>) = (r.vec(pa.len), r.vec(pb.len));
     let (a, b) = (pa.of(&a), pb.of(&b));
-    // The last row of C ends where its memory does, and gaps between rows are somebody else's.
+    // The last row of C ends where its memory does, and the gaps between rows must not change.
     let (skip, ld) = (r.below(4), n + [0, 0, 1, 9][r.below(4)]);
     let before: Vec<T> = r.vec(skip + if m == 0 || n == 0 { 0 } else { (m - 1) * ld + n });
     let bias: Vec<T> = r.vec(n);
@@ -108,7 +109,7 @@ fn operands_of_any_kind() {
         one::<f32>(r, m, k, n);
         one::<f64>(r, m, k, n);
     }
-    // Every height and width of a tile, and a length that whole vectors do not fill.
+    // Every height and width of a tile, and a length that does not fill whole vectors.
     for edge in 0..67 {
         let k = 1 + r.below(35);
         one::<f32>(r, edge % 26, k, edge);
@@ -137,13 +138,13 @@ fn one_sided_operands() {
     }
 }
 
-/// Stacks whose matrices overlap, run backwards, are all the same, or lie where a list says.
+/// Checks stacks whose matrices overlap, run backwards, are all the same, or are listed.
 #[test]
 fn batches_of_any_operand() {
     let r = &mut Rng(3);
     for case in 0..250 {
         let (count, m, k, n) = (r.below(6), r.below(9), r.below(20), r.below(40));
-        // Large enough to be cut between threads now and then.
+        // Sometimes large enough to be divided between threads.
         let (count, m, k, n) = if case % 50 == 49 { (9, 64, 60, 70) } else { (count, m, k, n) };
         let (pa, pb) = (Place::any(r, m, k), Place::any(r, k, n));
         // A step, and where the first and the last matrix then begin.
@@ -163,7 +164,7 @@ fn batches_of_any_operand() {
             steps_a = Steps::Listed(&listed);
         }
         let (ma, mb) = ((first_a, steps_a), (pb.of(&b), Steps::Every(step_b)));
-        // Behind each other, with or without gaps, or side by side.
+        // One after another, with or without gaps, or side by side.
         let (ld, step) = match r.below(3) {
             0 => (n, m * n),
             1 => (n + 2, m * (n + 2) + 5),
@@ -191,7 +192,7 @@ fn batches_of_any_operand() {
     }
 }
 
-/// A matrix that leaves its slice is refused, whichever way it leaves.
+/// A matrix that reaches outside of its slice is refused, whichever way it does.
 #[test]
 fn matrices_outside_of_their_slices_are_refused() {
     let (data, outside) = ([0.0f32; 12], "reaches outside of its slice");

@@ -1,4 +1,5 @@
-//! The weights of a trained network are multiplied with again and again. Copied into panels once, they need not be copied for each product.
+//! `Packed`: a matrix copied into panels once, such as the weights of a trained network, which are multiplied with
+//! again and again.
 
 use super::operand::{Operand, View};
 use super::side::{Panels, Side};
@@ -6,44 +7,44 @@ use super::tile::{Kernels, Shape};
 use super::{Gemm, Mat};
 use crate::kernels::simd::{Isa, isa};
 
-/// Which side of a product a matrix was packed for.
+/// The side of a product that a matrix was packed for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum For {
     Left,
     Right,
 }
 
-/// A matrix in the panels that this processor's tile reads, on one side of a product. On the other side, or transposed, it is an operand like
-/// any other: as right, and slower.
+/// A matrix in the panels that this processor's tile reads, on one side of a product. On the other side, or
+/// transposed, it is an operand like any other: just as correct, but slower.
 #[derive(Clone, Debug)]
 pub struct Packed<T> {
     data: Vec<T>,
     /// Where the panels begin: on a cache line.
     start: usize,
-    /// Of what lies in panels: the matrix, or for the left side its transpose.
+    /// The rows of what the panels hold: the matrix, or for the left side its transpose.
     k: usize,
     across: usize,
     shape: Shape,
     width: usize,
     side: For,
     isa: Isa,
-    /// Where no tile of ours multiplies, all columns are one panel: the matrix in rows, read in place.
+    /// If none of our tiles multiplies, all columns are one panel: the matrix in rows, read in place.
     dense: bool,
 }
 
 impl<T: Gemm> Packed<T> {
-    /// Copies `b`, to stand on the right.
+    /// Copies `b`, for the right side.
     ///
     /// # Panics
-    /// `b` does not fit its slice.
+    /// If `b` does not fit its slice.
     pub fn new(b: Mat<T>) -> Packed<T> {
         Packed::new_on(isa(), b)
     }
 
-    /// Copies `a`, to stand on the left.
+    /// Copies `a`, for the left side.
     ///
     /// # Panics
-    /// `a` does not fit its slice.
+    /// If `a` does not fit its slice.
     pub fn left(a: Mat<T>) -> Packed<T> {
         Packed::left_on(isa(), a)
     }
@@ -112,7 +113,7 @@ impl<T: Gemm> Operand<T> for Packed<T> {
     }
 }
 
-/// The two sides of a product of operands, each in the quickest form that it has.
+/// Returns the two sides of a product of operands, each in its fastest form.
 pub(super) fn sides<'a, T: Gemm>(isa: Isa, a: View<'a, T>, b: View<'a, T>) -> (Side<'a, T>, Side<'a, T>) {
     let panels = |view: &View<'a, T>, side: For| {
         let (packed, transposed) = view.prepacked()?;

@@ -1,5 +1,5 @@
-//! Patches of images as a matrix that is never made: a convolution is its product with the kernel, and the kernel's gradient that of its transpose
-//! with the gradient of the result.
+//! `Patches`: patches of images as a matrix that is never made. A convolution is its product with the kernel, and
+//! the gradient of the kernel is the product of its transpose with the gradient of the result.
 
 use super::{Gemm, Operand};
 use crate::{Error, Result};
@@ -7,28 +7,28 @@ use crate::{Error, Result};
 /// How a window slides along one spatial axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Taps: positions that it sees at once.
+    /// The number of taps: positions that it sees at once.
     pub size: usize,
-    /// From one place of the window to the next.
+    /// The distance from one place of the window to the next.
     pub stride: usize,
-    /// From one tap to the next.
+    /// The distance from one tap to the next.
     pub dilation: usize,
     /// Zeros before the first element.
     pub before: usize,
-    /// Zeros behind the last element.
+    /// Zeros after the last element.
     pub after: usize,
 }
 
 impl Window {
-    /// A window that stands everywhere once and sees only what is there.
+    /// Creates a window that visits every position once and sees only what is there.
     pub const fn new(size: usize) -> Window {
         Window { size, stride: 1, dilation: 1, before: 0, after: 0 }
     }
 
-    /// How often it fits along an axis of so many elements.
+    /// Returns how often it fits along an axis of this many elements.
     ///
     /// # Errors
-    /// A size, stride or dilation of 0; a window longer than the axis with its padding; sizes that cannot be counted.
+    /// A size, stride or dilation is 0; the window is longer than the axis with its padding; or sizes overflow.
     pub fn places(&self, elements: usize) -> Result<usize> {
         let Window { size, stride, dilation, before, after } = *self;
         if size == 0 || stride == 0 || dilation == 0 {
@@ -60,11 +60,11 @@ pub(super) struct Axis {
     pub(super) window: Window,
 }
 
-/// The axis that is added where images have fewer than three.
+/// The axis that is added if images have fewer than three.
 const NO_AXIS: Axis = Axis { size: 1, places: 1, window: Window::new(1) };
 
 impl Axis {
-    /// Of images of these sizes, as the last of three.
+    /// Returns the axes of images of these sizes, as the last of three.
     pub(super) fn all(sizes: &[usize], windows: &[Window]) -> Result<[Axis; 3]> {
         if !(1..=3).contains(&sizes.len()) || windows.len() != sizes.len() {
             let got = format!("{} axes and {} windows", sizes.len(), windows.len());
@@ -78,12 +78,13 @@ impl Axis {
     }
 }
 
-/// What patches and their twin are made of: a stack of pixels or of places, read in runs of channels, a run for each tap.
+/// What patches and their counterpart are made of: a stack of pixels or of places, read in runs of channels, one
+/// run per tap.
 #[derive(Clone, Debug)]
 pub(super) struct Stack<'a, T> {
     data: &'a [T],
     pub(super) axes: [Axis; 3],
-    /// Channels of what is stacked, the first of those in use, and how many are in use.
+    /// The channels of the stack, the first one in use, and how many are in use.
     channels: usize,
     first: usize,
     pub(super) used: usize,
@@ -92,7 +93,8 @@ pub(super) struct Stack<'a, T> {
 }
 
 impl<'a, T: Gemm> Stack<'a, T> {
-    /// What lies in `data` has the sizes `lies` of each axis; the matrix has a row for each of the sizes `rows`.
+    /// Makes a stack: `data` has the sizes `lies` along each axis; the matrix has a row for each of the sizes
+    /// `rows`.
     pub(super) fn new(
         what: &'static str,
         data: &'a [T],
@@ -118,7 +120,7 @@ impl<'a, T: Gemm> Stack<'a, T> {
         Ok(Stack { data, axes, channels, first: 0, used: channels, rows, cols })
     }
 
-    /// `count` channels from number `first` on.
+    /// Returns `count` channels from number `first` on.
     pub(super) fn part(&self, first: usize, count: usize) -> Result<Stack<'a, T>> {
         if first > self.used || count > self.used - first {
             let got = format!("{count} from number {first} on");
@@ -128,7 +130,7 @@ impl<'a, T: Gemm> Stack<'a, T> {
         Ok(Stack { first: self.first + first, used: count, cols: taps * count, ..self.clone() })
     }
 
-    /// How far a tap is from the first one, along each axis.
+    /// Returns the distance of a tap from the first one, along each axis.
     pub(super) fn taps(&self, tap: usize) -> [usize; 3] {
         let (_, mut taps) = self.apart(tap, |axis| axis.window.size);
         for (tap, axis) in taps.iter_mut().zip(&self.axes) {
@@ -137,7 +139,7 @@ impl<'a, T: Gemm> Stack<'a, T> {
         taps
     }
 
-    /// A number in parts, the last axis fastest; what is left is the image.
+    /// Splits a number into indices, the last axis fastest; what is left is the image.
     #[inline(always)]
     pub(super) fn apart(&self, number: usize, of: fn(&Axis) -> usize) -> (usize, [usize; 3]) {
         let (mut rest, mut at) = (number, [0; 3]);
@@ -148,25 +150,26 @@ impl<'a, T: Gemm> Stack<'a, T> {
         (rest, at)
     }
 
-    /// The channels in use of one pixel or place.
+    /// Returns the channels in use of one pixel or place.
     pub(super) fn run(&self, number: usize) -> &'a [T] {
         let start = number * self.channels + self.first;
         &self.data[start..start + self.used]
     }
 }
 
-/// The patches that a window sees of a stack of images `[batch, d…, channels]` with one to three spatial axes, as a matrix: a row is a place of the
-/// window (batch first, then the spatial axes in order), a column a tap (in the order of the axes) and a channel. What lies outside of an image is
-/// zero.
+/// The patches that a window sees of a stack of images `[batch, d…, channels]` with one to three spatial axes, as a
+/// matrix. A row is a place of the window (batch first, then the spatial axes in order), and a column is a tap (in
+/// the order of the axes) and a channel. Outside of an image, elements are zero.
 #[derive(Clone, Debug)]
 pub struct Patches<'a, T>(Stack<'a, T>);
 
 impl<'a, T: Gemm> Patches<'a, T> {
-    /// The patches of `batch` images of `sizes` and `channels`, which lie in `data` in row-major order; one window for each spatial axis.
+    /// Creates the patches of `batch` images of `sizes` and `channels`, which are in `data` in row-major order,
+    /// with one window for each spatial axis.
     ///
     /// # Errors
-    /// Other than one to three axes, another number of windows than of axes, a window that does not fit ([`Window::places`]), images that `data`
-    /// does not hold, or sizes that cannot be counted.
+    /// There are not one to three axes, the number of windows differs from that of axes, a window does not fit
+    /// ([`Window::places`]), `data` is too short, or sizes overflow.
     pub fn new(
         data: &'a [T],
         batch: usize,
@@ -178,7 +181,8 @@ impl<'a, T: Gemm> Patches<'a, T> {
         Stack::new("patches", data, images, windows, |axis| axis.size, |axis| axis.places).map(Patches)
     }
 
-    /// The patches of `count` channels from number `first` on: the operand of one group of a grouped convolution.
+    /// Returns the patches of `count` channels from number `first` on: the operand of one group of a grouped
+    /// convolution.
     ///
     /// # Errors
     /// There are fewer channels in use.
@@ -186,7 +190,7 @@ impl<'a, T: Gemm> Patches<'a, T> {
         self.0.part(first, count).map(Patches)
     }
 
-    /// Where the window stands on each axis, in padded images, and the number of the image.
+    /// Returns the window's position along each axis, in padded images, and the number of the image.
     fn place(&self, row: usize) -> (usize, [usize; 3]) {
         let (image, mut at) = self.0.apart(row, |axis| axis.places);
         for (at, axis) in at.iter_mut().zip(&self.0.axes) {
@@ -195,7 +199,8 @@ impl<'a, T: Gemm> Patches<'a, T> {
         (image, at)
     }
 
-    /// What the window sees at one tap when it stands `at` in an image: the channels of a pixel, or nothing outside of it.
+    /// Returns what the window sees at one tap when it is `at` a position of an image: the channels of a pixel, or
+    /// `None` outside of it.
     fn tap(&self, image: usize, at: [usize; 3], tap: usize) -> Option<&'a [T]> {
         let mut pixel = image;
         for ((axis, at), tap) in self.0.axes.iter().zip(at).zip(self.0.taps(tap)) {
@@ -221,7 +226,8 @@ impl<T: Gemm> Operand<T> for Patches<'_, T> {
     }
 }
 
-/// A row of a matrix that is made of runs of `length`, one a tap, from column `col` on. What no tap sees is zero.
+/// Reads a row of a matrix that is made of runs of `length`, one per tap, from column `col` on. What no tap sees is
+/// zero.
 pub(super) fn read_runs<'a, T: Gemm>(
     length: usize,
     col: usize,

@@ -1,36 +1,36 @@
-//! The two sides of a product as its loops take them: matrices whose rows are the steps of K. The right side is one as it stands; the left
-//! side is given transposed. So both are cut, packed and streamed by the same code.
+//! The two sides of a product as its loops take them: matrices whose rows are the steps of K. The right side has
+//! this form; the left side is passed transposed. So both are cut, packed and streamed by the same code.
 
 use super::matrix::Source;
 use super::operand::View;
 use super::tile::{Kernels, Shape};
 use super::{Gemm, Mat};
 
-/// One side: K runs down, the columns of C (on the right) or its rows (on the left) run across.
+/// One side: K runs down, and the columns of C (on the right) or its rows (on the left) run across.
 #[derive(Clone, Copy)]
 pub(super) enum Side<'a, T: Gemm> {
-    /// As it lies in memory.
+    /// In memory.
     Plain(Source<'a, T>),
     /// Copied into panels beforehand.
     Panels(Panels<'a, T>),
-    /// Anything else: copied into panels when it is needed.
+    /// Anything else: copied into panels when needed.
     Other(View<'a, T>),
 }
 
 impl<'a, T: Gemm> Side<'a, T> {
-    /// The left side of a product with a matrix in memory.
+    /// Makes the left side of a product with a matrix in memory.
     #[inline]
     pub(super) fn left(a: Mat<'a, T>) -> Self {
         Side::Plain(a.source().transposed())
     }
 
-    /// The right side of a product with a matrix in memory.
+    /// Makes the right side of a product with a matrix in memory.
     #[inline]
     pub(super) fn right(b: Mat<'a, T>) -> Self {
         Side::Plain(b.source())
     }
 
-    /// Steps of K.
+    /// Returns the number of steps of K.
     #[inline]
     pub(super) fn k(&self) -> usize {
         match self {
@@ -40,7 +40,7 @@ impl<'a, T: Gemm> Side<'a, T> {
         }
     }
 
-    /// Columns of C, or on the left rows of C.
+    /// Returns the number of columns of C, or on the left of rows of C.
     #[inline]
     pub(super) fn across(&self) -> usize {
         match self {
@@ -50,7 +50,7 @@ impl<'a, T: Gemm> Side<'a, T> {
         }
     }
 
-    /// `across` of them from `j` on, a multiple of the panels' width where there are panels.
+    /// Returns `across` of them from `j` on, a multiple of the panels' width if there are panels.
     #[inline]
     pub(super) fn part(&self, j: usize, across: usize) -> Self {
         match *self {
@@ -80,8 +80,8 @@ impl<'a, T: Gemm> Side<'a, T> {
         }
     }
 
-    /// Steps of K and columns as [`Side::pack`] names them, where they lie in memory or else copied to `room`, row after row. The steps do not
-    /// reach into another block of K.
+    /// Returns the steps of K and columns that [`Side::pack`] would take, in memory or else copied to `room`, row
+    /// after row. The steps do not reach into another block of K.
     pub(super) fn dense<'b>(
         &self,
         (p, kc): (usize, usize),
@@ -99,7 +99,7 @@ impl<'a, T: Gemm> Side<'a, T> {
         Source::new(room, 0, kc, across, across as isize, 1).expect("there is room for the copy")
     }
 
-    /// The only column.
+    /// Copies the only column.
     pub(super) fn copy_column(&self, out: &mut [T]) {
         match self {
             Side::Plain(s) => out.iter_mut().enumerate().for_each(|(p, x)| *x = s.at(p, 0)),
@@ -109,7 +109,8 @@ impl<'a, T: Gemm> Side<'a, T> {
     }
 }
 
-/// The tile with which two sides are multiplied: what one was packed for, else what suits the number of columns.
+/// Returns the tile to multiply two sides with: the one that a side was packed for, else what suits the number of
+/// columns.
 #[inline]
 pub(super) fn shape<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> Shape {
     match (a, b) {
@@ -127,7 +128,7 @@ pub(super) struct Panels<'a, T> {
     /// The tile that reads them, and which of its sides is their width.
     pub(super) shape: Shape,
     pub(super) width: usize,
-    /// Panels there are.
+    /// The number of panels.
     pub(super) all: usize,
     /// The first that belongs to this matrix.
     pub(super) first: usize,
@@ -136,12 +137,12 @@ pub(super) struct Panels<'a, T> {
 }
 
 impl<'a, T: Gemm> Panels<'a, T> {
-    /// The panels of `kc` rows from `p` on, where a block of K begins, for the columns from `j` on.
+    /// Returns the panels of `kc` rows from `p` on, where a block of K begins, for the columns from `j` on.
     pub(super) fn block(self, p: usize, kc: usize, j: usize) -> &'a [T] {
         &self.data[self.width * (self.all * p + kc * (self.first + j / self.width))..]
     }
 
-    /// Copies `kc` rows from `p` on, which lie in one block of K, for `across` columns from `j` on, row after row.
+    /// Copies `kc` rows from `p` on, which are in one block of K, for `across` columns from `j` on, row after row.
     fn copy(&self, (p, kc): (usize, usize), (j, across): (usize, usize), out: &mut [T]) {
         let start = p / T::KC * T::KC;
         let block = T::KC.min(self.k - start);
@@ -154,7 +155,7 @@ impl<'a, T: Gemm> Panels<'a, T> {
         }
     }
 
-    /// The element (p, j).
+    /// Returns the element (p, j).
     pub(super) fn at(&self, p: usize, j: usize) -> T {
         let start = p / T::KC * T::KC;
         let kc = T::KC.min(self.k - start);

@@ -1,22 +1,24 @@
-//! What windows saw, spread back over the images, as a matrix that is never made: the gradient of a convolution's input, and a transposed convolution,
-//! are its product with the kernel.
+//! `Spread`: what windows saw, spread back over the images, as a matrix that is never made. The gradient of a
+//! convolution's input, and a transposed convolution, are its product with the kernel.
 
 use super::patches::{Stack, read_runs};
 use super::{Gemm, Operand, Window};
 use crate::Result;
 
-/// The twin of [`Patches`](super::Patches) for values at the places of a window, `[batch, places…, channels]`: a row is an element of the images (batch
-/// first, then the spatial axes in order), a column a tap (in the order of the axes) and a channel. It holds the value at the place from which the window
-/// sees the element through this tap, and zero where it stands at no such place.
+/// The counterpart of [`Patches`](super::Patches) for values at the places of a window,
+/// `[batch, places…, channels]`. A row is an element of the images (batch first, then the spatial axes in order),
+/// and a column is a tap (in the order of the axes) and a channel. It holds the value at the place from which the
+/// window sees the element through this tap, and zero if there is no such place.
 #[derive(Clone, Debug)]
 pub struct Spread<'a, T>(Stack<'a, T>);
 
 impl<'a, T: Gemm> Spread<'a, T> {
-    /// For `batch` images of `sizes`, with one window for each spatial axis; the values at its places lie in `data` in row-major order.
+    /// Creates one for `batch` images of `sizes`, with one window for each spatial axis; the values at its places
+    /// are in `data` in row-major order.
     ///
     /// # Errors
-    /// Other than one to three axes, another number of windows than of axes, a window that does not fit ([`Window::places`]), values that `data`
-    /// does not hold, or sizes that cannot be counted.
+    /// There are not one to three axes, the number of windows differs from that of axes, a window does not fit
+    /// ([`Window::places`]), `data` is too short, or sizes overflow.
     pub fn new(
         data: &'a [T],
         batch: usize,
@@ -28,7 +30,7 @@ impl<'a, T: Gemm> Spread<'a, T> {
         Stack::new("spread", data, images, windows, |axis| axis.places, |axis| axis.size).map(Spread)
     }
 
-    /// `count` channels from number `first` on: the operand of one group of a grouped convolution.
+    /// Returns `count` channels from number `first` on: the operand of one group of a grouped convolution.
     ///
     /// # Errors
     /// There are fewer channels in use.
@@ -36,7 +38,7 @@ impl<'a, T: Gemm> Spread<'a, T> {
         self.0.part(first, count).map(Spread)
     }
 
-    /// The values where the window sees the element `at` of an image through this tap.
+    /// Returns the values at the place from which the window sees the element `at` of an image through this tap.
     fn seen(&self, image: usize, at: [usize; 3], tap: usize) -> Option<&'a [T]> {
         let mut place = image;
         for ((axis, at), tap) in self.0.axes.iter().zip(at).zip(self.0.taps(tap)) {

@@ -1,11 +1,11 @@
-//! Every path must give what [`naive`] gives, byte for byte.
+//! Tests that every path gives what [`naive`] gives, byte for byte.
 
 use super::*;
 use crate::Float;
 use crate::kernels::par::with_threads;
 use crate::kernels::testing::{Rng, same};
 
-/// One instruction set for each of the two orders of arithmetic: apart, and fused.
+/// One instruction set for each of the two orders of arithmetic: separate and fused.
 pub(super) const ORDERS: [Isa; 2] = [Isa::NoFma, Isa::Portable];
 
 #[derive(Clone, Debug)]
@@ -161,7 +161,7 @@ fn threads_and_batch(isa: Isa) {
             for threads in [2, 3, 8] {
                 same(&run(threads), &one, &|| format!("{} with {threads} threads, {m}x{k}x{n}", isa.name()));
             }
-            // A row alone, and a few rows.
+            // A single row, and a few rows.
             for (i, rows) in [(m - 1, 1), (m / 2, 1), (m / 3, (m - m / 3).min(7))] {
                 let mut part = before[i * n..(i + rows) * n].to_vec();
                 let a = Mat { offset: (ma.rs * i as isize) as usize, rows, ..ma };
@@ -174,7 +174,7 @@ fn threads_and_batch(isa: Isa) {
     }
 }
 
-/// Separate roundings are other bits, and no others than that.
+/// Separate roundings give other bits, but no larger difference than that.
 #[test]
 fn products_without_fused_multiply_adds_are_near() {
     fn near<T: Gemm + Float>(epsilon: f64) {

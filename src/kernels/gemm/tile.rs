@@ -1,5 +1,6 @@
-//! The table of inner loops that products choose from: one for each instruction set, made by `stamp!` of what `loops.rs` holds. Every call is
-//! checked here against the views of `matrix.rs`, so the rest of `gemm` is safe code that cannot leave its operands.
+//! The table of inner loops that products choose from: one row for each instruction set, made by `stamp!` from
+//! `loops.rs`. Every call is checked here against the views of `matrix.rs`, so the rest of `gemm` is safe code that
+//! cannot leave its operands.
 
 #![allow(unsafe_code)]
 
@@ -13,17 +14,17 @@ use crate::kernels::simd::x86::{Avx2, Avx512};
 use crate::kernels::simd::{Isa, Simd, portable::Portable};
 use std::marker::PhantomData;
 
-/// The sum of the blocks of K before the one at hand.
+/// The sum of the blocks of K before the current one.
 pub(super) enum Prior<'a, T> {
-    /// There was none.
+    /// There is none.
     None,
     /// It is in the target.
     Here,
-    /// It is elsewhere.
+    /// It is somewhere else.
     There(Source<'a, T>),
 }
 
-/// What happens to a sum that is complete.
+/// What happens to a complete sum.
 #[derive(Clone, Copy)]
 pub(super) struct End<'a, T> {
     /// Add it to the target instead of replacing the target.
@@ -49,34 +50,34 @@ pub(super) struct Shape {
     pub(super) nr: usize,
 }
 
-/// The rows of one block of K on the left, as tiles get to see them.
+/// The rows of one block of K on the left, as tiles see them.
 #[derive(Clone, Copy)]
 pub(super) enum Left<'a, T> {
     InPlace(Source<'a, T>),
-    /// The same, and no other columns will be multiplied with them.
+    /// The same, and they will not be multiplied with other columns.
     Once(Source<'a, T>),
-    /// What [`Kernels::pack`] made of so many rows, in panels as wide as a tile is high.
+    /// What [`Kernels::pack`] made of this many rows, in panels as wide as a tile is high.
     Panels(&'a [T], usize),
 }
 
-/// Vectors in a row of B up to which it counts as short.
+/// The number of vectors up to which a row of B counts as short.
 const SHORT: usize = 32;
 
 type TilesFn<T> = unsafe fn(&Tiles<T>);
 
-/// The loops above, compiled for one instruction set.
+/// The loops of `loops.rs`, compiled for one instruction set.
 pub(super) struct Kernels<T: 'static> {
     /// The tile for wide results, and the higher one for those that are no wider than it.
     wide: Shape,
     tall: Shape,
     lanes: usize,
-    /// By rows less one; then by vectors less one; then whether the last vector is partly used.
+    /// By rows minus one; then by vectors minus one; then whether the last vector is partly used.
     tiles: &'static [&'static [[TilesFn<T>; 2]]],
     pack: unsafe fn(&Pack<T>),
     dots_long: unsafe fn(&Dots<T>),
     dots_short: unsafe fn(&Dots<T>),
     dots_columns: unsafe fn(&Dots<T>),
-    /// The product of `matrixmultiply`, which is used in place of the loops where there is no fused multiply-add.
+    /// The product of `matrixmultiply`, which replaces the loops where there is no fused multiply-add.
     multiply: Option<Multiply<T>>,
 }
 
@@ -99,14 +100,14 @@ type Multiply<T> = unsafe fn(
 );
 
 impl<T: Copy> Kernels<T> {
-    /// The tile for results of so many columns.
+    /// Returns the tile for results of this many columns.
     #[inline]
     pub(super) fn shape(&self, cols: usize) -> Shape {
         if cols <= self.tall.nr { self.tall } else { self.wide }
     }
 
-    /// The product of `a` and `b` (at most `shape.nr` columns, its rows contiguous), added to `prior`. With `end` the sum is
-    /// complete and gets what `end` says; without, it is stored for the next block of K.
+    /// Adds the product of `a` and `b` (at most `shape.nr` columns, its rows contiguous) to `prior`. With `end`,
+    /// the sum is complete and gets what `end` says; without, it is stored for the next block of K.
     #[inline]
     pub(super) fn tiles(
         &self,
@@ -189,13 +190,13 @@ impl<T: Copy> Kernels<T> {
         }
     }
 
-    /// Whether products multiply and add apart, by [`Kernels::multiply`].
+    /// Returns whether products multiply and add separately, by [`Kernels::multiply`].
     #[inline]
     pub(super) fn apart(&self) -> bool {
         self.multiply.is_some()
     }
 
-    /// `c = a · b`, or with `add` `c + a · b`, in separate multiplications and additions.
+    /// Computes `c = a · b`, or with `add` `c + a · b`, in separate multiplications and additions.
     pub(super) fn multiply(&self, a: Source<T>, b: Source<T>, add: bool, c: &mut Target<T>)
     where
         T: Real,
@@ -203,7 +204,8 @@ impl<T: Copy> Kernels<T> {
         assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols);
         let multiply = self.multiply.expect("a table of an instruction set without fused multiply-adds");
         let (one, beta) = (T::c(1.0), T::c(if add { 1.0 } else { 0.0 }));
-        // SAFETY: the views were checked against their slices, the assertion says that their sizes fit, and rows of C do not overlap.
+        // SAFETY: the views were checked against their slices, the assertion says that their sizes fit, and rows of
+        // C do not overlap.
         unsafe {
             let (a_start, b_start) = (a.start, b.start);
             multiply(
@@ -225,12 +227,13 @@ impl<T: Copy> Kernels<T> {
         }
     }
 
-    /// How many elements `pack` needs room for.
+    /// Returns how many elements `pack` needs room for.
     pub(super) fn packed_len(&self, k: usize, n: usize, width: usize) -> usize {
         n.div_ceil(width) * k * width + self.lanes
     }
 
-    /// Copies `src` into panels of `width` columns: panel `p` starts at `p * rows * width` and has its rows `width` apart.
+    /// Copies `src` into panels of `width` columns: panel `p` starts at `p * rows * width` and has its rows `width`
+    /// apart.
     pub(super) fn pack(&self, src: Source<T>, width: usize, dst: &mut [T]) {
         assert!(width > 0 && dst.len() >= self.packed_len(src.rows, src.cols, width));
         if src.rows == 0 || src.cols == 0 {
@@ -241,7 +244,7 @@ impl<T: Copy> Kernels<T> {
         unsafe { (self.pack)(&Pack { k, n, width, src, rs, cs, dst: dst.as_mut_ptr() }) }
     }
 
-    /// `y = x · b`; `b` has contiguous rows or contiguous columns.
+    /// Computes `y = x · b`; `b` has contiguous rows or contiguous columns.
     pub(super) fn dots(&self, x: &[T], b: Source<T>, y: &mut [T]) {
         assert!(x.len() == b.rows && y.len() == b.cols && b.rows > 0 && (b.cs == 1 || b.rs == 1));
         let (dots, stride) = match b.cs == 1 {
@@ -254,12 +257,12 @@ impl<T: Copy> Kernels<T> {
         unsafe { dots(&Dots { k, n, x, b, stride, together: 1, hop: self.lanes, y }) }
     }
 
-    /// Whether panels of `width` columns are whole vectors, as [`Kernels::dots_panels`] wants them.
+    /// Returns whether panels of `width` columns are whole vectors, as [`Kernels::dots_panels`] needs.
     pub(super) fn whole_vectors(&self, width: usize) -> bool {
         width.is_multiple_of(self.lanes)
     }
 
-    /// The same for the panels, `width` wide, that `pack` makes of a matrix.
+    /// The same for the panels of width `width` that `pack` makes of a matrix.
     pub(super) fn dots_panels(&self, x: &[T], panels: &[T], width: usize, y: &mut [T]) {
         let (k, n, together) = (x.len(), y.len(), width / self.lanes);
         assert!(together * self.lanes == width && panels.len() >= n.div_ceil(width) * k * width);
@@ -271,13 +274,14 @@ impl<T: Copy> Kernels<T> {
     }
 }
 
-/// Whether a tile of so many rows does only what others leave over.
+/// Returns whether a tile of this many rows does only what others leave over.
 const fn left_over(rows: usize, whole: usize) -> bool {
     !rows.is_multiple_of(whole)
 }
 
-/// Tiles whose height is a multiple of `whole` exist in two kinds: with a last vector that is whole, and with one that may be partly
-/// used. The others, which do what is left over, treat every last vector as partly used where that costs nothing.
+/// Tiles whose height is a multiple of `whole` exist in two kinds: with a last vector that is whole, and with one
+/// that may be partly used. The others, which do what is left over, treat every last vector as partly used where
+/// that costs nothing.
 macro_rules! stamp {
     ($isa:ident, $simd:ty, wide $wide_mr:literal x $wide_nv:literal, tall $tall_mr:literal x $tall_nv:literal, whole $whole:literal, $([$rows:literal: $($nv:literal)+])+ $(, $feature:literal)?) => {
         #[allow(non_snake_case)]
@@ -379,7 +383,8 @@ macro_rules! stamped_for {
                 static AVX512: Kernels<$t> = avx512::Table::<$t>::KERNELS;
                 #[cfg(target_arch = "aarch64")]
                 static NEON: Kernels<$t> = neon::Table::<$t>::KERNELS;
-                // What the processor lacks must not be handed out: its kernels are called without further checks.
+                // An instruction set that the processor lacks must not be returned: its kernels are called without
+                // further checks.
                 let has = Isa::available().contains(&isa);
                 match isa {
                     _ if !has => &PORTABLE,

@@ -1,5 +1,5 @@
-//! Why it exists: products with one row or one column read each number of the matrix once, so memory sets the pace. Rows
-//! of B are streamed eight at a time; columns of B are transposed in registers; no panel is ever made.
+//! Products with one row or one column. They read each number of the matrix once, so memory limits their speed.
+//! Rows of B are streamed eight at a time, columns of B are transposed in registers, and panels are never made.
 
 use super::matrix::Target;
 use super::side::Side;
@@ -10,14 +10,14 @@ use crate::kernels::scratch;
 /// Results that are computed together; with a second sum they stay in L1.
 pub(super) const WIDTH: usize = 2048;
 
-/// What has one row or column.
+/// Which operand has one row or column.
 #[derive(Clone, Copy)]
 pub(super) enum One {
     Row,
     Column,
 }
 
-/// How `product` can do it, if it can.
+/// Returns how `product` can do it, if it can.
 #[inline]
 pub(super) fn takes<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> Option<One> {
     match (a.across(), b.across()) {
@@ -29,7 +29,7 @@ pub(super) fn takes<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> 
     }
 }
 
-/// Whether a matrix can be read once, from its beginning to its end.
+/// Returns whether a matrix can be read once, from beginning to end.
 #[inline]
 fn streams<T: Gemm>(kernels: &Kernels<T>, b: &Side<T>) -> bool {
     match b {
@@ -39,7 +39,7 @@ fn streams<T: Gemm>(kernels: &Kernels<T>, b: &Side<T>) -> bool {
     }
 }
 
-/// C = A · B with one row in A or one column in B.
+/// Computes C = A · B with one row in A or one column in B.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
     one: One,
@@ -65,7 +65,7 @@ pub(super) fn product<T: Gemm>(
     }
 }
 
-/// Finished sums to their places, with the bias for each.
+/// Moves finished sums to their places, with the bias for each.
 #[inline(always)]
 pub(super) fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>, finish: Finish) {
     if finish.add {
@@ -80,7 +80,7 @@ pub(super) fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -
     out[..sums.len()].copy_from_slice(sums);
 }
 
-/// `x · b`, a run of columns at a time; `x` has one column, as the left side is given.
+/// Computes `x · b`, a run of columns at a time; `x` has one column, since the left side is transposed.
 fn sums<T: Gemm>(kernels: &Kernels<T>, x: &Side<T>, b: &Side<T>, done: &mut dyn FnMut(usize, &mut [T])) {
     let (k, n) = (b.k(), b.across());
     let width = WIDTH.min(n);
@@ -96,7 +96,7 @@ fn sums<T: Gemm>(kernels: &Kernels<T>, x: &Side<T>, b: &Side<T>, done: &mut dyn 
             x.copy_column(copied);
         }
         let x = in_place.unwrap_or(copied);
-        // Loops by hand: `step_by` divides, which a short row would notice.
+        // A hand-written loop: `step_by` divides, which would be noticeable for a short row.
         let mut j = 0;
         while j < n {
             let cols = WIDTH.min(n - j);

@@ -1,5 +1,6 @@
-//! The product of operands of any kind has the bits of the product of the matrices that they stand for, which are made here element by element:
-//! on both sides, transposed, in blocks, on every instruction set, on any number of threads.
+//! Tests that the product of operands of any kind has the bits of the product of the matrices they stand for, which
+//! are made here element by element: on both sides, transposed, in blocks, on every instruction set, on any number
+//! of threads.
 
 use super::*;
 use crate::Float;
@@ -7,7 +8,8 @@ use crate::dtype::{bf16, f16};
 use crate::kernels::par::with_threads;
 use crate::kernels::testing::{Rng, same};
 
-/// An operand and the elements it stands for, in row-major order. What it borrows is never given back: these are tests.
+/// An operand and the elements it stands for, in row-major order. What it borrows is leaked, which is fine in
+/// tests.
 struct Case<T: 'static> {
     operand: Box<dyn Operand<T>>,
     dense: Vec<T>,
@@ -31,7 +33,8 @@ impl<T: Gemm + Float> Case<T> {
     }
 }
 
-/// `rows` by `cols` numbers of a type that has a strided operand, in one of its layouts, and what they are in `T`.
+/// Makes `rows` by `cols` numbers of a type that has a strided operand, in one of its layouts, and their values in
+/// `T`.
 fn strided<S: Copy + Default + 'static, T>(
     r: &mut Rng,
     (rows, cols): (usize, usize),
@@ -51,7 +54,7 @@ fn number<T: Float>(r: &mut Rng) -> T {
     T::of(r.below(2_000_001) as f64 / 1e6 - 1.0)
 }
 
-/// A matrix in memory, or packed for either side.
+/// Makes a matrix in memory, or packed for either side.
 fn plain<T: Gemm + Float>(r: &mut Rng, isa: Isa, size: (usize, usize)) -> Case<T> {
     let (mat, dense) = strided(r, size, number::<T>, |_, x| x);
     match r.below(4) {
@@ -61,7 +64,7 @@ fn plain<T: Gemm + Float>(r: &mut Rng, isa: Isa, size: (usize, usize)) -> Case<T
     }
 }
 
-/// A matrix in fewer bits.
+/// Makes a matrix in fewer bits.
 fn narrow(r: &mut Rng, size: (usize, usize)) -> Case<f32> {
     let cols = size.1;
     match r.below(3) {
@@ -86,7 +89,8 @@ fn narrow(r: &mut Rng, size: (usize, usize)) -> Case<f32> {
     }
 }
 
-/// Patches of images with one to three spatial axes. The twin pads the images first and then looks at every tap of every place.
+/// Makes patches of images with one to three spatial axes. The reference pads the images first and then looks at
+/// every tap of every place.
 fn patches<T: Gemm + Float>(r: &mut Rng, most: usize, channels: usize) -> Case<T> {
     let rank = 1 + r.below(3);
     let mut axes = [(1, Window::new(1)); 3];
@@ -141,7 +145,7 @@ fn patches<T: Gemm + Float>(r: &mut Rng, most: usize, channels: usize) -> Case<T
     Case::new(all.channels(first, used).unwrap(), dense, what)
 }
 
-/// Compares a product, on every instruction set that is named and any number of threads that is named, with [`naive`].
+/// Compares a product, on every given instruction set and number of threads, with [`naive`].
 fn compare<T: Gemm + Float>(
     r: &mut Rng,
     isa: Isa,
@@ -168,7 +172,7 @@ fn compare<T: Gemm + Float>(
     }
 }
 
-/// What may stand on the right of `k` rows or the left of `k` columns.
+/// Makes anything that may be on the right of `k` rows or the left of `k` columns.
 fn any<T: Gemm + Float>(r: &mut Rng, isa: Isa, size: (usize, usize), narrow: Narrow<T>) -> (Case<T>, bool) {
     let transposed = r.below(3) == 0;
     let size = if transposed { (size.1, size.0) } else { size };
@@ -213,7 +217,7 @@ fn operands_are_the_matrices_that_they_stand_for() {
     random_pairs::<f64>(2, None);
 }
 
-/// Large enough to be cut between threads, and for every loop around the tiles to go round more than once.
+/// Large enough to be divided between threads, and for every loop around the tiles to run more than once.
 #[test]
 fn large_operands_on_several_threads() {
     let mut r = Rng(3);

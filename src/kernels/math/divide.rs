@@ -1,9 +1,9 @@
-//! Why it exists: division with remainder by Python's rules, where the remainder has the divisor's sign: what NumPy and
-//! Keras users expect of `//` and `%`. The remainder itself is exact, so it is the same on every platform.
+//! Division with remainder by Python's rules, where the remainder has the divisor's sign: what NumPy and Keras
+//! users expect of `//` and `%`. The remainder itself is exact, so it is the same on every platform.
 
 macro_rules! divide {
     ($t:ty, $rem:ident, $floor_div:ident) => {
-        /// `a - b·⌊a / b⌋`, exact, with the sign of `b`; NaN where `b` is 0.
+        /// Computes `a - b·⌊a / b⌋`, exactly, with the sign of `b`; NaN where `b` is 0.
         #[inline(always)]
         pub(super) fn $rem(a: $t, b: $t) -> $t {
             let r = a % b;
@@ -16,14 +16,14 @@ macro_rules! divide {
             }
         }
 
-        /// `⌊a / b⌋` of the exact quotient; `a / b` where `b` is 0.
+        /// Computes `⌊a / b⌋` of the exact quotient; `a / b` where `b` is 0.
         #[inline(always)]
         pub(super) fn $floor_div(a: $t, b: $t) -> $t {
             if b == 0.0 {
                 return a / b;
             }
             let r = a % b;
-            // `a - r` is a multiple of `b`: the quotient is whole but for rounding.
+            // `a - r` is a multiple of `b`, so the quotient is whole except for rounding.
             let whole = (a - r) / b;
             let q = if r != 0.0 && (r < 0.0) != (b < 0.0) { whole - 1.0 } else { whole };
             if q == 0.0 { <$t>::copysign(0.0, a / b) } else { q.round_ties_even() }

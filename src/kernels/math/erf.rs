@@ -1,18 +1,18 @@
-//! Why it exists: Gauss's error function of f32.
+//! Gauss's error function of f32.
 
 use super::exp::{power, split, square_q};
 use super::soft::{Fma, Fused};
 use super::{select, sign};
 
-/// `1 - exp(T(|x|))`, by the same steps as `exp_m1`, so that nothing cancels for small `x`; `T(a) = a V(a) - a`
-/// approximates `ln(erfc(a))` up to 4, from where on the result is 1. `V` is the minimax polynomial of degree 8 for
+/// `1 - exp(T(|x|))`, by the same steps as `exp_m1`, so that nothing cancels for small `x`. `T(a) = a V(a) - a`
+/// approximates `ln(erfc(a))` up to 4, beyond which the result is 1. `V` is the minimax polynomial of degree 8 for
 /// the relative error of `erf`, which is below 2^-27.8, fitted with Remez's exchange and rounded coefficient by
-/// coefficient. Of `-2/√π`, the slope of `T` at 0, the whole part is in `-a`: the rest loses less to rounding.
+/// coefficient. The whole part of `-2/√π`, the slope of `T` at 0, is in `-a`: the rest loses less to rounding.
 #[inline(always)]
 pub(super) fn erf<A: Fma>(x: f32) -> f32 {
     let a = x.abs();
     let a = select(a > 4.0, 4.0, a);
-    // In pairs: the chain of dependent steps through the exponential is what takes the time.
+    // In pairs, because the chain of dependent steps through the exponential is what takes the time.
     let a2 = a * a;
     let a4 = a2 * a2;
     let u = a2.fused::<A>(

@@ -1,4 +1,4 @@
-//! Why it exists: the exponential of f32 and the functions made of it. One reduction and one polynomial serve all.
+//! The exponential of f32 and the functions made of it. One reduction and one polynomial serve all of them.
 //!
 //! `x = n ln 2 + r` with `|r| <= ln 2 / 2`, `n` found by adding 1.5 · 2^23 (which leaves `n` in the low bits), and
 //! `exp(r) - 1 = r + r² Q(r)`. `Q` is the minimax polynomial of degree 4 for weight `|r| + 0.03`, fitted with
@@ -19,7 +19,7 @@ const ONE: u32 = 0x3f80_0000;
 /// The coefficients of `Q`, ascending.
 const Q: [f32; 5] = [0.5, 0.166_665_43, 0.041_666_61, 0.008_366_54, 0.001_392_155_1];
 
-/// `(b, r)`, where the low nine bits of `b` are those of `n`. For `|x| < 150`.
+/// Returns `(b, r)`, where the low nine bits of `b` are those of `n`. For `|x| < 150`.
 #[inline(always)]
 pub(super) fn split<A: Fma>(x: f32) -> (u32, f32) {
     let t = x.fused::<A>(LOG2_E, ROUNDER);
@@ -36,21 +36,21 @@ pub(super) fn square_q<A: Fma>(r: f32, c: f32) -> f32 {
     r2.fused::<A>(r2.fused::<A>(upper, r.fused::<A>(Q[1], Q[0])), c)
 }
 
-/// `(b, m)` with `exp(x) = 2^n (1 + m)`.
+/// Returns `(b, m)` with `exp(x) = 2^n (1 + m)`.
 #[inline(always)]
 fn reduced<A: Fma>(x: f32) -> (u32, f32) {
     let (b, r) = split::<A>(x);
     (b, square_q::<A>(r, r))
 }
 
-/// `2^(n + bias)`, for the `b` of [`split`], if that is a normal number.
+/// Returns `2^(n + bias)`, for the `b` of [`split`], if that is a normal number.
 #[inline(always)]
 pub(super) fn power(b: u32, bias: i32) -> f32 {
     f32::from_bits((b << 23).wrapping_add(ONE.wrapping_add_signed(bias << 23)))
 }
 
-/// Two factors of `2^n`, for `n` down to -150 and up to 128: a product with one after the other overflows and
-/// underflows in the last step alone, with one rounding.
+/// Returns two factors of `2^n`, for `n` from -150 to 128: a product with one after the other overflows and
+/// underflows only in the last step, with one rounding.
 #[inline(always)]
 fn powers(b: u32) -> (f32, f32) {
     let half = b >> 1;

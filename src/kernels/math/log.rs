@@ -1,4 +1,4 @@
-//! Why it exists: the natural logarithms of f32.
+//! The natural logarithms of f32.
 //!
 //! `x = 2^k (1 + f)` with `1 + f` from 2/3 to 4/3, and `ln(1 + f) = f + f² R(f)`. `R` is the minimax polynomial of
 //! degree 8 for weight `|f| + 0.02`, fitted with Remez's exchange and rounded coefficient by coefficient; its error in

@@ -1,5 +1,5 @@
-//! The scalar arithmetic that every kernel is written in. All of it is made of operations that
-//! round alike on every instruction set, so that a loop over it gives the same bytes whatever the vector width.
+//! The scalar arithmetic that every kernel is written in. All of it is made of operations that round alike on every
+//! instruction set, so that a loop over it gives the same bytes whatever the vector width.
 
 mod divide;
 mod erf;
@@ -20,7 +20,7 @@ pub use whole::Whole;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// Real arithmetic, as the formulas of elementwise operations need it. `f32` and `f64` compute with it; the tape
-/// gives it a third meaning, recording, so that one formula serves every order of differentiation.
+/// adds a third implementation, which records, so that one formula serves every order of differentiation.
 pub trait Real:
     Clone
     + Add<Output = Self>
@@ -44,7 +44,7 @@ pub trait Real:
     fn sigmoid(self) -> Self;
     /// Gauss's error function.
     fn erf(self) -> Self;
-    /// The standard normal distribution function: the share of it below this.
+    /// The standard normal distribution function: the probability of a smaller value.
     fn ndtr(self) -> Self;
     /// `x` times its [`Real::ndtr`], rounded once; 0 at -infinity.
     fn gelu(self) -> Self;
@@ -58,9 +58,9 @@ pub trait Real:
     fn cos(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
-    /// 1 where positive, 0 elsewhere, NaN where NaN. Its derivative is taken as 0.
+    /// 1 where positive, 0 elsewhere, NaN where NaN. Its derivative counts as 0.
     fn step(self) -> Self;
-    /// 1 where positive, -1 where negative, 0 at both zeros, NaN where NaN. Its derivative is taken as 0.
+    /// 1 where positive, -1 where negative, 0 at both zeros, NaN where NaN. Its derivative counts as 0.
     fn sign(self) -> Self {
         self.clone().step() - (-self).step()
     }
@@ -68,31 +68,31 @@ pub trait Real:
     fn maximum(self, other: Self) -> Self;
     /// The smaller; NaN if either is NaN; of two zeros the negative one.
     fn minimum(self, other: Self) -> Self;
-    /// The largest whole number not above. Its derivative is taken as 0.
+    /// Rounds down to a whole number. Its derivative counts as 0.
     fn floor(self) -> Self;
-    /// The nearest whole number, halves to the even one. Its derivative is taken as 0.
+    /// Rounds to the nearest whole number, halves to the even one. Its derivative counts as 0.
     fn round(self) -> Self;
-    /// To the power of another, by C's rules for zeros, negative bases and infinities.
+    /// Raises this to a power, by C's rules for zeros, negative bases and infinities.
     fn pow(self, exponent: Self) -> Self;
     /// The angle of the point (`x`, `self`), by C's rules.
     fn atan2(self, x: Self) -> Self;
     /// `1 - erf(x)` without cancellation.
     fn erfc(self) -> Self;
-    /// The remainder with the sign of the divisor, as Python's `%`.
+    /// The remainder with the sign of the divisor, like Python's `%`.
     fn rem(self, divisor: Self) -> Self;
-    /// The largest whole number not above the quotient, as Python's `//`. Its derivative is taken as 0.
+    /// The quotient rounded down to a whole number, like Python's `//`. Its derivative counts as 0.
     fn floor_div(self, divisor: Self) -> Self;
-    /// `self * a + b`, rounded once where the numbers are numbers.
+    /// `self * a + b`, rounded once for numbers.
     fn fma(self, a: Self, b: Self) -> Self;
 }
 
-/// A choice without a branch: both values are there already.
+/// Selects without a branch: both values have already been computed.
 #[inline(always)]
 fn select<T>(condition: bool, yes: T, no: T) -> T {
     if condition { yes } else { no }
 }
 
-/// A number that is not negative, with the sign of another.
+/// Gives a number that is not negative the sign of another.
 #[inline(always)]
 fn sign(magnitude: f32, of: f32) -> f32 {
     f32::from_bits(magnitude.to_bits() | of.to_bits() & 0x8000_0000)
@@ -164,7 +164,8 @@ macro_rules! real {
             }
             #[inline(always)]
             fn maximum(self, other: Self) -> Self {
-                // Of equal operands both choices are in the intersection: of zeros the positive one's bits.
+                // For equal operands both choices are in the intersection; for zeros these are the positive one's
+                // bits.
                 let (a, b) = (select(self > other, self, other), select(other > self, other, self));
                 let larger = <$t>::from_bits(a.to_bits() & b.to_bits());
                 select(self.is_nan() | other.is_nan(), <$t>::NAN, larger)
@@ -243,7 +244,7 @@ real!(
     divide::floor_div_f64
 );
 
-/// As for f32.
+/// The same for f64.
 fn sigmoid(x: f64) -> f64 {
     let e = libm::exp(-x.abs());
     select(x < 0.0, e, 1.0) / (1.0 + e)

@@ -1,20 +1,20 @@
-//! Why it exists: the standard normal distribution function Φ of f32, and the gelu made of it, in which networks spend
-//! their time. Through `erf` gelu took twice the instructions and lost the digits of small results.
+//! The standard normal distribution function Φ of f32, and the GELU made of it, in which networks spend much time.
+//! Computed through `erf`, GELU takes twice the instructions and loses the digits of small results.
 //!
-//! `Φ(-a) = 2^(P(a) - 1)`, `P` without a constant term, so that Φ(0) is 1/2 exactly. `P = n + r` is split as for `exp`,
-//! but the number added to find `n` leaves the exponent bits of `2^(n - 1)`, which are all 0, a factor of 0, from
-//! `n = -126` down: results fade out where f32 does. `2^r` is the minimax polynomial of degree 5 through 1; its relative
-//! error is below 2^-23.3. `P` is the polynomial of degree 10 for which the largest error of both together is least, in
-//! proportion to `1 + (a/2)³` up to 5.3 and to 64 times that for each further unit: below 2^-23.1 of the result for small
-//! `a`. Further out it goes on falling. Both were fitted on a grid by linear programming and rounded coefficient by
-//! coefficient, the rest fitted again after each.
+//! `Φ(-a) = 2^(P(a) - 1)`, with `P` without a constant term, so that Φ(0) is exactly 1/2. `P = n + r` is split as
+//! for `exp`, but the number added to find `n` leaves the exponent bits of `2^(n - 1)`, which are all 0, a factor
+//! of 0, from `n = -126` down: results fade out where f32 does. `2^r` is the minimax polynomial of degree 5 through
+//! 1; its relative error is below 2^-23.3. `P` is the polynomial of degree 10 for which the largest error of both
+//! together is least, in proportion to `1 + (a/2)³` up to 5.3 and to 64 times that for each further unit: below
+//! 2^-23.1 of the result for small `a`. Further out it keeps falling. Both were fitted on a grid by linear
+//! programming and rounded coefficient by coefficient, the rest fitted again after each.
 
 use super::select;
 use super::soft::{Fma, Fused};
 
 /// 1.5 · 2^23, as in `exp`, and 126.
 const ROUNDER: f32 = 12_583_038.0;
-/// `P` is -126 here: from here on the result is 0.
+/// `P` is -126 here: beyond this the result is 0.
 const END: f32 = 11.34;
 
 /// `a = min(|x|, END)` and `Φ(-a)`.
@@ -23,7 +23,7 @@ const END: f32 = 11.34;
 fn tail<A: Fma>(x: f32) -> (f32, f32) {
     let a = x.abs();
     let a = select(a > END, END, a);
-    // Even and odd powers by themselves: half the chain of dependent steps.
+    // Even and odd powers separately, which halves the chain of dependent steps.
     let a2 = a * a;
     let odd = a2.fused::<A>(-2.433_147_7e-8, -9.680_121e-6);
     let odd = odd.fused::<A>(a2, -0.000_252_863_42);
@@ -59,7 +59,7 @@ pub(super) fn ndtr_f64(x: f64) -> f64 {
     0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
 }
 
-/// As for f32; `Φ(-40)` is 0.
+/// The same for f64; `Φ(-40)` is 0.
 pub(super) fn gelu_f64(x: f64) -> f64 {
     let a = x.abs();
     let a = select(a > 40.0, 40.0, a);

@@ -1,9 +1,12 @@
-//! The elementary functions of f32 where there is no fused multiply-add ([`Isa::NoFma`](crate::kernels::simd::Isa)). Separate operations in f32
-//! would lose what the formulas live on: the first step of `exp` is exact only if it is rounded once, and without that `exp(80)` is wrong by 30 units in the
-//! last place. In f64 the product of two f32 is exact. So the multiplication and the addition are made there, and the sum is rounded to f32: errors
-//! are those of the fused instruction, and so are the bits, but where the sum in f64 is rounded to the middle between two f32 (once in 2^29).
+//! The elementary functions of f32 on processors without a fused multiply-add
+//! ([`Isa::NoFma`](crate::kernels::simd::Isa)). Separate operations in f32 would lose what the formulas rely on:
+//! the first step of `exp` is exact only if it is rounded once, and without that `exp(80)` is wrong by 30 units in
+//! the last place. In f64 the product of two f32 is exact. So the multiplication and the addition are done there,
+//! and the sum is rounded to f32: errors are those of the fused instruction, and so are the bits, except where the
+//! sum in f64 is rounded to the midpoint between two f32 (once in 2^29).
 //!
-//! And those of x86-64 without vectors of fused multiply-adds, which are called ([`Called`]): exact by calls, or in f64 as above.
+//! Also those of x86-64 without vectors of fused multiply-adds, which are called ([`Called`]): exact by calls, or
+//! in f64 as above.
 
 use super::Real;
 use crate::kernels::simd::{Isa, isa};
@@ -21,7 +24,7 @@ impl Fma for f32 {}
 // Its own functions are those of the crate `libm`.
 impl Fma for f64 {}
 
-/// [`Fma`] in the place of `mul_add`.
+/// [`Fma`] in place of `mul_add`.
 pub(super) trait Fused {
     fn fused<A: Fma>(self, a: f32, b: f32) -> f32;
 }
@@ -34,9 +37,9 @@ impl Fused for f32 {
 
 /// What a kernel computes elementary functions of `T` with: `T` itself, or [`Soft`].
 pub trait Lane<T>: Real + Copy + Fma {
-    /// The number of an element.
+    /// Converts from an element.
     fn of(v: T) -> Self;
-    /// The element of a number.
+    /// Converts to an element.
     fn value(self) -> T;
 }
 impl<T: Real + Copy + Fma> Lane<T> for T {
@@ -49,11 +52,12 @@ impl<T: Real + Copy + Fma> Lane<T> for T {
         self
     }
 }
-/// Elements, and what their elementary functions are computed with where no vectors with fused multiply-adds are.
+/// Elements, and what their elementary functions are computed with where there are no vectors with fused
+/// multiply-adds.
 pub trait Lanes: Real + Copy + Fma {
-    /// The numbers of code for a target without the instruction: [`Soft`] for f32.
+    /// The lanes of code for a target without the instruction: [`Soft`] for f32.
     type Apart: Lane<Self>;
-    /// The numbers of code for any x86-64 processor: for f32 those that call their formulas.
+    /// The lanes of code for any x86-64 processor: for f32 those that call their formulas.
     type Called: Lane<Self>;
 }
 impl Lanes for f32 {
@@ -76,8 +80,8 @@ impl Fma for Soft {
     }
 }
 
-/// An f32 whose elementary functions are called, so that a kernel has no copy of them: only x86-64 processors from before 2013 run such code. Each call
-/// looks which of the two ways of multiplying and adding is in use.
+/// An f32 whose elementary functions are called, so that a kernel has no copy of them: only x86-64 processors from
+/// before 2013 run such code. Each call checks which of the two ways of multiplying and adding is in use.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
 pub struct Called(f32);
 
@@ -89,7 +93,7 @@ impl Fma for Called {
     }
 }
 
-/// One of two functions: a lane's own, or that of [`Soft`].
+/// Chooses between two functions: a lane's own, or that of [`Soft`].
 trait Either {
     fn either<F>(own: F, soft: F) -> F;
 }
@@ -106,7 +110,8 @@ impl Either for Called {
     }
 }
 
-/// A type of numbers around f32: its operators, its functions with multiply-adds in them, then those without.
+/// Declares a type of numbers around f32: its operators, its functions with multiply-adds in them, then those
+/// without.
 macro_rules! lane {
     ($lane:ident, $inline:ident: $($trait:ident $f:ident),+; $($fused:ident in $module:ident),+; $($one:ident)+; $($two:ident)+) => {
         impl Lane<f32> for $lane {

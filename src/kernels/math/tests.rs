@@ -1,4 +1,4 @@
-//! Why it exists: every promise of the f32 functions, checked: errors, bits, special numbers, time.
+//! Tests every promise of the f32 functions: errors, bits, special numbers, time.
 
 use super::{Real, cos_slice, sin_slice};
 use crate::kernels::simd::stamped;
@@ -16,8 +16,8 @@ macro_rules! kernels {
 }
 kernels!(exp, ln, tanh, sigmoid, erf, exp_m1, ln_1p, sin, cos, step, ndtr, gelu);
 
-/// A function, a kernel that applies it to slices, its reference in f64, the error allowed in units in the last
-/// place and from which input on, and a hash of the results of the sampled inputs.
+/// A test case: a function, a kernel that applies it to slices, its reference in f64, the error allowed in units in
+/// the last place and from which input on, and a hash of the results of the sampled inputs.
 struct Case {
     name: &'static str,
     kernel: fn(&mut [f32], &[f32]),
@@ -44,7 +44,7 @@ const CASES: [Case; 13] = [
     Case { name: "gelu", kernel: gelu, reference: gelu64, ulps: 9.0, from: -2.0, golden: 0xf7a9_805a_db3a_c2f8 },
 ];
 
-/// The promise is for every input.
+/// The promise holds for every input.
 const ALL: f32 = f32::NEG_INFINITY;
 
 fn sigmoid64(x: f64) -> f64 {
@@ -55,13 +55,13 @@ fn ndtr64(x: f64) -> f64 {
     0.5 * libm::erfc(-x / std::f64::consts::SQRT_2)
 }
 
-/// +0 at both zeros, as `relu`.
+/// Returns +0 at both zeros, like `relu`.
 fn gelu64(x: f64) -> f64 {
     x * ndtr64(x) + 0.0
 }
 
-/// The distance between a result and the reference, in units in the last place of f32 at the reference. Infinite
-/// where one is NaN, or infinite, or zero of the other sign, and the other is not.
+/// Returns the distance between a result and the reference, in units in the last place of f32 at the reference.
+/// Infinite where one is NaN, or infinite, or zero of the other sign, and the other is not.
 fn distance(result: f32, reference: f64) -> f64 {
     let rounded = reference as f32;
     if result.is_nan() || rounded.is_nan() {
@@ -72,7 +72,7 @@ fn distance(result: f32, reference: f64) -> f64 {
         return if same { 0.0 } else { f64::INFINITY };
     }
     if result.is_infinite() {
-        // One unit beyond the largest number is where infinity would be.
+        // Infinity is treated as one unit beyond the largest number.
         let beyond =
             2.0f64.mul_add(f64::from(f32::MAX), -f64::from(f32::MAX.next_down())) - f64::from(f32::MAX);
         return (f64::from(f32::MAX) + beyond - reference.abs()).abs() / ulp(reference);
@@ -123,7 +123,7 @@ fn sample() -> impl Iterator<Item = u32> {
 fn errors_over_a_sample_are_within_the_promise() {
     let mut wrong = Vec::new();
     for case in &CASES {
-        // Unoptimised, the reference takes minutes.
+        // Without optimization, the reference takes minutes.
         let thin = if cfg!(debug_assertions) { 31 } else { 1 };
         let (d, x) = worst(case, sample().step_by(thin).chain(boundaries()));
         println!("{:10} {d:.3} ulp at {x:e}", case.name);
@@ -134,7 +134,7 @@ fn errors_over_a_sample_are_within_the_promise() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// `ndtr` and `gelu` below the interval of their cases: (down to, relative error below).
+/// Tests `ndtr` and `gelu` below the interval of their cases: (down to, relative error below).
 #[test]
 fn tails_of_the_normal_distribution_lose_digits_slowly_and_end_in_zero() {
     let promise = [(-3.0, -20.0), (-4.0, -19.0), (-5.0, -18.0), (-6.0, -15.5), (-7.0, -7.5), (-8.0, -3.5)];
@@ -175,7 +175,7 @@ fn errors_over_every_input_are_within_the_promise() {
     }
 }
 
-/// Special numbers, the ends of every interval that an algorithm treats by itself, and their neighbours.
+/// Special numbers, the ends of every interval that an algorithm treats separately, and their neighbours.
 fn boundaries() -> impl Iterator<Item = u32> {
     let ends = [
         0.0,
@@ -222,7 +222,7 @@ fn hash(y: &[f32]) -> u64 {
     })
 }
 
-/// Pinned on one processor, checked on every one and, by forcing `GRADUS_ISA`, for every instruction set.
+/// Pinned on one processor, and checked on every one and, with `GRADUS_ISA`, for every instruction set.
 #[test]
 fn results_have_the_pinned_bits() {
     let x: Vec<f32> = sample().chain(boundaries()).map(f32::from_bits).collect();

@@ -1,15 +1,16 @@
-//! Why it exists: sine and cosine of f32, for every finite number.
+//! Sine and cosine of f32, for every finite number.
 //!
-//! `|x| = q π/2 + r` with `|r| <= π/4`; `r + r³ S(r²)` and `1 - r²/2 + r⁴ C(r²)` are minimax polynomials of degree 2,
-//! errors 2^-27.9 and 2^-33 of the result. Below 2^15 three fused steps with a π/2 of 72 bits give `r`. From there on
-//! integers do: `x` times those 96 bits of 2/π that matter, modulo 4. Both are free of branches and tables, so a
-//! formula with a sine in it vectorises; the slice kernels skip the second where no number of a block needs it.
+//! `|x| = q π/2 + r` with `|r| <= π/4`; `r + r³ S(r²)` and `1 - r²/2 + r⁴ C(r²)` are minimax polynomials of degree
+//! 2, with errors 2^-27.9 and 2^-33 of the result. Below 2^15, three fused steps with a π/2 of 72 bits give `r`.
+//! Beyond that, integers do: `x` times those 96 bits of 2/π that matter, modulo 4. Both are free of branches and
+//! tables, so a formula with a sine in it vectorizes; the slice kernels skip the second where no number of a block
+//! needs it.
 
 use super::select;
 use super::soft::{Fma, Fused};
 use crate::kernels::simd::stamped;
 
-/// From here on the reduction is made with integers.
+/// From here on, the reduction uses integers.
 const BIG: f32 = 32_768.0;
 const ROUNDER: f32 = 12_582_912.0;
 /// The bits of 2/π, 32 at a time.
@@ -21,7 +22,7 @@ const P5: u32 = 0xdb62_9599;
 const P6: u32 = 0x3c43_9041;
 const P7: u32 = 0xfe51_63ab;
 
-/// Quadrant (its low two bits) and rest of a number from 0 to `BIG`.
+/// Returns the quadrant (its low two bits) and the rest of a number from 0 to `BIG`.
 #[inline(always)]
 fn reduced_small<A: Fma>(a: f32) -> (u32, f32) {
     let t = a.fused::<A>(std::f32::consts::FRAC_2_PI, ROUNDER);
@@ -68,7 +69,7 @@ fn reduced_big<A: Fma>(a: f32) -> (u32, f32) {
 #[inline(always)]
 fn reduced<A: Fma>(a: f32) -> (u32, f32) {
     let (small, big) = (reduced_small::<A>(a), reduced_big::<A>(a));
-    // The integers know nothing of infinity and NaN.
+    // The integer reduction is meaningless for infinity and NaN.
     let rest = select(a < f32::INFINITY, big.1, f32::NAN);
     (select(a < BIG, small.0, big.0), select(a < BIG, small.1, rest))
 }
@@ -100,7 +101,7 @@ pub(super) fn cos<A: Fma>(x: f32) -> f32 {
     polynomial::<A>(q.wrapping_add(1), r, 0)
 }
 
-/// How many numbers a slice kernel looks at to choose between the reductions.
+/// How many numbers a slice kernel checks to choose between the reductions.
 const BLOCK: usize = 256;
 
 macro_rules! slices {

@@ -1,16 +1,16 @@
-//! Why it exists: the arithmetic of integers, written once for all of them. There is one rule: what is out of range wraps, in release
-//! and in debug builds alike, as in NumPy and JAX; and nothing panics: a quotient by 0 and its remainder are 0.
+//! The arithmetic of integers, written once for all integer types. Results out of range wrap, in release and debug
+//! builds alike, as in NumPy and JAX. Nothing panics: a quotient by 0 and its remainder are 0.
 
 use crate::Stored;
 use crate::dtype::Convert;
 
-/// An integer that operations compute in.
+/// An integer type that operations compute in.
 pub trait Whole: Stored + Ord + Convert<i64> {
     /// 0.
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// The last digits of a larger number.
+    /// Returns the last digits of a larger number.
     fn wrap(v: i64) -> Self;
     /// The sum.
     fn plus(self, other: Self) -> Self;
@@ -18,16 +18,16 @@ pub trait Whole: Stored + Ord + Convert<i64> {
     fn minus(self, other: Self) -> Self;
     /// The product.
     fn times(self, other: Self) -> Self;
-    /// Quotient, cut off towards 0, and remainder; `divisor` is not 0.
+    /// Returns the quotient, rounded towards 0, and the remainder; `divisor` is not 0.
     fn div_rem(self, divisor: Self) -> (Self, Self);
 
-    /// The negative; that of the smallest number is itself, and that of an unsigned one is counted from the upper end.
+    /// Negates; the smallest number stays as it is, and an unsigned one counts from the upper end.
     #[inline(always)]
     fn negative(self) -> Self {
         Self::ZERO.minus(self)
     }
 
-    /// Without the sign; the smallest number stays as it is.
+    /// Removes the sign; the smallest number stays as it is.
     #[inline(always)]
     fn magnitude(self) -> Self {
         if self < Self::ZERO { self.negative() } else { self }
@@ -40,13 +40,13 @@ pub trait Whole: Stored + Ord + Convert<i64> {
         one(self > Self::ZERO).minus(one(self < Self::ZERO))
     }
 
-    /// Whether a remainder that is not 0 lacks the divisor's sign.
+    /// Returns whether a remainder that is not 0 lacks the divisor's sign.
     #[inline(always)]
     fn strays_from(self, divisor: Self) -> bool {
         self != Self::ZERO && (self < Self::ZERO) != (divisor < Self::ZERO)
     }
 
-    /// The largest whole number not above the quotient, as Python's `//`; 0 where the divisor is.
+    /// The quotient rounded down to a whole number, like Python's `//`; 0 if the divisor is 0.
     #[inline(always)]
     fn floor_div(self, divisor: Self) -> Self {
         if divisor == Self::ZERO {
@@ -56,7 +56,7 @@ pub trait Whole: Stored + Ord + Convert<i64> {
         if rest.strays_from(divisor) { quotient.minus(Self::ONE) } else { quotient }
     }
 
-    /// The remainder, which has the divisor's sign, as Python's `%`; 0 where the divisor is.
+    /// The remainder, which has the divisor's sign, like Python's `%`; 0 if the divisor is 0.
     #[inline(always)]
     fn remainder(self, divisor: Self) -> Self {
         if divisor == Self::ZERO {
@@ -66,7 +66,7 @@ pub trait Whole: Stored + Ord + Convert<i64> {
         if rest.strays_from(divisor) { rest.plus(divisor) } else { rest }
     }
 
-    /// To the power of `exponent`, which is not negative.
+    /// Raises this to the power of `exponent`, which is not negative.
     #[inline(always)]
     fn power(self, exponent: Self) -> Self {
         let (mut base, mut left, mut out) = (self, Convert::<i64>::convert(exponent), Self::ONE);
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!((5i32.sign(), (-5i8).sign(), 0i64.sign(), 9u8.sign()), (1, -1, 0, 1));
     }
 
-    /// What has no right value has one that is written down, and never a panic.
+    /// Where there is no right value there is a documented one, and never a panic.
     #[test]
     fn ends_of_the_range() {
         assert_eq!((5i64.floor_div(0), 5i64.remainder(0)), (0, 0));

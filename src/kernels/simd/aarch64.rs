@@ -1,4 +1,4 @@
-//! Why it exists: the vector operations in NEON, which every 64-bit ARM has.
+//! The vector operations in NEON, which every 64-bit ARM has.
 
 use super::Simd;
 use std::arch::aarch64::*;

@@ -1,6 +1,6 @@
-//! One kernel source, compiled once per instruction set and chosen at run time. Results do not depend on the choice: kernels are made of
-//! operations that round alike everywhere, in an order fixed by shapes. The exception is [`Isa::NoFma`], whose matrix products and elementary
-//! functions have bits of their own.
+//! Instruction sets: one kernel source is compiled once for each, and one is chosen at run time ([`isa`]). Results
+//! do not depend on the choice: kernels are made of operations that round alike everywhere, in an order fixed by
+//! shapes. The exception is [`Isa::NoFma`], whose matrix products and elementary functions have bits of their own.
 
 #![allow(unsafe_code)]
 
@@ -12,9 +12,9 @@ pub(crate) mod x86;
 
 use std::sync::OnceLock;
 
-/// The vector instructions that kernels with their own register layout are written in: one implementation per
-/// instruction set and element type. Everything here is inlined into a shell that carries the set's
-/// `#[target_feature]`; nothing here carries it itself.
+/// The vector instructions for kernels that are written with their own register layout: one implementation per
+/// instruction set and element type. Everything here is inlined into a function with the set's `#[target_feature]`;
+/// nothing here has the attribute itself.
 ///
 /// # Safety
 /// Every function may be called only on a processor that has the instruction set, and every pointer must be
@@ -28,7 +28,7 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
     /// Elements in a vector.
     const LANES: usize;
 
-    /// Asks for the cache line at `p`, which need not be valid, to be brought close.
+    /// Prefetches the cache line at `p`, which need not be valid.
     #[inline(always)]
     unsafe fn prefetch(_p: *const T) {}
     /// All lanes zero.
@@ -47,15 +47,15 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
     unsafe fn add(a: Self::Reg, b: Self::Reg) -> Self::Reg;
     /// `a * b + c`, rounded once.
     unsafe fn fma(a: Self::Reg, b: Self::Reg, c: Self::Reg) -> Self::Reg;
-    /// `Real::maximum(v, 0)`: NaN stays, both zeros become +0.
+    /// `Real::maximum(v, 0)`: NaN stays NaN, and both zeros become +0.
     unsafe fn relu(v: Self::Reg) -> Self::Reg;
-    /// Reads `LANES` elements from each of `p`, `p + stride`, … (`LANES` runs) and gives vector `t` the elements
-    /// `t` of all runs. Of the runs from number `runs` on (`runs >= 1`) the memory is not touched and the lanes
-    /// hold anything.
+    /// Reads `LANES` elements from each of `p`, `p + stride`, … (`LANES` runs); vector `t` gets the elements `t` of
+    /// all runs. For runs from number `runs` on (`runs >= 1`), the memory is not touched and the lanes hold
+    /// anything.
     unsafe fn load_transposed(p: *const T, stride: isize, runs: usize) -> Self::Block;
 }
 
-/// Whether no processor of the target is known to have fused multiply-adds: [`Isa::NoFma`] is all there is.
+/// Whether no processor of the target is known to have fused multiply-adds: [`Isa::NoFma`] is then all there is.
 pub(crate) const ALWAYS_APART: bool = !cfg!(any(
     target_arch = "x86_64",
     target_arch = "aarch64",
@@ -69,10 +69,11 @@ pub(crate) const ALWAYS_APART: bool = !cfg!(any(
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
-    /// What the target guarantees. On x86-64 that is no fused multiply-add: each is a call, exact and slow.
+    /// What the target guarantees. On x86-64 that includes no fused multiply-add: each is a call, exact and slow.
     Portable,
-    /// The same with multiplications and additions that round apart: many times faster where there is no fused instruction, and other bits. In
-    /// use on x86 processors from before 2013, wasm32 and other targets without the instruction.
+    /// The same, with multiplications and additions that round separately: many times faster where there is no
+    /// fused instruction, but with other bits. Used on x86 processors from before 2013, wasm32 and other targets
+    /// without the instruction.
     NoFma,
     /// AVX2 and FMA.
     Avx2,
@@ -83,7 +84,7 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// The name that `GRADUS_ISA` takes.
+    /// Returns the name for `GRADUS_ISA`.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Portable => "portable",
@@ -94,12 +95,12 @@ impl Isa {
         }
     }
 
-    /// Whether results have the bits that all processors with a fused multiply-add give.
+    /// Returns whether results have the bits that all processors with a fused multiply-add give.
     pub fn is_fused(self) -> bool {
         self != Isa::NoFma
     }
 
-    /// Every instruction set this processor has, the best last.
+    /// Returns every instruction set this processor has, the best one last.
     pub fn available() -> &'static [Isa] {
         static SETS: OnceLock<Vec<Isa>> = OnceLock::new();
         SETS.get_or_init(|| {
@@ -126,8 +127,8 @@ impl Isa {
     }
 }
 
-/// The instruction set in use: the best available, or the one that `GRADUS_ISA` names if the processor has it.
-/// Read once per process.
+/// Returns the instruction set in use: the best available, or the one that `GRADUS_ISA` names if the processor has
+/// it. The variable is read once per process.
 pub fn isa() -> Isa {
     static CHOSEN: OnceLock<Isa> = OnceLock::new();
     *CHOSEN.get_or_init(|| {
@@ -138,7 +139,8 @@ pub fn isa() -> Isa {
     })
 }
 
-/// Asks for a run to be brought near, because it will soon be read from memory that no pattern foretells. Changes nothing else.
+/// Prefetches a run that will be read soon, for reads whose addresses the hardware cannot predict. Changes nothing
+/// else.
 #[inline]
 pub(crate) fn fetch<T>(run: &[T]) {
     #[cfg(target_arch = "x86_64")]
@@ -157,10 +159,10 @@ pub(crate) fn fetch<T>(run: &[T]) {
 /// Defines a function whose body is compiled for every [`Isa`] and dispatched at run time.
 ///
 /// The body must be reachable by inlining alone (`#[inline(always)]` helpers, loops over slices); a call that is
-/// not inlined runs as portable code: slower, never different.
+/// not inlined runs as portable code, which is slower but never different.
 ///
-/// With `[R: T]` behind its generics a function has a type `R`, a [`Lane`](crate::kernels::math::Lane), to compute elementary functions of `T` with:
-/// `T` itself, but for [`Isa::NoFma`] and, on x86-64, [`Isa::Portable`].
+/// With `[R: T]` after its generics, a function has a type `R`, a [`Lane`](crate::kernels::math::Lane), to compute
+/// elementary functions of `T` with: `T` itself, except for [`Isa::NoFma`] and, on x86-64, [`Isa::Portable`].
 macro_rules! stamped {
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $b:path),+>)? ($($args:tt)*) $(-> $ret:ty)? $body:block) => {
         $crate::kernels::simd::stamped! {

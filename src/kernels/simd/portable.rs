@@ -1,13 +1,12 @@
-//! Why it exists: the vector operations for processors that have no file here, and the twin that the others are
-//! tested against. `mul_add` rounds once wherever it runs, so the bytes agree; without a hardware instruction it
-//! is slow.
+//! The vector operations for processors without a file here, and the reference that the others are tested against.
+//! `mul_add` rounds once wherever it runs, so the bytes agree; without a hardware instruction it is slow.
 
 use super::Simd;
 use crate::kernels::math::Real;
 
-/// Elements of a vector. Compilers make vector instructions of arrays of four where there are any. An x86 that gets here has no
-/// fused multiply-add (or was told not to use it) and computes every element by a call, so there the vector is one element and
-/// the loops are a quarter as long.
+/// Elements of a vector. Compilers turn arrays of four into vector instructions where there are any. An x86
+/// processor that gets here has no fused multiply-add (or was told not to use it) and computes every element by a
+/// call, so there the vector has one element and the loops are a quarter as long.
 const LANES: usize = if cfg!(target_arch = "x86_64") { 1 } else { 4 };
 
 /// Arrays of [`LANES`].

@@ -1,4 +1,4 @@
-//! Why it exists: the vector operations in AVX2 with FMA, and in AVX-512.
+//! The vector operations in AVX2 with FMA, and in AVX-512.
 
 use super::Simd;
 use std::arch::x86_64::*;
@@ -11,7 +11,7 @@ pub(crate) struct Avx2;
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512;
 
-/// Read at `8 - n`, eight words of which the first `n` are all ones.
+/// Read at `8 - n`: eight words of which the first `n` are all ones.
 static ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl Simd<f32> for Avx2 {

@@ -1,4 +1,4 @@
-//! An activation as a layer of its own.
+//! `Activation`: an activation as a layer of its own.
 
 use crate::Result;
 use crate::config::Dyn;
@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 crate::settings! {
     /// Applies an activation.
     pub layer Activation {
-        /// The layer: `Activation::new(Softmax)`.
+        /// Creates the layer: `Activation::new(Softmax)`.
         new(activation: into Dyn<dyn Function>);
     }
 }

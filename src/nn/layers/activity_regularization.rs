@@ -1,4 +1,4 @@
-//! A penalty on activations, as a layer of its own.
+//! `ActivityRegularization`: a penalty on activations, as a layer of its own.
 
 use crate::nn::regularizer::L1L2;
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Range, single};
@@ -6,9 +6,9 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// Passes its input on and adds `(l1 · Σ|x| + l2 · Σx²) / batch` to the loss.
+    /// Returns its input and adds `(l1 · Σ|x| + l2 · Σx²) / batch` to the loss.
     pub layer ActivityRegularization {
-        /// Without a penalty yet.
+        /// Creates the layer without a penalty.
         new();
 
         /// The factor of `Σ|x|`. Default: `0`.

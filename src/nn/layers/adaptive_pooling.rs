@@ -1,22 +1,24 @@
-//! Pools to a given output size, whatever the size of the input: outputs share each axis evenly.
+//! Adaptive pooling: pools to a given output size, whatever the size of the input. The outputs share each axis
+//! evenly.
 
 use crate::Result;
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
 use crate::ops::window::PerAxis;
 use crate::tensor::Tensor;
 
-/// The layers of each rank.
+/// Declares the layer for each number of axes.
 macro_rules! adaptive_pooling {
     ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes;)*) => {$(
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Place `i` of `p` along an axis of `n` elements covers those from `⌊i·n/p⌋` to `⌈(i+1)·n/p⌉`, without the last.
+            /// Output `i` of `p` along an axis of `n` elements covers those from `⌊i·n/p⌋` up to, but not
+            /// including, `⌈(i+1)·n/p⌉`.
             pub layer $layer {
                 /// Creates a layer of this output size: one number, or one for each axis.
                 new(output_size: into Sizes<$n>);
 
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -33,15 +35,19 @@ macro_rules! adaptive_pooling {
 }
 
 adaptive_pooling! {
-    /// The means in `output_size` parts of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
+    /// The means in `output_size` parts of a sequence: `[batch, steps, channels]` becomes
+    /// `[batch, new_steps, channels]`.
     AdaptiveAveragePooling1D: adaptive_average_pool over 1 axes;
-    /// The means in `output_size` parts of an image: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, channels]`.
+    /// The means in `output_size` parts of an image: `[batch, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, channels]`.
     AdaptiveAveragePooling2D: adaptive_average_pool over 2 axes;
     /// The means in `output_size` parts of a volume `[batch, depth, height, width, channels]`.
     AdaptiveAveragePooling3D: adaptive_average_pool over 3 axes;
-    /// The largest in `output_size` parts of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
+    /// The largest in `output_size` parts of a sequence: `[batch, steps, channels]` becomes
+    /// `[batch, new_steps, channels]`.
     AdaptiveMaxPooling1D: adaptive_max_pool over 1 axes;
-    /// The largest in `output_size` parts of an image: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, channels]`.
+    /// The largest in `output_size` parts of an image: `[batch, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, channels]`.
     AdaptiveMaxPooling2D: adaptive_max_pool over 2 axes;
     /// The largest in `output_size` parts of a volume `[batch, depth, height, width, channels]`.
     AdaptiveMaxPooling3D: adaptive_max_pool over 3 axes;

@@ -1,4 +1,5 @@
-//! Dropout that leaves mean and variance alone, for networks that normalize themselves by `selu` (Klambauer et al. 2017).
+//! `AlphaDropout`: dropout that preserves mean and variance, for networks that normalize themselves by `selu`
+//! (Klambauer et al. 2017).
 
 use super::checks;
 use super::noise::NoiseShape;
@@ -6,17 +7,18 @@ use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Key, Layer, Masking, Node, single};
 use crate::tensor::Tensor;
 
-/// What `selu` gives far below 0: the product of its two constants.
+/// The limit of `selu` for large negative numbers: the negated product of its two constants.
 const LOWEST: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
 
 crate::settings! {
-    /// While training, `a · (x or α') + b`: each element becomes `α' = -1.758…`, the lowest value of `selu`, with probability `rate`; then
-    /// `a = ((1 - rate) · (1 + rate · α'²))^-½` and `b = -a · α' · rate` bring back mean 0 and variance 1. Otherwise nothing.
+    /// In training, computes `a · (x or α') + b`: each element becomes `α' = -1.758…`, the lowest value of `selu`,
+    /// with probability `rate`; then `a = ((1 - rate) · (1 + rate · α'²))^-½` and `b = -a · α' · rate` restore mean
+    /// 0 and variance 1. Otherwise returns its input.
     pub layer AlphaDropout {
-        /// With this rate, `0 <= rate < 1`.
+        /// Creates the layer with this rate, `0 <= rate < 1`.
         new(rate: f64);
 
-        /// As that of [`Dropout`](super::Dropout). Default: none.
+        /// Like that of [`Dropout`](super::Dropout). Default: none.
         noise_shape: some into Vec<Option<usize>>,
     }
 }

@@ -1,4 +1,5 @@
-//! Attention of one head without projections: a query's weighted mean of values, by how well it fits their keys.
+//! `Attention` and [`AdditiveAttention`]: attention of one head without projections. The output of a query is the
+//! mean of the values, weighted by how well it fits their keys.
 
 use super::checks;
 use crate::config::Dyn;
@@ -12,7 +13,7 @@ use crate::{Error, Result, Shape};
 const POSITIONAL: &[&str] = &["query", "value", "key"];
 
 crate::string_enum! {
-    /// How well a query fits a key.
+    /// How the score of a query and a key is computed.
     #[derive(Default)]
     pub enum ScoreMode {
         /// Their dot product (Luong et al. 2015).
@@ -26,41 +27,47 @@ crate::string_enum! {
 crate::settings! {
     /// `softmax(query·keyᵀ)·value`, not divided by √dim, as Keras's `Attention`.
     ///
-    /// - Inputs, in this order: query `[batch, queries, dim]`, value `[batch, keys, width]` and, if it is another tensor, key
-    ///   `[batch, keys, dim]`: `Attention::new().on([&query, &value])`.
+    /// - Inputs, in this order: query `[batch, queries, dim]`, value `[batch, keys, width]` and, if it is another
+    ///   tensor, key `[batch, keys, dim]`: `Attention::new().on([&query, &value])`.
     /// - Output: `[batch, queries, width]`, with the mask of the query.
-    /// - Masks: positions that the mask of `value` hides have no weight; where the query's mask is false the output is 0. As in Keras the
-    ///   mask of `key` is ignored. A query that sees nothing gets zeros.
+    /// - Masks: positions that the mask of `value` hides have no weight; where the query's mask is false, the
+    ///   output is 0. As in Keras, the mask of `key` is ignored. A query that sees no key gives zeros.
     pub layer Attention {
         /// Creates the layer with Keras's defaults.
         new();
 
         /// Whether scores are multiplied by a trained number `scale`, which begins at 1. Default: `false`.
         use_scale: bool = false,
-        /// How scores are made. Default: dot products.
+        /// How scores are computed. Default: dot products.
         score_mode: named ScoreMode = ScoreMode::Dot,
         /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
-        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call).
+        /// Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
+        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call).
+        /// Default: `false`.
         return_attention_scores: bool = false,
     }
 }
 
 crate::settings! {
-    /// `softmax(Σ scale·tanh(query + key))·value` (Bahdanau et al. 2015), on the same inputs as [`Attention`], with the same masks.
+    /// `softmax(Σ scale·tanh(query + key))·value` (Bahdanau et al. 2015), on the same inputs as [`Attention`], with
+    /// the same masks.
     pub layer AdditiveAttention {
         /// Creates the layer with Keras's defaults.
         new();
 
-        /// Whether each of the `dim` terms is multiplied by a trained number of `scale`, Glorot uniform. Default: `true`.
+        /// Whether each of the `dim` terms is multiplied by a trained number of `scale`, Glorot uniform. Default:
+        /// `true`.
         use_scale: bool = true,
         /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
-        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call).
+        /// Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
+        /// Whether the weights `[batch, queries, keys]` are a second output (in Keras an argument of the call).
+        /// Default: `false`.
         return_attention_scores: bool = false,
     }
 }
@@ -141,7 +148,7 @@ struct AttentionNode {
 crate::parts!(AttentionNode { scale, concat_score_weight, dropout_key });
 
 impl AttentionNode {
-    /// How well each query fits each key: `[…, queries, keys]`.
+    /// Returns the score of each query with each key: `[…, queries, keys]`.
     fn fit(&self, query: &Tensor, key: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let scale = cx.param_if(&self.scale)?;
         let scaled = |x: Tensor| scale.as_ref().map_or_else(|| Ok(x.clone()), |s| x.mul(s));
@@ -155,7 +162,7 @@ impl AttentionNode {
         }
     }
 
-    /// Scores, weights and sums one after the other: `[…, queries, width]` and `[…, queries, keys]`.
+    /// Computes scores, weights and sums one after another: `[…, queries, width]` and `[…, queries, keys]`.
     fn composed(
         &self,
         [query, key, value]: [&Tensor; 3],
@@ -175,7 +182,7 @@ impl AttentionNode {
         Ok((weights.matmul(value)?, weights))
     }
 
-    /// The same in one step, for dot products on three axes.
+    /// The same in one step, for dot products of tensors with three axes.
     fn fused(&self, [query, key, value]: [&Tensor; 3], mask: Option<&Tensor>, cx: &mut Cx) -> Result<Tensor> {
         let query = match &self.scale {
             Some(scale) => query.mul(&cx.param(scale)?)?,
@@ -226,7 +233,7 @@ mod tests {
     use crate::nn::{Build, Functional};
     use crate::tensor::Tensor;
 
-    /// The reference's golden value, of Keras's `Attention`.
+    /// The golden value of Keras's `Attention`.
     #[test]
     fn keras_gives_this() {
         let (q, v) = (Input::new([2, 2]), Input::new([2, 2]));

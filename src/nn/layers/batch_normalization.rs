@@ -1,5 +1,5 @@
-//! Normalizes each channel to mean 0 and variance 1 (Ioffe and Szegedy 2015): with the batch's statistics in training, with moving averages
-//! in inference.
+//! `BatchNormalization`: normalizes each channel to mean 0 and variance 1 (Ioffe and Szegedy 2015), with the
+//! batch's statistics in training and with moving averages in inference.
 
 use super::checks::{epsilon, rate_or_one};
 use crate::config::Dyn;
@@ -13,22 +13,24 @@ use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape};
 
 crate::settings! {
-    /// `(x - mean) / √(var + ε) · gamma + beta` for each channel. In training mean and (biased) variance are those of the batch over all
-    /// axes but the channels', and moving averages follow: `moving = moving · momentum + batch · (1 - momentum)`. In inference, and while
-    /// the layer is frozen, the moving averages are used.
+    /// `(x - mean) / √(var + ε) · gamma + beta` for each channel. In training mean and (biased) variance are those
+    /// of the batch over all axes but the channels', and moving averages follow:
+    /// `moving = moving · momentum + batch · (1 - momentum)`. In inference, and while the layer is frozen, the
+    /// moving averages are used.
     ///
-    /// With `renorm`, training gives `(z·r + d)·gamma + beta`, where `z = (x - mean) / σ` is normalized by the batch,
-    /// `r = σ / σ_slow` and `d = (mean - mean_slow) / σ_slow` lead to slowly moving statistics, and no gradient flows through `r` and `d`.
+    /// With `renorm`, training gives `(z·r + d)·gamma + beta`, where `z = (x - mean) / σ` is normalized by the
+    /// batch, `r = σ / σ_slow` and `d = (mean - mean_slow) / σ_slow` lead to slowly moving statistics, and no
+    /// gradient flows through `r` and `d`.
     ///
-    /// With a mask, positions that do not count enter no statistics. `gamma` (ones), `beta` (zeros), `moving_mean` (zeros) and
-    /// `moving_variance` (ones) have one number for each channel.
+    /// With a mask, positions that do not count are left out of all statistics. `gamma` (ones), `beta` (zeros),
+    /// `moving_mean` (zeros) and `moving_variance` (ones) have one number for each channel.
     pub layer BatchNormalization {
         /// Creates the layer with Keras's defaults.
         new();
 
         /// The axis of the channels. Default: the last.
         axis: isize = -1,
-        /// Momentum of the moving averages: the share that stays in a step. Default: `0.99`.
+        /// Momentum of the moving averages: the share that is kept in each step. Default: `0.99`.
         momentum: f64 = 0.99,
         /// Added to the variance, so that no divisor is 0. Default: `1e-3`.
         epsilon: f64 = 1e-3,
@@ -52,7 +54,8 @@ crate::settings! {
         beta_constraint: some into Dyn<dyn Constraint>,
         /// Constraint on `gamma`. Default: none.
         gamma_constraint: some into Dyn<dyn Constraint>,
-        /// Whether training corrects the statistics of the batch by moving ones: batch renormalization (Ioffe 2017). Default: `false`.
+        /// Whether training corrects the statistics of the batch by moving ones: batch renormalization (Ioffe
+        /// 2017). Default: `false`.
         renorm: bool = false,
         /// Bounds on what renormalization corrects. Default: none.
         renorm_clipping: some RenormClipping,
@@ -62,17 +65,17 @@ crate::settings! {
 }
 
 crate::settings! {
-    /// Bounds on the corrections of batch renormalization, `x · r + d`; where there is none, nothing is cut.
+    /// Bounds on the corrections of batch renormalization, `x · r + d`; a bound that is not set does not limit.
     #[derive(Copy, PartialEq)]
     pub struct RenormClipping {
-        /// Without bounds.
+        /// Creates it without bounds.
         new();
 
         /// The largest `r`.
         rmax: some f64,
         /// The smallest `r`.
         rmin: some f64,
-        /// The largest size of `d`.
+        /// The largest absolute value of `d`.
         dmax: some f64,
     }
 }
@@ -143,7 +146,7 @@ impl Build for BatchNormalization {
     }
 }
 
-/// How a running deviation begins where the variance begins by another initializer.
+/// The initializer of a running deviation: the square root of what the variance's initializer gives.
 #[derive(Debug)]
 struct SquareRoot(Dyn<dyn Initializer>);
 impl crate::config::Configured for SquareRoot {}
@@ -189,7 +192,7 @@ impl Node for BatchNormalizationNode {
         let gamma = cx.param_if(&self.gamma)?;
         let beta = cx.param_if(&self.beta)?;
         let (gamma, beta) = (gamma.as_ref(), beta.as_ref());
-        // A frozen layer uses its running statistics and does not move them.
+        // A frozen layer uses its running statistics without updating them.
         let y = match cx.is_training() && !self.moving_mean.is_frozen() {
             true => {
                 let mask = mask.as_ref().map(|mask| self.of_elements(tensor, mask)).transpose()?;
@@ -240,7 +243,8 @@ impl BatchNormalizationNode {
             moved(&self.moving_variance, &variance, self.momentum, cx)?;
             return Ok(y);
         };
-        // Batch renormalization: z · r + d, where r and d lead from the statistics of the batch to slowly moving ones and are constants.
+        // Batch renormalization: z · r + d, where r and d lead from the statistics of the batch to slowly moving
+        // ones, and count as constants.
         let (z, mean, variance) = self.normalized(x, mask, None, None)?;
         let deviation = variance.affine(1.0, self.epsilon)?.sqrt()?;
         let slow = cx.state(renorm_stddev).cast(x.dtype())?;
@@ -261,7 +265,7 @@ impl BatchNormalizationNode {
         z.mul_add(&s, &t)
     }
 
-    /// The normalized batch times gamma plus beta, and the mean and the variance that it had: constants.
+    /// Returns the normalized batch times gamma plus beta, and the mean and the variance of the batch as constants.
     fn normalized(
         &self,
         x: &Tensor,
@@ -270,10 +274,10 @@ impl BatchNormalizationNode {
         beta: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor, Tensor)> {
         let Some(mask) = mask else { return x.batch_norm(gamma, beta, self.epsilon) };
-        // What does not count is chosen away rather than multiplied by 0: it may be NaN.
+        // What does not count is replaced rather than multiplied by 0, because it may be NaN.
         let rows: Few<isize, MAX_RANK> = (0..x.rank() as isize - 1).collect();
         let zero = x.new_full([], 0.0)?;
-        // Keras's guard against a batch that is masked altogether.
+        // Keras's guard against a batch that is masked completely.
         let count = mask.cast(x.dtype())?.sum(&rows, false)?.affine(1.0, 1e-7)?;
         let mean = mask.choose(x, &zero)?.sum(&rows, false)?.div(&count)?;
         let center = x.sub(&mean)?;
@@ -285,7 +289,7 @@ impl BatchNormalizationNode {
         Ok((y, mean.detach(), variance.detach()))
     }
 
-    /// A mask as one of elements, channels last.
+    /// Returns a mask as one of elements, channels last.
     fn of_elements(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
         mask.cast(DType::Bool)?.expand_dims(-1)?.broadcast_like(x)?.moveaxis(self.axis, -1)
     }
@@ -302,7 +306,7 @@ fn check_mask(x: &Tensor, mask: Option<&Tensor>) -> Result<()> {
     }
 }
 
-/// Moves a running statistic: that of an earlier call in this pass, if there was one.
+/// Returns the updated running statistic, based on that of an earlier call in this pass, if there was one.
 fn moved(state: &Param, new: &Tensor, momentum: f64, cx: &mut Cx) -> Result<Tensor> {
     let old = cx.state(state);
     let share = new.cast(old.dtype())?.affine(1.0 - momentum, 0.0)?;

@@ -1,5 +1,5 @@
-//! A recurrent layer in both directions of time (Schuster and Paliwal 1997): `merge(forward(x), backward(x))`, the second reversed again if
-//! it is a sequence.
+//! `Bidirectional`: runs a recurrent layer in both directions of time (Schuster and Paliwal 1997):
+//! `merge(forward(x), backward(x))`, where the second output is reversed again if it is a sequence.
 
 use super::recurrence::{States, given_states};
 use crate::config::Dyn;
@@ -11,9 +11,9 @@ use crate::{Error, Result, Spec, string_enum};
 use std::sync::Arc;
 
 string_enum! {
-    /// How a [`Bidirectional`] layer puts its two outputs together.
+    /// How a [`Bidirectional`] layer merges its two outputs.
     pub enum MergeMode {
-        /// Side by side.
+        /// Concatenated.
         Concat = "concat",
         /// Their sum.
         Sum = "sum",
@@ -25,25 +25,26 @@ string_enum! {
 }
 
 crate::settings! {
-    /// A recurrent layer and another one that reads the sequence from its end. With `return_sequences` the second output is
-    /// reversed again, so that both outputs are in time order. The merged output is `[…, 2·units]` for `Concat` and `[…, units]`
-    /// for the other modes. With `return_state` the states of the first come after the output, then those of the second; states are
-    /// given in the same order, after the sequence or by the name `initial_state`.
+    /// A recurrent layer and another one that reads the sequence from its end. With `return_sequences` the second
+    /// output is reversed again, so that both outputs are in time order. The merged output is `[…, 2·units]` for
+    /// `Concat` and `[…, units]` for the other modes. With `return_state`, the states of the first come after the
+    /// output, then those of the second; initial states are given in the same order, after the sequence or by the
+    /// name `initial_state`.
     ///
-    /// With `return_sequences` both give 0 at masked steps, as if they said `zero_output_for_mask`.
+    /// With `return_sequences`, both give 0 at masked time steps, as if they had `zero_output_for_mask`.
     pub layer Bidirectional {
-        /// Creates the layer of this recurrent layer and a copy that goes backwards.
+        /// Creates the layer from this recurrent layer and a copy that goes backwards.
         new(layer: into Dyn<dyn Build>);
 
-        /// How the outputs are put together; `None` gives both. Default: `Concat`.
+        /// How the outputs are merged; `None` returns both. Default: `Concat`.
         merge_mode: named Option<MergeMode> = Some(MergeMode::Concat),
-        /// The layer that reads from the end, which must say `go_backwards`. Default: a copy of the other one.
+        /// The layer that reads from the end, which must have `go_backwards` set. Default: a copy of the other one.
         backward_layer: some into Dyn<dyn Build>,
     }
 }
 
 impl Bidirectional {
-    /// Both layers as they are used, and how the first goes.
+    /// Returns both layers as they are used, and how the first goes through sequences.
     fn halves(&self) -> Result<([Arc<dyn Build>; 2], Recurrence)> {
         let forward = recurrent("layer", &*self.layer)?;
         let ahead = forward.recurrence();
@@ -112,7 +113,7 @@ impl Build for Bidirectional {
     }
 }
 
-/// The names of states.
+/// Returns the names of the states.
 fn names(states: usize) -> Vec<String> {
     vec!["initial_state".into(); states]
 }
@@ -122,7 +123,7 @@ fn names(states: usize) -> Vec<String> {
 struct BidirectionalNode {
     forward_layer: Box<dyn Node>,
     backward_layer: Box<dyn Node>,
-    /// Those of the states that each is given.
+    /// The names of the states that each is given.
     names: Vec<String>,
     merge_mode: Option<MergeMode>,
     recurrence: Recurrence,

@@ -1,4 +1,4 @@
-//! The keys and values that a decoder has seen, kept in the session from one call to the next.
+//! `Cache`: the keys and values that a decoder has seen, kept in the session from one call to the next.
 
 use crate::error::Context;
 use crate::nn::{Cx, Init, Key};
@@ -6,7 +6,7 @@ use crate::ops::attention::places;
 use crate::tensor::Tensor;
 use crate::{DType, Result};
 
-/// Who keeps what: keys, values, which of them count, and how many there are.
+/// The keys of what is kept: keys, values, which of them count, and how many there are.
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
     keys: [Key; 4],
@@ -14,7 +14,7 @@ pub(super) struct Cache {
 }
 crate::parts!(group Cache { keys });
 
-/// What a query can see, and at which key the first one stands.
+/// The keys and values that queries can see, and the position of the first query among the keys.
 pub(super) struct Kept {
     pub(super) key: Tensor,
     pub(super) value: Tensor,
@@ -25,13 +25,13 @@ pub(super) struct Kept {
 }
 
 impl Cache {
-    /// Of this many time steps.
+    /// Makes a cache of this many time steps.
     pub(super) fn new(capacity: usize, init: &mut Init) -> Cache {
         Cache { keys: std::array::from_fn(|_| init.key()), capacity }
     }
 
-    /// Adds new time steps, `[batch, time, heads, dim]`, and gives all: at the start those themselves, later everything that there is
-    /// room for, of which causal attention sees what is there.
+    /// Adds new time steps, `[batch, time, heads, dim]`, and returns all: at first only the new ones, later the
+    /// whole capacity, of which causal attention sees what has been filled.
     pub(super) fn extend(&self, new: Kept, cx: &mut Cx) -> Result<Kept> {
         let [of_key, of_value, of_mask, of_position] = &self.keys;
         let Kept { key, value, mask, .. } = &new;

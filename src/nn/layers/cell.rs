@@ -1,5 +1,5 @@
-//! What SimpleRNN, LSTM and GRU cells share, and the layers made of them: weights, dropout, and the op over a whole sequence. A cell brings
-//! its formula.
+//! What SimpleRNN, LSTM and GRU share, both the cells and the layers made of them: weights, dropout, and the op
+//! over a whole sequence. Each cell adds its formula.
 
 use super::checks::{self, positive};
 use super::recurrence::{Ran, Sequence, States, given_states, zeros};
@@ -17,30 +17,31 @@ use crate::{DType, Error, Result, Shape, Spec};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The product of a state with the recurrent kernel, of some of the gates: with dropout, and with the state's own bias if it has
-/// one.
+/// The product of a state with the recurrent kernel, for some of the gates: with dropout, and with the state's own
+/// bias if it has one.
 pub(super) type Recurrent<'a> = dyn Fn(&Tensor, Range<usize>) -> Result<Tensor> + 'a;
 
-/// What a cell computes.
+/// The formula of a cell.
 pub(super) trait Formula: std::fmt::Debug + Send + Sync {
-    /// The class of the cell.
+    /// Returns the class of the cell.
     fn class_name(&self) -> &'static str;
 
-    /// How many states there are: the first is the output.
+    /// Returns the number of states: the first is the output.
     fn states(&self) -> usize;
 
-    /// How many gates, each `units` wide, side by side in the kernels.
+    /// Returns the number of gates, each `units` wide, side by side in the kernels.
     fn gates(&self) -> usize;
 
-    /// Whether the state has a bias of its own: the bias then has two rows.
+    /// Returns whether the state has a bias of its own: the bias then has two rows.
     fn two_biases(&self) -> bool {
         false
     }
 
-    /// The new states, from the projected inputs `x·W + b` of a step and the states.
+    /// Returns the new states, from the projected inputs `x·W + b` of a time step and the states.
     fn step(&self, x: &Tensor, states: &[Tensor], recurrent: &Recurrent<'_>) -> Result<States>;
 
-    /// All steps as one op, for the activations that it is made for: the outputs of all steps, then the last states.
+    /// Runs all time steps as one op, if there is one for these activations: the outputs of all steps, then the
+    /// last states.
     fn whole(
         &self,
         x: &Tensor,
@@ -51,12 +52,12 @@ pub(super) trait Formula: std::fmt::Debug + Send + Sync {
     ) -> Option<Result<States>>;
 }
 
-/// Whether an activation is this one of those that ops are made for.
+/// Returns whether an activation is this one of those that ops support.
 pub(super) fn is(activation: &Dyn<dyn Activation>, fused: Fused) -> bool {
     activation.fused() == Some(fused)
 }
 
-/// Part `i` of `x`, `[…, parts·units]`.
+/// Returns part `i` of `x`, `[…, parts·units]`.
 pub(super) fn part(x: &Tensor, units: usize, i: usize) -> Result<Tensor> {
     x.slice(-1, (i * units) as isize, ((i + 1) * units) as isize)
 }
@@ -98,7 +99,7 @@ pub(super) struct CellNode {
 }
 crate::parts!(CellNode { kernel, recurrent_kernel, bias, dropout, recurrent_dropout });
 
-/// Dropout by one mask for a whole sequence, or one for each gate.
+/// Dropout with one mask for a whole sequence, or one for each gate.
 #[derive(Clone, Debug)]
 struct Dropped {
     rate: f64,
@@ -113,7 +114,7 @@ impl Dropped {
         Ok(Dropped { rate, masks, key: (rate > 0.0).then(|| init.key()) })
     }
 
-    /// While training, the masks for rows `[batch, size]`, side by side.
+    /// In training, draws the masks for rows `[batch, size]`, side by side.
     fn draw(&self, like: &Tensor, size: usize, cx: &mut Cx) -> Result<Option<Tensor>> {
         let Some(key) = self.key.as_ref().filter(|_| cx.is_training()) else { return Ok(None) };
         let shape = [like.dims().first().copied().unwrap_or(0), self.masks * size];
@@ -124,7 +125,7 @@ impl Dropped {
         cx.once_a_sequence(key, draw).map(Some)
     }
 
-    /// `x·matrix` of some gates, where `x` `[…, size]` is dropped by masks that have been drawn.
+    /// Computes `x·matrix` for some gates, where `x` `[…, size]` is dropped by masks drawn before.
     fn product(
         &self,
         x: &Tensor,
@@ -157,7 +158,7 @@ impl Dropped {
 }
 
 impl CellNode {
-    /// For inputs of a spec whose last size is that of the features.
+    /// Builds a cell for inputs whose last axis holds the features.
     pub(super) fn new(
         settings: &Settings<'_>,
         formula: Arc<dyn Formula>,
@@ -172,7 +173,7 @@ impl CellNode {
         let Some(width) = width else {
             return Err(Error::argument("units", "a number that can be counted", units));
         };
-        // As in Keras: with recurrent dropout each gate has masks of its own.
+        // As in Keras, recurrent dropout gives each gate its own mask.
         let masks = if recurrent_dropout > 0.0 { formula.gates() } else { 1 };
         let bias: &[usize] = if formula.two_biases() { &[2, width] } else { &[width] };
         Ok(CellNode {
@@ -186,7 +187,7 @@ impl CellNode {
         })
     }
 
-    /// The first states for a sequence, if no others are given.
+    /// Returns the first states of a sequence, if no others are given.
     pub(super) fn zeros(&self, x: &Tensor) -> Result<States> {
         let sizes: Few<usize, 2> = few![self.units; self.formula.states()];
         zeros(x, &sizes)
@@ -196,7 +197,7 @@ impl CellNode {
         self.formula.states()
     }
 
-    /// The bias of the inputs and that of the state.
+    /// Returns the bias of the inputs and that of the state.
     fn biases(&self, cx: &mut Cx) -> Result<[Option<Tensor>; 2]> {
         let Some(bias) = cx.param_if(&self.bias)? else {
             return Ok([None, None]);
@@ -207,7 +208,7 @@ impl CellNode {
         }
     }
 
-    /// The inputs `[…, features]` of all steps or of one, projected.
+    /// Projects the inputs `[…, features]` of all time steps or of one.
     fn project(&self, x: &Tensor, bias: Option<&Tensor>, cx: &mut Cx) -> Result<Tensor> {
         let masks = self.dropout.draw(x, x.dims().last().copied().unwrap_or(0), cx)?;
         let (kernel, gates) = (cx.param(&self.kernel)?, 0..self.formula.gates());
@@ -218,7 +219,7 @@ impl CellNode {
         bias.map_or(Ok(product.clone()), |bias| product.add(bias))
     }
 
-    /// What a step needs to call the formula.
+    /// Calls `f` with what the formula needs for a time step.
     fn with_recurrent<R>(
         &self,
         like: &Tensor,
@@ -242,7 +243,7 @@ impl CellNode {
         f(&recurrent, cx)
     }
 
-    /// Goes through a sequence: as one op if there is one, else step by step.
+    /// Goes through a sequence: as one op if there is one, else time step by time step.
     fn run(&self, x: &Value, states: States, sequence: &Sequence, cx: &mut Cx) -> Result<Ran> {
         sequence.time(x)?;
         let dropped = cx.is_training() && self.recurrent_dropout.key.is_some();
@@ -325,13 +326,13 @@ impl Node for RecurrentNode {
     }
 }
 
-/// The settings of a cell that is a part: without a name of its own.
+/// Returns the settings of a cell that is a part of another layer, so without a name of its own.
 pub(super) fn unnamed(common: &Common) -> Common {
     Common { name: None, ..common.clone() }
 }
 
-/// Declares a cell and its layer, which have the same settings; the layer has those of going through a sequence as well. Beside
-/// those that all cells have come `rows`, the names of whose settings are listed.
+/// Declares a cell and its layer, which share their settings; the layer also has those of going through a sequence.
+/// After the settings that all cells have come `rows`, whose names are listed.
 macro_rules! cells {
     (
         $(#[$cell_meta:meta])* cell $cell:ident;
@@ -481,8 +482,8 @@ macro_rules! cells {
                 bias_constraint: some into crate::config::Dyn<dyn crate::nn::constraint::Constraint>,
                 /// Dropout rate of the inputs; a sequence has one mask for all steps. Default: `0`.
                 dropout: f64 = 0.0,
-                /// Dropout rate of the state on its way into the gates; each gate has a mask of its own, the same at all steps.
-                /// Default: `0`.
+                /// Dropout rate of the state on its way into the gates; each gate has a mask of its own, the same
+                /// at all steps. Default: `0`.
                 recurrent_dropout: f64 = 0.0,
                 $($rows)*
             }
@@ -491,8 +492,8 @@ macro_rules! cells {
 }
 pub(super) use cells;
 
-/// The initializer of an LSTM's bias: 1 for the forget gate, and another one for the input gate `[units]` and for the last two
-/// gates together `[2·units]`, as Keras draws them.
+/// The initializer of an LSTM's bias: 1 for the forget gate, another initializer for the input gate `[units]` and
+/// for the last two gates together `[2·units]`, as Keras draws them.
 #[derive(Debug)]
 pub(super) struct UnitForgetBias(pub(super) Dyn<dyn Initializer>);
 

@@ -1,4 +1,4 @@
-//! Cuts out the centre of images.
+//! `CenterCrop`: cuts out the centre of images.
 
 use super::resizing::{cropped, expect_size};
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, expect_images, single};
@@ -7,13 +7,13 @@ use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
 crate::settings! {
-    /// The middle of images `[batch, h, w, channels]`, `[batch, height, width, channels]`. Images that are lower or narrower are resized
-    /// instead (bilinear), after what is too long has been cut off, so that they keep their proportions.
+    /// Cuts the middle `[batch, height, width, channels]` out of images `[batch, h, w, channels]`. Images that are
+    /// too small in either direction are instead cropped to the target's proportions and resized (bilinear).
     pub layer CenterCrop {
-        /// Of this size.
+        /// Creates the layer with this output size.
         new(height: usize, width: usize);
 
-        /// Where the channels are. Default: last.
+        /// The position of the channels. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }
@@ -32,7 +32,7 @@ impl Build for CenterCrop {
 struct CenterCropNode {
     size: [usize; 2],
     data_format: DataFormat,
-    /// What images of whole numbers become.
+    /// The dtype that integer images become.
     dtype: DType,
 }
 crate::parts!(CenterCropNode {});

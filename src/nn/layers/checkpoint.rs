@@ -1,5 +1,6 @@
-//! Training keeps what every layer computed until its gradient is taken; a deep network runs out of memory on it. A block
-//! under a checkpoint keeps its inputs alone and computes the rest again (Chen et al. 2016).
+//! `Checkpoint`: a block that saves memory in training. Normally training keeps what every layer computed until its
+//! gradient is taken, which a deep network may not have the memory for. A block under a checkpoint keeps only its
+//! inputs and computes the rest again (Chen et al. 2016).
 
 use crate::Result;
 use crate::autograd::{Outputs, recomputed};
@@ -12,20 +13,20 @@ use crate::tensor::{Few, Tensor, Tensors};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
-/// The layer given to it, run twice in training: once for its outputs, of which nothing else is kept, and once more for its
-/// gradients. Costs one more forward pass of the block and saves what it would have held meanwhile. Outputs, gradients and
-/// weights are those of the layer itself, bit for bit: random layers draw the same numbers again, running statistics move
-/// once. (A sum of more than two gradients may add in another order: of a parameter used several times in the block and
-/// outside of it, say.)
+/// Runs the layer in it twice in training: once for its outputs, keeping nothing else, and once more for its
+/// gradients. It costs one more forward pass of the block and saves the memory that its intermediate results would
+/// take. Outputs, gradients and weights are those of the layer itself, bit for bit: random layers draw the same
+/// numbers again, and running statistics are updated once. (A sum of more than two gradients may add in another
+/// order, such as that of a parameter used several times in the block and outside of it.)
 ///
-/// Its parameters stand under its own name, without a level for the layer inside.
+/// Its parameters are listed under its own name, without a level for the layer inside.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     layer: Dyn<dyn Build>,
 }
 
 impl Checkpoint {
-    /// Around a layer, most usefully a [`Sequential`](crate::nn::Sequential) of several.
+    /// Wraps a layer, usually a [`Sequential`](crate::nn::Sequential) of several.
     pub fn new(layer: impl IntoLayer) -> Checkpoint {
         Checkpoint { layer: layer.into() }
     }
@@ -35,7 +36,7 @@ impl Configured for Checkpoint {
     fn config(&self) -> Result<Json> {
         Ok(serde_json::json!({ "layer": self.layer.write()? }))
     }
-    /// Those of the layer inside.
+    /// The settings of the layer inside.
     fn common(&self) -> Option<&Common> {
         self.layer.common()
     }
@@ -67,7 +68,7 @@ impl Build for Checkpoint {
 /// The layer with its parameters.
 #[derive(Clone, Debug)]
 struct Block {
-    /// Held by steps of the tape as well.
+    /// Shared with steps of the tape.
     layer: Arc<Box<dyn Node>>,
     /// The names of the last inputs.
     names: Arc<[String]>,
@@ -85,12 +86,12 @@ impl Module for Block {
     }
 }
 
-/// What a pass is given beside the tensors that gradients flow through.
+/// The inputs of a pass besides the tensors that gradients flow through.
 #[derive(Clone)]
 struct Call {
-    /// The ids of the parameters, whose values come after those of the inputs.
+    /// The ids of the parameters, whose values follow those of the inputs.
     params: Few<u64, 8>,
-    /// How many inputs there are, and which of them have masks: those come after the parameters.
+    /// How many inputs there are, and which of them have masks: the masks follow the parameters.
     masks: Few<bool, 8>,
     /// The names of the last inputs.
     names: Arc<[String]>,
@@ -99,7 +100,7 @@ struct Call {
 }
 
 impl Call {
-    /// One pass with these values for the inputs and the parameters: the outputs, and the losses it added.
+    /// Runs a pass with these values for inputs and parameters; returns the outputs, and the losses it added.
     fn run(&self, layer: &dyn Node, values: &[Tensor], cx: &mut Cx) -> Result<(Values, Tensors)> {
         let (inputs, rest) = values.split_at(self.masks.len());
         let (params, rest) = rest.split_at(self.params.len());
@@ -137,7 +138,8 @@ impl Node for Block {
             }
         });
         read?;
-        // All that the pass begins with is an input, so that a graph can run it again: masks, statistics, carried state.
+        // Everything that the pass starts from is an input, so that a graph can run it again: masks, statistics,
+        // carried state.
         let masks = x.values().iter().map(|v| v.mask.is_some()).collect();
         values.extend(x.values().iter().filter_map(|v| v.mask.clone()));
         let first = values.len();

@@ -1,4 +1,4 @@
-//! Checks of settings that many layers have, each with one message.
+//! Checks of settings that many layers have, each with one message for all.
 
 use crate::{Error, Result};
 

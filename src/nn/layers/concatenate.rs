@@ -1,4 +1,4 @@
-//! Joins its inputs along an axis.
+//! `Concatenate`: joins its inputs along an axis.
 
 use super::merge;
 use crate::error::Context;
@@ -7,10 +7,10 @@ use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, Result};
 
 crate::settings! {
-    /// The inputs one after the other along an axis; all other sizes are equal. A position counts if any of what stands there
-    /// does; an input without a mask counts everywhere.
+    /// The inputs one after another along an axis; all other sizes are equal. A position counts if any of the
+    /// elements there does; an input without a mask counts everywhere.
     pub layer Concatenate {
-        /// The layer: `Concatenate::new().on([&a, &b])`.
+        /// Creates the layer: `Concatenate::new().on([&a, &b])`.
         new();
 
         /// The axis. Default: the last one.
@@ -48,7 +48,7 @@ impl Node for Concatenate {
 }
 
 impl Concatenate {
-    /// The masks, each over all of its input, side by side; then whether anything counts along the last axis.
+    /// Joins the masks, each broadcast to its input; a position counts if anything counts along the last axis.
     fn mask(&self, x: Inputs<'_>) -> Result<Tensor> {
         let whole = |v: &Value| match merge::whole_mask(v)? {
             Some(mask) => Ok(mask),

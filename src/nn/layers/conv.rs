@@ -1,10 +1,10 @@
-//! Convolutions along one axis, over images and over volumes.
+//! Convolution layers along one axis, over images and over volumes.
 //!
-//! `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`, where `i` and `k` have an entry for
-//! each spatial axis.
+//! `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`, where `i`
+//! and `k` have an index for each spatial axis.
 //!
-//! Output size of an axis of `n` elements, with `reach = (kernel_size - 1)·dilation_rate + 1`: `⌊(n - reach) / strides⌋ + 1` (valid),
-//! `⌈n / strides⌉` (same and causal).
+//! Output size of an axis of `n` elements, with `reach = (kernel_size - 1)·dilation_rate + 1`:
+//! `⌊(n - reach) / strides⌋ + 1` (valid), `⌈n / strides⌉` (same and causal).
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, not_both, sliding};
@@ -22,7 +22,7 @@ use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! conv {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
@@ -30,22 +30,24 @@ macro_rules! conv {
             ///
             /// `y[b, i, f] = activation(Σ_k Σ_c x[b, i·strides + k·dilation_rate, c] · kernel[k, c, f] + bias[f])`
             ///
-            /// - Output size of an axis of `n` elements: `⌊(n - reach) / strides⌋ + 1` (valid) or `⌈n / strides⌉` (same, causal), where
-            ///   `reach = (kernel_size - 1)·dilation_rate + 1`.
+            /// - Output size of an axis of `n` elements: `⌊(n - reach) / strides⌋ + 1` (valid) or `⌈n / strides⌉`
+            ///   (same, causal), where `reach = (kernel_size - 1)·dilation_rate + 1`.
             /// - Kernel `[kernel_size…, channels / groups, filters]`, bias `[filters]`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along
+                /// each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
+                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may
+                /// be above 1.
                 strides: into Sizes<$axes> = 1,
                 /// - `Valid`: none.
                 /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
-                /// - `Causal` (`Conv1D` alone): all zeros at the start, so that no output reads a later step.
+                /// - `Causal` (only `Conv1D`): all zeros at the start, so that no output reads a later step.
                 ///
                 /// Default: `Valid`.
                 padding: named Padding = Padding::Valid,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
@@ -119,14 +121,15 @@ conv! {
     Conv2D, 2
 }
 conv! {
-    /// A convolution over volumes: `[batch, depth, height, width, channels]` becomes `[batch, new_depth, new_height, new_width, filters]`.
+    /// A convolution over volumes: `[batch, depth, height, width, channels]` becomes
+    /// `[batch, new_depth, new_height, new_width, filters]`.
     Conv3D, 3
 }
 
 /// [`Tensor::conv`] or [`Tensor::depthwise_conv`].
 type Op = fn(&Tensor, &Tensor, Option<&Tensor>, Option<Fused>, &Convolution) -> Result<Tensor>;
 
-/// The layer with its parameters; depthwise convolutions too.
+/// The layer with its parameters; also used by depthwise convolutions.
 #[derive(Clone, Debug)]
 pub(super) struct ConvNode {
     pub(super) kernel: Param,
@@ -138,7 +141,7 @@ pub(super) struct ConvNode {
 crate::parts!(ConvNode { kernel, bias });
 
 impl ConvNode {
-    /// The result before the activation, or with one that the op can apply; channels last.
+    /// Returns the result before the activation, or with one that the op can apply; channels last.
     fn linear_part(&self, x: &Tensor, cx: &mut Cx, activation: Option<Fused>) -> Result<Tensor> {
         let kernel = cx.param(&self.kernel)?;
         let bias = cx.param_if(&self.bias)?;

@@ -1,4 +1,5 @@
-//! An LSTM whose products are convolutions (Shi et al. 2015): states are images, and every step sees the neighbourhood of each position.
+//! The layers [`ConvLSTM1D`], [`ConvLSTM2D`] and [`ConvLSTM3D`]: LSTMs whose products are convolutions (Shi et al.
+//! 2015). Their states are images, and every time step sees the neighbourhood of each position.
 
 use super::cell::{UnitForgetBias, part};
 use super::checks::{self, positive};
@@ -17,7 +18,7 @@ use crate::ops::conv::Convolution;
 use crate::tensor::{Tensor, few};
 use crate::{Error, Result, Shape, Spec};
 
-/// Gates: input, forget, candidate, output, in the order in which kernels hold them.
+/// The gates: input, forget, candidate, output, in the order of the kernels.
 const GATES: usize = 4;
 
 /// The layer with its cell.
@@ -29,7 +30,7 @@ struct ConvLSTMNode {
 }
 crate::parts!(ConvLSTMNode { cell, sequence });
 
-/// What happens at one step.
+/// The computation of one time step.
 #[derive(Clone, Debug)]
 struct ConvLSTMCell {
     kernel: Param,
@@ -118,10 +119,10 @@ impl Node for ConvLSTMNode {
     }
 }
 
-/// One factor a gate for what it sees, alike at all steps of a sequence.
+/// One factor per gate for the values it sees, the same at all time steps of a sequence.
 type Masks = [Tensor; GATES];
 
-/// The convolution for all gates, of which each sees what its mask leaves.
+/// Computes the convolution for all gates, each of which sees what its mask leaves.
 fn of_gates(
     x: &Tensor,
     kernel: &Tensor,
@@ -131,14 +132,14 @@ fn of_gates(
     let Some(masks) = masks else { return conv(x, kernel) };
     let filters = kernel.dims().last().copied().unwrap_or(0) / GATES;
     let one = |i: usize| {
-        // In a sequence the axis of time comes behind the batch.
+        // In a sequence, the axis of time follows the batch.
         let mask = if x.rank() > masks[i].rank() { masks[i].expand_dims(1)? } else { masks[i].clone() };
         conv(&x.mul(&mask)?, &part(kernel, filters, i)?)
     };
     Tensor::concat(&[&one(0)?, &one(1)?, &one(2)?, &one(3)?], -1)
 }
 
-/// Dropout of what the gates see.
+/// Dropout of the values that gates see.
 #[derive(Clone, Debug)]
 struct Drop {
     rate: f64,
@@ -147,13 +148,13 @@ struct Drop {
 crate::parts!(group Drop { key });
 
 impl Drop {
-    /// At this rate, if it is one.
+    /// Makes it for this rate, or `None` if the rate is 0.
     fn new(setting: &'static str, rate: f64, init: &mut Init) -> Result<Option<Drop>> {
         checks::rate(setting, rate)?;
         Ok(if rate > 0.0 { Some(Drop { rate, key: init.key() }) } else { None })
     }
 
-    /// For what has this shape at each step; none in inference.
+    /// Draws masks for inputs of this shape at each time step; `None` in inference.
     fn masks(&self, step: &Tensor, cx: &mut Cx) -> Result<Option<Masks>> {
         if !cx.is_training() {
             return Ok(None);
@@ -164,7 +165,7 @@ impl Drop {
     }
 }
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! conv_lstm {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         recurrent! {
@@ -175,22 +176,24 @@ macro_rules! conv_lstm {
             /// c' = f·c + i·tanh(conv(x, kernel) + conv(h, recurrent_kernel) + bias),   h' = o·tanh(c')
             /// ```
             ///
-            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot uniform and
-            /// orthogonal; bias `[4·filters]`, ones for f and zeros for the others (Keras's defaults). The convolution of states
-            /// has stride 1 and keeps their sizes. The states h and c are zeros at first, or given after the sequence or by the
-            /// name `initial_state`.
+            /// Kernels `[kernel_size…, channels, 4·filters]` and `[kernel_size…, filters, 4·filters]`, Glorot
+            /// uniform and orthogonal; bias `[4·filters]`, ones for f and zeros for the others (Keras's defaults).
+            /// The convolution of states has stride 1 and keeps their sizes. The initial states h and c are zeros,
+            /// or given after the sequence or by the name `initial_state`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels whose kernels read `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernels read `kernel_size` elements along
+                /// each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
+                /// Step of the kernel along each axis. Default: `1`. Only one of `strides` and `dilation_rate` may
+                /// be above 1.
                 strides: into Sizes<$axes> = 1,
                 /// - `Valid`: none.
                 /// - `Same`: zeros at both ends, so that there are `⌈n / strides⌉` outputs.
                 ///
                 /// Default: `Valid`.
                 padding: named Padding = Padding::Valid,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
@@ -220,9 +223,10 @@ macro_rules! conv_lstm {
                 recurrent_constraint: some into Dyn<dyn Constraint>,
                 /// Constraint on the bias. Default: none.
                 bias_constraint: some into Dyn<dyn Constraint>,
-                /// Dropout rate of the inputs; each gate has a mask of its own, the same at all steps. Default: `0`.
+                /// Dropout rate of the inputs; each gate has its own mask, the same at all time steps. Default:
+                /// `0`.
                 dropout: f64 = 0.0,
-                /// Dropout rate of h; each gate has a mask of its own, the same at all steps. Default: `0`.
+                /// Dropout rate of h; each gate has its own mask, the same at all time steps. Default: `0`.
                 recurrent_dropout: f64 = 0.0,
             }
         }
@@ -286,7 +290,7 @@ macro_rules! conv_lstm {
     };
 }
 
-/// The channels of sequences of images with so many spatial axes.
+/// Returns the channels of sequences of images with this many spatial axes.
 fn channels_of_steps(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
     match input.shape.dims() {
         [batch, _, step @ ..] if step.len() == axes + 1 => {
@@ -301,17 +305,19 @@ fn channels_of_steps(layer: &'static str, input: Spec, axes: usize, format: Data
 }
 
 conv_lstm! {
-    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes `[batch, new_steps, filters]`, or with
-    /// `return_sequences` `[batch, time, new_steps, filters]`.
+    /// An LSTM with convolutions along one axis: `[batch, time, steps, channels]` becomes
+    /// `[batch, new_steps, filters]`, or with `return_sequences` `[batch, time, new_steps, filters]`.
     ConvLSTM1D, 1
 }
 conv_lstm! {
-    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes `[batch, new_height, new_width, filters]`, or with
-    /// `return_sequences` `[batch, time, new_height, new_width, filters]`.
+    /// An LSTM with convolutions over images: `[batch, time, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, filters]`, or with `return_sequences`
+    /// `[batch, time, new_height, new_width, filters]`.
     ConvLSTM2D, 2
 }
 conv_lstm! {
     /// An LSTM with convolutions over volumes: `[batch, time, depth, height, width, channels]` becomes
-    /// `[batch, new_depth, new_height, new_width, filters]`, or with `return_sequences` `[batch, time, new_depth, new_height, new_width, filters]`.
+    /// `[batch, new_depth, new_height, new_width, filters]`, or with `return_sequences`
+    /// `[batch, time, new_depth, new_height, new_width, filters]`.
     ConvLSTM3D, 3
 }

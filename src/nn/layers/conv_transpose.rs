@@ -1,9 +1,11 @@
-//! Transposed convolutions ("deconvolutions"), which make images larger: the gradients of convolutions as layers.
+//! Transposed convolutions ("deconvolutions"), which make images larger: the gradient of a convolution as a layer.
 //!
-//! `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then `activation(y + bias)`.
+//! `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then
+//! `activation(y + bias)`.
 //!
-//! Output size of an axis of `n` elements: `(n - 1)·strides + reach`, at least `n·strides` (valid), `n·strides` (same), where
-//! `reach = (kernel_size - 1)·dilation_rate + 1`; the table of [`Tensor::conv_transpose`] has those with `output_padding`.
+//! Output size of an axis of `n` elements: `(n - 1)·strides + reach`, at least `n·strides` (valid), `n·strides`
+//! (same), where `reach = (kernel_size - 1)·dilation_rate + 1`; the table of [`Tensor::conv_transpose`] has those
+//! with `output_padding`.
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, not_both, plain_padding, sliding};
@@ -20,29 +22,31 @@ use crate::ops::conv::Convolution;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! conv_transpose {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`; then `activation(y + bias)`
+            /// `y[b, i·strides + k·dilation_rate, f] += x[b, i, c] · kernel[k, f, c]` for all `i`, `k` and `c`;
+            /// then `activation(y + bias)`
             ///
             /// - Output sizes are in the table of [`Tensor::conv_transpose`].
             /// - Kernel `[kernel_size…, filters, channels]`, bias `[filters]`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels; each element of the input reaches `kernel_size` elements of the
-                /// output along each axis.
+                /// Creates a layer of `filters` output channels; each element of the input reaches `kernel_size`
+                /// elements of the output along each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
-                /// Step in the output for one step in the input. Default: `1`. Only one of `strides` and `dilation_rate` may be above 1.
+                /// Step in the output for one step in the input. Default: `1`. Only one of `strides` and
+                /// `dilation_rate` may be above 1.
                 strides: into Sizes<$axes> = 1,
                 /// `Valid`: the full result. `Same`: `n·strides` elements. Default: `Valid`.
                 padding: named Padding = Padding::Valid,
                 /// Elements added at the end of the result, less than `strides`. Default: what the table of
                 /// [`Tensor::conv_transpose`](crate::Tensor::conv_transpose) says.
                 output_padding: some into Sizes<$axes>,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance in the output between the elements of the kernel. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
@@ -109,7 +113,8 @@ conv_transpose! {
     Conv1DTranspose, 1
 }
 conv_transpose! {
-    /// The transpose of a convolution over images: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, filters]`.
+    /// The transpose of a convolution over images: `[batch, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, filters]`.
     Conv2DTranspose, 2
 }
 conv_transpose! {
@@ -129,7 +134,7 @@ struct ConvTransposeNode {
 crate::parts!(ConvTransposeNode { kernel, bias });
 
 impl ConvTransposeNode {
-    /// The result before the activation, channels last.
+    /// Returns the result before the activation, channels last.
     fn linear_part(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
         let y = self.ending.data_format.last(x)?.conv_transpose(&cx.param(&self.kernel)?, &self.how)?;
         match &self.bias {

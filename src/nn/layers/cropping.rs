@@ -1,4 +1,4 @@
-//! Cuts off the edges of sequences, images and volumes.
+//! Cropping layers: cut off the edges of sequences, images and volumes.
 
 use crate::Result;
 use crate::nn::{
@@ -6,7 +6,7 @@ use crate::nn::{
 };
 use crate::tensor::Tensor;
 
-/// The layers of each rank; those on images and volumes can have their channels first.
+/// Declares the layer for each number of axes; those on images and volumes can have their channels first.
 macro_rules! cropping {
     ($($(#[$doc:meta])* $layer:ident over $n:tt axes, $default:expr $(, $data_format:ident)?;)*) => {$(
         crate::settings! {
@@ -15,11 +15,12 @@ macro_rules! cropping {
                 /// Creates the layer with Keras's defaults.
                 new();
 
-                /// How much is cut off: one number for all sides, a number for each axis (but `(before, after)` where there is one),
-                /// or a pair `(before, after)` for each axis; by default 1 on either side, of images nothing.
+                /// How much is cut off: one number for all sides, a number for each axis (but `(before, after)` if
+                /// there is just one), or a pair `(before, after)` for each axis. Default: 1 on either side, but
+                /// nothing for images.
                 cropping: into Margins<$n> = $default,
                 $(
-                    /// Where the channels are. Default: last.
+                    /// The position of the channels. Default: last.
                     $data_format: named DataFormat = DataFormat::ChannelsLast,
                 )?
             }
@@ -50,7 +51,7 @@ cropping! {
 #[derive(Clone, Debug)]
 struct Cropping {
     class: &'static str,
-    /// Of each spatial axis.
+    /// The margins of each spatial axis.
     margins: Vec<(usize, usize)>,
     first_axis: usize,
 }

@@ -1,4 +1,4 @@
-//! The fully connected layer: `activation(x·kernel + bias)`.
+//! `Dense`: the fully connected layer, `activation(x·kernel + bias)`.
 
 use super::checks::positive;
 use crate::Result;
@@ -17,7 +17,7 @@ crate::settings! {
     ///
     /// Kernel `[inputs, units]`, Glorot uniform; bias `[units]`, zeros; no activation (Keras's defaults).
     pub layer Dense {
-        /// A layer of `units` outputs.
+        /// Creates a layer of `units` outputs.
         new(units: usize);
 
         /// Activation. Default: none.

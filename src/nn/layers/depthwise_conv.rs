@@ -1,4 +1,4 @@
-//! Depthwise convolutions, in which each channel has kernels of its own.
+//! Depthwise convolutions: each channel has its own kernels.
 //!
 //! `y[b, i, c·depth_multiplier + m] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, m] + bias[c·depth_multiplier + m])`
 
@@ -15,14 +15,14 @@ use crate::ops::Padding;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! depthwise_conv {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
             $(#[$doc])*
             ///
-            /// `y[b, i, c·m + j] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, j] + bias[c·m + j])`, with
-            /// `m = depth_multiplier`
+            /// `y[b, i, c·m + j] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, j] + bias[c·m + j])`,
+            /// with `m = depth_multiplier`
             ///
             /// - Output sizes are those of a convolution.
             /// - Kernel `[kernel_size…, channels, depth_multiplier]`, bias `[channels·depth_multiplier]`.
@@ -39,7 +39,7 @@ macro_rules! depthwise_conv {
                 padding: named Padding = Padding::Valid,
                 /// Number of outputs for each input channel. Default: `1`.
                 depth_multiplier: usize = 1,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
@@ -97,12 +97,12 @@ macro_rules! depthwise_conv {
 }
 
 depthwise_conv! {
-    /// A convolution of each channel by itself along one axis: `[batch, steps, channels]` becomes
+    /// A convolution of each channel separately along one axis: `[batch, steps, channels]` becomes
     /// `[batch, new_steps, channels·depth_multiplier]`.
     DepthwiseConv1D, 1
 }
 depthwise_conv! {
-    /// A convolution of each channel by itself over images: `[batch, height, width, channels]` becomes
+    /// A convolution of each channel separately over images: `[batch, height, width, channels]` becomes
     /// `[batch, new_height, new_width, channels·depth_multiplier]`.
     DepthwiseConv2D, 2
 }

@@ -1,4 +1,4 @@
-//! Products of two inputs over one axis of each: similarities, attention by hand.
+//! `Dot`: products of two inputs along one axis of each, for similarities or hand-made attention.
 
 use super::merge;
 use crate::error::Context;
@@ -7,20 +7,23 @@ use crate::tensor::{Tensor, Text};
 use crate::{Error, Result, Shape, Spec};
 
 crate::settings! {
-    /// `Σ aᵢ·bᵢ` over one axis of each of two inputs, for each row of the batch: `[batch, …a, …b]`, the axes of the first
-    /// without the one summed over, then those of the second. Two matrices give `[batch, 1]`. A mask ends here.
+    /// `Σ aᵢ·bᵢ` over one axis of each of two inputs, for each row of the batch. The output is `[batch, …a, …b]`:
+    /// the axes of the first without the one summed over, then those of the second. Two matrices give `[batch, 1]`.
+    /// The output has no mask.
     pub layer Dot {
-        /// Over this axis of both, `Dot::new(-1)`, or one of each: `Dot::new([1, 2])`. The batch is axis 0 and cannot be summed over.
+        /// Creates the layer for one axis of both, `Dot::new(-1)`, or one of each: `Dot::new([1, 2])`. The batch is
+        /// axis 0 and cannot be summed over.
         new(axes: into Axes);
 
-        /// Whether to divide both by their norms along the axis first, which gives the cosine of their angle. Default: `false`.
+        /// Whether to divide both by their norms along the axis first, which gives the cosine of their angle.
+        /// Default: `false`.
         normalize: bool = false,
     }
 }
 crate::parts!(Dot {});
 
 impl Dot {
-    /// The axis of each input, from 1.
+    /// Returns the axis of each input, from 1.
     fn axes(&self, a: Shape, b: Shape) -> Result<[usize; 2]> {
         let [first, second] = match self.axes.list() {
             [both] => [*both; 2],
@@ -60,7 +63,7 @@ impl Node for Dot {
             true => (unit(a, at_a)?, unit(b, at_b)?),
             false => (a.clone(), b.clone()),
         };
-        // `a` is the batch, `z` what is summed over, the others are in order.
+        // `a` is the batch and `z` is summed over; the other axes get letters in order.
         let mut free = 'b'..'z';
         let mut letters = |rank: usize, at: usize| -> Text {
             let letter = |i| {
@@ -84,7 +87,7 @@ impl Node for Dot {
     }
 }
 
-/// Divided by its Euclidean norm along an axis, or by 1e-7 where that is less.
+/// Divides by the Euclidean norm along an axis, or by 1e-7 if the norm is smaller.
 fn unit(x: &Tensor, axis: usize) -> Result<Tensor> {
     let scale = x.square()?.sum(&[axis as isize], true)?.rsqrt()?;
     x.mul(&scale.minimum(&scale.new_full([], 1e7)?)?)

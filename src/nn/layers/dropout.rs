@@ -1,4 +1,4 @@
-//! Drops units at random while training, so that none relies on another (Srivastava et al. 2014).
+//! `Dropout`: drops units at random in training, so that none relies on another (Srivastava et al. 2014).
 
 use super::checks::rate_or_one;
 use super::noise::NoiseShape;
@@ -7,17 +7,18 @@ use crate::tensor::Tensor;
 use crate::{DType, Result};
 
 crate::settings! {
-    /// While training, zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`; otherwise does
-    /// nothing. What is dropped depends on the seed, the step and the layer's position in its network alone.
+    /// In training, zeroes each element with probability `rate` and scales the others by `1 / (1 - rate)`;
+    /// otherwise does nothing. What is dropped depends only on the seed, the step and the layer's position in its
+    /// network.
     pub layer Dropout {
-        /// With this rate, `0 <= rate <= 1`.
+        /// Creates the layer with this rate, `0 <= rate <= 1`.
         new(rate: f64);
 
-        /// The shape of what is drawn: a size for each axis, the batch included, or for the last axes alone.
+        /// The shape of what is drawn: a size for each axis, including the batch, or only for the last axes.
         ///
-        /// Along an axis of size 1, or one that is left out, elements are dropped or kept together. `None` and the input's own
-        /// size mean that each is drawn for itself: `[None, Some(1), Some(6)]` for inputs `[batch, steps, 6]`. Default: the shape
-        /// of the input.
+        /// Along an axis of size 1, or one that is left out, elements are dropped or kept together. `None`, like
+        /// the input's own size, means that each element is drawn separately: `[None, Some(1), Some(6)]` for inputs
+        /// `[batch, steps, 6]`. Default: the shape of the input.
         noise_shape: some into Vec<Option<usize>>,
     }
 }
@@ -29,7 +30,7 @@ impl Build for Dropout {
     }
 }
 
-/// The layer that drops with this rate, elements together along some axes.
+/// Builds the layer that drops with this rate, elements along some axes together.
 pub(super) fn dropping(
     class: &'static str,
     rate: f64,
@@ -64,7 +65,7 @@ impl Layer for DropoutNode {
         if self.noise_shape.shared.is_empty() && self.noise_shape.fixed.is_empty() {
             return x.dropout(self.rate, stream);
         }
-        // Chosen rather than multiplied: what is dropped may be NaN.
+        // Selected rather than multiplied: what is dropped may be NaN.
         let kept = self.noise_shape.kept(x, self.rate, stream)?;
         kept.choose(&x.affine(1.0 / (1.0 - self.rate), 0.0)?, &zero)
     }

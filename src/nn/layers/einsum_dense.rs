@@ -1,4 +1,4 @@
-//! A dense layer over any axes: `activation(einsum(equation, x, kernel) + bias)`.
+//! `EinsumDense`: a dense layer over any axes, `activation(einsum(equation, x, kernel) + bias)`.
 
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
@@ -12,16 +12,16 @@ use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result, Shape};
 
 crate::settings! {
-    /// `einsum(equation, x, kernel)`: the equation says which axes of the input the kernel replaces by which, as in `"abc,cd->abd"`, a
-    /// [`Dense`](super::Dense) over the last of three axes. `...` stands for axes that are kept, in front (`"...c,cd->...d"`) or at the
-    /// end (`"ab...,bc->ac..."`).
+    /// `einsum(equation, x, kernel)`: the equation says which axes of the input the kernel replaces by which
+    /// others. For example, `"abc,cd->abd"` is a [`Dense`](super::Dense) over the last of three axes. `...` stands
+    /// for axes that are kept, in front (`"...c,cd->...d"`) or at the end (`"ab...,bc->ac..."`).
     ///
-    /// The kernel has the axes that the equation says, Glorot uniform over all inputs and outputs of a unit; the bias those of
-    /// `bias_axes`, zeros; no bias and no activation by default (Keras's defaults). A mask is refused: Keras would lose it with a
-    /// warning.
+    /// The kernel has the axes that the equation says, Glorot uniform over all inputs and outputs of a unit; the
+    /// bias has those of `bias_axes`, zeros; no bias and no activation by default (Keras's defaults). A mask is an
+    /// error: Keras would drop it with a warning.
     pub layer EinsumDense {
-        /// With this equation, and the output's shape without the batch and without the axes that `...` stands for. `None` is the size of
-        /// the input's axis of that letter.
+        /// Creates the layer with this equation, and the output's shape without the batch and the axes that `...`
+        /// stands for. `None` is the size of the input's axis with the same letter.
         new(equation: into String, output_shape: into OneOrMany<Option<usize>>);
 
         /// Activation. Default: none.
@@ -45,13 +45,13 @@ crate::settings! {
     }
 }
 
-/// What an equation says of the parameters.
+/// What an equation says about the parameters.
 struct Plan {
     kernel: Vec<usize>,
     /// How many inputs and outputs a unit has.
     units: [usize; 2],
     bias: Option<Vec<usize>>,
-    /// How many of the input's last axes the kernel replaces by its own last ones, if it does just that.
+    /// If the kernel just replaces the last axes of the input by its own last ones, how many it replaces.
     replaces: Option<usize>,
 }
 
@@ -83,7 +83,7 @@ impl EinsumDense {
         };
         let skipped = if front { elided } else { 0 };
         let in_input = |l: char| x.iter().position(|&m| m == l).map(|i| dims[i + skipped]);
-        // The output's own letters: those that stand for the batch are not in `output_shape`.
+        // The output's letters without those of the batch, which are not in `output_shape`.
         let given = if front && elided > 0 { out.len() } else { out.len() - 1 };
         if self.output_shape.0.len() != given {
             let expected = format!("{given} sizes for '{}'", self.equation);
@@ -156,7 +156,7 @@ impl EinsumDense {
         Ok(plan)
     }
 
-    /// The same settings with another equation.
+    /// Returns the same settings with another equation.
     pub(super) fn with(
         &self,
         equation: String,
@@ -166,7 +166,7 @@ impl EinsumDense {
         EinsumDense { equation, output_shape: OneOrMany(output_shape), bias_axes, ..self.clone() }
     }
 
-    /// The layer for inputs of this shape.
+    /// Builds the layer for inputs of this shape.
     pub(super) fn node(&self, input: Shape, init: &mut Init) -> Result<EinsumDenseNode> {
         let plan = self.plan(input)?;
         let kernel_initializer = between_units(&self.kernel_initializer, plan.units);
@@ -209,7 +209,8 @@ pub(super) struct EinsumDenseNode {
 }
 crate::parts!(EinsumDenseNode { kernel, bias });
 
-/// The last `bound` axes of the input in place of which there are those that the kernel has behind its own first ones: a matrix product.
+/// Replaces the last `bound` axes of the input by the last axes of the kernel, after its first `bound`: a matrix
+/// product.
 fn replace(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, bound: usize) -> Result<Tensor> {
     let sizes: Few<isize, MAX_RANK> = kernel.dims()[bound..].iter().map(|&n| n as isize).collect();
     // In one axis, if there are several from `first` on.

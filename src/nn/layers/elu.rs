@@ -1,4 +1,4 @@
-//! The exponential linear unit as a layer.
+//! `ELU`: the exponential linear unit as a layer.
 
 use crate::nn::{Cx, Layer, Masking};
 use crate::tensor::Tensor;
@@ -7,10 +7,10 @@ use crate::{Error, Result};
 crate::settings! {
     /// `x` where positive, else `alpha · (exp(x) - 1)` (Clevert et al. 2016).
     pub layer ELU {
-        /// The layer.
+        /// Creates the layer.
         new();
 
-        /// What large negative numbers go to, negated. Default: `1`.
+        /// The negated limit for large negative numbers. Default: `1`.
         alpha: f64 = 1.0,
     }
 }

@@ -1,4 +1,4 @@
-//! A table of vectors, looked up by whole numbers: `y[…] = embeddings[x[…]]`.
+//! `Embedding`: a table of vectors, looked up by whole numbers, `y[…] = embeddings[x[…]]`.
 
 use super::checks::positive;
 use crate::config::{Configured, Dyn};
@@ -12,12 +12,12 @@ use crate::{DType, Error, Result, Shape};
 use std::sync::Arc;
 
 crate::settings! {
-    /// `[…]` of whole numbers below `input_dim` becomes `[…, output_dim]`: a trained vector for each.
+    /// Maps each whole number below `input_dim` to a trained vector: `[…]` becomes `[…, output_dim]`.
     ///
-    /// Table `[input_dim, output_dim]`, uniform within ±0.05 (Keras's defaults). Floating-point data is cut to whole numbers,
-    /// as in Keras; `Input::new([time]).dtype(DType::I64)` takes tokens as they are.
+    /// Table `[input_dim, output_dim]`, uniform within ±0.05 (Keras's defaults). Floating-point data is cut to
+    /// whole numbers, as in Keras; `Input::new([time]).dtype(DType::I64)` takes tokens as they are.
     pub layer Embedding {
-        /// For numbers below `input_dim`, with vectors of `output_dim`.
+        /// Creates the layer for numbers below `input_dim`, with vectors of `output_dim`.
         new(input_dim: usize, output_dim: usize);
 
         /// Initializer of the table. Default: `RandomUniform`.
@@ -30,17 +30,17 @@ crate::settings! {
         embeddings_constraint: some into Dyn<dyn Constraint>,
         /// Whether 0 is padding: the output then has a mask that is false there. Default: `false`.
         mask_zero: bool = false,
-        /// What the table holds at first, if not what the initializer draws. Not part of the layer's description in files.
+        /// The initial table, if the initializer does not draw it. Not part of the layer's description in files.
         weights: state Option<Given> = None,
     }
 }
 
 impl Embedding {
-    /// The table as it is at first, `[input_dim, output_dim]`: vectors that were learned elsewhere. [`frozen`](Embedding::frozen)
-    /// keeps them as they are.
+    /// Sets the initial table, `[input_dim, output_dim]`, such as vectors learned elsewhere.
+    /// [`frozen`](Embedding::frozen) keeps them as they are.
     ///
     /// # Errors
-    /// The tensor has no values, as while a network is traced.
+    /// The tensor has no values, because a network is being traced.
     pub fn weights(mut self, table: &Tensor) -> Result<Embedding> {
         self.weights =
             Some(Given { shape: *table.shape(), values: table.cast(DType::F64)?.to_vec()?.into() });
@@ -48,7 +48,7 @@ impl Embedding {
     }
 }
 
-/// Values that a parameter begins with.
+/// The initial values of a parameter.
 #[derive(Clone, Debug)]
 struct Given {
     shape: Shape,

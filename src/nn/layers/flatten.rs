@@ -1,17 +1,17 @@
-//! Makes one axis of all axes of a sample.
+//! `Flatten`: merges all axes of a sample into one.
 
 use crate::nn::{Cx, DataFormat, Layer, Masking, Range};
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// `[batch, a, b, …]` becomes `[batch, a·b·…]`; `[batch]` becomes `[batch, 1]`. No data moves. A mask ends here: its positions
-    /// are no longer an axis.
+    /// `[batch, a, b, …]` becomes `[batch, a·b·…]`; `[batch]` becomes `[batch, 1]`. No data moves. The output has
+    /// no mask, since the positions of a mask are no longer an axis.
     pub layer Flatten {
-        /// The layer.
+        /// Creates the layer.
         new();
 
-        /// Where the channels are; in the output they are always the last to change. Channels last by default.
+        /// The position of the channels; in the output they always vary fastest. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }

@@ -1,4 +1,5 @@
-//! Dropout that scales units by random factors instead of dropping them (Srivastava et al. 2014, section 10).
+//! `GaussianDropout`: dropout that scales units by random factors instead of dropping them (Srivastava et al. 2014,
+//! section 10).
 
 use super::checks;
 use crate::Result;
@@ -7,10 +8,11 @@ use crate::random::Distribution;
 use crate::tensor::Tensor;
 
 crate::settings! {
-    /// While training, `x · noise` with normal noise of mean 1 and deviation `√(rate / (1 - rate))`, that of dropout with this rate;
-    /// otherwise nothing. The noise depends on the seed, the step and the layer's position in its network alone.
+    /// In training, `x · noise` with normal noise of mean 1 and deviation `√(rate / (1 - rate))`, the same as that
+    /// of dropout with this rate; otherwise does nothing. The noise depends only on the seed, the step and the
+    /// layer's position in its network.
     pub layer GaussianDropout {
-        /// With this rate, `0 <= rate < 1`.
+        /// Creates the layer with this rate, `0 <= rate < 1`.
         new(rate: f64);
     }
 }

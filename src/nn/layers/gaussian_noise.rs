@@ -1,4 +1,4 @@
-//! Adds noise while training, which stands for data that is never measured twice alike.
+//! `GaussianNoise`: adds noise in training, as if data were measured anew each time.
 
 use super::checks::rate_or_one;
 use crate::Result;
@@ -7,10 +7,10 @@ use crate::random::Distribution;
 use crate::tensor::Tensor;
 
 crate::settings! {
-    /// While training, `x + noise` with normal noise of mean 0 and deviation `stddev`; otherwise nothing. The noise depends on the seed,
-    /// the step and the layer's position in its network alone.
+    /// In training, `x + noise` with normal noise of mean 0 and deviation `stddev`; otherwise does nothing. The
+    /// noise depends only on the seed, the step and the layer's position in its network.
     pub layer GaussianNoise {
-        /// With this deviation, `0 <= stddev <= 1`.
+        /// Creates the layer with this deviation, `0 <= stddev <= 1`.
         new(stddev: f64);
     }
 }

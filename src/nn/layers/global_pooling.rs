@@ -1,4 +1,5 @@
-//! Makes one number of all positions of a sequence, image or volume, channel by channel: their largest or their mean.
+//! Global pooling: reduces all positions of a sequence, image or volume to one number per channel, their largest or
+//! their mean.
 
 use crate::nn::{
     Build, Cx, DataFormat, Init, InputSpecs, Inputs, Masking, Node, Range, Value, Values, expect_images,
@@ -7,16 +8,16 @@ use crate::nn::{
 use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result};
 
-/// The layers of each rank.
+/// Declares the layer for each number of axes.
 macro_rules! global_pooling {
     ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes, as $alias:ident;)*) => {$(
         crate::settings! {
             $(#[$doc])*
             pub layer $layer {
-                /// The layer.
+                /// Creates the layer.
                 new();
 
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Whether to keep the spatial axes, with size 1. Default: `false`.
                 keepdims: bool = false,
@@ -42,18 +43,21 @@ macro_rules! global_pooling {
 }
 
 global_pooling! {
-    /// The mean of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Steps that a mask leaves out do not count;
-    /// the mean of none is 0.
+    /// The mean of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Steps that a mask leaves out
+    /// do not count; if none counts, the mean is 0.
     GlobalAveragePooling1D: Mean over 1 axes, as GlobalAvgPool1D;
     /// The mean of an image: `[batch, height, width, channels]` becomes `[batch, channels]`.
     GlobalAveragePooling2D: Mean over 2 axes, as GlobalAvgPool2D;
     /// The mean of a volume: `[batch, depth, height, width, channels]` becomes `[batch, channels]`.
     GlobalAveragePooling3D: Mean over 3 axes, as GlobalAvgPool3D;
-    /// The largest of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Equal maxima share the gradient.
+    /// The largest of a sequence: `[batch, steps, channels]` becomes `[batch, channels]`. Equal maxima share the
+    /// gradient.
     GlobalMaxPooling1D: Max over 1 axes, as GlobalMaxPool1D;
-    /// The largest of an image: `[batch, height, width, channels]` becomes `[batch, channels]`. Equal maxima share the gradient.
+    /// The largest of an image: `[batch, height, width, channels]` becomes `[batch, channels]`. Equal maxima share
+    /// the gradient.
     GlobalMaxPooling2D: Max over 2 axes, as GlobalMaxPool2D;
-    /// The largest of a volume: `[batch, depth, height, width, channels]` becomes `[batch, channels]`. Equal maxima share the gradient.
+    /// The largest of a volume: `[batch, depth, height, width, channels]` becomes `[batch, channels]`. Equal maxima
+    /// share the gradient.
     GlobalMaxPooling3D: Max over 3 axes, as GlobalMaxPool3D;
 }
 
@@ -101,10 +105,10 @@ impl Node for GlobalPooling {
 }
 
 impl GlobalPooling {
-    /// `Σ kept x / Σ kept`, where `kept` is 1 for steps that count; 0 where none does.
+    /// Computes `Σ kept x / Σ kept`, where `kept` is 1 for steps that count; 0 if none does.
     fn mean_of_kept(&self, x: &Tensor, mask: &Tensor, axes: &[isize]) -> Result<Tensor> {
         let kept = mask.expand_dims(if self.data_format == DataFormat::ChannelsLast { 2 } else { 1 })?;
-        // Chosen rather than multiplied: what is padding may be NaN.
+        // Selected rather than multiplied: padding may be NaN.
         let sum = kept.choose(x, &x.new_full([], 0.0)?)?.sum(axes, self.keepdims)?;
         let count = kept.cast(x.dtype())?.sum(axes, self.keepdims)?;
         sum.div(&count.maximum(&count.new_full([], 1.0)?)?)

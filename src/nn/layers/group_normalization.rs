@@ -1,4 +1,5 @@
-//! Gives each group of channels of a sample mean 0 and variance 1, whatever the batch (Wu and He 2018).
+//! `GroupNormalization`: normalizes each group of channels of a sample to mean 0 and variance 1, independently of
+//! the batch (Wu and He 2018).
 
 use super::checks::epsilon;
 use super::normalized::{along, centered, scaled};
@@ -12,8 +13,8 @@ use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result};
 
 crate::settings! {
-    /// `(x - mean) / √(var + ε) · gamma + beta`: the channels are cut into groups that stand side by side, and mean and (biased) variance
-    /// are those of a group of channels of a sample, over all other axes.
+    /// `(x - mean) / √(var + ε) · gamma + beta`, where the channels are cut into groups of neighbours, and mean and
+    /// (biased) variance are those of one group in one sample, over all other axes.
     ///
     /// `gamma` (ones) and `beta` (zeros) have one number for each channel.
     pub layer GroupNormalization {
@@ -90,9 +91,9 @@ impl Build for GroupNormalization {
 struct GroupNormalizationNode {
     gamma: Option<Param>,
     beta: Option<Param>,
-    /// How many groups, and how many channels each has.
+    /// The number of groups, and the channels in each.
     groups: [isize; 2],
-    /// From 0 on.
+    /// Counted from 0.
     axis: isize,
     epsilon: f64,
 }

@@ -1,4 +1,5 @@
-//! Attention whose heads share keys and values in groups (Ainslie et al. 2023): smaller caches, faster decoding.
+//! `GroupQueryAttention`: attention whose heads share keys and values in groups (Ainslie et al. 2023), for smaller
+//! caches and faster decoding.
 
 use super::cache::Cache;
 use super::checks::{self, positive};
@@ -13,18 +14,19 @@ use crate::nn::{Build, Init, InputSpecs, Node};
 use crate::{Error, Result};
 
 crate::settings! {
-    /// [`MultiHeadAttention`](super::MultiHeadAttention) with fewer heads of keys and values than of queries: each serves
-    /// `num_query_heads / num_key_value_heads` of them. The same inputs, masks and outputs; one head of keys and values is
-    /// multi-query attention.
+    /// [`MultiHeadAttention`](super::MultiHeadAttention) with fewer heads of keys and values than of queries: each
+    /// serves `num_query_heads / num_key_value_heads` of them. Inputs, masks and outputs are the same. With a
+    /// single head of keys and values it is multi-query attention.
     pub layer GroupQueryAttention {
-        /// Creates a layer of `num_query_heads` heads of `head_dim` features, which share `num_key_value_heads` heads of keys and values.
+        /// Creates a layer of `num_query_heads` heads of `head_dim` features, which share `num_key_value_heads`
+        /// heads of keys and values.
         new(head_dim: usize, num_query_heads: usize, num_key_value_heads: usize);
 
         /// Dropout rate of the attention weights. Default: `0`.
         dropout: f64 = 0.0,
         /// Whether projections have a bias. Default: `true`.
         use_bias: bool = true,
-        /// A query attends only to keys less than this many positions away, before or after. Default: to all.
+        /// Limits each query to keys less than this many positions away, before or after. Default: no limit.
         sliding_window: some usize,
         /// Initializer of kernels. Default: `GlorotUniform`.
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
@@ -34,23 +36,26 @@ crate::settings! {
         kernel_regularizer: some into Dyn<dyn Regularizer>,
         /// Regularizer of each bias. Default: none.
         bias_regularizer: some into Dyn<dyn Regularizer>,
-        /// Regularizer of the output of each projection and, as in Keras, once more of the layer's outputs; its penalty is divided
-        /// by the batch size. Default: none.
+        /// Regularizer of the output of each projection and, as in Keras, again of the layer's outputs; its penalty
+        /// is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
         /// Constraint on each kernel. Default: none.
         kernel_constraint: some into Dyn<dyn Constraint>,
         /// Constraint on each bias. Default: none.
         bias_constraint: some into Dyn<dyn Constraint>,
-        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back.
-        /// Default: `false`.
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is
+        /// projected back. Default: `false`.
         use_gate: bool = false,
-        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call).
+        /// Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
+        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the
+        /// call). Default: `false`.
         return_attention_scores: bool = false,
-        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends
-        /// to what earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is
-        /// kept by default, and nothing while training. A mask given by name covers this many keys in all calls after the first.
+        /// The number of time steps whose keys and values a session keeps, so that `predict_in` can continue
+        /// decoding: each call attends to what earlier ones have seen, with the same bits as one pass over
+        /// everything. Only for causal attention within one sequence. By default nothing is kept, nor in training.
+        /// A mask given by name covers this many keys in all calls after the first.
         cache: some usize,
     }
 }

@@ -1,4 +1,4 @@
-//! Gated recurrent units (Cho et al. 2014).
+//! `GRU` and [`GRUCell`]: gated recurrent units (Cho et al. 2014).
 
 use super::cell::{Formula, Recurrent, cells, is, part};
 use super::recurrence::{States, recurrent};
@@ -11,23 +11,23 @@ use crate::tensor::{Tensor, few};
 use crate::{Result, settings};
 
 cells! {
-    /// One step of a [`GRU`]: from `[batch, features]` and the state `[batch, units]`, which may be given after it or by the name
-    /// `states`, the output and the new state, which are the same.
+    /// One time step of a [`GRU`]. Inputs are `[batch, features]` and the state `[batch, units]`, given after it or
+    /// by the name `states`; outputs are the output and the new state, which are the same.
     cell GRUCell;
-    /// Gated recurrent units over sequences `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
-    /// `[batch, time, units]`; with `return_state` then the last state.
+    /// Gated recurrent units over sequences `[batch, time, features]`. The output is `[batch, units]`, or with
+    /// `return_sequences` `[batch, time, units]`, followed with `return_state` by the last state.
     ///
-    /// At each step `a = x·W + b` and `u = h·R + b'` are cut into the update, reset and candidate parts (Keras's order: `z`, `r`,
-    /// `h`); with `σ = recurrent_activation` and `g = activation`:
+    /// At each step `a = x·W + b` and `u = h·R + b'` are cut into the update, reset and candidate parts (Keras's
+    /// order: `z`, `r`, `h`); with `σ = recurrent_activation` and `g = activation`:
     ///
     /// - `z = σ(a_z + u_z)`, `r = σ(a_r + u_r)`
     /// - `h = z·h + (1 - z)·g(a_h + r·u_h)`, the output
     ///
-    /// Without `reset_after`, `(r·h)·R_h` stands in place of `r·u_h`, and there is no `b'`.
+    /// Without `reset_after`, `(r·h)·R_h` replaces `r·u_h`, and there is no `b'`.
     ///
-    /// Kernel `[features, 3·units]`, recurrent kernel `[units, 3·units]`, bias `[2, 3·units]`, or `[3·units]` without
-    /// `reset_after`. The first h is 0, or given after the sequence or by the name `initial_state`. At a masked step it stays as it
-    /// is.
+    /// Kernel `[features, 3·units]`, recurrent kernel `[units, 3·units]`, bias `[2, 3·units]`, or `[3·units]`
+    /// without `reset_after`. The initial h is 0, or given after the sequence or by the name `initial_state`. It
+    /// does not change at a masked time step.
     layer GRU;
     [recurrent_activation, reset_after] {
         /// Activation of the gates. Default: `Sigmoid`.

@@ -1,4 +1,5 @@
-//! Attention of several heads between projections: what `MultiHeadAttention` and `GroupQueryAttention` are made of.
+//! Attention of several heads between projections: the common part of `MultiHeadAttention` and
+//! `GroupQueryAttention`.
 //!
 //! ```text
 //! query [b, T, f] -> q [b, T, heads, dim];  key [b, S, f] -> k [b, S, heads, dim];  value [b, S, f] -> v [b, S, heads, width]
@@ -15,7 +16,7 @@ use crate::ops::attention::{AttentionOptions, attention_weights, weighted_sums};
 use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape};
 
-/// The inputs by position.
+/// The names of inputs by position.
 pub(super) const POSITIONAL: &[&str] = &["query", "value", "key"];
 
 /// The inputs that can be given by name.
@@ -47,7 +48,7 @@ crate::parts!(HeadsNode {
 #[derive(Clone, Debug)]
 pub(super) struct HeadsSettings {
     pub(super) class: &'static str,
-    /// Numbers of a query and of a key in a head.
+    /// Features of a query and of a key in each head.
     pub(super) dim: usize,
     pub(super) dropout: f64,
     /// The input's axes that attention goes over.
@@ -55,11 +56,11 @@ pub(super) struct HeadsSettings {
     pub(super) sliding_window: Option<usize>,
     pub(super) causal: bool,
     pub(super) scores: bool,
-    /// A penalty on the outputs, beside those on what projections give.
+    /// A penalty on the outputs, besides those on the results of projections.
     pub(super) activity_regularizer: Option<Dyn<dyn Regularizer>>,
 }
 
-/// The shapes of query, value and key, however they were given.
+/// Returns the shapes of query, value and key, however they were given.
 pub(super) fn shapes(layer: &'static str, inputs: &InputSpecs<'_>) -> Result<[Shape; 3]> {
     let (Some(query), Some(value)) = (inputs.at(0).ok(), inputs.find(1, "value")) else {
         let expected =
@@ -97,7 +98,7 @@ pub(super) fn cache_fits(cache: Option<usize>, causal: bool, rank: usize, axes: 
     }
 }
 
-/// A projection of all axes but the last `bound` onto `sizes`, with the settings of `with`.
+/// Builds a projection of all axes but the last `bound` onto `sizes`, with the settings of `with`.
 pub(super) fn projection(
     rank: usize,
     bound: usize,
@@ -113,7 +114,8 @@ pub(super) fn projection(
     with.with(equation, output_shape, use_bias.then(|| text(rank, all)))
 }
 
-/// The axes of a projected tensor `[axes…, heads, dim]`: those that stand by themselves, then those of attention.
+/// Returns the order of the axes of a projected tensor `[axes…, heads, dim]`: independent axes first, then those of
+/// attention.
 fn order(rank: usize, axes: &[usize]) -> Few<isize, MAX_RANK> {
     let alone = (0..rank - 2).filter(|axis| !axes.contains(axis));
     let all = alone.chain(axes.iter().copied()).chain([rank - 2, rank - 1]);
@@ -121,7 +123,7 @@ fn order(rank: usize, axes: &[usize]) -> Few<isize, MAX_RANK> {
 }
 
 impl HeadsNode {
-    /// As `[batch, time, heads, dim]`, whatever axes there are.
+    /// Reshapes to `[batch, time, heads, dim]`, whatever axes there are.
     fn flat(&self, x: &Tensor) -> Result<Tensor> {
         if x.rank() == 4 && self.settings.axes == [1] {
             return Ok(x.clone());
@@ -133,7 +135,7 @@ impl HeadsNode {
         if alone > 1 { x.merge_axes(0, alone - 1) } else { Ok(x) }
     }
 
-    /// The inverse of `flat`: with the axes of the projected query.
+    /// Undoes `flat`: restores the axes of the projected query.
     fn full(&self, y: Tensor, query: &Tensor) -> Result<Tensor> {
         if query.rank() == 4 && self.settings.axes == [1] {
             return Ok(y);
@@ -146,7 +148,7 @@ impl HeadsNode {
         y.reshape_to(&sizes[..])?.permute_back(&order)
     }
 
-    /// A mask given by name, with the axes of the scores ([`HeadsNode::score_shape`]).
+    /// Returns a mask given by name, with the axes of the scores ([`HeadsNode::score_shape`]).
     fn given_mask(&self, mask: &Tensor, scores: &[usize]) -> Result<Tensor> {
         let mut mask = mask.cast(DType::Bool)?;
         let over = self.settings.axes.len() as isize;
@@ -156,7 +158,7 @@ impl HeadsNode {
         Ok(mask)
     }
 
-    /// The mask of a projected query, or of keys, with the axes of the scores.
+    /// Returns the mask of a projected query, or of keys, with the axes of the scores.
     fn own_mask(&self, mask: &Tensor, projected: &Tensor, of_query: bool) -> Result<Tensor> {
         let (inner, over) = (projected.rank() - 2, self.settings.axes.len());
         let mut mask = mask.clone();
@@ -174,7 +176,7 @@ impl HeadsNode {
         Ok(mask)
     }
 
-    /// A mask with the axes of the scores, as `[batch, heads, queries, keys]`.
+    /// Reshapes a mask with the axes of the scores to `[batch, heads, queries, keys]`.
     fn flat_mask(&self, mask: Tensor, scores: &[usize]) -> Result<Tensor> {
         let over = self.settings.axes.len() as isize;
         if scores.len() == 4 && over == 1 {
@@ -189,7 +191,7 @@ impl HeadsNode {
         if alone > 1 { mask.merge_axes(0, alone - 1) } else { Ok(mask) }
     }
 
-    /// The shape of the scores: axes that stand by themselves, heads, those of queries, those of keys.
+    /// Returns the shape of the scores: independent axes, heads, axes of queries, axes of keys.
     fn score_shape(&self, query: &Tensor, key: &Tensor) -> Few<usize, MAX_RANK> {
         let axes = &self.settings.axes;
         let alone = (0..query.rank() - 2).filter(|axis| !axes.contains(axis));
@@ -197,7 +199,8 @@ impl HeadsNode {
         lead.chain(axes.iter().map(|&axis| key.dims()[axis])).collect()
     }
 
-    /// Which keys each query sees, by the masks of the inputs and the one given: of `[batch, heads, queries, keys]`.
+    /// Returns which keys each query sees, from the masks of the inputs and the one given:
+    /// `[batch, heads, queries, keys]`.
     fn mask(&self, x: Inputs<'_>, kept: &Kept, query: &Tensor) -> Result<Option<Tensor>> {
         let (of_query, given) = (&x.at(0)?.mask, x.get("attention_mask"));
         if of_query.is_none() && kept.mask.is_none() && given.is_none() {

@@ -1,12 +1,12 @@
-//! A layer that changes nothing: a place with a name.
+//! `Identity`: a layer that changes nothing, for a place with a name.
 
 use crate::Result;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Values};
 
 crate::settings! {
-    /// Gives its inputs, one or several, with their masks.
+    /// Returns its inputs, one or several, with their masks.
     pub layer Identity {
-        /// The layer.
+        /// Creates the layer.
         new();
     }
 }

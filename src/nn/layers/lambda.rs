@@ -1,4 +1,4 @@
-//! A function of the program's own as a layer without parameters.
+//! `Lambda`: a function of the user's program as a layer without parameters.
 
 use crate::config::{Common, Configured, Registry};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Masking, Node, Value, Values};
@@ -9,12 +9,12 @@ use std::sync::Arc;
 type Function = dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync;
 type MaskFunction = dyn Fn(&[Value]) -> Result<Option<Tensor>> + Send + Sync;
 
-/// Applies a function: `Lambda::new(|x| x.square())`. It computes with tensor operations, so that shapes and gradients are
-/// known; it must give the same for the same input, and knows nothing of training.
+/// Applies a function: `Lambda::new(|x| x.square())`. It computes with tensor operations, so that shapes and
+/// gradients are known. It must return the same for the same input, and does not know whether it runs in training.
 ///
-/// Its weights are none, and no file can hold its code: a network with one trains, predicts and keeps its weights in files, but
-/// saving the network itself is an error that names the layer. A layer of your own (see [`settings!`](crate::settings)) can be
-/// saved.
+/// It has no weights, and no file can hold its code: a network with one trains, predicts and keeps its weights in
+/// files, but saving the network itself is an error that names the layer. A layer of your own (see
+/// [`settings!`](crate::settings)) can be saved.
 #[derive(Clone)]
 pub struct Lambda {
     function: Arc<Function>,
@@ -23,7 +23,7 @@ pub struct Lambda {
 }
 
 impl Lambda {
-    /// Of one tensor.
+    /// Creates a layer from a function of one tensor.
     pub fn new(function: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Lambda {
         Lambda::of_list(move |inputs| match inputs {
             [one] => function(one),
@@ -31,12 +31,13 @@ impl Lambda {
         })
     }
 
-    /// Of all inputs, in their order.
+    /// Creates a layer from a function of all inputs, in order.
     pub fn of_list(function: impl Fn(&[Tensor]) -> Result<Tensor> + Send + Sync + 'static) -> Lambda {
         Lambda { function: Arc::new(function), mask: None, common: Common::default() }
     }
 
-    /// What becomes of masks: a function of the inputs with theirs. Without it a mask that reaches the layer is an error.
+    /// Sets the mask of the output: a function of the inputs and their masks. Without it, a mask that reaches the
+    /// layer is an error.
     #[must_use]
     pub fn mask(
         mut self,
@@ -46,7 +47,7 @@ impl Lambda {
         self
     }
 
-    /// The layer's name; by default `lambda`, `lambda_1`, …
+    /// Sets the layer's name; by default `lambda`, `lambda_1`, …
     #[must_use]
     pub fn named(mut self, name: &str) -> Lambda {
         self.common.name = Some(name.into());
@@ -73,7 +74,7 @@ impl Configured for Lambda {
     }
 }
 
-/// The reader of the kind's name: there is nothing to read.
+/// Reads a layer of this kind from a file, which always fails.
 pub(super) fn unreadable(_: serde_json::Value, _: &Registry) -> Result<Arc<dyn Build>> {
     Err(Error::format("Lambda", "it is a function of a program, which no file can hold"))
 }

@@ -1,4 +1,4 @@
-//! Gives the features of each sample mean 0 and variance 1 (Ba et al. 2016).
+//! `LayerNormalization`: normalizes the features of each sample to mean 0 and variance 1 (Ba et al. 2016).
 
 use super::checks::epsilon;
 use super::normalized::{along, centered, scaled};
@@ -27,8 +27,8 @@ crate::settings! {
         center: bool = true,
         /// Whether there is a `gamma`. Default: `true`.
         scale: bool = true,
-        /// Whether the mean stays in the result: `x / √(var + ε) · gamma`, without `beta`. Keras advises against it: that is not
-        /// [`RMSNormalization`](super::RMSNormalization). Default: `false`.
+        /// Whether to compute `x / √(var + ε) · gamma`, without subtracting the mean or adding `beta`. Keras
+        /// advises against it: this is not [`RMSNormalization`](super::RMSNormalization). Default: `false`.
         rms_scaling: bool = false,
         /// Initializer of `beta`. Default: `Zeros`.
         beta_initializer: into Dyn<dyn Initializer> = Zeros,
@@ -80,7 +80,7 @@ impl Build for LayerNormalization {
 struct LayerNormalizationNode {
     gamma: Option<Param>,
     beta: Option<Param>,
-    /// Ascending, from 0 on.
+    /// Ascending, counted from 0.
     axes: Vec<isize>,
     epsilon: f64,
     rms_scaling: bool,

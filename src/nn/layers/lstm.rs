@@ -1,4 +1,4 @@
-//! Long short-term memory (Hochreiter and Schmidhuber 1997).
+//! `LSTM` and [`LSTMCell`]: long short-term memory (Hochreiter and Schmidhuber 1997).
 
 use super::cell::{Formula, Recurrent, UnitForgetBias, cells, is, part};
 use super::recurrence::{States, recurrent};
@@ -11,21 +11,21 @@ use crate::tensor::{Tensor, few};
 use crate::{Result, settings};
 
 cells! {
-    /// One step of an [`LSTM`]: from `[batch, features]` and the states h and c, `[batch, units]`, which may be given after it or by
-    /// the name `states`, the output h, then the new h and c.
+    /// One time step of an [`LSTM`]. Inputs are `[batch, features]` and the states h and c, `[batch, units]`, given
+    /// after it or by the name `states`; outputs are the output h, then the new h and c.
     cell LSTMCell;
-    /// A long short-term memory over sequences `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
-    /// `[batch, time, units]`; with `return_state` then the last h and c.
+    /// A long short-term memory over sequences `[batch, time, features]`. The output is `[batch, units]`, or with
+    /// `return_sequences` `[batch, time, units]`, followed with `return_state` by the last h and c.
     ///
-    /// At each step `z = x·W + h·R + b` is cut into the input, forget, candidate and output parts `zᵢ`, `z_f`, `z_c`, `z_o`
-    /// (Keras's order); with `σ = recurrent_activation` and `g = activation`:
+    /// At each step `z = x·W + h·R + b` is cut into the input, forget, candidate and output parts `zᵢ`, `z_f`,
+    /// `z_c`, `z_o` (Keras's order); with `σ = recurrent_activation` and `g = activation`:
     ///
     /// - `i = σ(zᵢ)`, `f = σ(z_f)`, `o = σ(z_o)`
     /// - `c = f·c + i·g(z_c)`
     /// - `h = o·g(c)`, the output
     ///
-    /// Kernel `[features, 4·units]`, recurrent kernel `[units, 4·units]`, bias `[4·units]`. The first h and c are 0, or given after the
-    /// sequence or by the name `initial_state`. At a masked step both stay as they are.
+    /// Kernel `[features, 4·units]`, recurrent kernel `[units, 4·units]`, bias `[4·units]`. The initial h and c are
+    /// 0, or given after the sequence or by the name `initial_state`. They do not change at a masked time step.
     layer LSTM;
     [recurrent_activation, unit_forget_bias] {
         /// Activation of the gates. Default: `Sigmoid`.

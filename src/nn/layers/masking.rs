@@ -1,13 +1,13 @@
-//! Marks time steps that are nothing but padding.
+//! `Masking`: marks time steps that are only padding.
 
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values, single};
 use crate::{Error, Result};
 
 crate::settings! {
-    /// Gives `[batch, time, features]` a mask that is false where every feature of a time step is `mask_value`; there the
-    /// output is 0.
+    /// Gives `[batch, time, features]` a mask that is false where every feature of a time step is `mask_value`; the
+    /// output is 0 there.
     pub layer Masking {
-        /// The layer.
+        /// Creates the layer.
         new();
 
         /// The value that padding is made of. Default: `0`.
@@ -35,7 +35,7 @@ impl Node for Masking {
         let x = &x.single()?.tensor;
         let padding = x.equal(&x.new_full([], self.mask_value)?)?;
         let kept = padding.all(&[-1], true)?.logical_not()?;
-        // Chosen rather than multiplied: what is padding may be NaN.
+        // Selected rather than multiplied: padding may be NaN.
         let y = kept.choose(x, &x.new_full([], 0.0)?)?;
         Ok(Value::masked(y, Some(kept.squeeze(-1)?)).into())
     }

@@ -1,5 +1,5 @@
-//! Layers that make one tensor of several, element by element; and what all merging layers have in common: ranks and masks,
-//! by Keras's rules.
+//! Layers that merge several tensors into one, element by element; and what all merging layers share: ranks and
+//! masks, by Keras's rules.
 
 use crate::error::Context;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Range, Value, Values};
@@ -7,14 +7,15 @@ use crate::shape::is_unknown;
 use crate::tensor::{Few, Tensor};
 use crate::{Error, Result, Spec};
 
-/// A row a layer: its formula over the inputs, brought to one rank, and what it gives if that follows from what they are.
+/// Declares one layer per row: its formula over the inputs, brought to one rank, and the range of its values if it
+/// follows from theirs.
 macro_rules! merging {
     ($($(#[$doc:meta])* $layer:ident($x:ident) $(gives $range:ident)? = $formula:expr;)*) => {$(
         crate::settings! {
             $(#[$doc])*
             ///
-            /// Axes of size 1 are broadcast; inputs with fewer axes get some after the batch axis. A position counts if it counts in any
-            /// input, or if one of them has no mask.
+            /// Axes of size 1 are broadcast; inputs with fewer axes get some after the batch axis. A position
+            /// counts if it counts in any input, or if one of them has no mask.
             pub layer $layer {
                 #[doc = concat!("The layer: `", stringify!($layer), "::new().on([&a, &b])`.")]
                 new();
@@ -62,31 +63,31 @@ merging! {
         sum.div(&sum.new_full([], x.len() as f64)?)
     };
 
-    /// The largest of the inputs. What a mask says does not count is left out, unless nothing else is there.
+    /// The largest of the inputs. Masked elements are left out, unless there is nothing else.
     Maximum(x) gives joined = extreme(x, Tensor::maximum);
 
-    /// The smallest of the inputs. What a mask says does not count is left out, unless nothing else is there.
+    /// The smallest of the inputs. Masked elements are left out, unless there is nothing else.
     Minimum(x) gives joined = extreme(x, Tensor::minimum);
 }
 
-/// A mean lies between its parts, and means of probabilities add up to 1.
+/// The range of a mean: it lies between its parts, and means of probabilities add up to 1.
 fn united(inputs: &[Option<Range>]) -> Option<Range> {
     Range::united(inputs)
 }
 
-/// One of the parts, each element for itself.
+/// The range where each element comes from one of the inputs.
 fn joined(inputs: &[Option<Range>]) -> Option<Range> {
     Range::united(inputs).map(Range::moved)
 }
 
-/// Products of probabilities are from 0 to 1; of others nothing is known.
+/// The range of products: products of probabilities are from 0 to 1; nothing is known of others.
 fn of_units(inputs: &[Option<Range>]) -> Option<Range> {
     joined(inputs).filter(Range::is_unit)
 }
 
 type Pair = fn(&Tensor, &Tensor) -> Result<Tensor>;
 
-/// `f(f(a, b), c)…`, from the left.
+/// Computes `f(f(a, b), c)…`, from the left.
 fn fold(x: &[Value], f: Pair) -> Result<Tensor> {
     let mut rest = x.iter().map(|v| &v.tensor);
     let first = rest.next().ok_or_else(none)?.clone();
@@ -111,7 +112,7 @@ fn product(x: &[Value]) -> Result<Tensor> {
     }
 }
 
-/// Two inputs at a time; where only one of the two counts, it is taken.
+/// Merges two inputs at a time; where only one of the two counts, it is taken.
 fn extreme(x: &[Value], f: Pair) -> Result<Tensor> {
     let (first, rest) = x.split_first().ok_or_else(none)?;
     let (mut y, mut counts) = (first.tensor.clone(), whole_mask(first)?);
@@ -137,7 +138,7 @@ fn none() -> Error {
     Error::argument("inputs", "a list of at least one input, [&a, &b]", "none")
 }
 
-/// Fails unless there are inputs, all of one batch.
+/// Fails unless there are inputs, all with one batch size.
 pub(super) fn check(layer: &'static str, inputs: &[Spec]) -> Result<()> {
     let first = inputs.first().ok_or_else(none)?;
     for spec in inputs {
@@ -153,8 +154,8 @@ pub(super) fn check(layer: &'static str, inputs: &[Spec]) -> Result<()> {
     Ok(())
 }
 
-/// The inputs with axes of size 1 after the batch axis where they have fewer than others. As in Keras, values are then computed
-/// without regard to masks.
+/// Returns the inputs, with axes of size 1 after the batch axis where they have fewer than others. As in Keras,
+/// values are then computed regardless of masks.
 fn same_rank(x: Inputs<'_>) -> Result<Few<Value, 2>> {
     let rank = x.values().iter().map(|v| v.tensor.rank()).max().unwrap_or(0);
     let unequal = x.values().iter().any(|v| v.tensor.rank() != rank);
@@ -168,7 +169,7 @@ fn same_rank(x: Inputs<'_>) -> Result<Few<Value, 2>> {
     x.values().iter().map(widened).collect()
 }
 
-/// Where any input counts; everywhere if one has no mask.
+/// Returns where any input counts; everywhere if one has no mask.
 fn mask(x: Inputs<'_>) -> Result<Option<Tensor>> {
     let mut out: Option<Tensor> = None;
     for value in x.values() {
@@ -181,7 +182,7 @@ fn mask(x: Inputs<'_>) -> Result<Option<Tensor>> {
     Ok(out)
 }
 
-/// The mask of an input over all of its elements.
+/// Broadcasts the mask of an input to all of its elements.
 pub(super) fn whole_mask(v: &Value) -> Result<Option<Tensor>> {
     let Some(mask) = &v.mask else { return Ok(None) };
     let mut mask = mask.clone();
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
     use crate::DType;
 
-    /// As Keras 3.15 gives them for masked inputs: the first counts at positions 0 and 1, the second at 0.
+    /// Values from Keras 3.15 for masked inputs: the first counts at positions 0 and 1, the second at 0.
     #[test]
     fn masked_inputs_merge_as_in_keras() -> Result<()> {
         let of = |x: [f64; 3], counts: [i64; 3]| -> Result<Value> {

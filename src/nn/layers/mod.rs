@@ -1,4 +1,4 @@
-//! The layers, a file each. A new one is its file and a row here.
+//! The layers, one file each. To add one, write its file and a row here.
 
 pub use super::input::Input;
 use super::{Build, topology_config};

@@ -1,4 +1,4 @@
-//! Attention of several heads, each with projections of its own (Vaswani et al. 2017).
+//! `MultiHeadAttention`: attention of several heads, each with its own projections (Vaswani et al. 2017).
 
 use super::cache::Cache;
 use super::checks::{self, positive};
@@ -13,13 +13,16 @@ use crate::nn::{Axes, Build, Init, InputSpecs, Node, OneOrMany};
 use crate::{Error, Result};
 
 crate::settings! {
-    /// For each head `softmax(query·keyᵀ / √key_dim)·value` of projections of the inputs; the heads side by side are projected back.
+    /// For each head `softmax(query·keyᵀ / √key_dim)·value` of projections of the inputs; the results of all heads
+    /// are concatenated and projected back.
     ///
-    /// - Inputs, in this order: query `[batch, queries, features]`, value `[batch, keys, …]` and, if it is another tensor, key:
-    ///   `MultiHeadAttention::new(8, 64).on([&query, &value])`, within one sequence `.on([&x, &x])`. `value` and `key` can also be given by
-    ///   name.
-    /// - `attention_mask`, by name: `[batch, queries, keys]`, true where a query attends to a key; leading axes may be missing.
-    /// - Masks of query, value and key hide their positions. A query that sees nothing gets zeros before the projection back.
+    /// - Inputs, in this order: query `[batch, queries, features]`, value `[batch, keys, …]` and, if it is another
+    ///   tensor, key: `MultiHeadAttention::new(8, 64).on([&query, &value])`, within one sequence `.on([&x, &x])`.
+    ///   `value` and `key` can also be given by name.
+    /// - `attention_mask`, by name: `[batch, queries, keys]`, true where a query attends to a key; leading axes may
+    ///   be missing.
+    /// - Masks of query, value and key hide their positions. A query that sees no key gives zeros before the
+    ///   projection back.
     /// - Output: `[batch, queries, features]`, with the mask of the query.
     pub layer MultiHeadAttention {
         /// Creates a layer of `num_heads` heads; queries and keys of each have `key_dim` features.
@@ -35,7 +38,7 @@ crate::settings! {
         output_shape: some into OneOrMany<usize>,
         /// The axes of the inputs that attention goes over. Default: all but the first and the last.
         attention_axes: some into Axes,
-        /// A query attends only to keys less than this many positions away, before or after. Default: to all.
+        /// Limits each query to keys less than this many positions away, before or after. Default: no limit.
         sliding_window: some usize,
         /// Initializer of kernels. Default: `GlorotUniform`.
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
@@ -51,16 +54,19 @@ crate::settings! {
         kernel_constraint: some into Dyn<dyn Constraint>,
         /// Constraint on each bias. Default: none.
         bias_constraint: some into Dyn<dyn Constraint>,
-        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is projected back.
-        /// Default: `false`.
+        /// Whether the result is multiplied by the sigmoid of another projection of the query, before it is
+        /// projected back. Default: `false`.
         use_gate: bool = false,
-        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call). Default: `false`.
+        /// Whether a query attends only to its own and earlier positions (in Keras an argument of the call).
+        /// Default: `false`.
         use_causal_mask: bool = false,
-        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the call). Default: `false`.
+        /// Whether the weights `[batch, heads, queries, keys]` are a second output (in Keras an argument of the
+        /// call). Default: `false`.
         return_attention_scores: bool = false,
-        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding: each call attends
-        /// to what earlier ones have seen, with the bits of one pass over all. For causal attention within one sequence; nothing is
-        /// kept by default, and nothing while training. A mask given by name covers this many keys in all calls after the first.
+        /// The number of time steps whose keys and values a session keeps, so that `predict_in` can continue
+        /// decoding: each call attends to what earlier ones have seen, with the same bits as one pass over
+        /// everything. Only for causal attention within one sequence. By default nothing is kept, nor in training.
+        /// A mask given by name covers this many keys in all calls after the first.
         cache: some usize,
     }
 }
@@ -91,7 +97,7 @@ impl Build for MultiHeadAttention {
                 return Err(Error::argument("output_shape", "sizes of at least 1", format!("{sizes:?}")));
             }
             Some(OneOrMany(sizes)) if !sizes.is_empty() => sizes.clone(),
-            // As in Keras, no sizes are no setting.
+            // As in Keras, an empty list counts as not set.
             _ => query.dims()[rank - 1..].to_vec(),
         };
 
@@ -142,7 +148,7 @@ impl Build for MultiHeadAttention {
 }
 
 impl MultiHeadAttention {
-    /// The axes that attention goes over, from the front.
+    /// Returns the axes that attention goes over, counted from the front.
     fn axes(&self, rank: usize) -> Result<Vec<usize>> {
         let Some(given) = self.attention_axes.as_ref().map(Axes::list) else {
             return Ok((1..rank - 1).collect());

@@ -1,4 +1,4 @@
-//! What random layers have in common: along which axes elements share what is drawn, and the draw.
+//! What random layers share: the axes along which elements share what is drawn, and the draw.
 
 use crate::random::Stream;
 use crate::shape::is_unknown;
@@ -10,12 +10,13 @@ use crate::{Error, Result, Spec};
 pub(super) struct NoiseShape {
     /// Axes along which all elements are dropped or kept together.
     pub(super) shared: Vec<isize>,
-    /// Axes whose sizes are not known before data comes, and the sizes that were given.
+    /// Axes whose sizes are not known before data arrives, and the sizes that were given.
     pub(super) fixed: Vec<(usize, usize)>,
 }
 
 impl NoiseShape {
-    /// Of the setting: a size for each of the last axes. Along the axes before them elements share what is drawn.
+    /// Reads the setting, which has a size for each of the last axes. Along the axes before them, elements share
+    /// what is drawn.
     pub(super) fn new(setting: Option<&[Option<usize>]>, input: Spec) -> Result<NoiseShape> {
         let mut noise = NoiseShape::default();
         let Some(given) = setting else { return Ok(noise) };
@@ -43,10 +44,10 @@ impl NoiseShape {
         Ok(noise)
     }
 
-    /// True with probability `1 - rate`, once for all elements along the shared axes, whose size becomes 1.
+    /// Returns true with probability `1 - rate`, once for all elements along the shared axes, whose size becomes 1.
     ///
     /// # Errors
-    /// The input has another size than the one given.
+    /// The input's size differs from the one given.
     pub(super) fn kept(&self, x: &Tensor, rate: f64, stream: Stream) -> Result<Tensor> {
         // A trace tries sizes of its own.
         let wrong = self.fixed.iter().find(|(axis, n)| x.dims()[*axis] != *n && !x.is_traced());
@@ -63,7 +64,7 @@ impl NoiseShape {
     }
 }
 
-/// As Python would write it.
+/// Writes sizes as Python would.
 fn listed(sizes: &[Option<usize>]) -> String {
     let sizes = sizes.iter().map(|d| d.map_or("None".into(), |d| d.to_string()));
     format!("[{}]", sizes.collect::<Vec<String>>().join(", "))

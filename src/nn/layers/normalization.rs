@@ -1,4 +1,4 @@
-//! Gives each feature mean 0 and variance 1, by statistics of data that was seen before.
+//! `Normalization`: normalizes each feature to mean 0 and variance 1, by statistics of data seen before.
 
 use crate::config::Configured;
 use crate::nn::initializer::{Initializer, Ones, Zeros};
@@ -12,25 +12,26 @@ use std::sync::Arc;
 crate::settings! {
     /// `(x - mean) / max(√variance, 1e-7)`, with a mean and a variance for each position along `axis`.
     ///
-    /// They are given, or come from data by [`Normalization::adapt`], or from a file; until then they are 0 and 1. They are not
-    /// trained. Whole numbers become floats.
+    /// Mean and variance are given, computed from data by [`Normalization::adapt`], or read from a file; until then
+    /// they are 0 and 1. They are not trained. Whole numbers become floats.
     pub layer Normalization {
-        /// Over the last axis.
+        /// Creates the layer over the last axis.
         new();
 
-        /// The axes that have a mean and variance for each position: a number, a list, or `[]` for one mean of all. Default: the last.
+        /// The axes that have a mean and variance for each position: a number, a list, or `[]` for one mean of
+        /// everything. Default: the last.
         axis: into Axes = -1isize,
-        /// The mean: one number, or one for each position along the axes; by default it comes from data.
+        /// The mean: one number, or one for each position along the axes. Default: computed from data.
         mean: some into Numbers,
-        /// The variance, likewise.
+        /// The variance, in the same form.
         variance: some into Numbers,
-        /// Whether to go back from normalized values: `x · max(√variance, 1e-7) + mean`. Default: `false`.
+        /// Whether to turn normalized values back: `x · max(√variance, 1e-7) + mean`. Default: `false`.
         invert: bool = false,
         adapted: state Option<Statistics> = None,
     }
 }
 
-/// What [`Normalization::adapt`] has found.
+/// The statistics that [`Normalization::adapt`] has found.
 #[derive(Clone, Debug)]
 struct Statistics {
     shape: Shape,
@@ -39,7 +40,8 @@ struct Statistics {
 }
 
 impl Normalization {
-    /// With the mean and the (population) variance of this data, whose first axis is the batch. They are found in float64.
+    /// Sets the mean and the (population) variance to those of this data, whose first axis is the batch. They are
+    /// computed in float64.
     ///
     /// ```
     /// use gradus::prelude::*;
@@ -51,15 +53,16 @@ impl Normalization {
     /// ```
     ///
     /// # Errors
-    /// As [`Normalization::adapt_batches`].
+    /// Those of [`Normalization::adapt_batches`].
     pub fn adapt(self, x: &Tensor) -> Result<Normalization> {
         self.adapt_batches([Ok(x.clone())])
     }
 
-    /// [`Normalization::adapt`] to batches from anywhere: `dataset.iter().map(|batch| Ok(batch?.x[0].clone()))`.
+    /// [`Normalization::adapt`] for batches from anywhere: `dataset.iter().map(|batch| Ok(batch?.x[0].clone()))`.
     ///
     /// # Errors
-    /// One of the batches is an error; there are none, or no elements; their axes differ; or a mean was given.
+    /// One of the batches is an error; there are no batches, or no elements; their axes differ; or a mean was
+    /// given.
     pub fn adapt_batches(
         mut self,
         batches: impl IntoIterator<Item = Result<Tensor>>,
@@ -88,7 +91,7 @@ impl Normalization {
         }
     }
 
-    /// How many numbers a mean is made of, and the statistics.
+    /// Returns the number of elements behind each mean, and the statistics.
     fn statistics(&self, x: &Tensor) -> Result<(usize, Statistics)> {
         let axes = self.axis.sorted("axis", x.shape())?;
         let dims = x.dims();
@@ -111,7 +114,7 @@ impl Normalization {
     }
 }
 
-/// The statistics of two lots of data as one: each moves by its share of how far their means lie apart.
+/// Combines the statistics of two sets of data: each moves by its share of the distance between their means.
 fn together(a: (usize, Statistics), b: (usize, Statistics)) -> Result<(usize, Statistics)> {
     let ((n, a), (m, b)) = (a, b);
     if a.shape != b.shape {
@@ -133,7 +136,7 @@ fn together(a: (usize, Statistics), b: (usize, Statistics)) -> Result<(usize, St
     Ok((count, Statistics { shape: a.shape, mean, variance }))
 }
 
-/// A state that begins with what was found in data.
+/// An initializer with statistics found in data.
 #[derive(Debug)]
 struct Found(Arc<[f64]>);
 impl Configured for Found {}
@@ -175,7 +178,7 @@ impl Build for Normalization {
 }
 
 impl Normalization {
-    /// Mean, variance and count, with what data has shown.
+    /// Makes mean, variance and count, with what was found in data.
     fn states(&self, kept: Shape, init: &mut Init) -> Result<[Param; 3]> {
         let (mean, variance) = match &self.adapted {
             None => (Zeros.into(), Ones.into()),
@@ -191,7 +194,7 @@ impl Normalization {
     }
 }
 
-/// What was given, as constants of the shape that inputs are normalized with.
+/// Returns the given statistics, as constants of the shape that inputs are normalized with.
 fn constants(
     mean: &Numbers,
     variance: &Numbers,
@@ -218,19 +221,19 @@ fn constants(
 struct NormalizationNode {
     mean: Option<Param>,
     variance: Option<Param>,
-    /// Kept because files of Keras have it; always 0.
+    /// Kept because Keras's files have it; always 0.
     count: Option<Param>,
     /// Mean and variance, if they were given.
     given: Option<(Tensor, Tensor)>,
-    /// The shape of the statistics beside an input.
+    /// The shape in which the statistics broadcast to an input.
     broadcast: Shape,
     invert: bool,
-    /// What whole numbers become.
+    /// The dtype that whole numbers become.
     dtype: DType,
 }
 crate::parts!(NormalizationNode { mean, variance, count });
 
-/// Keeps the divisor from zero; Keras's `epsilon()`.
+/// Keeps the divisor away from zero; Keras's `epsilon()`.
 const EPSILON: f64 = 1e-7;
 
 impl Layer for NormalizationNode {

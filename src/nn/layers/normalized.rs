@@ -1,9 +1,10 @@
-//! What the layers that normalize each sample have in common.
+//! What the layers that normalize each sample share.
 
 use crate::tensor::{Few, Tensor};
 use crate::{MAX_RANK, Result};
 
-/// A parameter that has the sizes of these axes (ascending, from 0 on), with axes of 1 where it is to broadcast.
+/// Reshapes a parameter that has the sizes of these axes (ascending, from 0), with axes of size 1 where it
+/// broadcasts.
 pub(super) fn along(parameter: &Tensor, axes: &[isize], rank: usize) -> Result<Tensor> {
     let first = axes.first().copied().unwrap_or(0);
     let missing: Few<isize, MAX_RANK> = (first..rank as isize).filter(|axis| !axes.contains(axis)).collect();
@@ -14,14 +15,15 @@ pub(super) fn along(parameter: &Tensor, axes: &[isize], rank: usize) -> Result<T
     Ok(out)
 }
 
-/// The differences from the mean over these axes, and the factor that gives them variance 1: `1 / √(var + ε)`.
+/// Returns the differences from the mean over these axes, and the factor that gives them variance 1:
+/// `1 / √(var + ε)`.
 pub(super) fn centered(x: &Tensor, axes: &[isize], epsilon: f64) -> Result<(Tensor, Tensor)> {
     let center = x.sub(&x.mean(axes, true)?)?;
     let factor = center.square()?.mean(axes, true)?.affine(1.0, epsilon)?.rsqrt()?;
     Ok((center, factor))
 }
 
-/// `x · gamma + beta`, of which either may be missing.
+/// Computes `x · gamma + beta`, of which either may be missing.
 pub(super) fn scaled(x: Tensor, gamma: Option<&Tensor>, beta: Option<&Tensor>) -> Result<Tensor> {
     match (gamma, beta) {
         (Some(gamma), Some(beta)) => x.mul_add(gamma, beta),

@@ -1,14 +1,14 @@
-//! Puts the axes of a sample into another order.
+//! `Permute`: reorders the axes of a sample.
 
 use crate::nn::{Cx, Layer, Range};
 use crate::tensor::{Few, Tensor};
 use crate::{Error, MAX_RANK, Result};
 
 crate::settings! {
-    /// Axis `i` of the output is axis `dims[i - 1]` of the input; axes are counted from 1, after the batch axis, which stays. No data
-    /// moves.
+    /// Axis `i` of the output is axis `dims[i - 1]` of the input; axes are counted from 1, after the batch axis,
+    /// which stays. No data moves.
     pub layer Permute {
-        /// In this order: `Permute::new([2, 1])` swaps the two axes of a sample.
+        /// Creates the layer with this order: `Permute::new([2, 1])` swaps the two axes of a sample.
         new(dims: into Vec<usize>);
     }
 }

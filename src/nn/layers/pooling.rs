@@ -1,4 +1,4 @@
-//! Makes one number of each pool of neighbouring elements, channel by channel: their largest or their mean.
+//! Pooling: reduces each pool of neighbouring elements to one number per channel, their largest or their mean.
 
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
 use crate::ops::Padding;
@@ -6,21 +6,22 @@ use crate::ops::window::PerAxis;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
 
-/// The layers of each rank.
+/// Declares the layer for each number of axes.
 macro_rules! pooling {
     ($($(#[$doc:meta])* $layer:ident: $operation:ident over $n:tt axes, as $alias:ident { $($size:tt)* })*) => {$(
         crate::settings! {
             $(#[$doc])*
             ///
-            /// The output size of each axis is `⌊(elements - pool_size) / strides⌋ + 1` or, with the padding `same`, `⌈elements / strides⌉`.
+            /// The output size of each axis is `⌊(elements - pool_size) / strides⌋ + 1` or, with the padding
+            /// `same`, `⌈elements / strides⌉`.
             pub layer $layer {
                 $($size)*
                 /// Step of the window along each axis. Default: `pool_size`.
                 strides: some into Sizes<$n>,
-                /// `Padding::Valid`, by default: pools stay inside. `Padding::Same`: they reach over the edges, where there is nothing
-                /// that counts.
+                /// `Padding::Valid`: pools stay inside. `Padding::Same`: they reach over the edges, where nothing
+                /// counts. Default: `Padding::Valid`.
                 padding: named Padding = Padding::Valid,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -52,23 +53,25 @@ macro_rules! pooling {
 pooling! {
     /// The largest of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
     MaxPooling1D: max_pool over 1 axes, as MaxPool1D {
-        /// With pools of two elements along each axis, one beside the other.
+        /// Creates the layer with pools of two elements along each axis, side by side.
         new();
 
         /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<1> = 2usize,
     }
-    /// The largest of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    /// The largest of each pool of an image: `[batch, height, width, channels]` becomes
+    /// `[batch, rows, columns, channels]`.
     MaxPooling2D: max_pool over 2 axes, as MaxPool2D {
-        /// With pools of two elements along each axis, one beside the other.
+        /// Creates the layer with pools of two elements along each axis, side by side.
         new();
 
         /// Size of the window: one number, or one for each axis. Default: `2`.
         pool_size: into Sizes<2> = 2usize,
     }
-    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become shorter.
+    /// The largest of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become
+    /// shorter.
     MaxPooling3D: max_pool over 3 axes, as MaxPool3D {
-        /// With pools of two elements along each axis, one beside the other.
+        /// Creates the layer with pools of two elements along each axis, side by side.
         new();
 
         /// Size of the window: one number, or one for each axis. Default: `2`.
@@ -76,17 +79,19 @@ pooling! {
     }
     /// The mean of each pool of a sequence: `[batch, steps, channels]` becomes `[batch, new_steps, channels]`.
     AveragePooling1D: average_pool over 1 axes, as AvgPool1D {
-        /// With pools of this size, one beside the other: one number, or one for each axis.
+        /// Creates the layer with pools of this size, side by side: one number, or one for each axis.
         new(pool_size: into Sizes<1>);
     }
-    /// The mean of each pool of an image: `[batch, height, width, channels]` becomes `[batch, rows, columns, channels]`.
+    /// The mean of each pool of an image: `[batch, height, width, channels]` becomes
+    /// `[batch, rows, columns, channels]`.
     AveragePooling2D: average_pool over 2 axes, as AvgPool2D {
-        /// With pools of this size, one beside the other: one number, or one for each axis.
+        /// Creates the layer with pools of this size, side by side: one number, or one for each axis.
         new(pool_size: into Sizes<2>);
     }
-    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become shorter.
+    /// The mean of each pool of a volume: `[batch, depth, height, width, channels]` keeps its axes, which become
+    /// shorter.
     AveragePooling3D: average_pool over 3 axes, as AvgPool3D {
-        /// With pools of this size, one beside the other: one number, or one for each axis.
+        /// Creates the layer with pools of this size, side by side: one number, or one for each axis.
         new(pool_size: into Sizes<3>);
     }
 }

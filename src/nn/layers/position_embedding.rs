@@ -1,4 +1,4 @@
-//! A trained vector for each position (Devlin et al. 2019).
+//! `PositionEmbedding`: a trained vector for each position (Devlin et al. 2019).
 
 use super::checks::positive;
 use super::positions::{Counter, START};
@@ -9,21 +9,24 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// For `[…, time, features]` the vector of each position, of the same shape, to be added to the input. (keras-hub's.)
+    /// Returns, for `[…, time, features]`, the vector of each position, in the same shape, to be added to the
+    /// input. (As in keras-hub.)
     ///
-    /// Table `[sequence_length, features]`, Glorot uniform. A position beyond the table of `n = sequence_length` rows is made of
-    /// two of them, as in keras-hub: with `e = (row - α·row₀) / (1 - α)`, position `p >= n` is `α·e(⌊p/n⌋) + (1 - α)·e(p mod n)`.
+    /// Table `[sequence_length, features]`, Glorot uniform. A position beyond the table of `n = sequence_length`
+    /// rows is made of two of them, as in keras-hub: with `e = (row - α·row₀) / (1 - α)`, position `p >= n` is
+    /// `α·e(⌊p/n⌋) + (1 - α)·e(p mod n)`.
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
+    /// `start_index`, given by name, is the position of the first time step, one number or one per sample. Default:
+    /// `0`.
     pub layer PositionEmbedding {
-        /// For sequences of up to this length.
+        /// Creates the layer for sequences of up to this length.
         new(sequence_length: usize);
 
         /// Initializer of the table. Default: `GlorotUniform`.
         initializer: into Dyn<dyn Initializer> = GlorotUniform,
         /// α: the share of the coarse position beyond the table. Default: `0.4`.
         hierarchical_alpha: f64 = 0.4,
-        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
+        /// Whether a call in a session continues at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }
@@ -61,8 +64,8 @@ struct PositionNode {
 crate::parts!(PositionNode { embeddings, counter });
 
 impl PositionNode {
-    /// The vectors of positions of which some may be beyond the table of `n`: which formula one has depends on the position alone, never
-    /// on how many are asked for at once.
+    /// Returns the vectors of positions, some of which may be beyond the table of `n`. The formula of each depends
+    /// only on its position, never on how many are asked for at once.
     fn beyond(&self, positions: &Tensor, n: usize, cx: &mut Cx) -> Result<Tensor> {
         let table = cx.param(&self.embeddings)?;
         let first = table.slice(0, 0, 1)?.affine(self.alpha, 0.0)?;

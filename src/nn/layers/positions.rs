@@ -1,14 +1,14 @@
-//! The positions of time steps: what layers that encode them have in common.
+//! The positions of time steps: what the layers that encode them share.
 
 use crate::nn::{Cx, Init, Inputs, Key};
 use crate::ops::attention::places;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape};
 
-/// The name by which the position of the first step is given.
+/// The name under which the position of the first time step is given.
 pub(super) const START: &str = "start_index";
 
-/// Numbers as a tensor of a dtype.
+/// Makes a tensor of these numbers.
 pub(super) fn constant(values: &[f64], dtype: DType) -> Result<Tensor> {
     Tensor::from_slice(values, Shape::new(&[values.len()])?)?.cast(dtype)
 }
@@ -25,8 +25,8 @@ impl Counter {
         Counter { key: cache.then(|| init.key()) }
     }
 
-    /// The position of each step along an axis of the first input: int64 `[time]`, or `[batch, time]` where samples begin at
-    /// different ones; and whether they are 0, 1, … for sure.
+    /// Returns the position of each time step along an axis of the first input: int64 `[time]`, or `[batch, time]`
+    /// if samples begin at different ones; and whether they are surely 0, 1, ….
     pub(super) fn positions(&self, x: Inputs<'_>, axis: isize, cx: &mut Cx) -> Result<(Tensor, bool)> {
         let input = &x.at(0)?.tensor;
         let steps = places(input, axis)?.cast(DType::I64)?;

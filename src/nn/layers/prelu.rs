@@ -1,4 +1,4 @@
-//! A rectifier whose slope below 0 is learned (He et al. 2015).
+//! `PReLU`: a rectifier whose slope below 0 is learned (He et al. 2015).
 
 use crate::config::Dyn;
 use crate::nn::constraint::Constraint;
@@ -10,10 +10,10 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// `x` where positive, else `alpha · x`, with a learned `alpha` for each element of a sample: of the sample's shape, or of
-    /// size 1 along shared axes.
+    /// `x` where positive, else `alpha · x`, with a learned `alpha` for each element of a sample; along shared axes
+    /// its size is 1.
     pub layer PReLU {
-        /// With a slope of 0 at first.
+        /// Creates the layer with initial slopes of 0.
         new();
 
         /// Initializer of the slopes. Default: `Zeros`.
@@ -22,8 +22,8 @@ crate::settings! {
         alpha_regularizer: some into Dyn<dyn Regularizer>,
         /// Constraint on the slopes. Default: none.
         alpha_constraint: some into Dyn<dyn Constraint>,
-        /// The axes along which all elements have one slope, counted from 1: `[1, 2]` for images, so that there is one for
-        /// each channel. Default: none.
+        /// The axes along which all elements share a slope, counted from 1: `[1, 2]` for images, so that there is
+        /// one slope per channel. Default: none.
         shared_axes: some into Axes,
     }
 }

@@ -1,5 +1,5 @@
-//! What all recurrent layers share: where states come from and go to, the loop over time, masks, and what is given. A layer brings
-//! its cell.
+//! What all recurrent layers share: where states come from and go to, the loop over time, masks, and outputs. Each
+//! layer adds its cell.
 //!
 //! ```text
 //! states = initial_state, or those of the last call if stateful, or zeros
@@ -20,33 +20,33 @@ use crate::{Error, Result, Shape, Spec};
 /// The states of a cell.
 pub(crate) type States = Tensors;
 
-/// One step: from its input and the states, its output and the new states.
+/// One time step: from its input and the states, the output and the new states.
 pub(crate) type Step<'a> = dyn FnMut(&Tensor, &[Tensor], &mut Cx) -> Result<(Tensor, States)> + 'a;
 
-/// A recurrent layer but for its cell.
+/// A recurrent layer without its cell.
 #[derive(Clone, Debug)]
 pub(crate) struct Sequence {
     /// Its class, for messages.
     pub(crate) layer: &'static str,
     pub(crate) recurrence: Recurrence,
     activity_regularizer: Option<Dyn<dyn Regularizer>>,
-    /// Of the states that are carried from call to call, if they are.
+    /// The keys of the states that are carried from call to call, if they are.
     carried: Vec<Key>,
 }
 crate::parts!(group Sequence { carried });
 
-/// What going through a sequence gave.
+/// The result of going through a sequence.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    /// The outputs of all steps along axis 1, if they are asked for.
+    /// The outputs of all time steps along axis 1, if they are wanted.
     pub(crate) sequence: Option<Tensor>,
-    /// That of the last step.
+    /// The output of the last time step.
     pub(crate) last: Tensor,
     pub(crate) states: States,
 }
 
 impl Sequence {
-    /// With this number of states.
+    /// Makes one with this number of states.
     pub(crate) fn new(
         layer: &'static str,
         recurrence: Recurrence,
@@ -59,8 +59,8 @@ impl Sequence {
         Sequence { layer, recurrence, activity_regularizer: activity_regularizer.clone(), carried }
     }
 
-    /// The whole layer as a loop of steps. `zeros` are the states that a sequence begins with if no others are given;
-    /// `output_state` is the state that is also the output.
+    /// Runs the whole layer as a loop over time steps. `zeros` are the initial states of a sequence if no others
+    /// are given; `output_state` is the state that is also the output.
     pub(crate) fn call(
         &self,
         x: Inputs<'_>,
@@ -75,7 +75,7 @@ impl Sequence {
         self.finish(ran, counted.mask.as_ref(), cx)
     }
 
-    /// The first states: those that the call gives, else those that the last call left, else these.
+    /// Returns the first states: those given to the call, else those that the last call left, else `zeros`.
     pub(crate) fn begin(&self, x: Inputs<'_>, zeros: States, cx: &mut Cx) -> Result<States> {
         let carried: Few<_, 2> = self.carried.iter().map(|key| cx.carry(key)).collect();
         let given = given_states(x, "initial_state", zeros.len())?;
@@ -105,7 +105,8 @@ impl Sequence {
         carried.zip(&zeros).map(check).collect()
     }
 
-    /// The input with 0 at masked steps: what stands there, perhaps NaN, would reach the gradients of kernels as a product with 0.
+    /// Returns the input with 0 at masked time steps: any value there, perhaps NaN, would reach the gradients of
+    /// kernels as a product with 0.
     ///
     /// # Errors
     /// See [`Sequence::time`].
@@ -116,8 +117,8 @@ impl Sequence {
         Ok(Value::masked(tensor, Some(mask.clone())))
     }
 
-    /// Calls `step` for each step of `x`, `[batch, time, …]`. Where the mask is false the states stay as they are, and the
-    /// output is the one before (at the first step the state that stands for it), or 0.
+    /// Calls `step` for each time step of `x`, `[batch, time, …]`. Where the mask is false the states do not
+    /// change, and the output is the one before (at the first step the state that stands for it), or 0.
     pub(crate) fn run(
         &self,
         x: &Value,
@@ -167,7 +168,8 @@ impl Sequence {
         Ok(Ran { sequence, last, states })
     }
 
-    /// What an op over the whole sequence gave: the outputs of all steps, in their order, and the last states.
+    /// Wraps what an op over the whole sequence returned: the outputs of all time steps in order, and the last
+    /// states.
     pub(crate) fn ran(&self, all: Tensor, states: States, mask: Option<&Tensor>) -> Result<Ran> {
         let Recurrence { return_sequences, go_backwards, zero_output_for_mask, .. } = self.recurrence;
         let (all, last) = match mask {
@@ -181,10 +183,10 @@ impl Sequence {
         Ok(Ran { sequence: return_sequences.then_some(all), last, states })
     }
 
-    /// How many steps there are.
+    /// Returns the number of time steps.
     ///
     /// # Errors
-    /// None, or the mask is not one of steps.
+    /// There are none, or the mask is not one of time steps.
     pub(crate) fn time(&self, x: &Value) -> Result<usize> {
         match (x.tensor.dims(), &x.mask) {
             ([_, 0, ..] | [] | [_], _) => Err(self.no_steps(x.spec())),
@@ -200,13 +202,13 @@ impl Sequence {
         Error::shape(self.layer, "sequences [batch, time, …] of at least one step", x.shape)
     }
 
-    /// Leaves the states for the next call and puts together what the layer gives. `mask` is that of its input.
+    /// Stores the states for the next call and assembles the layer's outputs. `mask` is that of its input.
     pub(crate) fn finish(&self, ran: Ran, mask: Option<&Tensor>, cx: &mut Cx) -> Result<Values> {
         for (key, state) in self.carried.iter().zip(&ran.states) {
             cx.set_carry(key, state.clone());
         }
         let first = match ran.sequence {
-            // What comes out backwards has its mask backwards.
+            // A reversed output has a reversed mask.
             Some(sequence) => {
                 let flip = |mask: &Tensor| mask.flip(&[1]);
                 let mask =
@@ -222,7 +224,7 @@ impl Sequence {
     }
 }
 
-/// The states that a call gives, by position after the first input or by this name: all or none.
+/// Returns the states that a call was given, by position after the first input or by this name: all or none.
 pub(crate) fn given_states(x: Inputs<'_>, name: &'static str, count: usize) -> Result<States> {
     let by_position = x.positional().get(1..).unwrap_or(&[]);
     let states: States = by_position.iter().chain(x.all(name)).map(|value| value.tensor.clone()).collect();
@@ -233,13 +235,13 @@ pub(crate) fn given_states(x: Inputs<'_>, name: &'static str, count: usize) -> R
     }
 }
 
-/// States of zeros of these sizes for a sequence `[batch, time, …]`.
+/// Returns zero states of these sizes for a sequence `[batch, time, …]`.
 pub(crate) fn zeros(x: &Tensor, sizes: &[usize]) -> Result<States> {
     let batch = x.dims().first().copied().unwrap_or(0);
     sizes.iter().map(|&size| x.new_full([batch, size], 0.0)).collect()
 }
 
-/// What a cell is built for: one step of a sequence, then its states.
+/// Returns the specs that a cell is built for: one time step of a sequence, then its states.
 pub(crate) fn step_specs(layer: &'static str, sequence: Spec, states: &[usize]) -> Result<Vec<Spec>> {
     let [batch, _, rest @ ..] = sequence.shape.dims() else {
         return Err(Error::shape(layer, "sequences [batch, time, …]", sequence.shape));
@@ -252,7 +254,7 @@ pub(crate) fn step_specs(layer: &'static str, sequence: Spec, states: &[usize]) 
     std::iter::once(spec(&step)).chain(states.iter().map(|&size| spec(&[*batch, size]))).collect()
 }
 
-/// [`settings!`](crate::settings) of a recurrent layer: its own, then those that all have.
+/// [`settings!`](crate::settings) of a recurrent layer: its own, then those that all of them have.
 macro_rules! recurrent {
     ($(#[$meta:meta])* pub layer $type:ident { $($rows:tt)* }) => {
         crate::settings! {
@@ -261,17 +263,19 @@ macro_rules! recurrent {
                 $($rows)*
                 /// Regularizer of the outputs; each penalty is divided by the batch size. Default: none.
                 activity_regularizer: some into crate::config::Dyn<dyn crate::nn::regularizer::Regularizer>,
-                /// Whether to give the output of every step, `[batch, time, …]`, or of the last one alone. Default: `false`.
-                return_sequences: bool = false,
-                /// Whether to give the last states as further outputs. Default: `false`.
-                return_state: bool = false,
-                /// Whether to read the sequence from its end. With `return_sequences` the output, and its mask, are in reversed time order.
+                /// Whether to return the output of every time step, `[batch, time, …]`, or only of the last.
                 /// Default: `false`.
+                return_sequences: bool = false,
+                /// Whether to return the last states as further outputs. Default: `false`.
+                return_state: bool = false,
+                /// Whether to read the sequence from its end. With `return_sequences` the output, and its mask, are
+                /// in reversed time order. Default: `false`.
                 go_backwards: bool = false,
-                /// Whether the next call goes on from the states of this one, row by row: in training, or in a
+                /// Whether the next call continues from the states of this one, row by row: in training, or in a
                 /// [`Session`](crate::nn::Session). Default: `false`.
                 stateful: bool = false,
-                /// Whether the output of a masked step is 0 rather than that of the step before. Default: `false`.
+                /// Whether the output of a masked time step is 0 rather than that of the step before. Default:
+                /// `false`.
                 zero_output_for_mask: bool = false,
             }
         }
@@ -294,7 +298,7 @@ macro_rules! recurrent {
 }
 pub(crate) use recurrent;
 
-/// `new` where rows or steps count, and `old` elsewhere.
+/// Returns `new` where rows or time steps count, and `old` elsewhere.
 fn keep(counts: &Tensor, new: &Tensor, old: &Tensor) -> Result<Tensor> {
     let mut counts = counts.clone();
     while counts.rank() < new.rank() {
@@ -309,7 +313,8 @@ pub(super) mod tests {
     use crate::nn::{IntoLayer, Sequential};
     use crate::tensor::Tensor;
 
-    /// Compares what a layer of two units gives for a sequence of three steps, with weights that count up, to Keras's numbers.
+    /// Compares the output of a layer of two units for a sequence of three time steps, with weights that count up,
+    /// with Keras's numbers.
     pub(crate) fn golden(layer: impl IntoLayer, want: [f32; 6]) {
         let mut network = Sequential::new().add(Input::new([3, 2])).add(layer).build().unwrap();
         let counting = |w: &Tensor| {

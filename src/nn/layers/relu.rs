@@ -1,4 +1,4 @@
-//! The rectifiers without parameters, as layers.
+//! `ReLU` and [`LeakyReLU`]: rectifiers without parameters, as layers.
 
 use crate::nn::activation::{Activation, Relu};
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Range, range_of, single};
@@ -16,14 +16,14 @@ fn not_negative(name: &'static str, value: f64) -> Result<()> {
 crate::settings! {
     /// `min(x, max_value)` above `threshold`, else `negative_slope · (x - threshold)`.
     pub layer ReLU {
-        /// `max(x, 0)`.
+        /// Creates the layer for `max(x, 0)`.
         new();
 
         /// The largest output. Default: none.
         max_value: some f64,
         /// The slope below the threshold. Default: `0`.
         negative_slope: f64 = 0.0,
-        /// What is not above this becomes 0 (or slopes from there). Default: `0`.
+        /// Values up to this one become 0 (or slope from there). Default: `0`.
         threshold: f64 = 0.0,
     }
 }
@@ -65,10 +65,10 @@ impl Layer for ReLUNode {
 crate::settings! {
     /// `x` where positive, else `negative_slope · x`.
     pub layer LeakyReLU {
-        /// With Keras's slope.
+        /// Creates the layer with Keras's slope.
         new();
 
-        /// The slope below 0; 0.3 by default (that of the activation of this name is 0.2).
+        /// The slope below 0; 0.3 by default (for the activation of this name it is 0.2).
         negative_slope: f64 = 0.3,
     }
 }

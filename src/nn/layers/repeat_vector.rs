@@ -1,4 +1,4 @@
-//! Makes a sequence of a vector.
+//! `RepeatVector`: makes a sequence of a vector.
 
 use super::checks::positive;
 use crate::nn::{Cx, Layer, Range};
@@ -8,7 +8,7 @@ use crate::{Error, Result};
 crate::settings! {
     /// `[batch, features]` becomes `[batch, n, features]`: each row `n` times.
     pub layer RepeatVector {
-        /// This many times.
+        /// Creates the layer that repeats each row this many times.
         new(n: usize);
     }
 }

@@ -1,4 +1,4 @@
-//! Brings values to another range: bytes of images to `0..1` or `-1..1`.
+//! `Rescaling`: maps values to another range, such as bytes of images to `0..1` or `-1..1`.
 
 use crate::nn::{Build, Cx, Init, InputSpecs, Layer, Masking, Node, Numbers, single};
 use crate::tensor::Tensor;
@@ -7,10 +7,10 @@ use crate::{DType, Result};
 crate::settings! {
     /// `x · scale + offset`, of any shape. Whole numbers become floats.
     pub layer Rescaling {
-        /// By this factor: one number, or one for each channel.
+        /// Creates the layer with this factor: one number, or one for each channel.
         new(scale: into Numbers);
 
-        /// What is added, one number or one for each channel. Default: `0`.
+        /// The number that is added, one or one for each channel. Default: `0`.
         offset: into Numbers = 0.0,
     }
 }
@@ -33,7 +33,7 @@ struct RescalingNode {
     single: Option<(f64, f64)>,
     scale: Tensor,
     offset: Tensor,
-    /// What whole numbers become.
+    /// The dtype that whole numbers become.
     dtype: DType,
 }
 crate::parts!(RescalingNode {});

@@ -1,14 +1,15 @@
-//! Gives samples another shape.
+//! `Reshape`: gives samples another shape.
 
 use crate::nn::{Cx, Layer, Masking, Range};
 use crate::tensor::Tensor;
 use crate::{Error, Result, Shape};
 
 crate::settings! {
-    /// `[batch, …]` becomes `[batch, …target_shape]`, of as many elements. One size may be -1: what remains. A mask ends here:
-    /// its positions may be others.
+    /// `[batch, …]` becomes `[batch, …target_shape]`, with the same number of elements. One size may be -1, which
+    /// is worked out. The output has no mask, since the positions of a mask may change.
     pub layer Reshape {
-        /// To this shape, without the batch: `Reshape::new([28, 28, 1])`, `Reshape::new([-1, 16])`.
+        /// Creates the layer with this shape, without the batch: `Reshape::new([28, 28, 1])`,
+        /// `Reshape::new([-1, 16])`.
         new(target_shape: into Vec<isize>);
     }
 }
@@ -19,7 +20,7 @@ impl Layer for Reshape {
         let Some((_, sample)) = x.dims().split_first() else {
             return Err(Error::shape("Reshape", "inputs with a batch", *x.shape()));
         };
-        // Whether it fits is a question of the sample's own sizes.
+        // Whether it fits depends on the sample's own sizes.
         Shape::new(sample)?.infer_reshape(&self.target_shape)?;
         match x.rank() {
             1 => x.expand_dims(1)?.split_axis(1, &self.target_shape),

@@ -1,4 +1,4 @@
-//! Brings images to one size.
+//! `Resizing`: brings images to one size.
 
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, expect_images, single};
 use crate::ops::{Interpolation, PadMode};
@@ -6,7 +6,7 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::string_enum! {
-    /// What is put beside images that keep their proportions.
+    /// What fills the space beside images that keep their proportions.
     #[derive(Default)]
     pub enum FillMode {
         /// A constant: `fill_value`.
@@ -16,27 +16,28 @@ crate::string_enum! {
 }
 
 crate::settings! {
-    /// Images `[batch, h, w, channels]` as `[batch, height, width, channels]`: stretched, or with their proportions kept by cutting
-    /// off what is too long or by filling up what is too short.
+    /// Resizes images `[batch, h, w, channels]` to `[batch, height, width, channels]`: stretched, or with their
+    /// proportions kept by cropping or padding.
     ///
-    /// Images of whole numbers stay whole: they are computed with as floats, rounded and held to what their dtype can be.
+    /// Images of whole numbers stay whole: they are computed as floats, rounded, and limited to the range of their
+    /// dtype.
     pub layer Resizing {
-        /// To this size.
+        /// Creates the layer with this output size.
         new(height: usize, width: usize);
 
         /// Interpolation. Default: `Bilinear`.
         interpolation: named Interpolation = Interpolation::Bilinear,
-        /// Whether to cut images to the proportions of the result rather than to distort them. Default: `false`.
+        /// Whether to crop images to the proportions of the result instead of distorting them. Default: `false`.
         crop_to_aspect_ratio: bool = false,
-        /// Whether to pad images to the proportions of the result rather than to distort them. Default: `false`.
+        /// Whether to pad images to the proportions of the result instead of distorting them. Default: `false`.
         pad_to_aspect_ratio: bool = false,
-        /// What they are filled up with; a constant.
+        /// What images are padded with: a constant.
         fill_mode: named FillMode = FillMode::Constant,
         /// The constant. Default: `0`.
         fill_value: f64 = 0.0,
         /// Whether to smooth images that become smaller, so that every pixel counts. Default: `false`.
         antialias: bool = false,
-        /// Where the channels are. Default: last.
+        /// The position of the channels. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }
@@ -66,7 +67,7 @@ pub(super) fn expect_size(height: usize, width: usize) -> Result<()> {
     Ok(())
 }
 
-/// The largest part in the middle of images `[batch, h, w, channels]` that has the proportions of the target.
+/// Returns the largest part in the middle of images `[batch, h, w, channels]` that has the target's proportions.
 pub(super) fn cropped(layer: &'static str, x: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
     let [h, w] = [x.dims()[1], x.dims()[2]];
     if h == 0 || w == 0 {
@@ -85,8 +86,8 @@ struct ResizingNode(Resizing);
 crate::parts!(ResizingNode {});
 
 impl ResizingNode {
-    /// Images with rows above and below, or columns left and right, so that they have about the proportions of the target. As in Keras
-    /// an odd row or column is left out.
+    /// Pads images with rows above and below, or columns left and right, to about the target's proportions. As in
+    /// Keras, an odd row or column is left out.
     fn padded(&self, x: &Tensor) -> Result<Tensor> {
         let Resizing { height, width, fill_value, .. } = self.0;
         let [h, w] = [x.dims()[1], x.dims()[2]];

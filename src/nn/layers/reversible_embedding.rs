@@ -1,4 +1,5 @@
-//! A table of vectors that is read both ways: from numbers to vectors, and from vectors to a score for each number.
+//! `ReversibleEmbedding`: a table of vectors that is read both ways, from numbers to vectors and from vectors to a
+//! score for each number.
 
 use super::checks::{positive, positive_number};
 use crate::config::Dyn;
@@ -10,8 +11,9 @@ use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
 crate::settings! {
-    /// An [`Embedding`](super::Embedding) whose call on an input named `reverse` goes the other way: `[…, output_dim]` becomes logits
-    /// `[…, input_dim]`, `x·embeddingsᵀ` (Press and Wolf 2016). Make it shared and call it twice:
+    /// An [`Embedding`](super::Embedding) whose call on an input named `reverse` goes the other way:
+    /// `[…, output_dim]` becomes logits `[…, input_dim]`, `x·embeddingsᵀ` (Press and Wolf 2016). Make it shared and
+    /// call it twice:
     ///
     /// ```
     /// # use gradus::prelude::*;
@@ -27,10 +29,11 @@ crate::settings! {
     ///
     /// Table `[input_dim, output_dim]`, uniform within ±0.05 (Keras's defaults).
     pub layer ReversibleEmbedding {
-        /// For numbers below `input_dim`, with vectors of `output_dim`.
+        /// Creates the layer for numbers below `input_dim`, with vectors of `output_dim`.
         new(input_dim: usize, output_dim: usize);
 
-        /// Whether the way back reads the same table; if not, one of its own, `[output_dim, input_dim]`. Default: `true`.
+        /// Whether the way back reads the same table; otherwise it has its own, `[output_dim, input_dim]`. Default:
+        /// `true`.
         tie_weights: bool = true,
         /// Initializer of the tables. Default: `RandomUniform`.
         embeddings_initializer: into Dyn<dyn Initializer> = RandomUniform::default(),
@@ -120,7 +123,7 @@ impl Node for ReversibleNode {
                 Masking::Refuse.apply(numbers.mask.as_ref())?;
                 self.vectors(&numbers.tensor, cx)?
             }
-            // Each position is scored by itself, so its mask stays.
+            // Each position is scored separately, so its mask stays.
             ([], Some(h)) => Value::masked(self.logits(&h.tensor, cx)?, h.mask.clone()),
             (all, _) => {
                 let expected = "one input: numbers by position, or vectors named 'reverse'";

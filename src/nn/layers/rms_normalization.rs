@@ -1,4 +1,4 @@
-//! Keeps activations at one scale without subtracting a mean (Zhang and Sennrich 2019).
+//! `RMSNormalization`: keeps activations at one scale without subtracting a mean (Zhang and Sennrich 2019).
 
 use super::checks::epsilon;
 use super::normalized::along;
@@ -9,7 +9,8 @@ use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, Param, 
 use crate::tensor::Tensor;
 
 crate::settings! {
-    /// `x / √(mean(x²) + ε) · scale`, with the mean over `axis` of each sample. `scale` (ones) has the sizes of those axes, in their order.
+    /// `x / √(mean(x²) + ε) · scale`, with the mean over `axis` of each sample. `scale` (ones) has the sizes of
+    /// those axes, in their order.
     pub layer RMSNormalization {
         /// Creates the layer over the last axis, with Keras's defaults.
         new();
@@ -37,7 +38,7 @@ impl Build for RMSNormalization {
 #[derive(Clone, Debug)]
 struct RMSNormalizationNode {
     scale: Param,
-    /// Ascending, from 0 on.
+    /// Ascending, counted from 0.
     axes: Vec<isize>,
     epsilon: f64,
 }

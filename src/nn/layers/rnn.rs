@@ -1,4 +1,4 @@
-//! Any cell over a sequence, step by step.
+//! `RNN`: runs any cell over a sequence, time step by time step.
 
 use super::recurrence::{Sequence, States, recurrent, step_specs, zeros};
 use crate::config::Dyn;
@@ -7,12 +7,14 @@ use crate::tensor::Few;
 use crate::{Error, Result};
 
 recurrent! {
-    /// Calls a cell at each step of a sequence `[batch, time, …]`, with the states that it gave at the step before: the output
-    /// is `[batch, units]`, or `[batch, time, units]` with `return_sequences`, and then come the states with `return_state`.
+    /// Calls a cell at each time step of a sequence `[batch, time, …]`, with the states that it returned at the
+    /// step before. The output is `[batch, units]`, or `[batch, time, units]` with `return_sequences`, followed by
+    /// the states with `return_state`.
     ///
-    /// A cell is a layer that says [`Build::as_cell`], one of your own as well; several on top of each other are one:
-    /// [`StackedRNNCells`](super::StackedRNNCells). The first states are zeros, or given after the sequence or by the name
-    /// `initial_state`. Where a mask is false the states stay as they are and the output is that of the step before.
+    /// A cell is a layer that implements [`Build::as_cell`], which may be your own; several on top of each other
+    /// are one: [`StackedRNNCells`](super::StackedRNNCells). The initial states are zeros, or given after the
+    /// sequence or by the name `initial_state`. Where a mask is false, the states do not change and the output is
+    /// that of the step before.
     ///
     /// ```
     /// use gradus::nn::{Build, Cell, Cx, Init, InputSpecs, Inputs, Node, Param, Values, features};
@@ -60,7 +62,7 @@ recurrent! {
     /// # Ok::<(), gradus::Error>(())
     /// ```
     pub layer RNN {
-        /// With this cell.
+        /// Creates the layer with this cell.
         new(cell: into Dyn<dyn Build>);
 
     }
@@ -88,7 +90,7 @@ impl Build for RNN {
     }
 }
 
-/// The layer as a cell.
+/// Returns the layer as a cell.
 ///
 /// # Errors
 /// The layer is not a cell.
@@ -122,7 +124,7 @@ impl Node for RNNNode {
     }
 }
 
-/// One call of a cell.
+/// Calls a cell once.
 pub(super) fn step(
     cell: &dyn Node,
     x: &crate::Tensor,

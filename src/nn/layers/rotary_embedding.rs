@@ -1,4 +1,4 @@
-//! Positions as rotations of pairs of features (Su et al. 2021).
+//! `RotaryEmbedding`: encodes positions as rotations of pairs of features (Su et al. 2021).
 
 use super::checks::positive_number;
 use super::positions::{Counter, START, constant};
@@ -9,24 +9,25 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// Turns the pair of features `i` and `i + features/2` of the step at position `p` by the angle
-    /// `p / scaling_factor · max_wavelength^(-2i/features)`: so products of queries and keys depend on how far they are apart. Same
-    /// shape as the input. (keras-hub's.)
+    /// Turns the pair of features `i` and `i + features/2` of the time step at position `p` by the angle
+    /// `p / scaling_factor · max_wavelength^(-2i/features)`, so that products of queries and keys depend on their
+    /// distance. The output has the input's shape. (As in keras-hub.)
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
+    /// `start_index`, given by name, is the position of the first time step, one number or one per sample. Default:
+    /// `0`.
     pub layer RotaryEmbedding {
         /// Creates the layer with keras-hub's defaults.
         new();
 
         /// The longest wavelength over 2π. Default: `10000`.
         max_wavelength: f64 = 10000.0,
-        /// What positions are divided by. Default: `1`.
+        /// The number that positions are divided by. Default: `1`.
         scaling_factor: f64 = 1.0,
         /// The axis of the sequence. Default: `1`.
         sequence_axis: isize = 1,
-        /// The axis of the features, of which there is an even number. Default: the last one.
+        /// The axis of the features, whose size is even. Default: the last one.
         feature_axis: isize = -1,
-        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
+        /// Whether a call in a session continues at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }
@@ -79,7 +80,7 @@ impl Build for RotaryEmbedding {
 struct RotaryNode {
     rates: Vec<f64>,
     scaling_factor: f64,
-    /// The input's axes as batch, sequence, others, features.
+    /// The input's axes in the order batch, sequence, others, features.
     order: Vec<isize>,
     counter: Counter,
 }

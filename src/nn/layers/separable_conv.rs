@@ -1,5 +1,5 @@
-//! Separable convolutions: `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each channel by
-//! itself, then all channels of each place together.
+//! Separable convolutions, `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each
+//! channel separately, then all channels of each position together.
 
 use super::checks::positive;
 use super::sliding::{Ending, channels, plain_padding, sliding};
@@ -33,7 +33,7 @@ impl SeparableConvNode {
         let (depthwise, pointwise) = (cx.param(&self.depthwise_kernel)?, cx.param(&self.pointwise_kernel)?);
         let bias = cx.param_if(&self.bias)?;
         let apart = self.ending.data_format.last(x)?.depthwise_conv(&depthwise, None, None, &self.how)?;
-        // A convolution whose window is one element is a product of each place.
+        // A convolution whose window is one element is a matrix product at each position.
         apart.linear(&pointwise.merge_axes(0, -2)?, bias.as_ref(), activation)
     }
 }
@@ -58,7 +58,7 @@ impl Layer for SeparableConvNode {
     }
 }
 
-/// A layer for a number of spatial axes.
+/// Declares the layer for a number of spatial axes.
 macro_rules! separable_conv {
     ($(#[$doc:meta])* $type:ident, $axes:literal) => {
         crate::settings! {
@@ -68,7 +68,8 @@ macro_rules! separable_conv {
             /// - Depthwise kernel `[kernel_size…, channels, depth_multiplier]`, pointwise kernel
             ///   `[1…, channels·depth_multiplier, filters]`, bias `[filters]`.
             pub layer $type {
-                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along each axis.
+                /// Creates a layer of `filters` output channels whose kernel reads `kernel_size` elements along
+                /// each axis.
                 new(filters: usize, kernel_size: into Sizes<$axes>);
 
                 /// Step of the kernel along each axis. Default: `1`.
@@ -78,7 +79,7 @@ macro_rules! separable_conv {
                 ///
                 /// Default: `Valid`.
                 padding: named Padding = Padding::Valid,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
                 /// Distance between the elements that the kernel reads. Default: `1`.
                 dilation_rate: into Sizes<$axes> = 1,
@@ -155,6 +156,7 @@ separable_conv! {
     SeparableConv1D, 1
 }
 separable_conv! {
-    /// A convolution in two steps over images: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, filters]`.
+    /// A convolution in two steps over images: `[batch, height, width, channels]` becomes
+    /// `[batch, new_height, new_width, filters]`.
     SeparableConv2D, 2
 }

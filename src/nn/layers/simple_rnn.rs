@@ -1,4 +1,4 @@
-//! A recurrent layer whose output is its state.
+//! `SimpleRNN` and [`SimpleRNNCell`]: a recurrent layer whose output is its state.
 
 use super::cell::{Formula, Recurrent, cells, is};
 use super::recurrence::{States, recurrent};
@@ -10,14 +10,15 @@ use crate::tensor::{Tensor, few};
 use crate::{Result, settings};
 
 cells! {
-    /// One step of a [`SimpleRNN`]: from `[batch, features]` and the state `[batch, units]`, which may be given after it or by the name
-    /// `states`, the output and the new state, which are the same.
+    /// One time step of a [`SimpleRNN`]. Inputs are `[batch, features]` and the state `[batch, units]`, given after
+    /// it or by the name `states`; outputs are the output and the new state, which are the same.
     cell SimpleRNNCell;
-    /// `h = tanh(x·W + h·R + b)` at each step of a sequence `[batch, time, features]`: `[batch, units]`, or with `return_sequences`
-    /// `[batch, time, units]`.
+    /// `h = tanh(x·W + h·R + b)` at each time step of a sequence `[batch, time, features]`. The output is
+    /// `[batch, units]`, or with `return_sequences` `[batch, time, units]`.
     ///
-    /// Kernel `[features, units]`, recurrent kernel `[units, units]`, bias `[units]`. The first state is 0, or given after the
-    /// sequence or by the name `initial_state`. Where the mask of the input is false the state stays as it is.
+    /// Kernel `[features, units]`, recurrent kernel `[units, units]`, bias `[units]`. The initial state is 0, or
+    /// given after the sequence or by the name `initial_state`. Where the mask of the input is false, the state
+    /// does not change.
     layer SimpleRNN;
     [] {}
 }

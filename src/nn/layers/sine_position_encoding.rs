@@ -1,4 +1,4 @@
-//! Waves that tell positions apart, without anything to learn (Vaswani et al. 2017).
+//! `SinePositionEncoding`: waves that encode positions, with nothing to learn (Vaswani et al. 2017).
 
 use super::checks::positive_number;
 use super::positions::{Counter, START, constant};
@@ -6,18 +6,19 @@ use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values, featur
 use crate::{DType, Error, Result};
 
 crate::settings! {
-    /// For `[…, time, features]` the encoding of each position, of the same shape, to be added to the input: `sin(p·r)` for even
-    /// features and `cos(p·r)` for odd ones, where `r = max_wavelength^(-2⌊i/2⌋/features)` for feature `i` at position `p`.
-    /// (keras-hub's.)
+    /// Returns, for `[…, time, features]`, the encoding of each position, in the same shape, to be added to the
+    /// input: `sin(p·r)` for even features and `cos(p·r)` for odd ones, where
+    /// `r = max_wavelength^(-2⌊i/2⌋/features)` for feature `i` at position `p`. (As in keras-hub.)
     ///
-    /// `start_index`, given by name, is the position of the first step, one number or one a sample. Default: `0`.
+    /// `start_index`, given by name, is the position of the first time step, one number or one per sample. Default:
+    /// `0`.
     pub layer SinePositionEncoding {
         /// Creates the layer with keras-hub's defaults.
         new();
 
         /// The longest wavelength over 2π. Default: `10000`.
         max_wavelength: f64 = 10000.0,
-        /// Whether a call in a session goes on at the position where the last one stopped. Default: `false`.
+        /// Whether a call in a session continues at the position where the last one stopped. Default: `false`.
         cache: bool = false,
     }
 }

@@ -1,5 +1,5 @@
-//! What layers that slide a kernel over images have in common: the checks of their settings, by Keras's rules, and what follows the
-//! product.
+//! What layers that slide a kernel over images share: the checks of their settings, by Keras's rules, and what
+//! follows the product.
 
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
@@ -11,7 +11,7 @@ use crate::shape::is_unknown;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Spec};
 
-/// The channels of images with this number of spatial axes.
+/// Returns the channels of images with this number of spatial axes.
 pub(super) fn channels(layer: &'static str, input: Spec, axes: usize, format: DataFormat) -> Result<usize> {
     expect_images(layer, input, axes, format)?;
     let axis = if format == DataFormat::ChannelsLast { axes + 1 } else { 1 };
@@ -21,7 +21,7 @@ pub(super) fn channels(layer: &'static str, input: Spec, axes: usize, format: Da
     }
 }
 
-/// How a kernel goes over images, by the settings of a layer.
+/// Returns how a kernel moves over images, from the settings of a layer.
 ///
 /// # Errors
 /// A size of 0, or padding that is causal along several axes.
@@ -55,7 +55,7 @@ pub(super) fn plain_padding(padding: &Padding) -> Result<()> {
     }
 }
 
-/// What follows the product: channels back in their place, the activation, the penalty on the output.
+/// What follows the product: moving the channels to their place, the activation, and the penalty on the output.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     pub(super) layer: &'static str,
@@ -65,7 +65,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// The output, from the product (channels last): with the activation, unless it is `activated` already.
+    /// Returns the output from the product (channels last): with the activation, unless it is already `activated`.
     pub(super) fn finish(&self, y: Tensor, activated: bool, cx: &mut Cx) -> Result<Tensor> {
         let y = self.data_format.back(y)?;
         let y = if activated { y } else { self.activation.apply(&y)? };
@@ -75,7 +75,7 @@ impl Ending {
         Ok(y)
     }
 
-    /// The activation, if it can be left out: a penalty on the output needs the output.
+    /// Returns the activation, if it can be left out: a penalty on the output needs the output.
     pub(super) fn output_activation(&self) -> Option<&dyn Activation> {
         self.activity_regularizer.is_none().then_some(&*self.activation)
     }

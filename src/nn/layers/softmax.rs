@@ -1,4 +1,4 @@
-//! Softmax as a layer, which can leave out what a mask says does not count.
+//! `Softmax`: softmax as a layer, which can leave out masked elements.
 
 use crate::error::Context;
 use crate::nn::activation::{self, Activation};
@@ -7,17 +7,19 @@ use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
 crate::settings! {
-    /// `exp(x) / Σ exp(x)` over an axis or several.
+    /// `exp(x) / Σ exp(x)` along one axis or several.
     ///
-    /// With a mask, a second input or one given as `mask` (bool, or numbers that count above 0.5, of sizes that stretch to the
-    /// input's), or else the mask that the input has, what does not count is 0 and has no share in the sum.
+    /// The mask is a second input or one given as `mask` (bool, or numbers that count above 0.5, in a shape that
+    /// broadcasts to the input's), or else the mask that the input has. Elements that do not count are 0 and have
+    /// no share in the sum.
     ///
-    /// Its name is also that of the [activation](activation::Softmax), which the prelude has: `layers::Softmax` is this one.
+    /// The [activation](activation::Softmax), which is in the prelude, has the same name: `layers::Softmax` is this
+    /// layer.
     pub layer Softmax {
-        /// Over the last axis.
+        /// Creates the layer over the last axis.
         new();
 
-        /// The axis, or several over which all together add up to 1. Default: the last one.
+        /// The axis, or several whose elements add up to 1 together. Default: the last one.
         axis: into Axes = -1isize,
     }
 }
@@ -51,7 +53,7 @@ struct SoftmaxNode {
 }
 crate::parts!(SoftmaxNode {});
 
-/// What takes the place of elements that do not count: Keras's number.
+/// Replaces elements that do not count: Keras's number.
 const LOW: f64 = -1e9;
 
 impl SoftmaxNode {
@@ -63,7 +65,7 @@ impl SoftmaxNode {
         }
     }
 
-    /// Which elements count, in a shape that stretches to that of the input.
+    /// Returns which elements count, in a shape that broadcasts to the input's.
     fn mask(x: Inputs<'_>) -> Result<Option<Tensor>> {
         let Value { tensor, mask } = x.at(0)?;
         if let Some(Value { tensor: given, .. }) = x.find(1, "mask") {
@@ -110,7 +112,7 @@ impl Node for SoftmaxNode {
         "Softmax"
     }
     fn output_range(&self, _: usize, _: &[Option<Range>]) -> Option<Range> {
-        // Where a mask leaves everything out, all are 0.
+        // Where a mask leaves everything out, all results are 0.
         let last = self.axis.list() == [-1] && !self.masked;
         Some(if last { Range::SHARES } else { Range::UNIT }.by("Softmax"))
     }

@@ -1,12 +1,12 @@
-//! Drops whole channels at random while training: neighbours in an image are so alike that dropping single elements changes
-//! nothing (Tompson et al. 2014).
+//! Spatial dropout: drops whole channels at random in training. Neighbours in an image are so alike that dropping
+//! single elements changes nothing (Tompson et al. 2014).
 
 use super::dropout::dropping;
 use super::noise::NoiseShape;
 use crate::Result;
 use crate::nn::{Build, DataFormat, Init, InputSpecs, Node, expect_images, single};
 
-/// The layer for inputs with this number of spatial axes.
+/// Builds the layer for inputs with this number of spatial axes.
 fn spatial(
     class: &'static str,
     rate: f64,
@@ -22,9 +22,10 @@ fn spatial(
 }
 
 crate::settings! {
-    /// [`Dropout`](super::Dropout) on `[batch, steps, channels]` that drops a channel of a sample at all times or at none.
+    /// [`Dropout`](super::Dropout) on `[batch, steps, channels]` that drops a channel of a sample at all times or
+    /// at none.
     pub layer SpatialDropout1D {
-        /// With this rate, `0 <= rate <= 1`.
+        /// Creates the layer with this rate, `0 <= rate <= 1`.
         new(rate: f64);
     }
 }
@@ -35,16 +36,16 @@ impl Build for SpatialDropout1D {
     }
 }
 
-/// The layer for images and that for volumes.
+/// Declares the layer for images and that for volumes.
 macro_rules! spatial {
     ($($(#[$doc:meta])* $type:ident, $axes:literal;)*) => {$(
         crate::settings! {
             $(#[$doc])*
             pub layer $type {
-                /// With this rate, `0 <= rate <= 1`.
+                /// Creates the layer with this rate, `0 <= rate <= 1`.
                 new(rate: f64);
 
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -57,9 +58,10 @@ macro_rules! spatial {
     )*};
 }
 spatial! {
-    /// [`Dropout`](super::Dropout) on `[batch, height, width, channels]` that drops a channel of a sample everywhere or nowhere.
+    /// [`Dropout`](super::Dropout) on `[batch, height, width, channels]` that drops a channel of a sample
+    /// everywhere or nowhere.
     SpatialDropout2D, 2;
-    /// [`Dropout`](super::Dropout) on `[batch, depth, height, width, channels]` that drops a channel of a sample everywhere or
-    /// nowhere.
+    /// [`Dropout`](super::Dropout) on `[batch, depth, height, width, channels]` that drops a channel of a sample
+    /// everywhere or nowhere.
     SpatialDropout3D, 3;
 }

@@ -1,5 +1,5 @@
-//! Keeps a layer from stretching any input by more than 1: its kernel is divided by its largest singular value, which a power
-//! iteration follows from step to step (Miyato et al. 2018).
+//! `SpectralNormalization`: keeps a layer from stretching any input by more than 1, by dividing its kernel by its
+//! largest singular value, which a power iteration follows from step to step (Miyato et al. 2018).
 
 use super::checks::positive;
 use crate::nn::activation::Activation;
@@ -9,16 +9,18 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// Runs a layer with `kernel / σ` in the place of its `kernel` (or of its `embeddings`), where `σ = v·W·uᵀ` with W the kernel
-    /// as a matrix of as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`, `power_iterations` times, from
-    /// the vector `u` of the step before. Gradients flow through σ, not through u and v.
+    /// Runs a layer with `kernel / σ` in place of its `kernel` (or of its `embeddings`). Here `σ = v·W·uᵀ`, where W
+    /// is the kernel as a matrix with as many columns as its last axis has, `v = unit(u·Wᵀ)` and `u = unit(v·W)`,
+    /// `power_iterations` times, starting from the vector `u` of the step before. Gradients flow through σ, not
+    /// through u and v.
     ///
-    /// The stored kernel is never changed by this; training and inference divide alike, and training alone moves `vector_u`.
+    /// The stored kernel is never changed by this. Training and inference both divide, but only training updates
+    /// `vector_u`.
     pub layer SpectralNormalization {
-        /// Around a layer that has a `kernel` or `embeddings`.
+        /// Wraps a layer that has a `kernel` or `embeddings`.
         new(layer: into crate::config::Dyn<dyn Build>);
 
-        /// Number of power iterations in a step. Default: `1`.
+        /// Number of power iterations per step. Default: `1`.
         power_iterations: usize = 1,
     }
 }
@@ -66,7 +68,7 @@ struct SpectralNormalizationNode {
 crate::parts!(SpectralNormalizationNode { layer, vector_u });
 
 impl SpectralNormalizationNode {
-    /// The kernel over its largest singular value. In training `vector_u` moves.
+    /// Returns the kernel divided by its largest singular value. In training, updates `vector_u`.
     fn normalized(&self, kernel: &Param, cx: &mut Cx) -> Result<Tensor> {
         let kernel = cx.param(kernel)?;
         let matrix = match kernel.rank() {
@@ -83,7 +85,7 @@ impl SpectralNormalizationNode {
             u = unit(&v.matmul(&w)?)?;
         }
         let sigma = v.matmul(&matrix)?.mul(&u)?.sum(&[], false)?;
-        // A kernel of zeros stays one.
+        // A kernel of zeros stays zero.
         let alive = w.any(&[], false)?;
         if cx.is_training() {
             cx.update(&self.vector_u, &alive.choose(&u.cast(start.dtype())?, &start)?);
@@ -92,7 +94,7 @@ impl SpectralNormalizationNode {
     }
 }
 
-/// `x / |x|`; what is shorter than 1e-7 is divided by that.
+/// Computes `x / |x|`; a vector shorter than 1e-7 is divided by that.
 fn unit(x: &Tensor) -> Result<Tensor> {
     let size = x.square()?.sum(&[], false)?;
     x.div(&size.maximum(&size.new_full([], 1e-14)?)?.sqrt()?)

@@ -1,4 +1,4 @@
-//! Cells on top of each other, as one cell.
+//! `StackedRNNCells`: cells on top of each other, as one cell.
 
 use super::recurrence::States;
 use super::rnn::{as_cell, step};
@@ -8,15 +8,16 @@ use crate::tensor::{Few, Tensors};
 use crate::{Error, Result, Shape, Spec};
 
 crate::settings! {
-    /// Each cell takes what the one below it gives. The states are those of all cells, from the lowest on; the output is that of
-    /// the last one. For [`RNN`](super::RNN): `RNN::new(StackedRNNCells::new([LSTMCell::new(8), LSTMCell::new(4)]))`.
+    /// Each cell takes the output of the one below it. The states are those of all cells, from the lowest on; the
+    /// output is that of the last one. For [`RNN`](super::RNN):
+    /// `RNN::new(StackedRNNCells::new([LSTMCell::new(8), LSTMCell::new(4)]))`.
     pub layer StackedRNNCells {
         cells: stored Vec<Dyn<dyn Build>>,
     }
 }
 
 impl StackedRNNCells {
-    /// Of these cells, the lowest first. If they are of different types, each is made one with `.into()`.
+    /// Creates the layer of these cells, lowest first. If their types differ, convert each with `.into()`.
     pub fn new(cells: impl IntoIterator<Item = impl Into<Dyn<dyn Build>>>) -> StackedRNNCells {
         StackedRNNCells { cells: cells.into_iter().map(Into::into).collect(), common: Default::default() }
     }

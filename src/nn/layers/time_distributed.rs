@@ -1,4 +1,4 @@
-//! One layer for every step of a sequence: `y[:, t] = layer(x[:, t])`.
+//! `TimeDistributed`: one layer for every time step of a sequence, `y[:, t] = layer(x[:, t])`.
 
 use super::recurrence::step_specs;
 use crate::config::Dyn;
@@ -8,14 +8,15 @@ use crate::tensor::{Few, PoolVec, Tensor};
 use crate::{Error, MAX_RANK, Result};
 
 crate::settings! {
-    /// `y[:, t] = layer(x[:, t])`: a layer called with each step of `[batch, time, …]` by itself, with the same weights.
+    /// `y[:, t] = layer(x[:, t])`: calls a layer with each time step of `[batch, time, …]` separately, with the
+    /// same weights.
     ///
-    /// With a mask `[batch, time]` the output has the same mask; the layer itself sees none, but for `BatchNormalization`, whose
-    /// statistics leave out the rows of a step that do not count. A mask of more axes, `[batch, time, …]`, is the layer's own at
-    /// each step: the mask of the output is what the layer makes of it, or `[batch, time]` where it uses the mask up, true for each
-    /// step of which something counts.
+    /// With a mask `[batch, time]`, the output has the same mask; the layer itself sees none, except
+    /// `BatchNormalization`, whose statistics leave out the rows of a step that do not count. A mask of more axes,
+    /// `[batch, time, …]`, is passed to the layer at each step: the mask of the output is what the layer makes of
+    /// it, or `[batch, time]` if the layer uses the mask up, true for each step in which something counts.
     ///
-    /// A layer that draws random numbers draws at each step, and statistics move at each.
+    /// A layer that draws random numbers draws at each time step, and statistics are updated at each.
     pub layer TimeDistributed {
         /// Creates the wrapper of this layer.
         new(layer: into Dyn<dyn Build>);
@@ -48,7 +49,7 @@ impl Node for TimeDistributedNode {
         let call = |t: isize| {
             let mut mask = own.map(|mask| mask.select(1, t)).transpose()?;
             if let (Some(rows), Some([_, _])) = (&mut mask, own.map(Tensor::dims)) {
-                // Of rows: with as many axes as the layer takes, one less than a step has.
+                // A mask of rows gets as many axes as the layer takes, one less than a time step has.
                 while rows.rank() + 2 < x.tensor.rank() {
                     *rows = rows.expand_dims(-1)?;
                 }

@@ -1,4 +1,4 @@
-//! What encoder and decoder blocks are made of: normalization around each part, and the way back to the input.
+//! What encoder and decoder blocks share: the normalization around each part, and the addition of the input.
 
 use super::checks::{self, epsilon, positive};
 use super::{Dense, Dropout, LayerNormalization, MultiHeadAttention};
@@ -24,7 +24,7 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The features of the input, after checking the settings.
+    /// Checks the settings and returns the features of the input.
     pub(super) fn features(&self, layer: &'static str, input: Spec) -> Result<usize> {
         let features = crate::nn::features(layer, input)?;
         if input.shape.rank() != 3 {
@@ -40,7 +40,7 @@ impl Block<'_> {
         Ok(features)
     }
 
-    /// The attention of the block, yet to be built.
+    /// Describes the attention of the block.
     pub(super) fn attention(&self, features: usize) -> MultiHeadAttention {
         let mut attention = MultiHeadAttention::new(self.num_heads, features / self.num_heads)
             .dropout(self.dropout)
@@ -86,7 +86,7 @@ impl Block<'_> {
         dense.build(&(&[input]).into(), init)
     }
 
-    /// The two dense layers, `features` to `intermediate_dim` and back.
+    /// Describes the two dense layers, `features` to `intermediate_dim` and back.
     pub(super) fn feedforward(
         &self,
         input: Spec,
@@ -99,7 +99,7 @@ impl Block<'_> {
     }
 }
 
-/// The output of a layer with one input and one output.
+/// Returns the output of a layer with one input and one output.
 pub(super) fn run(layer: &dyn Node, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
     Ok(layer.call(Inputs::new(&[x.into()]), cx)?.single()?.tensor)
 }
@@ -113,7 +113,7 @@ pub(super) fn built(
     attention.build(&InputSpecs::new(&inputs, &[]), init)
 }
 
-/// `x + dropout(part(x))`, with the normalization before the part or after the sum.
+/// Computes `x + dropout(part(x))`, with the normalization before the part or after the sum.
 pub(super) fn around(
     x: &Tensor,
     norm: &dyn Node,
@@ -131,7 +131,8 @@ pub(super) fn around(
     if first { Ok(y) } else { run(norm, &y, cx) }
 }
 
-/// The mask `[batch, queries, keys]` of attention: padding of the keys, given or their own, and what is given beside it.
+/// Returns the mask `[batch, queries, keys]` of attention, from the padding of the keys (given or their own) and
+/// the given attention mask.
 pub(super) fn merged(padding: Option<&Tensor>, given: Option<&Value>) -> Result<Option<Tensor>> {
     let bool = |t: &Tensor| t.cast(crate::DType::Bool);
     let padding = padding.map(|mask| bool(mask)?.expand_dims(1)).transpose()?;

@@ -1,5 +1,5 @@
-//! A block of a transformer that goes forward in time: causal attention, attention to an encoder's output if there is one, then two dense
-//! layers, each added to its input (Vaswani et al. 2017).
+//! `TransformerDecoder`: a transformer block that goes forward in time. It has causal attention, attention to an
+//! encoder's output if there is one, then two dense layers, each added to its input (Vaswani et al. 2017).
 
 use super::transformer::{Block, around, built, merged, run};
 use super::transformer_encoder::attend;
@@ -10,12 +10,13 @@ use crate::nn::initializer::{GlorotUniform, Initializer, Zeros};
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 
 crate::settings! {
-    /// [`TransformerEncoder`](super::TransformerEncoder) whose attention is causal, with a second attention, to the encoder's
-    /// output, where there is one: `TransformerDecoder::new(64, 8).on(&x)` or `.on([&x, &encoded])`. (keras-hub's.)
+    /// [`TransformerEncoder`](super::TransformerEncoder) whose attention is causal, with a second attention, to the
+    /// encoder's output, if there is one: `TransformerDecoder::new(64, 8).on(&x)` or `.on([&x, &encoded])`. (As in
+    /// keras-hub.)
     ///
-    /// - Inputs after these two, by position or name, true where a step counts: `decoder_padding_mask` `[batch, time]`,
-    ///   `decoder_attention_mask` `[batch, time, time]`, `encoder_padding_mask` `[batch, keys]`, `encoder_attention_mask`
-    ///   `[batch, time, keys]`. Padding masks take the place of the inputs' own.
+    /// - Inputs after these two, by position or name, true where a time step counts: `decoder_padding_mask`
+    ///   `[batch, time]`, `decoder_attention_mask` `[batch, time, time]`, `encoder_padding_mask` `[batch, keys]`,
+    ///   `encoder_attention_mask` `[batch, time, keys]`. Padding masks replace the inputs' own.
     /// - The output has the mask of the first input.
     pub layer TransformerDecoder {
         /// Creates a block of `num_heads` heads, with `intermediate_dim` units between the two dense layers.
@@ -31,12 +32,14 @@ crate::settings! {
         kernel_initializer: into Dyn<dyn Initializer> = GlorotUniform,
         /// Initializer of biases. Default: `Zeros`.
         bias_initializer: into Dyn<dyn Initializer> = Zeros,
-        /// Whether to normalize the input of attention and of the dense layers rather than the sums after them. Default: `false`.
+        /// Whether to normalize the input of attention and of the dense layers instead of the sums after them.
+        /// Default: `false`.
         normalize_first: bool = false,
-        /// Whether a step attends only to itself and earlier ones (in keras-hub an argument of the call). Default: `true`.
+        /// Whether a time step attends only to itself and earlier ones (in keras-hub an argument of the call).
+        /// Default: `true`.
         use_causal_mask: bool = true,
-        /// The number of time steps whose keys and values a session keeps, so that `predict_in` goes on decoding; see
-        /// [`MultiHeadAttention`](super::MultiHeadAttention). Default: none.
+        /// The number of time steps whose keys and values a session keeps, so that `predict_in` can continue
+        /// decoding; see [`MultiHeadAttention`](super::MultiHeadAttention). Default: none.
         cache: some usize,
     }
 }
@@ -121,7 +124,7 @@ struct DecoderNode {
     feedforward_layer_norm: Box<dyn Node>,
     feedforward_dropout: Option<Box<dyn Node>>,
     normalize_first: bool,
-    /// The name by which attention is given a mask.
+    /// The name under which attention is given a mask.
     mask_name: [String; 1],
 }
 crate::parts!(DecoderNode {

@@ -1,4 +1,5 @@
-//! A block of a transformer that sees the whole sequence: attention, then two dense layers, each added to its input (Vaswani et al. 2017).
+//! `TransformerEncoder`: a transformer block that sees the whole sequence. It has attention, then two dense layers,
+//! each added to its input (Vaswani et al. 2017).
 
 use super::transformer::{Block, around, built, merged, run};
 use crate::Result;
@@ -9,12 +10,13 @@ use crate::nn::regularizer::Regularizer;
 use crate::nn::{Build, Cx, Init, InputSpecs, Inputs, Node, Value, Values};
 
 crate::settings! {
-    /// `h = norm(x + attention(x))`, then `norm(h + dense(activation(dense(h))))`, over `[batch, time, features]`; with
-    /// `normalize_first` `h = x + attention(norm(x))`, then `h + dense(activation(dense(norm(h))))`. Each head has
-    /// `features / num_heads` numbers. (keras-hub's.)
+    /// `h = norm(x + attention(x))`, then `norm(h + dense(activation(dense(h))))`, over `[batch, time, features]`;
+    /// with `normalize_first`, `h = x + attention(norm(x))`, then `h + dense(activation(dense(norm(h))))`. Each
+    /// head has `features / num_heads` features. (As in keras-hub.)
     ///
-    /// - Inputs after the first, by position or name: `padding_mask` `[batch, time]`, true where a step counts, in place of the input's own
-    ///   mask; `attention_mask` `[batch, time, time]`, true where a step attends to another.
+    /// - Inputs after the first, by position or name: `padding_mask` `[batch, time]`, true where a time step
+    ///   counts, replaces the input's own mask; `attention_mask` `[batch, time, time]`, true where a step attends
+    ///   to another.
     /// - The output has the mask of the input.
     pub layer TransformerEncoder {
         /// Creates a block of `num_heads` heads, with `intermediate_dim` units between the two dense layers.
@@ -36,9 +38,11 @@ crate::settings! {
         bias_regularizer: some into Dyn<dyn Regularizer>,
         /// Regularizer of each output; its penalty is divided by the batch size. Default: none.
         activity_regularizer: some into Dyn<dyn Regularizer>,
-        /// Whether to normalize the input of attention and of the dense layers rather than the sums after them. Default: `false`.
+        /// Whether to normalize the input of attention and of the dense layers instead of the sums after them.
+        /// Default: `false`.
         normalize_first: bool = false,
-        /// Whether the weights of attention are a second output (in keras-hub an argument of the call). Default: `false`.
+        /// Whether the weights of attention are a second output (in keras-hub an argument of the call). Default:
+        /// `false`.
         return_attention_scores: bool = false,
     }
 }
@@ -96,7 +100,7 @@ struct EncoderNode {
     feedforward_output_dense: Box<dyn Node>,
     feedforward_dropout: Option<Box<dyn Node>>,
     normalize_first: bool,
-    /// The name by which attention is given a mask.
+    /// The name under which attention is given a mask.
     mask_name: [String; 1],
     activity_regularizer: Option<Dyn<dyn Regularizer>>,
 }
@@ -142,7 +146,7 @@ impl Node for EncoderNode {
     }
 }
 
-/// Attention of a query to values, with the mask that says which keys are seen.
+/// Computes the attention of a query to values, with the mask of which keys are seen.
 pub(super) fn attend(
     layer: &dyn Node,
     [query, value]: [Value; 2],

@@ -1,13 +1,13 @@
-//! Gives each sample length 1.
+//! `UnitNormalization`: scales each sample to length 1.
 
 use crate::Result;
 use crate::nn::{Axes, Build, Cx, Init, InputSpecs, Layer, Masking, Node, single};
 use crate::tensor::Tensor;
 
 crate::settings! {
-    /// `x / √Σx²`, with the sum over `axis` of each sample. What is shorter than 1e-12 is divided by that.
+    /// `x / √Σx²`, with the sum over `axis` of each sample. A length below 1e-12 is replaced by that.
     pub layer UnitNormalization {
-        /// Over the last axis.
+        /// Creates the layer over the last axis.
         new();
 
         /// The axis, or several, over which the squares are summed. Default: the last.
@@ -22,7 +22,7 @@ impl Build for UnitNormalization {
     }
 }
 
-/// The layer with its axes, ascending, from 0 on.
+/// The layer with its axes, ascending, counted from 0.
 #[derive(Clone, Debug)]
 struct UnitNormalizationNode {
     axes: Vec<isize>,

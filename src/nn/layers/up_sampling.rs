@@ -1,4 +1,4 @@
-//! Makes sequences, images and volumes larger by whole factors.
+//! Up-sampling: makes sequences, images and volumes larger by whole factors.
 
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Node, Sizes, expect_images, single};
 use crate::ops::Interpolation;
@@ -7,25 +7,25 @@ use crate::tensor::Tensor;
 use crate::{Error, Result};
 
 crate::settings! {
-    /// Every step of a sequence `[batch, steps, channels]` `size` times.
+    /// Repeats every step of a sequence `[batch, steps, channels]` `size` times.
     pub layer UpSampling1D {
-        /// Every step twice.
+        /// Creates the layer that repeats every step twice.
         new();
 
-        /// How often. Default: `2`.
+        /// How often to repeat. Default: `2`.
         size: usize = 2,
     }
 }
 
 crate::settings! {
-    /// Images `[batch, height, width, channels]` of `size` times the height and width.
+    /// Enlarges images `[batch, height, width, channels]` to `size` times the height and width.
     pub layer UpSampling2D {
-        /// Of twice the height and width, by repeating pixels.
+        /// Creates the layer for twice the height and width, by repeating pixels.
         new();
 
         /// The factors: one number, or one for each axis. Default: `2`.
         size: into Sizes<2> = 2usize,
-        /// Where the channels are. Default: last.
+        /// The position of the channels. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
         /// Interpolation. Default: `Nearest`, which repeats elements.
         interpolation: named Interpolation = Interpolation::Nearest,
@@ -33,14 +33,15 @@ crate::settings! {
 }
 
 crate::settings! {
-    /// Volumes `[batch, depth, height, width, channels]` with every element repeated `size` times along each axis.
+    /// Enlarges volumes `[batch, depth, height, width, channels]` by repeating every element `size` times along
+    /// each axis.
     pub layer UpSampling3D {
-        /// Of twice the size along each axis.
+        /// Creates the layer for twice the size along each axis.
         new();
 
         /// The factors: one number, or one for each axis. Default: `2`.
         size: into Sizes<3> = 2usize,
-        /// Where the channels are. Default: last.
+        /// The position of the channels. Default: last.
         data_format: named DataFormat = DataFormat::ChannelsLast,
     }
 }

@@ -1,23 +1,23 @@
-//! Zeros around sequences, images and volumes.
+//! Zero padding: puts zeros around sequences, images and volumes.
 
 use crate::Result;
 use crate::nn::{Build, Cx, DataFormat, Init, InputSpecs, Layer, Margins, Node, expect_images, single};
 use crate::ops::PadMode;
 use crate::tensor::Tensor;
 
-/// The layers of each rank.
+/// Declares the layer for each number of axes.
 macro_rules! zero_padding {
     ($($(#[$doc:meta])* $layer:ident over $n:tt axes;)*) => {$(
         crate::settings! {
             $(#[$doc])*
             pub layer $layer {
-                /// With one zero on every side.
+                /// Creates the layer with one zero on every side.
                 new();
 
-                /// How many zeros: one number for all sides, a number for each axis (but `(before, after)` where there is one), or
-                /// a pair `(before, after)` for each axis. Default: `1`.
+                /// How many zeros: one number for all sides, a number for each axis (but `(before, after)` if there
+                /// is just one), or a pair `(before, after)` for each axis. Default: `1`.
                 padding: into Margins<$n> = 1usize,
-                /// Where the channels are. Default: last.
+                /// The position of the channels. Default: last.
                 data_format: named DataFormat = DataFormat::ChannelsLast,
             }
         }
@@ -47,7 +47,7 @@ zero_padding! {
 #[derive(Clone, Debug)]
 struct ZeroPadding {
     class: &'static str,
-    /// Of every axis.
+    /// The padding of every axis.
     widths: Vec<(usize, usize)>,
 }
 crate::parts!(ZeroPadding {});

@@ -1,10 +1,10 @@
-//! The definition as loops over every index, against the products.
+//! Compares the products with the definition as loops over every index.
 
 use super::*;
 use crate::DType;
 use crate::kernels::testing::Rng;
 
-/// What a convolution goes over.
+/// The sizes and settings of a test.
 #[derive(Debug)]
 struct Case {
     x: Shape,
@@ -67,7 +67,7 @@ fn flat(shape: &Shape, at: &[usize]) -> usize {
     at.iter().zip(shape.dims()).fold(0, |n, (&i, &size)| n * size + i)
 }
 
-/// Calls `f` with the places in x, k and y of every product that a convolution is a sum of.
+/// Calls `f` with the positions in x, k and y of every product that a convolution sums.
 fn terms(x: &Shape, k: &Shape, y: &Shape, how: &Convolution, mut f: impl FnMut(usize, usize, usize)) {
     let n = x.rank() - 2;
     let Padding::Explicit(pads) = &how.padding else { panic!("padding in numbers") };
@@ -91,7 +91,7 @@ fn terms(x: &Shape, k: &Shape, y: &Shape, how: &Convolution, mut f: impl FnMut(u
     });
 }
 
-/// The padding in numbers, by Keras's sentences rather than by `windows`.
+/// Returns the padding in numbers, by Keras's documentation instead of by `windows`.
 fn in_numbers(x: &Shape, k: &Shape, how: &Convolution) -> Convolution {
     let n = x.rank() - 2;
     let pads = (0..n).map(|i| {
@@ -165,7 +165,7 @@ fn a_transposed_convolution_lays_kernels() {
         let case = Case::any(r, true);
         let (y, k) = (numbers(r, &case.x, dtype), numbers(r, &case.k, dtype));
         let n = case.x.rank() - 2;
-        // Keras's sentences on lengths, and JAX's on what is cut off in front.
+        // Lengths by Keras's documentation, and what is cut off at the start by JAX's.
         let (mut shape, mut pads) = (case.x.with(n + 1, case.k.dims()[n]), PerAxis::new());
         for i in 0..n {
             let (stride, places) = (case.how.strides[i], case.x.dims()[i + 1]);
@@ -210,7 +210,7 @@ fn lengths_and_places_of_transposed_convolutions_are_those_of_keras() {
     assert_eq!(lay(same), [10.0, 102.0, 20.0, 203.0, 30.0]);
 }
 
-/// Each row has the bits that it has alone, and so has its gradient.
+/// Checks that each row, and its gradient, has the same bits as when computed alone.
 #[test]
 fn rows_do_not_depend_on_their_batch() {
     let r = &mut Rng(13);

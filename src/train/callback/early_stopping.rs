@@ -1,10 +1,10 @@
-//! Why it exists: ends training when it has stopped to pay, by Keras's rule.
+//! The callback [`EarlyStopping`]: ends training when a log value stops improving, by Keras's rule.
 
 use super::{Callback, Mode, Monitor, Plan, say};
 use crate::train::{Logs, Model};
 use crate::{Error, Result};
 
-/// Stops when a figure has stopped improving (Keras's rule and defaults).
+/// Stops training when a log value has stopped improving (Keras's rule and defaults).
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -50,14 +50,14 @@ impl EarlyStopping {
         }
     }
 
-    /// By how much a figure must improve to count; 0 by default.
+    /// Sets the least change that counts as an improvement; 0 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.min_delta(min_delta);
         self
     }
 
-    /// How many epochs without improvement end training; 0 by default: the first.
+    /// Sets how many epochs without improvement end training; 0 by default: the first.
     #[must_use]
     pub fn patience(mut self, patience: usize) -> Self {
         self.patience = patience;
@@ -71,14 +71,14 @@ impl EarlyStopping {
         self
     }
 
-    /// The figure that must be beaten for patience to begin anew.
+    /// Sets a value that must be beaten before patience starts anew.
     #[must_use]
     pub fn baseline(mut self, baseline: f64) -> Self {
         self.baseline = Some(baseline);
         self
     }
 
-    /// Whether the parameters of the best epoch come back at the end; no by default.
+    /// Sets whether to restore the parameters of the best epoch at the end; no by default.
     #[must_use]
     pub fn restore_best_weights(mut self, restore: bool) -> Self {
         self.restore_best_weights = restore;
@@ -104,7 +104,7 @@ impl EarlyStopping {
         self.stopped_epoch
     }
 
-    /// The epoch (from 0) with the best figure, if there was one that is a number.
+    /// Returns the epoch (from 0) with the best value, if any epoch had a value that is not NaN.
     pub fn best_epoch(&self) -> Option<usize> {
         self.best_epoch
     }

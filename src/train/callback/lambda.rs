@@ -1,4 +1,4 @@
-//! Why it exists: a callback for a line or two, without a type of its own.
+//! `LambdaCallback`: a callback made of closures, for a line or two without a type of its own.
 
 use super::hooks::hooks;
 use super::{Callback, Plan};

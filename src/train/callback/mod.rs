@@ -107,7 +107,7 @@ pub struct Plan {
     /// The names of the figures that the logs of an epoch will have: loss, metrics, those of validation, and what callbacks
     /// add. Empty if nobody knows.
     pub figures: Vec<String>,
-    /// Those of them of which the model knows whether they should grow or shrink: its losses and metrics.
+    /// Those of which the model knows whether they should grow or shrink: its losses and metrics.
     pub(crate) directed: Vec<String>,
 }
 
@@ -148,7 +148,8 @@ pub struct Plan {
 )]
 #[expect(unused_variables, reason = "defaults do nothing")]
 pub trait Callback: Send {
-    /// The names of the figures that it adds to the logs of epochs, so that others can watch them.
+    /// Returns the names of the values that this callback adds to the logs of epochs, so that others can watch
+    /// them.
     fn figures(&self) -> Vec<String> {
         Vec::new()
     }
@@ -170,14 +171,14 @@ pub trait Callback: Send {
     fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
         Ok(())
     }
-    /// Before an epoch, numbered from 0.
+    /// Called before each epoch, numbered from 0.
     ///
     /// # Errors
     /// An error ends fit.
     fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize) -> Result<()> {
         Ok(())
     }
-    /// After an epoch and its validation. Figures added to `logs` are seen by later callbacks and the history.
+    /// Called after an epoch and its validation. Later callbacks and the history see the values added to `logs`.
     ///
     /// # Errors
     /// An error ends fit.

@@ -1,5 +1,5 @@
-//! Why it exists: several callbacks watch a figure; what is better, and what is said when there is no such figure, is decided
-//! here.
+//! `Monitor`: the log value that a callback watches, which values are better, and the errors if there is no such
+//! value.
 
 use super::Plan;
 use crate::train::{Logs, Model};
@@ -47,7 +47,7 @@ impl Monitor {
         Monitor { name: name.into(), min_delta: 0.0, mode: Mode::Auto }
     }
 
-    /// By how much a figure must improve to count; 0 by default.
+    /// Sets the least change that counts as an improvement; 0 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Monitor {
         self.min_delta = min_delta.abs();
@@ -77,7 +77,7 @@ impl Monitor {
     /// is out of range.
     ///
     /// # Errors
-    /// Names `callback` and the figures that there will be.
+    /// One of these does not hold; the error names `callback` and the log values that there will be.
     pub fn check(&self, callback: &str, plan: &Plan) -> Result<()> {
         if !self.min_delta.is_finite() {
             let e = Error::argument("min_delta", "a finite number", self.min_delta);
@@ -104,10 +104,10 @@ impl Monitor {
         Ok(())
     }
 
-    /// The figure of an epoch. `None` if it is one of validation, and there was none after this epoch.
+    /// Returns the value of an epoch, or `None` if it is a validation value and this epoch had no validation.
     ///
     /// # Errors
-    /// There is no such figure.
+    /// There is no such log value.
     pub fn value(&self, callback: &str, model: &Model, logs: &Logs) -> Result<Option<f64>> {
         if let Some(value) = logs.get(&self.name) {
             return Ok(Some(value));
@@ -121,7 +121,7 @@ impl Monitor {
         Err(self.unknown(callback, &known))
     }
 
-    /// Whether a value is better than another by more than the least difference.
+    /// Returns whether a value is better than another by more than the minimum difference.
     pub fn better(&self, model: &Model, value: f64, than: f64) -> bool {
         let larger = match self.mode {
             Mode::Min => false,
@@ -131,7 +131,7 @@ impl Monitor {
         if larger { value - self.min_delta > than } else { value + self.min_delta < than }
     }
 
-    /// Whether a value is better than the best so far, if there is one. What is no number never is.
+    /// Whether a value is better than the best so far, if there is one. NaN never is.
     pub(crate) fn improves(&self, model: &Model, value: f64, best: Option<f64>) -> bool {
         best.map_or(!value.is_nan(), |best| self.better(model, value, best))
     }

@@ -29,28 +29,28 @@ pub struct ProgbarLogger {
     fitting: bool,
     /// Nothing where there is no clock; then a line has no times, and there is no bar.
     began: Option<Instant>,
-    /// Steps of this epoch.
+    /// Steps done in this epoch.
     done: usize,
     epoch: usize,
     drawn: Option<Bar>,
     warned: bool,
 }
 
-/// A line on standard error that is drawn over again:
-/// `1200/1875 ████████░░░░░░░ 2s left - 3ms/step - accuracy: 0.9000 - loss: 0.3210`. A crate for such bars would take longer to
-/// build than the kernels of many a layer.
+/// A line on standard error that is redrawn:
+/// `1200/1875 ████████░░░░░░░ 2s left - 3ms/step - accuracy: 0.9000 - loss: 0.3210`. It is written here because a
+/// crate for progress bars takes long to build.
 #[derive(Debug)]
 struct Bar {
     /// When to draw again.
     next: Instant,
-    /// Characters of the line that stands there.
+    /// Characters in the line currently shown.
     width: usize,
 }
 
 impl Bar {
     /// Characters of the bar itself.
     const LENGTH: usize = 20;
-    /// Oftener nobody can read it.
+    /// The shortest time between redraws: nobody can read faster.
     const EVERY: Duration = Duration::from_millis(50);
 
     /// The line, when so many steps of all (if somebody knows how many there are) are done.
@@ -69,7 +69,7 @@ impl Bar {
         line + &by_name(logs)
     }
 
-    /// Draws over the line that stands there. Where standard error is gone, nobody sees it: not an error.
+    /// Draws over the current line. If standard error is closed, nobody sees it, which is not an error.
     fn draw(&mut self, line: &str) {
         let (before, width) = (self.width, line.chars().count());
         let mut out = std::io::stderr();
@@ -77,7 +77,7 @@ impl Bar {
         self.width = width;
     }
 
-    /// Leaves the line empty.
+    /// Clears the line.
     fn clear(&mut self) {
         self.draw("");
         let _ = write!(std::io::stderr(), "\r");
@@ -189,7 +189,7 @@ impl ProgbarLogger {
         line + &by_name(logs)
     }
 
-    /// What is said when the loss is not a finite number for the first time.
+    /// The warning when the loss is not finite for the first time.
     fn warning(&self, loss: f64) -> String {
         format!(
             "warning: the loss is {} since epoch {}, step {}, and will stay so: Fit::check_finite() ends training there and names \

@@ -22,8 +22,8 @@ pub struct ReduceLROnPlateau {
 }
 
 impl ReduceLROnPlateau {
-    /// Watches a figure, such as `val_loss`, with Keras's defaults: a tenth of the rate after 10 epochs in which it did not
-    /// improve by more than 0.0001.
+    /// Watches the log value `monitor`, such as `val_loss`, with Keras's defaults: the rate is divided by 10 after
+    /// 10 epochs without an improvement of more than 0.0001.
     pub fn new(monitor: &str) -> ReduceLROnPlateau {
         ReduceLROnPlateau {
             monitor: Monitor::new(monitor).min_delta(1e-4),
@@ -38,21 +38,21 @@ impl ReduceLROnPlateau {
         }
     }
 
-    /// What the rate is multiplied with; 0.1 by default.
+    /// Sets the factor by which the rate is multiplied; 0.1 by default.
     #[must_use]
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
         self
     }
 
-    /// How many epochs without improvement lower the rate; 10 by default.
+    /// Sets how many epochs without improvement lower the rate; 10 by default.
     #[must_use]
     pub fn patience(mut self, patience: usize) -> Self {
         self.patience = patience;
         self
     }
 
-    /// By how much a figure must improve to count; 0.0001 by default.
+    /// Sets the least change that counts as an improvement; 0.0001 by default.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.min_delta(min_delta);
@@ -66,14 +66,14 @@ impl ReduceLROnPlateau {
         self
     }
 
-    /// Epochs after a change during which none is counted; 0 by default.
+    /// Sets how many epochs after a change are not counted; 0 by default.
     #[must_use]
     pub fn cooldown(mut self, cooldown: usize) -> Self {
         self.cooldown = cooldown;
         self
     }
 
-    /// The rate is never lowered below this; 0 by default.
+    /// Sets the lowest rate; 0 by default.
     #[must_use]
     pub fn min_lr(mut self, min_lr: f64) -> Self {
         self.min_lr = min_lr;

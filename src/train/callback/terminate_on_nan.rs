@@ -1,15 +1,16 @@
-//! Why it exists: a loss that is no number never becomes one again.
+//! The callback [`TerminateOnNaN`]: ends training when the loss is NaN or infinite, since it will not recover.
 
 use super::Callback;
 use crate::Result;
 use crate::train::Model;
 
-/// Stops training, in the middle of an epoch, when the loss is not a finite number. (`Fit::check_finite` makes it an error.)
+/// Stops training, in the middle of an epoch, when the loss is not finite. (With `Fit::check_finite` that is an
+/// error instead.)
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TerminateOnNaN {}
 
 impl TerminateOnNaN {
-    /// The callback.
+    /// Creates the callback.
     pub fn new() -> TerminateOnNaN {
         TerminateOnNaN {}
     }

@@ -1,5 +1,5 @@
-//! Layers, losses and the like of another crate, as its authors would write them against gradus. [`registry`] is what a
-//! program hands to a reader, so that files may name them.
+//! Layers, losses and so on of another crate, as its authors would write them for gradus. A program passes
+//! [`registry`] to a reader, so that files may name them.
 
 use gradus::config::{Dyn, Registry};
 use gradus::loss::Loss;
@@ -293,8 +293,8 @@ impl Optimizer for Lamb {
 }
 
 gradus::settings! {
-    /// Lookahead (Zhang et al. 2019) around another optimizer: after every so many updates a slow copy of the weights goes a
-    /// share of the way to them, and they go back to it. It does so for kernels alone.
+    /// Lookahead (Zhang et al. 2019) around another optimizer: after every so many updates a slow copy of the
+    /// weights goes a share of the way to them, and they go back to it. It does so for kernels alone.
     pub struct Lookahead as "acme>Lookahead" {
         /// Around this one.
         new(inner: into Dyn<dyn Optimizer>);

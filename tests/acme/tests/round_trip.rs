@@ -1,4 +1,4 @@
-//! A model made of another crate's types is saved and loaded, predicts the same and trains on the same.
+//! Tests that a model made of another crate's types is saved and loaded, and then predicts and trains the same.
 #![allow(clippy::unwrap_used)]
 
 use acme::{

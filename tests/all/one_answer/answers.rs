@@ -1,4 +1,4 @@
-//! Why it exists: what `one_answer` computes with: numbers and layouts out of a seed, and one digest for each kernel.
+//! What `one_answer` computes with: numbers and layouts from a seed, and one digest for each kernel.
 
 use gradus::nn::Network;
 use gradus::ops::PadMode;
@@ -102,7 +102,8 @@ pub(crate) fn small(r: &mut Rng, count: usize) -> Vec<Vec<usize>> {
     all
 }
 
-/// Rows, columns and middle axes, each with enough elements (140,000) to be cut even where one costs no more than an addition.
+/// Rows, columns and middle axes, each with enough elements (140,000) to be cut even where one costs no more than
+/// an addition.
 pub(crate) const LARGE: [&[usize]; 2] = [&[347, 404], &[13, 111, 97]];
 
 pub(crate) const PADDINGS: [(&str, PadMode); 5] = [

@@ -1,5 +1,5 @@
-//! Why it exists: the list of what must give one answer: every operation on tensors, forwards and backwards, over seeded shapes
-//! and strides, some of them large enough to be cut between threads. A name begins with the operation's.
+//! The list of what must give one answer: every operation on tensors, forward and backward, over seeded shapes and
+//! strides, some of them large enough to be divided between threads. A name begins with the operation's.
 
 use super::answers::{Answers, LARGE, PADDINGS, Rng, fresh, lying, small};
 use gradus::nn::initializer::RandomNormal;

@@ -1,5 +1,5 @@
-//! A layer may do more than its operations: what every layer of the crate gives in training, the gradient of its inputs, and its
-//! parameters after an update. A layer without a row here fails the test.
+//! What every layer of the crate gives in training, the gradient of its inputs, and its parameters after an update:
+//! a layer may do more than its operations. A layer without a row here fails the test.
 
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::layers::{

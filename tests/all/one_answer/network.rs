@@ -1,5 +1,5 @@
-//! Why it exists: kernels meet in networks: the weights after some steps of training, and what trained networks predict for the
-//! same rows in batches of any size.
+//! One answer of whole networks, where kernels meet: the weights after some training steps, and the predictions of
+//! trained networks for the same rows in batches of any size.
 
 use super::answers::{Answers, Rng, fresh};
 use gradus::nn::initializer::{Ones, Zeros};
