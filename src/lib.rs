@@ -107,8 +107,8 @@ pub mod prelude {
     };
     pub use crate::ops::Padding;
     pub use crate::optim::{
-        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, Optimizer,
-        RMSprop, SGD, ScheduleFreeAdamW,
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, Optimizer, RMSprop,
+        SGD, ScheduleFreeAdamW,
     };
     pub use crate::tensorboard::TensorBoard;
     pub use crate::train::{

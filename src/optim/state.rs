@@ -237,7 +237,7 @@ impl Driver {
 impl Driver {
     /// Whether moving averages of the parameters are kept.
     pub(crate) fn keeps_averages(&self) -> bool {
-        self.options.ema_momentum.is_some()
+        self.parts.iter().any(|part| part.options.ema_momentum.is_some())
     }
 
     /// Parameters and their moving averages change places, those that [`Driver::finalize`] would set.
@@ -245,7 +245,9 @@ impl Driver {
         params.visit_mut(&mut |_, p| {
             let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
             let state = state.filter(|state| state.choice.learning_rate_factor != 0.0);
-            if let Some(average) = state.and_then(|state| state.parts(&self.options).average) {
+            if let Some(average) =
+                state.and_then(|state| state.parts(&self.parts[state.part].options).average)
+            {
                 std::mem::swap(p.value_mut(), average);
             }
         });

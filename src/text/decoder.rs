@@ -42,7 +42,7 @@ impl Decoder {
             }
             "BPEDecoder" => Decoder::Bpe { suffix: text("suffix", "</w>") },
             "Strip" => {
-                let count = |key: &str| {
+                let count = |key: &str| -> Result<usize> {
                     Ok(reader.id(&value[key], || format!("'{key}' of the decoder Strip"))? as usize)
                 };
                 Decoder::Strip {

@@ -60,7 +60,7 @@ pub fn cross_validate<'a>(
         let mut run = || -> Result<(History, Logs)> {
             let mut model = build(i)?;
             let settings = fit();
-            let evaluate = Evaluate::new().batch_size(settings.validation_rows());
+            let evaluate = Evaluate::new().batch_size(settings.validation_rows(fold.test.len()));
             let history = model.fit(&of(&x, &fold.train)?, &of(&y, &fold.train)?, settings)?;
             let scores = model.evaluate_with(&of(&x, &fold.test)?, &of(&y, &fold.test)?, &evaluate)?;
             Ok((history, scores))

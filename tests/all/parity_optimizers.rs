@@ -149,7 +149,7 @@ struct Record<'a> {
     steps: Vec<Vec<(String, Tensor)>>,
 }
 impl Callback for &mut Record<'_> {
-    fn on_batch_end(&mut self, model: &mut Model, _: usize, _: f64) -> gradus::Result<()> {
+    fn on_train_batch_end(&mut self, model: &mut Model, _: usize, _: f64) -> gradus::Result<()> {
         self.seen += 1;
         if self.at.contains(&(self.seen as f64)) {
             self.steps.push(model.params());
