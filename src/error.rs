@@ -199,7 +199,11 @@ impl std::fmt::Display for Error {
                 )
             }
             Error::Index { op, what, value, position, last } => {
-                write!(f, "{op}: {what} {value} at position {position} is out of range: expected 0 to {last}")
+                let advice = if *what == "label" { " (classes are counted from 0)" } else { "" };
+                write!(
+                    f,
+                    "{op}: {what} {value} at position {position} is out of range: expected 0 to {last}{advice}"
+                )
             }
             Error::Matrix { op, matrix, what, pivot, value } => {
                 write!(f, "{op}: matrix {matrix} of the stack is {what}: pivot {pivot} is {value}")

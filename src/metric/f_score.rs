@@ -149,7 +149,10 @@ impl Configured for F1Score {
 }
 impl Described for F1Score {
     const NAME: &'static str = "F1Score";
-    fn from_config(config: Value, registry: &Registry) -> Result<Self> {
+    fn from_config(mut config: Value, registry: &Registry) -> Result<Self> {
+        if let Some(settings) = config.as_object_mut() {
+            settings.entry("beta").or_insert_with(|| 1.0.into());
+        }
         FBetaScore::from_config(config, registry).map(F1Score)
     }
 }

@@ -254,6 +254,21 @@ impl<'a> Fit<'a> {
                 "data to validate on beside it: validation_data, validation_dataset or validation_split";
             return Err(Error::argument(name, expected, n));
         }
+        if self.validation_freq > 1 && given.is_empty() {
+            let expected =
+                "data to validate on beside it: validation_data, validation_dataset or validation_split";
+            return Err(Error::argument("validation_freq", expected, self.validation_freq));
+        }
+        if self.epochs == 0 {
+            return Err(Error::argument("epochs", "at least 1", 0));
+        }
+        if self.initial_epoch > self.epochs {
+            let expected = format!(
+                "the number of the last epoch, at least initial_epoch {} (epochs counts from the beginning of all training)",
+                self.initial_epoch
+            );
+            return Err(Error::argument("epochs", expected, self.epochs));
+        }
         let counts = [
             ("validation_freq", Some(self.validation_freq)),
             ("validation_steps", self.validation_steps),

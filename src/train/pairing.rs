@@ -55,6 +55,7 @@ impl Head {
             }
             let known = self.ranges[i].is_some();
             let looked = self.check_targets(i, y, output, weights);
+            let looked = looked.and_then(|()| check_shares(loss, y, output, weights));
             let looked =
                 looked.and_then(|()| if known { Ok(()) } else { check_outputs(loss, y, output, weights) });
             self.at_output(i, looked)?;
@@ -81,6 +82,9 @@ impl Head {
         let said = |(at, v): (usize, &f64)| format!("{v} in row {} of the first batch", at / row_length(y));
         if let Some(found) = wrong(of_loss) {
             let advice = match loss.reads() {
+                Reads::Probabilities | Reads::Logits if *found.1 == -1.0 => {
+                    "; for classes -1 and 1 write (y + 1) / 2, or Hinge"
+                }
                 Reads::Probabilities | Reads::Logits => {
                     "; labels of more classes are for SparseCategoricalCrossentropy"
                 }
@@ -98,6 +102,33 @@ impl Head {
             }
         }
         Ok(())
+    }
+}
+
+/// Fails if rows of targets, one number for each class, do not add up to 1: none is named, or several.
+fn check_shares(loss: &dyn Loss, y: &Tensor, output: &Value, weights: Option<&Tensor>) -> Result<()> {
+    let width = y.dims().last().copied().unwrap_or(1);
+    // A loss of labels has targets of any size.
+    let shares = matches!(loss.reads(), Reads::Shares | Reads::ClassLogits) && loss.targets() == (0.0, 1.0);
+    if !shares || y.shape() != output.tensor.shape() || width < 2 || y.elements() == 0 {
+        return Ok(());
+    }
+    let values = y.cast(DType::F64)?.to_vec::<f64>()?;
+    let counts = counts_of(loss, y, output, weights)?;
+    let present = |row: usize| counts.as_ref().is_none_or(|counts| counts[row * width]);
+    let sums = values.chunks(width).map(|row| row.iter().sum::<f64>()).enumerate();
+    match sums
+        .into_iter()
+        .find(|(row, sum)| (sum - 1.0).abs() > 10.0 * SLACK && !sum.is_nan() && present(*row))
+    {
+        Some((row, sum)) => {
+            let expected = format!(
+                "rows that add up to 1, a share for each class, for {} (several classes at once: Sigmoid and BinaryCrossentropy)",
+                loss.name()
+            );
+            Err(refusal("y", expected, format!("{sum} in row {row} of the first batch")))
+        }
+        None => Ok(()),
     }
 }
 

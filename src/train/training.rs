@@ -7,7 +7,7 @@ use super::failed::FitError;
 use super::fit::Fit;
 use super::history::{History, Logs};
 use super::model::Model;
-use super::weights::Weights;
+use super::weights::{Weights, check_any_counts, check_classes};
 use crate::data::Dataset;
 use crate::error::Context;
 use crate::event::event;
@@ -62,6 +62,12 @@ impl Model {
             (None, None, false) => None,
         };
         fit.check()?;
+        if let Some(Weights::Class(classes)) = &weights {
+            check_classes(classes, &self.network.output_specs())?;
+        }
+        if let Some(Weights::Sample(weights)) = &weights {
+            check_any_counts(weights)?;
+        }
         let mut data = Arrays::of(&self.network, x, y, weights.as_ref(), fit.batch_size.unwrap_or(32))?;
         let n = data.rows();
         let split = fit.validation_split;

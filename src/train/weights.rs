@@ -1,6 +1,7 @@
 //! `Weights`: how much each row counts, by a weight of its own or by its class.
 
 use crate::loss::classes;
+use crate::shape::{Spec, is_unknown};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
@@ -83,10 +84,6 @@ impl Weights {
                     let got = format!("{} in row {row}", values[at]);
                     return Err(Error::argument("sample_weight", "finite numbers of 0 or more", got));
                 }
-                if !values.is_empty() && values.iter().all(|w| *w == 0.0) {
-                    let expected = "a weight above 0: with none there is nothing to learn from";
-                    return Err(Error::argument("sample_weight", expected, "0 for every row"));
-                }
                 Ok(w.clone())
             }
             Weights::Class(weights) => {
@@ -137,4 +134,33 @@ fn check(weights: &[(i64, f64)]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Fails if no row counts: a run of training would change nothing.
+pub(super) fn check_any_counts(weights: &Tensor) -> Result<()> {
+    let values = weights.cast(DType::F64)?.to_vec::<f64>()?;
+    match values.is_empty() || values.iter().any(|w| *w != 0.0) {
+        true => Ok(()),
+        false => {
+            let expected = "a weight above 0: with none there is nothing to learn from";
+            Err(Error::argument("sample_weight", expected, "0 for every row"))
+        }
+    }
+}
+
+/// Fails if a class is named that an output with this many units does not have.
+pub(super) fn check_classes(weights: &[(i64, f64)], outputs: &[Spec]) -> Result<()> {
+    let [output] = outputs else { return Ok(()) };
+    let Some(&units) = output.shape.dims().get(1..).and_then(<[usize]>::last) else { return Ok(()) };
+    let classes = units.max(2);
+    match weights
+        .iter()
+        .find(|(class, _)| !is_unknown(units) && usize::try_from(*class).is_ok_and(|c| c >= classes))
+    {
+        Some((class, _)) => {
+            let expected = format!("classes from 0 to {}, those of the output", classes - 1);
+            Err(Error::argument("class_weight", expected, format!("class {class}")))
+        }
+        None => Ok(()),
+    }
 }

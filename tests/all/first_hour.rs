@@ -145,6 +145,39 @@ const MISTAKES: &[Mistake] = &[
             || LambdaCallback::new().on_epoch_end(|_, _, _| Err(Error::Custom("no connection".into())));
         done(regression().fit(&floats(&[8, 4]), &floats(&[8, 1]), quiet().callbacks([fails(), fails()])))
     }),
+    ("targets_of_no_class", || {
+        let stack = Sequential::new().add(Input::new(4)).add(Dense::new(3).activation("softmax"));
+        let mut model = stack.compile("adam", "categorical_crossentropy", ())?;
+        done(model.fit(&floats(&[8, 4]), &Tensor::zeros([8, 3])?, quiet()))
+    }),
+    ("targets_of_several_classes", || {
+        let stack = Sequential::new().add(Input::new(4)).add(Dense::new(3).activation("softmax"));
+        let mut model = stack.compile("adam", "categorical_crossentropy", ())?;
+        done(model.fit(&floats(&[8, 4]), &Tensor::ones([8, 3])?, quiet()))
+    }),
+    ("labels_from_one", || {
+        let stack = Sequential::new().add(Input::new(4)).add(Dense::new(3).activation("softmax"));
+        let mut model = stack.compile("adam", "sparse_categorical_crossentropy", ())?;
+        done(model.fit(&floats(&[3, 4]), &Tensor::new([1i64, 2, 3])?, quiet().shuffle(false)))
+    }),
+    ("labels_of_minus_one", || {
+        let stack = Sequential::new().add(Input::new(4)).add(Dense::new(1).activation("sigmoid"));
+        let mut model = stack.compile("adam", "binary_crossentropy", ())?;
+        done(model.fit(&floats(&[3, 4]), &Tensor::new([[-1.0f32], [1.0], [1.0]])?, quiet().shuffle(false)))
+    }),
+    ("epochs_before_the_first", || {
+        done(regression().fit(&floats(&[8, 4]), &floats(&[8, 1]), quiet().initial_epoch(5).epochs(2)))
+    }),
+    ("no_epochs", || done(regression().fit(&floats(&[8, 4]), &floats(&[8, 1]), quiet().epochs(0)))),
+    ("validation_freq_alone", || {
+        done(regression().fit(&floats(&[8, 4]), &floats(&[8, 1]), quiet().validation_freq(2)))
+    }),
+    ("class_weight_of_no_unit", || {
+        let stack = Sequential::new().add(Input::new(4)).add(Dense::new(3).activation("softmax"));
+        let mut model = stack.compile("adam", "sparse_categorical_crossentropy", ())?;
+        let labels = Tensor::new([0i64, 1, 2])?;
+        done(model.fit(&floats(&[3, 4]), &labels, quiet().class_weight([(0, 1.0), (7, 3.0)])))
+    }),
     ("sample_weight_below_zero", || {
         let w = Tensor::full([8], -1.0f32)?;
         done(regression().fit(&floats(&[8, 4]), &floats(&[8, 1]), quiet().sample_weight(&w)))

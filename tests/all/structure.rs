@@ -42,6 +42,7 @@ const BESIDE: &[(&str, &[&str])] = &[
             "validation",
         ],
     ),
+    ("applications", &["error", "config", "dtype", "shape", "tensor", "ops", "nn", "io"]),
     ("validation", &["error", "dtype", "random", "tensor", "data", "train"]),
     ("generation", &["error", "shape", "dtype", "kernels", "random", "tensor", "nn"]),
     ("text", &["error", "random", "tensor", "dtype", "io"]),

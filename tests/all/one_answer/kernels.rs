@@ -30,6 +30,7 @@ pub(crate) fn all(a: &mut Answers) {
         convolutions(a, dtype);
         factorisations(a, dtype);
         images(a, dtype);
+        sequences_of_labels(a, dtype);
         optimizers(a, dtype);
         indices(a, dtype);
     }
@@ -349,6 +350,29 @@ fn products(a: &mut Answers, dtype: DType) {
     a.both(&format!("dot {dtype}"), &[x, matrix.clone()], |t| t[0].dot(&t[1]));
     let other = lying(r, &[5, 4], dtype, Rng::plain);
     a.both(&format!("kron {dtype}"), &[matrix, other], |t| t[0].kron(&t[1]));
+}
+
+/// Connectionist temporal classification, and its decoding.
+fn sequences_of_labels(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("ctc");
+    for [rows, frames, classes] in [[1usize, 1, 2], [3, 11, 5], [40, 30, 12]] {
+        let logits = lying(r, &[rows, frames, classes], dtype, Rng::plain);
+        let count = frames.div_ceil(3);
+        let labels: Vec<i64> = (0..rows * count).map(|i| 1 + (i * 7 % (classes - 1)) as i64).collect();
+        let labels = Tensor::from_slice(&labels, [rows, count]).unwrap();
+        let counts = Tensor::full([rows], count as i64).unwrap();
+        let lengths = Tensor::full([rows], frames as i64).unwrap();
+        let loss = |t: &[Tensor]| t[0].ctc_loss(&labels, &counts, &lengths, 0);
+        a.both(&format!("ctc_loss {dtype}"), std::slice::from_ref(&logits), loss);
+        for (name, decoded) in [
+            ("ctc_greedy_decode", logits.ctc_greedy_decode(&lengths, true, 0)),
+            ("ctc_beam_search_decode", logits.ctc_beam_search_decode(&lengths, 6, 2, 0)),
+        ] {
+            let (paths, scores) = decoded.unwrap();
+            a.add(&format!("{name} {dtype}"), Ok(paths));
+            a.add(&format!("{name} {dtype}, scores"), Ok(scores));
+        }
+    }
 }
 
 /// Images of one to three axes, of which the last ones are cut between threads.
