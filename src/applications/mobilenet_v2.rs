@@ -33,7 +33,7 @@ fn block(
     }
     if stride == 2 {
         // What comes out has half the size, rounded up, whether the size is even or odd.
-        let before = |size: usize| if is_unknown(size) || size % 2 == 0 { 0 } else { 1 };
+        let before = |size: usize| if is_unknown(size) || size.is_multiple_of(2) { 0 } else { 1 };
         let margins = ((before(shape.dims()[1]), 1), (before(shape.dims()[2]), 1));
         h = ZeroPadding2D::new().padding(margins).named(&format!("{prefix}pad")).on(&h)?;
     }

@@ -55,7 +55,7 @@ impl UNet {
         if !(1..=16).contains(&self.depth) {
             return Err(Error::argument("depth", "1 to 16", self.depth));
         }
-        let whole = |size: usize| size > 0 && size % (1 << self.depth) == 0;
+        let whole = |size: usize| size > 0 && size.is_multiple_of(1 << self.depth);
         if !whole(height) || !whole(width) {
             let expected =
                 format!("a height and width that {} divides (2 to the power of depth)", 1 << self.depth);

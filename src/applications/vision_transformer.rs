@@ -11,7 +11,7 @@ use crate::{Error, Result};
 fn trunk(me: &VisionTransformer, x: &Symbol) -> Result<Symbol> {
     let dims = x.spec()?.shape;
     let (height, width, patch, n) = (dims.dims()[1], dims.dims()[2], me.patch_size, me.hidden_dim);
-    let whole = |size: usize| !crate::shape::is_unknown(size) && patch > 0 && size % patch == 0;
+    let whole = |size: usize| !crate::shape::is_unknown(size) && patch > 0 && size.is_multiple_of(patch);
     if !whole(height) || !whole(width) {
         let expected = "a height and width, given by input_shape, that patch_size divides";
         let got = format!("patch_size {patch} for images of {}", dims);

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 /// Numbers between -1 and 1 that do not repeat.
 fn wave(shape: &[usize], phase: f64) -> Tensor {
     let n: usize = shape.iter().product();
-    let values: Vec<f64> = (0..n).map(|i| (i as f64 * 0.7 + phase).cos()).collect();
+    let values: Vec<f64> = (0..n).map(|i| libm::cos(i as f64 * 0.7 + phase)).collect();
     Tensor::from_slice(&values, shape).unwrap()
 }
 

@@ -611,7 +611,7 @@ fn the_rate_zero_moves_nothing() {
 #[test]
 fn one_cycle_has_the_phases_of_pytorch() {
     let cos = |from: f64, to: f64, share: f64| {
-        to + (from - to) / 2.0 * (1.0 + (std::f64::consts::PI * share).cos())
+        to + (from - to) / 2.0 * (1.0 + libm::cos(std::f64::consts::PI * share))
     };
     let line = |from: f64, to: f64, share: f64| from + (to - from) * share;
     let close =

@@ -101,7 +101,7 @@ fn date(cell: &str) -> bool {
     let parts = |between: char| {
         let parts: Vec<&str> = cell.split(between).collect();
         let digits = |part: &&str| part.bytes().take(2).all(|b| b.is_ascii_digit()) && !part.is_empty();
-        parts.len() >= if between == ':' { 2 } else { 3 } && parts.iter().all(|part| digits(part))
+        parts.len() >= if between == ':' { 2 } else { 3 } && parts.iter().all(digits)
     };
     ['-', '/', '.', ':'].into_iter().any(parts)
 }
