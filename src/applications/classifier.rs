@@ -1,7 +1,7 @@
 //! What all image classifiers share: Keras's settings, the checks of an image's size, the head, weights from a file, and how pixels
 //! become inputs.
 
-use crate::config::{Common, Dyn};
+use crate::config::{Common, Dyn, well_named};
 use crate::nn::activation::Activation;
 use crate::nn::layers::{Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input};
 use crate::nn::{Build as _, Functional, Network, Symbol};
@@ -116,9 +116,7 @@ pub(super) type Top = fn(&Classifier<'_>, &Symbol) -> Result<Symbol>;
 
 impl Classifier<'_> {
     pub(super) fn build(&self, trunk: &dyn Fn(&Symbol) -> Result<Symbol>, top: Top) -> Result<Network> {
-        if let Some(why) = &self.common.misnamed {
-            return Err(Error::Custom(why.clone()));
-        }
+        well_named(&self.common.misnamed)?;
         if self.classes == 0 {
             return Err(Error::argument("classes", "at least 1", 0));
         }

@@ -18,7 +18,7 @@ pub(crate) use kind::{alias, kind};
 pub use named::Misnamed;
 pub(crate) use named::{by_name, closest};
 pub use registry::Registry;
-pub use setting::{OrName, Setting};
+pub use setting::{OrName, Setting, well_named};
 pub(crate) use text::snake_case;
 
 /// Called by the code that [`settings!`](crate::settings) and [`string_enum!`](crate::string_enum) generate; not

@@ -50,6 +50,14 @@ impl<T: Setting> OrName<T> for &str {
     }
 }
 
+/// Fails if a setting was given by a name that means nothing.
+///
+/// # Errors
+/// It was, and this is what is wrong.
+pub fn well_named(misnamed: &Option<String>) -> Result<()> {
+    misnamed.as_ref().map_or(Ok(()), |why| Err(Error::Custom(why.clone())))
+}
+
 /// The error for a value of the wrong type.
 #[doc(hidden)]
 pub fn wrong(expected: impl std::fmt::Display, found: &Value) -> Error {

@@ -210,13 +210,13 @@ impl Writer {
     }
 }
 
-/// Keeps the error of a name until the layer is built.
-pub fn misnamed(common: &mut Common, setting: &'static str, e: Error) {
+/// Keeps the error of a name until the layer is built, or the settings are checked.
+pub fn misnamed(kept: &mut Option<String>, setting: &'static str, e: Error) {
     let e = match e {
         Error::Argument { expected, got, .. } => Error::Argument { name: setting, expected, got },
         other => other.at(setting),
     };
-    common.misnamed.get_or_insert(e.to_string());
+    kept.get_or_insert(e.to_string());
 }
 
 /// Sets the name of a layer.
@@ -268,7 +268,7 @@ pub fn set_name(common: &mut Common, name: &str) {
 /// | --- | --- | --- |
 /// | `rate: f64 = 0.5` | `f64` | takes `f64` |
 /// | `activation: into Dyn<dyn Activation> = Linear` | `Dyn<dyn Activation>` | takes `impl Into<…>`; so may the default be |
-/// | `padding: named Padding = Padding::Valid`, of a `layer` | `Padding` | takes a `Padding` or its name, `"same"` |
+/// | `padding: named Padding = Padding::Valid` | `Padding` | takes a `Padding` or its name, `"same"`; a `struct` needs a field `misnamed: state Option<String> = None` too, which its `check` hands to [`well_named`](crate::config::well_named) |
 /// | `class_id: some usize` | `Option<usize>`, `None` | takes `usize` |
 /// | `penalty: some into Dyn<dyn Regularizer>` | `Option<…>`, `None` | takes `impl Into<…>` |
 /// | `warmup: stored u64 = 0` | `u64` | none: for methods of your own |
@@ -398,7 +398,7 @@ macro_rules! settings {
                 $($set_meta)*
                 #[must_use]
                 pub fn $set(mut self, $set: $($set_type)*) -> Self {
-                    $crate::settings! { @set self $set [$($value)*] }
+                    $crate::settings! { @set $common self $set [$($value)*] }
                     self
                 }
             )*
@@ -460,13 +460,23 @@ macro_rules! settings {
     };
 
     // A setting's new value. For a layer it may be a name, and an unknown one is an error where the layer is built.
-    (@set $self:ident $set:ident [@named $value:ident]) => {
+    (@set layer $self:ident $set:ident [@named $value:ident]) => {
         match $crate::config::OrName::value_or_name($value) {
             ::core::result::Result::Ok(value) => $self.$set = value,
-            ::core::result::Result::Err(e) => $crate::config::generated::misnamed(&mut $self.common, stringify!($set), e),
+            ::core::result::Result::Err(e) => {
+                $crate::config::generated::misnamed(&mut $self.common.misnamed, stringify!($set), e)
+            }
         }
     };
-    (@set $self:ident $set:ident [$($value:tt)*]) => { $self.$set = $($value)*; };
+    (@set struct $self:ident $set:ident [@named $value:ident]) => {
+        match $crate::config::OrName::value_or_name($value) {
+            ::core::result::Result::Ok(value) => $self.$set = value,
+            ::core::result::Result::Err(e) => {
+                $crate::config::generated::misnamed(&mut $self.misnamed, stringify!($set), e)
+            }
+        }
+    };
+    (@set $common:tt $self:ident $set:ident [$($value:tt)*]) => { $self.$set = $($value)*; };
 
     // A required setting, or one with a value for files that leave it out.
     (@need $from:ident $need:ident []) => { $from.required(stringify!($need))? };

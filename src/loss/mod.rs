@@ -53,7 +53,8 @@ pub use reads::Reads;
 pub use reduction::Reduction;
 pub(crate) use reduction::fitted;
 
-use crate::config::{Configured, Dyn, kind};
+use crate::config::generated::misnamed;
+use crate::config::{Configured, Dyn, OrName, kind};
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -191,12 +192,15 @@ pub trait Loss: Configured + std::fmt::Debug + Send + Sync {
     }
 
     /// Sets the reduction; the default is [`Reduction::SumOverBatchSize`].
-    fn reduction(self, reduction: Reduction) -> Tuned
+    fn reduction(self, reduction: impl OrName<Reduction>) -> Tuned
     where
         Self: Sized + 'static,
     {
         let mut tuned = self.tuned();
-        tuned.reduction = reduction;
+        match reduction.value_or_name() {
+            Ok(reduction) => tuned.reduction = reduction,
+            Err(e) => misnamed(&mut tuned.misnamed, "reduction", e),
+        }
         tuned
     }
 

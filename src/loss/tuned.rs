@@ -2,7 +2,7 @@
 //! declare them.
 
 use super::{Loss, Reads, Reduction};
-use crate::config::Dyn;
+use crate::config::{Dyn, well_named};
 use crate::nn::activation::Activation;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
@@ -32,13 +32,15 @@ settings! {
         pub(super) reduction: stored Reduction,
         pub(super) weight: stored f64,
         pub(super) allow_mismatch: stored bool = false,
+        /// What is wrong with the reduction, if it was given by a name that means nothing.
+        pub(super) misnamed: state Option<String> = None,
     }
 }
 
 impl Tuned {
     pub(super) fn new(loss: impl Loss + 'static) -> Tuned {
         let Options { reduction, weight, allow_mismatch } = loss.options();
-        Tuned { loss: loss.into(), reduction, weight, allow_mismatch }
+        Tuned { loss: loss.into(), reduction, weight, allow_mismatch, misnamed: None }
     }
 }
 
@@ -47,6 +49,7 @@ impl Loss for Tuned {
         self.loss.name()
     }
     fn check(&self) -> Result<()> {
+        well_named(&self.misnamed)?;
         self.loss.check()?;
         Error::unless(self.weight.is_finite(), "loss weight", "a finite number", self.weight)
     }

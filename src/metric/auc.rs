@@ -6,6 +6,7 @@ use super::confusion::{Counts, check_threshold, entries, share};
 use super::curve::Scores;
 use super::gathered::gathers;
 use super::{Metric, Reads};
+use crate::config::well_named;
 use crate::loss::EPSILON;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, settings, string_enum};
@@ -53,9 +54,9 @@ settings! {
         /// Fixed thresholds from 0 to 1. None by default.
         thresholds: some into Vec<f64>,
         /// Which curve; ROC by default.
-        curve: Curve = Curve::ROC,
+        curve: named Curve = Curve::ROC,
         /// The height between two thresholds; interpolated by default.
-        summation_method: Summation = Summation::Interpolation,
+        summation_method: named Summation = Summation::Interpolation,
         /// Whether predictions are logits; no by default.
         from_logits: bool = false,
         /// Whether each column is a label with a curve of its own; the figure is their mean, and `results()` has each. Labels whose targets
@@ -65,6 +66,8 @@ settings! {
         num_labels: some usize,
         /// A weight for each column: of its curve in the mean, or of its entries in the one curve. All equal by default.
         label_weights: some into Vec<f64>,
+        /// What is wrong with a setting given by name.
+        misnamed: state Option<String> = None,
         /// For each curve.
         scores: state Vec<Scores> = Vec::new(),
     }
@@ -222,6 +225,7 @@ impl Metric for AUC {
     }
 
     fn check(&self) -> Result<()> {
+        well_named(&self.misnamed)?;
         if self.num_labels.is_some() && !self.multi_label {
             return Err(Error::argument("num_labels", "multi_label(true) beside it", "none"));
         }

@@ -3,7 +3,7 @@
 use super::confusion::{Counts, check_threshold, compared_with, entries};
 use super::gathered::{alike, gathers};
 use super::{Metric, Reads};
-use crate::config::{Configured, Described, Registry};
+use crate::config::{Configured, Described, OrName, Registry, well_named};
 use crate::loss::EPSILON;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings, string_enum};
@@ -32,9 +32,11 @@ settings! {
         new(beta: f64 = 1.0);
 
         /// How the values of classes become one; their mean by default.
-        average: Average = Average::Macro,
+        average: named Average = Average::Macro,
         /// Predictions above it are positive, instead of the largest of each row.
         threshold: some f64,
+        /// What is wrong with a setting given by name.
+        misnamed: state Option<String> = None,
         /// The counts of each class.
         counts: state Vec<Counts> = Vec::new(),
     }
@@ -61,6 +63,7 @@ impl Metric for FBetaScore {
     }
 
     fn check(&self) -> Result<()> {
+        well_named(&self.misnamed)?;
         let fine = self.beta > 0.0 && self.beta.is_finite();
         Error::unless(fine, "beta", "a finite number above 0", self.beta)?;
         self.threshold.map_or(Ok(()), |t| check_threshold("threshold", t))
@@ -171,7 +174,7 @@ impl F1Score {
 
     /// See [`FBetaScore::average`].
     #[must_use]
-    pub fn average(self, average: Average) -> F1Score {
+    pub fn average(self, average: impl OrName<Average>) -> F1Score {
         F1Score(self.0.average(average))
     }
 

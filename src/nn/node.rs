@@ -5,7 +5,7 @@ use super::activation::Activation;
 use super::layers::Input;
 use super::symbol::{IntoSymbols, Shared, Symbol};
 use super::{Cx, Init, InputSpecs, Inputs, Masking, Module, Range, Value, Values, snake_case};
-use crate::config::{Configured, Dyn, short_type_name};
+use crate::config::{Configured, Dyn, short_type_name, well_named};
 use crate::error::Context;
 use crate::tensor::{Few, Tensor, Tensors};
 use crate::{Error, Result, Spec};
@@ -288,9 +288,7 @@ pub(super) fn place(build: &dyn Build) -> String {
 /// Those of [`Build::build`], or a setting was given by a name that does not exist.
 pub(super) fn built(build: &dyn Build, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
     let common = build.common();
-    if let Some(why) = common.and_then(|common| common.misnamed.clone()) {
-        return Err(Error::Custom(why));
-    }
+    common.map_or(Ok(()), |common| well_named(&common.misnamed))?;
     init.with_frozen(common.is_some_and(|common| common.frozen), |init| build.build(inputs, init))
 }
 

@@ -32,8 +32,15 @@ fn buckets(values: &[f64]) -> [[f64; 3]; BUCKETS] {
     // Halves, so that the range of the largest numbers is finite.
     let half = most / 2.0 - least / 2.0;
     for (i, row) in rows.iter_mut().enumerate() {
-        let edge =
-            |i: usize| if i == BUCKETS { most } else { least + half * (2.0 * i as f64 / BUCKETS as f64) };
+        let edge = |i: usize| {
+            let share = i as f64 / BUCKETS as f64;
+            let wide = half * (2.0 * share);
+            match (i, wide.is_finite()) {
+                (BUCKETS, _) => most,
+                (_, true) => least + wide,
+                (_, false) => least + half * share + half * share,
+            }
+        };
         *row = [edge(i), edge(i + 1), 0.0];
     }
     if least == most {

@@ -112,6 +112,11 @@ const MISTAKES: &[Mistake] = &[
     ("merge_mode_unknown", || {
         done(Bidirectional::new(LSTM::new(2)).merge_mode("add").on(&Input::new([5, 2])))
     }),
+    ("average_unknown", || {
+        done(stack().compile("adam", "mse", [gradus::metric::F1Score::new().average("mean")]))
+    }),
+    ("curve_unknown", || done(stack().compile("adam", "mse", [AUC::new().curve("roc")]))),
+    ("reduction_unknown", || done(stack().compile("adam", MeanSquaredError::new().reduction("avg"), ()))),
     ("optimizer_misspelt", || done(stack().compile("adamm", "mse", ()))),
     ("optimizer_unknown", || done(stack().compile("shampoo", "mse", ()))),
     ("loss_misspelt", || done(stack().compile("adam", "mean_square_error", ()))),
@@ -468,6 +473,10 @@ fn names_stand_for_things_with_default_settings() {
     let config = Bidirectional::new(GRU::new(2)).merge_mode("ave").config().unwrap();
     assert_eq!(config["merge_mode"], "ave");
     assert!(Bidirectional::new(GRU::new(2)).merge_mode(None).config().unwrap()["merge_mode"].is_null());
+    let sum = MeanSquaredError::new().reduction("sum").value(&y, &floats(&[64, 1]), None).unwrap();
+    assert_eq!(sum.item().unwrap(), 0.0);
+    assert_eq!(gradus::metric::FBetaScore::new(2.0).average("micro").config().unwrap()["average"], "micro");
+    assert_eq!(AUC::new().curve("PR").summation_method("minoring").config().unwrap()["curve"], "PR");
     // What a file says of names are the things.
     let again = Model::from_bytes(&model.to_bytes().unwrap(), gradus::io::Load::new()).unwrap();
     assert!(again.predict(&x).unwrap().same_bits(&model.predict(&x).unwrap()));
