@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 /// let token = CancellationToken::new().deadline(Duration::from_secs(60));
 /// token.cancel(); // from a signal handler or another thread, say
 /// let stopped = model.fit(&x, &y, Fit::new().epochs(1000).cancellation(&token).verbose(0));
-/// assert!(matches!(stopped, Err(Error::Cancelled { .. })));
-/// assert_eq!(model.history().epochs().len(), 0); // what was trained before stays
+/// let stopped = stopped.unwrap_err();
+/// assert!(matches!(stopped.error, Error::Cancelled { .. }));
+/// assert_eq!(stopped.history.epochs().len(), 0); // the epochs before; what was trained stays
 /// # Ok::<(), gradus::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -366,6 +366,22 @@ const CALLS: &[(&str, Call)] = &[
     ("log_softmax", |d| one(d.x.log_softmax(d.axis))),
     ("sparse_cross_entropy", |d| one(d.x.sparse_cross_entropy(&d.y))),
     ("cross_entropy", |d| one(d.x.cross_entropy(&d.y))),
+    ("ctc_loss", |d| {
+        let (logits, at) = (d.x.expand_dims(0)?, Tensor::full([1], d.at as i64)?);
+        if d.yes {
+            return one(logits.ctc_loss(&d.y.expand_dims(0)?, &d.z, &at, d.n));
+        }
+        let (labels, nothing) = (Tensor::full([1, 2], d.at as i64)?, Tensor::full([1], 0i64)?);
+        one(logits.ctc_loss(&labels, &nothing, &at, d.n))
+    }),
+    ("ctc_greedy_decode", |d| {
+        let frames = Tensor::full([1], d.at as i64)?;
+        d.x.expand_dims(0)?.ctc_greedy_decode(if d.yes { &frames } else { &d.y }, d.yes, d.n).map(two)
+    }),
+    ("ctc_beam_search_decode", |d| {
+        let (frames, paths) = (Tensor::full([1], d.at as i64)?, d.sizes.first().copied().unwrap_or(2));
+        d.x.expand_dims(0)?.ctc_beam_search_decode(&frames, d.n, paths, usize::from(d.yes)).map(two)
+    }),
     ("argsort", |d| one(d.x.argsort(d.axis, d.yes))),
     ("sort", |d| one(d.x.sort(d.axis, d.yes))),
     ("top_k", |d| d.x.top_k(d.n, d.axis).map(two)),

@@ -440,6 +440,11 @@ impl Tensor {
         top_paths: usize,
         mask_index: usize,
     ) -> Result<(Tensor, Tensor)> {
+        // More beams than this take gigabytes after some frames.
+        const MOST: usize = 65_536;
+        if !(1..=MOST).contains(&beam_width) {
+            return Err(Error::argument("beam_width", format!("1 to {MOST}"), beam_width));
+        }
         if !(1..=beam_width).contains(&top_paths) {
             return Err(Error::argument(
                 "top_paths",
@@ -450,7 +455,9 @@ impl Tensor {
         let ln_p = self.detach().log_softmax(-1)?;
         let (ln_p, [batch, frames, classes], lengths) =
             frames_of("ctc_beam_search_decode", &ln_p, lengths, mask_index)?;
-        let mut paths = vec![-1i64; top_paths * batch * frames];
+        // As a tensor first: whether there is memory for it is found without an abort.
+        let nothing = Tensor::full([top_paths, batch, frames], -1i64)?;
+        let mut paths = nothing.to_vec::<i64>()?;
         let mut scores = vec![f64::NEG_INFINITY; batch * top_paths];
         for row in 0..batch {
             let counted = &ln_p[row * frames * classes..][..lengths[row] as usize * classes];
