@@ -2,7 +2,7 @@
 //! from counter-based streams, so a parameter's initial value depends only on the seed and its place in the
 //! network.
 
-use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
+use crate::config::{Configured, Dyn, Misnamed, by_name, kind, well_named};
 use crate::random::Stream;
 use crate::tensor::{Array, Tensor};
 use crate::{Error, Result, Shape, Spec, settings, string_enum};
@@ -163,20 +163,23 @@ scaled! {
 
 settings! {
     /// Draws with the variance `scale / fan` (Glorot's, He's and LeCun's are special cases).
-    #[derive(Copy, PartialEq)]
+    #[derive(PartialEq)]
     pub struct VarianceScaling {
         /// Creates one with this scale (Keras's default is 1), the number of inputs as fan, and a truncated normal
         /// distribution.
         new(scale: f64 = 1.0);
 
         /// The number of connections that scales the variance; inputs by default.
-        mode: Fan = Fan::In,
+        mode: named Fan = Fan::In,
         /// The distribution; truncated normal by default.
-        distribution: Distribution = Distribution::TruncatedNormal,
+        distribution: named Distribution = Distribution::TruncatedNormal,
+        /// What is wrong with a setting given by name.
+        misnamed: state Option<String> = None,
     }
 }
 impl Initializer for VarianceScaling {
     fn value(&self, shape: &Shape, stream: Stream) -> Result<Box<dyn Fn(u64) -> f64>> {
+        well_named(&self.misnamed)?;
         let fine = self.scale > 0.0 && self.scale.is_finite();
         Error::unless(fine, "scale", "a finite number above 0", self.scale)?;
         let variance = variance(shape, self.scale, self.mode);

@@ -1,6 +1,6 @@
 //! Regularizers: penalties on parameters, added to the loss.
 
-use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
+use crate::config::{Configured, Dyn, Misnamed, by_name, kind, well_named};
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings, string_enum};
 
@@ -115,18 +115,21 @@ string_enum! {
 settings! {
     /// `factor ·` the mean of `|cos|` of the angles between all pairs of rows (or columns) of a matrix, which is 0
     /// if they are orthogonal.
-    #[derive(Copy, PartialEq)]
+    #[derive(PartialEq)]
     pub struct OrthogonalRegularizer {
         /// Creates it for rows, with this factor; Keras's default is 0.01.
         new(factor: f64 = 0.01);
 
         /// Rows or columns; rows by default.
-        mode: Mode = Mode::Rows,
+        mode: named Mode = Mode::Rows,
+        /// What is wrong with a setting given by name.
+        misnamed: state Option<String> = None,
     }
 }
 
 impl Regularizer for OrthogonalRegularizer {
     fn check(&self) -> Result<()> {
+        well_named(&self.misnamed)?;
         Error::unless_not_negative("factor", self.factor)
     }
 

@@ -110,7 +110,7 @@ const UTILS: &[(&str, &str)] = &[
     ("Config", "a struct with `settings!`"),
     ("CustomObjectScope", "`Registry`, given to the loader"),
     ("FeatureSpace", "`io::Encoder` of a table"),
-    ("Progbar", "`train::Progress`"),
+    ("Progbar", "`train::ProgbarLogger`"),
     ("PyDataset", "the trait `data::Source`"),
     ("Sequence", "the trait `data::Source`"),
     ("array_to_img", "— later: images and sounds as files"),
