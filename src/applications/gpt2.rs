@@ -1,8 +1,9 @@
 //! GPT-2 (Radford et al. 2019): tokens and positions as vectors, transformer blocks that look back, and scores of the next token by the
 //! table of tokens itself.
 
-use super::classifier::with_weights;
 use crate::config::Dyn;
+use crate::error::Context;
+use crate::io::{Limits, safetensors};
 use crate::nn::activation::{Activation, Gelu};
 use crate::nn::initializer::RandomNormal;
 use crate::nn::layers::{
@@ -10,7 +11,8 @@ use crate::nn::layers::{
     TransformerDecoder,
 };
 use crate::nn::{Build as _, Functional, Network};
-use crate::{DType, Result, settings};
+use crate::tensor::Tensor;
+use crate::{DType, Error, Result, settings};
 
 settings! {
     /// GPT-2, by default in its smallest size of 124 million parameters: `token_ids`, int64 `[batch, time]`, become logits of the next token,
@@ -41,7 +43,8 @@ settings! {
         /// Whether only the logits of a sequence's last token are computed, `[batch, 1, vocabulary_size]`: for generating. Such a network
         /// cannot be saved whole, its weights can. Default: `false`.
         last_token: bool = false,
-        /// A safetensors file with the value of every parameter. Default: none, and parameters are drawn at random.
+        /// A safetensors file with the value of every parameter, by this network's names or by those of Hugging Face's GPT-2 (`wte.weight`,
+        /// `h.0.attn.c_attn.weight`, …, with or without `transformer.` before them). Default: none, and parameters are drawn at random.
         weights: some into String,
         /// The seed of initial values. Default: `0`.
         seed: u64 = 0,
@@ -86,9 +89,104 @@ impl GPT2 {
         }
         let x = LayerNormalization::new().epsilon(1e-5).named("layer_norm").on(&x)?;
         let network = Functional::new(&tokens, &table.on([("reverse", &x)])?)?;
-        with_weights(
-            network.named("gpt2").seed(self.seed).dtype(self.dtype).build()?,
-            self.weights.as_deref(),
-        )
+        let mut network = network.named("gpt2").seed(self.seed).dtype(self.dtype).build()?;
+        if let Some(path) = &self.weights {
+            let file = safetensors::read(path, &Limits::default())?;
+            match file.iter().any(|(name, _)| bare(name) == "wte.weight") {
+                true => {
+                    set_all(&mut network, self.renamed(file).at(|| path.as_str())?).at(|| path.as_str())?
+                }
+                false => network.load_weights(path)?,
+            }
+        }
+        Ok(network)
     }
+
+    /// The parameters of this network out of tensors with Hugging Face's names. There a block's queries, keys and values are one matrix, and
+    /// masks and a second copy of the table may stand beside the parameters.
+    fn renamed(&self, file: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>> {
+        let (n, heads, each) = (self.hidden_dim, self.num_heads, self.hidden_dim / self.num_heads.max(1));
+        let mut out = Vec::new();
+        for (name, tensor) in file {
+            let name = bare(&name);
+            let path = match name {
+                "wte.weight" => "token_embedding/embeddings",
+                "wpe.weight" => "position_embedding/embeddings",
+                "ln_f.weight" => "layer_norm/gamma",
+                "ln_f.bias" => "layer_norm/beta",
+                _ => "",
+            };
+            if !path.is_empty() {
+                out.push((path.to_string(), tensor.cast(self.dtype)?));
+                continue;
+            }
+            let Some((block, part)) = name.strip_prefix("h.").and_then(|rest| rest.split_once('.')) else {
+                match name {
+                    "lm_head.weight" => continue,
+                    _ => return Err(foreign(name)),
+                }
+            };
+            // Causal masks are no parameters.
+            if matches!(part, "attn.bias" | "attn.masked_bias") {
+                continue;
+            }
+            let tensor = tensor.cast(self.dtype)?;
+            let mut put =
+                |path: &str, tensor: Tensor| out.push((format!("transformer_layer_{block}/{path}"), tensor));
+            match part {
+                "attn.c_attn.weight" | "attn.c_attn.bias" => {
+                    let (kind, shape) = match part {
+                        "attn.c_attn.bias" => ("bias", vec![heads as isize, each as isize]),
+                        _ => ("kernel", vec![n as isize, heads as isize, each as isize]),
+                    };
+                    for (i, which) in ["query", "key", "value"].into_iter().enumerate() {
+                        let (from, to) = ((i * n) as isize, ((i + 1) * n) as isize);
+                        let third = tensor.slice(-1, from, to)?.reshape(&shape[..])?;
+                        put(&format!("self_attention_layer/{which}_dense/{kind}"), third);
+                    }
+                }
+                "attn.c_proj.weight" => {
+                    let kernel = tensor.reshape([heads as isize, each as isize, n as isize])?;
+                    put("self_attention_layer/output_dense/kernel", kernel);
+                }
+                _ => {
+                    let found = PARTS.iter().find(|(theirs, _)| *theirs == part);
+                    put(found.ok_or_else(|| foreign(name))?.1, tensor);
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// What of a block is the same but for its name: Hugging Face's and this network's.
+const PARTS: [(&str, &str); 9] = [
+    ("attn.c_proj.bias", "self_attention_layer/output_dense/bias"),
+    ("ln_1.weight", "self_attention_layer_norm/gamma"),
+    ("ln_1.bias", "self_attention_layer_norm/beta"),
+    ("ln_2.weight", "feedforward_layer_norm/gamma"),
+    ("ln_2.bias", "feedforward_layer_norm/beta"),
+    ("mlp.c_fc.weight", "feedforward_intermediate_dense/kernel"),
+    ("mlp.c_fc.bias", "feedforward_intermediate_dense/bias"),
+    ("mlp.c_proj.weight", "feedforward_output_dense/kernel"),
+    ("mlp.c_proj.bias", "feedforward_output_dense/bias"),
+];
+
+fn foreign(name: &str) -> Error {
+    Error::format("GPT2", format!("tensor '{name}' is none of Hugging Face's GPT-2"))
+}
+
+/// Sets every parameter, or none if one is missing.
+fn set_all(network: &mut Network, values: Vec<(String, Tensor)>) -> Result<()> {
+    let missing =
+        network.params().into_iter().find(|(path, _)| !values.iter().any(|(given, _)| given == path));
+    match missing {
+        Some((path, _)) => Err(Error::format("GPT2", format!("there is nothing for the parameter '{path}'"))),
+        None => network.set_params(&values),
+    }
+}
+
+/// A name without what stands before it in files of whole models.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("transformer.").unwrap_or(name)
 }

@@ -10,6 +10,7 @@ mod model;
 pub mod npy;
 pub mod npz;
 mod read;
+pub mod safetensors;
 mod tensors;
 mod write;
 

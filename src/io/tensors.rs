@@ -220,6 +220,11 @@ impl Entry<'_> {
         self.dtype == file_dtype(spec.dtype) && self.shape == spec.shape.dims()
     }
 
+    /// Returns whether this tensor has that dtype.
+    pub(crate) fn has(&self, dtype: DType) -> bool {
+        self.dtype == file_dtype(dtype)
+    }
+
     /// Returns shape and dtype, for messages.
     pub(crate) fn describe(&self) -> String {
         let known = DType::ALL.into_iter().find(|&d| file_dtype(d) == self.dtype);

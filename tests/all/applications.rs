@@ -277,3 +277,111 @@ fn small_ones_train_and_are_saved() {
     assert!(history["loss"][1] < history["loss"][0]);
     assert_eq!(model.predict(&x).unwrap().dims(), [4, 32, 32, 2]);
 }
+
+/// GPT-2 as Hugging Face's file has it, written out: one matrix for queries, keys and values, layers by their names there.
+fn by_hand(file: &[(String, Tensor)], ids: &Tensor, layers: usize, heads: usize) -> Result<Tensor> {
+    let get = |name: &str| &file.iter().find(|(given, _)| given == name).unwrap().1;
+    let norm = |x: &Tensor, name: &str| {
+        x.layer_norm(Some(get(&format!("{name}.weight"))), Some(get(&format!("{name}.bias"))), 1e-5)
+    };
+    let line =
+        |x: &Tensor, name: &str| x.matmul(get(&format!("{name}.weight")))?.add(get(&format!("{name}.bias")));
+    let (batch, time, n) = (ids.dims()[0], ids.dims()[1], get("transformer.wte.weight").dims()[1]);
+    let each = n / heads;
+    let mut x = get("transformer.wte.weight").index((ids,))?;
+    x = x.add(&get("transformer.wpe.weight").slice(0, 0, time as isize)?)?;
+    for i in 0..layers {
+        let at = |part: &str| format!("transformer.h.{i}.{part}");
+        let qkv = line(&norm(&x, &at("ln_1"))?, &at("attn.c_attn"))?;
+        let part = |which: isize| -> Result<Tensor> {
+            let third = qkv.slice(-1, which * n as isize, (which + 1) * n as isize)?;
+            third.reshape([batch, time, heads, each])?.permute(&[0, 2, 1, 3])
+        };
+        let scores = part(0)?.matmul(&part(1)?.permute(&[0, 1, 3, 2])?)?.scale(1.0 / (each as f64).sqrt())?;
+        let later = Tensor::ones([time, time])?.triu(1)?.cast(DType::Bool)?;
+        let weights = scores.masked_fill(&later, f64::NEG_INFINITY)?.softmax(-1)?;
+        let joined = weights.matmul(&part(2)?)?.permute(&[0, 2, 1, 3])?.reshape([batch, time, n])?;
+        x = x.add(&line(&joined, &at("attn.c_proj"))?)?;
+        let wide = line(&norm(&x, &at("ln_2"))?, &at("mlp.c_fc"))?.gelu_tanh()?;
+        x = x.add(&line(&wide, &at("mlp.c_proj"))?)?;
+    }
+    norm(&x, "transformer.ln_f")?.matmul(&get("transformer.wte.weight").t()?)
+}
+
+#[test]
+fn gpt2_reads_the_file_of_hugging_face() {
+    let (n, layers, heads) = (8, 2, 2);
+    let shapes = |i: usize| {
+        let at = |part: &str| format!("transformer.h.{i}.{part}");
+        vec![
+            (at("ln_1.weight"), vec![n]),
+            (at("ln_1.bias"), vec![n]),
+            (at("attn.c_attn.weight"), vec![n, 3 * n]),
+            (at("attn.c_attn.bias"), vec![3 * n]),
+            (at("attn.c_proj.weight"), vec![n, n]),
+            (at("attn.c_proj.bias"), vec![n]),
+            (at("attn.bias"), vec![1, 1, 9, 9]),
+            (at("ln_2.weight"), vec![n]),
+            (at("ln_2.bias"), vec![n]),
+            (at("mlp.c_fc.weight"), vec![n, 12]),
+            (at("mlp.c_fc.bias"), vec![12]),
+            (at("mlp.c_proj.weight"), vec![12, n]),
+            (at("mlp.c_proj.bias"), vec![n]),
+        ]
+    };
+    let mut all = vec![
+        ("transformer.wte.weight".to_string(), vec![23, n]),
+        ("transformer.wpe.weight".to_string(), vec![9, n]),
+        ("transformer.ln_f.weight".to_string(), vec![n]),
+        ("transformer.ln_f.bias".to_string(), vec![n]),
+    ];
+    all.extend((0..layers).flat_map(shapes));
+    let mut file: Vec<(String, Tensor)> = all
+        .into_iter()
+        .enumerate()
+        .map(|(i, (name, shape))| {
+            let value = wave(&shape, i as f64).scale(if shape.len() > 1 { 0.6 } else { 0.3 }).unwrap();
+            let value = if name.ends_with("ln_f.weight") { value.affine(1.0, 1.0).unwrap() } else { value };
+            (name, value)
+        })
+        .collect();
+    file.push(("lm_head.weight".into(), file[0].1.clone()));
+    let path = std::env::temp_dir().join(format!("gradus-gpt2-{}.safetensors", std::process::id()));
+    let write = |file: &[(String, Tensor)]| {
+        let named: Vec<(&str, &Tensor)> = file.iter().map(|(name, t)| (name.as_str(), t)).collect();
+        gradus::io::safetensors::write(&path, &named).unwrap();
+    };
+    write(&file);
+    let gpt2 = || {
+        GPT2::new()
+            .vocabulary_size(23)
+            .num_layers(layers)
+            .num_heads(heads)
+            .hidden_dim(n)
+            .intermediate_dim(12)
+            .max_sequence_length(9)
+            .dtype(DType::F64)
+            .weights(path.to_str().unwrap())
+    };
+    let [ids, ..] = sequences();
+    let got = gpt2().build().unwrap().predict(&ids).unwrap();
+    let want = by_hand(&file, &ids, layers, heads).unwrap();
+    close("logits", &got.to_vec::<f64>().unwrap(), &want.to_vec::<f64>().unwrap(), 1e-12);
+    // One tensor less, one of another kind, another network.
+    let lost: Vec<_> = file.iter().filter(|(name, _)| !name.ends_with("h.1.ln_2.bias")).cloned().collect();
+    write(&lost);
+    let message = gpt2().build().unwrap_err().to_string();
+    assert!(
+        message.contains("nothing for the parameter 'transformer_layer_1/feedforward_layer_norm/beta'"),
+        "{message}"
+    );
+    file.push(("transformer.h.0.attn.rotary".into(), Tensor::ones([2]).unwrap()));
+    write(&file);
+    let message = gpt2().build().unwrap_err().to_string();
+    assert!(message.contains("'h.0.attn.rotary' is none of Hugging Face's GPT-2"), "{message}");
+    file.pop();
+    write(&file);
+    let message = gpt2().num_layers(1).build().unwrap_err().to_string();
+    assert!(message.contains("transformer_layer_1"), "{message}");
+    std::fs::remove_file(&path).unwrap();
+}
