@@ -1,5 +1,5 @@
-//! Why it exists: tokenizers come from strangers. No bytes may make the readers panic, or take more memory than the limits allow, and what was
-//! read must encode and decode any text or say why not. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
+//! Fuzzes the readers of tokenizers: no bytes may make them panic, or take more memory than the limits allow, and a tokenizer that was read must
+//! encode and decode any text or say why not. `tests/all/fuzz_corpus.rs` replays the corpus through the same check. Run:
 //! `cargo +nightly fuzz run tokenizer`.
 #![no_main]
 

@@ -1,6 +1,6 @@
-//! Why it exists: connectionist temporal classification (Graves et al. 2006): the probability that a label sequence is read off frames, over
-//! all ways to stretch it with repeats and blanks. Everything is a logarithm in double precision: the probabilities of a hundred frames
-//! multiplied are no number in single precision.
+//! The kernel of connectionist temporal classification (Graves et al. 2006): the probability that a label sequence is read off frames, over
+//! all ways to stretch it with repeats and blanks. It computes with logarithms in double precision, because the product of the probabilities of
+//! a hundred frames underflows in single precision.
 
 use super::scratch;
 use crate::Float;

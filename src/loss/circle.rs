@@ -1,4 +1,4 @@
-//! Why it exists: embeddings in which rows of one class lie close together and those of others far apart.
+//! `Circle`: a loss for embeddings in which rows of one class lie close together and those of others far apart.
 
 use super::{Loss, labels};
 use crate::tensor::Tensor;

@@ -1,4 +1,4 @@
-//! Why it exists: labels that say what was written or spoken, but not in which frame.
+//! `CTC`: the loss for labels that say what was written or spoken, but not in which frame.
 
 use super::{Loss, Reads};
 use crate::tensor::Tensor;

@@ -1,4 +1,4 @@
-//! Why it exists: a formula tried for an afternoon should be a function, as in Keras, and no type with settings.
+//! A loss from a function: a formula tried for an afternoon needs no type with settings.
 
 use super::Loss;
 use crate::config::{Configured, Dyn, Registry, function_name};

@@ -1,4 +1,5 @@
-//! Why it exists: a cross-entropy that wrong labels cannot pull far (Zhang and Sabuncu 2018): between it and the absolute error.
+//! `CategoricalGeneralizedCrossEntropy`: a cross-entropy that wrong labels cannot pull far (Zhang and Sabuncu 2018), between the usual one and
+//! the absolute error.
 
 use super::{Loss, Reads, labels};
 use crate::config::Dyn;

@@ -1,5 +1,5 @@
-//! Why it exists: losses of regions, which count how far two of them overlap rather than how many points are right: where a region is
-//! small, nearly all points are outside of both.
+//! `Dice` and `Tversky`: losses of regions. They measure how far two regions overlap rather than how many points are right, because where a
+//! region is small, nearly all points are outside of both.
 
 use super::{EPSILON, Loss, Reads, aligned};
 use crate::tensor::Tensor;

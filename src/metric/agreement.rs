@@ -1,4 +1,5 @@
-//! Why it exists: accuracy flatters whoever always says the most frequent class. These figures of the pairs of true and predicted classes do not.
+//! Metrics of pairs of true and predicted classes that do not reward saying the most frequent class: Matthews correlation, Cohen's kappa,
+//! balanced accuracy.
 
 use super::accuracy::truth;
 use super::confusion::{check_threshold, compared_with, share};

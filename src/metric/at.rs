@@ -1,4 +1,4 @@
-//! Why it exists: a use often says how good one side must be, and asks how good the other can be: the best precision at a recall of 0.9.
+//! Metrics that fix one side and ask how good the other can be: the best precision at a recall of 0.9, and the like.
 
 use super::confusion::{Counts, check_class, check_threshold, entries};
 use super::curve::Scores;

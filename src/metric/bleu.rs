@@ -1,4 +1,4 @@
-//! Why it exists: how much of a translation stands in a reference, word for word and in runs of words (Papineni and others 2002).
+//! `Bleu`: how much of a translation stands in a reference, word for word and in runs of words (Papineni et al. 2002).
 
 use super::Metric;
 use super::confusion::share;

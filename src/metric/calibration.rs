@@ -1,4 +1,4 @@
-//! Why it exists: of predictions made with 80 % confidence 80 % should be right. How far that fails is what no accuracy shows.
+//! `CalibrationError`: how far confidence is from accuracy. Of predictions made with 80 % confidence 80 % should be right.
 
 use super::accuracy::truth;
 use super::confusion::share;

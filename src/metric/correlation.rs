@@ -1,5 +1,5 @@
-//! Why it exists: whether predictions rise and fall with the targets, whatever their scale, and whether they agree in scale as well. Means and
-//! spreads are gathered together (West 1979): sums of squares would cancel where numbers are far from 0.
+//! Pearson's and the concordance correlation: whether predictions rise and fall with the targets, and whether they agree in scale too. Means
+//! and spreads are gathered together (West 1979), because sums of squares cancel where numbers are far from 0.
 
 use super::Metric;
 use super::confusion::{mean_of, share};

@@ -1,5 +1,5 @@
-//! Why it exists: figures over all thresholds ask how many true and false entries have which score. They are kept by score, which is exact
-//! whatever the scale; or, in memory that does not grow, between fixed thresholds.
+//! How many true and false entries have which score, for metrics over all thresholds. Entries are kept by score, which is exact whatever the
+//! scale, or between fixed thresholds, in memory that does not grow.
 
 use super::confusion::Counts;
 use super::gathered::Gathered;

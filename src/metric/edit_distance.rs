@@ -1,4 +1,4 @@
-//! Why it exists: how much of a transcript is wrong: the word error rate and the character error rate.
+//! `EditDistance`: how much of a transcript is wrong, as a word error rate or a character error rate.
 
 use super::Metric;
 use super::confusion::share;

@@ -1,4 +1,4 @@
-//! Why it exists: a figure that is the mean of a formula should be a function, as in Keras, and no type with state of its own.
+//! A metric from a function: the mean of a formula needs no type with state of its own.
 
 use super::Metric;
 use super::gathered::gathers;

@@ -1,5 +1,4 @@
-//! Why it exists: what was gathered in parallel, or shard by shard, becomes one figure: each metric says once what it gathers, and here is
-//! how two of that become one.
+//! How metrics are merged: each declares once what it gathers, and here two gathered states, from two shards say, become one.
 
 use super::Metric;
 use crate::{Error, Result};

@@ -1,4 +1,4 @@
-//! Why it exists: how well predicted regions cover the true ones, class by class: intersection over union.
+//! Intersection over union: how well predicted regions cover the true ones, class by class.
 
 use super::confusion::{check_threshold, compared_with, share};
 use super::gathered::gathers;

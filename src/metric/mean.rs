@@ -1,5 +1,4 @@
-//! Why it exists: most metrics are a mean of something over all samples; here it is gathered, and here are those that are
-//! means of losses.
+//! Metrics that are a mean over all samples, among them the means of losses.
 
 use super::gathered::{Gathered, gathers};
 use super::{Metric, Reads};

@@ -1,4 +1,4 @@
-//! Why it exists: how many equally likely tokens a language model chooses from, on average.
+//! `Perplexity`: the number of equally likely tokens that a language model chooses from, on average.
 
 use super::gathered::gathers;
 use super::mean::Running;

@@ -1,5 +1,5 @@
-//! Why it exists: speech and handwriting come with labels that say what was written but not when. The connectionist temporal
-//! classification loss sums over all times, and decoding finds the labels that frames most likely say.
+//! Connectionist temporal classification: a loss and two decoders for labels that say what was spoken or written, but not when. The loss
+//! sums over all times; decoding finds the labels that frames most likely say.
 
 use super::elementwise::float;
 use super::index::check_index;

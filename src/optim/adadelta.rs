@@ -1,4 +1,4 @@
-//! Why it exists: Adadelta (Zeiler 2012), by Keras's rule: steps of the size of the steps before.
+//! `Adadelta` (Zeiler 2012), by Keras's rule: the size of a step follows from the sizes of the steps before.
 
 use super::{LearningRate, Rule, Slots, Step, check_epsilon, check_fading};
 use crate::{Float, Result, settings};

@@ -1,5 +1,4 @@
-//! Why it exists: Adafactor (Shazeer and Stern 2018), by Keras's rule: of a matrix it remembers no more than a number for each row and
-//! column.
+//! `Adafactor` (Shazeer and Stern 2018), by Keras's rule. For a matrix it keeps only one number for each row and each column.
 
 use super::{LearningRate, Optimizer, Slot, SlotShape, Step, Update, check_setting};
 use crate::tensor::Tensor;

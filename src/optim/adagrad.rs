@@ -1,4 +1,4 @@
-//! Why it exists: Adagrad (Duchi et al. 2011), by Keras's rule: what has changed much moves less.
+//! `Adagrad` (Duchi et al. 2011), by Keras's rule: a parameter that has changed a lot moves less.
 
 use super::{LearningRate, Rule, Slots, Step, check_epsilon};
 use crate::kernels::simd::stamped;

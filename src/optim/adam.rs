@@ -1,4 +1,4 @@
-//! Why it exists: Adam (Kingma and Ba 2015) and Adam with decay (Loshchilov and Hutter 2019), by Keras's rule.
+//! `Adam` (Kingma and Ba 2015) and `AdamW`, Adam with decay (Loshchilov and Hutter 2019), by Keras's rule.
 
 use super::{LearningRate, Options, Rule, Slots, Step, check_betas, check_epsilon};
 use crate::kernels::simd::stamped;

@@ -1,4 +1,4 @@
-//! Why it exists: Adamax (Kingma and Ba 2015, section 7), by Keras's rule: Adam with the largest gradient in place of their squares.
+//! `Adamax` (Kingma and Ba 2015, section 7), by Keras's rule: Adam with the largest gradient in place of the mean of squares.
 
 use super::{LearningRate, Rule, Slots, Step, check_betas, check_epsilon};
 use crate::{Float, Result, settings};

@@ -1,5 +1,5 @@
-//! Why it exists: "follow the regularized leader" (McMahan et al. 2013), by Keras's rule: for shallow models of many features, of which it
-//! sets most weights to exactly 0.
+//! `Ftrl`: "follow the regularized leader" (McMahan et al. 2013), by Keras's rule, for shallow models of many features. It sets most weights
+//! to exactly 0.
 
 use super::{LearningRate, Rule, Slots, Step, check_setting};
 use crate::{Error, Float, Result, settings};

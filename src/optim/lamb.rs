@@ -1,4 +1,4 @@
-//! Why it exists: LAMB (You et al. 2020), by Keras's rule: Adam's step, made as long as the parameter.
+//! `Lamb` (You et al. 2020), by Keras's rule: Adam's step, scaled to the length of the parameter.
 
 use super::{LearningRate, Optimizer, Slot, Step, Update, check_betas, check_epsilon};
 use crate::{Result, Spec, settings};

@@ -1,4 +1,4 @@
-//! Why it exists: Lion (Chen et al. 2023), by Keras's rule: steps of one size, by the sign of a mean of gradients.
+//! `Lion` (Chen et al. 2023), by Keras's rule: steps of one size, in the direction of the sign of a mean of gradients.
 
 use super::{LearningRate, Rule, Slots, Step, check_setting};
 use crate::kernels::simd::stamped;

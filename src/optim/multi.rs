@@ -1,5 +1,4 @@
-//! Why it exists: parts of a network may want other optimizers than the rest. Each parameter goes to one of several, each with its own rate,
-//! options and state.
+//! `MultiOptimizer`: several optimizers for one network. Each parameter goes to one of them, each with its own rate, options and state.
 
 use super::group::matches;
 use super::{LearningRate, Optimizer, Slot, Step, Update};

@@ -1,4 +1,4 @@
-//! Why it exists: Muon (Jordan et al. 2024; Liu et al. 2025), by Keras's rule: the step of a matrix is its momentum made nearly orthogonal.
+//! `Muon` (Jordan et al. 2024; Liu et al. 2025), by Keras's rule: the step of a matrix is its momentum, made nearly orthogonal.
 
 use super::adam::{self, Formula};
 use super::{LearningRate, Optimizer, Options, Slot, Step, Update, check_setting};

@@ -1,4 +1,4 @@
-//! Why it exists: Nadam (Dozat 2016), by Keras's rule: Adam with Nesterov's momentum.
+//! `Nadam` (Dozat 2016), by Keras's rule: Adam with Nesterov's momentum.
 
 use super::{LearningRate, Rule, Slots, Step, check_betas, check_epsilon};
 use crate::kernels::simd::stamped;

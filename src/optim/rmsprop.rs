@@ -1,4 +1,4 @@
-//! Why it exists: RMSprop (Hinton 2012), by Keras's rule: each gradient over the root of a mean of its squares.
+//! `RMSprop` (Hinton 2012), by Keras's rule: each gradient is divided by the root of a mean of its squares.
 
 use super::{LearningRate, Rule, Slots, Step, check_epsilon, check_fading, check_setting};
 use crate::kernels::simd::stamped;

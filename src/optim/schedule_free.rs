@@ -1,4 +1,5 @@
-//! Why it exists: AdamW without a schedule (Defazio et al. 2024), by Keras's rule: an average of all steps does what a falling rate would.
+//! `ScheduleFreeAdamW`: AdamW without a schedule (Defazio et al. 2024), by Keras's rule. An average over all steps does what a falling rate
+//! would do.
 
 use super::{
     LearningRate, Optimizer, Slices, Slot, Step, Update, check_epsilon, check_fading, check_setting,

@@ -1,4 +1,4 @@
-//! Why it exists: training is watched while it runs, and runs are compared, in a tool that people know.
+//! The callback `TensorBoard`: writes scalars, histograms and the graph of operations for TensorBoard while `fit` runs.
 
 use super::EventFile;
 use super::graph::of_network;

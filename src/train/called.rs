@@ -1,5 +1,5 @@
-//! Why it exists: an evaluation and a prediction do not change a model, and callbacks may. So they are given a snapshot of it, which
-//! shares memory with it until one of the two changes.
+//! `evaluate` and `predict` with callbacks. They do not change a model, and callbacks may, so callbacks get a snapshot, which shares memory
+//! with the model until one of the two changes.
 
 use super::callback::{Callback, CallbackList, Plan};
 use super::data::Source;

@@ -1,4 +1,4 @@
-//! Why it exists: hours of training that end with an error have figures all the same.
+//! `FitError`: the error of `fit`, with the history of the epochs before it.
 
 use super::history::History;
 use crate::Error;

@@ -1,4 +1,4 @@
-//! Why it exists: figures are printed, and stand in files and their names, as Python writes numbers: other programs read them.
+//! Log values as text, written as Python writes numbers, because other programs read them from files and file names.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Why it exists: what holds for every optimizer of the library: its formula, computed slowly, on parameters of any shape in both element
-//! types; rows of a table; several in one; its state by name; and its name alone.
+//! What holds for every optimizer of the library: its formula, computed slowly, on parameters of any shape in both element types; rows of a
+//! table; several in one; its state by name; and its name alone.
 
 use gradus::autograd::{Gradient, Gradients};
 use gradus::config::{Dyn, Registry, Setting};

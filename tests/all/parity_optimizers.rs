@@ -1,5 +1,5 @@
-//! Why it exists: every optimizer gives Keras's numbers: step by step on two variables, with its state, and through `compile` and `fit`
-//! on small models, each read from Keras's own names of settings.
+//! Every optimizer gives Keras's numbers: step by step on two variables, with its state, and through `compile` and `fit` on small models, each
+//! read from Keras's own names of settings.
 
 use crate::golden::{close, floats, golden, tensor};
 use gradus::config::{Described, Dyn, Registry, Setting};

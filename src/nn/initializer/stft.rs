@@ -1,4 +1,4 @@
-//! Why it exists: a convolution that is a Fourier transform of each window of a signal, by Keras's rule and SciPy's windows.
+//! `STFT`: kernels with which a convolution is a Fourier transform of each window of a signal, by Keras's rule and with SciPy's windows.
 
 use super::Initializer;
 use crate::random::Stream;

@@ -1,4 +1,4 @@
-//! Why it exists: a rate that is cut at given steps (PyTorch's `MultiStepLR`), without writing down each value.
+//! `MultiStepDecay`: a rate that is multiplied by a factor at given steps (PyTorch's `MultiStepLR`).
 
 use super::{LearningRateSchedule, check_ascending, check_rates};
 use crate::{Result, settings};

@@ -1,4 +1,4 @@
-//! Why it exists: one rise and one long fall (Smith and Topin 2018), with PyTorch's phases and names, for Keras has no such schedule.
+//! `OneCycle`: one rise and one long fall (Smith and Topin 2018), with PyTorch's phases and names, since Keras has no such schedule.
 
 use super::{LearningRateSchedule, check_rates, check_share, check_steps, half_wave};
 use crate::{Error, Result, settings};

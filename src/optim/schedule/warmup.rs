@@ -1,4 +1,4 @@
-//! Why it exists: a line up to any rate or schedule. Keras has it inside of `CosineDecay` alone.
+//! `LinearWarmup`: a line from 0 up to any rate or schedule. In Keras only `CosineDecay` has a warm-up.
 
 use super::{LearningRate, LearningRateSchedule, check_rates, check_steps};
 use crate::{Result, settings};

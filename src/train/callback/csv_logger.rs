@@ -1,4 +1,4 @@
-//! Why it exists: figures that are in a file as soon as an epoch is over, for whoever looks on, and after a crash.
+//! `CSVLogger`: writes the log values of each epoch to a file as soon as the epoch is over.
 
 use super::{Callback, Plan};
 use crate::train::figure::shortest;

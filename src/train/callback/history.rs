@@ -1,4 +1,4 @@
-//! Why it exists: a history of one's own, gathered as `fit` gathers the one that it returns.
+//! `History` as a callback: the same history that `fit` returns, gathered in a variable of the caller's.
 
 use super::{Callback, Plan};
 use crate::Result;

@@ -1,4 +1,4 @@
-//! Why it exists: a learning rate that follows the number of the epoch, by Keras's rule. It adds `learning_rate` to the logs.
+//! `LearningRateScheduler`: sets the learning rate by the number of the epoch, by Keras's rule. It adds `learning_rate` to the logs.
 
 use super::{Callback, Plan, say};
 use crate::Result;

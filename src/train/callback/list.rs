@@ -1,4 +1,4 @@
-//! Why it exists: several callbacks are one: each is called in turn.
+//! `CallbackList`: several callbacks as one, called in turn.
 
 use super::hooks::hooks;
 use super::{Callback, Plan};

@@ -1,5 +1,5 @@
-//! Why it exists: the loop's programming interface: whatever should happen around epochs and batches. A callback of the library is a
-//! file and its row of `callbacks!`; one that needs what training does not know (files of events, graphs) stands with that.
+//! Callbacks: what should happen around epochs and batches of `fit`, `evaluate` and `predict`. A callback of the library is a file and its row
+//! of `callbacks!`; one that needs what training does not know (event files, graphs) stands with that.
 
 mod history;
 mod hooks;

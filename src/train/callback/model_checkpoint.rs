@@ -1,4 +1,4 @@
-//! Why it exists: training that is cut off, or goes on for too long, has left its models behind.
+//! `ModelCheckpoint`: saves the model, or its weights, while it is trained.
 
 use super::template::fill;
 use super::{Callback, Frequency, Mode, Monitor, Plan, say};

@@ -1,5 +1,5 @@
-//! Why it exists: progress is printed by a callback that `verbose` installs: a bar on a terminal, a line an epoch elsewhere, so that
-//! logs stay short and free of control characters; and one warning, when the loss is no number any more.
+//! `ProgbarLogger`: the callback that `verbose` installs. It prints a bar on a terminal and one line per epoch elsewhere, so that logs stay
+//! short and free of control characters, and warns once when the loss is NaN.
 
 use super::{Callback, Plan};
 use crate::tensor::Tensor;

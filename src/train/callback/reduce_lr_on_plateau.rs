@@ -1,4 +1,4 @@
-//! Why it exists: a learning rate that follows a figure, by Keras's rule. It adds `learning_rate` to the logs.
+//! `ReduceLROnPlateau`: lowers the learning rate when a log value stops improving, by Keras's rule. It adds `learning_rate` to the logs.
 
 use super::{Callback, Mode, Monitor, Plan, say};
 use crate::train::figure::shortest;

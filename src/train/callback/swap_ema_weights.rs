@@ -1,4 +1,4 @@
-//! Why it exists: with averaged parameters it is the averages that are good; they are what should be evaluated, asked and saved.
+//! `SwapEMAWeights`: puts the moving averages of the parameters in their place while the model is evaluated, asked or saved.
 
 use super::{Callback, Plan};
 use crate::train::{Logs, Model};

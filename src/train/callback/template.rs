@@ -1,4 +1,4 @@
-//! Why it exists: names of files are made of figures by Python's rules, `{epoch:02d}-{val_loss:.2f}`, because users type them so.
+//! Names of files made of log values by Python's rules, `{epoch:02d}-{val_loss:.2f}`, as Keras users type them.
 
 use crate::train::Logs;
 use crate::train::figure::{fixed, scientific, shortest};
