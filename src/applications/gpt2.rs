@@ -142,12 +142,12 @@ impl GPT2 {
                     for (i, which) in ["query", "key", "value"].into_iter().enumerate() {
                         let (from, to) = ((i * n) as isize, ((i + 1) * n) as isize);
                         let third = tensor.slice(-1, from, to)?.reshape(&shape[..])?;
-                        put(&format!("self_attention_layer/{which}_dense/{kind}"), third);
+                        put(&format!("self_attention/{which}_dense/{kind}"), third);
                     }
                 }
                 "attn.c_proj.weight" => {
                     let kernel = tensor.reshape([heads as isize, each as isize, n as isize])?;
-                    put("self_attention_layer/output_dense/kernel", kernel);
+                    put("self_attention/output_dense/kernel", kernel);
                 }
                 _ => {
                     let found = PARTS.iter().find(|(theirs, _)| *theirs == part);
@@ -161,7 +161,7 @@ impl GPT2 {
 
 /// What of a block is the same but for its name: Hugging Face's and this network's.
 const PARTS: [(&str, &str); 9] = [
-    ("attn.c_proj.bias", "self_attention_layer/output_dense/bias"),
+    ("attn.c_proj.bias", "self_attention/output_dense/bias"),
     ("ln_1.weight", "self_attention_layer_norm/gamma"),
     ("ln_1.bias", "self_attention_layer_norm/beta"),
     ("ln_2.weight", "feedforward_layer_norm/gamma"),
