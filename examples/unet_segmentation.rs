@@ -43,7 +43,8 @@ fn shapes(count: usize, seed: u64) -> gradus::Result<(Tensor, Tensor)> {
         );
         for at in 0..SIZE * SIZE {
             let (y, x) = ((at / SIZE) as f64, (at % SIZE) as f64);
-            let within_disc = (y - disc[0]).powi(2) + (x - disc[1]).powi(2) < disc[2] * disc[2];
+            let within_disc =
+                (y - disc[0]) * (y - disc[0]) + (x - disc[1]) * (x - disc[1]) < disc[2] * disc[2];
             let within_square = (y - square[0]).abs() < square[2] && (x - square[1]).abs() < square[2];
             // The square lies above the disc.
             let class = if within_square { 2 } else { i64::from(within_disc) };
@@ -79,7 +80,7 @@ fn run(args: &Args) -> gradus::Result<()> {
 
     let show = |t: &Tensor| -> gradus::Result<Vec<i64>> { t.slice(0, 0, 1)?.to_vec::<i64>() };
     let (truth, found) = (show(&y_test)?, show(&found)?);
-    println!("{:<SIZE$}   {}", "truth", "found");
+    println!("{:<SIZE$}   found", "truth");
     for row in 4..SIZE - 4 {
         let line = |classes: &[i64]| {
             classes[row * SIZE..][..SIZE].iter().map(|&c| [".", "o", "#"][c as usize]).collect::<String>()
