@@ -21,6 +21,8 @@ string_enum! {
 /// Declares an image classifier: its settings, which are Keras's, and `build`, `compile` and `preprocess_input`. Rows of its own come
 /// first; `trunk` makes features of images, `top` (if it is not pooling and one dense layer) makes scores of features.
 macro_rules! classifier {
+    (@top) => { crate::applications::classifier::pooled };
+    (@top $top:expr) => { $top };
     (
         $(#[$doc:meta])* $name:ident, named $network:literal, images of $size:literal, at least $least:literal, pixels $pixels:ident;
         { $($rows:tt)* }
@@ -74,10 +76,7 @@ macro_rules! classifier {
                     seed: self.seed,
                     dtype: self.dtype,
                 };
-                #[allow(unused_mut, unused_assignments)]
-                let mut top: crate::applications::classifier::Top = crate::applications::classifier::pooled;
-                $(top = $top;)?
-                settings.build(&|x| $trunk(self, x), top)
+                settings.build(&|x| $trunk(self, x), classifier!(@top $($top)?))
             }
 
             /// Images as the weights of this network were trained on, from pixels of 0 to 255 of any numeric dtype,

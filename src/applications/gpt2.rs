@@ -3,7 +3,7 @@
 
 use crate::config::Dyn;
 use crate::error::Context;
-use crate::io::{Limits, safetensors};
+use crate::io::{Limits, Tensors, read_file, safetensors};
 use crate::nn::activation::{Activation, Gelu};
 use crate::nn::initializer::RandomNormal;
 use crate::nn::layers::{
@@ -91,12 +91,16 @@ impl GPT2 {
         let network = Functional::new(&tokens, &table.on([("reverse", &x)])?)?;
         let mut network = network.named("gpt2").seed(self.seed).dtype(self.dtype).build()?;
         if let Some(path) = &self.weights {
-            let file = safetensors::read(path, &Limits::default())?;
-            match file.iter().any(|(name, _)| bare(name) == "wte.weight") {
+            let limits = Limits::default();
+            let bytes = read_file(path.as_ref(), limits.max_file_bytes)?;
+            let file = Tensors::read(&bytes, path, &limits)?;
+            match file.entries.keys().any(|name| bare(name) == "wte.weight") {
                 true => {
-                    set_all(&mut network, self.renamed(file).at(|| path.as_str())?).at(|| path.as_str())?
+                    let tensors = safetensors::all(&file, path)?;
+                    let values = self.renamed(tensors).at(|| path.as_str())?;
+                    set_all(&mut network, values).at(|| path.as_str())?;
                 }
-                false => network.load_weights(path)?,
+                false => network.set_from_file(path, file)?,
             }
         }
         Ok(network)
@@ -109,23 +113,16 @@ impl GPT2 {
         let mut out = Vec::new();
         for (name, tensor) in file {
             let name = bare(&name);
-            let path = match name {
-                "wte.weight" => "token_embedding/embeddings",
-                "wpe.weight" => "position_embedding/embeddings",
-                "ln_f.weight" => "layer_norm/gamma",
-                "ln_f.bias" => "layer_norm/beta",
-                _ => "",
-            };
-            if !path.is_empty() {
+            if let Some(path) = ours(&AROUND, name) {
                 out.push((path.to_string(), tensor.cast(self.dtype)?));
                 continue;
             }
-            let Some((block, part)) = name.strip_prefix("h.").and_then(|rest| rest.split_once('.')) else {
-                match name {
-                    "lm_head.weight" => continue,
-                    _ => return Err(foreign(name)),
-                }
-            };
+            // The table of tokens again.
+            if name == "lm_head.weight" {
+                continue;
+            }
+            let block = name.strip_prefix("h.").and_then(|rest| rest.split_once('.'));
+            let (block, part) = block.ok_or_else(|| foreign(name))?;
             // Causal masks are no parameters.
             if matches!(part, "attn.bias" | "attn.masked_bias") {
                 continue;
@@ -149,15 +146,20 @@ impl GPT2 {
                     let kernel = tensor.reshape([heads as isize, each as isize, n as isize])?;
                     put("self_attention/output_dense/kernel", kernel);
                 }
-                _ => {
-                    let found = PARTS.iter().find(|(theirs, _)| *theirs == part);
-                    put(found.ok_or_else(|| foreign(name))?.1, tensor);
-                }
+                _ => put(ours(&PARTS, part).ok_or_else(|| foreign(name))?, tensor),
             }
         }
         Ok(out)
     }
 }
+
+/// What stands around the blocks: Hugging Face's name and this network's.
+const AROUND: [(&str, &str); 4] = [
+    ("wte.weight", "token_embedding/embeddings"),
+    ("wpe.weight", "position_embedding/embeddings"),
+    ("ln_f.weight", "layer_norm/gamma"),
+    ("ln_f.bias", "layer_norm/beta"),
+];
 
 /// What of a block is the same but for its name: Hugging Face's and this network's.
 const PARTS: [(&str, &str); 9] = [
@@ -171,6 +173,10 @@ const PARTS: [(&str, &str); 9] = [
     ("mlp.c_proj.weight", "feedforward_output_dense/kernel"),
     ("mlp.c_proj.bias", "feedforward_output_dense/bias"),
 ];
+
+fn ours(names: &[(&str, &'static str)], theirs: &str) -> Option<&'static str> {
+    names.iter().find(|(name, _)| *name == theirs).map(|(_, ours)| *ours)
+}
 
 fn foreign(name: &str) -> Error {
     Error::format("GPT2", format!("tensor '{name}' is none of Hugging Face's GPT-2"))

@@ -47,7 +47,7 @@ fn normalized(x: &Symbol, name: &str) -> Result<Symbol> {
     BatchNormalization::new().epsilon(1.001e-5).named(name).on(x)
 }
 
-fn relu(x: &Symbol, name: &str) -> Result<Symbol> {
+pub(super) fn relu(x: &Symbol, name: &str) -> Result<Symbol> {
     Activation::new("relu").named(name).on(x)
 }
 

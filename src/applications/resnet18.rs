@@ -2,8 +2,9 @@
 //! epsilon are torchvision's.
 
 use super::classifier::classifier;
+use super::resnet::relu;
 use crate::Result;
-use crate::nn::layers::{Activation, Add, BatchNormalization, Conv2D, MaxPooling2D, ZeroPadding2D};
+use crate::nn::layers::{Add, BatchNormalization, Conv2D, MaxPooling2D, ZeroPadding2D};
 use crate::nn::{Build as _, Symbol};
 use crate::ops::Padding;
 
@@ -29,10 +30,6 @@ fn conv(x: &Symbol, name: &str, filters: usize, size: usize, stride: usize) -> R
         .named(&format!("{name}_conv"))
         .on(x)?;
     BatchNormalization::new().epsilon(1e-5).momentum(0.9).named(&format!("{name}_bn")).on(&h)
-}
-
-fn relu(x: &Symbol, name: &str) -> Result<Symbol> {
-    Activation::new("relu").named(name).on(x)
 }
 
 /// From images to features.

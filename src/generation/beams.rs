@@ -42,6 +42,7 @@ impl Network {
         let mut live = vec![Beam { rows, score: 0.0, logits: logits.swap_remove(0) }];
         let mut ended: Vec<(Vec<i64>, f64)> = Vec::new();
         for position in 0..settings.max_new_tokens {
+            let last = position + 1 == settings.max_new_tokens;
             let mut next = Vec::new();
             for (score, beam, token) in candidates(&live)? {
                 if next.len() == settings.beams {
@@ -49,17 +50,16 @@ impl Network {
                 }
                 let mut rows = live[beam].rows.clone();
                 rows.tokens.iter_mut().for_each(|row| row.push(token as i64));
-                if settings.stop.contains(&(token as i64)) || position + 1 == settings.max_new_tokens {
+                let stops = settings.stop.contains(&(token as i64));
+                if stops || last {
                     let length = libm::pow((position + 1) as f64, settings.length_penalty);
-                    ended.extend(rows.tokens.pop().map(|tokens| (tokens, score / length)));
+                    ended.extend(rows.tokens.first().map(|tokens| (tokens.clone(), score / length)));
                     if ended.len() > 4 * settings.beams {
                         keep_best(&mut ended, settings.beams);
                     }
-                    // At the end as many are kept as were wanted; before it one that has ended takes nobody's place.
-                    if position + 1 == settings.max_new_tokens {
-                        next.push(Beam { rows, score, logits: Vec::new() });
-                    }
-                } else {
+                }
+                // At the end as many are kept as were wanted; before it one that has ended takes nobody's place.
+                if last || !stops {
                     next.push(Beam { rows, score, logits: Vec::new() });
                 }
             }
@@ -68,10 +68,7 @@ impl Network {
             // Scores only fall: what has ended better than all that go on stays the best.
             let best = live.first().map_or(f64::NEG_INFINITY, |beam| beam.score);
             let full = ended.len() == settings.beams && ended.last().is_some_and(|(_, score)| *score >= best);
-            if live.is_empty()
-                || position + 1 == settings.max_new_tokens
-                || (full && settings.length_penalty == 0.0)
-            {
+            if live.is_empty() || last || (full && settings.length_penalty == 0.0) {
                 break;
             }
             for (i, beam) in live.iter_mut().enumerate() {

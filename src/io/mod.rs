@@ -22,6 +22,7 @@ pub use load::Load;
 #[cfg(feature = "datasets")]
 pub(crate) use read::open_file;
 pub(crate) use read::read_file;
+pub(crate) use tensors::Tensors;
 pub(crate) use write::write_atomically;
 #[cfg(feature = "download")]
 pub(crate) use write::write_atomically_with;

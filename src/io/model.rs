@@ -185,15 +185,22 @@ impl Network {
     pub fn load_weights_with(&mut self, path: impl AsRef<Path>, limits: &Limits) -> Result<()> {
         let path = path.as_ref();
         let (bytes, what) = (read_file(path, limits.max_file_bytes)?, path.display().to_string());
-        let mut file = Tensors::read(&bytes, &what, limits)?;
+        self.set_from_file(&what, Tensors::read(&bytes, &what, limits)?)
+    }
+
+    /// Sets every parameter from a file that is read; `what` names it in errors.
+    ///
+    /// # Errors
+    /// Those of [`Network::load_weights`].
+    pub(crate) fn set_from_file(&mut self, what: &str, mut file: Tensors<'_>) -> Result<()> {
         let expected = specs(self);
         if file.metadata("format").is_some_and(|f| f == FORMAT) {
-            check_version(&what, &file)?;
+            check_version(what, &file)?;
             if file.metadata("content").is_some_and(|c| c == "model") {
                 file.entries.retain(|name, _| !name.starts_with(STATE) || expected.contains_key(name));
             }
         }
-        self.set_params(&Vec::from_iter(values(&what, &expected, &file)?))
+        self.set_params(&Vec::from_iter(values(what, &expected, &file)?))
     }
 }
 

@@ -30,7 +30,14 @@ pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<(String, Tens
 /// # Errors
 /// [`Error::Format`] for what is no safetensors file, or a tensor of another element type; [`Error::Limit`].
 pub fn decode(bytes: &[u8], what: &str, limits: &Limits) -> Result<Vec<(String, Tensor)>> {
-    let file = Tensors::read(bytes, what, limits)?;
+    all(&Tensors::read(bytes, what, limits)?, what)
+}
+
+/// Returns all tensors of a file that is read.
+///
+/// # Errors
+/// A tensor has another element type, or there is not enough memory.
+pub(crate) fn all(file: &Tensors<'_>, what: &str) -> Result<Vec<(String, Tensor)>> {
     let tensor = |(name, entry): (&String, &tensors::Entry<'_>)| {
         let known = DType::ALL.into_iter().find(|&dtype| entry.has(dtype));
         let dtype = known.ok_or_else(|| {

@@ -140,25 +140,17 @@ impl Input {
 
     /// What to write instead where the axes are those of one sample, or of a batch of batches.
     fn instead(&self, got: Spec) -> &'static str {
-        let fits = |sizes: &[usize]| {
+        let fit = |want: &[Option<usize>], got: &[usize]| {
             let same = |(want, got): (&Option<usize>, &usize)| want.is_none_or(|want| want == *got);
-            sizes.len() == self.shape.len() && self.shape.iter().zip(sizes).all(same)
+            want.len() == got.len() && want.iter().zip(got).all(same)
         };
         match got.shape.dims() {
             [_] if self.shape == [Some(1)] => " (numbers as rows of one: .reshape([-1, 1])?)",
-            sizes if fits(sizes) => {
+            sizes if fit(&self.shape, sizes) => {
                 " (one sample: .expand_dims(0)? makes a batch of it, .batch(32) makes batches of a dataset's samples)"
             }
-            [_, sizes @ ..] if sizes.len() > self.shape.len() && fits(&sizes[1..]) => {
-                " (batches of batches: .batch(…) once)"
-            }
-            [_, rest @ ..]
-                if rest.len() + 1 == self.shape.len()
-                    && self.shape[1..]
-                        .iter()
-                        .zip(rest)
-                        .all(|(want, got)| want.is_none_or(|want| want == *got)) =>
-            {
+            [_, _, sizes @ ..] if fit(&self.shape, sizes) => " (batches of batches: .batch(…) once)",
+            [_, sizes @ ..] if self.shape.get(1..).is_some_and(|inner| fit(inner, sizes)) => {
                 " (the batch is no part of an Input's shape)"
             }
             _ => "",

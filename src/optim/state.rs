@@ -223,18 +223,25 @@ impl Driver {
     /// Sets the parameters to their moving averages, if the optimizer keeps them; `fit` ends with this. Frozen
     /// parameters and those of a group with the rate 0 stay as they are.
     pub fn finalize(&mut self, params: &mut (impl Module + ?Sized)) {
+        self.each_average(params, &mut |value, average| *value = average.clone());
+    }
+
+    /// Calls `f` with each parameter that is trained and has a moving average, and with the average.
+    fn each_average(
+        &mut self,
+        params: &mut (impl Module + ?Sized),
+        f: &mut dyn FnMut(&mut Tensor, &mut Tensor),
+    ) {
         params.visit_mut(&mut |_, p| {
             let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
             let state = state.filter(|state| state.choice.learning_rate_factor != 0.0);
             let Some(state) = state else { return };
             if let Some(average) = state.parts(&self.parts[state.part].options).average {
-                *p.value_mut() = average.clone();
+                f(p.value_mut(), average);
             }
         });
     }
-}
 
-impl Driver {
     /// Whether moving averages of the parameters are kept.
     pub(crate) fn keeps_averages(&self) -> bool {
         self.parts.iter().any(|part| part.options.ema_momentum.is_some())
@@ -242,15 +249,7 @@ impl Driver {
 
     /// Parameters and their moving averages change places, those that [`Driver::finalize`] would set.
     pub(crate) fn swap_averages(&mut self, params: &mut (impl Module + ?Sized)) {
-        params.visit_mut(&mut |_, p| {
-            let state = self.state.get_mut(&p.id()).filter(|_| p.trainable());
-            let state = state.filter(|state| state.choice.learning_rate_factor != 0.0);
-            if let Some(average) =
-                state.and_then(|state| state.parts(&self.parts[state.part].options).average)
-            {
-                std::mem::swap(p.value_mut(), average);
-            }
-        });
+        self.each_average(params, &mut std::mem::swap);
     }
 }
 

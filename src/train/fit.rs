@@ -246,6 +246,7 @@ impl<'a> Fit<'a> {
         let counted = [
             ("validation_steps", self.validation_steps),
             ("validation_batch_size", self.validation_batch_size),
+            ("validation_freq", Some(self.validation_freq).filter(|epochs| *epochs > 1)),
         ];
         if let (Some((name, Some(n))), true) =
             (counted.into_iter().find(|(_, n)| n.is_some()), given.is_empty())
@@ -253,11 +254,6 @@ impl<'a> Fit<'a> {
             let expected =
                 "data to validate on beside it: validation_data, validation_dataset or validation_split";
             return Err(Error::argument(name, expected, n));
-        }
-        if self.validation_freq > 1 && given.is_empty() {
-            let expected =
-                "data to validate on beside it: validation_data, validation_dataset or validation_split";
-            return Err(Error::argument("validation_freq", expected, self.validation_freq));
         }
         if self.epochs == 0 {
             return Err(Error::argument("epochs", "at least 1", 0));

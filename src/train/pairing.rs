@@ -55,7 +55,6 @@ impl Head {
             }
             let known = self.ranges[i].is_some();
             let looked = self.check_targets(i, y, output, weights);
-            let looked = looked.and_then(|()| check_shares(loss, y, output, weights));
             let looked =
                 looked.and_then(|()| if known { Ok(()) } else { check_outputs(loss, y, output, weights) });
             self.at_output(i, looked)?;
@@ -101,21 +100,26 @@ impl Head {
                 return Err(refusal("y", expected, said(found)));
             }
         }
-        Ok(())
+        check_shares(loss, y, output, &values, counts.as_deref())
     }
 }
 
-/// Fails if rows of targets, one number for each class, do not add up to 1: none is named, or several.
-fn check_shares(loss: &dyn Loss, y: &Tensor, output: &Value, weights: Option<&Tensor>) -> Result<()> {
+/// Fails if rows of targets, one number for each class, do not add up to 1: none is named, or several. `values` are those of `y`, and
+/// `counts` says which of them count, if not all.
+fn check_shares(
+    loss: &dyn Loss,
+    y: &Tensor,
+    output: &Value,
+    values: &[f64],
+    counts: Option<&[bool]>,
+) -> Result<()> {
     let width = y.dims().last().copied().unwrap_or(1);
     // A loss of labels has targets of any size.
     let shares = matches!(loss.reads(), Reads::Shares | Reads::ClassLogits) && loss.targets() == (0.0, 1.0);
     if !shares || y.shape() != output.tensor.shape() || width < 2 || y.elements() == 0 {
         return Ok(());
     }
-    let values = y.cast(DType::F64)?.to_vec::<f64>()?;
-    let counts = counts_of(loss, y, output, weights)?;
-    let present = |row: usize| counts.as_ref().is_none_or(|counts| counts[row * width]);
+    let present = |row: usize| counts.is_none_or(|counts| counts[row * width]);
     let sums = values.chunks(width).map(|row| row.iter().sum::<f64>()).enumerate();
     match sums
         .into_iter()

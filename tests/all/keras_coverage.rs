@@ -2,6 +2,7 @@
 //! name of Keras that neither exists here nor has a reason fails, and so does a reason for a name that exists.
 //! `UPDATE_SNAPSHOTS=1` writes the page anew; the names are those of Keras 3.15 (`tests/parity/names.json`).
 
+use crate::optimizers_every::BY_NAME;
 use gradus::config::{Dyn, Kind, Registry, Setting};
 use gradus::loss::{self, Loss};
 use gradus::metric::{self, Metric};
@@ -307,23 +308,7 @@ fn read_by_name<K: ?Sized + Kind>(own: &[&str]) {
 
 #[test]
 fn names_alone_have_the_defaults_of_keras() {
-    for name in [
-        "sgd",
-        "SGD",
-        "adam",
-        "adamw",
-        "rmsprop",
-        "adagrad",
-        "adadelta",
-        "adamax",
-        "nadam",
-        "ftrl",
-        "lion",
-        "lamb",
-        "adafactor",
-        "muon",
-        "schedulefreeadamw",
-    ] {
+    for name in BY_NAME.into_iter().chain(["SGD", "schedulefreeadamw"]) {
         let optimizer = Dyn::<dyn Optimizer>::read(json!(name), &Registry::new()).unwrap();
         let rate = match name {
             "sgd" | "SGD" => 0.01,

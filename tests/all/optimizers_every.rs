@@ -489,27 +489,27 @@ fn patterns_say_which_optimizer_a_parameter_goes_to() {
     assert_eq!(model.weight_bytes().unwrap(), before);
 }
 
+/// Keras's names of optimizers, but for that of `ScheduleFreeAdamW`, which each test treats apart.
+pub(crate) const BY_NAME: [&str; 13] = [
+    "sgd",
+    "adam",
+    "adamw",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "adamax",
+    "nadam",
+    "ftrl",
+    "lion",
+    "lamb",
+    "adafactor",
+    "muon",
+];
+
 #[test]
 fn names_alone_train() {
     let (x, y) = data();
-    for name in [
-        "sgd",
-        "adam",
-        "adamw",
-        "rmsprop",
-        "adagrad",
-        "adadelta",
-        "adamax",
-        "nadam",
-        "ftrl",
-        "lion",
-        "lamb",
-        "adafactor",
-        "muon",
-        "schedulefreeadamw",
-        "RMSprop",
-        "AdamW",
-    ] {
+    for name in BY_NAME.into_iter().chain(["schedulefreeadamw", "RMSprop", "AdamW"]) {
         let mut model = stack().compile(name, "mse", ()).unwrap();
         let before = model.weight_bytes().unwrap();
         model.fit(&x, &y, Fit::new().verbose(0)).unwrap();
@@ -570,21 +570,7 @@ impl Pair {
 /// At the rate 0 nothing moves, whatever the formula divides by.
 #[test]
 fn the_rate_zero_moves_nothing() {
-    for name in [
-        "sgd",
-        "adam",
-        "adamw",
-        "rmsprop",
-        "adagrad",
-        "adadelta",
-        "adamax",
-        "nadam",
-        "ftrl",
-        "lion",
-        "lamb",
-        "adafactor",
-        "muon",
-    ] {
+    for name in BY_NAME {
         let config = json!({ "class_name": name, "config": { "learning_rate": 0.0 } });
         let optimizer = Dyn::<dyn Optimizer>::read(config, &Registry::new()).unwrap();
         let start = normal(1, &[3, 2], DType::F64);
