@@ -4,9 +4,10 @@
 //!
 //! `cargo bench --bench workloads -- WORKLOAD --threads N --data DIR`, with the four MNIST files in DIR (which `gemm` and
 //! `elementwise` do not need). Workloads: `mlp`, `mlp_large`, `mlp_acc`, `mlp_infer` (or `mlp_infer/b1`, `mlp_infer/b1024`),
-//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `bert_infer`, `gpt2_decode` (`networks.rs`), `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`); and `grid`, which compares one thread with two over
+//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `bert_infer`, `gpt2_decode` (`networks.rs`), `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`), `conv` (or `conv/resnet_56`); and `grid`, which compares one thread with two over
 //! widths and batches of small networks.
 
+mod conv;
 mod networks;
 
 use gradus::Spec;
@@ -17,7 +18,7 @@ use gradus::random::{Purpose, Stream};
 use std::time::Instant;
 
 const WORKLOADS: &str = "mlp, mlp_epochs, mlp_large, mlp_acc, mlp_infer, cnn, gpt, lstm, resnet18_train, resnet18_infer, bert_infer, \
-                         gpt2_decode, gemm, elementwise, grid";
+                         gpt2_decode, gemm, elementwise, conv, grid";
 
 type Res<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -353,8 +354,10 @@ fn run(args: &Args) -> Res<()> {
             }
         }
         "grid" => grid(args)?,
+        "conv" => conv::conv(args, "")?,
         other => match other.split_once('/') {
             Some(("gemm", shape)) => product(args, shape)?,
+            Some(("conv", name)) => conv::conv(args, name)?,
             Some(("elementwise", name)) => elementwise(args, name)?,
             _ => return Err(format!("unknown workload '{other}': {WORKLOADS}").into()),
         },

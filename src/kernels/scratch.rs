@@ -29,6 +29,7 @@ macro_rules! scratch {
 }
 scratch!(f32);
 scratch!(f64);
+scratch!(usize);
 
 /// Lends `f` a buffer of `len` elements that starts on a cache line, with arbitrary contents. Calls may be nested,
 /// but `f` must not wait for other threads.

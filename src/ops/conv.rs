@@ -193,8 +193,12 @@ impl Form {
         }
     }
 
-    /// Returns the kernel as [`kernel::input`] reads it: `[groups, windows…, filters / groups, channels / groups]`.
+    /// Returns the kernel as [`kernel::input`] reads it: `[groups, windows…, filters / groups, channels / groups]`,
+    /// or as it is if each channel has one filter of its own.
     fn turned(&self, k: &Array) -> Result<Array> {
+        if self.sizes().depthwise() {
+            return k.contiguous();
+        }
         let (c, f) = (self.channels / self.groups, self.filters / self.groups);
         let taps = k.shape().elements() / (c * self.filters);
         let k = k.reshaped(Shape::new(&[taps, c, self.groups, f])?)?;

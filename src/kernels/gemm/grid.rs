@@ -8,7 +8,7 @@ use super::{Finish, Gemm, apart, block, vector};
 use crate::kernels::par;
 
 /// The number of multiply-adds from which a block is worth handing to another thread: about 20 µs of a core.
-const GRAIN: usize = 1 << 20;
+pub(super) const GRAIN: usize = 1 << 20;
 
 /// Computes C = A · B on as many threads as there are and as the work is worth.
 pub(super) fn product<T: Gemm>(

@@ -144,6 +144,113 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
     }
 }
 
+/// Register tiles one below another, C = A · B, where A is a place in `a` for each row and a distance from it for
+/// each step of K, as pointers.
+pub(super) struct Gathered<T> {
+    pub(super) count: usize,
+    pub(super) k: usize,
+    pub(super) a: *const T,
+    /// Where each row begins in `a`, and in `c`: `count` times `MR`.
+    pub(super) rows: *const usize,
+    pub(super) to: *const usize,
+    /// The distance of each step from the row's beginning.
+    pub(super) steps: *const usize,
+    pub(super) b: *const T,
+    pub(super) b_rs: isize,
+    /// Columns of the last vector that are used.
+    pub(super) lanes: usize,
+    pub(super) c: *mut T,
+    /// Whether C holds the sum of earlier blocks of K.
+    pub(super) prior: bool,
+    pub(super) relu: bool,
+    pub(super) bias: *const T,
+}
+
+/// # Safety
+/// The pointers reach `count * MR` by `k`, `k` by `(NV - 1) * LANES + lanes` and `count * MR` by the same number of
+/// elements; the processor has the instructions of `S`. A row may occur more than once in a tile.
+#[inline(always)]
+pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART: bool>(
+    t: &Gathered<T>,
+) {
+    let lanes = t.lanes;
+    let (mut from, mut to) = (t.rows, t.to);
+    for _ in 0..t.count {
+        // SAFETY: all of it by the contract above.
+        unsafe {
+            let mut acc = [[S::zero(); NV]; MR];
+            let mut rows = [t.a; MR];
+            for i in 0..MR {
+                rows[i] = t.a.add(*from.add(i));
+            }
+            if t.k >= 8 {
+                for i in 0..MR {
+                    let c = t.c.wrapping_add(*to.add(i));
+                    for v in 0..NV {
+                        S::prefetch(c.wrapping_add(v * S::LANES));
+                    }
+                    S::prefetch(c.wrapping_add(NV * S::LANES - 1));
+                }
+            }
+            let mut b = t.b;
+            for p in 0..t.k {
+                let step = *t.steps.add(p);
+                let mut row = [S::zero(); NV];
+                for v in 0..NV {
+                    let p = b.add(v * S::LANES);
+                    row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                }
+                for i in 0..MR {
+                    let x = S::splat(*rows[i].add(step));
+                    for v in 0..NV {
+                        acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                    }
+                }
+                b = b.wrapping_offset(t.b_rs);
+            }
+            // All of C is read before any of it is written, since a row may be there twice.
+            if t.prior {
+                for i in 0..MR {
+                    let c = t.c.add(*to.add(i));
+                    for v in 0..NV {
+                        let p = c.add(v * S::LANES);
+                        let sum = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                        acc[i][v] = S::add(sum, acc[i][v]);
+                    }
+                }
+            }
+            if !t.bias.is_null() {
+                for v in 0..NV {
+                    let p = t.bias.add(v * S::LANES);
+                    let bias = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    for i in 0..MR {
+                        acc[i][v] = S::add(acc[i][v], bias);
+                    }
+                }
+            }
+            if t.relu {
+                for i in 0..MR {
+                    for v in 0..NV {
+                        acc[i][v] = S::relu(acc[i][v]);
+                    }
+                }
+            }
+            for i in 0..MR {
+                let c = t.c.add(*to.add(i));
+                for v in 0..NV {
+                    let p = c.add(v * S::LANES);
+                    if PART && v == NV - 1 {
+                        S::store_part(p, acc[i][v], lanes)
+                    } else {
+                        S::store(p, acc[i][v])
+                    }
+                }
+            }
+            (from, to) = (from.add(MR), to.add(MR));
+        }
+    }
+}
+
 /// Panels of a `k` by `n` matrix, one after another, as pointers: element (p, j) of a panel goes to
 /// `p * width + j`.
 pub(super) struct Pack<T> {

@@ -21,6 +21,9 @@
 
 mod apart;
 mod block;
+pub(crate) mod depthwise;
+mod direct;
+mod gather;
 mod grid;
 mod loops;
 mod matrix;
@@ -33,7 +36,9 @@ mod side;
 mod spread;
 mod tile;
 mod vector;
+mod walk;
 
+pub(crate) use direct::{patches_product, patches_turned_product, spread_product};
 pub use narrow::Quantized;
 pub use operand::{Block, Operand, View};
 pub use packed::Packed;

@@ -1,7 +1,8 @@
 //! `Patches`: patches of images as a matrix that is never made. A convolution is its product with the kernel, and
 //! the gradient of the kernel is the product of its transpose with the gradient of the result.
 
-use super::{Gemm, Operand};
+use super::walk::{Along, Walk};
+use super::{Gemm, Mat, Operand};
 use crate::{Error, Result};
 
 /// How a window slides along one spatial axis.
@@ -130,6 +131,24 @@ impl<'a, T: Gemm> Stack<'a, T> {
         Ok(Stack { first: self.first + first, used: count, cols: taps * count, ..self.clone() })
     }
 
+    /// Returns how rows move over it.
+    pub(super) fn walk(&self, axes: [Along; 3]) -> Walk<'a, T> {
+        Walk::new(self.data, axes, self.channels).part(self.first, self.used)
+    }
+
+    /// Returns the matrix itself, if each row sees one element through one tap.
+    pub(super) fn plain(&self) -> Option<Mat<'a, T>> {
+        let one = |axis: &Axis| Window { dilation: 1, ..axis.window } == Window::new(1);
+        self.axes.iter().all(one).then_some(Mat {
+            data: self.data,
+            offset: self.first,
+            rows: self.rows,
+            cols: self.cols,
+            rs: self.channels as isize,
+            cs: 1,
+        })
+    }
+
     /// Returns the distance of a tap from the first one, along each axis.
     pub(super) fn taps(&self, tap: usize) -> [usize; 3] {
         let (_, mut taps) = self.apart(tap, |axis| axis.window.size);
@@ -161,7 +180,7 @@ impl<'a, T: Gemm> Stack<'a, T> {
 /// matrix. A row is a place of the window (batch first, then the spatial axes in order), and a column is a tap (in
 /// the order of the axes) and a channel. Outside of an image, elements are zero.
 #[derive(Clone, Debug)]
-pub struct Patches<'a, T>(Stack<'a, T>);
+pub struct Patches<'a, T>(pub(super) Stack<'a, T>);
 
 impl<'a, T: Gemm> Patches<'a, T> {
     /// Creates the patches of `batch` images of `sizes` and `channels`, which are in `data` in row-major order,

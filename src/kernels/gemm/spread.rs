@@ -10,7 +10,7 @@ use crate::Result;
 /// and a column is a tap (in the order of the axes) and a channel. It holds the value at the place from which the
 /// window sees the element through this tap, and zero if there is no such place.
 #[derive(Clone, Debug)]
-pub struct Spread<'a, T>(Stack<'a, T>);
+pub struct Spread<'a, T>(pub(super) Stack<'a, T>);
 
 impl<'a, T: Gemm> Spread<'a, T> {
     /// Creates one for `batch` images of `sizes`, with one window for each spatial axis; the values at its places

@@ -4,7 +4,8 @@
 
 #![allow(unsafe_code)]
 
-use super::loops::{Dots, Pack, Tiles};
+use super::gather::{Gather, Scatter};
+use super::loops::{Dots, Gathered, Pack, Tiles};
 use super::matrix::{Source, Target};
 use crate::kernels::math::Real;
 #[cfg(target_arch = "aarch64")]
@@ -64,6 +65,7 @@ pub(super) enum Left<'a, T> {
 const SHORT: usize = 32;
 
 type TilesFn<T> = unsafe fn(&Tiles<T>);
+type GatheredFn<T> = unsafe fn(&Gathered<T>);
 
 /// The loops of `loops.rs`, compiled for one instruction set.
 pub(super) struct Kernels<T: 'static> {
@@ -73,6 +75,8 @@ pub(super) struct Kernels<T: 'static> {
     lanes: usize,
     /// By rows minus one; then by vectors minus one; then whether the last vector is partly used.
     tiles: &'static [&'static [[TilesFn<T>; 2]]],
+    /// For the wide and the tall tile, by vectors minus one; then whether the last vector is partly used.
+    gathered: [&'static [[GatheredFn<T>; 2]]; 2],
     pack: unsafe fn(&Pack<T>),
     dots_long: unsafe fn(&Dots<T>),
     dots_short: unsafe fn(&Dots<T>),
@@ -190,6 +194,56 @@ impl<T: Copy> Kernels<T> {
         }
     }
 
+    /// Computes the product of `a`, as many rows as `c` has, and `b` (at most `shape.nr` columns, its rows
+    /// contiguous). With `prior` it is added to C. With `end`, the sum is complete and gets what `end` says, except
+    /// for what C held before.
+    pub(super) fn gathered(
+        &self,
+        shape: Shape,
+        a: Gather<T>,
+        b: Source<T>,
+        prior: bool,
+        c: &mut Scatter<T>,
+        end: Option<&End<T>>,
+    ) {
+        let (rows, to) = (a.rows(), c.to());
+        assert!(rows.len() == to.len() && rows.len().is_multiple_of(shape.mr));
+        assert!(a.steps().len() == b.rows && b.cols == c.cols() && (b.cs == 1 || b.cols == 1));
+        assert!(0 < b.cols && b.cols <= shape.nr);
+        let (mut relu, mut bias) = (false, std::ptr::null());
+        if let Some(end) = end {
+            assert!(!end.add);
+            relu = end.relu;
+            if let Some(b) = end.bias {
+                assert!(b.len() == c.cols());
+                bias = b.as_ptr();
+            }
+        }
+        let whole = (b.cols - 1) / self.lanes;
+        let lanes = b.cols - whole * self.lanes;
+        let part = (lanes != self.lanes) as usize;
+        let job = Gathered {
+            count: rows.len() / shape.mr,
+            k: b.rows,
+            a: a.data().as_ptr(),
+            rows: rows.as_ptr(),
+            to: to.as_ptr(),
+            steps: a.steps().as_ptr(),
+            b: b.start,
+            b_rs: b.rs,
+            lanes,
+            c: c.start(),
+            prior,
+            relu,
+            bias,
+        };
+        let tall = (shape.mr == self.tall.mr) as usize;
+        assert!(shape.mr == [self.wide, self.tall][tall].mr);
+        // SAFETY: `Gather` and `Scatter` were checked when they were made, the assertions above say that they fit
+        // each other, and `tiles` says why the processor has the instructions.
+        unsafe { self.gathered[tall][whole][part](&job) }
+    }
+
     /// Returns whether products multiply and add separately, by [`Kernels::multiply`].
     #[inline]
     pub(super) fn apart(&self) -> bool {
@@ -283,7 +337,7 @@ const fn left_over(rows: usize, whole: usize) -> bool {
 /// that may be partly used. The others, which do what is left over, treat every last vector as partly used where
 /// that costs nothing.
 macro_rules! stamp {
-    ($isa:ident, $simd:ty, wide $wide_mr:literal x $wide_nv:literal, tall $tall_mr:literal x $tall_nv:literal, whole $whole:literal, $([$rows:literal: $($nv:literal)+])+ $(, $feature:literal)?) => {
+    ($isa:ident, $simd:ty, wide $wide_mr:literal x $wide_nv:literal = $($wides:literal)+, tall $tall_mr:literal x $tall_nv:literal = $($talls:literal)+, whole $whole:literal, $([$rows:literal: $($nv:literal)+])+ $(, $feature:literal)?) => {
         #[allow(non_snake_case)]
         mod $isa {
             use super::super::loops;
@@ -296,6 +350,14 @@ macro_rules! stamp {
             {
                 // SAFETY: the caller's contract.
                 unsafe { loops::tiles::<T, $simd, MR, NV, PART>(t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn gathered<T: Copy, const MR: usize, const NV: usize, const PART: bool>(t: &Gathered<T>)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { loops::gathered::<T, $simd, MR, NV, PART>(t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn pack<T: Copy>(t: &Pack<T>)
@@ -338,11 +400,16 @@ macro_rules! stamp {
                 const LANES: usize = <$simd as Simd<T>>::LANES;
                 const TILES: &'static [&'static [[TilesFn<T>; 2]]] =
                     &[$(&[$([tiles::<T, $rows, $nv, { left_over($rows, $whole) }>, tiles::<T, $rows, $nv, true>]),+]),+];
+                const WIDE: &'static [[GatheredFn<T>; 2]] =
+                    &[$([gathered::<T, $wide_mr, $wides, false>, gathered::<T, $wide_mr, $wides, true>]),+];
+                const TALL: &'static [[GatheredFn<T>; 2]] =
+                    &[$([gathered::<T, $tall_mr, $talls, false>, gathered::<T, $tall_mr, $talls, true>]),+];
                 pub(super) const KERNELS: Kernels<T> = Kernels {
                     wide: Shape { mr: $wide_mr, nr: $wide_nv * Self::LANES },
                     tall: Shape { mr: $tall_mr, nr: $tall_nv * Self::LANES },
                     lanes: Self::LANES,
                     tiles: Self::TILES,
+                    gathered: [Self::WIDE, Self::TALL],
                     pack: pack::<T>,
                     dots_long: dots_long::<T>,
                     dots_short: dots_short::<T>,
@@ -353,13 +420,13 @@ macro_rules! stamp {
         }
     };
 }
-stamp!(portable, Portable, wide 4 x 2, tall 4 x 2, whole 8, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2]);
+stamp!(portable, Portable, wide 4 x 2 = 1 2, tall 4 x 2 = 1 2, whole 8, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2]);
 #[cfg(target_arch = "x86_64")]
-stamp!(avx2, Avx2, wide 6 x 2, tall 12 x 1, whole 1, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2] [5: 1 2] [6: 1 2] [7: 1] [8: 1] [9: 1] [10: 1] [11: 1] [12: 1], "avx2,fma");
+stamp!(avx2, Avx2, wide 6 x 2 = 1 2, tall 12 x 1 = 1, whole 1, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2] [5: 1 2] [6: 1 2] [7: 1] [8: 1] [9: 1] [10: 1] [11: 1] [12: 1], "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-stamp!(avx512, Avx512, wide 6 x 4, tall 12 x 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+stamp!(avx512, Avx512, wide 6 x 4 = 1 2 3 4, tall 12 x 2 = 1 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 #[cfg(target_arch = "aarch64")]
-stamp!(neon, Neon, wide 6 x 4, tall 12 x 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "neon");
+stamp!(neon, Neon, wide 6 x 4 = 1 2 3 4, tall 12 x 2 = 1 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "neon");
 
 /// Element types with kernels.
 pub trait Stamped: Copy + Sized + 'static {

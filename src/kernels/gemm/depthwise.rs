@@ -1,0 +1,257 @@
+//! The three products of a depthwise convolution, where each channel has one filter of its own: nothing is shared
+//! between channels, so vectors run across them, and places or taps side by side are the chains that keep the
+//! processor busy. The order of arithmetic is that of a product for each channel.
+
+use super::matrix::Target;
+use super::patches::{Axis, Stack};
+use super::walk::{Along, Walk};
+use super::{Epilogue, Gemm, Patches, Spread};
+use crate::kernels::par;
+use crate::kernels::scratch;
+use crate::kernels::simd::{isa, stamped};
+
+/// Channels and places that are computed together.
+const WIDE: usize = 16;
+const PLACES: usize = 4;
+/// Channels and taps of a gradient that are computed together.
+const LONG: usize = 32;
+const TAPS: usize = 3;
+/// Elements of images that a chunk of rows reads, about.
+const BAND: usize = 1 << 16;
+
+/// Whether sums over taps are one chain, and images can be laid out.
+pub(crate) fn suits<T: Gemm>(patches: &Patches<T>) -> bool {
+    fits(&patches.0, false)
+}
+
+/// The same for the gradient of images.
+pub(crate) fn suits_back<T: Gemm>(spread: &Spread<T>) -> bool {
+    fits(&spread.0, true)
+}
+
+fn fits<T: Gemm>(stack: &Stack<T>, back: bool) -> bool {
+    let some = stack.rows > 0 && stack.used > 0 && stack.cols / stack.used <= T::KC;
+    some && isa().is_fused() && (0..kinds(stack, back)).all(|kind| walk(stack, back, kind).worthwhile())
+}
+
+/// Computes y from images and a kernel `[taps, channels]`, then the epilogue.
+pub(crate) fn depthwise<T: Gemm>(patches: &Patches<T>, k: &[T], y: &mut [T], end: Epilogue<T>) {
+    product(&patches.0, false, k, y, end);
+}
+
+/// Computes the gradient of images from that of y, `k` being `[taps, channels]`.
+pub(crate) fn depthwise_input<T: Gemm>(spread: &Spread<T>, k: &[T], x: &mut [T]) {
+    product(&spread.0, true, k, x, Epilogue::NONE);
+}
+
+/// Returns how many kinds of rows see different taps.
+fn kinds<T>(stack: &Stack<T>, back: bool) -> usize {
+    let kinds = |axis: &Axis| axis.window.stride.min(axis.size);
+    if back { stack.axes.iter().map(kinds).product() } else { 1 }
+}
+
+/// Returns the rows of one kind.
+fn walk<'a, T: Gemm>(stack: &Stack<'a, T>, back: bool, kind: usize) -> Walk<'a, T> {
+    stack.walk(if back { Along::back_all(&stack.axes, kind) } else { Along::forward_all(&stack.axes) })
+}
+
+fn product<T: Gemm>(stack: &Stack<T>, back: bool, k: &[T], out: &mut [T], end: Epilogue<T>) {
+    let (kinds, c) = (kinds(stack, back), stack.used);
+    let taps = stack.cols / c;
+    // Rows of several kinds are divided by whole images.
+    let unit = if kinds > 1 { stack.axes.iter().map(|axis| axis.size).product() } else { 1 };
+    let grain = (par::GRAIN / taps.div_ceil(4)).max(1);
+    par::chunks(out, unit * c, grain, &|first, out| {
+        let count = out.len() / (unit * c);
+        for kind in 0..kinds {
+            let walk = walk(stack, back, kind);
+            let each = if kinds > 1 { walk.rows() } else { 1 };
+            rows(&walk, k, out, end.bias, (first * unit, first * each, count * each));
+        }
+        if let Some(act) = end.activation {
+            act.apply_all(out);
+        }
+    });
+}
+
+/// Computes `count` rows from `from` on; `out` begins with the row number `base`.
+fn rows<T: Gemm>(
+    walk: &Walk<T>,
+    k: &[T],
+    out: &mut [T],
+    bias: Option<&[T]>,
+    (base, from, count): (usize, usize, usize),
+) {
+    let (c, taps) = (walk.used, walk.taps());
+    let chunk = (BAND / walk.weight()).clamp(32, 1024).min(count);
+    scratch::with(2 * taps + 2 * chunk, |tables: &mut [usize]| {
+        let (at, tables) = tables.split_at_mut(taps);
+        let (tap, tables) = tables.split_at_mut(taps);
+        let (rows, to) = tables.split_at_mut(chunk);
+        for (j, (at, tap)) in at.iter_mut().zip(tap.iter_mut()).enumerate() {
+            (*at, *tap) = (walk.offset(j), walk.tap(j) * c);
+        }
+        for start in (from..from + count).step_by(chunk) {
+            let m = chunk.min(from + count - start);
+            scratch::with(walk.room(start, m), |room: &mut [T]| {
+                let data = walk.lay(start, room, &mut rows[..m]);
+                walk.targets(start, base, c, &mut to[..m]);
+                chains(data, &rows[..m], at, tap, k, c, bias, out, &to[..m]);
+            });
+        }
+    });
+}
+
+stamped! {
+    /// Computes row after row: `out[to] = Σ data[row + at] * k[tap]` for each of `c` channels, over taps ascending.
+    fn chains<T: Gemm>(data: &[T], rows: &[usize], at: &[usize], tap: &[usize], k: &[T], c: usize, bias: Option<&[T]>, out: &mut [T], to: &[usize]) {
+        let whole = rows.len() / PLACES * PLACES;
+        for i in (0..whole).step_by(PLACES) {
+            let rows: [usize; PLACES] = std::array::from_fn(|p| rows[i + p]);
+            for j in (0..c / WIDE * WIDE).step_by(WIDE) {
+                let mut acc = [[T::c(0.0); WIDE]; PLACES];
+                for (&at, &tap) in at.iter().zip(tap) {
+                    let k = &k[tap + j..][..WIDE];
+                    for p in 0..PLACES {
+                        let x = &data[rows[p] + at + j..][..WIDE];
+                        for l in 0..WIDE {
+                            acc[p][l] = x[l].fma(k[l], acc[p][l]);
+                        }
+                    }
+                }
+                for p in 0..PLACES {
+                    let out = &mut out[to[i + p] + j..][..WIDE];
+                    match bias {
+                        Some(bias) => out.iter_mut().zip(acc[p]).zip(&bias[j..]).for_each(|((o, a), &b)| *o = a + b),
+                        None => out.copy_from_slice(&acc[p]),
+                    }
+                }
+            }
+        }
+        // What is left: channels beside, and rows below.
+        for (i, (&row, &to)) in rows.iter().zip(to).enumerate() {
+            let beside = if i < whole { c / WIDE * WIDE } else { 0 };
+            for j in (beside..c).step_by(WIDE) {
+                let n = WIDE.min(c - j);
+                let mut acc = [T::c(0.0); WIDE];
+                for (&at, &tap) in at.iter().zip(tap) {
+                    let (x, k) = (&data[row + at + j..][..n], &k[tap + j..][..n]);
+                    acc.iter_mut().zip(x).zip(k).for_each(|((a, &x), &k)| *a = x.fma(k, *a));
+                }
+                let out = &mut out[to + j..][..n];
+                match bias {
+                    Some(bias) => out.iter_mut().zip(acc).zip(&bias[j..]).for_each(|((o, a), &b)| *o = a + b),
+                    None => out.copy_from_slice(&acc[..n]),
+                }
+            }
+        }
+    }
+}
+
+/// Computes the gradient of a kernel `[taps, channels]` from images and the gradient of y.
+pub(crate) fn depthwise_kernel<T: Gemm>(patches: &Patches<T>, y: &[T], k: &mut [T]) {
+    let (stack, c) = (&patches.0, patches.0.used);
+    let (walk, taps) = (walk(stack, false, 0), stack.cols / c);
+    let work = stack.rows.saturating_mul(taps).saturating_mul(c);
+    let pieces = (work / par::GRAIN / 4).clamp(1, par::threads());
+    let all = Target::new(k, taps, c, c).expect("a row of channels for each tap");
+    divide(&walk, y, all, 0, pieces);
+}
+
+/// Halves the channels, of which those in `k` begin with number `first`, into pieces.
+fn divide<T: Gemm>(walk: &Walk<T>, y: &[T], k: Target<T>, first: usize, pieces: usize) {
+    let (c, half) = (k.cols, pieces / 2);
+    if pieces < 2 || c < 2 * LONG {
+        return gradient(walk.part(first, c), (y, walk.used, first), k);
+    }
+    let at = (c * half / pieces).next_multiple_of(LONG).min((c - 1) / LONG * LONG);
+    let (left, right) = k.split_cols(at);
+    par::join(|| divide(walk, y, left, first, half), || divide(walk, y, right, first + at, pieces - half));
+}
+
+/// Computes the channels in use of a walk; each place of `y` has `all` channels, of which these begin with number
+/// `first`.
+fn gradient<T: Gemm>(walk: Walk<T>, (y, all, first): (&[T], usize, usize), mut k: Target<T>) {
+    let (c, taps, places) = (walk.used, walk.taps(), y.len() / all);
+    let band = (BAND / walk.weight() / T::KC).clamp(1, 4) * T::KC;
+    scratch::with(taps + band.min(places), |tables: &mut [usize]| {
+        let (at, rows) = tables.split_at_mut(taps);
+        at.iter_mut().enumerate().for_each(|(j, at)| *at = walk.offset(j));
+        scratch::with(taps * c, |sums: &mut [T]| {
+            sums.fill(T::c(0.0));
+            for start in (0..places).step_by(band) {
+                let m = band.min(places - start);
+                scratch::with(walk.room(start, m), |room: &mut [T]| {
+                    let data = walk.lay(start, room, &mut rows[..m]);
+                    for p in (0..m).step_by(T::KC) {
+                        let rows = &rows[p..m.min(p + T::KC)];
+                        let y = &y[(start + p) * all + first..];
+                        sums_of(data, rows, at, y, all, c, start + p > 0, sums);
+                    }
+                });
+            }
+            (0..taps).for_each(|i| k.row(i).copy_from_slice(&sums[i * c..][..c]));
+        });
+    });
+}
+
+stamped! {
+    /// Adds a block of places: `sums[tap] += Σ data[row + at] * y[place]` for each of `c` channels, places ascending.
+    fn sums_of<T: Gemm>(data: &[T], rows: &[usize], at: &[usize], y: &[T], all: usize, c: usize, more: bool, sums: &mut [T]) {
+        for j in (0..c / LONG * LONG).step_by(LONG) {
+            let mut i = 0;
+            while i + TAPS <= at.len() {
+                taps_of::<T, TAPS>(data, rows, &at[i..], y, all, j, more, &mut sums[i * c..], c);
+                i += TAPS;
+            }
+            while i < at.len() {
+                taps_of::<T, 1>(data, rows, &at[i..], y, all, j, more, &mut sums[i * c..], c);
+                i += 1;
+            }
+        }
+        let j = c / LONG * LONG;
+        let n = c - j;
+        if n > 0 {
+            for (i, &at) in at.iter().enumerate() {
+                let mut acc = [T::c(0.0); LONG];
+                for (p, &row) in rows.iter().enumerate() {
+                    let (x, y) = (&data[row + at + j..][..n], &y[p * all + j..][..n]);
+                    acc.iter_mut().zip(x).zip(y).for_each(|((a, &x), &y)| *a = x.fma(y, *a));
+                }
+                let sums = &mut sums[i * c + j..][..n];
+                sums.iter_mut().zip(acc).for_each(|(s, a)| *s = if more { *s + a } else { a });
+            }
+        }
+    }
+}
+
+/// The same for `N` taps and `LONG` channels from number `j` on.
+#[allow(clippy::too_many_arguments)] // those of `sums_of`
+#[inline(always)]
+fn taps_of<T: Gemm, const N: usize>(
+    data: &[T],
+    rows: &[usize],
+    at: &[usize],
+    y: &[T],
+    all: usize,
+    j: usize,
+    more: bool,
+    sums: &mut [T],
+    c: usize,
+) {
+    let at: [usize; N] = std::array::from_fn(|i| at[i] + j);
+    let mut acc = [[T::c(0.0); LONG]; N];
+    for (p, &row) in rows.iter().enumerate() {
+        let y = &y[p * all + j..][..LONG];
+        for i in 0..N {
+            let x = &data[row + at[i]..][..LONG];
+            for l in 0..LONG {
+                acc[i][l] = x[l].fma(y[l], acc[i][l]);
+            }
+        }
+    }
+    for i in 0..N {
+        let sums = &mut sums[i * c + j..][..LONG];
+        sums.iter_mut().zip(acc[i]).for_each(|(s, a)| *s = if more { *s + a } else { a });
+    }
+}

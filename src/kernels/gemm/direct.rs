@@ -1,0 +1,398 @@
+//! The three products of a convolution without the matrix of patches: tiles read images where they are, or a band of
+//! them that has been copied once to be surrounded by zeros. The order of arithmetic, and so the bits, are those of
+//! the products of [`Patches`] and [`Spread`], which do what this file leaves.
+//!
+//! The loops: rows in chunks whose images and results fit into L2; K in blocks; columns in panels of a tile's width;
+//! rows, a tile's height at a time. For the gradient of a kernel, rows are taps and channels, and K runs over places.
+//!
+//! A window of stride s over images leaves rows of s kinds for the gradient of the images, along each axis; a kind
+//! sees only some taps. What the others would add, products with zero, is left out; the blocks of K stay where they
+//! are.
+
+use super::gather::{Gather, Scatter};
+use super::grid::GRAIN;
+use super::matrix::{Source, Target};
+use super::patches::{Axis, Stack};
+use super::tile::{Kernels, Shape};
+use super::walk::{Along, Walk};
+use super::{Epilogue, Finish, Gemm, Mat, MatMut, Patches, Spread, Store, View, gemm_on, product_on};
+use crate::kernels::simd::Isa;
+use crate::kernels::{par, scratch};
+
+/// Elements of images that a chunk reads, about: they stay in L2.
+const BAND: usize = 1 << 18;
+/// Rows of a chunk, as far as there are so many.
+const ROWS: std::ops::RangeInclusive<usize> = 288..=2048;
+/// Elements of B that are kept in panels from chunk to chunk.
+const KEPT: usize = 3 << 18;
+/// Elements of a kernel's gradient that stay in L2 while K runs.
+const GRADIENT: usize = 1 << 18;
+/// The number of rows from which copying a panel of B pays.
+const ENOUGH: usize = 192;
+
+/// Computes C = patches · B, then the epilogue: a convolution.
+pub(crate) fn patches_product<T: Gemm>(
+    isa: Isa,
+    patches: &Patches<T>,
+    b: Mat<T>,
+    c: MatMut<T>,
+    epilogue: Epilogue<T>,
+) {
+    if let Some(a) = patches.0.plain() {
+        return gemm_on(isa, a, b, c, Store::Write, epilogue);
+    }
+    let kernels = T::kernels(isa);
+    let job = Job {
+        kernels,
+        stack: &patches.0,
+        back: false,
+        b: b.source(),
+        end: Finish::new(Store::Write, &epilogue),
+    };
+    if c.rows < 2 || !job.fits() {
+        return product_on(isa, View::of(patches), View::of(&b), c, Store::Write, epilogue);
+    }
+    assert!(job.stack.rows == c.rows && job.stack.cols == b.rows && b.cols == c.cols, "sizes match");
+    assert!(epilogue.bias.is_none_or(|bias| bias.len() == c.cols), "one bias per column");
+    job.start(c, epilogue.bias);
+}
+
+/// Computes C = spread · B: the gradient of a convolution's input.
+pub(crate) fn spread_product<T: Gemm>(isa: Isa, spread: &Spread<T>, b: Mat<T>, c: MatMut<T>) {
+    if let Some(a) = spread.0.plain() {
+        return gemm_on(isa, a, b, c, Store::Write, Epilogue::NONE);
+    }
+    let kernels = T::kernels(isa);
+    let end = Finish::new(Store::Write, &Epilogue::<T>::NONE);
+    let job = Job { kernels, stack: &spread.0, back: true, b: b.source(), end };
+    if c.rows < 2 || !job.fits() {
+        return product_on(isa, View::of(spread), View::of(&b), c, Store::Write, Epilogue::NONE);
+    }
+    assert!(job.stack.rows == c.rows && job.stack.cols == b.rows && b.cols == c.cols, "sizes match");
+    job.start(c, None);
+}
+
+/// Computes C = patchesᵀ · B: the gradient of a convolution's kernel.
+pub(crate) fn patches_turned_product<T: Gemm>(isa: Isa, patches: &Patches<T>, b: Mat<T>, c: MatMut<T>) {
+    if let Some(a) = patches.0.plain() {
+        return gemm_on(isa, a.t(), b, c, Store::Write, Epilogue::NONE);
+    }
+    let (kernels, stack) = (T::kernels(isa), &patches.0);
+    let walk = stack.walk(Along::forward_all(&stack.axes));
+    if kernels.apart() || stack.rows == 0 || c.cols == 0 || !walk.worthwhile() {
+        return product_on(isa, View::of(patches).t(), View::of(&b), c, Store::Write, Epilogue::NONE);
+    }
+    assert!(stack.cols == c.rows && stack.rows == b.rows && b.cols == c.cols, "sizes match");
+    let work = c.rows.saturating_mul(c.cols).saturating_mul(b.rows);
+    let pieces = (work / GRAIN).clamp(1, par::threads());
+    let (kernel, b) = (Turned { kernels, walk, used: stack.used, ld: c.ld }, b.source());
+    if pieces > 1 && (stack.used >= 8 * pieces || c.cols < 32) {
+        // Channels of a tap are beside each other: with a row for each tap, they are columns.
+        let (taps, wide) = (walk.taps(), (stack.used - 1) * c.ld + c.cols);
+        let by_tap =
+            Target::new(c.data, taps, wide, stack.used * c.ld).expect("rows of the kernel do not overlap");
+        kernel.by_channels(b, by_tap, (0, stack.used), pieces);
+    } else {
+        kernel.by_columns(b, c.target(), pieces);
+    }
+}
+
+/// A product of patches or their counterpart with B.
+struct Job<'a, T: Gemm> {
+    kernels: &'a Kernels<T>,
+    stack: &'a Stack<'a, T>,
+    /// Whether rows are elements of images, not places.
+    back: bool,
+    b: Source<'a, T>,
+    end: Finish,
+}
+
+impl<'a, T: Gemm> Job<'a, T> {
+    /// Returns how many kinds of rows there are.
+    fn kinds(&self) -> usize {
+        let kinds = |axis: &Axis| axis.window.stride.min(axis.size);
+        if self.back { self.stack.axes.iter().map(kinds).product() } else { 1 }
+    }
+
+    /// Returns the rows of one kind.
+    fn walk(&self, kind: usize) -> Walk<'a, T> {
+        let axes = &self.stack.axes;
+        self.stack.walk(if self.back { Along::back_all(axes, kind) } else { Along::forward_all(axes) })
+    }
+
+    /// Whether this way suits the sizes and the processor.
+    fn fits(&self) -> bool {
+        let plain = !self.kernels.apart() && self.stack.rows > 0 && self.stack.used > 0 && self.b.cols > 0;
+        plain && (0..self.kinds()).all(|kind| self.walk(kind).worthwhile())
+    }
+
+    fn start(&self, c: MatMut<T>, bias: Option<&[T]>) {
+        let work = c.rows.saturating_mul(c.cols).saturating_mul(self.stack.cols) / self.kinds();
+        let pieces = if par::threads() > 1 { (work / GRAIN).clamp(1, 2 * par::threads()) } else { 1 };
+        // Rows of several kinds are divided by whole images.
+        let images = self.stack.axes.iter().map(|axis| axis.size).product();
+        let unit = if self.kinds() > 1 { images } else { 1 };
+        self.split(self.b, c.target(), bias, 0, unit, pieces);
+    }
+
+    /// Halves the longer side of C, whose first row has the number `row`, until there are `pieces`.
+    fn split(&self, b: Source<T>, c: Target<T>, bias: Option<&[T]>, row: usize, unit: usize, pieces: usize) {
+        let (m, n) = (c.rows, c.cols);
+        let Shape { mr, nr } = self.kernels.shape(n);
+        let (half, least) = (pieces / 2, if unit > 1 { unit } else { mr });
+        let along = n >= 2 * nr && (n >= m || m < 2 * least);
+        if pieces < 2 || !along && m < 2 * least {
+            return self.leaf(b, c, bias, row, unit);
+        }
+        if along {
+            let at = (n * half / pieces).next_multiple_of(nr);
+            let (left, right) = c.split_cols(at);
+            let (b1, b2) = (b.block(0, 0, b.rows, at), b.block(0, at, b.rows, n - at));
+            par::join(
+                || self.split(b1, left, bias.map(|bias| &bias[..at]), row, unit, half),
+                || self.split(b2, right, bias.map(|bias| &bias[at..]), row, unit, pieces - half),
+            );
+        } else {
+            let at = (m * half / pieces).next_multiple_of(least).min((m - 1) / least * least);
+            let (upper, lower) = c.split_rows(at);
+            par::join(
+                || self.split(b, upper, bias, row, unit, half),
+                || self.split(b, lower, bias, row + at, unit, pieces - half),
+            );
+        }
+    }
+
+    fn leaf(&self, b: Source<T>, mut c: Target<T>, bias: Option<&[T]>, row: usize, unit: usize) {
+        for kind in 0..self.kinds() {
+            let walk = self.walk(kind);
+            let (from, count) = match unit {
+                1 => (row, c.rows),
+                _ => (row / unit * walk.rows(), c.rows / unit * walk.rows()),
+            };
+            if count > 0 {
+                self.rows(&walk, b, &mut c, bias, row, (from, count));
+            }
+        }
+    }
+
+    /// Computes `count` rows of a kind from `from` on; the first row of C has the number `base`.
+    fn rows(
+        &self,
+        walk: &Walk<T>,
+        b: Source<T>,
+        c: &mut Target<T>,
+        bias: Option<&[T]>,
+        base: usize,
+        (from, count): (usize, usize),
+    ) {
+        let (n, k, ld, kernels) = (c.cols, walk.taps() * walk.used, c.ld, self.kernels);
+        let shape = kernels.shape(n);
+        let Shape { mr, nr } = shape;
+        let most = (BAND / walk.weight()).clamp(*ROWS.start(), *ROWS.end());
+        let chunk = count.div_ceil(count.div_ceil(most)).next_multiple_of(mr);
+        let whole = k == b.rows;
+        let packs = !whole || n > 1 && b.cs != 1 || n > nr && count > ENOUGH;
+        let kept = packs && chunk < count && k * n <= KEPT;
+        let room = match (packs, kept) {
+            (false, _) => 0,
+            (_, true) => kernels.packed_len(k, n, nr),
+            (_, false) => kernels.packed_len(k.min(T::KC), nr, nr),
+        };
+        let (end, pitch) = (self.end.end(bias), n.next_multiple_of(nr));
+        scratch::with(k + 2 * chunk, |tables: &mut [usize]| {
+            let (steps, tables) = tables.split_at_mut(k);
+            let (rows, to) = tables.split_at_mut(chunk);
+            walk.steps(steps);
+            scratch::with(room, |panels: &mut [T]| {
+                for start in (from..from + count).step_by(chunk) {
+                    let m = chunk.min(from + count - start);
+                    let tiled = m.next_multiple_of(mr);
+                    scratch::with(walk.room(start, m), |band: &mut [T]| {
+                        let data = walk.lay(start, band, &mut rows[..m]);
+                        walk.targets(start, base, ld, &mut to[..m]);
+                        rows.copy_within_last(m, tiled);
+                        to.copy_within_last(m, tiled);
+                        let a = Gather::new(data, &rows[..tiled], steps)
+                            .expect("rows and taps lie in the images");
+                        let mut out = Scatter::new(c, &to[..tiled], n).expect("rows lie in C");
+                        let mut p = 0;
+                        loop {
+                            let kc = self.block(walk, p, k);
+                            let last = p + kc == k;
+                            for j in (0..n).step_by(nr) {
+                                let cols = nr.min(n - j);
+                                let right = if packs {
+                                    let at = if kept { p * pitch + j * kc } else { 0 };
+                                    if start == from || !kept {
+                                        self.pack(
+                                            walk,
+                                            b.block(0, j, b.rows, cols),
+                                            (p, kc),
+                                            nr,
+                                            &mut panels[at..],
+                                        );
+                                    }
+                                    Source::new(&panels[at..], 0, kc, cols, nr as isize, 1)
+                                        .expect("packed for it")
+                                } else {
+                                    b.block(p, j, kc, cols)
+                                };
+                                let end = last.then(|| end.columns(j, cols));
+                                let mut out = out.columns(j, cols);
+                                kernels.gathered(shape, a.block(p, kc), right, p > 0, &mut out, end.as_ref());
+                            }
+                            p += kc;
+                            if last {
+                                break;
+                            }
+                        }
+                        if let Some(act) = self.end.after() {
+                            (0..m).for_each(|i| act.apply_all(out.row(i)));
+                        }
+                    });
+                }
+            });
+        });
+    }
+
+    /// Returns how many of the `k` steps of a kind from `p` on are in one block of all steps.
+    fn block(&self, walk: &Walk<T>, p: usize, k: usize) -> usize {
+        let used = walk.used;
+        let number = |p: usize| walk.tap(p / used) * used + p % used;
+        let (mut q, mut limit) = (p, None);
+        while q < k {
+            let limit = *limit.get_or_insert((number(q) / T::KC + 1) * T::KC);
+            let number = number(q);
+            if number >= limit {
+                break;
+            }
+            q += (used - q % used).min(limit - number);
+        }
+        q - p
+    }
+
+    /// Copies the rows of `b` (one panel of columns) for the steps from `p` on into a panel.
+    fn pack(&self, walk: &Walk<T>, b: Source<T>, (p, kc): (usize, usize), width: usize, out: &mut [T]) {
+        let used = walk.used;
+        if walk.taps() * used == b.rows {
+            return self.kernels.pack(b.block(p, 0, kc, b.cols), width, out);
+        }
+        let mut q = p;
+        while q < p + kc {
+            let run = (used - q % used).min(p + kc - q);
+            let rows = b.block(walk.tap(q / used) * used + q % used, 0, run, b.cols);
+            self.kernels.pack(rows, width, &mut out[(q - p) * width..]);
+            q += run;
+        }
+    }
+}
+
+/// Lists that are made longer for whole tiles.
+trait Repeat {
+    /// Repeats element `m - 1` up to `end`.
+    fn copy_within_last(&mut self, m: usize, end: usize);
+}
+impl Repeat for [usize] {
+    fn copy_within_last(&mut self, m: usize, end: usize) {
+        let last = self[m - 1];
+        self[m..end].fill(last);
+    }
+}
+
+/// The gradient of a kernel: its rows are taps and channels, with `used` channels for each tap in C.
+struct Turned<'a, T: Gemm> {
+    kernels: &'a Kernels<T>,
+    walk: Walk<'a, T>,
+    used: usize,
+    /// The distance from a channel to the next in C.
+    ld: usize,
+}
+
+impl<T: Gemm> Turned<'_, T> {
+    /// Divides `count` channels from `first` on into pieces. C has a row for each tap.
+    fn by_channels(&self, b: Source<T>, c: Target<T>, (first, count): (usize, usize), pieces: usize) {
+        if pieces < 2 || count < 2 {
+            return self.piece(b, c, (first, count));
+        }
+        let half = pieces / 2;
+        let at = (count * half / pieces).max(1);
+        let (left, right) = c.split_cols(at * self.ld);
+        par::join(
+            || self.by_channels(b, left, (first, at), half),
+            || self.by_channels(b, right, (first + at, count - at), pieces - half),
+        );
+    }
+
+    /// Divides columns into pieces. C has a row for each tap and channel.
+    fn by_columns(&self, b: Source<T>, c: Target<T>, pieces: usize) {
+        const LEAST: usize = 16;
+        let (n, half) = (c.cols, pieces / 2);
+        if pieces < 2 || n < 2 * LEAST {
+            return self.piece(b, c, (0, self.used));
+        }
+        let at = (n * half / pieces).next_multiple_of(LEAST).min((n - 1) / LEAST * LEAST);
+        let (left, right) = c.split_cols(at);
+        par::join(
+            || self.by_columns(b.block(0, 0, b.rows, at), left, half),
+            || self.by_columns(b.block(0, at, b.rows, n - at), right, pieces - half),
+        );
+    }
+
+    /// Computes `count` channels from `first` on, with which C begins.
+    fn piece(&self, b: Source<T>, mut c: Target<T>, (first, count): (usize, usize)) {
+        let (taps, n) = (self.walk.taps(), b.cols);
+        let most = (GRADIENT / (taps * n)).clamp(8, count.max(8));
+        let each = count.div_ceil(count.div_ceil(most));
+        for at in (0..count).step_by(each) {
+            let channels = each.min(count - at);
+            self.channels(b, &mut c, self.walk.part(first + at, channels), at);
+        }
+    }
+
+    /// Computes the channels in use of a walk, which begin with number `at` of those in C.
+    fn channels(&self, b: Source<T>, c: &mut Target<T>, walk: Walk<T>, at: usize) {
+        let (n, k, m) = (b.cols, b.rows, walk.taps() * walk.used);
+        let shape = self.kernels.shape(n);
+        let Shape { mr, nr } = shape;
+        let tiled = m.next_multiple_of(mr);
+        let band = (BAND / walk.weight()).clamp(T::KC, k.max(T::KC)) / T::KC * T::KC;
+        let band = band.min(4 * T::KC);
+        let packs = n > 1 && b.cs != 1 || n > nr && m > ENOUGH;
+        let room = if packs { self.kernels.packed_len(k.min(T::KC), nr, nr) } else { 0 };
+        scratch::with(2 * tiled + band.min(k), |tables: &mut [usize]| {
+            let (rows, tables) = tables.split_at_mut(tiled);
+            let (to, steps) = tables.split_at_mut(tiled);
+            walk.steps(&mut rows[..m]);
+            for (i, to) in to[..m].iter_mut().enumerate() {
+                *to = (i / walk.used * self.used + at + i % walk.used) * self.ld;
+            }
+            rows.copy_within_last(m, tiled);
+            to.copy_within_last(m, tiled);
+            let mut out = Scatter::new(c, to, n).expect("taps and channels lie in the kernel");
+            scratch::with(room, |panel: &mut [T]| {
+                for start in (0..k).step_by(band) {
+                    let places = band.min(k - start);
+                    scratch::with(walk.room(start, places), |room: &mut [T]| {
+                        let data = walk.lay(start, room, &mut steps[..places]);
+                        let a = Gather::new(data, rows, &steps[..places])
+                            .expect("places and taps lie in the images");
+                        for p in (0..places).step_by(T::KC) {
+                            let kc = T::KC.min(places - p);
+                            for j in (0..n).step_by(nr) {
+                                let cols = nr.min(n - j);
+                                let mut right = b.block(start + p, j, kc, cols);
+                                if packs {
+                                    self.kernels.pack(right, nr, panel);
+                                    right = Source::new(panel, 0, kc, cols, nr as isize, 1)
+                                        .expect("packed for it");
+                                }
+                                let (mut out, prior) = (out.columns(j, cols), start + p > 0);
+                                self.kernels.gathered(shape, a.block(p, kc), right, prior, &mut out, None);
+                            }
+                        }
+                    });
+                }
+            });
+        });
+    }
+}
