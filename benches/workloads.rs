@@ -4,7 +4,7 @@
 //!
 //! `cargo bench --bench workloads -- WORKLOAD --threads N --data DIR`, with the four MNIST files in DIR (which `gemm` and
 //! `elementwise` do not need). Workloads: `mlp`, `mlp_large`, `mlp_acc`, `mlp_infer` (or `mlp_infer/b1`, `mlp_infer/b1024`),
-//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `bert_infer`, `gpt2_decode` (`networks.rs`), `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`); and `grid`, which compares one thread with two over
+//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `bert_infer`, `gpt2_decode` (`networks.rs`), `gemm` (or `gemm/512x512x512`), `conv` (or `conv/56x56x64x64`), `elementwise` (or `elementwise/gelu`); and `grid`, which compares one thread with two over
 //! widths and batches of small networks.
 
 mod networks;
@@ -12,12 +12,13 @@ mod networks;
 use gradus::Spec;
 use gradus::kernels::gemm::{Epilogue, Mat, MatMut, Store, gemm};
 use gradus::nn::initializer::{Initializer, RandomNormal};
+use gradus::ops::{Padding, conv::Convolution};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use std::time::Instant;
 
 const WORKLOADS: &str = "mlp, mlp_epochs, mlp_large, mlp_acc, mlp_infer, cnn, gpt, lstm, resnet18_train, resnet18_infer, bert_infer, \
-                         gpt2_decode, gemm, elementwise, grid";
+                         gpt2_decode, gemm, conv, elementwise, grid";
 
 type Res<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -225,6 +226,29 @@ fn product(args: &Args, name: &str) -> Res<()> {
     Ok(())
 }
 
+/// Height, width, channels and filters of an image, under kernels of 3 x 3.
+const CONV: [&str; 4] = ["56x56x64x64", "28x28x128x128", "14x14x256x256", "7x7x512x512"];
+
+/// One image, with padding and default settings; the rate counts the multiply-adds of the definition. The check value compares the largest
+/// error, against float64, with that of the direct way: 1 where Winograd's algorithm is not used.
+fn conv(args: &Args, name: &str) -> Res<()> {
+    let sizes: Vec<usize> = name.split('x').map(str::parse).collect::<Result<_, _>>()?;
+    let &[h, w, c, f] = &sizes[..] else { return Err(format!("conv/{name}: expected HxWxCxF").into()) };
+    let (x, k) = (normal(args.seed, &[1, h, w, c])?, normal(args.seed + 1, &[3, 3, c, f])?);
+    let how = Convolution::new().padding(Padding::Same);
+    let exact = x.cast(DType::F64)?.conv(&k.cast(DType::F64)?, None, None, &how)?.to_vec::<f64>()?;
+    let error = |how: &Convolution| -> gradus::Result<f64> {
+        let y = x.conv(&k, None, None, how)?.to_vec::<f32>()?;
+        Ok(y.iter().zip(&exact).map(|(&y, e)| (f64::from(y) - e).abs()).fold(0.0, f64::max))
+    };
+    let ratio = error(&how)? / error(&how.clone().winograd(false))?;
+    let (seconds, _) = sample(|| x.conv(&k, None, None, &how).map(|y| y.elements() as f64))?;
+    let flops = 2e-9 * (h * w * 9 * c * f) as f64;
+    let rates = seconds.iter().map(|s| flops / s).collect();
+    emit(args, &format!("conv/{name}"), "GFLOP/s", rates, ("winograd_error_ratio", ratio));
+    Ok(())
+}
+
 const ELEMENTWISE: [&str; 5] = ["gelu", "gelu_tanh", "softmax", "layer_norm", "gelu_linear"];
 
 /// On 4096 x 1024 float32, with the result in a new tensor: 4 bytes read and 4 written for each element.
@@ -347,6 +371,11 @@ fn run(args: &Args) -> Res<()> {
                 product(args, shape)?;
             }
         }
+        "conv" => {
+            for name in CONV {
+                conv(args, name)?;
+            }
+        }
         "elementwise" => {
             for name in ELEMENTWISE {
                 elementwise(args, name)?;
@@ -355,6 +384,7 @@ fn run(args: &Args) -> Res<()> {
         "grid" => grid(args)?,
         other => match other.split_once('/') {
             Some(("gemm", shape)) => product(args, shape)?,
+            Some(("conv", shape)) => conv(args, shape)?,
             Some(("elementwise", name)) => elementwise(args, name)?,
             _ => return Err(format!("unknown workload '{other}': {WORKLOADS}").into()),
         },
