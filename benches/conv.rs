@@ -1,8 +1,11 @@
-//! The three products of a convolution, in GFLOP/s, on the shapes of layers of common networks.
+//! Convolutions in GFLOP/s on the shapes of layers of common networks: the three products of the direct way, and whole layers on one image,
+//! with the algorithm that the sizes choose.
 
-use crate::{Args, Res, emit};
+use crate::{Args, Res, emit, normal, sample};
+use gradus::DType;
 use gradus::kernels::conv::{Sizes, forward, input, kernel};
 use gradus::kernels::gemm::{Epilogue, Window};
+use gradus::ops::{Padding, conv::Convolution};
 use std::time::Instant;
 
 /// Name, batch, size, channels, filters, groups, window, stride.
@@ -22,8 +25,14 @@ const LAYERS: [Layer; 11] = [
     ("depthwise_56", 4, 56, 144, 144, 144, 3, 1),
 ];
 
-/// Measures one layer, or all if `only` is empty. A stride of 0 means 1 without padding.
+/// Measures one layer, or all if `only` is empty.
 pub(crate) fn conv(args: &Args, only: &str) -> Res<()> {
+    products(args, only)?;
+    IMAGES.iter().filter(|&&name| only.is_empty() || only == name).try_for_each(|name| image(args, name))
+}
+
+/// The products of one layer, or of all. A stride of 0 means 1 without padding.
+fn products(args: &Args, only: &str) -> Res<()> {
     for (name, batch, size, channels, filters, groups, taps, stride) in LAYERS {
         if !only.is_empty() && only != name {
             continue;
@@ -53,5 +62,28 @@ pub(crate) fn conv(args: &Args, only: &str) -> Res<()> {
             emit(args, &format!("conv/{name}/{part}"), "GFLOP/s", rates, ("gflop", flops / 1e9));
         }
     }
+    Ok(())
+}
+
+/// Height, width, channels and filters of layers of 3 x 3 taps.
+const IMAGES: [&str; 4] = ["56x56x64x64", "28x28x128x128", "14x14x256x256", "7x7x512x512"];
+
+/// One image, with padding and default settings; the rate counts the multiply-adds of the definition. The check value compares the largest
+/// error, against float64, with that of the direct way: 1 where Winograd's algorithm is not used.
+fn image(args: &Args, name: &str) -> Res<()> {
+    let sizes: Vec<usize> = name.split('x').map(str::parse).collect::<Result<_, _>>()?;
+    let &[h, w, c, f] = &sizes[..] else { return Err(format!("conv/{name}: expected HxWxCxF").into()) };
+    let (x, k) = (normal(args.seed, &[1, h, w, c])?, normal(args.seed + 1, &[3, 3, c, f])?);
+    let how = Convolution::new().padding(Padding::Same);
+    let exact = x.cast(DType::F64)?.conv(&k.cast(DType::F64)?, None, None, &how)?.to_vec::<f64>()?;
+    let error = |how: &Convolution| -> gradus::Result<f64> {
+        let y = x.conv(&k, None, None, how)?.to_vec::<f32>()?;
+        Ok(y.iter().zip(&exact).map(|(&y, e)| (f64::from(y) - e).abs()).fold(0.0, f64::max))
+    };
+    let ratio = error(&how)? / error(&how.clone().winograd(false))?;
+    let (seconds, _) = sample(|| x.conv(&k, None, None, &how).map(|y| y.elements() as f64))?;
+    let flops = 2e-9 * (h * w * 9 * c * f) as f64;
+    let rates = seconds.iter().map(|s| flops / s).collect();
+    emit(args, &format!("conv/{name}"), "GFLOP/s", rates, ("winograd_error_ratio", ratio));
     Ok(())
 }

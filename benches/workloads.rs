@@ -4,7 +4,7 @@
 //!
 //! `cargo bench --bench workloads -- WORKLOAD --threads N --data DIR`, with the four MNIST files in DIR (which `gemm` and
 //! `elementwise` do not need). Workloads: `mlp`, `mlp_large`, `mlp_acc`, `mlp_infer` (or `mlp_infer/b1`, `mlp_infer/b1024`),
-//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `bert_infer`, `gpt2_decode` (`networks.rs`), `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`), `conv` (or `conv/resnet_56`); and `grid`, which compares one thread with two over
+//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `bert_infer`, `gpt2_decode` (`networks.rs`), `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`), `conv` (or `conv/resnet_56`, `conv/56x56x64x64`); and `grid`, which compares one thread with two over
 //! widths and batches of small networks.
 
 mod conv;
@@ -226,6 +226,7 @@ fn product(args: &Args, name: &str) -> Res<()> {
     Ok(())
 }
 
+/// Height, width, channels and filters of an image, under kernels of 3 x 3.
 const ELEMENTWISE: [&str; 5] = ["gelu", "gelu_tanh", "softmax", "layer_norm", "gelu_linear"];
 
 /// On 4096 x 1024 float32, with the result in a new tensor: 4 bytes read and 4 written for each element.

@@ -48,6 +48,7 @@ macro_rules! links {
 [decision 13]: crate::guides::decisions
 [decision 14]: crate::guides::decisions
 [decision 15]: crate::guides::decisions
+[decision 16]: crate::guides::decisions
 
 "
     };
@@ -97,5 +98,6 @@ guides! {
         "decisions/0012-an-optimizer-sees-a-whole-parameter"
         "decisions/0013-one-door"
         "decisions/0014-no-fused-multiply-add"
-        "decisions/0015-own-tokenizers";
+        "decisions/0015-own-tokenizers"
+        "decisions/0016-winograd";
 }

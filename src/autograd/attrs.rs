@@ -121,7 +121,7 @@ impl Attrs {
     /// It is missing or of another type; the message names the operation.
     pub fn read<A: Attribute>(&self, op: &str, name: &str) -> Result<A> {
         let found = self.get(name);
-        found.and_then(A::read).ok_or_else(|| {
+        found.map_or_else(A::absent, A::read).ok_or_else(|| {
             let got = found.map_or("nothing".to_string(), Attr::to_string);
             Error::argument("attribute", format!("'{name}' of {op}, {}", A::EXPECTED), got)
         })
@@ -148,6 +148,10 @@ pub trait Attribute: Sized {
     fn write(&self) -> Attr;
     /// Converts from a value, if it is one of this type.
     fn read(value: &Attr) -> Option<Self>;
+    /// Returns what files mean that were written before the attribute existed, if there are any.
+    fn absent() -> Option<Self> {
+        None
+    }
     /// For a stream of random numbers whose seed and step are not known yet, returns the stream at this seed and
     /// step.
     fn reseeded(&self, _seed: u64, _step: u64) -> Option<Self> {

@@ -25,6 +25,7 @@ pub mod softmax;
 pub mod sort;
 pub mod strided;
 pub mod whole;
+pub mod winograd;
 
 #[cfg(test)]
 pub(crate) mod testing;

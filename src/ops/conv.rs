@@ -9,19 +9,20 @@
 //! ```
 //!
 //! So the gradient rule of each is written with the others, to any order. Each is one matrix product
-//! (`kernels/conv.rs`).
+//! (`kernels/conv.rs`), or many small ones (`kernels/winograd.rs`) where that is allowed and faster.
 
 use super::elementwise::float;
 use super::matmul::{Fused, formula};
 use super::parts::Part;
 use super::promote::alike;
 use super::window::{Padding, PerAxis, windows};
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::conv as kernel;
 use crate::kernels::gemm::{Epilogue, Window};
+use crate::kernels::winograd::Tiles;
 use crate::tensor::{Array, Few, Tensor, few};
-use crate::{Error, Result, Shape, Spec};
+use crate::{DType, Error, Result, Shape, Spec};
 
 super::table::ops! {
     [Conv, ConvTranspose, ConvInputGrad, ConvKernelGrad];
@@ -39,6 +40,7 @@ pub struct Convolution {
     dilation_rate: PerAxis<usize>,
     groups: usize,
     output_padding: Option<PerAxis<usize>>,
+    winograd: bool,
 }
 
 impl Default for Convolution {
@@ -51,7 +53,14 @@ impl Convolution {
     /// Creates the default: a place at every element, no padding, no gaps between taps, one group.
     pub fn new() -> Convolution {
         let (strides, dilation_rate) = (PerAxis::new(), PerAxis::new());
-        Convolution { strides, padding: Padding::Valid, dilation_rate, groups: 1, output_padding: None }
+        Convolution {
+            strides,
+            padding: Padding::Valid,
+            dilation_rate,
+            groups: 1,
+            output_padding: None,
+            winograd: true,
+        }
     }
 
     /// Sets the distance from one place of the kernel to the next, for each spatial axis; 1 by default.
@@ -87,6 +96,15 @@ impl Convolution {
         Convolution { output_padding: Some(PerAxis::from(output_padding.as_ref())), ..self }
     }
 
+    /// Allows Winograd's algorithm, or forbids it; allowed by default. It is used for convolutions of images in float32
+    /// with 3 × 3 taps, without strides, dilation and groups, where the sizes of a single image say that it is faster.
+    /// The sums are then made in another order: only the last digits of results differ, and
+    /// an infinite element makes results near it NaN.
+    #[must_use]
+    pub fn winograd(self, winograd: bool) -> Convolution {
+        Convolution { winograd, ..self }
+    }
+
     /// Fills in the numbers that were left out, for this many spatial axes.
     fn complete(&self, axes: usize) -> Convolution {
         let mut how = self.clone();
@@ -96,6 +114,45 @@ impl Convolution {
             }
         }
         how
+    }
+}
+
+/// Whether Winograd's algorithm is allowed. Files from before it do not say; there it is.
+#[derive(Clone, Copy, Debug)]
+struct Winograd(bool);
+
+impl Attribute for Winograd {
+    const EXPECTED: &'static str = bool::EXPECTED;
+    fn write(&self) -> Attr {
+        self.0.write()
+    }
+    fn read(value: &Attr) -> Option<Winograd> {
+        bool::read(value).map(Winograd)
+    }
+    fn absent() -> Option<Winograd> {
+        Some(Winograd(true))
+    }
+}
+
+impl Winograd {
+    /// Computes the convolution in tiles, if they are allowed and faster; says whether it did. It depends on the layer
+    /// and the sizes of one image alone. In float64, results have the last digits of the direct way always.
+    fn compute(
+        self,
+        tiles: Option<Tiles>,
+        x: &Array,
+        (k, turned): (&Array, bool),
+        y: &mut Array,
+        (bias, activation): (Option<&Array>, Option<Fused>),
+    ) -> Result<bool> {
+        let Some(tiles) = tiles.filter(|tiles| self.0 && x.dtype() == DType::F32 && tiles.pay()) else {
+            return Ok(false);
+        };
+        let mut room = Array::new(Spec::new(Shape::new(&[tiles.kernel_len()])?, DType::F32))?;
+        let (bias, k) = (bias.map(|b| b.contiguous()).transpose()?, (k.slice()?, turned));
+        let end = Epilogue { bias: bias.as_ref().map(Array::slice).transpose()?, activation };
+        tiles.compute::<f32>(x.slice()?, k, room.slice_mut()?, y.slice_mut()?, end);
+        Ok(true)
     }
 }
 
@@ -219,6 +276,7 @@ crate::op! {
         dilation_rate: PerAxis<usize>,
         groups: usize,
         activation: Option<Fused>,
+        winograd: Winograd,
     }
 }
 
@@ -229,6 +287,7 @@ crate::op! {
         padding: Padding,
         dilation_rate: PerAxis<usize>,
         groups: usize,
+        winograd: Winograd,
     }
 }
 
@@ -240,6 +299,7 @@ crate::op! {
         padding: Padding,
         dilation_rate: PerAxis<usize>,
         groups: usize,
+        winograd: Winograd,
     }
 }
 
@@ -252,27 +312,31 @@ macro_rules! how {
             dilation_rate: $op.dilation_rate.clone(),
             groups: $op.groups,
             output_padding: None,
+            winograd: $op.winograd.0,
         }
     };
 }
 
 /// Computes y from x and k.
 fn results(x: &Tensor, k: &Tensor, how: &Convolution) -> Result<Tensor> {
-    let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
-    apply1(Conv { strides, padding, dilation_rate, groups, activation: None }, &[x, k])
+    let Convolution { strides, padding, dilation_rate, groups, winograd, .. } = how.clone();
+    let winograd = Winograd(winograd);
+    apply1(Conv { strides, padding, dilation_rate, groups, activation: None, winograd }, &[x, k])
 }
 
 /// Computes x from y and k, in the shape of another x.
 fn images(y: &Tensor, k: &Tensor, like: &Tensor, how: &Convolution) -> Result<Tensor> {
-    let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
-    apply1(ConvInputGrad { strides, padding, dilation_rate, groups }, &[y, k, &like.anchor()])
+    let Convolution { strides, padding, dilation_rate, groups, winograd, .. } = how.clone();
+    let winograd = Winograd(winograd);
+    apply1(ConvInputGrad { strides, padding, dilation_rate, groups, winograd }, &[y, k, &like.anchor()])
 }
 
 /// Computes k from x and y, in the shape of another k.
 fn taps(x: &Tensor, y: &Tensor, like: &Shape, how: &Convolution) -> Result<Tensor> {
     let size = PerAxis::from(&like.dims()[..like.rank() - 2]);
-    let Convolution { strides, padding, dilation_rate, groups, .. } = how.clone();
-    apply1(ConvKernelGrad { size, strides, padding, dilation_rate, groups }, &[x, y])
+    let Convolution { strides, padding, dilation_rate, groups, winograd, .. } = how.clone();
+    let winograd = Winograd(winograd);
+    apply1(ConvKernelGrad { size, strides, padding, dilation_rate, groups, winograd }, &[x, y])
 }
 
 impl Op for Conv {
@@ -288,8 +352,12 @@ impl Op for Conv {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let form = Form::of("conv", &inputs[0].spec(), &inputs[1].spec(), &how!(self))?;
+        let (x, k) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        let (tiles, end) = (Tiles::forward(&form.sizes()), (inputs.get(2).copied(), self.activation));
+        if self.winograd.compute(tiles, &x, (&k, false), &mut outputs[0], end)? {
+            return Ok(());
+        }
         dispatch_float!("conv", inputs[0].dtype(), T => {
-            let (x, k) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
             let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
             let bias = bias.as_ref().map(Array::slice::<T>).transpose()?;
             let end = Epilogue { bias, activation: self.activation };
@@ -332,6 +400,10 @@ impl Op for ConvInputGrad {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let form = Form::of("conv_input_grad", &inputs[2].spec(), &inputs[1].spec(), &how!(self))?;
         let (y, k) = (inputs[0].contiguous()?, form.turned(inputs[1])?);
+        let tiles = Tiles::input(&form.sizes());
+        if self.winograd.compute(tiles, &y, (&k, true), &mut outputs[0], (None, None))? {
+            return Ok(());
+        }
         dispatch_float!("conv_input_grad", y.dtype(), T => {
             kernel::input::<T>(&form.sizes(), y.slice()?, k.slice()?, outputs[0].slice_mut()?)?;
         });
@@ -444,7 +516,11 @@ impl ConvTranspose {
         }
         let (strides, dilation_rate) = (self.strides.clone(), self.dilation_rate.clone());
         let padding = Padding::Explicit(cut);
-        Ok((Convolution { strides, padding, dilation_rate, groups: 1, output_padding: None }, longer))
+        let winograd = false;
+        Ok((
+            Convolution { strides, padding, dilation_rate, groups: 1, output_padding: None, winograd },
+            longer,
+        ))
     }
 
     /// Returns the convolution, the results' spec and its sizes.
@@ -537,13 +613,13 @@ impl Tensor {
         activation: Option<Fused>,
         how: &Convolution,
     ) -> Result<Tensor> {
-        let Convolution { strides, padding, dilation_rate, groups, output_padding } =
+        let Convolution { strides, padding, dilation_rate, groups, output_padding, winograd } =
             how.complete(self.rank().saturating_sub(2));
         if let Some(more) = output_padding {
             let expected = "none (it is for conv_transpose)";
             return Err(Error::argument("output_padding", expected, format!("{more:?}")));
         }
-        let op = Conv { strides, padding, dilation_rate, groups, activation };
+        let op = Conv { strides, padding, dilation_rate, groups, activation, winograd: Winograd(winograd) };
         match bias {
             Some(bias) => {
                 let [x, kernel, bias] = alike([self, kernel, bias])?;
@@ -601,7 +677,7 @@ impl Tensor {
     /// Those of [`Tensor::conv`]; the padding is neither valid nor same; `output_padding` is not below the stride;
     /// or there are groups.
     pub fn conv_transpose(&self, kernel: &Tensor, how: &Convolution) -> Result<Tensor> {
-        let Convolution { strides, padding, dilation_rate, groups, output_padding } =
+        let Convolution { strides, padding, dilation_rate, groups, output_padding, .. } =
             how.complete(self.rank().saturating_sub(2));
         if groups != 1 {
             return Err(Error::argument("groups", "1, in a transposed convolution", groups));

@@ -288,3 +288,22 @@ fn settings_of_a_conv_lstm_are_refused_by_their_names() {
     let e = ConvLSTM3D::new(1, 2).on(&x).unwrap_err().to_string();
     assert!(e.contains("ConvLSTM3D: expected sequences of images, with 6 axes in all"), "{e}");
 }
+
+/// In the file of a layer, where files from before it do not have it.
+#[test]
+fn winograd_is_a_setting() {
+    use gradus::config::{Configured, Described, Registry};
+    let layer = Conv2D::new(32, 3).padding(Padding::Same);
+    let mut config = layer.config().unwrap();
+    assert_eq!(config.as_object_mut().unwrap().remove("winograd"), Some(true.into()));
+    let old = Conv2D::from_config(config, &Registry::new()).unwrap();
+    let off = layer.clone().winograd(false);
+    assert_eq!(off.config().unwrap()["winograd"], false);
+    let x = points(&[2, 8, 8, 32]);
+    let [with, old, without] = [layer, old, off].map(|layer| {
+        Sequential::new().add(Input::new([8, 8, 32])).add(layer).seed(4).build().unwrap().predict(&x).unwrap()
+    });
+    assert!(with.same_bits(&old) && !with.same_bits(&without));
+    let (a, b) = (with.to_vec::<f32>().unwrap(), without.to_vec::<f32>().unwrap());
+    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5));
+}

@@ -29,8 +29,9 @@ pub(super) fn product<T: Gemm>(
     }
 }
 
+/// The same on this thread.
 #[inline(always)] // a single row takes 150 ns
-fn leaf<T: Gemm>(
+pub(super) fn leaf<T: Gemm>(
     kernels: &Kernels<T>,
     a: &Side<T>,
     b: &Side<T>,

@@ -227,6 +227,13 @@ pub(crate) fn gemm_on<T: Gemm>(
     grid::product(T::kernels(isa), &Side::left(a), &Side::right(b), c.target(), bias, finish);
 }
 
+/// [`gemm`] on this thread, for kernels that divide their work themselves.
+pub(crate) fn here<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>) {
+    assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols, "sizes of A, B and C match");
+    let finish = Finish::new(Store::Write, &Epilogue::<T>::NONE);
+    grid::leaf(T::kernels(isa()), &Side::left(a), &Side::right(b), c.target(), None, finish);
+}
+
 /// [`gemm`] for operands of any kind, which are copied or converted on the way into registers. The bits are those
 /// of the product of the matrices that the operands stand for.
 ///

@@ -24,7 +24,7 @@ use crate::{Error, Result};
 
 /// Declares the layer for a number of spatial axes.
 macro_rules! conv {
-    ($(#[$doc:meta])* $type:ident, $axes:literal) => {
+    ($(#[$doc:meta])* $type:ident, $axes:literal $(, { $(#[$more:meta])* $winograd:ident })?) => {
         crate::settings! {
             $(#[$doc])*
             ///
@@ -71,6 +71,7 @@ macro_rules! conv {
                 kernel_constraint: some into Dyn<dyn Constraint>,
                 /// Constraint on the bias. Default: none.
                 bias_constraint: some into Dyn<dyn Constraint>,
+                $($(#[$more])* $winograd: bool = true,)?
             }
         }
 
@@ -100,13 +101,14 @@ macro_rules! conv {
                         &self.bias_initializer,
                         &self.bias_regularizer,
                         &self.bias_constraint)?;
+                let how = how.groups(self.groups)$(.winograd(self.$winograd))?;
                 let ending = Ending {
                     layer: stringify!($type),
                     data_format: self.data_format,
                     activation: self.activation.clone(),
                     activity_regularizer: self.activity_regularizer.clone(),
                 };
-                Ok(Box::new(ConvNode { kernel, bias, op: Tensor::conv, how: how.groups(self.groups), ending }))
+                Ok(Box::new(ConvNode { kernel, bias, op: Tensor::conv, how, ending }))
             }
         }
     };
@@ -118,7 +120,12 @@ conv! {
 }
 conv! {
     /// A convolution over images: `[batch, height, width, channels]` becomes `[batch, new_height, new_width, filters]`.
-    Conv2D, 2
+    Conv2D, 2, {
+        /// Whether kernels of 3 × 3 elements, without strides, dilation and groups, may use Winograd's algorithm in
+        /// float32 where the sizes of one image say that it is faster; only the last digits of results differ. Keras
+        /// does not have this setting. Default: `true`.
+        winograd
+    }
 }
 conv! {
     /// A convolution over volumes: `[batch, depth, height, width, channels]` becomes

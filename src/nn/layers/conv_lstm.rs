@@ -71,7 +71,7 @@ impl ConvLSTMCell {
         let [h, c] = states else {
             return Err(Error::argument("states", "two", states.len()));
         };
-        let same = Convolution::new().padding(Padding::Same);
+        let same = Convolution::new().padding(Padding::Same).winograd(false);
         let z = z.add(&of_gates(h, kernel, masks, &|h, kernel| h.conv(kernel, None, None, &same))?)?;
         let gate = |i: usize| part(&z, self.filters, i);
         let i = self.recurrent_activation.apply(&gate(0)?)?;
@@ -264,7 +264,7 @@ macro_rules! conv_lstm {
                     recurrent_kernel,
                     bias,
                     filters: self.filters,
-                    how,
+                    how: how.winograd(false),
                     activation: self.activation.clone(),
                     recurrent_activation: self.recurrent_activation.clone(),
                     dropout: Drop::new("dropout", self.dropout, init)?,

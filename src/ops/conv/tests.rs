@@ -273,3 +273,52 @@ fn what_does_not_fit_is_named() {
         "output_padding: expected a number below the stride for each of 1 spatial axes ([2]), got [2]"
     );
 }
+
+/// Images `[3, 9, 8, 32]` and a kernel for 40 filters, which go by Winograd's algorithm in float32.
+fn in_tiles() -> (Tensor, Tensor, Convolution) {
+    let r = &mut Rng(14);
+    let [x, k] =
+        [[3, 9, 8, 32], [3, 3, 32, 40]].map(|dims| numbers(r, &Shape::new(&dims).unwrap(), DType::F32));
+    (x, k.scale(0.1).unwrap(), Convolution::new().padding(Padding::Same))
+}
+
+#[test]
+fn winograd_is_a_permission() {
+    let (x, k, how) = in_tiles();
+    let direct = how.clone().winograd(false);
+    let y = |x: &Tensor, how: &Convolution| x.conv(&k.cast(x.dtype()).unwrap(), None, None, how).unwrap();
+    let exact = y(&x.cast(DType::F64).unwrap(), &how);
+    assert!(exact.same_bits(&y(&x.cast(DType::F64).unwrap(), &direct)));
+    let (tiles, product) = (y(&x, &how), y(&x, &direct));
+    assert!(!tiles.same_bits(&product));
+    let error =
+        |t: &Tensor| values(t).iter().zip(values(&exact)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(error(&tiles) < 4.0 * error(&product), "{} and {}", error(&tiles), error(&product));
+    for rows in [1, 2] {
+        let few = x.slice(0, 0, rows).unwrap();
+        assert!(y(&few, &how).same_bits(&tiles.slice(0, 0, rows).unwrap()));
+    }
+}
+
+/// Gradients to the second order, beside those of float64, which go another way.
+#[test]
+fn gradients_through_tiles() {
+    let (x, k, how) = in_tiles();
+    let all = |dtype: DType| -> Vec<Tensor> {
+        let [x, k] = [&x, &k].map(|t| t.cast(dtype).unwrap().tracked());
+        let y = x.conv(&k, None, Some(Fused::Tanh), &how).unwrap();
+        let y = y.square().unwrap().sum(&[], false).unwrap();
+        let first = crate::autograd::grad(&y, &[&x, &k]).unwrap();
+        let norms = first.iter().map(|g| g.square().unwrap().sum(&[], false).unwrap());
+        let norm = norms.reduce(|a, b| a.add(&b).unwrap()).unwrap();
+        let second = crate::autograd::grad(&norm, &[&x, &k]).unwrap();
+        first.into_iter().chain(second).collect()
+    };
+    for (order, (got, want)) in all(DType::F32).iter().zip(all(DType::F64)).enumerate() {
+        let (got, want) = (values(got), values(&want));
+        let scale = want.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
+        for (g, w) in got.iter().zip(&want) {
+            assert!((g - w).abs() <= 3e-5 * scale, "{order}: {g} instead of {w}, of at most {scale}");
+        }
+    }
+}

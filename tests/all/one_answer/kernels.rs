@@ -203,7 +203,7 @@ fn attention(a: &mut Answers, dtype: DType) {
 fn convolutions(a: &mut Answers, dtype: DType) {
     let r = &mut Rng::of("convolutions");
     let how = Convolution::new;
-    let cases: [(&[usize], &[usize], Convolution); 8] = [
+    let cases: [(&[usize], &[usize], Convolution); 10] = [
         (&[3, 7, 2], &[3, 2, 5], how()),
         (&[0, 7, 2], &[3, 2, 5], how()),
         (&[2, 19, 40], &[9, 40, 33], how().padding(Padding::Causal).dilation_rate([2])),
@@ -212,6 +212,9 @@ fn convolutions(a: &mut Answers, dtype: DType) {
         (&[1, 3, 4, 5, 2], &[2, 2, 2, 2, 3], how().padding(Padding::Same)),
         (&[5, 33, 31, 16], &[3, 3, 16, 40], how().padding(Padding::Same)),
         (&[9, 28, 28, 1], &[5, 5, 1, 33], how().strides([2, 2])),
+        // By Winograd's algorithm in float32, and their gradients.
+        (&[3, 11, 8, 32], &[3, 3, 32, 40], how().padding(Padding::Same)),
+        (&[4, 13, 12, 32], &[3, 3, 32, 40], how()),
     ];
     for (images, kernel, how) in cases {
         let n = kernel.len() - 1;
