@@ -12,7 +12,7 @@
 
 use super::matrix::{Source, Target};
 use super::side::{Side, shape};
-use super::tile::{Kernels, Left, Prior, Shape};
+use super::tile::{Kernels, Left, Next, Prior, Shape};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
@@ -112,20 +112,29 @@ fn blocks<T: Gemm>(
                                 panel(&b_room[at..], kc, cols, nr)
                             }
                         };
+                        // What follows is prefetched from memory meanwhile: the next columns, or the next block
+                        // of K. Beyond the last column lies what this thread will probably be given next.
+                        let next = match b {
+                            Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
+                                true => Next::at(b, if j + nr < nc { pc } else { 0 }, col + nr),
+                                false => Next::at(b, pc + kc, jc),
+                            },
+                            _ => Next::NONE,
+                        };
                         let end = end.columns(col, cols);
                         let mut out = c.block(ic, col, mc, cols);
                         let here = if first { Prior::None } else { Prior::Here };
                         match &mut sums {
                             Some(sums) if !last => {
                                 let mut sums = sums.block(ic, col, mc, cols);
-                                kernels.tiles(shape, left, right, here, &mut sums, None);
+                                kernels.tiles(shape, left, right, here, &mut sums, None, next);
                             }
                             Some(sums) => {
                                 let prior = Prior::There(sums.source().block(ic, col, mc, cols));
-                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end));
+                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end), next);
                             }
                             None => {
-                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end));
+                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end), next);
                             }
                         }
                     }
