@@ -72,6 +72,9 @@ const GRAD_BLOCK: usize = 128;
 /// The number of scores that stay in the second-level cache; as many heads as fit are computed together.
 const NEAR: usize = 1 << 18;
 
+/// The number of scores from which fewer queries are computed together.
+const MANY: usize = 1 << 20;
+
 /// The matrix of one head, and the distance from one head to the next.
 type Side<'a, T> = (Mat<'a, T>, isize);
 
@@ -114,7 +117,8 @@ impl<T: Float + Gemm> Attention<'_, T> {
     /// computed together changes no bit of them.
     pub fn forward(&self, first: usize, out: &mut [T], max: &mut [T], sum: &mut [T]) {
         let s = self.sizes();
-        let (each, most) = (s.heads * s.width, BLOCK.min(s.queries));
+        let fit = MANY / self.share().saturating_mul(s.keys).max(1);
+        let (each, most) = (s.heads * s.width, fit.clamp(8, BLOCK).min(s.queries));
         let together = self.together(most);
         let heads_of_part = together * self.share();
         par::alone(|| {

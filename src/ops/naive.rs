@@ -279,7 +279,7 @@ mod tests {
             let [qs, ks, vs, bs, us] = [&q, &k, &v, &bias, &up].map(f);
             let seen = mask.to_vec::<bool>().unwrap();
             let [mut out, mut gq, mut gk, mut gv, mut gb] =
-                [&y, &q, &k, &v, &bias].map(|x| vec![0.0; x.len()]);
+                [&y, &q, &k, &v, &bias].map(|x| vec![0.0; x.dims().iter().product()]);
             for i in 0..h {
                 let group = i / (h / g);
                 for r in 0..t {
