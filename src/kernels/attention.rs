@@ -1,13 +1,18 @@
-//! Attention, sample by sample: scores and weighted sums by the matrix product, and between them weights row by
-//! row. `out = softmax(scale·query·keyᵀ + bias)·value` for each head, over the keys that a query sees.
+//! Attention, block of queries by block of queries: scores and weighted sums by the matrix product, and between them
+//! weights row by row. `out = softmax(scale·query·keyᵀ + bias)·value` for each head, over the keys that a query sees.
+//! The scores of all queries with all keys are never in memory at once, forwards or backwards; keys that no query of a
+//! block can see are left out.
 //!
 //! The order of arithmetic is that of the matrix product and of softmax, and both add keys in ascending order, in
-//! blocks of one length. A hidden key has the weight 0, which changes no sum. So a row is the same, number for
-//! number, whether hidden keys are there or not, and decoding step by step gives the rows of the whole pass.
+//! blocks of one length from key 0 on. A hidden key has the weight 0, which changes no sum. So a row is the same, number
+//! for number, whether hidden keys are there or not and whatever rows are computed with it, and decoding step by step
+//! gives the rows of the whole pass. (A running maximum, which would cut keys as well, rescales sums each time it
+//! changes: more work and other bits, for scores that fit into the second-level cache as they are.)
 
 use super::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
 use super::softmax::{softmax_grad, weights, weights_of};
 use super::strided::Strided;
+use super::{par, scratch};
 use crate::Float;
 
 /// Which keys a query sees, besides those that a mask hides, and the factor of its scores.
@@ -57,20 +62,46 @@ pub struct Sizes {
     pub width: usize,
 }
 
+/// Queries that are computed together forwards: enough to use what the product copies of keys and values.
+pub const BLOCK: usize = 64;
+
+/// The same for the gradient, where it is part of what the result is: the gradients of keys and values are sums over
+/// blocks of this many queries, added in ascending order.
+const GRAD_BLOCK: usize = 128;
+
+/// The number of scores that stay in the second-level cache; as many heads as fit are computed together.
+const NEAR: usize = 1 << 18;
+
+/// The number of scores from which fewer queries are computed together.
+const MANY: usize = 1 << 20;
+
 /// The matrix of one head, and the distance from one head to the next.
 type Side<'a, T> = (Mat<'a, T>, isize);
 
-/// Returns the first head of one sample of `[batch, rows, heads, columns]`, and the distance to the next.
-fn heads<'a, T: Copy + Default>(x: &Strided<'a, T>, sample: usize, rows: usize) -> Side<'a, T> {
+/// Returns `rows` rows from `first` on of the first head of one sample of `[batch, rows, heads, columns]`, and the
+/// distance to the next head.
+fn heads<'a, T: Copy + Default>(x: &Strided<'a, T>, sample: usize, first: usize, rows: usize) -> Side<'a, T> {
     let (layout, d) = (x.layout(), x.layout().shape.dims());
     let [batch, rs, step, cs] = [layout.strides[0], layout.strides[1], layout.strides[2], layout.strides[3]];
-    let offset = layout.offset.wrapping_add_signed(batch * sample as isize);
+    let offset = layout.offset.wrapping_add_signed(batch * sample as isize + rs * first as isize);
     (Mat { data: x.data(), offset, rows, cols: d[3], rs, cs }, step)
 }
 
 /// Returns the matrix `by` heads further.
 fn further<T>((first, step): Side<'_, T>, by: usize) -> Mat<'_, T> {
     Mat { offset: first.offset.wrapping_add_signed(step * by as isize), ..first }
+}
+
+/// Consecutive queries of a sample, the groups whose heads are computed together, and the keys that any of the
+/// queries can see: the first `keys`.
+#[derive(Clone, Copy)]
+struct Part {
+    sample: usize,
+    first: usize,
+    rows: usize,
+    group: usize,
+    groups: usize,
+    keys: usize,
 }
 
 impl<T: Float + Gemm> Attention<'_, T> {
@@ -81,55 +112,168 @@ impl<T: Float + Gemm> Attention<'_, T> {
         Sizes { heads: q[2], groups: v[2], queries: q[1], keys: v[1], dim: q[3], width: v[3] }
     }
 
-    /// Computes the output `[queries, heads, width]` of a sample, and for each row of `[heads, queries]` the
-    /// largest score and the sum of `exp(score - max)`. `scores` is room for `[heads, queries, keys]`.
-    pub fn forward(&self, sample: usize, [out, scores, max, sum]: [&mut [T]; 4]) {
+    /// Computes rows of the output `[batch · queries, heads, width]` from row `first` on, on this thread, and for each
+    /// row of each head the largest score and the sum of `exp(score - max)`, `[rows, heads]`. Which rows are
+    /// computed together changes no bit of them.
+    pub fn forward(&self, first: usize, out: &mut [T], max: &mut [T], sum: &mut [T]) {
         let s = self.sizes();
-        let seen = self.last(sample);
-        if seen == 0 || s.queries == 0 || s.heads == 0 {
-            out.fill(T::zero());
-            max.fill(T::zero());
-            return sum.fill(T::zero());
+        let fit = MANY / self.share().saturating_mul(s.keys).max(1);
+        let (each, most) = (s.heads * s.width, fit.clamp(8, BLOCK).min(s.queries));
+        let together = self.together(most);
+        let heads_of_part = together * self.share();
+        par::alone(|| {
+            scratch::with(heads_of_part * most * (s.keys + 2), |room: &mut [T]| {
+                let (rows, room) = room.split_at_mut(2 * heads_of_part * most);
+                let (mut row, end) = (first, first + max.len() / s.heads.max(1));
+                while row < end {
+                    let (sample, query) = (row / s.queries, row % s.queries);
+                    let count = most.min(s.queries - query).min(end - row);
+                    let at = row - first;
+                    let of_row = at * s.heads..(at + count) * s.heads;
+                    let out = &mut out[at * each..(at + count) * each];
+                    let keys = self.last(sample, query + count);
+                    let [max, sum] = [&mut max[of_row.clone()], &mut sum[of_row]];
+                    if keys == 0 {
+                        [&mut *out, &mut *max, &mut *sum].into_iter().for_each(|x| x.fill(T::zero()));
+                    } else {
+                        let part = Part { sample, first: query, rows: count, group: 0, groups: 0, keys };
+                        self.parts(part, together, |part| {
+                            self.forward_part(part, out, [&mut *max, &mut *sum], rows, room);
+                        });
+                    }
+                    row += count;
+                }
+            });
+        });
+    }
+
+    fn forward_part(
+        &self,
+        part: Part,
+        out: &mut [T],
+        [max, sum]: [&mut [T]; 2],
+        rows: &mut [T],
+        room: &mut [T],
+    ) {
+        let (s, share) = (self.sizes(), self.share());
+        let (first, count) = (part.group * share, part.groups * share * part.rows);
+        let scores = &mut room[..count * part.keys];
+        self.scores(part, scores);
+        let (largest, total) = rows.split_at_mut(count);
+        weights(scores, largest, total, part.keys);
+        for (i, (&largest, &total)) in largest.iter().zip(&*total).enumerate() {
+            let at = i % part.rows * s.heads + first + i / part.rows;
+            (max[at], sum[at]) = (largest, total);
         }
-        let scores = &mut scores[..s.heads * s.queries * seen];
-        self.scores(sample, seen, scores);
-        weights(scores, max, sum, seen);
-        let value = heads(&self.value, sample, seen);
-        self.sums(scores, value, seen, out);
+        self.sums(part, scores, heads(&self.value, part.sample, 0, part.keys), out);
+    }
+
+    /// Returns how many numbers [`Attention::backward`] needs room for.
+    pub fn backward_room(&self) -> usize {
+        let (s, most) = (self.sizes(), GRAD_BLOCK.min(self.sizes().queries));
+        self.together(most)
+            .saturating_mul(self.share())
+            .saturating_mul(most)
+            .saturating_mul(s.keys.saturating_mul(3).saturating_add(2))
     }
 
     /// Computes the gradients of query, key and value of a sample, from the gradient of its output (in the shape of
-    /// the query, but with `width` features) and the results of [`Attention::forward`] for each row. `weights` and
-    /// `slopes` are room for `[heads, queries, keys]`; so is `bias`, which ends up holding the gradient of the
-    /// scores before they are scaled, which is that of the bias.
+    /// the query, but with `width` features) and the results of [`Attention::forward`] for each row of each head.
+    /// `bias`, which may be empty, is filled with the gradient of the scores before they are scaled,
+    /// `[heads, queries, keys]`, which is that of the bias.
     pub fn backward(
         &self,
         g: &Strided<'_, T>,
         sample: usize,
-        [max, sum]: [&[T]; 2],
-        [query, key, value, weights, slopes, bias]: [&mut [T]; 6],
+        of_rows: [&[T]; 2],
+        [query, key, value, bias, room]: [&mut [T]; 5],
     ) {
         let s = self.sizes();
         if s.queries == 0 || s.keys == 0 || s.heads == 0 {
             [query, key, value, bias].into_iter().for_each(|x| x.fill(T::zero()));
             return;
         }
-        self.scores(sample, s.keys, weights);
-        weights_of(weights, max, sum, s.keys);
-        let g = heads(g, sample, s.queries);
-        self.products(g, heads(&self.value, sample, s.keys), s.keys, slopes);
-        softmax_grad(weights, slopes, bias, s.keys);
-        self.sums(bias, heads(&self.key, sample, s.keys), s.keys, query);
-        self.gathered(bias, heads(&self.query, sample, s.queries), key);
-        self.gathered(weights, g, value);
+        bias.fill(T::zero());
+        // Keys that the first block does not reach are added to later, or not at all.
+        let reached = self.last(sample, GRAD_BLOCK.min(s.queries));
+        key[reached * s.groups * s.dim..].fill(T::zero());
+        value[reached * s.groups * s.width..].fill(T::zero());
+        let together = self.together(GRAD_BLOCK.min(s.queries));
+        for first in (0..s.queries).step_by(GRAD_BLOCK) {
+            let rows = GRAD_BLOCK.min(s.queries - first);
+            let keys = self.last(sample, first + rows);
+            let query = &mut query[first * s.heads * s.dim..(first + rows) * s.heads * s.dim];
+            if keys == 0 {
+                query.fill(T::zero());
+                continue;
+            }
+            let part = Part { sample, first, rows, group: 0, groups: 0, keys };
+            self.parts(part, together, |part| {
+                self.backward_part(
+                    g,
+                    part,
+                    of_rows,
+                    [&mut *query, &mut *key, &mut *value, &mut *bias, &mut *room],
+                );
+            });
+        }
         let scale = T::of(self.rule.scale);
         query.iter_mut().chain(key).for_each(|x| *x *= scale);
+    }
+
+    fn backward_part(
+        &self,
+        g: &Strided<'_, T>,
+        part: Part,
+        [max, sum]: [&[T]; 2],
+        [query, key, value, bias, room]: [&mut [T]; 5],
+    ) {
+        let (s, share) = (self.sizes(), self.share());
+        let Part { sample, first, rows, keys, .. } = part;
+        let count = part.groups * share * rows;
+        let (largest, room) = room.split_at_mut(count);
+        let (total, room) = room.split_at_mut(count);
+        let (weights, room) = room.split_at_mut(count * keys);
+        let (slopes, room) = room.split_at_mut(count * keys);
+        let of_scores = &mut room[..count * keys];
+        for (i, (largest, total)) in largest.iter_mut().zip(&mut *total).enumerate() {
+            let at = (first + i % rows) * s.heads + part.group * share + i / rows;
+            (*largest, *total) = (max[at], sum[at]);
+        }
+        self.scores(part, weights);
+        weights_of(weights, largest, total, keys);
+        let g = heads(g, sample, first, rows);
+        self.products(part, g, heads(&self.value, sample, 0, keys), slopes);
+        softmax_grad(weights, slopes, of_scores, keys);
+        self.sums(part, of_scores, heads(&self.key, sample, 0, keys), query);
+        self.gathered(part, of_scores, heads(&self.query, sample, first, rows), key);
+        self.gathered(part, weights, g, value);
+        if !bias.is_empty() {
+            for (i, row) in of_scores.chunks_exact(keys).enumerate() {
+                let at = (part.group * share + i / rows) * s.queries + first + i % rows;
+                bias[at * s.keys..][..keys].copy_from_slice(row);
+            }
+        }
     }
 
     /// Returns how many heads each head of key and value serves.
     fn share(&self) -> usize {
         let s = self.sizes();
         s.heads.checked_div(s.groups).unwrap_or(0)
+    }
+
+    /// Returns how many groups are computed together, for blocks of `rows` queries.
+    fn together(&self, rows: usize) -> usize {
+        let (s, share) = (self.sizes(), self.share());
+        (NEAR / rows.saturating_mul(share).saturating_mul(s.keys).max(1)).min(s.groups).max(1)
+    }
+
+    /// Calls `f` for all groups, `together` at a time.
+    fn parts(&self, part: Part, together: usize, mut f: impl FnMut(Part)) {
+        let all = self.sizes().groups;
+        for group in (0..all).step_by(together) {
+            f(Part { group, groups: together.min(all - group), ..part });
+        }
     }
 
     /// Returns the position of the first query among the keys.
@@ -140,65 +284,69 @@ impl<T: Float + Gemm> Attention<'_, T> {
         })
     }
 
-    /// Returns one more than the last key that any query of a sample sees.
-    fn last(&self, sample: usize) -> usize {
+    /// Returns one more than the last key that any of the first `queries` queries of a sample sees.
+    fn last(&self, sample: usize, queries: usize) -> usize {
         let s = self.sizes();
-        if self.rule.causal { end(self.place(sample), s.queries, s.keys) } else { s.keys }
+        if self.rule.causal { end(self.place(sample), queries, s.keys) } else { s.keys }
     }
 
-    /// Computes `[heads, queries, keys]` as `rows·othersᵀ` for the first `keys` keys.
-    fn products(&self, rows: Side<'_, T>, others: Side<'_, T>, keys: usize, out: &mut [T]) {
-        let (s, share) = (self.sizes(), self.share());
-        let size = s.queries * keys;
-        // One call per head if each head has its own key.
-        let (calls, count, step) = if share == 1 { (1, s.heads, others.1) } else { (s.groups, share, 0) };
+    /// Computes `[heads, rows, keys]` as `rows·othersᵀ`.
+    fn products(&self, part: Part, rows: Side<'_, T>, others: Side<'_, T>, out: &mut [T]) {
+        let share = self.share();
+        let size = part.rows * part.keys;
+        // One call if each head has its own key.
+        let (calls, count, step) =
+            if share == 1 { (1, part.groups, others.1) } else { (part.groups, share, 0) };
         for call in 0..calls {
-            let (a, b) = (further(rows, call * count), further(others, call).t());
-            let c = MatMut::row_major(&mut out[call * count * size..][..count * size], s.queries, keys);
+            let group = part.group + call;
+            let (a, b) = (further(rows, group * share), further(others, group).t());
+            let c = MatMut::row_major(&mut out[call * count * size..][..count * size], part.rows, part.keys);
             let (a, b) = ((a, Steps::Every(rows.1)), (b, Steps::Every(step)));
             batched(count, a, b, c, size, Store::Write, Epilogue::NONE);
         }
     }
 
-    /// Computes `[queries, heads, columns]` as `weights·others`: for each query the sum over the first `keys` keys.
-    fn sums(&self, weights: &[T], others: Side<'_, T>, keys: usize, out: &mut [T]) {
+    /// Computes `[rows, heads, columns]` as `weights·others`: for each query the sum over keys.
+    fn sums(&self, part: Part, weights: &[T], others: Side<'_, T>, out: &mut [T]) {
         let (s, share, columns) = (self.sizes(), self.share(), others.0.cols);
-        let size = s.queries * keys;
-        let (calls, count, step) = if share == 1 { (1, s.heads, others.1) } else { (s.groups, share, 0) };
+        let size = part.rows * part.keys;
+        let (calls, count, step) =
+            if share == 1 { (1, part.groups, others.1) } else { (part.groups, share, 0) };
         for call in 0..calls {
-            let first = call * count;
-            let a = Mat::row_major(&weights[first * size..][..count * size], s.queries, keys);
-            let data = out.get_mut(first * columns..).unwrap_or_default();
-            let c = MatMut { data, rows: s.queries, cols: columns, ld: s.heads * columns };
-            let (a, b) = ((a, Steps::Every(size as isize)), (further(others, call), Steps::Every(step)));
+            let group = part.group + call;
+            let a = Mat::row_major(&weights[call * count * size..][..count * size], part.rows, part.keys);
+            let data = out.get_mut(group * share * columns..).unwrap_or_default();
+            let c = MatMut { data, rows: part.rows, cols: columns, ld: s.heads * columns };
+            let (a, b) = ((a, Steps::Every(size as isize)), (further(others, group), Steps::Every(step)));
             batched(count, a, b, c, columns, Store::Write, Epilogue::NONE);
         }
     }
 
     /// Computes `[keys, groups, columns]` as `weightsᵀ·rows`: for each key the sum over queries and the heads that
-    /// it serves, one after another.
-    fn gathered(&self, weights: &[T], rows: Side<'_, T>, out: &mut [T]) {
+    /// it serves, one after another. Those of later blocks of queries are added.
+    fn gathered(&self, part: Part, weights: &[T], rows: Side<'_, T>, out: &mut [T]) {
         let (s, share, columns) = (self.sizes(), self.share(), rows.0.cols);
-        let size = s.queries * s.keys;
+        let size = part.rows * part.keys;
         for head in 0..share {
-            let a = Mat::row_major(&weights[head * size..], s.queries, s.keys).t();
-            let b = further(rows, head);
-            let c = MatMut { data: &mut *out, rows: s.keys, cols: columns, ld: s.groups * columns };
+            let a = Mat::row_major(&weights[head * size..], part.rows, part.keys).t();
+            let b = further(rows, part.group * share + head);
+            let data = out.get_mut(part.group * columns..).unwrap_or_default();
+            let c = MatMut { data, rows: part.keys, cols: columns, ld: s.groups * columns };
             let (a, b) =
                 ((a, Steps::Every((share * size) as isize)), (b, Steps::Every(rows.1 * share as isize)));
-            let store = if head == 0 { Store::Write } else { Store::Add };
-            batched(s.groups, a, b, c, columns, store, Epilogue::NONE);
+            let store = if head == 0 && part.first == 0 { Store::Write } else { Store::Add };
+            batched(part.groups, a, b, c, columns, store, Epilogue::NONE);
         }
     }
 
-    /// Computes the scores of a sample for its first `keys` keys: scaled, with their bias, and -infinity where a
-    /// key is hidden.
-    fn scores(&self, sample: usize, keys: usize, out: &mut [T]) {
-        let (s, Rule { scale, causal, window }) = (self.sizes(), self.rule);
-        self.products(heads(&self.query, sample, s.queries), heads(&self.key, sample, keys), keys, out);
+    /// Computes scores: scaled, with their bias, and -infinity where a key is hidden.
+    fn scores(&self, part: Part, out: &mut [T]) {
+        let Rule { scale, causal, window } = self.rule;
+        let Part { sample, first, rows, keys, .. } = part;
+        self.products(part, heads(&self.query, sample, first, rows), heads(&self.key, sample, 0, keys), out);
         let (scale, place) = (T::of(scale), self.place(sample));
         for (row, scores) in out.chunks_exact_mut(keys).enumerate() {
-            let (head, query) = (row / s.queries, row % s.queries);
+            let (head, query) = (part.group * self.share() + row / rows, first + row % rows);
             scores.iter_mut().for_each(|x| *x *= scale);
             if let Some(bias) = &self.bias {
                 let (start, step) = line(bias, [sample, head, query]);

@@ -90,6 +90,12 @@ mod imp {
         }
     }
 
+    /// Runs `f` on this thread alone: a part of work that has been divided already.
+    pub fn alone<R>(f: impl FnOnce() -> R) -> R {
+        let _restore = Restore(SERIAL.replace(true));
+        f()
+    }
+
     /// Enters the pool that work started here will use, once, so that the kernels inside need not.
     pub fn enter<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         super::result_of(f, entered)
@@ -139,11 +145,16 @@ mod imp {
     }
 
     /// Runs `f`.
+    pub fn alone<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    /// Runs `f`.
     pub fn enter<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         f()
     }
 }
-pub use imp::{Threads, enter, threads};
+pub use imp::{Threads, alone, enter, threads};
 
 /// Lets `run` call `f` once, without knowing its type, and returns the result of `f`.
 #[cfg(feature = "parallel")]

@@ -10,7 +10,7 @@ pub(crate) use super::naive::{attention_weights, masked_softmax, places, weighte
 use super::promote::{alike, indices};
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply};
 use crate::dtype::dispatch_float;
-use crate::kernels::attention::{Attention as Kernel, Rule};
+use crate::kernels::attention::{Attention as Kernel, BLOCK, Rule, Sizes};
 use crate::kernels::gemm::Gemm;
 use crate::kernels::par;
 use crate::kernels::strided::Strided;
@@ -26,12 +26,15 @@ super::table::ops! {
 /// Cost of a weight relative to an addition, besides the products.
 const COST: usize = 16;
 
-/// The number of scores up to which several samples are computed at once.
-const ROOM: usize = 1 << 22;
+/// The numbers to compute with up to which the gradients of several samples are computed at once.
+const ROOM: usize = 1 << 23;
+
+/// The fewest rows that another thread is given: each computes anew what the product copies of keys and values.
+const ROWS: usize = 16;
 
 crate::op! {
     /// Inputs are query, key and value, then mask (bool), bias (float) and position (int64) if given. Two more
-    /// outputs keep each row's largest score and sum of exponentials, `[batch, heads, queries]`, for the gradient.
+    /// outputs keep each row's largest score and sum of exponentials, `[batch, queries, heads]`, for the gradient.
     struct Attention("attention", 3..=6) { scale: f64, causal: bool, window: Option<usize> }
 }
 
@@ -99,9 +102,10 @@ fn check(op: &'static str, [q, k, v]: [Spec; 3], rest: &[Spec]) -> Result<[Shape
     Ok([q.shape.with(3, c[3]), scores])
 }
 
-/// `[batch, heads, queries]`.
+/// `[batch, queries, heads]`.
 fn rows(scores: Shape) -> Result<Shape> {
-    Shape::new(&scores.dims()[..3])
+    let d = scores.dims();
+    Shape::new(&[d[0], d[2], d[1]])
 }
 
 /// Returns the operands in the form of the kernel.
@@ -126,13 +130,19 @@ fn kernel<'a, T: Float + Gemm>(
     Ok(Kernel { query: query.view()?, key: key.view()?, value: value.view()?, mask, bias, position, rule })
 }
 
-/// Returns how many samples are computed at once, how many of them stay on one thread, and a sample's number of
-/// scores.
-fn plan<T: Float + Gemm>(kernel: &Kernel<'_, T>, batch: usize) -> (usize, usize, usize) {
-    let s = kernel.sizes();
-    let scores = s.heads.saturating_mul(s.queries).saturating_mul(s.keys);
-    let work = scores.saturating_mul(s.dim.saturating_add(s.width).saturating_add(COST)).max(1);
-    ((ROOM / scores.max(1)).clamp(1, batch.max(1)), (par::GRAIN / work).max(1), scores)
+/// Returns the work of a query, relative to an addition.
+fn work(s: &Sizes) -> usize {
+    let scores = s.heads.saturating_mul(s.keys);
+    scores.saturating_mul(s.dim.saturating_add(s.width).saturating_add(COST)).max(1)
+}
+
+/// Returns how many rows are cut between threads as one: whole blocks, or whole samples, where there are such.
+fn unit(s: &Sizes, batch: usize) -> usize {
+    match s.queries {
+        n if n % BLOCK == 0 => BLOCK,
+        n if n < BLOCK && batch > 1 => n,
+        _ => 1,
+    }
 }
 
 /// The length of rows and columns that the product may copy. It cannot fail, so longer ones that are not contiguous
@@ -168,21 +178,17 @@ impl Op for Attention {
         let tidy = tidy([inputs[0], inputs[1], inputs[2]])?;
         dispatch_float!(self.name(), inputs[0].dtype(), T => {
             let kernel = kernel::<T>([&tidy[0], &tidy[1], &tidy[2]], &inputs[3..], self.rule())?;
-            let (at_once, least, size) = plan(&kernel, batch);
-            let mut scores = scratch(at_once, size, inputs[0].dtype())?;
             let (out, max, sum) = (out.slice_mut::<T>()?, max.slice_mut::<T>()?, sum.slice_mut::<T>()?);
-            let [each_out, each_row] = [out.len(), max.len()].map(|n| n / batch.max(1));
-            for first in (0..batch).step_by(at_once) {
-                let count = at_once.min(batch - first);
-                let part = |n: usize| first * n..(first + count) * n;
-                let parts = [
-                    &mut out[part(each_out)],
-                    &mut scores.slice_mut::<T>()?[..count * size],
-                    &mut max[part(each_row)],
-                    &mut sum[part(each_row)],
-                ];
-                par::each(count, parts, least, &|sample, parts| kernel.forward(first + sample, parts));
+            let s = kernel.sizes();
+            let (unit, each) = (unit(&s, batch), s.heads * s.width);
+            let grain = (par::GRAIN / work(&s)).max(ROWS) * each;
+            if out.is_empty() {
+                max.fill(T::zero());
+                sum.fill(T::zero());
             }
+            par::rows(out, unit * each, [max, sum], grain, &|first, out, [max, sum]| {
+                kernel.forward(first * unit, out, max, sum);
+            });
         });
         Ok(())
     }
@@ -235,27 +241,26 @@ impl Op for AttentionGrad {
             let g = tidy[0].view::<T>()?;
             let (max, sum) = (inputs[4].contiguous()?, inputs[5].contiguous()?);
             let (max, sum) = (max.slice::<T>()?, sum.slice::<T>()?);
-            let (at_once, least, size) = plan(&kernel, batch);
-            let mut room = scratch(3 * at_once, size, dtype)?;
+            let (s, room_of) = (kernel.sizes(), kernel.backward_room());
+            let at_once = (ROOM / room_of.max(1)).clamp(1, batch.max(1));
+            let least = (par::GRAIN / work(&s).saturating_mul(s.queries.max(1))).max(1);
+            let mut room = scratch(at_once, room_of, dtype)?;
             let (query, key, value) = (query.slice_mut::<T>()?, key.slice_mut::<T>()?, value.slice_mut::<T>()?);
             let [of_q, of_k, of_v, of_row] =
                 [query.len(), key.len(), value.len(), max.len()].map(|n| n / batch.max(1));
             for first in (0..batch).step_by(at_once) {
                 let count = at_once.min(batch - first);
                 let part = |n: usize| first * n..(first + count) * n;
-                let (weights, rest) = room.slice_mut::<T>()?.split_at_mut(at_once * size);
-                let (slopes, own) = rest.split_at_mut(at_once * size);
-                let bias = match bias {
-                    [bias, ..] => &mut bias.slice_mut::<T>()?[part(size)],
-                    [] => &mut own[..count * size],
+                let bias = match &mut *bias {
+                    [bias, ..] => &mut bias.slice_mut::<T>()?[part(s.heads * s.queries * s.keys)],
+                    [] => &mut [],
                 };
                 let parts = [
                     &mut query[part(of_q)],
                     &mut key[part(of_k)],
                     &mut value[part(of_v)],
-                    &mut weights[..count * size],
-                    &mut slopes[..count * size],
                     bias,
+                    &mut room.slice_mut::<T>()?[..count * room_of],
                 ];
                 par::each(count, parts, least, &|sample, parts| {
                     let sample = first + sample;

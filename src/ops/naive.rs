@@ -188,6 +188,8 @@ mod tests {
             [1, 1, 1, 1, 1, 1, 1],
             [3, 7, 7, 3, 1, 5, 4],
             [2, 33, 40, 2, 2, 8, 9],
+            [2, 64, 65, 2, 1, 3, 5],
+            [1, 130, 129, 4, 2, 3, 2],
             [1, 4, 1100, 6, 3, 2, 3],
             [2, 0, 3, 2, 1, 2, 2],
             [0, 3, 3, 2, 1, 2, 2],
@@ -229,7 +231,7 @@ mod tests {
     /// as does each row of the batch alone.
     #[test]
     fn steps_are_rows_of_the_whole() {
-        let (time, room) = (70, 90);
+        let (time, room) = (130, 150);
         let (q, k, v) = (wave(&[2, time, 4, 5], 1), wave(&[2, room, 2, 5], 2), wave(&[2, room, 2, 3], 3));
         let options = AttentionOptions { is_causal: true, ..AttentionOptions::default() };
         let (filled_k, filled_v) =
@@ -245,6 +247,125 @@ mod tests {
         let alone =
             second(&q).dot_product_attention(&second(&filled_k), &second(&filled_v), options).unwrap();
         assert!(alone.same_bits(&second(&whole)));
+    }
+
+    /// Checks output and gradients beside sums that are written out in f64, over blocks that are whole and that are
+    /// not, with every option.
+    #[test]
+    fn it_is_what_loops_in_f64_give() {
+        // queries, keys, heads, groups, dim, width
+        for [t, s, h, g, d, w] in
+            [[1, 64, 2, 1, 3, 2], [63, 70, 2, 2, 2, 3], [129, 140, 4, 2, 3, 2], [300, 260, 1, 1, 2, 2]]
+        {
+            let [q, k, v] = [wave(&[1, t, h, d], 1), wave(&[1, s, g, d], 2), wave(&[1, s, g, w], 3)];
+            let mask = wave(&[1, 1, t, s], 4).greater(&Tensor::scalar(-1.5f32).unwrap()).unwrap();
+            let (bias, up) = (wave(&[h, t, s], 5), wave(&[1, t, h, w], 6));
+            let place = 5i64;
+            let position = Tensor::scalar(place).unwrap();
+            let inputs = [&q, &k, &v, &bias].map(|x| x.tracked());
+            let options = AttentionOptions {
+                mask: Some(&mask),
+                bias: Some(&inputs[3]),
+                is_causal: true,
+                sliding_window: Some(40),
+                position: Some(&position),
+                scale: Some(0.5),
+            };
+            let y = inputs[0].dot_product_attention(&inputs[1], &inputs[2], options).unwrap();
+            let loss = y.mul(&up).unwrap().sum(&[0, 1, 2, 3], false).unwrap();
+            let grads = loss.backward().unwrap();
+
+            let f = |x: &Tensor| x.cast(DType::F64).unwrap().to_vec::<f64>().unwrap();
+            let [qs, ks, vs, bs, us] = [&q, &k, &v, &bias, &up].map(f);
+            let seen = mask.to_vec::<bool>().unwrap();
+            let [mut out, mut gq, mut gk, mut gv, mut gb] =
+                [&y, &q, &k, &v, &bias].map(|x| vec![0.0; x.dims().iter().product()]);
+            for i in 0..h {
+                let group = i / (h / g);
+                for r in 0..t {
+                    let at = |c: usize, n: usize, x: usize| (c * g + group) * n + x;
+                    let row = |n: usize, x: usize| (r * h + i) * n + x;
+                    let own = r as i64 + place;
+                    let keys: Vec<usize> = (0..s)
+                        .filter(|&c| seen[r * s + c] && c as i64 <= own && own - (c as i64) < 40)
+                        .collect();
+                    let score = |c: usize| {
+                        0.5 * (0..d).map(|x| qs[row(d, x)] * ks[at(c, d, x)]).sum::<f64>()
+                            + bs[(i * t + r) * s + c]
+                    };
+                    let e: Vec<f64> = keys.iter().map(|&c| libm::exp(score(c))).collect();
+                    let total = e.iter().sum::<f64>();
+                    let p: Vec<f64> = e.iter().map(|e| e / total).collect();
+                    let dp: Vec<f64> = keys
+                        .iter()
+                        .map(|&c| (0..w).map(|x| us[row(w, x)] * vs[at(c, w, x)]).sum::<f64>())
+                        .collect();
+                    let dot = p.iter().zip(&dp).map(|(p, dp)| p * dp).sum::<f64>();
+                    for (n, &c) in keys.iter().enumerate() {
+                        let ds = p[n] * (dp[n] - dot);
+                        gb[(i * t + r) * s + c] = ds;
+                        for x in 0..w {
+                            out[row(w, x)] += p[n] * vs[at(c, w, x)];
+                            gv[at(c, w, x)] += p[n] * us[row(w, x)];
+                        }
+                        for x in 0..d {
+                            gq[row(d, x)] += 0.5 * ds * ks[at(c, d, x)];
+                            gk[at(c, d, x)] += 0.5 * ds * qs[row(d, x)];
+                        }
+                    }
+                }
+            }
+            let near = |got: &Tensor, want: &[f64], what: &str| {
+                let far = f(got).iter().zip(want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(far < 2e-5, "{what} of {t} {s} {h} {g} {d} {w}: {far}");
+            };
+            near(&y, &out, "output");
+            for ((x, want), what) in
+                inputs.iter().zip([&gq, &gk, &gv, &gb]).zip(["query", "key", "value", "bias"])
+            {
+                near(grads.get(x).unwrap(), want, what);
+            }
+            // The same bits on any number of threads.
+            for threads in [1, 2, 3, 8] {
+                let again = with_threads(threads, || {
+                    let y = inputs[0].dot_product_attention(&inputs[1], &inputs[2], options).unwrap();
+                    let loss = y.mul(&up).unwrap().sum(&[0, 1, 2, 3], false).unwrap();
+                    (y, loss.backward().unwrap())
+                });
+                let (again, found) = again.unwrap();
+                assert!(again.same_bits(&y));
+                for x in &inputs {
+                    assert!(found.get(x).unwrap().same_bits(grads.get(x).unwrap()), "{threads} threads");
+                }
+            }
+        }
+    }
+
+    /// Checks that a row does not depend on which keys come after those that it sees, nor on how many.
+    #[test]
+    fn later_keys_change_nothing() {
+        for keys in [1, 63, 64, 65, 130] {
+            let (room, at) = (2200, Tensor::scalar(keys as i64 - 1).unwrap());
+            let (q, k, v) = (wave(&[1, 1, 2, 4], 1), wave(&[1, room, 2, 4], 2), wave(&[1, room, 2, 3], 3));
+            let options =
+                AttentionOptions { is_causal: true, position: Some(&at), ..AttentionOptions::default() };
+            let among = |room: usize, is_causal: bool| {
+                let part = |x: &Tensor| x.slice(1, 0, room as isize).unwrap();
+                let options = AttentionOptions { is_causal, ..options };
+                q.dot_product_attention(&part(&k), &part(&v), options).unwrap()
+            };
+            let alone = among(keys, false);
+            for room in [keys, keys + 1, keys + 64, 513, 2048, room] {
+                assert!(among(room, true).same_bits(&alone), "{keys} of {room}");
+                // Hidden by a mask, they are computed with all the others.
+                let part = |x: &Tensor| x.slice(1, 0, room as isize).unwrap();
+                let mask: Vec<bool> = (0..room).map(|i| i < keys).collect();
+                let mask = Tensor::from_slice(&mask, [room]).unwrap();
+                let options = AttentionOptions { mask: Some(&mask), ..AttentionOptions::default() };
+                let masked = q.dot_product_attention(&part(&k), &part(&v), options).unwrap();
+                assert!(masked.same_bits(&alone), "{keys} of {room}, masked");
+            }
+        }
     }
 
     #[test]

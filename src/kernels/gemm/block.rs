@@ -12,7 +12,7 @@
 
 use super::matrix::{Source, Target};
 use super::side::{Side, shape};
-use super::tile::{Kernels, Left, Prior, Shape};
+use super::tile::{Kernels, Left, Next, Prior, Shape};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
@@ -22,8 +22,8 @@ const NC: usize = 4096;
 const MC: usize = 288;
 /// The rows and columns of C for which a sum is kept separate from C.
 const APART: usize = 512;
-/// Bytes of a page of memory.
-const PAGE: usize = 4096;
+/// Bytes from one row to the next from which rows count as far apart.
+const FAR: usize = 2048;
 
 /// Computes C = A · B on this thread.
 pub(super) fn product<T: Gemm>(
@@ -112,20 +112,29 @@ fn blocks<T: Gemm>(
                                 panel(&b_room[at..], kc, cols, nr)
                             }
                         };
+                        // What follows is prefetched from memory meanwhile: the next columns, or the next block
+                        // of K. Beyond the last column lies what this thread will probably be given next.
+                        let next = match b {
+                            Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
+                                true => Next::at(b, if j + nr < nc { pc } else { 0 }, col + nr),
+                                false => Next::at(b, pc + kc, jc),
+                            },
+                            _ => Next::NONE,
+                        };
                         let end = end.columns(col, cols);
                         let mut out = c.block(ic, col, mc, cols);
                         let here = if first { Prior::None } else { Prior::Here };
                         match &mut sums {
                             Some(sums) if !last => {
                                 let mut sums = sums.block(ic, col, mc, cols);
-                                kernels.tiles(shape, left, right, here, &mut sums, None);
+                                kernels.tiles(shape, left, right, here, &mut sums, None, next);
                             }
                             Some(sums) => {
                                 let prior = Prior::There(sums.source().block(ic, col, mc, cols));
-                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end));
+                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end), next);
                             }
                             None => {
-                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end));
+                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end), next);
                             }
                         }
                     }
@@ -152,8 +161,8 @@ fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Side<T>) -> bool {
     match b {
         Side::Panels(_) => false,
         Side::Plain(b) => {
-            // Rows that are a page or more apart cost an address translation each time they are read.
-            let far = b.rs.unsigned_abs() * size_of::<T>() >= PAGE;
+            // Each time they are read, rows that are far apart cost an address translation, or half of one.
+            let far = b.rs.unsigned_abs() * size_of::<T>() >= FAR;
             let enough = if far { 48 } else { 192 };
             b.cs != 1 && b.cols > 1 || m > enough && b.cols > shape.nr
         }

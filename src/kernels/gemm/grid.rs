@@ -9,6 +9,8 @@ use crate::kernels::par;
 
 /// The number of multiply-adds from which a block is worth handing to another thread: about 20 µs of a core.
 pub(super) const GRAIN: usize = 1 << 20;
+/// The same for a single row or column, whose every multiply-add reads a number from memory.
+const STREAMED: usize = 1 << 17;
 
 /// Computes C = A · B on as many threads as there are and as the work is worth.
 pub(super) fn product<T: Gemm>(
@@ -21,11 +23,13 @@ pub(super) fn product<T: Gemm>(
 ) {
     assert!(a.across() == c.rows && a.k() == b.k() && b.across() == c.cols);
     let work = c.rows.saturating_mul(c.cols).saturating_mul(a.k());
-    if work < 2 * GRAIN || par::threads() == 1 {
+    let one = c.rows == 1 || c.cols == 1;
+    // More pieces than threads, so that one that is held up does not hold up all; but long rows are read faster.
+    let (grain, most) = if one { (STREAMED, 2) } else { (GRAIN, 4) };
+    if work < 2 * grain || par::threads() == 1 {
         leaf(kernels, a, b, c, bias, finish);
     } else {
-        // More pieces than threads, so that one that is held up does not hold up all.
-        split(kernels, a, b, c, bias, finish, (work / GRAIN).min(4 * par::threads()));
+        split(kernels, a, b, c, bias, finish, (work / grain).min(most * par::threads()));
     }
 }
 

@@ -61,8 +61,31 @@ pub(super) enum Left<'a, T> {
     Panels(&'a [T], usize),
 }
 
+/// Where the columns of B that are needed next begin, and the distance between their rows: a prefetch, which need
+/// not be right.
+#[derive(Clone, Copy)]
+pub(super) struct Next<T> {
+    start: *const T,
+    rs: isize,
+}
+
+impl<T> Next<T> {
+    /// Nothing is prefetched.
+    pub(super) const NONE: Self = Next { start: std::ptr::null(), rs: 0 };
+
+    /// The columns of B from (p, j) on, which may lie beyond it.
+    #[inline]
+    pub(super) fn at(b: &Source<T>, p: usize, j: usize) -> Self {
+        let start = b.start.wrapping_offset(p as isize * b.rs).wrapping_offset(j as isize * b.cs);
+        Next { start, rs: b.rs }
+    }
+}
+
 /// The number of vectors up to which a row of B counts as short.
 const SHORT: usize = 32;
+/// The same for a matrix of more than `NEAR` elements, which comes from memory: a row is then read in one go.
+const SHORTER: usize = 8;
+const NEAR: usize = 1 << 16;
 
 type TilesFn<T> = unsafe fn(&Tiles<T>);
 type GatheredFn<T> = unsafe fn(&Gathered<T>);
@@ -121,6 +144,7 @@ impl<T: Copy> Kernels<T> {
         prior: Prior<T>,
         c: &mut Target<T>,
         end: Option<&End<T>>,
+        next: Next<T>,
     ) {
         let (k, mr) = (b.rows, shape.mr);
         let once = matches!(a, Left::Once(a) if a.cs == 1);
@@ -166,6 +190,8 @@ impl<T: Copy> Kernels<T> {
             once,
             b: b.start,
             b_rs: b.rs,
+            next: next.start,
+            next_rs: next.rs,
             lanes,
             prior,
             prior_ld,
@@ -302,7 +328,8 @@ impl<T: Copy> Kernels<T> {
     pub(super) fn dots(&self, x: &[T], b: Source<T>, y: &mut [T]) {
         assert!(x.len() == b.rows && y.len() == b.cols && b.rows > 0 && (b.cs == 1 || b.rs == 1));
         let (dots, stride) = match b.cs == 1 {
-            true if b.cols <= SHORT * self.lanes => (self.dots_short, b.rs),
+            true if b.cols <= SHORTER * self.lanes => (self.dots_short, b.rs),
+            true if b.cols <= SHORT * self.lanes && b.rows * b.cols <= NEAR => (self.dots_short, b.rs),
             true => (self.dots_long, b.rs),
             false => (self.dots_columns, b.cs),
         };

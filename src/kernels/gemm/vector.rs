@@ -9,6 +9,9 @@ use crate::kernels::scratch;
 
 /// Results that are computed together; with a second sum they stay in L1.
 pub(super) const WIDTH: usize = 2048;
+/// The same where columns of B are contiguous: the blocks of K of a few columns one after another are one stream from
+/// memory, those of many are two that skip.
+const COLUMNS: usize = 32;
 
 /// Which operand has one row or column.
 #[derive(Clone, Copy)]
@@ -83,7 +86,11 @@ pub(super) fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -
 /// Computes `x · b`, a run of columns at a time; `x` has one column, since the left side is transposed.
 fn sums<T: Gemm>(kernels: &Kernels<T>, x: &Side<T>, b: &Side<T>, done: &mut dyn FnMut(usize, &mut [T])) {
     let (k, n) = (b.k(), b.across());
-    let width = WIDTH.min(n);
+    let most = match b {
+        Side::Plain(b) if b.cs != 1 => COLUMNS,
+        _ => WIDTH,
+    };
+    let width = most.min(n);
     let in_place = match x {
         Side::Plain(x) => x.transposed().contiguous_row(),
         _ => None,
@@ -99,7 +106,7 @@ fn sums<T: Gemm>(kernels: &Kernels<T>, x: &Side<T>, b: &Side<T>, done: &mut dyn 
         // A hand-written loop: `step_by` divides, which would be noticeable for a short row.
         let mut j = 0;
         while j < n {
-            let cols = WIDTH.min(n - j);
+            let cols = most.min(n - j);
             let (total, chain) = (&mut total[..cols], &mut chain[..cols]);
             let mut p = 0;
             while p < k {

@@ -69,13 +69,15 @@ impl PositionNode {
     fn beyond(&self, positions: &Tensor, n: usize, cx: &mut Cx) -> Result<Tensor> {
         let table = cx.param(&self.embeddings)?;
         let first = table.slice(0, 0, 1)?.affine(self.alpha, 0.0)?;
-        let rows = table.sub(&first)?.affine(1.0 / (1.0 - self.alpha), 0.0)?;
+        // Of the rows that are asked for, not of the whole table: decoding asks for one at a time.
+        let e = |rows: &Tensor| rows.sub(&first)?.affine(1.0 / (1.0 - self.alpha), 0.0);
         let n = Tensor::scalar(n as i64)?;
         let (coarse, fine) = (positions.floor_div(&n)?, positions.remainder(&n)?);
-        let of_coarse = rows.gather(&coarse, 0)?.affine(self.alpha, 0.0)?;
-        let beyond = of_coarse.add(&rows.gather(&fine, 0)?.affine(1.0 - self.alpha, 0.0)?)?;
+        let (of_coarse, of_fine) = (table.gather(&coarse, 0)?, table.gather(&fine, 0)?);
+        let beyond = e(&of_coarse)?.affine(self.alpha, 0.0)?;
+        let beyond = beyond.add(&e(&of_fine)?.affine(1.0 - self.alpha, 0.0)?)?;
         let inside = positions.less(&n)?.expand_dims(-1)?;
-        inside.choose(&table.gather(&fine, 0)?, &beyond)
+        inside.choose(&of_fine, &beyond)
     }
 }
 
