@@ -10,6 +10,10 @@ use crate::kernels::par;
 /// The number of multiply-adds from which a block is worth handing to another thread: about 20 µs of a core.
 const GRAIN: usize = 1 << 20;
 
+/// The number of multiply-adds from which a product is cut at all: two pieces of three quarters of a grain still take
+/// a third less time than one.
+const LEAST: usize = 3 * GRAIN / 2;
+
 /// Computes C = A · B on as many threads as there are and as the work is worth.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
@@ -21,11 +25,11 @@ pub(super) fn product<T: Gemm>(
 ) {
     assert!(a.across() == c.rows && a.k() == b.k() && b.across() == c.cols);
     let work = c.rows.saturating_mul(c.cols).saturating_mul(a.k());
-    if work < 2 * GRAIN || par::threads() == 1 {
+    if work < LEAST || par::threads() == 1 {
         leaf(kernels, a, b, c, bias, finish);
     } else {
         // More pieces than threads, so that one that is held up does not hold up all.
-        split(kernels, a, b, c, bias, finish, (work / GRAIN).min(4 * par::threads()));
+        split(kernels, a, b, c, bias, finish, (work / GRAIN).clamp(2, 4 * par::threads()));
     }
 }
 
