@@ -97,5 +97,6 @@ guides! {
         "decisions/0012-an-optimizer-sees-a-whole-parameter"
         "decisions/0013-one-door"
         "decisions/0014-no-fused-multiply-add"
-        "decisions/0015-own-tokenizers";
+        "decisions/0015-own-tokenizers"
+        "decisions/0017-bookkeeping-of-small-steps";
 }
