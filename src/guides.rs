@@ -99,5 +99,6 @@ guides! {
         "decisions/0013-one-door"
         "decisions/0014-no-fused-multiply-add"
         "decisions/0015-own-tokenizers"
-        "decisions/0016-winograd";
+        "decisions/0016-winograd"
+        "decisions/0017-bookkeeping-of-small-steps";
 }

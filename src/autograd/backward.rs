@@ -6,6 +6,7 @@ use super::node::{Edge, Node};
 use super::{Grads, Step};
 use crate::tensor::{Few, PoolVec, Tensor, few};
 use crate::{DType, Error, Result};
+use std::cell::RefCell;
 
 /// A gradient on its way to the step that made the tensor.
 struct Waiting {
@@ -230,6 +231,7 @@ fn sweep(
         if !go_on {
             continue;
         }
+        let sums = RefCell::new(sums);
         let grads: Grads = Step { edge: &edge, grads: &sums, attached, hidden: 0 }.vjp()?;
         drop(sums);
         if grads.len() != edge.node.parents.len() {

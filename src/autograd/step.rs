@@ -4,6 +4,7 @@ use super::Outputs;
 use super::node::{Edge, Node};
 use crate::tensor::{Few, Tensor};
 use crate::{Error, Result, Spec};
+use std::cell::RefCell;
 
 /// Gradients of a step's inputs, `None` where there is none (as for an integer input) or none is wanted.
 pub type Grads = Few<Option<Tensor>, 3>;
@@ -11,7 +12,7 @@ pub type Grads = Few<Option<Tensor>, 3>;
 /// The arguments of a gradient rule: the step's inputs and outputs and the gradients of its outputs.
 pub struct Step<'a> {
     pub(super) edge: &'a Edge,
-    pub(super) grads: &'a [Option<Tensor>],
+    pub(super) grads: &'a RefCell<Few<Option<Tensor>, 3>>,
     pub(super) attached: bool,
     /// The number of inputs at the end that the rule does not see.
     pub(super) hidden: usize,
@@ -77,7 +78,7 @@ impl Step<'_> {
                 "what is computed again depends on a tensor of a trace that has ended: make it an input";
             return Err(Error::Backward(why.into()));
         }
-        super::backward::pull(outputs, self.grads, &inputs, self.attached)
+        super::backward::pull(outputs, &self.grads.borrow(), &inputs, self.attached)
     }
 
     /// Returns the gradient of output `i`; zeros if none flowed into it.
@@ -85,16 +86,27 @@ impl Step<'_> {
     /// # Errors
     /// There is not enough memory for the zeros.
     pub fn grad(&self, i: usize) -> Result<Tensor> {
-        match &self.grads[i] {
+        let grads = self.grads.borrow();
+        match &grads[i] {
             Some(g) => Ok(g.clone()),
             None => {
                 let spec = self.node().saved[self.node().parents.len() + i].spec();
-                match self.grads.iter().flatten().next() {
+                match grads.iter().flatten().next() {
                     Some(like) if like.is_traced() => like.new_full(spec.shape, 0.0)?.cast(spec.dtype),
                     _ => Tensor::filled(spec, 0.0),
                 }
             }
         }
+    }
+
+    /// Changes the gradient of output `i` to what `f` makes of it, and returns it. The step holds no other reference
+    /// meanwhile, so `f` may work in place.
+    pub(crate) fn change_grad(&self, i: usize, f: impl FnOnce(&mut Tensor) -> Result<()>) -> Result<Tensor> {
+        let held = self.grads.borrow_mut()[i].take();
+        let mut g = held.map_or_else(|| self.grad(i), Ok)?;
+        f(&mut g)?;
+        self.grads.borrow_mut()[i] = Some(g.clone());
+        Ok(g)
     }
 
     pub(super) fn vjp(&self) -> Result<Grads> {

@@ -4,7 +4,7 @@
 //! inference.
 
 use super::par;
-use super::reduce::{self, COLUMNS, Fold, Sum, columns};
+use super::reduce::{self, Fold, Sum, columns, columns_of_a_thread};
 use super::simd::{self, stamped};
 use super::strided::{Layout, Strided};
 use crate::{Float, MAX_RANK, Shape};
@@ -39,7 +39,7 @@ fn sums<T: Float>(x: Table<'_, T>, out: &mut [T]) {
 
 /// Sums each column of what `rows` computes.
 fn sums_of<T: Float, R: reduce::Rows<T> + Sync>(rows: R, count: usize, n: usize, out: &mut [T]) {
-    let unit = COLUMNS.min(n);
+    let unit = columns_of_a_thread(n);
     par::chunks(out, unit, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [T]| {
         columns::<Sum, T, _>(rows, count, first * unit, run);
     });

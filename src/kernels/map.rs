@@ -104,6 +104,19 @@ pub fn binary<A: Stored, B: Stored, C: Stored>(
     });
 }
 
+/// Computes `a[i] = f(a[i], b[i])` by the kernel of [`binary`], which gets a copy of each tile of `a`: it stays in the
+/// first-level cache, so memory is read twice and written once instead of also read before it is written.
+pub fn binary_in_place<T: Stored>(a: &mut [T], b: &[T], cost: usize, f: &Pairwise<T, T, T>) {
+    par::chunks(a, 1, par::GRAIN / cost.max(1), &|first, run: &mut [T]| {
+        let mut tile = [T::default(); 4 * TILE];
+        for (part, b) in run.chunks_mut(4 * TILE).zip(b[first..].chunks(4 * TILE)) {
+            let tile = &mut tile[..part.len()];
+            tile.copy_from_slice(part);
+            f(tile, &b[..part.len()], part);
+        }
+    });
+}
+
 /// Fills the tile with short rows, from row number `first` of array number `which` on.
 fn rows<T: Stored, const N: usize>(
     x: Strided<T>,

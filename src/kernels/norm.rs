@@ -3,7 +3,7 @@
 //! rule).
 
 use super::par;
-use super::reduce::{self, COLUMNS, Fold, Sum, columns, fold_pairs, fold_slice, fold_two};
+use super::reduce::{self, Fold, Sum, columns, columns_of_a_thread, fold_pairs, fold_slice, fold_two};
 use super::simd::stamped;
 use crate::Float;
 
@@ -93,7 +93,7 @@ impl<T: Float> reduce::Rows<T> for Slopes<'_, T> {
 pub fn layer_norm_gamma<T: Float>(x: &[T], g: &[T], rows: Rows<'_, T>, out: &mut [T]) {
     let (n, count) = (out.len(), rows.mean.len());
     let slopes = Slopes { x, g, rows, n };
-    let unit = COLUMNS.min(n.max(1));
+    let unit = columns_of_a_thread(n).max(1);
     par::chunks(out, unit, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [T]| {
         columns::<Sum, T, _>(slopes, count, first * unit, run);
     });

@@ -1,10 +1,13 @@
 //! Pooling, which reduces each pool of neighbouring elements to one number per channel, and its adjoints. Forward,
 //! a place loops over the elements of its pool; backward, an element loops over the places whose pools hold it.
-//! Both write each number once, in a fixed order, so any division between threads gives the same bits.
+//! Both write each number once, in a fixed order, so any division between threads gives the same bits. Channels lie
+//! side by side: the innermost loops take a block of them, whose results stay in registers over a whole pool.
 
 use super::gemm::Window;
 use super::par;
+use super::simd::stamped;
 use crate::Float;
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 /// The pools along one spatial axis.
@@ -37,8 +40,9 @@ impl Pools {
         Pools { elements, places, rule: Rule::Share }
     }
 
-    /// The axis that is added where there are fewer than three.
-    pub const NONE: Pools = Pools::shared(1, 1);
+    /// The axis that is added where there are fewer than three. A window, since finding shares takes divisions.
+    pub const NONE: Pools =
+        Pools { elements: 1, places: 1, rule: Rule::Window { size: 1, stride: 1, before: 0 } };
 
     /// Returns how many places there are.
     pub fn places(&self) -> usize {
@@ -59,6 +63,7 @@ impl Pools {
     }
 
     /// Returns the elements of a place's pool: at least one.
+    #[inline(always)]
     fn pool(&self, place: usize) -> Range<usize> {
         match self.rule {
             Rule::Window { size, stride, before } => {
@@ -72,7 +77,8 @@ impl Pools {
         }
     }
 
-    /// Returns the places whose pools hold an element.
+    /// Returns the places whose pools hold an element. [`Pools::advance`] is cheaper for one element after another.
+    #[inline(always)]
     fn holders(&self, element: usize) -> Range<usize> {
         match self.rule {
             Rule::Window { size, stride, before } => {
@@ -85,6 +91,17 @@ impl Pools {
             }
         }
     }
+
+    /// Moves the holders of an element on to those of a later one, without a division.
+    #[inline(always)]
+    fn advance(&self, holders: &mut Range<usize>, element: usize) {
+        while holders.start < self.places && self.pool(holders.start).end <= element {
+            holders.start += 1;
+        }
+        while holders.end < self.places && self.pool(holders.end).start <= element {
+            holders.end += 1;
+        }
+    }
 }
 
 /// The pools of images, volumes or sequences: one for each of three axes; missing leading axes have one element.
@@ -93,24 +110,28 @@ pub type Grid = [Pools; 3];
 /// The number of a tap, counted through the pool row by row: `u8` if that is enough.
 pub trait Tap: Copy + PartialEq + Send + Sync {
     /// Converts from a count.
-    fn of(tap: usize) -> Self;
+    fn of(tap: u32) -> Self;
     /// Converts to a count.
-    fn count(self) -> usize;
+    fn count(self) -> u32;
 }
 impl Tap for u8 {
-    fn of(tap: usize) -> u8 {
+    #[inline(always)]
+    fn of(tap: u32) -> u8 {
         tap as u8
     }
-    fn count(self) -> usize {
+    #[inline(always)]
+    fn count(self) -> u32 {
         self.into()
     }
 }
 impl Tap for i32 {
-    fn of(tap: usize) -> i32 {
+    #[inline(always)]
+    fn of(tap: u32) -> i32 {
         tap as i32
     }
-    fn count(self) -> usize {
-        self as u32 as usize
+    #[inline(always)]
+    fn count(self) -> u32 {
+        self as u32
     }
 }
 
@@ -124,55 +145,186 @@ fn most(grid: &Grid) -> usize {
     grid.iter().fold(1, |n, axis| n.saturating_mul(axis.most()))
 }
 
-fn places(grid: &Grid) -> [usize; 3] {
-    grid.map(|axis| axis.places)
-}
+/// The sizes of one image of a stack.
+type Sizes = [usize; 3];
 
-fn elements(grid: &Grid) -> [usize; 3] {
-    grid.map(|axis| axis.elements)
-}
-
-/// Iterates over positions in a stack of images of these sizes, from number `first` on: the number of the image,
-/// and where in it.
-fn positions(sizes: [usize; 3], first: usize) -> impl Iterator<Item = (usize, [usize; 3])> {
-    let [_, b, c] = sizes;
-    let (mut image, mut at) =
-        (first / (sizes[0] * b * c), [first / (b * c) % sizes[0], first / c % b, first % c]);
-    std::iter::from_fn(move || {
-        let here = (image, at);
-        for axis in (0..3).rev() {
-            at[axis] += 1;
-            if at[axis] < sizes[axis] {
-                return Some(here);
-            }
-            at[axis] = 0;
-        }
-        image += 1;
-        Some(here)
-    })
-}
-
-/// Iterates over the numbers of the positions of a box in one image of a stack.
 #[inline(always)]
-fn within(
-    image: usize,
-    sizes: [usize; 3],
-    of: [Range<usize>; 3],
-) -> impl Iterator<Item = ([usize; 3], usize)> {
-    let [a, b, c] = of;
-    let [n, rows, columns] = sizes;
-    a.flat_map(move |i| {
-        let (b, c) = (b.clone(), c.clone());
-        b.flat_map(move |j| {
-            let start = ((image * n + i) * rows + j) * columns;
-            c.clone().map(move |k| ([i, j, k], start + k))
-        })
-    })
+fn places(grid: &Grid) -> Sizes {
+    [grid[0].places, grid[1].places, grid[2].places]
 }
 
-/// Returns the channels at a position.
-fn channels<T>(x: &[T], position: usize, n: usize) -> &[T] {
-    &x[position * n..(position + 1) * n]
+#[inline(always)]
+fn elements(grid: &Grid) -> Sizes {
+    [grid[0].elements, grid[1].elements, grid[2].elements]
+}
+
+/// Positions side by side on the last axis of a stack of images.
+struct Line {
+    image: usize,
+    /// Where it is on the first two axes.
+    at: [usize; 2],
+    on: Range<usize>,
+}
+
+// Kernels below are stamped, so all that they call must be inlined: no closures, which are not.
+
+/// The lines that a run of positions is made of.
+struct Lines {
+    sizes: Sizes,
+    positions: Range<usize>,
+}
+
+impl Lines {
+    /// Returns the lines of `count` positions from number `first` on.
+    #[inline(always)]
+    fn of(sizes: Sizes, first: usize, count: usize) -> Lines {
+        Lines { sizes, positions: first..first + count }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Line;
+    #[inline(always)]
+    fn next(&mut self) -> Option<Line> {
+        if self.positions.is_empty() {
+            return None;
+        }
+        let [a, b, c] = self.sizes;
+        let (line, start) = (self.positions.start / c, self.positions.start % c);
+        let on = start..c.min(start + self.positions.len());
+        self.positions.start += on.len();
+        Some(Line { image: line / (a * b), at: [line / b % a, line % b], on })
+    }
+}
+
+/// The pairs of numbers of two ranges, in order.
+struct Pairs {
+    a: Range<usize>,
+    b: Range<usize>,
+    next: usize,
+}
+
+impl Pairs {
+    #[inline(always)]
+    fn of(a: &Range<usize>, b: &Range<usize>) -> Pairs {
+        let a = if b.is_empty() { 0..0 } else { a.clone() };
+        Pairs { a, b: b.clone(), next: b.start }
+    }
+}
+
+impl Iterator for Pairs {
+    type Item = [usize; 2];
+    #[inline(always)]
+    fn next(&mut self) -> Option<[usize; 2]> {
+        if self.a.is_empty() {
+            return None;
+        }
+        let pair = [self.a.start, self.next];
+        self.next += 1;
+        if self.next == self.b.end {
+            (self.a.start, self.next) = (self.a.start + 1, self.b.start);
+        }
+        Some(pair)
+    }
+}
+
+/// Returns the number of a position.
+#[inline(always)]
+fn number(sizes: Sizes, image: usize, [i, j, k]: [usize; 3]) -> usize {
+    ((image * sizes[0] + i) * sizes[1] + j) * sizes[2] + k
+}
+
+/// Runs a block of code for all of `$n` channels, `$B` of them from `$at` on at a time.
+macro_rules! in_blocks {
+    ($n:expr, $at:ident, $B:ident => $body:block) => {
+        let mut $at = 0;
+        in_blocks!(@ 32 $n, $at, $B $body);
+        in_blocks!(@ 8 $n, $at, $B $body);
+        in_blocks!(@ 1 $n, $at, $B $body);
+    };
+    (@ $block:literal $n:expr, $at:ident, $B:ident $body:block) => {
+        while $n - $at >= $block {
+            const $B: usize = $block;
+            $body
+            $at += $block;
+        }
+    };
+}
+
+impl Line {
+    /// Returns the pools of the places on this line on the first two axes.
+    #[inline(always)]
+    fn pools(&self, grid: &Grid) -> [Range<usize>; 2] {
+        [grid[0].pool(self.at[0]), grid[1].pool(self.at[1])]
+    }
+
+    /// Returns the holders of the elements on this line on the first two axes, and those of its first element on the
+    /// last.
+    #[inline(always)]
+    fn holders(&self, grid: &Grid) -> [Range<usize>; 3] {
+        [grid[0].holders(self.at[0]), grid[1].holders(self.at[1]), grid[2].holders(self.on.start)]
+    }
+}
+
+/// One of the holders of an element, on the first two axes.
+struct Holder {
+    /// The number of its first place.
+    start: usize,
+    /// The number of the element's row in its pool, and how many rows it has.
+    row: usize,
+    rows: usize,
+}
+
+/// Returns a holder of an element.
+#[inline(always)]
+fn holder(grid: &Grid, line: &Line, [i, j]: [usize; 2]) -> Holder {
+    let (a, b) = (grid[0].pool(i), grid[1].pool(j));
+    Holder {
+        start: number(places(grid), line.image, [i, j, 0]),
+        row: (line.at[0] - a.start) * b.len() + line.at[1] - b.start,
+        rows: a.len() * b.len(),
+    }
+}
+
+/// Returns whether `x` is larger, or NaN and the first one.
+#[inline(always)]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "this is also true if x is NaN")]
+fn exceeds<T: Float>(x: T, best: T) -> bool {
+    !(x <= best) & !best.is_nan()
+}
+
+stamped! {
+    /// Computes [`max`] for the places from number `first` on.
+    fn max_of<T: Float, I: Tap>(x: &[T], grid: &Grid, n: usize, first: usize, y: &mut [T], taps: &mut [I]) {
+        let count = y.len() / n;
+        let mut out = y.chunks_exact_mut(n).zip(taps.chunks_exact_mut(n));
+        for line in Lines::of(places(grid), first, count) {
+            let [a, b] = line.pools(grid);
+            for (k, (y, taps)) in line.on.clone().zip(&mut out) {
+                let c = grid[2].pool(k);
+                in_blocks!(n, from, B => {
+                    let (mut best, mut which, mut tap) = ([T::c(f64::NEG_INFINITY); B], [0u32; B], 0u32);
+                    for [i, j] in Pairs::of(&a, &b) {
+                        let start = number(elements(grid), line.image, [i, j, 0]);
+                        for k in c.clone() {
+                            let x = &x[(start + k) * n + from..][..B];
+                            for i in 0..B {
+                                let takes = exceeds(x[i], best[i]);
+                                // Plain `if`s become masked stores, which the next element waits for.
+                                best[i] = select_unpredictable(takes, x[i], best[i]);
+                                which[i] = select_unpredictable(takes, tap, which[i]);
+                            }
+                            tap += 1;
+                        }
+                    }
+                    y[from..][..B].copy_from_slice(&best);
+                    for (t, &tap) in taps[from..][..B].iter_mut().zip(&which) {
+                        *t = I::of(tap);
+                    }
+                });
+            }
+        }
+    }
 }
 
 /// Computes the largest of each pool and which tap it is: the first of several, NaN before all.
@@ -197,155 +349,144 @@ pub fn max<T: Float, I: Tap>(x: &[T], grid: &Grid, n: usize, y: &mut [T], taps: 
     if y.is_empty() {
         return;
     }
-    let run = |first: usize, y: &mut [T], taps: &mut [I]| {
-        let all = positions(places(grid), first).zip(y.chunks_exact_mut(n).zip(taps.chunks_exact_mut(n)));
-        for ((image, at), (y, taps)) in all {
-            let pool = [0, 1, 2].map(|i| grid[i].pool(at[i]));
-            for (tap, (_, position)) in within(image, elements(grid), pool).enumerate() {
-                let x = channels(x, position, n);
-                if tap == 0 {
-                    y.copy_from_slice(x);
-                    taps.fill(I::of(0));
-                    continue;
-                }
-                for ((y, t), &x) in y.iter_mut().zip(taps.iter_mut()).zip(x) {
-                    if x > *y || (x.is_nan() && !y.is_nan()) {
-                        *y = x;
-                        *t = I::of(tap);
-                    }
-                }
-            }
-        }
-    };
-    split(0, y, taps, n, grain(most(grid)), &run);
+    split(0, y, taps, n, grain(most(grid)), &|first, y: &mut [T], taps: &mut [I]| {
+        max_of(x, grid, n, first, y, taps);
+    });
 }
 
 /// Returns the element of each pool that [`max`] has found: the gradient of its gradient.
 pub fn taken<T: Float, I: Tap>(x: &[T], taps: &[I], grid: &Grid, n: usize, y: &mut [T]) {
     par::chunks(y, n.max(1), par::GRAIN, &|first, run: &mut [T]| {
-        let runs = run.chunks_exact_mut(n).zip(taps[first * n..].chunks_exact(n));
-        for ((image, at), (y, taps)) in positions(places(grid), first).zip(runs) {
-            let pool = [0, 1, 2].map(|i| grid[i].pool(at[i]));
-            let [_, b, c] = [0, 1, 2].map(|i| pool[i].len());
-            let sizes = elements(grid);
-            for (channel, (y, tap)) in y.iter_mut().zip(taps).enumerate() {
-                let tap = tap.count() % pool.iter().map(Range::len).product::<usize>();
-                let [i, j, k] =
-                    [pool[0].start + tap / (b * c), pool[1].start + tap / c % b, pool[2].start + tap % c];
-                let position = ((image * sizes[0] + i) * sizes[1] + j) * sizes[2] + k;
-                *y = x[position * n + channel];
+        let count = run.len() / n;
+        let mut runs = run.chunks_exact_mut(n).zip(taps[first * n..].chunks_exact(n));
+        for line in Lines::of(places(grid), first, count) {
+            let [a, b] = line.pools(grid);
+            for (k, (y, taps)) in line.on.clone().zip(&mut runs) {
+                let c = grid[2].pool(k);
+                let len = a.len() * b.len() * c.len();
+                for (channel, (y, tap)) in y.iter_mut().zip(taps).enumerate() {
+                    // Someone else may have made taps that no pool has.
+                    let tap = tap.count() as usize % len;
+                    let (row, k) = (tap / c.len(), c.start + tap % c.len());
+                    let at = [a.start + row / b.len(), b.start + row % b.len(), k];
+                    *y = x[number(elements(grid), line.image, at) * n + channel];
+                }
             }
         }
     });
+}
+
+stamped! {
+    /// Computes [`max_grad`] for the elements from number `first` on.
+    fn max_grad_of<T: Float, I: Tap>(g: &[T], taps: &[I], grid: &Grid, n: usize, first: usize, dx: &mut [T]) {
+        let count = dx.len() / n;
+        let mut out = dx.chunks_exact_mut(n);
+        for line in Lines::of(elements(grid), first, count) {
+            let [a, b, mut on] = line.holders(grid);
+            for (element, dx) in line.on.clone().zip(&mut out) {
+                grid[2].advance(&mut on, element);
+                in_blocks!(n, from, B => {
+                    let mut sum = [T::c(0.0); B];
+                    for pair in Pairs::of(&a, &b) {
+                        let holder = holder(grid, &line, pair);
+                        for k in on.clone() {
+                            let c = grid[2].pool(k);
+                            let tap = (holder.row * c.len() + element - c.start) as u32;
+                            let at = (holder.start + k) * n + from;
+                            let (g, taps) = (&g[at..][..B], &taps[at..][..B]);
+                            for i in 0..B {
+                                let more = sum[i] + g[i];
+                                sum[i] = if taps[i].count() == tap { more } else { sum[i] };
+                            }
+                        }
+                    }
+                    dx[from..][..B].copy_from_slice(&sum);
+                });
+            }
+        }
+    }
 }
 
 /// Computes the gradient of [`max`]: each element gets that of the places which took it.
 pub fn max_grad<T: Float, I: Tap>(g: &[T], taps: &[I], grid: &Grid, n: usize, dx: &mut [T]) {
     par::chunks(dx, n.max(1), par::GRAIN / 2, &|first, run: &mut [T]| {
-        for ((image, at), dx) in positions(elements(grid), first).zip(run.chunks_exact_mut(n)) {
-            dx.fill(T::zero());
-            let holders = [0, 1, 2].map(|i| grid[i].holders(at[i]));
-            for (place, position) in within(image, places(grid), holders) {
-                let [p, q, r] = [0, 1, 2].map(|i| grid[i].pool(place[i]));
-                let tap = ((at[0] - p.start) * q.len() + at[1] - q.start) * r.len() + at[2] - r.start;
-                let (g, taps) = (channels(g, position, n), channels(taps, position, n));
-                for ((dx, &g), &t) in dx.iter_mut().zip(g).zip(taps) {
-                    if t == I::of(tap) {
-                        *dx += g;
+        max_grad_of(g, taps, grid, n, first, run);
+    });
+}
+
+stamped! {
+    /// Computes [`mean`] for the places from number `first` on.
+    fn mean_of<T: Float>(x: &[T], grid: &Grid, n: usize, first: usize, y: &mut [T]) {
+        let count = y.len() / n;
+        let mut out = y.chunks_exact_mut(n);
+        for line in Lines::of(places(grid), first, count) {
+            let [a, b] = line.pools(grid);
+            for (k, y) in line.on.clone().zip(&mut out) {
+                let c = grid[2].pool(k);
+                let count = T::c((a.len() * b.len() * c.len()) as f64);
+                in_blocks!(n, from, B => {
+                    // -0 plus the first element is that element, whatever it is.
+                    let mut sum = [T::c(-0.0); B];
+                    for [i, j] in Pairs::of(&a, &b) {
+                        let start = number(elements(grid), line.image, [i, j, 0]);
+                        for k in c.clone() {
+                            let x = &x[(start + k) * n + from..][..B];
+                            for i in 0..B {
+                                sum[i] += x[i];
+                            }
+                        }
                     }
-                }
+                    for (y, &sum) in y[from..][..B].iter_mut().zip(&sum) {
+                        *y = sum / count;
+                    }
+                });
             }
         }
-    });
+    }
 }
 
 /// Computes the mean of each pool.
 pub fn mean<T: Float>(x: &[T], grid: &Grid, n: usize, y: &mut [T]) {
     par::chunks(y, n.max(1), grain(most(grid)), &|first, run: &mut [T]| {
-        for ((image, at), y) in positions(places(grid), first).zip(run.chunks_exact_mut(n)) {
-            let pool = [0, 1, 2].map(|i| grid[i].pool(at[i]));
-            let count = T::of(pool.iter().map(Range::len).product::<usize>() as f64);
-            for (tap, (_, position)) in within(image, elements(grid), pool).enumerate() {
-                let x = channels(x, position, n);
-                match tap {
-                    0 => y.copy_from_slice(x),
-                    _ => y.iter_mut().zip(x).for_each(|(y, &x)| *y += x),
-                }
-            }
-            y.iter_mut().for_each(|y| *y /= count);
-        }
+        mean_of(x, grid, n, first, run);
     });
+}
+
+stamped! {
+    /// Computes [`mean_grad`] for the elements from number `first` on.
+    fn mean_grad_of<T: Float>(g: &[T], grid: &Grid, n: usize, first: usize, dx: &mut [T]) {
+        let count = dx.len() / n;
+        let mut out = dx.chunks_exact_mut(n);
+        for line in Lines::of(elements(grid), first, count) {
+            let [a, b, mut on] = line.holders(grid);
+            for (element, dx) in line.on.clone().zip(&mut out) {
+                grid[2].advance(&mut on, element);
+                in_blocks!(n, from, B => {
+                    let mut sum = [T::c(0.0); B];
+                    for pair in Pairs::of(&a, &b) {
+                        let holder = holder(grid, &line, pair);
+                        for k in on.clone() {
+                            let count = T::c((holder.rows * grid[2].pool(k).len()) as f64);
+                            let g = &g[(holder.start + k) * n + from..][..B];
+                            for i in 0..B {
+                                sum[i] += g[i] / count;
+                            }
+                        }
+                    }
+                    dx[from..][..B].copy_from_slice(&sum);
+                });
+            }
+        }
+    }
 }
 
 /// The adjoint of [`mean`].
 pub fn mean_grad<T: Float>(g: &[T], grid: &Grid, n: usize, dx: &mut [T]) {
     par::chunks(dx, n.max(1), par::GRAIN / 2, &|first, run: &mut [T]| {
-        for ((image, at), dx) in positions(elements(grid), first).zip(run.chunks_exact_mut(n)) {
-            dx.fill(T::zero());
-            let holders = [0, 1, 2].map(|i| grid[i].holders(at[i]));
-            for (place, position) in within(image, places(grid), holders) {
-                let count: usize = [0, 1, 2].iter().map(|&i| grid[i].pool(place[i]).len()).product();
-                let count = T::of(count as f64);
-                dx.iter_mut().zip(channels(g, position, n)).for_each(|(dx, &g)| *dx += g / count);
-            }
-        }
+        mean_grad_of(g, grid, n, first, run);
     });
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn grids() -> Vec<Pools> {
-        let mut all = Vec::new();
-        for elements in 1..9 {
-            for places in 1..12 {
-                all.push(Pools::shared(elements, places));
-            }
-            for (size, stride, before, after) in (1..4).flat_map(|s| {
-                (1..5).flat_map(move |t| (0..s).flat_map(move |b| (0..s).map(move |a| (s, t, b, a))))
-            }) {
-                let w = Window { size, stride, dilation: 1, before, after };
-                if let Ok(places) = w.places(elements) {
-                    all.push(Pools::of_window(elements, places, &w));
-                }
-            }
-        }
-        all
-    }
-
-    #[test]
-    fn a_place_holds_an_element_exactly_if_its_pool_does() {
-        for pools in grids() {
-            for place in 0..pools.places {
-                let pool = pools.pool(place);
-                assert!(
-                    !pool.is_empty() && pool.end <= pools.elements && pool.len() <= pools.most(),
-                    "{pools:?}"
-                );
-                for element in 0..pools.elements {
-                    let holds = pools.holders(element).contains(&place);
-                    assert_eq!(holds, pool.contains(&element), "{pools:?}, {place}, {element}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn shares_are_those_of_keras() {
-        // ⌊i·n/places⌋ to ⌈(i+1)·n/places⌉ (keras/src/backend/jax/nn.py, adaptive pooling).
-        let of = |n, places| (0..places).map(|i| Pools::shared(n, places).pool(i)).collect::<Vec<_>>();
-        assert_eq!(of(7, 3), [0..3, 2..5, 4..7]);
-        assert_eq!(of(2, 3), [0..1, 0..2, 1..2]);
-        assert_eq!(of(6, 3), [0..2, 2..4, 4..6]);
-    }
-
-    #[test]
-    fn the_first_of_equals_and_not_a_number_win() {
-        let grid = [Pools::NONE, Pools::NONE, Pools::shared(8, 2)];
-        let x = [1.0, 3.0, 3.0, 2.0, f32::INFINITY, f32::NAN, 9.0, f32::NAN];
-        let (mut y, mut taps) = ([0.0; 2], [9u8; 2]);
-        max(&x, &grid, 1, &mut y, &mut taps);
-        assert_eq!((y[0], y[1].is_nan(), taps), (3.0, true, [1, 1]));
-    }
-}
+#[path = "pool_tests.rs"]
+mod tests;

@@ -247,7 +247,13 @@ stamped! {
 }
 
 /// Columns reduced together: 32 lanes of them stay in the first-level cache, and rows far apart are visited rarely.
-pub(super) const COLUMNS: usize = 64;
+const COLUMNS: usize = 64;
+
+/// Returns how many of `n` columns a thread takes at least: a few cache lines of each row, or one or two of them
+/// where all columns would be too few to divide.
+pub(super) fn columns_of_a_thread(n: usize) -> usize {
+    COLUMNS.min(n.div_ceil(2).next_multiple_of(16)).min(n)
+}
 
 /// Rows whose columns are folded: in memory, or computed on the way.
 pub(super) trait Rows<T>: Copy {
@@ -372,7 +378,7 @@ fn fold_by<T: Float>(by: &By<T>, x: Strided<T>, reduce: &[bool; MAX_RANK], out: 
         if kept.rank == 1 {
             // With one row of outputs, threads take columns of it.
             let rows = InMemory { data, start: kept.start(0)[0], step: folded.steps()[0] };
-            let unit = COLUMNS.min(row);
+            let unit = columns_of_a_thread(row);
             return par::chunks(out, unit, grain, &|first, run: &mut [T]| {
                 (by.columns)(rows, count, first * unit, run);
             });

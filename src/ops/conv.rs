@@ -373,10 +373,11 @@ impl Op for Conv {
         if self.activation.is_some() { saves.output(0) } else { saves }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let (mut g, how) = (step.grad(0)?, how!(self));
-        if let Some(activation) = self.activation {
-            g = formula(activation).backward(0.0, &g, &step.output(0))?;
-        }
+        let how = how!(self);
+        let g = match self.activation {
+            Some(activation) => formula(activation).backward(0.0, step, &step.output(0))?,
+            None => step.grad(0)?,
+        };
         let mut grads: Grads = few![None; step.inputs()];
         if step.wants(0) {
             grads[0] = Some(images(&g, &step.input(1), &step.input(0), &how)?);

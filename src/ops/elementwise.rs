@@ -212,7 +212,7 @@ impl Op for Map {
             Reads::Y => step.output(0),
             Reads::Nothing => return Ok(few![Some(row.slope(step.grad(0)?, None, p)?)]),
         };
-        Ok(few![Some(row.backward(p, &step.grad(0)?, &v)?)])
+        Ok(few![Some(row.backward(p, step, &v)?)])
     }
 }
 
@@ -233,8 +233,7 @@ impl Op for MapGrad {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (MapGrad { row: GradOf(row), p }, g, v, out) = (*self, inputs[0], inputs[1], &mut outputs[0]);
-        // A gradient that reads the output is one or two products.
-        let cost = if row.reads == Reads::Y { 1 } else { COST };
+        let cost = row.grad_cost();
         match g.dtype() {
             DType::F32 => {
                 let f = |g: &[f32], v: &[f32], o: &mut [f32]| (row.grad_single)(g, v, o, p as f32);
@@ -248,6 +247,23 @@ impl Op for MapGrad {
         }
         Ok(())
     }
+    fn eval_in_place(&self, g: &mut Array, rest: &[&Array]) -> Result<bool> {
+        let (MapGrad { row: GradOf(row), p }, [v]) = (*self, rest) else { return Ok(false) };
+        let v = v.contiguous()?;
+        let cost = row.grad_cost();
+        match g.dtype() {
+            DType::F32 => {
+                let f = |g: &[f32], v: &[f32], o: &mut [f32]| (row.grad_single)(g, v, o, p as f32);
+                map::binary_in_place(g.slice_mut()?, v.slice()?, cost, &f);
+            }
+            DType::F64 => {
+                let f = |g: &[f64], v: &[f64], o: &mut [f64]| (row.grad_double)(g, v, o, p);
+                map::binary_in_place(g.slice_mut()?, v.slice()?, cost, &f);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let MapGrad { row: GradOf(row), p } = *self;
         step.composed(|x| Ok(few![row.slope(x[0].clone(), Some(x[1].clone()), p)?]))
@@ -255,9 +271,14 @@ impl Op for MapGrad {
 }
 
 impl Formula {
-    /// Computes `g · df(v)` as one step.
-    pub(crate) fn backward(&'static self, p: f64, g: &Tensor, v: &Tensor) -> Result<Tensor> {
-        apply1(MapGrad { row: GradOf(self), p }, &[g, v])
+    /// Changes the gradient `g` of a step's first output to `g · df(v)`, in place if nothing else holds it.
+    pub(crate) fn backward(&'static self, p: f64, step: &Step<'_>, v: &Tensor) -> Result<Tensor> {
+        step.change_grad(0, |g| apply_in_place(MapGrad { row: GradOf(self), p }, g, &[v]))
+    }
+
+    /// Relative cost of an element of the gradient: one that reads the output is one or two products.
+    fn grad_cost(&self) -> usize {
+        if self.reads == Reads::Y { 1 } else { COST }
     }
 
     /// Computes `g · df(v)` in tensor operations.

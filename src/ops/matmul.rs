@@ -309,11 +309,10 @@ impl Op for Linear {
         if self.activation.is_some() { saves.output(0) } else { saves }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
-        let mut g = step.grad(0)?;
-        if let Some(activation) = self.activation {
-            g = formula(activation).backward(0.0, &g, &step.output(0))?;
-        }
-        let g = rows(&g)?;
+        let g = rows(&match self.activation {
+            Some(activation) => formula(activation).backward(0.0, step, &step.output(0))?,
+            None => step.grad(0)?,
+        })?;
         let mut grads: Grads = few![None; step.inputs()];
         if step.wants(0) {
             grads[0] = Some(g.matmul(&step.input(1).t()?)?.reshape_to(step.spec(0).shape)?);

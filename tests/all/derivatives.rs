@@ -151,3 +151,25 @@ fn gradients_by_row_are_those_of_training_on_one_row() {
     assert!(model.per_sample_gradients(&x.slice(0, 0, 0).unwrap(), &y.slice(0, 0, 0).unwrap()).is_err());
     assert!(model.per_sample_gradients(&x, &y.slice(0, 0, 2).unwrap()).is_err());
 }
+
+/// Both branches of a sum get one gradient, which the activation of one must not overwrite for the other; nor may it
+/// change a factor that became a gradient.
+#[test]
+fn a_gradient_that_others_hold_is_not_changed_in_place() {
+    let (a, b, w) = (random(1, &[40, 70]), random(2, &[40, 70]), random(3, &[40, 70]));
+    let numbers = |t: &Tensor| t.to_vec::<f64>().unwrap();
+    let want = |of: &Tensor| {
+        let masked = numbers(of).into_iter().zip(numbers(&w));
+        masked.map(|(x, w)| if x > 0.0 { w } else { 0.0 }).collect::<Vec<_>>()
+    };
+    let (x, y, before) = (a.clone().tracked(), b.clone().tracked(), numbers(&w));
+    let sum = x.relu().unwrap().add(&y.relu().unwrap()).unwrap();
+    let loss = sum.mul(&w).unwrap().sum(&[], false).unwrap();
+    for (got, of) in grad(&loss, &[&x, &y]).unwrap().iter().zip([&a, &b]) {
+        assert_eq!(numbers(got), want(of));
+    }
+    let gradients = loss.backward().unwrap();
+    assert_eq!(numbers(gradients.get(&x).unwrap()), want(&a));
+    assert_eq!(numbers(gradients.get(&y).unwrap()), want(&b));
+    assert_eq!(numbers(&w), before);
+}

@@ -12,6 +12,10 @@ pub(super) const GRAIN: usize = 1 << 20;
 /// The same for a single row or column, whose every multiply-add reads a number from memory.
 const STREAMED: usize = 1 << 17;
 
+/// The number of multiply-adds from which a product is cut at all: two pieces of three quarters of a grain still take
+/// a third less time than one.
+const LEAST: usize = 3 * GRAIN / 2;
+
 /// Computes C = A · B on as many threads as there are and as the work is worth.
 pub(super) fn product<T: Gemm>(
     kernels: &Kernels<T>,
@@ -25,11 +29,11 @@ pub(super) fn product<T: Gemm>(
     let work = c.rows.saturating_mul(c.cols).saturating_mul(a.k());
     let one = c.rows == 1 || c.cols == 1;
     // More pieces than threads, so that one that is held up does not hold up all; but long rows are read faster.
-    let (grain, most) = if one { (STREAMED, 2) } else { (GRAIN, 4) };
-    if work < 2 * grain || par::threads() == 1 {
+    let (grain, least, most) = if one { (STREAMED, 2 * STREAMED, 2) } else { (GRAIN, LEAST, 4) };
+    if work < least || par::threads() == 1 {
         leaf(kernels, a, b, c, bias, finish);
     } else {
-        split(kernels, a, b, c, bias, finish, (work / grain).min(most * par::threads()));
+        split(kernels, a, b, c, bias, finish, (work / grain).clamp(2, most * par::threads()));
     }
 }
 
