@@ -39,6 +39,11 @@ fn dense(layer: Dense) -> Result<()> {
     done(Sequential::new().add(Input::new(4)).add(layer).build())
 }
 
+fn small_gpt() -> gradus::applications::GPT2 {
+    let gpt = gradus::applications::GPT2::new().vocabulary_size(11).num_layers(1).num_heads(2).hidden_dim(4);
+    gpt.intermediate_dim(8).max_sequence_length(8)
+}
+
 fn cancelled() -> CancellationToken {
     let token = CancellationToken::new();
     token.cancel();
@@ -90,6 +95,46 @@ const MISTAKES: &[Mistake] = &[
     }),
     ("padding_in_a_stack", || {
         done(Sequential::new().add(Input::new([8, 8, 1])).add(MaxPooling2D::new().padding("full")).build())
+    }),
+    ("kernel_beyond_the_image", || {
+        let edges = Conv2D::new(2, 5).named("edges");
+        done(Sequential::new().add(Input::new([3, 8, 1])).add(edges).build())
+    }),
+    ("pool_beyond_the_image", || {
+        done(Sequential::new().add(Input::new([1, 1, 4])).add(MaxPooling2D::new()).build())
+    }),
+    ("groups_that_do_not_divide", || {
+        done(Conv2D::new(6, 3).groups(3).named("edges").on(&Input::new([8, 8, 4])))
+    }),
+    ("kernel_of_no_size", || done(Conv2D::new(2, 0).named("edges").on(&Input::new([8, 8, 1])))),
+    ("channels_of_other_images", || {
+        let edges = Sequential::new().add(Input::new([8, 8, 3])).add(Conv2D::new(2, 3)).build()?;
+        done(edges.predict(&floats(&[2, 8, 8, 1])))
+    }),
+    ("a_sequence_of_no_steps", || {
+        let network =
+            Sequential::new().add(Input::with_unknown([None, Some(4)])).add(LSTM::new(3)).build()?;
+        done(network.predict(&floats(&[2, 0, 4])))
+    }),
+    ("a_mask_of_another_length", || {
+        let (x, mask) = (Input::new([6, 4]), Input::new([5]).dtype(DType::Bool));
+        done(LSTM::new(3).named("memory").on((&x, [("mask", &mask)])))
+    }),
+    ("an_attention_mask_of_another_size", || {
+        let (x, mask) = (Input::new([6, 4]), Input::new([6, 7]).dtype(DType::Bool));
+        done(MultiHeadAttention::new(2, 2).named("look").on(([&x, &x], [("attention_mask", &mask)])))
+    }),
+    ("more_tokens_than_the_cache_holds", || {
+        let gpt = small_gpt().cache(true).build()?;
+        let mut session = gradus::nn::Session::new();
+        gpt.predict_in(&mut session, &Tensor::zeros([1, 5])?.cast(DType::I64)?)?;
+        done(gpt.predict_in(&mut session, &Tensor::zeros([1, 4])?.cast(DType::I64)?))
+    }),
+    ("more_tokens_than_positions", || {
+        done(small_gpt().build()?.predict(&Tensor::zeros([1, 9])?.cast(DType::I64)?))
+    }),
+    ("a_token_beyond_the_vocabulary", || {
+        done(small_gpt().build()?.predict(&Tensor::full([1, 3], 11.0)?.cast(DType::I64)?))
     }),
     ("padding_saved", || done(Conv1D::new(2, 3).padding("smae").config())),
     ("padding_of_a_part", || {

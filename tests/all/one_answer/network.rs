@@ -2,12 +2,15 @@
 //! trained networks for the same rows in batches of any size.
 
 use super::answers::{Answers, Rng, fresh};
+use gradus::applications::GPT2;
 use gradus::nn::initializer::{Ones, Zeros};
 use gradus::nn::{Build, Cx, Init, InputSpecs, Layer, Node, Param, features, single};
 use gradus::optim::{Optimizer, SGD};
 use gradus::prelude::SparseCategoricalCrossentropy;
 use gradus::prelude::{
-    Accuracy, Adam, Dense, Dropout, Fit, Gelu, Input, Model, Relu, Sequential, Softmax, Tanh,
+    Accuracy, Adam, AdamW, BatchNormalization, Bidirectional, Conv2D, Dense, DepthwiseConv2D, Dropout,
+    Embedding, Fit, GRU, Gelu, GlobalAveragePooling2D, Input, LSTM, MaxPooling2D, Model, Relu, Sequential,
+    Softmax, Tanh,
 };
 use gradus::{DType, Result, Tensor};
 
@@ -61,8 +64,54 @@ fn rows(n: usize) -> (Tensor, Tensor) {
     (fresh(r, &[n, 50], DType::F32, Rng::plain), Tensor::from_slice(&labels, [n]).unwrap())
 }
 
+/// A network of convolutions of several kinds, one of sequences and a small GPT, each with rows to learn from.
+fn families() -> Vec<(&'static str, Model, Tensor, Tensor)> {
+    const ROWS: usize = 40;
+    let r = &mut Rng::of("families");
+    let loss = SparseCategoricalCrossentropy::new;
+    let mut whole = |dims: &[usize], below: usize| {
+        let numbers: Vec<i64> = (0..dims.iter().product()).map(|_| r.below(below) as i64).collect();
+        Tensor::from_slice(&numbers, dims).unwrap()
+    };
+    let (labels, tokens, next) = (whole(&[ROWS], 7), whole(&[ROWS, 9], 30), whole(&[ROWS, 9], 30));
+    let images = fresh(&mut Rng::of("images"), &[ROWS, 13, 12, 3], DType::F32, Rng::plain);
+    let cnn = Sequential::new()
+        .add(Input::new([13, 12, 3]))
+        .add(Conv2D::new(16, 3).padding("same").activation(Relu))
+        .add(BatchNormalization::new())
+        .add(MaxPooling2D::new())
+        .add(Conv2D::new(33, 3).padding("same").activation(Relu))
+        .add(DepthwiseConv2D::new(3).strides(2))
+        .add(Conv2D::new(20, 1))
+        .add(GlobalAveragePooling2D::new())
+        .add(Dense::new(7).activation(Softmax))
+        .seed(42)
+        .compile(SGD::new(0.05).momentum(0.9), loss(), ());
+    let lstm = Sequential::new()
+        .add(Input::new(9).dtype(DType::I64))
+        .add(Embedding::new(30, 12).mask_zero(true))
+        .add(Bidirectional::new(LSTM::new(17).return_sequences(true)))
+        .add(GRU::new(21))
+        .add(Dense::new(7).activation(Softmax))
+        .seed(42)
+        .compile(Adam::new(0.01), loss(), ());
+    let gpt = GPT2::new().vocabulary_size(30).num_layers(2).num_heads(2).hidden_dim(24).intermediate_dim(50);
+    let gpt = gpt.max_sequence_length(9).dropout(0.1).seed(42).build().unwrap();
+    let gpt = gpt.compile(AdamW::new(0.01), loss().from_logits(true), ());
+    vec![
+        ("CNN", cnn.unwrap(), images, labels.clone()),
+        ("LSTM", lstm.unwrap(), tokens.clone(), labels),
+        ("GPT", gpt.unwrap(), tokens, next),
+    ]
+}
+
 /// Trained networks: their weights, their figures, what they predict.
 pub(crate) fn all(a: &mut Answers) {
+    for (name, mut model, x, y) in families() {
+        model.fit(&x, &y, Fit::new().epochs(2).batch_size(16).verbose(0)).unwrap();
+        a.bytes(&format!("network, {name}, weights"), &model.weight_bytes().unwrap());
+        a.add(&format!("network, {name}, predictions"), model.predict(&x));
+    }
     let (x, y) = rows(200);
     // Wide enough that products, updates and elementwise kernels are cut between threads.
     let networks = [
