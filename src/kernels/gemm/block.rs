@@ -121,20 +121,21 @@ fn blocks<T: Gemm>(
                             },
                             _ => Next::NONE,
                         };
+                        let right = (right, next);
                         let end = end.columns(col, cols);
                         let mut out = c.block(ic, col, mc, cols);
                         let here = if first { Prior::None } else { Prior::Here };
                         match &mut sums {
                             Some(sums) if !last => {
                                 let mut sums = sums.block(ic, col, mc, cols);
-                                kernels.tiles(shape, left, right, here, &mut sums, None, next);
+                                kernels.tiles(shape, left, right, here, &mut sums, None);
                             }
                             Some(sums) => {
                                 let prior = Prior::There(sums.source().block(ic, col, mc, cols));
-                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end), next);
+                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end));
                             }
                             None => {
-                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end), next);
+                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end));
                             }
                         }
                     }

@@ -134,17 +134,17 @@ impl<T: Copy> Kernels<T> {
     }
 
     /// Adds the product of `a` and `b` (at most `shape.nr` columns, its rows contiguous) to `prior`. With `end`,
-    /// the sum is complete and gets what `end` says; without, it is stored for the next block of K.
+    /// the sum is complete and gets what `end` says; without, it is stored for the next block of K. `next` is
+    /// prefetched meanwhile.
     #[inline]
     pub(super) fn tiles(
         &self,
         shape: Shape,
         a: Left<T>,
-        b: Source<T>,
+        (b, next): (Source<T>, Next<T>),
         prior: Prior<T>,
         c: &mut Target<T>,
         end: Option<&End<T>>,
-        next: Next<T>,
     ) {
         let (k, mr) = (b.rows, shape.mr);
         let once = matches!(a, Left::Once(a) if a.cs == 1);
