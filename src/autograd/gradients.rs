@@ -5,6 +5,7 @@
 use super::backward::accumulate;
 use super::node::Node;
 use crate::dtype::dispatch_float;
+use crate::kernels::{par, scratch};
 use crate::tensor::{Array, PoolVec, Tensor};
 use crate::{DType, Float, Result, Shape, Spec};
 
@@ -158,23 +159,32 @@ impl RowGradient {
         let parts = self.parts.iter().map(|(_, values)| wide(values)).collect::<Result<PoolVec<_>>>()?;
         let dtype = if self.dtype == DType::F64 { DType::F64 } else { DType::F32 };
         let mut sums = Array::new(Spec::new(self.shape.with(0, n), dtype))?;
-        let mut subtotal = Array::new(Spec::new(self.shape.with(0, 1), dtype))?;
-        let inner = subtotal.shape().elements();
+        let inner = sums.shape().elements() / n.max(1);
+        let mut starts: PoolVec<usize> = (1..order.len()).filter(|&i| order[i].0 != order[i - 1].0).collect();
+        starts.insert(0, 0);
+        starts.push(order.len());
         dispatch_float!("rows", dtype, T => {
-            let (sums, subtotal) = (sums.slice_mut::<T>()?, subtotal.slice_mut::<T>()?);
             let parts = parts.iter().map(|values| values.array().slice::<T>()).collect::<Result<PoolVec<_>>>()?;
-            for (row, sum) in rows().zip(sums.chunks_exact_mut(inner.max(1))) {
-                for (reading, same) in row.chunk_by(|a, b| a.1 == b.1).enumerate() {
-                    let into = if reading == 0 { &mut *sum } else { &mut *subtotal };
-                    into.fill(0.0);
-                    for &(_, part, at) in same {
-                        add(into, &parts[part as usize][at as usize * inner..][..inner]);
+            let (parts, order, starts) = (&parts[..], &order[..], &starts[..]);
+            par::chunks(sums.slice_mut::<T>()?, inner, par::GRAIN, &|first, sums: &mut [T]| {
+                let add_up = |subtotal: &mut [T]| {
+                    for (r, sum) in sums.chunks_exact_mut(inner).enumerate() {
+                        let row = &order[starts[first + r]..starts[first + r + 1]];
+                        for (reading, same) in row.chunk_by(|a, b| a.1 == b.1).enumerate() {
+                            let into = if reading == 0 { &mut *sum } else { &mut *subtotal };
+                            into.fill(0.0);
+                            for &(_, part, at) in same {
+                                add(into, &parts[part as usize][at as usize * inner..][..inner]);
+                            }
+                            if reading > 0 {
+                                add(sum, subtotal);
+                            }
+                        }
                     }
-                    if reading > 0 {
-                        add(sum, subtotal);
-                    }
-                }
-            }
+                };
+                // Subtotals are of several readings.
+                if parts.len() > 1 { scratch::with(inner, add_up) } else { add_up(&mut []) }
+            });
         });
         Ok((index.into(), Tensor::from(sums).cast(self.dtype)?))
     }

@@ -40,20 +40,25 @@ pub fn gather<T: Stored>(x: &[T], index: &[i64], runs: Runs, out: &mut [T]) {
     });
 }
 
-/// Computes `out[o, index[k], :] += g[o, k, :]`, in ascending k. Threads share the blocks, or else each column
-/// belongs to one thread, so every sum has one order.
+/// Computes `out[o, index[k], :] = Σ g[o, k, :]` from 0, in ascending k. Each row of `out` belongs to one thread,
+/// which looks through the whole index for it, so every sum has one order.
 pub fn scatter_add<T: Float>(g: &[T], index: &[i64], runs: Runs, out: &mut [T]) {
-    let block = runs.axis * runs.inner;
-    if block == 0 {
+    let Runs { axis, inner, .. } = runs;
+    if axis * inner == 0 {
         return;
     }
-    par::chunks(out, block, par::GRAIN, &|first, part: &mut [T]| {
-        for (b, out) in part.chunks_exact_mut(block).enumerate() {
-            let g = &g[(first + b) * index.len() * runs.inner..];
-            for (&at, g) in index.iter().zip(g.chunks_exact(runs.inner)) {
-                let out = &mut out[at as usize * runs.inner..][..runs.inner];
-                for (o, &g) in out.iter_mut().zip(g) {
-                    *o += g;
+    // No more pieces than threads: each reads the index.
+    let grain = (out.len() / par::threads()).max(par::GRAIN);
+    par::chunks(out, inner, grain, &|first, part: &mut [T]| {
+        part.fill(T::zero());
+        let end = first + part.len() / inner;
+        for block in first / axis..end.div_ceil(axis) {
+            let g = &g[block * index.len() * inner..];
+            for (&at, g) in index.iter().zip(g.chunks_exact(inner)) {
+                let row = block * axis + at as usize;
+                if (first..end).contains(&row) {
+                    let out = &mut part[(row - first) * inner..][..inner];
+                    out.iter_mut().zip(g).for_each(|(o, &g)| *o += g);
                 }
             }
         }

@@ -367,8 +367,7 @@ fn runs_moved_and_added() {
         let x: Vec<f32> = r.plains(runs.outer * runs.axis * runs.inner);
         let mut got = vec![9.0f32; runs.outer * k * runs.inner];
         index::gather(&x, &list, runs, &mut got);
-        let (mut want, mut back) = (Vec::new(), vec![0.5f32; x.len()]);
-        let mut sums = back.clone();
+        let (mut want, mut back, mut sums) = (Vec::new(), vec![0.5f32; x.len()], vec![0f32; x.len()]);
         for o in 0..runs.outer {
             for &at in &list {
                 want.extend((0..runs.inner).map(|i| x[(o * runs.axis + at as usize) * runs.inner + i]));
@@ -384,6 +383,28 @@ fn runs_moved_and_added() {
             }
         }
         same(&back, &sums, &|| format!("scatter_add {runs:?} {list:?}"));
+    }
+}
+
+/// Tables that are cut between threads, within blocks too.
+#[test]
+fn runs_added_on_several_threads() {
+    let r = &mut Rng(8);
+    for (outer, axis, inner) in [(1, 5000, 40), (3, 1, 70_000), (3, 1100, 77), (1, 200_003, 1)] {
+        let runs = index::Runs { outer, axis, inner };
+        let list: Vec<i64> = (0..300).map(|_| r.below(axis.min(900)) as i64).collect();
+        let list = &list[..(200_000 / inner).clamp(3, 300)];
+        let g: Vec<f32> = r.plains(outer * list.len() * inner);
+        let mut want = vec![0f32; outer * axis * inner];
+        for (i, g) in g.chunks(inner).enumerate() {
+            let at = (i / list.len() * axis + list[i % list.len()] as usize) * inner;
+            want[at..at + inner].iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
+        }
+        for threads in [1, 2, 3, 8] {
+            let mut got = vec![0.5f32; want.len()];
+            par::with_threads(threads, || index::scatter_add(&g, list, runs, &mut got)).unwrap();
+            same(&got, &want, &|| format!("scatter_add {runs:?} on {threads} threads"));
+        }
     }
 }
 

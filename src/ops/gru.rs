@@ -38,16 +38,21 @@ impl Op for Gru {
         let sizes = form(self.reset_after).sizes(&specs)?;
         let (mask, recurrent, bias) = (mask(inputs, 5)?, inputs[3].contiguous()?, inputs[4].contiguous()?);
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
-        let mut room = Array::new(rows(&sizes, 3 * sizes.units)?)?;
+        let (mut sums, mut room) = (Array::new(rows(&sizes, 3 * sizes.units)?)?, sizes.room(&over, 3)?);
         let [h, last, gates, inner] = outputs else { return Ok(()) };
         dispatch_float!(self.name(), sizes.dtype, T => {
             let (bias, of_state) = bias.slice::<T>()?.split_at(3 * sizes.units);
             let gates = gates.slice_mut::<T>()?;
             project::<T>(inputs[0], inputs[2], bias, gates)?;
             copy::<T>(inputs[1], last)?;
-            let (h, inner, room, last) = (h.slice_mut()?, inner.slice_mut()?, room.slice_mut()?, last.slice_mut()?);
-            let of_state = self.reset_after.then_some(of_state);
-            kernel::gru(&over, recurrent.slice()?, of_state, gates, kernel::Gru { h, inner, room, last });
+            let out = kernel::Gru {
+                h: h.slice_mut()?,
+                inner: inner.slice_mut()?,
+                last: last.slice_mut()?,
+                sums: sums.slice_mut()?,
+                room: room.slice_mut()?,
+            };
+            kernel::gru(&over, recurrent.slice()?, self.reset_after.then_some(of_state), gates, out);
         });
         Ok(())
     }
@@ -128,7 +133,8 @@ impl Op for GruGrad {
         let (g, h, gates, inner) = (contiguous(5)?, contiguous(7)?, contiguous(8)?, contiguous(9)?);
         let sequence = sizes.sequence(sizes.units)?;
         let (mut before, mut dinner) = (Array::new(sequence)?, Array::new(sequence)?);
-        let (mut room, mut ones) = (Array::new(sizes.state()?)?, Array::new(sizes.sequence(1)?)?);
+        let (mut sums, mut ones) = (Array::new(sizes.state()?)?, Array::new(sizes.sequence(1)?)?);
+        let mut room = sizes.room(&over, 3)?;
         let (u, w) = (sizes.units, 3 * sizes.units);
         dispatch_float!(self.name(), sizes.dtype, T => {
             copy::<T>(inputs[6], &mut outputs[1])?;
@@ -139,7 +145,7 @@ impl Op for GruGrad {
             };
             let [dz, dh, dr, more @ ..] = outputs else { return Ok(()) };
             let dz = dz.slice_mut()?;
-            let written = [dinner.slice_mut()?, room.slice_mut()?, dh.slice_mut()?];
+            let written = [dinner.slice_mut()?, dh.slice_mut()?, sums.slice_mut()?, room.slice_mut()?];
             kernel::gru_grad::<T>(&over, recurrent.slice()?, saved, dz, written);
             let (before, dinner, dr) = (before.slice::<T>()?, dinner.slice::<T>()?, dr.slice_mut()?);
             kernel::kernel_grad(u, before, (dz, w, 0..2 * u), dr, (w, 0));

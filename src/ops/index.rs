@@ -92,9 +92,7 @@ impl Op for ScatterAdd {
         let runs = runs(&self.shape, self.axis);
         check_index("scatter_add", "index", index.slice()?, runs.axis)?;
         dispatch_float!("scatter_add", g.dtype(), T => {
-            let out = outputs[0].slice_mut::<T>()?;
-            out.fill(0.0);
-            scatter_add::<T>(g.slice()?, index.slice()?, runs, out);
+            scatter_add::<T>(g.slice()?, index.slice()?, runs, outputs[0].slice_mut()?);
         });
         Ok(())
     }

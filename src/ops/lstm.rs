@@ -34,13 +34,15 @@ impl Op for Lstm {
         let (mask, recurrent, bias) = (mask(inputs, 6)?, inputs[4].contiguous()?, inputs[5].contiguous()?);
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let [h, last, carry, cells, gates] = outputs else { return Ok(()) };
+        let mut room = sizes.room(&over, 4)?;
         dispatch_float!(self.name(), sizes.dtype, T => {
             let gates = gates.slice_mut::<T>()?;
             project::<T>(inputs[0], inputs[3], bias.slice()?, gates)?;
             copy::<T>(inputs[1], last)?;
             copy::<T>(inputs[2], carry)?;
             let (h, cells, last) = (h.slice_mut()?, cells.slice_mut()?, [last.slice_mut()?, carry.slice_mut()?]);
-            kernel::lstm(&over, recurrent.slice()?, gates, kernel::Lstm { h, cells, last });
+            let out = kernel::Lstm { h, cells, last, room: room.slice_mut()? };
+            kernel::lstm(&over, recurrent.slice()?, gates, out);
         });
         Ok(())
     }
@@ -97,7 +99,7 @@ impl Op for LstmGrad {
         let contiguous = |i: usize| inputs[i].contiguous();
         let (first, carry, recurrent) = (contiguous(1)?, contiguous(2)?, contiguous(4)?);
         let (g, h, cells, gates) = (contiguous(6)?, contiguous(9)?, contiguous(10)?, contiguous(11)?);
-        let mut before = Array::new(sizes.sequence(sizes.units)?)?;
+        let (mut before, mut room) = (Array::new(sizes.sequence(sizes.units)?)?, sizes.room(&over, 4)?);
         let [dz, dh, dc, dr] = outputs else { return Ok(()) };
         dispatch_float!(self.name(), sizes.dtype, T => {
             copy::<T>(inputs[7], dh)?;
@@ -106,7 +108,8 @@ impl Op for LstmGrad {
             let saved = kernel::LstmSaved {
                 g: g.slice()?, gates: gates.slice()?, cells: cells.slice()?, first: carry.slice()?,
             };
-            kernel::lstm_grad(&over, recurrent, saved, dz.slice_mut()?, [dh.slice_mut()?, dc.slice_mut()?]);
+            let written = [dh.slice_mut()?, dc.slice_mut()?, room.slice_mut()?];
+            kernel::lstm_grad(&over, recurrent, saved, dz.slice_mut()?, written);
             kernel::before::<T>(&over, first.slice()?, h.slice()?, before.slice_mut()?);
             let dz = (dz.slice()?, 4 * u, 0..4 * u);
             kernel::kernel_grad::<T>(u, before.slice()?, dz, dr.slice_mut()?, (4 * u, 0));

@@ -9,6 +9,7 @@
 use super::elementwise::float;
 use super::matmul;
 use crate::autograd::{Grads, Outputs, Step, gradients_of};
+use crate::dtype::dispatch_float;
 use crate::kernels::gemm::{Epilogue, Gemm};
 use crate::kernels::recurrent::Over;
 use crate::tensor::{Array, Few, PoolVec, Tensor, few};
@@ -58,6 +59,12 @@ impl Sizes {
 
     pub(super) fn over<'a>(&self, go_backwards: bool, mask: Option<&'a [u8]>) -> Over<'a> {
         Over { time: self.time, units: self.units, go_backwards, mask }
+    }
+
+    /// Makes working memory for the kernels of so many gates.
+    pub(super) fn room(&self, over: &Over<'_>, gates: usize) -> Result<Array> {
+        let elements = dispatch_float!("recurrence", self.dtype, T => over.room::<T>(gates));
+        Array::new(Spec::new(Shape::new(&[elements])?, self.dtype))
     }
 }
 

@@ -31,13 +31,13 @@ impl Op for SimpleRnn {
         let sizes = FORM.sizes(&inputs.iter().map(|a| a.spec()).collect::<Few<_, 8>>())?;
         let (mask, recurrent, bias) = (mask(inputs, 5)?, inputs[3].contiguous()?, inputs[4].contiguous()?);
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
-        let mut z = Array::new(sizes.sequence(sizes.units)?)?;
+        let (mut z, mut room) = (Array::new(sizes.sequence(sizes.units)?)?, sizes.room(&over, 1)?);
         let [h, last] = outputs else { return Ok(()) };
         dispatch_float!(self.name(), sizes.dtype, T => {
             project::<T>(inputs[0], inputs[2], bias.slice()?, z.slice_mut()?)?;
             copy::<T>(inputs[1], last)?;
-            let (h, last) = (h.slice_mut::<T>()?, last.slice_mut()?);
-            kernel::simple_rnn(&over, recurrent.slice()?, z.slice_mut()?, h, last);
+            let written = [h.slice_mut::<T>()?, last.slice_mut()?, room.slice_mut()?];
+            kernel::simple_rnn(&over, recurrent.slice()?, z.slice_mut()?, written);
         });
         Ok(())
     }
@@ -86,12 +86,13 @@ impl Op for SimpleRnnGrad {
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let [first, recurrent, g, h] = [1, 3, 5, 7].map(|i| inputs[i].contiguous());
         let (first, recurrent, g, h) = (first?, recurrent?, g?, h?);
-        let mut before = Array::new(sizes.sequence(sizes.units)?)?;
+        let (mut before, mut room) = (Array::new(sizes.sequence(sizes.units)?)?, sizes.room(&over, 1)?);
         let [dz, dh, dr] = outputs else { return Ok(()) };
         dispatch_float!(self.name(), sizes.dtype, T => {
             copy::<T>(inputs[6], dh)?;
             let (u, recurrent, h) = (sizes.units, recurrent.slice::<T>()?, h.slice::<T>()?);
-            kernel::simple_rnn_grad(&over, recurrent, (g.slice()?, h), dz.slice_mut()?, dh.slice_mut()?);
+            let written = [dh.slice_mut()?, room.slice_mut()?];
+            kernel::simple_rnn_grad(&over, recurrent, (g.slice()?, h), dz.slice_mut()?, written);
             kernel::before(&over, first.slice::<T>()?, h, before.slice_mut()?);
             kernel::kernel_grad(u, before.slice::<T>()?, (dz.slice()?, u, 0..u), dr.slice_mut()?, (u, 0));
         });

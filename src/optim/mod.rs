@@ -150,6 +150,13 @@ pub trait Optimizer: Configured + std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Returns whether [`Update::g`] may be [`Gradient::Rows`](crate::autograd::Gradient::Rows) although the other
+    /// rows move as well, because [`Optimizer::update`] counts their gradient as 0: the dense gradient is then never
+    /// made, unless something needs its norm. True of every [`Rule`]; by default no.
+    fn spreads_rows(&self) -> bool {
+        false
+    }
+
     /// Returns whether [`Optimizer::update`] can fail. If so, parameters and slots that it changes in place are
     /// copied first, so that a step changes all parameters or none. If it says no and fails all the same, or leaves
     /// another shape or dtype, the parameters before it stay changed.

@@ -52,10 +52,13 @@ impl Pass<'_> {
     }
 
     /// Returns whether rows alone give the same result as the dense gradient: weight decay in the optimizer's
-    /// formula moves all rows, and an infinite rate times a gradient of 0 is NaN.
+    /// formula moves all rows, and an infinite rate times a gradient of 0 is NaN. Where all rows move anyway, a norm
+    /// keeps the order of the dense gradient's.
     pub(super) fn takes_rows(&self, choice: &Choice) -> bool {
         let decays = choice.weight_decay > 0.0 && self.optimizer.decays_itself();
-        self.optimizer.takes_rows() && !self.accumulates && !decays && self.rate(choice).is_finite()
+        let norms = self.options.clipnorm.or(self.options.global_clipnorm).is_some();
+        let takes = self.optimizer.takes_rows() || self.optimizer.spreads_rows() && !norms;
+        takes && !self.accumulates && !decays && self.rate(choice).is_finite()
     }
 
     /// Returns whether an update of this parameter may fail half-way, so that its old values must be kept.

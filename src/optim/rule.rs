@@ -100,6 +100,9 @@ impl<R: Rule> Optimizer for R {
     fn takes_rows(&self) -> bool {
         Rule::takes_rows(self)
     }
+    fn spreads_rows(&self) -> bool {
+        true
+    }
     fn can_fail(&self) -> bool {
         false
     }
@@ -121,6 +124,7 @@ fn run<R: Rule, T: Float>(rule: &R, step: Step, u: &mut Update<'_>) -> Result<()
             u.slices::<T>()?.in_parts(&update);
             Ok(())
         }
+        Gradient::Rows(_) if !rule.takes_rows() => u.each_tile(&update),
         Gradient::Rows(_) => u.each_row(&mut |row| {
             let slots = row.slots.iter_mut().map(|slot| &mut slot[row.range.clone()]).collect();
             update(Slices { w: row.w, g: row.g, slots });

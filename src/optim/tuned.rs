@@ -133,6 +133,9 @@ impl Optimizer for Tuned {
     fn takes_rows(&self) -> bool {
         self.optimizer.takes_rows()
     }
+    fn spreads_rows(&self) -> bool {
+        self.optimizer.spreads_rows()
+    }
     fn can_fail(&self) -> bool {
         self.optimizer.can_fail()
     }

@@ -5,7 +5,7 @@ use super::Slots;
 use crate::autograd::Gradient;
 use crate::kernels::par;
 use crate::tensor::Tensor;
-use crate::{Error, Float, Result};
+use crate::{Error, Float, Result, Shape};
 use std::ops::Range;
 
 /// What an update depends on besides the parameter and its gradient.
@@ -39,7 +39,7 @@ pub struct Update<'a> {
     /// and dtype.
     pub w: &'a mut Tensor,
     /// Its gradient, accumulated and clipped. Dense ([`Update::gradient`]), unless the optimizer
-    /// [`takes_rows`](super::Optimizer::takes_rows).
+    /// [`takes_rows`](super::Optimizer::takes_rows) or [`spreads_rows`](super::Optimizer::spreads_rows).
     pub g: &'a Gradient,
     /// Its slots, in the optimizer's order; changed or replaced like the parameter.
     pub slots: &'a mut [Tensor],
@@ -103,11 +103,7 @@ impl<'a> Update<'a> {
     /// `T` is not their element type, the gradient has another shape than the parameter, or there is not enough
     /// memory.
     pub fn each_row<T: Float>(&mut self, f: &mut dyn FnMut(Row<'_, '_, T>)) -> Result<()> {
-        let shape = *self.w.shape();
-        if self.g.spec().shape != shape {
-            let why = format!("the gradient of '{}' has another shape than the parameter", self.path);
-            return Err(Error::shapes("rows", shape, self.g.spec().shape, why));
-        }
+        let shape = self.shape()?;
         let (index, values) = match self.g {
             Gradient::Dense(g) => (None, g.clone()),
             Gradient::Rows(rows) => rows.sums().map(|(index, values)| (Some(index), values))?,
@@ -125,6 +121,79 @@ impl<'a> Update<'a> {
             f(Row { number, range, w, g, slots: &mut slots });
         }
         Ok(())
+    }
+
+    /// Returns the shape of the parameter and its gradient.
+    fn shape(&self) -> Result<Shape> {
+        let (shape, of_g) = (*self.w.shape(), self.g.spec().shape);
+        if of_g == shape {
+            return Ok(shape);
+        }
+        let why = format!("the gradient of '{}' has another shape than the parameter", self.path);
+        Err(Error::shapes("rows", shape, of_g, why))
+    }
+
+    /// Calls `f` with parts of the parameter, on as many threads as there are, where the gradient is that of rows
+    /// and counts as 0 elsewhere: what the dense gradient would be is made a few thousand elements at a time.
+    /// Elements must not depend on each other, and all slots have the parameter's shape.
+    pub(super) fn each_tile<T: Float>(&mut self, f: &(dyn Fn(Slices<'_, T>) + Sync)) -> Result<()> {
+        let shape = self.shape()?;
+        let Gradient::Rows(rows) = self.g else {
+            self.slices::<T>()?.in_parts(f);
+            return Ok(());
+        };
+        let (index, values) = rows.sums()?;
+        let n = shape.elements() / shape.dims().first().copied().unwrap_or(1).max(1);
+        let rows = Rows { index: index.array().slice()?, values: values.array().slice::<T>()?, n };
+        let w = self.w.array_mut().slice_mut()?;
+        rows.spread(0, Slices { w, g: &[], slots: slots_of(self.slots)? }, f);
+        Ok(())
+    }
+}
+
+/// The rows of a table that have a gradient, ascending, and their gradients, `n` elements each.
+struct Rows<'a, T> {
+    index: &'a [i64],
+    values: &'a [T],
+    n: usize,
+}
+
+/// How many elements of a gradient are made at a time: they stay in L1.
+const TILE: usize = 4096;
+
+impl<T: Float> Rows<'_, T> {
+    /// [`Update::each_tile`] for the elements from number `first` on; `s` has no gradient yet.
+    fn spread(&self, first: usize, s: Slices<'_, T>, f: &(dyn Fn(Slices<'_, T>) + Sync)) {
+        let n = s.w.len();
+        if n >= par::GRAIN && par::threads() > 1 {
+            let [left, right] = s.cut(n / 2);
+            return par::join(|| self.spread(first, left, f), || self.spread(first + n / 2, right, f));
+        }
+        let mut tile = [T::zero(); TILE];
+        let (mut first, mut rest) = (first, Some(s));
+        while let Some(s) = rest.take().filter(|s| !s.w.is_empty()) {
+            let at = TILE.min(s.w.len());
+            let [Slices { w, slots, .. }, more] = s.cut(at);
+            let g = &mut tile[..w.len()];
+            self.fill(first, g);
+            (first, rest) = (first + w.len(), Some(more));
+            f(Slices { w, g, slots });
+        }
+    }
+
+    /// Writes the elements from number `first` on of the dense gradient.
+    fn fill(&self, first: usize, g: &mut [T]) {
+        g.fill(T::zero());
+        let (n, end) = (self.n.max(1), first + g.len());
+        let begin = self.index.partition_point(|&row| row < (first / n) as i64);
+        for (&row, values) in self.index[begin..].iter().zip(self.values[begin * n..].chunks_exact(n)) {
+            let at = row as usize * n;
+            if at >= end {
+                break;
+            }
+            let (from, to) = (at.max(first), (at + n).min(end));
+            g[from - first..to - first].copy_from_slice(&values[from - at..to - at]);
+        }
     }
 }
 
@@ -158,7 +227,15 @@ pub struct Slices<'a, T> {
     pub slots: Slots<'a, T>,
 }
 
-impl<T: Float> Slices<'_, T> {
+impl<'a, T: Float> Slices<'a, T> {
+    /// Cuts all of them at one place; a gradient that is not there stays so.
+    fn cut(self, at: usize) -> [Slices<'a, T>; 2] {
+        let (w, w2) = self.w.split_at_mut(at);
+        let (g, g2) = self.g.split_at(at.min(self.g.len()));
+        let (slots, slots2) = self.slots.into_iter().map(|s| s.split_at_mut(at)).unzip();
+        [Slices { w, g, slots }, Slices { w: w2, g: g2, slots: slots2 }]
+    }
+
     /// Calls `f` with parts of a large parameter, on as many threads as there are. Elements must not depend on each
     /// other. Take slots that do not have the parameter's shape out of `slots` first; while there are any, nothing
     /// is cut.
@@ -168,10 +245,7 @@ impl<T: Float> Slices<'_, T> {
         if !cuts || self.g.len() != n || self.slots.iter().any(|slot| slot.len() != n) {
             return f(self);
         }
-        let (w, w2) = self.w.split_at_mut(n / 2);
-        let (g, g2) = self.g.split_at(n / 2);
-        let (slots, slots2) = self.slots.into_iter().map(|s| s.split_at_mut(n / 2)).unzip();
-        let (first, second) = (Slices { w, g, slots }, Slices { w: w2, g: g2, slots: slots2 });
+        let [first, second] = self.cut(n / 2);
         par::join(|| first.in_parts(f), || second.in_parts(f));
     }
 }

@@ -683,6 +683,39 @@ fn read(t: &Table, list: &[i64], weights: &[f32]) -> Gradients {
     rows.mul(&weights).unwrap().sum(&[], false).unwrap().backward().unwrap()
 }
 
+/// Where all rows move, a gradient of rows counts as 0 in the others: tables that are cut between threads, and rows
+/// longer than what is looked at at a time.
+#[test]
+fn a_rule_that_moves_all_rows_fills_the_gradient_up() {
+    for (rows, columns) in [(30_000, 5), (90_000, 1), (40, 5001), (9, 3)] {
+        let t = table(rows, columns);
+        let list: Vec<i64> = (0..rows as i64 / 4).map(|i| i * i * 7919 % rows as i64).collect();
+        let weights: Vec<f32> = list.iter().map(|&i| (i % 17) as f32 - 8.3).collect();
+        let gradients = read(&t, &list, &weights);
+        let g = t.table.gradient(&gradients).unwrap();
+        assert!(matches!(g, Gradient::Rows(_)));
+        let update = |g: &Gradient, threads| {
+            let mut w = t.table.value().clone();
+            let mut slots = [0.1f32, 0.2].map(|v| Tensor::full([rows, columns], v).unwrap());
+            for step in 1..3 {
+                let u = Update::new("table", &mut w, g, &mut slots);
+                Threads::new(threads)
+                    .unwrap()
+                    .run(|| Optimizer::update(&Adam::new(0.1), &Step::new(step, 0.1), u))
+                    .unwrap();
+            }
+            let [m, v] = slots;
+            [w, m, v]
+        };
+        let want = update(&Gradient::Dense(g.dense().unwrap()), 1);
+        for threads in [1, 2, 3, 8] {
+            let got = update(g, threads);
+            let same = got.iter().zip(&want).all(|(got, want)| got.same_bits(want));
+            assert!(same, "{rows} x {columns} on {threads} threads");
+        }
+    }
+}
+
 #[test]
 fn gradients_of_rows_are_sorted_summed_and_merged() {
     let t = table(50, 2);

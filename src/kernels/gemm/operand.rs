@@ -28,7 +28,7 @@ pub trait Operand<T: Gemm>: Sync {
     }
 
     /// Returns the panels, if they have been made beforehand.
-    fn prepacked(&self) -> Option<&Packed<T>> {
+    fn prepacked(&self) -> Option<&Packed<'_, T>> {
         None
     }
 
@@ -168,7 +168,7 @@ impl<'a, T: Gemm> View<'a, T> {
     }
 
     /// Returns the panels of all of it, if they have been made beforehand, and whether they are wanted transposed.
-    pub(super) fn prepacked(&self) -> Option<(&'a Packed<T>, bool)> {
+    pub(super) fn prepacked(&self) -> Option<(&'a Packed<'a, T>, bool)> {
         let (packed, b) = (self.operand.prepacked()?, self.block);
         let whole = b.row == 0 && b.col == 0 && b.rows == packed.rows() && b.cols == packed.cols();
         whole.then_some((packed, b.transposed))

@@ -6,6 +6,7 @@ use super::side::{Panels, Side};
 use super::tile::{Kernels, Shape};
 use super::{Gemm, Mat};
 use crate::kernels::simd::{Isa, isa};
+use std::borrow::Cow;
 
 /// The side of a product that a matrix was packed for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,8 +18,8 @@ enum For {
 /// A matrix in the panels that this processor's tile reads, on one side of a product. On the other side, or
 /// transposed, it is an operand like any other: just as correct, but slower.
 #[derive(Clone, Debug)]
-pub struct Packed<T> {
-    data: Vec<T>,
+pub struct Packed<'a, T: Clone> {
+    data: Cow<'a, [T]>,
     /// Where the panels begin: on a cache line.
     start: usize,
     /// The rows of what the panels hold: the matrix, or for the left side its transpose.
@@ -32,12 +33,12 @@ pub struct Packed<T> {
     dense: bool,
 }
 
-impl<T: Gemm> Packed<T> {
+impl<T: Gemm> Packed<'static, T> {
     /// Copies `b`, for the right side.
     ///
     /// # Panics
     /// If `b` does not fit its slice.
-    pub fn new(b: Mat<T>) -> Packed<T> {
+    pub fn new(b: Mat<T>) -> Self {
         Packed::new_on(isa(), b)
     }
 
@@ -45,36 +46,34 @@ impl<T: Gemm> Packed<T> {
     ///
     /// # Panics
     /// If `a` does not fit its slice.
-    pub fn left(a: Mat<T>) -> Packed<T> {
+    pub fn left(a: Mat<T>) -> Self {
         Packed::left_on(isa(), a)
     }
 
-    pub(crate) fn new_on(isa: Isa, b: Mat<T>) -> Packed<T> {
-        Packed::pack(isa, b, T::kernels(isa).shape(b.cols), For::Right)
+    pub(crate) fn new_on(isa: Isa, b: Mat<T>) -> Self {
+        Plan::right(isa, b.rows, b.cols).owned(b)
     }
 
-    pub(crate) fn left_on(isa: Isa, a: Mat<T>) -> Packed<T> {
-        Packed::pack(isa, a.t(), T::kernels(isa).shape(usize::MAX), For::Left)
+    pub(crate) fn left_on(isa: Isa, a: Mat<T>) -> Self {
+        let plan = Plan::new(isa, (a.cols, a.rows), T::kernels(isa).shape(usize::MAX), For::Left);
+        plan.owned(a.t())
+    }
+}
+
+impl<'a, T: Gemm> Packed<'a, T> {
+    /// Copies `b`, for the right side, into `room`, which has [`Packed::room`] elements or more.
+    ///
+    /// # Panics
+    /// If `b` does not fit its slice, or the room is too small.
+    pub fn within(b: Mat<T>, room: &'a mut [T]) -> Self {
+        let plan = Plan::right(isa(), b.rows, b.cols);
+        let start = plan.fill(b, room);
+        plan.with(Cow::Borrowed(room), start)
     }
 
-    fn pack(isa: Isa, m: Mat<T>, shape: Shape, side: For) -> Packed<T> {
-        let kernels: &Kernels<T> = T::kernels(isa);
-        let (k, across, m) = (m.rows, m.cols, m.source());
-        let dense = kernels.apart();
-        let width = match side {
-            _ if dense => across.max(1),
-            For::Left => shape.mr,
-            For::Right => shape.nr,
-        };
-        let all = across.next_multiple_of(width);
-        let line = 64 / size_of::<T>();
-        let mut data = vec![T::c(0.0); all * k + kernels.packed_len(0, across, width) + line];
-        let start = data.as_ptr().align_offset(64).min(line);
-        for p in (0..k).step_by(T::KC) {
-            let kc = T::KC.min(k - p);
-            kernels.pack(m.block(p, 0, kc, across), width, &mut data[start + all * p..]);
-        }
-        Packed { data, start, k, across, shape, width, side, isa, dense }
+    /// Returns how many elements [`Packed::within`] needs room for, for a matrix of `rows` by `cols`.
+    pub fn room(rows: usize, cols: usize) -> usize {
+        Plan::<T>::right(isa(), rows, cols).len()
     }
 
     fn panels(&self) -> Panels<'_, T> {
@@ -91,7 +90,69 @@ impl<T: Gemm> Packed<T> {
     }
 }
 
-impl<T: Gemm> Operand<T> for Packed<T> {
+/// How a matrix is laid out in panels.
+struct Plan<T: 'static> {
+    kernels: &'static Kernels<T>,
+    k: usize,
+    across: usize,
+    shape: Shape,
+    width: usize,
+    side: For,
+    isa: Isa,
+    dense: bool,
+}
+
+impl<T: Gemm> Plan<T> {
+    fn right(isa: Isa, k: usize, across: usize) -> Self {
+        Plan::new(isa, (k, across), T::kernels(isa).shape(across), For::Right)
+    }
+
+    fn new(isa: Isa, (k, across): (usize, usize), shape: Shape, side: For) -> Self {
+        let kernels: &Kernels<T> = T::kernels(isa);
+        let dense = kernels.apart();
+        let width = match side {
+            _ if dense => across.max(1),
+            For::Left => shape.mr,
+            For::Right => shape.nr,
+        };
+        Plan { kernels, k, across, shape, width, side, isa, dense }
+    }
+
+    /// The elements of a cache line, on which the panels begin.
+    const LINE: usize = 64 / size_of::<T>();
+
+    fn all(&self) -> usize {
+        self.across.next_multiple_of(self.width)
+    }
+
+    fn len(&self) -> usize {
+        self.all() * self.k + self.kernels.packed_len(0, self.across, self.width) + Self::LINE
+    }
+
+    /// Copies `m`, and returns where the panels begin.
+    fn fill(&self, m: Mat<T>, data: &mut [T]) -> usize {
+        let (m, start) = (m.source(), data.as_ptr().align_offset(64).min(Self::LINE));
+        for p in (0..self.k).step_by(T::KC) {
+            let kc = T::KC.min(self.k - p);
+            let block = m.block(p, 0, kc, self.across);
+            self.kernels.pack(block, self.width, &mut data[start + self.all() * p..]);
+        }
+        start
+    }
+
+    fn owned(self, m: Mat<T>) -> Packed<'static, T> {
+        let mut data = vec![T::c(0.0); self.len()];
+        let start = self.fill(m, &mut data);
+        self.with(Cow::Owned(data), start)
+    }
+
+    fn with(self, data: Cow<'_, [T]>, start: usize) -> Packed<'_, T> {
+        let Plan { k, across, shape, width, side, isa, dense, .. } = self;
+        Packed { data, start, k, across, shape, width, side, isa, dense }
+    }
+}
+
+impl<T: Gemm> Operand<T> for Packed<'_, T> {
     fn rows(&self) -> usize {
         if self.side == For::Left { self.across } else { self.k }
     }
@@ -108,7 +169,7 @@ impl<T: Gemm> Operand<T> for Packed<T> {
         let mat = Mat::row_major(&self.data[self.start..], self.k, self.across);
         self.dense.then(|| if self.side == For::Left { mat.t() } else { mat })
     }
-    fn prepacked(&self) -> Option<&Packed<T>> {
+    fn prepacked(&self) -> Option<&Packed<'_, T>> {
         (!self.dense).then_some(self)
     }
 }

@@ -240,7 +240,7 @@ fn convolutions(a: &mut Answers, dtype: DType) {
 /// Recurrences, of small sizes and of some that are cut between threads.
 fn recurrent(a: &mut Answers, dtype: DType) {
     let r = &mut Rng::of("recurrent");
-    for (batch, time, n, u) in [(1, 1, 1, 1), (0, 2, 3, 2), (3, 4, 5, 3), (5, 1, 2, 9), (37, 9, 20, 33)] {
+    for (batch, time, n, u) in [(1, 1, 1, 1), (0, 2, 3, 2), (3, 4, 5, 3), (5, 1, 2, 9), (75, 20, 5, 33)] {
         let counts =
             lying(r, &[batch, time], dtype, Rng::plain).greater(&Tensor::scalar(-0.3f32).unwrap()).unwrap();
         for (mask, back) in [(None, false), (Some(&counts), true)] {
