@@ -159,7 +159,7 @@ impl RowGradient {
         let parts = self.parts.iter().map(|(_, values)| wide(values)).collect::<Result<PoolVec<_>>>()?;
         let dtype = if self.dtype == DType::F64 { DType::F64 } else { DType::F32 };
         let mut sums = Array::new(Spec::new(self.shape.with(0, n), dtype))?;
-        let inner = sums.shape().elements() / n.max(1);
+        let inner = (sums.shape().elements() / n.max(1)).max(1);
         let mut starts: PoolVec<usize> = (1..order.len()).filter(|&i| order[i].0 != order[i - 1].0).collect();
         starts.insert(0, 0);
         starts.push(order.len());
@@ -167,7 +167,7 @@ impl RowGradient {
             let parts = parts.iter().map(|values| values.array().slice::<T>()).collect::<Result<PoolVec<_>>>()?;
             let (parts, order, starts) = (&parts[..], &order[..], &starts[..]);
             par::chunks(sums.slice_mut::<T>()?, inner, par::GRAIN, &|first, sums: &mut [T]| {
-                let add_up = |subtotal: &mut [T]| {
+                let mut add_up = |subtotal: &mut [T]| {
                     for (r, sum) in sums.chunks_exact_mut(inner).enumerate() {
                         let row = &order[starts[first + r]..starts[first + r + 1]];
                         for (reading, same) in row.chunk_by(|a, b| a.1 == b.1).enumerate() {

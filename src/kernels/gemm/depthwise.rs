@@ -15,6 +15,7 @@ const WIDE: usize = 16;
 const PLACES: usize = 4;
 /// Channels and taps of a gradient that are computed together.
 const LONG: usize = 32;
+const SHORT: usize = LONG / 2;
 const TAPS: usize = 3;
 /// Elements of images that a chunk of rows reads, about.
 const BAND: usize = 1 << 16;
@@ -198,22 +199,19 @@ fn gradient<T: Gemm>(walk: Walk<T>, (y, all, first): (&[T], usize, usize), mut k
 stamped! {
     /// Adds a block of places: `sums[tap] += Σ data[row + at] * y[place]` for each of `c` channels, places ascending.
     fn sums_of<T: Gemm>(data: &[T], rows: &[usize], at: &[usize], y: &[T], all: usize, c: usize, more: bool, sums: &mut [T]) {
-        for j in (0..c / LONG * LONG).step_by(LONG) {
-            let mut i = 0;
-            while i + TAPS <= at.len() {
-                taps_of::<T, TAPS>(data, rows, &at[i..], y, all, j, more, &mut sums[i * c..], c);
-                i += TAPS;
-            }
-            while i < at.len() {
-                taps_of::<T, 1>(data, rows, &at[i..], y, all, j, more, &mut sums[i * c..], c);
-                i += 1;
-            }
+        let mut j = 0;
+        while j + LONG <= c {
+            channels_of::<T, LONG>(data, rows, at, y, all, j, more, sums, c);
+            j += LONG;
         }
-        let j = c / LONG * LONG;
+        if j + SHORT <= c {
+            channels_of::<T, SHORT>(data, rows, at, y, all, j, more, sums, c);
+            j += SHORT;
+        }
         let n = c - j;
         if n > 0 {
             for (i, &at) in at.iter().enumerate() {
-                let mut acc = [T::c(0.0); LONG];
+                let mut acc = [T::c(0.0); SHORT];
                 for (p, &row) in rows.iter().enumerate() {
                     let (x, y) = (&data[row + at + j..][..n], &y[p * all + j..][..n]);
                     acc.iter_mut().zip(x).zip(y).for_each(|((a, &x), &y)| *a = x.fma(y, *a));
@@ -225,10 +223,35 @@ stamped! {
     }
 }
 
-/// The same for `N` taps and `LONG` channels from number `j` on.
+/// The same for `W` channels from number `j` on.
 #[allow(clippy::too_many_arguments)] // those of `sums_of`
 #[inline(always)]
-fn taps_of<T: Gemm, const N: usize>(
+fn channels_of<T: Gemm, const W: usize>(
+    data: &[T],
+    rows: &[usize],
+    at: &[usize],
+    y: &[T],
+    all: usize,
+    j: usize,
+    more: bool,
+    sums: &mut [T],
+    c: usize,
+) {
+    let mut i = 0;
+    while i + TAPS <= at.len() {
+        taps_of::<T, TAPS, W>(data, rows, &at[i..], y, all, j, more, &mut sums[i * c..], c);
+        i += TAPS;
+    }
+    while i < at.len() {
+        taps_of::<T, 1, W>(data, rows, &at[i..], y, all, j, more, &mut sums[i * c..], c);
+        i += 1;
+    }
+}
+
+/// The same for `N` taps and `W` channels from number `j` on.
+#[allow(clippy::too_many_arguments)] // those of `sums_of`
+#[inline(always)]
+fn taps_of<T: Gemm, const N: usize, const W: usize>(
     data: &[T],
     rows: &[usize],
     at: &[usize],
@@ -240,18 +263,18 @@ fn taps_of<T: Gemm, const N: usize>(
     c: usize,
 ) {
     let at: [usize; N] = std::array::from_fn(|i| at[i] + j);
-    let mut acc = [[T::c(0.0); LONG]; N];
+    let mut acc = [[T::c(0.0); W]; N];
     for (p, &row) in rows.iter().enumerate() {
-        let y = &y[p * all + j..][..LONG];
+        let y = &y[p * all + j..][..W];
         for i in 0..N {
-            let x = &data[row + at[i]..][..LONG];
-            for l in 0..LONG {
+            let x = &data[row + at[i]..][..W];
+            for l in 0..W {
                 acc[i][l] = x[l].fma(y[l], acc[i][l]);
             }
         }
     }
     for i in 0..N {
-        let sums = &mut sums[i * c + j..][..LONG];
+        let sums = &mut sums[i * c + j..][..W];
         sums.iter_mut().zip(acc[i]).for_each(|(s, a)| *s = if more { *s + a } else { a });
     }
 }

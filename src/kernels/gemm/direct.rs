@@ -210,8 +210,8 @@ impl<'a, T: Gemm> Job<'a, T> {
                     scratch::with(walk.room(start, m), |band: &mut [T]| {
                         let data = walk.lay(start, band, &mut rows[..m]);
                         walk.targets(start, base, ld, &mut to[..m]);
-                        rows.copy_within_last(m, tiled);
-                        to.copy_within_last(m, tiled);
+                        rows.repeat_last(m, tiled);
+                        to.repeat_last(m, tiled);
                         let a = Gather::new(data, &rows[..tiled], steps)
                             .expect("rows and taps lie in the images");
                         let mut out = Scatter::new(c, &to[..tiled], n).expect("rows lie in C");
@@ -290,10 +290,10 @@ impl<'a, T: Gemm> Job<'a, T> {
 /// Lists that are made longer for whole tiles.
 trait Repeat {
     /// Repeats element `m - 1` up to `end`.
-    fn copy_within_last(&mut self, m: usize, end: usize);
+    fn repeat_last(&mut self, m: usize, end: usize);
 }
 impl Repeat for [usize] {
-    fn copy_within_last(&mut self, m: usize, end: usize) {
+    fn repeat_last(&mut self, m: usize, end: usize) {
         let last = self[m - 1];
         self[m..end].fill(last);
     }
@@ -366,8 +366,8 @@ impl<T: Gemm> Turned<'_, T> {
             for (i, to) in to[..m].iter_mut().enumerate() {
                 *to = (i / walk.used * self.used + at + i % walk.used) * self.ld;
             }
-            rows.copy_within_last(m, tiled);
-            to.copy_within_last(m, tiled);
+            rows.repeat_last(m, tiled);
+            to.repeat_last(m, tiled);
             let mut out = Scatter::new(c, to, n).expect("taps and channels lie in the kernel");
             scratch::with(room, |panel: &mut [T]| {
                 for start in (0..k).step_by(band) {
