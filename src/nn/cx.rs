@@ -178,7 +178,8 @@ impl Cx {
         }
         // Read first and tracked from there on, so that the tape knows of no other rows.
         let rows = p.value().gather(ids, 0)?.into_array();
-        let index = ids.array().contiguous()?;
+        let places = crate::ops::subscript::from_start(ids, p.value().dims()[0])?;
+        let index = places.array().contiguous()?;
         let rows = Tensor::leaf_of_rows(rows, p.id(), index, p.value().array());
         match self.compute {
             Some(dtype) if dtype != rows.dtype() => rows.cast(dtype),

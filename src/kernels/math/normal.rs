@@ -48,11 +48,12 @@ pub(super) fn ndtr<A: Fma>(x: f32) -> f32 {
     select(x >= 0.0, 1.0 - q, q)
 }
 
-/// `max(x, 0) - a Φ(-a)`: one step less than the product, one rounding, and no NaN at -infinity.
+/// `max(x, 0) - a Φ(-a)`: one step less than the product, one rounding, no NaN at -infinity, and zeros keep their
+/// sign.
 #[inline(always)]
 pub(super) fn gelu<A: Fma>(x: f32) -> f32 {
     let (a, q) = tail::<A>(x);
-    (-a).fused::<A>(q, select(x > 0.0, x, 0.0))
+    (-a).fused::<A>(q, select(x >= 0.0, x, -0.0))
 }
 
 pub(super) fn ndtr_f64(x: f64) -> f64 {
@@ -63,5 +64,5 @@ pub(super) fn ndtr_f64(x: f64) -> f64 {
 pub(super) fn gelu_f64(x: f64) -> f64 {
     let a = x.abs();
     let a = select(a > 40.0, 40.0, a);
-    (-a).mul_add(ndtr_f64(-a), select(x > 0.0, x, 0.0))
+    (-a).mul_add(ndtr_f64(-a), select(x >= 0.0, x, -0.0))
 }
