@@ -342,7 +342,7 @@ crate::op! {
 }
 
 /// Up to this size the gradient of the cofactors is made of determinants of minors, which is right for singular
-/// matrices too.
+/// matrices too. Beyond it is made of the inverse, which must exist.
 const MINORS: usize = 8;
 
 impl Op for Cofactor {
