@@ -667,7 +667,7 @@ unary! {
     logit: Logit(x) = x.clone().ln() - (-x).ln_1p(); d(X x) = R::c(1.0) / (x.clone() * (R::c(1.0) - x)); on [0.1, 0.9];
     /// `sin(πx) / (πx)`, and 1 at 0. Whole numbers other than 0 give 0 exactly.
     sinc: Sinc(x) = x.sinc(R::c(0.0)); d(X x) = x.sinc(R::c(1.0)); on [-3.0, 3.0];
-    /// The derivative of [`Tensor::sinc`] of an order, a whole number from 0 on.
+    /// The derivative of [`Tensor::sinc`] of an order, a whole number from 0 to 10; NaN for others.
     sinc_derivative: SincDerivative(x; order = 1.0) = x.sinc(order); d(X x) = x.sinc(order + R::c(1.0)); on [-3.0, 3.0];
     /// The inverse of [`Tensor::erf`]: infinite at -1 and 1, NaN beyond.
     erfinv: ErfInv(x) = x.erfinv(); d(Y y) = R::c(1.0 / TWO_OVER_SQRT_PI) * (y.clone() * y).exp(); on [-0.9, 0.9];
@@ -675,7 +675,8 @@ unary! {
     lgamma: Lgamma(x) = x.lgamma(); d(X x) = x.polygamma(R::c(0.0)); on [0.2, 4.0];
     /// The digamma function, the derivative of [`Tensor::lgamma`]; infinite at 0 and NaN at whole numbers below.
     digamma: Digamma(x) = x.polygamma(R::c(0.0)); d(X x) = x.polygamma(R::c(1.0)); on [0.5, 4.0];
-    /// The derivative of [`Tensor::digamma`] of an order, a whole number from 0 on (for negative elements, to 30).
+    /// The derivative of [`Tensor::digamma`] of an order, a whole number from 0 to 100 (for negative
+    /// elements, to 30); NaN for others.
     polygamma: Polygamma(x; order = 1.0) = x.polygamma(order); d(X x) = x.polygamma(order + R::c(1.0)); on [1.0, 4.0];
     /// The modified Bessel function of the first kind of order 0.
     i0: I0(x) = x.bessel_i(R::c(0.0)); d(X x) = x.bessel_i(R::c(1.0)); on [-3.0, 3.0];
@@ -690,7 +691,7 @@ unary! {
         d(X x) = R::c(0.5) * (x.clone().bessel_ie(R::c(0.0)) + x.clone().bessel_ie(R::c(2.0)))
             - x.clone().sign() * x.bessel_ie(R::c(1.0));
         on [0.1, 3.0];
-    /// The modified Bessel function of the first kind of an order, a whole number.
+    /// The modified Bessel function of the first kind of an order, a whole number from -20 to 20; NaN for others.
     bessel_i: BesselI(x; order = 2.0) = x.bessel_i(order);
         d(X x) = R::c(0.5) * (x.clone().bessel_i(order.clone() - R::c(1.0)) + x.bessel_i(order + R::c(1.0)));
         on [-3.0, 3.0];

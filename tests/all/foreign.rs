@@ -403,9 +403,103 @@ fn faults_that_were_found_from_outside_stay_mended() -> Result<()> {
     let x = Tensor::full([1_000_000], 10_000.1f32)?;
     let (exact, running) = (1e6 * f64::from(10_000.1f32), x.cumsum(0)?.select(0, -1)?.item()?);
     assert!((running / exact - 1.0).abs() < 3e-7, "{running} {exact}");
+    // A product that overflows in another order.
+    let x = Tensor::from_slice(&[3e38f32, 0.115, -1.185], [3])?;
+    assert_eq!(x.prod(&[], false)?.item()?, f64::from(3e38f32 * 0.115 * -1.185));
     // Digits that cancelled.
     let x = Tensor::scalar(40.0)?.tracked();
     let g = x.binary_cross_entropy(&Tensor::scalar(1.0)?)?.backward()?;
     assert_eq!(g.get(&x).unwrap().item()?, -libm::exp(-40.0) / (1.0 + libm::exp(-40.0)));
     Ok(())
+}
+
+/// Nothing that a caller can pass makes an operation panic: shapes without elements, scalars, NaN, extreme counts.
+#[test]
+fn bad_input_is_an_error_or_has_an_answer() {
+    let shapes: [&[usize]; 8] = [&[], &[0], &[1], &[3], &[0, 3], &[3, 0], &[2, 3], &[2, 2, 2]];
+    let mut answers = 0;
+    for shape in shapes {
+        let n = shape.iter().product::<usize>();
+        for fill in [0.5, -1e300, f64::NAN, f64::INFINITY] {
+            let wide = Tensor::full([n], fill).unwrap().reshape_to(shape).unwrap();
+            for dtype in DType::ALL {
+                let x = wide.cast(dtype).unwrap();
+                let mut count = |r: Result<Tensor>| answers += usize::from(r.is_ok());
+                for axis in [-9, -1, 0, 1, 5] {
+                    count(x.nanargmax(axis));
+                    count(x.nanargmin(axis));
+                    count(x.nancumsum(axis));
+                    count(x.nancumprod(axis));
+                    count(x.logcumsumexp(axis));
+                    count(x.diff(3, axis));
+                    count(x.trapezoid(0.5, axis));
+                    count(x.cross(&x, axis));
+                    count(x.rot90(isize::MIN, axis, 0));
+                    for f in
+                        [Tensor::median, Tensor::nanmedian, Tensor::nansum, Tensor::nanprod, Tensor::nanmean]
+                    {
+                        count(f(&x, &[axis], true));
+                        count(f(&x, &[], false));
+                    }
+                    for f in [Tensor::nanmax, Tensor::nanmin, Tensor::ptp] {
+                        count(f(&x, &[axis], false));
+                    }
+                    count(x.quantile(f64::NAN, &[axis], false));
+                    count(x.quantile(0.3, &[axis], false));
+                    count(x.nanquantile(2.0, &[axis], false));
+                    count(x.nanstd(&[axis], false, usize::MAX));
+                    count(x.normalize(2.0, &[axis]));
+                    count(x.norm(0.5, &[axis], false));
+                    count(x.std(&[axis], false, 1));
+                }
+                count(x.nan_to_num(0.0, None, Some(f64::NAN)));
+                count(x.searchsorted(&x, true));
+                count(x.digitize(&x));
+                count(x.isin(&x));
+                count(x.bincount(4));
+                count(x.histogram(3, None).map(|h| h.0));
+                count(x.histogram(0, Some((1.0, 0.0))).map(|h| h.0));
+                count(x.signbit());
+                count(x.allclose(&x, 0.1, -1.0, true));
+                count(x.bitwise_not());
+                count(x.left_shift(&x));
+                count(x.gcd(&x));
+                count(x.lcm(&x));
+                count(x.vander(3, true));
+                count(x.cov(1));
+                count(x.corrcoef());
+                count(x.cdist(&x, 3.0));
+                count(x.psnr(&x, 255.0));
+                count(x.average(&x, &[], false));
+                count(x.space_to_depth(0));
+                count(x.depth_to_space(usize::MAX));
+                count(x.det());
+                count(x.eigh().map(|e| e.0));
+                count(x.svd().map(|s| s.0));
+                count(x.pinv(Some(f64::NAN)));
+                count(x.matrix_rank(None));
+                count(x.matrix_power(i64::MIN + 1));
+                count(x.matrix_norm(-2.0));
+                count(x.unravel_index([2, 0]).map(|mut c| c.remove(0)));
+                count(x.gather(&x, 0));
+                for row in ops::BINARY {
+                    count((row.apply)(&x, &x));
+                }
+                for f in [Tensor::polygamma, Tensor::bessel_i, Tensor::bessel_ie, Tensor::sinc_derivative] {
+                    for order in [-1.0, 0.5, 3.0, 40.0, f64::NAN] {
+                        count(f(&x, order));
+                    }
+                }
+            }
+        }
+    }
+    for n in [0, 1, 2] {
+        assert!(Tensor::kaiser(n, f64::NAN, DType::F32).is_ok() && Tensor::bartlett(n, DType::I64).is_ok());
+        assert!(
+            Tensor::geomspace(0.0, 1.0, n, DType::F32).is_err()
+                && Tensor::tri(n, 2, isize::MIN, DType::F32).is_ok()
+        );
+    }
+    println!("{answers} answers");
+    assert!(answers > 1000);
 }

@@ -48,10 +48,10 @@ const BERNOULLI: [f64; 12] = [
 /// The largest order of [`polygamma`] for negative numbers.
 const ORDERS: usize = 30;
 
-/// The derivative of the digamma function ψ of a whole order: steps upwards to where the asymptotic series converges
+/// The derivative of the digamma function ψ of a whole order up to 100: steps upwards to where the asymptotic series converges
 /// (DLMF 5.11.2, 5.15.8), and reflection for negative numbers (DLMF 5.15.6), where orders end at 30.
 pub(super) fn polygamma(x: f64, order: f64) -> f64 {
-    if x.is_nan() || order < 0.0 || order.fract() != 0.0 {
+    if x.is_nan() || !(0.0..=100.0).contains(&order) || order.fract() != 0.0 {
         return f64::NAN;
     }
     let n = order;
@@ -109,6 +109,9 @@ fn cotangent(x: f64, order: usize) -> f64 {
     p.iter().rev().fold(0.0, |y, a| y * c + a)
 }
 
+/// The largest order of Bessel functions.
+const BESSEL_ORDERS: f64 = 20.0;
+
 /// `Iₙ(a)` by its power series, all of whose terms are positive (DLMF 10.25.2).
 fn bessel_series(a: f64, n: f64) -> f64 {
     let half = 0.5 * a;
@@ -147,7 +150,7 @@ fn bessel_order(x: f64, order: f64) -> (f64, f64) {
 /// The modified Bessel function of the first kind of a whole order.
 pub(super) fn bessel_i(x: f64, order: f64) -> f64 {
     let ((n, sign), a) = (bessel_order(x, order), x.abs());
-    if x.is_nan() || n.fract() != 0.0 {
+    if x.is_nan() || n.is_nan() || n > BESSEL_ORDERS || n.fract() != 0.0 {
         return f64::NAN;
     }
     let value = if a.is_infinite() {
@@ -164,7 +167,7 @@ pub(super) fn bessel_i(x: f64, order: f64) -> f64 {
 /// `exp(-|x|)` times [`bessel_i`].
 pub(super) fn bessel_ie(x: f64, order: f64) -> f64 {
     let ((n, sign), a) = (bessel_order(x, order), x.abs());
-    if x.is_nan() || n.fract() != 0.0 {
+    if x.is_nan() || n.is_nan() || n > BESSEL_ORDERS || n.fract() != 0.0 {
         return f64::NAN;
     }
     let value = if a.is_infinite() {
@@ -177,10 +180,10 @@ pub(super) fn bessel_ie(x: f64, order: f64) -> f64 {
     if x == 0.0 && n % 2.0 != 0.0 { x } else { sign * value }
 }
 
-/// The derivative of `sin(πx) / (πx)` of a whole order: its power series near 0, else the recurrence that follows from
+/// The derivative of `sin(πx) / (πx)` of a whole order up to 10: its power series near 0, else the recurrence that follows from
 /// `u·f(u) = sin u`.
 pub(super) fn sinc(x: f64, order: f64) -> f64 {
-    if x.is_nan() || order < 0.0 || order.fract() != 0.0 {
+    if x.is_nan() || !(0.0..=10.0).contains(&order) || order.fract() != 0.0 {
         return f64::NAN;
     }
     if x.is_infinite() {
