@@ -120,14 +120,13 @@ pub fn svd(a: &mut [f64], n: usize, s: &mut [f64], v: &mut [f64]) {
     (0..n).for_each(|j| s[j] = product(a, n, j, j).sqrt());
     sort_columns(s, &mut [a, v], true);
     let noise = s.first().copied().unwrap_or(0.0) * f64::EPSILON * 1e-3;
-    for j in 0..n {
-        if s[j] > noise || s[j].is_nan() {
-            let size = s[j];
-            a.iter_mut().skip(j).step_by(n).for_each(|x| *x /= size);
+    for (j, s) in s.iter_mut().enumerate() {
+        if *s > noise || s.is_nan() {
+            a.iter_mut().skip(j).step_by(n).for_each(|x| *x /= *s);
         } else {
             complete(a, n, j);
         }
-        s[j] *= scale;
+        *s *= scale;
         if largest(v, n, j) < 0.0 {
             a.iter_mut().skip(j).step_by(n).for_each(|x| *x = -*x);
             v.iter_mut().skip(j).step_by(n).for_each(|x| *x = -*x);

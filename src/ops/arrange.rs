@@ -6,7 +6,7 @@ use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
-    flatten: Any, Every, "Flatten";
+    flatten: Any, Every, "Reshape";
     flip: Any, Every, "Slice";
     rot90: Any, Every, "";
     unravel_index: Ints, None, "";

@@ -481,15 +481,15 @@ unary! {
     /// e to the power of each element.
     exp: Exp(x) = x.exp(); d(Y y) = y; on [-2.0, 2.0] onnx Exp;
     /// `exp(x) - 1` without cancellation.
-    exp_m1: ExpM1(x) = x.exp_m1(); d(Y y) = y + R::c(1.0); on [-2.0, 2.0];
+    exp_m1: ExpM1(x) = x.exp_m1(); d(Y y) = y + R::c(1.0); on [-2.0, 2.0] onnx Exp;
     /// Natural logarithm.
     ln: Ln(x) = x.ln(); d(X x) = R::c(1.0) / x; on [0.2, 3.0] onnx Log;
     /// `ln(1 + x)` without cancellation.
-    ln_1p: Ln1p(x) = x.ln_1p(); d(X x) = R::c(1.0) / (x + R::c(1.0)); on [-0.5, 3.0];
+    ln_1p: Ln1p(x) = x.ln_1p(); d(X x) = R::c(1.0) / (x + R::c(1.0)); on [-0.5, 3.0] onnx Log;
     /// Square root.
     sqrt: Sqrt(x) = x.sqrt(); d(Y y) = R::c(0.5) / y; on [0.2, 3.0] onnx Sqrt;
     /// The square. For integers it wraps.
-    square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0], int |x: I| x.times(x);
+    square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0] onnx Mul, int |x: I| x.times(x);
     /// Sine of radians.
     sin: Sin(x) = x.sin(); d(X x) = x.cos(); on [-3.0, 3.0] onnx Sin;
     /// Cosine of radians.
@@ -506,7 +506,7 @@ unary! {
     /// `max(x, 0)`, also for integers. The derivative at 0 is 0.
     relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0] onnx Relu, int |x: I| x.max(I::ZERO);
     /// 1 where positive, else 0. Its derivative counts as 0 everywhere.
-    step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
+    step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Greater;
     /// `x·Φ(x)` with the normal distribution function Φ (Hendrycks and Gimpel 2016), exact as Keras's default.
     gelu: Gelu(x) = x.gelu(); d(X x) = x.clone().ndtr() + within(x.clone(), 100.0) * density(x);
         on [-3.0, 3.0] onnx Gelu;
@@ -527,13 +527,13 @@ unary! {
     trunc: Trunc(x) = x.clone().abs().floor().copysign(x);
         d(Nothing _v) = R::c(0.0); on [0.1, 0.9], int |x: I| x;
     /// `1 / √x`.
-    rsqrt: Rsqrt(x) = R::c(1.0) / x.sqrt(); d(Y y) = R::c(-0.5) * y.clone() * y.clone() * y; on [0.2, 3.0];
+    rsqrt: Rsqrt(x) = R::c(1.0) / x.sqrt(); d(Y y) = R::c(-0.5) * y.clone() * y.clone() * y; on [0.2, 3.0] onnx Reciprocal;
     /// `1 / x`.
     reciprocal: Reciprocal(x) = R::c(1.0) / x; d(Y y) = -(y.clone() * y); on [0.2, 3.0] onnx Reciprocal;
     /// Base-2 logarithm, exact at powers of 2.
-    log2: Log2(x) = x.log2(); d(X x) = R::c(std::f64::consts::LOG2_E) / x; on [0.2, 3.0];
+    log2: Log2(x) = x.log2(); d(X x) = R::c(std::f64::consts::LOG2_E) / x; on [0.2, 3.0] onnx Log;
     /// Base-10 logarithm, exact at powers of 10.
-    log10: Log10(x) = x.log10(); d(X x) = R::c(std::f64::consts::LOG10_E) / x; on [0.2, 3.0];
+    log10: Log10(x) = x.log10(); d(X x) = R::c(std::f64::consts::LOG10_E) / x; on [0.2, 3.0] onnx Log;
     /// Tangent of radians.
     tan: Tan(x) = x.clone().sin() / x.cos(); d(Y y) = R::c(1.0) + y.clone() * y; on [-1.0, 1.0] onnx Tan;
     /// Hyperbolic sine.
@@ -600,9 +600,9 @@ unary! {
         d(X x) = { let d = R::c(1.0) + x.abs(); R::c(1.0) / (d.clone() * d) }; on [0.1, 3.0] onnx Softsign;
     /// `ln(sigmoid(x))` without underflow.
     log_sigmoid: LogSigmoid(x) = x.clone().minimum(R::c(0.0)) - (-x.abs()).exp().ln_1p();
-        d(X x) = (-x).sigmoid(); on [-3.0, 3.0];
+        d(X x) = (-x).sigmoid(); on [-3.0, 3.0] onnx Softplus;
     /// `x - tanh(x)`.
-    tanh_shrink: TanhShrink(x) = tanh_shrink(x); d(X x) = { let t = x.tanh(); t.clone() * t }; on [-2.0, 2.0];
+    tanh_shrink: TanhShrink(x) = tanh_shrink(x); d(X x) = { let t = x.tanh(); t.clone() * t }; on [-2.0, 2.0] onnx Tanh;
     /// `x` moved towards 0 by `threshold`, and 0 within it.
     soft_shrink: SoftShrink(x; threshold = 0.5 from 0.0) =
         (x.clone().abs() - threshold).maximum(R::c(0.0)).copysign(x);
@@ -623,9 +623,9 @@ unary! {
         };
         on [-3.0, 3.0];
     /// 2 to the power of each element.
-    exp2: Exp2(x) = R::c(2.0).pow(x); d(Y y) = R::c(std::f64::consts::LN_2) * y; on [-2.0, 2.0];
+    exp2: Exp2(x) = R::c(2.0).pow(x); d(Y y) = R::c(std::f64::consts::LN_2) * y; on [-2.0, 2.0] onnx Pow;
     /// `1 - erf(x)` without cancellation.
-    erfc: Erfc(x) = x.erfc(); d(X x) = R::c(-TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0];
+    erfc: Erfc(x) = x.erfc(); d(X x) = R::c(-TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0] onnx Erf;
     /// The angle in radians whose sine this is; NaN outside of [-1, 1].
     asin: Asin(x) = (x.clone()).atan2(((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt());
         d(X x) = R::c(1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt(); on [-0.9, 0.9] onnx Asin;
@@ -659,12 +659,17 @@ unary! {
     cbrt: Cbrt(x) = x.cbrt(); d(Y y) = R::c(1.0 / 3.0) / (y.clone() * y); on [0.2, 3.0];
     /// Degrees to radians.
     deg2rad: Deg2Rad(x) = x * R::c(std::f64::consts::PI / 180.0); d(Nothing _v) = R::c(std::f64::consts::PI / 180.0);
-        on [-90.0, 90.0];
+        on [-90.0, 90.0] onnx Mul;
     /// Radians to degrees.
     rad2deg: Rad2Deg(x) = x * R::c(180.0 / std::f64::consts::PI); d(Nothing _v) = R::c(180.0 / std::f64::consts::PI);
-        on [-2.0, 2.0];
+        on [-2.0, 2.0] onnx Mul;
     /// `ln(x / (1 - x))`, the inverse of [`Tensor::sigmoid`]; NaN outside of [0, 1].
-    logit: Logit(x) = x.clone().ln() - (-x).ln_1p(); d(X x) = R::c(1.0) / (x.clone() * (R::c(1.0) - x)); on [0.1, 0.9];
+    logit: Logit(x) = {
+            // Around ½ from the distance to it, in which nothing cancels.
+            let near = ((R::c(2.0) * x.clone() - R::c(1.0)) / (R::c(1.0) - x.clone())).ln_1p();
+            (R::c(0.25) - (x.clone() - R::c(0.5)).abs()).pick(near, (x.clone() / (R::c(1.0) - x)).ln())
+        };
+        d(X x) = R::c(1.0) / (x.clone() * (R::c(1.0) - x)); on [0.1, 0.9];
     /// `sin(πx) / (πx)`, and 1 at 0. Whole numbers other than 0 give 0 exactly.
     sinc: Sinc(x) = x.sinc(R::c(0.0)); d(X x) = x.sinc(R::c(1.0)); on [-3.0, 3.0];
     /// The derivative of [`Tensor::sinc`] of an order, a whole number from 0 to 10; NaN for others.
@@ -1000,11 +1005,11 @@ binary! {
             top.clone() + (low - finite(top)).minimum(R::c(0.0)).exp().ln_1p()
         };
         int Floats Refused; reads true;
-        da(g) = g * (finite(a) - finite(b)).sigmoid(); db = g * (finite(b) - finite(a)).sigmoid(); on [[-2.0, 2.0]; 2];
+        da(g) = g * (finite(a) - finite(b)).sigmoid(); db = g * (finite(b) - finite(a)).sigmoid(); on [[-2.0, 2.0]; 2], onnx ReduceLogSumExp;
     /// The square of the difference.
     squared_difference: SquaredDifference(a, b) = (a.clone() - b.clone()) * (a - b);
         int Numbers Wrap(|a: I, b: I| a.minus(b).times(a.minus(b))); reads true;
-        da(g) = g * R::c(2.0) * (a - b); db = g * R::c(2.0) * (b - a); on [[-2.0, 2.0]; 2];
+        da(g) = g * R::c(2.0) * (a - b); db = g * R::c(2.0) * (b - a); on [[-2.0, 2.0]; 2], onnx Mul;
     /// The angle in radians, from -π to π, of the point whose ordinate is the first and whose abscissa is the
     /// second. At the origin both gradients are 0.
     atan2: Atan2(y, x) = y.atan2(x); int Floats Refused; reads true;
@@ -1014,11 +1019,11 @@ binary! {
     /// The quotient rounded down to a whole number, like Python's `//`. Its derivative counts as 0. Integers
     /// divided by 0 give 0.
     floor_div: FloorDiv(a, b) = a.floor_div(b); int Numbers Wrap(I::floor_div); reads false;
-        da(g) = R::c(0.0); db = R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]];
+        da(g) = R::c(0.0); db = R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]], onnx Floor;
     /// `a - b·⌊a / b⌋`, which has the sign of `b`, like Python's `%` and NumPy's `mod`. Integers divided by 0 give
     /// 0.
     remainder: Remainder(a, b) = a.rem(b); int Numbers Wrap(I::remainder); reads true;
-        da(g) = g; db = -(g * a.floor_div(b)); on [[2.1, 2.4], [0.9, 1.0]];
+        da(g) = g; db = -(g * a.floor_div(b)); on [[2.1, 2.4], [0.9, 1.0]], onnx Mod;
     /// The remainder with the sign of the first, like C's and NumPy's `fmod`. Integers divided by 0 give 0.
     fmod: Fmod(a, b) = a.clone().abs().rem(b.abs()).copysign(a);
         int Numbers Wrap(|a: I, b: I| if b == I::ZERO { b } else { a.div_rem(b).1 }); reads true;

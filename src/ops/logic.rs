@@ -19,7 +19,7 @@ super::table::ops! {
     choose: Any, Every, "Where";
     is_nan: Any, None, "IsNaN";
     is_inf: Any, None, "IsInf";
-    is_finite: Any, None, "";
+    is_finite: Any, None, "IsInf";
     signbit: Any, None, "";
     isclose: Wide, None, "";
     allclose: Wide, None, "";

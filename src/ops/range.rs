@@ -5,7 +5,7 @@ use crate::{DType, Error, Result};
 
 super::table::ops! {
     arange_step: Nothing, None, "Range";
-    linspace: Nothing, None, "";
+    linspace: Nothing, None, "Range";
     logspace: Nothing, None, "";
     geomspace: Nothing, None, "";
     meshgrid: Any, Every, "Expand";

@@ -6,11 +6,11 @@ use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
 super::table::ops! {
-    var: Wide, Every, "";
-    std: Wide, Every, "";
+    var: Wide, Every, "ReduceMean";
+    std: Wide, Every, "ReduceMean";
     logsumexp: Floats, Every, "ReduceLogSumExp";
     norm: Floats, Every, "ReduceL2";
-    count_nonzero: Any, None, "";
+    count_nonzero: Any, None, "ReduceSum";
 }
 
 impl Tensor {

@@ -20,7 +20,9 @@ def sigmoid(x):
 
 
 def sinc(x):
-    return X(1) if x == 0 else mp.sin(PI * x) / (PI * x)
+    if x == int(x):
+        return X(int(x == 0))
+    return mp.sin(PI * x) / (PI * x)
 
 
 def shrunk(x):
@@ -73,7 +75,7 @@ SMOOTH = {
     "rad2deg": (lambda x: x * 180 / PI, []),
     "logit": (lambda x: mp.log(x / (1 - x)), [0, 1]),
     "sinc": (sinc, []),
-    "erfinv": (lambda x: mp.erfinv(x) if abs(x) < 1 else mp.nan, [-1, 1]),
+    "erfinv": (lambda x: mp.erfinv(x) if abs(x) < 1 else x * mp.inf if abs(x) == 1 else mp.nan, [-1, 1]),
     "lgamma": (lambda x: mp.log(abs(mp.gamma(x))) if x < 171 else mp.loggamma(x), "poles"),
     "digamma": (lambda x: mp.psi(0, x), "poles"),
     "polygamma": (lambda x: mp.psi(1, x), "poles"),
@@ -135,6 +137,8 @@ def main():
                 whole = x <= 0 and x == int(x)
                 singular = whole if holes == "poles" else x in holes
                 if name == "tanh_shrink" and abs(x) < 1e-20 and x != 0:
+                    continue
+                if holes == "poles" and whole:
                     continue
                 mp.mp.dps = 60 if abs(x) > 1e-20 else 120
                 rows[name].append([x if x or not sign else "-0.0", *column(f, X(x), singular)])

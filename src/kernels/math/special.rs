@@ -99,8 +99,8 @@ fn cotangent(x: f64, order: usize) -> f64 {
     p[1] = 1.0;
     for _ in 0..order {
         let mut next = [0.0; ORDERS + 2];
-        for k in 1..=ORDERS {
-            let slope = -PI * k as f64 * p[k];
+        for (k, a) in p.iter().enumerate().take(ORDERS + 1).skip(1) {
+            let slope = -PI * k as f64 * a;
             next[k - 1] += slope;
             next[k + 1] += slope;
         }
