@@ -19,22 +19,24 @@ pub fn running<T: Stored>(x: &[T], out: &mut [T], n: usize, f: &(impl Fn(T, T) -
     });
 }
 
-/// Running sums along each row of `n`. What each addition loses is exact (Knuth's two-sum) and is added up beside the
-/// sum, so that a long row loses no digits.
+/// Running sums along each row of `n`. What each addition loses is taken from the next element (Kahan 1965), so that a
+/// long row loses no digits.
 pub fn running_sum<T: Float>(x: &[T], out: &mut [T], n: usize) {
     par::chunks(out, n, par::GRAIN, &|first, run: &mut [T]| {
         let x = &x[first * n..first * n + run.len()];
         for (x, out) in x.chunks_exact(n).zip(run.chunks_exact_mut(n)) {
-            let (mut sum, mut lost) = (x[0], T::default());
+            let (mut sum, mut excess) = (x[0], T::default());
             out[0] = sum;
             for (o, &x) in out[1..].iter_mut().zip(&x[1..]) {
-                let next = sum + x;
-                let rounded = next - sum;
-                lost += (sum - (next - rounded)) + (x - rounded);
-                sum = next;
-                let whole = sum + lost;
+                let more = x - excess;
+                let next = sum + more;
+                excess = (next - sum) - more;
                 // Beyond the last number there is nothing to correct.
-                *o = if whole.wide().is_nan() { sum } else { whole };
+                if !excess.wide().is_finite() {
+                    excess = T::default();
+                }
+                sum = next;
+                *o = sum;
             }
         }
     });

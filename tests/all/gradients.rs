@@ -631,8 +631,8 @@ fn positive(a: &Tensor) -> Result<Tensor> {
 }
 
 fn spectral() {
-    let apart =
-        |t: &Tensor| t.add(&Tensor::from_slice(&[2.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 7.0], [3, 3])?);
+    let far = Tensor::from_slice(&[2.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 7.0], [3, 3]).unwrap();
+    let apart = |t: &Tensor| t.add(&t.t()?)?.add(&far);
     check("eigh, values", &[x(&[2, 3, 3])], |t| Ok(apart(&t[0])?.eigh()?.0));
     check("eigh, both", &[x(&[3, 3])], |t| {
         let (w, v) = apart(&t[0])?.eigh()?;
