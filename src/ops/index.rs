@@ -28,7 +28,7 @@ fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Resu
 }
 
 /// Fails unless each index, or what it means for the operation, is below `size`.
-pub(super) fn check_index(op: &'static str, what: &'static str, index: &[i64], size: usize) -> Result<()> {
+pub(crate) fn check_index(op: &'static str, what: &'static str, index: &[i64], size: usize) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     match index.iter().position(|&i| i < 0 || i >= size) {
         None => Ok(()),

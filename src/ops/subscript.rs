@@ -224,7 +224,7 @@ fn places(list: &[isize], n: usize) -> Result<Tensor> {
 }
 
 /// Returns the positions of an axis of `n`, with negative ones counted from the start.
-pub(crate) fn from_start(index: &Tensor, n: usize) -> Result<Tensor> {
+fn from_start(index: &Tensor, n: usize) -> Result<Tensor> {
     let (zero, n) = (Tensor::scalar(0i64)?, Tensor::scalar(n as i64)?);
     index.less(&zero)?.choose(&index.add(&n)?, index)
 }
