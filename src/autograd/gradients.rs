@@ -272,7 +272,12 @@ impl Gradient {
             Gradient::Dense(g) => g.clone(),
             Gradient::Rows(rows) => rows.sums()?.1,
         };
-        values.square()?.sum(&[], false)?.item()
+        let sum = values.square()?.sum(&[], false)?.item()?;
+        // Squares of numbers near the ends of float32 are in the range of float64.
+        if values.dtype() == DType::F32 && !(1e-30..1e38).contains(&sum) {
+            return values.cast(DType::F64)?.square()?.sum(&[], false)?.item();
+        }
+        Ok(sum)
     }
 
     /// Changes the numbers by a function that maps 0 to 0.

@@ -66,6 +66,12 @@ pub fn lu<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> (T, Option<Pi
     (sign, bad)
 }
 
+/// Returns the determinant of a matrix, which it overwrites; `order` is room for `n` numbers.
+pub fn det<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> T {
+    let (sign, _) = lu(a, n, order);
+    (0..n).fold(sign, |d, k| d * a[k * n + k])
+}
+
 /// Returns the first pivot of what [`lu`] made of `a` that is nothing but rounding error: no larger than what the
 /// last bit, `ulp`, of the largest number of its row of `a` and of its column would leave. Scaling rows or columns
 /// changes nothing. `rows` is room for `n` numbers.

@@ -23,6 +23,7 @@ pub mod scratch;
 pub mod simd;
 pub mod softmax;
 pub mod sort;
+pub mod spectral;
 pub mod strided;
 pub mod whole;
 pub mod winograd;

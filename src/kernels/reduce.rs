@@ -78,20 +78,6 @@ impl Fold for Min {
     }
 }
 
-/// Products.
-#[derive(Clone, Copy, Debug)]
-pub struct Product;
-impl Fold for Product {
-    #[inline(always)]
-    fn start<T: Float>() -> T {
-        T::one()
-    }
-    #[inline(always)]
-    fn fold<T: Float>(acc: T, x: T) -> T {
-        acc * x
-    }
-}
-
 /// Joins the lanes, one half onto the other.
 #[inline(always)]
 fn join<F: Fold, T: Float>(lanes: &mut [T; LANES]) -> T {
@@ -433,6 +419,29 @@ fn scattered<F: Fold, T: Float>(
         push(&tile[..filled]);
     }
     pending.finish::<F>()
+}
+
+/// Multiplies over the axes set in `reduce`, from left to right: where numbers are large and small in turn, any other
+/// order may overflow on the way.
+pub fn product<T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &mut [T]) {
+    let (kept, folded) = split(x.layout(), reduce);
+    let count = folded.shape.elements();
+    let (kept, folded) = (Axes::collapse([&kept]), Axes::collapse([&folded]));
+    let (width, [step], [inner]) = (kept.row(), kept.steps(), folded.steps());
+    let (data, row) = (x.data(), folded.row());
+    par::chunks(out, 1, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [T]| {
+        for (i, o) in run.iter_mut().enumerate() {
+            let index = first + i;
+            let base = kept.start(index / width)[0] + (index % width) as isize * step;
+            *o = T::one();
+            for r in 0..count / row.max(1) {
+                let start = base + folded.start(r)[0];
+                for k in 0..row as isize {
+                    *o *= data[(start + k * inner) as usize];
+                }
+            }
+        }
+    });
 }
 
 /// Returns what has been folded so far together with a run of more numbers.

@@ -19,6 +19,29 @@ pub fn running<T: Stored>(x: &[T], out: &mut [T], n: usize, f: &(impl Fn(T, T) -
     });
 }
 
+/// Running sums along each row of `n`. What each addition loses is taken from the next element (Kahan 1965), so that a
+/// long row loses no digits.
+pub fn running_sum<T: Float>(x: &[T], out: &mut [T], n: usize) {
+    par::chunks(out, n, par::GRAIN, &|first, run: &mut [T]| {
+        let x = &x[first * n..first * n + run.len()];
+        for (x, out) in x.chunks_exact(n).zip(run.chunks_exact_mut(n)) {
+            let (mut sum, mut excess) = (x[0], T::default());
+            out[0] = sum;
+            for (o, &x) in out[1..].iter_mut().zip(&x[1..]) {
+                let more = x - excess;
+                let next = sum + more;
+                excess = (next - sum) - more;
+                // Beyond the last number there is nothing to correct.
+                if !excess.wide().is_finite() {
+                    excess = T::default();
+                }
+                sum = next;
+                *o = sum;
+            }
+        }
+    });
+}
+
 /// Computes `y[i] = a[i]·y[i - 1] + b[i]` along each row of `n`, starting with `b[0]`; `a[0]` is not read.
 pub fn recurrence<T: Float>(a: &[T], b: &[T], y: &mut [T], n: usize) {
     par::chunks(y, n, par::GRAIN, &|first, run: &mut [T]| {

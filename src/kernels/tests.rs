@@ -238,7 +238,10 @@ fn folds<T: Float>(r: &mut Rng) {
     check::<reduce::Sum, T>(x, &mask, &groups, &what);
     check::<reduce::Max, T>(x, &mask, &groups, &what);
     check::<reduce::Min, T>(x, &mask, &groups, &what);
-    check::<reduce::Product, T>(x, &mask, &groups, &what);
+    let mut out = vec![T::of(9.0); groups.len()];
+    reduce::product::<T>(x, &mask, &mut out);
+    let want: Vec<T> = groups.iter().map(|g| g.iter().fold(T::one(), |p, v| p * *v)).collect();
+    same(&out, &want, &what);
     // And the numbers are right, not only alike.
     for g in groups.iter().filter(|g| g.iter().all(|v| v.wide().is_finite() && v.wide().abs() > 1e-30)) {
         let exact: f64 = g.iter().map(|v| v.wide()).sum();

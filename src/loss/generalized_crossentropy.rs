@@ -4,6 +4,7 @@
 use super::{Loss, Reads, labels};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Softmax};
+use crate::ops::index::check_index;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
 
@@ -37,6 +38,16 @@ impl Loss for CategoricalGeneralizedCrossEntropy {
         let power = match self.logits {
             true => y_pred.sparse_cross_entropy(&labels)?.affine(-self.q, 0.0)?.exp()?,
             false => {
+                if !labels.is_traced() {
+                    let classes = y_pred.dims().last().copied().unwrap_or(0);
+                    let values = labels.contiguous()?;
+                    check_index(
+                        "CategoricalGeneralizedCrossEntropy",
+                        "label",
+                        values.array().slice()?,
+                        classes,
+                    )?;
+                }
                 let p = y_pred.take_along_axis(&labels.expand_dims(-1)?, -1)?.squeeze(-1)?;
                 p.pow(&p.new_full([], self.q)?)?
             }

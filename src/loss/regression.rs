@@ -24,12 +24,8 @@ losses! {
         last_mean(&log(&p)?.sub(&log(&t)?)?.square()?)
     };
 
-    /// The mean of `ln cosh(p - t)` over the last axis: squared near 0, absolute far from it. Computed as
-    /// `d + softplus(-2d) - ln 2`.
-    LogCosh(t, p) = {
-        let d = p.sub(&t)?;
-        last_mean(&d.add(&d.affine(-2.0, 0.0)?.softplus()?)?.affine(1.0, -std::f64::consts::LN_2)?)
-    };
+    /// The mean of `ln cosh(p - t)` over the last axis: squared near 0, absolute far from it.
+    LogCosh(t, p) = last_mean(&p.sub(&t)?.log_cosh()?);
 
     /// The mean of `p - t·ln(p + 1e-7)` over the last axis: for counts.
     Poisson(t, p) reads NotNegative of (0.0, f64::INFINITY) = last_mean(&p.sub(&t.mul(&p.affine(1.0, EPSILON)?.ln()?)?)?);

@@ -6,6 +6,7 @@ use super::{Init, Key, Module, Param, Value};
 use crate::autograd::{Cut, fresh_id};
 use crate::config::Dyn;
 use crate::error::Context;
+use crate::ops::index::check_index;
 use crate::random::{Purpose, Stream, read_too_early};
 use crate::tensor::{Array, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result};
@@ -171,6 +172,11 @@ impl Cx {
     /// # Errors
     /// An index is out of range, `ids` are not int64, the parameter has no axes, or those of [`Cx::param`].
     pub fn rows(&mut self, p: &Param, ids: &Tensor) -> Result<Tensor> {
+        if !ids.is_traced() && ids.dtype() == DType::I64 {
+            // Rows of a table are numbered from 0: a negative number is a mistake, not a place counted from the end.
+            let rows = p.value().dims().first().copied().unwrap_or(0);
+            check_index("gather", "index", ids.array().contiguous()?.slice::<i64>()?, rows)?;
+        }
         let bound = self.bound.iter().any(|(id, _)| *id == p.id());
         let learns = self.tracks && p.trainable();
         if bound || !learns || self.traced || p.value().is_traced() || ids.is_traced() {

@@ -1,7 +1,7 @@
 //! Chooses single elements along an axis, different ones in every row; and the adjoint, which adds them into place.
 //! Sorting and its gradient are made of these.
 
-use super::index::{check_index, expect_index};
+use super::index::{expect_index, positions};
 use super::promote::indices as index_of;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::{dispatch_float, dispatch_moved};
@@ -42,8 +42,8 @@ impl Op for TakeAlong {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let (n, k) = (last(x.shape()), last(index.shape()));
-        check_index(self.name(), "index", index.slice()?, n)?;
-        dispatch_moved!(x.dtype(), T => take_rows::<T>(x.word_slice()?, n, index.slice()?, k, outputs[0].words_mut()?));
+        let index = positions(self.name(), index.slice()?, n)?;
+        dispatch_moved!(x.dtype(), T => take_rows::<T>(x.word_slice()?, n, &index, k, outputs[0].words_mut()?));
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
@@ -72,11 +72,11 @@ impl Op for AddAlong {
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (g, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
-        check_index(self.name(), "index", index.slice()?, self.size)?;
+        let index = positions(self.name(), index.slice()?, self.size)?;
         dispatch_float!(self.name(), g.dtype(), T => {
             let out = outputs[0].slice_mut::<T>()?;
             out.fill(0.0);
-            add_rows::<T>(g.slice()?, last(g.shape()), index.slice()?, self.size, out);
+            add_rows::<T>(g.slice()?, last(g.shape()), &index, self.size, out);
         });
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Op for AddAlong {
 
 impl Tensor {
     /// Returns `out[…, j, …] = self[…, indices[…, j, …], …]` along an axis: one index (an integer) for each element
-    /// of the result. The other sizes broadcast.
+    /// of the result; negative ones count from the end. The other sizes broadcast.
     ///
     /// # Errors
     /// The axis or an index is out of range, ranks differ, other sizes do not broadcast, or the indices are not
@@ -113,8 +113,8 @@ impl Tensor {
     }
 
     /// Returns zeros with `size` elements along an axis, to which each element of this tensor is added where its
-    /// index (an integer, one for each) says: the adjoint of [`Tensor::take_along_axis`]. Elements with the same
-    /// index add up in ascending order.
+    /// index (an integer, one for each; negative ones count from the end) says: the adjoint of
+    /// [`Tensor::take_along_axis`]. Elements with the same index add up in ascending order.
     ///
     /// # Errors
     /// Shapes differ, the axis or an index is out of range, or dtypes are not float and integer.

@@ -6,8 +6,12 @@ use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
-    flatten: Any, Every, "Flatten";
+    flatten: Any, Every, "Reshape";
     flip: Any, Every, "Slice";
+    rot90: Any, Every, "";
+    unravel_index: Ints, None, "";
+    space_to_depth: Any, Every, "";
+    depth_to_space: Any, Every, "";
     moveaxis: Any, Every, "Transpose";
     repeat: Any, Every, "";
     roll: Any, Every, "Concat";
@@ -58,6 +62,83 @@ impl Tensor {
         let set = self.shape().axes("flip", axes)?;
         let chosen = (0..self.rank()).filter(|&i| set[i]);
         chosen.into_iter().try_fold(self.clone(), |t, i| t.slice_step(i as isize, None, None, -1))
+    }
+
+    /// Turns by `times` right angles in the plane of two axes, from the first to the second.
+    ///
+    /// # Errors
+    /// An axis is out of range, or both are the same.
+    pub fn rot90(&self, times: isize, first: isize, second: isize) -> Result<Tensor> {
+        let (a, b) = (self.shape().axis("rot90", first)?, self.shape().axis("rot90", second)?);
+        if a == b {
+            return Err(Error::argument("rot90 axes", "two different axes", format!("{first} and {second}")));
+        }
+        let (a, b) = (a as isize, b as isize);
+        match times.rem_euclid(4) {
+            0 => Ok(self.clone()),
+            1 => self.flip(&[b])?.transpose(a, b),
+            2 => self.flip(&[a, b]),
+            _ => self.transpose(a, b)?.flip(&[b]),
+        }
+    }
+
+    /// Returns the coordinates (int64, one tensor for each axis) of flat positions in a tensor of this shape. Negative
+    /// positions count from the end.
+    ///
+    /// # Errors
+    /// The dtype is not of integers, a position is out of range, or positions have no values yet.
+    pub fn unravel_index(&self, shape: impl crate::IntoShape) -> Result<Vec<Tensor>> {
+        let shape = shape.into_shape()?;
+        let flat = super::promote::indices("unravel_index", self)?;
+        if flat.is_traced() {
+            return Err(Error::Abstract { op: "unravel_index" });
+        }
+        let values = flat.contiguous()?;
+        let places =
+            super::index::positions("unravel_index", values.array().slice::<i64>()?, shape.elements())?;
+        let mut left = Tensor::from_slice(&places, *flat.shape())?;
+        let mut all = Vec::new();
+        for &d in shape.dims().iter().rev() {
+            let size = Tensor::scalar(d as i64)?;
+            all.push(left.remainder(&size)?);
+            left = left.floor_div(&size)?;
+        }
+        all.reverse();
+        Ok(all)
+    }
+
+    /// Moves blocks of `block` by `block` places of `[batch, height, width, channels]` into the channels.
+    ///
+    /// # Errors
+    /// There are not four axes, or `block` does not divide height and width.
+    pub fn space_to_depth(&self, block: usize) -> Result<Tensor> {
+        let &[n, h, w, c] = self.dims() else {
+            return Err(Error::shape("space_to_depth", "[batch, height, width, channels]", *self.shape()));
+        };
+        if block == 0 || !h.is_multiple_of(block) || !w.is_multiple_of(block) {
+            let expected = format!("a height and width that {block} divides");
+            return Err(Error::shape("space_to_depth", expected, *self.shape()));
+        }
+        let cut = self.reshape_to([n, h / block, block, w / block, block, c])?;
+        cut.permute(&[0, 1, 3, 2, 4, 5])?.reshape_to([n, h / block, w / block, block * block * c])
+    }
+
+    /// Moves channels of `[batch, height, width, channels]` into blocks of `block` by `block` places: the inverse of
+    /// [`Tensor::space_to_depth`].
+    ///
+    /// # Errors
+    /// There are not four axes, or the square of `block` does not divide the channels.
+    pub fn depth_to_space(&self, block: usize) -> Result<Tensor> {
+        let &[n, h, w, c] = self.dims() else {
+            return Err(Error::shape("depth_to_space", "[batch, height, width, channels]", *self.shape()));
+        };
+        let square = block.checked_mul(block).filter(|s| *s > 0 && c.is_multiple_of(*s));
+        let Some(square) = square else {
+            let expected = format!("channels that the square of {block} divides");
+            return Err(Error::shape("depth_to_space", expected, *self.shape()));
+        };
+        let cut = self.reshape_to([n, h, w, block, block, c / square])?;
+        cut.permute(&[0, 1, 3, 2, 4, 5])?.reshape_to([n, h * block, w * block, c / square])
     }
 
     /// Moves the elements along an axis by `shift` positions; those that leave at the end come in at the start.

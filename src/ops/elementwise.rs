@@ -36,6 +36,8 @@ pub(crate) trait Unary: 'static {
     const NAME: &'static str;
     const GRAD_NAME: &'static str;
     const READS: Reads;
+    /// The smallest constant that it accepts.
+    const LEAST: f64;
     /// Computes the function; `p` is the row's constant, if it has one.
     fn f<R: Real>(x: R, p: R) -> R;
     /// Computes the derivative from `v`, which is the input or the output as `READS` says.
@@ -102,6 +104,8 @@ pub(crate) struct Formula {
     grad_double: GradSlice<f64>,
     /// The function on integers, if it accepts them.
     whole: Option<UnaryLoops>,
+    /// The smallest constant that it accepts.
+    least: f64,
     /// The derivative in tensor operations.
     df: fn(Expr, Expr) -> Expr,
 }
@@ -128,6 +132,7 @@ impl<U: Unary> Of<U> {
         } else {
             None
         },
+        least: U::LEAST,
         df: U::df,
     };
 }
@@ -171,6 +176,10 @@ impl Op for Map {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         if self.row.whole.is_none() || !inputs[0].dtype.is_integer() {
             float(self.row.name, inputs[0].dtype)?;
+        }
+        if self.p < self.row.least {
+            let expected = format!("a constant of {} or more", self.row.least);
+            return Err(Error::argument(self.row.name, expected, self.p));
         }
         Ok(few![inputs[0]])
     }
@@ -336,9 +345,9 @@ pub struct BinaryRow {
 }
 
 /// Rows are `name: Type(x) = f; d(what it reads) = df; on [smooth interval] onnx Operator, int f;` (operator and
-/// function of integers if there is one), with `Type(x; p = default)` for a constant.
+/// function of integers if there is one), with `Type(x; p = default)` for a constant, or `p = default from least`.
 macro_rules! unary {
-    ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident $(; $p:ident = $default:expr)?) = $f:expr;
+    ($($(#[$doc:meta])* $name:ident: $type:ident($x:ident $(; $p:ident = $default:literal $(from $least:literal)?)?) = $f:expr;
         d($reads:ident $v:ident) = $df:expr; on [$lo:expr, $hi:expr] $(onnx $onnx:ident)? $(, int $int:expr)?;)*) => {
         $(
             pub(crate) struct $type;
@@ -346,6 +355,7 @@ macro_rules! unary {
                 const NAME: &'static str = stringify!($name);
                 const GRAD_NAME: &'static str = concat!(stringify!($name), "_grad");
                 const READS: Reads = Reads::$reads;
+                const LEAST: f64 = unary!(@least $($($least)?)?);
                 #[inline(always)]
                 fn f<R: Real>($x: R, p: R) -> R { unary!(@p p $($p)?); $f }
                 #[inline(always)]
@@ -371,6 +381,8 @@ macro_rules! unary {
             }),*
         ];
     };
+    (@least) => { f64::NEG_INFINITY };
+    (@least $least:literal) => { $least };
     (@there) => { false };
     (@there $int:expr) => { true };
     (@int $x:ident) => { $x };
@@ -395,34 +407,6 @@ macro_rules! unary {
     };
 }
 
-/// Computed from `e = exp(|x|) - 1`, without cancellation: `½(e + e/(1+e))`, and half of it at a time where `e` is
-/// huge.
-#[inline(always)]
-fn sinh<R: Real>(x: R) -> R {
-    let sign = x.clone().sign();
-    let a = x.abs();
-    let small = a.clone().minimum(R::c(20.0)).exp_m1();
-    let near = R::c(0.5) * (small.clone() + small.clone() / (small + R::c(1.0)));
-    let half = (R::c(0.5) * a.clone()).exp();
-    let far = (a - R::c(20.0)).step();
-    sign * (near * (R::c(1.0) - far.clone()) + R::c(0.5) * half.clone() * far * half)
-}
-
-#[inline(always)]
-fn cosh<R: Real>(x: R) -> R {
-    let half = (R::c(0.5) * x.abs()).exp();
-    R::c(0.5) * half.clone() * half.clone() + R::c(0.5) / half.clone() / half
-}
-
-/// `√(1 + x²)` without overflow.
-#[inline(always)]
-fn root_one_plus_square<R: Real>(x: R) -> R {
-    let a = x.abs();
-    let (large, small) = (a.clone().maximum(R::c(1.0)), a.minimum(R::c(1.0)));
-    let ratio = small / large.clone();
-    large * (R::c(1.0) + ratio.clone() * ratio).sqrt()
-}
-
 /// Beyond this, `ln(x + √(x² ± 1))` equals `ln(2x)` to the last digit.
 const LARGE: f64 = 1e8;
 
@@ -435,24 +419,59 @@ fn ln_excess<R: Real>(x: R) -> R {
 /// `ln(a + √(a² + 1))` for `a = |x|`, computed from `a + a²/(1 + √(1 + a²))`, without cancellation.
 #[inline(always)]
 fn asinh<R: Real>(x: R) -> R {
-    let sign = x.clone().sign();
-    let a = x.abs();
+    let a = x.clone().abs();
     let m = a.clone().minimum(R::c(LARGE));
     let near = m.clone() + m.clone() * m.clone() / (R::c(1.0) + (R::c(1.0) + m.clone() * m).sqrt());
-    sign * (near.ln_1p() + ln_excess(a))
+    (near.ln_1p() + ln_excess(a)).copysign(x)
 }
 
 /// `ln(x + √(x² - 1))`, computed from `t = x - 1`.
 #[inline(always)]
 fn acosh<R: Real>(x: R) -> R {
     let t = x.clone().minimum(R::c(LARGE)) - R::c(1.0);
-    (t.clone() + (t.clone() * (t + R::c(2.0))).sqrt()).ln_1p() + ln_excess(x)
+    (t.clone() + t.clone().sqrt() * (t + R::c(2.0)).sqrt()).ln_1p() + ln_excess(x)
 }
 
 /// Limits to finite float32 numbers, so that differences of infinities are not NaN.
 #[inline(always)]
 fn finite<R: Real>(x: R) -> R {
     x.maximum(R::c(-1e38)).minimum(R::c(1e38))
+}
+
+/// Limits to a range beyond which a function has reached its limit to the last digit, so that no product of an infinity
+/// and a zero arises.
+#[inline(always)]
+fn within<R: Real>(x: R, end: f64) -> R {
+    x.maximum(R::c(-end)).minimum(R::c(end))
+}
+
+/// `x` up to 0, then 0. At 0 its derivative is 1.
+#[inline(always)]
+fn up_to_zero<R: Real>(x: R) -> R {
+    x.clone().pick(R::c(0.0), x)
+}
+
+/// `x - tanh(x)`: near 0 by the continued fraction of tanh (DLMF 4.39.1), as `x³ / (x² + 3 + x²/(5 + x²/(7 + …)))`, in
+/// which nothing cancels.
+#[inline(always)]
+fn tanh_shrink<R: Real>(x: R) -> R {
+    let square = x.clone() * x.clone();
+    let mut below = R::c(17.0);
+    for odd in [15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
+        below = R::c(odd) + square.clone() / below;
+    }
+    let near = x.clone() * (square.clone() / (square + below));
+    (x.clone().abs() - R::c(1.0)).pick(x.clone() - x.tanh(), near)
+}
+
+/// `ln(cosh(x))`, as `ln(1 + 2·sinh²(x/2))` up to 20, beyond which it grows by as much as `|x|`.
+#[inline(always)]
+fn log_cosh<R: Real>(x: R) -> R {
+    let a = x.abs();
+    let m = a.clone().minimum(R::c(20.0));
+    let e = (R::c(0.5) * m.clone()).exp_m1();
+    let s = R::c(0.5) * (e.clone() + e.clone() / (e + R::c(1.0)));
+    (R::c(2.0) * s.clone() * s).ln_1p() + (a - m)
 }
 
 /// 1 where zero, else 0.
@@ -483,15 +502,15 @@ unary! {
     /// e to the power of each element.
     exp: Exp(x) = x.exp(); d(Y y) = y; on [-2.0, 2.0] onnx Exp;
     /// `exp(x) - 1` without cancellation.
-    exp_m1: ExpM1(x) = x.exp_m1(); d(Y y) = y + R::c(1.0); on [-2.0, 2.0];
+    exp_m1: ExpM1(x) = x.exp_m1(); d(Y y) = y + R::c(1.0); on [-2.0, 2.0] onnx Exp;
     /// Natural logarithm.
     ln: Ln(x) = x.ln(); d(X x) = R::c(1.0) / x; on [0.2, 3.0] onnx Log;
     /// `ln(1 + x)` without cancellation.
-    ln_1p: Ln1p(x) = x.ln_1p(); d(X x) = R::c(1.0) / (x + R::c(1.0)); on [-0.5, 3.0];
+    ln_1p: Ln1p(x) = x.ln_1p(); d(X x) = R::c(1.0) / (x + R::c(1.0)); on [-0.5, 3.0] onnx Log;
     /// Square root.
     sqrt: Sqrt(x) = x.sqrt(); d(Y y) = R::c(0.5) / y; on [0.2, 3.0] onnx Sqrt;
     /// The square. For integers it wraps.
-    square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0], int |x: I| x.times(x);
+    square: Square(x) = x.clone() * x; d(X x) = x.clone() + x; on [-2.0, 2.0] onnx Mul, int |x: I| x.times(x);
     /// Sine of radians.
     sin: Sin(x) = x.sin(); d(X x) = x.cos(); on [-3.0, 3.0] onnx Sin;
     /// Cosine of radians.
@@ -508,14 +527,14 @@ unary! {
     /// `max(x, 0)`, also for integers. The derivative at 0 is 0.
     relu: Relu(x) = x.maximum(R::c(0.0)); d(Y y) = y.step(); on [0.1, 2.0] onnx Relu, int |x: I| x.max(I::ZERO);
     /// 1 where positive, else 0. Its derivative counts as 0 everywhere.
-    step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0];
+    step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Greater;
     /// `x·Φ(x)` with the normal distribution function Φ (Hendrycks and Gimpel 2016), exact as Keras's default.
-    gelu: Gelu(x) = x.gelu(); d(X x) = x.clone().ndtr() + x.clone() * density(x);
+    gelu: Gelu(x) = x.gelu(); d(X x) = x.clone().ndtr() + within(x.clone(), 100.0) * density(x);
         on [-3.0, 3.0] onnx Gelu;
     /// `x·sigmoid(x)`, also called swish.
-    silu: Silu(x) = x.clone() * x.sigmoid();
-        d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x * (R::c(1.0) - s)) };
-        on [-3.0, 3.0];
+    silu: Silu(x) = x.clone().maximum(R::c(-1e4)) * x.sigmoid();
+        d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + within(x, 1e4) * (R::c(1.0) - s)) };
+        on [-3.0, 3.0] onnx Swish;
     /// -1, 0 or 1, also for integers. Its derivative counts as 0.
     sign: Sign(x) = x.sign(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign, int I::sign;
     /// Rounds down to a whole number; integers stay as they are. Its derivative counts as 0.
@@ -526,89 +545,88 @@ unary! {
     /// as 0.
     round: Round(x) = x.round(); d(Nothing _v) = R::c(0.0); on [0.1, 0.4] onnx Round, int |x: I| x;
     /// Cuts off the digits after the point; integers stay as they are. Its derivative counts as 0.
-    trunc: Trunc(x) = x.clone().maximum(R::c(0.0)).floor() - (-x).maximum(R::c(0.0)).floor();
+    trunc: Trunc(x) = x.clone().abs().floor().copysign(x);
         d(Nothing _v) = R::c(0.0); on [0.1, 0.9], int |x: I| x;
     /// `1 / √x`.
-    rsqrt: Rsqrt(x) = R::c(1.0) / x.sqrt(); d(Y y) = R::c(-0.5) * y.clone() * y.clone() * y; on [0.2, 3.0];
+    rsqrt: Rsqrt(x) = R::c(1.0) / x.sqrt(); d(Y y) = R::c(-0.5) * y.clone() * y.clone() * y; on [0.2, 3.0] onnx Reciprocal;
     /// `1 / x`.
     reciprocal: Reciprocal(x) = R::c(1.0) / x; d(Y y) = -(y.clone() * y); on [0.2, 3.0] onnx Reciprocal;
-    /// Base-2 logarithm.
-    log2: Log2(x) = x.ln() * R::c(std::f64::consts::LOG2_E); d(X x) = R::c(std::f64::consts::LOG2_E) / x; on [0.2, 3.0];
-    /// Base-10 logarithm.
-    log10: Log10(x) = x.ln() * R::c(std::f64::consts::LOG10_E); d(X x) = R::c(std::f64::consts::LOG10_E) / x; on [0.2, 3.0];
+    /// Base-2 logarithm, exact at powers of 2.
+    log2: Log2(x) = x.log2(); d(X x) = R::c(std::f64::consts::LOG2_E) / x; on [0.2, 3.0] onnx Log;
+    /// Base-10 logarithm, exact at powers of 10.
+    log10: Log10(x) = x.log10(); d(X x) = R::c(std::f64::consts::LOG10_E) / x; on [0.2, 3.0] onnx Log;
     /// Tangent of radians.
     tan: Tan(x) = x.clone().sin() / x.cos(); d(Y y) = R::c(1.0) + y.clone() * y; on [-1.0, 1.0] onnx Tan;
     /// Hyperbolic sine.
-    sinh: Sinh(x) = sinh(x); d(X x) = cosh(x); on [-2.0, 2.0] onnx Sinh;
+    sinh: Sinh(x) = x.sinh(); d(X x) = x.cosh(); on [-2.0, 2.0] onnx Sinh;
     /// Hyperbolic cosine.
-    cosh: Cosh(x) = cosh(x); d(X x) = sinh(x); on [-2.0, 2.0] onnx Cosh;
+    cosh: Cosh(x) = x.cosh(); d(X x) = x.sinh(); on [-2.0, 2.0] onnx Cosh;
     /// `min(max(x, 0), 6)`. The derivative at 0 and 6 is 0.
     relu6: Relu6(x) = x.maximum(R::c(0.0)).minimum(R::c(6.0)); d(Y y) = y.clone().step() * (R::c(6.0) - y).step();
         on [0.1, 5.9] onnx Clip;
     /// `x` where positive, else `negative_slope · x` (Keras's function defaults to 0.2, its layer to 0.3).
     leaky_relu: LeakyRelu(x; negative_slope = 0.2) =
-        x.clone().maximum(R::c(0.0)) + negative_slope * x.minimum(R::c(0.0));
-        d(X x) = R::c(1.0) - (-x).step() * (R::c(1.0) - negative_slope); on [-2.0, -0.1] onnx LeakyRelu;
+        x.clone().pick(x.clone(), negative_slope * x);
+        d(X x) = x.pick(R::c(1.0), negative_slope); on [-2.0, -0.1] onnx LeakyRelu;
     /// `x` where positive, else `alpha · (exp(x) - 1)` (Clevert et al. 2016).
-    elu: Elu(x; alpha = 1.0) = x.clone().maximum(R::c(0.0)) + alpha * x.minimum(R::c(0.0)).exp_m1();
-        d(X x) = { let s = x.clone().step(); s.clone() + (R::c(1.0) - s) * alpha * x.minimum(R::c(0.0)).exp() };
+    elu: Elu(x; alpha = 1.0) = x.clone().pick(x.clone(), alpha * up_to_zero(x).exp_m1());
+        d(X x) = x.clone().pick(R::c(1.0), alpha * up_to_zero(x).exp());
         on [-2.0, -0.1] onnx Elu;
     /// `x` where positive, else `alpha · (exp(x / alpha) - 1)` (Barron 2017).
     celu: Celu(x; alpha = 1.0) =
-        x.clone().maximum(R::c(0.0)) + alpha.clone() * (x.minimum(R::c(0.0)) / alpha).exp_m1();
-        d(X x) = { let s = x.clone().step(); s.clone() + (R::c(1.0) - s) * (x.minimum(R::c(0.0)) / alpha).exp() };
+        x.clone().pick(x.clone(), alpha.clone() * (up_to_zero(x) / alpha).exp_m1());
+        d(X x) = x.clone().pick(R::c(1.0), (up_to_zero(x) / alpha).exp());
         on [-2.0, -0.1] onnx Celu;
     /// Scaled ELU, whose fixed point has mean 0 and variance 1 (Klambauer et al. 2017).
-    selu: Selu(x) = R::c(SELU_SCALE)
-        * (x.clone().maximum(R::c(0.0)) + R::c(SELU_ALPHA) * x.minimum(R::c(0.0)).exp_m1());
-        d(X x) = {
-            let s = x.clone().step();
-            R::c(SELU_SCALE) * (s.clone() + (R::c(1.0) - s) * R::c(SELU_ALPHA) * x.minimum(R::c(0.0)).exp())
-        };
+    selu: Selu(x) = R::c(SELU_SCALE) * x.clone().pick(x.clone(), R::c(SELU_ALPHA) * up_to_zero(x).exp_m1());
+        d(X x) = R::c(SELU_SCALE) * x.clone().pick(R::c(1.0), R::c(SELU_ALPHA) * up_to_zero(x).exp());
         on [-2.0, -0.1] onnx Selu;
-    /// GELU by its tanh approximation: `½x(1 + tanh(√(2/π)(x + 0.044715x³)))`.
+    /// GELU by its tanh approximation, `½x(1 + tanh(√(2/π)(x + 0.044715x³)))`, which is `x·sigmoid` of twice that angle:
+    /// so nothing cancels.
     gelu_tanh: GeluTanh(x) = {
+            let x = x.maximum(R::c(-100.0));
             let cube = x.clone() * x.clone() * x.clone();
-            R::c(0.5) * x.clone() * (R::c(1.0) + (R::c(SQRT_2_OVER_PI) * (x + R::c(0.044_715) * cube)).tanh())
+            x.clone() * (R::c(2.0 * SQRT_2_OVER_PI) * (x + R::c(0.044_715) * cube)).sigmoid()
         };
         d(X x) = {
+            let x = within(x, 100.0);
             let square = x.clone() * x.clone();
-            let t = (R::c(SQRT_2_OVER_PI) * (x.clone() + R::c(0.044_715) * square.clone() * x.clone())).tanh();
-            let slope = R::c(SQRT_2_OVER_PI) * (R::c(1.0) + R::c(3.0 * 0.044_715) * square);
-            R::c(0.5) * (R::c(1.0) + t.clone()) + R::c(0.5) * x * (R::c(1.0) - t.clone() * t) * slope
+            let s = (R::c(2.0 * SQRT_2_OVER_PI) * (x.clone() + R::c(0.044_715) * square.clone() * x.clone())).sigmoid();
+            let slope = R::c(2.0 * SQRT_2_OVER_PI) * (R::c(1.0) + R::c(3.0 * 0.044_715) * square);
+            s.clone() * (R::c(1.0) + x * (R::c(1.0) - s) * slope)
         };
         on [-3.0, 3.0] onnx Gelu;
     /// `relu6(x + 3) / 6`.
     hard_sigmoid: HardSigmoid(x) = (x + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
         d(Y y) = y.clone().step() * (R::c(1.0) - y).step() / R::c(6.0); on [-2.9, 2.9] onnx HardSigmoid;
     /// `x · hard_sigmoid(x)`, also called hard swish.
-    hard_silu: HardSilu(x) = x.clone() * (x + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
+    hard_silu: HardSilu(x) = x.clone().maximum(R::c(-3.0)) * (x + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
         d(X x) = {
             let h = (x.clone() + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
-            h.clone() + x * h.clone().step() * (R::c(1.0) - h).step() / R::c(6.0)
+            h.clone() + within(x, 3.0) * h.clone().step() * (R::c(1.0) - h).step() / R::c(6.0)
         };
         on [-2.9, 2.9] onnx HardSwish;
     /// `min(max(x, -1), 1)`. The derivative at -1 and 1 is 1.
     hard_tanh: HardTanh(x) = x.maximum(R::c(-1.0)).minimum(R::c(1.0));
         d(X x) = R::c(1.0) - (x.abs() - R::c(1.0)).step(); on [-0.9, 0.9] onnx Clip;
     /// `x · tanh(softplus(x))` (Misra 2019).
-    mish: Mish(x) = x.clone() * (x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p()).tanh();
+    mish: Mish(x) = x.clone().maximum(R::c(-1e4)) * x.softplus().tanh();
         d(X x) = {
-            let t = (x.clone().maximum(R::c(0.0)) + (-x.clone().abs()).exp().ln_1p()).tanh();
-            t.clone() + x.clone() * (R::c(1.0) - t.clone() * t) * x.sigmoid()
+            let t = x.clone().softplus().tanh();
+            t.clone() + within(x.clone(), 1e4) * (R::c(1.0) - t.clone() * t) * x.sigmoid()
         };
         on [-3.0, 3.0] onnx Mish;
     /// `x / (1 + |x|)`.
-    softsign: Softsign(x) = x.clone() / (R::c(1.0) + x.abs());
+    softsign: Softsign(x) = { let x = finite(x); x.clone() / (R::c(1.0) + x.abs()) };
         d(X x) = { let d = R::c(1.0) + x.abs(); R::c(1.0) / (d.clone() * d) }; on [0.1, 3.0] onnx Softsign;
     /// `ln(sigmoid(x))` without underflow.
     log_sigmoid: LogSigmoid(x) = x.clone().minimum(R::c(0.0)) - (-x.abs()).exp().ln_1p();
-        d(X x) = (-x).sigmoid(); on [-3.0, 3.0];
+        d(X x) = (-x).sigmoid(); on [-3.0, 3.0] onnx Softplus;
     /// `x - tanh(x)`.
-    tanh_shrink: TanhShrink(x) = x.clone() - x.tanh(); d(X x) = { let t = x.tanh(); t.clone() * t }; on [-2.0, 2.0];
+    tanh_shrink: TanhShrink(x) = tanh_shrink(x); d(X x) = { let t = x.tanh(); t.clone() * t }; on [-2.0, 2.0] onnx Tanh;
     /// `x` moved towards 0 by `threshold`, and 0 within it.
-    soft_shrink: SoftShrink(x; threshold = 0.5) =
-        (x.clone() - threshold.clone()).maximum(R::c(0.0)) + (x + threshold).minimum(R::c(0.0));
+    soft_shrink: SoftShrink(x; threshold = 0.5 from 0.0) =
+        (x.clone().abs() - threshold).maximum(R::c(0.0)).copysign(x);
         d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0] onnx Shrink;
     /// `x` where its absolute value is above `threshold`, else 0.
     hard_shrink: HardShrink(x; threshold = 0.5) = x.clone() * (x.abs() - threshold).step();
@@ -626,25 +644,25 @@ unary! {
         };
         on [-3.0, 3.0];
     /// 2 to the power of each element.
-    exp2: Exp2(x) = R::c(2.0).pow(x); d(Y y) = R::c(std::f64::consts::LN_2) * y; on [-2.0, 2.0];
+    exp2: Exp2(x) = R::c(2.0).pow(x); d(Y y) = R::c(std::f64::consts::LN_2) * y; on [-2.0, 2.0] onnx Pow;
     /// `1 - erf(x)` without cancellation.
-    erfc: Erfc(x) = x.erfc(); d(X x) = R::c(-TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0];
+    erfc: Erfc(x) = x.erfc(); d(X x) = R::c(-TWO_OVER_SQRT_PI) * (-(x.clone() * x)).exp(); on [-2.0, 2.0] onnx Erf;
     /// The angle in radians whose sine this is; NaN outside of [-1, 1].
     asin: Asin(x) = (x.clone()).atan2(((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt());
-        d(X x) = R::c(1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt(); on [-0.9, 0.9];
+        d(X x) = R::c(1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt(); on [-0.9, 0.9] onnx Asin;
     /// The angle in radians whose cosine this is; NaN outside of [-1, 1].
     acos: Acos(x) = R::c(2.0) * (R::c(1.0) - x.clone()).sqrt().atan2((R::c(1.0) + x).sqrt());
-        d(X x) = R::c(-1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt(); on [-0.9, 0.9];
+        d(X x) = R::c(-1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)).sqrt(); on [-0.9, 0.9] onnx Acos;
     /// The angle in radians whose tangent this is.
-    atan: Atan(x) = x.atan2(R::c(1.0)); d(X x) = R::c(1.0) / (R::c(1.0) + x.clone() * x); on [-3.0, 3.0];
+    atan: Atan(x) = x.atan2(R::c(1.0)); d(X x) = R::c(1.0) / (R::c(1.0) + x.clone() * x); on [-3.0, 3.0] onnx Atan;
     /// Inverse of [`Tensor::sinh`].
-    asinh: Asinh(x) = asinh(x); d(X x) = R::c(1.0) / root_one_plus_square(x); on [-3.0, -0.1];
+    asinh: Asinh(x) = asinh(x); d(X x) = R::c(1.0) / R::c(1.0).hypot(x); on [-3.0, -0.1] onnx Asinh;
     /// Inverse of [`Tensor::cosh`]; NaN below 1.
     acosh: Acosh(x) = acosh(x);
-        d(X x) = R::c(1.0) / ((x.clone() - R::c(1.0)).sqrt() * (x + R::c(1.0)).sqrt()); on [1.2, 4.0];
+        d(X x) = R::c(1.0) / ((x.clone() - R::c(1.0)).sqrt() * (x + R::c(1.0)).sqrt()); on [1.2, 4.0] onnx Acosh;
     /// Inverse of [`Tensor::tanh`]; NaN outside of [-1, 1].
     atanh: Atanh(x) = R::c(0.5) * (x.clone().ln_1p() - (-x).ln_1p());
-        d(X x) = R::c(1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)); on [-0.8, 0.8];
+        d(X x) = R::c(1.0) / ((R::c(1.0) - x.clone()) * (R::c(1.0) + x)); on [-0.8, 0.8] onnx Atanh;
     /// 0 up to -1, `(x + 1)² / 4` up to 1, then `x`.
     sparse_plus: SparsePlus(x) = {
             let inner = x.clone().maximum(R::c(-1.0)).minimum(R::c(1.0)) + R::c(1.0);
@@ -655,7 +673,59 @@ unary! {
     sparse_sigmoid: SparseSigmoid(x) = R::c(0.5) * (x.maximum(R::c(-1.0)).minimum(R::c(1.0)) + R::c(1.0));
         d(Y y) = R::c(0.5) * y.clone().step() * (R::c(1.0) - y).step(); on [-0.9, 0.9];
     /// `ln(1 + exp(x))` without overflow.
-    softplus: Softplus(x) = x.clone().maximum(R::c(0.0)) + (-x.abs()).exp().ln_1p(); d(X x) = x.sigmoid(); on [-3.0, 3.0] onnx Softplus;
+    softplus: Softplus(x) = x.softplus(); d(X x) = x.sigmoid(); on [-3.0, 3.0] onnx Softplus;
+    /// `ln(cosh(x))` without overflow or cancellation.
+    log_cosh: LogCosh(x) = log_cosh(x); d(X x) = x.tanh(); on [-3.0, 3.0];
+    /// The cube root.
+    cbrt: Cbrt(x) = x.cbrt(); d(Y y) = R::c(1.0 / 3.0) / (y.clone() * y); on [0.2, 3.0];
+    /// Degrees to radians.
+    deg2rad: Deg2Rad(x) = x * R::c(std::f64::consts::PI / 180.0); d(Nothing _v) = R::c(std::f64::consts::PI / 180.0);
+        on [-90.0, 90.0] onnx Mul;
+    /// Radians to degrees.
+    rad2deg: Rad2Deg(x) = x * R::c(180.0 / std::f64::consts::PI); d(Nothing _v) = R::c(180.0 / std::f64::consts::PI);
+        on [-2.0, 2.0] onnx Mul;
+    /// `ln(x / (1 - x))`, the inverse of [`Tensor::sigmoid`]; NaN outside of [0, 1].
+    logit: Logit(x) = {
+            // Around ½ from the distance to it, in which nothing cancels.
+            let near = ((R::c(2.0) * x.clone() - R::c(1.0)) / (R::c(1.0) - x.clone())).ln_1p();
+            (R::c(0.25) - (x.clone() - R::c(0.5)).abs()).pick(near, (x.clone() / (R::c(1.0) - x)).ln())
+        };
+        d(X x) = R::c(1.0) / (x.clone() * (R::c(1.0) - x)); on [0.1, 0.9];
+    /// `sin(πx) / (πx)`, and 1 at 0. Whole numbers other than 0 give 0 exactly.
+    sinc: Sinc(x) = x.sinc(R::c(0.0)); d(X x) = x.sinc(R::c(1.0)); on [-3.0, 3.0];
+    /// The derivative of [`Tensor::sinc`] of an order, a whole number from 0 to 10; NaN for others.
+    sinc_derivative: SincDerivative(x; order = 1.0) = x.sinc(order); d(X x) = x.sinc(order + R::c(1.0)); on [-3.0, 3.0];
+    /// The inverse of [`Tensor::erf`]: infinite at -1 and 1, NaN beyond.
+    erfinv: ErfInv(x) = x.erfinv(); d(Y y) = R::c(1.0 / TWO_OVER_SQRT_PI) * (y.clone() * y).exp(); on [-0.9, 0.9];
+    /// `ln |Γ(x)|`, the logarithm of the gamma function's size.
+    lgamma: Lgamma(x) = x.lgamma(); d(X x) = x.polygamma(R::c(0.0)); on [0.2, 4.0];
+    /// The digamma function, the derivative of [`Tensor::lgamma`]; infinite at 0 and NaN at whole numbers below.
+    digamma: Digamma(x) = x.polygamma(R::c(0.0)); d(X x) = x.polygamma(R::c(1.0)); on [0.5, 4.0];
+    /// The derivative of [`Tensor::digamma`] of an order, a whole number from 0 to 100 (for negative
+    /// elements, to 30); NaN for others.
+    polygamma: Polygamma(x; order = 1.0) = x.polygamma(order); d(X x) = x.polygamma(order + R::c(1.0)); on [1.0, 4.0];
+    /// The modified Bessel function of the first kind of order 0.
+    i0: I0(x) = x.bessel_i(R::c(0.0)); d(X x) = x.bessel_i(R::c(1.0)); on [-3.0, 3.0];
+    /// The modified Bessel function of the first kind of order 1.
+    i1: I1(x) = x.bessel_i(R::c(1.0)); d(X x) = R::c(0.5) * (x.clone().bessel_i(R::c(0.0)) + x.bessel_i(R::c(2.0)));
+        on [-3.0, 3.0];
+    /// `exp(-|x|)` times [`Tensor::i0`]. The derivative at 0 is 0.
+    i0e: I0e(x) = x.bessel_ie(R::c(0.0));
+        d(X x) = x.clone().bessel_ie(R::c(1.0)) - x.clone().sign() * x.bessel_ie(R::c(0.0)); on [0.1, 3.0];
+    /// `exp(-|x|)` times [`Tensor::i1`].
+    i1e: I1e(x) = x.bessel_ie(R::c(1.0));
+        d(X x) = R::c(0.5) * (x.clone().bessel_ie(R::c(0.0)) + x.clone().bessel_ie(R::c(2.0)))
+            - x.clone().sign() * x.bessel_ie(R::c(1.0));
+        on [0.1, 3.0];
+    /// The modified Bessel function of the first kind of an order, a whole number from -20 to 20; NaN for others.
+    bessel_i: BesselI(x; order = 2.0) = x.bessel_i(order);
+        d(X x) = R::c(0.5) * (x.clone().bessel_i(order.clone() - R::c(1.0)) + x.bessel_i(order + R::c(1.0)));
+        on [-3.0, 3.0];
+    /// `exp(-|x|)` times [`Tensor::bessel_i`].
+    bessel_ie: BesselIe(x; order = 2.0) = x.bessel_ie(order);
+        d(X x) = R::c(0.5) * (x.clone().bessel_ie(order.clone() - R::c(1.0)) + x.clone().bessel_ie(order.clone() + R::c(1.0)))
+            - x.clone().sign() * x.bessel_ie(order);
+        on [0.1, 3.0];
 }
 
 /// How an operation on two operands handles integers.
@@ -948,38 +1018,97 @@ binary! {
     /// `max(x, 0) - x·t + ln(1 + exp(-|x|))`, which never overflows.
     binary_cross_entropy: BinaryCrossEntropy(x, t) =
         x.clone().maximum(R::c(0.0)) - x.clone() * t + (-x.abs()).exp().ln_1p(); int Floats Refused; reads true;
-        da(g) = g * (x.sigmoid() - t); db = -(g * x); on [[0.1, 3.0], [0.0, 1.0]];
+        // σ(x) - t, without cancellation where a certain prediction is right.
+        da(g) = g * ((R::c(1.0) - t.clone()) * x.clone().sigmoid() - t * (-x).sigmoid()); db = -(g * x); on [[0.1, 3.0], [0.0, 1.0]];
     /// `ln(exp(a) + exp(b))` without overflow.
     logaddexp: LogAddExp(a, b) = {
             let (top, low) = (a.clone().maximum(b.clone()), a.minimum(b));
             top.clone() + (low - finite(top)).minimum(R::c(0.0)).exp().ln_1p()
         };
         int Floats Refused; reads true;
-        da(g) = g * (finite(a) - finite(b)).sigmoid(); db = g * (finite(b) - finite(a)).sigmoid(); on [[-2.0, 2.0]; 2];
+        da(g) = g * (finite(a) - finite(b)).sigmoid(); db = g * (finite(b) - finite(a)).sigmoid(); on [[-2.0, 2.0]; 2], onnx ReduceLogSumExp;
     /// The square of the difference.
     squared_difference: SquaredDifference(a, b) = (a.clone() - b.clone()) * (a - b);
         int Numbers Wrap(|a: I, b: I| a.minus(b).times(a.minus(b))); reads true;
-        da(g) = g * R::c(2.0) * (a - b); db = g * R::c(2.0) * (b - a); on [[-2.0, 2.0]; 2];
+        da(g) = g * R::c(2.0) * (a - b); db = g * R::c(2.0) * (b - a); on [[-2.0, 2.0]; 2], onnx Mul;
     /// The angle in radians, from -π to π, of the point whose ordinate is the first and whose abscissa is the
-    /// second.
+    /// second. At the origin both gradients are 0.
     atan2: Atan2(y, x) = y.atan2(x); int Floats Refused; reads true;
-        da(g) = g * x.clone() / (x.clone() * x + y.clone() * y);
-        db = -(g * y.clone() / (x.clone() * x + y.clone() * y));
+        da(g) = g * ratio(ratio(x.clone(), y.clone().hypot(x.clone())), y.hypot(x));
+        db = -(g * ratio(ratio(y.clone(), y.clone().hypot(x.clone())), y.hypot(x)));
         on [[0.2, 2.0], [-2.0, 2.0]];
     /// The quotient rounded down to a whole number, like Python's `//`. Its derivative counts as 0. Integers
     /// divided by 0 give 0.
     floor_div: FloorDiv(a, b) = a.floor_div(b); int Numbers Wrap(I::floor_div); reads false;
-        da(g) = R::c(0.0); db = R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]];
+        da(g) = R::c(0.0); db = R::c(0.0); on [[0.1, 0.4], [0.5, 0.9]], onnx Floor;
     /// `a - b·⌊a / b⌋`, which has the sign of `b`, like Python's `%` and NumPy's `mod`. Integers divided by 0 give
     /// 0.
     remainder: Remainder(a, b) = a.rem(b); int Numbers Wrap(I::remainder); reads true;
-        da(g) = g; db = -(g * a.floor_div(b)); on [[2.1, 2.4], [0.9, 1.0]];
+        da(g) = g; db = -(g * a.floor_div(b)); on [[2.1, 2.4], [0.9, 1.0]], onnx Mod;
+    /// The remainder with the sign of the first, like C's and NumPy's `fmod`. Integers divided by 0 give 0.
+    fmod: Fmod(a, b) = a.clone().abs().rem(b.abs()).copysign(a);
+        int Numbers Wrap(|a: I, b: I| if b == I::ZERO { b } else { a.div_rem(b).1 }); reads true;
+        da(g) = g; db = -(g * a.clone().abs().floor_div(b.clone().abs()).copysign(a * b)); on [[2.1, 2.4], [0.9, 1.0]], onnx Mod;
+    /// `√(a² + b²)` without overflow or underflow. At the origin both gradients are 0.
+    hypot: Hypot(a, b) = a.hypot(b); int Floats Refused; reads true;
+        da(g) = g * ratio(a.clone(), a.hypot(b)); db = g * ratio(b.clone(), a.hypot(b)); on [[0.2, 2.0], [-2.0, -0.1]];
+    /// The absolute value of the first with the sign of the second, that of a zero and of NaN included.
+    copysign: Copysign(a, b) = a.copysign(b); int Floats Refused; reads true;
+        da(g) = g * a.sign() * R::c(1.0).copysign(b); db = R::c(0.0); on [[0.2, 2.0], [-2.0, -0.1]];
+    /// The next number from the first in the direction of the second. The gradient is the first's.
+    nextafter: NextAfter(a, b) = a.nextafter(b); int Floats Refused; reads false;
+        da(g) = g; db = R::c(0.0); on [[-2.0, 2.0]; 2];
+    /// The first times 2 to the power of the second, rounded once.
+    ldexp: Ldexp(a, b) = a.ldexp(b); int Floats Refused; reads true;
+        da(g) = g.ldexp(b); db = g * R::c(std::f64::consts::LN_2) * a.ldexp(b); on [[0.2, 2.0], [-2.0, 2.0]];
+    /// `a·ln(b)`, and 0 where `a` is 0, unless `b` is NaN.
+    xlogy: Xlogy(a, b) = a.clone().abs().pick(a.clone() * b.clone().ln(), a.abs() * finite(b).abs());
+        int Floats Refused; reads true;
+        da(g) = (zero(a) * zero(b.clone())).pick(R::c(0.0), g * b.clone().ln());
+        db = zero(a.clone()).pick(R::c(0.0), g * a / b); on [[-2.0, 2.0], [0.2, 2.0]];
+    /// 0 where the first is negative, 1 where it is positive, the second where it is 0. The first's derivative counts
+    /// as 0.
+    heaviside: HeavisideStep(a, b) = a.clone().pick(R::c(1.0), (-a.clone()).pick(R::c(0.0), a + b)); int Floats Refused; reads true;
+        da(g) = R::c(0.0); db = g * zero(a); on [[0.2, 2.0], [-2.0, 2.0]];
+    /// `log2(2^a + 2^b)` without overflow.
+    logaddexp2: LogAddExp2(a, b) = {
+            let (top, low) = (a.clone().maximum(b.clone()), a.minimum(b));
+            let less = (low - finite(top.clone())).minimum(R::c(0.0));
+            top + (R::c(std::f64::consts::LN_2) * less).exp().ln_1p() * R::c(std::f64::consts::LOG2_E)
+        };
+        int Floats Refused; reads true;
+        da(g) = g * (R::c(std::f64::consts::LN_2) * (finite(a) - finite(b))).sigmoid();
+        db = g * (R::c(std::f64::consts::LN_2) * (finite(b) - finite(a))).sigmoid(); on [[-2.0, 2.0]; 2];
+    /// The larger; where one is NaN the other. Where both are equal the gradient is shared equally.
+    fmax: Fmax(a, b) = a.clone().above(b.clone()).pick(a.clone(), is_number(b.clone()).pick(b, a));
+        int Floats Refused; reads true;
+        da(g) = is_number(b.clone()).pick(g.clone() * is_number(a.clone()) * prefers(a, b), g);
+        db = is_number(a.clone()).pick(g.clone() * is_number(b.clone()) * prefers(b, a), g); on [[-2.0, 0.0], [0.1, 2.0]];
+    /// The smaller; where one is NaN the other. Where both are equal the gradient is shared equally.
+    fmin: Fmin(a, b) = b.clone().above(a.clone()).pick(a.clone(), is_number(b.clone()).pick(b, a));
+        int Floats Refused; reads true;
+        da(g) = is_number(b.clone()).pick(g.clone() * is_number(a.clone()) * prefers(b, a), g);
+        db = is_number(a.clone()).pick(g.clone() * is_number(b.clone()) * prefers(a, b), g); on [[-2.0, 0.0], [0.1, 2.0]];
+    /// The quotient, and 0 where the second is 0. Gradients there are 0.
+    divide_no_nan: DivideNoNan(a, b) = ratio(a, b); int Floats Refused; reads true;
+        da(g) = ratio(g, b); db = -ratio(ratio(g * a, b.clone()), b); on [[-2.0, 2.0], [0.5, 2.0]];
 }
 
-/// 1 where `a > b`, ½ where equal, 0 where less.
+/// 1 where `a > b`, ½ where equal (infinities too), 0 where less.
 fn prefers<R: Real>(a: R, b: R) -> R {
-    let d = a - b;
-    R::c(0.5) + R::c(0.5) * (d.clone().step() - (-d).step())
+    R::c(0.5) + R::c(0.5) * (a.clone().above(b.clone()) - b.above(a))
+}
+
+/// 1 for numbers and infinities, 0 for NaN.
+#[inline(always)]
+fn is_number<R: Real>(x: R) -> R {
+    R::c(f64::INFINITY).above(x.clone()).maximum(x.above(R::c(0.0)))
+}
+
+/// `x / y`, and 0 where `y` is 0.
+#[inline(always)]
+fn ratio<R: Real>(x: R, y: R) -> R {
+    zero(y.clone()).pick(R::c(0.0), x / (y.clone() + zero(y)))
 }
 
 crate::op! {

@@ -61,6 +61,23 @@ impl Expr {
     }
 }
 
+impl Expr {
+    /// Applies a function that has a constant, its order.
+    fn of_order(
+        self,
+        order: Expr,
+        number: fn(f64, f64) -> f64,
+        tensor: fn(&Tensor, f64) -> Result<Tensor>,
+    ) -> Expr {
+        match (self, order) {
+            (Expr::Const(v), Expr::Const(n)) => Expr::Const(number(v, n)),
+            (Expr::Tensor(t), Expr::Const(n)) => tensor(&t, n).into(),
+            (Expr::Failed(e), _) | (_, Expr::Failed(e)) => Expr::Failed(e),
+            (_, Expr::Tensor(_)) => Expr::Failed(Error::Custom("an order is a constant".into()).into()),
+        }
+    }
+}
+
 impl Add for Expr {
     type Output = Expr;
     fn add(self, other: Expr) -> Expr {
@@ -192,5 +209,77 @@ impl Real for Expr {
     }
     fn fma(self, a: Expr, b: Expr) -> Expr {
         self * a + b
+    }
+    fn pick(self, yes: Expr, no: Expr) -> Expr {
+        match self {
+            Expr::Const(v) => {
+                if v > 0.0 {
+                    yes
+                } else {
+                    no
+                }
+            }
+            Expr::Tensor(t) => {
+                let pick = || {
+                    let positive = t.greater(&t.new_full([], 0.0)?)?;
+                    let scalar = t.new_full([], 0.0)?;
+                    positive.choose(&yes.tensor(&scalar)?, &no.tensor(&scalar)?)
+                };
+                pick().into()
+            }
+            failed => failed,
+        }
+    }
+    fn above(self, other: Expr) -> Expr {
+        let larger = |a: &Tensor, b: &Tensor| a.detach().greater(&b.detach())?.cast(a.dtype());
+        self.pair(other, Real::above, larger)
+    }
+    fn copysign(self, of: Expr) -> Expr {
+        self.pair(of, Real::copysign, Tensor::copysign)
+    }
+    fn hypot(self, other: Expr) -> Expr {
+        self.pair(other, Real::hypot, Tensor::hypot)
+    }
+    fn log2(self) -> Expr {
+        self.map(Real::log2, Tensor::log2)
+    }
+    fn log10(self) -> Expr {
+        self.map(Real::log10, Tensor::log10)
+    }
+    fn cbrt(self) -> Expr {
+        self.map(Real::cbrt, Tensor::cbrt)
+    }
+    fn lgamma(self) -> Expr {
+        self.map(Real::lgamma, Tensor::lgamma)
+    }
+    fn polygamma(self, order: Expr) -> Expr {
+        self.of_order(order, Real::polygamma, Tensor::polygamma)
+    }
+    fn bessel_i(self, order: Expr) -> Expr {
+        self.of_order(order, Real::bessel_i, Tensor::bessel_i)
+    }
+    fn bessel_ie(self, order: Expr) -> Expr {
+        self.of_order(order, Real::bessel_ie, Tensor::bessel_ie)
+    }
+    fn sinc(self, order: Expr) -> Expr {
+        self.of_order(order, Real::sinc, Tensor::sinc_derivative)
+    }
+    fn erfinv(self) -> Expr {
+        self.map(Real::erfinv, Tensor::erfinv)
+    }
+    fn nextafter(self, toward: Expr) -> Expr {
+        self.pair(toward, Real::nextafter, Tensor::nextafter)
+    }
+    fn ldexp(self, exponent: Expr) -> Expr {
+        self.pair(exponent, Real::ldexp, Tensor::ldexp)
+    }
+    fn softplus(self) -> Expr {
+        self.map(Real::softplus, Tensor::softplus)
+    }
+    fn sinh(self) -> Expr {
+        self.map(Real::sinh, Tensor::sinh)
+    }
+    fn cosh(self) -> Expr {
+        self.map(Real::cosh, Tensor::cosh)
     }
 }

@@ -6,7 +6,7 @@ use crate::{Error, Result};
 
 super::table::ops! {
     threshold: Floats, Every, "";
-    glu: Floats, Every, "";
+    glu: Floats, Every, "Sigmoid";
     sparsemax: Floats, Every, "";
 }
 

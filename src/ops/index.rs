@@ -6,6 +6,7 @@ use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{Runs, gather, scatter_add};
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
+use std::borrow::Cow;
 
 super::table::ops! {
     [Gather, ScatterAdd, OneHot];
@@ -27,12 +28,25 @@ fn replaced(op: &'static str, shape: &Shape, axis: usize, index: &Shape) -> Resu
 }
 
 /// Fails unless each index, or what it means for the operation, is below `size`.
-pub(super) fn check_index(op: &'static str, what: &'static str, index: &[i64], size: usize) -> Result<()> {
+pub(crate) fn check_index(op: &'static str, what: &'static str, index: &[i64], size: usize) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     match index.iter().position(|&i| i < 0 || i >= size) {
         None => Ok(()),
         Some(position) => Err(Error::Index { op, what, value: index[position], position, last: size - 1 }),
     }
+}
+
+/// Returns the positions that indices name: from `-size` on they count from the end, as in NumPy and Keras.
+pub(super) fn positions<'a>(op: &'static str, index: &'a [i64], size: usize) -> Result<Cow<'a, [i64]>> {
+    let n = i64::try_from(size).unwrap_or(i64::MAX);
+    if !index.iter().any(|i| *i < 0) {
+        check_index(op, "index", index, size)?;
+        return Ok(Cow::Borrowed(index));
+    }
+    if let Some(position) = index.iter().position(|&i| i < -n || i >= n) {
+        return Err(Error::Index { op, what: "index", value: index[position], position, last: n - 1 });
+    }
+    Ok(Cow::Owned(index.iter().map(|&i| if i < 0 { i + n } else { i }).collect()))
 }
 
 pub(super) fn expect_index(op: &'static str, got: DType) -> Result<()> {
@@ -52,8 +66,8 @@ impl Op for Gather {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let runs = runs(x.shape(), self.axis);
-        check_index("gather", "index", index.slice()?, runs.axis)?;
-        dispatch_moved!(x.dtype(), T => gather::<T>(x.word_slice()?, index.slice()?, runs, outputs[0].words_mut()?));
+        let index = positions("gather", index.slice()?, runs.axis)?;
+        dispatch_moved!(x.dtype(), T => gather::<T>(x.word_slice()?, &index, runs, outputs[0].words_mut()?));
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
@@ -90,9 +104,9 @@ impl Op for ScatterAdd {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (g, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let runs = runs(&self.shape, self.axis);
-        check_index("scatter_add", "index", index.slice()?, runs.axis)?;
+        let index = positions("scatter_add", index.slice()?, runs.axis)?;
         dispatch_float!("scatter_add", g.dtype(), T => {
-            scatter_add::<T>(g.slice()?, index.slice()?, runs, outputs[0].slice_mut()?);
+            scatter_add::<T>(g.slice()?, &index, runs, outputs[0].slice_mut()?);
         });
         Ok(())
     }
@@ -106,7 +120,7 @@ impl Op for ScatterAdd {
 
 impl Tensor {
     /// Gathers the slices along `axis` that `indices` (integers, any shape) name; the index's shape replaces the
-    /// axis. (NumPy and Keras: `take`.)
+    /// axis. (NumPy and Keras: `take`.) Negative indices count from the end.
     ///
     /// # Errors
     /// The axis or an index is out of range, or the indices are not integers.
@@ -116,7 +130,8 @@ impl Tensor {
     }
 
     /// Returns zeros of `shape`, to which each slice of this tensor is added at the position along `axis` that its
-    /// index names: the adjoint of [`Tensor::gather`]. Slices with the same index add up in ascending order.
+    /// index names (negative ones count from the end): the adjoint of [`Tensor::gather`]. Slices with the same index
+    /// add up in ascending order.
     ///
     /// # Errors
     /// Shapes do not fit, an index is out of range, or dtypes are not float and integer.

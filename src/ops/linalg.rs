@@ -12,7 +12,7 @@ use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
-    [Solve, Cholesky, Qr, SlogDet];
+    [Solve, Cholesky, Qr, SlogDet, Det, Cofactor];
     solve: Floats, Every, "";
     triangular_solve: Floats, Every, "";
     inverse: Floats, Every, "";
@@ -304,6 +304,108 @@ impl Op for SlogDet {
     }
 }
 
+crate::op! {
+    /// The determinant: the product of the pivots.
+    struct Det("det", 1) {}
+}
+
+impl Op for Det {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        square("det", inputs[0])?;
+        let shape = inputs[0].shape;
+        Ok(few![Spec::new(Shape::new(&shape.dims()[..shape.rank() - 2])?, inputs[0].dtype)])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (n, spec) = (square("det", inputs[0].spec())?, inputs[0].spec());
+        dispatch_float!("det", inputs[0].dtype(), T => {
+            let (a, out) = (inputs[0].contiguous()?, outputs[0].slice_mut::<T>()?);
+            if out.is_empty() {
+                return Ok(());
+            }
+            let (mut room, mut order) = (filled(n * n, T::default(), spec)?, filled(n, 0, spec)?);
+            for (i, det) in out.iter_mut().enumerate() {
+                room.copy_from_slice(&a.slice::<T>()?[i * n * n..(i + 1) * n * n]);
+                *det = linalg::det(&mut room, n, &mut order);
+            }
+        });
+        Ok(())
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let g = step.grad(0)?.expand_dims(-1)?.expand_dims(-1)?;
+        Ok(few![Some(apply1(Cofactor {}, &[&step.input(0)])?.mul(&g)?)])
+    }
+}
+
+crate::op! {
+    /// The matrix of cofactors, which is the transposed inverse times the determinant where there is an inverse.
+    struct Cofactor("cofactor", 1) {}
+}
+
+/// Up to this size the gradient of the cofactors is made of determinants of minors, which is right for singular
+/// matrices too. Beyond it is made of the inverse, which must exist.
+const MINORS: usize = 8;
+
+impl Op for Cofactor {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        square("cofactor", inputs[0])?;
+        Ok(few![inputs[0]])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (n, spec) = (square("cofactor", inputs[0].spec())?, inputs[0].spec());
+        dispatch_float!("cofactor", inputs[0].dtype(), T => {
+            let (a, out) = (inputs[0].contiguous()?, outputs[0].slice_mut::<T>()?);
+            if out.is_empty() {
+                return Ok(());
+            }
+            let (mut room, mut inverse) = (filled(n * n, T::default(), spec)?, filled(n * n, T::default(), spec)?);
+            let (mut order, mut rows) = (filled(n, 0, spec)?, filled(n, 0, spec)?);
+            for (a, out) in a.slice::<T>()?.chunks(n * n).zip(out.chunks_mut(n * n)) {
+                room.copy_from_slice(a);
+                let (sign, bad) = linalg::lu(&mut room, n, &mut order);
+                let lost = || linalg::lost_pivot(&room, a, n, &order, &mut rows, ulp(spec.dtype));
+                if bad.or_else(lost).is_none() {
+                    inverse.fill(T::default());
+                    (0..n).for_each(|i| inverse[i * n + i] = T::of(1.0));
+                    linalg::lu_solve(&room, n, &order, &mut inverse, n);
+                    let det = (0..n).fold(sign, |d, k| d * room[k * n + k]);
+                    for (i, o) in out.iter_mut().enumerate() {
+                        *o = det * inverse[i % n * n + i / n];
+                    }
+                    continue;
+                }
+                let m = n - 1;
+                for (i, o) in out.iter_mut().enumerate() {
+                    let (row, column) = (i / n, i % n);
+                    let kept = (0..n * n).filter(|at| at / n != row && at % n != column);
+                    kept.zip(&mut inverse).for_each(|(at, slot)| *slot = a[at]);
+                    let minor = linalg::det(&mut inverse[..m * m], m, &mut order[..m]);
+                    *o = if (row + column).is_multiple_of(2) { minor } else { -minor };
+                }
+            }
+        });
+        Ok(())
+    }
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        step.composed(|x| {
+            let n = square("cofactor", x[0].spec())?;
+            if n > MINORS {
+                let det = x[0].det()?.expand_dims(-1)?.expand_dims(-1)?;
+                return Ok(few![x[0].inverse()?.t()?.mul(&det)?]);
+            }
+            let mut all = Vec::new();
+            for (row, column) in (0..n * n).map(|i| (i / n, i % n)) {
+                let others = |left: usize| (0..n as i64).filter(|i| *i != left as i64).collect::<Vec<_>>();
+                let (rows, columns) = (others(row), others(column));
+                let minor = x[0].gather(&Tensor::from_slice(&rows, [n - 1])?, -2)?;
+                let minor = minor.gather(&Tensor::from_slice(&columns, [n - 1])?, -1)?.det()?;
+                all.push(if (row + column).is_multiple_of(2) { minor } else { minor.neg()? });
+            }
+            let all = all.iter().collect::<Vec<_>>();
+            Ok(few![Tensor::stack(&all, -1)?.reshape_to(*x[0].shape())?])
+        })
+    }
+}
+
 impl Tensor {
     /// Broadcasts the axes before the last two of both.
     fn stacked(&self, other: &Tensor, op: &'static str) -> Result<(Tensor, Tensor)> {
@@ -392,14 +494,13 @@ impl Tensor {
         Ok((outputs.swap_remove(0), log))
     }
 
-    /// Returns the determinant of each square matrix, from [`Tensor::slogdet`], which is better for large
-    /// determinants.
+    /// Returns the determinant of each square matrix. [`Tensor::slogdet`] is better for large determinants. The
+    /// gradient, the matrix of cofactors, exists at singular matrices too.
     ///
     /// # Errors
-    /// Those of [`Tensor::slogdet`].
+    /// Matrices are not square, or the dtype is not float32 or float64.
     pub fn det(&self) -> Result<Tensor> {
-        let (sign, log) = self.slogdet()?;
-        sign.mul(&log.exp()?)
+        apply1(Det {}, &[self])
     }
 
     /// Returns the X for which AX is nearest to B, by QR: A is `[..., m, n]` with m >= n and of full rank, B

@@ -19,7 +19,10 @@ super::table::ops! {
     choose: Any, Every, "Where";
     is_nan: Any, None, "IsNaN";
     is_inf: Any, None, "IsInf";
-    is_finite: Any, None, "";
+    is_finite: Any, None, "IsInf";
+    signbit: Any, None, "";
+    isclose: Wide, None, "";
+    allclose: Wide, None, "";
     logical_not: Bools, None, "Not";
     logical_and: Bools, None, "And";
     logical_or: Bools, None, "Or";
@@ -187,6 +190,46 @@ impl Tensor {
     /// There is not enough memory.
     pub fn is_nan(&self) -> Result<Tensor> {
         self.not_equal(self)
+    }
+
+    /// Returns where this is negative, a zero or NaN with that sign included.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    pub fn signbit(&self) -> Result<Tensor> {
+        let x = self.detach();
+        let x = match x.dtype() {
+            dtype if is_whole(dtype) => x.cast(DType::I64)?,
+            // Exactly, and the sign of NaN stays.
+            DType::F64 => x.new_full([], 1.0)?.copysign(&x)?,
+            _ => x.cast(DType::F32)?.new_full([], 1.0)?.copysign(&x.cast(DType::F32)?)?,
+        };
+        x.less(&x.new_full([], 0.0)?)
+    }
+
+    /// Returns where `|a - b| <= atol + rtol·|b|` (NumPy's `isclose`; its tolerances are 1e-5 and 1e-8). Equal
+    /// infinities are close; NaN is close to NaN if `equal_nan`.
+    ///
+    /// # Errors
+    /// Shapes do not broadcast, or a dtype is bfloat16 or float16.
+    pub fn isclose(&self, other: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
+        let [a, b] = alike([self, other])?;
+        let wide = |t: &Tensor| if is_whole(t.dtype()) { t.cast(DType::F64) } else { Ok(t.detach()) };
+        let (a, b) = (wide(&a)?, wide(&b)?);
+        let near = a.sub(&b)?.abs()?.less_equal(&b.abs()?.affine(rtol, atol)?)?;
+        let close = near.logical_and(&b.is_finite()?)?.logical_or(&a.equal(&b)?)?;
+        if !equal_nan {
+            return Ok(close);
+        }
+        close.logical_or(&a.is_nan()?.logical_and(&b.is_nan()?)?)
+    }
+
+    /// Returns whether [`Tensor::isclose`] holds everywhere.
+    ///
+    /// # Errors
+    /// Those of [`Tensor::isclose`].
+    pub fn allclose(&self, other: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
+        self.isclose(other, rtol, atol, equal_nan)?.all(&[], false)
     }
 
     /// Returns where this is neither infinite nor NaN; everywhere, for dtypes that have neither.

@@ -38,9 +38,9 @@ macro_rules! families {
 }
 
 families! {
-    along, arrange, attention, batch_norm, cast, conv, ctc, diagonal, einsum, elementwise, fill, gated, gru, index,
-    join, linalg, logic, lstm, mask, matmul, norm, pad, pool, random, range, reduce, resize, scan, simple_rnn,
-    softmax, sort, stats, subscript, update, view,
+    along, arrange, attention, batch_norm, bits, cast, conv, ctc, diagonal, einsum, elementwise, fill, gated, gru, index,
+    join, linalg, logic, lstm, mask, matmul, nan, norm, numeric, pad, pool, quantile, random, range, reduce, resize, scan, simple_rnn,
+    softmax, sort, spectral, stats, subscript, taper, update, view,
 }
 
 /// Returns the operation of this name with these attributes, as [`Attributes`](crate::autograd::Attributes)

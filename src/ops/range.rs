@@ -5,7 +5,9 @@ use crate::{DType, Error, Result};
 
 super::table::ops! {
     arange_step: Nothing, None, "Range";
-    linspace: Nothing, None, "";
+    linspace: Nothing, None, "Range";
+    logspace: Nothing, None, "";
+    geomspace: Nothing, None, "";
     meshgrid: Any, Every, "Expand";
 }
 
@@ -21,6 +23,33 @@ impl Tensor {
         // The last one is exactly `stop`, despite rounding.
         let last = Tensor::arange(n)?.equal(&Tensor::scalar(if n > 1 { n as i64 - 1 } else { -1 })?)?;
         last.choose(&Tensor::scalar(stop)?, &at)?.cast(dtype)
+    }
+
+    /// Returns `n` powers of `base`, whose exponents [`Tensor::linspace`] gives.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    pub fn logspace(start: f64, stop: f64, n: usize, base: f64, dtype: DType) -> Result<Tensor> {
+        Tensor::scalar(base)?.pow(&Tensor::linspace(start, stop, n, DType::F64)?)?.cast(dtype)
+    }
+
+    /// Returns `n` numbers from `start` to `stop`, both included, each the same multiple of the one before.
+    ///
+    /// # Errors
+    /// `start` or `stop` is 0 or not finite, their signs differ, or there is not enough memory.
+    pub fn geomspace(start: f64, stop: f64, n: usize, dtype: DType) -> Result<Tensor> {
+        if !(start.is_finite() && stop.is_finite() && start * stop.signum() > 0.0) {
+            let got = format!("{start} to {stop}");
+            return Err(Error::argument("geomspace", "finite numbers of one sign that are not 0", got));
+        }
+        let log = |v: f64| libm::log10(v.abs());
+        let inner =
+            Tensor::logspace(log(start), log(stop), n, 10.0, DType::F64)?.affine(start.signum(), 0.0)?;
+        // Both ends are exact, despite rounding.
+        let number = Tensor::arange(n)?;
+        let at = |i: i64| number.equal(&Tensor::scalar(i)?);
+        let inner = at(n as i64 - 1)?.choose(&Tensor::scalar(stop)?, &inner)?;
+        at(0)?.choose(&Tensor::scalar(start)?, &inner)?.cast(dtype)
     }
 
     /// Returns `start`, `start + step`, … up to but not including `stop` (NumPy's `arange` with three numbers).

@@ -2,7 +2,7 @@
 
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
 use crate::dtype::{dispatch_float, dispatch_stored, dispatch_whole};
-use crate::kernels::reduce::{self, FoldRun, Max, Min, Product};
+use crate::kernels::reduce::{self, FoldRun, Max, Min};
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 
@@ -105,7 +105,7 @@ impl Op for Reduce {
             match self.kind {
                 Kind::Max | Kind::Any => reduce::fold::<Max, T>(x, &self.axes, out),
                 Kind::Min | Kind::All => reduce::fold::<Min, T>(x, &self.axes, out),
-                Kind::Product => reduce::fold::<Product, T>(x, &self.axes, out),
+                Kind::Product => reduce::product::<T>(x, &self.axes, out),
                 Kind::Sum | Kind::Mean => reduce::fold::<reduce::Sum, T>(x, &self.axes, out),
             }
             if self.kind == Kind::Mean {
@@ -177,7 +177,7 @@ impl Tensor {
         self.reduce(Kind::Sum, axes, keepdims)
     }
 
-    /// Multiplies over `axes`, or over all axes if none are given; the product of no elements is 1. Products of
+    /// Multiplies over `axes`, or over all axes if none are given, from left to right; the product of no elements is 1. Products of
     /// integers are int64 (and wrap). The gradient is right where elements are zero.
     ///
     /// # Errors

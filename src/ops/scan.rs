@@ -6,18 +6,20 @@ use crate::autograd::{Attributes, Grads, Naming, Op, Saves, Specs, Step, apply1,
 use crate::dtype::dispatch_float;
 use crate::kernels::scan;
 use crate::tensor::{Array, Tensor, few};
-use crate::{DType, Result, Spec};
+use crate::{DType, Float, Result, Spec};
 
 super::table::ops! {
     [Scan, Recurrence];
     cumsum: Wide, Every, "CumSum";
-    cumprod: Wide, Every, "";
+    cumprod: Wide, Every, "CumProd";
+    logcumsumexp: Floats, Every, "";
 }
 
 names! {
     enum Kind {
         Sum = "cumsum",
         Product = "cumprod",
+        LogSumExp = "logcumsumexp",
     }
 }
 
@@ -32,7 +34,7 @@ fn last(spec: &Spec) -> usize {
 
 impl Op for Scan {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
-        if inputs[0].dtype != DType::I64 {
+        if inputs[0].dtype != DType::I64 || self.kind == Kind::LogSumExp {
             super::elementwise::float(self.name(), inputs[0].dtype)?;
         }
         Ok(one(inputs[0].shape, inputs[0].dtype))
@@ -45,13 +47,18 @@ impl Op for Scan {
             return Ok(());
         }
         dispatch_float!(self.name(), x.dtype(), T => match self.kind {
-            Kind::Sum => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &|a, b| a + b),
+            Kind::Sum => scan::running_sum::<T>(x.slice()?, outputs[0].slice_mut()?, n),
             Kind::Product => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &|a, b| a * b),
+            Kind::LogSumExp => scan::running::<T>(x.slice()?, outputs[0].slice_mut()?, n, &log_add),
         });
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {
-        if self.kind == Kind::Sum { Saves::NONE } else { Saves::INPUTS }
+        match self.kind {
+            Kind::Sum => Saves::NONE,
+            Kind::Product => Saves::INPUTS,
+            Kind::LogSumExp => Saves::INPUTS.output(0),
+        }
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         if !step.spec(0).dtype.is_float() {
@@ -61,10 +68,26 @@ impl Op for Scan {
         if self.kind == Kind::Sum {
             return Ok(few![Some(apply1(self.clone(), &[&g.flip(&[-1])?])?.flip(&[-1])?)]);
         }
+        if self.kind == Kind::LogSumExp {
+            // In the sum i, xⱼ has the weight exp(xⱼ - yⱼ)·exp(yⱼ - yⱼ₊₁)·… up to i: none above 1.
+            let (x, y) = (step.input(0), step.output(0));
+            let fading = shifted(&y, 0.0)?.sub(&y)?.exp()?;
+            return Ok(few![Some(collected(&g, &fading)?.mul(&x.sub(&y)?.exp()?)?)]);
+        }
         // xᵢ is in every product from i on: gᵢ plus xᵢ₊₁ times what the next one collects, times everything before
         // it.
         let x = step.input(0);
         Ok(few![Some(collected(&g, &x)?.mul(&x.products_before()?)?)])
+    }
+}
+
+/// `ln(exp(a) + exp(b))` without overflow.
+fn log_add<T: Float>(a: T, b: T) -> T {
+    let (top, low) = (a.maximum(b), a.minimum(b));
+    if top.wide().is_infinite() || low.wide() == f64::NEG_INFINITY {
+        top
+    } else {
+        top + (low - top).exp().ln_1p()
     }
 }
 
@@ -132,7 +155,8 @@ impl Tensor {
         apply1(Scan { kind }, &[&wide.to_last(axis)?])?.last_to(axis)
     }
 
-    /// Returns running sums along an axis. For integers and truth values they are int64 (and wrap).
+    /// Returns running sums along an axis, each within about one rounding of the exact sum. For integers and truth
+    /// values they are int64 (and wrap).
     ///
     /// # Errors
     /// The axis is out of range, or the dtype is bfloat16 or float16.
@@ -147,6 +171,15 @@ impl Tensor {
     /// The axis is out of range, or the dtype is bfloat16 or float16.
     pub fn cumprod(&self, axis: isize) -> Result<Tensor> {
         self.scan(Kind::Product, axis)
+    }
+
+    /// Returns running values of `ln Σ exp(x)` along an axis, without overflow.
+    ///
+    /// # Errors
+    /// The axis is out of range, or the dtype is not float32 or float64.
+    pub fn logcumsumexp(&self, axis: isize) -> Result<Tensor> {
+        super::elementwise::float("logcumsumexp", self.dtype())?;
+        self.scan(Kind::LogSumExp, axis)
     }
 
     /// Returns for each element the product of those before it along the last axis.

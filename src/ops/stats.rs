@@ -6,11 +6,11 @@ use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
 super::table::ops! {
-    var: Wide, Every, "";
-    std: Wide, Every, "";
+    var: Wide, Every, "ReduceMean";
+    std: Wide, Every, "ReduceMean";
     logsumexp: Floats, Every, "ReduceLogSumExp";
     norm: Floats, Every, "ReduceL2";
-    count_nonzero: Any, None, "";
+    count_nonzero: Any, None, "ReduceSum";
 }
 
 impl Tensor {
@@ -39,7 +39,22 @@ impl Tensor {
     /// # Errors
     /// Those of [`Tensor::var`].
     pub fn std(&self, axes: &[isize], keepdims: bool, ddof: usize) -> Result<Tensor> {
-        self.var(axes, keepdims, ddof)?.sqrt()
+        if is_whole(self.dtype()) || self.elements() == 0 {
+            return self.var(axes, keepdims, ddof)?.sqrt();
+        }
+        // Powers of two change no digit, and squares then neither overflow nor vanish.
+        let size = self.binade(axes)?;
+        let std = self.div(&size)?.var(axes, true, ddof)?.sqrt()?.mul(&size)?;
+        if keepdims { Ok(std) } else { std.sum(axes, false) }
+    }
+
+    /// Returns the power of two at or just below the largest absolute value over `axes`, which are kept; 1 where that
+    /// is 0 or not finite. It is a constant for gradients.
+    fn binade(&self, axes: &[isize]) -> Result<Tensor> {
+        let top = self.detach().abs()?.max(axes, true)?;
+        let one = top.new_full([], 1.0)?;
+        let usable = top.is_finite()?.logical_and(&top.greater(&top.new_full([], 0.0)?)?)?;
+        usable.choose(&top, &one)?.log2()?.floor()?.exp2()
     }
 
     /// Computes `ln Σ exp(x)` over `axes`, or over all axes if none are given, without overflow; -infinity where
@@ -70,8 +85,22 @@ impl Tensor {
         if p == 0.0 {
             return self.abs()?.cast(DType::Bool)?.sum(axes, keepdims)?.cast(self.dtype());
         }
-        if p == 2.0 {
-            return self.square()?.sum(axes, keepdims)?.sqrt();
+        let float = super::elementwise::float("norm", self.dtype());
+        if float.is_ok() && p.is_finite() && p != 1.0 && self.elements() > 0 {
+            // Divided by a power of two, which changes no digit, no power overflows or vanishes.
+            let size = self.binade(axes)?;
+            let x = self.div(&size)?;
+            let norm = match p {
+                2.0 => x.square()?.sum(axes, true)?.sqrt()?,
+                _ => {
+                    let power = |t: &Tensor, p: f64| t.pow(&t.new_full([], p)?);
+                    // Even powers need no absolute value, whose derivatives end at 0.
+                    let x = if p % 2.0 == 0.0 { x } else { x.abs()? };
+                    power(&power(&x, p)?.sum(axes, true)?, 1.0 / p)?
+                }
+            };
+            let norm = norm.mul(&size)?;
+            return if keepdims { Ok(norm) } else { norm.sum(axes, false) };
         }
         let size = self.abs()?;
         match p {

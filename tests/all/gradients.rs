@@ -189,6 +189,7 @@ fn scan() {
         check(&format!("cumsum, axis {axis}"), &[x(&[2, 3, 2])], |t| t[0].cumsum(axis)?.square());
         check(&format!("cumprod, axis {axis}"), &[x(&[2, 3, 2])], |t| t[0].cumprod(axis));
     }
+    check("logcumsumexp", &[x(&[2, 3, 2])], |t| t[0].logcumsumexp(1)?.square());
     check("cumprod, transposed", &[x(&[2, 3])], |t| t[0].t()?.cumprod(0)?.square());
 }
 
@@ -220,6 +221,33 @@ fn arrange() {
     check("glu", &[x(&[4, 3])], |t| t[0].glu(0));
     check("sparsemax", &[x(&[3, 4])], |t| t[0].sparsemax(1)?.square());
     check("sparsemax, transposed", &[x(&[3, 4])], |t| t[0].t()?.sparsemax(0)?.square());
+    check("rot90", &[x(&[2, 3])], |t| t[0].rot90(1, 0, 1)?.square());
+    check("space_to_depth and back", &[x(&[1, 2, 4, 4])], |t| {
+        t[0].space_to_depth(2)?.square()?.depth_to_space(4)
+    });
+    check("diff, ptp and trapezoid", &[x(&[2, 4])], |t| {
+        t[0].diff(2, 1)?
+            .square()?
+            .sum(&[1], false)?
+            .mul(&t[0].ptp(&[1], false)?)?
+            .add(&t[0].trapezoid(0.5, 1)?)
+    });
+    check("cross", &[x(&[2, 3]), y(&[2, 3])], |t| t[0].cross(&t[1], -1));
+    check("average and normalize", &[x(&[2, 3])], |t| {
+        t[0].normalize(2.0, &[1])?.average(&t[0].square()?, &[1], false)
+    });
+    check("cov and corrcoef", &[x(&[2, 4])], |t| t[0].cov(1)?.add(&t[0].corrcoef()?));
+    check("cdist", &[x(&[2, 3]), y(&[4, 3])], |t| t[0].cdist(&t[1], 2.0));
+    check("quantile and median", &[x(&[3, 4])], |t| {
+        t[0].quantile(0.3, &[0], false)?.mul(&t[0].median(&[], false)?)
+    });
+    let hole = Tensor::from_slice(&[1.0, f64::NAN, 1.0, 1.0, 1.0, f64::NAN], [2, 3]).unwrap();
+    check("statistics without NaN", &[x(&[2, 3])], |t| {
+        let x = hole.is_nan()?.choose(&hole, &t[0])?;
+        let parts = [x.nansum(&[1], false)?, x.nanprod(&[1], false)?, x.nanstd(&[1], false, 0)?];
+        let more = [x.nanmean(&[1], false)?, x.nanmax(&[1], false)?, x.nanquantile(0.7, &[1], false)?];
+        Tensor::stack(&parts.iter().chain(&more).collect::<Vec<_>>(), 0)?.square()
+    });
     check("tile", &[x(&[2, 3])], |t| t[0].tile(&[2, 1, 2])?.square());
     check("repeat", &[x(&[2, 3])], |t| t[0].repeat(2, 1)?.square());
     check("flip and roll", &[x(&[2, 3])], |t| t[0].flip(&[])?.roll(2, 1)?.mul(&t[0]));
@@ -602,6 +630,26 @@ fn positive(a: &Tensor) -> Result<Tensor> {
     a.matmul(&a.t()?)?.add(&Tensor::arange(n)?.one_hot(n, DType::F64)?)
 }
 
+fn spectral() {
+    let far = Tensor::from_slice(&[2.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 7.0], [3, 3]).unwrap();
+    let apart = |t: &Tensor| t.add(&t.t()?)?.add(&far);
+    check("eigh, values", &[x(&[2, 3, 3])], |t| Ok(apart(&t[0])?.eigh()?.0));
+    check("eigh, both", &[x(&[3, 3])], |t| {
+        let (w, v) = apart(&t[0])?.eigh()?;
+        v.sin()?.mul(&w.exp()?)
+    });
+    for shape in [&[3, 3][..], &[2, 4, 2], &[2, 4]] {
+        check(&format!("svd {shape:?}, values"), &[x(shape)], |t| Ok(t[0].svd()?.1));
+        check(&format!("svd {shape:?}, all"), &[x(shape)], |t| {
+            let (u, s, vt) = t[0].svd()?;
+            u.sin()?.mul(&s.expand_dims(-2)?)?.matmul(&vt.exp()?)
+        });
+    }
+    check("pinv", &[x(&[3, 2])], |t| t[0].pinv(None));
+    check("matrix_power", &[x(&[2, 2])], |t| t[0].matrix_power(5));
+    check("matrix_norm", &[x(&[2, 3])], |t| t[0].matrix_norm(2.0)?.mul(&t[0].matrix_norm(1.0)?));
+}
+
 fn linalg() {
     // Diagonally dominant, so that nothing is near to singular.
     let wide = |t: &Tensor| t.add(&Tensor::arange(2)?.one_hot(2, DType::F64)?.affine(3.0, 0.0)?);
@@ -616,7 +664,13 @@ fn linalg() {
     check("inverse, transposed", &[x(&[2, 2])], |t| wide(&t[0].t()?)?.inverse());
     check("cholesky", &[x(&[2, 3, 3])], |t| positive(&t[0])?.cholesky());
     check("slogdet", &[x(&[2, 2, 2])], |t| wide(&t[0])?.slogdet().map(|s| s.1));
-    check("det", &[x(&[3, 2, 2])], |t| t[0].det());
+    for shape in [&[3, 2, 2][..], &[3, 3], &[1, 1], &[9, 9]] {
+        let n = shape[shape.len() - 1];
+        let far = Tensor::arange(n).unwrap().one_hot(n, DType::F64).unwrap().affine(1.5, 0.0).unwrap();
+        check(&format!("det {shape:?}"), &[x(shape)], |t| t[0].affine(0.2, 0.0)?.add(&far)?.det());
+    }
+    let flat = Tensor::from_slice(&[2.0, 6.0, 1.0, 3.0], [2, 2]).unwrap();
+    check("det, singular", &[flat], |t| t[0].det());
     for shape in [&[2, 2][..], &[2, 3, 2], &[3, 1]] {
         check(&format!("qr {shape:?}, Q"), &[x(shape)], |t| Ok(t[0].qr()?.0));
         check(&format!("qr {shape:?}, R"), &[x(shape)], |t| Ok(t[0].qr()?.1));
@@ -754,6 +808,12 @@ const OPS: &[(&str, fn())] = &[
     ("Cholesky", linalg),
     ("Qr", linalg),
     ("SlogDet", linalg),
+    ("Det", linalg),
+    ("Eigh", spectral),
+    ("Svd", spectral),
+    ("Cofactor", linalg),
+    ("Bits", stops),
+    ("SearchSorted", stops),
     ("MaxPool", pools),
     ("MaxPoolGrad", pools),
     ("MaxPoolTaken", pools),

@@ -80,6 +80,51 @@ fn identities_hold() {
     }
 }
 
+#[test]
+fn eigenvectors_and_singular_vectors_make_up_the_matrix() {
+    for (dtype, tolerance) in [(DType::F64, 1e-13), (DType::F32, 2e-6)] {
+        for (m, n) in [(1, 1), (2, 2), (3, 3), (7, 7), (5, 2), (2, 5), (4, 0), (0, 3)] {
+            let a = points(&[2, m, n], 4).cast(dtype).unwrap();
+            let zeros = a.affine(0.0, 0.0).unwrap();
+            // Of rank 1 at most, and as large as the type allows.
+            let flat =
+                a.select(-1, -1).ok().map(|c| c.expand_dims(-1).unwrap().broadcast_to(*a.shape()).unwrap());
+            let large = a.affine(1e30, 0.0).unwrap();
+            for (a, size) in
+                [(a.clone(), 1.0), (zeros, 1.0), (large, 1e30)].into_iter().chain(flat.map(|f| (f, 1.0)))
+            {
+                let (u, s, vt) = a.svd().unwrap();
+                let k = m.min(n);
+                assert_eq!((u.dims(), s.dims(), vt.dims()), (&[2, m, k][..], &[2, k][..], &[2, k, n][..]));
+                let back = u
+                    .mul(&s.affine(1.0 / size, 0.0).unwrap().expand_dims(-2).unwrap())
+                    .unwrap()
+                    .matmul(&vt)
+                    .unwrap();
+                near(&back, &a.affine(1.0 / size, 0.0).unwrap(), tolerance);
+                near(&u.t().unwrap().matmul(&u).unwrap(), &eye(k, &u), tolerance);
+                near(&vt.matmul(&vt.t().unwrap()).unwrap(), &eye(k, &u), tolerance);
+                if m != n {
+                    continue;
+                }
+                let symmetric = a.affine(1.0 / size, 0.0).unwrap();
+                let symmetric = symmetric.add(&symmetric.t().unwrap()).unwrap();
+                let (w, v) = symmetric.eigh().unwrap();
+                let back = v.mul(&w.expand_dims(-2).unwrap()).unwrap().matmul(&v.t().unwrap()).unwrap();
+                near(&back, &symmetric, tolerance);
+                near(&v.t().unwrap().matmul(&v).unwrap(), &eye(n, &v), tolerance);
+                for w in w.to_vec_f64().chunks(n) {
+                    assert!(w.is_sorted());
+                }
+            }
+        }
+    }
+    // Small values beside large ones have their digits.
+    let graded = Tensor::from_slice(&[1.0, 1e-8, 1e-8, 1e-15], [2, 2]).unwrap();
+    let s = graded.svd().unwrap().1.to_vec_f64();
+    assert!((s[1] / 9e-16 - 1.0).abs() < 1e-7 && (s[0] - 1.0).abs() < 1e-15, "{s:?}");
+}
+
 trait Wide {
     fn to_vec_f64(&self) -> Vec<f64>;
 }

@@ -22,6 +22,7 @@ mod file_errors;
 mod file_system;
 mod files;
 mod first_hour;
+mod foreign;
 mod fuzz_corpus;
 mod generation;
 mod golden;

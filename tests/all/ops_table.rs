@@ -56,7 +56,34 @@ fn page() -> String {
             writeln!(page, "| `{name}` | {takes} | {gradient} | {onnx} |").unwrap();
         }
     }
-    page
+    page + &keras()
+}
+
+/// How many names `keras.ops` has in Keras 3.15.
+const KERAS: usize = 341;
+
+/// The names of `keras.ops` side by side with ours, from `tests/foreign/keras_ops.txt`.
+fn keras() -> String {
+    let list = std::fs::read_to_string(root().join("tests/foreign/keras_ops.txt")).unwrap();
+    let all: BTreeSet<&str> = tables().values().flatten().map(|r| r.0).collect();
+    let (mut rows, mut here, mut seen) = (String::new(), 0, BTreeSet::new());
+    for line in list.lines().filter(|l| !l.starts_with('#')) {
+        let mut words = line.splitn(3, ' ');
+        let (name, ours) = (words.next().unwrap(), words.next().unwrap());
+        assert!(seen.insert(name), "{name} is listed twice");
+        assert!(
+            ours == "-" || all.contains(ours),
+            "there is no operation {ours}, which should stand for {name}"
+        );
+        let cell = if ours == "-" { String::new() } else { format!("`{ours}`") };
+        writeln!(rows, "| `{name}` | {cell} | {} |", words.next().unwrap_or_default()).unwrap();
+        here += usize::from(ours != "-");
+    }
+    assert_eq!(seen.len(), KERAS, "tests/foreign/keras_ops.txt lists not all of them");
+    format!(
+        "\n## Keras's operations\n\nOf the {KERAS} of `keras.ops`, {here} are here. For the others: what to write instead, \
+         or why not.\n\n| `keras.ops.` | `Tensor::` | |\n| --- | --- | --- |\n{rows}"
+    )
 }
 
 #[test]

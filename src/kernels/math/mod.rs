@@ -7,6 +7,7 @@ mod exp;
 mod log;
 mod normal;
 mod soft;
+pub mod special;
 mod trig;
 mod whole;
 
@@ -84,6 +85,58 @@ pub trait Real:
     fn floor_div(self, divisor: Self) -> Self;
     /// `self * a + b`, rounded once for numbers.
     fn fma(self, a: Self, b: Self) -> Self;
+    /// `yes` where this is positive, `no` elsewhere, and where this is NaN. A formula in pieces is written with it, so
+    /// that at the seam its derivatives of all orders are those of one piece.
+    fn pick(self, yes: Self, no: Self) -> Self;
+    /// 1 where this is larger than the other, else 0. Its derivative counts as 0.
+    fn above(self, other: Self) -> Self;
+    /// The absolute value with another's sign.
+    fn copysign(self, of: Self) -> Self;
+    /// `√(x² + y²)` without overflow.
+    fn hypot(self, other: Self) -> Self;
+    /// The base-2 logarithm, exact at powers of 2.
+    fn log2(self) -> Self;
+    /// The base-10 logarithm, exact at powers of 10.
+    fn log10(self) -> Self;
+    /// The cube root.
+    fn cbrt(self) -> Self;
+    /// `ln |Γ(x)|`.
+    fn lgamma(self) -> Self;
+    /// The derivative of the digamma function of a whole order from 0 on.
+    fn polygamma(self, order: Self) -> Self;
+    /// The modified Bessel function of the first kind of a whole order.
+    fn bessel_i(self, order: Self) -> Self;
+    /// `exp(-|x|)` times [`Real::bessel_i`].
+    fn bessel_ie(self, order: Self) -> Self;
+    /// The derivative of `sin(πx) / (πx)` of a whole order from 0 on.
+    fn sinc(self, order: Self) -> Self;
+    /// The number whose `erf` this is.
+    fn erfinv(self) -> Self;
+    /// The next number in the direction of another. Its derivative counts as 1.
+    fn nextafter(self, toward: Self) -> Self;
+    /// `x · 2^exponent`, rounded once.
+    fn ldexp(self, exponent: Self) -> Self;
+    /// `ln(1 + exp(x))` without overflow.
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        self.clone().maximum(Self::c(0.0)) + (-self.abs()).exp().ln_1p()
+    }
+    /// Hyperbolic sine, from `e = exp(|x|) - 1` without cancellation: `½(e + e/(1+e))`, and half of `exp(|x|)` at a
+    /// time where that is huge.
+    #[inline(always)]
+    fn sinh(self) -> Self {
+        let a = self.clone().abs();
+        let small = a.clone().minimum(Self::c(20.0)).exp_m1();
+        let near = Self::c(0.5) * (small.clone() + small.clone() / (small + Self::c(1.0)));
+        let half = (Self::c(0.5) * a.clone()).exp();
+        (a - Self::c(20.0)).pick(Self::c(0.5) * half.clone() * half, near).copysign(self)
+    }
+    /// Hyperbolic cosine.
+    #[inline(always)]
+    fn cosh(self) -> Self {
+        let half = (Self::c(0.5) * self.abs()).exp();
+        Self::c(0.5) * half.clone() * half.clone() + Self::c(0.5) / half.clone() / half
+    }
 }
 
 /// Selects without a branch: both values have already been computed.
@@ -100,7 +153,7 @@ fn sign(magnitude: f32, of: f32) -> f32 {
 
 macro_rules! real {
     ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path, $ndtr:path, $gelu:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
-     $rem:path, $floor_div:path) => {
+     $rem:path, $floor_div:path, $log2:path, $log10:path, $hypot:path) => {
         impl Real for $t {
             #[inline(always)]
             fn c(v: f64) -> Self {
@@ -208,6 +261,74 @@ macro_rules! real {
             fn fma(self, a: Self, b: Self) -> Self {
                 self.mul_add(a, b)
             }
+            #[inline(always)]
+            fn pick(self, yes: Self, no: Self) -> Self {
+                select(self > 0.0, yes, no)
+            }
+            #[inline(always)]
+            fn above(self, other: Self) -> Self {
+                select(self > other, 1.0, 0.0)
+            }
+            #[inline(always)]
+            fn copysign(self, of: Self) -> Self {
+                <$t>::copysign(self, of)
+            }
+            #[inline(always)]
+            fn hypot(self, other: Self) -> Self {
+                $hypot(self, other)
+            }
+            #[inline(always)]
+            fn log2(self) -> Self {
+                $log2(self)
+            }
+            #[inline(always)]
+            fn log10(self) -> Self {
+                $log10(self)
+            }
+            #[inline(always)]
+            fn cbrt(self) -> Self {
+                libm::cbrt(f64::from(self)) as $t
+            }
+            #[inline(always)]
+            fn lgamma(self) -> Self {
+                special::lgamma(f64::from(self)) as $t
+            }
+            #[inline(always)]
+            fn polygamma(self, order: Self) -> Self {
+                special::polygamma(f64::from(self), f64::from(order)) as $t
+            }
+            #[inline(always)]
+            fn bessel_i(self, order: Self) -> Self {
+                special::bessel_i(f64::from(self), f64::from(order)) as $t
+            }
+            #[inline(always)]
+            fn bessel_ie(self, order: Self) -> Self {
+                special::bessel_ie(f64::from(self), f64::from(order)) as $t
+            }
+            #[inline(always)]
+            fn sinc(self, order: Self) -> Self {
+                special::sinc(f64::from(self), f64::from(order)) as $t
+            }
+            #[inline(always)]
+            fn erfinv(self) -> Self {
+                special::erfinv(f64::from(self)) as $t
+            }
+            #[inline(always)]
+            fn nextafter(self, toward: Self) -> Self {
+                if self.is_nan() || toward.is_nan() {
+                    <$t>::NAN
+                } else if self == toward {
+                    toward
+                } else if self < toward {
+                    self.next_up()
+                } else {
+                    self.next_down()
+                }
+            }
+            #[inline(always)]
+            fn ldexp(self, exponent: Self) -> Self {
+                special::ldexp(f64::from(self), f64::from(exponent)) as $t
+            }
         }
     };
 }
@@ -225,7 +346,10 @@ real!(
     trig::sin::<f32>,
     trig::cos::<f32>,
     divide::rem_f32,
-    divide::floor_div_f32
+    divide::floor_div_f32,
+    log::log2::<f32>,
+    log::log10::<f32>,
+    special::hypot_f32
 );
 real!(
     f64,
@@ -241,7 +365,10 @@ real!(
     libm::sin,
     libm::cos,
     divide::rem_f64,
-    divide::floor_div_f64
+    divide::floor_div_f64,
+    libm::log2,
+    libm::log10,
+    libm::hypot
 );
 
 /// The same for f64.

@@ -48,20 +48,30 @@ pub(super) fn ndtr<A: Fma>(x: f32) -> f32 {
     select(x >= 0.0, 1.0 - q, q)
 }
 
-/// `max(x, 0) - a Φ(-a)`: one step less than the product, one rounding, and no NaN at -infinity.
+/// `max(x, 0) - a Φ(-a)`: one step less than the product, one rounding, no NaN at -infinity, and zeros keep their
+/// sign.
 #[inline(always)]
 pub(super) fn gelu<A: Fma>(x: f32) -> f32 {
     let (a, q) = tail::<A>(x);
-    (-a).fused::<A>(q, select(x > 0.0, x, 0.0))
+    (-a).fused::<A>(q, select(x >= 0.0, x, -0.0))
 }
 
+/// What is left of 1/√2 after its f64.
+const FRAC_1_SQRT_2_LOW: f64 = -4.833_646_656_726_456e-17;
+
 pub(super) fn ndtr_f64(x: f64) -> f64 {
-    0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+    let (half, z) = (std::f64::consts::FRAC_1_SQRT_2, -x * std::f64::consts::FRAC_1_SQRT_2);
+    if !(2.0..40.0).contains(&z) {
+        return 0.5 * libm::erfc(z);
+    }
+    // In the tail, what rounding took from z changes the result by z² times as much.
+    let lost = (-x).mul_add(half, -z) - x * FRAC_1_SQRT_2_LOW;
+    0.5 * (libm::erfc(z) - std::f64::consts::FRAC_2_SQRT_PI * libm::exp(-z * z) * lost)
 }
 
 /// The same for f64; `Φ(-40)` is 0.
 pub(super) fn gelu_f64(x: f64) -> f64 {
     let a = x.abs();
     let a = select(a > 40.0, 40.0, a);
-    (-a).mul_add(ndtr_f64(-a), select(x > 0.0, x, 0.0))
+    (-a).mul_add(ndtr_f64(-a), select(x >= 0.0, x, -0.0))
 }

@@ -147,6 +147,10 @@ macro_rules! lane {
             fn fma(self, a: $lane, b: $lane) -> $lane {
                 $lane(<$lane as Fma>::fma(self.0, a.0, b.0))
             }
+            #[inline(always)]
+            fn pick(self, yes: $lane, no: $lane) -> $lane {
+                $lane(Real::pick(self.0, yes.0, no.0))
+            }
             $(#[inline($inline)]
             fn $fused(self) -> $lane {
                 let f: fn(f32) -> f32 = $lane::either(super::$module::$fused::<f32>, super::$module::$fused::<Soft>);
@@ -166,9 +170,9 @@ macro_rules! lane {
         lane!(
             $lane, $inline: Add add, Sub sub, Mul mul, Div div;
             exp in exp, ln in log, tanh in exp, sigmoid in exp, erf in erf, ndtr in normal, gelu in normal, exp_m1 in exp, ln_1p in log,
-            sin in trig, cos in trig;
-            sqrt abs step floor round erfc;
-            maximum minimum pow atan2 rem floor_div
+            sin in trig, cos in trig, log2 in log, log10 in log;
+            sqrt abs step floor round erfc cbrt lgamma erfinv;
+            maximum minimum pow atan2 rem floor_div above copysign hypot polygamma bessel_i bessel_ie sinc nextafter ldexp
         );
     };
 }
