@@ -82,6 +82,9 @@ impl Tensor {
         if p.is_nan() {
             return Err(Error::argument("norm p", "a number", p));
         }
+        if !self.dtype().is_float() {
+            super::elementwise::float("norm", self.dtype())?;
+        }
         if p == 0.0 {
             return self.abs()?.cast(DType::Bool)?.sum(axes, keepdims)?.cast(self.dtype());
         }

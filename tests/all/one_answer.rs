@@ -13,6 +13,7 @@ pub(crate) mod answers;
 pub(crate) mod kernels;
 pub(crate) mod layers;
 mod network;
+pub(crate) mod numbers;
 
 use answers::Answers;
 use gradus::kernels::simd::{Isa, isa};
@@ -32,6 +33,7 @@ const MARK: &str = "answer\t";
 fn digests() -> Vec<(String, String)> {
     let mut a = Answers::default();
     kernels::all(&mut a);
+    numbers::all(&mut a);
     layers::all(&mut a);
     network::all(&mut a);
     a.digests()

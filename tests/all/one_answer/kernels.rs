@@ -75,8 +75,10 @@ fn elementwise(a: &mut Answers, dtype: DType) {
         a.both(&format!("affine {dtype}"), &x, |t| t[0].affine(1.7, -0.3));
         a.both(&format!("clip {dtype}"), &x, |t| t[0].clip(-0.5, 1.25));
         a.both(&format!("threshold {dtype}"), &x, |t| t[0].threshold(0.1, -1.0));
-        a.both(&format!("glu {dtype}"), &x, |t| t[0].glu(0));
         a.both(&format!("sparsemax {dtype}"), &x, |t| t[0].sparsemax(-1));
+    }
+    for dims in [[2, 1], [6, 35], [270, 131]] {
+        a.both(&format!("glu {dtype}"), &[lying(r, &dims, dtype, Rng::odd)], |t| t[0].glu(0));
     }
 }
 
