@@ -160,9 +160,10 @@ impl RowGradient {
         let dtype = if self.dtype == DType::F64 { DType::F64 } else { DType::F32 };
         let mut sums = Array::new(Spec::new(self.shape.with(0, n), dtype))?;
         let inner = (sums.shape().elements() / n.max(1)).max(1);
-        let mut starts: PoolVec<usize> = (1..order.len()).filter(|&i| order[i].0 != order[i - 1].0).collect();
-        starts.insert(0, 0);
-        starts.push(order.len());
+        let begins = |&i: &usize| i == 0 || i == order.len() || order[i].0 != order[i - 1].0;
+        let mut starts: PoolVec<usize> = PoolVec::new();
+        starts.reserve(n + 1);
+        starts.extend((0..=order.len()).filter(begins));
         dispatch_float!("rows", dtype, T => {
             let parts = parts.iter().map(|values| values.array().slice::<T>()).collect::<Result<PoolVec<_>>>()?;
             let (parts, order, starts) = (&parts[..], &order[..], &starts[..]);
@@ -275,7 +276,9 @@ impl Gradient {
         let sum = values.square()?.sum(&[], false)?.item()?;
         // Squares of numbers near the ends of float32 are in the range of float64.
         if values.dtype() == DType::F32 && !(1e-30..1e38).contains(&sum) {
-            return values.cast(DType::F64)?.square()?.sum(&[], false)?.item();
+            let values = values.contiguous()?;
+            let wide = values.array().slice::<f32>()?.iter().map(|&v| f64::from(v));
+            return Ok(wide.map(|v| v * v).sum());
         }
         Ok(sum)
     }

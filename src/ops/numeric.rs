@@ -28,7 +28,11 @@ impl Tensor {
     /// The axis is out of range, or the dtype is bfloat16 or float16.
     pub fn diff(&self, n: usize, axis: isize) -> Result<Tensor> {
         let at = self.shape().axis("diff", axis)?;
-        (0..n).try_fold(self.clone(), |x, _| {
+        let size = self.dims()[at];
+        if self.elements() == 0 {
+            return self.slice(axis, 0, size.saturating_sub(n) as isize);
+        }
+        (0..n.min(size)).try_fold(self.clone(), |x, _| {
             let size = x.dims()[at] as isize;
             let (low, high) = (x.slice(axis, 0, (size - 1).max(0))?, x.slice(axis, 1.min(size), size)?);
             if x.dtype() == DType::Bool { high.not_equal(&low) } else { high.sub(&low) }

@@ -206,8 +206,8 @@ impl Tensor {
         if self.is_traced() {
             return Err(Error::Abstract { op: OP });
         }
-        if bins == 0 {
-            return Err(Error::argument("histogram bins", "1 or more", bins));
+        if bins == 0 || bins >= isize::MAX as usize {
+            return Err(Error::argument("histogram bins", "1 or more, as many as can be counted", bins));
         }
         let x = self.detach().flatten()?.cast(DType::F64)?;
         let (mut low, mut high) = match range {
