@@ -22,19 +22,23 @@ super::table::ops! {
 }
 
 impl Tensor {
+    /// Returns all but the last along an axis, and all but the first.
+    fn neighbours(&self, op: &'static str, axis: isize) -> Result<(Tensor, Tensor)> {
+        let size = self.dims()[self.shape().axis(op, axis)?] as isize;
+        Ok((self.slice(axis, 0, (size - 1).max(0))?, self.slice(axis, 1.min(size), size)?))
+    }
+
     /// Returns the differences of neighbours along an axis, `n` times over. Of truth values it says where they differ.
     ///
     /// # Errors
     /// The axis is out of range, or the dtype is bfloat16 or float16.
     pub fn diff(&self, n: usize, axis: isize) -> Result<Tensor> {
-        let at = self.shape().axis("diff", axis)?;
-        let size = self.dims()[at];
+        let size = self.dims()[self.shape().axis("diff", axis)?];
         if self.elements() == 0 {
             return self.slice(axis, 0, size.saturating_sub(n) as isize);
         }
         (0..n.min(size)).try_fold(self.clone(), |x, _| {
-            let size = x.dims()[at] as isize;
-            let (low, high) = (x.slice(axis, 0, (size - 1).max(0))?, x.slice(axis, 1.min(size), size)?);
+            let (low, high) = x.neighbours("diff", axis)?;
             if x.dtype() == DType::Bool { high.not_equal(&low) } else { high.sub(&low) }
         })
     }
@@ -45,8 +49,7 @@ impl Tensor {
     /// The axis is out of range, or the dtype is not float32 or float64.
     pub fn trapezoid(&self, dx: f64, axis: isize) -> Result<Tensor> {
         super::elementwise::float("trapezoid", self.dtype())?;
-        let size = self.dims()[self.shape().axis("trapezoid", axis)?] as isize;
-        let (low, high) = (self.slice(axis, 0, (size - 1).max(0))?, self.slice(axis, 1.min(size), size)?);
+        let (low, high) = self.neighbours("trapezoid", axis)?;
         low.add(&high)?.affine(0.5 * dx, 0.0)?.sum(&[axis], false)
     }
 

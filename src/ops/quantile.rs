@@ -71,12 +71,6 @@ impl Tensor {
         Ok((rows.sort(1, false)?, self.shape().reduced(&set, true)))
     }
 
-    /// Gives the rows of a result the axes of the reduced tensor.
-    fn unsorted(self, kept: Shape, axes: &[isize], keepdims: bool) -> Result<Tensor> {
-        let kept = self.reshape_to(kept)?;
-        if keepdims { Ok(kept) } else { kept.sum(axes, false) }
-    }
-
     /// Returns the quantile over `axes`, or over all axes if none are given: the number below which lies the share `q`
     /// of the elements, with linear interpolation between two; NaN if there is one. Integers are computed in float64
     /// and give the dtype of [`Tensor::mean`].
@@ -102,7 +96,7 @@ impl Tensor {
         };
         // NaN is sorted to the end.
         let last = rows.select(1, -1)?;
-        last.is_nan()?.choose(&last, &value)?.unsorted(kept, axes, keepdims)
+        last.is_nan()?.choose(&last, &value)?.reshape_to(kept)?.with_kept(axes, keepdims)
     }
 
     /// Returns the median: the [`Tensor::quantile`] of ½.
@@ -128,7 +122,7 @@ impl Tensor {
         let (low, high) = (element(&at.floor()?)?, element(&at.ceil()?)?);
         let step = at.sub(&at.floor()?)?;
         let mixed = between(&low, &high, &step.cast(self.dtype())?)?;
-        step.equal(&zero)?.choose(&low, &mixed)?.unsorted(kept, axes, keepdims)
+        step.equal(&zero)?.choose(&low, &mixed)?.reshape_to(kept)?.with_kept(axes, keepdims)
     }
 
     /// [`Tensor::median`] of what is not NaN; NaN if nothing is.

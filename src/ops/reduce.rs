@@ -177,6 +177,11 @@ impl Tensor {
         self.reduce(Kind::Sum, axes, keepdims)
     }
 
+    /// Drops `axes`, which have been reduced to size 1, unless they are to be kept.
+    pub(super) fn with_kept(self, axes: &[isize], keepdims: bool) -> Result<Tensor> {
+        if keepdims { Ok(self) } else { self.sum(axes, false) }
+    }
+
     /// Multiplies over `axes`, or over all axes if none are given, from left to right; the product of no elements is 1. Products of
     /// integers are int64 (and wrap). The gradient is right where elements are zero.
     ///

@@ -45,7 +45,7 @@ impl Tensor {
         // Powers of two change no digit, and squares then neither overflow nor vanish.
         let size = self.binade(axes)?;
         let std = self.div(&size)?.var(axes, true, ddof)?.sqrt()?.mul(&size)?;
-        if keepdims { Ok(std) } else { std.sum(axes, false) }
+        std.with_kept(axes, keepdims)
     }
 
     /// Returns the power of two at or just below the largest absolute value over `axes`, which are kept; 1 where that
@@ -68,7 +68,7 @@ impl Tensor {
         let top = self.detach().max(axes, true)?;
         let top = top.is_finite()?.choose(&top, &top.new_full([], 0.0)?)?;
         let sum = self.sub(&top)?.exp()?.sum(axes, true)?.ln()?.add(&top)?;
-        if keepdims { Ok(sum) } else { sum.sum(axes, false) }
+        sum.with_kept(axes, keepdims)
     }
 
     /// Returns the p-norm over `axes`, or over all axes if none are given: `(Σ |x|ᵖ)^(1/p)`; the largest absolute
@@ -82,37 +82,26 @@ impl Tensor {
         if p.is_nan() {
             return Err(Error::argument("norm p", "a number", p));
         }
-        if !self.dtype().is_float() {
-            super::elementwise::float("norm", self.dtype())?;
-        }
-        if p == 0.0 {
-            return self.abs()?.cast(DType::Bool)?.sum(axes, keepdims)?.cast(self.dtype());
-        }
-        let float = super::elementwise::float("norm", self.dtype());
-        if float.is_ok() && p.is_finite() && p != 1.0 && self.elements() > 0 {
-            // Divided by a power of two, which changes no digit, no power overflows or vanishes.
-            let size = self.binade(axes)?;
-            let x = self.div(&size)?;
-            let norm = match p {
-                2.0 => x.square()?.sum(axes, true)?.sqrt()?,
-                _ => {
-                    let power = |t: &Tensor, p: f64| t.pow(&t.new_full([], p)?);
+        super::elementwise::float("norm", self.dtype())?;
+        let power = |t: &Tensor, p: f64| t.pow(&t.new_full([], p)?);
+        match p {
+            0.0 => self.abs()?.cast(DType::Bool)?.sum(axes, keepdims)?.cast(self.dtype()),
+            1.0 => self.abs()?.sum(axes, keepdims),
+            f64::INFINITY => self.abs()?.max(axes, keepdims),
+            f64::NEG_INFINITY => self.abs()?.min(axes, keepdims),
+            _ if self.elements() == 0 => power(&power(&self.abs()?, p)?.sum(axes, keepdims)?, 1.0 / p),
+            _ => {
+                // Divided by a power of two, which changes no digit, no power overflows or vanishes.
+                let size = self.binade(axes)?;
+                let x = self.div(&size)?;
+                let norm = if p == 2.0 {
+                    x.square()?.sum(axes, true)?.sqrt()?
+                } else {
                     // Even powers need no absolute value, whose derivatives end at 0.
                     let x = if p % 2.0 == 0.0 { x } else { x.abs()? };
                     power(&power(&x, p)?.sum(axes, true)?, 1.0 / p)?
-                }
-            };
-            let norm = norm.mul(&size)?;
-            return if keepdims { Ok(norm) } else { norm.sum(axes, false) };
-        }
-        let size = self.abs()?;
-        match p {
-            f64::INFINITY => size.max(axes, keepdims),
-            f64::NEG_INFINITY => size.min(axes, keepdims),
-            1.0 => size.sum(axes, keepdims),
-            _ => {
-                let power = |t: &Tensor, p: f64| t.pow(&t.new_full([], p)?);
-                power(&power(&size, p)?.sum(axes, keepdims)?, 1.0 / p)
+                };
+                norm.mul(&size)?.with_kept(axes, keepdims)
             }
         }
     }

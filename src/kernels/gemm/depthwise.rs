@@ -3,8 +3,8 @@
 //! processor busy. The order of arithmetic is that of a product for each channel.
 
 use super::matrix::Target;
-use super::patches::{Axis, Stack};
-use super::walk::{Along, Walk};
+use super::patches::Stack;
+use super::walk::Walk;
 use super::{Epilogue, Gemm, Patches, Spread};
 use crate::kernels::par;
 use crate::kernels::scratch;
@@ -32,7 +32,7 @@ pub(crate) fn suits_back<T: Gemm>(spread: &Spread<T>) -> bool {
 
 fn fits<T: Gemm>(stack: &Stack<T>, back: bool) -> bool {
     let some = stack.rows > 0 && stack.used > 0 && stack.cols / stack.used <= T::KC;
-    some && isa().is_fused() && (0..kinds(stack, back)).all(|kind| walk(stack, back, kind).worthwhile())
+    some && isa().is_fused() && stack.worthwhile(back)
 }
 
 /// Computes y from images and a kernel `[taps, channels]`, then the epilogue.
@@ -45,27 +45,14 @@ pub(crate) fn depthwise_input<T: Gemm>(spread: &Spread<T>, k: &[T], x: &mut [T])
     product(&spread.0, true, k, x, Epilogue::NONE);
 }
 
-/// Returns how many kinds of rows see different taps.
-fn kinds<T>(stack: &Stack<T>, back: bool) -> usize {
-    let kinds = |axis: &Axis| axis.window.stride.min(axis.size);
-    if back { stack.axes.iter().map(kinds).product() } else { 1 }
-}
-
-/// Returns the rows of one kind.
-fn walk<'a, T: Gemm>(stack: &Stack<'a, T>, back: bool, kind: usize) -> Walk<'a, T> {
-    stack.walk(if back { Along::back_all(&stack.axes, kind) } else { Along::forward_all(&stack.axes) })
-}
-
 fn product<T: Gemm>(stack: &Stack<T>, back: bool, k: &[T], out: &mut [T], end: Epilogue<T>) {
-    let (kinds, c) = (kinds(stack, back), stack.used);
+    let (kinds, unit, c) = (stack.kinds(back), stack.unit(back), stack.used);
     let taps = stack.cols / c;
-    // Rows of several kinds are divided by whole images.
-    let unit = if kinds > 1 { stack.axes.iter().map(|axis| axis.size).product() } else { 1 };
     let grain = (par::GRAIN / taps.div_ceil(4)).max(1);
     par::chunks(out, unit * c, grain, &|first, out| {
         let count = out.len() / (unit * c);
         for kind in 0..kinds {
-            let walk = walk(stack, back, kind);
+            let walk = stack.walk(back, kind);
             let each = if kinds > 1 { walk.rows() } else { 1 };
             rows(&walk, k, out, end.bias, (first * unit, first * each, count * each));
         }
@@ -152,7 +139,7 @@ stamped! {
 /// Computes the gradient of a kernel `[taps, channels]` from images and the gradient of y.
 pub(crate) fn depthwise_kernel<T: Gemm>(patches: &Patches<T>, y: &[T], k: &mut [T]) {
     let (stack, c) = (&patches.0, patches.0.used);
-    let (walk, taps) = (walk(stack, false, 0), stack.cols / c);
+    let (walk, taps) = (stack.walk(false, 0), stack.cols / c);
     let work = stack.rows.saturating_mul(taps).saturating_mul(c);
     let pieces = (work / par::GRAIN / 4).clamp(1, par::threads());
     let all = Target::new(k, taps, c, c).expect("a row of channels for each tap");

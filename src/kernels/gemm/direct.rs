@@ -12,9 +12,9 @@
 use super::gather::{Gather, Scatter};
 use super::grid::GRAIN;
 use super::matrix::{Source, Target};
-use super::patches::{Axis, Stack};
+use super::patches::Stack;
 use super::tile::{Kernels, Shape};
-use super::walk::{Along, Walk};
+use super::walk::Walk;
 use super::{Epilogue, Finish, Gemm, Mat, MatMut, Patches, Spread, Store, View, gemm_on, product_on};
 use crate::kernels::simd::Isa;
 use crate::kernels::{par, scratch};
@@ -78,7 +78,7 @@ pub(crate) fn patches_turned_product<T: Gemm>(isa: Isa, patches: &Patches<T>, b:
         return gemm_on(isa, a.t(), b, c, Store::Write, Epilogue::NONE);
     }
     let (kernels, stack) = (T::kernels(isa), &patches.0);
-    let walk = stack.walk(Along::forward_all(&stack.axes));
+    let walk = stack.walk(false, 0);
     if kernels.apart() || stack.rows == 0 || c.cols == 0 || !walk.worthwhile() {
         return product_on(isa, View::of(patches).t(), View::of(&b), c, Store::Write, Epilogue::NONE);
     }
@@ -108,31 +108,17 @@ struct Job<'a, T: Gemm> {
 }
 
 impl<'a, T: Gemm> Job<'a, T> {
-    /// Returns how many kinds of rows there are.
-    fn kinds(&self) -> usize {
-        let kinds = |axis: &Axis| axis.window.stride.min(axis.size);
-        if self.back { self.stack.axes.iter().map(kinds).product() } else { 1 }
-    }
-
-    /// Returns the rows of one kind.
-    fn walk(&self, kind: usize) -> Walk<'a, T> {
-        let axes = &self.stack.axes;
-        self.stack.walk(if self.back { Along::back_all(axes, kind) } else { Along::forward_all(axes) })
-    }
-
     /// Whether this way suits the sizes and the processor.
     fn fits(&self) -> bool {
         let plain = !self.kernels.apart() && self.stack.rows > 0 && self.stack.used > 0 && self.b.cols > 0;
-        plain && (0..self.kinds()).all(|kind| self.walk(kind).worthwhile())
+        plain && self.stack.worthwhile(self.back)
     }
 
     fn start(&self, c: MatMut<T>, bias: Option<&[T]>) {
-        let work = c.rows.saturating_mul(c.cols).saturating_mul(self.stack.cols) / self.kinds();
+        let work =
+            c.rows.saturating_mul(c.cols).saturating_mul(self.stack.cols) / self.stack.kinds(self.back);
         let pieces = if par::threads() > 1 { (work / GRAIN).clamp(1, 2 * par::threads()) } else { 1 };
-        // Rows of several kinds are divided by whole images.
-        let images = self.stack.axes.iter().map(|axis| axis.size).product();
-        let unit = if self.kinds() > 1 { images } else { 1 };
-        self.split(self.b, c.target(), bias, 0, unit, pieces);
+        self.split(self.b, c.target(), bias, 0, self.stack.unit(self.back), pieces);
     }
 
     /// Halves the longer side of C, whose first row has the number `row`, until there are `pieces`.
@@ -163,8 +149,8 @@ impl<'a, T: Gemm> Job<'a, T> {
     }
 
     fn leaf(&self, b: Source<T>, mut c: Target<T>, bias: Option<&[T]>, row: usize, unit: usize) {
-        for kind in 0..self.kinds() {
-            let walk = self.walk(kind);
+        for kind in 0..self.stack.kinds(self.back) {
+            let walk = self.stack.walk(self.back, kind);
             let (from, count) = match unit {
                 1 => (row, c.rows),
                 _ => (row / unit * walk.rows(), c.rows / unit * walk.rows()),

@@ -3,7 +3,7 @@
 
 use super::operand::{Operand, View};
 use super::side::{Panels, Side};
-use super::tile::{Kernels, Shape};
+use super::tile::Shape;
 use super::{Gemm, Mat};
 use crate::kernels::simd::{Isa, isa};
 use std::borrow::Cow;
@@ -22,15 +22,7 @@ pub struct Packed<'a, T: Clone> {
     data: Cow<'a, [T]>,
     /// Where the panels begin: on a cache line.
     start: usize,
-    /// The rows of what the panels hold: the matrix, or for the left side its transpose.
-    k: usize,
-    across: usize,
-    shape: Shape,
-    width: usize,
-    side: For,
-    isa: Isa,
-    /// If none of our tiles multiplies, all columns are one panel: the matrix in rows, read in place.
-    dense: bool,
+    plan: Plan,
 }
 
 impl<T: Gemm> Packed<'static, T> {
@@ -51,12 +43,11 @@ impl<T: Gemm> Packed<'static, T> {
     }
 
     pub(crate) fn new_on(isa: Isa, b: Mat<T>) -> Self {
-        Plan::right(isa, b.rows, b.cols).owned(b)
+        Plan::right::<T>(isa, b.rows, b.cols).owned(b)
     }
 
     pub(crate) fn left_on(isa: Isa, a: Mat<T>) -> Self {
-        let plan = Plan::new(isa, (a.cols, a.rows), T::kernels(isa).shape(usize::MAX), For::Left);
-        plan.owned(a.t())
+        Plan::new::<T>(isa, (a.cols, a.rows), T::kernels(isa).shape(usize::MAX), For::Left).owned(a.t())
     }
 }
 
@@ -66,18 +57,18 @@ impl<'a, T: Gemm> Packed<'a, T> {
     /// # Panics
     /// If `b` does not fit its slice, or the room is too small.
     pub fn within(b: Mat<T>, room: &'a mut [T]) -> Self {
-        let plan = Plan::right(isa(), b.rows, b.cols);
+        let plan = Plan::right::<T>(isa(), b.rows, b.cols);
         let start = plan.fill(b, room);
-        plan.with(Cow::Borrowed(room), start)
+        Packed { data: Cow::Borrowed(room), start, plan }
     }
 
     /// Returns how many elements [`Packed::within`] needs room for, for a matrix of `rows` by `cols`.
     pub fn room(rows: usize, cols: usize) -> usize {
-        Plan::<T>::right(isa(), rows, cols).len()
+        Plan::right::<T>(isa(), rows, cols).len::<T>()
     }
 
     fn panels(&self) -> Panels<'_, T> {
-        let Packed { k, across, shape, width, .. } = *self;
+        let Plan { k, across, shape, width, .. } = self.plan;
         Panels {
             data: &self.data[self.start..],
             k,
@@ -91,86 +82,84 @@ impl<'a, T: Gemm> Packed<'a, T> {
 }
 
 /// How a matrix is laid out in panels.
-struct Plan<T: 'static> {
-    kernels: &'static Kernels<T>,
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    /// The rows of what the panels hold: the matrix, or for the left side its transpose.
     k: usize,
     across: usize,
     shape: Shape,
     width: usize,
     side: For,
     isa: Isa,
+    /// If none of our tiles multiplies, all columns are one panel: the matrix in rows, read in place.
     dense: bool,
 }
 
-impl<T: Gemm> Plan<T> {
-    fn right(isa: Isa, k: usize, across: usize) -> Self {
-        Plan::new(isa, (k, across), T::kernels(isa).shape(across), For::Right)
+/// Returns the elements of a cache line, on which panels begin.
+const fn line<T>() -> usize {
+    64 / size_of::<T>()
+}
+
+impl Plan {
+    fn right<T: Gemm>(isa: Isa, k: usize, across: usize) -> Plan {
+        Plan::new::<T>(isa, (k, across), T::kernels(isa).shape(across), For::Right)
     }
 
-    fn new(isa: Isa, (k, across): (usize, usize), shape: Shape, side: For) -> Self {
-        let kernels: &Kernels<T> = T::kernels(isa);
-        let dense = kernels.apart();
+    fn new<T: Gemm>(isa: Isa, (k, across): (usize, usize), shape: Shape, side: For) -> Plan {
+        let dense = T::kernels(isa).apart();
         let width = match side {
             _ if dense => across.max(1),
             For::Left => shape.mr,
             For::Right => shape.nr,
         };
-        Plan { kernels, k, across, shape, width, side, isa, dense }
+        Plan { k, across, shape, width, side, isa, dense }
     }
-
-    /// The elements of a cache line, on which the panels begin.
-    const LINE: usize = 64 / size_of::<T>();
 
     fn all(&self) -> usize {
         self.across.next_multiple_of(self.width)
     }
 
-    fn len(&self) -> usize {
-        self.all() * self.k + self.kernels.packed_len(0, self.across, self.width) + Self::LINE
+    fn len<T: Gemm>(&self) -> usize {
+        self.all() * self.k + T::kernels(self.isa).packed_len(0, self.across, self.width) + line::<T>()
     }
 
     /// Copies `m`, and returns where the panels begin.
-    fn fill(&self, m: Mat<T>, data: &mut [T]) -> usize {
-        let (m, start) = (m.source(), data.as_ptr().align_offset(64).min(Self::LINE));
+    fn fill<T: Gemm>(&self, m: Mat<T>, data: &mut [T]) -> usize {
+        let (m, start) = (m.source(), data.as_ptr().align_offset(64).min(line::<T>()));
         for p in (0..self.k).step_by(T::KC) {
             let kc = T::KC.min(self.k - p);
             let block = m.block(p, 0, kc, self.across);
-            self.kernels.pack(block, self.width, &mut data[start + self.all() * p..]);
+            T::kernels(self.isa).pack(block, self.width, &mut data[start + self.all() * p..]);
         }
         start
     }
 
-    fn owned(self, m: Mat<T>) -> Packed<'static, T> {
-        let mut data = vec![T::c(0.0); self.len()];
+    fn owned<T: Gemm>(self, m: Mat<T>) -> Packed<'static, T> {
+        let mut data = vec![T::c(0.0); self.len::<T>()];
         let start = self.fill(m, &mut data);
-        self.with(Cow::Owned(data), start)
-    }
-
-    fn with(self, data: Cow<'_, [T]>, start: usize) -> Packed<'_, T> {
-        let Plan { k, across, shape, width, side, isa, dense, .. } = self;
-        Packed { data, start, k, across, shape, width, side, isa, dense }
+        Packed { data: Cow::Owned(data), start, plan: self }
     }
 }
 
 impl<T: Gemm> Operand<T> for Packed<'_, T> {
     fn rows(&self) -> usize {
-        if self.side == For::Left { self.across } else { self.k }
+        if self.plan.side == For::Left { self.plan.across } else { self.plan.k }
     }
     fn cols(&self) -> usize {
-        if self.side == For::Left { self.k } else { self.across }
+        if self.plan.side == For::Left { self.plan.k } else { self.plan.across }
     }
     fn read(&self, row: usize, col: usize, out: &mut [T]) {
         let panels = self.panels();
         for (j, x) in out.iter_mut().enumerate() {
-            *x = if self.side == For::Left { panels.at(col + j, row) } else { panels.at(row, col + j) };
+            *x = if self.plan.side == For::Left { panels.at(col + j, row) } else { panels.at(row, col + j) };
         }
     }
     fn in_place(&self) -> Option<Mat<'_, T>> {
-        let mat = Mat::row_major(&self.data[self.start..], self.k, self.across);
-        self.dense.then(|| if self.side == For::Left { mat.t() } else { mat })
+        let mat = Mat::row_major(&self.data[self.start..], self.plan.k, self.plan.across);
+        self.plan.dense.then(|| if self.plan.side == For::Left { mat.t() } else { mat })
     }
     fn prepacked(&self) -> Option<&Packed<'_, T>> {
-        (!self.dense).then_some(self)
+        (!self.plan.dense).then_some(self)
     }
 }
 
@@ -178,7 +167,7 @@ impl<T: Gemm> Operand<T> for Packed<'_, T> {
 pub(super) fn sides<'a, T: Gemm>(isa: Isa, a: View<'a, T>, b: View<'a, T>) -> (Side<'a, T>, Side<'a, T>) {
     let panels = |view: &View<'a, T>, side: For| {
         let (packed, transposed) = view.prepacked()?;
-        (packed.side == side && packed.isa == isa && !transposed).then(|| packed.panels())
+        (packed.plan.side == side && packed.plan.isa == isa && !transposed).then(|| packed.panels())
     };
     let (left, right) = (panels(&a, For::Left), panels(&b, For::Right));
     // One tile reads both.

@@ -79,6 +79,17 @@ impl Axis {
     }
 }
 
+/// Splits a number into indices, the last axis fastest.
+#[inline(always)]
+pub(super) fn apart(number: usize, sizes: [usize; 3]) -> (usize, [usize; 3]) {
+    let (mut rest, mut at) = (number, [0; 3]);
+    for (at, size) in at.iter_mut().zip(sizes).rev() {
+        *at = rest % size.max(1);
+        rest /= size.max(1);
+    }
+    (rest, at)
+}
+
 /// What patches and their counterpart are made of: a stack of pixels or of places, read in runs of channels, one
 /// run per tap.
 #[derive(Clone, Debug)]
@@ -131,9 +142,27 @@ impl<'a, T: Gemm> Stack<'a, T> {
         Ok(Stack { first: self.first + first, used: count, cols: taps * count, ..self.clone() })
     }
 
-    /// Returns how rows move over it.
-    pub(super) fn walk(&self, axes: [Along; 3]) -> Walk<'a, T> {
+    /// Returns how many kinds of rows see different taps: one of places, and of elements of images (`back`) one for
+    /// each remainder of the strides.
+    pub(super) fn kinds(&self, back: bool) -> usize {
+        let kinds = |axis: &Axis| axis.window.stride.min(axis.size);
+        if back { self.axes.iter().map(kinds).product() } else { 1 }
+    }
+
+    /// Returns how rows of one kind move over it.
+    pub(super) fn walk(&self, back: bool, kind: usize) -> Walk<'a, T> {
+        let axes = if back { Along::back_all(&self.axes, kind) } else { Along::forward_all(&self.axes) };
         Walk::new(self.data, axes, self.channels).part(self.first, self.used)
+    }
+
+    /// Returns whether the rows of every kind can be laid out.
+    pub(super) fn worthwhile(&self, back: bool) -> bool {
+        (0..self.kinds(back)).all(|kind| self.walk(back, kind).worthwhile())
+    }
+
+    /// Returns how many rows must stay together where rows are divided: those of several kinds go by whole images.
+    pub(super) fn unit(&self, back: bool) -> usize {
+        if self.kinds(back) > 1 { self.axes.iter().map(|axis| axis.size).product() } else { 1 }
     }
 
     /// Returns the matrix itself, if each row sees one element through one tap.
@@ -161,12 +190,7 @@ impl<'a, T: Gemm> Stack<'a, T> {
     /// Splits a number into indices, the last axis fastest; what is left is the image.
     #[inline(always)]
     pub(super) fn apart(&self, number: usize, of: fn(&Axis) -> usize) -> (usize, [usize; 3]) {
-        let (mut rest, mut at) = (number, [0; 3]);
-        for (at, axis) in at.iter_mut().zip(&self.axes).rev() {
-            *at = rest % of(axis);
-            rest /= of(axis);
-        }
-        (rest, at)
+        apart(number, self.axes.each_ref().map(of))
     }
 
     /// Returns the channels in use of one pixel or place.

@@ -3,7 +3,7 @@
 //! transpose, where each remainder of a stride is a walk of its own that sees only some taps.
 
 use super::Gemm;
-use super::patches::Axis;
+use super::patches::{Axis, apart};
 
 /// One spatial axis: row `o` reads through tap `j` the element `o * stride + first + j * step - before` of the
 /// images, zero outside.
@@ -343,16 +343,6 @@ fn divisor(a: usize, b: usize) -> usize {
 
 fn inside(at: isize, size: usize) -> Option<usize> {
     usize::try_from(at).ok().filter(|&at| at < size)
-}
-
-/// Splits a number into indices, the last axis fastest.
-fn apart(number: usize, sizes: [usize; 3]) -> (usize, [usize; 3]) {
-    let (mut rest, mut at) = (number, [0; 3]);
-    for (at, size) in at.iter_mut().zip(sizes).rev() {
-        *at = rest % size.max(1);
-        rest /= size.max(1);
-    }
-    (rest, at)
 }
 
 /// Goes to the next row.
