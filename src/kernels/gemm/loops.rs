@@ -104,54 +104,95 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
             }
             if !prior.is_null() {
                 for i in 0..MR {
-                    for v in 0..NV {
-                        let p = prior.add(i * t.prior_ld + v * S::LANES);
-                        let sum = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                        acc[i][v] = S::add(sum, acc[i][v]);
-                    }
+                    add_row::<T, S, NV, PART>(&mut acc[i], prior.add(i * t.prior_ld), lanes);
                 }
                 prior = prior.wrapping_add(MR * t.prior_ld);
             }
             if !t.more {
                 if t.add {
                     for i in 0..MR {
-                        for v in 0..NV {
-                            let p = c.add(i * t.c_ld + v * S::LANES);
-                            let old = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                            acc[i][v] = S::add(old, acc[i][v]);
-                        }
+                        add_row::<T, S, NV, PART>(&mut acc[i], c.add(i * t.c_ld), lanes);
                     }
                 }
-                if !t.bias.is_null() {
-                    for v in 0..NV {
-                        let p = t.bias.add(v * S::LANES);
-                        let bias = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                        for i in 0..MR {
-                            acc[i][v] = S::add(acc[i][v], bias);
-                        }
-                    }
-                }
-                if t.relu {
-                    for i in 0..MR {
-                        for v in 0..NV {
-                            acc[i][v] = S::relu(acc[i][v]);
-                        }
-                    }
-                }
+                add_bias_and_relu::<T, S, MR, NV, PART>(&mut acc, t.bias, t.relu, lanes);
             }
             for i in 0..MR {
-                for v in 0..NV {
-                    let p = c.add(i * t.c_ld + v * S::LANES);
-                    if PART && v == NV - 1 {
-                        S::store_part(p, acc[i][v], lanes)
-                    } else {
-                        S::store(p, acc[i][v])
-                    }
-                }
+                store_row::<T, S, NV, PART>(&acc[i], c.add(i * t.c_ld), lanes);
             }
         }
         first = first.wrapping_offset(t.a_next);
         c = c.wrapping_add(MR * t.c_ld);
+    }
+}
+
+/// Adds what stands at `p` to a row of sums.
+///
+/// # Safety
+/// `p` reaches `(NV - 1) * LANES + lanes` elements; the processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn add_row<T: Copy, S: Simd<T>, const NV: usize, const PART: bool>(
+    acc: &mut [S::Reg; NV],
+    p: *const T,
+    lanes: usize,
+) {
+    for v in 0..NV {
+        // SAFETY: by the contract above.
+        unsafe {
+            let p = p.add(v * S::LANES);
+            let sum = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+            acc[v] = S::add(sum, acc[v]);
+        }
+    }
+}
+
+/// Stores a row of sums at `p`.
+///
+/// # Safety
+/// As for [`add_row`].
+#[inline(always)]
+unsafe fn store_row<T: Copy, S: Simd<T>, const NV: usize, const PART: bool>(
+    acc: &[S::Reg; NV],
+    p: *mut T,
+    lanes: usize,
+) {
+    for v in 0..NV {
+        // SAFETY: by the contract above.
+        unsafe {
+            let p = p.add(v * S::LANES);
+            if PART && v == NV - 1 { S::store_part(p, acc[v], lanes) } else { S::store(p, acc[v]) }
+        }
+    }
+}
+
+/// Adds a bias for each column to finished sums, if there is one, and applies a relu if that is asked for.
+///
+/// # Safety
+/// `bias` is null or reaches `(NV - 1) * LANES + lanes` elements; the processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn add_bias_and_relu<T: Copy, S: Simd<T>, const MR: usize, const NV: usize, const PART: bool>(
+    acc: &mut [[S::Reg; NV]; MR],
+    bias: *const T,
+    relu: bool,
+    lanes: usize,
+) {
+    // SAFETY: all of it by the contract above.
+    unsafe {
+        if !bias.is_null() {
+            for v in 0..NV {
+                let p = bias.add(v * S::LANES);
+                let bias = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                for i in 0..MR {
+                    acc[i][v] = S::add(acc[i][v], bias);
+                }
+            }
+        }
+        if relu {
+            for i in 0..MR {
+                for v in 0..NV {
+                    acc[i][v] = S::relu(acc[i][v]);
+                }
+            }
+        }
     }
 }
 
@@ -222,40 +263,12 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
             // All of C is read before any of it is written, since a row may be there twice.
             if t.prior {
                 for i in 0..MR {
-                    let c = t.c.add(*to.add(i));
-                    for v in 0..NV {
-                        let p = c.add(v * S::LANES);
-                        let sum = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                        acc[i][v] = S::add(sum, acc[i][v]);
-                    }
+                    add_row::<T, S, NV, PART>(&mut acc[i], t.c.add(*to.add(i)), lanes);
                 }
             }
-            if !t.bias.is_null() {
-                for v in 0..NV {
-                    let p = t.bias.add(v * S::LANES);
-                    let bias = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                    for i in 0..MR {
-                        acc[i][v] = S::add(acc[i][v], bias);
-                    }
-                }
-            }
-            if t.relu {
-                for i in 0..MR {
-                    for v in 0..NV {
-                        acc[i][v] = S::relu(acc[i][v]);
-                    }
-                }
-            }
+            add_bias_and_relu::<T, S, MR, NV, PART>(&mut acc, t.bias, t.relu, lanes);
             for i in 0..MR {
-                let c = t.c.add(*to.add(i));
-                for v in 0..NV {
-                    let p = c.add(v * S::LANES);
-                    if PART && v == NV - 1 {
-                        S::store_part(p, acc[i][v], lanes)
-                    } else {
-                        S::store(p, acc[i][v])
-                    }
-                }
+                store_row::<T, S, NV, PART>(&acc[i], t.c.add(*to.add(i)), lanes);
             }
             (from, to) = (from.add(MR), to.add(MR));
         }
