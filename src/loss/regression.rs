@@ -81,6 +81,12 @@ impl Loss for CosineSimilarity {
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         let (t, p) = aligned("CosineSimilarity", y_true, y_pred)?;
         let unit = |x: &Tensor| {
+            // The direction of a large vector is that of its fraction, whose squares do not overflow.
+            let x = if x.elements() == 0 {
+                x.clone()
+            } else {
+                x.div(&x.binade(&[self.axis])?.maximum(&x.new_full([], 1.0)?)?)?
+            };
             let size = x.square()?.sum(&[self.axis], true)?;
             x.div(&size.maximum(&size.new_full([], 1e-12)?)?.sqrt()?)
         };

@@ -532,7 +532,7 @@ unary! {
     gelu: Gelu(x) = x.gelu(); d(X x) = x.clone().ndtr() + within(x.clone(), 100.0) * density(x);
         on [-3.0, 3.0] onnx Gelu;
     /// `x·sigmoid(x)`, also called swish.
-    silu: Silu(x) = x.clone().maximum(R::c(-1e4)) * x.sigmoid();
+    silu: Silu(x) = x.silu();
         d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + within(x, 1e4) * (R::c(1.0) - s)) };
         on [-3.0, 3.0] onnx Swish;
     /// -1, 0 or 1, also for integers. Its derivative counts as 0.

@@ -153,6 +153,9 @@ impl Real for Expr {
     fn sigmoid(self) -> Expr {
         self.map(Real::sigmoid, Tensor::sigmoid)
     }
+    fn silu(self) -> Expr {
+        self.map(Real::silu, Tensor::silu)
+    }
     fn erf(self) -> Expr {
         self.map(Real::erf, Tensor::erf)
     }

@@ -388,6 +388,9 @@ impl Op for Cofactor {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         step.composed(|x| {
             let n = square("cofactor", x[0].spec())?;
+            if n == 0 {
+                return Ok(few![x[0].clone()]); // of no elements
+            }
             if n > MINORS {
                 let det = x[0].det()?.expand_dims(-1)?.expand_dims(-1)?;
                 return Ok(few![x[0].inverse()?.t()?.mul(&det)?]);

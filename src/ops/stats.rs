@@ -50,7 +50,7 @@ impl Tensor {
 
     /// Returns the power of two at or just below the largest absolute value over `axes`, which are kept; 1 where that
     /// is 0 or not finite. It is a constant for gradients.
-    fn binade(&self, axes: &[isize]) -> Result<Tensor> {
+    pub(crate) fn binade(&self, axes: &[isize]) -> Result<Tensor> {
         let top = self.detach().abs()?.max(axes, true)?;
         let one = top.new_full([], 1.0)?;
         let usable = top.is_finite()?.logical_and(&top.greater(&top.new_full([], 0.0)?)?)?;
@@ -73,7 +73,7 @@ impl Tensor {
 
     /// Returns the p-norm over `axes`, or over all axes if none are given: `(Σ |x|ᵖ)^(1/p)`; the largest absolute
     /// value for p = ∞, the smallest for -∞, and the number of elements that are not zero for 0 (NumPy's
-    /// `linalg.norm` of vectors). The gradient is NaN where the 2-norm is 0, as in Keras.
+    /// `linalg.norm` of vectors). The gradient of the 2-norm is 0 where it is 0.
     ///
     /// # Errors
     /// `p` is NaN, an axis is out of range or given twice, the dtype is not float32 or float64, or p is infinite

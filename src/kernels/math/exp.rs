@@ -93,6 +93,22 @@ pub(super) fn sigmoid<A: Fma>(x: f32) -> f32 {
     select(x < 0.0, negative, w)
 }
 
+/// `x` times [`sigmoid`], with the bits of that product, but for results near the subnormal numbers: there the power of two
+/// comes last, and no digit is lost before. Beyond -112 the result is -0.
+#[inline(always)]
+pub(super) fn silu<A: Fma>(x: f32) -> f32 {
+    let size = x.abs();
+    let a = -select(size > 112.0, 112.0, size);
+    let (b, m) = reduced::<A>(a);
+    let (s, t) = powers(b);
+    let e = m.fused::<A>(s, s);
+    let d = e.fused::<A>(t, 1.0);
+    let rest = e.fused::<A>(t, 1.0 - d);
+    let w = 1.0 / d;
+    let negative = rest.fused::<A>(-w, m).fused::<A>(w, w) * s * a * t;
+    select(x < 0.0, negative, w * x)
+}
+
 /// `1 - 2 / (exp(2 |x|) + 1)` from 0.55 on, below that `x + x³ P(x²)`: degree 4, error below 2^-29.7 of the result.
 #[inline(always)]
 pub(super) fn tanh<A: Fma>(x: f32) -> f32 {

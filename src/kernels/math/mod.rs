@@ -43,6 +43,8 @@ pub trait Real:
     fn tanh(self) -> Self;
     /// `1 / (1 + exp(-x))`.
     fn sigmoid(self) -> Self;
+    /// `x` times its [`Real::sigmoid`], rounded as late as that; 0 at -infinity.
+    fn silu(self) -> Self;
     /// Gauss's error function.
     fn erf(self) -> Self;
     /// The standard normal distribution function: the probability of a smaller value.
@@ -152,7 +154,7 @@ fn sign(magnitude: f32, of: f32) -> f32 {
 }
 
 macro_rules! real {
-    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $erf:path, $ndtr:path, $gelu:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
+    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $silu:path, $erf:path, $ndtr:path, $gelu:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
      $rem:path, $floor_div:path, $log2:path, $log10:path, $hypot:path) => {
         impl Real for $t {
             #[inline(always)]
@@ -178,6 +180,10 @@ macro_rules! real {
             #[inline(always)]
             fn sigmoid(self) -> Self {
                 $sigmoid(self)
+            }
+            #[inline(always)]
+            fn silu(self) -> Self {
+                $silu(self)
             }
             #[inline(always)]
             fn erf(self) -> Self {
@@ -338,6 +344,7 @@ real!(
     log::ln::<f32>,
     exp::tanh::<f32>,
     exp::sigmoid::<f32>,
+    exp::silu::<f32>,
     erf::erf::<f32>,
     normal::ndtr::<f32>,
     normal::gelu::<f32>,
@@ -357,6 +364,7 @@ real!(
     libm::log,
     libm::tanh,
     sigmoid,
+    silu,
     libm::erf,
     normal::ndtr_f64,
     normal::gelu_f64,
@@ -375,4 +383,14 @@ real!(
 fn sigmoid(x: f64) -> f64 {
     let e = libm::exp(-x.abs());
     select(x < 0.0, e, 1.0) / (1.0 + e)
+}
+
+/// Where the sigmoid is near the subnormal numbers it is `exp(x)`, in two factors of which the last underflows.
+fn silu(x: f64) -> f64 {
+    if x < -700.0 {
+        let x = select(x < -800.0, -800.0, x);
+        let half = libm::exp(0.5 * x);
+        return x * half * half;
+    }
+    x * sigmoid(x)
 }
