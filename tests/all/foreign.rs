@@ -60,7 +60,7 @@ const DOUBLE: &[(&str, f64, &str)] =
     &[("gelu_tanh", 1e-12, "an exponent of many bits is rounded, and 1 - sigmoid cancels in derivatives")];
 
 #[test]
-fn elementwise_values_and_derivatives_are_those_of_sixty_digits() {
+fn values_and_gradients_of_orders_1_to_3_are_those_of_sixty_digits() {
     let all = pack("elementwise");
     let (mut points, mut wrong) = (0, Vec::new());
     for (name, rows) in all.as_object().unwrap() {

@@ -18,6 +18,7 @@ use gradus::{DType, Result, Shape, Spec, Tensor, ops};
 /// Relative errors that a right rule stays below.
 const FIRST: f64 = 1e-7;
 const SECOND: f64 = 1e-6;
+const THIRD: f64 = 1e-5;
 
 /// Values that repeat nowhere and keep away from each other, spread over an interval.
 fn points(shape: &[usize], domain: [f64; 2], salt: usize) -> Tensor {
@@ -39,12 +40,80 @@ fn ints(values: &[i64], shape: &[usize]) -> Tensor {
     Tensor::from_slice(values, shape).unwrap()
 }
 
+/// Fixed weights, other for each `salt`.
+fn weighted(t: &Tensor, salt: usize) -> Result<Tensor> {
+    t.mul(&points(t.dims(), [0.5, 1.5], salt))?.sum(&[], false)
+}
+
+/// The first derivatives of a scalar; `None` where it does not depend on a leaf.
+fn derivatives(of: &Tensor, leaves: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+    let one = |leaf: &Tensor| match grad(of, &[leaf]) {
+        Ok(mut g) => Ok(Some(g.swap_remove(0))),
+        Err(e) if e.to_string().contains("does not depend") => Ok(None),
+        Err(e) => Err(e),
+    };
+    leaves.iter().map(|leaf| if of.is_tracked() { one(leaf) } else { Ok(None) }).collect()
+}
+
+/// A weighted sum of the first derivatives of a scalar; `None` where it is a constant.
+fn slope(of: &Tensor, leaves: &[Tensor]) -> Result<Option<Tensor>> {
+    let mut sum: Option<Tensor> = None;
+    for (i, g) in derivatives(of, leaves)?.iter().enumerate() {
+        let Some(g) = g else { continue };
+        let term = weighted(g, 40 + i)?;
+        sum = Some(match sum {
+            Some(s) => s.add(&term)?,
+            None => term,
+        });
+    }
+    Ok(sum)
+}
+
+/// The relative error of third derivatives along one direction, against a central difference of the second.
+fn third(inputs: &[Tensor], f: &dyn Fn(&[Tensor]) -> Result<Tensor>) -> Result<f64> {
+    const STEP: f64 = 1e-4;
+    let second = |by: f64| -> Result<(Vec<Tensor>, Option<Tensor>)> {
+        let moved = |(i, x): (usize, &Tensor)| x.add(&points(x.dims(), [-by, by], 50 + i));
+        let leaves: Vec<Tensor> =
+            inputs.iter().enumerate().map(moved).map(|x| x.map(|x| x.tracked())).collect::<Result<_>>()?;
+        let y = weighted(&f(&leaves)?, 7)?;
+        let first = slope(&y, &leaves)?;
+        let second = first.map(|s| slope(&s, &leaves)).transpose()?.flatten();
+        Ok((leaves, second))
+    };
+    let value = |s: &Option<Tensor>| s.as_ref().map_or(Ok(0.0), |s| s.item());
+    let difference = (value(&second(STEP)?.1)? - value(&second(-STEP)?.1)?) / (2.0 * STEP);
+    let (leaves, at) = second(0.0)?;
+    let mut exact = 0.0;
+    if let Some(at) = at {
+        for (i, g) in derivatives(&at, &leaves)?.iter().enumerate() {
+            let Some(g) = g else { continue };
+            exact += g.mul(&points(g.dims(), [-1.0, 1.0], 50 + i))?.sum(&[], false)?.item()?;
+        }
+    }
+    let error = (exact - difference).abs() / (1.0 + exact.abs().max(difference.abs()));
+    Ok(if error.is_nan() { f64::INFINITY } else { error })
+}
+
+/// The checks whose third derivatives were wrong, and the worst errors so far.
+static THIRDS: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+static WORST: std::sync::Mutex<[f64; 3]> = std::sync::Mutex::new([0.0; 3]);
+
 /// Runs one check, prints its line, and holds it to the bounds.
 fn check(name: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) -> Check {
     crate::capture::holds(name, inputs, &f);
-    let c = gradcheck(f, inputs).unwrap_or_else(|e| panic!("{name}: {e}"));
-    println!("{name:44} {:9.2e} {:9.2e}", c.first, c.second);
+    let c = gradcheck(&f, inputs).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let third = third(inputs, &f).unwrap_or_else(|e| panic!("{name}, order 3: {e}"));
+    println!("{name:44} {:9.2e} {:9.2e} {third:9.2e}", c.first, c.second);
     assert!(c.first < FIRST && c.second < SECOND, "{name}: {c:?}");
+    if third >= THIRD {
+        THIRDS.lock().unwrap().push(format!("{name}: {third:e}"));
+    }
+    let mut worst = WORST.lock().unwrap();
+    for (worst, now) in worst.iter_mut().zip([c.first, c.second, third]) {
+        *worst = worst.max(now);
+    }
+    drop(worst);
     c
 }
 
@@ -825,12 +894,16 @@ const OPS: &[(&str, fn())] = &[
 
 #[test]
 fn every_op_agrees_with_differences() {
-    println!("{:44} {:>9} {:>9}", "op", "order 1", "order 2");
+    println!("{:44} {:>9} {:>9} {:>9}", "op", "order 1", "order 2", "order 3");
     for (i, (_, f)) in OPS.iter().enumerate() {
         if OPS[..i].iter().all(|(_, g)| !std::ptr::fn_addr_eq(*g, *f)) {
             f();
         }
     }
+    let worst = *WORST.lock().unwrap();
+    println!("{:44} {:9.2e} {:9.2e} {:9.2e}", "the worst of all", worst[0], worst[1], worst[2]);
+    let thirds = THIRDS.lock().unwrap();
+    assert!(thirds.is_empty(), "derivatives of order 3:\n{}", thirds.join("\n"));
 }
 
 /// The names in `impl … Op for NAME` in a folder's files.

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod absent;
+mod accuracy;
 mod applications;
 mod apps;
 mod arrays;
@@ -23,6 +24,7 @@ mod file_system;
 mod files;
 mod first_hour;
 mod foreign;
+mod foreign_suites;
 mod fuzz_corpus;
 mod generation;
 mod golden;
@@ -47,6 +49,7 @@ mod layers_spatial;
 mod linalg;
 mod metrics;
 mod mnist_files;
+mod numbers;
 mod numpy_files;
 mod one_answer;
 mod ops_table;

@@ -1,0 +1,93 @@
+"""Values of elementwise functions at a sample of points, in 40 digits by mpmath, as a sum of two numbers. Writes pack/accuracy.bin,
+from which `tests/all/accuracy.rs` makes the table of errors in docs/numerics.md.
+
+A third of the points has 8 significant bits (so that each dtype has them), a third those of float32, a third those of float64.
+Half of each are spread evenly over an interval, half over its powers of two and both signs.
+"""
+
+import random
+
+import mpmath as mp
+import numpy as np
+
+from packing import Pack
+
+mp.mp.dps = 40
+X = mp.mpf
+EACH = 80
+
+def sigmoid(x):
+    return 1 / (1 + mp.exp(-x))
+
+
+def softplus(x):
+    return mp.log1p(mp.exp(x))
+
+
+def tanh_shrink(x):
+    return x - mp.tanh(x) if abs(x) > 1e-9 else x**3 / 3
+
+
+def ncdf(x):
+    return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+# name: (function, interval)
+ALL = {
+    "exp": (mp.exp, (-80, 80)), "exp_m1": (mp.expm1, (-40, 80)), "exp2": (lambda x: mp.power(2, x), (-120, 120)),
+    "ln": (mp.log, (2**-14, 60000)), "ln_1p": (mp.log1p, (-0.99, 100)), "log2": (lambda x: mp.log(x) / mp.log(2), (2**-14, 60000)),
+    "log10": (mp.log10, (2**-14, 60000)), "sqrt": (mp.sqrt, (2**-14, 60000)), "rsqrt": (lambda x: 1 / mp.sqrt(x), (2**-14, 60000)),
+    "reciprocal": (lambda x: 1 / x, (2**-14, 60000)), "cbrt": (lambda x: mp.sign(x) * mp.cbrt(abs(x)), (-1000, 1000)),
+    "square": (lambda x: x * x, (-200, 200)), "sin": (mp.sin, (-100, 100)), "cos": (mp.cos, (-100, 100)), "tan": (mp.tan, (-100, 100)),
+    "asin": (mp.asin, (-1, 1)), "acos": (mp.acos, (-1, 1)), "atan": (mp.atan, (-100, 100)), "sinh": (mp.sinh, (-80, 80)),
+    "cosh": (mp.cosh, (-80, 80)), "tanh": (mp.tanh, (-10, 10)), "asinh": (mp.asinh, (-1000, 1000)), "acosh": (mp.acosh, (1, 1000)),
+    "atanh": (mp.atanh, (-0.999, 0.999)), "sigmoid": (sigmoid, (-80, 80)), "log_sigmoid": (lambda x: -softplus(-x), (-80, 80)),
+    "softplus": (softplus, (-80, 80)), "erf": (mp.erf, (-4, 4)), "erfc": (mp.erfc, (-4, 9)), "ndtr": (ncdf, (-2, 6)),
+    "gelu": (lambda x: x * ncdf(x), (-2, 10)), "gelu_tanh": (lambda x: x * sigmoid(2 * mp.sqrt(2 / mp.pi) * (x + X("0.044715") * x**3)), (-4, 10)),
+    "silu": (lambda x: x * sigmoid(x), (-80, 80)), "mish": (lambda x: x * mp.tanh(softplus(x)), (-80, 80)),
+    "elu": (lambda x: x if x > 0 else mp.expm1(x), (-20, 20)), "softsign": (lambda x: x / (1 + abs(x)), (-100, 100)),
+    "tanh_shrink": (tanh_shrink, (-10, 10)), "squareplus": (lambda x: (x + mp.sqrt(x * x + 4)) / 2, (-20, 20)),
+    "log_cosh": (lambda x: mp.log(mp.cosh(x)), (-20, 20)), "logit": (lambda x: mp.log(x / (1 - x)), (0.001, 0.999)),
+    "sinc": (lambda x: mp.sin(mp.pi * x) / (mp.pi * x) if x != int(x) else X(int(x == 0)), (-10, 10)), "erfinv": (mp.erfinv, (-0.99, 0.99)),
+    "lgamma": (lambda x: mp.loggamma(x) if x > 0 else mp.log(abs(mp.gamma(x))), (0.1, 100)), "digamma": (mp.digamma, (0.1, 100)),
+    "polygamma": (lambda x: mp.psi(1, x), (0.1, 100)), "i0": (lambda x: mp.besseli(0, x), (-50, 50)), "i1": (lambda x: mp.besseli(1, x), (-50, 50)),
+    "i0e": (lambda x: mp.exp(-abs(x)) * mp.besseli(0, x), (-50, 50)), "i1e": (lambda x: mp.exp(-abs(x)) * mp.besseli(1, x), (-50, 50)),
+    "deg2rad": (lambda x: x * mp.pi / 180, (-360, 360)), "rad2deg": (lambda x: x * 180 / mp.pi, (-10, 10)),
+}
+
+
+def cut(x, bits):
+    """To this many significant bits."""
+    m, e = np.frexp(x)
+    return float(np.ldexp(np.round(m * 2.0**bits) / 2.0**bits, e))
+
+
+def points(name, low, high):
+    rng = random.Random(name)
+    out = []
+    for bits in (8, 24, 53):
+        some = []
+        while len(some) < EACH:
+            if len(some) % 2:
+                x = rng.uniform(low, high)
+            else:
+                x = 2.0 ** rng.uniform(-12, np.log2(max(abs(low), abs(high)))) * rng.choice((-1, 1))
+            x = cut(x, bits)
+            if low <= x <= high and abs(x) >= 2.0**-13:
+                some.append(x)
+        out += some
+    return out
+
+
+def main():
+    pack = Pack()
+    for name, (f, (low, high)) in ALL.items():
+        xs = points(name, low, high)
+        exact = [f(X(x)) for x in xs]
+        high_part = [float(y) for y in exact]
+        low_part = [float(y - X(h)) for y, h in zip(exact, high_part)]
+        pack.add("mpmath", name, [np.array(xs)], [np.array(high_part), np.array(low_part)], {"low": low, "high": high})
+    pack.write("accuracy.bin")
+
+
+main()
