@@ -1,10 +1,12 @@
-//! The product of two matrices on one thread: five loops around the tile, which keep data that is used again in a
+//! The product of two matrices on one thread: six loops around the tile, which keep data that is used again in a
 //! cache that is fast enough for it:
 //!
 //! - columns of C in blocks of `NC`: the block of B is in L3,
 //! - K in blocks of `KC`: the panels of A and B are this long,
 //! - rows of C in blocks of `MC`: the block of A is in L2,
-//! - columns in panels of the tile's width: the panel of B is in L2, a tile's rows of A in L1,
+//! - columns in panels of the tile's width: the panel of B is in L2,
+//! - steps of K as many as leave that part of the panel in L1: sums go on where they stopped, which changes nothing
+//!   in them,
 //! - rows, a tile's height at a time, inside `tile`.
 //!
 //! Operands are copied into panels only where that pays off; otherwise the tile reads them in place. A panel of B
@@ -12,7 +14,7 @@
 
 use super::matrix::{Source, Target};
 use super::side::{Side, shape};
-use super::tile::{Kernels, Left, Next, Prior, Shape};
+use super::tile::{Kernels, Left, Next, Prior, Shape, Then};
 use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
@@ -24,6 +26,10 @@ const MC: usize = 288;
 const APART: usize = 512;
 /// Bytes from one row to the next from which rows count as far apart.
 const FAR: usize = 2048;
+/// Bytes of a panel of B that stay in L1 beside what a tile reads of A and writes to C.
+const NEAR: usize = 26 << 10;
+/// Rows of A from which a part of the panel of B is used often enough to be kept in L1.
+const MANY: usize = 36;
 
 /// Computes C = A · B on this thread.
 pub(super) fn product<T: Gemm>(
@@ -75,28 +81,31 @@ fn blocks<T: Gemm>(
     let pack_b = packs_right(shape, m, b);
     let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(MC));
+    let run = |kc| run::<T>(shape, m, n, kc);
     // Panels of B are needed again only if other rows of A follow.
     let b_kept = if m > MC { nc_most } else { nc_most.min(nr) };
     let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
     let a_len = if pack_a { kernels.packed_len(kc_most, mc_most, shape.mr) } else { 0 };
-    scratch_pair(a_len, b_len, |a_room, b_room| {
+    let part_len = if run(kc_most) < kc_most { mc_most * nr } else { 0 };
+    scratch_parts([a_len, b_len, part_len], |[a_room, b_room, part_room]| {
         for jc in (0..n).step_by(NC) {
             let nc = NC.min(n - jc);
             let (mut pc, mut first) = (0, true);
             while first || pc < k {
                 let kc = T::KC.min(k - pc);
                 let last = pc + kc == k;
+                let run = run(kc);
                 for ic in (0..m).step_by(MC) {
                     let mc = MC.min(m - ic);
                     let left = match a {
-                        Side::Panels(panels) => Left::Panels(panels.block(pc, kc, ic), mc),
+                        Side::Panels(panels) => Left::panels(panels.block(pc, kc, ic), mc, kc),
                         Side::Plain(a) if !pack_a => {
                             let block = a.block(pc, ic, kc, mc).transposed();
                             if n <= nr { Left::Once(block) } else { Left::InPlace(block) }
                         }
                         a => {
                             a.pack(kernels, (pc, kc), (ic, mc), shape.mr, a_room);
-                            Left::Panels(&*a_room, mc)
+                            Left::panels(&*a_room, mc, kc)
                         }
                     };
                     for j in (0..nc).step_by(nr) {
@@ -121,21 +130,39 @@ fn blocks<T: Gemm>(
                             },
                             _ => Next::NONE,
                         };
-                        let right = (right, next);
                         let end = end.columns(col, cols);
                         let mut out = c.block(ic, col, mc, cols);
-                        let here = if first { Prior::None } else { Prior::Here };
+                        let mut from = 0;
+                        while from + run < kc {
+                            let mut part = Target::new(part_room, mc, cols, nr).expect("made for it");
+                            let start = if from == 0 { Prior::None } else { Prior::Here };
+                            let panel = (right.block(from, 0, run, cols), Next::at(&right, from + run, 0));
+                            kernels.tiles(shape, left.steps(from, run), panel, start, &mut part, Then::GoOn);
+                            from += run;
+                        }
+                        let start = match from {
+                            0 => Prior::None,
+                            _ => Prior::There(
+                                Source::new(part_room, 0, mc, cols, nr as isize, 1).expect("made for it"),
+                            ),
+                        };
+                        let left = left.steps(from, kc - from);
+                        let right = (right.block(from, 0, kc - from, cols), next);
+                        let prior = if first { Prior::None } else { Prior::Here };
                         match &mut sums {
                             Some(sums) if !last => {
                                 let mut sums = sums.block(ic, col, mc, cols);
-                                kernels.tiles(shape, left, right, here, &mut sums, None);
+                                kernels.tiles(shape, left, right, start, &mut sums, Then::Block(prior));
                             }
                             Some(sums) => {
                                 let prior = Prior::There(sums.source().block(ic, col, mc, cols));
-                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end));
+                                kernels.tiles(shape, left, right, start, &mut out, Then::End(prior, &end));
+                            }
+                            None if last => {
+                                kernels.tiles(shape, left, right, start, &mut out, Then::End(prior, &end));
                             }
                             None => {
-                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end));
+                                kernels.tiles(shape, left, right, start, &mut out, Then::Block(prior));
                             }
                         }
                     }
@@ -176,20 +203,31 @@ fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Side<T>) -> bool {
 fn packs_left<T: Gemm>(shape: Shape, n: usize, a: &Side<T>) -> bool {
     match a {
         Side::Panels(_) => false,
-        Side::Plain(a) => a.rs != 1 && a.cols > shape.mr && n > 512,
+        Side::Plain(a) => {
+            let far = a.cs.unsigned_abs() * size_of::<T>() >= 2 * FAR && a.rows > T::KC;
+            (a.rs != 1 || far) && a.cols > shape.mr && n > 512
+        }
         Side::Other(_) => true,
     }
 }
 
-fn scratch_pair<T: Gemm>(a: usize, b: usize, f: impl FnOnce(&mut [T], &mut [T])) {
-    match (a, b) {
-        (0, 0) => f(&mut [], &mut []),
-        _ => {
-            let a = a.next_multiple_of(64);
-            scratch::with(a + b, |room: &mut [T]| {
-                let (a, b) = room.split_at_mut(a);
-                f(a, b)
-            })
-        }
+fn scratch_parts<T: Gemm>(lens: [usize; 3], f: impl FnOnce([&mut [T]; 3])) {
+    let [a, b, _] = lens.map(|len| len.next_multiple_of(64));
+    if lens == [0; 3] {
+        return f([&mut [], &mut [], &mut []]);
     }
+    scratch::with(a + b + lens[2], |room: &mut [T]| {
+        let (a, rest) = room.split_at_mut(a);
+        let (b, part) = rest.split_at_mut(b);
+        f([a, b, part])
+    })
+}
+
+/// Returns how many steps of K to take at a time: all `k` if their panel of B is small or used by few rows.
+fn run<T>(shape: Shape, m: usize, n: usize, k: usize) -> usize {
+    let near = NEAR / (shape.nr * size_of::<T>());
+    if m < MANY || n <= shape.nr || k <= near {
+        return k;
+    }
+    k.div_ceil(k.div_ceil(near)).next_multiple_of(8)
 }

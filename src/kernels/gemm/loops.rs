@@ -29,11 +29,14 @@ pub(super) struct Tiles<T> {
     pub(super) next_rs: isize,
     /// Columns of the last vector that are used.
     pub(super) lanes: usize,
+    /// Where the chains of multiply-adds go on from, if not from zero.
+    pub(super) start: *const T,
+    pub(super) start_ld: usize,
     pub(super) prior: *const T,
     pub(super) prior_ld: usize,
     pub(super) c: *mut T,
     pub(super) c_ld: usize,
-    /// Whether more blocks of K follow.
+    /// Whether more steps of K follow.
     pub(super) more: bool,
     pub(super) add: bool,
     pub(super) relu: bool,
@@ -48,12 +51,18 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
     t: &Tiles<T>,
 ) {
     let lanes = t.lanes;
-    let (mut first, mut c, mut prior) = (t.a, t.c, t.prior);
+    let (mut first, mut start, mut c, mut prior) = (t.a, t.start, t.c, t.prior);
     let (mut next, mut rest) = (t.next, if t.next_rs == 0 { 0 } else { t.k });
     for _ in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
             let mut acc = [[S::zero(); NV]; MR];
+            if !start.is_null() {
+                for i in 0..MR {
+                    load_row::<T, S, NV, PART>(&mut acc[i], start.add(i * t.start_ld), lanes);
+                }
+                start = start.wrapping_add(MR * t.start_ld);
+            }
             if t.k >= 8 {
                 // C is not needed until the sums are done, and then all at once.
                 for i in 0..MR {
@@ -122,6 +131,25 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
         }
         first = first.wrapping_offset(t.a_next);
         c = c.wrapping_add(MR * t.c_ld);
+    }
+}
+
+/// Loads a row of sums from `p`.
+///
+/// # Safety
+/// As for [`add_row`].
+#[inline(always)]
+unsafe fn load_row<T: Copy, S: Simd<T>, const NV: usize, const PART: bool>(
+    acc: &mut [S::Reg; NV],
+    p: *const T,
+    lanes: usize,
+) {
+    for v in 0..NV {
+        // SAFETY: by the contract of `add_row`.
+        unsafe {
+            let p = p.add(v * S::LANES);
+            acc[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+        }
     }
 }
 

@@ -122,9 +122,16 @@ fn block_boundaries() {
             }
         }
     }
-    for (m, k, n) in
-        [(150, 40, 300), (300, 530, 40), (64, 64, 64), (97, 33, 520), (530, 3, 530), (145, 1025, 37)]
-    {
+    for (m, k, n) in [
+        (150, 40, 300),
+        (300, 530, 40),
+        (64, 64, 64),
+        (97, 33, 520),
+        (530, 3, 530),
+        (145, 1025, 37),
+        (145, 630, 201),
+        (310, 1030, 131),
+    ] {
         one_case::<f32>(&mut r, m, k, n);
         one_case::<f64>(&mut r, m, k, n);
     }
@@ -141,7 +148,9 @@ fn threads_and_batch_cannot_be_seen() {
 
 fn threads_and_batch(isa: Isa) {
     let mut r = Rng(4);
-    for (m, k, n) in [(150, 200, 300), (1, 700, 9000), (9000, 700, 1), (600, 1100, 30), (33, 520, 2000)] {
+    for (m, k, n) in
+        [(150, 200, 300), (75, 1070, 600), (1, 700, 9000), (9000, 700, 1), (600, 1100, 30), (33, 520, 2000)]
+    {
         let (a, b, bias): (Vec<f32>, Vec<f32>, Vec<f32>) = (r.vec(m * k), r.vec(k * n), r.vec(n));
         let before: Vec<f32> = r.vec(m * n);
         for transposed in [false, true] {

@@ -15,14 +15,24 @@ use crate::kernels::simd::x86::{Avx2, Avx512};
 use crate::kernels::simd::{Isa, Simd, portable::Portable};
 use std::marker::PhantomData;
 
-/// The sum of the blocks of K before the current one.
+/// Sums of earlier steps of K.
 pub(super) enum Prior<'a, T> {
-    /// There is none.
+    /// There are none.
     None,
-    /// It is in the target.
+    /// They are in the target.
     Here,
-    /// It is somewhere else.
+    /// They are somewhere else.
     There(Source<'a, T>),
+}
+
+/// What happens to the sums of a call.
+pub(super) enum Then<'e, 'a, T> {
+    /// They are stored: the chains of multiply-adds go on from there.
+    GoOn,
+    /// They are complete for this block of K, and added to the sum of those before.
+    Block(Prior<'a, T>),
+    /// The same, and it was the last block.
+    End(Prior<'a, T>, &'e End<'a, T>),
 }
 
 /// What happens to a complete sum.
@@ -58,7 +68,29 @@ pub(super) enum Left<'a, T> {
     /// The same, and they will not be multiplied with other columns.
     Once(Source<'a, T>),
     /// What [`Kernels::pack`] made of this many rows, in panels as wide as a tile is high.
-    Panels(&'a [T], usize),
+    Panels {
+        data: &'a [T],
+        rows: usize,
+        /// The steps of K in the panels, and those that are meant.
+        k: usize,
+        steps: (usize, usize),
+    },
+}
+
+impl<'a, T: Copy> Left<'a, T> {
+    /// The rows of panels with `k` steps of K.
+    pub(super) fn panels(data: &'a [T], rows: usize, k: usize) -> Self {
+        Left::Panels { data, rows, k, steps: (0, k) }
+    }
+
+    /// The same for `steps` steps of K from `p` on.
+    pub(super) fn steps(self, p: usize, steps: usize) -> Self {
+        match self {
+            Left::InPlace(a) => Left::InPlace(a.block(0, p, a.rows, steps)),
+            Left::Once(a) => Left::Once(a.block(0, p, a.rows, steps)),
+            Left::Panels { data, rows, k, .. } => Left::Panels { data, rows, k, steps: (p, steps) },
+        }
+    }
 }
 
 /// Where the columns of B that are needed next begin, and the distance between their rows: a prefetch, which need
@@ -133,18 +165,17 @@ impl<T: Copy> Kernels<T> {
         if cols <= self.tall.nr { self.tall } else { self.wide }
     }
 
-    /// Adds the product of `a` and `b` (at most `shape.nr` columns, its rows contiguous) to `prior`. With `end`,
-    /// the sum is complete and gets what `end` says; without, it is stored for the next block of K. `next` is
-    /// prefetched meanwhile.
+    /// Computes the product of `a` and `b` (at most `shape.nr` columns, its rows contiguous), each sum going on from
+    /// `start`, and does with it what `then` says. `next` is prefetched meanwhile.
     #[inline]
     pub(super) fn tiles(
         &self,
         shape: Shape,
         a: Left<T>,
         (b, next): (Source<T>, Next<T>),
-        prior: Prior<T>,
+        start: Prior<T>,
         c: &mut Target<T>,
-        end: Option<&End<T>>,
+        then: Then<T>,
     ) {
         let (k, mr) = (b.rows, shape.mr);
         let once = matches!(a, Left::Once(a) if a.cs == 1);
@@ -153,21 +184,29 @@ impl<T: Copy> Kernels<T> {
                 assert!(a.cols == k);
                 (a.start, a.rows, a.rs, a.cs, mr as isize * a.rs)
             }
-            Left::Panels(data, rows) => {
-                assert!(data.len() >= rows.div_ceil(mr) * mr * k);
-                (data.as_ptr(), rows, 1, mr as isize, (mr * k) as isize)
+            Left::Panels { data, rows, k: deep, steps: (p, steps) } => {
+                assert!(steps == k && p <= deep && k <= deep - p);
+                assert!(data.len() >= rows.div_ceil(mr) * mr * deep);
+                (data[p * mr..].as_ptr(), rows, 1, mr as isize, (mr * deep) as isize)
             }
         };
         assert!(rows == c.rows && b.cols == c.cols && (b.cs == 1 || b.cols == 1));
         assert!(0 < mr && 0 < b.cols && b.cols <= shape.nr);
-        let (prior, prior_ld) = match prior {
+        let place = |sums: Prior<T>| match sums {
             Prior::None => (std::ptr::null(), 0),
             Prior::Here => (c.start.cast_const(), c.ld),
             Prior::There(p) => {
-                assert!(p.rows == c.rows && p.cols == c.cols && p.cs == 1 && p.rs >= 0);
+                assert!(p.rows == c.rows && p.cols == c.cols && (p.cs == 1 || p.cols == 1) && p.rs >= 0);
                 (p.start, p.rs as usize)
             }
         };
+        let (start, start_ld) = place(start);
+        let (prior, end) = match then {
+            Then::GoOn => (Prior::None, None),
+            Then::Block(prior) => (prior, None),
+            Then::End(prior, end) => (prior, Some(end)),
+        };
+        let (prior, prior_ld) = place(prior);
         let (mut add, mut relu, mut bias) = (false, false, std::ptr::null());
         if let Some(end) = end {
             (add, relu) = (end.add, end.relu);
@@ -193,6 +232,8 @@ impl<T: Copy> Kernels<T> {
             next: next.start,
             next_rs: next.rs,
             lanes,
+            start,
+            start_ld,
             prior,
             prior_ld,
             c: c.start,
@@ -212,6 +253,9 @@ impl<T: Copy> Kernels<T> {
                 job.count = 1;
                 job.a = a.wrapping_offset(count as isize * a_next);
                 job.c = c.start.wrapping_add(count * mr * c.ld);
+                if !start.is_null() {
+                    job.start = start.wrapping_add(count * mr * start_ld);
+                }
                 if !prior.is_null() {
                     job.prior = prior.wrapping_add(count * mr * prior_ld);
                 }
