@@ -94,7 +94,7 @@ fn blocks<T: Gemm>(
             while first || pc < k {
                 let kc = T::KC.min(k - pc);
                 let last = pc + kc == k;
-                let run = run(kc);
+                let run = run(kc).max(1);
                 for ic in (0..m).step_by(MC) {
                     let mc = MC.min(m - ic);
                     let left = match a {
@@ -110,59 +110,75 @@ fn blocks<T: Gemm>(
                     };
                     for j in (0..nc).step_by(nr) {
                         let (col, cols) = (jc + j, nr.min(nc - j));
-                        let right = match b {
-                            Side::Panels(panels) => panel(panels.block(pc, kc, col), kc, cols, nr),
-                            Side::Plain(b) if !pack_b => b.block(pc, col, kc, cols),
-                            b => {
-                                let at = if m > MC { j * kc } else { 0 };
-                                if ic == 0 {
-                                    b.pack(kernels, (pc, kc), (col, cols), nr, &mut b_room[at..]);
-                                }
-                                panel(&b_room[at..], kc, cols, nr)
-                            }
-                        };
-                        // What follows is prefetched from memory meanwhile: the next columns, or the next block
-                        // of K. Beyond the last column lies what this thread will probably be given next.
-                        let next = match b {
-                            Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
-                                true => Next::at(b, if j + nr < nc { pc } else { 0 }, col + nr),
-                                false => Next::at(b, pc + kc, jc),
-                            },
-                            _ => Next::NONE,
-                        };
                         let end = end.columns(col, cols);
                         let mut out = c.block(ic, col, mc, cols);
-                        let mut from = 0;
-                        while from + run < kc {
-                            let mut part = Target::new(part_room, mc, cols, nr).expect("made for it");
+                        for from in (0..kc.max(1)).step_by(run) {
+                            let (p, steps) = (pc + from, run.min(kc - from));
+                            let right = match b {
+                                Side::Panels(panels) => {
+                                    panel(panels.block(pc, kc, col), kc, cols, nr).block(from, 0, steps, cols)
+                                }
+                                Side::Plain(b) if !pack_b => b.block(p, col, steps, cols),
+                                b => {
+                                    let at = if m > MC { j * kc + from * nr } else { 0 };
+                                    if ic == 0 {
+                                        b.pack(kernels, (p, steps), (col, cols), nr, &mut b_room[at..]);
+                                    }
+                                    panel(&b_room[at..], steps, cols, nr)
+                                }
+                            };
+                            // What follows is prefetched from memory meanwhile: the same steps of the next columns, or
+                            // of the next block of K. Beyond the last column lies what this thread will probably be
+                            // given next.
+                            let next = match b {
+                                Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
+                                    true => Next::at(b, if j + nr < nc { p } else { from }, col + nr),
+                                    false => Next::at(b, p + kc, jc),
+                                },
+                                _ => Next::NONE,
+                            };
+                            let (left, right) = (left.steps(from, steps), (right, next));
+                            let complete = from + steps == kc;
                             let start = if from == 0 { Prior::None } else { Prior::Here };
-                            let panel = (right.block(from, 0, run, cols), Next::at(&right, from + run, 0));
-                            kernels.tiles(shape, left.steps(from, run), panel, start, &mut part, Then::GoOn);
-                            from += run;
-                        }
-                        let start = match from {
-                            0 => Prior::None,
-                            _ => Prior::There(
-                                Source::new(part_room, 0, mc, cols, nr as isize, 1).expect("made for it"),
-                            ),
-                        };
-                        let left = left.steps(from, kc - from);
-                        let right = (right.block(from, 0, kc - from, cols), next);
-                        let prior = if first { Prior::None } else { Prior::Here };
-                        match &mut sums {
-                            Some(sums) if !last => {
-                                let mut sums = sums.block(ic, col, mc, cols);
-                                kernels.tiles(shape, left, right, start, &mut sums, Then::Block(prior));
+                            if !complete {
+                                let mut part = Target::new(part_room, mc, cols, nr).expect("made for it");
+                                kernels.tiles(shape, left, right, start, &mut part, Then::GoOn);
+                                continue;
                             }
-                            Some(sums) => {
-                                let prior = Prior::There(sums.source().block(ic, col, mc, cols));
-                                kernels.tiles(shape, left, right, start, &mut out, Then::End(prior, &end));
-                            }
-                            None if last => {
-                                kernels.tiles(shape, left, right, start, &mut out, Then::End(prior, &end));
-                            }
-                            None => {
-                                kernels.tiles(shape, left, right, start, &mut out, Then::Block(prior));
+                            let start = match start {
+                                Prior::Here => Prior::There(panel(part_room, mc, cols, nr)),
+                                none => none,
+                            };
+                            let prior = if first { Prior::None } else { Prior::Here };
+                            match &mut sums {
+                                Some(sums) if !last => {
+                                    let mut sums = sums.block(ic, col, mc, cols);
+                                    kernels.tiles(shape, left, right, start, &mut sums, Then::Block(prior));
+                                }
+                                Some(sums) => {
+                                    let prior = Prior::There(sums.source().block(ic, col, mc, cols));
+                                    kernels.tiles(
+                                        shape,
+                                        left,
+                                        right,
+                                        start,
+                                        &mut out,
+                                        Then::End(prior, &end),
+                                    );
+                                }
+                                None if last => {
+                                    kernels.tiles(
+                                        shape,
+                                        left,
+                                        right,
+                                        start,
+                                        &mut out,
+                                        Then::End(prior, &end),
+                                    );
+                                }
+                                None => {
+                                    kernels.tiles(shape, left, right, start, &mut out, Then::Block(prior));
+                                }
                             }
                         }
                     }
@@ -178,9 +194,9 @@ fn blocks<T: Gemm>(
     });
 }
 
-/// Returns one panel as a matrix.
-fn panel<T: Gemm>(data: &[T], kc: usize, cols: usize, nr: usize) -> Source<'_, T> {
-    Source::new(data, 0, kc, cols, nr as isize, 1).expect("packed for it")
+/// Returns one panel, of B or of sums, as a matrix.
+fn panel<T: Gemm>(data: &[T], rows: usize, cols: usize, nr: usize) -> Source<'_, T> {
+    Source::new(data, 0, rows, cols, nr as isize, 1).expect("made for it")
 }
 
 /// Returns whether to copy B into panels: always if its rows are not contiguous, or not in memory; else if there
