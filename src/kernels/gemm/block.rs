@@ -12,10 +12,11 @@
 //! Operands are copied into panels only where that pays off; otherwise the tile reads them in place. A panel of B
 //! is copied just before its first use, which then finds it in the cache.
 
-use super::matrix::{Source, Target};
-use super::side::{Side, shape};
+use super::Gemm;
+use super::finish::Finish;
+use super::matrix::Target;
+use super::side::{Side, panel, shape};
 use super::tile::{Kernels, Left, Next, Prior, Shape, Then};
-use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
 /// Columns of B in L3.
@@ -37,15 +38,14 @@ pub(super) fn product<T: Gemm>(
     a: &Side<T>,
     b: &Side<T>,
     mut c: Target<T>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.k());
     if m == 0 || n == 0 {
         return;
     }
     if !finish.add || k <= T::KC {
-        return blocks(kernels, a, b, &mut c, None, bias, finish);
+        return blocks(kernels, a, b, &mut c, None, finish);
     }
     // The sum must be kept separate from the contents of C until it is complete.
     let Shape { mr, nr } = shape(kernels, a, b);
@@ -53,12 +53,13 @@ pub(super) fn product<T: Gemm>(
     scratch::with(along.min(n) * down.min(m), |sums| {
         for j in (0..n).step_by(along) {
             let cols = along.min(n - j);
-            let bias = bias.map(|bias| &bias[j..j + cols]);
+            let finish = finish.columns(j, cols);
             for i in (0..m).step_by(down) {
                 let rows = down.min(m - i);
                 let sums = Target::new(sums, rows, cols, cols).expect("made for it");
                 let mut c = c.block(i, j, rows, cols);
-                blocks(kernels, &a.part(i, rows), &b.part(j, cols), &mut c, Some(sums), bias, finish);
+                let finish = &finish.rows(i, rows);
+                blocks(kernels, &a.part(i, rows), &b.part(j, cols), &mut c, Some(sums), finish);
             }
         }
     });
@@ -71,11 +72,10 @@ fn blocks<T: Gemm>(
     b: &Side<T>,
     c: &mut Target<T>,
     mut sums: Option<Target<T>>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.k());
-    let (end, shape) = (finish.end(bias), shape(kernels, a, b));
+    let shape = shape(kernels, a, b);
     let nr = shape.nr;
     let kc_most = k.min(T::KC);
     let pack_b = packs_right(shape, m, b);
@@ -110,7 +110,7 @@ fn blocks<T: Gemm>(
                     };
                     for j in (0..nc).step_by(nr) {
                         let (col, cols) = (jc + j, nr.min(nc - j));
-                        let end = end.columns(col, cols);
+                        let end = finish.columns(col, cols).rows(ic, mc);
                         let mut out = c.block(ic, col, mc, cols);
                         for from in (0..kc.max(1)).step_by(run) {
                             let (p, steps) = (pc + from, run.min(kc - from));
@@ -182,9 +182,9 @@ fn blocks<T: Gemm>(
                             }
                         }
                     }
-                    if let (true, Some(act)) = (last, finish.after()) {
+                    if last && finish.more() {
                         let mut out = c.block(ic, jc, mc, nc);
-                        (0..mc).for_each(|i| act.apply_all(out.row(i)));
+                        (0..mc).for_each(|i| finish.after(out.row(i)));
                     }
                 }
                 pc += kc;
@@ -192,11 +192,6 @@ fn blocks<T: Gemm>(
             }
         }
     });
-}
-
-/// Returns one panel, of B or of sums, as a matrix.
-fn panel<T: Gemm>(data: &[T], rows: usize, cols: usize, nr: usize) -> Source<'_, T> {
-    Source::new(data, 0, rows, cols, nr as isize, 1).expect("made for it")
 }
 
 /// Returns whether to copy B into panels: always if its rows are not contiguous, or not in memory; else if there
