@@ -237,8 +237,8 @@ fn scratch_parts<T: Gemm>(lens: [usize; 3], f: impl FnOnce([&mut [T]; 3])) {
 /// Returns how many steps of K to take at a time: all `k` if their panel of B is small or used by few rows.
 fn run<T>(shape: Shape, m: usize, n: usize, k: usize) -> usize {
     let near = NEAR / (shape.nr * size_of::<T>());
-    if m < MANY || n <= shape.nr || k <= near {
+    if m < MANY || n <= shape.nr || 2 * k < 3 * near {
         return k;
     }
-    k.div_ceil(k.div_ceil(near)).next_multiple_of(8)
+    k.div_ceil((k + near / 2) / near).next_multiple_of(8)
 }
