@@ -100,7 +100,7 @@ impl Tiles {
         size_of::<T>() == size_of::<f32>()
             && channels.min(filters) >= 32
             && tiles >= 16
-            && kernel / 1024 <= tiles
+            && kernel / 1536 <= tiles
     }
 
     /// Returns the tiles of one image, down and along.
@@ -356,29 +356,33 @@ fn output_lane<T: Gemm>(
     let t1 = tile_out([at(1), at(5), at(9), at(13)]);
     let t2 = tile_out([at(2), at(6), at(10), at(14)]);
     let t3 = tile_out([at(3), at(7), at(11), at(15)]);
-    let bias = end.bias.map(|bias| load(&bias[c..], n));
-    let scale = end.scale.map(|(s, t)| (load(&s[c..], n), load(&t[c..], n)));
-    let mut store = |sum: Lane<T>, at: usize| {
-        let mut sum = if let Some(bias) = bias { add(sum, bias) } else { sum };
-        if let Some((s, t)) = scale {
-            sum = if end.fused { fma(sum, s, t) } else { add(mul(sum, s), t) };
-        }
-        if let Some(residual) = end.residual {
-            sum = add(sum, load(&residual[at + c..], n));
-        }
-        if end.relu {
-            (0..LANES).for_each(|i| sum[i] = Act::Relu.apply(sum[i]));
-        }
-        y[at + c..][..n].copy_from_slice(&sum[..n]);
-    };
     for i in 0..2 {
         let Some(down) = [Some(0), below][i] else { continue };
         let row = tile_out([t0[i], t1[i], t2[i], t3[i]]);
-        store(row[0], down);
+        finish(row[0], (c, n), down, y, end);
         if let Some(right) = right {
-            store(row[1], down + right);
+            finish(row[1], (c, n), down + right, y, end);
         }
     }
+}
+
+/// Stores `n` complete sums of the filters from number `c` on, `at` a place of the tile.
+#[inline(always)] // a closure would run as portable code
+fn finish<T: Gemm>(mut sum: Lane<T>, (c, n): (usize, usize), at: usize, y: &mut [T], end: End<T>) {
+    if let Some(bias) = end.bias {
+        sum = add(sum, load(&bias[c..], n));
+    }
+    if let Some((s, t)) = end.scale {
+        let (s, t) = (load(&s[c..], n), load(&t[c..], n));
+        sum = if end.fused { fma(sum, s, t) } else { add(mul(sum, s), t) };
+    }
+    if let Some(residual) = end.residual {
+        sum = add(sum, load(&residual[at + c..], n));
+    }
+    if end.relu {
+        (0..LANES).for_each(|i| sum[i] = Act::Relu.apply(sum[i]));
+    }
+    y[at + c..][..n].copy_from_slice(&sum[..n]);
 }
 
 /// Transforms `n` filters of one channel of the kernel.

@@ -119,6 +119,7 @@ fn blocks<T: Gemm>(
                                 true => Next::at(b, if j + nr < nc { pc } else { 0 }, col + nr),
                                 false => Next::at(b, pc + kc, jc),
                             },
+                            Side::Panels(_) if m <= MC => Next::after(&right),
                             _ => Next::NONE,
                         };
                         let right = (right, next);

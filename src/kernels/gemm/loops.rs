@@ -53,6 +53,8 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
     let lanes = t.lanes;
     let (mut first, mut c, mut prior) = (t.a, t.c, t.prior);
     let (mut next, mut rest) = (t.next, if t.next_rs == 0 { 0 } else { t.k });
+    // So that the last tile has asked for all of it.
+    let pace = if rest > 0 { t.count.min(LINE) } else { LINE };
     for n in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
@@ -76,7 +78,7 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
             let ahead = first.wrapping_offset(t.a_next);
             let mut p = 0;
             while p < t.k {
-                let end = t.k.min(p + LINE);
+                let end = t.k.min(p + pace);
                 if t.once {
                     for i in 0..MR {
                         S::prefetch(ahead.wrapping_offset(i as isize * t.a_rs).wrapping_add(p));
@@ -279,6 +281,9 @@ pub(super) struct Gathered<T> {
     pub(super) steps: *const usize,
     pub(super) b: *const T,
     pub(super) b_rs: isize,
+    /// As in [`Tiles`].
+    pub(super) next: *const T,
+    pub(super) next_rs: isize,
     /// Columns of the last vector that are used.
     pub(super) lanes: usize,
     pub(super) c: *mut T,
@@ -299,6 +304,8 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
 ) {
     let lanes = t.lanes;
     let (mut from, mut to) = (t.rows, t.to);
+    let (mut next, mut rest) = (t.next, if t.next_rs == 0 { 0 } else { t.k });
+    let pace = if rest > 0 { t.count.min(LINE) } else { LINE };
     for n in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
@@ -316,21 +323,31 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
                     S::prefetch(c.wrapping_add(NV * S::LANES - 1));
                 }
             }
-            let mut b = t.b;
-            for p in 0..t.k {
-                let step = *t.steps.add(p);
-                let mut row = [S::zero(); NV];
-                for v in 0..NV {
-                    let p = b.add(v * S::LANES);
-                    row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                }
-                for i in 0..MR {
-                    let x = S::splat(*rows[i].add(step));
+            let (mut b, mut first) = (t.b, 0);
+            while first < t.k {
+                let end = t.k.min(first + pace);
+                if rest > 0 {
                     for v in 0..NV {
-                        acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                        S::prefetch(next.wrapping_add(v * S::LANES));
                     }
+                    (next, rest) = (next.wrapping_offset(t.next_rs), rest - 1);
                 }
-                b = b.wrapping_offset(t.b_rs);
+                for p in first..end {
+                    let step = *t.steps.add(p);
+                    let mut row = [S::zero(); NV];
+                    for v in 0..NV {
+                        let p = b.add(v * S::LANES);
+                        row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    }
+                    for i in 0..MR {
+                        let x = S::splat(*rows[i].add(step));
+                        for v in 0..NV {
+                            acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                        }
+                    }
+                    b = b.wrapping_offset(t.b_rs);
+                }
+                first = end;
             }
             // All of C is read before any of it is written, since a row may be there twice.
             if t.prior {

@@ -62,6 +62,13 @@ impl<T> Next<T> {
         let start = b.start.wrapping_offset(p as isize * b.rs).wrapping_offset(j as isize * b.cs);
         Next { start, rs: b.rs }
     }
+
+    /// The panel after this one.
+    #[inline]
+    pub(super) fn after(panel: &Source<T>) -> Self {
+        let start = panel.start.wrapping_offset(panel.rows as isize * panel.rs);
+        Next { start, rs: panel.rs }
+    }
 }
 
 /// The number of vectors up to which a row of B counts as short.
@@ -202,13 +209,13 @@ impl<T: Gemm> Kernels<T> {
     }
 
     /// Computes the product of `a`, as many rows as `c` has, and `b` (at most `shape.nr` columns, its rows
-    /// contiguous). With `prior` it is added to C. With `end`, the sum is complete and gets what `end` says, except
+    /// contiguous). `next` is prefetched meanwhile. With `prior` it is added to C. With `end`, the sum is complete and gets what `end` says, except
     /// for what C held before.
     pub(super) fn gathered(
         &self,
         shape: Shape,
         a: Gather<T>,
-        b: Source<T>,
+        (b, next): (Source<T>, Next<T>),
         prior: bool,
         c: &mut Scatter<T>,
         end: Option<&Finish<T>>,
@@ -232,6 +239,8 @@ impl<T: Gemm> Kernels<T> {
             steps: a.steps().as_ptr(),
             b: b.start,
             b_rs: b.rs,
+            next: next.start,
+            next_rs: next.rs,
             lanes,
             c: c.start(),
             prior,
