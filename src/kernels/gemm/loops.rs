@@ -367,6 +367,115 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
     }
 }
 
+/// Rows of a convolution with one filter for each channel, as pointers: `out[to] = Σ data[row + at] * k[tap]` for each of
+/// `n` channels, over taps ascending.
+pub(super) struct Depthwise<T> {
+    pub(super) count: usize,
+    pub(super) n: usize,
+    pub(super) taps: usize,
+    pub(super) data: *const T,
+    /// Where each row begins in `data`, and in `out`.
+    pub(super) rows: *const usize,
+    pub(super) to: *const usize,
+    /// The distance of each tap from the row's beginning, and where it begins in `k`.
+    pub(super) at: *const usize,
+    pub(super) tap: *const usize,
+    pub(super) k: *const T,
+    pub(super) out: *mut T,
+    /// One number per channel each, or null.
+    pub(super) bias: *const T,
+    pub(super) scale: *const T,
+    pub(super) shift: *const T,
+    /// Begins where `out` does, or null.
+    pub(super) residual: *const T,
+    pub(super) relu: bool,
+}
+
+/// # Safety
+/// The pointers reach what the lists say, by `n` channels; the processor has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn depthwise<T: Copy, S: Simd<T>>(t: &Depthwise<T>) {
+    /// `R` rows from number `i` on, `NV` vectors of channels from number `j` on; `lanes` of the last one are used.
+    #[inline(always)]
+    unsafe fn tile<T: Copy, S: Simd<T>, const R: usize, const NV: usize, const PART: bool>(
+        t: &Depthwise<T>,
+        i: usize,
+        j: usize,
+        lanes: usize,
+    ) {
+        // SAFETY: the contract of `depthwise`.
+        unsafe {
+            let load = |p: *const T, v: usize| {
+                let p = p.add(j + v * S::LANES);
+                if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) }
+            };
+            let mut acc = [[S::zero(); NV]; R];
+            let mut rows = [t.data; R];
+            for r in 0..R {
+                rows[r] = t.data.add(*t.rows.add(i + r));
+            }
+            for tap in 0..t.taps {
+                let (at, k) = (*t.at.add(tap), t.k.add(*t.tap.add(tap)));
+                for v in 0..NV {
+                    let k = load(k, v);
+                    for r in 0..R {
+                        acc[r][v] = S::fma(load(rows[r].add(at), v), k, acc[r][v]);
+                    }
+                }
+            }
+            for r in 0..R {
+                let to = *t.to.add(i + r);
+                for v in 0..NV {
+                    let mut x = acc[r][v];
+                    if !t.bias.is_null() {
+                        x = S::add(x, load(t.bias, v));
+                    }
+                    if !t.scale.is_null() {
+                        x = S::fma(x, load(t.scale, v), load(t.shift, v));
+                    }
+                    if !t.residual.is_null() {
+                        x = S::add(x, load(t.residual.add(to), v));
+                    }
+                    if t.relu {
+                        x = S::relu(x);
+                    }
+                    let to = t.out.add(to + j + v * S::LANES);
+                    if PART && v == NV - 1 { S::store_part(to, x, lanes) } else { S::store(to, x) }
+                }
+            }
+        }
+    }
+    /// `R` rows from number `i` on.
+    #[inline(always)]
+    unsafe fn row<T: Copy, S: Simd<T>, const R: usize>(t: &Depthwise<T>, i: usize) {
+        let mut j = 0;
+        // SAFETY: the channels in use end before `n`.
+        unsafe {
+            while j + 2 * S::LANES <= t.n {
+                tile::<T, S, R, 2, false>(t, i, j, S::LANES);
+                j += 2 * S::LANES;
+            }
+            while j < t.n {
+                let lanes = S::LANES.min(t.n - j);
+                tile::<T, S, R, 1, true>(t, i, j, lanes);
+                j += lanes;
+            }
+        }
+    }
+    let mut i = 0;
+    // SAFETY: rows end before `count`.
+    unsafe {
+        while i + 4 <= t.count {
+            row::<T, S, 4>(t, i);
+            i += 4;
+        }
+        while i < t.count {
+            row::<T, S, 1>(t, i);
+            i += 1;
+        }
+    }
+}
+
 /// Panels of a `k` by `n` matrix, one after another, as pointers: element (p, j) of a panel goes to
 /// `p * width + j`.
 pub(super) struct Pack<T> {
@@ -476,6 +585,8 @@ pub(super) struct Dots<T> {
     /// The number of vectors of a row of B that are contiguous, and the distance from these to the next.
     pub(super) together: usize,
     pub(super) hop: usize,
+    /// How many elements further on B is prefetched; then it comes from memory, and few vectors go at a time.
+    pub(super) ahead: usize,
     pub(super) y: *mut T,
 }
 
@@ -554,7 +665,7 @@ pub(super) unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     /// Computes `G` vectors from number `v` on; `last` lanes of the last one are used.
     #[inline(always)]
-    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(
+    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool, const FAR: bool>(
         t: &Dots<T>,
         v: usize,
         last: usize,
@@ -571,6 +682,9 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
                 let x = S::splat(*t.x.add(p));
                 for g in 0..G {
                     let from = starts[g].offset(down);
+                    if FAR {
+                        S::prefetch(from.wrapping_add(t.ahead));
+                    }
                     let b = if PART && g == G - 1 { S::load_part(from, last) } else { S::load(from) };
                     y[g] = S::fma(x, b, y[g]);
                 }
@@ -586,24 +700,28 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     let mut v = 0;
     // SAFETY: the vectors in use end before `n`, and `v` is even.
     unsafe {
+        while t.ahead > 0 && v + 4 <= whole {
+            group::<T, S, 4, false, true>(t, v, S::LANES);
+            v += 4;
+        }
         while v + 8 <= whole {
-            group::<T, S, 8, false>(t, v, S::LANES);
+            group::<T, S, 8, false, false>(t, v, S::LANES);
             v += 8;
         }
         // Four chains keep the units busy, where two would leave them waiting.
         if v + 4 <= whole {
-            group::<T, S, 4, false>(t, v, S::LANES);
+            group::<T, S, 4, false, false>(t, v, S::LANES);
             v += 4;
         }
         while v + 2 <= whole {
-            group::<T, S, 2, false>(t, v, S::LANES);
+            group::<T, S, 2, false, false>(t, v, S::LANES);
             v += 2;
         }
         let rest = t.n - v * S::LANES;
         if rest > S::LANES {
-            group::<T, S, 2, true>(t, v, rest - S::LANES);
+            group::<T, S, 2, true, false>(t, v, rest - S::LANES);
         } else if rest > 0 {
-            group::<T, S, 1, true>(t, v, rest);
+            group::<T, S, 1, true, false>(t, v, rest);
         }
     }
 }
