@@ -81,7 +81,7 @@ fn blocks<T: Gemm>(
     let pack_b = packs_right(shape, m, b);
     let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(MC));
-    let run = |kc| run::<T>(shape, m, n, kc);
+    let run = |kc| if n <= nr { kc } else { run::<T>(shape, m, kc) };
     // Panels of B are needed again only if other rows of A follow.
     let b_kept = if m > MC { nc_most } else { nc_most.min(nr) };
     let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
@@ -131,6 +131,11 @@ fn blocks<T: Gemm>(
                             // of the next block of K. Beyond the last column lies what this thread will probably be
                             // given next.
                             let next = match b {
+                                // One after another, as those of Winograd's algorithm are.
+                                Side::Plain(b) if b.cs == 1 && b.rs == n as isize && n <= nr && last => {
+                                    Next::after(&right)
+                                }
+                                Side::Panels(_) if m <= MC => Next::after(&right),
                                 Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
                                     true => Next::at(b, if j + nr < nc { p } else { from }, col + nr),
                                     false => Next::at(b, p + kc, jc),
@@ -235,9 +240,9 @@ fn scratch_parts<T: Gemm>(lens: [usize; 3], f: impl FnOnce([&mut [T]; 3])) {
 }
 
 /// Returns how many steps of K to take at a time: all `k` if their panel of B is small or used by few rows.
-fn run<T>(shape: Shape, m: usize, n: usize, k: usize) -> usize {
+pub(super) fn run<T>(shape: Shape, m: usize, k: usize) -> usize {
     let near = NEAR / (shape.nr * size_of::<T>());
-    if m < MANY || n <= shape.nr || 2 * k < 3 * near {
+    if m < MANY || 2 * k < 3 * near {
         return k;
     }
     k.div_ceil((k + near / 2) / near).next_multiple_of(8)

@@ -9,13 +9,14 @@
 //! sees only some taps. What the others would add, products with zero, is left out; the blocks of K stay where they
 //! are.
 
+use super::block::run;
 use super::finish::Finish;
 use super::gather::{Gather, Scatter};
 use super::grid::GRAIN;
 use super::matrix::{Source, Target};
 use super::patches::Stack;
 use super::side::{Side, panel};
-use super::tile::{Kernels, Shape};
+use super::tile::{Kernels, Next, Run, Shape};
 use super::walk::Walk;
 use super::{Epilogue, Gemm, Mat, MatMut, Patches, Spread, Store, View, gemm_on, packed, product_on};
 use crate::kernels::simd::Isa;
@@ -29,6 +30,8 @@ const ROWS: std::ops::RangeInclusive<usize> = 288..=2048;
 const KEPT: usize = 3 << 18;
 /// Elements of a kernel's gradient that stay in L2 while K runs.
 const GRADIENT: usize = 1 << 18;
+/// Rows, at most, for which a panel of B is taken in parts that stay in L1: their sums stay in L2 meanwhile.
+const TOGETHER: usize = 288;
 /// The number of rows from which copying a panel of B pays.
 const ENOUGH: usize = 192;
 
@@ -183,7 +186,8 @@ impl<'a, T: Gemm> Job<'a, T> {
             let (steps, tables) = tables.split_at_mut(k);
             let (rows, to) = tables.split_at_mut(chunk);
             walk.steps(steps);
-            scratch::with(room, |panels: &mut [T]| {
+            scratch::with(room + sums_len(shape, chunk), |room: &mut [T]| {
+                let (sums, panels) = room.split_at_mut(sums_len(shape, chunk));
                 for start in (from..from + count).step_by(chunk) {
                     let m = chunk.min(from + count - start);
                     let tiled = m.next_multiple_of(mr);
@@ -215,8 +219,17 @@ impl<'a, T: Gemm> Job<'a, T> {
                                 };
                                 let end = last.then(|| end.columns(j, cols));
                                 let mut out = out.columns(j, cols);
-                                let a = a.block(p, kc);
-                                kernels.gathered(shape, a, right, p > 0, &mut out, end.as_ref());
+                                // What comes from memory is asked for before its use: the next columns, or the
+                                // next block of K.
+                                let next = match &b {
+                                    _ if chunk < count => Following::None,
+                                    Side::Panels(_) => Following::Behind,
+                                    Side::Plain(b) if !packs && j + nr < n => Following::At(*b, p, j + nr),
+                                    Side::Plain(b) if !packs => Following::At(*b, p + kc, 0),
+                                    _ => Following::None,
+                                };
+                                let (a, b) = (a.block(p, kc), (right, next));
+                                in_parts(kernels, shape, a, b, sums, p > 0, &mut out, end.as_ref());
                             }
                             p += kc;
                             if last {
@@ -260,6 +273,55 @@ impl<'a, T: Gemm> Job<'a, T> {
             let row = walk.tap(q / used) * used + q % used;
             b.pack(self.kernels, (row, run), (0, cols), width, &mut out[(q - p) * width..]);
             q += run;
+        }
+    }
+}
+
+/// What is read after a panel of B.
+#[derive(Clone, Copy)]
+enum Following<'a, T> {
+    /// Nothing that is known.
+    None,
+    /// What lies behind it.
+    Behind,
+    /// The rows from this one on, at this column.
+    At(Source<'a, T>, usize, usize),
+}
+
+/// Returns how many sums of `rows` rows wait between parts of a block of K.
+fn sums_len(shape: Shape, rows: usize) -> usize {
+    TOGETHER.next_multiple_of(shape.mr).min(rows) * shape.nr
+}
+
+/// Multiplies `a` with a panel of B, a part of K at a time, so that the part of the panel stays in L1.
+#[allow(clippy::too_many_arguments)] // one call of `gathered` in several
+fn in_parts<T: Gemm>(
+    kernels: &Kernels<T>,
+    shape: Shape,
+    a: Gather<T>,
+    (b, next): (Source<T>, Following<T>),
+    sums: &mut [T],
+    prior: bool,
+    c: &mut Scatter<T>,
+    end: Option<&Finish<T>>,
+) {
+    let (k, rows) = (b.rows, a.rows().len());
+    let each = run::<T>(shape, rows, k).max(1);
+    let together = if each < k { sums.len() / shape.nr } else { rows };
+    for i in (0..rows).step_by(together) {
+        let count = together.min(rows - i);
+        for from in (0..k.max(1)).step_by(each) {
+            let steps = each.min(k - from);
+            let part = b.block(from, 0, steps, b.cols);
+            let next = match next {
+                Following::Behind => Next::after(&part),
+                Following::At(b, p, j) => Next::at(&b, p + from, j),
+                Following::None => Next::NONE,
+            };
+            let (first, last) = (from == 0, from + steps == k);
+            let run = if each < k { Run::Part { sums: &mut *sums, first, last } } else { Run::Whole };
+            let (a, end) = (a.part(i, count).block(from, steps), end.filter(|_| last));
+            kernels.gathered(shape, a, (part, next), run, prior, &mut c.part(i, count), end);
         }
     }
 }
@@ -346,7 +408,8 @@ impl<T: Gemm> Turned<'_, T> {
             rows.repeat_last(m, tiled);
             to.repeat_last(m, tiled);
             let mut out = Scatter::new(c, to, n).expect("taps and channels lie in the kernel");
-            scratch::with(room, |panel: &mut [T]| {
+            scratch::with(room + sums_len(shape, tiled), |room: &mut [T]| {
+                let (sums, panel) = room.split_at_mut(sums_len(shape, tiled));
                 for start in (0..k).step_by(band) {
                     let places = band.min(k - start);
                     scratch::with(walk.room(start, places), |room: &mut [T]| {
@@ -364,7 +427,8 @@ impl<T: Gemm> Turned<'_, T> {
                                         .expect("packed for it");
                                 }
                                 let (mut out, prior) = (out.columns(j, cols), start + p > 0);
-                                self.kernels.gathered(shape, a.block(p, kc), right, prior, &mut out, None);
+                                let (a, b) = (a.block(p, kc), (right, Following::None));
+                                in_parts(self.kernels, shape, a, b, sums, prior, &mut out, None);
                             }
                         }
                     });

@@ -33,6 +33,11 @@ impl<'a, T> Gather<'a, T> {
         Gather { steps: &self.steps[p..p + count], ..self }
     }
 
+    /// Returns the rows from `i` on, `count` of them.
+    pub(super) fn part(self, i: usize, count: usize) -> Self {
+        Gather { rows: &self.rows[i..i + count], ..self }
+    }
+
     pub(super) fn data(&self) -> &'a [T] {
         self.data
     }
@@ -81,6 +86,11 @@ impl<'a, T: Copy> Scatter<'a, T> {
             whole: self.whole,
             life: PhantomData,
         }
+    }
+
+    /// Returns the rows listed from `i` on, `count` of them, for as long as `self` is not used.
+    pub(super) fn part(&mut self, i: usize, count: usize) -> Scatter<'_, T> {
+        Scatter { to: &self.to[i..i + count], life: PhantomData, ..*self }
     }
 
     pub(super) fn start(&self) -> *mut T {
