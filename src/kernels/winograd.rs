@@ -3,10 +3,10 @@
 //! <https://arxiv.org/abs/1509.09308>).
 //!
 //! ```text
-//! U = G g Gᵀ            the kernel, once per call: 16 matrices of channels × filters
+//! U = G g Gᵀ            the kernel, once per call or once for all: 16 matrices of channels × filters
 //! V = Bᵀ d B            each tile of 4 × 4 elements of the input: 16 rows of channels
 //! M = V U               16 products
-//! Y = Aᵀ M A            each tile of 2 × 2 results, then bias, then activation
+//! Y = Aᵀ M A            each tile of 2 × 2 results, then the epilogue
 //! ```
 //!
 //! # The order of arithmetic
@@ -24,9 +24,9 @@
 //! Tiles go through in runs whose V stays in L2, with 64 filters at a time.
 
 use super::conv::Sizes;
-use super::gemm::{Act, Epilogue, Gemm, Mat, MatMut, Window, here};
+use super::gemm::{Act, Epilogue, Gemm, Mat, MatMut, Target, Window, here};
 use super::math::Real;
-use super::simd::stamped;
+use super::simd::{isa, stamped};
 use super::{par, scratch};
 
 /// Channels and filters are transformed this many at a time.
@@ -39,6 +39,22 @@ const RUN: usize = 1 << 17;
 const GRAIN: usize = 1 << 20;
 
 type Lane<T> = [T; LANES];
+
+/// The first place of a tile, and how far away the ones on its right and below are, if they exist.
+type Places = (usize, Option<usize>, Option<usize>);
+
+/// What is done to the sums of tiles for some filters; the residual begins with the first of them.
+#[derive(Clone, Copy)]
+struct End<'a, T> {
+    bias: Option<&'a [T]>,
+    scale: Option<(&'a [T], &'a [T])>,
+    residual: Option<&'a [T]>,
+    /// The filters of a place in the residual.
+    filters: usize,
+    relu: bool,
+    /// Whether a scale and a shift are one operation.
+    fused: bool,
+}
 
 /// The tiles of a convolution: of images `[batch, height, width, channels]` to results `[batch, rows, cols, filters]`.
 #[derive(Clone, Copy, Debug)]
@@ -82,10 +98,14 @@ impl Tiles {
 
     /// Returns whether this is faster than the product with patches even for a single image, for which the whole kernel
     /// is transformed: docs/decisions/0016-winograd.md has the figures.
-    pub fn pay(&self) -> bool {
+    pub fn pay<T: Gemm>(&self) -> bool {
         let (Tiles { channels, filters, .. }, (down, along)) = (*self, self.grid());
         let (tiles, kernel) = (down * along, channels.saturating_mul(filters));
-        channels.min(filters) >= 32 && tiles >= 16 && kernel / 1024 <= tiles
+        // In float64, results have the last digits of the direct way always.
+        size_of::<T>() == size_of::<f32>()
+            && channels.min(filters) >= 32
+            && tiles >= 16
+            && kernel / 1536 <= tiles
     }
 
     /// Returns the tiles of one image, down and along.
@@ -117,49 +137,106 @@ impl Tiles {
         y: &mut [T],
         end: Epilogue<T>,
     ) {
-        let (down, _) = self.grid();
+        self.transform((k, turned), room);
+        self.convolve(x, room, y, end);
+    }
+
+    /// Transforms a kernel for [`Tiles::convolve`].
+    ///
+    /// # Panics
+    /// A slice does not hold what the sizes say.
+    pub fn transform<T: Gemm>(&self, (k, turned): (&[T], bool), room: &mut [T]) {
         let (c, f) = (self.channels, self.filters);
-        assert!(x.len() == self.batch * self.height * self.width * c && k.len() == 9 * c * f);
-        assert!(y.len() == self.batch * self.rows * self.cols * f && room.len() == self.kernel_len());
-        assert!(end.bias.is_none_or(|bias| bias.len() == f), "one bias per filter");
-        if y.is_empty() {
-            return;
-        }
+        assert!(k.len() == 9 * c * f && room.len() == self.kernel_len());
         let taps = std::array::from_fn(|t| &k[if turned { 8 - t } else { t } * c * f..][..c * f]);
         par::chunks(room, 16 * self.matrix(), par::GRAIN, &|first, panels| {
             for (n, panel) in panels.chunks_exact_mut(16 * self.matrix()).enumerate() {
                 kernel(&taps, (c, f), (first + n) * PANEL, panel, self.matrix());
             }
         });
-        self.part(x, room, y, (0, self.batch * down), end);
-        if let Some(act) = end.activation.filter(|&act| act != Act::Relu) {
-            par::chunks(y, 1, par::GRAIN / 8, &|_, run| act.apply_all(run));
+    }
+
+    /// Computes the results from images and a kernel that [`Tiles::transform`] made.
+    ///
+    /// # Panics
+    /// A slice does not hold what the sizes say.
+    pub fn convolve<T: Gemm>(&self, x: &[T], k: &[T], y: &mut [T], end: Epilogue<T>) {
+        let (down, _) = self.grid();
+        let (c, f) = (self.channels, self.filters);
+        assert!(x.len() == self.batch * self.height * self.width * c && k.len() == self.kernel_len());
+        assert!(y.len() == self.batch * self.rows * self.cols * f);
+        assert!(end.bias.is_none_or(|bias| bias.len() == f), "one bias per filter");
+        assert!(
+            end.scale.is_none_or(|(s, t)| s.len() == f && t.len() == f),
+            "one scale and shift per filter"
+        );
+        assert!(end.residual.is_none_or(|r| r.len() == y.len()), "the residual is as large as the results");
+        if y.is_empty() {
+            return;
+        }
+        let all = Target::new(y, self.batch * self.rows * self.cols, f, f).expect("it has this size");
+        self.part(x, k, all, (0, self.batch * down), 0, end);
+        let act = end.activation.filter(|&act| act != Act::Relu);
+        if act.is_some() || end.map.is_some() {
+            par::chunks(y, 1, par::GRAIN / 8, &|_, run| {
+                act.iter().for_each(|act| act.apply_all(run));
+                end.map.iter().for_each(|map| map(run));
+            });
         }
     }
 
-    /// Returns where a row of tiles begins in the results, with the rows of all images one after another.
+    /// Returns the number of the place where a row of tiles begins, with the rows of all images one after another.
     fn start(&self, row: usize) -> usize {
         let (down, _) = self.grid();
-        (row / down * self.rows + row % down * 2) * self.cols * self.filters
+        (row / down * self.rows + row % down * 2) * self.cols
     }
 
-    /// Computes some rows of tiles.
-    fn part<T: Gemm>(&self, x: &[T], k: &[T], y: &mut [T], (first, last): (usize, usize), end: Epilogue<T>) {
-        let work = (last - first) * self.grid().1 * 16 * self.channels * self.filters;
-        if par::threads() == 1 || work < 2 * GRAIN || last - first < 2 {
-            return self.rows(x, k, y, (first, last), end);
+    /// Computes some rows of tiles, for the filters from number `j` on, which are the columns of `y`.
+    fn part<T: Gemm>(
+        &self,
+        x: &[T],
+        k: &[T],
+        y: Target<T>,
+        (first, last): (usize, usize),
+        j: usize,
+        end: Epilogue<T>,
+    ) {
+        let tiles = (last - first) * self.grid().1;
+        let work = tiles * 16 * self.channels * y.cols;
+        if par::threads() == 1 || work < 2 * GRAIN {
+            return self.rows(x, k, y, (first, last), j, end);
         }
-        let half = (first + last) / 2;
-        let (upper, lower) = y.split_at_mut(self.start(half) - self.start(first));
-        par::join(
-            || self.part(x, k, upper, (first, half), end),
-            || self.part(x, k, lower, (half, last), end),
-        );
+        if tiles <= y.cols && y.cols > PANEL {
+            // The kernel is more than the tiles: each thread reads a part of it.
+            let at = (y.cols / 2).next_multiple_of(PANEL);
+            let (left, right) = y.split_cols(at);
+            par::join(
+                || self.part(x, k, left, (first, last), j, end),
+                || self.part(x, k, right, (first, last), j + at, end),
+            );
+        } else if last - first > 1 {
+            let half = (first + last) / 2;
+            let (upper, lower) = y.split_rows(self.start(half) - self.start(first));
+            par::join(
+                || self.part(x, k, upper, (first, half), j, end),
+                || self.part(x, k, lower, (half, last), j, end),
+            );
+        } else {
+            self.rows(x, k, y, (first, last), j, end);
+        }
     }
 
     /// The same on this thread.
-    fn rows<T: Gemm>(&self, x: &[T], k: &[T], y: &mut [T], (first, last): (usize, usize), end: Epilogue<T>) {
-        let (c, f, along) = (self.channels, self.filters, self.grid().1);
+    fn rows<T: Gemm>(
+        &self,
+        x: &[T],
+        k: &[T],
+        mut y: Target<T>,
+        (first, last): (usize, usize),
+        left: usize,
+        end: Epilogue<T>,
+    ) {
+        let (c, along) = (self.channels, self.grid().1);
         let tiles = (last - first) * along;
         // Runs of about the same number of tiles, a multiple of the height of the products' tiles.
         let most = (RUN / (16 * (c + PANEL))).max(48);
@@ -176,23 +253,30 @@ impl Tiles {
                     let pixels = self.pixels(x, first * along + from + t, &zeros[..c]);
                     input(&pixels, &mut v[t * deep..], v_step);
                 }
-                for j in (0..f).step_by(PANEL) {
-                    let cols = PANEL.min(f - j);
+                for j in (left..left + y.cols).step_by(PANEL) {
+                    let cols = PANEL.min(left + y.cols - j);
                     for p in 0..16 {
                         let a = Mat { offset: p * v_step, cols: c, ..Mat::row_major(v, count, deep) };
                         let offset = (j / PANEL * 16 + p) * self.matrix();
                         let b = Mat { offset, cols, ..Mat::row_major(k, c, PANEL) };
                         here(a, b, MatMut { data: &mut m[p * m_step..], rows: count, cols, ld: PANEL });
                     }
-                    let (bias, relu) = (end.bias.map(|b| &b[j..j + cols]), end.activation == Some(Act::Relu));
+                    let end = End {
+                        bias: end.bias.map(|b| &b[j..j + cols]),
+                        scale: end.scale.map(|(s, t)| (&s[j..j + cols], &t[j..j + cols])),
+                        residual: end.residual.map(|r| &r[self.start(first) * self.filters + j..]),
+                        filters: self.filters,
+                        relu: end.activation == Some(Act::Relu),
+                        fused: isa().is_fused(),
+                    };
                     for t in 0..count {
                         let at = first * along + from + t;
                         let (row, col) = (at / along, 2 * (at % along));
-                        let place = self.start(row) - self.start(first) + col * f + j;
+                        let place = self.start(row) - self.start(first) + col;
                         // The last tile may reach beyond the results.
-                        let right = (col + 1 < self.cols).then_some(f);
-                        let below = (2 * (row % self.grid().0) + 1 < self.rows).then_some(self.cols * f);
-                        output(&m[t * PANEL..], m_step, cols, &mut y[place..], (right, below), (bias, relu));
+                        let right = (col + 1 < self.cols).then_some(1);
+                        let below = (2 * (row % self.grid().0) + 1 < self.rows).then_some(self.cols);
+                        output(&m[t * PANEL..], m_step, cols, &mut y, j - left, (place, right, below), end);
                     }
                 }
             }
@@ -234,6 +318,18 @@ fn add<T: Real + Copy>(mut a: Lane<T>, b: Lane<T>) -> Lane<T> {
 #[inline(always)]
 fn sub<T: Real + Copy>(mut a: Lane<T>, b: Lane<T>) -> Lane<T> {
     (0..LANES).for_each(|i| a[i] = a[i] - b[i]);
+    a
+}
+
+#[inline(always)]
+fn mul<T: Real + Copy>(mut a: Lane<T>, b: Lane<T>) -> Lane<T> {
+    (0..LANES).for_each(|i| a[i] = a[i] * b[i]);
+    a
+}
+
+#[inline(always)]
+fn fma<T: Real + Copy>(mut a: Lane<T>, b: Lane<T>, c: Lane<T>) -> Lane<T> {
+    (0..LANES).for_each(|i| a[i] = a[i].fma(b[i], c[i]));
     a
 }
 
@@ -285,9 +381,9 @@ fn output_lane<T: Gemm>(
     m: &[T],
     step: usize,
     (c, n): (usize, usize),
-    y: &mut [T],
-    (right, below): (Option<usize>, Option<usize>),
-    (bias, relu): (Option<&[T]>, bool),
+    (y, j): (&mut Target<T>, usize),
+    (place, right, below): Places,
+    end: End<T>,
 ) {
     let m = &m[c..15 * step + c + LANES];
     let at = |p: usize| load(&m[p * step..], LANES);
@@ -295,22 +391,39 @@ fn output_lane<T: Gemm>(
     let t1 = tile_out([at(1), at(5), at(9), at(13)]);
     let t2 = tile_out([at(2), at(6), at(10), at(14)]);
     let t3 = tile_out([at(3), at(7), at(11), at(15)]);
-    let bias = bias.map(|bias| load(&bias[c..], n));
-    let mut store = |sum: Lane<T>, at: usize| {
-        let mut sum = if let Some(bias) = bias { add(sum, bias) } else { sum };
-        if relu {
-            (0..LANES).for_each(|i| sum[i] = Act::Relu.apply(sum[i]));
-        }
-        y[at + c..][..n].copy_from_slice(&sum[..n]);
-    };
     for i in 0..2 {
         let Some(down) = [Some(0), below][i] else { continue };
         let row = tile_out([t0[i], t1[i], t2[i], t3[i]]);
-        store(row[0], down);
+        finish(row[0], (c, n), place + down, (y, j), end);
         if let Some(right) = right {
-            store(row[1], down + right);
+            finish(row[1], (c, n), place + down + right, (y, j), end);
         }
     }
+}
+
+/// Stores `n` complete sums of a place, for the filters from number `c` on, which begin in column `j` of `y`.
+#[inline(always)] // a closure would run as portable code
+fn finish<T: Gemm>(
+    mut sum: Lane<T>,
+    (c, n): (usize, usize),
+    place: usize,
+    (y, j): (&mut Target<T>, usize),
+    end: End<T>,
+) {
+    if let Some(bias) = end.bias {
+        sum = add(sum, load(&bias[c..], n));
+    }
+    if let Some((s, t)) = end.scale {
+        let (s, t) = (load(&s[c..], n), load(&t[c..], n));
+        sum = if end.fused { fma(sum, s, t) } else { add(mul(sum, s), t) };
+    }
+    if let Some(residual) = end.residual {
+        sum = add(sum, load(&residual[place * end.filters + c..], n));
+    }
+    if end.relu {
+        (0..LANES).for_each(|i| sum[i] = Act::Relu.apply(sum[i]));
+    }
+    y.row(place)[j + c..][..n].copy_from_slice(&sum[..n]);
 }
 
 /// Transforms `n` filters of one channel of the kernel.
@@ -349,10 +462,9 @@ stamped! {
 }
 
 stamped! {
-    /// Transforms a tile of sums `m[p·step + filter]` to two by two results; the second ones are `right` of the first
-    /// and `below`, if they exist.
-    fn output<T: Gemm>(m: &[T], step: usize, cols: usize, y: &mut [T], next: (Option<usize>, Option<usize>), end: (Option<&[T]>, bool)) {
-        lanes(cols, #[inline(always)] |run| output_lane(m, step, run, y, next, end));
+    /// Transforms a tile of sums `m[p·step + filter]` to two by two results, in the columns of `y` from number `j` on.
+    fn output<T: Gemm>(m: &[T], step: usize, cols: usize, y: &mut Target<T>, j: usize, places: Places, end: End<T>) {
+        lanes(cols, #[inline(always)] |run| output_lane(m, step, run, (y, j), places, end));
     }
 }
 

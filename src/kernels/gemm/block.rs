@@ -1,19 +1,22 @@
-//! The product of two matrices on one thread: five loops around the tile, which keep data that is used again in a
+//! The product of two matrices on one thread: six loops around the tile, which keep data that is used again in a
 //! cache that is fast enough for it:
 //!
 //! - columns of C in blocks of `NC`: the block of B is in L3,
 //! - K in blocks of `KC`: the panels of A and B are this long,
 //! - rows of C in blocks of `MC`: the block of A is in L2,
-//! - columns in panels of the tile's width: the panel of B is in L2, a tile's rows of A in L1,
+//! - columns in panels of the tile's width: the panel of B is in L2,
+//! - steps of K as many as leave that part of the panel in L1: sums go on where they stopped, which changes nothing
+//!   in them,
 //! - rows, a tile's height at a time, inside `tile`.
 //!
 //! Operands are copied into panels only where that pays off; otherwise the tile reads them in place. A panel of B
 //! is copied just before its first use, which then finds it in the cache.
 
-use super::matrix::{Source, Target};
-use super::side::{Side, shape};
-use super::tile::{Kernels, Left, Next, Prior, Shape};
-use super::{Finish, Gemm};
+use super::Gemm;
+use super::finish::Finish;
+use super::matrix::Target;
+use super::side::{Side, panel, shape};
+use super::tile::{Kernels, Left, Next, Prior, Shape, Then};
 use crate::kernels::scratch;
 
 /// Columns of B in L3.
@@ -24,6 +27,10 @@ const MC: usize = 288;
 const APART: usize = 512;
 /// Bytes from one row to the next from which rows count as far apart.
 const FAR: usize = 2048;
+/// Bytes of a panel of B that stay in L1 beside what a tile reads of A and writes to C.
+const NEAR: usize = 26 << 10;
+/// Rows of A from which a part of the panel of B is used often enough to be kept in L1.
+const MANY: usize = 36;
 
 /// Computes C = A · B on this thread.
 pub(super) fn product<T: Gemm>(
@@ -31,15 +38,14 @@ pub(super) fn product<T: Gemm>(
     a: &Side<T>,
     b: &Side<T>,
     mut c: Target<T>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.k());
     if m == 0 || n == 0 {
         return;
     }
     if !finish.add || k <= T::KC {
-        return blocks(kernels, a, b, &mut c, None, bias, finish);
+        return blocks(kernels, a, b, &mut c, None, finish);
     }
     // The sum must be kept separate from the contents of C until it is complete.
     let Shape { mr, nr } = shape(kernels, a, b);
@@ -47,12 +53,13 @@ pub(super) fn product<T: Gemm>(
     scratch::with(along.min(n) * down.min(m), |sums| {
         for j in (0..n).step_by(along) {
             let cols = along.min(n - j);
-            let bias = bias.map(|bias| &bias[j..j + cols]);
+            let finish = finish.columns(j, cols);
             for i in (0..m).step_by(down) {
                 let rows = down.min(m - i);
                 let sums = Target::new(sums, rows, cols, cols).expect("made for it");
                 let mut c = c.block(i, j, rows, cols);
-                blocks(kernels, &a.part(i, rows), &b.part(j, cols), &mut c, Some(sums), bias, finish);
+                let finish = &finish.rows(i, rows);
+                blocks(kernels, &a.part(i, rows), &b.part(j, cols), &mut c, Some(sums), finish);
             }
         }
     });
@@ -65,83 +72,124 @@ fn blocks<T: Gemm>(
     b: &Side<T>,
     c: &mut Target<T>,
     mut sums: Option<Target<T>>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.k());
-    let (end, shape) = (finish.end(bias), shape(kernels, a, b));
+    let shape = shape(kernels, a, b);
     let nr = shape.nr;
     let kc_most = k.min(T::KC);
     let pack_b = packs_right(shape, m, b);
     let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(MC));
+    let run = |kc| if n <= nr { kc } else { run::<T>(shape, m, kc) };
     // Panels of B are needed again only if other rows of A follow.
     let b_kept = if m > MC { nc_most } else { nc_most.min(nr) };
     let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
     let a_len = if pack_a { kernels.packed_len(kc_most, mc_most, shape.mr) } else { 0 };
-    scratch_pair(a_len, b_len, |a_room, b_room| {
+    let part_len = if run(kc_most) < kc_most { mc_most * nr } else { 0 };
+    scratch_parts([a_len, b_len, part_len], |[a_room, b_room, part_room]| {
         for jc in (0..n).step_by(NC) {
             let nc = NC.min(n - jc);
             let (mut pc, mut first) = (0, true);
             while first || pc < k {
                 let kc = T::KC.min(k - pc);
                 let last = pc + kc == k;
+                let run = run(kc).max(1);
                 for ic in (0..m).step_by(MC) {
                     let mc = MC.min(m - ic);
                     let left = match a {
-                        Side::Panels(panels) => Left::Panels(panels.block(pc, kc, ic), mc),
+                        Side::Panels(panels) => Left::panels(panels.block(pc, kc, ic), mc, kc),
                         Side::Plain(a) if !pack_a => {
                             let block = a.block(pc, ic, kc, mc).transposed();
                             if n <= nr { Left::Once(block) } else { Left::InPlace(block) }
                         }
                         a => {
                             a.pack(kernels, (pc, kc), (ic, mc), shape.mr, a_room);
-                            Left::Panels(&*a_room, mc)
+                            Left::panels(&*a_room, mc, kc)
                         }
                     };
                     for j in (0..nc).step_by(nr) {
                         let (col, cols) = (jc + j, nr.min(nc - j));
-                        let right = match b {
-                            Side::Panels(panels) => panel(panels.block(pc, kc, col), kc, cols, nr),
-                            Side::Plain(b) if !pack_b => b.block(pc, col, kc, cols),
-                            b => {
-                                let at = if m > MC { j * kc } else { 0 };
-                                if ic == 0 {
-                                    b.pack(kernels, (pc, kc), (col, cols), nr, &mut b_room[at..]);
-                                }
-                                panel(&b_room[at..], kc, cols, nr)
-                            }
-                        };
-                        // What follows is prefetched from memory meanwhile: the next columns, or the next block
-                        // of K. Beyond the last column lies what this thread will probably be given next.
-                        let next = match b {
-                            Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
-                                true => Next::at(b, if j + nr < nc { pc } else { 0 }, col + nr),
-                                false => Next::at(b, pc + kc, jc),
-                            },
-                            _ => Next::NONE,
-                        };
-                        let right = (right, next);
-                        let end = end.columns(col, cols);
+                        let end = finish.columns(col, cols).rows(ic, mc);
                         let mut out = c.block(ic, col, mc, cols);
-                        let here = if first { Prior::None } else { Prior::Here };
-                        match &mut sums {
-                            Some(sums) if !last => {
-                                let mut sums = sums.block(ic, col, mc, cols);
-                                kernels.tiles(shape, left, right, here, &mut sums, None);
+                        for from in (0..kc.max(1)).step_by(run) {
+                            let (p, steps) = (pc + from, run.min(kc - from));
+                            let right = match b {
+                                Side::Panels(panels) => {
+                                    panel(panels.block(pc, kc, col), kc, cols, nr).block(from, 0, steps, cols)
+                                }
+                                Side::Plain(b) if !pack_b => b.block(p, col, steps, cols),
+                                b => {
+                                    let at = if m > MC { j * kc + from * nr } else { 0 };
+                                    if ic == 0 {
+                                        b.pack(kernels, (p, steps), (col, cols), nr, &mut b_room[at..]);
+                                    }
+                                    panel(&b_room[at..], steps, cols, nr)
+                                }
+                            };
+                            // What follows is prefetched from memory meanwhile: the same steps of the next columns, or
+                            // of the next block of K. Beyond the last column lies what this thread will probably be
+                            // given next.
+                            let next = match b {
+                                // One after another, as those of Winograd's algorithm are.
+                                Side::Plain(b) if b.cs == 1 && b.rs == n as isize && n <= nr && last => {
+                                    Next::after(&right)
+                                }
+                                Side::Panels(_) if m <= MC => Next::after(&right),
+                                Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
+                                    true => Next::at(b, if j + nr < nc { p } else { from }, col + nr),
+                                    false => Next::at(b, p + kc, jc),
+                                },
+                                _ => Next::NONE,
+                            };
+                            let (left, right) = (left.steps(from, steps), (right, next));
+                            let complete = from + steps == kc;
+                            let start = if from == 0 { Prior::None } else { Prior::Here };
+                            if !complete {
+                                let mut part = Target::new(part_room, mc, cols, nr).expect("made for it");
+                                kernels.tiles(shape, left, right, start, &mut part, Then::GoOn);
+                                continue;
                             }
-                            Some(sums) => {
-                                let prior = Prior::There(sums.source().block(ic, col, mc, cols));
-                                kernels.tiles(shape, left, right, prior, &mut out, Some(&end));
-                            }
-                            None => {
-                                kernels.tiles(shape, left, right, here, &mut out, last.then_some(&end));
+                            let start = match start {
+                                Prior::Here => Prior::There(panel(part_room, mc, cols, nr)),
+                                none => none,
+                            };
+                            let prior = if first { Prior::None } else { Prior::Here };
+                            match &mut sums {
+                                Some(sums) if !last => {
+                                    let mut sums = sums.block(ic, col, mc, cols);
+                                    kernels.tiles(shape, left, right, start, &mut sums, Then::Block(prior));
+                                }
+                                Some(sums) => {
+                                    let prior = Prior::There(sums.source().block(ic, col, mc, cols));
+                                    kernels.tiles(
+                                        shape,
+                                        left,
+                                        right,
+                                        start,
+                                        &mut out,
+                                        Then::End(prior, &end),
+                                    );
+                                }
+                                None if last => {
+                                    kernels.tiles(
+                                        shape,
+                                        left,
+                                        right,
+                                        start,
+                                        &mut out,
+                                        Then::End(prior, &end),
+                                    );
+                                }
+                                None => {
+                                    kernels.tiles(shape, left, right, start, &mut out, Then::Block(prior));
+                                }
                             }
                         }
                     }
-                    if let (true, Some(act)) = (last, finish.after()) {
+                    if last && finish.more() {
                         let mut out = c.block(ic, jc, mc, nc);
-                        (0..mc).for_each(|i| act.apply_all(out.row(i)));
+                        (0..mc).for_each(|i| finish.after(out.row(i)));
                     }
                 }
                 pc += kc;
@@ -149,11 +197,6 @@ fn blocks<T: Gemm>(
             }
         }
     });
-}
-
-/// Returns one panel as a matrix.
-fn panel<T: Gemm>(data: &[T], kc: usize, cols: usize, nr: usize) -> Source<'_, T> {
-    Source::new(data, 0, kc, cols, nr as isize, 1).expect("packed for it")
 }
 
 /// Returns whether to copy B into panels: always if its rows are not contiguous, or not in memory; else if there
@@ -176,20 +219,31 @@ fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Side<T>) -> bool {
 fn packs_left<T: Gemm>(shape: Shape, n: usize, a: &Side<T>) -> bool {
     match a {
         Side::Panels(_) => false,
-        Side::Plain(a) => a.rs != 1 && a.cols > shape.mr && n > 512,
+        Side::Plain(a) => {
+            let far = a.cs.unsigned_abs() * size_of::<T>() >= 2 * FAR && a.rows > T::KC;
+            (a.rs != 1 || far) && a.cols > shape.mr && n > 512
+        }
         Side::Other(_) => true,
     }
 }
 
-fn scratch_pair<T: Gemm>(a: usize, b: usize, f: impl FnOnce(&mut [T], &mut [T])) {
-    match (a, b) {
-        (0, 0) => f(&mut [], &mut []),
-        _ => {
-            let a = a.next_multiple_of(64);
-            scratch::with(a + b, |room: &mut [T]| {
-                let (a, b) = room.split_at_mut(a);
-                f(a, b)
-            })
-        }
+fn scratch_parts<T: Gemm>(lens: [usize; 3], f: impl FnOnce([&mut [T]; 3])) {
+    let [a, b, _] = lens.map(|len| len.next_multiple_of(64));
+    if lens == [0; 3] {
+        return f([&mut [], &mut [], &mut []]);
     }
+    scratch::with(a + b + lens[2], |room: &mut [T]| {
+        let (a, rest) = room.split_at_mut(a);
+        let (b, part) = rest.split_at_mut(b);
+        f([a, b, part])
+    })
+}
+
+/// Returns how many steps of K to take at a time: all `k` if their panel of B is small or used by few rows.
+pub(super) fn run<T>(shape: Shape, m: usize, k: usize) -> usize {
+    let near = NEAR / (shape.nr * size_of::<T>());
+    if m < MANY || 2 * k < 3 * near {
+        return k;
+    }
+    k.div_ceil((k + near / 2) / near).next_multiple_of(8)
 }

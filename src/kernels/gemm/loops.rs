@@ -29,15 +29,21 @@ pub(super) struct Tiles<T> {
     pub(super) next_rs: isize,
     /// Columns of the last vector that are used.
     pub(super) lanes: usize,
+    /// Where the chains of multiply-adds go on from, if not from zero.
+    pub(super) start: *const T,
+    pub(super) start_ld: usize,
     pub(super) prior: *const T,
     pub(super) prior_ld: usize,
     pub(super) c: *mut T,
     pub(super) c_ld: usize,
-    /// Whether more blocks of K follow.
+    /// Whether more steps of K follow.
     pub(super) more: bool,
     pub(super) add: bool,
     pub(super) relu: bool,
     pub(super) bias: *const T,
+    /// What else is done to complete sums, or null; and the number of the first row there.
+    pub(super) last: *const Last<T>,
+    pub(super) row: usize,
 }
 
 /// # Safety
@@ -48,12 +54,20 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
     t: &Tiles<T>,
 ) {
     let lanes = t.lanes;
-    let (mut first, mut c, mut prior) = (t.a, t.c, t.prior);
+    let (mut first, mut start, mut c, mut prior) = (t.a, t.start, t.c, t.prior);
     let (mut next, mut rest) = (t.next, if t.next_rs == 0 { 0 } else { t.k });
-    for _ in 0..t.count {
+    // So that the last tile has asked for all of it.
+    let pace = if rest > 0 { t.count.min(LINE) } else { LINE };
+    for n in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
             let mut acc = [[S::zero(); NV]; MR];
+            if !start.is_null() {
+                for i in 0..MR {
+                    load_row::<T, S, NV, PART>(&mut acc[i], start.add(i * t.start_ld), lanes);
+                }
+                start = start.wrapping_add(MR * t.start_ld);
+            }
             if t.k >= 8 {
                 // C is not needed until the sums are done, and then all at once.
                 for i in 0..MR {
@@ -73,7 +87,7 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
             let ahead = first.wrapping_offset(t.a_next);
             let mut p = 0;
             while p < t.k {
-                let end = t.k.min(p + LINE);
+                let end = t.k.min(p + pace);
                 if t.once {
                     for i in 0..MR {
                         S::prefetch(ahead.wrapping_offset(i as isize * t.a_rs).wrapping_add(p));
@@ -119,9 +133,31 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
             for i in 0..MR {
                 store_row::<T, S, NV, PART>(&acc[i], c.add(i * t.c_ld), lanes);
             }
+            if !t.last.is_null() {
+                ((*t.last).run)(&*t.last, t.row + n * MR, MR);
+            }
         }
         first = first.wrapping_offset(t.a_next);
         c = c.wrapping_add(MR * t.c_ld);
+    }
+}
+
+/// Loads a row of sums from `p`.
+///
+/// # Safety
+/// As for [`add_row`].
+#[inline(always)]
+unsafe fn load_row<T: Copy, S: Simd<T>, const NV: usize, const PART: bool>(
+    acc: &mut [S::Reg; NV],
+    p: *const T,
+    lanes: usize,
+) {
+    for v in 0..NV {
+        // SAFETY: by the contract of `add_row`.
+        unsafe {
+            let p = p.add(v * S::LANES);
+            acc[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+        }
     }
 }
 
@@ -196,6 +232,70 @@ unsafe fn add_bias_and_relu<T: Copy, S: Simd<T>, const MR: usize, const NV: usiz
     }
 }
 
+/// What is done to complete sums after tiles have stored them, as pointers: scale and shift, residual, relu.
+pub(super) struct Last<T> {
+    /// [`last`] for the instruction set; with the first row and their number.
+    pub(super) run: unsafe fn(&Last<T>, usize, usize),
+    pub(super) c: *mut T,
+    pub(super) c_ld: usize,
+    /// Null, or where each row begins in C and in the residual.
+    pub(super) to: *const usize,
+    pub(super) cols: usize,
+    /// One number per column each, or null.
+    pub(super) scale: *const T,
+    pub(super) shift: *const T,
+    /// As large as C, or null.
+    pub(super) residual: *const T,
+    pub(super) residual_ld: usize,
+    pub(super) relu: bool,
+}
+
+/// Does it to `rows` rows from number `first` on; one that is listed again just after itself is done once.
+///
+/// # Safety
+/// The pointers reach these rows by `cols` elements; the processor has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn last<T: Copy, S: Simd<T>>(t: &Last<T>, first: usize, rows: usize) {
+    let lanes = S::LANES;
+    for i in first..first + rows {
+        // SAFETY: all of it by the contract above.
+        unsafe {
+            let (mut c, mut residual) = (t.c, t.residual);
+            if t.to.is_null() {
+                c = c.add(i * t.c_ld);
+                residual = residual.wrapping_add(i * t.residual_ld);
+            } else {
+                let to = *t.to.add(i);
+                if i > first && to == *t.to.add(i - 1) {
+                    continue;
+                }
+                (c, residual) = (c.add(to), residual.wrapping_add(to));
+            }
+            let mut j = 0;
+            while j < t.cols {
+                let n = lanes.min(t.cols - j);
+                let at = |p: *const T| if n == lanes { S::load(p.add(j)) } else { S::load_part(p.add(j), n) };
+                let mut x = at(c);
+                if !t.scale.is_null() {
+                    x = S::fma(x, at(t.scale), at(t.shift));
+                }
+                if !t.residual.is_null() {
+                    x = S::add(x, at(residual));
+                }
+                if t.relu {
+                    x = S::relu(x);
+                }
+                if n == lanes {
+                    S::store(c.add(j), x)
+                } else {
+                    S::store_part(c.add(j), x, n)
+                }
+                j += n;
+            }
+        }
+    }
+}
+
 /// Register tiles one below another, C = A · B, where A is a place in `a` for each row and a distance from it for
 /// each step of K, as pointers.
 pub(super) struct Gathered<T> {
@@ -209,13 +309,24 @@ pub(super) struct Gathered<T> {
     pub(super) steps: *const usize,
     pub(super) b: *const T,
     pub(super) b_rs: isize,
+    /// As in [`Tiles`].
+    pub(super) next: *const T,
+    pub(super) next_rs: isize,
     /// Columns of the last vector that are used.
     pub(super) lanes: usize,
     pub(super) c: *mut T,
+    /// Where sums wait that are not complete for this block of K, rows `part_ld` apart: `count * MR` of them; whether the
+    /// chains of multiply-adds go on from there, and whether they stop there again.
+    pub(super) part: *mut T,
+    pub(super) part_ld: usize,
+    pub(super) goes_on: bool,
+    pub(super) stops: bool,
     /// Whether C holds the sum of earlier blocks of K.
     pub(super) prior: bool,
     pub(super) relu: bool,
     pub(super) bias: *const T,
+    /// What else is done to complete sums, or null.
+    pub(super) last: *const Last<T>,
 }
 
 /// # Safety
@@ -227,7 +338,9 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
 ) {
     let lanes = t.lanes;
     let (mut from, mut to) = (t.rows, t.to);
-    for _ in 0..t.count {
+    let (mut next, mut rest) = (t.next, if t.next_rs == 0 { 0 } else { t.k });
+    let pace = if rest > 0 { t.count.min(LINE) } else { LINE };
+    for n in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
             let mut acc = [[S::zero(); NV]; MR];
@@ -235,7 +348,13 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
             for i in 0..MR {
                 rows[i] = t.a.add(*from.add(i));
             }
-            if t.k >= 8 {
+            let part = t.part.wrapping_add(n * MR * t.part_ld);
+            if t.goes_on {
+                for i in 0..MR {
+                    load_row::<T, S, NV, PART>(&mut acc[i], part.add(i * t.part_ld), lanes);
+                }
+            }
+            if t.k >= 8 && !t.stops {
                 for i in 0..MR {
                     let c = t.c.wrapping_add(*to.add(i));
                     for v in 0..NV {
@@ -244,33 +363,161 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
                     S::prefetch(c.wrapping_add(NV * S::LANES - 1));
                 }
             }
-            let mut b = t.b;
-            for p in 0..t.k {
-                let step = *t.steps.add(p);
-                let mut row = [S::zero(); NV];
-                for v in 0..NV {
-                    let p = b.add(v * S::LANES);
-                    row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                }
-                for i in 0..MR {
-                    let x = S::splat(*rows[i].add(step));
+            let (mut b, mut first) = (t.b, 0);
+            while first < t.k {
+                let end = t.k.min(first + pace);
+                if rest > 0 {
                     for v in 0..NV {
-                        acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                        S::prefetch(next.wrapping_add(v * S::LANES));
+                    }
+                    (next, rest) = (next.wrapping_offset(t.next_rs), rest - 1);
+                }
+                for p in first..end {
+                    let step = *t.steps.add(p);
+                    let mut row = [S::zero(); NV];
+                    for v in 0..NV {
+                        let p = b.add(v * S::LANES);
+                        row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    }
+                    for i in 0..MR {
+                        let x = S::splat(*rows[i].add(step));
+                        for v in 0..NV {
+                            acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                        }
+                    }
+                    b = b.wrapping_offset(t.b_rs);
+                }
+                first = end;
+            }
+            if t.stops {
+                for i in 0..MR {
+                    store_row::<T, S, NV, PART>(&acc[i], part.add(i * t.part_ld), lanes);
+                }
+            } else {
+                // All of C is read before any of it is written, since a row may be there twice.
+                if t.prior {
+                    for i in 0..MR {
+                        add_row::<T, S, NV, PART>(&mut acc[i], t.c.add(*to.add(i)), lanes);
                     }
                 }
-                b = b.wrapping_offset(t.b_rs);
-            }
-            // All of C is read before any of it is written, since a row may be there twice.
-            if t.prior {
+                add_bias_and_relu::<T, S, MR, NV, PART>(&mut acc, t.bias, t.relu, lanes);
                 for i in 0..MR {
-                    add_row::<T, S, NV, PART>(&mut acc[i], t.c.add(*to.add(i)), lanes);
+                    store_row::<T, S, NV, PART>(&acc[i], t.c.add(*to.add(i)), lanes);
+                }
+                if !t.last.is_null() {
+                    ((*t.last).run)(&*t.last, n * MR, MR);
                 }
             }
-            add_bias_and_relu::<T, S, MR, NV, PART>(&mut acc, t.bias, t.relu, lanes);
-            for i in 0..MR {
-                store_row::<T, S, NV, PART>(&acc[i], t.c.add(*to.add(i)), lanes);
-            }
             (from, to) = (from.add(MR), to.add(MR));
+        }
+    }
+}
+
+/// Rows of a convolution with one filter for each channel, as pointers: `out[to] = Σ data[row + at] * k[tap]` for each of
+/// `n` channels, over taps ascending.
+pub(super) struct Depthwise<T> {
+    pub(super) count: usize,
+    pub(super) n: usize,
+    pub(super) taps: usize,
+    pub(super) data: *const T,
+    /// Where each row begins in `data`, and in `out`.
+    pub(super) rows: *const usize,
+    pub(super) to: *const usize,
+    /// The distance of each tap from the row's beginning, and where it begins in `k`.
+    pub(super) at: *const usize,
+    pub(super) tap: *const usize,
+    pub(super) k: *const T,
+    pub(super) out: *mut T,
+    /// One number per channel each, or null.
+    pub(super) bias: *const T,
+    pub(super) scale: *const T,
+    pub(super) shift: *const T,
+    /// Begins where `out` does, or null.
+    pub(super) residual: *const T,
+    pub(super) relu: bool,
+}
+
+/// # Safety
+/// The pointers reach what the lists say, by `n` channels; the processor has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn depthwise<T: Copy, S: Simd<T>>(t: &Depthwise<T>) {
+    /// `R` rows from number `i` on, `NV` vectors of channels from number `j` on; `lanes` of the last one are used.
+    #[inline(always)]
+    unsafe fn tile<T: Copy, S: Simd<T>, const R: usize, const NV: usize, const PART: bool>(
+        t: &Depthwise<T>,
+        i: usize,
+        j: usize,
+        lanes: usize,
+    ) {
+        // SAFETY: the contract of `depthwise`.
+        unsafe {
+            let load = |p: *const T, v: usize| {
+                let p = p.add(j + v * S::LANES);
+                if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) }
+            };
+            let mut acc = [[S::zero(); NV]; R];
+            let mut rows = [t.data; R];
+            for r in 0..R {
+                rows[r] = t.data.add(*t.rows.add(i + r));
+            }
+            for tap in 0..t.taps {
+                let (at, k) = (*t.at.add(tap), t.k.add(*t.tap.add(tap)));
+                for v in 0..NV {
+                    let k = load(k, v);
+                    for r in 0..R {
+                        acc[r][v] = S::fma(load(rows[r].add(at), v), k, acc[r][v]);
+                    }
+                }
+            }
+            for r in 0..R {
+                let to = *t.to.add(i + r);
+                for v in 0..NV {
+                    let mut x = acc[r][v];
+                    if !t.bias.is_null() {
+                        x = S::add(x, load(t.bias, v));
+                    }
+                    if !t.scale.is_null() {
+                        x = S::fma(x, load(t.scale, v), load(t.shift, v));
+                    }
+                    if !t.residual.is_null() {
+                        x = S::add(x, load(t.residual.add(to), v));
+                    }
+                    if t.relu {
+                        x = S::relu(x);
+                    }
+                    let to = t.out.add(to + j + v * S::LANES);
+                    if PART && v == NV - 1 { S::store_part(to, x, lanes) } else { S::store(to, x) }
+                }
+            }
+        }
+    }
+    /// `R` rows from number `i` on.
+    #[inline(always)]
+    unsafe fn row<T: Copy, S: Simd<T>, const R: usize>(t: &Depthwise<T>, i: usize) {
+        let mut j = 0;
+        // SAFETY: the channels in use end before `n`.
+        unsafe {
+            while j + 2 * S::LANES <= t.n {
+                tile::<T, S, R, 2, false>(t, i, j, S::LANES);
+                j += 2 * S::LANES;
+            }
+            while j < t.n {
+                let lanes = S::LANES.min(t.n - j);
+                tile::<T, S, R, 1, true>(t, i, j, lanes);
+                j += lanes;
+            }
+        }
+    }
+    let mut i = 0;
+    // SAFETY: rows end before `count`.
+    unsafe {
+        while i + 4 <= t.count {
+            row::<T, S, 4>(t, i);
+            i += 4;
+        }
+        while i < t.count {
+            row::<T, S, 1>(t, i);
+            i += 1;
         }
     }
 }
@@ -384,6 +631,8 @@ pub(super) struct Dots<T> {
     /// The number of vectors of a row of B that are contiguous, and the distance from these to the next.
     pub(super) together: usize,
     pub(super) hop: usize,
+    /// How many elements further on B is prefetched; then it comes from memory, and few vectors go at a time.
+    pub(super) ahead: usize,
     pub(super) y: *mut T,
 }
 
@@ -462,7 +711,7 @@ pub(super) unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     /// Computes `G` vectors from number `v` on; `last` lanes of the last one are used.
     #[inline(always)]
-    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(
+    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool, const FAR: bool>(
         t: &Dots<T>,
         v: usize,
         last: usize,
@@ -479,6 +728,9 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
                 let x = S::splat(*t.x.add(p));
                 for g in 0..G {
                     let from = starts[g].offset(down);
+                    if FAR {
+                        S::prefetch(from.wrapping_add(t.ahead));
+                    }
                     let b = if PART && g == G - 1 { S::load_part(from, last) } else { S::load(from) };
                     y[g] = S::fma(x, b, y[g]);
                 }
@@ -494,24 +746,28 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     let mut v = 0;
     // SAFETY: the vectors in use end before `n`, and `v` is even.
     unsafe {
+        while t.ahead > 0 && v + 4 <= whole {
+            group::<T, S, 4, false, true>(t, v, S::LANES);
+            v += 4;
+        }
         while v + 8 <= whole {
-            group::<T, S, 8, false>(t, v, S::LANES);
+            group::<T, S, 8, false, false>(t, v, S::LANES);
             v += 8;
         }
         // Four chains keep the units busy, where two would leave them waiting.
         if v + 4 <= whole {
-            group::<T, S, 4, false>(t, v, S::LANES);
+            group::<T, S, 4, false, false>(t, v, S::LANES);
             v += 4;
         }
         while v + 2 <= whole {
-            group::<T, S, 2, false>(t, v, S::LANES);
+            group::<T, S, 2, false, false>(t, v, S::LANES);
             v += 2;
         }
         let rest = t.n - v * S::LANES;
         if rest > S::LANES {
-            group::<T, S, 2, true>(t, v, rest - S::LANES);
+            group::<T, S, 2, true, false>(t, v, rest - S::LANES);
         } else if rest > 0 {
-            group::<T, S, 1, true>(t, v, rest);
+            group::<T, S, 1, true, false>(t, v, rest);
         }
     }
 }

@@ -4,8 +4,10 @@
 
 #![allow(unsafe_code)]
 
+use super::Gemm;
+use super::finish::Finish;
 use super::gather::{Gather, Scatter};
-use super::loops::{Dots, Gathered, Pack, Tiles};
+use super::loops::{Depthwise, Dots, Gathered, Last, Pack, Tiles};
 use super::matrix::{Source, Target};
 use crate::kernels::math::Real;
 #[cfg(target_arch = "aarch64")]
@@ -15,33 +17,32 @@ use crate::kernels::simd::x86::{Avx2, Avx512};
 use crate::kernels::simd::{Isa, Simd, portable::Portable};
 use std::marker::PhantomData;
 
-/// The sum of the blocks of K before the current one.
+/// Sums of earlier steps of K.
 pub(super) enum Prior<'a, T> {
-    /// There is none.
+    /// There are none.
     None,
-    /// It is in the target.
+    /// They are in the target.
     Here,
-    /// It is somewhere else.
+    /// They are somewhere else.
     There(Source<'a, T>),
 }
 
-/// What happens to a complete sum.
-#[derive(Clone, Copy)]
-pub(super) struct End<'a, T> {
-    /// Add it to the target instead of replacing the target.
-    pub(super) add: bool,
-    /// Then add one number per column.
-    pub(super) bias: Option<&'a [T]>,
-    /// Then `max(·, 0)`.
-    pub(super) relu: bool,
+/// Which steps of a block of K a call of [`Kernels::gathered`] takes.
+pub(super) enum Run<'a, T> {
+    /// All.
+    Whole,
+    /// Some. Between the first and the last of these calls, sums of `shape.nr` columns a row wait in `sums`.
+    Part { sums: &'a mut [T], first: bool, last: bool },
 }
 
-impl<'a, T> End<'a, T> {
-    /// The same for `cols` columns from `j` on.
-    #[inline]
-    pub(super) fn columns(self, j: usize, cols: usize) -> Self {
-        End { bias: self.bias.map(|b| &b[j..j + cols]), ..self }
-    }
+/// What happens to the sums of a call.
+pub(super) enum Then<'e, 'a, T: Gemm> {
+    /// They are stored: the chains of multiply-adds go on from there.
+    GoOn,
+    /// They are complete for this block of K, and added to the sum of those before.
+    Block(Prior<'a, T>),
+    /// The same, and it was the last block.
+    End(Prior<'a, T>, &'e Finish<'a, T>),
 }
 
 /// Rows and columns of a register tile.
@@ -58,7 +59,29 @@ pub(super) enum Left<'a, T> {
     /// The same, and they will not be multiplied with other columns.
     Once(Source<'a, T>),
     /// What [`Kernels::pack`] made of this many rows, in panels as wide as a tile is high.
-    Panels(&'a [T], usize),
+    Panels {
+        data: &'a [T],
+        rows: usize,
+        /// The steps of K in the panels, and those that are meant.
+        k: usize,
+        steps: (usize, usize),
+    },
+}
+
+impl<'a, T: Copy> Left<'a, T> {
+    /// The rows of panels with `k` steps of K.
+    pub(super) fn panels(data: &'a [T], rows: usize, k: usize) -> Self {
+        Left::Panels { data, rows, k, steps: (0, k) }
+    }
+
+    /// The same for `steps` steps of K from `p` on.
+    pub(super) fn steps(self, p: usize, steps: usize) -> Self {
+        match self {
+            Left::InPlace(a) => Left::InPlace(a.block(0, p, a.rows, steps)),
+            Left::Once(a) => Left::Once(a.block(0, p, a.rows, steps)),
+            Left::Panels { data, rows, k, .. } => Left::Panels { data, rows, k, steps: (p, steps) },
+        }
+    }
 }
 
 /// Where the columns of B that are needed next begin, and the distance between their rows: a prefetch, which need
@@ -79,6 +102,13 @@ impl<T> Next<T> {
         let start = b.start.wrapping_offset(p as isize * b.rs).wrapping_offset(j as isize * b.cs);
         Next { start, rs: b.rs }
     }
+
+    /// The panel after this one.
+    #[inline]
+    pub(super) fn after(panel: &Source<T>) -> Self {
+        let start = panel.start.wrapping_offset(panel.rows as isize * panel.rs);
+        Next { start, rs: panel.rs }
+    }
 }
 
 /// The number of vectors up to which a row of B counts as short.
@@ -86,6 +116,8 @@ const SHORT: usize = 32;
 /// The same for a matrix of more than `NEAR` elements, which comes from memory: a row is then read in one go.
 const SHORTER: usize = 8;
 const NEAR: usize = 1 << 16;
+/// How many elements ahead of their use those of panels are prefetched: 4 KiB of f32.
+const PANEL_AHEAD: usize = 1024;
 
 type TilesFn<T> = unsafe fn(&Tiles<T>);
 type GatheredFn<T> = unsafe fn(&Gathered<T>);
@@ -100,6 +132,8 @@ pub(super) struct Kernels<T: 'static> {
     tiles: &'static [&'static [[TilesFn<T>; 2]]],
     /// For the wide and the tall tile, by vectors minus one; then whether the last vector is partly used.
     gathered: [&'static [[GatheredFn<T>; 2]]; 2],
+    last: unsafe fn(&Last<T>, usize, usize),
+    depthwise: unsafe fn(&Depthwise<T>),
     pack: unsafe fn(&Pack<T>),
     dots_long: unsafe fn(&Dots<T>),
     dots_short: unsafe fn(&Dots<T>),
@@ -126,25 +160,24 @@ type Multiply<T> = unsafe fn(
     isize,
 );
 
-impl<T: Copy> Kernels<T> {
+impl<T: Gemm> Kernels<T> {
     /// Returns the tile for results of this many columns.
     #[inline]
     pub(super) fn shape(&self, cols: usize) -> Shape {
         if cols <= self.tall.nr { self.tall } else { self.wide }
     }
 
-    /// Adds the product of `a` and `b` (at most `shape.nr` columns, its rows contiguous) to `prior`. With `end`,
-    /// the sum is complete and gets what `end` says; without, it is stored for the next block of K. `next` is
-    /// prefetched meanwhile.
+    /// Computes the product of `a` and `b` (at most `shape.nr` columns, its rows contiguous), each sum going on from
+    /// `start`, and does with it what `then` says. `next` is prefetched meanwhile.
     #[inline]
     pub(super) fn tiles(
         &self,
         shape: Shape,
         a: Left<T>,
         (b, next): (Source<T>, Next<T>),
-        prior: Prior<T>,
+        start: Prior<T>,
         c: &mut Target<T>,
-        end: Option<&End<T>>,
+        then: Then<T>,
     ) {
         let (k, mr) = (b.rows, shape.mr);
         let once = matches!(a, Left::Once(a) if a.cs == 1);
@@ -153,29 +186,31 @@ impl<T: Copy> Kernels<T> {
                 assert!(a.cols == k);
                 (a.start, a.rows, a.rs, a.cs, mr as isize * a.rs)
             }
-            Left::Panels(data, rows) => {
-                assert!(data.len() >= rows.div_ceil(mr) * mr * k);
-                (data.as_ptr(), rows, 1, mr as isize, (mr * k) as isize)
+            Left::Panels { data, rows, k: deep, steps: (p, steps) } => {
+                assert!(steps == k && p <= deep && k <= deep - p);
+                assert!(data.len() >= rows.div_ceil(mr) * mr * deep);
+                (data[p * mr..].as_ptr(), rows, 1, mr as isize, (mr * deep) as isize)
             }
         };
         assert!(rows == c.rows && b.cols == c.cols && (b.cs == 1 || b.cols == 1));
         assert!(0 < mr && 0 < b.cols && b.cols <= shape.nr);
-        let (prior, prior_ld) = match prior {
+        let place = |sums: Prior<T>| match sums {
             Prior::None => (std::ptr::null(), 0),
             Prior::Here => (c.start.cast_const(), c.ld),
             Prior::There(p) => {
-                assert!(p.rows == c.rows && p.cols == c.cols && p.cs == 1 && p.rs >= 0);
+                assert!(p.rows == c.rows && p.cols == c.cols && (p.cs == 1 || p.cols == 1) && p.rs >= 0);
                 (p.start, p.rs as usize)
             }
         };
-        let (mut add, mut relu, mut bias) = (false, false, std::ptr::null());
-        if let Some(end) = end {
-            (add, relu) = (end.add, end.relu);
-            if let Some(b) = end.bias {
-                assert!(b.len() == c.cols);
-                bias = b.as_ptr();
-            }
-        }
+        let (start, start_ld) = place(start);
+        let (prior, end) = match then {
+            Then::GoOn => (Prior::None, None),
+            Then::Block(prior) => (prior, None),
+            Then::End(prior, end) => (prior, Some(end)),
+        };
+        let (prior, prior_ld) = place(prior);
+        let last = end.and_then(|end| self.last(end, c.start, (c.rows, c.cols, c.ld), std::ptr::null()));
+        let (bias, relu) = start_of(end, c.cols);
         let whole = (b.cols - 1) / self.lanes;
         let lanes = b.cols - whole * self.lanes;
         let part = (lanes != self.lanes) as usize;
@@ -193,14 +228,18 @@ impl<T: Copy> Kernels<T> {
             next: next.start,
             next_rs: next.rs,
             lanes,
+            start,
+            start_ld,
             prior,
             prior_ld,
             c: c.start,
             c_ld: c.ld,
             more: end.is_none(),
-            add,
+            add: end.is_some_and(|end| end.add),
             relu,
             bias,
+            last: last.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
+            row: 0,
         };
         // SAFETY: the assertions above are the contract of `tiles`; a table exists for an instruction set that the
         // processor has, or is not handed out (`Stamped::kernels`).
@@ -210,8 +249,12 @@ impl<T: Copy> Kernels<T> {
             }
             if rest > 0 {
                 job.count = 1;
+                job.row = count * mr;
                 job.a = a.wrapping_offset(count as isize * a_next);
                 job.c = c.start.wrapping_add(count * mr * c.ld);
+                if !start.is_null() {
+                    job.start = start.wrapping_add(count * mr * start_ld);
+                }
                 if !prior.is_null() {
                     job.prior = prior.wrapping_add(count * mr * prior_ld);
                 }
@@ -221,30 +264,33 @@ impl<T: Copy> Kernels<T> {
     }
 
     /// Computes the product of `a`, as many rows as `c` has, and `b` (at most `shape.nr` columns, its rows
-    /// contiguous). With `prior` it is added to C. With `end`, the sum is complete and gets what `end` says, except
-    /// for what C held before.
+    /// contiguous), going on from and stopping where `run` says. `next` is prefetched meanwhile. Once the sums are
+    /// complete for their block of K, they are added to C with `prior`. With `end`, it was the last block, and they
+    /// get what `end` says, except for what C held before.
     pub(super) fn gathered(
         &self,
         shape: Shape,
         a: Gather<T>,
-        b: Source<T>,
+        (b, next): (Source<T>, Next<T>),
+        run: Run<T>,
         prior: bool,
         c: &mut Scatter<T>,
-        end: Option<&End<T>>,
+        end: Option<&Finish<T>>,
     ) {
         let (rows, to) = (a.rows(), c.to());
         assert!(rows.len() == to.len() && rows.len().is_multiple_of(shape.mr));
         assert!(a.steps().len() == b.rows && b.cols == c.cols() && (b.cs == 1 || b.cols == 1));
         assert!(0 < b.cols && b.cols <= shape.nr);
-        let (mut relu, mut bias) = (false, std::ptr::null());
-        if let Some(end) = end {
-            assert!(!end.add);
-            relu = end.relu;
-            if let Some(b) = end.bias {
-                assert!(b.len() == c.cols());
-                bias = b.as_ptr();
+        assert!(end.is_none_or(|end| !end.add && (end.residual.is_none() || c.whole_rows())));
+        let last = end.and_then(|end| self.last(end, c.start(), c.size(), to.as_ptr()));
+        let (bias, relu) = start_of(end, c.cols());
+        let (sums, goes_on, stops) = match run {
+            Run::Whole => (&mut [][..], false, false),
+            Run::Part { sums, first, last } => {
+                assert!(sums.len() >= rows.len() * shape.nr);
+                (sums, !first, !last)
             }
-        }
+        };
         let whole = (b.cols - 1) / self.lanes;
         let lanes = b.cols - whole * self.lanes;
         let part = (lanes != self.lanes) as usize;
@@ -257,17 +303,51 @@ impl<T: Copy> Kernels<T> {
             steps: a.steps().as_ptr(),
             b: b.start,
             b_rs: b.rs,
+            next: next.start,
+            next_rs: next.rs,
             lanes,
             c: c.start(),
+            part: sums.as_mut_ptr(),
+            part_ld: shape.nr,
+            goes_on,
+            stops,
             prior,
             relu,
             bias,
+            last: last.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
         };
         let tall = (shape.mr == self.tall.mr) as usize;
         assert!(shape.mr == [self.wide, self.tall][tall].mr);
         // SAFETY: `Gather` and `Scatter` were checked when they were made, the assertions above say that they fit
         // each other, and `tiles` says why the processor has the instructions.
         unsafe { self.gathered[tall][whole][part](&job) }
+    }
+
+    /// Returns what tiles do to C, of `size` rows, columns and distance between rows, after they stored it, if
+    /// anything. Rows begin where `to` says, if it is not null; then each is a row of C.
+    fn last(
+        &self,
+        end: &Finish<T>,
+        c: *mut T,
+        (rows, cols, ld): (usize, usize, usize),
+        to: *const usize,
+    ) -> Option<Last<T>> {
+        if end.short() {
+            return None;
+        }
+        let (mut scale, mut shift) = (std::ptr::null(), std::ptr::null());
+        if let Some((s, t)) = end.scale {
+            assert!(s.len() == cols && t.len() == cols);
+            (scale, shift) = (s.as_ptr(), t.as_ptr());
+        }
+        let (mut residual, mut residual_ld) = (std::ptr::null(), 0);
+        if let Some(r) = end.residual {
+            assert!(r.rows == rows && r.cols == cols && (r.cs == 1 || cols == 1) && r.rs >= 0);
+            assert!(to.is_null() || rows == 1 || r.rs as usize == ld);
+            (residual, residual_ld) = (r.start, r.rs as usize);
+        }
+        let (run, relu) = (self.last, end.relu());
+        Some(Last { run, c, c_ld: ld, to, cols, scale, shift, residual, residual_ld, relu })
     }
 
     /// Returns whether products multiply and add separately, by [`Kernels::multiply`].
@@ -307,6 +387,56 @@ impl<T: Copy> Kernels<T> {
         }
     }
 
+    /// Computes rows of a convolution with one filter for each channel: row i is at `to[i]` of `out` the sum over taps
+    /// of `data[rows[i] + at[tap]] * k[taps[tap]]`, for each of `n` channels, with the parts of `end` that come before
+    /// [`Finish::after`]; its residual begins where `out` does.
+    pub(super) fn depthwise(
+        &self,
+        a: Gather<T>,
+        (k, taps): (&[T], &[usize]),
+        (out, to): (&mut [T], &[usize]),
+        n: usize,
+        (end, residual): (&Finish<T>, Option<&[T]>),
+    ) {
+        let reach = |list: &[usize]| list.iter().max().map_or(0, |last| last.saturating_add(n));
+        let (rows, at) = (a.rows(), a.steps());
+        assert!(rows.len() == to.len() && at.len() == taps.len() && !self.apart());
+        assert!(reach(taps) <= k.len() && reach(to) <= out.len());
+        assert!(
+            rows.is_empty()
+                || at.is_empty()
+                || reach(rows).saturating_add(at.iter().copied().max().unwrap_or(0)) <= a.data().len()
+        );
+        assert!(residual.is_none_or(|r| reach(to) <= r.len()));
+        let null = std::ptr::null();
+        let channels = |all: Option<&[T]>| {
+            all.map_or(null, |all| {
+                assert!(all.len() == n);
+                all.as_ptr()
+            })
+        };
+        let job = Depthwise {
+            count: rows.len(),
+            n,
+            taps: taps.len(),
+            data: a.data().as_ptr(),
+            rows: rows.as_ptr(),
+            to: to.as_ptr(),
+            at: at.as_ptr(),
+            tap: taps.as_ptr(),
+            k: k.as_ptr(),
+            out: out.as_mut_ptr(),
+            bias: channels(end.bias),
+            scale: channels(end.scale.map(|(s, _)| s)),
+            shift: channels(end.scale.map(|(_, t)| t)),
+            residual: residual.map_or(null, <[T]>::as_ptr),
+            relu: end.relu(),
+        };
+        // SAFETY: the assertions above say that all lists stay in their slices, and `tiles` says why the processor has
+        // the instructions.
+        unsafe { (self.depthwise)(&job) }
+    }
+
     /// Returns how many elements `pack` needs room for.
     pub(super) fn packed_len(&self, k: usize, n: usize, width: usize) -> usize {
         n.div_ceil(width) * k * width + self.lanes
@@ -335,7 +465,7 @@ impl<T: Copy> Kernels<T> {
         };
         let (k, n, x, b, y) = (b.rows, b.cols, x.as_ptr(), b.start, y.as_mut_ptr());
         // SAFETY: the assertion above is the contract of the three loops.
-        unsafe { dots(&Dots { k, n, x, b, stride, together: 1, hop: self.lanes, y }) }
+        unsafe { dots(&Dots { k, n, x, b, stride, together: 1, hop: self.lanes, ahead: 0, y }) }
     }
 
     /// Returns whether panels of `width` columns are whole vectors, as [`Kernels::dots_panels`] needs.
@@ -350,9 +480,21 @@ impl<T: Copy> Kernels<T> {
         let (x, b, y) = (x.as_ptr(), panels.as_ptr(), y.as_mut_ptr());
         // SAFETY: the assertion above is the contract of `dots_short`.
         unsafe {
-            (self.dots_short)(&Dots { k, n, x, b, stride: width as isize, together, hop: k * width, y })
+            let (stride, hop, ahead) =
+                (width as isize, k * width, if k * n > NEAR { PANEL_AHEAD } else { 0 });
+            (self.dots_short)(&Dots { k, n, x, b, stride, together, hop, ahead, y })
         }
     }
+}
+
+/// Returns the bias of so many columns, or null, and whether a relu follows it at once.
+fn start_of<T: Gemm>(end: Option<&Finish<T>>, cols: usize) -> (*const T, bool) {
+    let Some(end) = end else { return (std::ptr::null(), false) };
+    let bias = end.bias.map_or(std::ptr::null(), |bias| {
+        assert!(bias.len() == cols);
+        bias.as_ptr()
+    });
+    (bias, end.relu() && end.short())
 }
 
 /// Returns whether a tile of this many rows does only what others leave over.
@@ -385,6 +527,22 @@ macro_rules! stamp {
             {
                 // SAFETY: the caller's contract.
                 unsafe { loops::gathered::<T, $simd, MR, NV, PART>(t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn last<T: Copy>(t: &Last<T>, first: usize, rows: usize)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { loops::last::<T, $simd>(t, first, rows) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn depthwise<T: Copy>(t: &Depthwise<T>)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { loops::depthwise::<T, $simd>(t) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn pack<T: Copy>(t: &Pack<T>)
@@ -437,6 +595,8 @@ macro_rules! stamp {
                     lanes: Self::LANES,
                     tiles: Self::TILES,
                     gathered: [Self::WIDE, Self::TALL],
+                    last: last::<T>,
+                    depthwise: depthwise::<T>,
                     pack: pack::<T>,
                     dots_long: dots_long::<T>,
                     dots_short: dots_short::<T>,

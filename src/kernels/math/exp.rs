@@ -16,6 +16,10 @@ const LN2_LO: f32 = -1.904_654_2e-9;
 /// The bits of 1.
 const ONE: u32 = 0x3f80_0000;
 
+/// Below it the exponential is 0. A product that rounds to 0 gives that too, but takes a processor a hundred times as
+/// long as one with a factor of 0, and hidden keys of attention, at -infinity, are many.
+const LOW: f32 = -104.0;
+
 /// The coefficients of `Q`, ascending.
 const Q: [f32; 5] = [0.5, 0.166_665_43, 0.041_666_61, 0.008_366_54, 0.001_392_155_1];
 
@@ -60,8 +64,9 @@ fn powers(b: u32) -> (f32, f32) {
 #[inline(always)]
 pub(super) fn exp<A: Fma>(x: f32) -> f32 {
     let x = select(x > 89.0, 89.0, x);
-    let (b, r) = split::<A>(select(x < -104.0, -104.0, x));
+    let (b, r) = split::<A>(select(x < LOW, LOW, x));
     let (s, t) = powers(b);
+    let s = select(x < LOW, 0.0, s);
     // This order takes the fewest steps and keeps more bits of the sum than `1 + m` does.
     let q = r.fused::<A>(Q[4], Q[3]).fused::<A>(r, Q[2]).fused::<A>(r, Q[1]).fused::<A>(r, Q[0]);
     q.fused::<A>(r, 1.0).fused::<A>(r, 1.0) * s * t
@@ -83,8 +88,9 @@ pub(super) fn exp_m1<A: Fma>(x: f32) -> f32 {
 #[inline(always)]
 pub(super) fn sigmoid<A: Fma>(x: f32) -> f32 {
     let a = -x.abs();
-    let (b, m) = reduced::<A>(select(a < -104.0, -104.0, a));
+    let (b, m) = reduced::<A>(select(a < LOW, LOW, a));
     let (s, t) = powers(b);
+    let s = select(a < LOW, 0.0, s);
     let e = m.fused::<A>(s, s);
     let d = e.fused::<A>(t, 1.0);
     let rest = e.fused::<A>(t, 1.0 - d);
