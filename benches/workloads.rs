@@ -11,7 +11,7 @@ mod conv;
 mod networks;
 
 use gradus::Spec;
-use gradus::kernels::gemm::{Epilogue, Mat, MatMut, Store, gemm};
+use gradus::kernels::gemm::{Epilogue, Mat, MatMut, Packed, Store, View, gemm, product as multiply};
 use gradus::nn::initializer::{Initializer, RandomNormal};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
@@ -206,9 +206,10 @@ impl Aligned {
     }
 }
 
-/// C = A B into a given C, all row-major.
+/// C = A B into a given C, all row-major; `p` after the sizes if B is in panels.
 fn product(args: &Args, name: &str) -> Res<()> {
-    let (sizes, at) = name.strip_suffix("at").map_or((name, false), |sizes| (sizes, true));
+    let (sizes, in_panels) = name.strip_suffix('p').map_or((name, false), |sizes| (sizes, true));
+    let (sizes, at) = sizes.strip_suffix("at").map_or((sizes, false), |sizes| (sizes, true));
     let sizes: Vec<usize> = sizes.split('x').map(str::parse).collect::<Result<_, _>>()?;
     let &[m, k, n] = &sizes[..] else { return Err(format!("gemm/{name}: expected MxKxN").into()) };
     let a = Aligned::new(&normal(args.seed, &[m, k])?.to_vec::<f32>()?);
@@ -216,8 +217,13 @@ fn product(args: &Args, name: &str) -> Res<()> {
     let mut c = Aligned::new(&vec![0.0; m * n]);
     let left = if at { Mat::row_major(a.slice(), k, m).t() } else { Mat::row_major(a.slice(), m, k) };
     let right = Mat::row_major(b.slice(), k, n);
+    let panels = in_panels.then(|| Packed::new(right));
     let (seconds, check) = sample(|| {
-        gemm(left, right, MatMut::row_major(c.slice_mut(), m, n), Store::Write, Epilogue::NONE);
+        let c_mut = MatMut::row_major(c.slice_mut(), m, n);
+        match &panels {
+            Some(panels) => multiply(View::of(&left), View::of(panels), c_mut, Store::Write, Epilogue::NONE),
+            None => gemm(left, right, c_mut, Store::Write, Epilogue::NONE),
+        }
         Ok(f64::from(c.slice()[0]))
     })?;
     let flops = 2e-9 * (m * k * n) as f64;

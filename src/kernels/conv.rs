@@ -5,7 +5,7 @@
 use super::gemm::depthwise;
 use super::gemm::{Epilogue, Gemm, Mat, MatMut, Packed, Patches, Spread, View, Window};
 use super::gemm::{patches_product, patches_turned_product, spread_product};
-use super::simd::{Isa, isa};
+use super::simd::{Isa, isa, large_pages};
 use super::winograd::Tiles;
 use crate::Result;
 
@@ -138,6 +138,7 @@ impl<T: Gemm> Prepared<T> {
         let form = match tiles::<T>(sizes, winograd) {
             Some(tiles) => {
                 let mut room = vec![T::c(0.0); tiles.kernel_len()];
+                large_pages(&room);
                 tiles.transform((k, false), &mut room);
                 Form::Tiles(room)
             }

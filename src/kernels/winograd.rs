@@ -175,7 +175,7 @@ impl Tiles {
             return;
         }
         let all = Target::new(y, self.batch * self.rows * self.cols, f, f).expect("it has this size");
-        self.part(x, k, all, (0, self.batch * down), 0, end);
+        self.part(x, k, all, (0, self.batch * down), 0, end, self.pieces());
         let act = end.activation.filter(|&act| act != Act::Relu);
         if act.is_some() || end.map.is_some() {
             par::chunks(y, 1, par::GRAIN / 8, &|_, run| {
@@ -191,7 +191,21 @@ impl Tiles {
         (row / down * self.rows + row % down * 2) * self.cols
     }
 
-    /// Computes some rows of tiles, for the filters from number `j` on, which are the columns of `y`.
+    /// Returns into how many pieces to divide the work of all tiles: one for each thread, and more where each piece still
+    /// has runs of tiles as large as one thread would take.
+    fn pieces(&self) -> usize {
+        let (down, along) = self.grid();
+        let tiles = self.batch * down * along;
+        let work = tiles.saturating_mul(16 * self.channels).saturating_mul(self.filters);
+        let threads = par::threads();
+        if threads == 1 {
+            return 1;
+        }
+        (tiles / 96).clamp(threads, 4 * threads).min(work / GRAIN).max(1)
+    }
+
+    /// Computes some rows of tiles, for the filters from number `j` on, which are the columns of `y`, in `pieces`.
+    #[allow(clippy::too_many_arguments)] // a part of each operand
     fn part<T: Gemm>(
         &self,
         x: &[T],
@@ -200,26 +214,23 @@ impl Tiles {
         (first, last): (usize, usize),
         j: usize,
         end: Epilogue<T>,
+        pieces: usize,
     ) {
-        let tiles = (last - first) * self.grid().1;
-        let work = tiles * 16 * self.channels * y.cols;
-        if par::threads() == 1 || work < 2 * GRAIN {
-            return self.rows(x, k, y, (first, last), j, end);
-        }
-        if tiles <= y.cols && y.cols > PANEL {
+        let (tiles, half) = ((last - first) * self.grid().1, pieces / 2);
+        if half > 0 && tiles <= y.cols && y.cols > PANEL {
             // The kernel is more than the tiles: each thread reads a part of it.
-            let at = (y.cols / 2).next_multiple_of(PANEL);
+            let at = (y.cols * half / pieces).next_multiple_of(PANEL).min((y.cols - 1) / PANEL * PANEL);
             let (left, right) = y.split_cols(at);
             par::join(
-                || self.part(x, k, left, (first, last), j, end),
-                || self.part(x, k, right, (first, last), j + at, end),
+                || self.part(x, k, left, (first, last), j, end, half),
+                || self.part(x, k, right, (first, last), j + at, end, pieces - half),
             );
-        } else if last - first > 1 {
-            let half = (first + last) / 2;
-            let (upper, lower) = y.split_rows(self.start(half) - self.start(first));
+        } else if half > 0 && last - first > 1 {
+            let middle = first + ((last - first) * half / pieces).max(1);
+            let (upper, lower) = y.split_rows(self.start(middle) - self.start(first));
             par::join(
-                || self.part(x, k, upper, (first, half), j, end),
-                || self.part(x, k, lower, (half, last), j, end),
+                || self.part(x, k, upper, (first, middle), j, end, half),
+                || self.part(x, k, lower, (middle, last), j, end, pieces - half),
             );
         } else {
             self.rows(x, k, y, (first, last), j, end);

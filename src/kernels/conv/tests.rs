@@ -249,7 +249,7 @@ fn a_kernel_is_prepared_for_its_layer_and_image() {
     assert!(refused.unwrap_err().to_string().contains("sizes that the kernel was prepared for"));
 }
 
-/// The epilogue has the bits of separate passes over the result, with the operands of the sum either way.
+/// The epilogue has the bits of separate passes over the result.
 #[test]
 fn epilogue_like_separate_passes() {
     let r = &mut Rng(76);
@@ -263,7 +263,7 @@ fn epilogue_like_separate_passes() {
         prepared.forward(&sizes, &x, &mut want, Epilogue::new(Some(&bias), None)).unwrap();
         let before = want.clone();
         mul_add(&before, &s, &t, &mut want);
-        want.iter_mut().zip(&residual).for_each(|(y, r)| *y = r + *y);
+        want.iter_mut().zip(&residual).for_each(|(y, r)| *y += r);
         Act::Relu.apply_all(&mut want);
         let mut got = vec![f32::NAN; ny];
         let end = Epilogue {

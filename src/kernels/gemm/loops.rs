@@ -631,7 +631,7 @@ pub(super) struct Dots<T> {
     /// The number of vectors of a row of B that are contiguous, and the distance from these to the next.
     pub(super) together: usize,
     pub(super) hop: usize,
-    /// How many elements further on B is prefetched; then it comes from memory, and few vectors go at a time.
+    /// How many elements further on B is prefetched, if it comes from memory; else 0.
     pub(super) ahead: usize,
     pub(super) y: *mut T,
 }
@@ -746,9 +746,14 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     let mut v = 0;
     // SAFETY: the vectors in use end before `n`, and `v` is even.
     unsafe {
-        while t.ahead > 0 && v + 4 <= whole {
-            group::<T, S, 4, false, true>(t, v, S::LANES);
-            v += 4;
+        // Four panels are four streams from memory.
+        while t.ahead > 0 && t.together == 4 && v + 16 <= whole {
+            group::<T, S, 16, false, true>(t, v, S::LANES);
+            v += 16;
+        }
+        while t.ahead > 0 && v + 8 <= whole {
+            group::<T, S, 8, false, true>(t, v, S::LANES);
+            v += 8;
         }
         while v + 8 <= whole {
             group::<T, S, 8, false, false>(t, v, S::LANES);

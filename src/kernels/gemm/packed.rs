@@ -5,7 +5,7 @@ use super::operand::{Operand, View};
 use super::side::{Panels, Side};
 use super::tile::Shape;
 use super::{Gemm, Mat};
-use crate::kernels::simd::{Isa, isa};
+use crate::kernels::simd::{Isa, isa, large_pages};
 use std::borrow::Cow;
 
 /// The side of a product that a matrix was packed for.
@@ -148,6 +148,7 @@ impl Plan {
 
     fn owned<T: Gemm>(self, m: Mat<T>) -> Packed<'static, T> {
         let mut data = vec![T::c(0.0); self.len::<T>()];
+        large_pages(&data);
         let start = self.fill(m, &mut data);
         Packed { data: Cow::Owned(data), start, plan: self }
     }

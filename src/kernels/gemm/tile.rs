@@ -116,8 +116,8 @@ const SHORT: usize = 32;
 /// The same for a matrix of more than `NEAR` elements, which comes from memory: a row is then read in one go.
 const SHORTER: usize = 8;
 const NEAR: usize = 1 << 16;
-/// How many elements ahead of their use those of panels are prefetched: 4 KiB of f32.
-const PANEL_AHEAD: usize = 1024;
+/// How many elements ahead of their use those of panels are prefetched: 2 KiB of f32.
+const PANEL_AHEAD: usize = 512;
 
 type TilesFn<T> = unsafe fn(&Tiles<T>);
 type GatheredFn<T> = unsafe fn(&Gathered<T>);

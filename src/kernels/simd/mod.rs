@@ -139,6 +139,25 @@ pub fn isa() -> Isa {
     })
 }
 
+/// Asks the system for large pages for memory that will be read in order again and again: a run of prefetches ends with
+/// its page, and small pages cost an address translation each. Changes nothing else.
+pub(crate) fn large_pages<T>(run: &[T]) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let (start, bytes) = (run.as_ptr().cast::<u8>(), size_of_val(run));
+        let skip = start.align_offset(PAGE);
+        if bytes >= 4 << 20 && skip < PAGE {
+            let start = start.wrapping_add(skip).cast_mut().cast();
+            // SAFETY: the pages are ours, and advice about their size changes no contents. An error means that it was
+            // not taken.
+            unsafe { libc::madvise(start, (bytes - skip) / PAGE * PAGE, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = run;
+}
+
 /// Prefetches a run that will be read soon, for reads whose addresses the hardware cannot predict. Changes nothing
 /// else.
 #[inline]
