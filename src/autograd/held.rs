@@ -47,6 +47,15 @@ impl Op for Arc<dyn Op> {
     fn eval_in_place(&self, first: &mut Array, rest: &[&Array]) -> Result<bool> {
         (**self).eval_in_place(first, rest)
     }
+    fn works_in_place(&self, inputs: &[Spec]) -> bool {
+        (**self).works_in_place(inputs)
+    }
+    fn reads_values(&self) -> bool {
+        (**self).reads_values()
+    }
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        (**self).flops(inputs, outputs)
+    }
     fn stops(&self) -> bool {
         (**self).stops()
     }

@@ -16,7 +16,7 @@ use super::matmul::{Fused, formula};
 use super::parts::Part;
 use super::promote::alike;
 use super::window::{Padding, PerAxis, windows};
-use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, elements, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::conv as kernel;
 use crate::kernels::gemm::{Epilogue, Window};
@@ -263,6 +263,12 @@ impl Form {
     }
 }
 
+/// Returns how many multiplications and additions there are between a kernel and the results y.
+fn products(k: &Spec, y: &Spec) -> u64 {
+    let filters = last_two(&k.shape).1.max(1);
+    2 * elements(&[*y]) * (elements(&[*k]) / filters as u64)
+}
+
 /// Sums a gradient over all places, which gives that of a bias.
 fn over_places(g: &Tensor) -> Result<Tensor> {
     g.merge_axes(0, -2)?.sum(&[0], false)
@@ -340,6 +346,10 @@ fn taps(x: &Tensor, y: &Tensor, like: &Shape, how: &Convolution) -> Result<Tenso
 }
 
 impl Op for Conv {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        let more = (inputs.len() > 2) as u64 + self.activation.is_some() as u64;
+        products(&inputs[1], &outputs[0]) + more * elements(outputs)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let form = Form::of("conv", &inputs[0], &inputs[1], &how!(self))?;
         if let Some(b) = inputs.get(2)
@@ -393,6 +403,9 @@ impl Op for Conv {
 }
 
 impl Op for ConvInputGrad {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        products(&inputs[1], &inputs[0])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [y, k, x] = [&inputs[0], &inputs[1], &inputs[2]];
         Form::of("conv_input_grad", x, k, &how!(self))?.check("conv_input_grad", y, x)?;
@@ -423,6 +436,9 @@ impl Op for ConvInputGrad {
 }
 
 impl Op for ConvKernelGrad {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        products(&outputs[0], &inputs[1])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         const OP: &str = "conv_kernel_grad";
         let [x, y] = [&inputs[0], &inputs[1]];
@@ -557,6 +573,9 @@ impl ConvTranspose {
 }
 
 impl Op for ConvTranspose {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        products(&inputs[1], &inputs[0])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         Ok(few![self.form(&inputs[0], &inputs[1])?.1])
     }

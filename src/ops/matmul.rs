@@ -2,7 +2,7 @@
 
 use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
 use super::promote::alike;
-use crate::autograd::{Attr, Attribute, Grads, Naming, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attr, Attribute, Grads, Naming, Op, Saves, Specs, Step, apply1, elements, one};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
 use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
@@ -43,6 +43,9 @@ fn mat<'a, T: Float>(data: &'a [T], layout: &Layout, at: usize) -> Mat<'a, T> {
 }
 
 impl Op for Matmul {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        2 * elements(outputs) * matrix(&inputs[0].shape).1 as u64
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [a, b] = [inputs[0], inputs[1]];
         if !matches!(a.dtype, DType::I64 | DType::I32) {
@@ -263,6 +266,11 @@ crate::op! {
 }
 
 impl Op for Linear {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        // A product for each element, and one more operation each for bias and activation.
+        let more = (inputs.len() > 2) as u64 + self.activation.is_some() as u64;
+        elements(outputs) * (2 * inputs[1].shape.dims()[0] as u64 + more)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [x, w] = [inputs[0], inputs[1]];
         float("linear", x.dtype)?;
