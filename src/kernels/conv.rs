@@ -3,9 +3,10 @@
 //! three derivatives are the functions here.
 
 use super::gemm::depthwise;
-use super::gemm::{Epilogue, Gemm, Mat, MatMut, Patches, Spread, Window};
+use super::gemm::{Epilogue, Gemm, Mat, MatMut, Packed, Patches, Spread, View, Window};
 use super::gemm::{patches_product, patches_turned_product, spread_product};
 use super::simd::{Isa, isa};
+use super::winograd::Tiles;
 use crate::Result;
 
 /// The sizes of a convolution: x is `[batch, sizes…, channels]`, k `[windows…, channels / groups, filters]`, y
@@ -56,23 +57,141 @@ fn forward_on<T: Gemm>(
     y: &mut [T],
     end: Epilogue<T>,
 ) -> Result<()> {
+    let (c, f) = sizes.group();
+    if y.len() < sizes.filters {
+        return Ok(());
+    }
+    if sizes.depthwise() && isa.is_fused() {
+        let patches = Patches::new(x, sizes.batch, sizes.spatial, sizes.channels, sizes.windows)?;
+        if depthwise::suits(&patches) {
+            depthwise::depthwise(&patches, k, y, end);
+            return Ok(());
+        }
+    }
+    let kernel = |group: usize, with: &mut dyn FnMut(View<T>)| {
+        let rows = Mat::row_major(k, sizes.taps() * c, sizes.filters);
+        with(View::of(&Mat { cols: f, offset: group * f, ..rows }));
+    };
+    by_group(isa, sizes, x, &kernel, y, end)
+}
+
+/// Lends the kernel of a group.
+type Kernels<'a, T> = dyn Fn(usize, &mut dyn FnMut(View<T>)) + 'a;
+
+/// Computes y by a product of patches for each group.
+fn by_group<T: Gemm>(
+    isa: Isa,
+    sizes: &Sizes,
+    x: &[T],
+    kernel: &Kernels<T>,
+    y: &mut [T],
+    end: Epilogue<T>,
+) -> Result<()> {
     let ((c, f), rows) = (sizes.group(), y.len() / sizes.filters);
     if rows == 0 {
         return Ok(());
     }
     let patches = Patches::new(x, sizes.batch, sizes.spatial, sizes.channels, sizes.windows)?;
-    if sizes.depthwise() && isa.is_fused() && depthwise::suits(&patches) {
-        depthwise::depthwise(&patches, k, y, end);
-        return Ok(());
-    }
     for group in 0..sizes.groups {
         let patches = patches.channels(group * c, c)?;
-        let kernel = Mat { cols: f, offset: group * f, ..Mat::row_major(k, sizes.taps() * c, sizes.filters) };
-        let out = MatMut { data: &mut y[group * f..], rows, cols: f, ld: sizes.filters };
-        let bias = end.bias.map(|bias| &bias[group * f..(group + 1) * f]);
-        patches_product(isa, &patches, kernel, out, Epilogue { bias, ..end });
+        kernel(group, &mut |kernel| {
+            let out = MatMut { data: &mut y[group * f..], rows, cols: f, ld: sizes.filters };
+            patches_product(isa, &patches, kernel, out, end.columns(group * f, f));
+        });
     }
     Ok(())
+}
+
+/// A kernel in the form that the forward convolution reads fastest, made once and used again and again: in panels, or
+/// transformed for Winograd's algorithm. Results have the bits of [`forward`], or of [`Tiles::compute`].
+///
+/// Which form it is depends on the layer and on the sizes of one image, so a kernel prepared for some sizes serves all
+/// batches of them, and other sizes where [`Prepared::suits`] says so.
+#[derive(Clone, Debug)]
+pub struct Prepared<T: Clone + 'static> {
+    form: Form<T>,
+    /// Whether Winograd's algorithm is allowed.
+    winograd: bool,
+    /// Channels and filters, groups, taps.
+    of: [usize; 4],
+}
+
+#[derive(Clone, Debug)]
+enum Form<T: Clone + 'static> {
+    /// Transformed for Winograd's algorithm.
+    Tiles(Vec<T>),
+    /// In panels, for each group.
+    Panels(Vec<Packed<'static, T>>),
+    /// As it is: one filter for each channel, or few filters, whose rows are read in order anyway.
+    Plain(Vec<T>),
+}
+
+impl<T: Gemm> Prepared<T> {
+    /// Prepares a kernel `[windows…, channels / groups, filters]`; `winograd` allows Winograd's algorithm where it is
+    /// faster, as the layer's setting does.
+    ///
+    /// # Panics
+    /// The slice does not hold what the sizes say.
+    pub fn new(sizes: &Sizes, k: &[T], winograd: bool) -> Prepared<T> {
+        let ((c, f), taps) = (sizes.group(), sizes.taps());
+        assert!(k.len() == taps * c * sizes.filters, "the kernel has the sizes of the layer");
+        let form = match tiles::<T>(sizes, winograd) {
+            Some(tiles) => {
+                let mut room = vec![T::c(0.0); tiles.kernel_len()];
+                tiles.transform((k, false), &mut room);
+                Form::Tiles(room)
+            }
+            None if !sizes.depthwise() && Packed::<T>::pays(f) => {
+                let one =
+                    |group| Mat { cols: f, offset: group * f, ..Mat::row_major(k, taps * c, sizes.filters) };
+                Form::Panels((0..sizes.groups).map(|group| Packed::new(one(group))).collect())
+            }
+            None => Form::Plain(k.to_vec()),
+        };
+        Prepared { form, winograd, of: [sizes.channels, sizes.filters, sizes.groups, taps] }
+    }
+
+    /// Returns whether these sizes take the same layer's kernel in the same form.
+    pub fn suits(&self, sizes: &Sizes) -> bool {
+        let by_tiles = tiles::<T>(sizes, self.winograd).is_some();
+        let of = [sizes.channels, sizes.filters, sizes.groups, sizes.taps()];
+        by_tiles == matches!(self.form, Form::Tiles(_)) && of == self.of
+    }
+
+    /// Returns how many elements it keeps.
+    pub fn elements(&self) -> usize {
+        match &self.form {
+            Form::Tiles(all) | Form::Plain(all) => all.len(),
+            Form::Panels(groups) => groups.iter().map(Packed::elements).sum(),
+        }
+    }
+
+    /// Computes y from x, and then the epilogue.
+    ///
+    /// # Errors
+    /// Slices do not hold what `sizes` say, or the kernel was prepared for others ([`Prepared::suits`]).
+    pub fn forward(&self, sizes: &Sizes, x: &[T], y: &mut [T], end: Epilogue<T>) -> Result<()> {
+        if !self.suits(sizes) {
+            let got = format!("{sizes:?}");
+            return Err(crate::Error::argument("conv", "sizes that the kernel was prepared for", got));
+        }
+        match (&self.form, tiles::<T>(sizes, self.winograd)) {
+            (Form::Tiles(k), Some(tiles)) => {
+                tiles.convolve(x, k, y, end);
+                Ok(())
+            }
+            (Form::Panels(groups), _) => {
+                let kernel = |group: usize, with: &mut dyn FnMut(View<T>)| with(View::of(&groups[group]));
+                by_group(isa(), sizes, x, &kernel, y, end)
+            }
+            (Form::Tiles(k) | Form::Plain(k), _) => forward(sizes, x, k, y, end),
+        }
+    }
+}
+
+/// Returns the tiles of Winograd's algorithm, if it is allowed and faster.
+fn tiles<T: Gemm>(sizes: &Sizes, winograd: bool) -> Option<Tiles> {
+    Tiles::forward(sizes).filter(|tiles| winograd && tiles.pay::<T>())
 }
 
 /// Computes x from y and k: the gradient of the input. The layout of `k` is

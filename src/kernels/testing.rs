@@ -1,5 +1,6 @@
 //! What the tests of kernels share: random numbers from a seed, and comparison by bits.
 
+use super::gemm::{Act, Epilogue, Gemm};
 use super::math::Real;
 use crate::Float;
 
@@ -31,4 +32,43 @@ pub(crate) fn same<T: Float>(got: &[T], want: &[T], what: &dyn Fn() -> String) {
     for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
         assert!(bits(g) == bits(w), "{}: element {i}: {g:?} instead of {w:?}", what());
     }
+}
+
+/// The parts of an epilogue, any of which may be missing.
+#[derive(Clone, Debug)]
+pub(crate) struct Ends<T> {
+    bias: Vec<T>,
+    scale: Vec<T>,
+    shift: Vec<T>,
+    residual: Vec<T>,
+    /// Bias, scale and shift, residual, another function.
+    has: [bool; 4],
+    activation: Option<Act>,
+}
+
+impl<T: Gemm> Ends<T> {
+    /// Any of them for `columns` columns, and so many elements of the result.
+    pub(crate) fn any(r: &mut Rng, elements: usize, columns: usize) -> Ends<T> {
+        let [bias, scale, shift] = [(); 3].map(|()| r.vec(columns));
+        let residual = r.vec(elements);
+        let activation =
+            [None, None, Some(Act::Relu), Some(Act::Relu), Some(Act::Tanh), Some(Act::Sigmoid)][r.below(6)];
+        let has = [r.below(2) == 0, r.below(2) == 0, r.below(2) == 0, r.below(5) == 0];
+        Ends { bias, scale, shift, residual, has, activation }
+    }
+
+    pub(crate) fn epilogue(&self) -> Epilogue<'_, T> {
+        let [bias, scale, residual, map] = self.has;
+        Epilogue {
+            bias: bias.then_some(&self.bias[..]),
+            scale: scale.then_some((&self.scale[..], &self.shift[..])),
+            residual: residual.then_some(&self.residual[..]),
+            activation: self.activation,
+            map: if map { Some(&squares::<T>) } else { None },
+        }
+    }
+}
+
+fn squares<T: Gemm>(run: &mut [T]) {
+    run.iter_mut().for_each(|x| *x = *x * *x);
 }

@@ -3,10 +3,10 @@
 //! <https://arxiv.org/abs/1509.09308>).
 //!
 //! ```text
-//! U = G g Gᵀ            the kernel, once per call: 16 matrices of channels × filters
+//! U = G g Gᵀ            the kernel, once per call or once for all: 16 matrices of channels × filters
 //! V = Bᵀ d B            each tile of 4 × 4 elements of the input: 16 rows of channels
 //! M = V U               16 products
-//! Y = Aᵀ M A            each tile of 2 × 2 results, then bias, then activation
+//! Y = Aᵀ M A            each tile of 2 × 2 results, then the epilogue
 //! ```
 //!
 //! # The order of arithmetic
@@ -26,7 +26,7 @@
 use super::conv::Sizes;
 use super::gemm::{Act, Epilogue, Gemm, Mat, MatMut, Window, here};
 use super::math::Real;
-use super::simd::stamped;
+use super::simd::{isa, stamped};
 use super::{par, scratch};
 
 /// Channels and filters are transformed this many at a time.
@@ -39,6 +39,17 @@ const RUN: usize = 1 << 17;
 const GRAIN: usize = 1 << 20;
 
 type Lane<T> = [T; LANES];
+
+/// What is done to the sums of a tile for some filters; the residual begins where the tile does.
+#[derive(Clone, Copy)]
+struct End<'a, T> {
+    bias: Option<&'a [T]>,
+    scale: Option<(&'a [T], &'a [T])>,
+    residual: Option<&'a [T]>,
+    relu: bool,
+    /// Whether a scale and a shift are one operation.
+    fused: bool,
+}
 
 /// The tiles of a convolution: of images `[batch, height, width, channels]` to results `[batch, rows, cols, filters]`.
 #[derive(Clone, Copy, Debug)]
@@ -82,10 +93,14 @@ impl Tiles {
 
     /// Returns whether this is faster than the product with patches even for a single image, for which the whole kernel
     /// is transformed: docs/decisions/0016-winograd.md has the figures.
-    pub fn pay(&self) -> bool {
+    pub fn pay<T: Gemm>(&self) -> bool {
         let (Tiles { channels, filters, .. }, (down, along)) = (*self, self.grid());
         let (tiles, kernel) = (down * along, channels.saturating_mul(filters));
-        channels.min(filters) >= 32 && tiles >= 16 && kernel / 1024 <= tiles
+        // In float64, results have the last digits of the direct way always.
+        size_of::<T>() == size_of::<f32>()
+            && channels.min(filters) >= 32
+            && tiles >= 16
+            && kernel / 1024 <= tiles
     }
 
     /// Returns the tiles of one image, down and along.
@@ -117,23 +132,50 @@ impl Tiles {
         y: &mut [T],
         end: Epilogue<T>,
     ) {
-        let (down, _) = self.grid();
+        self.transform((k, turned), room);
+        self.convolve(x, room, y, end);
+    }
+
+    /// Transforms a kernel for [`Tiles::convolve`].
+    ///
+    /// # Panics
+    /// A slice does not hold what the sizes say.
+    pub fn transform<T: Gemm>(&self, (k, turned): (&[T], bool), room: &mut [T]) {
         let (c, f) = (self.channels, self.filters);
-        assert!(x.len() == self.batch * self.height * self.width * c && k.len() == 9 * c * f);
-        assert!(y.len() == self.batch * self.rows * self.cols * f && room.len() == self.kernel_len());
-        assert!(end.bias.is_none_or(|bias| bias.len() == f), "one bias per filter");
-        if y.is_empty() {
-            return;
-        }
+        assert!(k.len() == 9 * c * f && room.len() == self.kernel_len());
         let taps = std::array::from_fn(|t| &k[if turned { 8 - t } else { t } * c * f..][..c * f]);
         par::chunks(room, 16 * self.matrix(), par::GRAIN, &|first, panels| {
             for (n, panel) in panels.chunks_exact_mut(16 * self.matrix()).enumerate() {
                 kernel(&taps, (c, f), (first + n) * PANEL, panel, self.matrix());
             }
         });
-        self.part(x, room, y, (0, self.batch * down), end);
-        if let Some(act) = end.activation.filter(|&act| act != Act::Relu) {
-            par::chunks(y, 1, par::GRAIN / 8, &|_, run| act.apply_all(run));
+    }
+
+    /// Computes the results from images and a kernel that [`Tiles::transform`] made.
+    ///
+    /// # Panics
+    /// A slice does not hold what the sizes say.
+    pub fn convolve<T: Gemm>(&self, x: &[T], k: &[T], y: &mut [T], end: Epilogue<T>) {
+        let (down, _) = self.grid();
+        let (c, f) = (self.channels, self.filters);
+        assert!(x.len() == self.batch * self.height * self.width * c && k.len() == self.kernel_len());
+        assert!(y.len() == self.batch * self.rows * self.cols * f);
+        assert!(end.bias.is_none_or(|bias| bias.len() == f), "one bias per filter");
+        assert!(
+            end.scale.is_none_or(|(s, t)| s.len() == f && t.len() == f),
+            "one scale and shift per filter"
+        );
+        assert!(end.residual.is_none_or(|r| r.len() == y.len()), "the residual is as large as the results");
+        if y.is_empty() {
+            return;
+        }
+        self.part(x, k, y, (0, self.batch * down), end);
+        let act = end.activation.filter(|&act| act != Act::Relu);
+        if act.is_some() || end.map.is_some() {
+            par::chunks(y, 1, par::GRAIN / 8, &|_, run| {
+                act.iter().for_each(|act| act.apply_all(run));
+                end.map.iter().for_each(|map| map(run));
+            });
         }
     }
 
@@ -184,15 +226,22 @@ impl Tiles {
                         let b = Mat { offset, cols, ..Mat::row_major(k, c, PANEL) };
                         here(a, b, MatMut { data: &mut m[p * m_step..], rows: count, cols, ld: PANEL });
                     }
-                    let (bias, relu) = (end.bias.map(|b| &b[j..j + cols]), end.activation == Some(Act::Relu));
+                    let end = End {
+                        bias: end.bias.map(|b| &b[j..j + cols]),
+                        scale: end.scale.map(|(s, t)| (&s[j..j + cols], &t[j..j + cols])),
+                        residual: end.residual.map(|r| &r[self.start(first) + j..]),
+                        relu: end.activation == Some(Act::Relu),
+                        fused: isa().is_fused(),
+                    };
                     for t in 0..count {
                         let at = first * along + from + t;
                         let (row, col) = (at / along, 2 * (at % along));
-                        let place = self.start(row) - self.start(first) + col * f + j;
+                        let place = self.start(row) - self.start(first) + col * f;
+                        let end = End { residual: end.residual.map(|r| &r[place..]), ..end };
                         // The last tile may reach beyond the results.
                         let right = (col + 1 < self.cols).then_some(f);
                         let below = (2 * (row % self.grid().0) + 1 < self.rows).then_some(self.cols * f);
-                        output(&m[t * PANEL..], m_step, cols, &mut y[place..], (right, below), (bias, relu));
+                        output(&m[t * PANEL..], m_step, cols, &mut y[place + j..], (right, below), end);
                     }
                 }
             }
@@ -234,6 +283,18 @@ fn add<T: Real + Copy>(mut a: Lane<T>, b: Lane<T>) -> Lane<T> {
 #[inline(always)]
 fn sub<T: Real + Copy>(mut a: Lane<T>, b: Lane<T>) -> Lane<T> {
     (0..LANES).for_each(|i| a[i] = a[i] - b[i]);
+    a
+}
+
+#[inline(always)]
+fn mul<T: Real + Copy>(mut a: Lane<T>, b: Lane<T>) -> Lane<T> {
+    (0..LANES).for_each(|i| a[i] = a[i] * b[i]);
+    a
+}
+
+#[inline(always)]
+fn fma<T: Real + Copy>(mut a: Lane<T>, b: Lane<T>, c: Lane<T>) -> Lane<T> {
+    (0..LANES).for_each(|i| a[i] = a[i].fma(b[i], c[i]));
     a
 }
 
@@ -287,7 +348,7 @@ fn output_lane<T: Gemm>(
     (c, n): (usize, usize),
     y: &mut [T],
     (right, below): (Option<usize>, Option<usize>),
-    (bias, relu): (Option<&[T]>, bool),
+    end: End<T>,
 ) {
     let m = &m[c..15 * step + c + LANES];
     let at = |p: usize| load(&m[p * step..], LANES);
@@ -295,10 +356,17 @@ fn output_lane<T: Gemm>(
     let t1 = tile_out([at(1), at(5), at(9), at(13)]);
     let t2 = tile_out([at(2), at(6), at(10), at(14)]);
     let t3 = tile_out([at(3), at(7), at(11), at(15)]);
-    let bias = bias.map(|bias| load(&bias[c..], n));
+    let bias = end.bias.map(|bias| load(&bias[c..], n));
+    let scale = end.scale.map(|(s, t)| (load(&s[c..], n), load(&t[c..], n)));
     let mut store = |sum: Lane<T>, at: usize| {
         let mut sum = if let Some(bias) = bias { add(sum, bias) } else { sum };
-        if relu {
+        if let Some((s, t)) = scale {
+            sum = if end.fused { fma(sum, s, t) } else { add(mul(sum, s), t) };
+        }
+        if let Some(residual) = end.residual {
+            sum = add(sum, load(&residual[at + c..], n));
+        }
+        if end.relu {
             (0..LANES).for_each(|i| sum[i] = Act::Relu.apply(sum[i]));
         }
         y[at + c..][..n].copy_from_slice(&sum[..n]);
@@ -351,7 +419,7 @@ stamped! {
 stamped! {
     /// Transforms a tile of sums `m[p·step + filter]` to two by two results; the second ones are `right` of the first
     /// and `below`, if they exist.
-    fn output<T: Gemm>(m: &[T], step: usize, cols: usize, y: &mut [T], next: (Option<usize>, Option<usize>), end: (Option<&[T]>, bool)) {
+    fn output<T: Gemm>(m: &[T], step: usize, cols: usize, y: &mut [T], next: (Option<usize>, Option<usize>), end: End<T>) {
         lanes(cols, #[inline(always)] |run| output_lane(m, step, run, y, next, end));
     }
 }

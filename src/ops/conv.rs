@@ -145,12 +145,13 @@ impl Winograd {
         y: &mut Array,
         (bias, activation): (Option<&Array>, Option<Fused>),
     ) -> Result<bool> {
-        let Some(tiles) = tiles.filter(|tiles| self.0 && x.dtype() == DType::F32 && tiles.pay()) else {
+        let Some(tiles) = tiles.filter(|tiles| self.0 && x.dtype() == DType::F32 && tiles.pay::<f32>())
+        else {
             return Ok(false);
         };
         let mut room = Array::new(Spec::new(Shape::new(&[tiles.kernel_len()])?, DType::F32))?;
         let (bias, k) = (bias.map(|b| b.contiguous()).transpose()?, (k.slice()?, turned));
-        let end = Epilogue { bias: bias.as_ref().map(Array::slice).transpose()?, activation };
+        let end = Epilogue::new(bias.as_ref().map(Array::slice).transpose()?, activation);
         tiles.compute::<f32>(x.slice()?, k, room.slice_mut()?, y.slice_mut()?, end);
         Ok(true)
     }
@@ -370,7 +371,7 @@ impl Op for Conv {
         dispatch_float!("conv", inputs[0].dtype(), T => {
             let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
             let bias = bias.as_ref().map(Array::slice::<T>).transpose()?;
-            let end = Epilogue { bias, activation: self.activation };
+            let end = Epilogue::new(bias, self.activation);
             kernel::forward::<T>(&form.sizes(), x.slice()?, k.slice()?, outputs[0].slice_mut()?, end)?;
         });
         Ok(())

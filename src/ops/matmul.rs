@@ -304,7 +304,7 @@ impl Op for Linear {
             let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
             let bias = bias.as_ref().map(Array::slice::<T>).transpose()?;
             let out = outputs[0].slice_mut::<T>()?;
-            let end = Epilogue { bias, activation: self.activation };
+            let end = Epilogue::new(bias, self.activation);
             product::<T>(&x, inputs[1], Shape::SCALAR, out, end)?;
         });
         Ok(())

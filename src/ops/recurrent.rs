@@ -188,7 +188,7 @@ pub(super) fn inputs<'a>(
 pub(super) fn project<T: Float + Gemm>(x: &Array, kernel: &Array, bias: &[T], out: &mut [T]) -> Result<()> {
     let [batch, time, features] = *x.shape().dims() else { return Ok(()) };
     let x = x.reshaped(Shape::new(&[batch * time, features])?)?;
-    matmul::product::<T>(&x, kernel, Shape::SCALAR, out, Epilogue { bias: Some(bias), activation: None })
+    matmul::product::<T>(&x, kernel, Shape::SCALAR, out, Epilogue::new(Some(bias), None))
 }
 
 /// Copies an array as it is laid out: the first states, which will change.

@@ -3,9 +3,10 @@
 
 use super::*;
 use crate::Float;
-use crate::kernels::gemm::{Act, Store, View, product_on};
+use crate::kernels::batch_norm::mul_add;
+use crate::kernels::gemm::{Act, Store, product_on};
 use crate::kernels::par::with_threads;
-use crate::kernels::testing::{Rng, same};
+use crate::kernels::testing::{Ends, Rng, same};
 
 /// The sizes of a test, owned.
 #[derive(Clone, Debug)]
@@ -70,7 +71,6 @@ fn by_patches<T: Gemm>(isa: Isa, case: &Case, [x, k, kt, y]: [&[T]; 4], end: Epi
         let patches = patches.channels(g * c, c).unwrap();
         let spread = Spread::new(y, sizes.batch, sizes.spatial, sizes.filters, sizes.windows).unwrap();
         let spread = spread.channels(g * f, f).unwrap();
-        let bias = end.bias.map(|bias| &bias[g * f..(g + 1) * f]);
         let of = |a: View<T>, b: Mat<T>, c: &mut [T], size: (usize, usize, usize), end: Epilogue<T>| {
             if !c.is_empty() {
                 let c = MatMut { data: c, rows: size.0, cols: size.1, ld: size.2 };
@@ -79,7 +79,7 @@ fn by_patches<T: Gemm>(isa: Isa, case: &Case, [x, k, kt, y]: [&[T]; 4], end: Epi
         };
         let kernel = Mat { cols: f, offset: g * f, ..Mat::row_major(k, sizes.taps() * c, sizes.filters) };
         let at = (g * f).min(y_out.len());
-        of(View::of(&patches), kernel, &mut y_out[at..], (rows, f, sizes.filters), Epilogue { bias, ..end });
+        of(View::of(&patches), kernel, &mut y_out[at..], (rows, f, sizes.filters), end.columns(g * f, f));
         let turned = match sizes.depthwise() {
             true => Mat { cols: c, offset: g, ..Mat::row_major(kt, inner, groups) },
             false => Mat { offset: g * inner * c, ..Mat::row_major(kt, inner, c) },
@@ -96,9 +96,8 @@ fn by_patches<T: Gemm>(isa: Isa, case: &Case, [x, k, kt, y]: [&[T]; 4], end: Epi
 fn check<T: Gemm + Float>(r: &mut Rng, case: &Case, isas: &[Isa]) {
     let ([nx, nk, ny], sizes) = (case.elements(), case.sizes());
     let (x, k, kt, y): (Vec<T>, Vec<T>, Vec<T>, Vec<T>) = (r.vec(nx), r.vec(nk), r.vec(nk), r.vec(ny));
-    let bias: Vec<T> = r.vec(sizes.filters);
-    let activation = [None, Some(Act::Relu), Some(Act::Tanh)][r.below(3)];
-    let end = Epilogue { bias: (r.below(2) == 0).then_some(&bias[..]), activation };
+    let ends = Ends::any(r, ny, sizes.filters);
+    let end = ends.epilogue();
     for &isa in isas {
         let want = by_patches(isa, case, [&x, &k, &kt, &y], end);
         for threads in [1, 2, 3, 8] {
@@ -184,5 +183,95 @@ fn windows_far_beyond_images() {
         if case.elements()[2] < 1 << 20 {
             check::<f32>(r, &case, Isa::available());
         }
+    }
+}
+
+/// Sizes that each form of a prepared kernel is made for.
+fn forms() -> [Case; 6] {
+    let window = |size, stride, before| Window { stride, before, after: before, ..Window::new(size) };
+    [
+        Case::square(12, 32, 70, window(3, 1, 1)),
+        Case::square(9, 20, 150, window(3, 2, 1)),
+        Case::square(7, 200, 130, window(1, 1, 0)),
+        Case { groups: 3, ..Case::square(8, 5, 70, window(3, 1, 1)) },
+        Case { groups: 40, ..Case::square(10, 1, 1, window(3, 1, 1)) },
+        Case { batch: 1, ..Case::square(1, 600, 129, window(1, 1, 0)) },
+    ]
+}
+
+/// A kernel prepared once gives the bits of the convolution with the kernel itself, for any batch and threads.
+#[test]
+fn prepared_like_the_kernel_itself() {
+    fn check<T: Gemm + Float>(r: &mut Rng, case: Case) {
+        let ([nx, nk, ny], sizes) = (case.elements(), case.sizes());
+        let (x, k): (Vec<T>, Vec<T>) = (r.vec(nx), r.vec(nk));
+        for winograd in [true, false] {
+            let prepared = Prepared::new(&sizes, &k, winograd);
+            let ends = Ends::any(r, ny, sizes.filters);
+            let mut want = vec![T::c(f64::NAN); ny];
+            match tiles::<T>(&sizes, winograd) {
+                Some(tiles) => {
+                    let mut room = vec![T::c(f64::NAN); tiles.kernel_len()];
+                    tiles.compute(&x, (&k, false), &mut room, &mut want, ends.epilogue());
+                }
+                None => forward(&sizes, &x, &k, &mut want, ends.epilogue()).unwrap(),
+            }
+            for threads in [1, 2, 3, 8] {
+                let mut got = vec![T::c(f64::NAN); ny];
+                with_threads(threads, || prepared.forward(&sizes, &x, &mut got, ends.epilogue()))
+                    .unwrap()
+                    .unwrap();
+                same(&got, &want, &|| format!("{threads} threads, {ends:?}: {case:?}"));
+            }
+            assert!(prepared.elements() >= nk, "{case:?}");
+        }
+    }
+    let r = &mut Rng(75);
+    for case in forms() {
+        check::<f32>(r, case.clone());
+        check::<f64>(r, case);
+    }
+}
+
+#[test]
+fn a_kernel_is_prepared_for_its_layer_and_image() {
+    let window = Window { before: 1, after: 1, ..Window::new(3) };
+    let (large, small) = (Case::square(16, 32, 32, window), Case::square(3, 32, 32, window));
+    let k = vec![0.5_f32; large.elements()[1]];
+    let tiles = Prepared::new(&large.sizes(), &k, true);
+    assert!(tiles.suits(&Case { batch: 7, ..large.clone() }.sizes()) && !tiles.suits(&small.sizes()));
+    let direct = Prepared::new(&large.sizes(), &k, false);
+    assert!(direct.suits(&small.sizes()));
+    let other = Case { filters: 16, channels: 64, ..large };
+    assert!(!direct.suits(&other.sizes()));
+    let mut y = vec![0.0; small.elements()[2]];
+    let refused = tiles.forward(&small.sizes(), &vec![0.0; small.elements()[0]], &mut y, Epilogue::NONE);
+    assert!(refused.unwrap_err().to_string().contains("sizes that the kernel was prepared for"));
+}
+
+/// The epilogue has the bits of separate passes over the result, with the operands of the sum either way.
+#[test]
+fn epilogue_like_separate_passes() {
+    let r = &mut Rng(76);
+    for case in forms() {
+        let ([nx, nk, ny], sizes) = (case.elements(), case.sizes());
+        let (x, k): (Vec<f32>, Vec<f32>) = (r.vec(nx), r.vec(nk));
+        let [bias, s, t] = [(); 3].map(|()| r.vec::<f32>(sizes.filters));
+        let residual: Vec<f32> = r.vec(ny);
+        let prepared = Prepared::new(&sizes, &k, true);
+        let mut want = vec![f32::NAN; ny];
+        prepared.forward(&sizes, &x, &mut want, Epilogue::new(Some(&bias), None)).unwrap();
+        let before = want.clone();
+        mul_add(&before, &s, &t, &mut want);
+        want.iter_mut().zip(&residual).for_each(|(y, r)| *y = r + *y);
+        Act::Relu.apply_all(&mut want);
+        let mut got = vec![f32::NAN; ny];
+        let end = Epilogue {
+            scale: Some((&s, &t)),
+            residual: Some(&residual),
+            ..Epilogue::new(Some(&bias), Some(Act::Relu))
+        };
+        prepared.forward(&sizes, &x, &mut got, end).unwrap();
+        same(&got, &want, &|| format!("{case:?}"));
     }
 }

@@ -3,11 +3,12 @@
 //! does not cut the block again, so each element of the result is one ascending chain per block, whatever is beside
 //! it.
 
+use super::Gemm;
+use super::finish::Finish;
 use super::matrix::{Source, Target};
 use super::side::Side;
 use super::tile::Kernels;
-use super::vector::{WIDTH, put};
-use super::{Finish, Gemm};
+use super::vector::WIDTH;
 use crate::kernels::scratch;
 
 /// The length of the blocks of K, which `matrixmultiply` sums in one chain. It is part of what the result is. It
@@ -24,8 +25,7 @@ pub(super) fn product<T: Gemm>(
     a: &Side<T>,
     b: &Side<T>,
     mut c: Target<T>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.k());
     if m == 0 || n == 0 {
@@ -34,7 +34,7 @@ pub(super) fn product<T: Gemm>(
     if let (1, Side::Plain(b)) = (m, b)
         && b.cs == 1
     {
-        return row(a, *b, c.row(0), bias, finish);
+        return row(a, *b, c.row(0), finish);
     }
     let (copy_a, copy_b) = (!matches!(a, Side::Plain(_)), !matches!(b, Side::Plain(_)));
     // The sum must be kept separate from the contents of C until it is complete. (An empty one is a zero that is
@@ -50,7 +50,6 @@ pub(super) fn product<T: Gemm>(
         let (b_room, sums) = room.split_at_mut(b_len);
         for j in (0..n).step_by(along) {
             let cols = along.min(n - j);
-            let bias = bias.map(|bias| &bias[j..j + cols]);
             for i in (0..m).step_by(down) {
                 let rows = down.min(m - i);
                 let mut out = c.block(i, j, rows, cols);
@@ -68,8 +67,11 @@ pub(super) fn product<T: Gemm>(
                     }
                 }
                 for r in 0..rows {
-                    let sums = sums.as_mut().map(|sums| &*sums.row(r));
-                    finished(sums, out.row(r), bias, finish);
+                    let row = out.row(r);
+                    if let Some(sums) = &mut sums {
+                        row.iter_mut().zip(sums.row(r)).for_each(|(c, s)| *c = *c + *s);
+                    }
+                    finish.run(i + r, j, row);
                 }
             }
         }
@@ -78,7 +80,7 @@ pub(super) fn product<T: Gemm>(
 
 /// Computes one row: B is read once, in place, without copying it first. The order, and so the bits, are those of
 /// any other row.
-fn row<T: Gemm>(a: &Side<T>, b: Source<T>, out: &mut [T], bias: Option<&[T]>, finish: Finish) {
+fn row<T: Gemm>(a: &Side<T>, b: Source<T>, out: &mut [T], finish: &Finish<T>) {
     let (k, n, zero) = (b.rows, b.cols, T::c(0.0));
     let width = WIDTH.min(n);
     scratch::with(k + 2 * width, |room: &mut [T]| {
@@ -101,20 +103,7 @@ fn row<T: Gemm>(a: &Side<T>, b: Source<T>, out: &mut [T], bias: Option<&[T]>, fi
                     total.iter_mut().zip(&*chain).for_each(|(t, &c)| *t = *t + c);
                 }
             }
-            put(total, &mut out[j..], |s| bias.map(|bias| bias[j + s]), finish);
+            finish.put_row(j, total, &mut out[j..]);
         }
     });
-}
-
-/// Finishes a row whose sums are complete.
-fn finished<T: Gemm>(sums: Option<&[T]>, row: &mut [T], bias: Option<&[T]>, finish: Finish) {
-    if let Some(sums) = sums {
-        row.iter_mut().zip(sums).for_each(|(c, &s)| *c = *c + s);
-    }
-    if let Some(bias) = bias {
-        row.iter_mut().zip(bias).for_each(|(c, &b)| *c = *c + b);
-    }
-    if let Some(act) = finish.act {
-        act.apply_all(row);
-    }
 }

@@ -10,10 +10,11 @@
 //! Operands are copied into panels only where that pays off; otherwise the tile reads them in place. A panel of B
 //! is copied just before its first use, which then finds it in the cache.
 
-use super::matrix::{Source, Target};
-use super::side::{Side, shape};
+use super::Gemm;
+use super::finish::Finish;
+use super::matrix::Target;
+use super::side::{Side, panel, shape};
 use super::tile::{Kernels, Left, Next, Prior, Shape};
-use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
 /// Columns of B in L3.
@@ -31,15 +32,14 @@ pub(super) fn product<T: Gemm>(
     a: &Side<T>,
     b: &Side<T>,
     mut c: Target<T>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.k());
     if m == 0 || n == 0 {
         return;
     }
     if !finish.add || k <= T::KC {
-        return blocks(kernels, a, b, &mut c, None, bias, finish);
+        return blocks(kernels, a, b, &mut c, None, finish);
     }
     // The sum must be kept separate from the contents of C until it is complete.
     let Shape { mr, nr } = shape(kernels, a, b);
@@ -47,12 +47,13 @@ pub(super) fn product<T: Gemm>(
     scratch::with(along.min(n) * down.min(m), |sums| {
         for j in (0..n).step_by(along) {
             let cols = along.min(n - j);
-            let bias = bias.map(|bias| &bias[j..j + cols]);
+            let finish = finish.columns(j, cols);
             for i in (0..m).step_by(down) {
                 let rows = down.min(m - i);
                 let sums = Target::new(sums, rows, cols, cols).expect("made for it");
                 let mut c = c.block(i, j, rows, cols);
-                blocks(kernels, &a.part(i, rows), &b.part(j, cols), &mut c, Some(sums), bias, finish);
+                let finish = &finish.rows(i, rows);
+                blocks(kernels, &a.part(i, rows), &b.part(j, cols), &mut c, Some(sums), finish);
             }
         }
     });
@@ -65,11 +66,10 @@ fn blocks<T: Gemm>(
     b: &Side<T>,
     c: &mut Target<T>,
     mut sums: Option<Target<T>>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     let (m, n, k) = (c.rows, c.cols, a.k());
-    let (end, shape) = (finish.end(bias), shape(kernels, a, b));
+    let shape = shape(kernels, a, b);
     let nr = shape.nr;
     let kc_most = k.min(T::KC);
     let pack_b = packs_right(shape, m, b);
@@ -122,7 +122,7 @@ fn blocks<T: Gemm>(
                             _ => Next::NONE,
                         };
                         let right = (right, next);
-                        let end = end.columns(col, cols);
+                        let end = finish.columns(col, cols).rows(ic, mc);
                         let mut out = c.block(ic, col, mc, cols);
                         let here = if first { Prior::None } else { Prior::Here };
                         match &mut sums {
@@ -139,9 +139,9 @@ fn blocks<T: Gemm>(
                             }
                         }
                     }
-                    if let (true, Some(act)) = (last, finish.after()) {
+                    if last && finish.more() {
                         let mut out = c.block(ic, jc, mc, nc);
-                        (0..mc).for_each(|i| act.apply_all(out.row(i)));
+                        (0..mc).for_each(|i| finish.after(out.row(i)));
                     }
                 }
                 pc += kc;
@@ -149,11 +149,6 @@ fn blocks<T: Gemm>(
             }
         }
     });
-}
-
-/// Returns one panel as a matrix.
-fn panel<T: Gemm>(data: &[T], kc: usize, cols: usize, nr: usize) -> Source<'_, T> {
-    Source::new(data, 0, kc, cols, nr as isize, 1).expect("packed for it")
 }
 
 /// Returns whether to copy B into panels: always if its rows are not contiguous, or not in memory; else if there

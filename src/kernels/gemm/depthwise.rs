@@ -2,10 +2,11 @@
 //! between channels, so vectors run across them, and places or taps side by side are the chains that keep the
 //! processor busy. The order of arithmetic is that of a product for each channel.
 
+use super::finish::Finish;
 use super::matrix::Target;
 use super::patches::Stack;
 use super::walk::Walk;
-use super::{Epilogue, Gemm, Patches, Spread};
+use super::{Epilogue, Gemm, Patches, Spread, Store};
 use crate::kernels::par;
 use crate::kernels::scratch;
 use crate::kernels::simd::{isa, stamped};
@@ -37,15 +38,17 @@ fn fits<T: Gemm>(stack: &Stack<T>, back: bool) -> bool {
 
 /// Computes y from images and a kernel `[taps, channels]`, then the epilogue.
 pub(crate) fn depthwise<T: Gemm>(patches: &Patches<T>, k: &[T], y: &mut [T], end: Epilogue<T>) {
-    product(&patches.0, false, k, y, end);
+    let rows = patches.0.rows;
+    let end = Finish::new(isa(), Store::Write, &end, (rows, patches.0.used, patches.0.used));
+    product(&patches.0, false, k, y, &end);
 }
 
 /// Computes the gradient of images from that of y, `k` being `[taps, channels]`.
 pub(crate) fn depthwise_input<T: Gemm>(spread: &Spread<T>, k: &[T], x: &mut [T]) {
-    product(&spread.0, true, k, x, Epilogue::NONE);
+    product(&spread.0, true, k, x, &Finish::none(Store::Write));
 }
 
-fn product<T: Gemm>(stack: &Stack<T>, back: bool, k: &[T], out: &mut [T], end: Epilogue<T>) {
+fn product<T: Gemm>(stack: &Stack<T>, back: bool, k: &[T], out: &mut [T], end: &Finish<T>) {
     let (kinds, unit, c) = (stack.kinds(back), stack.unit(back), stack.used);
     let taps = stack.cols / c;
     let grain = (par::GRAIN / taps.div_ceil(4)).max(1);
@@ -54,10 +57,7 @@ fn product<T: Gemm>(stack: &Stack<T>, back: bool, k: &[T], out: &mut [T], end: E
         for kind in 0..kinds {
             let walk = stack.walk(back, kind);
             let each = if kinds > 1 { walk.rows() } else { 1 };
-            rows(&walk, k, out, end.bias, (first * unit, first * each, count * each));
-        }
-        if let Some(act) = end.activation {
-            act.apply_all(out);
+            rows(&walk, k, out, end, (first * unit, first * each, count * each));
         }
     });
 }
@@ -67,7 +67,7 @@ fn rows<T: Gemm>(
     walk: &Walk<T>,
     k: &[T],
     out: &mut [T],
-    bias: Option<&[T]>,
+    end: &Finish<T>,
     (base, from, count): (usize, usize, usize),
 ) {
     let (c, taps) = (walk.used, walk.taps());
@@ -84,7 +84,12 @@ fn rows<T: Gemm>(
             scratch::with(walk.room(start, m), |room: &mut [T]| {
                 let data = walk.lay(start, room, &mut rows[..m]);
                 walk.targets(start, base, c, &mut to[..m]);
-                chains(data, &rows[..m], at, tap, k, c, bias, out, &to[..m]);
+                chains(data, &rows[..m], at, tap, k, c, end.bias, out, &to[..m]);
+                if end.follows() {
+                    // Only rows of a convolution have an end, which are one after another.
+                    let out = &mut out[(start - base) * c..][..m * c];
+                    out.chunks_exact_mut(c).enumerate().for_each(|(i, row)| end.later(start + i, 0, row));
+                }
             });
         }
     });

@@ -9,13 +9,15 @@
 //! sees only some taps. What the others would add, products with zero, is left out; the blocks of K stay where they
 //! are.
 
+use super::finish::Finish;
 use super::gather::{Gather, Scatter};
 use super::grid::GRAIN;
 use super::matrix::{Source, Target};
 use super::patches::Stack;
+use super::side::{Side, panel};
 use super::tile::{Kernels, Shape};
 use super::walk::Walk;
-use super::{Epilogue, Finish, Gemm, Mat, MatMut, Patches, Spread, Store, View, gemm_on, product_on};
+use super::{Epilogue, Gemm, Mat, MatMut, Patches, Spread, Store, View, gemm_on, packed, product_on};
 use crate::kernels::simd::Isa;
 use crate::kernels::{par, scratch};
 
@@ -34,27 +36,21 @@ const ENOUGH: usize = 192;
 pub(crate) fn patches_product<T: Gemm>(
     isa: Isa,
     patches: &Patches<T>,
-    b: Mat<T>,
+    b: View<T>,
     c: MatMut<T>,
     epilogue: Epilogue<T>,
 ) {
     if let Some(a) = patches.0.plain() {
-        return gemm_on(isa, a, b, c, Store::Write, epilogue);
+        return product_on(isa, View::of(&a), b, c, Store::Write, epilogue);
     }
-    let kernels = T::kernels(isa);
-    let job = Job {
-        kernels,
-        stack: &patches.0,
-        back: false,
-        b: b.source(),
-        end: Finish::new(Store::Write, &epilogue),
-    };
-    if c.rows < 2 || !job.fits() {
-        return product_on(isa, View::of(patches), View::of(&b), c, Store::Write, epilogue);
+    let b_side = packed::right(isa, b);
+    let job = Job { kernels: T::kernels(isa), stack: &patches.0, back: false };
+    if c.rows < 2 || matches!(b_side, Side::Other(_)) || !job.fits(&c) {
+        return product_on(isa, View::of(patches), b, c, Store::Write, epilogue);
     }
-    assert!(job.stack.rows == c.rows && job.stack.cols == b.rows && b.cols == c.cols, "sizes match");
-    assert!(epilogue.bias.is_none_or(|bias| bias.len() == c.cols), "one bias per column");
-    job.start(c, epilogue.bias);
+    assert!(job.stack.rows == c.rows && job.stack.cols == b.rows() && b.cols() == c.cols, "sizes match");
+    let end = Finish::new(isa, Store::Write, &epilogue, (c.rows, c.cols, c.ld));
+    job.start(b_side, c, end);
 }
 
 /// Computes C = spread · B: the gradient of a convolution's input.
@@ -62,14 +58,12 @@ pub(crate) fn spread_product<T: Gemm>(isa: Isa, spread: &Spread<T>, b: Mat<T>, c
     if let Some(a) = spread.0.plain() {
         return gemm_on(isa, a, b, c, Store::Write, Epilogue::NONE);
     }
-    let kernels = T::kernels(isa);
-    let end = Finish::new(Store::Write, &Epilogue::<T>::NONE);
-    let job = Job { kernels, stack: &spread.0, back: true, b: b.source(), end };
-    if c.rows < 2 || !job.fits() {
+    let job = Job { kernels: T::kernels(isa), stack: &spread.0, back: true };
+    if c.rows < 2 || !job.fits(&c) {
         return product_on(isa, View::of(spread), View::of(&b), c, Store::Write, Epilogue::NONE);
     }
     assert!(job.stack.rows == c.rows && job.stack.cols == b.rows && b.cols == c.cols, "sizes match");
-    job.start(c, None);
+    job.start(Side::right(b), c, Finish::none(Store::Write));
 }
 
 /// Computes C = patchesᵀ · B: the gradient of a convolution's kernel.
@@ -103,52 +97,49 @@ struct Job<'a, T: Gemm> {
     stack: &'a Stack<'a, T>,
     /// Whether rows are elements of images, not places.
     back: bool,
-    b: Source<'a, T>,
-    end: Finish,
 }
 
 impl<'a, T: Gemm> Job<'a, T> {
     /// Whether this way suits the sizes and the processor.
-    fn fits(&self) -> bool {
-        let plain = !self.kernels.apart() && self.stack.rows > 0 && self.stack.used > 0 && self.b.cols > 0;
+    fn fits(&self, c: &MatMut<T>) -> bool {
+        let plain = !self.kernels.apart() && self.stack.rows > 0 && self.stack.used > 0 && c.cols > 0;
         plain && self.stack.worthwhile(self.back)
     }
 
-    fn start(&self, c: MatMut<T>, bias: Option<&[T]>) {
+    fn start(&self, b: Side<T>, c: MatMut<T>, end: Finish<T>) {
         let work =
             c.rows.saturating_mul(c.cols).saturating_mul(self.stack.cols) / self.stack.kinds(self.back);
         let pieces = if par::threads() > 1 { (work / GRAIN).clamp(1, 2 * par::threads()) } else { 1 };
-        self.split(self.b, c.target(), bias, 0, self.stack.unit(self.back), pieces);
+        self.split(b, c.target(), end, 0, self.stack.unit(self.back), pieces);
     }
 
     /// Halves the longer side of C, whose first row has the number `row`, until there are `pieces`.
-    fn split(&self, b: Source<T>, c: Target<T>, bias: Option<&[T]>, row: usize, unit: usize, pieces: usize) {
+    fn split(&self, b: Side<T>, c: Target<T>, end: Finish<T>, row: usize, unit: usize, pieces: usize) {
         let (m, n) = (c.rows, c.cols);
-        let Shape { mr, nr } = self.kernels.shape(n);
+        let Shape { mr, nr } = b.shape(self.kernels);
         let (half, least) = (pieces / 2, if unit > 1 { unit } else { mr });
         let along = n >= 2 * nr && (n >= m || m < 2 * least);
         if pieces < 2 || !along && m < 2 * least {
-            return self.leaf(b, c, bias, row, unit);
+            return self.leaf(b, c, end, row, unit);
         }
         if along {
             let at = (n * half / pieces).next_multiple_of(nr);
             let (left, right) = c.split_cols(at);
-            let (b1, b2) = (b.block(0, 0, b.rows, at), b.block(0, at, b.rows, n - at));
             par::join(
-                || self.split(b1, left, bias.map(|bias| &bias[..at]), row, unit, half),
-                || self.split(b2, right, bias.map(|bias| &bias[at..]), row, unit, pieces - half),
+                || self.split(b.part(0, at), left, end.columns(0, at), row, unit, half),
+                || self.split(b.part(at, n - at), right, end.columns(at, n - at), row, unit, pieces - half),
             );
         } else {
             let at = (m * half / pieces).next_multiple_of(least).min((m - 1) / least * least);
             let (upper, lower) = c.split_rows(at);
             par::join(
-                || self.split(b, upper, bias, row, unit, half),
-                || self.split(b, lower, bias, row + at, unit, pieces - half),
+                || self.split(b, upper, end.rows(0, at), row, unit, half),
+                || self.split(b, lower, end.rows(at, m - at), row + at, unit, pieces - half),
             );
         }
     }
 
-    fn leaf(&self, b: Source<T>, mut c: Target<T>, bias: Option<&[T]>, row: usize, unit: usize) {
+    fn leaf(&self, b: Side<T>, mut c: Target<T>, end: Finish<T>, row: usize, unit: usize) {
         for kind in 0..self.stack.kinds(self.back) {
             let walk = self.stack.walk(self.back, kind);
             let (from, count) = match unit {
@@ -156,7 +147,7 @@ impl<'a, T: Gemm> Job<'a, T> {
                 _ => (row / unit * walk.rows(), c.rows / unit * walk.rows()),
             };
             if count > 0 {
-                self.rows(&walk, b, &mut c, bias, row, (from, count));
+                self.rows(&walk, b, &mut c, &end, row, (from, count));
             }
         }
     }
@@ -165,26 +156,29 @@ impl<'a, T: Gemm> Job<'a, T> {
     fn rows(
         &self,
         walk: &Walk<T>,
-        b: Source<T>,
+        b: Side<T>,
         c: &mut Target<T>,
-        bias: Option<&[T]>,
+        end: &Finish<T>,
         base: usize,
         (from, count): (usize, usize),
     ) {
         let (n, k, ld, kernels) = (c.cols, walk.taps() * walk.used, c.ld, self.kernels);
-        let shape = kernels.shape(n);
+        let shape = b.shape(kernels);
         let Shape { mr, nr } = shape;
         let most = (BAND / walk.weight()).clamp(*ROWS.start(), *ROWS.end());
         let chunk = count.div_ceil(count.div_ceil(most)).next_multiple_of(mr);
-        let whole = k == b.rows;
-        let packs = !whole || n > 1 && b.cs != 1 || n > nr && count > ENOUGH;
+        let whole = k == b.k();
+        let packs = match &b {
+            Side::Plain(b) => !whole || n > 1 && b.cs != 1 || n > nr && count > ENOUGH,
+            _ => false,
+        };
         let kept = packs && chunk < count && k * n <= KEPT;
         let room = match (packs, kept) {
             (false, _) => 0,
             (_, true) => kernels.packed_len(k, n, nr),
             (_, false) => kernels.packed_len(k.min(T::KC), nr, nr),
         };
-        let (end, pitch) = (self.end.end(bias), n.next_multiple_of(nr));
+        let pitch = n.next_multiple_of(nr);
         scratch::with(k + 2 * chunk, |tables: &mut [usize]| {
             let (steps, tables) = tables.split_at_mut(k);
             let (rows, to) = tables.split_at_mut(chunk);
@@ -207,33 +201,30 @@ impl<'a, T: Gemm> Job<'a, T> {
                             let last = p + kc == k;
                             for j in (0..n).step_by(nr) {
                                 let cols = nr.min(n - j);
-                                let right = if packs {
-                                    let at = if kept { p * pitch + j * kc } else { 0 };
-                                    if start == from || !kept {
-                                        self.pack(
-                                            walk,
-                                            b.block(0, j, b.rows, cols),
-                                            (p, kc),
-                                            nr,
-                                            &mut panels[at..],
-                                        );
+                                let right = match &b {
+                                    Side::Plain(b) if !packs => b.block(p, j, kc, cols),
+                                    Side::Panels(b) => panel(b.block(p, kc, j), kc, cols, nr),
+                                    _ => {
+                                        let at = if kept { p * pitch + j * kc } else { 0 };
+                                        if start == from || !kept {
+                                            let b = b.part(j, cols);
+                                            self.pack(walk, b, (p, kc), nr, &mut panels[at..]);
+                                        }
+                                        panel(&panels[at..], kc, cols, nr)
                                     }
-                                    Source::new(&panels[at..], 0, kc, cols, nr as isize, 1)
-                                        .expect("packed for it")
-                                } else {
-                                    b.block(p, j, kc, cols)
                                 };
                                 let end = last.then(|| end.columns(j, cols));
                                 let mut out = out.columns(j, cols);
-                                kernels.gathered(shape, a.block(p, kc), right, p > 0, &mut out, end.as_ref());
+                                let a = a.block(p, kc);
+                                kernels.gathered(shape, a, right, p > 0, &mut out, end.as_ref());
                             }
                             p += kc;
                             if last {
                                 break;
                             }
                         }
-                        if let Some(act) = self.end.after() {
-                            (0..m).for_each(|i| act.apply_all(out.row(i)));
+                        if end.more() {
+                            (0..m).for_each(|i| end.after(out.row(i)));
                         }
                     });
                 }
@@ -258,16 +249,16 @@ impl<'a, T: Gemm> Job<'a, T> {
     }
 
     /// Copies the rows of `b` (one panel of columns) for the steps from `p` on into a panel.
-    fn pack(&self, walk: &Walk<T>, b: Source<T>, (p, kc): (usize, usize), width: usize, out: &mut [T]) {
-        let used = walk.used;
-        if walk.taps() * used == b.rows {
-            return self.kernels.pack(b.block(p, 0, kc, b.cols), width, out);
+    fn pack(&self, walk: &Walk<T>, b: Side<T>, (p, kc): (usize, usize), width: usize, out: &mut [T]) {
+        let (used, cols) = (walk.used, b.across());
+        if walk.taps() * used == b.k() {
+            return b.pack(self.kernels, (p, kc), (0, cols), width, out);
         }
         let mut q = p;
         while q < p + kc {
             let run = (used - q % used).min(p + kc - q);
-            let rows = b.block(walk.tap(q / used) * used + q % used, 0, run, b.cols);
-            self.kernels.pack(rows, width, &mut out[(q - p) * width..]);
+            let row = walk.tap(q / used) * used + q % used;
+            b.pack(self.kernels, (row, run), (0, cols), width, &mut out[(q - p) * width..]);
             q += run;
         }
     }

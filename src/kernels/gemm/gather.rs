@@ -48,26 +48,39 @@ impl<'a, T> Gather<'a, T> {
 pub(super) struct Scatter<'a, T> {
     start: *mut T,
     to: &'a [usize],
-    cols: usize,
+    /// Rows of the target, columns in use, distance between rows.
+    size: (usize, usize, usize),
+    /// Whether each row listed is a row of the target from its first column on.
+    whole: bool,
     life: PhantomData<&'a mut [T]>,
 }
 
 impl<'a, T: Copy> Scatter<'a, T> {
     /// Makes the matrix of `cols` columns from where the lists says in `c`; `None` if a row leaves the rows of `c`.
     pub(super) fn new(c: &'a mut Target<T>, to: &'a [usize], cols: usize) -> Option<Self> {
-        let fits = |&at: &usize| match (c.rows, c.cols.checked_sub(cols)) {
-            (0, _) | (_, None) => false,
+        let mut whole = true;
+        let fits = |&at: &usize| {
             // The one row may be longer than the distance to the next, which does not exist.
-            (1, Some(last)) => at <= last,
-            (rows, Some(last)) => at / c.ld < rows && at % c.ld <= last,
+            let (row, col) = if c.rows == 1 { (0, at) } else { (at / c.ld, at % c.ld) };
+            whole &= col == 0;
+            row < c.rows && c.cols.checked_sub(cols).is_some_and(|last| col <= last)
         };
-        to.iter().all(fits).then_some(Scatter { start: c.start, to, cols, life: PhantomData })
+        let size = (c.rows, cols, c.ld);
+        let fits = to.iter().all(fits);
+        fits.then_some(Scatter { start: c.start, to, size, whole, life: PhantomData })
     }
 
     /// Returns the columns from `j` on, `cols` of them, for as long as `self` is not used.
     pub(super) fn columns(&mut self, j: usize, cols: usize) -> Scatter<'_, T> {
-        assert!(j <= self.cols && cols <= self.cols - j);
-        Scatter { start: self.start.wrapping_add(j), to: self.to, cols, life: PhantomData }
+        let (rows, all, ld) = self.size;
+        assert!(j <= all && cols <= all - j);
+        Scatter {
+            start: self.start.wrapping_add(j),
+            to: self.to,
+            size: (rows, cols, ld),
+            whole: self.whole,
+            life: PhantomData,
+        }
     }
 
     pub(super) fn start(&self) -> *mut T {
@@ -77,12 +90,18 @@ impl<'a, T: Copy> Scatter<'a, T> {
         self.to
     }
     pub(super) fn cols(&self) -> usize {
-        self.cols
+        self.size.1
+    }
+    pub(super) fn size(&self) -> (usize, usize, usize) {
+        self.size
+    }
+    pub(super) fn whole_rows(&self) -> bool {
+        self.whole
     }
 
     /// Returns row `i`.
     pub(super) fn row(&mut self, i: usize) -> &mut [T] {
         // SAFETY: `new` checked every row, and `&mut self` makes it the only way there.
-        unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(self.to[i]), self.cols) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(self.to[i]), self.size.1) }
     }
 }

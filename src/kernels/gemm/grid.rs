@@ -1,10 +1,11 @@
 //! Divides products between threads, which happens only here: into a flat grid of blocks of C, each computed as a
 //! whole. K is never divided, so the number of blocks does not affect the result.
 
+use super::finish::Finish;
 use super::matrix::Target;
 use super::side::{Side, shape};
 use super::tile::{Kernels, Shape};
-use super::{Finish, Gemm, apart, block, vector};
+use super::{Gemm, apart, block, vector};
 use crate::kernels::par;
 
 /// The number of multiply-adds from which a block is worth handing to another thread: about 20 µs of a core.
@@ -22,8 +23,7 @@ pub(super) fn product<T: Gemm>(
     a: &Side<T>,
     b: &Side<T>,
     c: Target<T>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     assert!(a.across() == c.rows && a.k() == b.k() && b.across() == c.cols);
     let work = c.rows.saturating_mul(c.cols).saturating_mul(a.k());
@@ -31,9 +31,9 @@ pub(super) fn product<T: Gemm>(
     // More pieces than threads, so that one that is held up does not hold up all; but long rows are read faster.
     let (grain, least, most) = if one { (STREAMED, 2 * STREAMED, 2) } else { (GRAIN, LEAST, 4) };
     if work < least || par::threads() == 1 {
-        leaf(kernels, a, b, c, bias, finish);
+        leaf(kernels, a, b, c, finish);
     } else {
-        split(kernels, a, b, c, bias, finish, (work / grain).clamp(2, most * par::threads()));
+        split(kernels, a, b, c, finish, (work / grain).clamp(2, most * par::threads()));
     }
 }
 
@@ -44,15 +44,14 @@ pub(super) fn leaf<T: Gemm>(
     a: &Side<T>,
     b: &Side<T>,
     c: Target<T>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     if kernels.apart() {
-        return apart::product(kernels, a, b, c, bias, finish);
+        return apart::product(kernels, a, b, c, finish);
     }
     match vector::takes(kernels, a, b) {
-        Some(one) => vector::product(kernels, one, a, b, c, bias, finish),
-        None => block::product(kernels, a, b, c, bias, finish),
+        Some(one) => vector::product(kernels, one, a, b, c, finish),
+        None => block::product(kernels, a, b, c, finish),
     }
 }
 
@@ -62,29 +61,28 @@ fn split<T: Gemm>(
     a: &Side<T>,
     b: &Side<T>,
     c: Target<T>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
     pieces: usize,
 ) {
     let (m, n) = (c.rows, c.cols);
     let (half, other) = (pieces / 2, pieces - pieces / 2);
     let Shape { mr, nr } = shape(kernels, a, b);
     if pieces < 2 || m <= mr && n <= nr {
-        return leaf(kernels, a, b, c, bias, finish);
+        return leaf(kernels, a, b, c, finish);
     }
     if n >= m && n > nr {
         let at = (n * half / pieces).next_multiple_of(nr).min(n - 1) / nr * nr;
         let (left, right) = c.split_cols(at);
         par::join(
-            || split(kernels, a, &b.part(0, at), left, bias.map(|b| &b[..at]), finish, half),
-            || split(kernels, a, &b.part(at, n - at), right, bias.map(|b| &b[at..]), finish, other),
+            || split(kernels, a, &b.part(0, at), left, &finish.columns(0, at), half),
+            || split(kernels, a, &b.part(at, n - at), right, &finish.columns(at, n - at), other),
         );
     } else {
         let at = (m * half / pieces).next_multiple_of(mr).min(m - 1) / mr * mr;
         let (upper, lower) = c.split_rows(at);
         par::join(
-            || split(kernels, &a.part(0, at), b, upper, bias, finish, half),
-            || split(kernels, &a.part(at, m - at), b, lower, bias, finish, other),
+            || split(kernels, &a.part(0, at), b, upper, &finish.rows(0, at), half),
+            || split(kernels, &a.part(at, m - at), b, lower, &finish.rows(at, m - at), other),
         );
     }
 }

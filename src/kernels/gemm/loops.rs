@@ -38,6 +38,9 @@ pub(super) struct Tiles<T> {
     pub(super) add: bool,
     pub(super) relu: bool,
     pub(super) bias: *const T,
+    /// What else is done to complete sums, or null; and the number of the first row there.
+    pub(super) last: *const Last<T>,
+    pub(super) row: usize,
 }
 
 /// # Safety
@@ -50,7 +53,7 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
     let lanes = t.lanes;
     let (mut first, mut c, mut prior) = (t.a, t.c, t.prior);
     let (mut next, mut rest) = (t.next, if t.next_rs == 0 { 0 } else { t.k });
-    for _ in 0..t.count {
+    for n in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
             let mut acc = [[S::zero(); NV]; MR];
@@ -118,6 +121,9 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
             }
             for i in 0..MR {
                 store_row::<T, S, NV, PART>(&acc[i], c.add(i * t.c_ld), lanes);
+            }
+            if !t.last.is_null() {
+                ((*t.last).run)(&*t.last, t.row + n * MR, MR);
             }
         }
         first = first.wrapping_offset(t.a_next);
@@ -196,6 +202,70 @@ unsafe fn add_bias_and_relu<T: Copy, S: Simd<T>, const MR: usize, const NV: usiz
     }
 }
 
+/// What is done to complete sums after tiles have stored them, as pointers: scale and shift, residual, relu.
+pub(super) struct Last<T> {
+    /// [`last`] for the instruction set; with the first row and their number.
+    pub(super) run: unsafe fn(&Last<T>, usize, usize),
+    pub(super) c: *mut T,
+    pub(super) c_ld: usize,
+    /// Null, or where each row begins in C and in the residual.
+    pub(super) to: *const usize,
+    pub(super) cols: usize,
+    /// One number per column each, or null.
+    pub(super) scale: *const T,
+    pub(super) shift: *const T,
+    /// As large as C, or null.
+    pub(super) residual: *const T,
+    pub(super) residual_ld: usize,
+    pub(super) relu: bool,
+}
+
+/// Does it to `rows` rows from number `first` on; one that is listed again just after itself is done once.
+///
+/// # Safety
+/// The pointers reach these rows by `cols` elements; the processor has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn last<T: Copy, S: Simd<T>>(t: &Last<T>, first: usize, rows: usize) {
+    let lanes = S::LANES;
+    for i in first..first + rows {
+        // SAFETY: all of it by the contract above.
+        unsafe {
+            let (mut c, mut residual) = (t.c, t.residual);
+            if t.to.is_null() {
+                c = c.add(i * t.c_ld);
+                residual = residual.wrapping_add(i * t.residual_ld);
+            } else {
+                let to = *t.to.add(i);
+                if i > first && to == *t.to.add(i - 1) {
+                    continue;
+                }
+                (c, residual) = (c.add(to), residual.wrapping_add(to));
+            }
+            let mut j = 0;
+            while j < t.cols {
+                let n = lanes.min(t.cols - j);
+                let at = |p: *const T| if n == lanes { S::load(p.add(j)) } else { S::load_part(p.add(j), n) };
+                let mut x = at(c);
+                if !t.scale.is_null() {
+                    x = S::fma(x, at(t.scale), at(t.shift));
+                }
+                if !t.residual.is_null() {
+                    x = S::add(x, at(residual));
+                }
+                if t.relu {
+                    x = S::relu(x);
+                }
+                if n == lanes {
+                    S::store(c.add(j), x)
+                } else {
+                    S::store_part(c.add(j), x, n)
+                }
+                j += n;
+            }
+        }
+    }
+}
+
 /// Register tiles one below another, C = A · B, where A is a place in `a` for each row and a distance from it for
 /// each step of K, as pointers.
 pub(super) struct Gathered<T> {
@@ -216,6 +286,8 @@ pub(super) struct Gathered<T> {
     pub(super) prior: bool,
     pub(super) relu: bool,
     pub(super) bias: *const T,
+    /// What else is done to complete sums, or null.
+    pub(super) last: *const Last<T>,
 }
 
 /// # Safety
@@ -227,7 +299,7 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
 ) {
     let lanes = t.lanes;
     let (mut from, mut to) = (t.rows, t.to);
-    for _ in 0..t.count {
+    for n in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
             let mut acc = [[S::zero(); NV]; MR];
@@ -269,6 +341,9 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
             add_bias_and_relu::<T, S, MR, NV, PART>(&mut acc, t.bias, t.relu, lanes);
             for i in 0..MR {
                 store_row::<T, S, NV, PART>(&acc[i], t.c.add(*to.add(i)), lanes);
+            }
+            if !t.last.is_null() {
+                ((*t.last).run)(&*t.last, n * MR, MR);
             }
             (from, to) = (from.add(MR), to.add(MR));
         }

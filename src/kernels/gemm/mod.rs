@@ -3,7 +3,7 @@
 //! # The order of arithmetic
 //! K, the length of the sums, is cut into blocks of [`Gemm::KC`]. Within a block each element of the result is one
 //! chain of fused multiply-adds, ascending, from zero; the sums of the blocks are added, ascending. [`Store::Add`]
-//! then adds the finished sum to what C holds; then comes the bias, then the activation. Every path keeps this
+//! then adds the finished sum to what C holds; then comes the [`Epilogue`], field by field. Every path keeps this
 //! order, so a result depends only on the numbers and on K: not on strides, packing, instruction set, threads, or
 //! the rows and columns around it.
 //!
@@ -23,6 +23,7 @@ mod apart;
 mod block;
 pub(crate) mod depthwise;
 mod direct;
+mod finish;
 mod gather;
 mod grid;
 mod loops;
@@ -48,9 +49,10 @@ pub use spread::Spread;
 use crate::kernels::math::{Lanes, Real};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Isa, isa, stamped};
+use finish::Finish;
 use matrix::{Source, Target};
 use side::Side;
-use tile::{End, Stamped};
+use tile::Stamped;
 
 /// The element types in which matrices can be multiplied.
 pub trait Gemm: Lanes + PartialEq + Scratch + Stamped + Send + Sync {
@@ -184,18 +186,63 @@ stamped! {
     fn tanh_all<T: Gemm>[R: T](row: &mut [T]) { row.iter_mut().for_each(|x| *x = Act::Tanh.apply(R::of(*x)).value()) }
 }
 
-/// What is done to the result before it is stored: after all of K, and after [`Store::Add`].
-#[derive(Clone, Copy, Debug)]
+/// A function that is applied to runs of a row of the result, in place.
+pub type Map<'a, T> = &'a (dyn Fn(&mut [T]) + Sync);
+
+/// What is done to the result before it is stored: after all of K, and after [`Store::Add`], in the order of the fields.
+/// The bits are those of separate passes over the result.
+#[derive(Clone, Copy)]
 pub struct Epilogue<'a, T> {
     /// One number per column, added first.
     pub bias: Option<&'a [T]>,
-    /// Applied last.
+    /// A scale s and a shift t per column: x becomes `x · s + t`, rounded once
+    /// ([`mul_add`](crate::kernels::batch_norm::mul_add)). It is what batch normalization is in inference.
+    pub scale: Option<(&'a [T], &'a [T])>,
+    /// Numbers to add, laid out as the result is, with the same distance between rows.
+    pub residual: Option<&'a [T]>,
+    /// Applied then.
     pub activation: Option<Act>,
+    /// Applied last: any function of each element alone, since runs may be cut anywhere.
+    pub map: Option<Map<'a, T>>,
 }
 
 impl<T> Epilogue<'_, T> {
     /// Nothing.
-    pub const NONE: Self = Epilogue { bias: None, activation: None };
+    pub const NONE: Self = Epilogue { bias: None, scale: None, residual: None, activation: None, map: None };
+}
+
+impl<'a, T> Epilogue<'a, T> {
+    /// A bias and an activation.
+    pub fn new(bias: Option<&'a [T]>, activation: Option<Act>) -> Self {
+        Epilogue { bias, activation, ..Epilogue::NONE }
+    }
+
+    /// Returns the same for `count` columns from `first` on of rows that stay as far apart.
+    pub(crate) fn columns(self, first: usize, count: usize) -> Self {
+        let part = |all: &'a [T]| &all[first..first + count];
+        Epilogue {
+            bias: self.bias.map(part),
+            scale: self.scale.map(|(s, t)| (part(s), part(t))),
+            residual: self.residual.map(|r| r.get(first..).unwrap_or_default()),
+            ..self
+        }
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Epilogue<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Epilogue { bias, scale, residual, activation, map } = self;
+        let fields: [(&str, &dyn std::fmt::Debug); 5] = [
+            ("bias", bias),
+            ("scale", scale),
+            ("residual", residual),
+            ("activation", activation),
+            ("map", &map.is_some()),
+        ];
+        let mut out = f.debug_struct("Epilogue");
+        fields.iter().for_each(|(name, value)| _ = out.field(name, value));
+        out.finish()
+    }
 }
 
 impl<T> Default for Epilogue<'_, T> {
@@ -222,16 +269,14 @@ pub(crate) fn gemm_on<T: Gemm>(
     epilogue: Epilogue<T>,
 ) {
     assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols, "sizes of A, B and C match");
-    let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
-    assert!(bias.is_none_or(|b| b.len() == c.cols), "one bias per column");
-    grid::product(T::kernels(isa), &Side::left(a), &Side::right(b), c.target(), bias, finish);
+    let finish = Finish::new(isa, store, &epilogue, (c.rows, c.cols, c.ld));
+    grid::product(T::kernels(isa), &Side::left(a), &Side::right(b), c.target(), &finish);
 }
 
 /// [`gemm`] on this thread, for kernels that divide their work themselves.
 pub(crate) fn here<T: Gemm>(a: Mat<T>, b: Mat<T>, c: MatMut<T>) {
     assert!(a.rows == c.rows && a.cols == b.rows && b.cols == c.cols, "sizes of A, B and C match");
-    let finish = Finish::new(Store::Write, &Epilogue::<T>::NONE);
-    grid::leaf(T::kernels(isa()), &Side::left(a), &Side::right(b), c.target(), None, finish);
+    grid::leaf(T::kernels(isa()), &Side::left(a), &Side::right(b), c.target(), &Finish::none(Store::Write));
 }
 
 /// [`gemm`] for operands of any kind, which are copied or converted on the way into registers. The bits are those
@@ -253,10 +298,9 @@ pub(crate) fn product_on<T: Gemm>(
     epilogue: Epilogue<T>,
 ) {
     assert!(a.rows() == c.rows && a.cols() == b.rows() && b.cols() == c.cols, "sizes of A, B and C match");
-    let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
-    assert!(bias.is_none_or(|b| b.len() == c.cols), "one bias per column");
+    let finish = Finish::new(isa, store, &epilogue, (c.rows, c.cols, c.ld));
     let (a, b) = packed::sides(isa, a, b);
-    grid::product(T::kernels(isa), &a, &b, c.target(), bias, finish);
+    grid::product(T::kernels(isa), &a, &b, c.target(), &finish);
 }
 
 /// Where the matrices of a batch begin, from the first one's offset on.
@@ -282,7 +326,8 @@ impl Steps<'_> {
 /// rows.
 ///
 /// # Panics
-/// A matrix does not fit its slice, sizes do not match, or two results overlap.
+/// A matrix does not fit its slice, sizes do not match, two results overlap, or there is a residual for several
+/// results that are not one product.
 #[allow(clippy::too_many_arguments)] // three matrices with where they repeat
 pub fn batched<T: Gemm>(
     count: usize,
@@ -305,13 +350,13 @@ pub fn batched<T: Gemm>(
         let (a, c) = (Mat { rows: m * count, ..a }, MatMut { rows: m * count, ..c });
         return gemm(a, b, c, store, epilogue);
     }
-    let (finish, bias) = (Finish::new(store, &epilogue), epilogue.bias);
-    assert!(bias.is_none_or(|b| b.len() == n), "one bias per column");
+    assert!(count == 1 || epilogue.residual.is_none(), "a residual for one product");
+    let finish = Finish::new(isa(), store, &epilogue, (m, n, c.ld));
     let kernels = T::kernels(isa());
     let one = move |i: usize, c: Target<T>| {
         let a = Mat { offset: a_steps.offset(a.offset, i), ..a };
         let b = Mat { offset: b_steps.offset(b.offset, i), ..b };
-        grid::product(kernels, &Side::left(a), &Side::right(b), c, bias, finish);
+        grid::product(kernels, &Side::left(a), &Side::right(b), c, &finish);
     };
     let work = m.saturating_mul(n).saturating_mul(k.max(1));
     let MatMut { data, ld, .. } = c;
@@ -321,29 +366,6 @@ pub fn batched<T: Gemm>(
         assert!(c_step >= n && (count - 1) * c_step + n <= ld, "results do not overlap");
         let all = MatMut { data, rows: m, cols: (count - 1) * c_step + n, ld };
         grid::side_by_side(count, work, all.target(), c_step, n, &one);
-    }
-}
-
-/// What is done to a finished sum, except for the bias.
-#[derive(Clone, Copy)]
-struct Finish {
-    add: bool,
-    act: Option<Act>,
-}
-
-impl Finish {
-    fn new<T>(store: Store, epilogue: &Epilogue<T>) -> Finish {
-        Finish { add: store == Store::Add, act: epilogue.activation }
-    }
-
-    /// The part that tiles do.
-    fn end<T>(self, bias: Option<&[T]>) -> End<'_, T> {
-        End { add: self.add, bias, relu: self.act == Some(Act::Relu) }
-    }
-
-    /// The part that is left for a pass over the finished rows.
-    fn after(self) -> Option<Act> {
-        self.act.filter(|&act| act != Act::Relu)
     }
 }
 

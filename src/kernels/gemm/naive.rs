@@ -40,9 +40,18 @@ pub(crate) fn gemm_on<T: Gemm>(
             if let Some(bias) = epilogue.bias {
                 sum = sum + bias[j];
             }
+            if let Some((s, t)) = epilogue.scale {
+                sum = if isa.is_fused() { sum.fma(s[j], t[j]) } else { sum * s[j] + t[j] };
+            }
+            if let Some(residual) = epilogue.residual {
+                sum = sum + residual[i * c.ld + j];
+            }
             *out = sum;
             if let Some(act) = epilogue.activation {
                 act.apply_all(std::slice::from_mut(out));
+            }
+            if let Some(map) = epilogue.map {
+                map(std::slice::from_mut(out));
             }
         }
     }

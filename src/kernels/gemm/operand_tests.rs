@@ -7,7 +7,7 @@ use super::tests::ORDERS;
 use super::*;
 use crate::Float;
 use crate::kernels::par::with_threads;
-use crate::kernels::testing::{Rng, same};
+use crate::kernels::testing::{Ends, Rng, same};
 
 /// A matrix, and how many elements it takes.
 #[derive(Clone, Copy, Debug)]
@@ -72,11 +72,10 @@ fn one<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
     // The last row of C ends where its memory does, and the gaps between rows must not change.
     let (skip, ld) = (r.below(4), n + [0, 0, 1, 9][r.below(4)]);
     let before: Vec<T> = r.vec(skip + if m == 0 || n == 0 { 0 } else { (m - 1) * ld + n });
-    let bias: Vec<T> = r.vec(n);
     let store = [Store::Write, Store::Add][r.below(2)];
-    let activation = [None, Some(Act::Relu), Some(Act::Tanh)][r.below(3)];
-    let epilogue = Epilogue { bias: (r.below(2) == 0).then_some(&bias[..]), activation };
-    let what = |how: &str| format!("{how}: {pa:?} by {pb:?}, ld {ld}, {store:?}, {activation:?}");
+    let ends = Ends::any(r, before.len() - skip, n);
+    let epilogue = ends.epilogue();
+    let what = |how: &str| format!("{how}: {pa:?} by {pb:?}, ld {ld}, {store:?}, {epilogue:?}");
     let wants = ORDERS.map(|isa| {
         let mut want = before.clone();
         naive::gemm_on(isa, a, b, MatMut { data: &mut want[skip..], rows: m, cols: n, ld }, store, epilogue);

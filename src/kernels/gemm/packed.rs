@@ -62,6 +62,18 @@ impl<'a, T: Gemm> Packed<'a, T> {
         Packed { data: Cow::Borrowed(room), start, plan }
     }
 
+    /// Returns whether panels are read faster than the rows of a matrix of so many columns, once they are made: not where
+    /// one panel would hold it all.
+    pub fn pays(cols: usize) -> bool {
+        let kernels = T::kernels(isa());
+        !kernels.apart() && cols > kernels.shape(cols).nr
+    }
+
+    /// Returns how many elements it keeps.
+    pub fn elements(&self) -> usize {
+        self.data.len()
+    }
+
     /// Returns how many elements [`Packed::within`] needs room for, for a matrix of `rows` by `cols`.
     pub fn room(rows: usize, cols: usize) -> usize {
         Plan::right::<T>(isa(), rows, cols).len::<T>()
@@ -161,6 +173,11 @@ impl<T: Gemm> Operand<T> for Packed<'_, T> {
     fn prepacked(&self) -> Option<&Packed<'_, T>> {
         (!self.plan.dense).then_some(self)
     }
+}
+
+/// Returns the right side of a product in its fastest form.
+pub(super) fn right<'a, T: Gemm>(isa: Isa, b: View<'a, T>) -> Side<'a, T> {
+    sides(isa, b.t(), b).1
 }
 
 /// Returns the two sides of a product of operands, each in its fastest form.

@@ -63,6 +63,15 @@ impl<'a, T: Gemm> Side<'a, T> {
         }
     }
 
+    /// Returns the tile to multiply this right side with a left one in memory.
+    #[inline]
+    pub(super) fn shape(&self, kernels: &Kernels<T>) -> Shape {
+        match self {
+            Side::Panels(b) => b.shape,
+            _ => kernels.shape(self.across()),
+        }
+    }
+
     /// Copies `kc` steps of K from `p` on, for `across` columns from `j` on, into panels of `width` columns.
     #[inline]
     pub(super) fn pack(
@@ -118,6 +127,12 @@ pub(super) fn shape<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> 
         (Side::Panels(a), _) => a.shape,
         _ => kernels.shape(b.across()),
     }
+}
+
+/// Returns one panel of `cols` columns as a matrix, rows `nr` apart.
+#[inline]
+pub(super) fn panel<T: Gemm>(data: &[T], kc: usize, cols: usize, nr: usize) -> Source<'_, T> {
+    Source::new(data, 0, kc, cols, nr as isize, 1).expect("packed for it")
 }
 
 /// A matrix in panels: for each block of K, for each panel of columns, rows as far apart as the panel is wide.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Float;
 use crate::kernels::par::with_threads;
-use crate::kernels::testing::{Rng, same};
+use crate::kernels::testing::{Ends, Rng, same};
 
 /// One instruction set for each of the two orders of arithmetic: separate and fused.
 pub(super) const ORDERS: [Isa; 2] = [Isa::NoFma, Isa::Portable];
@@ -49,12 +49,11 @@ fn one_case<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
     let (a, b): (Vec<T>, Vec<T>) = (r.vec(la.len), r.vec(lb.len));
     let ld = n + [0, 0, 3][r.below(3)];
     let before: Vec<T> = r.vec(m * ld);
-    let bias: Vec<T> = r.vec(n);
     let store = [Store::Write, Store::Add][r.below(2)];
-    let activation = [None, None, Some(Act::Relu), Some(Act::Tanh), Some(Act::Sigmoid)][r.below(5)];
-    let epilogue = Epilogue { bias: (r.below(2) == 0).then_some(&bias[..]), activation };
+    let ends = Ends::any(r, m * ld, n);
+    let epilogue = ends.epilogue();
     let (a, b) = (mat(&a, m, k, &la), mat(&b, k, n, &lb));
-    let what = |how: &str| format!("{how}: {m}x{k}x{n} {la:?} {lb:?} ld {ld} {store:?} {activation:?}");
+    let what = |how: &str| format!("{how}: {m}x{k}x{n} {la:?} {lb:?} ld {ld} {store:?} {epilogue:?}");
 
     let wants = ORDERS.map(|isa| {
         let mut want = before.clone();
@@ -152,7 +151,7 @@ fn threads_and_batch(isa: Isa) {
             };
             let run = |threads: usize| {
                 let mut c = before.clone();
-                let epilogue = Epilogue { bias: Some(&bias), activation: None };
+                let epilogue = Epilogue::new(Some(&bias), None);
                 let out = MatMut::row_major(&mut c, m, n);
                 with_threads(threads, || gemm_on(isa, ma, mb, out, Store::Add, epilogue)).unwrap();
                 c
@@ -165,7 +164,7 @@ fn threads_and_batch(isa: Isa) {
             for (i, rows) in [(m - 1, 1), (m / 2, 1), (m / 3, (m - m / 3).min(7))] {
                 let mut part = before[i * n..(i + rows) * n].to_vec();
                 let a = Mat { offset: (ma.rs * i as isize) as usize, rows, ..ma };
-                let epilogue = Epilogue { bias: Some(&bias), activation: None };
+                let epilogue = Epilogue::new(Some(&bias), None);
                 gemm_on(isa, a, mb, MatMut::row_major(&mut part, rows, n), Store::Add, epilogue);
                 let what = || format!("{}: {rows} rows from {i} on, {m}x{k}x{n}", isa.name());
                 same(&part, &one[i * n..(i + rows) * n], &what);
@@ -245,7 +244,7 @@ fn special_numbers_pass_alike() {
         let (m, k, n) = (1 + r.below(8), r.below(5), 1 + r.below(20));
         let a: Vec<f32> = (0..m * k).map(|_| odd[r.below(odd.len())]).collect();
         let b: Vec<f32> = (0..k * n).map(|_| odd[r.below(odd.len())]).collect();
-        let epilogue = Epilogue { bias: None, activation: [None, Some(Act::Relu)][r.below(2)] };
+        let epilogue = Epilogue::new(None, [None, Some(Act::Relu)][r.below(2)]);
         let (ma, mb) = (Mat::row_major(&a, m, k), Mat::row_major(&b, k, n));
         let wants = ORDERS.map(|isa| {
             let mut want = vec![-0.0; m * n];

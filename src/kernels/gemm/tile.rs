@@ -4,8 +4,10 @@
 
 #![allow(unsafe_code)]
 
+use super::Gemm;
+use super::finish::Finish;
 use super::gather::{Gather, Scatter};
-use super::loops::{Dots, Gathered, Pack, Tiles};
+use super::loops::{Dots, Gathered, Last, Pack, Tiles};
 use super::matrix::{Source, Target};
 use crate::kernels::math::Real;
 #[cfg(target_arch = "aarch64")]
@@ -23,25 +25,6 @@ pub(super) enum Prior<'a, T> {
     Here,
     /// It is somewhere else.
     There(Source<'a, T>),
-}
-
-/// What happens to a complete sum.
-#[derive(Clone, Copy)]
-pub(super) struct End<'a, T> {
-    /// Add it to the target instead of replacing the target.
-    pub(super) add: bool,
-    /// Then add one number per column.
-    pub(super) bias: Option<&'a [T]>,
-    /// Then `max(·, 0)`.
-    pub(super) relu: bool,
-}
-
-impl<'a, T> End<'a, T> {
-    /// The same for `cols` columns from `j` on.
-    #[inline]
-    pub(super) fn columns(self, j: usize, cols: usize) -> Self {
-        End { bias: self.bias.map(|b| &b[j..j + cols]), ..self }
-    }
 }
 
 /// Rows and columns of a register tile.
@@ -100,6 +83,7 @@ pub(super) struct Kernels<T: 'static> {
     tiles: &'static [&'static [[TilesFn<T>; 2]]],
     /// For the wide and the tall tile, by vectors minus one; then whether the last vector is partly used.
     gathered: [&'static [[GatheredFn<T>; 2]]; 2],
+    last: unsafe fn(&Last<T>, usize, usize),
     pack: unsafe fn(&Pack<T>),
     dots_long: unsafe fn(&Dots<T>),
     dots_short: unsafe fn(&Dots<T>),
@@ -126,7 +110,7 @@ type Multiply<T> = unsafe fn(
     isize,
 );
 
-impl<T: Copy> Kernels<T> {
+impl<T: Gemm> Kernels<T> {
     /// Returns the tile for results of this many columns.
     #[inline]
     pub(super) fn shape(&self, cols: usize) -> Shape {
@@ -144,7 +128,7 @@ impl<T: Copy> Kernels<T> {
         (b, next): (Source<T>, Next<T>),
         prior: Prior<T>,
         c: &mut Target<T>,
-        end: Option<&End<T>>,
+        end: Option<&Finish<T>>,
     ) {
         let (k, mr) = (b.rows, shape.mr);
         let once = matches!(a, Left::Once(a) if a.cs == 1);
@@ -168,14 +152,8 @@ impl<T: Copy> Kernels<T> {
                 (p.start, p.rs as usize)
             }
         };
-        let (mut add, mut relu, mut bias) = (false, false, std::ptr::null());
-        if let Some(end) = end {
-            (add, relu) = (end.add, end.relu);
-            if let Some(b) = end.bias {
-                assert!(b.len() == c.cols);
-                bias = b.as_ptr();
-            }
-        }
+        let last = end.and_then(|end| self.last(end, c.start, (c.rows, c.cols, c.ld), std::ptr::null()));
+        let (bias, relu) = start_of(end, c.cols);
         let whole = (b.cols - 1) / self.lanes;
         let lanes = b.cols - whole * self.lanes;
         let part = (lanes != self.lanes) as usize;
@@ -198,9 +176,11 @@ impl<T: Copy> Kernels<T> {
             c: c.start,
             c_ld: c.ld,
             more: end.is_none(),
-            add,
+            add: end.is_some_and(|end| end.add),
             relu,
             bias,
+            last: last.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
+            row: 0,
         };
         // SAFETY: the assertions above are the contract of `tiles`; a table exists for an instruction set that the
         // processor has, or is not handed out (`Stamped::kernels`).
@@ -210,6 +190,7 @@ impl<T: Copy> Kernels<T> {
             }
             if rest > 0 {
                 job.count = 1;
+                job.row = count * mr;
                 job.a = a.wrapping_offset(count as isize * a_next);
                 job.c = c.start.wrapping_add(count * mr * c.ld);
                 if !prior.is_null() {
@@ -230,21 +211,15 @@ impl<T: Copy> Kernels<T> {
         b: Source<T>,
         prior: bool,
         c: &mut Scatter<T>,
-        end: Option<&End<T>>,
+        end: Option<&Finish<T>>,
     ) {
         let (rows, to) = (a.rows(), c.to());
         assert!(rows.len() == to.len() && rows.len().is_multiple_of(shape.mr));
         assert!(a.steps().len() == b.rows && b.cols == c.cols() && (b.cs == 1 || b.cols == 1));
         assert!(0 < b.cols && b.cols <= shape.nr);
-        let (mut relu, mut bias) = (false, std::ptr::null());
-        if let Some(end) = end {
-            assert!(!end.add);
-            relu = end.relu;
-            if let Some(b) = end.bias {
-                assert!(b.len() == c.cols());
-                bias = b.as_ptr();
-            }
-        }
+        assert!(end.is_none_or(|end| !end.add && (end.residual.is_none() || c.whole_rows())));
+        let last = end.and_then(|end| self.last(end, c.start(), c.size(), to.as_ptr()));
+        let (bias, relu) = start_of(end, c.cols());
         let whole = (b.cols - 1) / self.lanes;
         let lanes = b.cols - whole * self.lanes;
         let part = (lanes != self.lanes) as usize;
@@ -262,12 +237,40 @@ impl<T: Copy> Kernels<T> {
             prior,
             relu,
             bias,
+            last: last.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
         };
         let tall = (shape.mr == self.tall.mr) as usize;
         assert!(shape.mr == [self.wide, self.tall][tall].mr);
         // SAFETY: `Gather` and `Scatter` were checked when they were made, the assertions above say that they fit
         // each other, and `tiles` says why the processor has the instructions.
         unsafe { self.gathered[tall][whole][part](&job) }
+    }
+
+    /// Returns what tiles do to C, of `size` rows, columns and distance between rows, after they stored it, if
+    /// anything. Rows begin where `to` says, if it is not null; then each is a row of C.
+    fn last(
+        &self,
+        end: &Finish<T>,
+        c: *mut T,
+        (rows, cols, ld): (usize, usize, usize),
+        to: *const usize,
+    ) -> Option<Last<T>> {
+        if end.short() {
+            return None;
+        }
+        let (mut scale, mut shift) = (std::ptr::null(), std::ptr::null());
+        if let Some((s, t)) = end.scale {
+            assert!(s.len() == cols && t.len() == cols);
+            (scale, shift) = (s.as_ptr(), t.as_ptr());
+        }
+        let (mut residual, mut residual_ld) = (std::ptr::null(), 0);
+        if let Some(r) = end.residual {
+            assert!(r.rows == rows && r.cols == cols && (r.cs == 1 || cols == 1) && r.rs >= 0);
+            assert!(to.is_null() || rows == 1 || r.rs as usize == ld);
+            (residual, residual_ld) = (r.start, r.rs as usize);
+        }
+        let (run, relu) = (self.last, end.relu());
+        Some(Last { run, c, c_ld: ld, to, cols, scale, shift, residual, residual_ld, relu })
     }
 
     /// Returns whether products multiply and add separately, by [`Kernels::multiply`].
@@ -355,6 +358,16 @@ impl<T: Copy> Kernels<T> {
     }
 }
 
+/// Returns the bias of so many columns, or null, and whether a relu follows it at once.
+fn start_of<T: Gemm>(end: Option<&Finish<T>>, cols: usize) -> (*const T, bool) {
+    let Some(end) = end else { return (std::ptr::null(), false) };
+    let bias = end.bias.map_or(std::ptr::null(), |bias| {
+        assert!(bias.len() == cols);
+        bias.as_ptr()
+    });
+    (bias, end.relu() && end.short())
+}
+
 /// Returns whether a tile of this many rows does only what others leave over.
 const fn left_over(rows: usize, whole: usize) -> bool {
     !rows.is_multiple_of(whole)
@@ -385,6 +398,14 @@ macro_rules! stamp {
             {
                 // SAFETY: the caller's contract.
                 unsafe { loops::gathered::<T, $simd, MR, NV, PART>(t) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn last<T: Copy>(t: &Last<T>, first: usize, rows: usize)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { loops::last::<T, $simd>(t, first, rows) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn pack<T: Copy>(t: &Pack<T>)
@@ -437,6 +458,7 @@ macro_rules! stamp {
                     lanes: Self::LANES,
                     tiles: Self::TILES,
                     gathered: [Self::WIDE, Self::TALL],
+                    last: last::<T>,
                     pack: pack::<T>,
                     dots_long: dots_long::<T>,
                     dots_short: dots_short::<T>,

@@ -1,10 +1,11 @@
 //! Products with one row or one column. They read each number of the matrix once, so memory limits their speed.
 //! Rows of B are streamed eight at a time, columns of B are transposed in registers, and panels are never made.
 
+use super::Gemm;
+use super::finish::Finish;
 use super::matrix::Target;
 use super::side::Side;
 use super::tile::Kernels;
-use super::{Finish, Gemm};
 use crate::kernels::scratch;
 
 /// Results that are computed together; with a second sum they stay in L1.
@@ -49,38 +50,20 @@ pub(super) fn product<T: Gemm>(
     a: &Side<T>,
     b: &Side<T>,
     mut c: Target<T>,
-    bias: Option<&[T]>,
-    finish: Finish,
+    finish: &Finish<T>,
 ) {
     if let One::Row = one {
         let out = c.row(0);
-        let bias = |j: usize| move |s| bias.map(|bias| bias[j + s]);
-        return sums(kernels, a, b, &mut |j, sums| put(sums, &mut out[j..], bias(j), finish));
+        return sums(kernels, a, b, &mut |j, sums| finish.put_row(j, sums, &mut out[j..]));
     }
-    let bias = bias.map(|bias| bias[0]);
     match c.contiguous_column() {
-        Some(out) => sums(kernels, b, a, &mut |i, sums| put(sums, &mut out[i..], |_| bias, finish)),
+        Some(out) => sums(kernels, b, a, &mut |i, sums| finish.put_column(i, sums, &mut out[i..])),
         None => sums(kernels, b, a, &mut |i, sums| {
             for (s, sum) in sums.iter_mut().enumerate() {
-                put(std::slice::from_mut(sum), c.row(i + s), |_| bias, finish);
+                finish.put_column(i + s, std::slice::from_mut(sum), c.row(i + s));
             }
         }),
     }
-}
-
-/// Moves finished sums to their places, with the bias for each.
-#[inline(always)]
-pub(super) fn put<T: Gemm>(sums: &mut [T], out: &mut [T], bias: impl Fn(usize) -> Option<T>, finish: Finish) {
-    if finish.add {
-        sums.iter_mut().zip(&*out).for_each(|(s, &c)| *s = c + *s);
-    }
-    if bias(0).is_some() {
-        sums.iter_mut().enumerate().for_each(|(i, s)| *s = *s + bias(i).unwrap_or(T::c(0.0)));
-    }
-    if let Some(act) = finish.act {
-        act.apply_all(sums);
-    }
-    out[..sums.len()].copy_from_slice(sums);
 }
 
 /// Computes `x · b`, a run of columns at a time; `x` has one column, since the left side is transposed.

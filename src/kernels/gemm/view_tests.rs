@@ -6,7 +6,7 @@ use super::*;
 use crate::Float;
 use crate::dtype::{bf16, f16};
 use crate::kernels::par::with_threads;
-use crate::kernels::testing::{Rng, same};
+use crate::kernels::testing::{Ends, Rng, same};
 
 /// An operand and the elements it stands for, in row-major order. What it borrows is leaked, which is fine in
 /// tests.
@@ -157,10 +157,9 @@ fn compare<T: Gemm + Float>(
     let (m, n) = (ma.rows, mb.cols);
     let ld = n + [0, 2][r.below(2)];
     let before: Vec<T> = r.vec(m * ld);
-    let bias: Vec<T> = r.vec(n);
     let store = [Store::Write, Store::Add][r.below(2)];
-    let activation = [None, None, Some(Act::Relu), Some(Act::Tanh)][r.below(4)];
-    let epilogue = Epilogue { bias: (r.below(2) == 0).then_some(&bias[..]), activation };
+    let ends = Ends::any(r, m * ld, n);
+    let epilogue = ends.epilogue();
     let mut want = before.clone();
     naive::gemm_on(isa, ma, mb, MatMut { data: &mut want, rows: m, cols: n, ld }, store, epilogue);
     for &threads in threads {

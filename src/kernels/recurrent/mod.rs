@@ -127,7 +127,7 @@ impl<T: Gemm> Weights<'_, T> {
             Weights::Panels(packed) => packed,
             Weights::InPlace(mat) => mat,
         };
-        product(View::of(&a), View::of(operand), c, store, Epilogue { bias, activation: None });
+        product(View::of(&a), View::of(operand), c, store, Epilogue::new(bias, None));
     }
 
     /// Computes `c += a · weights`.

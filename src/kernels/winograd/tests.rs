@@ -3,7 +3,7 @@
 use super::*;
 use crate::kernels::conv;
 use crate::kernels::gemm::{Store, naive};
-use crate::kernels::testing::{Rng, same};
+use crate::kernels::testing::{Ends, Rng, same};
 
 /// Images `[batch, height, width, channels]`, filters, and zeros above, on the left, below and on the right.
 #[derive(Clone, Copy, Debug)]
@@ -113,10 +113,20 @@ impl Case {
                         if let Some(bias) = end.bias {
                             sum = sum + bias[j];
                         }
-                        let out = &mut y[((n * rows + i + p) * cols + l + q) * f + j];
+                        if let Some((s, t)) = end.scale {
+                            sum = if isa().is_fused() { sum.fma(s[j], t[j]) } else { sum * s[j] + t[j] };
+                        }
+                        let at = ((n * rows + i + p) * cols + l + q) * f + j;
+                        if let Some(residual) = end.residual {
+                            sum = sum + residual[at];
+                        }
+                        let out = &mut y[at];
                         *out = sum;
                         if let Some(act) = end.activation {
                             act.apply_all(std::slice::from_mut(out));
+                        }
+                        if let Some(map) = end.map {
+                            map(std::slice::from_mut(out));
                         }
                     }
                 }
@@ -155,7 +165,7 @@ fn tiles_give_the_convolution() {
         let case = Case::any(r);
         let [x, k, bias] = case.numbers::<f64>(r);
         let act = [None, Some(Act::Relu), Some(Act::Tanh)][round % 3];
-        let end = Epilogue { bias: (round % 2 == 0).then_some(&bias[..]), activation: act };
+        let end = Epilogue::new((round % 2 == 0).then_some(&bias[..]), act);
         let (got, want) = (case.forward(&x, &k, end), case.direct(&x, &k, end));
         for (i, (g, w)) in got.iter().zip(&want).enumerate() {
             assert!((g - w).abs() <= 1e-12 * w.abs().max(1.0), "{case:?}: element {i}: {g} instead of {w}");
@@ -181,9 +191,10 @@ fn tiles_give_the_convolution() {
 /// `GRADUS_ISA` chooses the instruction set; the twin has no vectors.
 #[test]
 fn the_order_is_the_one_that_the_file_promises() {
-    fn check<T: Gemm + crate::Float>(r: &mut Rng, case: Case, act: Option<Act>) {
-        let [x, k, bias] = case.numbers::<T>(r);
-        let end = Epilogue { bias: Some(&bias[..]), activation: act };
+    fn check<T: Gemm + crate::Float>(r: &mut Rng, case: Case) {
+        let [x, k, _] = case.numbers::<T>(r);
+        let ends = Ends::any(r, case.results(), case.filters);
+        let end = ends.epilogue();
         let want = case.plainly(&x, &k, end);
         for threads in [1, 2, 3, 8] {
             let got = par::with_threads(threads, || case.forward(&x, &k, end)).unwrap();
@@ -191,15 +202,14 @@ fn the_order_is_the_one_that_the_file_promises() {
         }
     }
     let r = &mut Rng(22);
-    for round in 0..30 {
-        let act = [None, Some(Act::Relu), Some(Act::Sigmoid)][round % 3];
+    for _ in 0..30 {
         let case = Case::any(r);
-        check::<f32>(r, case, act);
-        check::<f64>(r, case, act);
+        check::<f32>(r, case);
+        check::<f64>(r, case);
     }
     // More than a block of K, several runs of tiles, and work for several threads.
-    check::<f32>(r, Case::square(1, 5, 530, 65, 1), None);
-    check::<f32>(r, Case::square(3, 17, 33, 70, 1), Some(Act::Relu));
+    check::<f32>(r, Case::square(1, 5, 530, 65, 1));
+    check::<f32>(r, Case::square(3, 17, 33, 70, 1));
 }
 
 #[test]
@@ -207,7 +217,7 @@ fn an_image_does_not_depend_on_its_batch() {
     let r = &mut Rng(23);
     for case in [Case::square(32, 8, 32, 40, 1), Case::square(5, 9, 33, 70, 0)] {
         let [x, k, bias] = case.numbers::<f32>(r);
-        let end = Epilogue { bias: Some(&bias[..]), activation: None };
+        let end = Epilogue::new(Some(&bias[..]), None);
         let all = case.forward(&x, &k, end);
         for batch in [1, 5] {
             let few = Case { images: [batch, case.images[1], case.images[2], case.images[3]], ..case };
@@ -226,7 +236,7 @@ fn errors_are_at_most_four_times_those_of_the_product() {
         Case::square(1, 8, 128, 128, 1),
         Case::square(2, 13, 32, 64, 0),
     ] {
-        assert!(case.with(Tiles::forward).unwrap().pay(), "{case:?}");
+        assert!(case.with(Tiles::forward).unwrap().pay::<f32>(), "{case:?}");
         let [x, k, _] = case.numbers::<f32>(r);
         let exact = case.direct(&wide(&x), &wide(&k), Epilogue::NONE);
         let tiles = error(&case.forward(&x, &k, Epilogue::NONE), &exact);
@@ -253,7 +263,7 @@ fn only_what_it_can_do_is_taken() {
     assert_eq!(taken(&|w| w.before = 3), [true, false]);
     assert!(case.with(|sizes| Tiles::forward(&Sizes { groups: 2, ..*sizes }).is_none()));
     let pay = |size, channels, filters| {
-        Case::square(1, size, channels, filters, 1).with(Tiles::forward).unwrap().pay()
+        Case::square(1, size, channels, filters, 1).with(Tiles::forward).unwrap().pay::<f32>()
     };
     assert!(pay(8, 128, 128) && pay(28, 256, 256) && pay(32, 32, 32));
     assert!(
