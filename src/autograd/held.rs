@@ -2,6 +2,7 @@
 
 use super::{Attributes, Attrs, Grads, Op, Saves, Specs, Step};
 use crate::kernels::strided::Layout;
+use crate::ops::{End, Ready};
 use crate::tensor::Array;
 use crate::{Result, Spec};
 use std::any::TypeId;
@@ -55,6 +56,20 @@ impl Op for Arc<dyn Op> {
     }
     fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
         (**self).flops(inputs, outputs)
+    }
+    fn as_end(&self, inputs: &[Spec]) -> Option<End> {
+        (**self).as_end(inputs)
+    }
+    fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
+        (**self).ends_with(inputs, end)
+    }
+    fn made_ready(
+        &self,
+        inputs: &[Spec],
+        constants: &[Option<&Array>],
+        kept: &mut Ready,
+    ) -> Option<Arc<dyn Op>> {
+        (**self).made_ready(inputs, constants, kept)
     }
     fn stops(&self) -> bool {
         (**self).stops()

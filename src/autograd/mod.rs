@@ -35,6 +35,7 @@ pub use step::{Grads, Step};
 pub(crate) use watch::{failed_step, not_finite, watched};
 
 use crate::kernels::strided::Layout;
+use crate::ops::{End, Ready};
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Error, Result, Spec};
 use std::any::TypeId;
@@ -109,6 +110,30 @@ pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
     /// Returns whether gradients stop here: the outputs are not tracked, whatever the inputs are.
     fn stops(&self) -> bool {
         false
+    }
+
+    /// Returns what it is as a step after a product, if it can be joined to one.
+    #[doc(hidden)]
+    fn as_end(&self, _inputs: &[Spec]) -> Option<End> {
+        None
+    }
+
+    /// Returns the operation that does this and then another step, whose further inputs follow its own.
+    #[doc(hidden)]
+    fn ends_with(&self, _inputs: &[Spec], _end: End) -> Option<Arc<dyn Op>> {
+        None
+    }
+
+    /// Returns the same operation with what can be computed once from inputs that are constants, such as packed
+    /// weights.
+    #[doc(hidden)]
+    fn made_ready(
+        &self,
+        _inputs: &[Spec],
+        _constants: &[Option<&Array>],
+        _kept: &mut Ready,
+    ) -> Option<Arc<dyn Op>> {
+        None
     }
 
     /// Returns its type, which two operations of one name must share to be the same.

@@ -134,6 +134,60 @@ impl Graph {
         folded
     }
 
+    /// Returns the graph with steps joined to the product whose result they alone read: a scale and shift for each
+    /// channel, which batch normalization is in inference, a residual that is added, a function of each element. The
+    /// joined steps have no gradients.
+    #[must_use]
+    pub fn with_epilogues(&self) -> Graph {
+        let uses = self.uses();
+        let mut steps: Vec<Option<Step>> = Vec::new();
+        let mut made_by: HashMap<ValueId, usize> = HashMap::new();
+        for step in &self.steps {
+            let joined = self.joined(step, &steps, &made_by, &uses);
+            let step = match joined {
+                Some((before, joined)) => {
+                    steps[before] = None;
+                    joined
+                }
+                None => step.clone(),
+            };
+            step.outputs.iter().for_each(|value| {
+                made_by.insert(*value, steps.len());
+            });
+            steps.push(Some(step));
+        }
+        Graph { steps: steps.into_iter().flatten().collect(), ..self.clone() }
+    }
+
+    /// Returns a step that does what a product and the step after it do, and the number of the product's.
+    fn joined(
+        &self,
+        step: &Step,
+        steps: &[Option<Step>],
+        made_by: &HashMap<ValueId, usize>,
+        uses: &[usize],
+    ) -> Option<(usize, Step)> {
+        let specs = |values: &[ValueId]| values.iter().map(|v| self.specs[v.at()]).collect::<Few<Spec, 8>>();
+        let end = step.op.as_end(&specs(&step.inputs))?;
+        // The product that comes last, because what is added to it must be there.
+        let may_be = if end.commutes() { 0..step.inputs.len() } else { 0..1 };
+        let found = may_be.filter_map(|i| {
+            let value = step.inputs[i];
+            let at = *made_by.get(&value)?;
+            let product = steps[at].as_ref().filter(|product| product.outputs[..] == [value])?;
+            let alike = self.specs[value.at()] == self.specs[step.outputs[0].at()];
+            let op = product
+                .op
+                .ends_with(&specs(&product.inputs), end)
+                .filter(|_| alike && uses[value.at()] == 1)?;
+            let mut inputs = product.inputs.clone();
+            inputs.extend(step.inputs.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, v)| *v));
+            let layer = product.layer.clone();
+            Some((at, Step { op, inputs, outputs: step.outputs.clone(), layer }))
+        });
+        found.max_by_key(|(at, _)| *at)
+    }
+
     /// Returns the outputs of a step that can be computed now.
     fn folded(&self, step: &Step, known: &HashMap<ValueId, Tensor>, limit: usize) -> Option<Vec<Tensor>> {
         if step.op.is_random() || !step.op.is_described() {

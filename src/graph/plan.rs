@@ -9,6 +9,7 @@ use crate::autograd::{Op, check_countable, check_view};
 use crate::error::Context;
 use crate::kernels::strided::Layout;
 use crate::nn::Session;
+use crate::ops::Ready;
 use crate::tensor::arena::Arena;
 use crate::tensor::storage::{Buffer, Shared};
 use crate::tensor::{Array, Few, Tensor, Tensors, few};
@@ -103,11 +104,12 @@ struct Made<'a> {
 const LEAVES: usize = usize::MAX;
 
 impl Plan {
-    /// Plans a graph whose parameters are constants already; `continues` says whether it is run in a session.
+    /// Plans a graph whose parameters are constants already; `continues` says whether it is run in a session, and
+    /// `ready` keeps what operations make of constants.
     ///
     /// # Errors
     /// A value is too large for any memory, or the graph has parameters or outputs of training.
-    pub(super) fn new(graph: &Graph, continues: bool) -> Result<Plan> {
+    pub(super) fn new(graph: &Graph, continues: bool, ready: &mut Ready) -> Result<Plan> {
         let mut made = Made::new(graph);
         let (mut inputs, mut states) = (Vec::new(), Vec::new());
         for (value, source) in &graph.sources {
@@ -133,7 +135,7 @@ impl Plan {
         }
         let mut steps = Vec::new();
         for (number, step) in graph.steps.iter().enumerate() {
-            steps.extend(made.step(number, step)?);
+            steps.extend(made.step(number, step, ready)?);
         }
         let (places, bytes) = made.places()?;
         made.ends(&mut steps, &places);
@@ -212,7 +214,7 @@ impl Made<'_> {
     }
 
     /// Decides how a step computes; `None` if there is nothing to compute.
-    fn step(&mut self, number: usize, step: &Step) -> Result<Option<(usize, Planned)>> {
+    fn step(&mut self, number: usize, step: &Step, ready: &mut Ready) -> Result<Option<(usize, Planned)>> {
         let place = || match step.layer.is_empty() {
             true => step.name().to_string(),
             false => format!("{} of layer '{}'", step.name(), step.layer),
@@ -223,6 +225,10 @@ impl Made<'_> {
         step.outputs.iter().try_for_each(|v| check_countable(self.graph.specs[v.at()])).at(place)?;
         // As `apply` draws in inference.
         let op = step.op.reseeded(0, 0).unwrap_or_else(|| step.op.clone());
+        let constants: Few<Option<&Array>, 8> =
+            step.inputs.iter().map(|v| self.fixed[v.at()].as_ref()).collect();
+        let op = op.made_ready(&specs, &constants, ready).unwrap_or(op);
+        drop(constants);
         let view = match first {
             Some(first) if specs.len() < 3 => op.view(&self.layouts[first.at()].0, spec),
             _ => None,

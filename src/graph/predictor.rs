@@ -5,6 +5,7 @@ use super::profile::{Profile, Timed};
 use super::{Graph, parameters};
 use crate::kernels::par;
 use crate::nn::{Module, Network, Predict, Session, only_output};
+use crate::ops::Ready;
 use crate::tensor::arena::Arena;
 use crate::tensor::{Array, AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows};
 use crate::{Element, Result, Spec};
@@ -37,6 +38,8 @@ pub struct Predictor {
     /// The network, whose parameters have shapes only.
     network: Network,
     parameters: BTreeMap<String, Tensor>,
+    /// What operations have made of the parameters, such as packed kernels.
+    ready: Mutex<Ready>,
     /// The plans, the last used first.
     plans: Mutex<Vec<Arc<Plan>>>,
     seats: Vec<Seat>,
@@ -92,8 +95,9 @@ impl Network {
         });
         let mut network = self;
         network.visit_mut(&mut |_, p| *p.value_mut() = Array::traced(p.value().spec()).into());
+        let ready = Mutex::new(Ready::new(values.values().map(Tensor::array)));
         let seats = (0..SEATS).map(|_| Seat::default()).collect();
-        Ok(Predictor { network, parameters: values, plans: Mutex::default(), seats })
+        Ok(Predictor { network, parameters: values, ready, plans: Mutex::default(), seats })
     }
 }
 
@@ -303,7 +307,9 @@ impl Predictor {
         let graph = Graph::of_network_in(&self.network, &specs, &session)?.for_inference(continues);
         // Duplicates first, while constants are few and parameters have paths.
         let graph = graph.without_duplicates().without_dead_code().with_values(&self.parameters)?;
-        Plan::new(&graph.with_constants_folded(FOLDED).without_dead_code(), continues)
+        let graph = graph.with_constants_folded(FOLDED).without_dead_code().with_epilogues();
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        Plan::new(&graph, continues, &mut ready)
     }
 }
 

@@ -2,6 +2,7 @@
 //! a multiply-add can be merged into the product before it, bit for bit.
 
 use super::elementwise::float;
+use super::ending::{End, Kind};
 use super::promote::alike;
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, elements};
 use crate::dtype::dispatch_float;
@@ -151,6 +152,10 @@ crate::op! {
 }
 
 impl Op for MulAdd {
+    fn as_end(&self, inputs: &[Spec]) -> Option<End> {
+        let channels = inputs[0].shape.dims().last()?;
+        inputs[1..].iter().all(|spec| spec.shape.dims() == [*channels]).then_some(End(Kind::Scale))
+    }
     fn flops(&self, _: &[Spec], outputs: &[Spec]) -> u64 {
         2 * elements(outputs)
     }

@@ -2,6 +2,7 @@
 //! of input and output the derivative reads. The method, the fused kernels, the rule for every order of
 //! differentiation and the gradient check follow from it.
 
+use super::ending::{End, Kind};
 use super::expr::Expr;
 use super::promote::alike;
 use super::table::Takes;
@@ -204,6 +205,22 @@ impl Op for Map {
         }
         Ok(())
     }
+    fn as_end(&self, inputs: &[Spec]) -> Option<End> {
+        inputs[0].dtype.is_float().then_some(End(Kind::Map(self.row, self.p)))
+    }
+    fn works_in_place(&self, inputs: &[Spec]) -> bool {
+        inputs[0].dtype == DType::F32
+    }
+    fn eval_in_place(&self, first: &mut Array, _: &[&Array]) -> Result<bool> {
+        let Map { row, p } = *self;
+        if first.dtype() != DType::F32 {
+            return Ok(false);
+        }
+        par::chunks(first.slice_mut::<f32>()?, 1, par::GRAIN / COST, &|_, run: &mut [f32]| {
+            row.in_place(run, p as f32);
+        });
+        Ok(true)
+    }
     fn saves(&self, _: &[bool]) -> Saves {
         match self.row.reads {
             Reads::X => Saves::INPUTS,
@@ -283,6 +300,16 @@ impl Formula {
     /// Changes the gradient `g` of a step's first output to `g · df(v)`, in place if nothing else holds it.
     pub(crate) fn backward(&'static self, p: f64, step: &Step<'_>, v: &Tensor) -> Result<Tensor> {
         step.change_grad(0, |g| apply_in_place(MapGrad { row: GradOf(self), p }, g, &[v]))
+    }
+
+    /// Applies it to each element, in float32. The loop reads what it writes from a copy in the nearest cache.
+    pub(super) fn in_place(&self, run: &mut [f32], p: f32) {
+        let mut room = [0f32; 256];
+        for part in run.chunks_mut(room.len()) {
+            let copy = &mut room[..part.len()];
+            copy.copy_from_slice(part);
+            (self.single)(copy, part, p);
+        }
     }
 
     /// Relative cost of an element of the gradient: one that reads the output is one or two products.
@@ -905,6 +932,10 @@ impl Op for Zip {
             });
         });
         Ok(true)
+    }
+    fn as_end(&self, inputs: &[Spec]) -> Option<End> {
+        let adds = self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1];
+        adds.then_some(End(Kind::Residual))
     }
     fn works_in_place(&self, inputs: &[Spec]) -> bool {
         self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1]

@@ -3,6 +3,7 @@
 //! [table of all operations](crate::guides::ops) is a guide.
 
 mod attending;
+mod ending;
 mod expr;
 mod naive;
 mod parts;
@@ -15,6 +16,8 @@ use crate::autograd::{Attrs, Detach, Op};
 use crate::{Error, Result};
 use std::sync::Arc;
 
+#[doc(hidden)]
+pub use ending::{End, Ready};
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::PadMode;
 pub use recurrent::RecurrentWeights;

@@ -47,13 +47,14 @@ fn passes_hold(what: &str, network: &Network, data: &[Tensor]) -> Result<()> {
     let mut graph = Graph::of_network(network, &specs)?;
     let feed = Feed::new(data).parameters(network);
     let want = graph.run(&feed)?;
-    let passes: [(&str, &dyn Fn(&Graph) -> Result<Graph>); 6] = [
+    let passes: [(&str, &dyn Fn(&Graph) -> Result<Graph>); 7] = [
         ("duplicates", &|graph| Ok(graph.without_duplicates())),
         ("dead code", &|graph| Ok(graph.without_dead_code())),
         ("parameters", &|graph| graph.with_parameters(network)),
         ("few constants", &|graph| Ok(graph.with_constants_folded(64))),
         ("constants", &|graph| Ok(graph.with_constants_folded(usize::MAX))),
         ("dead code again", &|graph| Ok(graph.without_dead_code())),
+        ("epilogues", &|graph| Ok(graph.with_epilogues())),
     ];
     for (pass, run) in passes {
         let steps = graph.steps().len();
