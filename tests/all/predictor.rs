@@ -312,3 +312,80 @@ fn a_network_that_cannot_be_captured_is_refused() {
     let x = Tensor::ones([2, 3]).unwrap();
     network.predict(&x).unwrap();
 }
+
+#[test]
+fn costs_are_counted_by_hand() {
+    let network = Sequential::new()
+        .add(Input::new([8, 8, 3]))
+        .add(Conv2D::new(4, 3).activation(Relu).named("conv"))
+        .add(Flatten::new().named("flat"))
+        .add(Dense::new(5).named("dense"))
+        .build()
+        .unwrap();
+    let x = normal(1, &[2, 8, 8, 3]);
+    let graph = Graph::of_network(&network, &[x.spec()]).unwrap();
+    let cost = graph.cost();
+    let of = |layer: &str| cost.layers.iter().find(|(name, _)| name == layer).unwrap().1;
+    let places = 2 * 6 * 6;
+    // A product for each tap and channel, then bias and relu.
+    assert_eq!(of("conv").flops, places * 4 * (2 * 27 + 2));
+    assert_eq!(of("conv").parameters, 27 * 4 + 4);
+    assert_eq!(of("conv").bytes, 4 * (2 * 8 * 8 * 3 + 27 * 4 + 4 + places * 4));
+    assert_eq!((of("flat").flops, of("flat").bytes), (0, 0), "a view");
+    assert_eq!(of("dense").flops, 2 * 5 * (2 * 144 + 1));
+    assert_eq!(cost.total.parameters, network.count_params() as u64);
+    assert_eq!(cost.total.flops, of("conv").flops + of("dense").flops);
+    let table = cost.to_string();
+    let words: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(words[0], ["layer", "steps", "FLOPs", "bytes", "parameters"]);
+    assert_eq!((words[1][0], words[4][0]), ("conv", "total"));
+    // Joined to the products, it is as much.
+    let bound = graph.with_parameters(&network).unwrap();
+    assert_eq!(bound.with_epilogues().cost().total.flops, cost.total.flops);
+}
+
+#[test]
+fn a_graph_is_drawn() {
+    let network = ResNet18::new().input_shape([32, 32, 3]).classes(4).build().unwrap();
+    let graph = Graph::of_network(&network, &[Tensor::ones([1, 32, 32, 3]).unwrap().spec()]).unwrap();
+    let (dot, svg) = (graph.to_dot(), graph.to_svg());
+    assert!(dot.starts_with("digraph {") && dot.ends_with("}\n"));
+    let (steps, ends) = (graph.steps().len(), 2);
+    assert_eq!(dot.matches("fillcolor").count(), steps + ends);
+    assert_eq!(svg.matches("<rect").count(), 1 + steps + ends);
+    assert!(svg.contains("conv1_conv/kernel") && dot.contains("conv1_conv/kernel"));
+    assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
+    // Boxes do not overlap.
+    let number = |line: &str, key: &str| -> usize {
+        let rest = line.split_once(&format!(" {key}=\"")).unwrap().1;
+        rest.split_once('"').unwrap().0.parse().unwrap()
+    };
+    let boxes: Vec<[usize; 4]> = svg
+        .lines()
+        .filter(|line| line.starts_with("<rect x="))
+        .map(|line| ["x", "y", "width", "height"].map(|key| number(line, key)))
+        .collect();
+    assert_eq!(boxes.len(), steps + ends);
+    for (i, a) in boxes.iter().enumerate() {
+        for b in &boxes[..i] {
+            let apart =
+                a[0] + a[2] <= b[0] || b[0] + b[2] <= a[0] || a[1] + a[3] <= b[1] || b[1] + b[3] <= a[1];
+            assert!(apart, "{a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn profiles_name_layers_and_operations() {
+    let network = ResNet18::new().input_shape([32, 32, 3]).classes(4).build().unwrap();
+    let predictor = network.predictor().unwrap();
+    let profile = predictor.profile(&normal(1, &[2, 32, 32, 3])).unwrap();
+    assert!(profile.layers().iter().any(|(layer, _)| layer == "conv1_conv"));
+    assert!(profile.ops().iter().any(|(op, _)| *op == "conv_ended"));
+    // Normalization, activations and sums are done with the convolutions.
+    assert!(profile.steps.iter().all(|step| !["mul_add", "relu", "add"].contains(&step.op)), "{profile}");
+    assert!(profile.steps.iter().map(|step| step.time).sum::<std::time::Duration>() <= profile.total);
+    assert!(profile.arena_bytes > 0 && profile.weight_bytes >= 4 * network.count_params() / 2);
+    let text = profile.to_string();
+    assert!(text.contains("layer") && text.contains("operation") && text.contains("whole call"), "{text}");
+}
