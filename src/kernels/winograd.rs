@@ -24,7 +24,7 @@
 //! Tiles go through in runs whose V stays in L2, with 64 filters at a time.
 
 use super::conv::Sizes;
-use super::gemm::{Act, Epilogue, Gemm, Mat, MatMut, Window, here};
+use super::gemm::{Act, Epilogue, Gemm, Mat, MatMut, Target, Window, here};
 use super::math::Real;
 use super::simd::{isa, stamped};
 use super::{par, scratch};
@@ -40,12 +40,17 @@ const GRAIN: usize = 1 << 20;
 
 type Lane<T> = [T; LANES];
 
-/// What is done to the sums of a tile for some filters; the residual begins where the tile does.
+/// The first place of a tile, and how far away the ones on its right and below are, if they exist.
+type Places = (usize, Option<usize>, Option<usize>);
+
+/// What is done to the sums of tiles for some filters; the residual begins with the first of them.
 #[derive(Clone, Copy)]
 struct End<'a, T> {
     bias: Option<&'a [T]>,
     scale: Option<(&'a [T], &'a [T])>,
     residual: Option<&'a [T]>,
+    /// The filters of a place in the residual.
+    filters: usize,
     relu: bool,
     /// Whether a scale and a shift are one operation.
     fused: bool,
@@ -100,7 +105,7 @@ impl Tiles {
         size_of::<T>() == size_of::<f32>()
             && channels.min(filters) >= 32
             && tiles >= 16
-            && kernel / 1024 <= tiles
+            && kernel / 1536 <= tiles
     }
 
     /// Returns the tiles of one image, down and along.
@@ -169,7 +174,8 @@ impl Tiles {
         if y.is_empty() {
             return;
         }
-        self.part(x, k, y, (0, self.batch * down), end);
+        let all = Target::new(y, self.batch * self.rows * self.cols, f, f).expect("it has this size");
+        self.part(x, k, all, (0, self.batch * down), 0, end);
         let act = end.activation.filter(|&act| act != Act::Relu);
         if act.is_some() || end.map.is_some() {
             par::chunks(y, 1, par::GRAIN / 8, &|_, run| {
@@ -179,29 +185,58 @@ impl Tiles {
         }
     }
 
-    /// Returns where a row of tiles begins in the results, with the rows of all images one after another.
+    /// Returns the number of the place where a row of tiles begins, with the rows of all images one after another.
     fn start(&self, row: usize) -> usize {
         let (down, _) = self.grid();
-        (row / down * self.rows + row % down * 2) * self.cols * self.filters
+        (row / down * self.rows + row % down * 2) * self.cols
     }
 
-    /// Computes some rows of tiles.
-    fn part<T: Gemm>(&self, x: &[T], k: &[T], y: &mut [T], (first, last): (usize, usize), end: Epilogue<T>) {
-        let work = (last - first) * self.grid().1 * 16 * self.channels * self.filters;
-        if par::threads() == 1 || work < 2 * GRAIN || last - first < 2 {
-            return self.rows(x, k, y, (first, last), end);
+    /// Computes some rows of tiles, for the filters from number `j` on, which are the columns of `y`.
+    fn part<T: Gemm>(
+        &self,
+        x: &[T],
+        k: &[T],
+        y: Target<T>,
+        (first, last): (usize, usize),
+        j: usize,
+        end: Epilogue<T>,
+    ) {
+        let tiles = (last - first) * self.grid().1;
+        let work = tiles * 16 * self.channels * y.cols;
+        if par::threads() == 1 || work < 2 * GRAIN {
+            return self.rows(x, k, y, (first, last), j, end);
         }
-        let half = (first + last) / 2;
-        let (upper, lower) = y.split_at_mut(self.start(half) - self.start(first));
-        par::join(
-            || self.part(x, k, upper, (first, half), end),
-            || self.part(x, k, lower, (half, last), end),
-        );
+        if tiles <= y.cols && y.cols > PANEL {
+            // The kernel is more than the tiles: each thread reads a part of it.
+            let at = (y.cols / 2).next_multiple_of(PANEL);
+            let (left, right) = y.split_cols(at);
+            par::join(
+                || self.part(x, k, left, (first, last), j, end),
+                || self.part(x, k, right, (first, last), j + at, end),
+            );
+        } else if last - first > 1 {
+            let half = (first + last) / 2;
+            let (upper, lower) = y.split_rows(self.start(half) - self.start(first));
+            par::join(
+                || self.part(x, k, upper, (first, half), j, end),
+                || self.part(x, k, lower, (half, last), j, end),
+            );
+        } else {
+            self.rows(x, k, y, (first, last), j, end);
+        }
     }
 
     /// The same on this thread.
-    fn rows<T: Gemm>(&self, x: &[T], k: &[T], y: &mut [T], (first, last): (usize, usize), end: Epilogue<T>) {
-        let (c, f, along) = (self.channels, self.filters, self.grid().1);
+    fn rows<T: Gemm>(
+        &self,
+        x: &[T],
+        k: &[T],
+        mut y: Target<T>,
+        (first, last): (usize, usize),
+        left: usize,
+        end: Epilogue<T>,
+    ) {
+        let (c, along) = (self.channels, self.grid().1);
         let tiles = (last - first) * along;
         // Runs of about the same number of tiles, a multiple of the height of the products' tiles.
         let most = (RUN / (16 * (c + PANEL))).max(48);
@@ -218,8 +253,8 @@ impl Tiles {
                     let pixels = self.pixels(x, first * along + from + t, &zeros[..c]);
                     input(&pixels, &mut v[t * deep..], v_step);
                 }
-                for j in (0..f).step_by(PANEL) {
-                    let cols = PANEL.min(f - j);
+                for j in (left..left + y.cols).step_by(PANEL) {
+                    let cols = PANEL.min(left + y.cols - j);
                     for p in 0..16 {
                         let a = Mat { offset: p * v_step, cols: c, ..Mat::row_major(v, count, deep) };
                         let offset = (j / PANEL * 16 + p) * self.matrix();
@@ -229,19 +264,19 @@ impl Tiles {
                     let end = End {
                         bias: end.bias.map(|b| &b[j..j + cols]),
                         scale: end.scale.map(|(s, t)| (&s[j..j + cols], &t[j..j + cols])),
-                        residual: end.residual.map(|r| &r[self.start(first) + j..]),
+                        residual: end.residual.map(|r| &r[self.start(first) * self.filters + j..]),
+                        filters: self.filters,
                         relu: end.activation == Some(Act::Relu),
                         fused: isa().is_fused(),
                     };
                     for t in 0..count {
                         let at = first * along + from + t;
                         let (row, col) = (at / along, 2 * (at % along));
-                        let place = self.start(row) - self.start(first) + col * f;
-                        let end = End { residual: end.residual.map(|r| &r[place..]), ..end };
+                        let place = self.start(row) - self.start(first) + col;
                         // The last tile may reach beyond the results.
-                        let right = (col + 1 < self.cols).then_some(f);
-                        let below = (2 * (row % self.grid().0) + 1 < self.rows).then_some(self.cols * f);
-                        output(&m[t * PANEL..], m_step, cols, &mut y[place + j..], (right, below), end);
+                        let right = (col + 1 < self.cols).then_some(1);
+                        let below = (2 * (row % self.grid().0) + 1 < self.rows).then_some(self.cols);
+                        output(&m[t * PANEL..], m_step, cols, &mut y, j - left, (place, right, below), end);
                     }
                 }
             }
@@ -346,8 +381,8 @@ fn output_lane<T: Gemm>(
     m: &[T],
     step: usize,
     (c, n): (usize, usize),
-    y: &mut [T],
-    (right, below): (Option<usize>, Option<usize>),
+    (y, j): (&mut Target<T>, usize),
+    (place, right, below): Places,
     end: End<T>,
 ) {
     let m = &m[c..15 * step + c + LANES];
@@ -356,29 +391,39 @@ fn output_lane<T: Gemm>(
     let t1 = tile_out([at(1), at(5), at(9), at(13)]);
     let t2 = tile_out([at(2), at(6), at(10), at(14)]);
     let t3 = tile_out([at(3), at(7), at(11), at(15)]);
-    let bias = end.bias.map(|bias| load(&bias[c..], n));
-    let scale = end.scale.map(|(s, t)| (load(&s[c..], n), load(&t[c..], n)));
-    let mut store = |sum: Lane<T>, at: usize| {
-        let mut sum = if let Some(bias) = bias { add(sum, bias) } else { sum };
-        if let Some((s, t)) = scale {
-            sum = if end.fused { fma(sum, s, t) } else { add(mul(sum, s), t) };
-        }
-        if let Some(residual) = end.residual {
-            sum = add(sum, load(&residual[at + c..], n));
-        }
-        if end.relu {
-            (0..LANES).for_each(|i| sum[i] = Act::Relu.apply(sum[i]));
-        }
-        y[at + c..][..n].copy_from_slice(&sum[..n]);
-    };
     for i in 0..2 {
         let Some(down) = [Some(0), below][i] else { continue };
         let row = tile_out([t0[i], t1[i], t2[i], t3[i]]);
-        store(row[0], down);
+        finish(row[0], (c, n), place + down, (y, j), end);
         if let Some(right) = right {
-            store(row[1], down + right);
+            finish(row[1], (c, n), place + down + right, (y, j), end);
         }
     }
+}
+
+/// Stores `n` complete sums of a place, for the filters from number `c` on, which begin in column `j` of `y`.
+#[inline(always)] // a closure would run as portable code
+fn finish<T: Gemm>(
+    mut sum: Lane<T>,
+    (c, n): (usize, usize),
+    place: usize,
+    (y, j): (&mut Target<T>, usize),
+    end: End<T>,
+) {
+    if let Some(bias) = end.bias {
+        sum = add(sum, load(&bias[c..], n));
+    }
+    if let Some((s, t)) = end.scale {
+        let (s, t) = (load(&s[c..], n), load(&t[c..], n));
+        sum = if end.fused { fma(sum, s, t) } else { add(mul(sum, s), t) };
+    }
+    if let Some(residual) = end.residual {
+        sum = add(sum, load(&residual[place * end.filters + c..], n));
+    }
+    if end.relu {
+        (0..LANES).for_each(|i| sum[i] = Act::Relu.apply(sum[i]));
+    }
+    y.row(place)[j + c..][..n].copy_from_slice(&sum[..n]);
 }
 
 /// Transforms `n` filters of one channel of the kernel.
@@ -417,10 +462,9 @@ stamped! {
 }
 
 stamped! {
-    /// Transforms a tile of sums `m[p·step + filter]` to two by two results; the second ones are `right` of the first
-    /// and `below`, if they exist.
-    fn output<T: Gemm>(m: &[T], step: usize, cols: usize, y: &mut [T], next: (Option<usize>, Option<usize>), end: End<T>) {
-        lanes(cols, #[inline(always)] |run| output_lane(m, step, run, y, next, end));
+    /// Transforms a tile of sums `m[p·step + filter]` to two by two results, in the columns of `y` from number `j` on.
+    fn output<T: Gemm>(m: &[T], step: usize, cols: usize, y: &mut Target<T>, j: usize, places: Places, end: End<T>) {
+        lanes(cols, #[inline(always)] |run| output_lane(m, step, run, (y, j), places, end));
     }
 }
 

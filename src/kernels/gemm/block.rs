@@ -115,10 +115,15 @@ fn blocks<T: Gemm>(
                         // What follows is prefetched from memory meanwhile: the next columns, or the next block
                         // of K. Beyond the last column lies what this thread will probably be given next.
                         let next = match b {
+                            // One after another, as those of Winograd's algorithm are.
+                            Side::Plain(b) if b.cs == 1 && b.rs == n as isize && n <= nr && last => {
+                                Next::after(&right)
+                            }
                             Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
                                 true => Next::at(b, if j + nr < nc { pc } else { 0 }, col + nr),
                                 false => Next::at(b, pc + kc, jc),
                             },
+                            Side::Panels(_) if m <= MC => Next::after(&right),
                             _ => Next::NONE,
                         };
                         let right = (right, next);

@@ -3,6 +3,7 @@
 //! processor busy. The order of arithmetic is that of a product for each channel.
 
 use super::finish::Finish;
+use super::gather::Gather;
 use super::matrix::Target;
 use super::patches::Stack;
 use super::walk::Walk;
@@ -11,9 +12,6 @@ use crate::kernels::par;
 use crate::kernels::scratch;
 use crate::kernels::simd::{isa, stamped};
 
-/// Channels and places that are computed together.
-const WIDE: usize = 16;
-const PLACES: usize = 4;
 /// Channels and taps of a gradient that are computed together.
 const LONG: usize = 32;
 const SHORT: usize = LONG / 2;
@@ -39,21 +37,25 @@ fn fits<T: Gemm>(stack: &Stack<T>, back: bool) -> bool {
 /// Computes y from images and a kernel `[taps, channels]`, then the epilogue.
 pub(crate) fn depthwise<T: Gemm>(patches: &Patches<T>, k: &[T], y: &mut [T], end: Epilogue<T>) {
     let rows = patches.0.rows;
-    let end = Finish::new(isa(), Store::Write, &end, (rows, patches.0.used, patches.0.used));
-    product(&patches.0, false, k, y, &end);
+    let finish = Finish::new(isa(), Store::Write, &end, (rows, patches.0.used, patches.0.used));
+    product(&patches.0, false, k, y, (&finish, end.residual));
 }
 
 /// Computes the gradient of images from that of y, `k` being `[taps, channels]`.
 pub(crate) fn depthwise_input<T: Gemm>(spread: &Spread<T>, k: &[T], x: &mut [T]) {
-    product(&spread.0, true, k, x, &Finish::none(Store::Write));
+    product(&spread.0, true, k, x, (&Finish::none(Store::Write), None));
 }
 
-fn product<T: Gemm>(stack: &Stack<T>, back: bool, k: &[T], out: &mut [T], end: &Finish<T>) {
+/// What follows the sums, and the residual from where the results begin.
+type End<'a, T> = (&'a Finish<'a, T>, Option<&'a [T]>);
+
+fn product<T: Gemm>(stack: &Stack<T>, back: bool, k: &[T], out: &mut [T], (end, residual): End<T>) {
     let (kinds, unit, c) = (stack.kinds(back), stack.unit(back), stack.used);
     let taps = stack.cols / c;
     let grain = (par::GRAIN / taps.div_ceil(4)).max(1);
     par::chunks(out, unit * c, grain, &|first, out| {
         let count = out.len() / (unit * c);
+        let end = (end, residual.map(|r| &r[first * unit * c..]));
         for kind in 0..kinds {
             let walk = stack.walk(back, kind);
             let each = if kinds > 1 { walk.rows() } else { 1 };
@@ -67,10 +69,10 @@ fn rows<T: Gemm>(
     walk: &Walk<T>,
     k: &[T],
     out: &mut [T],
-    end: &Finish<T>,
+    (end, residual): End<T>,
     (base, from, count): (usize, usize, usize),
 ) {
-    let (c, taps) = (walk.used, walk.taps());
+    let (c, taps, kernels) = (walk.used, walk.taps(), T::kernels(isa()));
     let chunk = (BAND / walk.weight()).clamp(32, 1024).min(count);
     scratch::with(2 * taps + 2 * chunk, |tables: &mut [usize]| {
         let (at, tables) = tables.split_at_mut(taps);
@@ -84,61 +86,14 @@ fn rows<T: Gemm>(
             scratch::with(walk.room(start, m), |room: &mut [T]| {
                 let data = walk.lay(start, room, &mut rows[..m]);
                 walk.targets(start, base, c, &mut to[..m]);
-                chains(data, &rows[..m], at, tap, k, c, end.bias, out, &to[..m]);
-                if end.follows() {
-                    // Only rows of a convolution have an end, which are one after another.
-                    let out = &mut out[(start - base) * c..][..m * c];
-                    out.chunks_exact_mut(c).enumerate().for_each(|(i, row)| end.later(start + i, 0, row));
+                let a = Gather::new(data, &rows[..m], at).expect("rows and taps lie in the images");
+                kernels.depthwise(a, (k, tap), (&mut *out, &to[..m]), c, (end, residual));
+                if end.more() {
+                    to[..m].iter().for_each(|&to| end.after(&mut out[to..][..c]));
                 }
             });
         }
     });
-}
-
-stamped! {
-    /// Computes row after row: `out[to] = Σ data[row + at] * k[tap]` for each of `c` channels, over taps ascending.
-    fn chains<T: Gemm>(data: &[T], rows: &[usize], at: &[usize], tap: &[usize], k: &[T], c: usize, bias: Option<&[T]>, out: &mut [T], to: &[usize]) {
-        let whole = rows.len() / PLACES * PLACES;
-        for i in (0..whole).step_by(PLACES) {
-            let rows: [usize; PLACES] = std::array::from_fn(|p| rows[i + p]);
-            for j in (0..c / WIDE * WIDE).step_by(WIDE) {
-                let mut acc = [[T::c(0.0); WIDE]; PLACES];
-                for (&at, &tap) in at.iter().zip(tap) {
-                    let k = &k[tap + j..][..WIDE];
-                    for p in 0..PLACES {
-                        let x = &data[rows[p] + at + j..][..WIDE];
-                        for l in 0..WIDE {
-                            acc[p][l] = x[l].fma(k[l], acc[p][l]);
-                        }
-                    }
-                }
-                for p in 0..PLACES {
-                    let out = &mut out[to[i + p] + j..][..WIDE];
-                    match bias {
-                        Some(bias) => out.iter_mut().zip(acc[p]).zip(&bias[j..]).for_each(|((o, a), &b)| *o = a + b),
-                        None => out.copy_from_slice(&acc[p]),
-                    }
-                }
-            }
-        }
-        // What is left: channels beside, and rows below.
-        for (i, (&row, &to)) in rows.iter().zip(to).enumerate() {
-            let beside = if i < whole { c / WIDE * WIDE } else { 0 };
-            for j in (beside..c).step_by(WIDE) {
-                let n = WIDE.min(c - j);
-                let mut acc = [T::c(0.0); WIDE];
-                for (&at, &tap) in at.iter().zip(tap) {
-                    let (x, k) = (&data[row + at + j..][..n], &k[tap + j..][..n]);
-                    acc.iter_mut().zip(x).zip(k).for_each(|((a, &x), &k)| *a = x.fma(k, *a));
-                }
-                let out = &mut out[to + j..][..n];
-                match bias {
-                    Some(bias) => out.iter_mut().zip(acc).zip(&bias[j..]).for_each(|((o, a), &b)| *o = a + b),
-                    None => out.copy_from_slice(&acc[..n]),
-                }
-            }
-        }
-    }
 }
 
 /// Computes the gradient of a kernel `[taps, channels]` from images and the gradient of y.

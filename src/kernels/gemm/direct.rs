@@ -15,7 +15,7 @@ use super::grid::GRAIN;
 use super::matrix::{Source, Target};
 use super::patches::Stack;
 use super::side::{Side, panel};
-use super::tile::{Kernels, Shape};
+use super::tile::{Kernels, Next, Shape};
 use super::walk::Walk;
 use super::{Epilogue, Gemm, Mat, MatMut, Patches, Spread, Store, View, gemm_on, packed, product_on};
 use crate::kernels::simd::Isa;
@@ -215,8 +215,18 @@ impl<'a, T: Gemm> Job<'a, T> {
                                 };
                                 let end = last.then(|| end.columns(j, cols));
                                 let mut out = out.columns(j, cols);
+                                // What comes from memory is asked for before its use: the next columns, or the
+                                // next block of K.
+                                let next = match &b {
+                                    _ if chunk < count => Next::NONE,
+                                    Side::Panels(_) => Next::after(&right),
+                                    Side::Plain(b) if !packs && j + nr < n => Next::at(b, p, j + nr),
+                                    Side::Plain(b) if !packs => Next::at(b, p + kc, 0),
+                                    _ => Next::NONE,
+                                };
                                 let a = a.block(p, kc);
-                                kernels.gathered(shape, a, right, p > 0, &mut out, end.as_ref());
+                                let b = (right, next);
+                                kernels.gathered(shape, a, b, p > 0, &mut out, end.as_ref());
                             }
                             p += kc;
                             if last {
@@ -364,7 +374,8 @@ impl<T: Gemm> Turned<'_, T> {
                                         .expect("packed for it");
                                 }
                                 let (mut out, prior) = (out.columns(j, cols), start + p > 0);
-                                self.kernels.gathered(shape, a.block(p, kc), right, prior, &mut out, None);
+                                let b = (right, Next::NONE);
+                                self.kernels.gathered(shape, a.block(p, kc), b, prior, &mut out, None);
                             }
                         }
                     });

@@ -101,14 +101,9 @@ impl<'a, T: Gemm> Finish<'a, T> {
         }
     }
 
-    /// Whether anything follows the bias.
-    pub(super) fn follows(&self) -> bool {
-        !self.short() || self.act.is_some() || self.map.is_some()
-    }
-
     /// Does to a run of row `i`, from column `j` on, all that follows the bias.
     #[inline]
-    pub(super) fn later(&self, i: usize, j: usize, run: &mut [T]) {
+    fn later(&self, i: usize, j: usize, run: &mut [T]) {
         let n = run.len();
         let scale = self.scale.map(|(s, t)| (&s[j..j + n], &t[j..j + n]));
         let residual = self.residual.and_then(|r| r.block(i, j, 1, n).contiguous_row());

@@ -53,6 +53,8 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
     let lanes = t.lanes;
     let (mut first, mut c, mut prior) = (t.a, t.c, t.prior);
     let (mut next, mut rest) = (t.next, if t.next_rs == 0 { 0 } else { t.k });
+    // So that the last tile has asked for all of it.
+    let pace = if rest > 0 { t.count.min(LINE) } else { LINE };
     for n in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
@@ -76,7 +78,7 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
             let ahead = first.wrapping_offset(t.a_next);
             let mut p = 0;
             while p < t.k {
-                let end = t.k.min(p + LINE);
+                let end = t.k.min(p + pace);
                 if t.once {
                     for i in 0..MR {
                         S::prefetch(ahead.wrapping_offset(i as isize * t.a_rs).wrapping_add(p));
@@ -279,6 +281,9 @@ pub(super) struct Gathered<T> {
     pub(super) steps: *const usize,
     pub(super) b: *const T,
     pub(super) b_rs: isize,
+    /// As in [`Tiles`].
+    pub(super) next: *const T,
+    pub(super) next_rs: isize,
     /// Columns of the last vector that are used.
     pub(super) lanes: usize,
     pub(super) c: *mut T,
@@ -299,6 +304,8 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
 ) {
     let lanes = t.lanes;
     let (mut from, mut to) = (t.rows, t.to);
+    let (mut next, mut rest) = (t.next, if t.next_rs == 0 { 0 } else { t.k });
+    let pace = if rest > 0 { t.count.min(LINE) } else { LINE };
     for n in 0..t.count {
         // SAFETY: all of it by the contract above.
         unsafe {
@@ -316,21 +323,31 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
                     S::prefetch(c.wrapping_add(NV * S::LANES - 1));
                 }
             }
-            let mut b = t.b;
-            for p in 0..t.k {
-                let step = *t.steps.add(p);
-                let mut row = [S::zero(); NV];
-                for v in 0..NV {
-                    let p = b.add(v * S::LANES);
-                    row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
-                }
-                for i in 0..MR {
-                    let x = S::splat(*rows[i].add(step));
+            let (mut b, mut first) = (t.b, 0);
+            while first < t.k {
+                let end = t.k.min(first + pace);
+                if rest > 0 {
                     for v in 0..NV {
-                        acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                        S::prefetch(next.wrapping_add(v * S::LANES));
                     }
+                    (next, rest) = (next.wrapping_offset(t.next_rs), rest - 1);
                 }
-                b = b.wrapping_offset(t.b_rs);
+                for p in first..end {
+                    let step = *t.steps.add(p);
+                    let mut row = [S::zero(); NV];
+                    for v in 0..NV {
+                        let p = b.add(v * S::LANES);
+                        row[v] = if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) };
+                    }
+                    for i in 0..MR {
+                        let x = S::splat(*rows[i].add(step));
+                        for v in 0..NV {
+                            acc[i][v] = S::fma(x, row[v], acc[i][v]);
+                        }
+                    }
+                    b = b.wrapping_offset(t.b_rs);
+                }
+                first = end;
             }
             // All of C is read before any of it is written, since a row may be there twice.
             if t.prior {
@@ -346,6 +363,115 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
                 ((*t.last).run)(&*t.last, n * MR, MR);
             }
             (from, to) = (from.add(MR), to.add(MR));
+        }
+    }
+}
+
+/// Rows of a convolution with one filter for each channel, as pointers: `out[to] = Σ data[row + at] * k[tap]` for each of
+/// `n` channels, over taps ascending.
+pub(super) struct Depthwise<T> {
+    pub(super) count: usize,
+    pub(super) n: usize,
+    pub(super) taps: usize,
+    pub(super) data: *const T,
+    /// Where each row begins in `data`, and in `out`.
+    pub(super) rows: *const usize,
+    pub(super) to: *const usize,
+    /// The distance of each tap from the row's beginning, and where it begins in `k`.
+    pub(super) at: *const usize,
+    pub(super) tap: *const usize,
+    pub(super) k: *const T,
+    pub(super) out: *mut T,
+    /// One number per channel each, or null.
+    pub(super) bias: *const T,
+    pub(super) scale: *const T,
+    pub(super) shift: *const T,
+    /// Begins where `out` does, or null.
+    pub(super) residual: *const T,
+    pub(super) relu: bool,
+}
+
+/// # Safety
+/// The pointers reach what the lists say, by `n` channels; the processor has the instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn depthwise<T: Copy, S: Simd<T>>(t: &Depthwise<T>) {
+    /// `R` rows from number `i` on, `NV` vectors of channels from number `j` on; `lanes` of the last one are used.
+    #[inline(always)]
+    unsafe fn tile<T: Copy, S: Simd<T>, const R: usize, const NV: usize, const PART: bool>(
+        t: &Depthwise<T>,
+        i: usize,
+        j: usize,
+        lanes: usize,
+    ) {
+        // SAFETY: the contract of `depthwise`.
+        unsafe {
+            let load = |p: *const T, v: usize| {
+                let p = p.add(j + v * S::LANES);
+                if PART && v == NV - 1 { S::load_part(p, lanes) } else { S::load(p) }
+            };
+            let mut acc = [[S::zero(); NV]; R];
+            let mut rows = [t.data; R];
+            for r in 0..R {
+                rows[r] = t.data.add(*t.rows.add(i + r));
+            }
+            for tap in 0..t.taps {
+                let (at, k) = (*t.at.add(tap), t.k.add(*t.tap.add(tap)));
+                for v in 0..NV {
+                    let k = load(k, v);
+                    for r in 0..R {
+                        acc[r][v] = S::fma(load(rows[r].add(at), v), k, acc[r][v]);
+                    }
+                }
+            }
+            for r in 0..R {
+                let to = *t.to.add(i + r);
+                for v in 0..NV {
+                    let mut x = acc[r][v];
+                    if !t.bias.is_null() {
+                        x = S::add(x, load(t.bias, v));
+                    }
+                    if !t.scale.is_null() {
+                        x = S::fma(x, load(t.scale, v), load(t.shift, v));
+                    }
+                    if !t.residual.is_null() {
+                        x = S::add(x, load(t.residual.add(to), v));
+                    }
+                    if t.relu {
+                        x = S::relu(x);
+                    }
+                    let to = t.out.add(to + j + v * S::LANES);
+                    if PART && v == NV - 1 { S::store_part(to, x, lanes) } else { S::store(to, x) }
+                }
+            }
+        }
+    }
+    /// `R` rows from number `i` on.
+    #[inline(always)]
+    unsafe fn row<T: Copy, S: Simd<T>, const R: usize>(t: &Depthwise<T>, i: usize) {
+        let mut j = 0;
+        // SAFETY: the channels in use end before `n`.
+        unsafe {
+            while j + 2 * S::LANES <= t.n {
+                tile::<T, S, R, 2, false>(t, i, j, S::LANES);
+                j += 2 * S::LANES;
+            }
+            while j < t.n {
+                let lanes = S::LANES.min(t.n - j);
+                tile::<T, S, R, 1, true>(t, i, j, lanes);
+                j += lanes;
+            }
+        }
+    }
+    let mut i = 0;
+    // SAFETY: rows end before `count`.
+    unsafe {
+        while i + 4 <= t.count {
+            row::<T, S, 4>(t, i);
+            i += 4;
+        }
+        while i < t.count {
+            row::<T, S, 1>(t, i);
+            i += 1;
         }
     }
 }
@@ -459,6 +585,8 @@ pub(super) struct Dots<T> {
     /// The number of vectors of a row of B that are contiguous, and the distance from these to the next.
     pub(super) together: usize,
     pub(super) hop: usize,
+    /// How many elements further on B is prefetched; then it comes from memory, and few vectors go at a time.
+    pub(super) ahead: usize,
     pub(super) y: *mut T,
 }
 
@@ -537,7 +665,7 @@ pub(super) unsafe fn dots_long<T: Copy, S: Simd<T>>(t: &Dots<T>) {
 pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     /// Computes `G` vectors from number `v` on; `last` lanes of the last one are used.
     #[inline(always)]
-    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool>(
+    unsafe fn group<T: Copy, S: Simd<T>, const G: usize, const PART: bool, const FAR: bool>(
         t: &Dots<T>,
         v: usize,
         last: usize,
@@ -554,6 +682,9 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
                 let x = S::splat(*t.x.add(p));
                 for g in 0..G {
                     let from = starts[g].offset(down);
+                    if FAR {
+                        S::prefetch(from.wrapping_add(t.ahead));
+                    }
                     let b = if PART && g == G - 1 { S::load_part(from, last) } else { S::load(from) };
                     y[g] = S::fma(x, b, y[g]);
                 }
@@ -569,24 +700,28 @@ pub(super) unsafe fn dots_short<T: Copy, S: Simd<T>>(t: &Dots<T>) {
     let mut v = 0;
     // SAFETY: the vectors in use end before `n`, and `v` is even.
     unsafe {
+        while t.ahead > 0 && v + 4 <= whole {
+            group::<T, S, 4, false, true>(t, v, S::LANES);
+            v += 4;
+        }
         while v + 8 <= whole {
-            group::<T, S, 8, false>(t, v, S::LANES);
+            group::<T, S, 8, false, false>(t, v, S::LANES);
             v += 8;
         }
         // Four chains keep the units busy, where two would leave them waiting.
         if v + 4 <= whole {
-            group::<T, S, 4, false>(t, v, S::LANES);
+            group::<T, S, 4, false, false>(t, v, S::LANES);
             v += 4;
         }
         while v + 2 <= whole {
-            group::<T, S, 2, false>(t, v, S::LANES);
+            group::<T, S, 2, false, false>(t, v, S::LANES);
             v += 2;
         }
         let rest = t.n - v * S::LANES;
         if rest > S::LANES {
-            group::<T, S, 2, true>(t, v, rest - S::LANES);
+            group::<T, S, 2, true, false>(t, v, rest - S::LANES);
         } else if rest > 0 {
-            group::<T, S, 1, true>(t, v, rest);
+            group::<T, S, 1, true, false>(t, v, rest);
         }
     }
 }

@@ -84,10 +84,10 @@ impl<'a, T: Copy> Source<'a, T> {
 }
 
 /// A matrix to write: rows `ld` apart, each contiguous.
-pub(super) struct Target<'a, T> {
+pub(crate) struct Target<'a, T> {
     pub(super) start: *mut T,
     pub(super) rows: usize,
-    pub(super) cols: usize,
+    pub(crate) cols: usize,
     pub(super) ld: usize,
     life: PhantomData<&'a mut [T]>,
 }
@@ -98,7 +98,7 @@ unsafe impl<T: Send> Send for Target<'_, T> {}
 impl<'a, T: Copy> Target<'a, T> {
     /// Makes the matrix whose element (i, j) is `data[i * ld + j]`; `None` if rows overlap or an element lies
     /// outside.
-    pub(super) fn new(data: &'a mut [T], rows: usize, cols: usize, ld: usize) -> Option<Self> {
+    pub(crate) fn new(data: &'a mut [T], rows: usize, cols: usize, ld: usize) -> Option<Self> {
         if rows > 0 && cols > 0 && (ld < cols || (rows - 1).checked_mul(ld)?.checked_add(cols)? > data.len())
         {
             return None;
@@ -114,14 +114,14 @@ impl<'a, T: Copy> Target<'a, T> {
     }
 
     /// Returns the rows above `at` and those from `at` on.
-    pub(super) fn split_rows(self, at: usize) -> (Self, Self) {
+    pub(crate) fn split_rows(self, at: usize) -> (Self, Self) {
         assert!(at <= self.rows);
         let start = self.start.wrapping_add(at * self.ld);
         (Target { rows: at, ..self }, Target { start, rows: self.rows - at, ..self })
     }
 
     /// Returns the columns left of `at` and those from `at` on.
-    pub(super) fn split_cols(self, at: usize) -> (Self, Self) {
+    pub(crate) fn split_cols(self, at: usize) -> (Self, Self) {
         assert!(at <= self.cols);
         (
             Target { cols: at, ..self },
@@ -131,7 +131,7 @@ impl<'a, T: Copy> Target<'a, T> {
 
     /// Returns row `i`.
     #[inline]
-    pub(super) fn row(&mut self, i: usize) -> &mut [T] {
+    pub(crate) fn row(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows);
         // SAFETY: `new` checked that the row lies in the slice, and `&mut self` makes it the only way there.
         unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(i * self.ld), self.cols) }

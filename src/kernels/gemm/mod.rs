@@ -50,7 +50,8 @@ use crate::kernels::math::{Lanes, Real};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Isa, isa, stamped};
 use finish::Finish;
-use matrix::{Source, Target};
+use matrix::Source;
+pub(crate) use matrix::Target;
 use side::Side;
 use tile::Stamped;
 

@@ -7,7 +7,7 @@
 use super::Gemm;
 use super::finish::Finish;
 use super::gather::{Gather, Scatter};
-use super::loops::{Dots, Gathered, Last, Pack, Tiles};
+use super::loops::{Depthwise, Dots, Gathered, Last, Pack, Tiles};
 use super::matrix::{Source, Target};
 use crate::kernels::math::Real;
 #[cfg(target_arch = "aarch64")]
@@ -62,6 +62,13 @@ impl<T> Next<T> {
         let start = b.start.wrapping_offset(p as isize * b.rs).wrapping_offset(j as isize * b.cs);
         Next { start, rs: b.rs }
     }
+
+    /// The panel after this one.
+    #[inline]
+    pub(super) fn after(panel: &Source<T>) -> Self {
+        let start = panel.start.wrapping_offset(panel.rows as isize * panel.rs);
+        Next { start, rs: panel.rs }
+    }
 }
 
 /// The number of vectors up to which a row of B counts as short.
@@ -69,6 +76,8 @@ const SHORT: usize = 32;
 /// The same for a matrix of more than `NEAR` elements, which comes from memory: a row is then read in one go.
 const SHORTER: usize = 8;
 const NEAR: usize = 1 << 16;
+/// How many elements ahead of their use those of panels are prefetched: 4 KiB of f32.
+const PANEL_AHEAD: usize = 1024;
 
 type TilesFn<T> = unsafe fn(&Tiles<T>);
 type GatheredFn<T> = unsafe fn(&Gathered<T>);
@@ -84,6 +93,7 @@ pub(super) struct Kernels<T: 'static> {
     /// For the wide and the tall tile, by vectors minus one; then whether the last vector is partly used.
     gathered: [&'static [[GatheredFn<T>; 2]]; 2],
     last: unsafe fn(&Last<T>, usize, usize),
+    depthwise: unsafe fn(&Depthwise<T>),
     pack: unsafe fn(&Pack<T>),
     dots_long: unsafe fn(&Dots<T>),
     dots_short: unsafe fn(&Dots<T>),
@@ -202,13 +212,13 @@ impl<T: Gemm> Kernels<T> {
     }
 
     /// Computes the product of `a`, as many rows as `c` has, and `b` (at most `shape.nr` columns, its rows
-    /// contiguous). With `prior` it is added to C. With `end`, the sum is complete and gets what `end` says, except
+    /// contiguous). `next` is prefetched meanwhile. With `prior` it is added to C. With `end`, the sum is complete and gets what `end` says, except
     /// for what C held before.
     pub(super) fn gathered(
         &self,
         shape: Shape,
         a: Gather<T>,
-        b: Source<T>,
+        (b, next): (Source<T>, Next<T>),
         prior: bool,
         c: &mut Scatter<T>,
         end: Option<&Finish<T>>,
@@ -232,6 +242,8 @@ impl<T: Gemm> Kernels<T> {
             steps: a.steps().as_ptr(),
             b: b.start,
             b_rs: b.rs,
+            next: next.start,
+            next_rs: next.rs,
             lanes,
             c: c.start(),
             prior,
@@ -310,6 +322,56 @@ impl<T: Gemm> Kernels<T> {
         }
     }
 
+    /// Computes rows of a convolution with one filter for each channel: row i is at `to[i]` of `out` the sum over taps
+    /// of `data[rows[i] + at[tap]] * k[taps[tap]]`, for each of `n` channels, with the parts of `end` that come before
+    /// [`Finish::after`]; its residual begins where `out` does.
+    pub(super) fn depthwise(
+        &self,
+        a: Gather<T>,
+        (k, taps): (&[T], &[usize]),
+        (out, to): (&mut [T], &[usize]),
+        n: usize,
+        (end, residual): (&Finish<T>, Option<&[T]>),
+    ) {
+        let reach = |list: &[usize]| list.iter().max().map_or(0, |last| last.saturating_add(n));
+        let (rows, at) = (a.rows(), a.steps());
+        assert!(rows.len() == to.len() && at.len() == taps.len() && !self.apart());
+        assert!(reach(taps) <= k.len() && reach(to) <= out.len());
+        assert!(
+            rows.is_empty()
+                || at.is_empty()
+                || reach(rows).saturating_add(at.iter().copied().max().unwrap_or(0)) <= a.data().len()
+        );
+        assert!(residual.is_none_or(|r| reach(to) <= r.len()));
+        let null = std::ptr::null();
+        let channels = |all: Option<&[T]>| {
+            all.map_or(null, |all| {
+                assert!(all.len() == n);
+                all.as_ptr()
+            })
+        };
+        let job = Depthwise {
+            count: rows.len(),
+            n,
+            taps: taps.len(),
+            data: a.data().as_ptr(),
+            rows: rows.as_ptr(),
+            to: to.as_ptr(),
+            at: at.as_ptr(),
+            tap: taps.as_ptr(),
+            k: k.as_ptr(),
+            out: out.as_mut_ptr(),
+            bias: channels(end.bias),
+            scale: channels(end.scale.map(|(s, _)| s)),
+            shift: channels(end.scale.map(|(_, t)| t)),
+            residual: residual.map_or(null, <[T]>::as_ptr),
+            relu: end.relu(),
+        };
+        // SAFETY: the assertions above say that all lists stay in their slices, and `tiles` says why the processor has
+        // the instructions.
+        unsafe { (self.depthwise)(&job) }
+    }
+
     /// Returns how many elements `pack` needs room for.
     pub(super) fn packed_len(&self, k: usize, n: usize, width: usize) -> usize {
         n.div_ceil(width) * k * width + self.lanes
@@ -338,7 +400,7 @@ impl<T: Gemm> Kernels<T> {
         };
         let (k, n, x, b, y) = (b.rows, b.cols, x.as_ptr(), b.start, y.as_mut_ptr());
         // SAFETY: the assertion above is the contract of the three loops.
-        unsafe { dots(&Dots { k, n, x, b, stride, together: 1, hop: self.lanes, y }) }
+        unsafe { dots(&Dots { k, n, x, b, stride, together: 1, hop: self.lanes, ahead: 0, y }) }
     }
 
     /// Returns whether panels of `width` columns are whole vectors, as [`Kernels::dots_panels`] needs.
@@ -353,7 +415,9 @@ impl<T: Gemm> Kernels<T> {
         let (x, b, y) = (x.as_ptr(), panels.as_ptr(), y.as_mut_ptr());
         // SAFETY: the assertion above is the contract of `dots_short`.
         unsafe {
-            (self.dots_short)(&Dots { k, n, x, b, stride: width as isize, together, hop: k * width, y })
+            let (stride, hop, ahead) =
+                (width as isize, k * width, if k * n > NEAR { PANEL_AHEAD } else { 0 });
+            (self.dots_short)(&Dots { k, n, x, b, stride, together, hop, ahead, y })
         }
     }
 }
@@ -408,6 +472,14 @@ macro_rules! stamp {
                 unsafe { loops::last::<T, $simd>(t, first, rows) }
             }
             $(#[target_feature(enable = $feature)])?
+            unsafe fn depthwise<T: Copy>(t: &Depthwise<T>)
+            where
+                $simd: Simd<T>,
+            {
+                // SAFETY: the caller's contract.
+                unsafe { loops::depthwise::<T, $simd>(t) }
+            }
+            $(#[target_feature(enable = $feature)])?
             unsafe fn pack<T: Copy>(t: &Pack<T>)
             where
                 $simd: Simd<T>,
@@ -459,6 +531,7 @@ macro_rules! stamp {
                     tiles: Self::TILES,
                     gathered: [Self::WIDE, Self::TALL],
                     last: last::<T>,
+                    depthwise: depthwise::<T>,
                     pack: pack::<T>,
                     dots_long: dots_long::<T>,
                     dots_short: dots_short::<T>,
