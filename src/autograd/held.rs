@@ -1,8 +1,7 @@
 //! `Op` for `Arc<dyn Op>`: operations held by a counter, which graphs keep and run.
 
-use super::{Attributes, Attrs, Grads, Op, Saves, Specs, Step};
+use super::{Attributes, Attrs, End, Grads, Op, Ready, Saves, Specs, Step};
 use crate::kernels::strided::Layout;
-use crate::ops::{End, Ready};
 use crate::tensor::Array;
 use crate::{Result, Spec};
 use std::any::TypeId;

@@ -9,6 +9,7 @@ mod check;
 mod custom;
 mod cut;
 mod derivatives;
+mod ending;
 mod gradients;
 mod held;
 mod leaf;
@@ -26,6 +27,8 @@ pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient, opaque};
 pub(crate) use cut::Cut;
 pub use derivatives::{hvp, jacobian};
+#[doc(hidden)]
+pub use ending::{EachElement, End, Ready};
 pub use gradients::{Gradient, Gradients, RowGradient};
 pub(crate) use leaf::Detach;
 pub use node::Saves;
@@ -35,7 +38,6 @@ pub use step::{Grads, Step};
 pub(crate) use watch::{failed_step, not_finite, watched};
 
 use crate::kernels::strided::Layout;
-use crate::ops::{End, Ready};
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Error, Result, Spec};
 use std::any::TypeId;

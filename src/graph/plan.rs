@@ -5,11 +5,10 @@
 
 use super::cost::Counts;
 use super::{Graph, Output, Source, Step, ValueId};
-use crate::autograd::{Op, check_countable, check_view};
+use crate::autograd::{Op, Ready, check_countable, check_view};
 use crate::error::Context;
 use crate::kernels::strided::Layout;
 use crate::nn::Session;
-use crate::ops::Ready;
 use crate::tensor::arena::Arena;
 use crate::tensor::storage::{Buffer, Shared};
 use crate::tensor::{Array, Few, Tensor, Tensors, few};

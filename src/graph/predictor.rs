@@ -3,9 +3,9 @@
 use super::plan::{Clock, Plan, Room};
 use super::profile::{Profile, Timed};
 use super::{Graph, parameters};
+use crate::autograd::Ready;
 use crate::kernels::par;
 use crate::nn::{Module, Network, Predict, Session, only_output};
-use crate::ops::Ready;
 use crate::tensor::arena::Arena;
 use crate::tensor::{Array, AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows};
 use crate::{Element, Result, Spec};

@@ -14,7 +14,7 @@ pub struct Profile {
     pub total: Duration,
     /// Bytes of the block in which the intermediate values lie.
     pub arena_bytes: usize,
-    /// Bytes of parameters and of constants computed from them.
+    /// Bytes of parameters and of constants computed from them, without the packed copies of kernels.
     pub weight_bytes: usize,
 }
 

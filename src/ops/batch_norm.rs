@@ -2,9 +2,8 @@
 //! a multiply-add can be merged into the product before it, bit for bit.
 
 use super::elementwise::float;
-use super::ending::{End, Kind};
 use super::promote::alike;
-use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, elements};
+use crate::autograd::{Attributes, End, Grads, Op, Saves, Specs, Step, apply, apply1, elements};
 use crate::dtype::dispatch_float;
 use crate::kernels::batch_norm::{self as kernel, Columns, Table};
 use crate::kernels::par;
@@ -154,7 +153,7 @@ crate::op! {
 impl Op for MulAdd {
     fn as_end(&self, inputs: &[Spec]) -> Option<End> {
         let channels = inputs[0].shape.dims().last()?;
-        inputs[1..].iter().all(|spec| spec.shape.dims() == [*channels]).then_some(End(Kind::Scale))
+        inputs[1..].iter().all(|spec| spec.shape.dims() == [*channels]).then_some(End::Scale)
     }
     fn flops(&self, _: &[Spec], outputs: &[Spec]) -> u64 {
         2 * elements(outputs)

@@ -12,12 +12,12 @@
 //! (`kernels/conv.rs`), or many small ones (`kernels/winograd.rs`) where that is allowed and faster.
 
 use super::elementwise::float;
-use super::ending::{Closing, End, Product, Ready, ended, with_ready};
+use super::ending::{Closing, Product, ended, with_ready};
 use super::matmul::{Fused, formula};
 use super::parts::Part;
 use super::promote::alike;
 use super::window::{Padding, PerAxis, windows};
-use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, elements, one};
+use crate::autograd::{Attr, Attribute, End, Grads, Op, Ready, Saves, Specs, Step, apply1, elements, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::conv::{self as kernel, Prepared};
 use crate::kernels::gemm::{Epilogue, Window};

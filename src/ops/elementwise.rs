@@ -2,11 +2,10 @@
 //! of input and output the derivative reads. The method, the fused kernels, the rule for every order of
 //! differentiation and the gradient check follow from it.
 
-use super::ending::{End, Kind};
 use super::expr::Expr;
 use super::promote::alike;
 use super::table::Takes;
-use crate::autograd::{Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one};
+use crate::autograd::{EachElement, End, Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::math::{Real, Whole};
 use crate::kernels::simd::stamped;
@@ -173,6 +172,12 @@ crate::op! {
     struct Map(row: &'static Formula, 1) { p: f64 }
 }
 
+impl Map {
+    fn each(&self) -> EachElement {
+        EachElement { name: self.row.name, f: self.row.single, p: self.p as f32 }
+    }
+}
+
 impl Op for Map {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         if self.row.whole.is_none() || !inputs[0].dtype.is_integer() {
@@ -206,18 +211,18 @@ impl Op for Map {
         Ok(())
     }
     fn as_end(&self, inputs: &[Spec]) -> Option<End> {
-        inputs[0].dtype.is_float().then_some(End(Kind::Map(self.row, self.p)))
+        inputs[0].dtype.is_float().then_some(End::Map(self.each()))
     }
     fn works_in_place(&self, inputs: &[Spec]) -> bool {
         inputs[0].dtype == DType::F32
     }
     fn eval_in_place(&self, first: &mut Array, _: &[&Array]) -> Result<bool> {
-        let Map { row, p } = *self;
+        let each = self.each();
         if first.dtype() != DType::F32 {
             return Ok(false);
         }
         par::chunks(first.slice_mut::<f32>()?, 1, par::GRAIN / COST, &|_, run: &mut [f32]| {
-            row.in_place(run, p as f32);
+            each.in_place(run)
         });
         Ok(true)
     }
@@ -300,16 +305,6 @@ impl Formula {
     /// Changes the gradient `g` of a step's first output to `g · df(v)`, in place if nothing else holds it.
     pub(crate) fn backward(&'static self, p: f64, step: &Step<'_>, v: &Tensor) -> Result<Tensor> {
         step.change_grad(0, |g| apply_in_place(MapGrad { row: GradOf(self), p }, g, &[v]))
-    }
-
-    /// Applies it to each element, in float32. The loop reads what it writes from a copy in the nearest cache.
-    pub(super) fn in_place(&self, run: &mut [f32], p: f32) {
-        let mut room = [0f32; 256];
-        for part in run.chunks_mut(room.len()) {
-            let copy = &mut room[..part.len()];
-            copy.copy_from_slice(part);
-            (self.single)(copy, part, p);
-        }
     }
 
     /// Relative cost of an element of the gradient: one that reads the output is one or two products.
@@ -935,7 +930,7 @@ impl Op for Zip {
     }
     fn as_end(&self, inputs: &[Spec]) -> Option<End> {
         let adds = self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1];
-        adds.then_some(End(Kind::Residual))
+        adds.then_some(End::Residual)
     }
     fn works_in_place(&self, inputs: &[Spec]) -> bool {
         self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1]

@@ -1,36 +1,16 @@
 //! What a product does with its sums before it stores them, besides bias and activation: what would be steps of their
 //! own in a graph and, done there, are passes over memory less. The bits are those of the separate steps.
 
-use super::elementwise::{Formula, Of, Relu};
+use super::elementwise::{Of, Relu};
 use super::matmul::Fused;
-use crate::autograd::{Attr, Attribute, Attributes, Attrs, Grads, Naming, Op, Specs, Step, elements};
+use crate::autograd::{
+    Attr, Attribute, Attributes, Attrs, EachElement, End, Grads, Naming, Op, Ready, Specs, Step, elements,
+};
 use crate::kernels::gemm::{Epilogue, Map};
 use crate::tensor::{Array, Few};
 use crate::{DType, Error, Float, Result, Spec, Stored};
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// A step that may follow a product.
-#[derive(Clone, Copy, Debug)]
-pub struct End(pub(super) Kind);
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    /// `x · s + t` with a number for each channel; s and t are further inputs.
-    Scale,
-    /// A tensor of the same shape is added, a further input.
-    Residual,
-    /// A function of each element, with its constant.
-    Map(&'static Formula, f64),
-}
-
-impl End {
-    /// Returns whether what is done to the result may also be done to the second input, in its place.
-    pub(crate) fn commutes(self) -> bool {
-        matches!(self.0, Kind::Residual)
-    }
-}
 
 /// All that follows a product, in this order.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,21 +18,21 @@ struct Ending {
     scale: bool,
     residual: bool,
     activation: Option<Fused>,
-    map: Option<(&'static Formula, f64)>,
+    map: Option<EachElement>,
 }
 
 impl Ending {
     /// Returns this and then another one, if there is a place for it.
     fn then(self, end: End, dtype: DType) -> Option<Ending> {
         let nothing = self.activation.is_none() && self.map.is_none();
-        match end.0 {
-            Kind::Scale if nothing && !self.scale && !self.residual => Some(Ending { scale: true, ..self }),
-            Kind::Residual if nothing && !self.residual => Some(Ending { residual: true, ..self }),
-            Kind::Map(row, _) if nothing && std::ptr::eq(row, Of::<Relu>::ROW) => {
+        match end {
+            End::Scale if nothing && !self.scale && !self.residual => Some(Ending { scale: true, ..self }),
+            End::Residual if nothing && !self.residual => Some(Ending { residual: true, ..self }),
+            End::Map(row) if nothing && row.name == Of::<Relu>::ROW.name() => {
                 Some(Ending { activation: Some(Fused::Relu), ..self })
             }
-            Kind::Map(row, p) if self.map.is_none() && dtype == DType::F32 => {
-                Some(Ending { map: Some((row, p)), ..self })
+            End::Map(row) if self.map.is_none() && dtype == DType::F32 => {
+                Some(Ending { map: Some(row), ..self })
             }
             _ => None,
         }
@@ -175,7 +155,7 @@ impl Attributes for Ended {
         attrs.set("scale", Attr::Bool(self.ending.scale));
         attrs.set("residual", Attr::Bool(self.ending.residual));
         attrs.set("activation", Attribute::write(&self.ending.activation));
-        attrs.set("map", Attr::Text(self.ending.map.map_or("none", |(row, _)| row.name()).into()));
+        attrs.set("map", Attr::Text(self.ending.map.map_or("none", |row| row.name).into()));
         attrs
     }
     fn is_described(&self) -> bool {
@@ -196,8 +176,8 @@ impl Op for Ended {
                 let closing = Closing { ending: self.ending, more: &more, map: None };
                 self.product.close(own, &mut outputs[0], &closing, ready)
             }
-            Some((row, p)) => {
-                let map = |run: &mut [f32]| row.in_place(run, p as f32);
+            Some(row) => {
+                let map = |run: &mut [f32]| row.in_place(run);
                 let closing = Closing { ending: self.ending, more: &more, map: Some(&map) };
                 self.product.close(own, &mut outputs[0], &closing, ready)
             }
@@ -225,44 +205,5 @@ impl Op for Ended {
     ) -> Option<Arc<dyn Op>> {
         let ready = self.product.ready(&inputs[..self.own], &constants[..self.own], kept)?;
         Some(Arc::new(Ended { ready: Some(ready), ..self.clone() }))
-    }
-}
-
-/// What operations have made of their constants, such as packed weights, to be used again by other plans.
-#[derive(Default)]
-pub struct Ready {
-    /// The memory of constants that are held as long as this is.
-    lasting: BTreeSet<usize>,
-    made: Vec<(usize, Arc<dyn Any + Send + Sync>)>,
-}
-
-impl Ready {
-    /// Makes an empty list, for constants that outlive it.
-    pub(crate) fn new<'a>(lasting: impl Iterator<Item = &'a Array>) -> Ready {
-        Ready { lasting: lasting.filter_map(Array::memory).collect(), made: Vec::new() }
-    }
-
-    /// Returns what was made of a constant and fits, or makes it.
-    pub(super) fn of<T: Any + Send + Sync>(
-        &mut self,
-        constant: &Array,
-        fits: impl Fn(&T) -> bool,
-        make: impl FnOnce() -> Result<T>,
-    ) -> Result<Arc<dyn Any + Send + Sync>> {
-        let place = constant.memory().filter(|memory| self.lasting.contains(memory));
-        let fitting = |made: &Arc<dyn Any + Send + Sync>| made.downcast_ref::<T>().is_some_and(&fits);
-        let mut known = self.made.iter().filter(|(memory, _)| Some(*memory) == place);
-        if let Some((_, made)) = known.find(|(_, made)| fitting(made)) {
-            return Ok(made.clone());
-        }
-        let made: Arc<dyn Any + Send + Sync> = Arc::new(make()?);
-        self.made.extend(place.map(|memory| (memory, made.clone())));
-        Ok(made)
-    }
-}
-
-impl std::fmt::Debug for Ready {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Ready({} constants)", self.made.len())
     }
 }

@@ -1,9 +1,9 @@
 //! Matrix products, plain and as the fused linear step `activation(x·W + b)` of dense layers.
 
 use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
-use super::ending::{Closing, End, Product, ended};
+use super::ending::{Closing, Product, ended};
 use super::promote::alike;
-use crate::autograd::{Attr, Attribute, Grads, Naming, Op, Saves, Specs, Step, apply1, elements, one};
+use crate::autograd::{Attr, Attribute, End, Grads, Naming, Op, Saves, Specs, Step, apply1, elements, one};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
 use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};

@@ -16,8 +16,6 @@ use crate::autograd::{Attrs, Detach, Op};
 use crate::{Error, Result};
 use std::sync::Arc;
 
-#[doc(hidden)]
-pub use ending::{End, Ready};
 pub use elementwise::{BINARY, BinaryRow, UNARY, UnaryRow};
 pub use pad::PadMode;
 pub use recurrent::RecurrentWeights;
