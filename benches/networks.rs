@@ -112,22 +112,33 @@ pub(super) fn resnet18_train(args: &Args) -> Res<()> {
     Ok(())
 }
 
+/// Milliseconds of a prediction by the network, then by its predictor.
+fn inferred(args: &Args, name: &str, network: &Network, x: &[Tensor]) -> Res<()> {
+    let predictor = network.predictor()?;
+    let first = |y: Tensor| Ok(f64::from(y.to_vec::<f32>()?[0]));
+    let eager = sample(|| first(network.predict(x)?))?;
+    let planned = sample(|| first(predictor.predict(x)?))?;
+    for (name, (seconds, check)) in [(name.to_string(), eager), (format!("{name}/predictor"), planned)] {
+        emit(args, &name, "ms", seconds.iter().map(|s| s * 1e3).collect(), ("first_output", check));
+    }
+    if std::env::var_os("GRADUS_PROFILE").is_some() {
+        eprintln!("{}", predictor.profile(x)?);
+    }
+    Ok(())
+}
+
 /// ResNet-18 on one image of 224 by 224.
 pub(super) fn resnet18_infer(args: &Args) -> Res<()> {
     let network = ResNet18::new().classifier_activation(Linear).seed(args.seed).build()?;
     let x = Tensor::randn([1, 224, 224, 3], args.seed)?;
-    let (seconds, check) = sample(|| Ok(f64::from(network.predict(&x)?.to_vec::<f32>()?[0])))?;
-    emit(args, "resnet18_infer", "ms", seconds.iter().map(|s| s * 1e3).collect(), ("first_output", check));
-    Ok(())
+    inferred(args, "resnet18_infer", &network, &[x])
 }
 
 /// BERT base on one sequence of 128 tokens.
 pub(super) fn bert_infer(args: &Args) -> Res<()> {
     let network = Bert::new().seed(args.seed).build()?;
     let x = [Tensor::randint([1, 128], 0, 30_522, args.seed)?, Tensor::zeros([1, 128])?.cast(DType::I64)?];
-    let (seconds, check) = sample(|| Ok(f64::from(network.predict(&x)?.to_vec::<f32>()?[0])))?;
-    emit(args, "bert_infer", "ms", seconds.iter().map(|s| s * 1e3).collect(), ("first_output", check));
-    Ok(())
+    inferred(args, "bert_infer", &network, &x)
 }
 
 /// GPT-2: a prompt of 64 tokens, then 63 tokens one by one, each the likeliest, by a cache of keys and values.
@@ -135,19 +146,27 @@ pub(super) fn gpt2_decode(args: &Args) -> Res<()> {
     let network = GPT2::new().cache(true).last_token(true).seed(args.seed).build()?;
     let prompt = Tensor::randint([1, 64], 0, 50_257, args.seed)?;
     let likeliest = |logits: &Tensor| logits.argmax(-1);
-    let generate = || -> gradus::Result<(f64, i64)> {
+    type Call<'a> = &'a dyn Fn(&mut Session, &Tensor) -> gradus::Result<Tensor>;
+    let generate = |predict: Call<'_>| -> gradus::Result<(f64, i64)> {
         let began = Instant::now();
         let mut session = Session::new();
-        let mut token = likeliest(&network.predict_in(&mut session, &prompt)?)?;
+        let mut token = likeliest(&predict(&mut session, &prompt)?)?;
         for _ in 0..63 {
-            token = likeliest(&network.predict_in(&mut session, &token)?)?;
+            token = likeliest(&predict(&mut session, &token)?)?;
         }
         Ok((began.elapsed().as_secs_f64(), token.to_vec::<i64>()?[0]))
     };
-    generate()?;
-    let runs =
-        (0..if args.threads > 1 { 5 } else { 3 }).map(|_| generate()).collect::<gradus::Result<Vec<_>>>()?;
-    let rates = runs.iter().map(|(seconds, _)| 64.0 / seconds).collect();
-    emit(args, "gpt2_decode", "tokens/s", rates, ("last_token", runs[0].1 as f64));
+    let predictor = network.predictor()?;
+    let calls: [(&str, Call<'_>); 2] = [
+        ("gpt2_decode", &|session, x| network.predict_in(session, x)),
+        ("gpt2_decode/predictor", &|session, x| predictor.predict_in(session, x)),
+    ];
+    for (name, predict) in calls {
+        generate(predict)?;
+        let runs = (0..if args.threads > 1 { 5 } else { 3 }).map(|_| generate(predict));
+        let runs = runs.collect::<gradus::Result<Vec<_>>>()?;
+        let rates = runs.iter().map(|(seconds, _)| 64.0 / seconds).collect();
+        emit(args, name, "tokens/s", rates, ("last_token", runs[0].1 as f64));
+    }
     Ok(())
 }

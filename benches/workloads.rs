@@ -149,18 +149,18 @@ fn infer(args: &Args, batch: usize) -> Res<()> {
     let mut model = mlp(args.seed)?;
     model.fit(&d.x, &d.y, Fit::new().verbose(0))?;
     let x = d.x_test.slice(0, 0, batch as isize)?.contiguous()?;
-    let (seconds, check) = sample(|| Ok(f64::from(model.predict(&x)?.to_vec::<f32>()?[0])))?;
+    let predictor = model.predictor()?;
     let name = format!("mlp_infer/b{batch}");
-    if batch == 1 {
-        emit(args, &name, "us", seconds.iter().map(|s| s * 1e6).collect(), ("first_output", check));
-    } else {
-        emit(
-            args,
-            &name,
-            "images/s",
-            seconds.iter().map(|s| batch as f64 / s).collect(),
-            ("first_output", check),
-        );
+    let first = |y: Tensor| Ok(f64::from(y.to_vec::<f32>()?[0]));
+    let eager = sample(|| first(model.predict(&x)?))?;
+    let planned = sample(|| first(predictor.predict(&x)?))?;
+    for (name, (seconds, check)) in [(name.clone(), eager), (format!("{name}/predictor"), planned)] {
+        let check = ("first_output", check);
+        if batch == 1 {
+            emit(args, &name, "us", seconds.iter().map(|s| s * 1e6).collect(), check);
+        } else {
+            emit(args, &name, "images/s", seconds.iter().map(|s| batch as f64 / s).collect(), check);
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `Op` for `Arc<dyn Op>`: operations held by a counter, which graphs keep and run.
 
-use super::{Attributes, Attrs, Grads, Op, Saves, Specs, Step};
+use super::{Attributes, Attrs, End, Grads, Op, Ready, Saves, Specs, Step};
 use crate::kernels::strided::Layout;
 use crate::tensor::Array;
 use crate::{Result, Spec};
@@ -46,6 +46,29 @@ impl Op for Arc<dyn Op> {
     }
     fn eval_in_place(&self, first: &mut Array, rest: &[&Array]) -> Result<bool> {
         (**self).eval_in_place(first, rest)
+    }
+    fn works_in_place(&self, inputs: &[Spec]) -> bool {
+        (**self).works_in_place(inputs)
+    }
+    fn reads_values(&self) -> bool {
+        (**self).reads_values()
+    }
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        (**self).flops(inputs, outputs)
+    }
+    fn as_end(&self, inputs: &[Spec]) -> Option<End> {
+        (**self).as_end(inputs)
+    }
+    fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
+        (**self).ends_with(inputs, end)
+    }
+    fn made_ready(
+        &self,
+        inputs: &[Spec],
+        constants: &[Option<&Array>],
+        kept: &mut Ready,
+    ) -> Option<Arc<dyn Op>> {
+        (**self).made_ready(inputs, constants, kept)
     }
     fn stops(&self) -> bool {
         (**self).stops()

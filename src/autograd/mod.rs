@@ -9,6 +9,7 @@ mod check;
 mod custom;
 mod cut;
 mod derivatives;
+mod ending;
 mod gradients;
 mod held;
 mod leaf;
@@ -26,6 +27,8 @@ pub(crate) use custom::recomputed;
 pub use custom::{checkpoint, custom_gradient, opaque};
 pub(crate) use cut::Cut;
 pub use derivatives::{hvp, jacobian};
+#[doc(hidden)]
+pub use ending::{EachElement, End, Ready};
 pub use gradients::{Gradient, Gradients, RowGradient};
 pub(crate) use leaf::Detach;
 pub use node::Saves;
@@ -90,9 +93,49 @@ pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Returns whether [`Op::eval_in_place`] can do it for inputs of these specs.
+    fn works_in_place(&self, _inputs: &[Spec]) -> bool {
+        false
+    }
+
+    /// Returns whether the outputs depend on the inputs' values, rather than on their shapes alone.
+    fn reads_values(&self) -> bool {
+        true
+    }
+
+    /// Returns about how many additions, multiplications and functions of one number it takes for inputs and outputs
+    /// of these specs; a multiply-add is two. By default one for each element of the outputs.
+    fn flops(&self, _inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        elements(outputs)
+    }
+
     /// Returns whether gradients stop here: the outputs are not tracked, whatever the inputs are.
     fn stops(&self) -> bool {
         false
+    }
+
+    /// Returns what it is as a step after a product, if it can be joined to one.
+    #[doc(hidden)]
+    fn as_end(&self, _inputs: &[Spec]) -> Option<End> {
+        None
+    }
+
+    /// Returns the operation that does this and then another step, whose further inputs follow its own.
+    #[doc(hidden)]
+    fn ends_with(&self, _inputs: &[Spec], _end: End) -> Option<Arc<dyn Op>> {
+        None
+    }
+
+    /// Returns the same operation with what can be computed once from inputs that are constants, such as packed
+    /// weights.
+    #[doc(hidden)]
+    fn made_ready(
+        &self,
+        _inputs: &[Spec],
+        _constants: &[Option<&Array>],
+        _kept: &mut Ready,
+    ) -> Option<Arc<dyn Op>> {
+        None
     }
 
     /// Returns its type, which two operations of one name must share to be the same.
@@ -106,6 +149,11 @@ pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
     fn shared(&self) -> Option<Arc<dyn Op>> {
         None
     }
+}
+
+/// Returns how many elements these have in all.
+pub(crate) fn elements(specs: &[Spec]) -> u64 {
+    specs.iter().fold(0, |n, spec| n.saturating_add(spec.shape.elements() as u64))
 }
 
 /// Writes the rule of an operation through which no gradient flows, for its `impl Op`.
@@ -178,9 +226,8 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<Few<Array, 3
         return Err(wrong_inputs(op, inputs.len()));
     }
     let out_specs = op.infer(&specs)?;
-    if let Some(spec) = out_specs.iter().find(|s| !traced && !s.shape.is_countable()) {
-        let (dtype, shape) = (spec.dtype, Box::new(spec.shape));
-        return Err(Error::Memory { bytes: u128::MAX, dtype, shape, why: "its elements cannot be counted" });
+    if !traced {
+        out_specs.iter().try_for_each(|spec| check_countable(*spec))?;
     }
     let mut arrays: Few<Array, 3> = Few::new();
     let view = match inputs.first() {
@@ -194,11 +241,7 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<Few<Array, 3
             arrays.push(if traced { Array::traced(spec) } else { Array::new(spec)? });
         }
         if !traced {
-            if let Some(t) =
-                inputs.iter().find(|t| t.elements() as u64 > MOST_REPEATED && t.layout().repeats())
-            {
-                return Err(endless(t));
-            }
+            inputs.iter().try_for_each(|t| check_view(t.layout(), t.dtype()))?;
             let values: Few<&Array, 8> = inputs.iter().map(|t| t.array()).collect();
             op.eval(&values, &mut arrays)?;
         }
@@ -206,13 +249,28 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], traced: bool) -> Result<Few<Array, 3
     Ok(arrays)
 }
 
+/// Fails for a tensor that would be too large for any memory.
+pub(crate) fn check_countable(of: Spec) -> Result<()> {
+    if of.shape.is_countable() {
+        return Ok(());
+    }
+    let (dtype, shape) = (of.dtype, Box::new(of.shape));
+    Err(Error::Memory { bytes: u128::MAX, dtype, shape, why: "its elements cannot be counted" })
+}
+
+/// Fails for a view that an operation does not accept.
+pub(crate) fn check_view(layout: &Layout, dtype: crate::DType) -> Result<()> {
+    let ends = layout.shape.elements() as u64 <= MOST_REPEATED || !layout.repeats();
+    if ends { Ok(()) } else { Err(endless(Spec::new(layout.shape, dtype))) }
+}
+
 /// The most elements of a view with repeated memory that an operation accepts. A tensor in memory may have more.
 const MOST_REPEATED: u64 = 1 << 36;
 
 #[cold]
-fn endless(t: &Tensor) -> Error {
-    let bytes = t.elements() as u128 * t.dtype().size() as u128;
-    let (dtype, shape) = (t.dtype(), Box::new(*t.shape()));
+fn endless(of: Spec) -> Error {
+    let bytes = of.shape.elements() as u128 * of.dtype.size() as u128;
+    let (dtype, shape) = (of.dtype, Box::new(of.shape));
     Error::Memory { bytes, dtype, shape, why: "a view that repeats its elements so often can only be viewed" }
 }
 

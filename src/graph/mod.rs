@@ -26,11 +26,19 @@
 //! give shapes ([`Tensor::opaque`](crate::Tensor::opaque)).
 
 mod capture;
+mod cost;
 mod display;
+mod draw;
 mod network;
 mod passes;
+mod plan;
+mod predictor;
+mod profile;
 mod run;
 
+pub use cost::{Cost, Counts};
+pub use predictor::Predictor;
+pub use profile::{Profile, Timed};
 pub use run::Feed;
 
 use crate::autograd::{Attrs, Op};

@@ -1,12 +1,13 @@
 //! Graph passes: functions from a graph to a graph that gives the same bits.
 
-use super::{Graph, Source, ValueId};
-use crate::autograd::Attrs;
-use crate::tensor::Few;
-use crate::{Spec, Tensor};
+use super::{Graph, Output, Source, Step, ValueId};
+use crate::autograd::{Attrs, apply};
+use crate::nn::Module;
+use crate::tensor::{Array, Few, Tensor};
+use crate::{Error, Result, Spec};
 use std::any::TypeId;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 /// Everything that identifies a computation.
 type Computation = (TypeId, &'static str, Attrs, Few<ValueId, 3>);
@@ -72,6 +73,164 @@ impl Graph {
         }
         let outputs = self.outputs.iter().map(|(output, value)| (output.clone(), same[value.at()])).collect();
         Graph { specs: self.specs.clone(), sources, steps, outputs }
+    }
+}
+
+impl Graph {
+    /// Returns the graph with the values that a network's parameters and states have now, as constants.
+    ///
+    /// # Errors
+    /// The network has no parameter of a path, or it has another shape or dtype.
+    pub fn with_parameters(&self, network: &(impl Module + ?Sized)) -> Result<Graph> {
+        let mut values = BTreeMap::new();
+        super::parameters("", network, &mut |path, p| {
+            values.insert(path.to_string(), p.value().clone());
+        });
+        self.with_values(&values)
+    }
+
+    /// [`Graph::with_parameters`] of these values, by path.
+    pub(super) fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Graph> {
+        let bound = |(value, source): &(ValueId, Source)| -> Result<(ValueId, Source)> {
+            let Source::Parameter(path) = source else { return Ok((*value, source.clone())) };
+            let spec = self.specs[value.at()];
+            match values.get(path) {
+                Some(tensor) if tensor.spec() == spec => Ok((*value, Source::Constant(tensor.clone()))),
+                Some(other) => {
+                    let why = format!("the graph was captured for {spec}, got {}", other.spec());
+                    let error = Error::shapes("graph", spec.shape, *other.shape(), why);
+                    Err(error.at(format!("parameter '{path}'")))
+                }
+                None => Err(Error::argument("graph", format!("parameter '{path}', {spec}"), "nothing")),
+            }
+        };
+        let sources = self.sources.iter().map(bound).collect::<Result<_>>()?;
+        Ok(Graph { sources, ..self.clone() })
+    }
+
+    /// Returns the graph with the steps that compute the same in every run computed now: those whose inputs are all
+    /// constants, and those that read no values. A result of more than `limit` bytes stays a step, and so does one
+    /// that cannot be computed, and what holds a closure.
+    #[must_use]
+    pub fn with_constants_folded(&self, limit: usize) -> Graph {
+        let mut known: HashMap<ValueId, Tensor> = HashMap::new();
+        for (value, source) in &self.sources {
+            if let Source::Constant(tensor) = source {
+                known.insert(*value, tensor.clone());
+            }
+        }
+        let mut folded = Graph { steps: Vec::new(), ..self.clone() };
+        for step in &self.steps {
+            match self.folded(step, &known, limit) {
+                Some(outputs) => {
+                    for (value, tensor) in step.outputs.iter().zip(outputs) {
+                        folded.sources.push((*value, Source::Constant(tensor.clone())));
+                        known.insert(*value, tensor);
+                    }
+                }
+                None => folded.steps.push(step.clone()),
+            }
+        }
+        folded
+    }
+
+    /// Returns the graph with steps joined to the product whose result they alone read: a scale and shift for each
+    /// channel, which batch normalization is in inference, a residual that is added, a function of each element. The
+    /// joined steps have no gradients.
+    #[must_use]
+    pub fn with_epilogues(&self) -> Graph {
+        let uses = self.uses();
+        let mut steps: Vec<Option<Step>> = Vec::new();
+        let mut made_by: HashMap<ValueId, usize> = HashMap::new();
+        for step in &self.steps {
+            let joined = self.joined(step, &steps, &made_by, &uses);
+            let step = match joined {
+                Some((before, joined)) => {
+                    steps[before] = None;
+                    joined
+                }
+                None => step.clone(),
+            };
+            step.outputs.iter().for_each(|value| {
+                made_by.insert(*value, steps.len());
+            });
+            steps.push(Some(step));
+        }
+        Graph { steps: steps.into_iter().flatten().collect(), ..self.clone() }
+    }
+
+    /// Returns a step that does what a product and the step after it do, and the number of the product's.
+    fn joined(
+        &self,
+        step: &Step,
+        steps: &[Option<Step>],
+        made_by: &HashMap<ValueId, usize>,
+        uses: &[usize],
+    ) -> Option<(usize, Step)> {
+        let specs = |values: &[ValueId]| values.iter().map(|v| self.specs[v.at()]).collect::<Few<Spec, 8>>();
+        let end = step.op.as_end(&specs(&step.inputs))?;
+        // The product that comes last, because what is added to it must be there.
+        let may_be = if end.commutes() { 0..step.inputs.len() } else { 0..1 };
+        let found = may_be.filter_map(|i| {
+            let value = step.inputs[i];
+            let at = *made_by.get(&value)?;
+            let product = steps[at].as_ref().filter(|product| product.outputs[..] == [value])?;
+            let alike = self.specs[value.at()] == self.specs[step.outputs[0].at()];
+            let op = product
+                .op
+                .ends_with(&specs(&product.inputs), end)
+                .filter(|_| alike && uses[value.at()] == 1)?;
+            let mut inputs = product.inputs.clone();
+            inputs.extend(step.inputs.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, v)| *v));
+            let layer = product.layer.clone();
+            Some((at, Step { op, inputs, outputs: step.outputs.clone(), layer }))
+        });
+        found.max_by_key(|(at, _)| *at)
+    }
+
+    /// Returns the outputs of a step that can be computed now.
+    fn folded(&self, step: &Step, known: &HashMap<ValueId, Tensor>, limit: usize) -> Option<Vec<Tensor>> {
+        if step.op.is_random() || !step.op.is_described() {
+            return None;
+        }
+        let bytes = step.outputs.iter().map(|value| {
+            let spec = self.specs[value.at()];
+            (spec.shape.elements() as u128).saturating_mul(spec.dtype.size() as u128)
+        });
+        if bytes.sum::<u128>() > limit as u128 {
+            return None;
+        }
+        let inputs: Option<Vec<Tensor>> = step.inputs.iter().map(|value| known.get(value).cloned()).collect();
+        let outputs = match inputs {
+            Some(inputs) => {
+                apply(step.op.clone(), &inputs.iter().collect::<Vec<_>>()).ok()?.into_iter().collect()
+            }
+            None if !step.op.reads_values() => {
+                let shapes: Vec<Array> =
+                    step.inputs.iter().map(|value| Array::traced(self.specs[value.at()])).collect();
+                let mut outputs: Vec<Array> = step
+                    .outputs
+                    .iter()
+                    .map(|value| Array::new(self.specs[value.at()]))
+                    .collect::<Result<_>>()
+                    .ok()?;
+                step.op.eval(&shapes.iter().collect::<Vec<_>>(), &mut outputs).ok()?;
+                outputs.into_iter().map(Tensor::from).collect::<Vec<_>>()
+            }
+            None => return None,
+        };
+        Some(outputs.iter().map(Tensor::detach).collect())
+    }
+
+    /// Returns the graph without what only training needs: added losses and new values of statistics; and, unless
+    /// it `continues` in a session, without what it leaves in one.
+    pub(super) fn for_inference(&self, continues: bool) -> Graph {
+        let kept = |(output, _): &&(Output, ValueId)| match output {
+            Output::AddedLoss(_) | Output::Update(_) => false,
+            Output::State(..) => continues,
+            _ => true,
+        };
+        Graph { outputs: self.outputs.iter().filter(kept).cloned().collect(), ..self.clone() }
     }
 }
 

@@ -6,7 +6,6 @@ use super::{Init, Key, Module, Param, Value};
 use crate::autograd::{Cut, fresh_id};
 use crate::config::Dyn;
 use crate::error::Context;
-use crate::ops::index::check_index;
 use crate::random::{Purpose, Stream, read_too_early};
 use crate::tensor::{Array, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result};
@@ -172,18 +171,13 @@ impl Cx {
     /// # Errors
     /// An index is out of range, `ids` are not int64, the parameter has no axes, or those of [`Cx::param`].
     pub fn rows(&mut self, p: &Param, ids: &Tensor) -> Result<Tensor> {
-        if !ids.is_traced() && ids.dtype() == DType::I64 {
-            // Rows of a table are numbered from 0: a negative number is a mistake, not a place counted from the end.
-            let rows = p.value().dims().first().copied().unwrap_or(0);
-            check_index("gather", "index", ids.array().contiguous()?.slice::<i64>()?, rows)?;
-        }
         let bound = self.bound.iter().any(|(id, _)| *id == p.id());
         let learns = self.tracks && p.trainable();
         if bound || !learns || self.traced || p.value().is_traced() || ids.is_traced() {
-            return self.param(p)?.gather(ids, 0);
+            return self.param(p)?.rows(ids);
         }
         // Read first and tracked from there on, so that the tape knows of no other rows.
-        let rows = p.value().gather(ids, 0)?.into_array();
+        let rows = p.value().rows(ids)?.into_array();
         let index = ids.array().contiguous()?;
         let rows = Tensor::leaf_of_rows(rows, p.id(), index, p.value().array());
         match self.compute {
@@ -572,14 +566,19 @@ impl Session {
         self.states().find(|(at, _)| *at == (key, call)).map(|(_, state)| state)
     }
 
+    /// Takes one of these states out.
+    pub(crate) fn take_state(&mut self, at: (u64, u32)) -> Option<Tensor> {
+        let place = self.states.iter().position(|(k, _)| *k == at)?;
+        Some(self.states.swap_remove(place).1)
+    }
+
     /// Makes a session of these states.
     pub(crate) fn of(states: impl IntoIterator<Item = ((u64, u32), Tensor)>) -> Session {
         Session { states: states.into_iter().collect() }
     }
 
     fn take(&mut self, key: &Key, call: u32) -> Option<Tensor> {
-        let at = self.states.iter().position(|(k, _)| *k == (key.slot(), call))?;
-        Some(self.states.swap_remove(at).1)
+        self.take_state((key.slot(), call))
     }
 
     fn set(&mut self, key: &Key, call: u32, state: Tensor) {

@@ -597,7 +597,7 @@ pub(super) fn tensors(values: Values) -> Tensors {
 }
 
 /// Returns the only output of a network that has just one.
-pub(super) fn single(mut outputs: Tensors) -> Result<Tensor> {
+pub(crate) fn single(mut outputs: Tensors) -> Result<Tensor> {
     match outputs.len() {
         1 => Ok(outputs.swap_remove(0)),
         n => Err(Error::argument("predict", "a network with one output (use predict_all)", n)),

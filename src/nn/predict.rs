@@ -75,17 +75,7 @@ impl Network {
     /// # Errors
     /// Those of [`Network::predict`], or `out` has another element type or length than the output.
     pub fn predict_into<T: Element>(&self, x: &(impl AsTensors + ?Sized), out: &mut [T]) -> Result<()> {
-        let y = self.predict(x)?;
-        if T::DTYPE != y.dtype() {
-            return Err(Error::DType { op: "predict_into", expected: T::DTYPE.name(), got: y.dtype() });
-        }
-        if out.len() != y.elements() {
-            let expected = format!("{} elements, for an output of shape {}", y.elements(), y.shape());
-            return Err(Error::argument("out", expected, out.len()));
-        }
-        let y = y.array().contiguous()?;
-        out.iter_mut().zip(y.slice::<T::Stored>()?).for_each(|(o, &v)| *o = T::load(v));
-        Ok(())
+        self.predict(x)?.copy_into(out)
     }
 
     /// Returns every output for each row. State that layers carry is reset.

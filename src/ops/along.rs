@@ -3,7 +3,7 @@
 
 use super::index::{expect_index, positions};
 use super::promote::indices as index_of;
-use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, elements, one};
 use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{add_rows, take_rows};
 use crate::tensor::{Array, Tensor, few};
@@ -34,6 +34,9 @@ crate::op! {
 }
 
 impl Op for TakeAlong {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         expect_index(self.name(), inputs[1].dtype)?;
         same_rows(self.name(), inputs[0].shape, inputs[1].shape)?;
@@ -61,6 +64,9 @@ crate::op! {
 }
 
 impl Op for AddAlong {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        elements(&inputs[..1])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         super::elementwise::float(self.name(), inputs[0].dtype)?;
         expect_index(self.name(), inputs[1].dtype)?;

@@ -8,7 +8,7 @@ use super::elementwise::float;
 use super::naive::Naive;
 pub(crate) use super::naive::{attention_weights, masked_softmax, places, weighted_sums};
 use super::promote::{alike, indices};
-use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, elements};
 use crate::dtype::dispatch_float;
 use crate::kernels::attention::{Attention as Kernel, BLOCK, Rule, Sizes};
 use crate::kernels::gemm::Gemm;
@@ -167,6 +167,13 @@ impl Attention {
 }
 
 impl Op for Attention {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        // The products with keys and with values, and what softmax does.
+        let [keys, values] =
+            [inputs[1], inputs[2]].map(|s| s.shape.dims().last().copied().unwrap_or(0) as u64);
+        let scores = elements(&outputs[1..2]) * inputs[1].shape.dims().get(1).copied().unwrap_or(0) as u64;
+        scores * (2 * keys + 2 * values + 5)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [out, scores] = check(self.name(), [inputs[0], inputs[1], inputs[2]], &inputs[3..])?;
         let row = Spec::new(rows(scores)?, inputs[0].dtype);

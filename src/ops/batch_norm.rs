@@ -3,7 +3,7 @@
 
 use super::elementwise::float;
 use super::promote::alike;
-use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1};
+use crate::autograd::{Attributes, End, Grads, Op, Saves, Specs, Step, apply, apply1, elements};
 use crate::dtype::dispatch_float;
 use crate::kernels::batch_norm::{self as kernel, Columns, Table};
 use crate::kernels::par;
@@ -48,6 +48,9 @@ crate::op! {
 }
 
 impl Op for BatchNorm {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        8 * elements(&inputs[..1])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         check_channels(self.name(), inputs[0], &[("gamma", inputs[1]), ("beta", inputs[2])])?;
         Ok(few![inputs[0], inputs[1], inputs[1]])
@@ -148,6 +151,13 @@ crate::op! {
 }
 
 impl Op for MulAdd {
+    fn as_end(&self, inputs: &[Spec]) -> Option<End> {
+        let channels = inputs[0].shape.dims().last()?;
+        inputs[1..].iter().all(|spec| spec.shape.dims() == [*channels]).then_some(End::Scale)
+    }
+    fn flops(&self, _: &[Spec], outputs: &[Spec]) -> u64 {
+        2 * elements(outputs)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let x = inputs[0];
         float(self.name(), x.dtype)?;

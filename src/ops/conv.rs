@@ -12,17 +12,20 @@
 //! (`kernels/conv.rs`), or many small ones (`kernels/winograd.rs`) where that is allowed and faster.
 
 use super::elementwise::float;
+use super::ending::{Closing, Product, ended, with_ready};
 use super::matmul::{Fused, formula};
 use super::parts::Part;
 use super::promote::alike;
 use super::window::{Padding, PerAxis, windows};
-use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attr, Attribute, End, Grads, Op, Ready, Saves, Specs, Step, apply1, elements, one};
 use crate::dtype::dispatch_float;
-use crate::kernels::conv as kernel;
+use crate::kernels::conv::{self as kernel, Prepared};
 use crate::kernels::gemm::{Epilogue, Window};
 use crate::kernels::winograd::Tiles;
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Result, Shape, Spec};
+use std::any::Any;
+use std::sync::Arc;
 
 super::table::ops! {
     [Conv, ConvTranspose, ConvInputGrad, ConvKernelGrad];
@@ -143,15 +146,14 @@ impl Winograd {
         x: &Array,
         (k, turned): (&Array, bool),
         y: &mut Array,
-        (bias, activation): (Option<&Array>, Option<Fused>),
+        end: Epilogue<'_, f32>,
     ) -> Result<bool> {
         let Some(tiles) = tiles.filter(|tiles| self.0 && x.dtype() == DType::F32 && tiles.pay::<f32>())
         else {
             return Ok(false);
         };
         let mut room = Array::new(Spec::new(Shape::new(&[tiles.kernel_len()])?, DType::F32))?;
-        let (bias, k) = (bias.map(|b| b.contiguous()).transpose()?, (k.slice()?, turned));
-        let end = Epilogue::new(bias.as_ref().map(Array::slice).transpose()?, activation);
+        let k = (k.slice()?, turned);
         tiles.compute::<f32>(x.slice()?, k, room.slice_mut()?, y.slice_mut()?, end);
         Ok(true)
     }
@@ -264,6 +266,12 @@ impl Form {
     }
 }
 
+/// Returns how many multiplications and additions there are between a kernel and the results y.
+fn products(k: &Spec, y: &Spec) -> u64 {
+    let filters = last_two(&k.shape).1.max(1);
+    2 * elements(&[*y]) * (elements(&[*k]) / filters as u64)
+}
+
 /// Sums a gradient over all places, which gives that of a bias.
 fn over_places(g: &Tensor) -> Result<Tensor> {
     g.merge_axes(0, -2)?.sum(&[0], false)
@@ -341,6 +349,10 @@ fn taps(x: &Tensor, y: &Tensor, like: &Shape, how: &Convolution) -> Result<Tenso
 }
 
 impl Op for Conv {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        let more = (inputs.len() > 2) as u64 + self.activation.is_some() as u64;
+        products(&inputs[1], &outputs[0]) + more * elements(outputs)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let form = Form::of("conv", &inputs[0], &inputs[1], &how!(self))?;
         if let Some(b) = inputs.get(2)
@@ -352,19 +364,18 @@ impl Op for Conv {
         Ok(one(form.results()?, inputs[0].dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let form = Form::of("conv", &inputs[0].spec(), &inputs[1].spec(), &how!(self))?;
-        let (x, k) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
-        let (tiles, end) = (Tiles::forward(&form.sizes()), (inputs.get(2).copied(), self.activation));
-        if self.winograd.compute(tiles, &x, (&k, false), &mut outputs[0], end)? {
-            return Ok(());
-        }
-        dispatch_float!("conv", inputs[0].dtype(), T => {
-            let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
-            let bias = bias.as_ref().map(Array::slice::<T>).transpose()?;
-            let end = Epilogue::new(bias, self.activation);
-            kernel::forward::<T>(&form.sizes(), x.slice()?, k.slice()?, outputs[0].slice_mut()?, end)?;
-        });
-        Ok(())
+        self.close(inputs, &mut outputs[0], &Closing::NONE, None)
+    }
+    fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
+        ended(self, inputs, end)
+    }
+    fn made_ready(
+        &self,
+        inputs: &[Spec],
+        constants: &[Option<&Array>],
+        kept: &mut Ready,
+    ) -> Option<Arc<dyn Op>> {
+        with_ready(self, inputs, constants, kept)
     }
     fn saves(&self, wants: &[bool]) -> Saves {
         let mut saves = if wants[0] { Saves::NONE.input(0).input(1) } else { Saves::NONE };
@@ -393,7 +404,62 @@ impl Op for Conv {
     }
 }
 
+impl Product for Conv {
+    fn close(
+        &self,
+        inputs: &[&Array],
+        output: &mut Array,
+        closing: &Closing<'_>,
+        ready: Option<&(dyn Any + Send + Sync)>,
+    ) -> Result<()> {
+        let form = Form::of("conv", &inputs[0].spec(), &inputs[1].spec(), &how!(self))?;
+        let sizes = form.sizes();
+        let (x, k) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
+        match x.dtype() {
+            DType::F32 => {
+                let bias = bias.as_ref().map(Array::slice).transpose()?;
+                let end = closing.epilogue(bias, self.activation, closing.map)?;
+                if let Some(ready) = ready.and_then(|ready| ready.downcast_ref::<Prepared<f32>>()) {
+                    return ready.forward(&sizes, x.slice()?, output.slice_mut()?, end);
+                }
+                if self.winograd.compute(Tiles::forward(&sizes), &x, (&k, false), output, end)? {
+                    return Ok(());
+                }
+                kernel::forward::<f32>(&sizes, x.slice()?, k.slice()?, output.slice_mut()?, end)
+            }
+            DType::F64 => {
+                let bias = bias.as_ref().map(Array::slice).transpose()?;
+                let end = closing.epilogue(bias, self.activation, None)?;
+                kernel::forward::<f64>(&sizes, x.slice()?, k.slice()?, output.slice_mut()?, end)
+            }
+            got => float("conv", got),
+        }
+    }
+    fn activation(&self) -> Option<Fused> {
+        self.activation
+    }
+    fn ready(
+        &self,
+        inputs: &[Spec],
+        constants: &[Option<&Array>],
+        kept: &mut Ready,
+    ) -> Option<Arc<dyn Any + Send + Sync>> {
+        let form = Form::of("conv", &inputs[0], &inputs[1], &how!(self)).ok()?;
+        let (sizes, k) = (form.sizes(), constants[1].filter(|k| k.dtype() == DType::F32)?);
+        // One filter for each channel is read as it is.
+        if sizes.depthwise() {
+            return None;
+        }
+        let make = || Ok(Prepared::<f32>::new(&sizes, k.contiguous()?.slice()?, self.winograd.0));
+        kept.of(k, |ready: &Prepared<f32>| ready.suits(&sizes), make).ok()
+    }
+}
+
 impl Op for ConvInputGrad {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        products(&inputs[1], &inputs[0])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [y, k, x] = [&inputs[0], &inputs[1], &inputs[2]];
         Form::of("conv_input_grad", x, k, &how!(self))?.check("conv_input_grad", y, x)?;
@@ -403,7 +469,7 @@ impl Op for ConvInputGrad {
         let form = Form::of("conv_input_grad", &inputs[2].spec(), &inputs[1].spec(), &how!(self))?;
         let (y, k) = (inputs[0].contiguous()?, form.turned(inputs[1])?);
         let tiles = Tiles::input(&form.sizes());
-        if self.winograd.compute(tiles, &y, (&k, true), &mut outputs[0], (None, None))? {
+        if self.winograd.compute(tiles, &y, (&k, true), &mut outputs[0], Epilogue::NONE)? {
             return Ok(());
         }
         dispatch_float!("conv_input_grad", y.dtype(), T => {
@@ -424,6 +490,9 @@ impl Op for ConvInputGrad {
 }
 
 impl Op for ConvKernelGrad {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        products(&outputs[0], &inputs[1])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         const OP: &str = "conv_kernel_grad";
         let [x, y] = [&inputs[0], &inputs[1]];
@@ -558,6 +627,9 @@ impl ConvTranspose {
 }
 
 impl Op for ConvTranspose {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        products(&inputs[1], &inputs[0])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         Ok(few![self.form(&inputs[0], &inputs[1])?.1])
     }

@@ -5,7 +5,7 @@
 use super::expr::Expr;
 use super::promote::alike;
 use super::table::Takes;
-use crate::autograd::{Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one};
+use crate::autograd::{EachElement, End, Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::math::{Real, Whole};
 use crate::kernels::simd::stamped;
@@ -172,6 +172,12 @@ crate::op! {
     struct Map(row: &'static Formula, 1) { p: f64 }
 }
 
+impl Map {
+    fn each(&self) -> EachElement {
+        EachElement { name: self.row.name, f: self.row.single, p: self.p as f32 }
+    }
+}
+
 impl Op for Map {
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         if self.row.whole.is_none() || !inputs[0].dtype.is_integer() {
@@ -203,6 +209,22 @@ impl Op for Map {
             },
         }
         Ok(())
+    }
+    fn as_end(&self, inputs: &[Spec]) -> Option<End> {
+        inputs[0].dtype.is_float().then_some(End::Map(self.each()))
+    }
+    fn works_in_place(&self, inputs: &[Spec]) -> bool {
+        inputs[0].dtype == DType::F32
+    }
+    fn eval_in_place(&self, first: &mut Array, _: &[&Array]) -> Result<bool> {
+        let each = self.each();
+        if first.dtype() != DType::F32 {
+            return Ok(false);
+        }
+        par::chunks(first.slice_mut::<f32>()?, 1, par::GRAIN / COST, &|_, run: &mut [f32]| {
+            each.in_place(run)
+        });
+        Ok(true)
     }
     fn saves(&self, _: &[bool]) -> Saves {
         match self.row.reads {
@@ -905,6 +927,13 @@ impl Op for Zip {
             });
         });
         Ok(true)
+    }
+    fn as_end(&self, inputs: &[Spec]) -> Option<End> {
+        let adds = self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1];
+        adds.then_some(End::Residual)
+    }
+    fn works_in_place(&self, inputs: &[Spec]) -> bool {
+        self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1]
     }
     fn saves(&self, _: &[bool]) -> Saves {
         if self.row.reads { Saves::INPUTS } else { Saves::NONE }

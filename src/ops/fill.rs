@@ -19,6 +19,9 @@ crate::op! {
 }
 
 impl Op for Fill {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         Ok(one(self.to.shape("fill", &inputs[0].shape)?, inputs[0].dtype))
     }
@@ -28,6 +31,9 @@ impl Op for Fill {
             outputs[0].slice_mut::<T>()?.fill(value.array().slice::<T>()?[0]);
         });
         Ok(())
+    }
+    fn reads_values(&self) -> bool {
+        false
     }
     nothing_flows!();
 }

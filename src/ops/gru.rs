@@ -26,6 +26,9 @@ crate::op! {
 }
 
 impl Op for Gru {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        form(self.reset_after).flops(inputs)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let form = form(self.reset_after);
         let sizes = form.sizes(inputs)?;

@@ -1,7 +1,7 @@
 //! Gathers runs of a tensor by index; and the adjoint, which adds runs into place.
 
 use super::promote::indices as index_of;
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, nothing_flows, one};
+use crate::autograd::{Attr, Attribute, Grads, Op, Saves, Specs, Step, apply1, elements, nothing_flows, one};
 use crate::dtype::{dispatch_float, dispatch_moved};
 use crate::kernels::index::{Runs, gather, scatter_add};
 use crate::tensor::{Array, Few, Tensor, few};
@@ -53,11 +53,32 @@ pub(super) fn expect_index(op: &'static str, got: DType) -> Result<()> {
     if got == DType::I64 { Ok(()) } else { Err(Error::DType { op, expected: "int64 indices", got }) }
 }
 
+/// Whether negative indices count from the end; else they are out of range. Files from before it do not say; there
+/// they do.
+#[derive(Clone, Copy, Debug)]
+struct FromEnd(bool);
+
+impl Attribute for FromEnd {
+    const EXPECTED: &'static str = bool::EXPECTED;
+    fn write(&self) -> Attr {
+        self.0.write()
+    }
+    fn read(value: &Attr) -> Option<FromEnd> {
+        bool::read(value).map(FromEnd)
+    }
+    fn absent() -> Option<FromEnd> {
+        Some(FromEnd(true))
+    }
+}
+
 crate::op! {
-    struct Gather("gather", 2) { axis: usize }
+    struct Gather("gather", 2) { axis: usize, from_end: FromEnd }
 }
 
 impl Op for Gather {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         inputs[0].shape.axis("gather", self.axis as isize)?;
         expect_index("gather", inputs[1].dtype)?;
@@ -66,7 +87,11 @@ impl Op for Gather {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         let (x, index) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let runs = runs(x.shape(), self.axis);
-        let index = positions("gather", index.slice()?, runs.axis)?;
+        let index = index.slice()?;
+        if !self.from_end.0 {
+            check_index("gather", "index", index, runs.axis)?;
+        }
+        let index = positions("gather", index, runs.axis)?;
         dispatch_moved!(x.dtype(), T => gather::<T>(x.word_slice()?, &index, runs, outputs[0].words_mut()?));
         Ok(())
     }
@@ -90,6 +115,9 @@ crate::op! {
 }
 
 impl Op for ScatterAdd {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        elements(&inputs[..1])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         self.shape.axis("scatter_add", self.axis as isize)?;
         super::elementwise::float("scatter_add", inputs[0].dtype)?;
@@ -126,7 +154,14 @@ impl Tensor {
     /// The axis or an index is out of range, or the indices are not integers.
     pub fn gather(&self, indices: &Tensor, axis: isize) -> Result<Tensor> {
         let axis = self.shape().axis("gather", axis)?;
-        apply1(Gather { axis }, &[self, &*index_of("gather", indices)?])
+        apply1(Gather { axis, from_end: FromEnd(true) }, &[self, &*index_of("gather", indices)?])
+    }
+
+    /// [`Tensor::gather`] of the rows of a table, which are numbered from 0: a negative number is a mistake, not a
+    /// place counted from the end.
+    pub(crate) fn rows(&self, indices: &Tensor) -> Result<Tensor> {
+        let axis = self.shape().axis("gather", 0)?;
+        apply1(Gather { axis, from_end: FromEnd(false) }, &[self, &*index_of("gather", indices)?])
     }
 
     /// Returns zeros of `shape`, to which each slice of this tensor is added at the position along `axis` that its
@@ -155,6 +190,9 @@ crate::op! {
 }
 
 impl Op for OneHot {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         expect_index("one_hot", inputs[0].dtype)?;
         let sizes = inputs[0].shape.dims().iter().copied().chain([self.classes]);

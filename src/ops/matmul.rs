@@ -1,8 +1,9 @@
 //! Matrix products, plain and as the fused linear step `activation(x·W + b)` of dense layers.
 
 use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
+use super::ending::{Closing, Product, ended};
 use super::promote::alike;
-use crate::autograd::{Attr, Attribute, Grads, Naming, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Attr, Attribute, End, Grads, Naming, Op, Saves, Specs, Step, apply1, elements, one};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
 use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
@@ -11,7 +12,9 @@ use crate::kernels::strided::Layout;
 use crate::kernels::whole;
 use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec};
+use std::any::Any;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 super::table::ops! {
     [Matmul, Linear];
@@ -43,6 +46,9 @@ fn mat<'a, T: Float>(data: &'a [T], layout: &Layout, at: usize) -> Mat<'a, T> {
 }
 
 impl Op for Matmul {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        2 * elements(outputs) * matrix(&inputs[0].shape).1 as u64
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [a, b] = [inputs[0], inputs[1]];
         if !matches!(a.dtype, DType::I64 | DType::I32) {
@@ -263,6 +269,11 @@ crate::op! {
 }
 
 impl Op for Linear {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        // A product for each element, and one more operation each for bias and activation.
+        let more = (inputs.len() > 2) as u64 + self.activation.is_some() as u64;
+        elements(outputs) * (2 * inputs[1].shape.dims()[0] as u64 + more)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [x, w] = [inputs[0], inputs[1]];
         float("linear", x.dtype)?;
@@ -289,17 +300,10 @@ impl Op for Linear {
         Ok(one(x.shape.with(last, units), x.dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let (last, units) = (inputs[1].shape().dims()[0], inputs[1].shape().dims()[1]);
-        let tall = outputs[0].shape().elements() / units.max(1);
-        let x = inputs[0].reshaped(Shape::new(&[tall, last])?)?;
-        dispatch_float!("linear", x.dtype(), T => {
-            let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
-            let bias = bias.as_ref().map(Array::slice::<T>).transpose()?;
-            let out = outputs[0].slice_mut::<T>()?;
-            let end = Epilogue::new(bias, self.activation);
-            product::<T>(&x, inputs[1], Shape::SCALAR, out, end)?;
-        });
-        Ok(())
+        self.close(inputs, &mut outputs[0], &Closing::NONE, None)
+    }
+    fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
+        ended(self, inputs, end)
     }
     fn saves(&self, wants: &[bool]) -> Saves {
         let mut saves = if wants[0] { Saves::NONE.input(1) } else { Saves::NONE };
@@ -324,6 +328,37 @@ impl Op for Linear {
             grads[2] = Some(g.sum(&[0], false)?);
         }
         Ok(grads)
+    }
+}
+
+impl Product for Linear {
+    fn close(
+        &self,
+        inputs: &[&Array],
+        output: &mut Array,
+        closing: &Closing<'_>,
+        _: Option<&(dyn Any + Send + Sync)>,
+    ) -> Result<()> {
+        let (last, units) = (inputs[1].shape().dims()[0], inputs[1].shape().dims()[1]);
+        let tall = output.shape().elements() / units.max(1);
+        let x = inputs[0].reshaped(Shape::new(&[tall, last])?)?;
+        let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
+        match x.dtype() {
+            DType::F32 => {
+                let bias = bias.as_ref().map(Array::slice).transpose()?;
+                let end = closing.epilogue(bias, self.activation, closing.map)?;
+                product::<f32>(&x, inputs[1], Shape::SCALAR, output.slice_mut()?, end)
+            }
+            DType::F64 => {
+                let bias = bias.as_ref().map(Array::slice).transpose()?;
+                let end = closing.epilogue(bias, self.activation, None)?;
+                product::<f64>(&x, inputs[1], Shape::SCALAR, output.slice_mut()?, end)
+            }
+            got => float("linear", got),
+        }
+    }
+    fn activation(&self) -> Option<Fused> {
+        self.activation
     }
 }
 

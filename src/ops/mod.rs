@@ -3,6 +3,7 @@
 //! [table of all operations](crate::guides::ops) is a guide.
 
 mod attending;
+mod ending;
 mod expr;
 mod naive;
 mod parts;

@@ -2,7 +2,7 @@
 
 use super::elementwise::float;
 use super::promote::alike;
-use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, one};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, elements, one};
 use crate::dtype::dispatch_float;
 use crate::kernels::{norm as kernel, par};
 use crate::tensor::{Array, Tensor, few};
@@ -25,6 +25,9 @@ crate::op! {
 const NAME: &str = "layer_norm";
 
 impl Op for LayerNorm {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        8 * elements(&inputs[..1])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let x = inputs[0];
         float(NAME, x.dtype)?;

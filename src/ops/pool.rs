@@ -3,7 +3,9 @@
 
 use super::elementwise::float;
 use super::window::{Padding, PerAxis, windows};
-use crate::autograd::{Attr, Attribute, Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, one};
+use crate::autograd::{
+    Attr, Attribute, Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, elements, one,
+};
 use crate::dtype::dispatch_float;
 use crate::kernels::pool::{self as kernel, Grid, Pools};
 use crate::tensor::{Array, Few, Tensor, few};
@@ -185,6 +187,10 @@ crate::op! {
 }
 
 impl Op for MaxPool {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        // Every element of the input is looked at once, where pools do not overlap.
+        elements(&inputs[..1]).max(elements(&outputs[..1]))
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let grid = self.pools.grid(self.name(), spatial(self.name(), &inputs[0])?)?;
         let y = pooled(&inputs[0], &grid)?;
@@ -274,6 +280,10 @@ crate::op! {
 }
 
 impl Op for AveragePool {
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        // Every element of the input is looked at once, where pools do not overlap.
+        elements(&inputs[..1]).max(elements(&outputs[..1]))
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let grid = self.pools.grid(self.name(), spatial(self.name(), &inputs[0])?)?;
         let y = pooled(&inputs[0], &grid)?;

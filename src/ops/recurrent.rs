@@ -8,7 +8,7 @@
 
 use super::elementwise::float;
 use super::matmul;
-use crate::autograd::{Grads, Outputs, Step, gradients_of};
+use crate::autograd::{Grads, Outputs, Step, elements, gradients_of};
 use crate::dtype::dispatch_float;
 use crate::kernels::gemm::{Epilogue, Gemm};
 use crate::kernels::recurrent::Over;
@@ -95,6 +95,14 @@ impl Form {
             self.expect("state", *state, x.dtype, &[batch, units])?;
         }
         Ok(Sizes { batch, time, units, dtype: x.dtype })
+    }
+
+    /// Returns how much arithmetic a pass is: two products, and about five functions for each number of a gate.
+    pub(super) fn flops(&self, inputs: &[Spec]) -> u64 {
+        let [x, kernel, recurrent] = [inputs[0], inputs[self.states + 1], inputs[self.states + 2]];
+        let steps: u64 = x.shape.dims().iter().take(2).map(|n| *n as u64).product();
+        let width = recurrent.shape.dims().last().copied().unwrap_or(0) as u64;
+        steps * (2 * elements(&[kernel, recurrent]) + 5 * width)
     }
 
     /// Fails if a mask does not fit.

@@ -1,6 +1,6 @@
 //! Reductions: sums, products, means and extremes over any axes. `stats.rs` holds what is computed from them.
 
-use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, names, one};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply1, elements, names, one};
 use crate::dtype::{dispatch_float, dispatch_stored, dispatch_whole};
 use crate::kernels::reduce::{self, FoldRun, Max, Min};
 use crate::tensor::{Array, Few, Tensor, few};
@@ -89,6 +89,9 @@ pub(super) fn reduced_count(shape: &Shape, axes: &[bool; MAX_RANK]) -> usize {
 }
 
 impl Op for Reduce {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        elements(&inputs[..1])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let dtype = self.output(inputs[0].dtype)?;
         if matches!(self.kind, Kind::Mean | Kind::Max | Kind::Min) && self.count(&inputs[0]) == 0 {
@@ -301,6 +304,9 @@ crate::op! {
 }
 
 impl Op for Arg {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        elements(&inputs[..1])
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         if inputs[0].shape.rank() == 0 {
             return Err(Error::shape(self.name(), "at least one dimension", inputs[0].shape));

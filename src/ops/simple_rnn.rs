@@ -22,6 +22,9 @@ crate::op! {
 }
 
 impl Op for SimpleRnn {
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        FORM.flops(inputs)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let sizes = FORM.sizes(inputs)?;
         FORM.check_mask(inputs.get(5), &sizes)?;

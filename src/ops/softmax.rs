@@ -4,7 +4,7 @@
 use super::elementwise::float;
 use super::index::check_index;
 use super::promote::indices;
-use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, names};
+use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, apply1, elements, names};
 use crate::dtype::dispatch_float;
 use crate::kernels::{par, softmax as kernel};
 use crate::tensor::{Array, Tensor, few};
@@ -39,6 +39,9 @@ crate::op! {
 }
 
 impl Op for Softmax {
+    fn flops(&self, _: &[Spec], outputs: &[Spec]) -> u64 {
+        5 * elements(outputs)
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         float(self.name(), inputs[0].dtype)?;
         classes(self.name(), &inputs[0].shape)?;

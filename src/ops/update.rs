@@ -20,6 +20,9 @@ crate::op! {
 }
 
 impl Op for SliceUpdate {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let [x, updates, start] = [inputs[0], inputs[1], inputs[2]];
         x.shape.axis(NAME, self.axis as isize)?;
@@ -60,6 +63,9 @@ impl Op for SliceUpdate {
             });
         }
         Ok(true)
+    }
+    fn works_in_place(&self, _: &[Spec]) -> bool {
+        true
     }
     fn saves(&self, _: &[bool]) -> Saves {
         Saves::NONE.input(2)

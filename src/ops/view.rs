@@ -33,6 +33,9 @@ crate::op! {
 }
 
 impl Op for Reshape {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let from = inputs[0].shape;
         let shape = self.to.shape("reshape", &from)?;
@@ -63,6 +66,9 @@ crate::op! {
 }
 
 impl Op for Permute {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let (shape, order) = (inputs[0].shape, &self.order);
         let mut seen = [false; MAX_RANK];
@@ -102,6 +108,9 @@ crate::op! {
 }
 
 impl Op for Broadcast {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let to = self.to.shape("broadcast", &inputs[0].shape)?;
         check_broadcast(inputs[0].shape, to)?;
@@ -127,6 +136,9 @@ crate::op! {
 }
 
 impl Op for BroadcastLike {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         check_broadcast(inputs[0].shape, inputs[1].shape)?;
         Ok(one(inputs[1].shape, inputs[0].dtype))
@@ -218,6 +230,9 @@ crate::op! {
 }
 
 impl Op for Slice {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let axis = inputs[0].shape.axis("slice", self.axis as isize)?;
         let (_, count) = self.run.resolve(inputs[0].shape.dims()[axis]);
@@ -244,6 +259,9 @@ crate::op! {
 }
 
 impl Op for Unslice {
+    fn flops(&self, _: &[Spec], _: &[Spec]) -> u64 {
+        0
+    }
     fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
         let axis = self.shape.axis("unslice", self.axis as isize)?;
         let (_, count) = self.run.resolve(self.shape.dims()[axis]);

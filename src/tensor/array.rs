@@ -67,6 +67,16 @@ impl Array {
         Array { buffer: self.buffer.clone(), layout: Shared::new(layout), dtype: self.dtype }
     }
 
+    /// Makes an array of memory that has enough elements for the layout.
+    pub(crate) fn in_buffer(buffer: Buffer, layout: Shared<Layout>, dtype: DType) -> Array {
+        Array { buffer: Some(buffer), layout, dtype }
+    }
+
+    /// [`Array::with_layout`] of a layout that is held already.
+    pub(crate) fn viewed(&self, layout: Shared<Layout>) -> Array {
+        Array { buffer: self.buffer.clone(), layout, dtype: self.dtype }
+    }
+
     /// Returns the values for reading. `T` is the stored form of this dtype (`u8` for bool).
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! clone, and can be sent to other threads. Begin with [`Tensor::new`]; the operations are in [`ops`](crate::ops),
 //! one file per family.
 
+pub(crate) mod arena;
 mod array;
 mod display;
 pub(crate) mod few;
@@ -221,6 +222,20 @@ impl Tensor {
         let mut out = room::room(self.elements(), self.spec())?;
         out.extend(array.slice::<T::Stored>()?.iter().map(|&v| T::load(v)));
         Ok(out)
+    }
+
+    /// Writes a prediction into the caller's memory, in row-major order.
+    pub(crate) fn copy_into<T: Element>(&self, out: &mut [T]) -> Result<()> {
+        if T::DTYPE != self.dtype() {
+            return Err(Error::DType { op: "predict_into", expected: T::DTYPE.name(), got: self.dtype() });
+        }
+        if out.len() != self.elements() {
+            let expected = format!("{} elements, for an output of shape {}", self.elements(), self.shape());
+            return Err(Error::argument("out", expected, out.len()));
+        }
+        let array = self.array.contiguous()?;
+        out.iter_mut().zip(array.slice::<T::Stored>()?).for_each(|(o, &v)| *o = T::load(v));
+        Ok(())
     }
 
     /// Returns the only value of a tensor with one element, widened to f64.

@@ -43,6 +43,8 @@ struct Header {
     class: usize,
     /// Payload bytes asked for.
     bytes: usize,
+    /// The block that this one is a part of, which it holds, if it is one of an [`Arena`](super::arena::Arena).
+    around: Option<NonNull<Header>>,
 }
 
 /// Returns the class of a payload and the size of its blocks: 64-byte steps at first, then four per doubling, so
@@ -289,7 +291,7 @@ fn take(payload: usize, purpose: Use) -> Option<NonNull<Header>> {
     };
     let header = block.cast::<Header>();
     // SAFETY: the block is ours, aligned, and longer than a header.
-    unsafe { header.write(Header { refs: AtomicUsize::new(1), class, bytes: payload }) };
+    unsafe { header.write(Header { refs: AtomicUsize::new(1), class, bytes: payload, around: None }) };
     Some(header)
 }
 
@@ -407,6 +409,40 @@ impl Buffer {
         })
     }
 
+    /// Makes a buffer of a part of this one's payload, which it keeps alive.
+    ///
+    /// # Safety
+    /// The part, [`Buffer::span`] of `bytes` from `at` on, lies within the payload, `at` is a multiple of 64, and
+    /// nothing else reads or writes it while the part or a clone of it lives.
+    pub(super) unsafe fn part(&self, at: usize, bytes: usize) -> Buffer {
+        retain(self.0);
+        // SAFETY: the caller promises that the part is inside of the block and nobody else's.
+        let header = unsafe { payload(self.0).add(at) }.cast::<Header>();
+        let whole = Header { refs: AtomicUsize::new(1), class: 0, bytes, around: Some(self.0) };
+        // SAFETY: as above; the payload is aligned to 64, and so is the part.
+        unsafe { header.write(whole) };
+        if cfg!(debug_assertions) {
+            // SAFETY: as above.
+            unsafe { payload(header).write_bytes(0xFF, bytes) };
+        }
+        Buffer(header)
+    }
+
+    /// Returns how many bytes of another buffer a part of it with so many bytes takes.
+    pub(crate) fn span(bytes: usize) -> usize {
+        HEADER + bytes.next_multiple_of(ALIGN)
+    }
+
+    /// Returns whether nothing holds the part any more that was made here.
+    ///
+    /// # Safety
+    /// A part was made at `at`, and nothing was written over it since.
+    pub(super) unsafe fn part_is_free(&self, at: usize) -> bool {
+        // SAFETY: the caller promises that there is a header.
+        let part = unsafe { payload(self.0).add(at).cast::<Header>().as_ref() };
+        part.refs.load(Ordering::Acquire) == 0
+    }
+
     /// Returns its address: different for any two that are held at the same time.
     pub(crate) fn place(&self) -> usize {
         self.0.addr().get()
@@ -426,8 +462,14 @@ impl Clone for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        // Read before the reference is dropped: from then on an arena may use the memory of a part again.
+        // SAFETY: this reference keeps the block.
+        let around = unsafe { self.0.as_ref() }.around;
         if let_go(self.0) {
-            give(self.0);
+            match around {
+                None => give(self.0),
+                Some(around) => drop(Buffer(around)),
+            }
         }
     }
 }

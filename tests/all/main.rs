@@ -61,6 +61,7 @@ mod parity;
 mod parity_layers;
 mod parity_models;
 mod parity_optimizers;
+mod predictor;
 mod products;
 mod properties;
 mod randomness;

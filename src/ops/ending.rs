@@ -1,0 +1,209 @@
+//! What a product does with its sums before it stores them, besides bias and activation: what would be steps of their
+//! own in a graph and, done there, are passes over memory less. The bits are those of the separate steps.
+
+use super::elementwise::{Of, Relu};
+use super::matmul::Fused;
+use crate::autograd::{
+    Attr, Attribute, Attributes, Attrs, EachElement, End, Grads, Naming, Op, Ready, Specs, Step, elements,
+};
+use crate::kernels::gemm::{Epilogue, Map};
+use crate::tensor::{Array, Few};
+use crate::{DType, Error, Float, Result, Spec, Stored};
+use std::any::Any;
+use std::sync::Arc;
+
+/// All that follows a product, in this order.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ending {
+    scale: bool,
+    residual: bool,
+    activation: Option<Fused>,
+    map: Option<EachElement>,
+}
+
+impl Ending {
+    /// Returns this and then another one, if there is a place for it.
+    fn then(self, end: End, dtype: DType) -> Option<Ending> {
+        let nothing = self.activation.is_none() && self.map.is_none();
+        match end {
+            End::Scale if nothing && !self.scale && !self.residual => Some(Ending { scale: true, ..self }),
+            End::Residual if nothing && !self.residual => Some(Ending { residual: true, ..self }),
+            End::Map(row) if nothing && row.name == Of::<Relu>::ROW.name() => {
+                Some(Ending { activation: Some(Fused::Relu), ..self })
+            }
+            End::Map(row) if self.map.is_none() && dtype == DType::F32 => {
+                Some(Ending { map: Some(row), ..self })
+            }
+            _ => None,
+        }
+    }
+
+    /// The number of further inputs.
+    fn inputs(self) -> usize {
+        2 * usize::from(self.scale) + usize::from(self.residual)
+    }
+}
+
+/// The ending of one evaluation, with its inputs.
+pub(super) struct Closing<'a> {
+    ending: Ending,
+    more: &'a [Array],
+    /// The function in float32.
+    pub(super) map: Option<Map<'a, f32>>,
+}
+
+impl Closing<'_> {
+    pub(super) const NONE: Closing<'static> = Closing {
+        ending: Ending { scale: false, residual: false, activation: None, map: None },
+        more: &[],
+        map: None,
+    };
+
+    /// Returns what kernels do, with a bias and an activation of the product's own.
+    pub(super) fn epilogue<'b, T: Float + Stored>(
+        &'b self,
+        bias: Option<&'b [T]>,
+        activation: Option<Fused>,
+        map: Option<Map<'b, T>>,
+    ) -> Result<Epilogue<'b, T>> {
+        let (scale, rest) = self.more.split_at(2 * usize::from(self.ending.scale));
+        let scale = match scale {
+            [s, t] => Some((s.slice::<T>()?, t.slice::<T>()?)),
+            _ => None,
+        };
+        let residual = rest.first().map(Array::slice::<T>).transpose()?;
+        Ok(Epilogue { bias, scale, residual, activation: activation.or(self.ending.activation), map })
+    }
+}
+
+/// A product whose kernel can go on with a sum before it stores it.
+pub(super) trait Product: Op {
+    /// Computes the product and its ending; `ready` is what [`Ready`] keeps for it.
+    fn close(
+        &self,
+        inputs: &[&Array],
+        output: &mut Array,
+        closing: &Closing<'_>,
+        ready: Option<&(dyn Any + Send + Sync)>,
+    ) -> Result<()>;
+
+    /// The activation of its own.
+    fn activation(&self) -> Option<Fused>;
+
+    /// Returns what can be made ready of its constant inputs; `None` if nothing can.
+    fn ready(
+        &self,
+        _inputs: &[Spec],
+        _constants: &[Option<&Array>],
+        _kept: &mut Ready,
+    ) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+}
+
+/// Returns a product that ends with one of the steps that may follow it, if it can.
+pub(super) fn ended<P: Product + Clone>(product: &P, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
+    let own = Ending { activation: product.activation(), ..Ending::default() };
+    // An activation of its own stays with the product; `then` sees that it is there.
+    let ending = own.then(end, inputs[0].dtype)?;
+    Some(Arc::new(Ended { product: Arc::new(product.clone()), own: inputs.len(), ending, ready: None }))
+}
+
+/// Returns a product with what can be made ready of its constants, if anything can.
+pub(super) fn with_ready<P: Product + Clone>(
+    product: &P,
+    inputs: &[Spec],
+    constants: &[Option<&Array>],
+    kept: &mut Ready,
+) -> Option<Arc<dyn Op>> {
+    let ready = Some(product.ready(inputs, constants, kept)?);
+    let ending = Ending { activation: product.activation(), ..Ending::default() };
+    Some(Arc::new(Ended { product: Arc::new(product.clone()), own: inputs.len(), ending, ready }))
+}
+
+/// A product and its ending. Its inputs are the product's, then those of the ending.
+#[derive(Clone)]
+struct Ended {
+    product: Arc<dyn Product>,
+    /// How many inputs are the product's.
+    own: usize,
+    ending: Ending,
+    /// What was made ready of its constants.
+    ready: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ended({:?}, {:?})", self.product, self.ending)
+    }
+}
+
+impl Attributes for Ended {
+    fn name(&self) -> &'static str {
+        match self.product.name() {
+            "linear" => "linear_ended",
+            "conv" => "conv_ended",
+            other => other,
+        }
+    }
+    fn inputs(&self) -> (usize, usize) {
+        let n = self.own + self.ending.inputs();
+        (n, n)
+    }
+    fn attrs(&self) -> Attrs {
+        let mut attrs = self.product.attrs();
+        attrs.set("scale", Attr::Bool(self.ending.scale));
+        attrs.set("residual", Attr::Bool(self.ending.residual));
+        attrs.set("activation", Attribute::write(&self.ending.activation));
+        attrs.set("map", Attr::Text(self.ending.map.map_or("none", |row| row.name).into()));
+        attrs
+    }
+    fn is_described(&self) -> bool {
+        false
+    }
+}
+
+impl Op for Ended {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        self.product.infer(&inputs[..self.own])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (own, more) = inputs.split_at(self.own);
+        let more = more.iter().map(|array| array.contiguous()).collect::<Result<Few<Array, 3>>>()?;
+        let ready = self.ready.as_deref();
+        match self.ending.map {
+            None => {
+                let closing = Closing { ending: self.ending, more: &more, map: None };
+                self.product.close(own, &mut outputs[0], &closing, ready)
+            }
+            Some(row) => {
+                let map = |run: &mut [f32]| row.in_place(run);
+                let closing = Closing { ending: self.ending, more: &more, map: Some(&map) };
+                self.product.close(own, &mut outputs[0], &closing, ready)
+            }
+        }
+    }
+    fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
+        let why = "differentiate the graph before its epilogues were joined to the products";
+        Err(Error::NotDifferentiable { op: self.name(), why })
+    }
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        let Ending { scale, residual, activation, map } = self.ending;
+        let own = activation.is_some() && self.product.activation().is_none();
+        let more = 2 * u64::from(scale) + u64::from(residual) + u64::from(own) + u64::from(map.is_some());
+        self.product.flops(&inputs[..self.own], outputs) + more * elements(outputs)
+    }
+    fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
+        let ending = self.ending.then(end, inputs[0].dtype)?;
+        Some(Arc::new(Ended { ending, ..self.clone() }))
+    }
+    fn made_ready(
+        &self,
+        inputs: &[Spec],
+        constants: &[Option<&Array>],
+        kept: &mut Ready,
+    ) -> Option<Arc<dyn Op>> {
+        let ready = self.product.ready(&inputs[..self.own], &constants[..self.own], kept)?;
+        Some(Arc::new(Ended { ready: Some(ready), ..self.clone() }))
+    }
+}

@@ -1,0 +1,75 @@
+//! Tests that a predictor asks the system for no memory in its steady state, for every configuration of every layer
+//! in the pack, for sessions, and from several threads; and what it holds.
+
+#![allow(clippy::unwrap_used)]
+
+mod counting;
+#[allow(dead_code)]
+#[path = "all/layer_cases.rs"]
+mod layer_cases;
+#[allow(dead_code)]
+#[path = "all/pack.rs"]
+mod pack;
+
+use counting::{asked, traced};
+use gradus::applications::{GPT2, ResNet18};
+use gradus::nn::Session;
+use gradus::prelude::*;
+use layer_cases::{build, every_case};
+
+/// Calls counted, and before counting.
+const CALLS: usize = 30;
+const WARM: usize = 10;
+
+/// Fails if this asks for anything once it is warm.
+fn steady(what: &str, pools: &[Threads], mut call: impl FnMut() + Send) {
+    for (i, pool) in pools.iter().enumerate() {
+        // Inside of a pool: entering one from outside costs a block of rayon's own now and then.
+        let counted = pool.run(|| {
+            let mut calls = |n: usize| (0..n).for_each(|_| call());
+            calls(WARM);
+            let mut counted = asked(|| calls(CALLS));
+            if counted != (0, 0) {
+                // The harness may have printed meanwhile that the test takes long.
+                counted = asked(|| calls(CALLS));
+            }
+            if counted.0 > 0 && std::env::var_os("GRADUS_TRACE").is_some() {
+                traced(|| calls(1)).iter().for_each(|site| println!("---- {site}"));
+            }
+            counted
+        });
+        assert_eq!(counted, (0, 0), "{what} in pool {i}: calls and bytes");
+    }
+}
+
+/// The one test of this file, so that nothing else allocates meanwhile.
+#[test]
+fn the_steady_state_asks_nothing_of_the_system() {
+    let pools = [1, 2].map(|n| Threads::new(n).unwrap());
+    every_case(|pack, what, case| {
+        let case = build(pack, case, DType::F32)?;
+        let predictor = case.network.predictor()?;
+        steady(what, &pools[..1], || drop(predictor.predict_all(&case.data).unwrap()));
+        Ok(())
+    });
+
+    // Several shapes by turns, on one thread and two.
+    let network = ResNet18::new().input_shape([32, 32, 3]).classes(4).build().unwrap();
+    let predictor = network.predictor().unwrap();
+    let images = [1, 3, 2].map(|n| Tensor::ones([n, 32, 32, 3]).unwrap());
+    let mut out = [0f32; 12];
+    steady("ResNet18", &pools, || {
+        images.iter().for_each(|x| predictor.predict_into(x, &mut out[..4 * x.dims()[0]]).unwrap());
+    });
+
+    // A session: prompt and tokens, the cache in place.
+    let gpt2 = GPT2::new().vocabulary_size(29).num_layers(2).num_heads(2).hidden_dim(16).intermediate_dim(24);
+    let network = gpt2.max_sequence_length(32).cache(true).last_token(true).build().unwrap();
+    let predictor = network.predictor().unwrap();
+    let (prompt, token) = (Tensor::full([1, 5], 3i64).unwrap(), Tensor::full([1, 1], 7i64).unwrap());
+    steady("GPT2", &pools, || {
+        let mut session = Session::new();
+        drop(predictor.predict_in(&mut session, &prompt).unwrap());
+        (0..8).for_each(|_| drop(predictor.predict_in(&mut session, &token).unwrap()));
+    });
+}
