@@ -321,7 +321,7 @@ fn in_parts<T: Gemm>(
             let (first, last) = (from == 0, from + steps == k);
             let run = if each < k { Run::Part { sums: &mut *sums, first, last } } else { Run::Whole };
             let (a, end) = (a.part(i, count).block(from, steps), end.filter(|_| last));
-            kernels.gathered(shape, a, (part, next), run, prior, &mut c.part(i, count), end);
+            kernels.gathered(shape, a, (part, next), (run, prior), &mut c.part(i, count), end);
         }
     }
 }

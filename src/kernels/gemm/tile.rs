@@ -272,8 +272,7 @@ impl<T: Gemm> Kernels<T> {
         shape: Shape,
         a: Gather<T>,
         (b, next): (Source<T>, Next<T>),
-        run: Run<T>,
-        prior: bool,
+        (run, prior): (Run<T>, bool),
         c: &mut Scatter<T>,
         end: Option<&Finish<T>>,
     ) {
