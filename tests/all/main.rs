@@ -23,6 +23,7 @@ mod file_system;
 mod files;
 mod first_hour;
 mod foreign;
+mod foreign_keras;
 mod fuzz_corpus;
 mod generation;
 mod golden;
