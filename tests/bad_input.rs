@@ -10,7 +10,13 @@ mod refusing;
 
 use gradus::ops::{
     self, Ellipsis, Interpolation, NewAxis, PadMode, Padding, RecurrentWeights, Slice,
-    attention::AttentionOptions, conv::Convolution, matmul::Fused,
+    attention::AttentionOptions,
+    conv::Convolution,
+    fourier::{Stft, Window},
+    matmul::Fused,
+    patches::Unfold,
+    scatter::Scatter,
+    warp::{FillMode, Lookup},
 };
 use gradus::random::{Distribution, Purpose, Stream};
 use gradus::{DType, Error, Result, Shape, Spec, Tensor};
@@ -85,6 +91,47 @@ fn convolution(d: &Draw) -> Convolution {
     let how = if d.at % 2 == 0 { how } else { how.strides(&d.sizes) };
     let how = if d.at % 3 == 0 { how.output_padding(&d.sizes) } else { how };
     if d.axis % 2 == 0 { how } else { how.dilation_rate(&d.sizes) }
+}
+
+/// What comes, or an image of three channels.
+fn picture(d: &Draw) -> Result<Tensor> {
+    if d.yes { d.x.new_full([4, 5, 3], 0.5) } else { Ok(d.x.clone()) }
+}
+
+/// What comes, or the first place for each element.
+fn places(d: &Draw) -> Result<Tensor> {
+    if d.yes { d.x.new_full(*d.x.shape(), 0.0)?.cast(DType::I64) } else { Ok(d.y.clone()) }
+}
+
+/// What comes, or the first segment for each row.
+fn segments(d: &Draw) -> Result<Tensor> {
+    match d.x.dims() {
+        [rows, ..] if d.yes => d.x.new_full([*rows], 0.0)?.cast(DType::I64),
+        _ => Ok(d.y.clone()),
+    }
+}
+
+/// Sequences that nobody would cut.
+fn frames(d: &Draw) -> Stft<'_> {
+    let size = |i: usize| d.sizes.get(i).copied().unwrap_or(2);
+    let window = [Window::Hann, Window::Hamming, Window::Given(&d.z), Window::Ones][d.axes.len() % 4];
+    Stft { window, center: d.yes, ..Stft::new(size(0), size(1), size(2).max(size(0))) }
+}
+
+/// Windows that nobody would cut.
+fn cut(d: &Draw) -> Unfold {
+    let size = |i: usize| d.sizes.get(i).copied().unwrap_or(1);
+    Unfold {
+        dilation: [1, size(1)],
+        padding: [0, size(2)],
+        stride: [1, size(3)],
+        ..Unfold::new([1, size(0)])
+    }
+}
+
+fn lookup(d: &Draw) -> Lookup {
+    let modes = [FillMode::Constant, FillMode::Nearest, FillMode::Wrap, FillMode::Mirror, FillMode::Reflect];
+    Lookup { bilinear: d.yes, fill_mode: modes[d.sizes.len()], fill_value: d.b }
 }
 
 /// Tensors of this dtype.
@@ -509,6 +556,84 @@ const CALLS: &[(&str, Call)] = &[
     ("matrix_rank", |d| one(d.x.matrix_rank(d.yes.then_some(d.a)))),
     ("matrix_power", |d| one(d.x.matrix_power(d.at as i64))),
     ("matrix_norm", |d| one(d.x.matrix_norm(d.a))),
+    ("fft", |d| d.x.fft(if d.yes { &d.x } else { &d.y }).map(two)),
+    ("ifft", |d| d.x.ifft(if d.yes { &d.x } else { &d.y }).map(two)),
+    ("fft2", |d| d.x.fft2(if d.yes { &d.x } else { &d.y }).map(two)),
+    ("ifft2", |d| d.x.ifft2(if d.yes { &d.x } else { &d.y }).map(two)),
+    ("rfft", |d| d.x.rfft(d.yes.then_some(d.n)).map(two)),
+    ("irfft", |d| one(d.x.irfft(&d.x, d.yes.then_some(d.n)))),
+    ("extract_sequences", |d| one(d.x.extract_sequences(d.n, *d.sizes.first().unwrap_or(&1)))),
+    ("stft", |d| d.x.stft(&frames(d)).map(two)),
+    ("istft", |d| {
+        if d.yes {
+            let how = Stft::new(4, 2, 5);
+            let (re, im) = d.x.new_full([20], d.a)?.stft(&how)?;
+            return one(re.istft(&im, &how, Some(d.n)));
+        }
+        one(d.x.istft(&d.x, &frames(d), None))
+    }),
+    ("cummax", |d| d.x.cummax(d.axis).map(two)),
+    ("cummin", |d| d.x.cummin(d.axis).map(two)),
+    ("mode", |d| d.x.mode(d.axis, d.yes).map(two)),
+    ("diag_embed", |d| one(d.x.diag_embed(d.at))),
+    ("frexp", |d| d.x.frexp().map(two)),
+    ("is_posinf", |d| one(d.x.is_posinf())),
+    ("is_neginf", |d| one(d.x.is_neginf())),
+    ("multi_hot", |d| one(d.x.multi_hot(d.n, d.dtype))),
+    ("correlate", |d| one(d.x.correlate(&d.y, &padding(d)))),
+    ("max_along_axis", |d| one(d.x.max_along_axis(&places(d)?, d.axis, d.n))),
+    ("min_along_axis", |d| one(d.x.min_along_axis(&places(d)?, d.axis, d.n))),
+    ("prod_along_axis", |d| one(d.x.prod_along_axis(&places(d)?, d.axis, d.n))),
+    ("put_along_axis", |d| one(d.x.put_along_axis(&places(d)?, if d.yes { &d.x } else { &d.z }, d.axis))),
+    ("scatter_along_axis", |d| {
+        let how = [Scatter::Add, Scatter::Mul, Scatter::Max, Scatter::Min][d.sizes.len().min(3)];
+        one(d.x.scatter_along_axis(&places(d)?, if d.yes { &d.x } else { &d.z }, d.axis, how))
+    }),
+    ("segment_sum", |d| one(d.x.segment_sum(&segments(d)?, d.n))),
+    ("segment_mean", |d| one(d.x.segment_mean(&segments(d)?, d.n))),
+    ("segment_max", |d| one(d.x.segment_max(&segments(d)?, d.n))),
+    ("segment_min", |d| one(d.x.segment_min(&segments(d)?, d.n))),
+    ("segment_prod", |d| one(d.x.segment_prod(&segments(d)?, d.n))),
+    ("lu_factor", |d| d.x.lu_factor().map(two)),
+    ("lu", |d| d.x.lu().map(|(p, l, u)| vec![p, l, u])),
+    ("cholesky_inverse", |d| one(d.x.cholesky_inverse())),
+    ("extract_patches", |d| {
+        let x = picture(d)?;
+        let (size, ones) = (vec![d.n; x.rank().saturating_sub(2)], vec![1; x.rank().saturating_sub(2)]);
+        one(x.extract_patches(&size, if d.yes { &ones } else { &d.sizes }, &ones, &padding(d)))
+    }),
+    ("unfold", |d| one(picture(d)?.expand_dims(0)?.unfold(&cut(d)))),
+    ("fold", |d| {
+        if d.yes {
+            return one(d.x.new_full([1, 2, 4], d.a)?.fold([2, 2], &Unfold::new([1, 1])));
+        }
+        one(d.x.fold([2, d.n], &cut(d)))
+    }),
+    ("rgb_to_grayscale", |d| one(picture(d)?.rgb_to_grayscale())),
+    ("rgb_to_hsv", |d| one(picture(d)?.rgb_to_hsv())),
+    ("hsv_to_rgb", |d| one(picture(d)?.hsv_to_rgb())),
+    ("crop_images", |d| one(picture(d)?.crop_images(d.n, 0, *d.sizes.first().unwrap_or(&2), 1))),
+    ("pad_images", |d| one(picture(d)?.pad_images(d.n, 1, *d.sizes.first().unwrap_or(&9), 9))),
+    ("gaussian_blur", |d| one(picture(d)?.gaussian_blur([d.n, 3], [d.a, 1.0]))),
+    ("sobel_edges", |d| one(picture(d)?.sobel_edges())),
+    ("ssim", |d| {
+        let x = if d.yes { d.x.new_full([12, 11, 1], 0.5)? } else { d.x.clone() };
+        one(x.ssim(&x, d.a))
+    }),
+    ("map_coordinates", |d| {
+        let at = d.x.new_full([d.x.rank(), 3], d.a)?;
+        one(d.x.map_coordinates(if d.yes { &at } else { &d.y }, &lookup(d)))
+    }),
+    ("affine_transform", |d| {
+        let numbers = d.x.new_full([8], d.a)?;
+        one(picture(d)?.affine_transform(if d.yes { &numbers } else { &d.y }, &lookup(d)))
+    }),
+    ("perspective_transform", |d| {
+        let square = Tensor::from_slice(&[0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, d.a], [4, 2])?;
+        let x = picture(d)?;
+        one(x.perspective_transform(if d.yes { &square } else { &d.y }, &square, d.n > 1, d.b))
+    }),
+    ("elastic_transform", |d| one(picture(d)?.elastic_transform(d.a, d.b, &lookup(d), d.stream))),
 ];
 
 /// What can be done with any tensor, and with what was computed from a tracked one.

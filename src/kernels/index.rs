@@ -89,3 +89,36 @@ pub fn add_rows<T: Float>(g: &[T], k: usize, index: &[i64], n: usize, out: &mut 
         }
     });
 }
+
+/// Computes `out[r, index[r, j]] = f(out[r, index[r, j]], x[r, j])` in ascending j, starting from `first`.
+pub fn reduce_rows<T: Stored>(
+    x: &[T],
+    k: usize,
+    index: &[i64],
+    out: &mut [T],
+    n: usize,
+    first: T,
+    f: fn(T, T) -> T,
+) {
+    par::chunks(out, n, par::GRAIN, &|row, part: &mut [T]| {
+        part.fill(first);
+        for (r, out) in part.chunks_exact_mut(n).enumerate() {
+            let (x, index) = (&x[(row + r) * k..][..k], &index[(row + r) * k..][..k]);
+            for (&x, &i) in x.iter().zip(index) {
+                out[i as usize] = f(out[i as usize], x);
+            }
+        }
+    });
+}
+
+/// Computes `out[r, index[r, j]] = x[r, j]` in ascending j.
+pub fn put_rows<T: Stored>(x: &[T], k: usize, index: &[i64], out: &mut [T], n: usize) {
+    par::chunks(out, n, par::GRAIN, &|row, part: &mut [T]| {
+        for (r, out) in part.chunks_exact_mut(n).enumerate() {
+            let (x, index) = (&x[(row + r) * k..][..k], &index[(row + r) * k..][..k]);
+            for (&x, &i) in x.iter().zip(index) {
+                out[i as usize] = x;
+            }
+        }
+    });
+}

@@ -6,6 +6,7 @@ pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod ctc;
+pub mod fourier;
 pub mod gemm;
 pub mod index;
 pub mod linalg;

@@ -1,4 +1,4 @@
-//! Running sums and products. Each row is one ascending chain, so its result is the same however rows are divided
+//! Running sums, products and extremes. Each row is one ascending chain, so its result is the same however rows are divided
 //! between threads.
 
 use super::par;
@@ -51,6 +51,25 @@ pub fn recurrence<T: Float>(a: &[T], b: &[T], y: &mut [T], n: usize) {
             y[0] = b[0];
             for i in 1..n {
                 y[i] = a[i] * y[i - 1] + b[i];
+            }
+        }
+    });
+}
+
+/// Returns the index of the largest or smallest element so far in each row of `n`: of equal ones the latest, and of NaN the
+/// latest too.
+#[allow(clippy::eq_op)] // NaN alone differs from itself
+pub fn running_extreme<T: Stored + PartialOrd>(x: &[T], out: &mut [i64], n: usize, largest: bool) {
+    par::chunks(out, n, par::GRAIN, &|first, run: &mut [i64]| {
+        let x = &x[first * n..first * n + run.len()];
+        for (x, out) in x.chunks_exact(n).zip(run.chunks_exact_mut(n)) {
+            let mut best = 0;
+            for (i, (o, new)) in out.iter_mut().zip(x).enumerate() {
+                let old = &x[best];
+                if new != new || (if largest { new >= old } else { new <= old }) {
+                    best = i;
+                }
+                *o = best as i64;
             }
         }
     });

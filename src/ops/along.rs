@@ -15,12 +15,12 @@ super::table::ops! {
     add_along_axis: Floats, Every, "ScatterElements";
 }
 
-fn last(shape: &Shape) -> usize {
+pub(super) fn last(shape: &Shape) -> usize {
     shape.dims().last().copied().unwrap_or(1)
 }
 
 /// Checks that all sizes but the last agree.
-fn same_rows(op: &'static str, a: Shape, b: Shape) -> Result<()> {
+pub(super) fn same_rows(op: &'static str, a: Shape, b: Shape) -> Result<()> {
     let rank = a.rank();
     if rank > 0 && b.rank() == rank && a.with(rank - 1, 0) == b.with(rank - 1, 0) {
         return Ok(());

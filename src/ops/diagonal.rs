@@ -10,6 +10,7 @@ super::table::ops! {
     triu: Any, Every, "Trilu";
     tril: Any, Every, "Trilu";
     diag: Any, Every, "";
+    diag_embed: Any, Every, "";
 }
 
 impl Tensor {
@@ -62,11 +63,27 @@ impl Tensor {
         if self.rank() != 1 {
             return Err(Error::shape("diag", "a vector", *self.shape()));
         }
-        let long = self.pad(&[(0, k.unsigned_abs())], PadMode::Constant(0.0))?;
-        let m = long.elements();
+        self.diag_embed(k)
+    }
+
+    /// Creates square matrices `[..., m, m]` with the numbers along the last axis, `[..., n]`, on diagonal `k` and zeros
+    /// elsewhere, where m is n and as many more as the diagonal's number.
+    ///
+    /// # Errors
+    /// There is no axis, or the matrices do not fit in memory.
+    pub fn diag_embed(&self, k: isize) -> Result<Tensor> {
+        if self.rank() == 0 {
+            return Err(Error::shape("diag_embed", "at least one axis", *self.shape()));
+        }
+        let mut widths = vec![(0, 0); self.rank()];
+        widths[self.rank() - 1].1 = k.unsigned_abs();
+        let long = self.pad(&widths, PadMode::Constant(0.0))?;
+        let m = long.dims()[long.rank() - 1];
         // Above the main diagonal the vector runs down the rows, below it along the columns.
-        let wide = if k >= 0 { long.expand_dims(1)? } else { long.expand_dims(0)? };
-        wide.broadcast_to([m, m])?.choose_by_diagonal("diag", |number, k| number.equal(k), k)
+        let wide = long.expand_dims(if k >= 0 { -1 } else { -2 })?;
+        let r = wide.rank();
+        let full = wide.shape().with(r - 2, m).with(r - 1, m);
+        wide.broadcast_to(full)?.choose_by_diagonal("diag_embed", |number, k| number.equal(k), k)
     }
 }
 

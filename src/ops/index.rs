@@ -13,6 +13,7 @@ super::table::ops! {
     gather: Any, Every, "Gather";
     scatter_add: Floats, Every, "ScatterND";
     one_hot: Ints, None, "OneHot";
+    multi_hot: Ints, None, "OneHot";
 }
 
 fn runs(shape: &Shape, axis: usize) -> Runs {
@@ -182,6 +183,22 @@ impl Tensor {
     /// An index is out of range, these are not integers, or there are too many classes for memory.
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
         apply1(OneHot { classes, dtype }, &[&*index_of("one_hot", self)?])
+    }
+
+    /// Returns, for each list of indices along the last axis, 1 at each and 0 elsewhere: `[..., classes]`.
+    ///
+    /// # Errors
+    /// Those of [`Tensor::one_hot`], or there is no axis.
+    pub fn multi_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
+        if self.rank() == 0 {
+            return Err(Error::shape("multi_hot", "at least one axis", *self.shape()));
+        }
+        let marks = self.one_hot(classes, DType::Bool)?;
+        if self.dims().last() == Some(&0) {
+            marks.sum(&[-2], false)?.cast(dtype)
+        } else {
+            marks.any(&[-2], false)?.cast(dtype)
+        }
     }
 }
 

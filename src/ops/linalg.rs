@@ -12,7 +12,7 @@ use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Float, MAX_RANK, Result, Shape, Spec};
 
 super::table::ops! {
-    [Solve, Cholesky, Qr, SlogDet, Det, Cofactor];
+    [Solve, Cholesky, Qr, SlogDet, Det, Cofactor, Lu];
     solve: Floats, Every, "";
     triangular_solve: Floats, Every, "";
     inverse: Floats, Every, "";
@@ -21,6 +21,9 @@ super::table::ops! {
     slogdet: Floats, Every, "";
     det: Floats, Every, "Det";
     lstsq: Floats, Every, "";
+    lu_factor: Floats, Every, "";
+    lu: Floats, Every, "";
+    cholesky_inverse: Floats, Every, "";
 }
 
 /// Returns rows and columns of each matrix of a float stack.
@@ -263,6 +266,57 @@ impl Op for Qr {
 }
 
 crate::op! {
+    /// L and U of PA = LU in one matrix, the row that each step exchanged with its own, and the row of A that each row of LU
+    /// is (int64).
+    struct Lu("lu", 1) {}
+}
+
+impl Op for Lu {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        square("lu", inputs[0])?;
+        let shape = inputs[0].shape;
+        let rows = Spec::new(Shape::new(&shape.dims()[..shape.rank() - 1])?, DType::I64);
+        Ok(few![inputs[0], rows, rows])
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (spec, n) = (inputs[0].spec(), square("lu", inputs[0].spec())?);
+        let [lu, pivots, rows] = outputs else { return Ok(()) };
+        if spec.shape.elements() == 0 {
+            return Ok(());
+        }
+        let mut order = filled(n, 0, spec)?;
+        let (pivots, rows) = (pivots.slice_mut::<i64>()?, rows.slice_mut::<i64>()?);
+        dispatch_float!("lu", spec.dtype, T => {
+            let a = inputs[0].contiguous()?;
+            let lu = lu.slice_mut::<T>()?;
+            lu.copy_from_slice(a.slice::<T>()?);
+            for ((lu, pivots), rows) in lu.chunks_mut(n * n).zip(pivots.chunks_mut(n)).zip(rows.chunks_mut(n)) {
+                linalg::lu(lu, n, &mut order);
+                rows.iter_mut().enumerate().for_each(|(k, row)| *row = k as i64);
+                for (k, &from) in order.iter().enumerate() {
+                    pivots[k] = from as i64;
+                    rows.swap(k, from);
+                }
+            }
+        });
+        Ok(())
+    }
+    fn saves(&self, _: &[bool]) -> Saves {
+        Saves::OUTPUTS
+    }
+    /// `Pᵀ·L⁻ᵀ·M·U⁻ᵀ`, where M is `Lᵀ·L̄` below the diagonal, and `Ū·Uᵀ` on it and above.
+    fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+        let (l, u) = step.output(0).l_and_u()?;
+        let g = step.grad(0)?;
+        let m = l.t()?.matmul(&g.tril(-1)?)?.tril(-1)?.add(&g.triu(0)?.matmul(&u.t()?)?.triu(0)?)?;
+        let left = l.t()?.triangular_solve(&m, false)?;
+        let moved = u.triangular_solve(&left.t()?, false)?.t()?;
+        let back = step.output(2).detach().argsort(-1, false)?.expand_dims(-1)?;
+        Ok(few![Some(moved.take_along_axis(&back, -2)?)])
+    }
+}
+
+crate::op! {
     /// Sign, and logarithm of the absolute value, of the determinant.
     struct SlogDet("slogdet", 1) {}
 }
@@ -472,6 +526,46 @@ impl Tensor {
     /// A matrix is not positive definite or not square, or the dtype is not float32 or float64.
     pub fn cholesky(&self) -> Result<Tensor> {
         apply1(Cholesky {}, &[self])
+    }
+
+    /// The lower triangle with ones on the diagonal, and the upper.
+    fn l_and_u(&self) -> Result<(Tensor, Tensor)> {
+        let n = square("lu", self.spec())?;
+        Ok((self.tril(-1)?.add(&Tensor::arange(n)?.one_hot(n, self.dtype())?)?, self.triu(0)?))
+    }
+
+    /// Returns the LU factorization with partial pivoting of each square matrix as LAPACK's `getrf` does: U in and above
+    /// the diagonal, L (whose diagonal is 1) below it, and the pivots `[..., n]` (int64): row k was exchanged with row
+    /// `pivots[k]`, from the first to the last. Singular matrices have a 0 on the diagonal of U, and no gradient.
+    ///
+    /// # Errors
+    /// Matrices are not square, or the dtype is not float32 or float64.
+    pub fn lu_factor(&self) -> Result<(Tensor, Tensor)> {
+        let mut outputs = apply(Lu {}, &[self])?;
+        let pivots = outputs.swap_remove(1);
+        Ok((outputs.swap_remove(0), pivots))
+    }
+
+    /// Returns the rows p of A (int64, `[..., n]`), L with ones on its diagonal, and U, of `A[p] = LU` for each square
+    /// matrix.
+    ///
+    /// # Errors
+    /// Those of [`Tensor::lu_factor`].
+    pub fn lu(&self) -> Result<(Tensor, Tensor, Tensor)> {
+        let mut outputs = apply(Lu {}, &[self])?;
+        let rows = outputs.swap_remove(2);
+        let (l, u) = outputs.swap_remove(0).l_and_u()?;
+        Ok((rows, l, u))
+    }
+
+    /// Returns the inverse of LLᵀ, where this is L (what [`Tensor::cholesky`] returns).
+    ///
+    /// # Errors
+    /// Those of [`Tensor::triangular_solve`].
+    pub fn cholesky_inverse(&self) -> Result<Tensor> {
+        let n = square("cholesky_inverse", self.spec())?;
+        let inverse = self.triangular_solve(&Tensor::arange(n)?.one_hot(n, self.dtype())?, true)?;
+        inverse.t()?.matmul(&inverse)
     }
 
     /// Returns Q, `[..., m, k]` with orthonormal columns, and R, `[..., k, n]` upper triangular, of A = QR for each

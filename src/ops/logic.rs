@@ -20,6 +20,8 @@ super::table::ops! {
     is_nan: Any, None, "IsNaN";
     is_inf: Any, None, "IsInf";
     is_finite: Any, None, "IsInf";
+    is_posinf: Any, None, "IsInf";
+    is_neginf: Any, None, "IsInf";
     signbit: Any, None, "";
     isclose: Wide, None, "";
     allclose: Wide, None, "";
@@ -253,6 +255,22 @@ impl Tensor {
     /// There is not enough memory.
     pub fn is_inf(&self) -> Result<Tensor> {
         self.is_finite()?.logical_or(&self.is_nan()?)?.logical_not()
+    }
+
+    /// Returns where this is infinity.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    pub fn is_posinf(&self) -> Result<Tensor> {
+        self.is_inf()?.logical_and(&self.signbit()?.logical_not()?)
+    }
+
+    /// Returns where this is negative infinity.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    pub fn is_neginf(&self) -> Result<Tensor> {
+        self.is_inf()?.logical_and(&self.signbit()?)
     }
 
     /// Returns where exactly one of two bool tensors is true.

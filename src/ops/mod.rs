@@ -39,9 +39,9 @@ macro_rules! families {
 }
 
 families! {
-    along, arrange, attention, batch_norm, bits, cast, conv, ctc, diagonal, einsum, elementwise, fill, gated, gru, index,
-    join, linalg, logic, lstm, mask, matmul, nan, norm, numeric, pad, pool, quantile, random, range, reduce, resize, scan, simple_rnn,
-    softmax, sort, spectral, stats, subscript, taper, update, view,
+    along, arrange, attention, batch_norm, bits, cast, conv, ctc, diagonal, einsum, elementwise, fill, fourier, frexp, gated, gru, image, index,
+    join, linalg, logic, lstm, mask, matmul, nan, norm, numeric, pad, patches, pool, quantile, random, range, reduce, resize, scan, scatter, simple_rnn,
+    softmax, sort, spectral, stats, subscript, taper, update, view, warp,
 }
 
 /// Returns the operation of this name with these attributes, as [`Attributes`](crate::autograd::Attributes)

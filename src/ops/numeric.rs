@@ -19,6 +19,7 @@ super::table::ops! {
     corrcoef: Floats, Every, "";
     cdist: Floats, Every, "";
     psnr: Floats, Every, "";
+    correlate: Floats, Every, "Conv";
 }
 
 impl Tensor {
@@ -158,6 +159,27 @@ impl Tensor {
     /// Shapes do not fit, or those of [`Tensor::norm`].
     pub fn cdist(&self, other: &Tensor, p: f64) -> Result<Tensor> {
         self.expand_dims(-2)?.sub(&other.expand_dims(-3)?)?.norm(p, &[-1], false)
+    }
+
+    /// Returns the cross-correlation of two vectors, `Σ a[k + i]·b[i]` for each k, as NumPy's `correlate`: where the shorter
+    /// lies inside of the longer (`Padding::Valid`), or with zeros around, by [`Padding::Explicit`](super::Padding).
+    /// `full` is `b.elements() - 1` on both sides.
+    ///
+    /// # Errors
+    /// These are not vectors, or one has no elements, or the dtype is not float32 or float64.
+    pub fn correlate(&self, other: &Tensor, padding: &super::Padding) -> Result<Tensor> {
+        let signal = |t: &Tensor| match t.dims() {
+            [n] if *n > 0 => t.reshape_to([1, *n, 1]),
+            _ => Err(Error::shape("correlate", "vectors of at least one element", *t.shape())),
+        };
+        let swapped = other.elements() > self.elements();
+        let (long, short) =
+            if swapped { (signal(other)?, signal(self)?) } else { (signal(self)?, signal(other)?) };
+        let kernel = short.reshape_to([short.elements(), 1, 1])?;
+        let y = long
+            .conv(&kernel, None, None, &super::conv::Convolution::new().padding(padding.clone()))?
+            .flatten()?;
+        if swapped { y.flip(&[0]) } else { Ok(y) }
     }
 
     /// Returns the peak signal-to-noise ratio in decibels, `10·log10(max² / mean((a - b)²))`, of which `max` is the

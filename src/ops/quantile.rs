@@ -22,6 +22,9 @@ super::table::ops! {
     histogram: Wide, None, "";
 }
 
+/// Up to this many counts [`Tensor::bincount`] keeps without being told how many there may be.
+const MOST_COUNTS: usize = 1 << 24;
+
 crate::op! {
     /// For each element of the second input, how many of the first, which is sorted, stand before it: those that are
     /// less, or on the right those that are not greater. NaN is greater than all.
@@ -171,8 +174,8 @@ impl Tensor {
     /// With weights use [`Tensor::scatter_add`].
     ///
     /// # Errors
-    /// An element is negative, the dtype is not of integers, the tensor has no values yet, or there is not enough
-    /// memory.
+    /// An element is negative, or neither below 2²⁴ nor below `least` (one large number should not take all memory: pass
+    /// how many there may be); the dtype is not of integers, the tensor has no values yet, or there is not enough memory.
     pub fn bincount(&self, least: usize) -> Result<Tensor> {
         if self.is_traced() {
             return Err(Error::Abstract { op: "bincount" });
@@ -182,6 +185,11 @@ impl Tensor {
         let most = numbers.iter().copied().max().map_or(0, |m| m.saturating_add(1));
         let n = usize::try_from(most).unwrap_or(0).max(least);
         super::index::check_index("bincount", "number", numbers, n)?;
+        if n > least.max(MOST_COUNTS) {
+            let expected =
+                format!("numbers below {MOST_COUNTS}, or below `least` (a count is kept for each)");
+            return Err(Error::argument("bincount", expected, most - 1));
+        }
         let mut counts = Tensor::filled(Spec::new(Shape::new(&[n])?, DType::I64), 0.0)?.into_array();
         let slots = counts.slice_mut::<i64>()?;
         numbers.iter().for_each(|&i| slots[i as usize] += 1);

@@ -1,18 +1,20 @@
 //! Running sums and products; and the linear recurrence in which the gradient of the product is written, so that it
-//! is right where elements are zero.
+//! is right where elements are zero. Running extremes are found as indices, along which the gradient flows back.
 
 use super::reduce::is_whole;
-use crate::autograd::{Attributes, Grads, Naming, Op, Saves, Specs, Step, apply1, names, one};
-use crate::dtype::dispatch_float;
+use crate::autograd::{Attributes, Grads, Naming, Op, Saves, Specs, Step, apply1, names, nothing_flows, one};
+use crate::dtype::{dispatch_float, dispatch_stored};
 use crate::kernels::scan;
 use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Float, Result, Spec};
 
 super::table::ops! {
-    [Scan, Recurrence];
+    [Scan, Recurrence, ArgScan];
     cumsum: Wide, Every, "CumSum";
     cumprod: Wide, Every, "CumProd";
     logcumsumexp: Floats, Every, "";
+    cummax: Any, Every, "";
+    cummin: Any, Every, "";
 }
 
 names! {
@@ -134,6 +136,36 @@ impl Op for Recurrence {
     }
 }
 
+/// [`Recurrence`] for other operations: `y[i] = a[i]·y[i - 1] + b[i]` along the last axis.
+pub(super) fn recurrence(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply1(Recurrence {}, &[a, b])
+}
+
+names! {
+    enum Extreme {
+        Largest = "cummax",
+        Smallest = "cummin",
+    }
+}
+
+crate::op! {
+    /// The indices of the largest or smallest elements so far, along the last axis.
+    struct ArgScan(extreme: Extreme, 1) {}
+}
+
+impl Op for ArgScan {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        Ok(one(inputs[0].shape, DType::I64))
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (x, n) = (inputs[0].contiguous()?, last(&inputs[0].spec()));
+        let largest = self.extreme == Extreme::Largest;
+        dispatch_stored!(x.dtype(), T => scan::running_extreme::<T>(x.slice()?, outputs[0].slice_mut()?, n, largest));
+        Ok(())
+    }
+    nothing_flows!();
+}
+
 /// Shifts by one position along the last axis, with `first` at the front.
 fn shifted(x: &Tensor, first: f64) -> Result<Tensor> {
     let n = last(&x.spec());
@@ -180,6 +212,29 @@ impl Tensor {
     pub fn logcumsumexp(&self, axis: isize) -> Result<Tensor> {
         super::elementwise::float("logcumsumexp", self.dtype())?;
         self.scan(Kind::LogSumExp, axis)
+    }
+
+    fn running_extreme(&self, extreme: Extreme, axis: isize) -> Result<(Tensor, Tensor)> {
+        let at = self.shape().axis(extreme.name(), axis)?;
+        let indices = apply1(ArgScan { extreme }, &[&self.detach().to_last(at)?])?.last_to(at)?;
+        Ok((self.take_along_axis(&indices, axis)?, indices))
+    }
+
+    /// Returns the largest elements so far along an axis, and their indices (int64): of equal ones the latest. From the
+    /// first NaN on all are NaN. The gradient flows to the element that was taken.
+    ///
+    /// # Errors
+    /// The axis is out of range.
+    pub fn cummax(&self, axis: isize) -> Result<(Tensor, Tensor)> {
+        self.running_extreme(Extreme::Largest, axis)
+    }
+
+    /// Returns the smallest elements so far along an axis, and their indices, as [`Tensor::cummax`] does.
+    ///
+    /// # Errors
+    /// The axis is out of range.
+    pub fn cummin(&self, axis: isize) -> Result<(Tensor, Tensor)> {
+        self.running_extreme(Extreme::Smallest, axis)
     }
 
     /// Returns for each element the product of those before it along the last axis.

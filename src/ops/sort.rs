@@ -1,18 +1,19 @@
 //! Sorting. There is one order (`kernels/sort.rs`): NaN comes last, ascending or descending, and equal elements
 //! keep their order.
 
-use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
+use crate::autograd::{Grads, Op, Saves, Specs, Step, apply, apply1, nothing_flows, one};
 use crate::dtype::dispatch_stored;
 use crate::kernels::sort;
 use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Result, Shape, Spec};
 
 super::table::ops! {
-    [ArgSort];
+    [ArgSort, Mode];
     sort: Any, Every, "TopK";
     argsort: Any, None, "TopK";
     top_k: Any, Every, "TopK";
     unique: Any, None, "Unique";
+    mode: Any, Every, "";
 }
 
 crate::op! {
@@ -36,6 +37,48 @@ impl Op for ArgSort {
     fn vjp(&self, _: &Step<'_>) -> Result<Grads> {
         Ok(few![None])
     }
+}
+
+crate::op! {
+    /// Where the last axis has the value that occurs most often, and how often, from the axis and the indices that sort it.
+    struct Mode("mode", 2) {}
+}
+
+impl Op for Mode {
+    fn infer(&self, inputs: &[Spec]) -> Result<Specs> {
+        let shape = inputs[0].shape;
+        match shape.dims().last() {
+            None | Some(0) => Err(Error::shape("mode", "at least one element along the axis", shape)),
+            Some(_) => {
+                let spec = Spec::new(shape.with(shape.rank() - 1, 1), DType::I64);
+                Ok(few![spec, spec])
+            }
+        }
+    }
+    fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
+        let (x, order) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
+        let n = x.shape().dims().last().copied().unwrap_or(1);
+        let [at, counts] = outputs else { return Ok(()) };
+        let (at, counts) = (at.slice_mut::<i64>()?, counts.slice_mut::<i64>()?);
+        let rows = order.slice::<i64>()?.chunks_exact(n).zip(at).zip(counts);
+        dispatch_stored!(x.dtype(), T => {
+            for (x, ((order, at), most)) in x.slice::<T>()?.chunks_exact(n).zip(rows) {
+                let (mut first, mut run) = (order[0], 0);
+                *most = 0;
+                for &i in order {
+                    if !sort::order(&x[first as usize], &x[i as usize], false).is_eq() {
+                        (first, run) = (i, 0);
+                    }
+                    run += 1;
+                    if run > *most {
+                        (*most, *at) = (run, first);
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+    nothing_flows!();
 }
 
 /// The result of [`Tensor::unique`].
@@ -84,6 +127,22 @@ impl Tensor {
         }
         let indices = self.argsort(axis, true)?.slice(axis, 0, k as isize)?;
         Ok((self.take_along_axis(&indices, axis)?, indices))
+    }
+
+    /// Returns the value that occurs most often along an axis, the smallest of several, and how often it does (int64): SciPy's
+    /// `stats.mode`. NaN counts as one value, larger than all others. The gradient flows to the first of the equal elements.
+    ///
+    /// # Errors
+    /// The axis is out of range, or has no elements.
+    pub fn mode(&self, axis: isize, keepdims: bool) -> Result<(Tensor, Tensor)> {
+        let at = self.shape().axis("mode", axis)?;
+        let rows = self.to_last(at)?;
+        let plain = rows.detach();
+        let mut found = apply(Mode {}, &[&plain, &plain.argsort(-1, false)?])?;
+        let (counts, first) = (found.swap_remove(1), found.swap_remove(0));
+        let values = rows.take_along_axis(&first, -1)?;
+        let shaped = |t: Tensor| if keepdims { t.last_to(at) } else { t.squeeze(-1) };
+        Ok((shaped(values)?, shaped(counts)?))
     }
 
     /// Returns the distinct values, as NumPy's `unique` does: ascending, NaN once and last. They have no gradient.

@@ -8,7 +8,11 @@ use gradus::nn::{
     Build, Cx, DataFormat, Functional, Init, InputSpecs, Inputs, Layer, Module, Node, Param, Value,
 };
 use gradus::ops::conv::Convolution;
+use gradus::ops::fourier::Stft;
 use gradus::ops::matmul::Fused;
+use gradus::ops::patches::Unfold;
+use gradus::ops::scatter::Scatter;
+use gradus::ops::warp::{FillMode, Lookup};
 use gradus::ops::{Interpolation, PadMode, Padding, RecurrentWeights};
 use gradus::prelude::{Adam, Fit, MeanSquaredError, Sequential};
 use gradus::random::{Distribution, Purpose, Stream};
@@ -260,6 +264,110 @@ fn scan() {
     }
     check("logcumsumexp", &[x(&[2, 3, 2])], |t| t[0].logcumsumexp(1)?.square());
     check("cumprod, transposed", &[x(&[2, 3])], |t| t[0].t()?.cumprod(0)?.square());
+    for axis in [0, 1] {
+        check(&format!("cummax and cummin, axis {axis}"), &[x(&[3, 4])], |t| {
+            t[0].cummax(axis)?.0.square()?.mul(&t[0].cummin(axis)?.0)
+        });
+    }
+}
+
+/// Transforms; each part of what comes out depends on each part of what goes in.
+fn fourier() {
+    for n in [1, 5, 6, 17] {
+        let both = [x(&[2, n]), y(&[2, n])];
+        check(&format!("fft {n}"), &both, |t| {
+            let (re, im) = t[0].fft(&t[1])?;
+            re.square()?.mul(&im.affine(0.2, 0.0)?)
+        });
+        check(&format!("ifft {n}"), &both, |t| {
+            let (re, im) = t[0].ifft(&t[1].square()?)?;
+            re.square()?.add(&im.sin()?)
+        });
+        check(&format!("rfft and irfft {n}"), &both[..1], |t| {
+            let (re, im) = t[0].rfft(None)?;
+            re.square()?.irfft(&im, Some(n))
+        });
+    }
+    check("fft2 and ifft2", &[x(&[2, 3]), y(&[2, 3])], |t| {
+        let (re, im) = t[0].fft2(&t[1])?;
+        let (re, im) = re.square()?.ifft2(&im)?;
+        re.add(&im.square()?)
+    });
+    let how = Stft::new(4, 2, 5);
+    check("stft and istft", &[x(&[11])], |t| {
+        let (re, im) = t[0].stft(&how)?;
+        re.square()?.istft(&im, &how, Some(9))
+    });
+    check("extract_sequences", &[x(&[2, 7])], |t| t[0].extract_sequences(3, 2)?.square());
+}
+
+/// Collections by index, among them zeros in products, and places that several values want.
+fn scatter() {
+    let index = ints(&[1, 0, 1, 2, 1, 0, 0, -1], &[2, 4]);
+    let hole = Tensor::from_slice(&[1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0], [2, 4]).unwrap();
+    check("max_along_axis and min_along_axis", &[x(&[2, 4])], |t| {
+        let both = [t[0].max_along_axis(&index, 1, 3)?, t[0].min_along_axis(&index, 1, 3)?];
+        both[0].clip(-9.0, 9.0)?.square()?.mul(&both[1].clip(-9.0, 9.0)?)
+    });
+    check("prod_along_axis", &[x(&[2, 4])], |t| t[0].prod_along_axis(&index, 1, 4));
+    check("prod_along_axis, zeros", &[x(&[2, 4]).mul(&hole).unwrap()], |t| {
+        t[0].prod_along_axis(&index, 1, 3)
+    });
+    check("put_along_axis", &[x(&[2, 5]), y(&[2, 4])], |t| {
+        t[0].put_along_axis(&index, &t[1], 1)?.square()?.mul(&t[0])
+    });
+    for how in [Scatter::Add, Scatter::Mul, Scatter::Max, Scatter::Min] {
+        check(&format!("scatter_along_axis, {how}"), &[x(&[2, 3]), y(&[2, 4])], |t| {
+            t[0].scatter_along_axis(&index, &t[1], 1, how)?.square()
+        });
+    }
+    let ids = ints(&[2, 0, 2, 1], &[4]);
+    check("segments", &[x(&[4, 2])], |t| {
+        let all = [t[0].segment_sum(&ids, 3)?, t[0].segment_mean(&ids, 3)?, t[0].segment_max(&ids, 3)?];
+        let more = [t[0].segment_min(&ids, 3)?, t[0].segment_prod(&ids, 3)?];
+        Tensor::stack(&all.iter().chain(&more).collect::<Vec<_>>(), 0)?.square()
+    });
+    check("mode", &[x(&[3, 4])], |t| t[0].mode(1, false)?.0.square());
+    check("frexp", &[points(&[6], [0.6, 0.9], 0)], |t| t[0].affine(8.0, 0.0)?.frexp()?.0.square());
+}
+
+/// Windows of images, their colours, and values between their pixels.
+fn pictures() {
+    let how = Unfold { dilation: [1, 2], padding: [1, 0], ..Unfold::new([2, 2]) };
+    check("unfold and fold", &[x(&[1, 2, 3, 4])], |t| t[0].unfold(&how)?.square()?.fold([3, 4], &how));
+    check("extract_patches", &[x(&[1, 4, 3, 2])], |t| {
+        t[0].extract_patches(&[2, 2], &[2, 1], &[1, 1], &Padding::Same)?.square()
+    });
+    let colours = [points(&[2, 3, 3], [0.1, 0.9], 0)];
+    check("colours", &colours, |t| {
+        let there = t[0].rgb_to_hsv()?.mul(&t[0])?;
+        there.hsv_to_rgb()?.square()?.rgb_to_grayscale()
+    });
+    check("crop_images and pad_images", &[x(&[3, 4, 2])], |t| {
+        t[0].crop_images(1, 0, 2, 3)?.square()?.pad_images(1, 2, 4, 6)
+    });
+    check("gaussian_blur and sobel_edges", &[x(&[1, 4, 3, 2])], |t| {
+        t[0].gaussian_blur([3, 2], [1.0, 0.7])?.square()?.sobel_edges()
+    });
+    check("ssim", &[points(&[12, 11, 1], [0.1, 0.9], 0), points(&[12, 11, 1], [0.1, 0.9], 1)], |t| {
+        t[0].ssim(&t[1], 1.0)
+    });
+    let places = points(&[2, 7], [-1.9, 4.3], 3);
+    for mode in [FillMode::Constant, FillMode::Nearest, FillMode::Wrap, FillMode::Mirror, FillMode::Reflect] {
+        let how = Lookup { fill_mode: mode, ..Lookup::default() };
+        check(&format!("map_coordinates, {mode}"), &[x(&[3, 4]), places.clone()], |t| {
+            t[0].map_coordinates(&t[1], &how)?.square()
+        });
+    }
+    let how = Lookup { fill_mode: FillMode::Reflect, ..Lookup::default() };
+    let turned = Tensor::from_slice(&[0.91, 0.23, 0.31, -0.13, 1.17, -0.63, 0.0, 0.0], [8]).unwrap();
+    check("affine_transform", &[x(&[1, 3, 3, 2]), turned], |t| t[0].affine_transform(&t[1], &how)?.square());
+    let start = Tensor::from_slice(&[0.03, 0.01, 2.2, 0.1, 0.2, 2.3, 2.1, 2.4], [4, 2]).unwrap();
+    let end = Tensor::from_slice(&[0.1, 0.2, 2.0, 0.3, 0.0, 2.0, 2.2, 2.1], [4, 2]).unwrap();
+    check("perspective_transform", &[x(&[3, 3, 1]), start], |t| {
+        t[0].perspective_transform(&t[1], &end, true, 0.3)?.square()
+    });
+    check("elastic_transform", &[x(&[3, 4, 1])], |t| t[0].elastic_transform(2.0, 0.8, &how, 3)?.square());
 }
 
 fn along() {
@@ -327,6 +435,8 @@ fn arrange() {
     check("triu, diag and diagonal", &[x(&[3, 3])], |t| {
         t[0].triu(1)?.add(&t[0].diagonal(0, -2, -1)?.diag(0)?)?.square()
     });
+    check("diag_embed", &[x(&[2, 3])], |t| t[0].diag_embed(-1)?.square());
+    check("correlate", &[x(&[5]), y(&[3])], |t| t[0].correlate(&t[1], &Padding::Same));
     let mask = Tensor::from_slice(&[true, false, true], [3]).unwrap();
     check("boolean_mask and masked_fill", &[x(&[3, 2])], |t| {
         t[0].boolean_mask(&mask)?.square()?.mul(&t[0].t()?.masked_fill(&mask, 2.0)?.slice(1, 0, 2)?)
@@ -748,6 +858,14 @@ fn linalg() {
             q.sin()?.matmul(&r)
         });
     }
+    // Rows that change places, and are far from singular.
+    let far = Tensor::eye(3, 3, 0, DType::F64).unwrap().affine(2.5, 0.0).unwrap().flip(&[0]).unwrap();
+    check("lu_factor", &[x(&[2, 3, 3])], |t| t[0].add(&far)?.lu_factor()?.0.sin());
+    check("lu", &[x(&[3, 3])], |t| {
+        let (_, l, u) = t[0].add(&far)?.lu()?;
+        l.sin()?.matmul(&u.exp()?)
+    });
+    check("cholesky_inverse", &[x(&[3, 3])], |t| positive(&t[0])?.cholesky()?.cholesky_inverse());
     check("lstsq", &[x(&[3, 2]), y(&[3])], |t| t[0].lstsq(&t[1]));
     assert!(x(&[2, 3]).tracked().qr().unwrap().1.sum(&[], false).unwrap().backward().is_err());
 }
@@ -822,6 +940,14 @@ const OPS: &[(&str, fn())] = &[
     ("Arg", argmax),
     ("Scan", scan),
     ("Recurrence", scan),
+    ("ArgScan", scan),
+    ("Fft", fourier),
+    ("ReduceAlong", scatter),
+    ("PutAlong", scatter),
+    ("Mode", scatter),
+    ("Exponent", scatter),
+    ("Lu", linalg),
+    ("(compositions on images)", pictures),
     ("TakeAlong", along),
     ("AddAlong", along),
     ("ArgSort", along),

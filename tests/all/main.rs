@@ -24,6 +24,7 @@ mod file_system;
 mod files;
 mod first_hour;
 mod foreign;
+mod foreign_keras;
 mod foreign_suites;
 mod fuzz_corpus;
 mod generation;

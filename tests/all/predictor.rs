@@ -41,6 +41,9 @@ fn holds(what: &str, network: &Network, data: &[Tensor], pools: &[Threads]) -> R
     passes_hold(what, network, data)
 }
 
+/// A function from a graph to a graph.
+type Pass<'a> = &'a dyn Fn(&Graph) -> Result<Graph>;
+
 /// Every pass gives the bits of the graph before it.
 fn passes_hold(what: &str, network: &Network, data: &[Tensor]) -> Result<()> {
     let specs: Vec<Spec> = data.iter().map(Tensor::spec).collect();

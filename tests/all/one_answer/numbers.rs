@@ -2,6 +2,11 @@
 //! made of others, for the most part, and could take another way on another machine.
 
 use super::answers::{Answers, Rng, fresh, lying};
+use gradus::ops::Padding;
+use gradus::ops::fourier::Stft;
+use gradus::ops::patches::Unfold;
+use gradus::ops::scatter::Scatter;
+use gradus::ops::warp::{FillMode, Lookup};
 use gradus::{DType, Result, Tensor};
 
 /// An operation of one tensor, by name.
@@ -13,13 +18,16 @@ pub(crate) fn all(a: &mut Answers) {
         statistics(a, dtype);
         matrices(a, dtype);
         made(a, dtype);
+        signals(a, dtype);
+        collected(a, dtype);
+        pictures(a, dtype);
     }
     bits(a);
     sorted(a);
 }
 
 /// Of any numbers, and of numbers among which some are NaN.
-const STATISTICS: [Row; 29] = [
+const STATISTICS: [Row; 37] = [
     ("nan_to_num", |t| t.nan_to_num(0.5, Some(9.0), None)),
     ("nansum", |t| t.nansum(&[0], false)),
     ("nanprod", |t| t.nanprod(&[-1], false)),
@@ -49,6 +57,14 @@ const STATISTICS: [Row; 29] = [
     ("corrcoef", Tensor::corrcoef),
     ("cdist", |t| t.cdist(&t.slice(0, 0, 2)?.affine(0.5, 1.0)?, 2.0)),
     ("psnr", |t| t.psnr(&t.affine(0.9, 0.1)?, 1.0)),
+    ("cummax", |t| Ok(t.cummax(-1)?.0)),
+    ("cummin", |t| Ok(t.cummin(0)?.0)),
+    ("mode", |t| Ok(t.mode(0, true)?.0)),
+    ("frexp", |t| Ok(t.frexp()?.0)),
+    ("is_posinf", Tensor::is_posinf),
+    ("is_neginf", |t| t.ln()?.is_neginf()),
+    ("diag_embed", |t| t.slice(0, 0, 2)?.diag_embed(1)),
+    ("correlate", |t| t.select(0, 0)?.correlate(&t.select(0, 1)?.slice(0, 0, 3)?, &Padding::Same)),
 ];
 
 fn statistics(a: &mut Answers, dtype: DType) {
@@ -91,10 +107,107 @@ fn matrices(a: &mut Answers, dtype: DType) {
         a.add(&format!("svd {dtype}"), wide[0].svd().and_then(|(u, _, v)| u.matmul(&v)));
         a.both(&format!("pinv {dtype}"), &wide, |t| t[0].pinv(None));
         a.add(&format!("matrix_rank {dtype}"), wide[0].matrix_rank(None));
+        a.both(&format!("lu_factor {dtype}"), &one, |t| Ok(t[0].lu_factor()?.0));
+        a.both(&format!("lu {dtype}"), &one, |t| t[0].lu().and_then(|(_, l, u)| l.matmul(&u.sin()?)));
+        a.both(&format!("cholesky_inverse {dtype}"), &one, |t| {
+            t[0].add(&Tensor::eye(n, n, 0, dtype)?.affine(3.0 * n as f64, 0.0)?)?.cholesky_inverse()
+        });
         a.both(&format!("matrix_power {dtype}"), &one, |t| t[0].matrix_power(5));
         for p in [1.0, 2.0, f64::INFINITY] {
             a.both(&format!("matrix_norm {dtype}"), &one, |t| t[0].matrix_norm(p));
         }
+    }
+}
+
+/// Transforms of signals, some cut between threads, of small factors and of large primes.
+fn signals(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("signals");
+    for dims in [[3, 1], [2, 12], [5, 97], [40, 360], [9, 4096]] {
+        let both = [lying(r, &dims, dtype, Rng::plain), lying(r, &dims, dtype, Rng::plain)];
+        let joined =
+            |parts: Result<(Tensor, Tensor)>| parts.and_then(|(re, im)| Tensor::stack(&[&re, &im], 0));
+        a.both(&format!("fft {dtype}"), &both, |t| joined(t[0].fft(&t[1])));
+        a.both(&format!("ifft {dtype}"), &both, |t| joined(t[0].ifft(&t[1])));
+        a.both(&format!("fft2 {dtype}"), &both, |t| joined(t[0].fft2(&t[1])));
+        a.both(&format!("ifft2 {dtype}"), &both, |t| joined(t[0].ifft2(&t[1])));
+        a.both(&format!("rfft {dtype}"), &both[..1], |t| joined(t[0].rfft(None)));
+        a.both(&format!("irfft {dtype}"), &both, |t| t[0].irfft(&t[1], Some(2 * dims[1] - 1)));
+        if dims[1] < 12 {
+            continue;
+        }
+        let how = Stft::new(9, 4, 10);
+        a.both(&format!("stft {dtype}"), &both[..1], |t| joined(t[0].stft(&how)));
+        a.both(&format!("istft {dtype}"), &both[..1], |t| {
+            let (re, im) = t[0].stft(&how)?;
+            re.square()?.istft(&im, &how, None)
+        });
+        a.both(&format!("extract_sequences {dtype}"), &both[..1], |t| t[0].extract_sequences(7, 3));
+    }
+}
+
+/// Elements that share an index.
+fn collected(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("collected");
+    for dims in [[2, 3], [63, 70], [270, 131]] {
+        let x = [lying(r, &dims, dtype, Rng::plain), lying(r, &dims, dtype, Rng::plain)];
+        let index = whole(r, &dims, -(dims[1] as i64), 2 * dims[1]);
+        let n = dims[1];
+        a.both(&format!("max_along_axis {dtype}"), &x[..1], |t| t[0].max_along_axis(&index, 1, n));
+        a.both(&format!("min_along_axis {dtype}"), &x[..1], |t| t[0].min_along_axis(&index, 1, n));
+        a.both(&format!("prod_along_axis {dtype}"), &x[..1], |t| t[0].prod_along_axis(&index, 1, n));
+        a.both(&format!("put_along_axis {dtype}"), &x, |t| t[0].put_along_axis(&index, &t[1], 1));
+        a.both(&format!("scatter_along_axis {dtype}"), &x, |t| {
+            t[0].scatter_along_axis(&index, &t[1], 1, Scatter::Max)
+        });
+        let ids = whole(r, &dims[..1], 0, 5);
+        a.both(&format!("segment_sum {dtype}"), &x[..1], |t| t[0].segment_sum(&ids, 5));
+        a.both(&format!("segment_mean {dtype}"), &x[..1], |t| t[0].segment_mean(&ids, 6));
+        a.both(&format!("segment_max {dtype}"), &x[..1], |t| t[0].segment_max(&ids, 5));
+        a.both(&format!("segment_min {dtype}"), &x[..1], |t| t[0].segment_min(&ids, 5));
+        a.both(&format!("segment_prod {dtype}"), &x[..1], |t| t[0].segment_prod(&ids, 5));
+    }
+    a.add(&format!("multi_hot {dtype}"), whole(r, &[30, 7], 0, 50).multi_hot(50, dtype));
+}
+
+/// Windows, colours and places of images.
+const PICTURES: [Row; 13] = [
+    ("extract_patches", |t| t.extract_patches(&[2, 3], &[1, 2], &[1, 1], &Padding::Same)),
+    ("unfold", |t| t.unfold(&Unfold::new([3, 2]))),
+    ("fold", |t| t.unfold(&Unfold::new([2, 2]))?.fold([t.dims()[2], t.dims()[3]], &Unfold::new([2, 2]))),
+    ("rgb_to_grayscale", Tensor::rgb_to_grayscale),
+    ("rgb_to_hsv", Tensor::rgb_to_hsv),
+    ("hsv_to_rgb", Tensor::hsv_to_rgb),
+    ("crop_images", |t| t.crop_images(1, 0, 9, 8)),
+    ("pad_images", |t| t.pad_images(1, 0, 80, 90)),
+    ("gaussian_blur", |t| t.gaussian_blur([5, 3], [1.5, 0.7])),
+    ("sobel_edges", Tensor::sobel_edges),
+    ("ssim", |t| t.ssim(&t.affine(0.9, 0.1)?, 1.0)),
+    ("elastic_transform", |t| t.elastic_transform(2.0, 1.1, &Lookup::default(), 5)),
+    ("affine_transform", |t| {
+        let numbers = Tensor::from_slice(&[0.9, 0.2, 0.3, -0.1, 1.1, -0.6, 0.0, 0.0], [8])?;
+        t.affine_transform(&numbers, &Lookup { fill_mode: FillMode::Reflect, ..Lookup::default() })
+    }),
+];
+
+fn pictures(a: &mut Answers, dtype: DType) {
+    let r = &mut Rng::of("pictures");
+    for dims in [[2, 12, 11, 3], [3, 61, 47, 3]] {
+        let x = [lying(r, &dims, dtype, Rng::plain)];
+        for (name, f) in PICTURES {
+            a.both(&format!("{name} {dtype}"), &x, |t| f(&t[0]));
+        }
+        let points = [0.0, 0.5, 9.0, 0.0, 1.0, 8.5, 9.5, 10.0];
+        let (start, end) =
+            (Tensor::from_slice(&points, [4, 2]).unwrap(), fresh(r, &[4, 2], dtype, Rng::plain));
+        let end = end.affine(0.3, 0.0).and_then(|e| start.cast(dtype)?.add(&e)).unwrap();
+        a.both(&format!("perspective_transform {dtype}"), &x, |t| {
+            t[0].perspective_transform(&start, &end, true, 0.5)
+        });
+        let at = fresh(r, &[2, 300], dtype, Rng::plain).affine(9.0, 4.0).unwrap();
+        let plane = [x[0].select(0, 0).unwrap().select(-1, 0).unwrap(), at];
+        a.both(&format!("map_coordinates {dtype}"), &plane, |t| {
+            t[0].map_coordinates(&t[1], &Lookup { fill_mode: FillMode::Wrap, ..Lookup::default() })
+        });
     }
 }
 
