@@ -325,6 +325,12 @@ impl<'a> Emit<'a> {
         self.constant(key, || Tensor::filled(Spec::new(Shape::SCALAR, dtype), value))
     }
 
+    /// Returns the name of a tensor that is the same number everywhere.
+    pub(super) fn filled(&mut self, shape: Shape, dtype: DType, value: f64) -> Result<String> {
+        let key = format!("{dtype} {shape} {:016x}", value.to_bits());
+        self.constant(key, || Tensor::filled(Spec::new(shape, dtype), value))
+    }
+
     /// [`Emit::scalar`] of the dtype that is being computed in.
     pub(super) fn c(&mut self, value: f64) -> Result<String> {
         self.scalar(self.dtype, value)

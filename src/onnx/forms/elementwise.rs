@@ -1,7 +1,8 @@
 //! Operations on elements: any order of axes is theirs, as long as all inputs have it.
 
-use super::super::emit::{Call, Emit};
+use super::super::emit::{Call, Emit, Field};
 use super::Form::{As, Not};
+use super::conv::channels_first;
 use super::{NONE, Row};
 use crate::{DType, Error, Result};
 
@@ -276,15 +277,7 @@ pub(super) const FORMS: &[Row] = &[
             })
         }),
     ),
-    (
-        "mul_add",
-        As("Mul, Add", |e, call| {
-            pointwise(e, call, |e, x| {
-                let y = e.mul(x[0], x[1]);
-                Ok(e.add2(&y, x[2]))
-            })
-        }),
-    ),
+    ("mul_add", As("BatchNormalization of channels first, else Mul, Add", mul_add)),
     binary!("add", "Add"),
     binary!("sub", "Sub"),
     binary!("mul", "Mul, of truth values And", |e, a, b| Ok(
@@ -326,10 +319,7 @@ pub(super) const FORMS: &[Row] = &[
         let whole = e.mul(&times, b);
         Ok(e.sub(a, &whole))
     }),
-    binary!("fmod", "Mod", |e, a, b| {
-        use super::super::emit::Field;
-        Ok(e.node_with("Mod", &[a, b], vec![("fmod", Field::Int(1))]))
-    }),
+    binary!("fmod", "Mod", |e, a, b| Ok(e.node_with("Mod", &[a, b], vec![("fmod", Field::Int(1))]))),
     binary!("hypot", "Mul, Add, Sqrt", |e, a, b| {
         let (a, b) = (e.mul(a, a), e.mul(b, b));
         let sum = e.add2(&a, &b);
@@ -376,7 +366,20 @@ pub(super) const FORMS: &[Row] = &[
     }),
     binary!("less", "Less", |e, a, b| Ok(compared(e, "Less", a, b))),
     binary!("less_equal", "LessOrEqual", |e, a, b| Ok(compared(e, "LessOrEqual", a, b))),
-    ("where", As("Where", |e, call| pointwise(e, call, |e, x| Ok(e.node("Where", x))))),
+    (
+        "where",
+        As("Where; of truth values And, Or, Not", |e, call| {
+            pointwise(e, call, |e, x| {
+                if e.dtype != DType::Bool {
+                    return Ok(e.node("Where", x));
+                }
+                // ONNX Runtime chooses between no truth values.
+                let other = e.node("Not", &[x[0]]);
+                let (a, b) = (e.node("And", &[x[0], x[1]]), e.node("And", &[&other, x[2]]));
+                Ok(e.node("Or", &[&a, &b]))
+            })
+        }),
+    ),
     binary!("bitwise_and", "BitwiseAnd", |e, a, b| bits(e, "BitwiseAnd", a, b)),
     binary!("bitwise_or", "BitwiseOr", |e, a, b| bits(e, "BitwiseOr", a, b)),
     binary!("bitwise_xor", "BitwiseXor", |e, a, b| bits(e, "BitwiseXor", a, b)),
@@ -398,6 +401,28 @@ pub(super) const FORMS: &[Row] = &[
         }),
     ),
 ];
+
+/// With a factor and a shift for each channel, that is a normalization by statistics which are 0 and 1 already: programs fold it into
+/// the convolution before it.
+fn mul_add(e: &mut Emit<'_>, call: &Call) -> Result<()> {
+    let [x, s, t] = [call.inputs[0], call.inputs[1], call.inputs[2]];
+    let (rank, order) = (e.rank(x), e.order(x));
+    let per_channel = [s, t].iter().all(|value| e.known(*value).is_some_and(|t| t.rank() == 1));
+    if rank < 3 || order != channels_first(rank) || !per_channel {
+        return pointwise(e, call, |e, x| {
+            let y = e.mul(x[0], x[1]);
+            Ok(e.add2(&y, x[2]))
+        });
+    }
+    let (dtype, channels) = (e.spec(s).dtype, e.spec(s).shape);
+    let (x, s, t) = (e.stored(x, &order)?, e.plain(s)?, e.plain(t)?);
+    let mean = e.filled(channels, dtype, 0.0)?;
+    let variance = e.filled(channels, dtype, 1.0)?;
+    let fields = vec![("epsilon", Field::Float(0.0))];
+    let y = e.node_with("BatchNormalization", &[&x, &s, &t, &mean, &variance], fields);
+    e.put(call.outputs[0], y, order);
+    Ok(())
+}
 
 const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
 
@@ -421,7 +446,6 @@ fn clip(e: &mut Emit<'_>, x: &str, low: f64, high: f64) -> Result<String> {
 
 /// An operator whose constants are attributes.
 fn with(e: &mut Emit<'_>, op: &'static str, x: &str, constants: &[(&'static str, f64)]) -> Result<String> {
-    use super::super::emit::Field;
     let fields = constants.iter().map(|(name, v)| (*name, Field::Float(*v as f32))).collect();
     Ok(e.node_with(op, &[x], fields))
 }

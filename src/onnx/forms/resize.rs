@@ -35,10 +35,12 @@ fn resize(e: &mut Emit<'_>, call: &Call) -> Result<()> {
         Extent::Size(n) => e.number(from, i + 1).is_none_or(|old| *n < old),
         Extent::Times(_) => false,
     });
+    let fixed = (1..rank - 1).all(|axis| e.number(from, axis).is_some() && e.number(out, axis).is_some());
     let same = match by {
         Interpolation::Nearest => true,
         Interpolation::Bilinear => !(antialias && smaller),
-        Interpolation::Bicubic => rank == 4 && !(antialias && smaller),
+        // ONNX Runtime's takes images in float32 alone, in some layouts.
+        Interpolation::Bicubic => rank == 4 && !antialias && !fixed,
         _ => false,
     };
     let y = if same { operator(e, call, &x, &to, by)? } else { products(e, call, x, by, antialias)? };
