@@ -462,11 +462,11 @@ impl<'a> Emit<'a> {
     /// Writes the nodes of a graph inside of a node; returns them with what `f` returns.
     pub(super) fn body<R>(&mut self, f: impl FnOnce(&mut Self) -> Result<R>) -> Result<(Vec<Node>, R)> {
         let nodes = std::mem::take(&mut self.nodes);
-        let outside: HashSet<String> = self.seen.keys().cloned().collect();
+        let outside = self.seen.clone();
         let result = f(self);
         // What is computed inside is not seen outside; tensors of the model are.
         self.seen.retain(|key, _| {
-            outside.contains(key) || key.starts_with("constant ") || key.starts_with("derived ")
+            outside.contains_key(key) || key.starts_with("constant ") || key.starts_with("derived ")
         });
         let inside = std::mem::replace(&mut self.nodes, nodes);
         Ok((inside, result?))

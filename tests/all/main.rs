@@ -49,6 +49,10 @@ mod metrics;
 mod mnist_files;
 mod numpy_files;
 mod one_answer;
+#[cfg(feature = "onnx")]
+mod onnx;
+#[cfg(feature = "onnx")]
+mod onnx_files;
 mod ops_table;
 mod optimizers;
 mod optimizers_every;
