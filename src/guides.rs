@@ -1,7 +1,7 @@
 //! The guides of the folder `docs/`, as pages. They are here when documentation is made and are no part of a program.
 //!
 //! To use the library: [Keras beside gradus](keras), [training], [several inputs and outputs](inputs),
-//! [data], [validation], [text and generation](text), [saving and serving](saving), [questions that come up](faq).
+//! [data], [validation], [text and generation](text), [saving and serving](saving), [ONNX](onnx), [questions that come up](faq).
 //!
 //! To add to it: [adding your own](extending), [how layers are traced](tracing), [graphs](graph).
 //!
@@ -26,6 +26,7 @@ macro_rules! links {
 [keras-coverage.md]: crate::guides::keras_coverage
 [kernels.md]: crate::guides::kernels
 [numerics.md]: crate::guides::numerics
+[onnx.md]: crate::guides::onnx
 [ops.md]: crate::guides::ops
 [saving.md]: crate::guides::saving
 [stability.md]: crate::guides::stability
@@ -75,6 +76,7 @@ guides! {
     tracing: "tracing";
     graph: "graph";
     ops: "ops";
+    onnx: "onnx";
     dtypes: "dtypes";
     numerics: "numerics";
     keras_coverage: "keras-coverage";

@@ -61,6 +61,8 @@ pub mod kernels;
 pub mod loss;
 pub mod metric;
 pub mod nn;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod ops;
 pub mod optim;
 pub mod random;

@@ -9,6 +9,7 @@ mod load;
 mod model;
 pub mod npy;
 pub mod npz;
+pub(crate) mod proto;
 mod read;
 pub mod safetensors;
 mod tensors;
@@ -24,5 +25,5 @@ pub(crate) use read::open_file;
 pub(crate) use read::read_file;
 pub(crate) use tensors::Tensors;
 pub(crate) use write::write_atomically;
-#[cfg(feature = "download")]
+#[cfg(any(feature = "download", feature = "onnx"))]
 pub(crate) use write::write_atomically_with;

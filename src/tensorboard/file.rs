@@ -1,7 +1,7 @@
 //! A file of events: records with checksums, so that a reader that looks on while it grows sees where it ends.
 
-use super::proto::Message;
 use super::summary;
+use crate::io::proto::Message;
 use crate::tensor::Tensor;
 use crate::{Error, Result, clock};
 use std::fs::{File, OpenOptions};

@@ -1,10 +1,10 @@
 //! A network's graph of operations as a `GraphDef`: a node for each input, parameter, constant, operation and output, in the scopes of the
 //! layers that they belong to, with attributes and output shapes.
 
-use super::proto::Message;
 use super::summary::{shape, type_number};
 use crate::autograd::Attr;
 use crate::graph::{Graph, Output, Source, Step, ValueId};
+use crate::io::proto::Message;
 use crate::nn::Network;
 use crate::shape::is_unknown;
 use crate::{Error, Result, Spec};

@@ -7,7 +7,6 @@
 mod callback;
 mod file;
 mod graph;
-mod proto;
 mod summary;
 
 pub use callback::TensorBoard;

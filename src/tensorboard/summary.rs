@@ -1,6 +1,6 @@
 //! Scalars and histograms as TensorBoard 2 has them: tensors, with the name of the plugin that shows them.
 
-use super::proto::Message;
+use crate::io::proto::Message;
 use crate::tensor::Tensor;
 use crate::{DType, Result};
 

@@ -53,6 +53,10 @@ mod mnist_files;
 mod numbers;
 mod numpy_files;
 mod one_answer;
+#[cfg(feature = "onnx")]
+mod onnx;
+#[cfg(feature = "onnx")]
+mod onnx_files;
 mod ops_table;
 mod optimizers;
 mod optimizers_every;

@@ -279,10 +279,10 @@ fn additive(dtype: DType) -> Result<Network> {
     Functional::new([&q, &v], &y)?.dtype(dtype).build()
 }
 
-type Make = fn(DType) -> Result<Network>;
-type Compile = fn(Network, Losses) -> Result<Model>;
+pub(crate) type Make = fn(DType) -> Result<Network>;
+pub(crate) type Compile = fn(Network, Losses) -> Result<Model>;
 /// One or two.
-type Losses = Vec<Dyn<dyn Loss>>;
+pub(crate) type Losses = Vec<Dyn<dyn Loss>>;
 
 fn compile<O: gradus::optim::Optimizer + 'static>(
     network: Network,
@@ -307,7 +307,7 @@ fn momentum(network: Network, losses: Losses) -> Result<Model> {
 }
 
 /// Each model, and the optimizer that trains it in `models.py`.
-const MODELS: &[(&str, Make, Compile)] = &[
+pub(crate) const MODELS: &[(&str, Make, Compile)] = &[
     ("mlp", mlp, adam),
     ("regularized", regularized, momentum),
     ("cnn", cnn, adam),

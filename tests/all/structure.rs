@@ -49,8 +49,9 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("graph", &["error", "dtype", "shape", "kernels", "random", "tensor", "autograd", "ops", "nn", "train"]),
     (
         "tensorboard",
-        &["graph", "train", "nn", "autograd", "tensor", "clock", "event", "error", "dtype", "shape"],
+        &["graph", "train", "nn", "autograd", "tensor", "clock", "event", "error", "dtype", "shape", "io"],
     ),
+    ("onnx", &["graph", "nn", "autograd", "ops", "tensor", "io", "error", "dtype", "shape"]),
     ("datasets", &["io", "error", "dtype", "shape", "tensor", "autograd", "ops", "random"]),
 ];
 

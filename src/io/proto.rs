@@ -2,7 +2,7 @@
 
 /// A message as it grows. Fields that have their default value may be left out, and are not left out here.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Message(Vec<u8>);
+pub(crate) struct Message(Vec<u8>);
 
 /// How a value is written.
 #[derive(Clone, Copy)]
@@ -14,11 +14,11 @@ enum Wire {
 }
 
 impl Message {
-    pub(super) fn new() -> Message {
+    pub(crate) fn new() -> Message {
         Message::default()
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
@@ -36,27 +36,27 @@ impl Message {
     }
 
     /// An integer, an enumeration or a truth value.
-    pub(super) fn int(mut self, field: u32, value: i64) -> Message {
+    pub(crate) fn int(mut self, field: u32, value: i64) -> Message {
         self.key(field, Wire::Varint);
         // Negative numbers are written as 64 bits of two's complement.
         self.varint(value as u64);
         self
     }
 
-    pub(super) fn double(mut self, field: u32, value: f64) -> Message {
+    pub(crate) fn double(mut self, field: u32, value: f64) -> Message {
         self.key(field, Wire::EightBytes);
         self.0.extend(value.to_le_bytes());
         self
     }
 
-    pub(super) fn float(mut self, field: u32, value: f32) -> Message {
+    pub(crate) fn float(mut self, field: u32, value: f32) -> Message {
         self.key(field, Wire::FourBytes);
         self.0.extend(value.to_le_bytes());
         self
     }
 
     /// Bytes or text.
-    pub(super) fn blob(mut self, field: u32, value: impl AsRef<[u8]>) -> Message {
+    pub(crate) fn blob(mut self, field: u32, value: impl AsRef<[u8]>) -> Message {
         let value = value.as_ref();
         self.key(field, Wire::Counted);
         self.varint(value.len() as u64);
@@ -65,7 +65,7 @@ impl Message {
     }
 
     /// A message in the message.
-    pub(super) fn message(self, field: u32, value: &Message) -> Message {
+    pub(crate) fn message(self, field: u32, value: &Message) -> Message {
         self.blob(field, &value.0)
     }
 }

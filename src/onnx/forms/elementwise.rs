@@ -1,0 +1,484 @@
+//! Operations on elements: any order of axes is theirs, as long as all inputs have it.
+
+use super::super::emit::{Call, Emit, Field};
+use super::Form::{As, Not};
+use super::conv::channels_first;
+use super::{NONE, Row};
+use crate::{DType, Error, Result};
+
+/// Writes an operation whose elements depend only on those in the same place.
+fn pointwise(
+    e: &mut Emit<'_>,
+    call: &Call,
+    f: impl FnOnce(&mut Emit<'_>, &[&str]) -> Result<String>,
+) -> Result<()> {
+    let out = call.outputs[0];
+    let order = e.common_order(&call.inputs, e.rank(out));
+    let inputs = call.inputs.iter().map(|&value| e.aligned(value, &order)).collect::<Result<Vec<_>>>()?;
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    e.dtype = e.spec(*call.inputs.last().unwrap_or(&out)).dtype;
+    let name = f(e, &inputs)?;
+    e.put(out, name, order);
+    Ok(())
+}
+
+/// The value itself.
+pub(super) fn same(e: &mut Emit<'_>, call: &Call) -> Result<()> {
+    let order = e.order(call.inputs[0]);
+    let name = e.stored(call.inputs[0], &order)?;
+    e.put(call.outputs[0], name, order);
+    Ok(())
+}
+
+/// The last inputs, which were computed from the first ones.
+pub(super) fn computed(e: &mut Emit<'_>, call: &Call) -> Result<()> {
+    let first = call.inputs.len() - call.outputs.len();
+    for (&input, &output) in call.inputs[first..].iter().zip(&call.outputs) {
+        let order = e.order(input);
+        let name = e.stored(input, &order)?;
+        e.put(output, name, order);
+    }
+    Ok(())
+}
+
+/// A row of a function with one operand, `x`, and its constant, `p`; `e` writes the nodes.
+macro_rules! unary {
+    ($name:literal, $onnx:literal, |$e:ident, $x:ident, $p:ident| $body:expr) => {
+        (
+            $name,
+            As($onnx, |e, call| {
+                let p: f64 = call.attr("p")?;
+                pointwise(e, call, |$e, inputs| {
+                    let ($x, $p) = (inputs[0], p);
+                    let _ = $p;
+                    $body
+                })
+            }),
+        )
+    };
+    ($name:literal, $onnx:literal) => {
+        ($name, As($onnx, |e, call| pointwise(e, call, |e, x| Ok(e.node($onnx, x)))))
+    };
+}
+
+/// A row of a function of two operands.
+macro_rules! binary {
+    ($name:literal, $onnx:literal, |$e:ident, $a:ident, $b:ident| $body:expr) => {
+        (
+            $name,
+            As($onnx, |e, call| {
+                pointwise(e, call, |$e, inputs| {
+                    let ($a, $b) = (inputs[0], inputs[1]);
+                    $body
+                })
+            }),
+        )
+    };
+    ($name:literal, $onnx:literal) => {
+        ($name, As($onnx, |e, call| pointwise(e, call, |e, x| Ok(e.node($onnx, x)))))
+    };
+}
+
+pub(super) const FORMS: &[Row] = &[
+    unary!("neg", "Neg"),
+    unary!("abs", "Abs"),
+    unary!("exp", "Exp"),
+    unary!("exp_m1", "Exp, Sub", |e, x, p| {
+        let y = e.node("Exp", &[x]);
+        e.plus(&y, -1.0)
+    }),
+    unary!("ln", "Log"),
+    unary!("ln_1p", "Add, Log", |e, x, p| {
+        let y = e.plus(x, 1.0)?;
+        Ok(e.node("Log", &[&y]))
+    }),
+    unary!("sqrt", "Sqrt"),
+    unary!("square", "Mul", |e, x, p| Ok(e.mul(x, x))),
+    unary!("sin", "Sin"),
+    unary!("cos", "Cos"),
+    unary!("tan", "Tan"),
+    unary!("tanh", "Tanh"),
+    unary!("sigmoid", "Sigmoid"),
+    unary!("erf", "Erf"),
+    unary!("erfc", "Erf, Sub", |e, x, p| {
+        let y = e.node("Erf", &[x]);
+        let one = e.c(1.0)?;
+        Ok(e.sub(&one, &y))
+    }),
+    unary!("ndtr", "Erf, Add, Mul", |e, x, p| ndtr(e, x)),
+    unary!("relu", "Relu"),
+    unary!("step", "Greater, Cast", |e, x, p| {
+        let y = above(e, x, 0.0)?;
+        Ok(e.cast(&y, e.dtype))
+    }),
+    unary!("gelu", "Gelu from 20, else Erf", |e, x, p| match e.opset {
+        20.. => Ok(e.node("Gelu", &[x])),
+        _ => {
+            let y = ndtr(e, x)?;
+            Ok(e.mul(x, &y))
+        }
+    }),
+    unary!("gelu_tanh", "Sigmoid, Mul", |e, x, p| {
+        let square = e.mul(x, x);
+        let inner = e.times(&square, 2.0 * SQRT_2_OVER_PI * 0.044_715)?;
+        let inner = e.plus(&inner, 2.0 * SQRT_2_OVER_PI)?;
+        let inner = e.mul(x, &inner);
+        let y = e.node("Sigmoid", &[&inner]);
+        Ok(e.mul(x, &y))
+    }),
+    unary!("silu", "Sigmoid, Mul", |e, x, p| {
+        let y = e.node("Sigmoid", &[x]);
+        Ok(e.mul(x, &y))
+    }),
+    unary!("sign", "Sign"),
+    unary!("floor", "Floor"),
+    unary!("ceil", "Ceil"),
+    unary!("round", "Round"),
+    unary!("trunc", "Sign, Abs, Floor, Mul", |e, x, p| {
+        let (sign, size) = (e.node("Sign", &[x]), e.node("Abs", &[x]));
+        let size = e.node("Floor", &[&size]);
+        Ok(e.mul(&sign, &size))
+    }),
+    unary!("rsqrt", "Sqrt, Reciprocal", |e, x, p| {
+        let y = e.node("Sqrt", &[x]);
+        Ok(e.node("Reciprocal", &[&y]))
+    }),
+    unary!("reciprocal", "Reciprocal"),
+    unary!("log2", "Log, Mul", |e, x, p| {
+        let y = e.node("Log", &[x]);
+        e.times(&y, std::f64::consts::LOG2_E)
+    }),
+    unary!("log10", "Log, Mul", |e, x, p| {
+        let y = e.node("Log", &[x]);
+        e.times(&y, std::f64::consts::LOG10_E)
+    }),
+    unary!("exp2", "Mul, Exp", |e, x, p| {
+        let y = e.times(x, std::f64::consts::LN_2)?;
+        Ok(e.node("Exp", &[&y]))
+    }),
+    unary!("sinh", "Sinh"),
+    unary!("cosh", "Cosh"),
+    unary!("asin", "Asin"),
+    unary!("acos", "Acos"),
+    unary!("atan", "Atan"),
+    unary!("asinh", "Asinh"),
+    unary!("acosh", "Acosh"),
+    unary!("atanh", "Atanh"),
+    unary!("relu6", "Max, Min", |e, x, p| clip(e, x, 0.0, 6.0)),
+    unary!("hard_tanh", "Max, Min", |e, x, p| clip(e, x, -1.0, 1.0)),
+    unary!("leaky_relu", "LeakyRelu", |e, x, p| with(e, "LeakyRelu", x, &[("alpha", p)])),
+    unary!("elu", "Elu", |e, x, p| with(e, "Elu", x, &[("alpha", p)])),
+    unary!("celu", "Celu", |e, x, p| with(e, "Celu", x, &[("alpha", p)])),
+    unary!("selu", "Selu", |e, x, p| with(
+        e,
+        "Selu",
+        x,
+        &[("alpha", 1.673_263_242_354_377_2), ("gamma", 1.050_700_987_355_480_5)]
+    )),
+    unary!("hard_sigmoid", "HardSigmoid", |e, x, p| with(
+        e,
+        "HardSigmoid",
+        x,
+        &[("alpha", 1.0 / 6.0), ("beta", 0.5)]
+    )),
+    unary!("hard_silu", "HardSwish from 14, else HardSigmoid", |e, x, p| match e.opset {
+        14.. => Ok(e.node("HardSwish", &[x])),
+        _ => {
+            let y = with(e, "HardSigmoid", x, &[("alpha", 1.0 / 6.0), ("beta", 0.5)])?;
+            Ok(e.mul(x, &y))
+        }
+    }),
+    unary!("mish", "Mish from 18, else Softplus, Tanh", |e, x, p| match e.opset {
+        18.. => Ok(e.node("Mish", &[x])),
+        _ => {
+            let y = e.node("Softplus", &[x]);
+            let y = e.node("Tanh", &[&y]);
+            Ok(e.mul(x, &y))
+        }
+    }),
+    unary!("softplus", "Softplus"),
+    unary!("softsign", "Softsign"),
+    unary!("log_sigmoid", "Softplus, Neg", |e, x, p| {
+        let y = e.node("Neg", &[x]);
+        let y = e.node("Softplus", &[&y]);
+        Ok(e.node("Neg", &[&y]))
+    }),
+    unary!("tanh_shrink", "Tanh, Sub", |e, x, p| {
+        let y = e.node("Tanh", &[x]);
+        Ok(e.sub(x, &y))
+    }),
+    unary!("soft_shrink", "Shrink", |e, x, p| with(e, "Shrink", x, &[("lambd", p), ("bias", p)])),
+    unary!("hard_shrink", "Shrink", |e, x, p| with(e, "Shrink", x, &[("lambd", p), ("bias", 0.0)])),
+    unary!("squareplus", "Mul, Add, Sqrt", |e, x, p| {
+        let y = e.mul(x, x);
+        let y = e.plus(&y, p)?;
+        let y = e.node("Sqrt", &[&y]);
+        let y = e.add2(x, &y);
+        e.times(&y, 0.5)
+    }),
+    unary!("sparse_plus", "Max, Min, Mul, Relu, Add", |e, x, p| {
+        let inner = clip(e, x, -1.0, 1.0)?;
+        let inner = e.plus(&inner, 1.0)?;
+        let square = e.mul(&inner, &inner);
+        let square = e.times(&square, 0.25)?;
+        let rest = e.plus(x, -1.0)?;
+        let rest = e.node("Relu", &[&rest]);
+        Ok(e.add2(&square, &rest))
+    }),
+    unary!("sparse_sigmoid", "Max, Min, Add, Mul", |e, x, p| {
+        let inner = clip(e, x, -1.0, 1.0)?;
+        let inner = e.plus(&inner, 1.0)?;
+        e.times(&inner, 0.5)
+    }),
+    unary!("log_cosh", "Abs, Softplus, Add", |e, x, p| {
+        let size = e.node("Abs", &[x]);
+        let y = e.times(&size, -2.0)?;
+        let y = e.node("Softplus", &[&y]);
+        let y = e.add2(&size, &y);
+        e.plus(&y, -std::f64::consts::LN_2)
+    }),
+    unary!("cbrt", "Sign, Abs, Pow, Mul", |e, x, p| {
+        let (sign, size, third) = (e.node("Sign", &[x]), e.node("Abs", &[x]), e.c(1.0 / 3.0)?);
+        let size = e.node("Pow", &[&size, &third]);
+        Ok(e.mul(&sign, &size))
+    }),
+    unary!("deg2rad", "Mul", |e, x, p| e.times(x, std::f64::consts::PI / 180.0)),
+    unary!("rad2deg", "Mul", |e, x, p| e.times(x, 180.0 / std::f64::consts::PI)),
+    unary!("logit", "Sub, Div, Log", |e, x, p| {
+        let one = e.c(1.0)?;
+        let rest = e.sub(&one, x);
+        let y = e.div(x, &rest);
+        Ok(e.node("Log", &[&y]))
+    }),
+    unary!("sinc", "Sin, Div, Where", |e, x, p| {
+        let y = e.times(x, std::f64::consts::PI)?;
+        let (sin, zero, one) = (e.node("Sin", &[&y]), e.c(0.0)?, e.c(1.0)?);
+        let (at_zero, ratio) = (e.node("Equal", &[x, &zero]), e.div(&sin, &y));
+        Ok(e.node("Where", &[&at_zero, &one, &ratio]))
+    }),
+    ("sinc_derivative", Not(NONE)),
+    ("erfinv", Not(NONE)),
+    ("lgamma", Not(NONE)),
+    ("digamma", Not(NONE)),
+    ("polygamma", Not(NONE)),
+    ("i0", Not(NONE)),
+    ("i1", Not(NONE)),
+    ("i0e", Not(NONE)),
+    ("i1e", Not(NONE)),
+    ("bessel_i", Not(NONE)),
+    ("bessel_ie", Not(NONE)),
+    (
+        "affine",
+        As("Mul, Add", |e, call| {
+            let (scale, shift): (f64, f64) = (call.attr("scale")?, call.attr("shift")?);
+            pointwise(e, call, |e, x| {
+                let y = if scale == 1.0 { x[0].to_string() } else { e.times(x[0], scale)? };
+                if shift == 0.0 { Ok(y) } else { e.plus(&y, shift) }
+            })
+        }),
+    ),
+    ("mul_add", As("BatchNormalization of channels first, else Mul, Add", mul_add)),
+    binary!("add", "Add"),
+    binary!("sub", "Sub"),
+    binary!("mul", "Mul, of truth values And", |e, a, b| Ok(
+        e.node(if e.dtype == DType::Bool { "And" } else { "Mul" }, &[a, b])
+    )),
+    binary!("div", "Div"),
+    binary!("maximum", "Max, of truth values Or", |e, a, b| Ok(
+        e.node(if e.dtype == DType::Bool { "Or" } else { "Max" }, &[a, b])
+    )),
+    binary!("minimum", "Min, of truth values And", |e, a, b| Ok(
+        e.node(if e.dtype == DType::Bool { "And" } else { "Min" }, &[a, b])
+    )),
+    binary!("pow", "Pow"),
+    binary!("squared_difference", "Sub, Mul", |e, a, b| {
+        let d = e.sub(a, b);
+        Ok(e.mul(&d, &d))
+    }),
+    binary!("logaddexp", "Max, Sub, Softplus, Add", |e, a, b| {
+        let (top, low) = (e.node("Max", &[a, b]), e.node("Min", &[a, b]));
+        let less = e.sub(&low, &top);
+        let more = e.node("Softplus", &[&less]);
+        Ok(e.add2(&top, &more))
+    }),
+    binary!("binary_cross_entropy", "Softplus, Mul, Sub", |e, x, t| {
+        let (soft, product) = (e.node("Softplus", &[x]), e.mul(x, t));
+        Ok(e.sub(&soft, &product))
+    }),
+    binary!("floor_div", "Div, Floor", |e, a, b| {
+        floats_only(e, "floor_div")?;
+        let y = e.div(a, b);
+        Ok(e.node("Floor", &[&y]))
+    }),
+    binary!("remainder", "Mod; of floats Div, Floor, Mul, Sub", |e, a, b| {
+        if e.dtype.is_integer() {
+            return Ok(e.node("Mod", &[a, b]));
+        }
+        let times = e.div(a, b);
+        let times = e.node("Floor", &[&times]);
+        let whole = e.mul(&times, b);
+        Ok(e.sub(a, &whole))
+    }),
+    binary!("fmod", "Mod", |e, a, b| Ok(e.node_with("Mod", &[a, b], vec![("fmod", Field::Int(1))]))),
+    binary!("hypot", "Mul, Add, Sqrt", |e, a, b| {
+        let (a, b) = (e.mul(a, a), e.mul(b, b));
+        let sum = e.add2(&a, &b);
+        Ok(e.node("Sqrt", &[&sum]))
+    }),
+    binary!("divide_no_nan", "Equal, Div, Where", |e, a, b| {
+        let (zero, one) = (e.c(0.0)?, e.c(1.0)?);
+        let none = e.node("Equal", &[b, &zero]);
+        let by = e.node("Where", &[&none, &one, b]);
+        let ratio = e.div(a, &by);
+        Ok(e.node("Where", &[&none, &zero, &ratio]))
+    }),
+    binary!("xlogy", "Equal, Log, Mul, Where", |e, a, b| {
+        let zero = e.c(0.0)?;
+        let (none, ln) = (e.node("Equal", &[a, &zero]), e.node("Log", &[b]));
+        let product = e.mul(a, &ln);
+        Ok(e.node("Where", &[&none, &zero, &product]))
+    }),
+    binary!("heaviside", "Less, Greater, Where", |e, a, b| {
+        let (zero, one) = (e.c(0.0)?, e.c(1.0)?);
+        let (above, below) = (e.node("Greater", &[a, &zero]), e.node("Less", &[a, &zero]));
+        let rest = e.node("Where", &[&below, &zero, b]);
+        Ok(e.node("Where", &[&above, &one, &rest]))
+    }),
+    binary!("copysign", "Abs, Less, Neg, Where", |e, a, b| {
+        let (zero, size) = (e.c(0.0)?, e.node("Abs", &[a]));
+        let (below, negative) = (e.node("Less", &[b, &zero]), e.node("Neg", &[&size]));
+        Ok(e.node("Where", &[&below, &negative, &size]))
+    }),
+    binary!("ldexp", "Mul, Exp, Mul", |e, a, b| {
+        let two = e.c(2.0)?;
+        let power = e.node("Pow", &[&two, b]);
+        Ok(e.mul(a, &power))
+    }),
+    ("atan2", Not(NONE)),
+    ("nextafter", Not(NONE)),
+    ("logaddexp2", Not(NONE)),
+    ("fmax", Not(NONE)),
+    ("fmin", Not(NONE)),
+    binary!("equal", "Equal"),
+    binary!("not_equal", "Equal, Not", |e, a, b| {
+        let y = e.node("Equal", &[a, b]);
+        Ok(e.node("Not", &[&y]))
+    }),
+    binary!("less", "Less", |e, a, b| Ok(compared(e, "Less", a, b))),
+    binary!("less_equal", "LessOrEqual", |e, a, b| Ok(compared(e, "LessOrEqual", a, b))),
+    (
+        "where",
+        As("Where; of truth values And, Or, Not", |e, call| {
+            pointwise(e, call, |e, x| {
+                if e.dtype != DType::Bool {
+                    return Ok(e.node("Where", x));
+                }
+                // ONNX Runtime chooses between no truth values.
+                let other = e.node("Not", &[x[0]]);
+                let (a, b) = (e.node("And", &[x[0], x[1]]), e.node("And", &[&other, x[2]]));
+                Ok(e.node("Or", &[&a, &b]))
+            })
+        }),
+    ),
+    binary!("bitwise_and", "BitwiseAnd", |e, a, b| bits(e, "BitwiseAnd", a, b)),
+    binary!("bitwise_or", "BitwiseOr", |e, a, b| bits(e, "BitwiseOr", a, b)),
+    binary!("bitwise_xor", "BitwiseXor", |e, a, b| bits(e, "BitwiseXor", a, b)),
+    ("left_shift", Not("ONNX shifts unsigned numbers alone")),
+    ("right_shift", Not("ONNX shifts unsigned numbers alone")),
+    (
+        "cast",
+        As("Cast", |e, call| {
+            let to: DType = call.attr("dtype")?;
+            pointwise(e, call, |e, x| {
+                // Of a fraction that is below 1, a truth value is true.
+                if to == DType::Bool && e.dtype.is_float() {
+                    let zero = e.c(0.0)?;
+                    let none = e.node("Equal", &[x[0], &zero]);
+                    return Ok(e.node("Not", &[&none]));
+                }
+                Ok(e.cast(x[0], to))
+            })
+        }),
+    ),
+];
+
+/// With a factor and a shift for each channel, that is a normalization by statistics which are 0 and 1 already: programs fold it into
+/// the convolution before it.
+fn mul_add(e: &mut Emit<'_>, call: &Call) -> Result<()> {
+    let [x, s, t] = [call.inputs[0], call.inputs[1], call.inputs[2]];
+    let (rank, order) = (e.rank(x), e.order(x));
+    let per_channel = [s, t].iter().all(|value| e.known(*value).is_some_and(|t| t.rank() == 1));
+    if rank < 3 || order != channels_first(rank) || !per_channel {
+        return pointwise(e, call, |e, x| {
+            let y = e.mul(x[0], x[1]);
+            Ok(e.add2(&y, x[2]))
+        });
+    }
+    let (dtype, channels) = (e.spec(s).dtype, e.spec(s).shape);
+    let (x, s, t) = (e.stored(x, &order)?, e.plain(s)?, e.plain(t)?);
+    let mean = e.filled(channels, dtype, 0.0)?;
+    let variance = e.filled(channels, dtype, 1.0)?;
+    let fields = vec![("epsilon", Field::Float(0.0))];
+    let y = e.node_with("BatchNormalization", &[&x, &s, &t, &mean, &variance], fields);
+    e.put(call.outputs[0], y, order);
+    Ok(())
+}
+
+const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+
+fn ndtr(e: &mut Emit<'_>, x: &str) -> Result<String> {
+    let y = e.times(x, std::f64::consts::FRAC_1_SQRT_2)?;
+    let y = e.node("Erf", &[&y]);
+    let y = e.plus(&y, 1.0)?;
+    e.times(&y, 0.5)
+}
+
+fn above(e: &mut Emit<'_>, x: &str, least: f64) -> Result<String> {
+    let least = e.c(least)?;
+    Ok(e.node("Greater", &[x, &least]))
+}
+
+/// In two nodes, which unlike `Clip` take all dtypes in all versions.
+fn clip(e: &mut Emit<'_>, x: &str, low: f64, high: f64) -> Result<String> {
+    let y = e.at_least(x, low)?;
+    e.at_most(&y, high)
+}
+
+/// An operator whose constants are attributes.
+fn with(e: &mut Emit<'_>, op: &'static str, x: &str, constants: &[(&'static str, f64)]) -> Result<String> {
+    let fields = constants.iter().map(|(name, v)| (*name, Field::Float(*v as f32))).collect();
+    Ok(e.node_with(op, &[x], fields))
+}
+
+/// ONNX compares numbers, not truth values, by size.
+fn compared(e: &mut Emit<'_>, op: &'static str, a: &str, b: &str) -> String {
+    if e.dtype != DType::Bool {
+        return e.node(op, &[a, b]);
+    }
+    let (a, b) = (e.cast(a, DType::I32), e.cast(b, DType::I32));
+    e.node(op, &[&a, &b])
+}
+
+fn bits(e: &mut Emit<'_>, op: &'static str, a: &str, b: &str) -> Result<String> {
+    if e.dtype == DType::Bool {
+        let of_truths = match op {
+            "BitwiseAnd" => "And",
+            "BitwiseOr" => "Or",
+            _ => "Xor",
+        };
+        return Ok(e.node(of_truths, &[a, b]));
+    }
+    e.needs(op, 18)?;
+    Ok(e.node(op, &[a, b]))
+}
+
+fn floats_only(e: &Emit<'_>, op: &str) -> Result<()> {
+    match e.dtype.is_float() {
+        true => Ok(()),
+        false => Err(Error::argument(
+            "onnx",
+            format!("{op} of floats (ONNX's Div of integers rounds to 0)"),
+            e.dtype,
+        )),
+    }
+}
