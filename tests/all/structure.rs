@@ -59,6 +59,8 @@ const BESIDE: &[(&str, &[&str])] = &[
 const ROOT: &[(&str, &str)] = &[
     ("DType", "dtype"),
     ("Element", "dtype"),
+    ("bf16", "dtype"),
+    ("f16", "dtype"),
     ("Float", "dtype"),
     ("Stored", "dtype"),
     ("CancellationToken", "cancel"),
