@@ -47,7 +47,8 @@ fn passes_hold(what: &str, network: &Network, data: &[Tensor]) -> Result<()> {
     let mut graph = Graph::of_network(network, &specs)?;
     let feed = Feed::new(data).parameters(network);
     let want = graph.run(&feed)?;
-    let passes: [(&str, &dyn Fn(&Graph) -> Result<Graph>); 7] = [
+    type Pass<'a> = &'a dyn Fn(&Graph) -> Result<Graph>;
+    let passes: [(&str, Pass<'_>); 7] = [
         ("duplicates", &|graph| Ok(graph.without_duplicates())),
         ("dead code", &|graph| Ok(graph.without_dead_code())),
         ("parameters", &|graph| graph.with_parameters(network)),

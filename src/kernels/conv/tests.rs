@@ -263,7 +263,7 @@ fn epilogue_like_separate_passes() {
         prepared.forward(&sizes, &x, &mut want, Epilogue::new(Some(&bias), None)).unwrap();
         let before = want.clone();
         mul_add(&before, &s, &t, &mut want);
-        want.iter_mut().zip(&residual).for_each(|(y, r)| *y = r + *y);
+        want.iter_mut().zip(&residual).for_each(|(y, r)| *y += r);
         Act::Relu.apply_all(&mut want);
         let mut got = vec![f32::NAN; ny];
         let end = Epilogue {
