@@ -1057,13 +1057,16 @@ fn source(path: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)
 }
 
+/// Operations that refuse to be differentiated, by their `vjp`: a plan joins them from others that have gradients.
+const WITHOUT_GRADIENT: [&str; 1] = ["Ended"];
+
 #[test]
 fn every_op_has_a_check() {
     let mut found = Vec::new();
     implementors(&source("ops"), &mut found);
     implementors(&source("nn"), &mut found);
     assert!(found.len() >= 19, "the scan found only {found:?}");
-    for name in &found {
+    for name in found.iter().filter(|name| !WITHOUT_GRADIENT.contains(&name.as_str())) {
         assert!(OPS.iter().any(|(op, _)| op == name), "op {name} has no gradient check: add a row to OPS");
     }
     for (op, _) in OPS.iter().filter(|(op, _)| !op.starts_with('(')) {

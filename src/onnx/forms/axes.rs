@@ -36,6 +36,16 @@ pub(super) const FORMS: &[Row] = &[
             Ok(())
         }),
     ),
+    (
+        "put_along_axis",
+        As("ScatterElements", |e, call| {
+            let x = e.all_plain(call)?;
+            let inputs: [&str; 3] = [&x[0], &x[1], &x[2]];
+            let y = e.node_with("ScatterElements", &inputs, vec![("axis", Field::Int(-1))]);
+            e.put_plain(call.outputs[0], y);
+            Ok(())
+        }),
+    ),
     ("one_hot", As("OneHot", one_hot)),
     ("argsort", As("TopK", argsort)),
     ("argmax", As("ArgMax", |e, call| arg(e, call, "ArgMax"))),
