@@ -22,7 +22,7 @@ use crate::kernels::scratch;
 /// Columns of B in L3.
 const NC: usize = 4096;
 /// Rows of A in L2.
-const MC: usize = 288;
+pub(super) const MC: usize = 288;
 /// The rows and columns of C for which a sum is kept separate from C.
 const APART: usize = 512;
 /// Bytes from one row to the next from which rows count as far apart.
@@ -155,35 +155,17 @@ fn blocks<T: Gemm>(
                                 none => none,
                             };
                             let prior = if first { Prior::None } else { Prior::Here };
-                            match &mut sums {
-                                Some(sums) if !last => {
-                                    let mut sums = sums.block(ic, col, mc, cols);
-                                    kernels.tiles(shape, left, right, start, &mut sums, Then::Block(prior));
-                                }
-                                Some(sums) => {
-                                    let prior = Prior::There(sums.source().block(ic, col, mc, cols));
-                                    kernels.tiles(
-                                        shape,
-                                        left,
-                                        right,
-                                        start,
-                                        &mut out,
-                                        Then::End(prior, &end),
-                                    );
-                                }
-                                None if last => {
-                                    kernels.tiles(
-                                        shape,
-                                        left,
-                                        right,
-                                        start,
-                                        &mut out,
-                                        Then::End(prior, &end),
-                                    );
-                                }
-                                None => {
-                                    kernels.tiles(shape, left, right, start, &mut out, Then::Block(prior));
-                                }
+                            let then = |prior| if last { Then::End(prior, &end) } else { Then::Block(prior) };
+                            let Some(sums) = &mut sums else {
+                                kernels.tiles(shape, left, right, start, &mut out, then(prior));
+                                continue;
+                            };
+                            let mut sums = sums.block(ic, col, mc, cols);
+                            if last {
+                                let prior = Prior::There(sums.source());
+                                kernels.tiles(shape, left, right, start, &mut out, then(prior));
+                            } else {
+                                kernels.tiles(shape, left, right, start, &mut sums, then(prior));
                             }
                         }
                     }

@@ -9,7 +9,7 @@
 //! sees only some taps. What the others would add, products with zero, is left out; the blocks of K stay where they
 //! are.
 
-use super::block::run;
+use super::block::{MC, run};
 use super::finish::Finish;
 use super::gather::{Gather, Scatter};
 use super::grid::GRAIN;
@@ -30,8 +30,6 @@ const ROWS: std::ops::RangeInclusive<usize> = 288..=2048;
 const KEPT: usize = 3 << 18;
 /// Elements of a kernel's gradient that stay in L2 while K runs.
 const GRADIENT: usize = 1 << 18;
-/// Rows, at most, for which a panel of B is taken in parts that stay in L1: their sums stay in L2 meanwhile.
-const TOGETHER: usize = 288;
 /// The number of rows from which copying a panel of B pays.
 const ENOUGH: usize = 192;
 
@@ -288,9 +286,9 @@ enum Following<'a, T> {
     At(Source<'a, T>, usize, usize),
 }
 
-/// Returns how many sums of `rows` rows wait between parts of a block of K.
+/// Returns how many sums of `rows` rows wait in L2 between parts of a block of K: those of [`MC`] rows at most.
 fn sums_len(shape: Shape, rows: usize) -> usize {
-    TOGETHER.next_multiple_of(shape.mr).min(rows) * shape.nr
+    MC.next_multiple_of(shape.mr).min(rows) * shape.nr
 }
 
 /// Multiplies `a` with a panel of B, a part of K at a time, so that the part of the panel stays in L1.
@@ -409,7 +407,7 @@ impl<T: Gemm> Turned<'_, T> {
             to.repeat_last(m, tiled);
             let mut out = Scatter::new(c, to, n).expect("taps and channels lie in the kernel");
             scratch::with(room + sums_len(shape, tiled), |room: &mut [T]| {
-                let (sums, panel) = room.split_at_mut(sums_len(shape, tiled));
+                let (sums, packed) = room.split_at_mut(sums_len(shape, tiled));
                 for start in (0..k).step_by(band) {
                     let places = band.min(k - start);
                     scratch::with(walk.room(start, places), |room: &mut [T]| {
@@ -422,9 +420,8 @@ impl<T: Gemm> Turned<'_, T> {
                                 let cols = nr.min(n - j);
                                 let mut right = b.block(start + p, j, kc, cols);
                                 if packs {
-                                    self.kernels.pack(right, nr, panel);
-                                    right = Source::new(panel, 0, kc, cols, nr as isize, 1)
-                                        .expect("packed for it");
+                                    self.kernels.pack(right, nr, packed);
+                                    right = panel(packed, kc, cols, nr);
                                 }
                                 let (mut out, prior) = (out.columns(j, cols), start + p > 0);
                                 let (a, b) = (a.block(p, kc), (right, Following::None));

@@ -123,9 +123,8 @@ impl<'a, T: Gemm> Side<'a, T> {
 #[inline]
 pub(super) fn shape<T: Gemm>(kernels: &Kernels<T>, a: &Side<T>, b: &Side<T>) -> Shape {
     match (a, b) {
-        (_, Side::Panels(b)) => b.shape,
-        (Side::Panels(a), _) => a.shape,
-        _ => kernels.shape(b.across()),
+        (Side::Panels(a), Side::Plain(_) | Side::Other(_)) => a.shape,
+        _ => b.shape(kernels),
     }
 }
 
