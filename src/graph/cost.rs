@@ -3,7 +3,6 @@
 
 use super::{Graph, Source, Step};
 use crate::Spec;
-use crate::tensor::Few;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -60,8 +59,7 @@ pub(super) fn bytes(spec: Spec) -> u64 {
 impl Graph {
     /// Returns what a step costs, without parameters.
     pub(super) fn cost_of(&self, step: &Step) -> Counts {
-        let inputs: Few<Spec, 8> = step.inputs.iter().map(|v| self.specs[v.at()]).collect();
-        let outputs: Few<Spec, 3> = step.outputs.iter().map(|v| self.specs[v.at()]).collect();
+        let (inputs, outputs) = (self.specs_of(&step.inputs), self.specs_of(&step.outputs));
         let flops = step.op.flops(&inputs, &outputs);
         let layout = inputs.first().map(|spec| crate::kernels::strided::Layout::contiguous(spec.shape));
         let view = inputs.len() < 3 && layout.is_some_and(|first| step.op.view(&first, outputs[0]).is_some());

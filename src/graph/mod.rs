@@ -130,7 +130,17 @@ pub struct Step {
     layer: String,
 }
 
+/// Returns where an operation stands, for errors.
+fn place(op: &str, layer: &str) -> String {
+    if layer.is_empty() { op.to_string() } else { format!("{op} of layer '{layer}'") }
+}
+
 impl Step {
+    /// Returns its operation and layer, for errors.
+    pub(crate) fn place(&self) -> String {
+        place(self.name(), &self.layer)
+    }
+
     /// Returns the operation's name.
     pub fn name(&self) -> &'static str {
         self.op.name()
@@ -221,6 +231,24 @@ impl Graph {
     /// Returns the outputs, in order.
     pub fn outputs(&self) -> &[(Output, ValueId)] {
         &self.outputs
+    }
+
+    /// Returns the specs of values.
+    fn specs_of(&self, values: &[ValueId]) -> Few<Spec, 8> {
+        values.iter().map(|value| self.specs[value.at()]).collect()
+    }
+
+    /// Returns what was given for a source, if it is of the shape and dtype of the capture.
+    fn bound(&self, value: ValueId, given: Option<&Tensor>, name: &dyn Fn() -> String) -> Result<Tensor> {
+        let spec = self.specs[value.at()];
+        match given {
+            Some(given) if given.spec() == spec => Ok(given.clone()),
+            Some(given) => {
+                let why = format!("the graph was captured for {spec}, got {}", given.spec());
+                Err(Error::shapes("graph", spec.shape, *given.shape(), why).at(name()))
+            }
+            None => Err(Error::argument("graph", format!("{}, {spec}", name()), "nothing")),
+        }
     }
 
     /// Returns the position of an output among the results of [`Graph::run`].

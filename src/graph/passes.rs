@@ -4,7 +4,7 @@ use super::{Graph, Output, Source, Step, ValueId};
 use crate::autograd::{Attrs, apply};
 use crate::nn::Module;
 use crate::tensor::{Array, Few, Tensor};
-use crate::{Error, Result, Spec};
+use crate::{Result, Spec};
 use std::any::TypeId;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -93,16 +93,8 @@ impl Graph {
     pub(super) fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Graph> {
         let bound = |(value, source): &(ValueId, Source)| -> Result<(ValueId, Source)> {
             let Source::Parameter(path) = source else { return Ok((*value, source.clone())) };
-            let spec = self.specs[value.at()];
-            match values.get(path) {
-                Some(tensor) if tensor.spec() == spec => Ok((*value, Source::Constant(tensor.clone()))),
-                Some(other) => {
-                    let why = format!("the graph was captured for {spec}, got {}", other.spec());
-                    let error = Error::shapes("graph", spec.shape, *other.shape(), why);
-                    Err(error.at(format!("parameter '{path}'")))
-                }
-                None => Err(Error::argument("graph", format!("parameter '{path}', {spec}"), "nothing")),
-            }
+            let tensor = self.bound(*value, values.get(path), &|| format!("parameter '{path}'"))?;
+            Ok((*value, Source::Constant(tensor)))
         };
         let sources = self.sources.iter().map(bound).collect::<Result<_>>()?;
         Ok(Graph { sources, ..self.clone() })
@@ -167,8 +159,7 @@ impl Graph {
         made_by: &HashMap<ValueId, usize>,
         uses: &[usize],
     ) -> Option<(usize, Step)> {
-        let specs = |values: &[ValueId]| values.iter().map(|v| self.specs[v.at()]).collect::<Few<Spec, 8>>();
-        let end = step.op.as_end(&specs(&step.inputs))?;
+        let end = step.op.as_end(&self.specs_of(&step.inputs))?;
         // The product that comes last, because what is added to it must be there.
         let may_be = if end.commutes() { 0..step.inputs.len() } else { 0..1 };
         let found = may_be.filter_map(|i| {
@@ -178,7 +169,7 @@ impl Graph {
             let alike = self.specs[value.at()] == self.specs[step.outputs[0].at()];
             let op = product
                 .op
-                .ends_with(&specs(&product.inputs), end)
+                .ends_with(&self.specs_of(&product.inputs), end)
                 .filter(|_| alike && uses[value.at()] == 1)?;
             let mut inputs = product.inputs.clone();
             inputs.extend(step.inputs.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, v)| *v));
@@ -207,13 +198,10 @@ impl Graph {
             }
             None if !step.op.reads_values() => {
                 let shapes: Vec<Array> =
-                    step.inputs.iter().map(|value| Array::traced(self.specs[value.at()])).collect();
-                let mut outputs: Vec<Array> = step
-                    .outputs
-                    .iter()
-                    .map(|value| Array::new(self.specs[value.at()]))
-                    .collect::<Result<_>>()
-                    .ok()?;
+                    self.specs_of(&step.inputs).iter().map(|spec| Array::traced(*spec)).collect();
+                let outputs = self.specs_of(&step.outputs);
+                let mut outputs: Vec<Array> =
+                    outputs.iter().map(|spec| Array::new(*spec)).collect::<Result<_>>().ok()?;
                 step.op.eval(&shapes.iter().collect::<Vec<_>>(), &mut outputs).ok()?;
                 outputs.into_iter().map(Tensor::from).collect::<Vec<_>>()
             }

@@ -103,7 +103,7 @@ struct Made<'a> {
 const LEAVES: usize = usize::MAX;
 
 impl Plan {
-    /// Plans a graph whose parameters are constants already; `continues` says whether it is run in a session, and
+    /// Plans a graph of inference ([`Graph::for_inference`]) whose parameters are constants already; `continues` says whether it is run in a session, and
     /// `ready` keeps what operations make of constants.
     ///
     /// # Errors
@@ -143,8 +143,6 @@ impl Plan {
             match output {
                 Output::Result(_) => results.push(*value),
                 Output::State(key, call) => left.push(((*key, *call), *value)),
-                // What is added to a loss, or moves in training, is not needed.
-                Output::AddedLoss(_) | Output::Update(_) => {}
                 other => return Err(Error::argument("plan", "a graph of inference", other)),
             }
         }
@@ -214,11 +212,8 @@ impl Made<'_> {
 
     /// Decides how a step computes; `None` if there is nothing to compute.
     fn step(&mut self, number: usize, step: &Step, ready: &mut Ready) -> Result<Option<(usize, Planned)>> {
-        let place = || match step.layer.is_empty() {
-            true => step.name().to_string(),
-            false => format!("{} of layer '{}'", step.name(), step.layer),
-        };
-        let specs: Few<Spec, 8> = step.inputs.iter().map(|v| self.graph.specs[v.at()]).collect();
+        let place = || step.place();
+        let specs = self.graph.specs_of(&step.inputs);
         let (first, out) = (step.inputs.first().copied(), step.outputs[0]);
         let spec = self.graph.specs[out.at()];
         step.outputs.iter().try_for_each(|v| check_countable(self.graph.specs[v.at()])).at(place)?;
@@ -398,10 +393,7 @@ fn missing() -> Error {
 impl Planned {
     /// Returns operation and layer, for errors.
     fn place(&self) -> String {
-        match self.layer.is_empty() {
-            true => self.op.name().to_string(),
-            false => format!("{} of layer '{}'", self.op.name(), self.layer),
-        }
+        super::place(self.op.name(), &self.layer)
     }
 }
 

@@ -5,7 +5,7 @@ use super::profile::{Profile, Timed};
 use super::{Graph, parameters};
 use crate::autograd::Ready;
 use crate::kernels::par;
-use crate::nn::{Module, Network, Predict, Session, only_output};
+use crate::nn::{Module, Network, Predict, Session, agreed, only_output};
 use crate::tensor::arena::Arena;
 use crate::tensor::{Array, AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows};
 use crate::{Element, Result, Spec};
@@ -82,11 +82,7 @@ impl Network {
         // With its values, so that the message names a layer that reads one.
         let [apart, equal] = self.trial_inputs();
         let captured =
-            |[a, b]: &[Vec<Spec>; 2]| match (Graph::of_network(&self, a), Graph::of_network(&self, b)) {
-                (Ok(_), Ok(_)) => Ok(()),
-                (Err(a), Err(b)) => Err(a.united(b)),
-                (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
-            };
+            |traces: &[Vec<Spec>; 2]| agreed(traces.each_ref().map(|specs| Graph::of_network(&self, specs)));
         // Sizes that are not known may have to be equal.
         captured(&apart).or_else(|error| captured(&equal).map_err(|_| error))?;
         let mut values = BTreeMap::new();

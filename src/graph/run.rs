@@ -71,25 +71,16 @@ impl Feed {
     /// Returns the value of a source.
     fn source(&self, graph: &Graph, number: usize, value: ValueId, source: &Source) -> Result<Tensor> {
         let given = match source {
-            Source::Input(_) => self.inputs.get(number).cloned(),
-            Source::Parameter(path) => self.parameters.get(path).cloned(),
-            Source::State(key, call) => self.session.state(*key, *call).cloned(),
+            Source::Input(_) => self.inputs.get(number),
+            Source::Parameter(path) => self.parameters.get(path),
+            Source::State(key, call) => self.session.state(*key, *call),
             Source::Constant(tensor) => return Ok(tensor.clone()),
         };
-        let name = || match source {
+        graph.bound(value, given, &|| match source {
             Source::Input(name) => format!("input '{name}'"),
             Source::Parameter(path) => format!("parameter '{path}'"),
             _ => "state of a session".to_string(),
-        };
-        let spec = graph.specs[value.at()];
-        match given {
-            Some(given) if given.spec() == spec => Ok(given),
-            Some(given) => {
-                let why = format!("the graph was captured for {spec}, got {}", given.spec());
-                Err(Error::shapes("graph", spec.shape, *given.shape(), why).at(name()))
-            }
-            None => Err(Error::argument("graph", format!("{}, {spec}", name()), "nothing")),
-        }
+        })
     }
 }
 
@@ -121,11 +112,7 @@ impl Graph {
             let outputs = {
                 let inputs: Vec<&Tensor> =
                     step.inputs.iter().filter_map(|v| values[v.at()].as_ref()).collect();
-                let place = || match step.layer.is_empty() {
-                    true => step.name().to_string(),
-                    false => format!("{} of layer '{}'", step.name(), step.layer),
-                };
-                apply(op.unwrap_or_else(|| step.op.clone()), &inputs).at(place)?
+                apply(op.unwrap_or_else(|| step.op.clone()), &inputs).at(|| step.place())?
             };
             for (value, tensor) in step.outputs.iter().zip(outputs) {
                 if left[value.at()] > 0 {

@@ -63,5 +63,5 @@ pub use subclass::Subclass;
 pub use summary::Summary;
 pub use symbol::{AsSymbol, Given, IntoSymbols, Shared, Symbol};
 pub(crate) use topology_config::read_network;
-pub(crate) use trace::within_reason;
+pub(crate) use trace::{agreed, within_reason};
 pub use value::{InputSpecs, Inputs, Masking, Value, Values, both_masks, single};

@@ -113,13 +113,7 @@ pub(crate) fn call(
         let inputs = arguments::bound(&mut values, names, masks)?;
         Cx::building(init, |cx| node.call(inputs, cx))
     };
-    let sizes: Vec<usize> = OTHER.iter().flatten().chain(&BATCH).copied().collect();
-    let (a, b) = match (run(0, init), run(1, init)) {
-        (Ok(a), Ok(b)) => (a, b),
-        (Err(a), Err(b)) => return Err(a.united(b)),
-        (Err(a), Ok(_)) => return Err(a.without(&sizes)),
-        (Ok(_), Err(b)) => return Err(b.without(&sizes)),
-    };
+    let [a, b] = agreed([run(0, init), run(1, init)])?;
     if a.len() != b.len() {
         let got = format!("{} for some sizes, {} for others", a.len(), b.len());
         return Err(Error::argument("forward", "as many outputs for any sizes", got));
@@ -127,6 +121,19 @@ pub(crate) fn call(
     let twins: Vec<Twin<Value>> = a.into_iter().zip(b).map(|(a, b)| [a, b]).collect();
     twins.iter().try_for_each(|twin| united(twin).map(|_| ()))?;
     Ok(twins)
+}
+
+/// Returns what both traces gave.
+///
+/// # Errors
+/// That of a trace, without its sizes.
+pub(crate) fn agreed<T>(traces: Twin<Result<T>>) -> Result<Twin<T>> {
+    let sizes: Vec<usize> = OTHER.iter().flatten().chain(&BATCH).copied().collect();
+    match traces {
+        [Ok(a), Ok(b)] => Ok([a, b]),
+        [Err(a), Err(b)] => Err(a.united(b)),
+        [Err(error), Ok(_)] | [Ok(_), Err(error)] => Err(error.without(&sizes)),
+    }
 }
 
 /// Returns the spec of a traced tensor with its batch unknown: a part sees only one trace, and is built for this.

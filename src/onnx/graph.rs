@@ -45,7 +45,7 @@ pub(super) fn emit<'a>(
         }
     }
     for (number, step) in graph.steps().iter().enumerate() {
-        write(&mut e, number, step).at(|| place(step))?;
+        write(&mut e, number, step).at(|| step.place())?;
     }
     e.layer = String::new();
     for (value, name) in &results {
@@ -76,14 +76,6 @@ pub(super) fn emit<'a>(
     Ok((head, e))
 }
 
-/// The place of a step in messages.
-fn place(step: &Step) -> String {
-    match step.layer().is_empty() {
-        true => step.name().to_string(),
-        false => format!("{} of layer '{}'", step.name(), step.layer()),
-    }
-}
-
 /// A constant that is the same in all traces is one; a single number may follow from a size.
 fn constant(e: &mut Emit<'_>, number: usize, value: ValueId) -> Result<()> {
     let all = e.traces.constants(number);
@@ -102,7 +94,7 @@ fn constant(e: &mut Emit<'_>, number: usize, value: ValueId) -> Result<()> {
         e.put_plain(value, n);
         return Ok(());
     }
-    let users = e.traces.first().steps().iter().find(|step| step.inputs().contains(&value)).map(place);
+    let users = e.traces.first().steps().iter().find(|step| step.inputs().contains(&value)).map(Step::place);
     let expected = "constants that do not depend on the sizes of inputs: make them of an input, as x.new_full(shape, value) does, and \
                     positions as its cumsum, or of x.slice(…) of a longer constant";
     let got: Vec<String> = all.iter().map(|t| t.spec().to_string()).collect();

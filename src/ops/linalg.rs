@@ -516,7 +516,7 @@ impl Tensor {
     /// Those of [`Tensor::solve`].
     pub fn inverse(&self) -> Result<Tensor> {
         let n = square("inverse", self.spec())?;
-        self.solve(&Tensor::arange(n)?.one_hot(n, self.dtype())?)
+        self.solve(&Tensor::eye(n, n, 0, self.dtype())?)
     }
 
     /// Returns L, lower triangular, of A = LLᵀ for each symmetric positive definite matrix; only the lower triangle
@@ -531,7 +531,7 @@ impl Tensor {
     /// The lower triangle with ones on the diagonal, and the upper.
     fn l_and_u(&self) -> Result<(Tensor, Tensor)> {
         let n = square("lu", self.spec())?;
-        Ok((self.tril(-1)?.add(&Tensor::arange(n)?.one_hot(n, self.dtype())?)?, self.triu(0)?))
+        Ok((self.tril(-1)?.add(&Tensor::eye(n, n, 0, self.dtype())?)?, self.triu(0)?))
     }
 
     /// Returns the LU factorization with partial pivoting of each square matrix as LAPACK's `getrf` does: U in and above
@@ -564,7 +564,7 @@ impl Tensor {
     /// Those of [`Tensor::triangular_solve`].
     pub fn cholesky_inverse(&self) -> Result<Tensor> {
         let n = square("cholesky_inverse", self.spec())?;
-        let inverse = self.triangular_solve(&Tensor::arange(n)?.one_hot(n, self.dtype())?, true)?;
+        let inverse = self.triangular_solve(&Tensor::eye(n, n, 0, self.dtype())?, true)?;
         inverse.t()?.matmul(&inverse)
     }
 
