@@ -1,8 +1,9 @@
-//! ONNX files, read by a reader of this file's own: what a small network becomes, names, sizes, bytes; what is refused and in which
+//! ONNX files, read by the reader of `proto.rs`: what a small network becomes, names, sizes, bytes; what is refused and in which
 //! words; and the table of operations in `docs/onnx.md`, which is made of the exporter's own. What ONNX Runtime computes with such
 //! files is compared by `tests/interop/run`.
 
 use crate::parity_models::MODELS;
+use crate::proto::{Message, Value};
 use gradus::applications::ResNet18;
 use gradus::autograd::{Grads, Op, Specs, Step, apply1, one};
 use gradus::config::Configured;
@@ -14,79 +15,6 @@ use gradus::tensor::Array;
 use gradus::{Result, Spec, UNKNOWN};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-
-// ---- a reader of protocol buffers
-
-/// The value of a field.
-#[derive(Clone, Debug)]
-enum Value {
-    Number(u64),
-    Bytes(Vec<u8>),
-}
-
-/// A message as its fields, in order.
-#[derive(Clone, Debug)]
-struct Message(Vec<(u64, Value)>);
-
-impl Message {
-    fn read(mut bytes: &[u8]) -> Message {
-        fn varint(bytes: &mut &[u8]) -> u64 {
-            let (mut value, mut shift) = (0, 0);
-            loop {
-                let byte = bytes[0];
-                *bytes = &bytes[1..];
-                value |= u64::from(byte & 0x7f) << shift;
-                shift += 7;
-                if byte < 0x80 {
-                    return value;
-                }
-            }
-        }
-        fn take<'a>(bytes: &mut &'a [u8], n: usize) -> &'a [u8] {
-            let (taken, rest) = bytes.split_at(n);
-            *bytes = rest;
-            taken
-        }
-        let mut fields = Vec::new();
-        while !bytes.is_empty() {
-            let key = varint(&mut bytes);
-            let value = match key & 7 {
-                0 => Value::Number(varint(&mut bytes)),
-                1 => Value::Number(u64::from_le_bytes(take(&mut bytes, 8).try_into().unwrap())),
-                2 => {
-                    let n = varint(&mut bytes) as usize;
-                    Value::Bytes(take(&mut bytes, n).to_vec())
-                }
-                5 => Value::Number(u64::from(u32::from_le_bytes(take(&mut bytes, 4).try_into().unwrap()))),
-                wire => panic!("wire type {wire}"),
-            };
-            fields.push((key >> 3, value));
-        }
-        Message(fields)
-    }
-
-    fn all(&self, field: u64) -> impl Iterator<Item = &Value> {
-        self.0.iter().filter(move |(number, _)| *number == field).map(|(_, value)| value)
-    }
-    fn bytes(&self, field: u64) -> Vec<Vec<u8>> {
-        self.all(field).map(|v| if let Value::Bytes(b) = v { b.clone() } else { panic!("{v:?}") }).collect()
-    }
-    fn texts(&self, field: u64) -> Vec<String> {
-        self.bytes(field).into_iter().map(|b| String::from_utf8(b).unwrap()).collect()
-    }
-    fn messages(&self, field: u64) -> Vec<Message> {
-        self.bytes(field).iter().map(|b| Message::read(b)).collect()
-    }
-    fn numbers(&self, field: u64) -> Vec<i64> {
-        self.all(field).map(|v| if let Value::Number(n) = v { *n as i64 } else { panic!("{v:?}") }).collect()
-    }
-    fn text(&self, field: u64) -> String {
-        self.texts(field).pop().unwrap_or_default()
-    }
-    fn number(&self, field: u64) -> i64 {
-        self.numbers(field).pop().unwrap_or_default()
-    }
-}
 
 /// What stands in a file.
 struct File {
@@ -107,21 +35,22 @@ impl File {
 
     /// Each tensor's dtype, sizes and bytes.
     fn tensors(&self) -> BTreeMap<String, (i64, Vec<i64>, Vec<u8>)> {
-        let tensor =
-            |t: &Message| (t.text(8), (t.number(2), t.numbers(1), t.bytes(9).pop().unwrap_or_default()));
+        let tensor = |t: &Message| {
+            (t.text(8), (t.int(2).unwrap_or(0), t.ints(1), t.bytes(9).pop().unwrap_or_default()))
+        };
         self.graph.messages(5).iter().map(tensor).collect()
     }
 
     /// Inputs, tensors, nodes and outputs, a line each.
     fn text(&self) -> String {
-        let mut text = format!("opset {}\n", self.model.messages(8)[0].number(2));
+        let mut text = format!("opset {}\n", self.model.messages(8)[0].int(2).unwrap_or(0));
         let port = |what: &str, port: &Message| {
             let tensor = port.messages(2)[0].messages(1)[0].clone();
             let size = |size: &Message| {
-                if size.numbers(1).is_empty() { size.text(2) } else { size.number(1).to_string() }
+                if size.ints(1).is_empty() { size.text(2) } else { size.int(1).unwrap_or(0).to_string() }
             };
             let sizes: Vec<String> = tensor.messages(2)[0].messages(1).iter().map(size).collect();
-            format!("{what} {}: type {} [{}]\n", port.text(1), tensor.number(1), sizes.join(", "))
+            format!("{what} {}: type {} [{}]\n", port.text(1), tensor.int(1).unwrap_or(0), sizes.join(", "))
         };
         self.graph.messages(11).iter().for_each(|p| text += &port("input", p));
         for (name, (dtype, sizes, _)) in self.tensors() {
@@ -131,11 +60,14 @@ impl File {
             write!(text, "{} = {}({})", node.texts(2).join(", "), node.text(4), node.texts(1).join(", "))
                 .unwrap();
             for field in node.messages(5) {
-                let value = match field.number(20) {
-                    1 => f32::from_bits(field.number(2) as u32).to_string(),
-                    2 => field.number(3).to_string(),
+                let value = match field.int(20).unwrap_or(0) {
+                    1 => match field.all(2)[..] {
+                        [Value::Float(v)] => v.to_string(),
+                        ref other => panic!("{other:?}"),
+                    },
+                    2 => field.int(3).unwrap_or(0).to_string(),
                     3 => field.text(4),
-                    7 => format!("{:?}", field.numbers(8)),
+                    7 => format!("{:?}", field.ints(8)),
                     _ => "…".into(),
                 };
                 write!(text, " {}={value}", field.text(1)).unwrap();
@@ -231,7 +163,7 @@ fn every_version_writes_every_model_with_the_same_bytes_on_any_number_of_threads
         for opset in 13..=24 {
             let export = Export::new(&network).opset(opset);
             let bytes = export.to_bytes().unwrap_or_else(|e| panic!("{name}, opset {opset}: {e}"));
-            assert_eq!(File::read(&bytes).model.messages(8)[0].number(2), opset);
+            assert_eq!(File::read(&bytes).model.messages(8)[0].int(2).unwrap_or(0), opset);
             if opset == 17 {
                 for threads in [1, 3] {
                     let again = gradus::with_threads(threads, || export.to_bytes()).unwrap().unwrap();
@@ -264,7 +196,7 @@ fn large_weights_lie_in_a_file_beside_the_model() {
         let bytes = if entries.is_empty() {
             tensor.bytes(9).pop().unwrap()
         } else {
-            assert_eq!((tensor.number(14), entries["location"].as_str()), (1, "weights.bin"));
+            assert_eq!((tensor.int(14).unwrap_or(0), entries["location"].as_str()), (1, "weights.bin"));
             let (at, n): (usize, usize) =
                 (entries["offset"].parse().unwrap(), entries["length"].parse().unwrap());
             assert_eq!(at % 4096, 0);

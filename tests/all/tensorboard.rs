@@ -1,6 +1,7 @@
 //! Files for TensorBoard, read without the code that writes them: records with checksums of a bit at a time, and fields walked one by
 //! one. `tests/interop/read_tensorboard.py` has TensorBoard itself read the files of the test that is ignored here.
 
+use crate::proto::{Message, Value};
 use gradus::nn::layers::{Conv1D, GlobalAveragePooling1D, LSTM};
 use gradus::prelude::*;
 use gradus::tensorboard::EventFile;
@@ -32,81 +33,6 @@ fn records(bytes: &[u8]) -> Vec<&[u8]> {
         at += 16 + length;
     }
     out
-}
-
-#[derive(Clone, Debug)]
-enum Value {
-    Int(i64),
-    Double(f64),
-    Float(f32),
-    Bytes(Vec<u8>),
-}
-
-/// A message: its fields in order.
-#[derive(Clone, Debug)]
-struct Message(Vec<(u64, Value)>);
-
-impl Message {
-    fn read(mut bytes: &[u8]) -> Message {
-        fn varint(bytes: &mut &[u8]) -> u64 {
-            let (mut value, mut shift) = (0, 0);
-            loop {
-                let byte = bytes[0];
-                *bytes = &bytes[1..];
-                value |= u64::from(byte & 0x7f) << shift;
-                if byte < 0x80 {
-                    return value;
-                }
-                shift += 7;
-            }
-        }
-        let mut fields = vec![];
-        while !bytes.is_empty() {
-            let key = varint(&mut bytes);
-            let (value, used) = match key % 8 {
-                0 => (Value::Int(varint(&mut bytes) as i64), 0),
-                1 => (Value::Double(f64::from_le_bytes(bytes[..8].try_into().unwrap())), 8),
-                2 => {
-                    let n = varint(&mut bytes) as usize;
-                    (Value::Bytes(bytes[..n].to_vec()), n)
-                }
-                5 => (Value::Float(f32::from_le_bytes(bytes[..4].try_into().unwrap())), 4),
-                wire => panic!("no wire type {wire}"),
-            };
-            bytes = &bytes[used..];
-            fields.push((key / 8, value));
-        }
-        Message(fields)
-    }
-    fn all(&self, field: u64) -> Vec<&Value> {
-        self.0.iter().filter(|(f, _)| *f == field).map(|(_, v)| v).collect()
-    }
-    fn messages(&self, field: u64) -> Vec<Message> {
-        let bytes = |v: &&Value| match v {
-            Value::Bytes(b) => Message::read(b),
-            other => panic!("{other:?} is no message"),
-        };
-        self.all(field).iter().map(bytes).collect()
-    }
-    fn message(&self, field: u64) -> Message {
-        self.messages(field).into_iter().next().unwrap_or_else(|| panic!("no field {field} in {self:?}"))
-    }
-    fn texts(&self, field: u64) -> Vec<String> {
-        let text = |v: &&Value| match v {
-            Value::Bytes(b) => String::from_utf8(b.clone()).unwrap(),
-            other => panic!("{other:?} is no text"),
-        };
-        self.all(field).iter().map(text).collect()
-    }
-    fn text(&self, field: u64) -> String {
-        self.texts(field).remove(0)
-    }
-    fn int(&self, field: u64) -> Option<i64> {
-        match self.all(field).first() {
-            Some(Value::Int(v)) => Some(*v),
-            _ => None,
-        }
-    }
 }
 
 /// What a file holds.
