@@ -13,6 +13,7 @@ pub mod linalg;
 pub mod map;
 pub mod math;
 pub mod norm;
+pub mod pad;
 pub mod par;
 pub mod pool;
 pub mod random;

@@ -3,7 +3,7 @@
 use super::arrange::positions;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply1, one};
 use crate::dtype::dispatch_moved;
-use crate::kernels::map;
+use crate::kernels::pad as kernel;
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Error, MAX_RANK, Result, Shape, Spec};
 
@@ -45,16 +45,17 @@ impl Op for Pad {
         Ok(one(padded(&inputs[0].shape, &self.before, &self.after)?, inputs[0].dtype))
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        let mut inner = *outputs[0].layout();
-        inner.shape = *inputs[0].shape();
-        inner.offset = (0..inner.shape.rank()).map(|i| self.before[i] * inner.strides[i] as usize).sum();
         let input = inputs[0].contiguous()?;
         let value = Tensor::filled(Spec::new(Shape::SCALAR, input.dtype()), self.value)?;
-        dispatch_moved!(input.dtype(), T => {
-            let out = outputs[0].words_mut::<T>()?;
-            out.fill(value.array().word_slice::<T>()?[0]);
-            map::scatter(input.word_slice::<T>()?, &inner, out);
-        });
+        let to = *outputs[0].shape();
+        dispatch_moved!(input.dtype(), T => kernel::pad(
+            input.word_slice::<T>()?,
+            input.shape().dims(),
+            &self.before,
+            to.dims(),
+            value.array().word_slice::<T>()?[0],
+            outputs[0].words_mut::<T>()?,
+        ));
         Ok(())
     }
     fn saves(&self, _: &[bool]) -> Saves {

@@ -29,7 +29,7 @@ pub(super) fn product<T: Gemm>(
     let work = c.rows.saturating_mul(c.cols).saturating_mul(a.k());
     let one = c.rows == 1 || c.cols == 1;
     // More pieces than threads, so that one that is held up does not hold up all; but long rows are read faster.
-    let (grain, least, most) = if one { (STREAMED, 2 * STREAMED, 2) } else { (GRAIN, LEAST, 4) };
+    let (grain, least, most) = if one { (STREAMED, 2 * STREAMED, 1) } else { (GRAIN, LEAST, 4) };
     if work < least || par::threads() == 1 {
         leaf(kernels, a, b, c, finish);
     } else {
