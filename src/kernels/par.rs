@@ -9,10 +9,50 @@ pub const GRAIN: usize = 1 << 16;
 mod imp {
     use crate::{Error, Result};
     use std::cell::Cell;
-    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use std::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    };
 
     thread_local! {
         static SERIAL: Cell<bool> = const { Cell::new(false) };
+        /// How many calls of [`both`] and [`stay`] this thread is inside of.
+        static DEPTH: Cell<u32> = const { Cell::new(0) };
+        /// How many times this thread has divided work since [`awake`] began, not counting what it divided further.
+        static JOINS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Looks for work this many times, about half a microsecond each, before a thread goes to sleep.
+    const PATIENCE: u32 = 4096;
+    /// Threads are kept awake for work that is divided at least this many times.
+    const OFTEN: u32 = 4;
+    /// The most threads that are kept awake.
+    const MOST: usize = 7;
+
+    /// Counts the thread in, and out again when dropped.
+    struct Deeper;
+    impl Deeper {
+        fn new() -> Deeper {
+            DEPTH.set(DEPTH.get() + 1);
+            Deeper
+        }
+    }
+    impl Drop for Deeper {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+
+    /// Does the pool's work until `done`, or until there has been none for a while.
+    fn work_until(done: impl Fn() -> bool) {
+        let mut idle = 0;
+        while !done() && idle < PATIENCE {
+            if let Some(rayon_core::Yield::Executed) = rayon_core::yield_now() {
+                idle = 0;
+            } else {
+                idle += 1;
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// The process that first worked in the global pool (0: none yet). Its threads do not exist in a forked child.
@@ -33,13 +73,36 @@ mod imp {
         OWNER.compare_exchange(0, process, Relaxed, Relaxed).is_err_and(|owner| owner != process)
     }
 
+    /// The second half of a [`both`] waits for a thread.
+    const WAITS: u8 = 0;
+    /// Some thread does it.
+    const RUNS: u8 = 1;
+    /// It is done.
+    const ENDED: u8 = 2;
+
     /// Runs both, possibly at the same time.
     pub(super) fn both(a: &mut (dyn FnMut() + Send), b: &mut (dyn FnMut() + Send)) {
         if threads() == 1 || stranded() {
             a();
             b();
         } else {
-            rayon_core::join(a, b);
+            if DEPTH.get() == 0 {
+                JOINS.set(JOINS.get() + 1);
+            }
+            let _deeper = Deeper::new();
+            let state = AtomicU8::new(WAITS);
+            let first = || {
+                a();
+                // What another thread has begun ends soon: to sleep until then would take longer.
+                work_until(|| state.load(Acquire) != RUNS);
+            };
+            let second = || {
+                let _deeper = Deeper::new();
+                state.store(RUNS, Relaxed);
+                b();
+                state.store(ENDED, Release);
+            };
+            rayon_core::join(first, second);
         }
     }
 
@@ -101,6 +164,42 @@ mod imp {
         super::result_of(f, entered)
     }
 
+    /// Runs `f`, which divides work again and again, and meanwhile keeps the pool's other threads awake: one that has
+    /// nothing to do for some 20 µs goes to sleep, and to wake it takes longer than many of the pieces of work do. Whether
+    /// it pays is what the last call on this thread showed. Where there is nothing to do for a few milliseconds, threads
+    /// sleep all the same.
+    pub fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        let often = JOINS.replace(0) >= OFTEN;
+        if !often || threads() == 1 || rayon_core::current_thread_index().is_none() {
+            return f();
+        }
+        let done = AtomicBool::new(false);
+        super::result_of(f, |f| beside(MOST.min(threads() - 1), f, &done))
+    }
+
+    /// Runs `f` while `helpers` other threads stay awake.
+    fn beside(helpers: usize, f: &mut (dyn FnMut() + Send), done: &AtomicBool) {
+        struct Done<'a>(&'a AtomicBool);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Release);
+            }
+        }
+        if helpers == 0 {
+            let _done = Done(done);
+            return f();
+        }
+        rayon_core::join(|| beside(helpers - 1, f, done), || stay(done));
+    }
+
+    /// Keeps this thread awake until `done`. Not if it is in the middle of a piece of work, which others wait for.
+    fn stay(done: &AtomicBool) {
+        if DEPTH.get() == 0 {
+            let _deeper = Deeper::new();
+            work_until(|| done.load(Acquire));
+        }
+    }
+
     fn entered(f: &mut (dyn FnMut() + Send)) {
         if threads() == 1 || rayon_core::current_thread_index().is_some() || stranded() {
             f();
@@ -153,8 +252,13 @@ mod imp {
     pub fn enter<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         f()
     }
+
+    /// Runs `f`.
+    pub fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        f()
+    }
 }
-pub use imp::{Threads, alone, enter, threads};
+pub use imp::{Threads, alone, awake, enter, threads};
 
 /// Lets `run` call `f` once, without knowing its type, and returns the result of `f`.
 #[cfg(feature = "parallel")]
@@ -287,5 +391,62 @@ pub fn each<T: Send, const N: usize>(count: usize, parts: [&mut [T]; N], least: 
     }
     if count > 0 {
         split(0, count, parts, least, f);
+    }
+}
+
+#[cfg(all(test, feature = "parallel"))]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    /// Adds 1 to each of many numbers, cut to the last.
+    fn work(out: &mut [usize]) {
+        chunks(out, 1, 1, &|_, run| run.iter_mut().for_each(|x| *x += 1));
+    }
+
+    #[test]
+    fn awake_does_what_is_asked_on_any_number_of_threads_and_inside_of_itself() {
+        for threads in [1, 2, 3, 8] {
+            let pool = Threads::new(threads).unwrap();
+            let mut out = vec![0; 64];
+            pool.run(|| {
+                for _ in 0..50 {
+                    awake(|| {
+                        (0..5).for_each(|_| work(&mut out));
+                        awake(|| work(&mut out));
+                    });
+                }
+            });
+            assert_eq!(out, [300; 64], "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn callers_that_are_awake_at_the_same_time_do_not_wait_for_each_other() {
+        let (pool, count) = (Threads::new(2).unwrap(), AtomicUsize::new(0));
+        let one = || {
+            let mut out = vec![0; 64];
+            (0..50).for_each(|_| awake(|| (0..5).for_each(|_| work(&mut out))));
+            count.fetch_add(out.iter().sum(), Relaxed);
+        };
+        pool.run(|| join(|| join(one, one), || join(one, one)));
+        assert_eq!(count.into_inner(), 4 * 64 * 250);
+    }
+
+    #[test]
+    fn a_panic_while_awake_leaves_the_pool_usable() {
+        let pool = Threads::new(2).unwrap();
+        let mut out = vec![0; 64];
+        pool.run(|| {
+            let twice = |out: &mut [usize]| (0..5).for_each(|_| work(out));
+            twice(&mut out);
+            let fails = || awake(|| join(|| (), || panic!("on purpose")));
+            assert!(std::panic::catch_unwind(fails).is_err());
+            twice(&mut out);
+            let fails = || awake(|| -> () { panic!("on purpose") });
+            assert!(std::panic::catch_unwind(fails).is_err());
+            awake(|| twice(&mut out));
+        });
+        assert_eq!(out, [15; 64]);
     }
 }

@@ -96,6 +96,11 @@ impl Model {
 
     /// One update from data that the network has accepted. Returns the loss; no parameter changes if it fails.
     pub(crate) fn train_step(&mut self, batch: &Batch) -> Result<f64> {
+        par::awake(|| self.whole_step(batch))
+    }
+
+    /// [`Model::train_step`] on the threads that there are.
+    fn whole_step(&mut self, batch: &Batch) -> Result<f64> {
         let mut cx = Cx::train(self.seed, self.steps).resume(self.session.clone());
         let losses = self.losses(batch, &mut cx).map_err(|e| batch.locate(e))?;
         let Losses { total, terms, outputs } = losses;
