@@ -3,6 +3,7 @@
 
 use super::elementwise::float;
 use super::promote::alike;
+use super::stack::Stack;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply, apply1, names};
 use crate::dtype::dispatch_float;
 use crate::kernels::linalg::{self, Pivot};
@@ -76,11 +77,11 @@ fn check_rank(a: &Tensor, r: &Tensor) -> Result<()> {
     let (m, n) = matrix("lstsq", a.spec())?;
     let (all, r) = (a.cast(DType::F64)?.to_vec::<f64>()?, r.cast(DType::F64)?.to_vec::<f64>()?);
     let noise = ulp(a.dtype()) * libm::sqrt(m as f64);
+    let mut most = filled(n, 0.0, a.spec())?;
     for (i, (a, r)) in all.chunks((m * n).max(1)).zip(r.chunks((n * n).max(1))).enumerate() {
-        let lost = (0..n).map(|k| (k, r[k * n + k])).find(|(k, left)| {
-            let column = a[*k..].iter().step_by(n).fold(0.0f64, |m, x| m.max(x.abs()));
-            left.abs() <= noise * column
-        });
+        most.fill(0.0);
+        a.chunks(n).for_each(|row| _ = linalg::lines::raise(&mut most, row));
+        let lost = (0..n).map(|k| (k, r[k * n + k])).find(|(k, left)| left.abs() <= noise * most[*k]);
         check("lstsq", "of columns that depend on each other", i, lost)?;
     }
     Ok(())
@@ -119,25 +120,27 @@ impl Op for Solve {
             if out.is_empty() {
                 return Ok(());
             }
-            let spec = inputs[0].spec();
-            let (mut room, mut order) = (filled(n * n, T::default(), spec)?, filled(n, 0, spec)?);
-            let mut rows = filled(n, 0, spec)?;
-            for (i, (a, x)) in a.slice::<T>()?.chunks((n * n).max(1)).zip(out.chunks_mut((n * m).max(1))).enumerate() {
-                match self.by {
-                    By::Lu => {
-                        room.copy_from_slice(a);
-                        let (_, bad) = linalg::lu(&mut room, n, &mut order);
-                        let lost = || linalg::lost_pivot(&room, a, n, &order, &mut rows, ulp(spec.dtype));
-                        check("solve", "singular", i, bad.or_else(lost))?;
-                        linalg::lu_solve(&room, n, &order, x, m);
-                    }
-                    By::Lower | By::Upper => {
-                        let zero = (0..n).map(|k| (k, a[k * n + k].wide())).find(|(_, v)| v.is_nan() || *v == 0.0);
-                        check("triangular_solve", "singular", i, zero)?;
-                        linalg::triangular_solve(a, n, self.by == By::Lower, x, m);
-                    }
+            let (spec, a) = (inputs[0].spec(), a.slice::<T>()?);
+            let lu = if self.by == By::Lu { n * n + 2 * n } else { 0 };
+            let work = n * n * if self.by == By::Lu { m + n / 3 } else { m };
+            let stack = Stack { count: out.len() / (n * m), work, room: lu + linalg::room(n, m), order: 2 * n, spec };
+            stack.each([out], &|i, [x], room, order| {
+                let a = &a[i * n * n..(i + 1) * n * n];
+                if self.by != By::Lu {
+                    let zero = (0..n).map(|k| (k, a[k * n + k].wide())).find(|(_, v)| v.is_nan() || *v == 0.0);
+                    check("triangular_solve", "singular", i, zero)?;
+                    linalg::triangular_solve(a, n, self.by == By::Lower, x, m, room);
+                    return Ok(());
                 }
-            }
+                let ((lu, room), (order, rows)) = (room.split_at_mut(n * n), order.split_at_mut(n));
+                let (most, room) = room.split_at_mut(2 * n);
+                lu.copy_from_slice(a);
+                let (_, bad) = linalg::lu(lu, n, order, room);
+                let bad = bad.or_else(|| linalg::lost_pivot(lu, a, n, order, rows, most, ulp(spec.dtype)));
+                check("solve", "singular", i, bad)?;
+                linalg::lu_solve(lu, n, order, x, m, room);
+                Ok(())
+            })?;
         });
         Ok(())
     }
@@ -191,9 +194,11 @@ impl Op for Cholesky {
             let a = inputs[0].contiguous()?;
             let out = outputs[0].slice_mut::<T>()?;
             out.copy_from_slice(a.slice::<T>()?);
-            for (i, l) in out.chunks_mut((n * n).max(1)).enumerate() {
-                check("cholesky", "not positive definite", i, linalg::cholesky(l, n, ulp(inputs[0].dtype())))?;
-            }
+            let (spec, count) = (inputs[0].spec(), out.len() / (n * n).max(1));
+            let stack = Stack { count, work: n * n * n / 6, room: linalg::room(n, n), order: 0, spec };
+            stack.each([out], &|i, [l], room, _| {
+                check("cholesky", "not positive definite", i, linalg::cholesky(l, n, ulp(spec.dtype), room))
+            })?;
         });
         Ok(())
     }
@@ -233,13 +238,15 @@ impl Op for Qr {
         }
         dispatch_float!("qr", inputs[0].dtype(), T => {
             let a = inputs[0].contiguous()?;
-            let stack = a.slice::<T>()?.chunks(m * n);
-            let room = |n| filled(n, T::default(), spec);
-            let (mut copy, mut v, mut row, mut tau) = (room(m * n)?, room(m * k)?, room(n)?, room(k)?);
-            for ((a, q), r) in stack.zip(q.slice_mut::<T>()?.chunks_mut(m * k)).zip(r.slice_mut::<T>()?.chunks_mut(k * n)) {
-                copy.copy_from_slice(a);
-                linalg::qr(&mut copy, m, n, q, r, [&mut v, &mut row, &mut tau]);
-            }
+            let a = a.slice::<T>()?;
+            let room = m * n + linalg::qr_room(m, n);
+            let stack = Stack { count: a.len() / (m * n), work: 2 * m * n * k, room, order: 0, spec };
+            stack.each([q.slice_mut::<T>()?, r.slice_mut::<T>()?], &|i, [q, r], room, _| {
+                let (copy, room) = room.split_at_mut(m * n);
+                copy.copy_from_slice(&a[i * m * n..(i + 1) * m * n]);
+                linalg::qr(copy, m, n, q, r, room);
+                Ok(())
+            })?;
         });
         Ok(())
     }
@@ -284,18 +291,25 @@ impl Op for Lu {
         if spec.shape.elements() == 0 {
             return Ok(());
         }
-        let mut order = filled(n, 0, spec)?;
         let (pivots, rows) = (pivots.slice_mut::<i64>()?, rows.slice_mut::<i64>()?);
         dispatch_float!("lu", spec.dtype, T => {
             let a = inputs[0].contiguous()?;
             let lu = lu.slice_mut::<T>()?;
             lu.copy_from_slice(a.slice::<T>()?);
-            for ((lu, pivots), rows) in lu.chunks_mut(n * n).zip(pivots.chunks_mut(n)).zip(rows.chunks_mut(n)) {
-                linalg::lu(lu, n, &mut order);
+            // Positions in the type of the matrices, which has every number of rows: parts have one type.
+            let count = lu.len() / (n * n);
+            let mut orders = filled(count * n, T::zero(), spec)?;
+            let stack = Stack { count, work: n * n * n / 3, room: linalg::room(n, n), order: n, spec };
+            stack.each([lu, &mut orders], &|_, [lu, to], room, order| {
+                linalg::lu(lu, n, order, room);
+                to.iter_mut().zip(&*order).for_each(|(to, &from)| *to = T::of(from as f64));
+                Ok(())
+            })?;
+            for ((orders, pivots), rows) in orders.chunks(n).zip(pivots.chunks_mut(n)).zip(rows.chunks_mut(n)) {
                 rows.iter_mut().enumerate().for_each(|(k, row)| *row = k as i64);
-                for (k, &from) in order.iter().enumerate() {
-                    pivots[k] = from as i64;
-                    rows.swap(k, from);
+                for (k, from) in orders.iter().enumerate() {
+                    pivots[k] = from.wide() as i64;
+                    rows.swap(k, from.wide() as usize);
                 }
             }
         });
@@ -336,18 +350,21 @@ impl Op for SlogDet {
         }
         dispatch_float!("slogdet", inputs[0].dtype(), T => {
             let a = inputs[0].contiguous()?;
-            let (mut room, mut order) = (filled(n * n, T::default(), spec)?, filled(n, 0, spec)?);
-            let (signs, logs) = (signs.slice_mut::<T>()?, logs.slice_mut::<T>()?);
-            for (i, (sign, log)) in signs.iter_mut().zip(logs).enumerate() {
-                room.copy_from_slice(&a.slice::<T>()?[i * n * n..(i + 1) * n * n]);
-                (*sign, _) = linalg::lu(&mut room, n, &mut order);
-                *log = T::default();
+            let (a, signs, logs) = (a.slice::<T>()?, signs.slice_mut::<T>()?, logs.slice_mut::<T>()?);
+            let room = n * n + linalg::room(n, n);
+            let stack = Stack { count: signs.len(), work: n * n * n / 3, room, order: n, spec };
+            stack.each([signs, logs], &|i, [sign, log], room, order| {
+                let (lu, room) = room.split_at_mut(n * n);
+                lu.copy_from_slice(&a[i * n * n..(i + 1) * n * n]);
+                (sign[0], _) = linalg::lu(lu, n, order, room);
+                log[0] = T::zero();
                 for k in 0..n {
-                    let pivot = room[k * n + k];
-                    *sign *= pivot.step() - (-pivot).step(); // 0 where the pivot is
-                    *log += T::of(libm::log(pivot.wide().abs()));
+                    let pivot = lu[k * n + k];
+                    sign[0] *= pivot.step() - (-pivot).step(); // 0 where the pivot is
+                    log[0] += T::of(libm::log(pivot.wide().abs()));
                 }
-            }
+                Ok(())
+            })?;
         });
         Ok(())
     }
@@ -376,11 +393,14 @@ impl Op for Det {
             if out.is_empty() {
                 return Ok(());
             }
-            let (mut room, mut order) = (filled(n * n, T::default(), spec)?, filled(n, 0, spec)?);
-            for (i, det) in out.iter_mut().enumerate() {
-                room.copy_from_slice(&a.slice::<T>()?[i * n * n..(i + 1) * n * n]);
-                *det = linalg::det(&mut room, n, &mut order);
-            }
+            let (a, room) = (a.slice::<T>()?, n * n + linalg::room(n, n));
+            let stack = Stack { count: out.len(), work: n * n * n / 3, room, order: n, spec };
+            stack.each([out], &|i, [det], room, order| {
+                let (lu, room) = room.split_at_mut(n * n);
+                lu.copy_from_slice(&a[i * n * n..(i + 1) * n * n]);
+                det[0] = linalg::det(lu, n, order, room);
+                Ok(())
+            })?;
         });
         Ok(())
     }
@@ -411,31 +431,36 @@ impl Op for Cofactor {
             if out.is_empty() {
                 return Ok(());
             }
-            let (mut room, mut inverse) = (filled(n * n, T::default(), spec)?, filled(n * n, T::default(), spec)?);
-            let (mut order, mut rows) = (filled(n, 0, spec)?, filled(n, 0, spec)?);
-            for (a, out) in a.slice::<T>()?.chunks(n * n).zip(out.chunks_mut(n * n)) {
-                room.copy_from_slice(a);
-                let (sign, bad) = linalg::lu(&mut room, n, &mut order);
-                let lost = || linalg::lost_pivot(&room, a, n, &order, &mut rows, ulp(spec.dtype));
-                if bad.or_else(lost).is_none() {
-                    inverse.fill(T::default());
-                    (0..n).for_each(|i| inverse[i * n + i] = T::of(1.0));
-                    linalg::lu_solve(&room, n, &order, &mut inverse, n);
-                    let det = (0..n).fold(sign, |d, k| d * room[k * n + k]);
+            let (a, room) = (a.slice::<T>()?, 2 * n * n + 2 * n + linalg::room(n, n));
+            let stack = Stack { count: out.len() / (n * n), work: 2 * n * n * n, room, order: 2 * n, spec };
+            stack.each([out], &|i, [out], room, order| {
+                let a = &a[i * n * n..(i + 1) * n * n];
+                let ((lu, room), (order, rows)) = (room.split_at_mut(n * n), order.split_at_mut(n));
+                let (inverse, room) = room.split_at_mut(n * n);
+                let (most, room) = room.split_at_mut(2 * n);
+                lu.copy_from_slice(a);
+                let (sign, bad) = linalg::lu(lu, n, order, room);
+                let bad = bad.or_else(|| linalg::lost_pivot(lu, a, n, order, rows, most, ulp(spec.dtype)));
+                if bad.is_none() {
+                    inverse.fill(T::zero());
+                    (0..n).for_each(|i| inverse[i * n + i] = T::one());
+                    linalg::lu_solve(lu, n, order, inverse, n, room);
+                    let det = (0..n).fold(sign, |d, k| d * lu[k * n + k]);
                     for (i, o) in out.iter_mut().enumerate() {
                         *o = det * inverse[i % n * n + i / n];
                     }
-                    continue;
+                    return Ok(());
                 }
                 let m = n - 1;
                 for (i, o) in out.iter_mut().enumerate() {
                     let (row, column) = (i / n, i % n);
                     let kept = (0..n * n).filter(|at| at / n != row && at % n != column);
-                    kept.zip(&mut inverse).for_each(|(at, slot)| *slot = a[at]);
-                    let minor = linalg::det(&mut inverse[..m * m], m, &mut order[..m]);
+                    kept.zip(&mut *inverse).for_each(|(at, slot)| *slot = a[at]);
+                    let minor = linalg::det(&mut inverse[..m * m], m, &mut order[..m], room);
                     *o = if (row + column).is_multiple_of(2) { minor } else { -minor };
                 }
-            }
+                Ok(())
+            })?;
         });
         Ok(())
     }

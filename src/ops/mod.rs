@@ -9,6 +9,7 @@ mod naive;
 mod parts;
 mod promote;
 mod recurrent;
+mod stack;
 mod table;
 pub mod window;
 

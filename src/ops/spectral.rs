@@ -2,8 +2,9 @@
 //! rules are written in tensor operations, so gradients of every order exist where values differ from each other.
 
 use super::elementwise::float;
+use super::stack::Stack;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply};
-use crate::kernels::spectral;
+use crate::kernels::spectral::{self, Unsettled};
 use crate::tensor::room::filled;
 use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Result, Shape, Spec};
@@ -37,6 +38,13 @@ fn square(op: &'static str, spec: Spec) -> Result<(usize, Shape)> {
 /// A stack of vectors, or of matrices.
 fn stacked(stack: &Shape, sizes: &[usize], dtype: DType) -> Result<Spec> {
     Ok(Spec::new(Shape::new(&[stack.dims(), sizes].concat())?, dtype))
+}
+
+/// What is said of a matrix, by number, on which too many steps were made.
+fn unsettled(op: &'static str, i: usize) -> Error {
+    let expected =
+        "matrices whose values settle after the usual number of steps: scale rows and columns to one size";
+    Error::argument(op, expected, format!("matrix {i} of the stack, whose values do not"))
 }
 
 /// Puts values of float64 into an array in its own type.
@@ -84,8 +92,11 @@ impl Op for Eigh {
         }
         let mut a = Tensor::from(inputs[0].clone()).cast(DType::F64)?.to_vec::<f64>()?;
         let (mut values, mut vectors) = (filled(a.len() / n, 0.0, spec)?, filled(a.len(), 0.0, spec)?);
-        let parts = a.chunks_mut(n * n).zip(values.chunks_mut(n)).zip(vectors.chunks_mut(n * n));
-        parts.for_each(|((a, w), v)| spectral::eigh(a, n, w, v));
+        let (count, room) = (a.len() / (n * n), spectral::eigh_room(n));
+        let stack = Stack { count, work: 10 * n * n * n, room, order: n, spec };
+        stack.each([&mut a, &mut values, &mut vectors], &|i, [a, w, v], room, order| {
+            spectral::eigh(a, n, w, v, order, room).map_err(|Unsettled| unsettled("eigh", i))
+        })?;
         (*w, *v) = (put(values, w.spec())?, put(vectors, v.spec())?);
         Ok(())
     }
@@ -129,8 +140,11 @@ impl Op for Svd {
         let mut left = tall.contiguous()?.to_vec::<f64>()?;
         let count = left.len() / (m * n);
         let (mut values, mut right) = (filled(count * k, 0.0, spec)?, filled(count * k * k, 0.0, spec)?);
-        let parts = left.chunks_mut(m * n).zip(values.chunks_mut(k)).zip(right.chunks_mut(k * k));
-        parts.for_each(|((a, s), v)| spectral::svd(a, k, s, v));
+        let room = spectral::svd_room(m.max(n), k);
+        let stack = Stack { count, work: 20 * m * n * k, room, order: k, spec };
+        stack.each([&mut left, &mut values, &mut right], &|i, [a, s, v], room, order| {
+            spectral::svd(a, k, s, v, order, room).map_err(|Unsettled| unsettled("svd", i))
+        })?;
         let (left, right) =
             (Tensor::from_slice(&left, [count, m.max(n), k])?, Tensor::from_slice(&right, [count, k, k])?);
         let (of_u, of_v) = if m < n { (right, left) } else { (left, right) };

@@ -178,3 +178,117 @@ fn singular_and_indefinite_matrices_are_named() {
     let (sign, log) = bad.slogdet().unwrap();
     assert_eq!((sign.item().unwrap(), log.item().unwrap()), (0.0, f64::NEG_INFINITY));
 }
+
+/// Sizes around the ends of blocks.
+const LARGE: [usize; 8] = [31, 32, 33, 48, 65, 67, 200, 400];
+
+/// The largest number of a difference.
+fn off(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!((a.dims(), a.dtype()), (b.dims(), b.dtype()));
+    let of = a.sub(b).unwrap().abs().unwrap().to_vec_f64();
+    of.iter().fold(0.0, |m, x| if *x > m || x.is_nan() { *x } else { m })
+}
+
+#[test]
+fn factors_of_large_matrices_make_up_the_matrix() {
+    for (dtype, ulp) in [(DType::F64, f64::EPSILON), (DType::F32, f64::from(f32::EPSILON))] {
+        for n in LARGE {
+            // Entries are about 1, and norms about the root of n.
+            let bound = ulp * (20.0 + n as f64);
+            let a = regular(&[n, n]).cast(dtype).unwrap();
+            let (rows, l, u) = a.lu().unwrap();
+            assert!(off(&l.matmul(&u).unwrap(), &a.gather(&rows, 0).unwrap()) <= bound, "lu {n}");
+            let (q, r) = a.qr().unwrap();
+            assert!(off(&q.matmul(&r).unwrap(), &a) <= bound, "qr {n}");
+            assert!(off(&q.t().unwrap().matmul(&q).unwrap(), &eye(n, &q)) <= bound, "qr {n}");
+            let s = positive(&a).unwrap().affine(1.0 / n as f64, 0.0).unwrap();
+            let l = s.cholesky().unwrap();
+            assert!(off(&l.matmul(&l.t().unwrap()).unwrap(), &s) <= bound, "cholesky {n}");
+            assert_eq!(off(&l.tril(0).unwrap(), &l), 0.0);
+            if n > 200 {
+                continue;
+            }
+            let (w, v) = s.eigh().unwrap();
+            let top = w.to_vec_f64()[n - 1];
+            let vw = v.mul(&w.expand_dims(-2).unwrap()).unwrap();
+            assert!(off(&s.matmul(&v).unwrap(), &vw) <= bound * top, "eigh {n}");
+            assert!(off(&v.t().unwrap().matmul(&v).unwrap(), &eye(n, &v)) <= bound, "eigh {n}");
+            for (m, n) in [(n, n), (n + 7, n), (n, n + 7), (3 * n, n)] {
+                let a = points(&[m, n], 5).cast(dtype).unwrap();
+                let (u, s, vt) = a.svd().unwrap();
+                let us = u.mul(&s.expand_dims(-2).unwrap()).unwrap();
+                assert!(off(&us.matmul(&vt).unwrap(), &a) <= bound * s.to_vec_f64()[0], "svd {m} {n}");
+                let k = m.min(n);
+                assert!(off(&u.t().unwrap().matmul(&u).unwrap(), &eye(k, &u)) <= bound, "svd {m} {n}");
+                assert!(off(&vt.matmul(&vt.t().unwrap()).unwrap(), &eye(k, &u)) <= bound, "svd {m} {n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stack_gives_the_bits_of_each_matrix() {
+    for n in [1, 5, 20, 33, 70] {
+        let all = regular(&[6, n, n]);
+        let one = |f: &dyn Fn(&Tensor) -> Vec<Tensor>| {
+            let whole = f(&all);
+            for i in 0..6 {
+                for (alone, whole) in f(&all.select(0, i).unwrap()).iter().zip(&whole) {
+                    let part = whole.select(0, i).unwrap();
+                    assert_eq!(alone.to_vec_f64(), part.contiguous().unwrap().to_vec_f64(), "{n}");
+                }
+            }
+        };
+        one(&|a| vec![a.inverse().unwrap(), a.det().unwrap(), positive(a).unwrap().cholesky().unwrap()]);
+        one(&|a| a.qr().map(|(q, r)| vec![q, r]).unwrap());
+        one(&|a| a.lu_factor().map(|(lu, p)| vec![lu, p]).unwrap());
+        one(&|a| a.slogdet().map(|(sign, log)| vec![sign, log]).unwrap());
+        one(&|a| a.svd().map(|(u, s, v)| vec![u, s, v]).unwrap());
+        one(&|a| a.eigh().map(|(w, v)| vec![w, v]).unwrap());
+    }
+}
+
+#[test]
+fn the_first_matrix_of_a_stack_that_fails_is_named() {
+    for n in [3, 40] {
+        let good = regular(&[7, n, n]);
+        let bad = |i: usize| {
+            let keep: Vec<f64> = (0..7).map(|k| if k == i || k == 6 { 0.0 } else { 1.0 }).collect();
+            good.mul(&Tensor::from_slice(&keep, [7, 1, 1]).unwrap()).unwrap()
+        };
+        for i in [0, 3, 5] {
+            let said = bad(i).inverse().unwrap_err().to_string();
+            assert_eq!(said, format!("solve: matrix {i} of the stack is singular: pivot 0 is 0"));
+            let said = bad(i).cholesky().unwrap_err().to_string();
+            assert!(said.starts_with("cholesky: matrix 0 of the stack"), "{said}");
+        }
+        // Twice the same column: what is left of the last pivot is rounding.
+        let twice = good.slice(-1, 0, n as isize - 1).unwrap();
+        let twice = Tensor::concat(&[&twice, &good.slice(-1, 0, 1).unwrap()], -1).unwrap();
+        let said = twice.inverse().unwrap_err().to_string();
+        assert!(said.contains(&format!("matrix 0 of the stack is singular: pivot {}", n - 1)), "{said}");
+        let said = twice.lstsq(&good).unwrap_err().to_string();
+        assert!(said.contains(&format!("pivot {}", n - 1)), "{said}");
+    }
+}
+
+#[test]
+fn what_is_not_a_number_is_not_lost() {
+    for n in [4, 40] {
+        for odd in [f64::NAN, f64::INFINITY] {
+            let mut values = regular(&[n, n]).to_vec_f64();
+            values[n + 1] = odd;
+            let a = Tensor::from_slice(&values, [n, n]).unwrap();
+            let (w, v) = a.eigh().unwrap();
+            let (u, s, vt) = a.svd().unwrap();
+            for t in [w, v, u, s, vt] {
+                assert!(t.to_vec_f64().iter().all(|x| x.is_nan()));
+            }
+            assert!(a.cholesky().is_err());
+            if odd.is_nan() {
+                assert!(a.inverse().is_err() && a.det().unwrap().item().unwrap().is_nan());
+                assert!(a.qr().unwrap().1.to_vec_f64().iter().any(|x| x.is_nan()));
+            }
+        }
+    }
+}

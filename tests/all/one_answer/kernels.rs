@@ -409,7 +409,10 @@ fn images(a: &mut Answers, dtype: DType) {
 
 fn factorisations(a: &mut Answers, dtype: DType) {
     let r = &mut Rng::of("factorisations");
-    for (stack, n, m) in [(&[][..], 1, 1), (&[3], 4, 2), (&[2, 2], 7, 3), (&[], 40, 5)] {
+    // The last are divided between threads, by blocks and by matrices.
+    let shapes: [(&[usize], usize, usize); 6] =
+        [(&[], 1, 1), (&[3], 4, 2), (&[2, 2], 7, 3), (&[], 40, 5), (&[], 150, 70), (&[5, 3], 36, 1)];
+    for (stack, n, m) in shapes {
         let square = fresh(r, &[stack, &[n, n]].concat(), dtype, Rng::plain);
         let right = lying(r, &[stack, &[n, m]].concat(), dtype, Rng::plain);
         let tall = lying(r, &[stack, &[n + m, n]].concat(), dtype, Rng::plain);

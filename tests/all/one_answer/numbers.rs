@@ -96,13 +96,16 @@ fn statistics(a: &mut Answers, dtype: DType) {
 
 fn matrices(a: &mut Answers, dtype: DType) {
     let r = &mut Rng::of("matrices");
-    for (stack, n) in [(&[][..], 1), (&[3], 4), (&[2, 2], 5), (&[], 20)] {
+    let shapes: [(&[usize], usize); 6] =
+        [(&[], 1), (&[3], 4), (&[2, 2], 5), (&[], 20), (&[], 70), (&[9], 34)];
+    for (stack, n) in shapes {
         let square = lying(r, &[stack, &[n, n]].concat(), dtype, Rng::plain);
         let tall = lying(r, &[stack, &[n + 2, n]].concat(), dtype, Rng::plain);
         let (one, wide) = ([square], [tall]);
         a.both(&format!("eigh {dtype}"), &one, |t| {
             t[0].add(&t[0].transpose(-1, -2)?)?.eigh().map(|(values, _)| values)
         });
+        a.add(&format!("eigh {dtype}"), one[0].eigh().map(|(_, vectors)| vectors));
         a.both(&format!("svd {dtype}"), &wide, |t| t[0].svd().map(|(_, values, _)| values));
         a.add(&format!("svd {dtype}"), wide[0].svd().and_then(|(u, _, v)| u.matmul(&v)));
         a.both(&format!("pinv {dtype}"), &wide, |t| t[0].pinv(None));

@@ -1,6 +1,7 @@
 //! Eigenvalues of symmetric matrices and singular values, by Jacobi's rotations: slow for large matrices, but each value
-//! is right to nearly the last digit, however small beside the largest. Plain loops in one order, in float64, so results
-//! are the same on every instruction set and any number of threads.
+//! is right to nearly the last digit, however small beside the largest.
+
+use super::Unsettled;
 
 /// More sweeps than any matrix has been seen to need.
 const SWEEPS: usize = 60;
@@ -39,7 +40,7 @@ fn sort_columns(values: &mut [f64], matrices: &mut [&mut [f64]], descending: boo
 
 /// Computes `A = V·diag(w)·Vᵀ` of a symmetric matrix, of which only the lower triangle is read and which is
 /// overwritten. Eigenvalues ascend; the largest component of each vector, a column of `v`, is positive.
-pub fn eigh(a: &mut [f64], n: usize, w: &mut [f64], v: &mut [f64]) {
+pub(super) fn eigh(a: &mut [f64], n: usize, w: &mut [f64], v: &mut [f64]) -> Result<(), Unsettled> {
     for i in 0..n {
         for j in i + 1..n {
             a[i * n + j] = a[j * n + i];
@@ -47,7 +48,7 @@ pub fn eigh(a: &mut [f64], n: usize, w: &mut [f64], v: &mut [f64]) {
     }
     v.fill(0.0);
     (0..n).for_each(|i| v[i * n + i] = 1.0);
-    for _ in 0..SWEEPS {
+    for sweep in 0.. {
         let mut turned = false;
         for i in 0..n {
             for j in i + 1..n {
@@ -71,6 +72,15 @@ pub fn eigh(a: &mut [f64], n: usize, w: &mut [f64], v: &mut [f64]) {
         if !turned {
             break;
         }
+        if sweep == SWEEPS {
+            // Rounding may go on turning what is as near to 0 as it can be.
+            let top = a.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+            let noise = f64::EPSILON * n as f64 * top;
+            if (0..n * n).any(|i| i / n != i % n && a[i].abs() > noise) {
+                return Err(Unsettled);
+            }
+            break;
+        }
     }
     (0..n).for_each(|i| w[i] = a[i * n + i]);
     sort_columns(w, &mut [v], false);
@@ -79,6 +89,7 @@ pub fn eigh(a: &mut [f64], n: usize, w: &mut [f64], v: &mut [f64]) {
             v.iter_mut().skip(j).step_by(n).for_each(|x| *x = -*x);
         }
     }
+    Ok(())
 }
 
 /// The component of a column with the largest absolute value; the first of equals.
@@ -92,14 +103,10 @@ fn product(a: &[f64], n: usize, i: usize, j: usize) -> f64 {
 
 /// Computes `A = U·diag(s)·Vᵀ` of `a`, `m` rows of `n` with `m >= n`, which becomes U; `v` is `n` by `n`. Singular values
 /// descend; the largest component of each column of V is positive (Hestenes 1958).
-pub fn svd(a: &mut [f64], n: usize, s: &mut [f64], v: &mut [f64]) {
+pub(super) fn svd(a: &mut [f64], n: usize, s: &mut [f64], v: &mut [f64]) -> Result<(), Unsettled> {
     v.fill(0.0);
     (0..n).for_each(|i| v[i * n + i] = 1.0);
-    // A power of two, so that squares neither overflow nor vanish.
-    let top = a.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-    let scale = if top > 0.0 && top.is_finite() { libm::exp2(libm::log2(top).floor()) } else { 1.0 };
-    a.iter_mut().for_each(|x| *x /= scale);
-    for _ in 0..SWEEPS {
+    for sweep in 0.. {
         let mut turned = false;
         for i in 0..n {
             for j in i + 1..n {
@@ -116,6 +123,20 @@ pub fn svd(a: &mut [f64], n: usize, s: &mut [f64], v: &mut [f64]) {
         if !turned {
             break;
         }
+        if sweep == SWEEPS {
+            // Rounding may go on turning what is as near to a right angle as it can be, or next to nothing.
+            let sizes = (0..n).map(|j| product(a, n, j, j).sqrt());
+            let noise = f64::EPSILON * (a.len() / n) as f64;
+            let top = sizes.fold(0.0, f64::max);
+            for (i, j) in (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))) {
+                if product(a, n, i, j).abs()
+                    > noise * top * product(a, n, i, i).max(product(a, n, j, j)).sqrt()
+                {
+                    return Err(Unsettled);
+                }
+            }
+            break;
+        }
     }
     (0..n).for_each(|j| s[j] = product(a, n, j, j).sqrt());
     sort_columns(s, &mut [a, v], true);
@@ -126,12 +147,12 @@ pub fn svd(a: &mut [f64], n: usize, s: &mut [f64], v: &mut [f64]) {
         } else {
             complete(a, n, j);
         }
-        *s *= scale;
         if largest(v, n, j) < 0.0 {
             a.iter_mut().skip(j).step_by(n).for_each(|x| *x = -*x);
             v.iter_mut().skip(j).step_by(n).for_each(|x| *x = -*x);
         }
     }
+    Ok(())
 }
 
 /// Sets column `j`, of no length, to a unit vector at right angles to those before it: of the axes, the one of which most

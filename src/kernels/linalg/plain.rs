@@ -1,10 +1,7 @@
-//! Matrix factorizations for systems of equations. They are plain loops over rows in one order, and each product is
-//! rounded before it is added, so results are the same on every instruction set and any number of threads.
+//! Factorisations of small matrices: plain loops over rows in one order, where each product is rounded before it is added.
 
+use super::{Pivot, swap_rows};
 use crate::Float;
-
-/// A pivot that ends a factorisation: its number and its value.
-pub type Pivot = (usize, f64);
 
 /// Computes `row -= factor · other`.
 fn subtract<T: Float>(row: &mut [T], factor: T, other: &[T]) {
@@ -24,17 +21,10 @@ fn two_rows<T>(a: &mut [T], n: usize, to: usize, from: usize) -> (&mut [T], &[T]
     }
 }
 
-/// Exchanges two rows.
-fn swap_rows<T>(a: &mut [T], n: usize, i: usize, j: usize) {
-    for c in 0..n {
-        a.swap(i * n + c, j * n + c);
-    }
-}
-
 /// Computes PA = LU with partial pivoting, in place: U in and above the diagonal, L (whose diagonal is 1) below it.
 /// `order[k]` is the row that was moved to row k. Returns the sign of the permutation and the first pivot that is
 /// zero or NaN.
-pub fn lu<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> (T, Option<Pivot>) {
+pub(super) fn lu<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> (T, Option<Pivot>) {
     let (mut sign, mut bad) = (T::of(1.0), None);
     for k in 0..n {
         let mut best = k;
@@ -66,51 +56,9 @@ pub fn lu<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> (T, Option<Pi
     (sign, bad)
 }
 
-/// Returns the determinant of a matrix, which it overwrites; `order` is room for `n` numbers.
-pub fn det<T: Float>(a: &mut [T], n: usize, order: &mut [usize]) -> T {
-    let (sign, _) = lu(a, n, order);
-    (0..n).fold(sign, |d, k| d * a[k * n + k])
-}
-
-/// Returns the first pivot of what [`lu`] made of `a` that is nothing but rounding error: no larger than what the
-/// last bit, `ulp`, of the largest number of its row of `a` and of its column would leave. Scaling rows or columns
-/// changes nothing. `rows` is room for `n` numbers.
-pub fn lost_pivot<T: Float>(
-    lu: &[T],
-    a: &[T],
-    n: usize,
-    order: &[usize],
-    rows: &mut [usize],
-    ulp: f64,
-) -> Option<Pivot> {
-    rows.iter_mut().enumerate().for_each(|(i, row)| *row = i);
-    order.iter().enumerate().for_each(|(k, &from)| rows.swap(k, from));
-    let largest = |m: f64, x: &T| m.max(x.wide().abs());
-    (0..n).map(|k| (k, lu[k * n + k].wide())).find(|(k, pivot)| {
-        let row = a[rows[*k] * n..][..n].iter().fold(0.0, largest);
-        let column = a[*k..].iter().step_by(n).fold(0.0, largest);
-        pivot.abs() <= ulp * libm::sqrt(n as f64) * row.min(column)
-    })
-}
-
-/// Replaces B (`n` rows of `m`) by X of AX = B, from what [`lu`] made of A.
-pub fn lu_solve<T: Float>(lu: &[T], n: usize, order: &[usize], b: &mut [T], m: usize) {
-    for (k, &from) in order.iter().enumerate() {
-        if from != k {
-            swap_rows(b, m, k, from);
-        }
-    }
-    for i in 0..n {
-        for k in 0..i {
-            let (row, other) = two_rows(b, m, i, k);
-            subtract(row, lu[i * n + k], other);
-        }
-    }
-    triangular_solve(lu, n, false, b, m);
-}
-
-/// Replaces B by X of AX = B, reading only the lower or the upper triangle of A, whose diagonal holds no zero.
-pub fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, b: &mut [T], m: usize) {
+/// Replaces B, `n` rows of `m`, by X of AX = B, reading only the lower or the upper triangle of A, and not its diagonal if
+/// that is 1.
+pub(super) fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, unit: bool, b: &mut [T], m: usize) {
     for step in 0..n {
         let i = if lower { step } else { n - 1 - step };
         let known = if lower { 0..i } else { i + 1..n };
@@ -118,14 +66,16 @@ pub fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, b: &mut [T], m
             let (row, other) = two_rows(b, m, i, k);
             subtract(row, a[i * n + k], other);
         }
-        let pivot = a[i * n + i];
-        b[i * m..i * m + m].iter_mut().for_each(|x| *x /= pivot);
+        if !unit {
+            let pivot = a[i * n + i];
+            b[i * m..i * m + m].iter_mut().for_each(|x| *x /= pivot);
+        }
     }
 }
 
 /// Replaces A by L of A = LLᵀ, reading only the lower triangle, with zeros above. Or returns the first pivot that
 /// is not positive by more than the last bit, `ulp`, of what it is left over from.
-pub fn cholesky<T: Float>(a: &mut [T], n: usize, ulp: f64) -> Option<Pivot> {
+pub(super) fn cholesky<T: Float>(a: &mut [T], n: usize, ulp: f64) -> Option<Pivot> {
     for i in 0..n {
         for j in 0..=i {
             let (row, other) = if i == j { (&a[i * n..], &a[i * n..]) } else { (&a[i * n..], &a[j * n..]) };
@@ -152,7 +102,14 @@ pub fn cholesky<T: Float>(a: &mut [T], n: usize, ulp: f64) -> Option<Pivot> {
 /// Computes A = QR by Householder's reflections: `a` (`m` rows of `n`) is overwritten; `q` is `m` rows of `k`, `r`
 /// is `k` rows of `n`, where `k` is the smaller of both. The last three are room: for a reflection of `m` numbers,
 /// `n` and `k`. Signs are LAPACK's.
-pub fn qr<T: Float>(a: &mut [T], m: usize, n: usize, q: &mut [T], r: &mut [T], [v, row, tau]: [&mut [T]; 3]) {
+pub(super) fn qr<T: Float>(
+    a: &mut [T],
+    m: usize,
+    n: usize,
+    q: &mut [T],
+    r: &mut [T],
+    [v, row, tau]: [&mut [T]; 3],
+) {
     let k = m.min(n);
     tau.fill(T::default());
     for j in 0..k {
