@@ -377,7 +377,8 @@ impl Predictor {
                 None => Ok(None),
             })?;
         }
-        let bound = bound.with_padding_in_convolutions().with_epilogues();
+        // The values go with the graph before, so that each may be given up as soon as it is packed.
+        bound = bound.with_padding_in_convolutions().with_epilogues();
         Plan::new(&weights.unbind(bound, &graph), continues, &mut weights)
     }
 }
