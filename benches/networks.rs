@@ -2,7 +2,7 @@
 //! data are random where that table says so; the check value is the loss after the last step, or an output.
 
 use super::{Args, Res, emit, sample};
-use gradus::applications::{Bert, GPT2, ResNet18};
+use gradus::applications::{Bert, GPT2, MobileNetV2, ResNet18};
 use gradus::nn::Session;
 use gradus::prelude::*;
 use std::time::Instant;
@@ -132,6 +132,55 @@ pub(super) fn resnet18_infer(args: &Args) -> Res<()> {
     let network = ResNet18::new().classifier_activation(Linear).seed(args.seed).build()?;
     let x = Tensor::randn([1, 224, 224, 3], args.seed)?;
     inferred(args, "resnet18_infer", &network, &[x])
+}
+
+/// MobileNetV2 on one image of 224 by 224.
+pub(super) fn mobilenet_v2_infer(args: &Args) -> Res<()> {
+    let network = MobileNetV2::new().classifier_activation(Linear).seed(args.seed).build()?;
+    let x = Tensor::randn([1, 224, 224, 3], args.seed)?;
+    inferred(args, "mobilenet_v2_infer", &network, &[x])
+}
+
+/// What a predictor that took its network takes of the system's memory, in MiB: after building it, in its steady
+/// state, and at most meanwhile. Of the network named by its workload.
+pub(super) fn memory(args: &Args, name: &str) -> Res<()> {
+    let seed = args.seed;
+    let resident = |key: &str| -> f64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    };
+    let image = || Tensor::randn([1, 224, 224, 3], seed);
+    let (build, x): (&dyn Fn() -> gradus::Result<Network>, Vec<Tensor>) = match name {
+        "resnet18" => (&|| ResNet18::new().seed(seed).build(), vec![image()?]),
+        "mobilenet_v2" => (&|| MobileNetV2::new().seed(seed).build(), vec![image()?]),
+        "bert" => {
+            let segments = Tensor::zeros([1, 128])?.cast(DType::I64)?;
+            (&|| Bert::new().seed(seed).build(), vec![Tensor::randint([1, 128], 0, 30_522, seed)?, segments])
+        }
+        "gpt2" => (
+            &|| GPT2::new().last_token(true).seed(seed).build(),
+            vec![Tensor::randint([1, 64], 0, 50_257, seed)?],
+        ),
+        _ => return Err("memory/resnet18, mobilenet_v2, bert or gpt2".into()),
+    };
+    let before = resident("VmRSS");
+    let network = build()?;
+    let (parameters, built) = (4 * network.count_params(), resident("VmRSS") - before);
+    let predictor = network.into_predictor()?;
+    let x = &x[..];
+    let check = predictor.predict(x)?.max(&[], false)?.item()?;
+    gradus::tensor::trim();
+    let (steady, peak) = (resident("VmRSS") - before, resident("VmHWM") - before);
+    let profile = predictor.profile(x)?;
+    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    let (weights, block) = (mib(profile.weight_bytes), mib(profile.arena_bytes));
+    println!(
+        r#"{{"workload": "memory/{name}", "parameters": {:.1}, "built": {built:.1}, "weights": {weights:.1}, "values": {block:.1}, "steady": {steady:.1}, "peak": {peak:.1}, "peak_ratio": {:.3}, "max_output": {check:.6}}}"#,
+        mib(parameters),
+        peak / (weights + block)
+    );
+    Ok(())
 }
 
 /// BERT base on one sequence of 128 tokens.

@@ -4,7 +4,7 @@
 //!
 //! `cargo bench --bench workloads -- WORKLOAD --threads N --data DIR`, with the four MNIST files in DIR (which `gemm` and
 //! `elementwise` do not need). Workloads: `mlp`, `mlp_large`, `mlp_acc`, `mlp_infer` (or `mlp_infer/b1`, `mlp_infer/b1024`),
-//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `bert_infer`, `gpt2_decode` (`networks.rs`), `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`), `conv` (or `conv/resnet_56`, `conv/56x56x64x64`); and `grid`, which compares one thread with two over
+//! `cnn`, `gpt`, `lstm`, `resnet18_train`, `resnet18_infer`, `mobilenet_v2_infer`, `bert_infer`, `gpt2_decode`, `memory/resnet18` and the like (`networks.rs`), `gemm` (or `gemm/512x512x512`), `elementwise` (or `elementwise/gelu`), `conv` (or `conv/resnet_56`, `conv/56x56x64x64`); and `grid`, which compares one thread with two over
 //! widths and batches of small networks.
 
 mod conv;
@@ -17,8 +17,8 @@ use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use std::time::Instant;
 
-const WORKLOADS: &str = "mlp, mlp_epochs, mlp_large, mlp_acc, mlp_infer, cnn, gpt, lstm, resnet18_train, resnet18_infer, bert_infer, \
-                         gpt2_decode, gemm, elementwise, conv, grid";
+const WORKLOADS: &str = "mlp, mlp_epochs, mlp_large, mlp_acc, mlp_infer, cnn, gpt, lstm, resnet18_train, resnet18_infer, mobilenet_v2_infer, \
+                         bert_infer, gpt2_decode, memory/resnet18, gemm, elementwise, conv, grid";
 
 type Res<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -348,6 +348,7 @@ fn run(args: &Args) -> Res<()> {
         "lstm" => networks::lstm(args)?,
         "resnet18_train" => networks::resnet18_train(args)?,
         "resnet18_infer" => networks::resnet18_infer(args)?,
+        "mobilenet_v2_infer" => networks::mobilenet_v2_infer(args)?,
         "bert_infer" => networks::bert_infer(args)?,
         "gpt2_decode" => networks::gpt2_decode(args)?,
         "gemm" => {
@@ -364,6 +365,7 @@ fn run(args: &Args) -> Res<()> {
         "conv" => conv::conv(args, "")?,
         other => match other.split_once('/') {
             Some(("gemm", shape)) => product(args, shape)?,
+            Some(("memory", name)) => networks::memory(args, name)?,
             Some(("conv", name)) => conv::conv(args, name)?,
             Some(("elementwise", name)) => elementwise(args, name)?,
             _ => return Err(format!("unknown workload '{other}': {WORKLOADS}").into()),

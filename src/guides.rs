@@ -50,6 +50,7 @@ macro_rules! links {
 [decision 14]: crate::guides::decisions
 [decision 15]: crate::guides::decisions
 [decision 16]: crate::guides::decisions
+[decision 18]: crate::guides::decisions
 
 "
     };
@@ -102,5 +103,6 @@ guides! {
         "decisions/0014-no-fused-multiply-add"
         "decisions/0015-own-tokenizers"
         "decisions/0016-winograd"
-        "decisions/0017-bookkeeping-of-small-steps";
+        "decisions/0017-bookkeeping-of-small-steps"
+        "decisions/0018-weights-in-predictors";
 }

@@ -11,9 +11,9 @@ mod layer_cases;
 #[path = "all/pack.rs"]
 mod pack;
 
-use counting::{asked, traced};
+use counting::{asked, live, traced};
 use gradus::applications::{GPT2, ResNet18};
-use gradus::nn::Session;
+use gradus::nn::{Network, Session};
 use gradus::prelude::*;
 use layer_cases::{build, every_case};
 
@@ -42,6 +42,63 @@ fn steady(what: &str, pools: &[Threads], mut call: impl FnMut() + Send) {
     }
 }
 
+/// Fails if a predictor that took its network keeps much more than the weights as it reads them and the block for
+/// intermediate values, or if these weights take much more than the parameters. Returns what it found, as a line.
+fn holds_little(what: &str, build: &(dyn Fn() -> Network + Sync), data: &[Tensor], pool: &Threads) -> String {
+    let run = |predictor: &gradus::graph::Predictor| drop(predictor.predict_all(data).unwrap());
+    pool.run(|| run(&build().into_predictor().unwrap())); // what threads keep for themselves
+    gradus::tensor::trim();
+    pool.run(|| {
+        gradus::tensor::trim();
+        let before = live();
+        let network = build();
+        let parameters = 4 * network.count_params();
+        let predictor = network.into_predictor().unwrap();
+        run(&predictor);
+        gradus::tensor::trim();
+        let held = (live() - before) as f64;
+        let profile = predictor.profile(data).unwrap();
+        let (weights, block) = (profile.weight_bytes as f64, profile.arena_bytes as f64);
+        let mib = |bytes: f64| format!("{:.2}", bytes / f64::from(1 << 20));
+        let line = format!(
+            "{what}: parameters {}, weights as read {}, intermediate values {}, held {} MiB",
+            mib(parameters as f64),
+            mib(weights),
+            mib(block),
+            mib(held)
+        );
+        assert!(weights <= 1.3 * parameters as f64, "{line}");
+        assert!(held <= 1.15 * (weights + block), "{line}");
+        line
+    })
+}
+
+fn networks_hold_little(pool: &Threads) {
+    let images = Tensor::ones([2, 64, 64, 3]).unwrap();
+    let cnn = || ResNet18::new().input_shape([64, 64, 3]).classes(10).build().unwrap();
+    let rows = Tensor::ones([64, 784]).unwrap();
+    let mlp = || {
+        let stack = Sequential::new().add(Input::new([784])).add(Dense::new(1000).activation(Relu));
+        stack.add(Dense::new(1024).activation(Gelu)).add(Dense::new(10)).build().unwrap()
+    };
+    let tokens = Tensor::full([2, 20], 3i64).unwrap();
+    let small = || GPT2::new().vocabulary_size(2000).num_layers(2).num_heads(4).hidden_dim(256);
+    let transformer = || small().intermediate_dim(1024).max_sequence_length(64).build().unwrap();
+    let lstm = || {
+        let words = Sequential::new().add(Input::new([20]).dtype(DType::I64)).add(Embedding::new(3000, 128));
+        words.add(LSTM::new(256)).add(Dense::new(300).activation(Softmax)).build().unwrap()
+    };
+    let networks: [(&str, &(dyn Fn() -> Network + Sync), &Tensor); 4] = [
+        ("ResNet18", &cnn, &images),
+        ("MLP", &mlp, &rows),
+        ("GPT2", &transformer, &tokens),
+        ("LSTM", &lstm, &tokens),
+    ];
+    for (what, build, data) in networks {
+        println!("{}", holds_little(what, build, std::slice::from_ref(data), pool));
+    }
+}
+
 /// The one test of this file, so that nothing else allocates meanwhile.
 #[test]
 fn the_steady_state_asks_nothing_of_the_system() {
@@ -52,6 +109,8 @@ fn the_steady_state_asks_nothing_of_the_system() {
         steady(what, &pools[..1], || drop(predictor.predict_all(&case.data).unwrap()));
         Ok(())
     });
+
+    networks_hold_little(&pools[0]);
 
     // Several shapes by turns, on one thread and two.
     let network = ResNet18::new().input_shape([32, 32, 3]).classes(4).build().unwrap();

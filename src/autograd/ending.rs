@@ -4,7 +4,7 @@
 use crate::Result;
 use crate::tensor::Array;
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A step that may be joined to the product that it follows.
@@ -31,53 +31,90 @@ impl End {
 pub struct EachElement {
     /// The operation's name.
     pub(crate) name: &'static str,
-    /// The loop over elements, with the operation's constant.
-    pub(crate) f: fn(&[f32], &mut [f32], f32),
+    pub(crate) f: Each,
+    /// The operation's constant, or its second operand.
     pub(crate) p: f32,
+}
+
+/// The loop over elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Each {
+    /// With the operation's constant.
+    One(fn(&[f32], &mut [f32], f32)),
+    /// Of two operands, of which the second is a number.
+    Two(fn(&[f32], &[f32], &mut [f32])),
 }
 
 impl EachElement {
     /// Applies it to each element. The loop reads what it writes from a copy in the nearest cache.
     pub(crate) fn in_place(self, run: &mut [f32]) {
         let mut room = [0f32; 256];
+        let second = if let Each::Two(_) = self.f { [self.p; 256] } else { [0.0; 256] };
         for part in run.chunks_mut(room.len()) {
             let copy = &mut room[..part.len()];
             copy.copy_from_slice(part);
-            (self.f)(copy, part, self.p);
+            match self.f {
+                Each::One(f) => f(copy, part, self.p),
+                Each::Two(f) => f(copy, &second[..part.len()], part),
+            }
         }
     }
 }
 
-/// What operations have made of their constants, such as packed weights, to be used again by other plans.
+/// What an operation made of a constant once for all, such as packed weights.
+pub trait Made: Any + Send + Sync {
+    /// Bytes that it takes.
+    fn bytes(&self) -> usize;
+
+    /// Returns whether [`Made::values`] has them.
+    fn is_exact(&self) -> bool;
+
+    /// Returns the constant's elements again, row after row; `None` if they cannot be had bit by bit.
+    fn values(&self) -> Option<Vec<f32>>;
+}
+
+/// A constant input of a step that is planned.
+#[derive(Clone, Copy, Debug)]
+pub struct Constant<'a> {
+    /// Its values, or its shape alone where they were given up for what was made of them.
+    pub(crate) values: &'a Array,
+    /// Its number, by which other plans find what was made of it; `None` if it is this plan's alone.
+    pub(crate) number: Option<usize>,
+}
+
+/// What operations have made of constants, to be used again by other plans: a list for each constant's number.
 #[derive(Default)]
 pub struct Ready {
-    /// The memory of constants that are held as long as this is.
-    lasting: BTreeSet<usize>,
-    made: Vec<(usize, Arc<dyn Any + Send + Sync>)>,
+    made: BTreeMap<usize, Vec<Arc<dyn Made>>>,
 }
 
 impl Ready {
-    /// Makes an empty list, for constants that outlive it.
-    pub(crate) fn new<'a>(lasting: impl Iterator<Item = &'a Array>) -> Ready {
-        Ready { lasting: lasting.filter_map(Array::memory).collect(), made: Vec::new() }
+    /// Returns what was made of a constant and fits, or makes it. `None` if it cannot be made: there is not enough
+    /// memory, or the values are gone.
+    pub(crate) fn of<T: Made>(
+        &mut self,
+        constant: Constant<'_>,
+        fits: impl Fn(&T) -> bool,
+        make: impl FnOnce(&Array) -> Result<T>,
+    ) -> Option<Arc<dyn Made>> {
+        let mut known = constant.number.and_then(|number| self.made.get(&number)).into_iter().flatten();
+        let fitting = |made: &&Arc<dyn Made>| (&***made as &dyn Any).downcast_ref::<T>().is_some_and(&fits);
+        if let Some(made) = known.find(fitting) {
+            return Some(made.clone());
+        }
+        if constant.values.is_traced() {
+            return None;
+        }
+        let made: Arc<dyn Made> = Arc::new(make(constant.values).ok()?);
+        if let Some(number) = constant.number {
+            self.made.entry(number).or_default().push(made.clone());
+        }
+        Some(made)
     }
 
-    /// Returns what was made of a constant and fits, or makes it.
-    pub(crate) fn of<T: Any + Send + Sync>(
-        &mut self,
-        constant: &Array,
-        fits: impl Fn(&T) -> bool,
-        make: impl FnOnce() -> Result<T>,
-    ) -> Result<Arc<dyn Any + Send + Sync>> {
-        let place = constant.memory().filter(|memory| self.lasting.contains(memory));
-        let fitting = |made: &Arc<dyn Any + Send + Sync>| made.downcast_ref::<T>().is_some_and(&fits);
-        let mut known = self.made.iter().filter(|(memory, _)| Some(*memory) == place);
-        if let Some((_, made)) = known.find(|(_, made)| fitting(made)) {
-            return Ok(made.clone());
-        }
-        let made: Arc<dyn Any + Send + Sync> = Arc::new(make()?);
-        self.made.extend(place.map(|memory| (memory, made.clone())));
-        Ok(made)
+    /// Returns all that was made of a constant.
+    pub(crate) fn made_of(&self, number: usize) -> &[Arc<dyn Made>] {
+        self.made.get(&number).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `Op` for `Arc<dyn Op>`: operations held by a counter, which graphs keep and run.
 
-use super::{Attributes, Attrs, End, Grads, Op, Ready, Saves, Specs, Step};
+use super::{Attributes, Attrs, Constant, End, Grads, Made, Op, Ready, Saves, Specs, Step};
 use crate::kernels::strided::Layout;
 use crate::tensor::Array;
 use crate::{Result, Spec};
@@ -62,13 +62,25 @@ impl Op for Arc<dyn Op> {
     fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
         (**self).ends_with(inputs, end)
     }
+    fn as_end_with(&self, second: f32) -> Option<End> {
+        (**self).as_end_with(second)
+    }
+    fn zeros_around(&self) -> Option<(&[usize], &[usize])> {
+        (**self).zeros_around()
+    }
+    fn padded(&self, inputs: &[Spec], before: &[usize], after: &[usize]) -> Option<Arc<dyn Op>> {
+        (**self).padded(inputs, before, after)
+    }
+    fn readies(&self, inputs: &[Spec]) -> Option<usize> {
+        (**self).readies(inputs)
+    }
     fn made_ready(
         &self,
         inputs: &[Spec],
-        constants: &[Option<&Array>],
+        constant: Constant<'_>,
         kept: &mut Ready,
-    ) -> Option<Arc<dyn Op>> {
-        (**self).made_ready(inputs, constants, kept)
+    ) -> Option<(Arc<dyn Op>, Arc<dyn Made>)> {
+        (**self).made_ready(inputs, constant, kept)
     }
     fn stops(&self) -> bool {
         (**self).stops()

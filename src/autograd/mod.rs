@@ -28,7 +28,8 @@ pub use custom::{checkpoint, custom_gradient, opaque};
 pub(crate) use cut::Cut;
 pub use derivatives::{hvp, jacobian};
 #[doc(hidden)]
-pub use ending::{EachElement, End, Ready};
+pub(crate) use ending::Each;
+pub use ending::{Constant, EachElement, End, Made, Ready};
 pub use gradients::{Gradient, Gradients, RowGradient};
 pub(crate) use leaf::Detach;
 pub use node::Saves;
@@ -120,21 +121,45 @@ pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// [`Op::as_end`] of an operation on two operands of which the second is this number.
+    #[doc(hidden)]
+    fn as_end_with(&self, _second: f32) -> Option<End> {
+        None
+    }
+
     /// Returns the operation that does this and then another step, whose further inputs follow its own.
     #[doc(hidden)]
     fn ends_with(&self, _inputs: &[Spec], _end: End) -> Option<Arc<dyn Op>> {
         None
     }
 
-    /// Returns the same operation with what can be computed once from inputs that are constants, such as packed
-    /// weights.
+    /// Returns how many zeros it adds before and after each axis, if that is all it does.
+    #[doc(hidden)]
+    fn zeros_around(&self) -> Option<(&[usize], &[usize])> {
+        None
+    }
+
+    /// Returns the operation that gives the same for a first input of which these zeros were left out.
+    #[doc(hidden)]
+    fn padded(&self, _inputs: &[Spec], _before: &[usize], _after: &[usize]) -> Option<Arc<dyn Op>> {
+        None
+    }
+
+    /// Returns which input is read faster in a form that can be made of it once, if that input is a constant: packed
+    /// weights. Its values are then not read any more.
+    #[doc(hidden)]
+    fn readies(&self, _inputs: &[Spec]) -> Option<usize> {
+        None
+    }
+
+    /// Returns the same operation with what was made of that input, and that.
     #[doc(hidden)]
     fn made_ready(
         &self,
         _inputs: &[Spec],
-        _constants: &[Option<&Array>],
+        _constant: Constant<'_>,
         _kept: &mut Ready,
-    ) -> Option<Arc<dyn Op>> {
+    ) -> Option<(Arc<dyn Op>, Arc<dyn Made>)> {
         None
     }
 

@@ -35,9 +35,10 @@ mod plan;
 mod predictor;
 mod profile;
 mod run;
+mod weights;
 
 pub use cost::{Cost, Counts};
-pub use predictor::Predictor;
+pub use predictor::{Pack, Predictor};
 pub use profile::{Profile, Timed};
 pub use run::Feed;
 

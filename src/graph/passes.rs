@@ -1,10 +1,10 @@
 //! Graph passes: functions from a graph to a graph that gives the same bits.
 
 use super::{Graph, Output, Source, Step, ValueId};
-use crate::autograd::{Attrs, apply};
+use crate::autograd::{Attrs, End, apply};
 use crate::nn::Module;
 use crate::tensor::{Array, Few, Tensor};
-use crate::{Result, Spec};
+use crate::{DType, Result, Spec};
 use std::any::TypeId;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -126,6 +126,36 @@ impl Graph {
         folded
     }
 
+    /// Returns the graph with zeros that are put around images only for a convolution left to that convolution, which
+    /// reads them without a padded copy.
+    #[must_use]
+    pub fn with_padding_in_convolutions(&self) -> Graph {
+        let (uses, mut graph) = (self.uses(), self.clone());
+        let pads: HashMap<ValueId, &Step> = self
+            .steps
+            .iter()
+            .filter(|step| step.op.zeros_around().is_some())
+            .map(|s| (s.outputs[0], s))
+            .collect();
+        for step in &mut graph.steps {
+            let Some((value, pad)) = step.inputs.first().and_then(|first| pads.get_key_value(first)) else {
+                continue;
+            };
+            let Some((before, after)) = pad.op.zeros_around().filter(|_| uses[value.at()] == 1) else {
+                continue;
+            };
+            if let Some(op) = step.op.padded(&self.specs_of(&step.inputs), before, after) {
+                step.op = op;
+                step.inputs[0] = pad.inputs[0];
+                let specs = self.specs_of(&step.inputs);
+                debug_assert!(
+                    step.op.infer(&specs).is_ok_and(|out| out[..] == self.specs_of(&step.outputs)[..])
+                );
+            }
+        }
+        graph.without_dead_code()
+    }
+
     /// Returns the graph with steps joined to the product whose result they alone read: a scale and shift for each
     /// channel, which batch normalization is in inference, a residual that is added, a function of each element. The
     /// joined steps have no gradients.
@@ -151,6 +181,82 @@ impl Graph {
         Graph { steps: steps.into_iter().flatten().collect(), ..self.clone() }
     }
 
+    /// Returns the graph with scales and shifts computed into the constant weights and bias of the product that they
+    /// alone read, as batch normalization in inference can be. Unlike the other passes it changes the last digits of
+    /// results: a weight times a scale is rounded before it is multiplied with an input.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    pub fn with_scales_in_weights(&self) -> Result<Graph> {
+        let constant = |value: ValueId| self.constant(value);
+        self.scaled(&mut |weights, s| match constant(weights) {
+            Some(weights) => Ok(Some(Source::Constant(weights.mul(s)?))),
+            None => Ok(None),
+        })
+    }
+
+    /// [`Graph::with_scales_in_weights`], where `times` returns some weights times a scale; `None` if it cannot.
+    pub(super) fn scaled(
+        &self,
+        times: &mut dyn FnMut(ValueId, &Tensor) -> Result<Option<Source>>,
+    ) -> Result<Graph> {
+        let (uses, mut graph) = (self.uses(), self.clone());
+        let mut made_by: HashMap<ValueId, usize> = HashMap::new();
+        let mut dropped = vec![false; self.steps.len()];
+        for (number, step) in self.steps.iter().enumerate() {
+            step.outputs.iter().for_each(|value| _ = made_by.insert(*value, number));
+            let Some(End::Scale) = step.op.as_end(&self.specs_of(&step.inputs)) else { continue };
+            let [x, s, t] = step.inputs[..] else { continue };
+            let (Some(s), Some(t), Some(&at)) = (self.constant(s), self.constant(t), made_by.get(&x)) else {
+                continue;
+            };
+            let product = &self.steps[at];
+            let alone = uses[x.at()] == 1 && self.specs[x.at()] == self.specs[step.outputs[0].at()];
+            let plain = matches!(product.name(), "conv" | "linear")
+                && product.op.ends_with(&self.specs_of(&product.inputs), End::Scale).is_some();
+            let bias = product.inputs.get(2).map(|bias| self.constant(*bias));
+            if !alone || !plain || matches!(bias, Some(None)) || uses[product.inputs[1].at()] != 1 {
+                continue;
+            }
+            let (s, t) = (s.reshape([-1])?, t.reshape([-1])?);
+            let Some(weights) = times(product.inputs[1], &s)? else { continue };
+            let bias = match bias.flatten() {
+                Some(bias) => bias.mul(&s)?.add(&t)?,
+                None => t,
+            };
+            let mut inputs: Few<ValueId, 3> = Few::new();
+            inputs.push(product.inputs[0]);
+            for (spec, source) in
+                [(self.specs[product.inputs[1].at()], weights), (bias.spec(), Source::Constant(bias))]
+            {
+                inputs.push(ValueId(graph.specs.len() as u32));
+                graph.specs.push(spec);
+                graph.sources.push((inputs[inputs.len() - 1], source));
+            }
+            // In the place of the scale: what else the product needs is there.
+            graph.steps[number] = Step { inputs, outputs: step.outputs.clone(), ..product.clone() };
+            dropped[at] = true;
+        }
+        let kept = graph.steps.into_iter().zip(dropped).filter(|(_, dropped)| !dropped);
+        graph.steps = kept.map(|(step, _)| step).collect();
+        Ok(graph.without_dead_code())
+    }
+
+    /// Returns the value of a constant that is one number in float32.
+    fn number(&self, value: ValueId) -> Option<f32> {
+        let spec = self.specs[value.at()];
+        let one = spec.shape.rank() == 0 && spec.dtype == DType::F32;
+        self.constant(value).filter(|_| one)?.item().ok().map(|number| number as f32)
+    }
+
+    /// Returns the values of a constant.
+    fn constant(&self, value: ValueId) -> Option<&Tensor> {
+        self.sources.iter().find_map(|(of, source)| match source {
+            Source::Constant(tensor) if *of == value => Some(tensor),
+            _ => None,
+        })
+    }
+
     /// Returns a step that does what a product and the step after it do, and the number of the product's.
     fn joined(
         &self,
@@ -159,7 +265,9 @@ impl Graph {
         made_by: &HashMap<ValueId, usize>,
         uses: &[usize],
     ) -> Option<(usize, Step)> {
-        let end = step.op.as_end(&self.specs_of(&step.inputs))?;
+        let number = step.inputs.get(1).and_then(|second| self.number(*second));
+        let with_number = || step.op.as_end_with(number?);
+        let end = step.op.as_end(&self.specs_of(&step.inputs)).or_else(with_number)?;
         // The product that comes last, because what is added to it must be there.
         let may_be = if end.commutes() { 0..step.inputs.len() } else { 0..1 };
         let found = may_be.filter_map(|i| {
@@ -172,7 +280,9 @@ impl Graph {
                 .ends_with(&self.specs_of(&product.inputs), end)
                 .filter(|_| alike && uses[value.at()] == 1)?;
             let mut inputs = product.inputs.clone();
-            inputs.extend(step.inputs.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, v)| *v));
+            if !matches!(end, End::Map(_)) {
+                inputs.extend(step.inputs.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, v)| *v));
+            }
             let layer = product.layer.clone();
             Some((at, Step { op, inputs, outputs: step.outputs.clone(), layer }))
         });

@@ -4,8 +4,9 @@
 //! code, so results have the same bits.
 
 use super::cost::Counts;
+use super::weights::Weights;
 use super::{Graph, Output, Source, Step, ValueId};
-use crate::autograd::{Op, Ready, check_countable, check_view};
+use crate::autograd::{Constant, Made as Form, Op, check_countable, check_view};
 use crate::error::Context;
 use crate::kernels::strided::Layout;
 use crate::nn::Session;
@@ -13,6 +14,7 @@ use crate::tensor::arena::Arena;
 use crate::tensor::storage::{Buffer, Shared};
 use crate::tensor::{Array, Few, Tensor, Tensors, few};
 use crate::{DType, Error, Result, Spec};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,8 +28,10 @@ pub(super) struct Plan {
     layouts: Vec<(Layout, DType)>,
     /// Where each value lies in the arena; `None` if it does not.
     places: Vec<Option<usize>>,
-    /// The values that are the same in every run.
+    /// The values that are the same in every run; shapes alone of those that are read in other forms.
     fixed: Vec<Option<Array>>,
+    /// These forms.
+    forms: Vec<Arc<dyn Form>>,
     inputs: Vec<ValueId>,
     states: Vec<(StateAt, ValueId)>,
     results: Vec<ValueId>,
@@ -56,6 +60,8 @@ pub(super) struct Planned {
     inputs: Few<ValueId, 3>,
     outputs: Few<ValueId, 3>,
     how: How,
+    /// The form of a constant that it reads in the constant's place.
+    form: Option<Arc<dyn Form>>,
     /// The values that are not needed after it, and where the part of the arena begins that becomes free with them.
     ends: Vec<(ValueId, Option<usize>)>,
 }
@@ -92,6 +98,8 @@ struct Made<'a> {
     graph: &'a Graph,
     layouts: Vec<(Layout, DType)>,
     fixed: Vec<Option<Array>>,
+    /// The number of the constant that each value is, or is a view of: that of a parameter, or beyond those.
+    numbers: Vec<Option<usize>>,
     memories: Vec<Memory>,
     /// The memory of each value.
     memory: Vec<usize>,
@@ -103,39 +111,49 @@ struct Made<'a> {
 const LEAVES: usize = usize::MAX;
 
 impl Plan {
-    /// Plans a graph of inference ([`Graph::for_inference`]) whose parameters are constants already; `continues` says whether it is run in a session, and
-    /// `ready` keeps what operations make of constants.
+    /// Plans a graph of inference ([`Graph::for_inference`]) with these parameters; `continues` says whether it is run in
+    /// a session. Parameters that are then read in other forms alone lose their values.
     ///
     /// # Errors
-    /// A value is too large for any memory, or the graph has parameters or outputs of training.
-    pub(super) fn new(graph: &Graph, continues: bool, ready: &mut Ready) -> Result<Plan> {
+    /// A value is too large for any memory, or the graph has other parameters or outputs of training.
+    pub(super) fn new(graph: &Graph, continues: bool, weights: &mut Weights) -> Result<Plan> {
         let mut made = Made::new(graph);
         let (mut inputs, mut states) = (Vec::new(), Vec::new());
         for (value, source) in &graph.sources {
             let spec = graph.specs[value.at()];
-            let layout = match source {
+            let constant = match source {
                 Source::Constant(tensor) => {
-                    made.fixed[value.at()] = Some(tensor.array().clone());
-                    *tensor.layout()
+                    let array = tensor.array().clone();
+                    // A parameter under another shape, or a number of its own.
+                    let number = weights.number_of(&array).unwrap_or(weights.count() + value.at());
+                    Some((array, number))
                 }
-                _ => Layout::contiguous(spec.shape),
+                Source::Parameter(path) => {
+                    let expected = || Error::argument("plan", "parameters of the network", path);
+                    let number = weights.number(path).ok_or_else(expected)?;
+                    Some((weights.array(number), number))
+                }
+                _ => None,
             };
+            let layout =
+                constant.as_ref().map_or(Layout::contiguous(spec.shape), |(array, _)| *array.layout());
+            if let Some((array, number)) = constant {
+                made.fixed[value.at()] = Some(array);
+                made.numbers[value.at()] = Some(number);
+            }
             match source {
-                Source::Constant(_) => {}
                 Source::Input(_) => inputs.push(*value),
                 Source::State(key, call) => states.push(((*key, *call), *value)),
-                Source::Parameter(path) => {
-                    let expected = "a graph with values for its parameters (Graph::with_parameters)";
-                    return Err(Error::argument("plan", expected, format!("'{path}' without one")));
-                }
+                Source::Constant(_) | Source::Parameter(_) => {}
             }
             let owned = matches!(source, Source::State(..));
             made.begin(*value, layout, Memory { owned, in_arena: false, bytes: 0, from: 0, to: 0 });
         }
         let mut steps = Vec::new();
         for (number, step) in graph.steps.iter().enumerate() {
-            steps.extend(made.step(number, step, ready)?);
+            steps.extend(made.step(number, step)?);
         }
+        let forms = made.make_ready(&mut steps, weights)?;
         let (places, bytes) = made.places()?;
         made.ends(&mut steps, &places);
         let (mut results, mut left) = (Vec::new(), Vec::new());
@@ -149,7 +167,7 @@ impl Plan {
         let Made { layouts, fixed, .. } = made;
         let steps = steps.into_iter().map(|(_, step)| step).collect();
         let left = continues.then_some(left);
-        Ok(Plan { steps, layouts, places, fixed, inputs, states, results, left, bytes })
+        Ok(Plan { steps, layouts, places, fixed, forms, inputs, states, results, left, bytes })
     }
 
     /// Returns whether it was made for these inputs and this state.
@@ -170,11 +188,15 @@ impl Plan {
         self.bytes
     }
 
-    /// Bytes of what is the same in every run; memory that several values share counts once.
+    /// Bytes of what is the same in every run, in the forms in which it is read; what several values share counts once.
     pub(super) fn fixed_bytes(&self) -> usize {
         let mut seen = std::collections::BTreeSet::new();
-        let fixed = self.fixed.iter().flatten().filter(|array| seen.insert(array.memory()));
-        fixed.map(|array| array.shape().elements() * array.dtype().size()).sum()
+        let read = self.fixed.iter().flatten().filter(|array| !array.is_traced());
+        let read = read.filter(|array| seen.insert(array.memory()));
+        let read: usize = read.map(|array| array.shape().elements() * array.dtype().size()).sum();
+        let mut seen = std::collections::BTreeSet::new();
+        let forms = self.forms.iter().filter(|form| seen.insert(Arc::as_ptr(form).cast::<()>()));
+        read + forms.map(|form| form.bytes()).sum::<usize>()
     }
 
     pub(super) fn steps(&self) -> &[Planned] {
@@ -191,7 +213,8 @@ impl Made<'_> {
         }
         graph.outputs.iter().for_each(|(_, value)| last[value.at()] = LEAVES);
         let layouts = graph.specs.iter().map(|spec| (Layout::contiguous(spec.shape), spec.dtype)).collect();
-        Made { graph, layouts, fixed: vec![None; n], memories: Vec::new(), memory: vec![0; n], last }
+        let (fixed, numbers) = (vec![None; n], vec![None; n]);
+        Made { graph, layouts, fixed, numbers, memories: Vec::new(), memory: vec![0; n], last }
     }
 
     /// Gives a value memory of its own.
@@ -211,7 +234,7 @@ impl Made<'_> {
     }
 
     /// Decides how a step computes; `None` if there is nothing to compute.
-    fn step(&mut self, number: usize, step: &Step, ready: &mut Ready) -> Result<Option<(usize, Planned)>> {
+    fn step(&mut self, number: usize, step: &Step) -> Result<Option<(usize, Planned)>> {
         let place = || step.place();
         let specs = self.graph.specs_of(&step.inputs);
         let (first, out) = (step.inputs.first().copied(), step.outputs[0]);
@@ -219,10 +242,6 @@ impl Made<'_> {
         step.outputs.iter().try_for_each(|v| check_countable(self.graph.specs[v.at()])).at(place)?;
         // As `apply` draws in inference.
         let op = step.op.reseeded(0, 0).unwrap_or_else(|| step.op.clone());
-        let constants: Few<Option<&Array>, 8> =
-            step.inputs.iter().map(|v| self.fixed[v.at()].as_ref()).collect();
-        let op = op.made_ready(&specs, &constants, ready).unwrap_or(op);
-        drop(constants);
         let view = match first {
             Some(first) if specs.len() < 3 => op.view(&self.layouts[first.at()].0, spec),
             _ => None,
@@ -232,6 +251,7 @@ impl Made<'_> {
                 self.share(out, first, layout);
                 if let Some(fixed) = &self.fixed[first.at()] {
                     self.fixed[out.at()] = Some(fixed.with_layout(layout));
+                    self.numbers[out.at()] = self.numbers[first.at()];
                     return Ok(None);
                 }
                 How::View
@@ -256,7 +276,117 @@ impl Made<'_> {
         };
         let (inputs, outputs) = (step.inputs.clone(), step.outputs.clone());
         let (layer, counts) = (step.layer.clone(), self.graph.cost_of(step));
-        Ok(Some((number, Planned { op, layer, counts, inputs, outputs, how, ends: Vec::new() })))
+        Ok(Some((number, Planned { op, layer, counts, inputs, outputs, how, form: None, ends: Vec::new() })))
+    }
+
+    /// Lets products read constants in the forms that are fastest, if nothing else reads these constants, and gives the
+    /// values up that are then not read any more. Returns the forms.
+    fn make_ready(
+        &mut self,
+        steps: &mut [(usize, Planned)],
+        weights: &mut Weights,
+    ) -> Result<Vec<Arc<dyn Form>>> {
+        // How many read each constant, and how many could do with another form of it.
+        let mut readers: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+        for (_, step) in &*steps {
+            let form = self.takes_form(step);
+            for (i, value) in step.inputs.iter().enumerate() {
+                if let Some(number) = self.numbers[value.at()] {
+                    let (all, willing) = readers.entry(number).or_default();
+                    (*all, *willing) = (*all + 1, *willing + usize::from(form == Some(i)));
+                }
+            }
+        }
+        for (_, value) in &self.graph.outputs {
+            self.numbers[value.at()].iter().for_each(|number| readers.entry(*number).or_default().0 += 1);
+        }
+        let mut forms = Vec::new();
+        for (_, step) in steps {
+            let form = self.takes_form(step);
+            for (i, value) in step.inputs.clone().iter().enumerate() {
+                let Some(number) = self.numbers[value.at()] else { continue };
+                let (all, willing) = readers.entry(number).or_default();
+                if form == Some(i) && all == willing && self.reads_form(step, *value, number, weights)? {
+                    forms.extend(step.form.clone());
+                    // The last of them has done without the values.
+                    (*all, *willing) = (*all - 1, *willing - 1);
+                    if *all == 0 {
+                        self.forget(number, weights);
+                    }
+                } else if self.fixed[value.at()].as_ref().is_some_and(Array::is_traced) {
+                    self.restore(number, weights)?;
+                }
+            }
+        }
+        weights.release();
+        Ok(forms)
+    }
+
+    /// Returns which input of a step could have another form: a constant, whole and in order.
+    fn takes_form(&self, step: &Planned) -> Option<usize> {
+        let specs = self.graph.specs_of(&step.inputs);
+        let at = step.op.readies(&specs)?;
+        let value = step.inputs.get(at)?;
+        let (number, fixed) = (self.numbers[value.at()]?, self.fixed[value.at()].as_ref()?);
+        let whole = self
+            .sources_of(number)
+            .all(|source| self.graph.specs[source.at()].shape.elements() == fixed.shape().elements());
+        (whole && fixed.layout().is_contiguous()).then_some(at)
+    }
+
+    /// Returns the sources that are, or are views of, the constant of a number.
+    fn sources_of(&self, number: usize) -> impl Iterator<Item = ValueId> {
+        let sources = self.graph.sources.iter().map(|(value, _)| *value);
+        sources.filter(move |value| self.numbers[value.at()] == Some(number))
+    }
+
+    /// Lets a step read the form of a constant that it reads fastest, if that can be made.
+    fn reads_form(
+        &mut self,
+        step: &mut Planned,
+        value: ValueId,
+        number: usize,
+        weights: &mut Weights,
+    ) -> Result<bool> {
+        let specs = self.graph.specs_of(&step.inputs);
+        for again in [false, true] {
+            let Some(values) = &self.fixed[value.at()] else { return Ok(false) };
+            let lasting = (number < weights.count()).then_some(number);
+            let constant = Constant { values, number: lasting };
+            if let Some((op, form)) = step.op.made_ready(&specs, constant, &mut weights.ready) {
+                (step.op, step.form) = (op, Some(form));
+                return Ok(true);
+            }
+            // It needs the values for a form that no plan before it has asked for.
+            if again || !values.is_traced() {
+                break;
+            }
+            self.restore(number, weights)?;
+        }
+        Ok(false)
+    }
+
+    /// Lets go of the values of a constant.
+    fn forget(&mut self, number: usize, weights: &mut Weights) {
+        if number >= weights.count() || weights.give_up(number) {
+            self.refix(number, |old| Array::traced(old.spec()));
+        }
+    }
+
+    /// Fetches the values of a parameter that were given up.
+    fn restore(&mut self, number: usize, weights: &mut Weights) -> Result<()> {
+        let values = weights.restore(number)?;
+        self.refix(number, |old| values.with_layout(*old.layout()));
+        Ok(())
+    }
+
+    /// Replaces a constant and the views of it.
+    fn refix(&mut self, number: usize, new: impl Fn(&Array) -> Array) {
+        for (fixed, of) in self.fixed.iter_mut().zip(&self.numbers) {
+            if let (Some(array), true) = (&*fixed, *of == Some(number)) {
+                *fixed = Some(new(array));
+            }
+        }
     }
 
     /// Returns whether a step may write over its first input: nothing else reads it, now or later.

@@ -2,16 +2,15 @@
 
 use super::plan::{Clock, Plan, Room};
 use super::profile::{Profile, Timed};
-use super::{Graph, parameters};
-use crate::autograd::Ready;
+use super::weights::Weights;
+use super::{Graph, Source, ValueId, parameters};
 use crate::kernels::par;
 use crate::nn::{Module, Network, Predict, Session, agreed, only_output};
 use crate::tensor::arena::Arena;
 use crate::tensor::{Array, AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows};
-use crate::{Element, Result, Spec};
-use std::collections::BTreeMap;
+use crate::{Element, Result, Spec, UNKNOWN};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// A snapshot of a network that only predicts: the bits of [`Network::predict`], sooner. It can be shared by any
@@ -37,12 +36,33 @@ use std::time::{Duration, Instant};
 pub struct Predictor {
     /// The network, whose parameters have shapes only.
     network: Network,
-    parameters: BTreeMap<String, Tensor>,
-    /// What operations have made of the parameters, such as packed kernels.
-    ready: Mutex<Ready>,
+    /// Its parameters: values, or what operations have made of them, such as packed kernels.
+    weights: Mutex<Weights>,
     /// The plans, the last used first.
     plans: Mutex<Vec<Arc<Plan>>>,
     seats: Vec<Seat>,
+    settings: Pack,
+}
+
+/// The settings of a predictor.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct Pack {
+    fold: bool,
+}
+
+impl Pack {
+    /// Creates the default: the bits of the network.
+    pub fn new() -> Pack {
+        Pack::default()
+    }
+
+    /// Computes the scale and shift that batch normalization is in inference into the weights of the convolution or
+    /// dense layer before it; `false` by default. It saves some arithmetic, but results then differ from the network's in
+    /// the last digits: a weight times a scale is rounded before it is multiplied with an input.
+    pub fn fold(self, fold: bool) -> Pack {
+        Pack { fold }
+    }
 }
 
 /// What one call at a time works with. Each is in a cache line of its own.
@@ -79,21 +99,58 @@ impl Network {
     /// # Errors
     /// Those of [`Network::predictor`].
     pub fn into_predictor(self) -> Result<Predictor> {
+        self.into_predictor_with(&Pack::new())
+    }
+
+    /// [`Network::predictor`] with settings.
+    ///
+    /// ```
+    /// use gradus::graph::Pack;
+    /// use gradus::prelude::*;
+    ///
+    /// let network = Sequential::new().add(Input::new([9, 9, 3])).add(Conv2D::new(4, 3)).add(BatchNormalization::new());
+    /// let network = network.build()?;
+    /// let x = Tensor::ones([2, 9, 9, 3])?;
+    /// let folded = network.predictor_with(&Pack::new().fold(true))?.predict(&x)?;
+    /// assert!(folded.sub(&network.predict(&x)?)?.abs()?.max(&[], false)?.item()? < 1e-5); // not the same bits
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Network::predictor`].
+    pub fn predictor_with(&self, settings: &Pack) -> Result<Predictor> {
+        self.clone().into_predictor_with(settings)
+    }
+
+    /// [`Network::into_predictor`] with settings.
+    ///
+    /// # Errors
+    /// Those of [`Network::predictor`].
+    pub fn into_predictor_with(self, settings: &Pack) -> Result<Predictor> {
         // With its values, so that the message names a layer that reads one.
         let [apart, equal] = self.trial_inputs();
         let captured =
             |traces: &[Vec<Spec>; 2]| agreed(traces.each_ref().map(|specs| Graph::of_network(&self, specs)));
         // Sizes that are not known may have to be equal.
         captured(&apart).or_else(|error| captured(&equal).map_err(|_| error))?;
-        let mut values = BTreeMap::new();
-        parameters("", &self, &mut |path, p| {
-            values.insert(path.to_string(), p.value().clone());
-        });
+        let mut values = Vec::new();
+        parameters("", &self, &mut |path, p| values.push((path.to_string(), p.value().clone())));
         let mut network = self;
         network.visit_mut(&mut |_, p| *p.value_mut() = Array::traced(p.value().spec()).into());
-        let ready = Mutex::new(Ready::new(values.values().map(Tensor::array)));
+        let inputs = network.input_specs();
+        let settled =
+            inputs.iter().all(|spec| !spec.shape.dims().iter().skip(1).any(|&size| size == UNKNOWN));
+        let weights = Mutex::new(Weights::new(values.into_iter(), settled));
         let seats = (0..SEATS).map(|_| Seat::default()).collect();
-        Ok(Predictor { network, parameters: values, ready, plans: Mutex::default(), seats })
+        let predictor = Predictor { network, weights, plans: Mutex::default(), seats, settings: *settings };
+        if settled {
+            // Weights are packed now, for one row; what it cannot be is said when it is tried.
+            let row =
+                inputs.iter().map(|spec| Spec::new(spec.shape.with(0, 1), spec.dtype)).collect::<Vec<_>>();
+            let plan = predictor.planned(&row, None);
+            predictor.lock_plans().extend(plan.ok().map(Arc::new));
+        }
+        Ok(predictor)
     }
 }
 
@@ -281,37 +338,55 @@ impl Predictor {
 
     /// Returns the plan for these inputs, which is made if there is none.
     fn plan(&self, x: &[Tensor], session: Option<&Session>) -> Result<Arc<Plan>> {
-        let lock = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         {
-            let mut plans = lock();
+            let mut plans = self.lock_plans();
             if let Some(i) = plans.iter().position(|plan| plan.fits(x, session)) {
                 plans[..=i].rotate_right(1);
                 return Ok(plans[0].clone());
             }
         }
-        let plan = Arc::new(self.planned(x, session)?);
-        let mut plans = lock();
+        let specs: Vec<Spec> = x.iter().map(Tensor::spec).collect();
+        let plan = Arc::new(self.planned(&specs, session)?);
+        let mut plans = self.lock_plans();
         plans.truncate(PLANS - 1);
         plans.insert(0, plan.clone());
         Ok(plan)
     }
 
-    fn planned(&self, x: &[Tensor], session: Option<&Session>) -> Result<Plan> {
-        let specs: Vec<Spec> = x.iter().map(Tensor::spec).collect();
+    fn lock_plans(&self) -> MutexGuard<'_, Vec<Arc<Plan>>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn planned(&self, x: &[Spec], session: Option<&Session>) -> Result<Plan> {
         let continues = session.is_some();
         let session = session.cloned().unwrap_or_default();
-        let graph = Graph::of_network_in(&self.network, &specs, &session)?.for_inference(continues);
+        let graph = Graph::of_network_in(&self.network, x, &session)?.for_inference(continues);
         // Duplicates first, while constants are few and parameters have paths.
-        let graph = graph.without_duplicates().without_dead_code().with_values(&self.parameters)?;
-        let graph = graph.with_constants_folded(FOLDED).without_dead_code().with_epilogues();
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        Plan::new(&graph, continues, &mut ready)
+        let graph = graph.without_duplicates().without_dead_code();
+        let mut weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bound = weights.bind(&graph)?.with_constants_folded(FOLDED).without_dead_code();
+        if self.settings.fold {
+            let path = |value: ValueId| {
+                graph.sources.iter().find_map(|(of, source)| match source {
+                    Source::Parameter(path) if *of == value => Some(path),
+                    _ => None,
+                })
+            };
+            bound = bound.scaled(&mut |value, s| match path(value) {
+                Some(path) => weights.scaled(path, s),
+                None => Ok(None),
+            })?;
+        }
+        // The values go with the graph before, so that each may be given up as soon as it is packed.
+        bound = bound.with_padding_in_convolutions().with_epilogues();
+        Plan::new(&weights.unbind(bound, &graph), continues, &mut weights)
     }
 }
 
 impl std::fmt::Debug for Predictor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner).len();
-        write!(f, "Predictor('{}', {} parameters, {plans} plans)", self.network.name(), self.parameters.len())
+        let plans = self.lock_plans().len();
+        let parameters = self.weights.lock().unwrap_or_else(PoisonError::into_inner).count();
+        write!(f, "Predictor('{}', {parameters} parameters, {plans} plans)", self.network.name())
     }
 }

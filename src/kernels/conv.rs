@@ -3,7 +3,7 @@
 //! three derivatives are the functions here.
 
 use super::gemm::depthwise;
-use super::gemm::{Epilogue, Gemm, Mat, MatMut, Packed, Patches, Spread, View, Window};
+use super::gemm::{Epilogue, Gemm, Mat, MatMut, Operand, Packed, Patches, Spread, View, Window};
 use super::gemm::{patches_product, patches_turned_product, spread_product};
 use super::simd::{Isa, isa, large_pages};
 use super::winograd::Tiles;
@@ -142,7 +142,7 @@ impl<T: Gemm> Prepared<T> {
                 tiles.transform((k, false), &mut room);
                 Form::Tiles(room)
             }
-            None if !sizes.depthwise() && Packed::<T>::pays(f) => {
+            None if Prepared::<T>::pays(sizes, winograd) => {
                 let one =
                     |group| Mat { cols: f, offset: group * f, ..Mat::row_major(k, taps * c, sizes.filters) };
                 Form::Panels((0..sizes.groups).map(|group| Packed::new(one(group))).collect())
@@ -150,6 +150,35 @@ impl<T: Gemm> Prepared<T> {
             None => Form::Plain(k.to_vec()),
         };
         Prepared { form, winograd, of: [sizes.channels, sizes.filters, sizes.groups, taps] }
+    }
+
+    /// Returns whether a kernel for these sizes has another form than it has already: not one filter for each channel,
+    /// or few filters, whose rows are read in order anyway.
+    pub fn pays(sizes: &Sizes, winograd: bool) -> bool {
+        tiles::<T>(sizes, winograd).is_some() || !sizes.depthwise() && Packed::<T>::pays(sizes.group().1)
+    }
+
+    /// Returns whether [`Prepared::kernel`] has it.
+    pub fn is_exact(&self) -> bool {
+        !matches!(self.form, Form::Tiles(_))
+    }
+
+    /// Returns the kernel again, bit by bit; `None` if it was transformed.
+    pub fn kernel(&self) -> Option<Vec<T>> {
+        let [channels, filters, groups, taps] = self.of;
+        let (rows, f) = (taps * channels / groups, filters / groups);
+        match &self.form {
+            Form::Tiles(_) => None,
+            Form::Plain(k) => Some(k.clone()),
+            Form::Panels(panels) => {
+                let mut k = vec![T::c(0.0); rows * filters];
+                for (group, panels) in panels.iter().enumerate() {
+                    let runs = k.chunks_mut(filters).enumerate();
+                    runs.for_each(|(row, out)| panels.read(row, 0, &mut out[group * f..][..f]));
+                }
+                Some(k)
+            }
+        }
     }
 
     /// Returns whether these sizes take the same layer's kernel in the same form.

@@ -12,12 +12,14 @@
 //! (`kernels/conv.rs`), or many small ones (`kernels/winograd.rs`) where that is allowed and faster.
 
 use super::elementwise::float;
-use super::ending::{Closing, Product, ended, with_ready};
+use super::ending::{Closing, Product, ends};
 use super::matmul::{Fused, formula};
 use super::parts::Part;
 use super::promote::alike;
 use super::window::{Padding, PerAxis, windows};
-use crate::autograd::{Attr, Attribute, End, Grads, Op, Ready, Saves, Specs, Step, apply1, elements, one};
+use crate::autograd::{
+    Attr, Attribute, Constant, Grads, Made, Op, Ready, Saves, Specs, Step, apply1, elements, one,
+};
 use crate::dtype::dispatch_float;
 use crate::kernels::conv::{self as kernel, Prepared};
 use crate::kernels::gemm::{Epilogue, Window};
@@ -366,16 +368,19 @@ impl Op for Conv {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         self.close(inputs, &mut outputs[0], &Closing::NONE, None)
     }
-    fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
-        ended(self, inputs, end)
-    }
-    fn made_ready(
-        &self,
-        inputs: &[Spec],
-        constants: &[Option<&Array>],
-        kept: &mut Ready,
-    ) -> Option<Arc<dyn Op>> {
-        with_ready(self, inputs, constants, kept)
+    ends!();
+    fn padded(&self, inputs: &[Spec], before: &[usize], after: &[usize]) -> Option<Arc<dyn Op>> {
+        let axes = 1..inputs[0].shape.rank() - 1;
+        let around = before.iter().zip(after).enumerate();
+        let spatial = around.clone().all(|(i, (&a, &b))| axes.contains(&i) || (a, b) == (0, 0));
+        let own = |i: usize| match &self.padding {
+            Padding::Valid => Some((0, 0)),
+            Padding::Explicit(pairs) => pairs.get(i).copied(),
+            _ => None,
+        };
+        let sum = |(i, (a, b)): (usize, (&usize, &usize))| Some((own(i - 1)?.0 + a, own(i - 1)?.1 + b));
+        let pairs = around.filter(|(i, _)| axes.contains(i)).map(sum).collect::<Option<PerAxis<_>>>()?;
+        spatial.then(|| Arc::new(Conv { padding: Padding::Explicit(pairs), ..self.clone() }) as Arc<dyn Op>)
     }
     fn saves(&self, wants: &[bool]) -> Saves {
         let mut saves = if wants[0] { Saves::NONE.input(0).input(1) } else { Saves::NONE };
@@ -410,17 +415,18 @@ impl Product for Conv {
         inputs: &[&Array],
         output: &mut Array,
         closing: &Closing<'_>,
-        ready: Option<&(dyn Any + Send + Sync)>,
+        ready: Option<&(dyn Made + 'static)>,
     ) -> Result<()> {
         let form = Form::of("conv", &inputs[0].spec(), &inputs[1].spec(), &how!(self))?;
         let sizes = form.sizes();
+        let ready = ready.and_then(|ready| (ready as &dyn Any).downcast_ref::<Prepared<f32>>());
         let (x, k) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
         match x.dtype() {
             DType::F32 => {
                 let bias = bias.as_ref().map(Array::slice).transpose()?;
                 let end = closing.epilogue(bias, self.activation, closing.map)?;
-                if let Some(ready) = ready.and_then(|ready| ready.downcast_ref::<Prepared<f32>>()) {
+                if let Some(ready) = ready {
                     return ready.forward(&sizes, x.slice()?, output.slice_mut()?, end);
                 }
                 if self.winograd.compute(Tiles::forward(&sizes), &x, (&k, false), output, end)? {
@@ -439,20 +445,28 @@ impl Product for Conv {
     fn activation(&self) -> Option<Fused> {
         self.activation
     }
-    fn ready(
-        &self,
-        inputs: &[Spec],
-        constants: &[Option<&Array>],
-        kept: &mut Ready,
-    ) -> Option<Arc<dyn Any + Send + Sync>> {
+    fn packs(&self, inputs: &[Spec]) -> bool {
+        let form = Form::of("conv", &inputs[0], &inputs[1], &how!(self));
+        let pays = |form: Form| Prepared::<f32>::pays(&form.sizes(), self.winograd.0);
+        inputs[1].dtype == DType::F32 && form.is_ok_and(pays)
+    }
+    fn ready(&self, inputs: &[Spec], weights: Constant<'_>, kept: &mut Ready) -> Option<Arc<dyn Made>> {
         let form = Form::of("conv", &inputs[0], &inputs[1], &how!(self)).ok()?;
-        let (sizes, k) = (form.sizes(), constants[1].filter(|k| k.dtype() == DType::F32)?);
-        // One filter for each channel is read as it is.
-        if sizes.depthwise() {
-            return None;
-        }
-        let make = || Ok(Prepared::<f32>::new(&sizes, k.contiguous()?.slice()?, self.winograd.0));
-        kept.of(k, |ready: &Prepared<f32>| ready.suits(&sizes), make).ok()
+        let sizes = form.sizes();
+        let make = |k: &Array| Ok(Prepared::<f32>::new(&sizes, k.contiguous()?.slice()?, self.winograd.0));
+        kept.of(weights, |ready: &Prepared<f32>| ready.suits(&sizes), make)
+    }
+}
+
+impl Made for Prepared<f32> {
+    fn bytes(&self) -> usize {
+        self.elements() * size_of::<f32>()
+    }
+    fn is_exact(&self) -> bool {
+        self.is_exact()
+    }
+    fn values(&self) -> Option<Vec<f32>> {
+        self.kernel()
     }
 }
 

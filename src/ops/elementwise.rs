@@ -5,7 +5,9 @@
 use super::expr::Expr;
 use super::promote::alike;
 use super::table::Takes;
-use crate::autograd::{EachElement, End, Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one};
+use crate::autograd::{
+    Each, EachElement, End, Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one,
+};
 use crate::dtype::dispatch_float;
 use crate::kernels::math::{Real, Whole};
 use crate::kernels::simd::stamped;
@@ -174,7 +176,7 @@ crate::op! {
 
 impl Map {
     fn each(&self) -> EachElement {
-        EachElement { name: self.row.name, f: self.row.single, p: self.p as f32 }
+        EachElement { name: self.row.name, f: Each::One(self.row.single), p: self.p as f32 }
     }
 }
 
@@ -931,6 +933,9 @@ impl Op for Zip {
     fn as_end(&self, inputs: &[Spec]) -> Option<End> {
         let adds = self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1];
         adds.then_some(End::Residual)
+    }
+    fn as_end_with(&self, second: f32) -> Option<End> {
+        Some(End::Map(EachElement { name: self.row.name, f: Each::Two(self.row.single), p: second }))
     }
     fn works_in_place(&self, inputs: &[Spec]) -> bool {
         self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1]

@@ -4,12 +4,12 @@
 use super::elementwise::{Of, Relu};
 use super::matmul::Fused;
 use crate::autograd::{
-    Attr, Attribute, Attributes, Attrs, EachElement, End, Grads, Naming, Op, Ready, Specs, Step, elements,
+    Attr, Attribute, Attributes, Attrs, Constant, EachElement, End, Grads, Made, Naming, Op, Ready, Specs,
+    Step, elements,
 };
 use crate::kernels::gemm::{Epilogue, Map};
 use crate::tensor::{Array, Few};
 use crate::{DType, Error, Float, Result, Spec, Stored};
-use std::any::Any;
 use std::sync::Arc;
 
 /// All that follows a product, in this order.
@@ -31,11 +31,20 @@ impl Ending {
             End::Map(row) if nothing && row.name == Of::<Relu>::ROW.name() => {
                 Some(Ending { activation: Some(Fused::Relu), ..self })
             }
+            // A positive part is its own positive part.
+            End::Map(row) if self.ends_positive() && row.name == "maximum" && row.p.to_bits() == 0 => {
+                Some(self)
+            }
             End::Map(row) if self.map.is_none() && dtype == DType::F32 => {
                 Some(Ending { map: Some(row), ..self })
             }
             _ => None,
         }
+    }
+
+    /// Whether results are positive parts.
+    fn ends_positive(self) -> bool {
+        self.activation == Some(Fused::Relu) && self.map.is_none()
     }
 
     /// The number of further inputs.
@@ -78,28 +87,28 @@ impl Closing<'_> {
 
 /// A product whose kernel can go on with a sum before it stores it.
 pub(super) trait Product: Op {
-    /// Computes the product and its ending; `ready` is what [`Ready`] keeps for it.
+    /// Computes the product and its ending. If there is a form made `ready` of its input `WEIGHTS`, that
+    /// input has a shape alone.
     fn close(
         &self,
         inputs: &[&Array],
         output: &mut Array,
         closing: &Closing<'_>,
-        ready: Option<&(dyn Any + Send + Sync)>,
+        ready: Option<&(dyn Made + 'static)>,
     ) -> Result<()>;
 
     /// The activation of its own.
     fn activation(&self) -> Option<Fused>;
 
-    /// Returns what can be made ready of its constant inputs; `None` if nothing can.
-    fn ready(
-        &self,
-        _inputs: &[Spec],
-        _constants: &[Option<&Array>],
-        _kept: &mut Ready,
-    ) -> Option<Arc<dyn Any + Send + Sync>> {
-        None
-    }
+    /// Returns whether a form of its second input, the weights, can be made once that is read faster.
+    fn packs(&self, inputs: &[Spec]) -> bool;
+
+    /// Returns this form, or makes it.
+    fn ready(&self, inputs: &[Spec], weights: Constant<'_>, kept: &mut Ready) -> Option<Arc<dyn Made>>;
 }
+
+/// The input of products that may be made ready: the weights.
+const WEIGHTS: usize = 1;
 
 /// Returns a product that ends with one of the steps that may follow it, if it can.
 pub(super) fn ended<P: Product + Clone>(product: &P, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
@@ -109,16 +118,47 @@ pub(super) fn ended<P: Product + Clone>(product: &P, inputs: &[Spec], end: End) 
     Some(Arc::new(Ended { product: Arc::new(product.clone()), own: inputs.len(), ending, ready: None }))
 }
 
-/// Returns a product with what can be made ready of its constants, if anything can.
+/// Writes what a product says of its weights and of steps that follow it, for its `impl Op`.
+macro_rules! ends {
+    () => {
+        fn ends_with(
+            &self,
+            inputs: &[$crate::Spec],
+            end: $crate::autograd::End,
+        ) -> Option<std::sync::Arc<dyn Op>> {
+            $crate::ops::ending::ended(self, inputs, end)
+        }
+        fn readies(&self, inputs: &[$crate::Spec]) -> Option<usize> {
+            $crate::ops::ending::readies(self, inputs)
+        }
+        fn made_ready(
+            &self,
+            inputs: &[$crate::Spec],
+            constant: $crate::autograd::Constant<'_>,
+            kept: &mut $crate::autograd::Ready,
+        ) -> Option<(std::sync::Arc<dyn Op>, std::sync::Arc<dyn $crate::autograd::Made>)> {
+            $crate::ops::ending::with_ready(self, inputs, constant, kept)
+        }
+    };
+}
+pub(super) use ends;
+
+/// Returns which input of a product can be made ready.
+pub(super) fn readies<P: Product>(product: &P, inputs: &[Spec]) -> Option<usize> {
+    product.packs(inputs).then_some(WEIGHTS)
+}
+
+/// Returns a product with what was made of its weights, and that.
 pub(super) fn with_ready<P: Product + Clone>(
     product: &P,
     inputs: &[Spec],
-    constants: &[Option<&Array>],
+    weights: Constant<'_>,
     kept: &mut Ready,
-) -> Option<Arc<dyn Op>> {
-    let ready = Some(product.ready(inputs, constants, kept)?);
+) -> Option<(Arc<dyn Op>, Arc<dyn Made>)> {
+    let ready = product.ready(inputs, weights, kept)?;
     let ending = Ending { activation: product.activation(), ..Ending::default() };
-    Some(Arc::new(Ended { product: Arc::new(product.clone()), own: inputs.len(), ending, ready }))
+    let (product, own) = (Arc::new(product.clone()), inputs.len());
+    Some((Arc::new(Ended { product, own, ending, ready: Some(ready.clone()) }), ready))
 }
 
 /// A product and its ending. Its inputs are the product's, then those of the ending.
@@ -129,7 +169,7 @@ struct Ended {
     own: usize,
     ending: Ending,
     /// What was made ready of its constants.
-    ready: Option<Arc<dyn Any + Send + Sync>>,
+    ready: Option<Arc<dyn Made>>,
 }
 
 impl std::fmt::Debug for Ended {
@@ -197,13 +237,16 @@ impl Op for Ended {
         let ending = self.ending.then(end, inputs[0].dtype)?;
         Some(Arc::new(Ended { ending, ..self.clone() }))
     }
+    fn readies(&self, inputs: &[Spec]) -> Option<usize> {
+        self.product.packs(&inputs[..self.own]).then_some(WEIGHTS)
+    }
     fn made_ready(
         &self,
         inputs: &[Spec],
-        constants: &[Option<&Array>],
+        weights: Constant<'_>,
         kept: &mut Ready,
-    ) -> Option<Arc<dyn Op>> {
-        let ready = self.product.ready(&inputs[..self.own], &constants[..self.own], kept)?;
-        Some(Arc::new(Ended { ready: Some(ready), ..self.clone() }))
+    ) -> Option<(Arc<dyn Op>, Arc<dyn Made>)> {
+        let ready = self.product.ready(&inputs[..self.own], weights, kept)?;
+        Some((Arc::new(Ended { ready: Some(ready.clone()), ..self.clone() }), ready))
     }
 }

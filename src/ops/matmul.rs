@@ -1,12 +1,16 @@
 //! Matrix products, plain and as the fused linear step `activation(x·W + b)` of dense layers.
 
 use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
-use super::ending::{Closing, Product, ended};
+use super::ending::{Closing, Product, ends};
 use super::promote::alike;
-use crate::autograd::{Attr, Attribute, End, Grads, Naming, Op, Saves, Specs, Step, apply1, elements, one};
+use crate::autograd::{
+    Attr, Attribute, Constant, Grads, Made, Naming, Op, Ready, Saves, Specs, Step, apply1, elements, one,
+};
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
-use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
+use crate::kernels::gemm::{
+    Epilogue, Gemm, Mat, MatMut, Operand, Packed, Steps, Store, View, batched, product as panels,
+};
 use crate::kernels::math::Whole;
 use crate::kernels::strided::Layout;
 use crate::kernels::whole;
@@ -302,9 +306,7 @@ impl Op for Linear {
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
         self.close(inputs, &mut outputs[0], &Closing::NONE, None)
     }
-    fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
-        ended(self, inputs, end)
-    }
+    ends!();
     fn saves(&self, wants: &[bool]) -> Saves {
         let mut saves = if wants[0] { Saves::NONE.input(1) } else { Saves::NONE };
         if wants[1] {
@@ -337,17 +339,21 @@ impl Product for Linear {
         inputs: &[&Array],
         output: &mut Array,
         closing: &Closing<'_>,
-        _: Option<&(dyn Any + Send + Sync)>,
+        ready: Option<&(dyn Made + 'static)>,
     ) -> Result<()> {
         let (last, units) = (inputs[1].shape().dims()[0], inputs[1].shape().dims()[1]);
         let tall = output.shape().elements() / units.max(1);
         let x = inputs[0].reshaped(Shape::new(&[tall, last])?)?;
         let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
+        let panels = ready.and_then(|ready| (ready as &dyn Any).downcast_ref::<Panels>());
         match x.dtype() {
             DType::F32 => {
                 let bias = bias.as_ref().map(Array::slice).transpose()?;
                 let end = closing.epilogue(bias, self.activation, closing.map)?;
-                product::<f32>(&x, inputs[1], Shape::SCALAR, output.slice_mut()?, end)
+                match panels {
+                    Some(panels) => panels.product(&x, output.slice_mut()?, end),
+                    None => product::<f32>(&x, inputs[1], Shape::SCALAR, output.slice_mut()?, end),
+                }
             }
             DType::F64 => {
                 let bias = bias.as_ref().map(Array::slice).transpose()?;
@@ -359,6 +365,52 @@ impl Product for Linear {
     }
     fn activation(&self) -> Option<Fused> {
         self.activation
+    }
+    fn packs(&self, inputs: &[Spec]) -> bool {
+        let [last, units] = [inputs[1].shape.dims()[0], inputs[1].shape.dims()[1]];
+        inputs[1].dtype == DType::F32 && last > 0 && Packed::<f32>::pays(units)
+    }
+    fn ready(&self, _: &[Spec], weights: Constant<'_>, kept: &mut Ready) -> Option<Arc<dyn Made>> {
+        kept.of(weights, |_: &Panels| true, Panels::new)
+    }
+}
+
+/// Weights `[inputs, units]` in the panels that products read fastest.
+struct Panels(Packed<'static, f32>);
+
+impl Panels {
+    fn new(weights: &Array) -> Result<Panels> {
+        let (weights, (rows, cols)) = (weights.contiguous()?, matrix(weights.shape()));
+        Ok(Panels(Packed::new(Mat::row_major(weights.slice()?, rows, cols))))
+    }
+
+    /// Computes `out = x·w` and the epilogue.
+    fn product(&self, x: &Array, out: &mut [f32], end: Epilogue<'_, f32>) -> Result<()> {
+        let ((rows, last), cols) = (matrix(x.shape()), self.0.cols());
+        if out.is_empty() {
+            return Ok(());
+        }
+        // As in `product`: the kernel would copy a long row.
+        let x = if rows == 1 && last > LONG { x.contiguous()? } else { x.clone() };
+        let view = x.view::<f32>()?;
+        let a = mat(view.data(), x.layout(), x.layout().offset);
+        panels(View::of(&a), View::of(&self.0), MatMut::row_major(out, rows, cols), Store::Write, end);
+        Ok(())
+    }
+}
+
+impl Made for Panels {
+    fn bytes(&self) -> usize {
+        self.0.elements() * size_of::<f32>()
+    }
+    fn is_exact(&self) -> bool {
+        true
+    }
+    fn values(&self) -> Option<Vec<f32>> {
+        let (rows, cols) = (self.0.rows(), self.0.cols());
+        let mut weights = vec![0.0; rows * cols];
+        weights.chunks_mut(cols).enumerate().for_each(|(row, out)| self.0.read(row, 0, out));
+        Some(weights)
     }
 }
 

@@ -58,6 +58,9 @@ impl Op for Pad {
         ));
         Ok(())
     }
+    fn zeros_around(&self) -> Option<(&[usize], &[usize])> {
+        (self.value.to_bits() == 0).then_some((&self.before, &self.after))
+    }
     fn saves(&self, _: &[bool]) -> Saves {
         Saves::NONE
     }

@@ -47,26 +47,26 @@ struct Header {
     around: Option<NonNull<Header>>,
 }
 
-/// Returns the class of a payload and the size of its blocks: 64-byte steps at first, then four per doubling, so
-/// that at most a quarter is wasted.
+/// Returns the class of a payload and the size of its blocks: payloads in 64-byte steps at first, then four per
+/// doubling, so that at most a quarter is wasted and nothing of a power of two.
 fn class_of(payload: usize) -> (usize, usize) {
-    let units = (payload + HEADER).div_ceil(ALIGN);
-    if units <= 4 {
-        return (units - 1, units * ALIGN);
-    }
-    let p = (units - 1).ilog2() as usize;
-    let step = 1 << (p - 2);
-    let q = (units - 1) / step;
-    (4 + (p - 2) * 4 + (q - 4), (q + 1) * step * ALIGN)
+    let units = payload.div_ceil(ALIGN).max(1);
+    let class = if units <= 4 {
+        units - 1
+    } else {
+        let p = (units - 1).ilog2() as usize;
+        4 + (p - 2) * 4 + ((units - 1) / (1 << (p - 2)) - 4)
+    };
+    (class, size_of_class(class))
 }
 
 fn size_of_class(class: usize) -> usize {
     let class = class % SIZES;
     if class < 4 {
-        return (class + 1) * ALIGN;
+        return HEADER + (class + 1) * ALIGN;
     }
     let (p, q) = ((class - 4) / 4 + 2, (class - 4) % 4 + 4);
-    (q + 1) * (1 << (p - 2)) * ALIGN
+    HEADER + (q + 1) * (1 << (p - 2)) * ALIGN
 }
 
 /// Blocks of at least this size (4 MiB) begin on a large page of memory and ask for such pages: rows picked at

@@ -5,8 +5,8 @@ use crate::layer_cases::{build, every_case};
 use crate::one_answer::answers::{Answers, Visitor};
 use crate::one_answer::layers;
 use gradus::applications::*;
-use gradus::graph::{Feed, Graph};
-use gradus::nn::layers::{Masking, TransformerDecoder};
+use gradus::graph::{Feed, Graph, Pack};
+use gradus::nn::layers::{Masking, PositionEmbedding, TransformerDecoder};
 use gradus::nn::{Network, Session};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
@@ -50,13 +50,14 @@ fn passes_hold(what: &str, network: &Network, data: &[Tensor]) -> Result<()> {
     let mut graph = Graph::of_network(network, &specs)?;
     let feed = Feed::new(data).parameters(network);
     let want = graph.run(&feed)?;
-    let passes: [(&str, Pass); 7] = [
+    let passes: [(&str, Pass); 8] = [
         ("duplicates", &|graph| Ok(graph.without_duplicates())),
         ("dead code", &|graph| Ok(graph.without_dead_code())),
         ("parameters", &|graph| graph.with_parameters(network)),
         ("few constants", &|graph| Ok(graph.with_constants_folded(64))),
         ("constants", &|graph| Ok(graph.with_constants_folded(usize::MAX))),
         ("dead code again", &|graph| Ok(graph.without_dead_code())),
+        ("padding", &|graph| Ok(graph.with_padding_in_convolutions())),
         ("epilogues", &|graph| Ok(graph.with_epilogues())),
     ];
     for (pass, run) in passes {
@@ -137,6 +138,205 @@ fn applications() {
     holds("Bert", &bert, &[tokens([3, 9], 4), segments], &pools).unwrap();
     holds("GPT2", &gpt2(false), &[tokens([3, 7], 5)], &pools).unwrap();
     holds("GPT2 with a cache", &gpt2(true), &[tokens([3, 7], 5)], &pools).unwrap();
+}
+
+#[test]
+fn more_applications() {
+    let pools = pools();
+    let images = normal(1, &[2, 16, 16, 3]);
+    let unet = UNet::new([16, 16, 3], 3).filters(8).depth(2).seed(1).build().unwrap();
+    holds("UNet", &unet, std::slice::from_ref(&images), &pools).unwrap();
+    let vit = VisionTransformer::new().input_shape([16, 16, 3]).patch_size(4).num_layers(2).num_heads(2);
+    let vit = vit.hidden_dim(96).intermediate_dim(160).classes(5).seed(1).build().unwrap();
+    holds("VisionTransformer", &vit, &[images], &pools).unwrap();
+}
+
+/// As in the examples: a layer of the user's own,
+#[derive(Clone, Debug)]
+struct Gated {
+    value: Part,
+    gate: Part,
+}
+gradus::parts!(Gated { value, gate });
+impl Layer for Gated {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        self.value.forward(x, cx)?.mul(&self.gate.forward(x, cx)?.sigmoid()?)
+    }
+}
+
+/// blocks in a list,
+#[derive(Clone, Debug)]
+struct Residual {
+    blocks: Vec<Gated>,
+    exit: Part,
+}
+gradus::parts!(Residual { blocks, exit });
+impl Layer for Residual {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let mut h = x.clone();
+        for block in &self.blocks {
+            h = h.add(&block.forward(&h, cx)?)?;
+        }
+        self.exit.forward(&h, cx)
+    }
+}
+
+/// and a loop over time.
+#[derive(Clone, Debug)]
+struct Adder {
+    units: usize,
+    gate: Part,
+    exit: Part,
+}
+gradus::parts!(Adder { units, gate, exit });
+impl Layer for Adder {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let mut h = x.new_full([x.dims()[0], self.units], 0.0)?;
+        for t in 0..x.dims()[1] as isize {
+            let both = Tensor::concat(&[&x.select(1, t)?, &h], -1)?;
+            let z = self.gate.forward(&both, cx)?;
+            h = &z * &h + (1.0 - &z) * both.slice(1, 0, self.units as isize)?;
+        }
+        self.exit.forward(&h, cx)
+    }
+}
+
+#[test]
+fn networks_like_those_of_the_examples() {
+    let pools = pools();
+    let digits = normal(1, &[3, 28, 28, 1]);
+    let flat = digits.reshape([3, 784]).unwrap();
+    let check = |what: &str, network: Network, data: &[Tensor]| holds(what, &network, data, &pools).unwrap();
+    let stack = |width: usize| Sequential::new().add(Input::new([width]));
+
+    let mnist = stack(784).add(Dense::new(512).activation(Relu)).add(Dropout::new(0.2));
+    let mnist = mnist.add(Dense::new(10).activation(Softmax)).build().unwrap();
+    check("mnist", mnist, std::slice::from_ref(&flat));
+    let cnn = Sequential::new()
+        .add(Input::new([28, 28, 1]))
+        .add(Conv2D::new(32, 3).activation(Relu))
+        .add(MaxPooling2D::new().pool_size(2))
+        .add(Conv2D::new(64, 3).activation(Relu))
+        .add(MaxPooling2D::new().pool_size(2))
+        .add(Flatten::new())
+        .add(Dense::new(10).activation(Softmax));
+    check("mnist_cnn", cnn.build().unwrap(), &[digits]);
+
+    let gated = |units: usize| Gated { value: Dense::new(units).into(), gate: Dense::new(units).into() };
+    let blocks = Residual { blocks: vec![gated(96); 3], exit: Dense::new(10).activation(Softmax).into() };
+    let blocks = Subclass::new([Input::new([96])], blocks).seed(7).build().unwrap();
+    check("blocks", blocks, &[normal(2, &[3, 96])]);
+    let adder =
+        Adder { units: 1, gate: Dense::new(1).activation("sigmoid").into(), exit: Dense::new(1).into() };
+    let adder = Subclass::new([Input::new([12, 1])], adder).build().unwrap();
+    check("recurrent", adder, &[normal(3, &[3, 12, 1])]);
+
+    let question = Sequential::new()
+        .add(Input::new(7).dtype(DType::I64))
+        .add(Embedding::new(23, 16))
+        .add(LSTM::new(128))
+        .add(RepeatVector::new(4))
+        .add(LSTM::new(128).return_sequences(true))
+        .add(Dense::new(23).activation(Softmax));
+    check("sequence_lstm", question.build().unwrap(), &[tokens([3, 7], 1)]);
+    let input = Input::with_unknown([None]).dtype(DType::I64);
+    let h = Embedding::new(23, 64).on(&input).unwrap();
+    let h = Add::new().on([&h, &PositionEmbedding::new(12).on(&h).unwrap()]).unwrap();
+    let h = TransformerDecoder::new(128, 4).on(&h).unwrap();
+    let text = Functional::new([&input], [&Dense::new(23).on(&h).unwrap()]).unwrap().build().unwrap();
+    for length in [5, 12, 1] {
+        holds("text_generation", &text, &[tokens([3, length], 2)], &pools).unwrap();
+    }
+
+    // One network in two places, then two inputs and two outputs.
+    let encoder = stack(784).named("encoder").add(Dense::new(128).activation(Relu)).add(Dense::new(32));
+    let (left, right) = (Input::new([784]).named("left"), Input::new([784]).named("right"));
+    let both = [&encoder.on(&left).unwrap(), &encoder.on(&right).unwrap()];
+    let both = Concatenate::new().on(both).unwrap();
+    let same = Dense::new(1).activation(Sigmoid).on(&both).unwrap();
+    let siamese = Functional::new([&left, &right], &same).unwrap().build().unwrap();
+    check("siamese", siamese, &[flat.clone(), flat.neg().unwrap()]);
+    let (left, right) = (Input::new(8).named("left"), Input::new(3).named("right"));
+    let (a, b) = (Dense::new(32).on(&left).unwrap(), Dense::new(16).activation(Relu).on(&right).unwrap());
+    let joint = Dense::new(132).activation(Relu).on(&Concatenate::new().on([&a, &b]).unwrap()).unwrap();
+    let outputs =
+        [&Dense::new(1).on(&joint).unwrap(), &Dense::new(2).activation(Softmax).on(&joint).unwrap()];
+    let two = Functional::new([&left, &right], outputs).unwrap().build().unwrap();
+    check("two_inputs", two, &[normal(4, &[3, 8]), normal(5, &[3, 3])]);
+    let image = Input::new(784).named("image");
+    let code = Dense::new(16).named("code").on(&Dense::new(128).on(&image).unwrap()).unwrap();
+    let drawn = Dense::new(784).activation(Sigmoid).on(&code).unwrap();
+    let whole = Functional::new(&image, &drawn).unwrap().build().unwrap();
+    check("encoder", whole.cut_at(["code"]).unwrap(), std::slice::from_ref(&flat));
+    check("autoencoder", whole, &[flat]);
+}
+
+/// Weights whose values were given up for a packed form serve inputs of other sizes, which may ask for another one.
+#[test]
+fn forms_of_weights_change_with_sizes() {
+    let network = Sequential::new()
+        .add(Input::with_unknown([None, None, Some(40)]))
+        .add(Conv2D::new(72, 3).padding("same").activation(Relu)) // by Winograd's algorithm where images are large
+        .add(Conv2D::new(100, 1))
+        .add(Dense::new(130).activation(Tanh));
+    let network = network.seed(4).build().unwrap();
+    let predictor = network.predictor().unwrap();
+    for (rows, side) in [(1, 5), (2, 20), (1, 5), (3, 7), (1, 24), (0, 5), (2, 0), (1, 6)] {
+        let x = normal(side as u64, &[rows, side, side, 40]);
+        match (predictor.predict(&x), network.predict(&x)) {
+            (Ok(got), Ok(want)) => assert!(got.same_bits(&want), "{rows} images of {side}"),
+            (Err(got), Err(want)) => assert_eq!(got.to_string(), want.to_string()),
+            (got, want) => panic!("{rows} images of {side}: {got:?}, but {want:?}"),
+        }
+    }
+    // Two forms at a time: one layer sees two sizes of images.
+    let conv = Conv2D::new(64, 3).padding("same").shared();
+    let (large, small) = (Input::new([24, 24, 64]), Input::new([4, 4, 64]));
+    let both = [&conv.on(&large).unwrap(), &conv.on(&small).unwrap()];
+    let network = Functional::new([&large, &small], both).unwrap().build().unwrap();
+    holds("shared", &network, &[normal(1, &[2, 24, 24, 64]), normal(2, &[2, 4, 4, 64])], &pools()).unwrap();
+}
+
+#[test]
+fn scales_in_weights_change_last_digits_alone() {
+    let stack = Sequential::new()
+        .add(Input::new([12, 12, 3]))
+        .add(Conv2D::new(36, 3).padding("same").use_bias(false))
+        .add(BatchNormalization::new().named("first"))
+        .add(Conv2D::new(40, 3))
+        .add(BatchNormalization::new().named("second"))
+        .add(Activation::new("relu"))
+        .add(Flatten::new())
+        .add(Dense::new(70))
+        .add(BatchNormalization::new().named("third"));
+    let mut network = stack.seed(3).build().unwrap();
+    for (path, value) in network.params() {
+        if ["first", "second", "third"].iter().any(|layer| path.starts_with(layer)) {
+            let value = normal(2, value.dims()).abs().unwrap().affine(0.3, 0.5).unwrap();
+            network.set_params(&[(path, value)]).unwrap();
+        }
+    }
+    let x = normal(1, &[5, 12, 12, 3]);
+    let want = network.predict(&x).unwrap();
+    let bound = Graph::of_network(&network, &[x.spec()]).unwrap().with_parameters(&network).unwrap();
+    let bound = bound.with_constants_folded(usize::MAX);
+    let folded = bound.with_scales_in_weights().unwrap();
+    let count = |graph: &Graph, name: &str| graph.steps().iter().filter(|step| step.name() == name).count();
+    assert_eq!((count(&bound, "mul_add"), count(&folded, "mul_add")), (3, 0), "{folded}");
+    let close = |got: &Tensor| {
+        let scale = want.abs().unwrap().max(&[], false).unwrap().item().unwrap();
+        let most = got.sub(&want).unwrap().abs().unwrap().max(&[], false).unwrap().item().unwrap();
+        assert!(most > 0.0 && most < 1e-5 * scale, "{most} of {scale}");
+    };
+    close(&folded.run(&Feed::new(&x)).unwrap()[0]);
+    let predictor = network.into_predictor_with(&Pack::new().fold(true)).unwrap();
+    let got = predictor.predict(&x).unwrap();
+    close(&got);
+    // The same numbers for any number of rows, whose plans find the weights scaled already.
+    for rows in 1..5 {
+        let part = predictor.predict(&x.slice(0, 0, rows).unwrap()).unwrap();
+        assert!(part.same_bits(&got.slice(0, 0, rows).unwrap()), "{rows} rows");
+    }
 }
 
 /// Calls that continue from each other give the bits of the network's, also if a session goes from one to the other.

@@ -62,6 +62,12 @@ pub(crate) fn asked(work: impl FnOnce()) -> (usize, isize) {
     (CALLS.load(Relaxed) - calls, LIVE.load(Relaxed) - live)
 }
 
+/// Bytes that were asked for and not given back.
+#[allow(dead_code)] // not every test that counts asks
+pub(crate) fn live() -> isize {
+    LIVE.load(Relaxed)
+}
+
 /// Where calls come from while some work runs, as text.
 pub(crate) fn traced(work: impl FnOnce()) -> Vec<String> {
     TRACE.store(true, Relaxed);

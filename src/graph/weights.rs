@@ -1,0 +1,156 @@
+//! `Weights`: what a predictor keeps of its network's parameters: their values or, once products read packed forms
+//! instead and nothing else reads the values, those forms alone.
+
+use super::{Graph, Source, ValueId};
+use crate::autograd::Ready;
+use crate::tensor::{Array, Tensor, trim};
+use crate::{Error, Result, Spec};
+use std::collections::BTreeMap;
+
+/// The parameters of a network, numbered.
+pub(super) struct Weights {
+    numbers: BTreeMap<String, usize>,
+    all: Vec<Weight>,
+    /// What operations made of them, by number.
+    pub(super) ready: Ready,
+    /// Whether inputs differ in the number of their rows alone, on which no form depends.
+    settled: bool,
+    /// Bytes given up since idle memory went back to the system.
+    given_up: usize,
+}
+
+struct Weight {
+    path: String,
+    spec: Spec,
+    /// `None` once they were given up.
+    values: Option<Tensor>,
+}
+
+/// Given-up bytes from which the pool's idle memory goes back to the system, so that packing a network does not take
+/// twice its memory.
+const IDLE: usize = 16 << 20;
+
+impl Weights {
+    pub(super) fn new(parameters: impl Iterator<Item = (String, Tensor)>, settled: bool) -> Weights {
+        let (mut numbers, mut all) = (BTreeMap::new(), Vec::new());
+        for (path, values) in parameters {
+            numbers.insert(path.clone(), all.len());
+            all.push(Weight { path, spec: values.spec(), values: Some(values) });
+        }
+        Weights { numbers, all, ready: Ready::default(), settled, given_up: 0 }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn number(&self, path: &str) -> Option<usize> {
+        self.numbers.get(path).copied()
+    }
+
+    /// Returns the number of the parameter that a constant is, under whatever shape.
+    pub(super) fn number_of(&self, constant: &Array) -> Option<usize> {
+        let whole = |array: &Array| {
+            let layout = array.layout();
+            (array.memory(), layout.offset, layout.is_contiguous(), layout.shape.elements())
+        };
+        let of = |weight: &Weight| weight.values.as_ref().map(|values| whole(values.array()));
+        self.all.iter().position(|weight| of(weight) == Some(whole(constant)))
+    }
+
+    /// Returns a parameter's values, or its shape alone if they were given up.
+    pub(super) fn array(&self, number: usize) -> Array {
+        let Weight { spec, values, .. } = &self.all[number];
+        values.as_ref().map_or_else(|| Array::traced(*spec), |values| values.array().clone())
+    }
+
+    /// Returns the graph with the values of parameters that are there as constants.
+    pub(super) fn bind(&self, graph: &Graph) -> Result<Graph> {
+        let bound = |(value, source): &(ValueId, Source)| -> Result<(ValueId, Source)> {
+            let Source::Parameter(path) = source else { return Ok((*value, source.clone())) };
+            let weight = self.number(path).map(|number| &self.all[number]);
+            if weight.is_some_and(|weight| weight.values.is_none()) {
+                return Ok((*value, source.clone()));
+            }
+            let given = weight.and_then(|weight| weight.values.as_ref());
+            let tensor = graph.bound(*value, given, &|| format!("parameter '{path}'"))?;
+            Ok((*value, Source::Constant(tensor)))
+        };
+        let sources = graph.sources.iter().map(bound).collect::<Result<_>>()?;
+        Ok(Graph { sources, ..graph.clone() })
+    }
+
+    /// Returns a bound graph with parameters by name again where the graph before has them, so that it does not hold
+    /// their values.
+    pub(super) fn unbind(&self, bound: Graph, before: &Graph) -> Graph {
+        let named: BTreeMap<ValueId, &Source> =
+            before.sources.iter().map(|(value, source)| (*value, source)).collect();
+        let source = |(value, source): (ValueId, Source)| match named.get(&value) {
+            Some(parameter @ Source::Parameter(_)) => (value, (*parameter).clone()),
+            _ => (value, source),
+        };
+        let sources = bound.sources.into_iter().map(source).collect();
+        Graph { sources, ..bound }
+    }
+
+    /// Returns the parameter that is another one times a scale, which takes that one's place.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    pub(super) fn scaled(&mut self, path: &str, scale: &Tensor) -> Result<Option<Source>> {
+        let name = format!("{path}, scaled");
+        if self.number(&name).is_none() {
+            let Some(weight) = self.number(path).map(|number| &mut self.all[number]) else { return Ok(None) };
+            let Some(values) = &weight.values else { return Ok(None) };
+            let (values, spec) = (Some(values.mul(scale)?), weight.spec);
+            weight.values = None;
+            self.numbers.insert(name.clone(), self.all.len());
+            self.all.push(Weight { path: name.clone(), spec, values });
+        }
+        Ok(Some(Source::Parameter(name)))
+    }
+
+    /// Gives a parameter's values up, since products read forms made of it; not if they may be needed again and could
+    /// not be had from these. Says whether it did.
+    pub(super) fn give_up(&mut self, number: usize) -> bool {
+        let again = self.ready.made_of(number).iter().any(|made| made.is_exact());
+        let weight = &mut self.all[number];
+        if !again && !self.settled {
+            return false;
+        }
+        if weight.values.take().is_some() {
+            self.given_up += weight.spec.shape.elements() * weight.spec.dtype.size();
+            if self.given_up >= IDLE {
+                self.release();
+            }
+        }
+        true
+    }
+
+    /// Gives memory of values that were given up back to the system.
+    pub(super) fn release(&mut self) {
+        if std::mem::take(&mut self.given_up) > 0 {
+            trim();
+        }
+    }
+
+    /// Returns a parameter's values, made again from a packed form if they were given up.
+    ///
+    /// # Errors
+    /// They cannot be had any more, or there is not enough memory.
+    pub(super) fn restore(&mut self, number: usize) -> Result<Array> {
+        let Weight { path, spec, values } = &mut self.all[number];
+        if let Some(values) = values {
+            return Ok(values.array().clone());
+        }
+        let again = self.ready.made_of(number).iter().find_map(|made| made.values());
+        let again = again.ok_or_else(|| {
+            let expected = format!("inputs for which '{path}' is read as before");
+            Error::argument("predictor", expected, "others: its values were given up (make a new predictor)")
+        })?;
+        let mut array = Array::new(*spec)?;
+        array.slice_mut::<f32>()?.copy_from_slice(&again);
+        *values = Some(array.clone().into());
+        Ok(array)
+    }
+}
