@@ -26,6 +26,8 @@ pub(super) enum Field {
 #[derive(Clone, Debug)]
 pub(super) struct Body {
     pub(super) nodes: Vec<Node>,
+    /// The first of them that are single numbers, which is said in the file.
+    pub(super) scalars: usize,
     pub(super) inputs: Vec<(String, DType)>,
     pub(super) outputs: Vec<(String, DType)>,
 }

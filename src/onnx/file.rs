@@ -212,10 +212,12 @@ fn field_message(name: &str, field: &Field) -> Message {
 
 fn body_message(body: &Body) -> Message {
     let mut graph = nodes(&body.nodes).blob(2, "body");
-    for (field, ports) in [(11, &body.inputs), (12, &body.outputs)] {
-        for (name, dtype) in ports {
-            graph = graph.message(field, &port_message(name, *dtype, None));
-        }
+    for (i, (name, dtype)) in body.inputs.iter().enumerate() {
+        let sizes = (i < body.scalars).then_some(&[][..]);
+        graph = graph.message(11, &port_message(name, *dtype, sizes));
+    }
+    for (name, dtype) in &body.outputs {
+        graph = graph.message(12, &port_message(name, *dtype, None));
     }
     graph
 }

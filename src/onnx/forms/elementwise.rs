@@ -306,8 +306,13 @@ pub(super) const FORMS: &[Row] = &[
         let (soft, product) = (e.node("Softplus", &[x]), e.mul(x, t));
         Ok(e.sub(&soft, &product))
     }),
-    binary!("floor_div", "Div, Floor", |e, a, b| {
-        floats_only(e, "floor_div")?;
+    binary!("floor_div", "Div, Floor; of integers Mod, Sub, Div", |e, a, b| {
+        if e.dtype.is_integer() {
+            // ONNX's Div of integers rounds to 0; without the remainder there is nothing to round.
+            let rest = e.node("Mod", &[a, b]);
+            let whole = e.sub(a, &rest);
+            return Ok(e.div(&whole, b));
+        }
         let y = e.div(a, b);
         Ok(e.node("Floor", &[&y]))
     }),
@@ -578,15 +583,4 @@ fn compared(e: &mut Emit<'_>, op: &'static str, a: &str, b: &str) -> String {
     }
     let (a, b) = (e.cast(a, DType::I32), e.cast(b, DType::I32));
     e.node(op, &[&a, &b])
-}
-
-fn floats_only(e: &Emit<'_>, op: &str) -> Result<()> {
-    match e.dtype.is_float() {
-        true => Ok(()),
-        false => Err(Error::argument(
-            "onnx",
-            format!("{op} of floats (ONNX's Div of integers rounds to 0)"),
-            e.dtype,
-        )),
-    }
 }

@@ -36,7 +36,7 @@ fn along_last(
     let inputs =
         states_now.into_iter().chain(elements_now).zip(of_states.iter().chain(&of_elements).copied());
     let outputs = names.into_iter().zip(of_states.iter().chain(collected).copied());
-    let body = Body { nodes, inputs: inputs.collect(), outputs: outputs.collect() };
+    let body = Body { nodes, scalars: 0, inputs: inputs.collect(), outputs: outputs.collect() };
     let fields = vec![
         ("body", Field::Body(Box::new(body))),
         ("num_scan_inputs", Field::Int(elements.len() as i64)),

@@ -117,6 +117,7 @@ fn gcd(e: &mut Emit<'_>, a: &str, b: &str) -> Result<String> {
     let [more, a_next, b_next] = outputs;
     let body = Body {
         nodes,
+        scalars: 2,
         inputs: vec![(step, DType::I64), (going, DType::Bool), (a_now, DType::I64), (b_now, DType::I64)],
         outputs: vec![(more, DType::Bool), (a_next, DType::I64), (b_next, DType::I64)],
     };
