@@ -628,6 +628,13 @@ const CALLS: &[(&str, Call)] = &[
         let numbers = d.x.new_full([8], d.a)?;
         one(picture(d)?.affine_transform(if d.yes { &numbers } else { &d.y }, &lookup(d)))
     }),
+    ("scale_and_translate", |d| {
+        let (x, by) = (picture(d)?, Tensor::from_slice(&[d.a, d.b], [2])?);
+        let axes: &[isize] = if d.yes { &[0, 1] } else { &d.axes };
+        let by = if d.yes { by } else { d.y.clone() };
+        let shape = if d.yes { vec![d.n, d.n, 3] } else { d.sizes.clone() };
+        one(x.scale_and_translate(&shape, &by, &by, axes, interpolation(d), d.n > 1))
+    }),
     ("perspective_transform", |d| {
         let square = Tensor::from_slice(&[0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, d.a], [4, 2])?;
         let x = picture(d)?;

@@ -56,11 +56,23 @@ impl Message {
     }
 
     /// Bytes or text.
-    pub(crate) fn blob(mut self, field: u32, value: impl AsRef<[u8]>) -> Message {
+    pub(crate) fn blob(self, field: u32, value: impl AsRef<[u8]>) -> Message {
         let value = value.as_ref();
+        let mut message = self.counted(field, value.len());
+        message.0.extend_from_slice(value);
+        message
+    }
+
+    /// The beginning of bytes, text or a message, of which this many bytes follow.
+    pub(crate) fn counted(mut self, field: u32, length: usize) -> Message {
         self.key(field, Wire::Counted);
-        self.varint(value.len() as u64);
-        self.0.extend_from_slice(value);
+        self.varint(length as u64);
+        self
+    }
+
+    /// The fields of both.
+    pub(crate) fn followed_by(mut self, more: &Message) -> Message {
+        self.0.extend_from_slice(&more.0);
         self
     }
 

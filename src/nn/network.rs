@@ -556,6 +556,9 @@ impl Node for Network {
     fn traced_outputs(&self) -> Option<Vec<Spec>> {
         Some(self.output_specs())
     }
+    fn is_row_wise(&self) -> bool {
+        self.nodes.iter().all(|node| node.is_row_wise())
+    }
 }
 
 /// A built network as a layer of another one: it brings its values with it.

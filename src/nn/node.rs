@@ -75,6 +75,13 @@ pub trait Layer: Module {
         }
     }
 
+    /// Returns whether in inference each row of the output (of the first axis, the batch) follows from the same row of the input alone,
+    /// with no random numbers, no losses, and nothing carried from call to call. `TimeDistributed` then calls the layer once, with all
+    /// time steps as rows.
+    fn is_row_wise(&self) -> bool {
+        false
+    }
+
     /// Returns the name of its type in summaries and messages.
     fn class_name(&self) -> &'static str {
         short_type_name::<Self>()
@@ -124,6 +131,13 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Returns whether in inference each row of the output (of the first axis, the batch) follows from the same row of the input alone,
+    /// with no random numbers, no losses, and nothing carried from call to call. `TimeDistributed` then calls the layer once, with all
+    /// time steps as rows.
+    fn is_row_wise(&self) -> bool {
+        false
+    }
+
     /// Returns what its last traced call gave, if it keeps that: unknown sizes print as `None`.
     fn traced_outputs(&self) -> Option<Vec<Spec>> {
         None
@@ -142,6 +156,9 @@ impl<L: Layer + Clone + std::fmt::Debug + Send + Sync + 'static> Node for L {
     }
     fn call_raw(&self, x: Inputs<'_>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
         call_layer(self, x, cx, raw)
+    }
+    fn is_row_wise(&self) -> bool {
+        Layer::is_row_wise(self)
     }
     fn class_name(&self) -> &'static str {
         Layer::class_name(self)

@@ -5,6 +5,7 @@
 //! where an operation needs another order than the one at hand. Elementwise operations take any order, which
 //! carries it from one convolution to the next.
 
+use super::own::Own;
 use super::traces::{Size, Traces};
 use crate::autograd::{Attr, Attribute, Attrs};
 use crate::graph::ValueId;
@@ -25,6 +26,8 @@ pub(super) enum Field {
 #[derive(Clone, Debug)]
 pub(super) struct Body {
     pub(super) nodes: Vec<Node>,
+    /// The first of them that are single numbers, which is said in the file.
+    pub(super) scalars: usize,
     pub(super) inputs: Vec<(String, DType)>,
     pub(super) outputs: Vec<(String, DType)>,
 }
@@ -54,6 +57,7 @@ impl Node {
 }
 
 /// An operation to be written: that of one step, with its attributes in each trace.
+#[derive(Debug)]
 pub(super) struct Call {
     pub(super) name: &'static str,
     pub(super) attrs: Vec<Attrs>,
@@ -99,6 +103,7 @@ fn inverse(order: &[usize]) -> Vec<usize> {
     inverse
 }
 
+#[derive(Debug)]
 pub(super) struct Emit<'a> {
     pub(super) traces: &'a Traces,
     pub(super) opset: i64,
@@ -117,10 +122,12 @@ pub(super) struct Emit<'a> {
     pub(super) layer: String,
     /// The dtype of the elementwise operation that is being written.
     pub(super) dtype: DType,
+    /// Forms of operations that the table has none for.
+    pub(super) own: &'a [Own],
 }
 
 impl<'a> Emit<'a> {
-    pub(super) fn new(traces: &'a Traces, opset: i64) -> Emit<'a> {
+    pub(super) fn new(traces: &'a Traces, opset: i64, own: &'a [Own]) -> Emit<'a> {
         Emit {
             traces,
             opset,
@@ -133,6 +140,7 @@ impl<'a> Emit<'a> {
             zeros: HashSet::new(),
             layer: String::new(),
             dtype: DType::F32,
+            own,
         }
     }
 
@@ -147,6 +155,11 @@ impl<'a> Emit<'a> {
             name = format!("{wanted}_{number}");
         }
         name
+    }
+
+    /// Returns whether something has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.taken.contains(name)
     }
 
     fn inside_layer(&mut self, name: &str) -> String {
@@ -363,6 +376,19 @@ impl<'a> Emit<'a> {
         if let Some(names) = self.seen.get(&key) {
             return names.clone();
         }
+        let names = self.write(op, inputs, fields, outputs);
+        self.seen.insert(key, names.clone());
+        names
+    }
+
+    /// Writes a node even if there is one that computes the same.
+    fn write(
+        &mut self,
+        op: &'static str,
+        inputs: &[&str],
+        fields: Vec<(&'static str, Field)>,
+        outputs: usize,
+    ) -> Vec<String> {
         let name = self.inside_layer(op);
         let mut names = vec![name.clone()];
         for i in 1..outputs {
@@ -370,8 +396,12 @@ impl<'a> Emit<'a> {
         }
         let inputs = inputs.iter().map(|input| (*input).to_string()).collect();
         self.nodes.push(Node { name, op, inputs, outputs: names.clone(), fields });
-        self.seen.insert(key, names.clone());
         names
+    }
+
+    /// Returns another name of a tensor, which no other node gives: the outputs of a body need that.
+    pub(super) fn separate(&mut self, x: &str) -> String {
+        self.write("Identity", &[x], Vec::new(), 1).swap_remove(0)
     }
 
     pub(super) fn add2(&mut self, a: &str, b: &str) -> String {

@@ -4,7 +4,7 @@
 use super::emit::{Body, Emit, Field, Node};
 use crate::io::proto::Message;
 use crate::tensor::Array;
-use crate::{DType, Result, Tensor, bf16, f16};
+use crate::{DType, Error, Result, Tensor, bf16, f16};
 use std::io::Write;
 
 /// A tensor of fewer bytes stays in the model when others are in a file beside it.
@@ -54,21 +54,34 @@ pub(super) struct Head {
     pub(super) outputs: Vec<Port>,
 }
 
-/// The bytes of a tensor, in little-endian order.
-pub(super) fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    let array = tensor.array().contiguous()?;
-    fn of<T: crate::Stored, const N: usize>(array: &Array, bytes: impl Fn(T) -> [u8; N]) -> Result<Vec<u8>> {
-        Ok(array.slice::<T>()?.iter().flat_map(|&v| bytes(v)).collect())
+/// Elements that are converted at a time.
+const PART: usize = 1 << 14;
+
+/// Writes the elements of a tensor, in little-endian order.
+fn write_elements(tensor: &Tensor, out: &mut impl Write) -> std::io::Result<()> {
+    fn of<T: crate::Stored, const N: usize>(
+        array: &Array,
+        out: &mut impl Write,
+        bytes: impl Fn(T) -> [u8; N],
+    ) -> std::io::Result<()> {
+        let mut room = Vec::with_capacity(PART * N);
+        for part in array.slice::<T>().map_err(std::io::Error::other)?.chunks(PART) {
+            room.clear();
+            room.extend(part.iter().flat_map(|&v| bytes(v)));
+            out.write_all(&room)?;
+        }
+        Ok(())
     }
+    let array = tensor.array().contiguous().map_err(std::io::Error::other)?;
     match array.dtype() {
-        DType::F32 => of(&array, f32::to_le_bytes),
-        DType::F64 => of(&array, f64::to_le_bytes),
-        DType::F16 => of(&array, |v: f16| v.to_bits().to_le_bytes()),
-        DType::BF16 => of(&array, |v: bf16| v.to_bits().to_le_bytes()),
-        DType::I64 => of(&array, i64::to_le_bytes),
-        DType::I32 => of(&array, i32::to_le_bytes),
-        DType::I8 => of(&array, i8::to_le_bytes),
-        DType::U8 | DType::Bool => of(&array, |v: u8| [v]),
+        DType::F32 => of(&array, out, f32::to_le_bytes),
+        DType::F64 => of(&array, out, f64::to_le_bytes),
+        DType::F16 => of(&array, out, |v: f16| v.to_bits().to_le_bytes()),
+        DType::BF16 => of(&array, out, |v: bf16| v.to_bits().to_le_bytes()),
+        DType::I64 => of(&array, out, i64::to_le_bytes),
+        DType::I32 => of(&array, out, i32::to_le_bytes),
+        DType::I8 => of(&array, out, i8::to_le_bytes),
+        DType::U8 | DType::Bool => of(&array, out, |v: u8| [v]),
     }
 }
 
@@ -102,34 +115,77 @@ impl Beside {
         for (place, (_, tensor)) in self.places.iter().zip(tensors) {
             let Some(place) = *place else { continue };
             file.write_all(&vec![0; place - end])?;
-            let bytes = bytes(tensor).map_err(std::io::Error::other)?;
-            file.write_all(&bytes)?;
-            end = place + bytes.len();
+            write_elements(tensor, file)?;
+            end = place + size(tensor);
         }
         Ok(())
     }
 }
 
-/// The whole model.
-pub(super) fn model(head: &Head, emit: &Emit<'_>, beside: Option<&Beside>) -> Result<Vec<u8>> {
-    let mut graph = nodes(&emit.nodes).blob(2, &head.name);
-    for (i, (name, tensor)) in emit.tensors.iter().enumerate() {
-        let place = beside.and_then(|beside| Some((beside.file.as_str(), beside.places[i]?)));
-        graph = graph.message(5, &tensor_message(name, tensor, place)?);
-    }
-    for (field, ports) in [(11, &head.inputs), (12, &head.outputs)] {
-        for port in ports {
-            graph = graph.message(field, &port_message(&port.name, port.dtype, Some(&port.sizes)));
+/// The model as it is written: messages, and between them the elements of tensors, of which no copy is made.
+pub(super) struct Model<'a> {
+    pieces: Vec<(Message, Option<&'a Tensor>)>,
+}
+
+impl<'a> Model<'a> {
+    pub(super) fn new(head: &Head, emit: &'a Emit<'_>, beside: Option<&Beside>) -> Model<'a> {
+        let mut graph = vec![(nodes(&emit.nodes).blob(2, &head.name), None)];
+        for (i, (name, tensor)) in emit.tensors.iter().enumerate() {
+            let place = beside.and_then(|beside| Some((beside.file.as_str(), beside.places[i]?)));
+            let message = tensor_message(name, tensor, place);
+            graph.push(match place {
+                Some(_) => (Message::new().message(5, &message), None),
+                None => {
+                    let message = message.counted(9, size(tensor));
+                    let before = Message::new().counted(5, message.bytes().len() + size(tensor));
+                    (before.followed_by(&message), Some(tensor))
+                }
+            });
         }
+        let mut ports = Message::new();
+        for (field, list) in [(11, &head.inputs), (12, &head.outputs)] {
+            for port in list {
+                ports = ports.message(field, &port_message(&port.name, port.dtype, Some(&port.sizes)));
+            }
+        }
+        graph.push((ports, None));
+        let length = graph.iter().map(piece_length).sum();
+        let before = Message::new()
+            .int(1, ir_version(emit.opset))
+            .blob(2, "gradus")
+            .blob(3, env!("CARGO_PKG_VERSION"))
+            .counted(7, length);
+        let version = Message::new().blob(1, "").int(2, emit.opset);
+        let mut pieces = vec![(before, None)];
+        pieces.extend(graph);
+        pieces.push((Message::new().message(8, &version), None));
+        Model { pieces }
     }
-    let version = Message::new().blob(1, "").int(2, emit.opset);
-    let model = Message::new()
-        .int(1, ir_version(emit.opset))
-        .blob(2, "gradus")
-        .blob(3, env!("CARGO_PKG_VERSION"))
-        .message(7, &graph)
-        .message(8, &version);
-    Ok(model.bytes().to_vec())
+
+    /// How many bytes it has.
+    fn length(&self) -> usize {
+        self.pieces.iter().map(piece_length).sum()
+    }
+
+    pub(super) fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        for (message, tensor) in &self.pieces {
+            out.write_all(message.bytes())?;
+            if let Some(tensor) = tensor {
+                write_elements(tensor, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(self.length());
+        self.write(&mut bytes).map_err(|e| Error::Custom(format!("onnx: {e}")))?;
+        Ok(bytes)
+    }
+}
+
+fn piece_length((message, tensor): &(Message, Option<&Tensor>)) -> usize {
+    message.bytes().len() + tensor.map_or(0, size)
 }
 
 fn nodes(nodes: &[Node]) -> Message {
@@ -156,10 +212,12 @@ fn field_message(name: &str, field: &Field) -> Message {
 
 fn body_message(body: &Body) -> Message {
     let mut graph = nodes(&body.nodes).blob(2, "body");
-    for (field, ports) in [(11, &body.inputs), (12, &body.outputs)] {
-        for (name, dtype) in ports {
-            graph = graph.message(field, &port_message(name, *dtype, None));
-        }
+    for (i, (name, dtype)) in body.inputs.iter().enumerate() {
+        let sizes = (i < body.scalars).then_some(&[][..]);
+        graph = graph.message(11, &port_message(name, *dtype, sizes));
+    }
+    for (name, dtype) in &body.outputs {
+        graph = graph.message(12, &port_message(name, *dtype, None));
     }
     graph
 }
@@ -179,16 +237,15 @@ fn port_message(name: &str, dtype: DType, sizes: Option<&[Result<usize, String>]
     Message::new().blob(1, name).message(2, &Message::new().message(1, &tensor))
 }
 
-fn tensor_message(name: &str, tensor: &Tensor, place: Option<(&str, usize)>) -> Result<Message> {
+/// All of a tensor but its elements.
+fn tensor_message(name: &str, tensor: &Tensor, place: Option<(&str, usize)>) -> Message {
     let message = tensor.dims().iter().fold(Message::new(), |message, &n| message.int(1, n as i64));
     let message = message.int(2, type_number(tensor.dtype())).blob(8, name);
-    let Some((file, offset)) = place else {
-        return Ok(message.blob(9, bytes(tensor)?));
-    };
+    let Some((file, offset)) = place else { return message };
     let (offset, length) = (offset.to_string(), size(tensor).to_string());
     let entries = [("location", file), ("offset", &offset), ("length", &length)];
     let message = entries.iter().fold(message, |message, (key, value)| {
         message.message(13, &Message::new().blob(1, key).blob(2, value))
     });
-    Ok(message.int(14, 1))
+    message.int(14, 1)
 }

@@ -3,6 +3,7 @@
 use super::emit::{Call, Emit, Node};
 use super::file::{Head, Port};
 use super::forms;
+use super::own::Own;
 use super::traces::{Size, Traces};
 use crate::autograd::apply;
 use crate::error::Context;
@@ -24,8 +25,9 @@ pub(super) fn emit<'a>(
     traces: &'a Traces,
     opset: i64,
     names: &AxisNames,
+    own: &'a [Own],
 ) -> Result<(Head, Emit<'a>)> {
-    let mut e = Emit::new(traces, opset);
+    let mut e = Emit::new(traces, opset, own);
     // Names that others will look for come first.
     let inputs: Vec<(ValueId, String)> = traces.given().map(|(value, name)| (value, e.free(name))).collect();
     let results: Vec<(ValueId, String)> =

@@ -23,13 +23,17 @@ mod emit;
 mod file;
 mod forms;
 mod graph;
+mod own;
 mod traces;
 
-use crate::io::{write_atomically, write_atomically_with};
+use crate::io::write_atomically_with;
 use crate::nn::Network;
 use crate::{Error, Result, Spec};
-use file::{Beside, model};
+use file::{Beside, Model};
+use own::Own;
+pub use own::{Field, Nodes};
 use std::path::Path;
+use std::sync::Arc;
 use traces::Traces;
 
 /// The operator sets that an export can be written for.
@@ -50,12 +54,13 @@ pub struct Export<'a> {
     inputs: Option<Vec<Spec>>,
     axes: Vec<(String, usize, String)>,
     external: Option<String>,
+    own: Vec<Own>,
 }
 
 impl<'a> Export<'a> {
     /// Creates an export with operator set 17.
     pub fn new(network: &'a Network) -> Export<'a> {
-        Export { network, opset: 17, inputs: None, axes: Vec::new(), external: None }
+        Export { network, opset: 17, inputs: None, axes: Vec::new(), external: None, own: Vec::new() }
     }
 
     /// Sets the version of ONNX's operator set, 13 to 24; 17 by default. Later ones have more operators, earlier
@@ -90,18 +95,75 @@ impl<'a> Export<'a> {
         self
     }
 
+    /// Says what an operation of the program's own is in ONNX: `form` writes its nodes and returns the names of its results, one for
+    /// each. Operations of the library that ONNX has no operator for can be given one too; those in the
+    /// [table](crate::guides::onnx) keep theirs.
+    ///
+    /// ```
+    /// use gradus::autograd::{Grads, Op, Specs, Step, apply1, one};
+    /// use gradus::onnx::{Export, Field};
+    /// use gradus::prelude::*;
+    /// use gradus::{Result, Spec, tensor::Array};
+    ///
+    /// gradus::op! {
+    ///     /// x·a, where that is above 0.
+    ///     struct Ramp("acme_ramp", 1) { a: f64 }
+    /// }
+    /// # impl Op for Ramp {
+    /// #     fn infer(&self, x: &[Spec]) -> Result<Specs> {
+    /// #         Ok(one(x[0].shape, x[0].dtype))
+    /// #     }
+    /// #     fn eval(&self, x: &[&Array], y: &mut [Array]) -> Result<()> {
+    /// #         let (x, y) = (x[0].contiguous()?, y[0].slice_mut::<f32>()?);
+    /// #         x.slice::<f32>()?.iter().zip(y).for_each(|(x, y)| *y = (x * self.a as f32).max(0.0));
+    /// #         Ok(())
+    /// #     }
+    /// #     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
+    /// #         Ok([Some(step.grad(0)?.mul(&step.output(0).step()?.scale(self.a)?)?)].into_iter().collect())
+    /// #     }
+    /// # }
+    /// # #[derive(Clone, Debug)]
+    /// # struct Net;
+    /// # gradus::parts!(Net {});
+    /// # impl Layer for Net {
+    /// #     fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+    /// #         apply1(Ramp { a: 2.0 }, &[x])
+    /// #     }
+    /// # }
+    /// # let network = Subclass::new([Input::new([3]).named("x")], Net).build()?;
+    /// let export = Export::new(&network).form("acme_ramp", |n| {
+    ///     let (x, a) = (n.input(0)?, n.attr::<f64>("a")?);
+    ///     let a = n.constant(&Tensor::scalar(a as f32)?);
+    ///     let y = n.node("Mul", &[&x, &a], &[]);
+    ///     Ok(vec![n.node("LeakyRelu", &[&y], &[("alpha", Field::Float(0.0))])])
+    /// });
+    /// assert!(export.to_bytes()?.windows(9).any(|part| part == b"LeakyRelu"));
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    #[must_use]
+    pub fn form(
+        mut self,
+        op: &str,
+        form: impl Fn(&mut Nodes<'_, '_>) -> Result<Vec<String>> + Send + Sync + 'static,
+    ) -> Self {
+        self.own.retain(|own| own.op != op);
+        self.own.push(Own { op: op.into(), form: Arc::new(form) });
+        self
+    }
+
     /// Returns the bytes of the file.
     ///
     /// # Errors
     /// The operator set is not one of 13 to 24; a layer cannot be captured or has no form in ONNX, or its sizes do not
-    /// follow from those of inputs (the message names it and says what to do); the model is too large for one file.
+    /// follow from those of inputs (the message names it and says what to do); a form is for an operation that has one; the model is
+    /// too large for one file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         if let Some(name) = &self.external {
             let expected = "one file in memory: use write for weights in a file beside it";
             return Err(Error::argument("onnx", expected, format!("external_data({name:?})")));
         }
         self.with(|head, emit, size| match size {
-            0..LARGEST => model(head, emit, None),
+            0..LARGEST => Model::new(head, emit, None).to_bytes(),
             _ => Err(Error::argument(
                 "onnx",
                 "a model below 2 GiB: use write for larger ones",
@@ -124,19 +186,15 @@ impl<'a> Export<'a> {
                 (size >= LARGEST).then(|| format!("{name}.data"))
             };
             let Some(name) = self.external.clone().or_else(default) else {
-                return write_atomically(path, &model(head, emit, None)?);
+                return written(path, |file| Model::new(head, emit, None).write(file));
             };
             if name.is_empty() || name.contains(['/', '\\']) || name == ".." {
                 let expected = "the name of a file beside the model, without folders";
                 return Err(Error::argument("external_data", expected, format!("{name:?}")));
             }
             let beside = Beside::new(&name, &emit.tensors);
-            write_atomically_with(&path.with_file_name(&name), |file| {
-                let mut file = std::io::BufWriter::new(file);
-                beside.write(&emit.tensors, &mut file)?;
-                std::io::Write::flush(&mut file)
-            })?;
-            write_atomically(path, &model(head, emit, Some(&beside))?)
+            written(&path.with_file_name(&name), |file| beside.write(&emit.tensors, file))?;
+            written(path, |file| Model::new(head, emit, Some(&beside)).write(file))
         })
     }
 
@@ -145,9 +203,14 @@ impl<'a> Export<'a> {
         if !OPSETS.contains(&self.opset) {
             return Err(Error::argument("opset", "a version from 13 to 24", self.opset));
         }
+        let in_table = |own: &&Own| matches!(forms::form(&own.op), Some(forms::Form::As(..)));
+        if let Some(own) = self.own.iter().find(in_table) {
+            let expected = "an operation that the table in docs/onnx.md has no form for";
+            return Err(Error::argument("form", expected, format!("'{}'", own.op)));
+        }
         let specs = self.specs()?;
         let traces = Traces::of(self.network, &specs)?;
-        let (head, emit) = graph::emit(self.network, &traces, self.opset, &self.axes)?;
+        let (head, emit) = graph::emit(self.network, &traces, self.opset, &self.axes, &self.own)?;
         let size = emit.tensors.iter().map(|(_, tensor)| file::size(tensor)).sum();
         f(&head, &emit, size)
     }
@@ -172,6 +235,18 @@ impl<'a> Export<'a> {
             None => Ok(own),
         }
     }
+}
+
+/// Writes a file, whole or not at all.
+fn written(
+    path: &Path,
+    write: impl FnOnce(&mut std::io::BufWriter<&mut std::fs::File>) -> std::io::Result<()>,
+) -> Result<()> {
+    write_atomically_with(path, |file| {
+        let mut file = std::io::BufWriter::new(file);
+        write(&mut file)?;
+        std::io::Write::flush(&mut file)
+    })
 }
 
 /// What each operation of a graph is in ONNX: its operators, or why it has none. A name that begins with `*` is the

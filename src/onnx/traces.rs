@@ -37,6 +37,7 @@ pub(super) enum Size {
 }
 
 /// The graphs of one network for several sets of sizes.
+#[derive(Debug)]
 pub(super) struct Traces {
     pub(super) graphs: Vec<Graph>,
     /// The specs of the inputs, in which sizes that may be any are unknown.

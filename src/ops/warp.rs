@@ -4,6 +4,7 @@
 use super::arrange::positions;
 use super::elementwise::float;
 use super::image::{batched, unbatched};
+use super::resize::Interpolation;
 use crate::random::{Distribution, Stream};
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result, Shape, string_enum};
@@ -13,6 +14,7 @@ super::table::ops! {
     affine_transform: Floats, Every, "";
     perspective_transform: Floats, Every, "";
     elastic_transform: Floats, Every, "";
+    scale_and_translate: Floats, Every, "";
 }
 
 string_enum! {
@@ -167,6 +169,66 @@ fn for_each(op: &'static str, t: &Tensor, batch: usize, shape: &[usize]) -> Resu
     Err(Error::shape(op, expected, *t.shape()))
 }
 
+/// The weights of a filter at a distance of 0 or more, as the kernel of `resize` has them, but for gradients.
+fn filter(op: &'static str, by: Interpolation, x: &Tensor) -> Result<Tensor> {
+    let below = |end: f64| x.less(&x.new_full([], end)?);
+    let zero = x.new_full([], 0.0)?;
+    let lanczos = |radius: f64| {
+        let (near, pi) = (x.less_equal(&x.new_full([], 1e-3)?)?, std::f64::consts::PI);
+        let one = x.new_full([], 1.0)?;
+        let apart = near.choose(&one, x)?;
+        let waves = apart
+            .affine(pi, 0.0)?
+            .sin()?
+            .mul(&apart.affine(pi / radius, 0.0)?.sin()?)?
+            .affine(radius, 0.0)?;
+        let inside = near.choose(&one, &waves.div(&apart.square()?.affine(pi * pi, 0.0)?)?)?;
+        x.less_equal(&x.new_full([], radius)?)?.choose(&inside, &zero)
+    };
+    match by {
+        Interpolation::Bilinear => x.affine(-1.0, 1.0)?.relu(),
+        Interpolation::Bicubic => {
+            let inner = x.affine(1.5, -2.5)?.mul(x)?.mul(x)?.affine(1.0, 1.0)?;
+            let outer = x.affine(-0.5, 2.5)?.mul(x)?.affine(1.0, -4.0)?.mul(x)?.affine(1.0, 2.0)?;
+            below(1.0)?.choose(&inner, &below(2.0)?.choose(&outer, &zero)?)
+        }
+        Interpolation::Lanczos3 => lanczos(3.0),
+        Interpolation::Lanczos5 => lanczos(5.0),
+        Interpolation::Nearest => {
+            let expected =
+                "bilinear, bicubic, lanczos3 or lanczos5 (affine_transform finds the nearest pixel)";
+            Err(Error::argument(op, expected, by.name()))
+        }
+    }
+}
+
+/// The weights `[elements, places]` of an axis. Those of a place add up to 1; where they would add up to about 0, or the place comes from
+/// beyond the edges, all are 0.
+fn resampled(
+    op: &'static str,
+    [elements, places]: [usize; 2],
+    scale: &Tensor,
+    translation: &Tensor,
+    by: Interpolation,
+    antialias: bool,
+) -> Result<Tensor> {
+    let (dtype, zero, one) = (scale.dtype(), scale.new_full([], 0.0)?, scale.new_full([], 1.0)?);
+    let step = scale.reciprocal()?;
+    let centres = Tensor::arange(places)?.cast(dtype)?.affine(1.0, 0.5)?;
+    let at = centres.mul(&step)?.sub(&translation.mul(&step)?)?.affine(1.0, -0.5)?;
+    let mut distance = at.sub(&Tensor::arange(elements)?.cast(dtype)?.expand_dims(1)?)?.abs()?;
+    if antialias {
+        distance = distance.div(&step.maximum(&one)?)?;
+    }
+    let weights = filter(op, by, &distance)?;
+    let total = weights.sum(&[0], true)?;
+    let stands = total.abs()?.greater(&zero.affine(1.0, 1000.0 * f64::from(f32::EPSILON))?)?;
+    let inside = at.greater_equal(&zero.affine(1.0, -0.5)?)?;
+    let inside = inside.logical_and(&at.less_equal(&zero.affine(1.0, elements as f64 - 0.5)?)?)?;
+    let shares = weights.div(&stands.choose(&total, &one)?)?;
+    stands.logical_and(&inside)?.choose(&shares, &zero)
+}
+
 impl Tensor {
     /// Returns the values of a tensor at `coordinates`, `[rank, places…]`, which may lie between elements.
     ///
@@ -245,6 +307,55 @@ impl Tensor {
         let from = |i: isize| line(i)?.add(&part(i + 2)?)?.div(&depth);
         let how = Lookup { bilinear, fill_mode: FillMode::Constant, fill_value };
         unbatched(looked_up(OP, &x, &[from(3)?, from(0)?], &how)?, added)
+    }
+
+    /// Resamples axes of any tensor: what lies at x along axis `spatial_dims[i]`, counted from the edge of the first element, comes to
+    /// lie at `x·scale[i] + translation[i]` of a result of shape `output_shape`, whose other axes are those of this tensor. What comes from
+    /// beyond the edges is 0. Where `antialias`, the filter is as wide as the smaller grid's elements. Gradients flow to scale and
+    /// translation, two vectors, too.
+    ///
+    /// # Errors
+    /// An axis is out of range or given twice, shapes do not fit, the interpolation is `Nearest`, or the dtypes are not float32 or float64.
+    pub fn scale_and_translate(
+        &self,
+        output_shape: &[usize],
+        scale: &Tensor,
+        translation: &Tensor,
+        spatial_dims: &[isize],
+        interpolation: Interpolation,
+        antialias: bool,
+    ) -> Result<Tensor> {
+        const OP: &str = "scale_and_translate";
+        for t in [self, scale, translation] {
+            float(OP, t.dtype())?;
+        }
+        let to = Shape::new(output_shape)?;
+        let listed =
+            if spatial_dims.is_empty() { Default::default() } else { self.shape().axes(OP, spatial_dims)? };
+        let kept = |axis: usize| spatial_dims.is_empty() || !listed[axis];
+        let fits = to.rank() == self.rank()
+            && (0..self.rank()).all(|axis| !kept(axis) || to.dims()[axis] == self.dims()[axis]);
+        if !fits {
+            let why = "the second, output_shape, differs from the first in spatial_dims alone";
+            return Err(Error::shapes(OP, *self.shape(), to, why));
+        }
+        for t in [scale, translation] {
+            if t.dims() != [spatial_dims.len()] {
+                let expected =
+                    format!("scale and translation [{}], a number for each axis", spatial_dims.len());
+                return Err(Error::shape(OP, expected, *t.shape()));
+            }
+        }
+        let (scale, translation) = (scale.cast(self.dtype())?, translation.cast(self.dtype())?);
+        let mut y = self.clone();
+        for (i, &axis) in spatial_dims.iter().enumerate() {
+            let axis = self.shape().axis(OP, axis)?;
+            let (scale, translation) = (scale.select(0, i as isize)?, translation.select(0, i as isize)?);
+            let sizes = [self.dims()[axis], to.dims()[axis]];
+            let weights = resampled(OP, sizes, &scale, &translation, interpolation, antialias)?;
+            y = y.to_last(axis)?.tensordot(&weights, &[-1], &[0])?.last_to(axis)?;
+        }
+        Ok(y)
     }
 
     /// Distorts images like rubber (Simard and others 2003): every pixel is looked up `alpha` times as far away as random

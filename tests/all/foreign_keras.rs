@@ -111,6 +111,12 @@ fn run(case: &Value, x: &[Tensor]) -> Result<Vec<Tensor>> {
         "ssim" => x[0].ssim(&x[1], 1.0),
         "map_coordinates" => x[0].map_coordinates(&x[1], &lookup()),
         "affine_transform" => x[0].affine_transform(&x[1], &lookup()),
+        "scale_and_translate" => {
+            let axes: Vec<isize> = sizes(&args["dims"]).into_iter().map(|axis| axis as isize).collect();
+            let (by, antialias) =
+                (args["method"].as_str().unwrap().parse()?, args["antialias"].as_bool().unwrap());
+            x[0].scale_and_translate(&sizes(&args["out"]), &x[1], &x[2], &axes, by, antialias)
+        }
         "perspective_transform" => {
             x[0].perspective_transform(&x[1], &x[2], lookup().bilinear, lookup().fill_value)
         }

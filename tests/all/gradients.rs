@@ -362,6 +362,15 @@ fn pictures() {
     let how = Lookup { fill_mode: FillMode::Reflect, ..Lookup::default() };
     let turned = Tensor::from_slice(&[0.91, 0.23, 0.31, -0.13, 1.17, -0.63, 0.0, 0.0], [8]).unwrap();
     check("affine_transform", &[x(&[1, 3, 3, 2]), turned], |t| t[0].affine_transform(&t[1], &how)?.square());
+    let (scale, shift) =
+        (Tensor::from_slice(&[1.37, 0.71], [2]).unwrap(), Tensor::from_slice(&[0.23, 0.41], [2]).unwrap());
+    for by in
+        [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos3, Interpolation::Lanczos5]
+    {
+        check("scale_and_translate", &[x(&[5, 6, 2]), scale.clone(), shift.clone()], |t| {
+            t[0].scale_and_translate(&[6, 4, 2], &t[1], &t[2], &[0, 1], by, true)?.square()
+        });
+    }
     let start = Tensor::from_slice(&[0.03, 0.01, 2.2, 0.1, 0.2, 2.3, 2.1, 2.4], [4, 2]).unwrap();
     let end = Tensor::from_slice(&[0.1, 0.2, 2.0, 0.3, 0.0, 2.0, 2.2, 2.1], [4, 2]).unwrap();
     check("perspective_transform", &[x(&[3, 3, 1]), start], |t| {

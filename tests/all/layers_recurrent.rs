@@ -335,3 +335,40 @@ fn a_model_of_many_is_trained_saved_loaded_and_captured() {
     let at = step.position(&gradus::graph::Output::Loss).unwrap();
     assert_eq!(got[at].item().unwrap(), loss);
 }
+
+/// A layer that does not say that it treats rows alone.
+#[derive(Clone, Debug)]
+struct Silent {
+    inner: Part,
+}
+gradus::parts!(Silent { inner });
+impl gradus::config::Configured for Silent {}
+impl Layer for Silent {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> gradus::Result<Tensor> {
+        self.inner.forward(x, cx)
+    }
+}
+
+/// In inference all time steps are rows of one call, if the layer treats rows alone: with the bits of a loop over them.
+#[test]
+fn one_call_for_all_time_steps_gives_the_bits_of_a_loop() {
+    fn bits(shape: &[usize], layer: impl Build + Clone + 'static) {
+        let network = |layer: Shared| {
+            Sequential::new().add(Input::new(&shape[1..])).add(layer).build().unwrap()
+        };
+        let once = network(TimeDistributed::new(layer.clone()).into_layer());
+        let loops = network(TimeDistributed::new(Silent { inner: Part::new(layer) }).into_layer());
+        let loops = with_weights_of(loops, &once);
+        let x = Tensor::randn(shape, 3).unwrap();
+        let (a, b) = (once.predict(&x).unwrap(), loops.predict(&x).unwrap());
+        assert!(a.same_bits(&b), "{a}\n{b}");
+    }
+    bits(&[3, 5, 7], Dense::new(4).activation(Tanh));
+    bits(&[2, 1, 600], Dense::new(3));
+    bits(&[3, 4, 9, 2], Conv1D::new(3, 2).activation(Relu));
+    bits(&[2, 3, 8, 7, 3], Conv2D::new(4, 3));
+    bits(&[2, 3, 8, 7, 3], MaxPooling2D::new());
+    bits(&[4, 3, 6], BatchNormalization::new());
+    bits(&[4, 3, 2, 6], LayerNormalization::new());
+    bits(&[4, 3, 2, 6], Flatten::new());
+}

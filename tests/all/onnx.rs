@@ -7,9 +7,9 @@ use crate::proto::{Message, Value};
 use gradus::applications::ResNet18;
 use gradus::autograd::{Grads, Op, Specs, Step, apply1, one};
 use gradus::config::Configured;
-use gradus::nn::layers::{LSTMCell, RNN};
+use gradus::nn::layers::{LSTMCell, RNN, TimeDistributed};
 use gradus::nn::{Layer, Masking as Mask};
-use gradus::onnx::{Export, operators};
+use gradus::onnx::{Export, Nodes, operators};
 use gradus::prelude::*;
 use gradus::tensor::Array;
 use gradus::{Result, Spec, UNKNOWN};
@@ -243,7 +243,7 @@ function_layer!(Cubes, |x| {
     let n = x.dims()[1];
     x.new_full([n * n * n], 1.0)?.sum(&[], false)?.mul(x)
 });
-function_layer!(Products, |x| x.cumprod(1));
+function_layer!(Special, |x| x.abs()?.lgamma());
 function_layer!(Bits, |x| x.cast(DType::I64)?.bitwise_and(&Tensor::scalar(3i64)?)?.cast(x.dtype()));
 function_layer!(OwnOp, |x| apply1(Twice {}, &[x]));
 
@@ -278,6 +278,9 @@ fn own(layer: impl Node + 'static) -> Network {
 fn refused() -> Vec<(&'static str, String)> {
     let of = |network: Network| Export::new(&network).to_bytes().unwrap_err().to_string();
     let dense = || layer(Dense::new(2).named("d"));
+    type Form = fn(&mut Nodes<'_, '_>) -> Result<Vec<String>>;
+    let formed =
+        |op: &str, form: Form| Export::new(&own(OwnOp)).form(op, form).to_bytes().unwrap_err().to_string();
     let path = std::env::temp_dir().join("model.onnx");
     vec![
         ("operator set 12", Export::new(&dense()).opset(12).to_bytes().unwrap_err().to_string()),
@@ -287,9 +290,13 @@ fn refused() -> Vec<(&'static str, String)> {
         ("a recurrent layer's loop", of(layer(RNN::new(LSTMCell::new(2)).named("cells")))),
         ("a constant of a size", of(own(Zeros))),
         ("a size that does not follow", of(own(Cubes))),
-        ("no operator", of(own(Products))),
+        ("no operator", of(own(Special))),
         ("a newer operator", of(own(Bits))),
         ("an operation of one's own", of(own(OwnOp))),
+        ("a form of one that has one", formed("relu", |_| Ok(vec![]))),
+        ("a form without results", formed("acme_twice", |_| Ok(vec![]))),
+        ("a form with a name of nothing", formed("acme_twice", |_| Ok(vec!["y".into()]))),
+        ("a form that reads a third input", formed("acme_twice", |n| Ok(vec![n.input(2)?]))),
         ("an axis of no input", Export::new(&dense()).axis("y", 0, "n").to_bytes().unwrap_err().to_string()),
         (
             "two shapes for one input",
@@ -324,6 +331,13 @@ fn a_fixed_length_lets_a_loop_be_written() {
     let file = File::read(&Export::new(&own(Unrolled)).inputs([spec]).to_bytes().unwrap());
     assert_eq!(file.operators().iter().filter(|op| *op == "Add").count(), 3);
     assert!(file.text().contains("input x: type 1 [batch, 4, 3]"), "{}", file.text());
+}
+
+#[test]
+fn steps_in_time_are_rows_of_one_product() {
+    let file = File::read(&Export::new(&layer(TimeDistributed::new(Dense::new(2)))).to_bytes().unwrap());
+    assert_eq!(file.operators(), ["Reshape", "Gemm", "Shape", "Concat", "Reshape"], "{}", file.text());
+    assert!(file.text().contains("[batch, time, 2]"), "{}", file.text());
 }
 
 // ---- the table of operations

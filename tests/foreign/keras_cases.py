@@ -162,6 +162,17 @@ end = np.stack([np.array([[1.0, 0.5], [4.0, 0.0], [0.0, 3.0], [5.0, 4.5]])] * 2)
 for order in (0, 1):
     got = image.perspective_transform(images, start, end, ("nearest", "bilinear")[order], 0.5)
     case("perspective_transform", [images, start, end], got, order=order, fill=0.5)
+for method in ("bilinear", "bicubic", "lanczos3", "lanczos5"):
+    for antialias in (True, False):
+        for out, dims, scale, shift in (
+            ((2, 7, 4, 3), (1, 2), (1.4, 0.7), (0.3, -0.2)),
+            ((2, 3, 9, 3), (2, 1), (1.5, 0.4), (1.2, 0.6)),
+            ((2, 6, 6, 3), (1,), (0.1,), (2.5,)),
+        ):
+            shape = tuple(o if i in dims else n for i, (o, n) in enumerate(zip(out, images.shape)))
+            scale, shift = np.array(scale), np.array(shift)
+            got = image.scale_and_translate(images, shape, scale, shift, dims, method, antialias)
+            case("scale_and_translate", [images, scale, shift], got, out=list(shape), dims=list(dims), method=method, antialias=antialias)
 
 path = pathlib.Path(__file__).parent / "pack" / "keras.json"
 path.write_text('{"cases":[\n' + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]}\n")

@@ -32,4 +32,7 @@ impl Layer for Activation {
         let linear = (&*self.activation as &dyn std::any::Any).is::<Linear>();
         if linear { input } else { range_of(&*self.activation) }
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

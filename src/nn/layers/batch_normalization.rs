@@ -208,6 +208,9 @@ impl Node for BatchNormalizationNode {
     fn class_name(&self) -> &'static str {
         "BatchNormalization"
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }
 
 impl BatchNormalizationNode {

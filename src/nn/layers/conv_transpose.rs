@@ -161,4 +161,7 @@ impl Layer for ConvTransposeNode {
     fn output_range(&self, _: Option<Range>) -> Option<Range> {
         range_of(&*self.ending.activation)
     }
+    fn is_row_wise(&self) -> bool {
+        self.ending.activity_regularizer.is_none()
+    }
 }

@@ -73,4 +73,7 @@ impl Layer for Cropping {
     fn output_range(&self, input: Option<Range>) -> Option<Range> {
         input
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

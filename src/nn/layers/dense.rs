@@ -102,4 +102,7 @@ impl Layer for DenseNode {
     fn output_range(&self, _: Option<Range>) -> Option<Range> {
         range_of(&*self.activation)
     }
+    fn is_row_wise(&self) -> bool {
+        self.activity_regularizer.is_none()
+    }
 }

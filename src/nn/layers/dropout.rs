@@ -78,4 +78,7 @@ impl Layer for DropoutNode {
     fn output_range(&self, input: Option<Range>) -> Option<Range> {
         input
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

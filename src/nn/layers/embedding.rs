@@ -114,4 +114,7 @@ impl Node for EmbeddingNode {
     fn class_name(&self) -> &'static str {
         "Embedding"
     }
+    fn is_row_wise(&self) -> bool {
+        self.activity_regularizer.is_none()
+    }
 }

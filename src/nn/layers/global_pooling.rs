@@ -102,6 +102,9 @@ impl Node for GlobalPooling {
         let input = inputs.first().copied().flatten();
         if self.operation == Operation::Mean { input } else { input.map(Range::moved) }
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }
 
 impl GlobalPooling {

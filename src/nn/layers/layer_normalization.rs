@@ -107,6 +107,9 @@ impl Layer for LayerNormalizationNode {
     fn class_name(&self) -> &'static str {
         "LayerNormalization"
     }
+    fn is_row_wise(&self) -> bool {
+        !self.axes.contains(&0)
+    }
 }
 
 #[cfg(test)]

@@ -35,4 +35,7 @@ impl Layer for Permute {
     fn output_range(&self, input: Option<Range>) -> Option<Range> {
         input.map(Range::moved)
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

@@ -118,4 +118,7 @@ impl Layer for Pooling {
     fn class_name(&self) -> &'static str {
         self.class
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

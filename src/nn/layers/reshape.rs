@@ -33,4 +33,7 @@ impl Layer for Reshape {
     fn output_range(&self, input: Option<Range>) -> Option<Range> {
         input.map(Range::moved)
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

@@ -55,6 +55,9 @@ impl Layer for RMSNormalizationNode {
     fn class_name(&self) -> &'static str {
         "RMSNormalization"
     }
+    fn is_row_wise(&self) -> bool {
+        !self.axes.contains(&0)
+    }
 }
 
 #[cfg(test)]

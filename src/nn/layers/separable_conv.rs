@@ -56,6 +56,9 @@ impl Layer for SeparableConvNode {
     fn output_range(&self, _: Option<Range>) -> Option<Range> {
         range_of(&*self.ending.activation)
     }
+    fn is_row_wise(&self) -> bool {
+        self.ending.activity_regularizer.is_none()
+    }
 }
 
 /// Declares the layer for a number of spatial axes.

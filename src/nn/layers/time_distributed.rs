@@ -17,6 +17,9 @@ crate::settings! {
     /// it, or `[batch, time]` if the layer uses the mask up, true for each step in which something counts.
     ///
     /// A layer that draws random numbers draws at each time step, and statistics are updated at each.
+    ///
+    /// In inference a layer that is [row-wise](crate::nn::Node::is_row_wise) is called once, with the time steps of all sequences as rows:
+    /// the same numbers without a loop, so that an export leaves the length open.
     pub layer TimeDistributed {
         /// Creates the wrapper of this layer.
         new(layer: into Dyn<dyn Build>);
@@ -38,6 +41,43 @@ struct TimeDistributedNode {
 }
 crate::parts!(TimeDistributedNode { layer });
 
+impl TimeDistributedNode {
+    /// Calls the layer once: `[batch, time, …]` becomes `[batch·time, …]`, and back.
+    fn call_at_once(&self, x: &Value, own: Option<&Tensor>, cx: &mut Cx, raw: &[bool]) -> Result<Values> {
+        let time = x.tensor.dims()[1] as isize;
+        let mut mask = own.map(|mask| mask.merge_axes(0, 1)).transpose()?;
+        if let (Some(rows), Some([_, _])) = (&mut mask, own.map(Tensor::dims)) {
+            *rows = as_row_mask(rows, x.tensor.rank())?;
+        }
+        let rows = [Value::masked(x.tensor.merge_axes(0, 1)?, mask)];
+        let values = self.layer.call_raw(Inputs::new(&rows), cx, raw)?;
+        let apart = |t: &Tensor| t.split_axis(0, &[-1, time]);
+        let apart = |value: &Value| {
+            let mask = match (&x.mask, &value.mask) {
+                (Some(mask), Some(of_steps)) if mask.rank() > 2 => Some(apart(of_steps)?),
+                (Some(mask), None) if mask.rank() > 2 => Some(steps_that_count(mask)?),
+                (mask, _) => (*mask).clone(),
+            };
+            Ok(Value::masked(apart(&value.tensor)?, mask))
+        };
+        values.iter().map(apart).collect()
+    }
+}
+
+/// A mask of rows with as many axes as the layer takes, one less than a time step of a tensor of this rank has.
+fn as_row_mask(rows: &Tensor, rank: usize) -> Result<Tensor> {
+    let mut mask = rows.clone();
+    while mask.rank() + 2 < rank {
+        mask = mask.expand_dims(-1)?;
+    }
+    Ok(mask)
+}
+
+/// Of a mask `[batch, time, …]`, the steps in which something counts.
+fn steps_that_count(mask: &Tensor) -> Result<Tensor> {
+    mask.any(&(2..mask.rank() as isize).collect::<Few<_, MAX_RANK>>(), false)
+}
+
 impl Node for TimeDistributedNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         self.call_raw(x, cx, &[])
@@ -46,13 +86,13 @@ impl Node for TimeDistributedNode {
         let x = x.single()?;
         let time = x.tensor.dims().get(1).copied().unwrap_or(0) as isize;
         let own = x.mask.as_ref().filter(|mask| mask.rank() > 2 || self.layer.takes_row_mask());
+        if time > 0 && !cx.is_training() && self.layer.is_row_wise() {
+            return self.call_at_once(x, own, cx, raw);
+        }
         let call = |t: isize| {
             let mut mask = own.map(|mask| mask.select(1, t)).transpose()?;
             if let (Some(rows), Some([_, _])) = (&mut mask, own.map(Tensor::dims)) {
-                // A mask of rows gets as many axes as the layer takes, one less than a time step has.
-                while rows.rank() + 2 < x.tensor.rank() {
-                    *rows = rows.expand_dims(-1)?;
-                }
+                *rows = as_row_mask(rows, x.tensor.rank())?;
             }
             let step = [Value::masked(x.tensor.select(1, t)?, mask)];
             self.layer.call_raw(Inputs::new(&step), cx, raw)
@@ -69,7 +109,7 @@ impl Node for TimeDistributedNode {
             let mask = match &x.mask {
                 Some(mask) if mask.rank() > 2 => Some(match masks.len() == steps.len() {
                     true => Tensor::stack(&masks, 1)?,
-                    false => mask.any(&(2..mask.rank() as isize).collect::<Few<_, MAX_RANK>>(), false)?,
+                    false => steps_that_count(mask)?,
                 }),
                 mask => mask.clone(),
             };

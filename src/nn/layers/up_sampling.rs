@@ -100,4 +100,7 @@ impl Layer for UpSampling {
     fn class_name(&self) -> &'static str {
         self.class
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

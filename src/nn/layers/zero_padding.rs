@@ -59,4 +59,7 @@ impl Layer for ZeroPadding {
     fn class_name(&self) -> &'static str {
         self.class
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

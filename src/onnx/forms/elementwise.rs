@@ -3,11 +3,11 @@
 use super::super::emit::{Call, Emit, Field};
 use super::Form::{As, Not};
 use super::conv::channels_first;
-use super::{NONE, Row};
+use super::{Row, SPECIAL, TRAINING};
 use crate::{DType, Error, Result};
 
 /// Writes an operation whose elements depend only on those in the same place.
-fn pointwise(
+pub(super) fn pointwise(
     e: &mut Emit<'_>,
     call: &Call,
     f: impl FnOnce(&mut Emit<'_>, &[&str]) -> Result<String>,
@@ -256,17 +256,18 @@ pub(super) const FORMS: &[Row] = &[
         let (at_zero, ratio) = (e.node("Equal", &[x, &zero]), e.div(&sin, &y));
         Ok(e.node("Where", &[&at_zero, &one, &ratio]))
     }),
-    ("sinc_derivative", Not(NONE)),
-    ("erfinv", Not(NONE)),
-    ("lgamma", Not(NONE)),
-    ("digamma", Not(NONE)),
-    ("polygamma", Not(NONE)),
-    ("i0", Not(NONE)),
-    ("i1", Not(NONE)),
-    ("i0e", Not(NONE)),
-    ("i1e", Not(NONE)),
-    ("bessel_i", Not(NONE)),
-    ("bessel_ie", Not(NONE)),
+    ("sinc_derivative", Not(TRAINING)),
+    unary!("erfinv", "Log, Sqrt, Mul, Add, Where", |e, x, p| erfinv(e, x)),
+    ("exponent", As("Log, Floor, Pow, Where, Cast", |e, call| pointwise(e, call, |e, x| exponent(e, x[0])))),
+    ("lgamma", Not(SPECIAL)),
+    ("digamma", Not(SPECIAL)),
+    ("polygamma", Not(SPECIAL)),
+    ("i0", Not(SPECIAL)),
+    ("i1", Not(SPECIAL)),
+    ("i0e", Not(SPECIAL)),
+    ("i1e", Not(SPECIAL)),
+    ("bessel_i", Not(SPECIAL)),
+    ("bessel_ie", Not(SPECIAL)),
     (
         "affine",
         As("Mul, Add", |e, call| {
@@ -295,18 +296,23 @@ pub(super) const FORMS: &[Row] = &[
         let d = e.sub(a, b);
         Ok(e.mul(&d, &d))
     }),
-    binary!("logaddexp", "Max, Sub, Softplus, Add", |e, a, b| {
-        let (top, low) = (e.node("Max", &[a, b]), e.node("Min", &[a, b]));
-        let less = e.sub(&low, &top);
-        let more = e.node("Softplus", &[&less]);
-        Ok(e.add2(&top, &more))
+    binary!("logaddexp", "Max, Min, Sub, Exp, Log, Add", |e, a, b| log_add(e, a, b)),
+    binary!("logaddexp2", "Mul, Max, Min, Sub, Exp, Log, Add", |e, a, b| {
+        let (a, b) = (e.times(a, std::f64::consts::LN_2)?, e.times(b, std::f64::consts::LN_2)?);
+        let y = log_add(e, &a, &b)?;
+        e.times(&y, std::f64::consts::LOG2_E)
     }),
     binary!("binary_cross_entropy", "Softplus, Mul, Sub", |e, x, t| {
         let (soft, product) = (e.node("Softplus", &[x]), e.mul(x, t));
         Ok(e.sub(&soft, &product))
     }),
-    binary!("floor_div", "Div, Floor", |e, a, b| {
-        floats_only(e, "floor_div")?;
+    binary!("floor_div", "Div, Floor; of integers Mod, Sub, Div", |e, a, b| {
+        if e.dtype.is_integer() {
+            // ONNX's Div of integers rounds to 0; without the remainder there is nothing to round.
+            let rest = e.node("Mod", &[a, b]);
+            let whole = e.sub(a, &rest);
+            return Ok(e.div(&whole, b));
+        }
         let y = e.div(a, b);
         Ok(e.node("Floor", &[&y]))
     }),
@@ -354,11 +360,10 @@ pub(super) const FORMS: &[Row] = &[
         let power = e.node("Pow", &[&two, b]);
         Ok(e.mul(a, &power))
     }),
-    ("atan2", Not(NONE)),
-    ("nextafter", Not(NONE)),
-    ("logaddexp2", Not(NONE)),
-    ("fmax", Not(NONE)),
-    ("fmin", Not(NONE)),
+    binary!("atan2", "Abs, Div, Atan, Where", |e, y, x| atan2(e, y, x)),
+    ("nextafter", Not("ONNX reads no bits of numbers")),
+    binary!("fmax", "Max, IsNaN, Where", |e, a, b| but_nan(e, "Max", a, b)),
+    binary!("fmin", "Min, IsNaN, Where", |e, a, b| but_nan(e, "Min", a, b)),
     binary!("equal", "Equal"),
     binary!("not_equal", "Equal, Not", |e, a, b| {
         let y = e.node("Equal", &[a, b]);
@@ -380,11 +385,6 @@ pub(super) const FORMS: &[Row] = &[
             })
         }),
     ),
-    binary!("bitwise_and", "BitwiseAnd", |e, a, b| bits(e, "BitwiseAnd", a, b)),
-    binary!("bitwise_or", "BitwiseOr", |e, a, b| bits(e, "BitwiseOr", a, b)),
-    binary!("bitwise_xor", "BitwiseXor", |e, a, b| bits(e, "BitwiseXor", a, b)),
-    ("left_shift", Not("ONNX shifts unsigned numbers alone")),
-    ("right_shift", Not("ONNX shifts unsigned numbers alone")),
     (
         "cast",
         As("Cast", |e, call| {
@@ -424,6 +424,132 @@ fn mul_add(e: &mut Emit<'_>, call: &Call) -> Result<()> {
     Ok(())
 }
 
+/// `ln(exp(a) + exp(b))`. Of equal ones, infinite too, the difference is 0.
+pub(super) fn log_add(e: &mut Emit<'_>, a: &str, b: &str) -> Result<String> {
+    let (top, low, zero) = (e.node("Max", &[a, b]), e.node("Min", &[a, b]), e.c(0.0)?);
+    let (same, less) = (e.node("Equal", &[&low, &top]), e.sub(&low, &top));
+    let less = e.node("Where", &[&same, &zero, &less]);
+    let more = e.node("Exp", &[&less]);
+    let more = e.plus(&more, 1.0)?;
+    let more = e.node("Log", &[&more]);
+    Ok(e.add2(&top, &more))
+}
+
+/// The larger or smaller one, or that which is a number.
+fn but_nan(e: &mut Emit<'_>, op: &'static str, a: &str, b: &str) -> Result<String> {
+    let y = e.node(op, &[a, b]);
+    if !e.dtype.is_float() {
+        return Ok(y);
+    }
+    let (no_a, no_b) = (e.node("IsNaN", &[a]), e.node("IsNaN", &[b]));
+    let y = e.node("Where", &[&no_b, a, &y]);
+    Ok(e.node("Where", &[&no_a, b, &y]))
+}
+
+/// Whether a number has a minus, zeros too.
+fn has_minus(e: &mut Emit<'_>, x: &str) -> Result<String> {
+    let (zero, inverse) = (e.c(0.0)?, e.node("Reciprocal", &[x]));
+    let (below, inverse_below) = (e.node("Less", &[x, &zero]), e.node("Less", &[&inverse, &zero]));
+    Ok(e.node("Or", &[&below, &inverse_below]))
+}
+
+/// The angle in the first quarter from the sizes, then the quarter from the signs.
+fn atan2(e: &mut Emit<'_>, y: &str, x: &str) -> Result<String> {
+    let (rise, run) = (e.node("Abs", &[y]), e.node("Abs", &[x]));
+    let (zero, one, pi) = (e.c(0.0)?, e.c(1.0)?, e.c(std::f64::consts::PI)?);
+    let (same, none) = (e.node("Equal", &[&rise, &run]), e.node("Equal", &[&rise, &zero]));
+    let diagonal = e.node("Where", &[&none, &zero, &one]);
+    let slope = e.div(&rise, &run);
+    let slope = e.node("Where", &[&same, &diagonal, &slope]);
+    let angle = e.node("Atan", &[&slope]);
+    let (left, turned) = (has_minus(e, x)?, e.sub(&pi, &angle));
+    let angle = e.node("Where", &[&left, &turned, &angle]);
+    let (down, turned) = (has_minus(e, y)?, e.node("Neg", &[&angle]));
+    Ok(e.node("Where", &[&down, &turned, &angle]))
+}
+
+/// The polynomials of M. Giles, "Approximating the erfinv function" (2010), of float32.
+fn erfinv(e: &mut Emit<'_>, x: &str) -> Result<String> {
+    if e.dtype != DType::F32 {
+        return Err(Error::argument("onnx", "erfinv of float32, to which its polynomials belong", e.dtype));
+    }
+    const MIDDLE: [f64; 9] = [
+        2.810_226_36e-8,
+        3.432_739_39e-7,
+        -3.523_387_7e-6,
+        -4.391_506_54e-6,
+        0.000_218_580_87,
+        -0.001_253_725_03,
+        -0.004_177_681_64,
+        0.246_640_727,
+        1.501_409_41,
+    ];
+    const ENDS: [f64; 9] = [
+        -0.000_200_214_257,
+        0.000_100_950_558,
+        0.001_349_343_22,
+        -0.003_673_428_44,
+        0.005_739_507_73,
+        -0.007_622_461_3,
+        0.009_438_870_47,
+        1.001_674_06,
+        2.832_976_82,
+    ];
+    let one = e.c(1.0)?;
+    let (less, more) = (e.sub(&one, x), e.add2(&one, x));
+    let w = e.mul(&less, &more);
+    let w = e.node("Log", &[&w]);
+    let w = e.node("Neg", &[&w]);
+    let (root, border) = (e.node("Sqrt", &[&w]), e.c(5.0)?);
+    let (near, far) = (e.plus(&w, -2.5)?, e.plus(&root, -3.0)?);
+    let polynomial = |e: &mut Emit<'_>, w: &str, c: &[f64; 9]| -> Result<String> {
+        let mut y = e.c(c[0])?;
+        for c in &c[1..] {
+            y = e.mul(&y, w);
+            y = e.plus(&y, *c)?;
+        }
+        Ok(y)
+    };
+    let (near, far) = (polynomial(e, &near, &MIDDLE)?, polynomial(e, &far, &ENDS)?);
+    let inside = e.node("Less", &[&w, &border]);
+    let factor = e.node("Where", &[&inside, &near, &far]);
+    let y = e.mul(&factor, x);
+    // At the ends.
+    let (size, infinite) = (e.node("Abs", &[x]), e.times(x, f64::INFINITY)?);
+    let end = e.node("Equal", &[&size, &one]);
+    Ok(e.node("Where", &[&end, &infinite, &y]))
+}
+
+/// From the logarithm, and corrected where that was rounded across a power of two.
+fn exponent(e: &mut Emit<'_>, x: &str) -> Result<String> {
+    let (zero, one, half) = (e.c(0.0)?, e.c(1.0)?, e.c(0.5)?);
+    let (size, infinite) = (e.node("Abs", &[x]), e.c(f64::INFINITY)?);
+    let (above, below) = (e.node("Greater", &[&size, &zero]), e.node("Less", &[&size, &infinite]));
+    let usual = e.node("And", &[&above, &below]);
+    let size = e.node("Where", &[&usual, &size, &one]);
+    let guess = e.node("Log", &[&size]);
+    let guess = e.times(&guess, std::f64::consts::LOG2_E)?;
+    let guess = e.node("Floor", &[&guess]);
+    let guess = e.plus(&guess, 1.0)?;
+    // In two steps, so that neither power overflows.
+    let first = e.mul(&guess, &half);
+    let first = e.node("Floor", &[&first]);
+    let second = e.sub(&guess, &first);
+    let mut fraction = size;
+    for part in [first, second] {
+        let (two, down) = (e.c(2.0)?, e.node("Neg", &[&part]));
+        let power = e.node("Pow", &[&two, &down]);
+        fraction = e.mul(&fraction, &power);
+    }
+    let (large, small) = (e.node("Less", &[&fraction, &one]), e.node("Less", &[&fraction, &half]));
+    let large = e.node("Not", &[&large]);
+    let (more, less) = (e.cast(&large, e.dtype), e.cast(&small, e.dtype));
+    let y = e.add2(&guess, &more);
+    let y = e.sub(&y, &less);
+    let y = e.node("Where", &[&usual, &y, &zero]);
+    Ok(e.cast(&y, DType::I32))
+}
+
 const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
 
 fn ndtr(e: &mut Emit<'_>, x: &str) -> Result<String> {
@@ -457,28 +583,4 @@ fn compared(e: &mut Emit<'_>, op: &'static str, a: &str, b: &str) -> String {
     }
     let (a, b) = (e.cast(a, DType::I32), e.cast(b, DType::I32));
     e.node(op, &[&a, &b])
-}
-
-fn bits(e: &mut Emit<'_>, op: &'static str, a: &str, b: &str) -> Result<String> {
-    if e.dtype == DType::Bool {
-        let of_truths = match op {
-            "BitwiseAnd" => "And",
-            "BitwiseOr" => "Or",
-            _ => "Xor",
-        };
-        return Ok(e.node(of_truths, &[a, b]));
-    }
-    e.needs(op, 18)?;
-    Ok(e.node(op, &[a, b]))
-}
-
-fn floats_only(e: &Emit<'_>, op: &str) -> Result<()> {
-    match e.dtype.is_float() {
-        true => Ok(()),
-        false => Err(Error::argument(
-            "onnx",
-            format!("{op} of floats (ONNX's Div of integers rounds to 0)"),
-            e.dtype,
-        )),
-    }
 }

@@ -5,10 +5,14 @@ mod attention;
 mod axes;
 mod conv;
 mod elementwise;
+mod fourier;
+mod indexed;
 mod pool;
 mod products;
 mod recurrent;
 mod resize;
+mod running;
+mod whole;
 
 use super::emit::{Call, Emit};
 use crate::{Error, Result};
@@ -31,8 +35,8 @@ pub(super) type Row = (&'static str, Form);
 
 const TRAINING: &str = "it is a step of training";
 const RANDOM: &str = "random numbers are not drawn in inference";
-const NONE: &str = "ONNX has no operator for it";
-const INDEXED: &str = "ONNX has it from operator set 18 on: this form is not written yet";
+const MATRICES: &str = "of linear algebra ONNX has MatMul and Det alone";
+const SPECIAL: &str = "ONNX has no operator for this function";
 
 /// The operations that are not in the tables of a file of their own.
 const OTHERS: &[Row] = &[
@@ -43,8 +47,6 @@ const OTHERS: &[Row] = &[
     ("conv_input_grad", Not(TRAINING)),
     ("max_pool_taken", Not(TRAINING)),
     ("unslice", Not(TRAINING)),
-    ("scatter_add", Not(TRAINING)),
-    ("add_along_axis", Not(TRAINING)),
     ("sparse_cross_entropy", Not(TRAINING)),
     ("ctc_loss", Not(TRAINING)),
     ("dropout", Not(RANDOM)),
@@ -54,30 +56,16 @@ const OTHERS: &[Row] = &[
     ("bernoulli", Not(RANDOM)),
     ("permutation", Not(RANDOM)),
     ("categorical", Not(RANDOM)),
-    ("eigh", Not(NONE)),
-    ("svd", Not(NONE)),
-    ("solve", Not(NONE)),
-    ("lower_triangular_solve", Not(NONE)),
-    ("upper_triangular_solve", Not(NONE)),
-    ("cholesky", Not(NONE)),
-    ("qr", Not(NONE)),
-    ("slogdet", Not(NONE)),
-    ("cofactor", Not(NONE)),
-    ("lu", Not(NONE)),
-    ("mode", Not(NONE)),
-    ("exponent", Not(NONE)),
-    ("cummax", Not(NONE)),
-    ("cummin", Not(NONE)),
-    ("max_along_axis", Not(INDEXED)),
-    ("min_along_axis", Not(INDEXED)),
-    ("prod_along_axis", Not(INDEXED)),
-    ("fft", Not("its two parts are one tensor in ONNX's DFT: this form is not written yet")),
-    ("searchsorted", Not(NONE)),
-    ("cumprod", Not(NONE)),
-    ("logcumsumexp", Not(NONE)),
-    ("recurrence", Not(NONE)),
-    ("gcd", Not(NONE)),
-    ("lcm", Not(NONE)),
+    ("eigh", Not(MATRICES)),
+    ("svd", Not(MATRICES)),
+    ("solve", Not(MATRICES)),
+    ("lower_triangular_solve", Not(MATRICES)),
+    ("upper_triangular_solve", Not(MATRICES)),
+    ("cholesky", Not(MATRICES)),
+    ("qr", Not(MATRICES)),
+    ("slogdet", Not(MATRICES)),
+    ("cofactor", Not(MATRICES)),
+    ("lu", Not(MATRICES)),
 ];
 
 /// All rows.
@@ -88,10 +76,14 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         axes::FORMS,
         conv::FORMS,
         elementwise::FORMS,
+        fourier::FORMS,
+        indexed::FORMS,
         pool::FORMS,
         products::FORMS,
         recurrent::FORMS,
         resize::FORMS,
+        running::FORMS,
+        whole::FORMS,
     ];
     files.into_iter().flatten()
 }
@@ -103,16 +95,19 @@ pub(super) fn form(op: &str) -> Option<Form> {
     exact.or_else(family).map(|(_, form)| *form)
 }
 
-/// Writes an operation.
+/// Writes an operation: by the table, or by a form that the program brings.
 pub(super) fn write(emit: &mut Emit<'_>, call: &Call) -> Result<()> {
-    match form(call.name) {
-        Some(As(_, write)) => write(emit, call),
-        Some(Not(why)) => {
-            let expected = "operations that ONNX has a form for: see the table in docs/onnx.md";
+    let own = emit.own.iter().find(|own| own.op == call.name);
+    match (form(call.name), own) {
+        (Some(As(_, write)), _) => write(emit, call),
+        (_, Some(own)) => super::own::write(emit, call, own),
+        (Some(Not(why)), _) => {
+            let expected = "operations that ONNX has a form for (docs/onnx.md has the table): write it of those, compute it outside of \
+                            the network and give the result as an input, or bring its nodes (Export::form)";
             Err(Error::argument("onnx", expected, format!("{}, {why}", call.name)))
         }
-        None => {
-            let expected = "operations of the library, of which forward should be made";
+        (None, None) => {
+            let expected = "operations of the library, of which forward should be made, or the nodes of one's own (Export::form)";
             Err(Error::argument(
                 "onnx",
                 expected,

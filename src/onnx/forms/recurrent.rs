@@ -133,7 +133,7 @@ fn masked(e: &mut Emit<'_>, call: &Call, kind: &Kind) -> Result<()> {
     inputs.extend([(z_now, dtype), (counts_now, DType::Bool)]);
     let outputs = outputs.into_iter().map(|name| (name, dtype)).collect();
     let mut fields = vec![
-        ("body", Field::Body(Box::new(Body { nodes, inputs, outputs }))),
+        ("body", Field::Body(Box::new(Body { nodes, scalars: 0, inputs, outputs }))),
         ("num_scan_inputs", Field::Int(2)),
     ];
     if backwards {

@@ -173,7 +173,7 @@ fn collected(a: &mut Answers, dtype: DType) {
 }
 
 /// Windows, colours and places of images.
-const PICTURES: [Row; 13] = [
+const PICTURES: [Row; 14] = [
     ("extract_patches", |t| t.extract_patches(&[2, 3], &[1, 2], &[1, 1], &Padding::Same)),
     ("unfold", |t| t.unfold(&Unfold::new([3, 2]))),
     ("fold", |t| t.unfold(&Unfold::new([2, 2]))?.fold([t.dims()[2], t.dims()[3]], &Unfold::new([2, 2]))),
@@ -186,6 +186,12 @@ const PICTURES: [Row; 13] = [
     ("sobel_edges", Tensor::sobel_edges),
     ("ssim", |t| t.ssim(&t.affine(0.9, 0.1)?, 1.0)),
     ("elastic_transform", |t| t.elastic_transform(2.0, 1.1, &Lookup::default(), 5)),
+    ("scale_and_translate", |t| {
+        let numbers = Tensor::from_slice(&[0.9, 1.3], [2])?;
+        let (n, [height, width]) = (t.dims()[0], [t.dims()[1], t.dims()[2]]);
+        let shape = [n, height + 1, width - 1, t.dims()[3]];
+        t.scale_and_translate(&shape, &numbers, &numbers, &[1, 2], gradus::ops::Interpolation::Lanczos3, true)
+    }),
     ("affine_transform", |t| {
         let numbers = Tensor::from_slice(&[0.9, 0.2, 0.3, -0.1, 1.1, -0.6, 0.0, 0.0], [8])?;
         t.affine_transform(&numbers, &Lookup { fill_mode: FillMode::Reflect, ..Lookup::default() })
