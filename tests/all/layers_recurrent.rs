@@ -353,9 +353,8 @@ impl Layer for Silent {
 #[test]
 fn one_call_for_all_time_steps_gives_the_bits_of_a_loop() {
     fn bits(shape: &[usize], layer: impl Build + Clone + 'static) {
-        let network = |layer: Shared| {
-            Sequential::new().add(Input::new(&shape[1..])).add(layer).build().unwrap()
-        };
+        let network =
+            |layer: Shared| Sequential::new().add(Input::new(&shape[1..])).add(layer).build().unwrap();
         let once = network(TimeDistributed::new(layer.clone()).into_layer());
         let loops = network(TimeDistributed::new(Silent { inner: Part::new(layer) }).into_layer());
         let loops = with_weights_of(loops, &once);
