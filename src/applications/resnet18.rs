@@ -4,7 +4,7 @@
 use super::classifier::classifier;
 use super::resnet::relu;
 use crate::Result;
-use crate::nn::layers::{Add, BatchNormalization, Conv2D, MaxPooling2D};
+use crate::nn::layers::{Add, BatchNormalization, Conv2D, MaxPooling2D, ZeroPadding2D};
 use crate::nn::{Build as _, Symbol};
 use crate::ops::Padding;
 
@@ -35,8 +35,8 @@ fn conv(x: &Symbol, name: &str, filters: usize, size: usize, stride: usize) -> R
 /// From images to features.
 fn trunk(x: &Symbol) -> Result<Symbol> {
     let x = relu(&conv(x, "conv1", 64, 7, 2)?, "conv1_relu")?;
-    let pool = MaxPooling2D::new().pool_size(3).strides(2).padding(Padding::explicit([(1, 1), (1, 1)]));
-    let mut x = pool.named("pool1_pool").on(&x)?;
+    let x = ZeroPadding2D::new().padding(1).named("pool1_pad").on(&x)?;
+    let mut x = MaxPooling2D::new().pool_size(3).strides(2).named("pool1_pool").on(&x)?;
     for stack in 0..4 {
         for i in 1..=2 {
             let first = i == 1 && stack > 0;

@@ -394,7 +394,8 @@ pub fn each<T: Send, const N: usize>(count: usize, parts: [&mut [T]; N], least: 
     }
 }
 
-#[cfg(all(test, feature = "parallel"))]
+#[cfg(test)]
+#[cfg(feature = "parallel")]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -54,7 +54,8 @@ fn with_matrix(shape: &Shape, rows: usize, cols: usize) -> Shape {
 fn check(op: &'static str, what: &'static str, i: usize, pivot: Option<Pivot>) -> Result<()> {
     match pivot {
         None => Ok(()),
-        Some((pivot, value)) => Err(Error::Matrix { op, matrix: i, what, pivot, value }),
+        // A zero without its sign.
+        Some((pivot, value)) => Err(Error::Matrix { op, matrix: i, what, pivot, value: value + 0.0 }),
     }
 }
 

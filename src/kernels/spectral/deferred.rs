@@ -86,7 +86,7 @@ impl<'a> Deferred<'a> {
     }
 
     /// Computes `v` times the matrix, from row `i` and column `j` on.
-    fn from_left(&self, i: usize, j: usize, v: &[f64], out: &mut [f64], along: &mut [f64]) {
+    fn row_product(&self, i: usize, j: usize, v: &[f64], out: &mut [f64], along: &mut [f64]) {
         row_times(Mat::row_major(v, 1, v.len()), self.old(i, j), out, Store::Write);
         if self.count > 0 {
             let along = &mut along[..self.count];
@@ -96,7 +96,7 @@ impl<'a> Deferred<'a> {
     }
 
     /// Computes the matrix, from row `i` and column `j` on, times `u`.
-    fn from_right(&self, i: usize, j: usize, u: &[f64], out: &mut [f64], along: &mut [f64]) {
+    fn column_product(&self, i: usize, j: usize, u: &[f64], out: &mut [f64], along: &mut [f64]) {
         times(self.old(i, j), u, out, Store::Write);
         if self.count > 0 {
             let along = &mut along[..self.count];
@@ -155,7 +155,7 @@ pub(super) fn to_three_diagonals(
         }
         // With y = A·u: A - u·wᵀ - w·uᵀ, where w = tau·(y - ½·tau·(y·u)·u).
         let w = &mut y[j + 1..];
-        a.from_left(j + 1, j + 1, u, w, along);
+        a.row_product(j + 1, j + 1, u, w, along);
         let half = 0.5 * tau[j] * dot(w, u);
         subtract(w, half, u);
         w.iter_mut().for_each(|w| *w *= tau[j]);
@@ -195,7 +195,7 @@ pub(super) fn to_two_diagonals(
         }
         let row = &mut row[j + 1..];
         if v_tau[j] != 0.0 {
-            a.from_left(j, j + 1, v, row, along);
+            a.row_product(j, j + 1, v, row, along);
             a.push((j, v), v_tau[j], (j + 1, row));
         }
         let u = &mut us[j * n..(j + 1) * n];
@@ -205,7 +205,7 @@ pub(super) fn to_two_diagonals(
         (e[j], u_tau[j]) = reflection(u);
         if u_tau[j] != 0.0 {
             let column = &mut column[j + 1..];
-            a.from_right(j + 1, j + 1, u, column, along);
+            a.column_product(j + 1, j + 1, u, column, along);
             a.push((j + 1, column), u_tau[j], (j + 1, u));
         }
         a.settle(j + 1, j + 1);
