@@ -10,8 +10,8 @@ pub fn pad<T: Stored>(x: &[T], from: &[usize], before: &[usize], to: &[usize], v
     // The last axis that is padded: it and those after it are a row, of which `x` has one part.
     let last = (0..to.len()).rev().find(|&i| from[i] != to[i]).unwrap_or(0);
     let inner: usize = to.iter().skip(last + 1).product();
-    let size = |sizes: &[usize]| sizes.get(last).map_or(1, |n| n * inner);
-    let (row, part, skip) = (size(to), size(from), size(before));
+    let size = |sizes: &[usize], none: usize| sizes.get(last).map_or(none, |n| n * inner);
+    let (row, part, skip) = (size(to, 1), size(from, 1), size(before, 0));
     par::chunks(out, row, par::GRAIN, &|first, rows| {
         for (i, out) in rows.chunks_exact_mut(row).enumerate() {
             let Some(at) = source(first + i, &from[..last], before, to) else {

@@ -395,8 +395,9 @@ pub fn each<T: Send, const N: usize>(count: usize, parts: [&mut [T]; N], least: 
 }
 
 #[cfg(test)]
-#[cfg(feature = "parallel")]
 mod tests {
+    #![cfg(feature = "parallel")]
+
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
