@@ -19,6 +19,10 @@ const OTHER: [[usize; 7]; TRACES] = [
     [37, 41, 43, 47, 53, 59, 61],
 ];
 
+/// How many times as large unknown sizes are in a second attempt: layers with a table (of positions) compute otherwise beyond its end,
+/// in a way that is right before it too.
+const FAR: usize = 64;
+
 const TRACES: usize = 4;
 /// How many traces there must be. The last one may be refused by the network.
 const NEEDED: usize = 3;
@@ -47,8 +51,9 @@ pub(super) struct Traces {
 }
 
 /// The specs of a trace.
-fn trial(inputs: &[Spec], trace: usize, equal: bool) -> Vec<Spec> {
-    let mut next = OTHER[trace].iter().cycle();
+fn trial(inputs: &[Spec], trace: usize, equal: bool, far: bool) -> Vec<Spec> {
+    let other = OTHER[trace].map(|size| if far { FAR * size + size % 2 } else { size });
+    let mut next = other.iter().cycle();
     let mut of = |spec: &Spec| {
         let mut spec = *spec;
         for (axis, size) in
@@ -56,7 +61,7 @@ fn trial(inputs: &[Spec], trace: usize, equal: bool) -> Vec<Spec> {
         {
             *size = match (axis, equal) {
                 (0, _) => BATCH[trace],
-                (_, true) => OTHER[trace][0],
+                (_, true) => other[0],
                 (_, false) => next.next().copied().unwrap_or(BATCH[trace]),
             };
         }
@@ -68,15 +73,17 @@ fn trial(inputs: &[Spec], trace: usize, equal: bool) -> Vec<Spec> {
 impl Traces {
     /// Traces a network for inputs of these specs.
     pub(super) fn of(network: &Network, inputs: &[Spec]) -> Result<Traces> {
-        match Traces::with(network, inputs, false) {
-            Err(_) if several(inputs) => Traces::with(network, inputs, true),
+        let several = several(inputs);
+        let near = match Traces::with(network, inputs, false, false) {
+            Err(_) if several => Traces::with(network, inputs, true, false),
             result => result,
-        }
+        };
+        near.or_else(|error| Traces::with(network, inputs, several, true).map_err(|_| error))
     }
 
-    fn with(network: &Network, inputs: &[Spec], equal: bool) -> Result<Traces> {
+    fn with(network: &Network, inputs: &[Spec], equal: bool, far: bool) -> Result<Traces> {
         let trace = |i: usize| -> Result<Graph> {
-            Ok(Graph::of_network(network, &trial(inputs, i, equal))?.without_dead_code())
+            Ok(Graph::of_network(network, &trial(inputs, i, equal, far))?.without_dead_code())
         };
         let mut graphs = (0..NEEDED).map(trace).collect::<Result<Vec<_>>>()?;
         graphs.extend(trace(NEEDED));
