@@ -394,10 +394,9 @@ pub fn each<T: Send, const N: usize>(count: usize, parts: [&mut [T]; N], least: 
     }
 }
 
+#[cfg(feature = "parallel")]
 #[cfg(test)]
 mod tests {
-    #![cfg(feature = "parallel")]
-
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

@@ -569,8 +569,11 @@ fn pair((a, b): (Tensor, Tensor)) -> Result<Tensor> {
     Tensor::concat(&[&a.cast(DType::F32)?, &b.cast(DType::F32)?], -1)
 }
 
+/// A name, the first operator set that has it, and what is computed.
+type Operation = (&'static str, i64, fn(&Tensor) -> Result<Tensor>);
+
 /// Operations whose form is more than an operator of ONNX, of tensors `[batch, time, 6]`; and the first operator set that has them.
-const OPERATIONS: &[(&str, i64, fn(&Tensor) -> Result<Tensor>)] = &[
+const OPERATIONS: &[Operation] = &[
     ("cumprod", 13, |x| x.cumprod(-1)),
     ("cumprod over time", 13, |x| x.cumprod(1)),
     ("cumprod of integers", 13, |x| whole(x, DType::I64)?.cumprod(-1)),
@@ -696,7 +699,7 @@ fn operations_of_ones_own_are_written() {
         e.form("i0", |n| {
             // 1 + x²/4 + x⁴/64: of small numbers that is enough.
             let x = n.input(0)?;
-            let [quarter, one, more] = [0.25f32, 1.0, 0.015_625].map(|v| Tensor::scalar(v));
+            let [quarter, one, more] = [0.25f32, 1.0, 0.015_625].map(Tensor::scalar);
             let (quarter, one, more) = (n.constant(&quarter?), n.constant(&one?), n.constant(&more?));
             let square = n.node("Mul", &[&x, &x], &[]);
             let inner = n.node("Mul", &[&square, &more], &[]);
