@@ -188,8 +188,7 @@ impl Graph {
     /// # Errors
     /// There is not enough memory.
     pub fn with_scales_in_weights(&self) -> Result<Graph> {
-        let constant = |value: ValueId| self.constant(value);
-        self.scaled(&mut |weights, s| match constant(weights) {
+        self.scaled(&mut |weights, s| match self.constant(weights) {
             Some(weights) => Ok(Some(Source::Constant(weights.mul(s)?))),
             None => Ok(None),
         })

@@ -38,14 +38,9 @@ fn sort_columns(values: &mut [f64], matrices: &mut [&mut [f64]], descending: boo
     }
 }
 
-/// Computes `A = V·diag(w)·Vᵀ` of a symmetric matrix, of which only the lower triangle is read and which is
+/// Computes `A = V·diag(w)·Vᵀ` of a symmetric matrix, both triangles of which are read and which is
 /// overwritten. Eigenvalues ascend; the largest component of each vector, a column of `v`, is positive.
 pub(super) fn eigh(a: &mut [f64], n: usize, w: &mut [f64], v: &mut [f64]) -> Result<(), Unsettled> {
-    for i in 0..n {
-        for j in i + 1..n {
-            a[i * n + j] = a[j * n + i];
-        }
-    }
     v.fill(0.0);
     (0..n).for_each(|i| v[i * n + i] = 1.0);
     for sweep in 0.. {
