@@ -71,6 +71,7 @@ impl Message {
     }
 
     /// The fields of both.
+    #[cfg(feature = "onnx")]
     pub(crate) fn followed_by(mut self, more: &Message) -> Message {
         self.0.extend_from_slice(&more.0);
         self

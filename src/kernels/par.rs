@@ -12,6 +12,7 @@ mod imp {
     use std::sync::atomic::{
         AtomicBool, AtomicU8, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
     };
+    use std::thread::LocalKey;
 
     thread_local! {
         static SERIAL: Cell<bool> = const { Cell::new(false) };
@@ -19,6 +20,8 @@ mod imp {
         static DEPTH: Cell<u32> = const { Cell::new(0) };
         /// How many times this thread has divided work since [`awake`] began, not counting what it divided further.
         static JOINS: Cell<u32> = const { Cell::new(0) };
+        /// Whether this thread is inside of [`awake`].
+        static CHAINED: Cell<bool> = const { Cell::new(false) };
     }
 
     /// Looks for work this many times, about half a microsecond each, before a thread goes to sleep.
@@ -111,10 +114,16 @@ mod imp {
         if SERIAL.get() { 1 } else { rayon_core::current_num_threads() }
     }
 
-    struct Restore(bool);
+    /// Gives a thread's flag its value back when dropped.
+    struct Restore(&'static LocalKey<Cell<bool>>, bool);
+    impl Restore {
+        fn set(flag: &'static LocalKey<Cell<bool>>) -> Restore {
+            Restore(flag, flag.replace(true))
+        }
+    }
     impl Drop for Restore {
         fn drop(&mut self) {
-            SERIAL.set(self.0);
+            self.0.set(self.1);
         }
     }
 
@@ -146,7 +155,7 @@ mod imp {
             super::result_of(f, |f| match &self.0 {
                 Some((pool, owner)) if *owner == process() => pool.install(f),
                 _ => {
-                    let _restore = Restore(SERIAL.replace(true));
+                    let _restore = Restore::set(&SERIAL);
                     f();
                 }
             })
@@ -155,7 +164,7 @@ mod imp {
 
     /// Runs `f` on this thread alone: a part of work that has been divided already.
     pub fn alone<R>(f: impl FnOnce() -> R) -> R {
-        let _restore = Restore(SERIAL.replace(true));
+        let _restore = Restore::set(&SERIAL);
         f()
     }
 
@@ -169,12 +178,19 @@ mod imp {
     /// it pays is what the last call on this thread showed. Where there is nothing to do for a few milliseconds, threads
     /// sleep all the same.
     pub fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+        let _restore = Restore::set(&CHAINED);
         let often = JOINS.replace(0) >= OFTEN;
         if !often || threads() == 1 || rayon_core::current_thread_index().is_none() {
             return f();
         }
         let done = AtomicBool::new(false);
         super::result_of(f, |f| beside(MOST.min(threads() - 1), f, &done))
+    }
+
+    /// Returns whether the caller is one of the operations that [`awake`] runs. Each of them finds what the one before it wrote in
+    /// this processor's cache, so to hand a part of it to another processor costs more than it does elsewhere.
+    pub fn chained() -> bool {
+        CHAINED.get()
     }
 
     /// Runs `f` while `helpers` other threads stay awake.
@@ -257,8 +273,13 @@ mod imp {
     pub fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         f()
     }
+
+    /// Returns false: nothing is handed to another thread.
+    pub fn chained() -> bool {
+        false
+    }
 }
-pub use imp::{Threads, alone, awake, enter, threads};
+pub use imp::{Threads, alone, awake, chained, enter, threads};
 
 /// Lets `run` call `f` once, without knowing its type, and returns the result of `f`.
 #[cfg(feature = "parallel")]

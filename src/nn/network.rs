@@ -10,6 +10,7 @@ use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Ran
 use super::{arguments, module, trace};
 use crate::config::{Common, Configured};
 use crate::error::Context;
+use crate::ops::matmul::Fused;
 use crate::tensor::{AsTensors, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result, Spec};
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub(super) struct Route {
     slots: usize,
     /// For each output the call that gives it, if nothing else uses the results of that call.
     sole: Vec<Option<(usize, usize)>>,
+    /// For each call the one that reads its only output, if that is the only thing which does, and reads nothing else.
+    reader: Vec<Option<usize>>,
     /// The outputs of each call, then of the network: unknown sizes print as `None`.
     pub(super) specs: Vec<Vec<Spec>>,
     /// The values that have a mask.
@@ -329,19 +332,39 @@ impl Network {
         if let Some(init) = cx.init() {
             init.count_call().at(place)?;
         }
-        let layer = self.topology.calls[number].layer;
-        let node = &*self.nodes[layer];
-        let outputs = cx.inside(&self.topology.layers[layer].name, |cx| match raw.is_empty() {
-            true => node.call(inputs, cx),
-            false => node.call_raw(inputs, cx, &self.raw_of(number, raw)),
+        let Invocation { layer, inputs: from, .. } = &self.topology.calls[number];
+        let node = &*self.nodes[*layer];
+        let late = cx.is_training() && self.late_activation(number).is_some();
+        let outputs = cx.inside(&self.topology.layers[*layer].name, |cx| match (late, raw.is_empty()) {
+            (true, _) => node.call_raw(inputs, cx, &[true]),
+            (false, true) => node.call(inputs, cx),
+            (false, false) => node.call_raw(inputs, cx, &self.raw_of(number, raw)),
         });
-        let outputs = outputs.at(place)?;
+        let mut outputs = outputs.at(place)?;
+        if cx.is_training()
+            && node.picks_largest()
+            && let [At::Call { call, .. }] = from[..]
+            && let Some(activation) = self.late_activation(call)
+            && let Some(value) = outputs.0.first_mut()
+        {
+            value.tensor = activation.apply(&value.tensor).at(place)?;
+        }
         let built = self.route.specs[number].len();
         if outputs.len() != built {
             let expected = format!("{built} outputs, as when the network was built");
             return Err(Error::argument("forward", expected, outputs.len()).at(place()));
         }
         Ok(outputs)
+    }
+
+    /// Returns the ReLU that a call ends with, if nothing but a layer that picks the largest of some numbers reads its result. The
+    /// largest of numbers that are 0 where they are not positive is that of the numbers themselves, made 0 if it is not positive;
+    /// and a gradient reaches that same number, or none.
+    fn late_activation(&self, call: usize) -> Option<&dyn Activation> {
+        let reader = (*self.route.reader.get(call)?)?;
+        let node = |call: usize| &*self.nodes[self.topology.calls[call].layer];
+        let activation = node(call).output_activation(0).filter(|a| a.fused() == Some(Fused::Relu))?;
+        node(reader).picks_largest().then_some(activation)
     }
 
     /// Returns which outputs of a call come without their activation.
@@ -477,6 +500,15 @@ impl Route {
             _ => None,
         });
         let sole = sole.collect();
+        let mut reader = vec![None; specs.len()];
+        for (number, invocation) in topology.calls.iter().enumerate() {
+            if let [at @ At::Call { call, output: 0 }] = invocation.inputs[..]
+                && uses[slot(at)] == 1
+                && specs[call].len() == 1
+            {
+                reader[call] = Some(number);
+            }
+        }
         let mut left = uses;
         let mut fetch = |at: At| {
             let slot = slot(at);
@@ -503,7 +535,7 @@ impl Route {
             && topology.calls.iter().enumerate().all(chained)
             && specs.iter().all(|s| s.len() == 1)
             && topology.outputs.iter().map(|o| o.at).eq([before(topology.calls.len())]);
-        Ok(Route { steps, outputs, slots, sole, specs, masked, chain })
+        Ok(Route { steps, outputs, slots, sole, reader, specs, masked, chain })
     }
 }
 

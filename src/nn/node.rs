@@ -82,6 +82,12 @@ pub trait Layer: Module {
         false
     }
 
+    /// Returns whether each number it gives is the largest of some numbers of its input. A training step then applies the ReLU of
+    /// the layer before it afterwards, to fewer numbers, with the same results and gradients.
+    fn picks_largest(&self) -> bool {
+        false
+    }
+
     /// Returns the name of its type in summaries and messages.
     fn class_name(&self) -> &'static str {
         short_type_name::<Self>()
@@ -138,6 +144,12 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Returns whether each number it gives is the largest of some numbers of its input. A training step then applies the ReLU of
+    /// the layer before it afterwards, to fewer numbers, with the same results and gradients.
+    fn picks_largest(&self) -> bool {
+        false
+    }
+
     /// Returns what its last traced call gave, if it keeps that: unknown sizes print as `None`.
     fn traced_outputs(&self) -> Option<Vec<Spec>> {
         None
@@ -159,6 +171,9 @@ impl<L: Layer + Clone + std::fmt::Debug + Send + Sync + 'static> Node for L {
     }
     fn is_row_wise(&self) -> bool {
         Layer::is_row_wise(self)
+    }
+    fn picks_largest(&self) -> bool {
+        Layer::picks_largest(self)
     }
     fn class_name(&self) -> &'static str {
         Layer::class_name(self)

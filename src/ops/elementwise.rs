@@ -9,7 +9,7 @@ use crate::autograd::{
     Each, EachElement, End, Grads, Naming, Op, Saves, Specs, Step, apply_in_place, apply1, one,
 };
 use crate::dtype::dispatch_float;
-use crate::kernels::math::{Real, Whole};
+use crate::kernels::math::{Real, SQRT_2_OVER_PI, Whole};
 use crate::kernels::simd::stamped;
 use crate::kernels::{map, par};
 use crate::tensor::{Array, Few, Tensor, few};
@@ -512,7 +512,6 @@ fn density<R: Real>(x: R) -> R {
 
 /// 1/√(2π).
 const FRAC_1_SQRT_2PI: f64 = 0.398_942_280_401_432_7;
-const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
 /// The α of selu.
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
@@ -607,15 +606,11 @@ unary! {
         on [-2.0, -0.1] onnx Selu;
     /// GELU by its tanh approximation, `½x(1 + tanh(√(2/π)(x + 0.044715x³)))`, which is `x·sigmoid` of twice that angle:
     /// so nothing cancels.
-    gelu_tanh: GeluTanh(x) = {
-            let x = x.maximum(R::c(-100.0));
-            let cube = x.clone() * x.clone() * x.clone();
-            x.clone() * (R::c(2.0 * SQRT_2_OVER_PI) * (x + R::c(0.044_715) * cube)).sigmoid()
-        };
+    gelu_tanh: GeluTanh(x) = x.clone().maximum(R::c(-100.0)) * x.gate();
         d(X x) = {
             let x = within(x, 100.0);
             let square = x.clone() * x.clone();
-            let s = (R::c(2.0 * SQRT_2_OVER_PI) * (x.clone() + R::c(0.044_715) * square.clone() * x.clone())).sigmoid();
+            let s = x.clone().gate();
             let slope = R::c(2.0 * SQRT_2_OVER_PI) * (R::c(1.0) + R::c(3.0 * 0.044_715) * square);
             s.clone() * (R::c(1.0) + x * (R::c(1.0) - s) * slope)
         };

@@ -278,3 +278,35 @@ fn an_average_ends_training() {
     model.visit(&mut |_, _| seen += 1);
     assert_eq!(seen, 4);
 }
+
+/// A ReLU before a maximum is applied after it where nothing else sees its result: with the bits, values and gradients, of a network
+/// in which something does. Pools that overlap or reach over edges, ties at 0 and above, whole pools below 0, NaN.
+#[test]
+fn a_relu_that_waits_for_the_maximum_has_the_same_bits() {
+    let pools: [&dyn Fn() -> MaxPooling2D; 3] =
+        [&MaxPooling2D::new, &|| MaxPooling2D::new().pool_size(3).strides(2).padding(Padding::Same), &|| {
+            MaxPooling2D::new().pool_size([2, 1]).strides([1, 3])
+        }];
+    for (i, pool) in pools.into_iter().enumerate() {
+        let build = |seen: bool| {
+            let x = Input::new([9, 8, 2]);
+            let h = Conv2D::new(5, 3).activation(Relu).on(&x).unwrap();
+            let y = Dense::new(3).on(&pool().on(&h).unwrap()).unwrap();
+            let outputs = if seen { vec![&y, &h] } else { vec![&y] };
+            Functional::new([&x], outputs).unwrap().seed(3).build().unwrap()
+        };
+        let pass = |network: &Network, x: &Tensor| -> [Vec<u32>; 2] {
+            let x = x.tracked();
+            let y = network.forward_all(&[x.clone()], &mut Cx::train(1, 0)).unwrap()[0].clone();
+            let g = y.mul(&values(y.dims())).unwrap().sum(&[], false).unwrap().backward().unwrap();
+            [&y, g.get(&x).unwrap()]
+                .map(|t| t.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect())
+        };
+        let mut x = values(&[3, 9, 8, 2]).to_vec::<f32>().unwrap();
+        // Equal patches give equal maxima; numbers far below 0 silence whole pools.
+        x[..60].fill(0.25);
+        x[200..290].fill(-4.0);
+        let x = Tensor::from_slice(&x, [3, 9, 8, 2]).unwrap();
+        assert_eq!(pass(&build(false), &x), pass(&build(true), &x), "pool {i}");
+    }
+}

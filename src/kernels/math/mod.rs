@@ -51,6 +51,12 @@ pub trait Real:
     fn ndtr(self) -> Self;
     /// `x` times its [`Real::ndtr`], rounded once; 0 at -infinity.
     fn gelu(self) -> Self;
+    /// What GELU by its tanh approximation has in place of [`Real::ndtr`]: [`Real::sigmoid`] of
+    /// `2√(2/π) (x + 0.044715 x³)`.
+    #[inline(always)]
+    fn gate(self) -> Self {
+        gate(self)
+    }
     /// `exp(x) - 1` without cancellation.
     fn exp_m1(self) -> Self;
     /// `ln(1 + x)` without cancellation.
@@ -141,6 +147,16 @@ pub trait Real:
     }
 }
 
+/// `√(2/π)`.
+pub(crate) const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+
+/// [`Real::gate`] by its formula.
+#[inline(always)]
+fn gate<R: Real>(x: R) -> R {
+    let cube = x.clone() * x.clone() * x.clone();
+    (R::c(2.0 * SQRT_2_OVER_PI) * (x + R::c(0.044_715) * cube)).sigmoid()
+}
+
 /// Selects without a branch: both values have already been computed.
 #[inline(always)]
 fn select<T>(condition: bool, yes: T, no: T) -> T {
@@ -154,7 +170,7 @@ fn sign(magnitude: f32, of: f32) -> f32 {
 }
 
 macro_rules! real {
-    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $silu:path, $erf:path, $ndtr:path, $gelu:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
+    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $silu:path, $erf:path, $ndtr:path, $gelu:path, $gate:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
      $rem:path, $floor_div:path, $log2:path, $log10:path, $hypot:path) => {
         impl Real for $t {
             #[inline(always)]
@@ -196,6 +212,10 @@ macro_rules! real {
             #[inline(always)]
             fn gelu(self) -> Self {
                 $gelu(self)
+            }
+            #[inline(always)]
+            fn gate(self) -> Self {
+                $gate(self)
             }
             #[inline(always)]
             fn exp_m1(self) -> Self {
@@ -348,6 +368,7 @@ real!(
     erf::erf::<f32>,
     normal::ndtr::<f32>,
     normal::gelu::<f32>,
+    normal::gate::<f32>,
     exp::exp_m1::<f32>,
     log::ln_1p::<f32>,
     trig::sin::<f32>,
@@ -368,6 +389,7 @@ real!(
     libm::erf,
     normal::ndtr_f64,
     normal::gelu_f64,
+    gate,
     libm::expm1,
     libm::log1p,
     libm::sin,

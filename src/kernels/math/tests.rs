@@ -14,7 +14,7 @@ macro_rules! kernels {
         })+
     };
 }
-kernels!(exp, ln, tanh, sigmoid, erf, exp_m1, ln_1p, sin, cos, step, ndtr, gelu, log2, log10);
+kernels!(exp, ln, tanh, sigmoid, erf, exp_m1, ln_1p, sin, cos, step, ndtr, gelu, gate, log2, log10);
 
 /// A test case: a function, a kernel that applies it to slices, its reference in f64, the error allowed in units in
 /// the last place and from which input on, and a hash of the results of the sampled inputs.
@@ -28,7 +28,7 @@ struct Case {
 }
 
 #[rustfmt::skip]
-const CASES: [Case; 15] = [
+const CASES: [Case; 16] = [
     Case { name: "exp", kernel: exp, reference: libm::exp, ulps: 1.0, from: ALL, golden: 0x4546_7d4a_1f45_5bb4 },
     Case { name: "ln", kernel: ln, reference: libm::log, ulps: 1.0, from: ALL, golden: 0xa760_d9a3_8182_76df },
     Case { name: "log2", kernel: log2, reference: libm::log2, ulps: 2.0, from: ALL, golden: 0xfdb2_afa5_331d_7b06 },
@@ -43,6 +43,7 @@ const CASES: [Case; 15] = [
     Case { name: "sin_slice", kernel: sin_slice, reference: libm::sin, ulps: 2.0, from: ALL, golden: 0x91fa_e876_883a_bf67 },
     Case { name: "cos_slice", kernel: cos_slice, reference: libm::cos, ulps: 2.0, from: ALL, golden: 0x22cd_a82d_f22b_4c25 },
     Case { name: "ndtr", kernel: ndtr, reference: ndtr64, ulps: 8.0, from: -2.0, golden: 0xedc4_c182_c79a_473a },
+    Case { name: "gate", kernel: gate, reference: gate64, ulps: 6.0, from: -2.0, golden: 0x3288_a347_a814_c4a1 },
     Case { name: "gelu", kernel: gelu, reference: gelu64, ulps: 9.0, from: -2.0, golden: 0xfbf5_594e_5b3a_c2f8 },
 ];
 
@@ -55,6 +56,10 @@ fn sigmoid64(x: f64) -> f64 {
 
 fn ndtr64(x: f64) -> f64 {
     0.5 * libm::erfc(-x / std::f64::consts::SQRT_2)
+}
+
+fn gate64(x: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-2.0 * super::SQRT_2_OVER_PI * (x + 0.044_715 * x * x * x)))
 }
 
 fn gelu64(x: f64) -> f64 {

@@ -37,6 +37,7 @@ macro_rules! pooling {
                 Ok(Box::new(Pooling {
                     class: stringify!($layer),
                     operation: Tensor::$operation,
+                    largest: stringify!($operation) == "max_pool",
                     size: size.into(),
                     strides: strides.into(),
                     padding: self.padding.clone(),
@@ -103,6 +104,8 @@ type Operation = fn(&Tensor, &[usize], Option<&[usize]>, &Padding) -> Result<Ten
 struct Pooling {
     class: &'static str,
     operation: Operation,
+    /// Whether the operation gives the largest of each pool, and not the mean.
+    largest: bool,
     size: PerAxis<usize>,
     strides: PerAxis<usize>,
     padding: Padding,
@@ -120,5 +123,8 @@ impl Layer for Pooling {
     }
     fn is_row_wise(&self) -> bool {
         true
+    }
+    fn picks_largest(&self) -> bool {
+        self.largest
     }
 }

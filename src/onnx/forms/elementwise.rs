@@ -4,6 +4,7 @@ use super::super::emit::{Call, Emit, Field};
 use super::Form::{As, Not};
 use super::conv::channels_first;
 use super::{Row, SPECIAL, TRAINING};
+use crate::kernels::math::SQRT_2_OVER_PI;
 use crate::{DType, Error, Result};
 
 /// Writes an operation whose elements depend only on those in the same place.
@@ -549,8 +550,6 @@ fn exponent(e: &mut Emit<'_>, x: &str) -> Result<String> {
     let y = e.node("Where", &[&usual, &y, &zero]);
     Ok(e.cast(&y, DType::I32))
 }
-
-const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
 
 fn ndtr(e: &mut Emit<'_>, x: &str) -> Result<String> {
     let y = e.times(x, std::f64::consts::FRAC_1_SQRT_2)?;
