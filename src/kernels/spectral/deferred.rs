@@ -8,6 +8,9 @@ use crate::kernels::linalg::reflect::reflection;
 use crate::kernels::par;
 use crate::kernels::simd::stamped;
 
+/// Reflections between which threads stay awake: each divides its work several times.
+const AWAKE: usize = 32;
+
 /// Pairs of rows that wait.
 const MOST: usize = 64;
 
@@ -208,7 +211,7 @@ const PARTS: usize = 8;
 /// numbers have sums of their own in `sums`, [`PARTS`] times as many numbers as `x` has.
 fn symmetric_product(a: &[f64], ld: usize, x: &[f64], out: &mut [f64], sums: &mut [f64]) {
     let n = x.len();
-    let parts = (n * n / 2 / par::GRAIN).clamp(1, PARTS);
+    let parts = 1 << (n * n / par::GRAIN).clamp(1, PARTS).ilog2();
     // The first row of a part: so many numbers are in the rows before it.
     let first = |part: usize| match part {
         0 => 0,
@@ -217,7 +220,7 @@ fn symmetric_product(a: &[f64], ld: usize, x: &[f64], out: &mut [f64], sums: &mu
     };
     let sums = &mut sums[..parts * n];
     par::each(parts, [sums], 1, &|part, [sums]| {
-        sums.fill(0.0);
+        sums[first(part)..].fill(0.0);
         add_rows_of_symmetric(a, ld, first(part), first(part + 1), x, sums);
     });
     let (whole, others) = sums.split_at(n);
@@ -262,19 +265,19 @@ pub(super) fn to_three_diagonals(
 ) {
     let (sums, room) = room.split_at_mut(PARTS * n);
     let (mut a, x, y, along) = Deferred::new(a, n, n, room);
-    for j in 0..n {
+    let mut one = |j: usize| {
         let x = &mut x[j..];
         a.row(j, j, x);
         d[j] = x[0];
         if j + 1 == n {
-            break;
+            return;
         }
         let u = &mut x[1..];
         (e[j], tau[j]) = reflection(u);
         v[j * n..j * n + j + 1].fill(0.0);
         v[j * n + j + 1..(j + 1) * n].copy_from_slice(u);
         if tau[j] == 0.0 {
-            continue;
+            return;
         }
         // With y = A·u: A - u·wᵀ - w·uᵀ, where w = tau·(y - ½·tau·(y·u)·u).
         let w = &mut y[j + 1..];
@@ -285,6 +288,9 @@ pub(super) fn to_three_diagonals(
         a.push((j + 1, u), 1.0, (j + 1, w));
         a.push((j + 1, w), 1.0, (j + 1, u));
         a.settle_symmetric(j + 1);
+    };
+    for first in (0..n).step_by(AWAKE) {
+        par::awake(|| (first..n.min(first + AWAKE)).for_each(&mut one));
     }
 }
 
@@ -307,14 +313,14 @@ pub(super) fn to_two_diagonals(
     let (mut a, row, column, along) = Deferred::new(a, m, n, room);
     let (vs, v_tau) = &mut sides.of_columns;
     let (us, u_tau) = &mut sides.of_rows;
-    for j in 0..n {
+    let mut one = |j: usize| {
         let v = &mut vs[j * m..(j + 1) * m];
         v[..j].fill(0.0);
         let v = &mut v[j..];
         a.column(j, j, v);
         (d[j], v_tau[j]) = reflection(v);
         if j + 1 == n {
-            break;
+            return;
         }
         let row = &mut row[j + 1..];
         if v_tau[j] != 0.0 {
@@ -332,5 +338,8 @@ pub(super) fn to_two_diagonals(
             a.push((j + 1, column), u_tau[j], (j + 1, u));
         }
         a.settle(j + 1, j + 1);
+    };
+    for first in (0..n).step_by(AWAKE) {
+        par::awake(|| (first..n.min(first + AWAKE)).for_each(&mut one));
     }
 }
