@@ -12,7 +12,7 @@ use crate::kernels::simd::stamped;
 const AWAKE: usize = 32;
 
 /// Pairs of rows that wait.
-const MOST: usize = 64;
+const MOST: usize = 32;
 
 /// A matrix of `m` rows of `n` that stands for `a` plus the products of each row of `left`, as a column, with that of
 /// `right`.
