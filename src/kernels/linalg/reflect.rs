@@ -6,7 +6,7 @@ use crate::Float;
 use crate::kernels::gemm::{Epilogue, Gemm, Mat, MatMut, Store, gemm};
 use crate::kernels::par;
 
-/// Reflections in a block.
+/// Reflections in a block. With 64, [`apply_to_rows`] takes 1.05 to 1.3 times as long for 1000 to 128 rows.
 pub(crate) const BLOCK: usize = 32;
 
 /// Returns how many numbers of room blocks of reflections need that are applied to matrices of `cols` columns.

@@ -11,7 +11,7 @@ use crate::kernels::simd::stamped;
 /// Reflections between which threads stay awake: each divides its work several times.
 const AWAKE: usize = 32;
 
-/// Pairs of rows that wait.
+/// Pairs of rows that wait. With 64, the reductions of 256 to 1000 rows take 1.04 to 1.12 times as long.
 const MOST: usize = 32;
 
 /// A matrix of `m` rows of `n` that stands for `a` plus the products of each row of `left`, as a column, with that of

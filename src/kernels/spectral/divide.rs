@@ -10,7 +10,7 @@ use super::{Unsettled, bidiagonal, tridiagonal};
 use crate::kernels::gemm::{Epilogue, Mat, MatMut, Store, gemm};
 use crate::kernels::{par, scratch};
 
-/// Rows that QR steps solve.
+/// Rows that QR steps solve. With 24 rows nothing is gained at any size; with 64, `svd` of 128 rows takes 1.1 times as long.
 pub(super) const LEAF: usize = 32;
 
 /// 2^-300: parts of a matrix that are smaller beside its largest number are as good as 0, so that no square vanishes.
@@ -105,16 +105,16 @@ struct Poles<'a> {
 
 impl Poles<'_> {
     /// Takes out the rows whose z, times `size`, is negligible, and one of each two values that stand together, whose vectors
-    /// are turned by `turn` so that its z becomes 0. The first `kept` of the order stay. Returns how many are left.
+    /// are turned by `turn` so that its z becomes 0. The first `fixed` of the order stay. Returns how many are left.
     fn deflate(
         &mut self,
-        mut kept: usize,
+        fixed: usize,
         (size, tolerance): (f64, f64),
         turn: &mut dyn FnMut(usize, usize, turns::Turn),
     ) -> usize {
-        let Poles { d, z, kind, order } = self;
+        let (Poles { d, z, kind, order }, mut kept) = (self, fixed);
         let mut before: Option<usize> = None;
-        for at in kept..order.len() {
+        for at in fixed..order.len() {
             let j = order[at];
             if size * z[j].abs() <= tolerance {
                 kind[j] = GONE;

@@ -53,7 +53,7 @@ fn eigenvectors_of_large_matrices() {
             let size = norm(&a);
             let (mut w, mut v, mut order) = (vec![0.0; n], vec![0.0; n * n], vec![0; places(n)]);
             let mut room = vec![f64::NAN; room_of_large_eigh(n)];
-            eigh_of_large(&mut a.clone(), n, &mut w, &mut v, &mut order, &mut room).unwrap();
+            eigh_of_scaled(&mut a.clone(), n, &mut w, &mut v, &mut order, &mut room, false).unwrap();
             let bound = 1e-15 * (10.0 + n as f64);
             let av = product(Mat::row_major(&a, n, n), Mat::row_major(&v, n, n));
             let vw: Vec<f64> = v.iter().enumerate().map(|(i, v)| v * w[i % n]).collect();
@@ -62,7 +62,7 @@ fn eigenvectors_of_large_matrices() {
             assert!(w.is_sorted(), "{what}");
             let (mut jw, mut jv) = (vec![0.0; n], vec![0.0; n * n]);
             if n <= 100 {
-                jacobi::eigh(&mut a.clone(), n, &mut jw, &mut jv).unwrap();
+                eigh_of_scaled(&mut a.clone(), n, &mut jw, &mut jv, &mut order, &mut room, true).unwrap();
                 near(&w, &jw, bound * size, what);
                 if what == "random" {
                     near(&v, &jv, 1e-9, "signs are those of Jacobi's");
@@ -100,7 +100,7 @@ fn singular_vectors_of_large_matrices() {
             let (mut u, mut s, mut v, mut order) =
                 (a.clone(), vec![0.0; n], vec![0.0; n * n], vec![0; places(n)]);
             let mut room = vec![f64::NAN; room_of_large_svd(m, n)];
-            let settled = svd_of_large(&mut u, (m, n), &mut s, &mut v, &mut order, &mut room);
+            let settled = svd_of_scaled(&mut u, (m, n), &mut s, &mut v, &mut order, &mut room, false);
             assert_eq!(settled, Ok(()), "{what} {m} {n}");
             let bound = 1e-15 * (10.0 + m as f64);
             let us: Vec<f64> = u.iter().enumerate().map(|(i, u)| u * s[i % n]).collect();
@@ -111,7 +111,7 @@ fn singular_vectors_of_large_matrices() {
             assert!(s.iter().rev().is_sorted() && s.iter().all(|s| *s >= 0.0), "{what}");
             if n <= 100 {
                 let (mut ju, mut js, mut jv) = (a.clone(), vec![0.0; n], vec![0.0; n * n]);
-                jacobi::svd(&mut ju, n, &mut js, &mut jv).unwrap();
+                svd_of_scaled(&mut ju, (m, n), &mut js, &mut jv, &mut order, &mut room, true).unwrap();
                 near(&s, &js, bound * size, what);
                 if what == "random" && n > 1 {
                     near(&v, &jv, 1e-9, "signs are those of Jacobi's");
@@ -137,7 +137,7 @@ fn small_singular_values_of_two_diagonals_have_their_digits() {
     let mut room = vec![f64::NAN; svd_room(n, n)];
     svd(&mut u, n, &mut s, &mut v, &mut order, &mut room).unwrap();
     let (mut ju, mut js, mut jv) = (a, vec![0.0; n], vec![0.0; n * n]);
-    jacobi::svd(&mut ju, n, &mut js, &mut jv).unwrap();
+    svd_of_scaled(&mut ju, (n, n), &mut js, &mut jv, &mut order, &mut room, true).unwrap();
     for (s, j) in s.iter().zip(&js) {
         assert!((s / j - 1.0).abs() < 1e-13, "{s} instead of {j}");
     }
