@@ -155,10 +155,10 @@ fn root(j: usize, d: &[f64], z: &[f64], of: Of, gaps: &mut [f64]) -> f64 {
             false => f - da * below[1] - db * above[1],
         };
         let by = between(c, (da + db) * f - da * db * slope, da * db * f, low - x, high - x);
-        let next = match by {
-            Some(by) if step < STEPS => x + by,
-            _ => 0.5 * (low + high),
-        };
+        // A root much nearer to a pole than x is may be lost in the rounding of the sum.
+        let half = 0.5 * (low + high);
+        let next =
+            by.map(|by| x + by).filter(|next| step < STEPS && *next > low && *next < high).unwrap_or(half);
         if next <= low || next >= high {
             break;
         }

@@ -158,6 +158,8 @@ fn three_diagonals(n: usize) -> Vec<(&'static str, Vec<f64>, Vec<f64>)> {
         ("zero", all(&|_| 0.0), all(&|_| 0.0)),
         ("no diagonal", all(&|_| 0.0), all(&|i| -1.0 - random[i].abs())),
         ("nearly equal", all(&|i| 1.0 + 1e-15 * random[i]), all(&|i| 1e-15 * random[n + i])),
+        // Kac's and Clement's: halves whose values are the same but for rounding.
+        ("whole numbers", all(&|_| 0.0), all(&|i| (((i + 1) * (n - 1 - i.min(n - 1))) as f64).sqrt())),
         ("graded", all(&|i| libm::exp2(-(i as f64) * 6.0)), all(&|i| libm::exp2(-(i as f64) * 6.0 - 4.0))),
         ("graded upwards", all(&|i| libm::exp2((i as f64 - n as f64) * 6.0)), all(&|_| 1e-300)),
         ("cut by zeros", all(&|i| random[i]), all(&|i| if i % 3 == 0 { 0.0 } else { random[n + i] })),
@@ -172,7 +174,7 @@ fn three_diagonals(n: usize) -> Vec<(&'static str, Vec<f64>, Vec<f64>)> {
 #[test]
 fn halves_of_three_diagonals_are_put_together_as_steps_find_them() {
     let mut sizes: Vec<usize> = (33..=70).collect();
-    sizes.extend([105, 129, 210, 300]);
+    sizes.extend([105, 129, 200, 210, 300]);
     for n in sizes {
         for (what, d, e) in three_diagonals(n) {
             let norm = d.iter().chain(&e[..n - 1]).fold(0.0f64, |m, x| m.max(x.abs()));
@@ -213,7 +215,7 @@ fn halves_of_three_diagonals_are_put_together_as_steps_find_them() {
 #[test]
 fn halves_of_two_diagonals_are_put_together_as_steps_find_them() {
     let mut sizes: Vec<usize> = (33..=70).collect();
-    sizes.extend([105, 129, 210, 300]);
+    sizes.extend([105, 129, 200, 210, 300]);
     for n in sizes {
         for (what, d, e) in three_diagonals(n) {
             let e = &e[..n - 1];
