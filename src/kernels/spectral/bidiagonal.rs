@@ -63,7 +63,7 @@ pub(super) fn diagonalise<'a>(
 }
 
 /// A lower bound of the smallest singular value, times the root of the size.
-fn smallest(d: &[f64], e: &[f64]) -> f64 {
+pub(super) fn smallest(d: &[f64], e: &[f64]) -> f64 {
     let mut mu = d[0].abs();
     let mut least = mu;
     for (d, e) in d[1..].iter().zip(e) {

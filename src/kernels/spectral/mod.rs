@@ -30,6 +30,10 @@ const SMALL: usize = 12;
 /// and 29, 16 columns 43 and 37. Up to there small values keep their digits.
 const SMALL_SVD: usize = 16;
 
+/// The smallest singular value beside the largest, 2^-40, below which two diagonals are left to QR steps. Divide and conquer
+/// finds values to some 2^-50 of the largest.
+const STEEP: f64 = f64::from_bits((1023 - 40) << 52);
+
 /// Divides by a power of two, so that squares neither overflow nor vanish, and returns it; `None` if a number is not
 /// finite.
 fn scaled(a: &mut [f64]) -> Option<f64> {
@@ -275,12 +279,16 @@ fn svd_of_large(
     right_rows.fill(0.0);
     let mut u = Rows { data: left_rows, ld: m, at: 0 };
     let mut vt = Rows { data: right_rows, ld: n, at: 0 };
-    // What has two diagonals already keeps the digits of its small values.
-    if left_tau.iter().chain(&*right_tau).all(|tau| *tau == 0.0) {
-        divide::leaf(s, &mut e[..n - 1], &mut u, &mut vt, room)?;
+    // Steps alone keep the digits of small values: of what has two diagonals already, and where these are smaller than
+    // halves are put together to.
+    let e = &mut e[..n - 1];
+    let largest = s.iter().chain(&*e).fold(0.0f64, |most, x| most.max(x.abs()));
+    let steep = bidiagonal::smallest(s, e) < STEEP * largest;
+    if steep || left_tau.iter().chain(&*right_tau).all(|tau| *tau == 0.0) {
+        divide::leaf(s, e, &mut u, &mut vt, room)?;
     } else {
         let room = Room { vectors: v, coordinates: a, numbers: room, places: order };
-        divide::singular_values(s, &mut e[..n - 1], u, vt, room)?;
+        divide::singular_values(s, e, u, vt, room)?;
     }
     reflect::apply_to_rows(left, left_tau, 0, left_rows, m, room);
     reflect::apply_to_rows(right, right_tau, 1, right_rows, n, room);

@@ -143,6 +143,27 @@ fn small_singular_values_of_two_diagonals_have_their_digits() {
     }
 }
 
+#[test]
+fn small_singular_values_of_graded_matrices_have_their_digits() {
+    for (n, rate) in [(33, 1.0), (65, 0.4), (65, 1.0), (100, 0.4), (100, 1.0)] {
+        let random = Rng(5).vec::<f64>(n * n);
+        let grade = |i: usize| libm::exp2(-(i as f64) * rate);
+        for columns_alone in [true, false] {
+            let of_row = |i: usize| if columns_alone { 1.0 } else { grade(i) };
+            let a: Vec<f64> = (0..n * n).map(|i| random[i] * grade(i % n) * of_row(i / n)).collect();
+            let (mut order, mut room) = (vec![0; places(n)], vec![f64::NAN; room_of_large_svd(n, n)]);
+            let mut values = |small: bool| {
+                let (mut u, mut s, mut v) = (a.clone(), vec![0.0; n], vec![0.0; n * n]);
+                svd_of_scaled(&mut u, (n, n), &mut s, &mut v, &mut order, &mut room, small).unwrap();
+                s
+            };
+            for (s, by_rotations) in values(false).iter().zip(values(true)) {
+                assert!((s / by_rotations - 1.0).abs() < 1e-11, "{n} {rate}: {s} instead of {by_rotations}");
+            }
+        }
+    }
+}
+
 /// Matrices of three diagonals that are hard to cut: the diagonal, and what is beside it.
 fn three_diagonals(n: usize) -> Vec<(&'static str, Vec<f64>, Vec<f64>)> {
     let random = Rng(n as u64).vec::<f64>(2 * n);
