@@ -8,6 +8,7 @@ use super::secular::{self, Of};
 use super::turns::{self, Turns, rotation};
 use super::{Unsettled, bidiagonal, tridiagonal};
 use crate::kernels::gemm::{Epilogue, Mat, MatMut, Store, gemm};
+use crate::kernels::linalg::lines::{divide, dot};
 use crate::kernels::{par, scratch};
 
 /// Rows that QR steps solve. With 24 rows nothing is gained at any size; with 64, `svd` of 128 rows takes 1.1 times as long.
@@ -383,8 +384,8 @@ pub(super) fn singular_values(
         for (&i, &place) in poles.order[..kept].iter().zip(&*place) {
             row[place] = if i == m { -1.0 / size } else { poles.d[i] * row[place] };
         }
-        let length = crate::kernels::linalg::lines::dot(row, row).sqrt();
-        crate::kernels::linalg::lines::divide(row, length);
+        let length = dot(row, row).sqrt();
+        divide(row, length);
     }
     left.row(m, n).fill(0.0);
     let cut = Cut { end: m, begin: m + 1, len: n };
