@@ -93,7 +93,7 @@ impl Op for Eigh {
         let mut a = Tensor::from(inputs[0].clone()).cast(DType::F64)?.to_vec::<f64>()?;
         let (mut values, mut vectors) = (filled(a.len() / n, 0.0, spec)?, filled(a.len(), 0.0, spec)?);
         let (count, room) = (a.len() / (n * n), spectral::eigh_room(n));
-        let stack = Stack { count, work: 10 * n * n * n, room, order: n, spec };
+        let stack = Stack { count, work: 10 * n * n * n, room, order: spectral::places(n), spec };
         stack.each([&mut a, &mut values, &mut vectors], &|i, [a, w, v], room, order| {
             spectral::eigh(a, n, w, v, order, room).map_err(|Unsettled| unsettled("eigh", i))
         })?;
@@ -141,7 +141,7 @@ impl Op for Svd {
         let count = left.len() / (m * n);
         let (mut values, mut right) = (filled(count * k, 0.0, spec)?, filled(count * k * k, 0.0, spec)?);
         let room = spectral::svd_room(m.max(n), k);
-        let stack = Stack { count, work: 20 * m * n * k, room, order: k, spec };
+        let stack = Stack { count, work: 20 * m * n * k, room, order: spectral::places(k), spec };
         stack.each([&mut left, &mut values, &mut right], &|i, [a, s, v], room, order| {
             spectral::svd(a, k, s, v, order, room).map_err(|Unsettled| unsettled("svd", i))
         })?;

@@ -63,7 +63,7 @@ pub(super) fn diagonalise<'a>(
 }
 
 /// A lower bound of the smallest singular value, times the root of the size.
-fn smallest(d: &[f64], e: &[f64]) -> f64 {
+pub(super) fn smallest(d: &[f64], e: &[f64]) -> f64 {
     let mut mu = d[0].abs();
     let mut least = mu;
     for (d, e) in d[1..].iter().zip(e) {
@@ -134,22 +134,42 @@ fn smaller_of_two(f: f64, g: f64, h: f64) -> f64 {
     2.0 * (low * (1.0 / ((1.0 + a * a).sqrt() + (1.0 + b * b).sqrt()))) * u
 }
 
-/// A step without a shift, downwards from row `start` or upwards from row `end`.
+/// How many rotations a step makes, and which numbers of the diagonal and beside it they meet, downwards from row `start` or
+/// upwards from row `end`.
+fn way(
+    (start, end): (usize, usize),
+    down: bool,
+) -> (usize, impl Fn(usize) -> usize, impl Fn(usize) -> usize) {
+    let at = move |i: usize| if down { start + i } else { end - i };
+    let beside = move |i: usize| if down { start + i } else { end - 1 - i };
+    (end - start, at, beside)
+}
+
+/// Begins the rotations of a step; upwards, the first one is of rows.
+fn begin<'a, 'b>(
+    start: usize,
+    count: usize,
+    down: bool,
+    left: &'b mut Turns<'a>,
+    right: &'b mut Turns<'a>,
+) -> [&'b mut Turns<'a>; 2] {
+    let [first, second] = if down { [right, left] } else { [left, right] };
+    first.begin(start, count, !down);
+    second.begin(start, count, !down);
+    [first, second]
+}
+
+/// A step without a shift.
 fn plain_step<'a>(
     d: &mut [f64],
     e: &mut [f64],
-    (start, end): (usize, usize),
+    rows: (usize, usize),
     down: bool,
     left: &mut Turns<'a>,
     right: &mut Turns<'a>,
 ) {
-    let count = end - start;
-    let at = |i: usize| if down { start + i } else { end - i };
-    let beside = |i: usize| if down { start + i } else { end - 1 - i };
-    // Upwards, the first rotation is of rows.
-    let (first, second) = if down { (right, left) } else { (left, right) };
-    first.begin(at(0), count, !down);
-    second.begin(at(0), count, !down);
+    let (count, at, beside) = way(rows, down);
+    let [first, second] = begin(at(0), count, down, left, right);
     let (mut cos, mut old) = (1.0, (1.0, 0.0));
     for i in 0..count {
         let (turn, r) = rotation(d[at(i)] * cos, e[beside(i)]);
@@ -171,18 +191,14 @@ fn plain_step<'a>(
 fn step<'a>(
     d: &mut [f64],
     e: &mut [f64],
-    (start, end): (usize, usize),
+    rows: (usize, usize),
     down: bool,
     shift: f64,
     left: &mut Turns<'a>,
     right: &mut Turns<'a>,
 ) {
-    let count = end - start;
-    let at = |i: usize| if down { start + i } else { end - i };
-    let beside = |i: usize| if down { start + i } else { end - 1 - i };
-    let (first, second) = if down { (right, left) } else { (left, right) };
-    first.begin(at(0), count, !down);
-    second.begin(at(0), count, !down);
+    let (count, at, beside) = way(rows, down);
+    let [first, second] = begin(at(0), count, down, left, right);
     let head = d[at(0)];
     let mut f = (head.abs() - shift) * (1f64.copysign(head) + shift / head);
     let mut g = e[beside(0)];

@@ -1,168 +1,177 @@
 //! Eigenvalues of symmetric matrices and singular values, by Jacobi's rotations: slow for large matrices, but each value
-//! is right to nearly the last digit, however small beside the largest.
+//! is right to nearly the last digit, however small beside the largest. Vectors are rows, so that a rotation is of two
+//! runs of numbers.
 
 use super::Unsettled;
+use crate::kernels::simd::stamped;
 
 /// More sweeps than any matrix has been seen to need.
 const SWEEPS: usize = 60;
 
-/// The tangent's rotation `(cos, sin)` that makes the off-diagonal element of `[[p, off], [off, q]]` zero (Golub and Van
-/// Loan, algorithm 8.4.1).
-fn rotation(p: f64, q: f64, off: f64) -> (f64, f64) {
+/// The tangent's rotation `(cos, sin)` that makes the off-diagonal element of `[[p, off], [off, q]]` zero, and the tangent
+/// (Golub and Van Loan, algorithm 8.4.1).
+fn rotation(p: f64, q: f64, off: f64) -> ((f64, f64), f64) {
     let tau = (q - p) / (2.0 * off);
     let root = (1.0 + tau * tau).sqrt();
     let t = if tau >= 0.0 { 1.0 / (tau + root) } else { 1.0 / (tau - root) };
     let c = 1.0 / (1.0 + t * t).sqrt();
-    (c, t * c)
+    ((c, t * c), t)
 }
 
-/// Turns columns `i` and `j` of a matrix of `n` columns.
-fn turn_columns(a: &mut [f64], n: usize, i: usize, j: usize, (c, s): (f64, f64)) {
-    for row in a.chunks_exact_mut(n) {
-        let (x, y) = (row[i], row[j]);
-        row[i] = c * x - s * y;
-        row[j] = s * x + c * y;
-    }
+/// Rows `i` and `j`, where `i < j`, of `len` numbers.
+fn two(rows: &mut [f64], len: usize, i: usize, j: usize) -> (&mut [f64], &mut [f64]) {
+    let (low, high) = rows.split_at_mut(j * len);
+    (&mut low[i * len..][..len], &mut high[..len])
 }
 
-/// Exchanges columns so that `values` are in order, ascending or descending.
-fn sort_columns(values: &mut [f64], matrices: &mut [&mut [f64]], descending: bool) {
-    let n = values.len();
-    for i in 0..n {
-        let after = |a: f64, b: f64| if descending { a > b } else { a < b };
-        let best = (i + 1..n).fold(i, |best, k| if after(values[k], values[best]) { k } else { best });
-        values.swap(i, best);
-        for row in matrices.iter_mut().flat_map(|m| m.chunks_exact_mut(n)) {
-            row.swap(i, best);
+stamped! {
+    /// Turns two rows to `cos·x - sin·y` and `sin·x + cos·y`.
+    fn turn(x: &mut [f64], y: &mut [f64], cos: f64, sin: f64) {
+        for (x, y) in x.iter_mut().zip(y) {
+            (*x, *y) = (cos * *x - sin * *y, sin * *x + cos * *y);
         }
     }
 }
 
-/// Computes `A = V·diag(w)·Vᵀ` of a symmetric matrix, both triangles of which are read and which is
-/// overwritten. Eigenvalues ascend; the largest component of each vector, a column of `v`, is positive.
-pub(super) fn eigh(a: &mut [f64], n: usize, w: &mut [f64], v: &mut [f64]) -> Result<(), Unsettled> {
-    v.fill(0.0);
-    (0..n).for_each(|i| v[i * n + i] = 1.0);
-    for sweep in 0.. {
+/// Sums that are added side by side.
+const LANES: usize = 8;
+
+stamped! {
+    /// The products of two rows with themselves and with each other.
+    fn products(x: &[f64], y: &[f64]) -> [f64; 3] {
+        let mut sums = [[0.0; LANES]; 3];
+        let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+        for (x, y) in x.iter().zip(y) {
+            for i in 0..LANES {
+                sums[0][i] += x[i] * x[i];
+                sums[1][i] += y[i] * y[i];
+                sums[2][i] += x[i] * y[i];
+            }
+        }
+        for (i, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
+            sums[0][i] += x * x;
+            sums[1][i] += y * y;
+            sums[2][i] += x * y;
+        }
+        let mut out = [0.0; 3];
+        for (out, s) in out.iter_mut().zip(&sums) {
+            *out = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+        }
+        out
+    }
+}
+
+/// Calls `turn` for all pairs of rows, again and again until it has turned none. Returns whether that has come to pass.
+fn sweeps(n: usize, turn: &mut dyn FnMut(usize, usize) -> bool) -> bool {
+    for _ in 0..=SWEEPS {
         let mut turned = false;
         for i in 0..n {
             for j in i + 1..n {
-                let (p, q, off) = (a[i * n + i], a[j * n + j], a[i * n + j]);
-                if off == 0.0 || off.is_nan() || off.abs() <= f64::EPSILON * 0.5 * (p.abs() * q.abs()).sqrt()
-                {
-                    continue;
-                }
-                turned = true;
-                let by = rotation(p, q, off);
-                turn_columns(a, n, i, j, by);
-                for k in 0..n {
-                    let (x, y) = (a[i * n + k], a[j * n + k]);
-                    a[i * n + k] = by.0 * x - by.1 * y;
-                    a[j * n + k] = by.1 * x + by.0 * y;
-                }
-                (a[i * n + j], a[j * n + i]) = (0.0, 0.0);
-                turn_columns(v, n, i, j, by);
+                turned |= turn(i, j);
             }
         }
         if !turned {
-            break;
+            return true;
         }
-        if sweep == SWEEPS {
-            // Rounding may go on turning what is as near to 0 as it can be.
-            let top = a.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-            let noise = f64::EPSILON * n as f64 * top;
-            if (0..n * n).any(|i| i / n != i % n && a[i].abs() > noise) {
+    }
+    false
+}
+
+/// The axes.
+fn axes(rows: &mut [f64], n: usize) {
+    rows.fill(0.0);
+    rows.iter_mut().step_by(n + 1).for_each(|x| *x = 1.0);
+}
+
+/// Computes the eigenvalues of a symmetric matrix, both triangles of which are read and which is overwritten; row i of `rows`
+/// becomes the vector of value i.
+pub(super) fn eigh(a: &mut [f64], n: usize, w: &mut [f64], rows: &mut [f64]) -> Result<(), Unsettled> {
+    axes(rows, n);
+    let still = sweeps(n, &mut |i, j| {
+        let (p, q, off) = (a[i * n + i], a[j * n + j], a[i * n + j]);
+        if off == 0.0 || off.is_nan() || off.abs() <= f64::EPSILON * 0.5 * (p.abs() * q.abs()).sqrt() {
+            return false;
+        }
+        let ((cos, sin), tangent) = rotation(p, q, off);
+        let (x, y) = two(a, n, i, j);
+        turn(x, y, cos, sin);
+        // The columns are what the rows are, but where they meet.
+        (x[i], x[j], y[i], y[j]) = (p - tangent * off, 0.0, 0.0, q + tangent * off);
+        for k in 0..n {
+            (a[k * n + i], a[k * n + j]) = (a[i * n + k], a[j * n + k]);
+        }
+        let (x, y) = two(rows, n, i, j);
+        turn(x, y, cos, sin);
+        true
+    });
+    if !still {
+        let top = a.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        let noise = f64::EPSILON * n as f64 * top;
+        if (0..n * n).any(|i| i / n != i % n && a[i].abs() > noise) {
+            return Err(Unsettled);
+        }
+    }
+    w.iter_mut().zip(a.iter().step_by(n + 1)).for_each(|(w, &a)| *w = a);
+    Ok(())
+}
+
+/// Computes the singular values of a matrix of `n` columns, which are the rows of `left`, `m` numbers each. These become the
+/// left vectors, and those of `right` the right ones (Hestenes 1958).
+pub(super) fn svd(left: &mut [f64], m: usize, s: &mut [f64], right: &mut [f64]) -> Result<(), Unsettled> {
+    let n = s.len();
+    axes(right, n);
+    let still = sweeps(n, &mut |i, j| {
+        let (x, y) = two(left, m, i, j);
+        let [p, q, off] = products(x, y);
+        if off == 0.0 || off.is_nan() || off.abs() <= f64::EPSILON * (p * q).sqrt() {
+            return false;
+        }
+        let ((cos, sin), _) = rotation(p, q, off);
+        turn(x, y, cos, sin);
+        let (x, y) = two(right, n, i, j);
+        turn(x, y, cos, sin);
+        true
+    });
+    let size = |left: &[f64], i: usize| products(&left[i * m..][..m], &left[i * m..][..m])[0].sqrt();
+    (0..n).for_each(|i| s[i] = size(left, i));
+    let top = s.iter().fold(0.0, |top: f64, s| top.max(*s));
+    if !still {
+        let noise = f64::EPSILON * m as f64;
+        for (i, j) in (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))) {
+            let (x, y) = two(left, m, i, j);
+            if products(x, y)[2].abs() > noise * top * s[i].max(s[j]) {
                 return Err(Unsettled);
             }
-            break;
         }
     }
-    (0..n).for_each(|i| w[i] = a[i * n + i]);
-    sort_columns(w, &mut [v], false);
-    for j in 0..n {
-        if largest(v, n, j) < 0.0 {
-            v.iter_mut().skip(j).step_by(n).for_each(|x| *x = -*x);
-        }
+    let noise = top * f64::EPSILON * 1e-3;
+    let lost = |s: f64| s <= noise;
+    for (row, s) in left.chunks_exact_mut(m).zip(&*s) {
+        row.iter_mut().for_each(|x| *x = if lost(*s) { 0.0 } else { *x / s });
     }
+    (0..n).filter(|&i| lost(s[i])).for_each(|i| complete(left, m, i));
     Ok(())
 }
 
-/// The component of a column with the largest absolute value; the first of equals.
-fn largest(v: &[f64], n: usize, column: usize) -> f64 {
-    v.iter().skip(column).step_by(n).fold(0.0, |m: f64, x| if x.abs() > m.abs() { *x } else { m })
-}
-
-fn product(a: &[f64], n: usize, i: usize, j: usize) -> f64 {
-    a.chunks_exact(n).map(|row| row[i] * row[j]).sum()
-}
-
-/// Computes `A = U·diag(s)·Vᵀ` of `a`, `m` rows of `n` with `m >= n`, which becomes U; `v` is `n` by `n`. Singular values
-/// descend; the largest component of each column of V is positive (Hestenes 1958).
-pub(super) fn svd(a: &mut [f64], n: usize, s: &mut [f64], v: &mut [f64]) -> Result<(), Unsettled> {
-    v.fill(0.0);
-    (0..n).for_each(|i| v[i * n + i] = 1.0);
-    for sweep in 0.. {
-        let mut turned = false;
-        for i in 0..n {
-            for j in i + 1..n {
-                let (p, q, off) = (product(a, n, i, i), product(a, n, j, j), product(a, n, i, j));
-                if off == 0.0 || off.is_nan() || off.abs() <= f64::EPSILON * (p * q).sqrt() {
-                    continue;
-                }
-                turned = true;
-                let by = rotation(p, q, off);
-                turn_columns(a, n, i, j, by);
-                turn_columns(v, n, i, j, by);
-            }
-        }
-        if !turned {
-            break;
-        }
-        if sweep == SWEEPS {
-            // Rounding may go on turning what is as near to a right angle as it can be, or next to nothing.
-            let sizes = (0..n).map(|j| product(a, n, j, j).sqrt());
-            let noise = f64::EPSILON * (a.len() / n) as f64;
-            let top = sizes.fold(0.0, f64::max);
-            for (i, j) in (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))) {
-                if product(a, n, i, j).abs()
-                    > noise * top * product(a, n, i, i).max(product(a, n, j, j)).sqrt()
-                {
-                    return Err(Unsettled);
-                }
-            }
-            break;
-        }
+/// Sets row `i`, which is 0, to a unit vector at right angles to the others, some of which may be 0: of the axes, the one of
+/// which most is left, projected twice.
+fn complete(rows: &mut [f64], m: usize, i: usize) {
+    let covered = |at: usize| rows.iter().skip(at).step_by(m).map(|x| x * x).sum::<f64>();
+    let mut best = (0, f64::INFINITY);
+    for at in 0..m {
+        let covered = covered(at);
+        best = if covered < best.1 { (at, covered) } else { best };
     }
-    (0..n).for_each(|j| s[j] = product(a, n, j, j).sqrt());
-    sort_columns(s, &mut [a, v], true);
-    let noise = s.first().copied().unwrap_or(0.0) * f64::EPSILON * 1e-3;
-    for (j, s) in s.iter_mut().enumerate() {
-        if *s > noise || s.is_nan() {
-            a.iter_mut().skip(j).step_by(n).for_each(|x| *x /= *s);
-        } else {
-            complete(a, n, j);
-        }
-        if largest(v, n, j) < 0.0 {
-            a.iter_mut().skip(j).step_by(n).for_each(|x| *x = -*x);
-            v.iter_mut().skip(j).step_by(n).for_each(|x| *x = -*x);
-        }
-    }
-    Ok(())
-}
-
-/// Sets column `j`, of no length, to a unit vector at right angles to those before it: of the axes, the one of which most
-/// is left, projected twice.
-fn complete(u: &mut [f64], n: usize, j: usize) {
-    let m = u.len() / n;
-    let covered = |u: &[f64], i: usize| u[i * n..i * n + j].iter().map(|x| x * x).sum::<f64>();
-    let best = (0..m).fold(0, |best, i| if covered(u, i) < covered(u, best) { i } else { best });
-    (0..m).for_each(|i| u[i * n + j] = if i == best { 1.0 } else { 0.0 });
+    rows[i * m + best.0] = 1.0;
     for _ in 0..2 {
-        for k in 0..j {
-            let along = product(u, n, k, j);
-            (0..m).for_each(|i| u[i * n + j] -= along * u[i * n + k]);
+        for other in (0..rows.len() / m).filter(|&other| other != i) {
+            let (low, high) = two(rows, m, i.min(other), i.max(other));
+            let (row, other) = if i < other { (low, high) } else { (high, low) };
+            let [_, _, along] = products(row, other);
+            row.iter_mut().zip(other).for_each(|(x, y)| *x -= along * *y);
         }
     }
-    let size = product(u, n, j, j).sqrt();
-    u.iter_mut().skip(j).step_by(n).for_each(|x| *x /= size);
+    let row = &mut rows[i * m..][..m];
+    let size = products(row, row)[0].sqrt();
+    row.iter_mut().for_each(|x| *x /= size);
 }

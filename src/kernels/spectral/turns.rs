@@ -1,6 +1,7 @@
 //! Rotations of the vectors while eigenvalues or singular values are found. Rotations wait until there are many; vectors
 //! are rows of blocks of 32 components, and each block makes all rotations on its own, on any thread.
 
+use super::divide::Rows;
 use crate::kernels::par;
 use crate::kernels::simd::stamped;
 
@@ -41,14 +42,16 @@ pub(super) fn room(vectors: usize, components: usize) -> (usize, usize) {
 }
 
 impl<'a> Turns<'a> {
-    /// Takes the columns of `q`, rows of `vectors` numbers.
-    pub(super) fn new(q: &[f64], vectors: usize, blocks: &'a mut [f64], turns: &'a mut [f64]) -> Self {
-        for (block, rows) in blocks.chunks_exact_mut(WIDTH * vectors).zip(q.chunks(WIDTH * vectors)) {
-            for (i, row) in rows.chunks_exact(vectors).enumerate() {
-                block[i..].iter_mut().step_by(WIDTH).zip(row).for_each(|(to, &x)| *to = x);
-            }
-            let rows = rows.len() / vectors;
-            block.chunks_exact_mut(WIDTH).for_each(|vector| vector[rows..].fill(0.0));
+    /// Begins with the axes.
+    pub(super) fn new(
+        vectors: usize,
+        components: usize,
+        blocks: &'a mut [f64],
+        turns: &'a mut [f64],
+    ) -> Self {
+        blocks.fill(0.0);
+        for i in 0..vectors.min(components) {
+            blocks[(i / WIDTH * vectors + i) * WIDTH + i % WIDTH] = 1.0;
         }
         Turns { blocks, vectors, turns, used: 0, sweeps: [Sweep::default(); SWEEPS], count: 0 }
     }
@@ -84,13 +87,14 @@ impl<'a> Turns<'a> {
         (self.used, self.count) = (0, 0);
     }
 
-    /// Copies the vectors to the columns of `q`: column j becomes vector `order[j]`.
-    pub(super) fn store(&mut self, order: &[usize], q: &mut [f64]) {
+    /// Copies the vectors to rows.
+    pub(super) fn store(&mut self, rows: &mut Rows<'_>, components: usize) {
         self.settle();
         let vectors = self.vectors;
-        for (block, rows) in self.blocks.chunks_exact(WIDTH * vectors).zip(q.chunks_mut(WIDTH * vectors)) {
-            for (i, row) in rows.chunks_exact_mut(vectors).enumerate() {
-                row.iter_mut().zip(order).for_each(|(to, &j)| *to = block[j * WIDTH + i]);
+        for (b, block) in self.blocks.chunks_exact(WIDTH * vectors).enumerate() {
+            let count = WIDTH.min(components - b * WIDTH);
+            for (i, vector) in block.chunks_exact(WIDTH).enumerate() {
+                rows.row(i, components)[b * WIDTH..][..count].copy_from_slice(&vector[..count]);
             }
         }
     }
@@ -136,5 +140,5 @@ pub(super) fn rotation(f: f64, g: f64) -> (Turn, f64) {
     ((f1 / r, g1 / r), r * scale)
 }
 
-/// 2^500.
-const POWER: f64 = f64::from_bits((1023 + 500) << 52);
+/// 2^700.
+const POWER: f64 = f64::from_bits((1023 + 700) << 52);
