@@ -29,6 +29,7 @@ mod capture;
 mod cost;
 mod display;
 mod draw;
+mod living;
 mod network;
 mod passes;
 mod plan;
@@ -41,6 +42,8 @@ pub use cost::{Cost, Counts};
 pub use predictor::{Pack, Predictor};
 pub use profile::{Profile, Timed};
 pub use run::Feed;
+
+pub(crate) use living::Plans;
 
 use crate::autograd::{Attrs, Op};
 use crate::nn::{Item, Module, Param, Path};
