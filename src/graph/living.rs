@@ -7,8 +7,8 @@ use super::predictor::FOLDED;
 use super::weights::Weights;
 use super::{Graph, ValueId, parameters};
 use crate::kernels::par;
-use crate::nn::Network;
 use crate::nn::activation::foreign;
+use crate::nn::{Keep, Network};
 use crate::tensor::arena::Arena;
 use crate::tensor::{Array, AsTensors, Few, PoolVec, Tensor, Tensors};
 use crate::{Error, Result, Spec};
@@ -23,9 +23,9 @@ const ROOMS: usize = 64;
 /// Bytes that a plan must save the writing of, or finding it takes longer than it saves.
 const WORTH: usize = 64 << 10;
 
-/// The plans of one network. A clone of it begins with none.
+/// The plans of one network, which keeps them until it changes.
 #[derive(Default)]
-pub(crate) struct Plans {
+struct Plans {
     /// Whether a plan would be of no use for any inputs.
     useless: AtomicBool,
     known: Mutex<Known>,
@@ -44,7 +44,8 @@ struct Living {
     plan: Arc<Plan>,
     /// All parameters of the network in the order of the walk: which they were, and what they are in the plan.
     parameters: Vec<(u64, Spec, Option<ValueId>)>,
-    rooms: Mutex<Vec<Room>>,
+    /// What runs need besides, between calls. The arenas are empty.
+    rooms: Mutex<Vec<(Room, Arena)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,14 +57,9 @@ fn alike(specs: &[Spec], x: &[Tensor]) -> bool {
 }
 
 impl Plans {
-    /// Forgets all plans, for the network is about to change.
-    pub(crate) fn forget(&mut self) {
-        *self = Plans::default();
-    }
-
     /// Returns the network's outputs for inputs that it accepts, computed by a plan; `None` if there is none, or if it
     /// fails: layers then compute, or say what is wrong.
-    pub(crate) fn run(&self, network: &Network, x: &[Tensor]) -> Option<Tensors> {
+    fn run(&self, network: &Network, x: &[Tensor]) -> Option<Tensors> {
         if self.useless.load(Relaxed) || x.iter().any(|x| x.is_tracked() || x.is_traced()) {
             return None;
         }
@@ -110,11 +106,7 @@ impl Plans {
     }
 }
 
-impl Clone for Plans {
-    fn clone(&self) -> Plans {
-        Plans::default()
-    }
-}
+impl Keep for Plans {}
 
 impl std::fmt::Debug for Plans {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -197,18 +189,24 @@ impl Living {
 
     fn run(&self, x: &[Tensor], given: PoolVec<(ValueId, Array)>) -> Option<Tensors> {
         let room = lock(&self.rooms).pop();
-        let mut room = room.unwrap_or_else(|| Room::new(self.plan.clone()));
-        // From the pool, where it is again after the call: a network keeps no memory for values.
-        let outputs = room.run(&mut Arena::default(), x, given, None, None).ok()?;
+        let (mut room, mut arena) = room.unwrap_or_else(|| (Room::new(self.plan.clone()), Arena::default()));
+        let outputs = room.run(&mut arena, x, given, None, None).ok()?;
+        // Back to the pool: a network keeps no memory for values.
+        arena.release();
         let mut rooms = lock(&self.rooms);
         if rooms.len() < ROOMS {
-            rooms.push(room);
+            rooms.push((room, arena));
         }
         Some(outputs)
     }
 }
 
 impl Network {
+    /// Returns every output for one batch that the network accepts, by a plan; `None` if there is none.
+    pub(crate) fn run_plan(&self, x: &[Tensor]) -> Option<Tensors> {
+        self.plans.get::<Plans>()?.run(self, x)
+    }
+
     /// [`Network::predict_all`] of one batch by a plan made for this call, whatever it saves and whoever wrote the layers: for
     /// tests, of more networks than those that have such plans.
     ///

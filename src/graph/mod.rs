@@ -43,8 +43,6 @@ pub use predictor::{Pack, Predictor};
 pub use profile::{Profile, Timed};
 pub use run::Feed;
 
-pub(crate) use living::Plans;
-
 use crate::autograd::{Attrs, Op};
 use crate::nn::{Item, Module, Param, Path};
 use crate::tensor::{Few, Tensor};

@@ -10,10 +10,10 @@ use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Ran
 use super::{VisitMut, arguments, module, trace};
 use crate::config::{Common, Configured};
 use crate::error::Context;
-use crate::graph::Plans;
 use crate::tensor::{AsTensors, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result, Spec};
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 /// A built graph of layers, without a loss yet. `Sequential`, `Functional` and `Subclass` build one. `clone` is a
 /// snapshot that shares memory until one of the two changes.
@@ -40,7 +40,41 @@ pub struct Network {
     pub(super) route: Arc<Route>,
     pub(super) identity: Identity,
     /// The plans that `predict` runs.
-    pub(crate) plans: Plans,
+    pub(crate) plans: Kept,
+}
+
+/// What is kept with a network until it changes. A clone begins with nothing.
+#[derive(Default)]
+pub(crate) struct Kept(OnceLock<Box<dyn Keep>>);
+
+/// What can be kept with a network.
+pub(crate) trait Keep: Any + std::fmt::Debug + Send + Sync {}
+
+impl Kept {
+    /// Returns what is kept; an empty one at first. There is one type of it.
+    pub(crate) fn get<T: Keep + Default>(&self) -> Option<&T> {
+        (&**self.0.get_or_init(|| Box::new(T::default())) as &dyn Any).downcast_ref()
+    }
+
+    /// Forgets it, for the network is about to change.
+    pub(crate) fn forget(&mut self) {
+        self.0.take();
+    }
+}
+
+impl Clone for Kept {
+    fn clone(&self) -> Kept {
+        Kept::default()
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.get() {
+            Some(kept) => kept.fmt(f),
+            None => f.write_str("nothing"),
+        }
+    }
 }
 
 /// How values move through the network, worked out once.
@@ -115,7 +149,7 @@ impl Network {
             layers.iter_mut().zip(settled).for_each(|(l, s)| l.build = s.unwrap_or_else(|| l.build.clone()));
         }
         let (route, identity) = (Arc::new(route), Identity::default());
-        Ok(Network { topology, nodes, route, identity, plans: Plans::default() })
+        Ok(Network { topology, nodes, route, identity, plans: Kept::default() })
     }
 
     /// Runs all calls on traced values and builds each layer at its first call. Returns what each call gives.

@@ -101,7 +101,7 @@ impl Network {
 
     /// Returns every output for one batch: by a plan if there is one, else layer by layer.
     fn infer(&self, x: &[Tensor]) -> Result<Tensors> {
-        match self.plans.run(self, x) {
+        match self.run_plan(x) {
             Some(outputs) => Ok(outputs),
             None => Ok(tensors(self.pass(x, &mut Cx::infer(), &[])?)),
         }

@@ -60,6 +60,12 @@ impl Arena {
         self.block.as_ref().is_none_or(|block| unsafe { block.part_is_free(at) })
     }
 
+    /// Lets go of the block, which parts that are still in use keep alive.
+    pub(crate) fn release(&mut self) {
+        (self.block, self.bytes) = (None, 0);
+        self.held.clear();
+    }
+
     /// Returns whether nothing is in use.
     pub(crate) fn is_idle(&mut self) -> bool {
         let mut held = std::mem::take(&mut self.held);

@@ -36,8 +36,7 @@ fn images() -> Tensor {
 /// How many plans a network has.
 fn plans(network: &Network) -> usize {
     let text = format!("{network:?}");
-    let at = text.rfind("Plans(").unwrap() + "Plans(".len();
-    text[at..].split(')').next().unwrap().parse().unwrap()
+    text.rsplit_once("Plans(").map_or(0, |(_, rest)| rest.split(')').next().unwrap().parse().unwrap())
 }
 
 /// A clone has no plans.
