@@ -22,7 +22,7 @@ impl Arena {
     /// There is not enough memory.
     pub(crate) fn reserve(&mut self, bytes: usize) -> Result<()> {
         if bytes > self.bytes {
-            *self = Arena::default(); // what is there goes first
+            self.release(); // what is there goes first
             self.block = Some(Buffer::new(&Shape::new(&[bytes])?, DType::U8)?);
             self.bytes = bytes;
         }
