@@ -164,14 +164,16 @@ pub(super) fn memory(args: &Args, name: &str) -> Res<()> {
         ),
         _ => return Err("memory/resnet18, mobilenet_v2, bert or gpt2".into()),
     };
-    let before = resident("VmRSS");
+    // Pages of the program itself, which come into memory as it runs, do not count.
+    let taken = |key: &str| resident(key) - resident("RssFile");
+    let before = taken("VmRSS");
     let network = build()?;
-    let (parameters, built) = (4 * network.count_params(), resident("VmRSS") - before);
+    let (parameters, built) = (4 * network.count_params(), taken("VmRSS") - before);
     let predictor = network.into_predictor()?;
     let x = &x[..];
     let check = predictor.predict(x)?.max(&[], false)?.item()?;
     gradus::tensor::trim();
-    let (steady, peak) = (resident("VmRSS") - before, resident("VmHWM") - before);
+    let (steady, peak) = (taken("VmRSS") - before, taken("VmHWM") - before);
     let profile = predictor.profile(x)?;
     let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
     let (weights, block) = (mib(profile.weight_bytes), mib(profile.arena_bytes));

@@ -51,6 +51,7 @@ macro_rules! links {
 [decision 15]: crate::guides::decisions
 [decision 16]: crate::guides::decisions
 [decision 18]: crate::guides::decisions
+[decision 19]: crate::guides::decisions
 
 "
     };
@@ -104,5 +105,6 @@ guides! {
         "decisions/0015-own-tokenizers"
         "decisions/0016-winograd"
         "decisions/0017-bookkeeping-of-small-steps"
-        "decisions/0018-weights-in-predictors";
+        "decisions/0018-weights-in-predictors"
+        "decisions/0019-plans-of-predict";
 }

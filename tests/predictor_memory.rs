@@ -1,5 +1,5 @@
 //! Tests that a predictor asks the system for no memory in its steady state, for every configuration of every layer
-//! in the pack, for sessions, and from several threads; and what it holds.
+//! in the pack, for sessions, and from several threads; what it holds, and what making it takes. So does `predict` of a network.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ mod layer_cases;
 #[path = "all/pack.rs"]
 mod pack;
 
-use counting::{asked, live, traced};
+use counting::{asked, live, peak, traced};
 use gradus::applications::{GPT2, ResNet18};
 use gradus::nn::{Network, Session};
 use gradus::prelude::*;
@@ -43,7 +43,9 @@ fn steady(what: &str, pools: &[Threads], mut call: impl FnMut() + Send) {
 }
 
 /// Fails if a predictor that took its network keeps much more than the weights as it reads them and the block for
-/// intermediate values, or if these weights take much more than the parameters. Returns what it found, as a line.
+/// intermediate values, if building, making and running it took much more at any time, or if these weights take much more than
+/// the parameters. (While a weight is packed there are its values besides, but there is no block yet.) Returns what it found,
+/// as a line.
 fn holds_little(what: &str, build: &(dyn Fn() -> Network + Sync), data: &[Tensor], pool: &Threads) -> String {
     let run = |predictor: &gradus::graph::Predictor| drop(predictor.predict_all(data).unwrap());
     pool.run(|| run(&build().into_predictor().unwrap())); // what threads keep for themselves
@@ -51,24 +53,30 @@ fn holds_little(what: &str, build: &(dyn Fn() -> Network + Sync), data: &[Tensor
     pool.run(|| {
         gradus::tensor::trim();
         let before = live();
-        let network = build();
-        let parameters = 4 * network.count_params();
-        let predictor = network.into_predictor().unwrap();
-        run(&predictor);
+        let ((predictor, parameters, largest), peak) = peak(|| {
+            let network = build();
+            let parameters = 4 * network.count_params();
+            let largest = network.params().iter().map(|(_, value)| 4 * value.elements()).max().unwrap();
+            let predictor = network.into_predictor().unwrap();
+            run(&predictor);
+            (predictor, parameters, largest as f64)
+        });
         gradus::tensor::trim();
         let held = (live() - before) as f64;
         let profile = predictor.profile(data).unwrap();
         let (weights, block) = (profile.weight_bytes as f64, profile.arena_bytes as f64);
         let mib = |bytes: f64| format!("{:.2}", bytes / f64::from(1 << 20));
         let line = format!(
-            "{what}: parameters {}, weights as read {}, intermediate values {}, held {} MiB",
+            "{what}: parameters {}, weights as read {}, intermediate values {}, held {}, at most {} MiB",
             mib(parameters as f64),
             mib(weights),
             mib(block),
-            mib(held)
+            mib(held),
+            mib(peak as f64)
         );
         assert!(weights <= 1.3 * parameters as f64, "{line}");
         assert!(held <= 1.15 * (weights + block), "{line}");
+        assert!(peak as f64 <= 1.15 * (weights + block.max(largest)), "{line}");
         line
     })
 }
@@ -99,6 +107,34 @@ fn networks_hold_little(pool: &Threads) {
     }
 }
 
+/// `predict` of a network by a plan asks for nothing, and takes no more at a time than layer by layer.
+fn predict_stays_flat(pools: &[Threads]) {
+    let network = ResNet18::new().input_shape([64, 64, 3]).classes(10).build().unwrap();
+    let images = Tensor::ones([3, 64, 64, 3]).unwrap();
+    let predict = || drop(network.predict(&images).unwrap());
+    let most = |call: &(dyn Fn() + Sync)| {
+        pools[0].run(|| {
+            gradus::tensor::trim();
+            peak(call).1
+        })
+    };
+    pools[0].run(|| drop(network.clone().predict(&images).unwrap())); // what threads keep for themselves
+    let by_layers = most(&predict);
+    predict(); // makes the plan
+    assert!(format!("{network:?}").contains("Plans(1)"));
+    let by_plan = most(&predict);
+    println!("predict: at most {by_layers} bytes by layers, {by_plan} by a plan");
+    assert!(by_plan <= by_layers, "{by_plan} bytes by a plan, {by_layers} by layers");
+    steady("predict", pools, predict);
+    let small = Tensor::ones([1, 64, 64, 3]).unwrap();
+    let call = || drop(network.predict(&small).unwrap());
+    let counted = pools[0].run(|| {
+        (0..WARM).for_each(|_| call());
+        asked(|| (0..1000).for_each(|_| call()))
+    });
+    assert_eq!(counted, (0, 0), "a thousand predictions");
+}
+
 /// The one test of this file, so that nothing else allocates meanwhile.
 #[test]
 fn the_steady_state_asks_nothing_of_the_system() {
@@ -120,6 +156,8 @@ fn the_steady_state_asks_nothing_of_the_system() {
     steady("ResNet18", &pools, || {
         images.iter().for_each(|x| predictor.predict_into(x, &mut out[..4 * x.dims()[0]]).unwrap());
     });
+
+    predict_stays_flat(&pools);
 
     // A session: prompt and tokens, the cache in place.
     let gpt2 = GPT2::new().vocabulary_size(29).num_layers(2).num_heads(2).hidden_dim(16).intermediate_dim(24);

@@ -29,6 +29,7 @@ mod capture;
 mod cost;
 mod display;
 mod draw;
+mod living;
 mod network;
 mod passes;
 mod plan;

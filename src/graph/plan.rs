@@ -33,6 +33,8 @@ pub(super) struct Plan {
     /// These forms.
     forms: Vec<Arc<dyn Form>>,
     inputs: Vec<ValueId>,
+    /// The parameters that each run is given, by their paths.
+    parameters: Vec<(String, ValueId)>,
     states: Vec<(StateAt, ValueId)>,
     results: Vec<ValueId>,
     /// What a run leaves in its session; `None` if it has none.
@@ -112,13 +114,14 @@ const LEAVES: usize = usize::MAX;
 
 impl Plan {
     /// Plans a graph of inference ([`Graph::for_inference`]) with these parameters; `continues` says whether it is run in
-    /// a session. Parameters that are then read in other forms alone lose their values.
+    /// a session. Parameters that are then read in other forms alone lose their values; those that are not among these
+    /// are given to each run.
     ///
     /// # Errors
-    /// A value is too large for any memory, or the graph has other parameters or outputs of training.
+    /// A value is too large for any memory, or the graph has outputs of training.
     pub(super) fn new(graph: &Graph, continues: bool, weights: &mut Weights) -> Result<Plan> {
         let mut made = Made::new(graph);
-        let (mut inputs, mut states) = (Vec::new(), Vec::new());
+        let (mut inputs, mut parameters, mut states) = (Vec::new(), Vec::new(), Vec::new());
         for (value, source) in &graph.sources {
             let spec = graph.specs[value.at()];
             let constant = match source {
@@ -128,13 +131,12 @@ impl Plan {
                     let number = weights.number_of(&array).unwrap_or(weights.count() + value.at());
                     Some((array, number))
                 }
-                Source::Parameter(path) => {
-                    let expected = || Error::argument("plan", "parameters of the network", path);
-                    let number = weights.number(path).ok_or_else(expected)?;
-                    Some((weights.array(number), number))
-                }
+                Source::Parameter(path) => weights.number(path).map(|number| (weights.array(number), number)),
                 _ => None,
             };
+            if let (Source::Parameter(path), None) = (source, &constant) {
+                parameters.push((path.clone(), *value));
+            }
             let layout =
                 constant.as_ref().map_or(Layout::contiguous(spec.shape), |(array, _)| *array.layout());
             if let Some((array, number)) = constant {
@@ -167,7 +169,7 @@ impl Plan {
         let Made { layouts, fixed, .. } = made;
         let steps = steps.into_iter().map(|(_, step)| step).collect();
         let left = continues.then_some(left);
-        Ok(Plan { steps, layouts, places, fixed, forms, inputs, states, results, left, bytes })
+        Ok(Plan { steps, layouts, places, fixed, forms, inputs, parameters, states, results, left, bytes })
     }
 
     /// Returns whether it was made for these inputs and this state.
@@ -197,6 +199,11 @@ impl Plan {
         let mut seen = std::collections::BTreeSet::new();
         let forms = self.forms.iter().filter(|form| seen.insert(Arc::as_ptr(form).cast::<()>()));
         read + forms.map(|form| form.bytes()).sum::<usize>()
+    }
+
+    /// Returns the parameters that each run is given, by their paths.
+    pub(super) fn parameters(&self) -> &[(String, ValueId)] {
+        &self.parameters
     }
 
     pub(super) fn steps(&self) -> &[Planned] {
@@ -370,6 +377,7 @@ impl Made<'_> {
     fn forget(&mut self, number: usize, weights: &mut Weights) {
         if number >= weights.count() || weights.give_up(number) {
             self.refix(number, |old| Array::traced(old.spec()));
+            weights.tidy();
         }
     }
 
@@ -474,12 +482,14 @@ impl Made<'_> {
 pub(super) type Clock<'a> = Option<&'a mut [Duration]>;
 
 impl Room {
-    /// Runs the plan on inputs and states that fit it, and notes how long each step takes if there is a clock. What it
-    /// leaves for the next call goes into the session. After an error the room must not be used again.
+    /// Runs the plan on inputs, parameters ([`Plan::parameters`], contiguous) and states that fit it, and notes how long
+    /// each step takes if there is a clock. What it leaves for the next call goes into the session. After an error the room
+    /// must not be used again.
     pub(super) fn run(
         &mut self,
         arena: &mut Arena,
         inputs: &[Tensor],
+        parameters: impl IntoIterator<Item = (ValueId, Array)>,
         session: Option<&mut Session>,
         mut clock: Clock<'_>,
     ) -> Result<Tensors> {
@@ -488,6 +498,9 @@ impl Room {
         arena.reserve(plan.bytes)?;
         for (value, given) in plan.inputs.iter().zip(inputs) {
             values[value.at()] = Some(given.array().contiguous()?);
+        }
+        for (value, given) in parameters {
+            values[value.at()] = Some(given);
         }
         let mut session = session;
         for (at, value) in &plan.states {

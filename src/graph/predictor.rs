@@ -7,7 +7,7 @@ use super::{Graph, Source, ValueId, parameters};
 use crate::kernels::par;
 use crate::nn::{Module, Network, Predict, Session, agreed, only_output};
 use crate::tensor::arena::Arena;
-use crate::tensor::{Array, AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows};
+use crate::tensor::{Array, AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows, trim};
 use crate::{Element, Result, Spec, UNKNOWN};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -82,7 +82,7 @@ const PLANS: usize = 8;
 /// The calls at a time that find memory waiting for them; more than these allocate it.
 const SEATS: usize = 64;
 /// The largest constant that is computed once instead of in each call, in bytes.
-const FOLDED: usize = 1 << 20;
+pub(super) const FOLDED: usize = 1 << 20;
 
 impl Network {
     /// Returns a [`Predictor`] of the network as it is now.
@@ -133,9 +133,12 @@ impl Network {
             |traces: &[Vec<Spec>; 2]| agreed(traces.each_ref().map(|specs| Graph::of_network(&self, specs)));
         // Sizes that are not known may have to be equal.
         captured(&apart).or_else(|error| captured(&equal).map_err(|_| error))?;
+        // What was needed to build it is not any more, and packing needs memory.
+        trim();
         let mut values = Vec::new();
         parameters("", &self, &mut |path, p| values.push((path.to_string(), p.value().clone())));
         let mut network = self;
+        network.plans.forget();
         network.visit_mut(&mut |_, p| *p.value_mut() = Array::traced(p.value().spec()).into());
         let inputs = network.input_specs();
         let settled =
@@ -311,7 +314,7 @@ impl Predictor {
     ) -> Result<Tensors> {
         self.sit(caller, x, session.as_deref())?;
         let Caller { arena, rooms } = caller;
-        let result = rooms[0].run(arena, x, session, clock);
+        let result = rooms[0].run(arena, x, [], session, clock);
         if result.is_err() {
             rooms.remove(0);
         }

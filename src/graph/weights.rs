@@ -17,6 +17,8 @@ pub(super) struct Weights {
     settled: bool,
     /// Bytes given up since idle memory went back to the system.
     given_up: usize,
+    /// How many may be.
+    idle: usize,
 }
 
 struct Weight {
@@ -27,17 +29,20 @@ struct Weight {
 }
 
 /// Given-up bytes from which the pool's idle memory goes back to the system, so that packing a network does not take
-/// twice its memory.
-const IDLE: usize = 16 << 20;
+/// twice its memory: this part of all weights, but not less than so many.
+const IDLE_PART: usize = 32;
+const IDLE_LEAST: usize = 1 << 20;
 
 impl Weights {
     pub(super) fn new(parameters: impl Iterator<Item = (String, Tensor)>, settled: bool) -> Weights {
-        let (mut numbers, mut all) = (BTreeMap::new(), Vec::new());
+        let (mut numbers, mut all, mut bytes) = (BTreeMap::new(), Vec::new(), 0);
         for (path, values) in parameters {
+            bytes += values.elements() * values.dtype().size();
             numbers.insert(path.clone(), all.len());
             all.push(Weight { path, spec: values.spec(), values: Some(values) });
         }
-        Weights { numbers, all, ready: Ready::default(), settled, given_up: 0 }
+        let idle = (bytes / IDLE_PART).max(IDLE_LEAST);
+        Weights { numbers, all, ready: Ready::default(), settled, given_up: 0, idle }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -111,7 +116,7 @@ impl Weights {
     }
 
     /// Gives a parameter's values up, since products read forms made of it; not if they may be needed again and could
-    /// not be had from these. Says whether it did.
+    /// not be had from these. Says whether it did; once nothing else holds them either, call [`Weights::tidy`].
     pub(super) fn give_up(&mut self, number: usize) -> bool {
         let again = self.ready.made_of(number).iter().any(|made| made.is_exact());
         let weight = &mut self.all[number];
@@ -120,11 +125,15 @@ impl Weights {
         }
         if weight.values.take().is_some() {
             self.given_up += weight.spec.shape.elements() * weight.spec.dtype.size();
-            if self.given_up >= IDLE {
-                self.release();
-            }
         }
         true
+    }
+
+    /// Gives memory of given-up values back to the system if there is much of it.
+    pub(super) fn tidy(&mut self) {
+        if self.given_up >= self.idle {
+            self.release();
+        }
     }
 
     /// Gives memory of values that were given up back to the system.

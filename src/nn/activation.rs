@@ -5,6 +5,7 @@ use crate::config::{Configured, Dyn, Misnamed, by_name, kind};
 use crate::ops::matmul::Fused;
 use crate::tensor::Tensor;
 use crate::{Error, Result, settings};
+use std::cell::Cell;
 
 /// A function that a layer applies to its result.
 pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync {
@@ -19,6 +20,12 @@ pub trait Activation: Configured + std::any::Any + std::fmt::Debug + Send + Sync
         None
     }
 
+    /// Returns the full name of its type, by which functions of the library's own are known.
+    #[doc(hidden)]
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// Returns the form in which a matrix product can apply it to its result in one pass, if there is one.
     fn fused(&self) -> Option<Fused> {
         None
@@ -31,6 +38,33 @@ impl<A: Activation + 'static> From<A> for Dyn<dyn Activation> {
     }
 }
 by_name!(dyn Activation);
+
+impl Dyn<dyn Activation> {
+    /// Applies the function, as [`Activation::apply`] does.
+    ///
+    /// # Errors
+    /// Those of [`Activation::apply`].
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        if x.is_traced() && !self.type_name().starts_with(module_path!()) {
+            count_foreign();
+        }
+        (**self).apply(x)
+    }
+}
+
+thread_local! {
+    static FOREIGN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Notes that layers of the library have called something of the user's own on tensors without values.
+pub(crate) fn count_foreign() {
+    FOREIGN.set(FOREIGN.get() + 1);
+}
+
+/// Returns how often this thread has done so: what is traced meanwhile may do more than it records.
+pub(crate) fn foreign() -> u64 {
+    FOREIGN.get()
+}
 impl Activation for Misnamed {
     fn apply(&self, _: &Tensor) -> Result<Tensor> {
         Err(self.error())

@@ -1,6 +1,7 @@
 //! `Cx`: the context of a forward pass. It holds everything the pass needs besides its input, since there is no
 //! global mode, seed or registry, and collects what layers hand back besides their outputs ([`Effects`]).
 
+use super::activation::count_foreign;
 use super::regularizer::Regularizer;
 use super::{Init, Key, Module, Param, Value};
 use crate::autograd::{Cut, fresh_id};
@@ -218,6 +219,9 @@ impl Cx {
     /// # Errors
     /// The output's dtype is not float32 or float64.
     pub fn regularize_activity(&mut self, regularizer: &dyn Regularizer, output: &Tensor) -> Result<()> {
+        if output.is_traced() {
+            count_foreign(); // it may be the user's
+        }
         let penalty = regularizer.penalty(output)?;
         let Some(&rows) = output.dims().first() else {
             self.add_loss(penalty);

@@ -46,7 +46,7 @@ pub use module::{Item, ItemMut, Module, Path, Visit, VisitMut};
 #[doc(hidden)]
 pub use module::{walk_field, walk_field_mut};
 pub use network::Network;
-pub(crate) use network::single as only_output;
+pub(crate) use network::{Keep, single as only_output};
 pub use node::{Build, Cell, CloneNode, IntoLayer, Layer, Node, Recurrence, Recurrent, features};
 pub(crate) use node::{build_inside, range_of};
 pub use numbers::Numbers;

@@ -112,7 +112,7 @@ fn visit(walk: Walk<'_>, f: Visit<'_>) {
     });
 }
 
-fn visit_mut(walk: WalkMut<'_>, f: VisitMut<'_>) {
+pub(super) fn visit_mut(walk: WalkMut<'_>, f: VisitMut<'_>) {
     walk(&mut Path::default(), &mut |path, item| {
         if let ItemMut::Param(p) = item {
             f(path, p);

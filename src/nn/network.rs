@@ -7,13 +7,14 @@ use super::param::{draw, number};
 use super::symbol::{Identity, Shared, handle};
 use super::topology::{At, Entry, Invocation, NamedInput, Nested, Topology};
 use super::{Cx, Init, InputSpecs, Inputs, Item, ItemMut, Module, Node, Path, Range, Value, Values};
-use super::{arguments, module, trace};
+use super::{VisitMut, arguments, module, trace};
 use crate::config::{Common, Configured};
 use crate::error::Context;
 use crate::ops::matmul::Fused;
 use crate::tensor::{AsTensors, Few, PoolVec, Tensor, Tensors};
 use crate::{DType, Error, Result, Spec};
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 /// A built graph of layers, without a loss yet. `Sequential`, `Functional` and `Subclass` build one. `clone` is a
 /// snapshot that shares memory until one of the two changes.
@@ -39,6 +40,42 @@ pub struct Network {
     pub(super) nodes: Vec<Box<dyn Node>>,
     pub(super) route: Arc<Route>,
     pub(super) identity: Identity,
+    /// The plans that `predict` runs.
+    pub(crate) plans: Kept,
+}
+
+/// What is kept with a network until it changes. A clone begins with nothing.
+#[derive(Default)]
+pub(crate) struct Kept(OnceLock<Box<dyn Keep>>);
+
+/// What can be kept with a network.
+pub(crate) trait Keep: Any + std::fmt::Debug + Send + Sync {}
+
+impl Kept {
+    /// Returns what is kept; an empty one at first. There is one type of it.
+    pub(crate) fn get<T: Keep + Default>(&self) -> Option<&T> {
+        (&**self.0.get_or_init(|| Box::new(T::default())) as &dyn Any).downcast_ref()
+    }
+
+    /// Forgets it, for the network is about to change.
+    pub(crate) fn forget(&mut self) {
+        self.0.take();
+    }
+}
+
+impl Clone for Kept {
+    fn clone(&self) -> Kept {
+        Kept::default()
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.get() {
+            Some(kept) => kept.fmt(f),
+            None => f.write_str("nothing"),
+        }
+    }
 }
 
 /// How values move through the network, worked out once.
@@ -114,7 +151,8 @@ impl Network {
             let layers = &mut Arc::make_mut(&mut topology).layers;
             layers.iter_mut().zip(settled).for_each(|(l, s)| l.build = s.unwrap_or_else(|| l.build.clone()));
         }
-        Ok(Network { topology, nodes, route: Arc::new(route), identity: Identity::default() })
+        let (route, identity) = (Arc::new(route), Identity::default());
+        Ok(Network { topology, nodes, route, identity, plans: Kept::default() })
     }
 
     /// Runs all calls on traced values and builds each layer at its first call. Returns what each call gives.
@@ -207,6 +245,7 @@ impl Network {
     pub fn named(mut self, name: &str) -> Network {
         Arc::make_mut(&mut self.topology).name = Some(name.into());
         self.identity = Identity::default();
+        self.plans.forget();
         self
     }
 
@@ -551,16 +590,52 @@ impl Module for Network {
         }
     }
     fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
-        // From here on, a call as a layer means the renamed network.
+        // Layers may be replaced.
+        self.plans.forget();
+        self.walk_layers_mut(at, f);
+    }
+    fn visit_mut(&mut self, f: VisitMut<'_>) {
+        // Plans read parameters as they are, and see if one is another.
+        module::visit_mut(&mut |at, f| self.walk_layers_mut(at, f), f);
+    }
+    fn as_node(&self) -> Option<&dyn Node> {
+        Some(self)
+    }
+}
+
+impl Network {
+    fn walk_layers_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
+        // From here on, a call as a layer means the changed network.
         self.identity = Identity::default();
         let topology = self.topology.clone();
         for (Entry { name, .. }, node) in topology.layers.iter().zip(&mut self.nodes) {
             at.inside(name, |at| Module::walk_mut(node, at, f));
         }
     }
-    fn as_node(&self) -> Option<&dyn Node> {
-        Some(self)
+
+    /// Returns whether all layers are the library's own, which compute the same each time and do nothing else. (What they
+    /// are set to use, such as an activation, may be the user's.)
+    pub(crate) fn has_own_layers(&self) -> bool {
+        let mut all = self.nodes.iter().all(|node| is_own(&**node));
+        self.walk(&mut Path::default(), &mut |_, item| {
+            if let Item::Layer(node) = item {
+                all &= is_own(node);
+            }
+        });
+        all
     }
+}
+
+/// What the full names of the library's own layers begin with, and those among them that call what a walk does not show: a
+/// function of the user's, a layer of any kind.
+const OWN: &str = "gradus::nn::";
+const CALL_OTHERS: [&str; 3] =
+    ["gradus::nn::part::Part", "gradus::nn::layers::lambda::Lambda", "gradus::nn::layers::checkpoint::Block"];
+
+/// Returns whether a layer is the library's own and computes what the library alone says.
+fn is_own(node: &dyn Node) -> bool {
+    let name = node.type_name();
+    name.starts_with(OWN) && !name.contains('<') && !CALL_OTHERS.contains(&name)
 }
 
 impl Node for Network {
@@ -584,6 +659,11 @@ impl Node for Network {
     }
     fn class_name(&self) -> &'static str {
         self.topology.class
+    }
+    fn type_name(&self) -> &'static str {
+        // A struct of the user's that is a whole network has no place of its own in a walk.
+        let whole = self.topology.layers.iter().position(|layer| layer.name.is_empty());
+        whole.map_or(std::any::type_name::<Network>(), |at| self.nodes[at].type_name())
     }
     fn traced_outputs(&self) -> Option<Vec<Spec>> {
         Some(self.output_specs())

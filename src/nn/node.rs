@@ -131,6 +131,12 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
         short_type_name::<Self>()
     }
 
+    /// Returns the full name of its type, by which a network knows layers of the library's own.
+    #[doc(hidden)]
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// Returns whether it takes a mask `[batch, …]` of one axis less than its input even if that is `[batch]`:
     /// which rows count. Only such layers are given a mask with one time step of a sequence.
     fn takes_row_mask(&self) -> bool {

@@ -96,6 +96,7 @@ impl Network {
     /// There is no such layer.
     pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
         let mut found = false;
+        self.plans.forget();
         self.visit_mut(&mut |path, p| {
             let rest = path.as_str().strip_prefix(layer);
             if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
@@ -112,6 +113,7 @@ impl Network {
 
     /// Freezes or unfreezes every layer.
     pub fn set_all_trainable(&mut self, trainable: bool) {
+        self.plans.forget();
         self.visit_mut(&mut |_, p| p.set_frozen(!trainable));
     }
 }

@@ -22,7 +22,7 @@ impl Arena {
     /// There is not enough memory.
     pub(crate) fn reserve(&mut self, bytes: usize) -> Result<()> {
         if bytes > self.bytes {
-            *self = Arena::default(); // what is there goes first
+            self.release(); // what is there goes first
             self.block = Some(Buffer::new(&Shape::new(&[bytes])?, DType::U8)?);
             self.bytes = bytes;
         }
@@ -58,6 +58,12 @@ impl Arena {
     fn is_free(&self, at: usize) -> bool {
         // SAFETY: it was made when it came into the list, and no other overlaps it while it is there.
         self.block.as_ref().is_none_or(|block| unsafe { block.part_is_free(at) })
+    }
+
+    /// Lets go of the block, which parts that are still in use keep alive.
+    pub(crate) fn release(&mut self) {
+        (self.block, self.bytes) = (None, 0);
+        self.held.clear();
     }
 
     /// Returns whether nothing is in use.

@@ -18,8 +18,15 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 const ALIGN: usize = 64;
 const HEADER: usize = 64;
-/// The number of size classes.
-const SIZES: usize = 160;
+/// The logarithms of the number of size classes per doubling: of payloads below 1 MiB, and of larger ones.
+const COARSE: u32 = 2;
+const FINER: u32 = 4;
+/// The doubling from which classes are finer: 2^14 units of 64 bytes are 1 MiB.
+const FINE: usize = 14;
+/// The first class of the finer ones.
+const FIRST_FINE: usize = 4 + (FINE - 2) * (1 << COARSE);
+/// The number of size classes, which reach the largest tensor: 2^34 units.
+const SIZES: usize = FIRST_FINE + (34 - FINE) * (1 << FINER);
 /// Blocks of numbers and blocks of objects have separate lists: objects have padding, which must never be read as
 /// numbers.
 const CLASSES: usize = 2 * SIZES;
@@ -48,16 +55,25 @@ struct Header {
 }
 
 /// Returns the class of a payload and the size of its blocks: payloads in 64-byte steps at first, then four per
-/// doubling, so that at most a quarter is wasted and nothing of a power of two.
+/// doubling, from 1 MiB on 16: so that at most a quarter is wasted, of a large block a 16th, and nothing of a power of two.
 fn class_of(payload: usize) -> (usize, usize) {
     let units = payload.div_ceil(ALIGN).max(1);
     let class = if units <= 4 {
         units - 1
     } else {
         let p = (units - 1).ilog2() as usize;
-        4 + (p - 2) * 4 + ((units - 1) / (1 << (p - 2)) - 4)
+        let (first, steps) = steps_of(p);
+        first + ((units - 1) >> (p as u32 - steps)) - (1 << steps)
     };
     (class, size_of_class(class))
+}
+
+/// Returns the first class of a doubling, of more than 2^p units, and how many it has, as a power of two.
+fn steps_of(p: usize) -> (usize, u32) {
+    match p < FINE {
+        true => (4 + ((p - 2) << COARSE), COARSE),
+        false => (FIRST_FINE + ((p - FINE) << FINER), FINER),
+    }
 }
 
 fn size_of_class(class: usize) -> usize {
@@ -65,8 +81,12 @@ fn size_of_class(class: usize) -> usize {
     if class < 4 {
         return HEADER + (class + 1) * ALIGN;
     }
-    let (p, q) = ((class - 4) / 4 + 2, (class - 4) % 4 + 4);
-    HEADER + (q + 1) * (1 << (p - 2)) * ALIGN
+    let (p, steps) = match class.checked_sub(FIRST_FINE) {
+        None => (((class - 4) >> COARSE) + 2, COARSE),
+        Some(fine) => ((fine >> FINER) + FINE, FINER),
+    };
+    let step = class - steps_of(p).0;
+    HEADER + (((1 << steps) + step + 1) << (p as u32 - steps)) * ALIGN
 }
 
 /// Blocks of at least this size (4 MiB) begin on a large page of memory and ask for such pages: rows picked at
@@ -332,6 +352,12 @@ pub fn trim() {
     // SAFETY: as in `take`.
     let _ = LOCAL.try_with(|l| unsafe { &mut *l.0.get() }.release_all());
     shared().release_all();
+    // The allocator of glibc keeps what lies between blocks in use; if another one is in its place, this does nothing.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes no pointers, and changes no memory that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Returns the idle bytes in the pool: this thread's and the shared part.
@@ -593,12 +619,17 @@ mod tests {
 
     #[test]
     fn classes_cover_sizes_with_little_waste() {
-        for payload in (0..100_000).chain([1 << 20, (1 << 20) + 1, 123_456_789, 1 << 39]) {
+        let large = (20..40).flat_map(|p| [1 << p, (1 << p) + 1, (1 << p) / 16 * 19 + 1, (2 << p) - 1]);
+        let mut last = (0, 0);
+        for payload in (0..100_000).chain(large.map(|p: u64| p.min(MAX_BYTES as u64) as usize)) {
             let (class, size) = class_of(payload);
             assert!(class < SIZES);
             assert_eq!(size, size_of_class(class));
             assert!(size >= payload + HEADER);
-            assert!(size <= (payload + HEADER) * 5 / 4 + ALIGN, "{payload} takes {size}");
+            let waste = if payload <= 1 << 20 { 4 } else { 16 };
+            assert!(size <= payload + HEADER + payload / waste + ALIGN, "{payload} takes {size}");
+            assert!((class, size) == last || (class > last.0 && size > last.1), "{payload}: {class}, {size}");
+            last = (class, size);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::head::{Head, Meter};
 use super::history::{History, Logs};
-use crate::nn::{IntoLayer, Item, ItemMut, Module, Network, Node, Path, Session, Shared, Summary};
+use crate::nn::{IntoLayer, Item, ItemMut, Module, Network, Node, Path, Session, Shared, Summary, VisitMut};
 use crate::optim::Driver;
 use crate::tensor::Tensor;
 use crate::{Error, Result};
@@ -289,6 +289,9 @@ impl Module for Model {
     }
     fn walk_mut(&mut self, at: &mut Path, f: &mut dyn FnMut(&Path, ItemMut<'_>)) {
         self.network.walk_mut(at, f);
+    }
+    fn visit_mut(&mut self, f: VisitMut<'_>) {
+        self.network.visit_mut(f);
     }
     fn as_node(&self) -> Option<&dyn Node> {
         Some(&self.network)

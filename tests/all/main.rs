@@ -49,6 +49,7 @@ mod layers_random;
 mod layers_recurrent;
 mod layers_spatial;
 mod linalg;
+mod living_plans;
 mod metrics;
 mod mnist_files;
 mod numbers;

@@ -1,5 +1,6 @@
-//! Tests that a predictor gives the bits of its network: every configuration of every layer, applications and
-//! networks of other kinds, over sizes of batches and numbers of threads; and what it refuses.
+//! Tests that a predictor gives the bits of its network, and so does a plan over the parameters where they lie: every
+//! configuration of every layer, applications and networks of other kinds, over sizes of batches and numbers of threads; and
+//! what a predictor refuses.
 
 use crate::layer_cases::{build, every_case};
 use crate::one_answer::answers::{Answers, Visitor};
@@ -30,11 +31,17 @@ fn holds(what: &str, network: &Network, data: &[Tensor], pools: &[Threads]) -> R
     let first: Vec<Tensor> = data.iter().map(|t| t.slice(0, 0, 1)).collect::<Result<_>>()?;
     let twice: Vec<Tensor> = data.iter().map(|t| Tensor::concat(&[t, t], 0)).collect::<Result<_>>()?;
     for x in [data, &first, &twice] {
-        let want = network.predict_all(x)?;
+        // A clone has no plans: it computes layer by layer.
+        let want = network.clone().predict_all(x)?;
         for pool in pools {
             for again in 0..2 {
                 let got = pool.run(|| predictor.predict_all(x))?;
                 same(&format!("{what}, time {again}, {} rows", x[0].dims()[0]), &got, &want);
+            }
+            same(&format!("{what}, by a plan"), &pool.run(|| network.predict_by_plan(x))?, &want);
+            for again in 0..3 {
+                let got = pool.run(|| network.predict_all(x))?;
+                same(&format!("{what}, predicted {again}"), &got, &want);
             }
         }
     }

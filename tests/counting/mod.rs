@@ -10,13 +10,15 @@ struct Counting;
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 static LIVE: AtomicIsize = AtomicIsize::new(0);
+static PEAK: AtomicIsize = AtomicIsize::new(0);
 static TRACE: AtomicBool = AtomicBool::new(false);
 /// Call sites of one step, as text.
 static SITES: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
 
 fn count(bytes: usize) {
     CALLS.fetch_add(1, Relaxed);
-    LIVE.fetch_add(bytes as isize, Relaxed);
+    let live = LIVE.fetch_add(bytes as isize, Relaxed) + bytes as isize;
+    PEAK.fetch_max(live, Relaxed);
     if TRACE.swap(false, Relaxed) {
         // Off while the trace itself allocates.
         let trace = std::backtrace::Backtrace::force_capture().to_string();
@@ -66,6 +68,15 @@ pub(crate) fn asked(work: impl FnOnce()) -> (usize, isize) {
 #[allow(dead_code)] // not every test that counts asks
 pub(crate) fn live() -> isize {
     LIVE.load(Relaxed)
+}
+
+/// The most bytes that were live at a time while some work ran, beyond those before it.
+#[allow(dead_code)]
+pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, isize) {
+    let before = live();
+    PEAK.store(before, Relaxed);
+    let result = work();
+    (result, PEAK.load(Relaxed) - before)
 }
 
 /// Where calls come from while some work runs, as text.
