@@ -1036,16 +1036,16 @@ binary! {
     minimum: Minimum(a, b) = a.minimum(b); int Wide Wrap(I::min); reads true;
         da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]], onnx Min;
     /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient
-    /// is 0; at 0⁰ both are. For integers it wraps, and exponents must not be negative.
+    /// is 0 (NaN if the power is); at 0⁰ both are. For integers it wraps, and exponents must not be negative.
     pow: Pow(a, b) = a.pow(b); int Numbers Exponents(I::power); reads true;
         da(g) = {
             let origin = zero(a.clone()) * zero(b.clone());
             g * b.clone() * a.pow(b - R::c(1.0) + origin)
         };
         db = {
-            let s = a.clone().step();
-            let base = a.maximum(R::c(0.0)) + (R::c(1.0) - s);
-            g * base.clone().pow(b) * base.ln()
+            let (s, power) = (a.clone().step(), a.clone().pow(b));
+            let base = a.maximum(R::c(0.0)) + (R::c(1.0) - s.clone());
+            g * s.pick(power.clone() * base.ln(), is_number(power.clone()).pick(R::c(0.0), power))
         };
         on [[0.3, 2.0], [0.3, 2.0]], onnx Pow;
     /// Binary cross-entropy of a logit (first) against a probability (second), per element:

@@ -139,7 +139,7 @@ const FURTHER: &[(&str, f64, &str)] = &[
 fn operations_give_what_keras_and_scipy_give() {
     let path = format!("{}/tests/foreign/pack/keras.json", env!("CARGO_MANIFEST_DIR"));
     let all: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let (mut count, mut wrong) = (0, Vec::new());
+    let (mut count, mut explained, mut wrong) = (0, 0, Vec::new());
     for case in all["cases"].as_array().unwrap() {
         let inputs: Vec<Tensor> = case["inputs"].as_array().unwrap().iter().map(tensor).collect();
         let name = case["op"].as_str().unwrap();
@@ -162,15 +162,18 @@ fn operations_give_what_keras_and_scipy_give() {
                 continue;
             }
             let [g, w] = [got, &want].map(|t| t.cast(DType::F64).unwrap().to_vec::<f64>().unwrap());
-            let far = |(_, (g, w)): &(usize, (&f64, &f64))| {
-                !(g == w || g.is_nan() && w.is_nan() || (**g - **w).abs() <= most * w.abs().max(1.0))
+            let far = |most: f64| {
+                g.iter().zip(&w).position(|(g, w)| {
+                    !(g == w || g.is_nan() && w.is_nan() || (g - w).abs() <= most * w.abs().max(1.0))
+                })
             };
-            if let Some((at, (g, w))) = g.iter().zip(&w).enumerate().find(far) {
-                wrong.push(format!("{what}, result {i}[{at}]: {g:e}, not {w:e}"));
+            match far(most) {
+                Some(at) => wrong.push(format!("{what}, result {i}[{at}]: {:e}, not {:e}", g[at], w[at])),
+                None => explained += usize::from(far(1e-14).is_some()),
             }
         }
     }
-    println!("{count} results");
+    println!("Keras and SciPy: {count} results, {explained} explained, {} unexplained", wrong.len());
     assert!(count > 150 && wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
