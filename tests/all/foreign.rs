@@ -388,6 +388,90 @@ fn gradients_at_infinities_are_limits() {
     }
 }
 
+/// Gradients of both operands, in float64 or float32.
+fn pair(name: &str, a: f64, b: f64, dtype: DType) -> Result<[f64; 2]> {
+    let row = ops::BINARY.iter().find(|r| r.name == name).unwrap();
+    let of = |v: f64| -> Result<Tensor> { Ok(Tensor::scalar(v)?.cast(dtype)?.tracked()) };
+    let (a, b) = (of(a)?, of(b)?);
+    let g = (row.apply)(&a, &b)?.backward()?;
+    Ok([g.get(&a).unwrap().item()?, g.get(&b).unwrap().item()?])
+}
+
+#[test]
+fn no_bound_of_one_type_limits_the_other() -> Result<()> {
+    let inf = f64::INFINITY;
+    for (dtype, large) in [(DType::F32, 3e38), (DType::F64, 1e200), (DType::F64, 1.7e308)] {
+        for name in ["logaddexp", "logaddexp2"] {
+            for (a, b, want) in [
+                (large, inf, [0.0, 1.0]),
+                (-large, -inf, [1.0, 0.0]),
+                (large, 0.5 * large, [1.0, 0.0]),
+                (-large, -0.5 * large, [0.0, 1.0]),
+                (-large, large, [0.0, 1.0]),
+                (large, large, [0.5, 0.5]),
+                (inf, inf, [0.5, 0.5]),
+                (-inf, -inf, [0.5, 0.5]),
+                (-inf, inf, [0.0, 1.0]),
+            ] {
+                assert_eq!(pair(name, a, b, dtype)?, want, "{name}({a:e}, {b:e}) {dtype}");
+            }
+            assert!(pair(name, f64::NAN, 1.0, dtype)?.iter().all(|g| g.is_nan()));
+        }
+    }
+    // The second derivative at a tie is that of numbers.
+    let (a, b) = (Tensor::scalar(2.0)?.tracked(), Tensor::scalar(2.0)?);
+    let first = grad(&a.logaddexp(&b)?, &[&a])?.swap_remove(0);
+    assert_eq!(grad(&first, &[&a])?[0].item()?, 0.25);
+    // ½b / |x| far below 0, whose slope is ½b / (2x²).
+    for (x, dtype) in [(-1e20, DType::F32), (-1e15, DType::F32), (-1e150, DType::F64), (-1e200, DType::F64)] {
+        let leaf = Tensor::scalar(x)?.cast(dtype)?.tracked();
+        let (y, x) = (leaf.squareplus(4.0)?, leaf.item()?);
+        let (tolerance, floor) = if dtype == DType::F32 { (1e-6, 1e-38) } else { (1e-14, 1e-305) };
+        assert!(near(y.item()?, 1.0 / -x, tolerance, 0.0), "{:e}", y.item()?);
+        let (slope, want) = (y.backward()?.get(&leaf).unwrap().item()?, 1.0 / (x * x));
+        assert!(near(slope, want, tolerance, floor), "{slope:e}, not {want:e}");
+    }
+    let zero = Tensor::scalar(0.0)?.tracked();
+    assert_eq!(zero.squareplus(0.0)?.item()?, 0.0);
+    assert!(near(zero.squareplus(1e-70)?.item()?, 0.5e-35, 1e-14, 0.0));
+    assert!(zero.squareplus(-1.0).is_err());
+    Ok(())
+}
+
+#[test]
+fn slopes_of_what_is_constant_are_0() -> Result<()> {
+    let nan = f64::NAN;
+    for dtype in [DType::F32, DType::F64] {
+        // x⁰ is 1 for every x; a logarithm of 0 or less that is switched off is absent.
+        for a in [nan, 0.0, -0.0, 1e-320, -1e-45, 1e-40, f64::INFINITY, -3.0] {
+            assert_eq!(pair("pow", a, 0.0, dtype)?[0], 0.0, "pow({a:e}, 0) {dtype}");
+        }
+        assert!(pair("pow", nan, 0.0, dtype)?[1].is_nan());
+        for b in [0.0, -0.0, -2.0, -f64::INFINITY] {
+            assert_eq!(pair("xlogy", 0.0, b, dtype)?, [0.0, 0.0], "xlogy(0, {b:e}) {dtype}");
+        }
+        assert!(pair("xlogy", 0.0, nan, dtype)?.iter().all(|g| g.is_nan()));
+        assert!(near(pair("xlogy", 0.0, 3.0, dtype)?[0], 3f64.ln(), 1e-7, 0.0));
+        // Of two NaN the first is the result.
+        for name in ["fmax", "fmin"] {
+            assert_eq!(pair(name, nan, nan, dtype)?, [1.0, 0.0], "{name}");
+            assert_eq!(pair(name, 2.0, nan, dtype)?, [1.0, 0.0], "{name}");
+            assert_eq!(pair(name, nan, 2.0, dtype)?, [0.0, 1.0], "{name}");
+        }
+    }
+    // A quotient of 0, and one of subnormal numbers.
+    assert_eq!(pair("div", 0.0, 5e-324, DType::F64)?[1], 0.0);
+    assert!(near(pair("div", 1e-320, 1e-310, DType::F64)?[1], -1e300, 1e-3, 0.0));
+    let outside = Tensor::new([-0.5, 1.5, f64::INFINITY])?.tracked();
+    let slopes = outside.logit()?.sum(&[], false)?.backward()?;
+    assert!(slopes.get(&outside).unwrap().to_vec::<f64>()?.iter().all(|g| g.is_nan()));
+    // Where a slope is b·xᵇ⁻¹ its own slope along b is x⁻¹ at 0.
+    let (a, b) = (Tensor::scalar(4.0)?.tracked(), Tensor::scalar(0.0)?.tracked());
+    let first = grad(&a.pow(&b)?, &[&a])?.swap_remove(0);
+    assert_eq!(grad(&first, &[&b])?[0].item()?, 0.25);
+    Ok(())
+}
+
 #[test]
 fn faults_that_were_found_from_outside_stay_mended() -> Result<()> {
     // A slope smaller than the last bit of 1.

@@ -2,6 +2,7 @@
 //! (`tests/foreign/keras_cases.py`).
 
 use gradus::ops::Padding;
+use gradus::ops::conv::Convolution;
 use gradus::ops::fourier::{Stft, Window};
 use gradus::ops::patches::Unfold;
 use gradus::ops::warp::{FillMode, Lookup};
@@ -91,6 +92,16 @@ fn run(case: &Value, x: &[Tensor]) -> Result<Vec<Tensor>> {
         "cholesky_inverse" => x[0].cholesky_inverse(),
         "unfold" => x[0].unfold(&windows()),
         "fold" => x[0].fold(pair("out"), &windows()),
+        "separable_conv" => {
+            let how =
+                Convolution::new().strides(sizes(&args["strides"])).dilation_rate(sizes(&args["dilation"]));
+            x[0].separable_conv(&x[1], &x[2], None, None, &how.padding(padding()))
+        }
+        "rms_normalization" => {
+            let axes: Vec<isize> =
+                args["axes"].as_array().unwrap().iter().map(|a| a.as_i64().unwrap() as isize).collect();
+            x[0].rms_normalization(x.get(1), &axes, number(&args["epsilon"]))
+        }
         "extract_patches" => {
             let lists = ["size", "strides", "dilation"].map(|key| sizes(&args[key]));
             x[0].extract_patches(&lists[0], &lists[1], &lists[2], &padding())
@@ -131,6 +142,7 @@ const FURTHER: &[(&str, f64, &str)] = &[
     ("lu", 1e-12, "in proportion to the matrix"),
     ("cholesky_inverse", 1e-12, "in proportion to the matrix"),
     ("ssim", 1e-6, "Keras computes in float32"),
+    ("rms_normalization", 1e-6, "Keras computes in float32"),
     ("rgb_to_grayscale", 1e-7, "Keras's weights are float32"),
     ("istft", 1e-13, "divided by small windows"),
 ];

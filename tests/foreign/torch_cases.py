@@ -646,6 +646,43 @@ def layer_norm(s):
     return "layer_norm", tensors, {"epsilon": e}, lambda x, w=None, b=None: F.layer_norm(x, shape, w, b, e)
 
 
+def channels_last(x):
+    return x.movedim(1, -1)
+
+
+def group_norm(s):
+    """The layer; its weights are parameters, and the gradient is that of the images alone."""
+    groups, w, b, e = s.args[1], s.get(2, "weight"), s.get(3, "bias"), s.get(4, "eps", 1e-5)
+    need(s.input.dim() >= 2 and s.input.numel() and (w is None) <= (b is None) and e > 0)
+    tensors = [channels_last(s.input.detach()), *(t for t in (w, b) if t is not None)]
+    return "GroupNormalization", tensors, {"groups": groups, "epsilon": e}, lambda x, *wb: channels_last(
+        F.group_norm(x.movedim(-1, 1), groups, *(t.detach() for t in wb), eps=e))
+
+
+def instance_norm(s):
+    w, b, e = s.get(3, "weight"), s.get(4, "bias"), s.kwargs.get("eps", 1e-5)
+    need(s.input.dim() >= 3 and s.input.numel() and (w is None) <= (b is None) and e > 0 and s.kwargs.get("use_input_stats", True))
+    tensors = [channels_last(s.input.detach()), *(t for t in (w, b) if t is not None)]
+    return "GroupNormalization", tensors, {"groups": -1, "epsilon": e}, lambda x, w=None, b=None: channels_last(
+        F.instance_norm(x.movedim(-1, 1), None, None, None if w is None else w.detach(), None if b is None else b.detach(), True, 0.0, e))
+
+
+def prelu(s):
+    w = s.get(1, "weight")
+    need(s.input.dim() >= 2 and s.input.numel())
+    rank = s.input.dim() - 1
+    shared = list(range(1, rank + (w.numel() == 1)))
+    return "PReLU", [channels_last(s.input.detach()), w.reshape([1] * (rank - 1) + [w.numel()])], {"shared": shared}, lambda x, w: channels_last(
+        F.prelu(x.movedim(-1, 1), w.detach().flatten()))
+
+
+def rms_norm(s):
+    shape, w, e = s.args[1], s.get(2, "weight"), s.get(3, "eps")
+    need(s.input.numel() and (e is None or e > 0))
+    args = {"axes": list(range(-len(shape), 0)), "epsilon": torch.finfo(s.input.dtype).eps if e is None else e}
+    return "rms_normalization", [s.input] + ([w] if w is not None else []), args, lambda x, w=None: F.rms_norm(x, shape, w, e)
+
+
 def one_hot(s):
     n = s.get(1, "num_classes", -1)
     need(n > 0)
@@ -1193,7 +1230,7 @@ CALLS |= {
     "conv1d": conv, "conv2d": conv, "conv3d": conv, "conv_transpose1d": conv_transpose, "conv_transpose2d": conv_transpose,
     "conv_transpose3d": conv_transpose, "avg_pool1d": pool("average_pool"), "avg_pool2d": pool("average_pool"), "avg_pool3d": pool("average_pool"),
     "max_pool1d": pool("max_pool"), "max_pool2d": pool("max_pool"), "max_pool3d": pool("max_pool"), "batch_norm": batch_norm,
-    "layer_norm": layer_norm, "one_hot": one_hot, "embedding": embedding, "interpolate": interpolate,
+    "layer_norm": layer_norm, "group_norm": group_norm, "instance_norm": instance_norm, "prelu": prelu, "rms_norm": rms_norm, "one_hot": one_hot, "embedding": embedding, "interpolate": interpolate,
     "scaled_dot_product_attention": attention, "ctc_loss": ctc, "binary_cross_entropy_with_logits": logits, "cross": cross, "glu": glu,
     "mse_loss": difference, "__getitem__": getitem, "index_put": index_put, "linspace": linspace, "logspace": logspace, "arange": arange, "eye": eye, "new_full": new_full, "select": select, "kron": kron, "unravel_index": unravel,
 } | {f"adaptive_{a}_pool{n}d": adaptive(f"adaptive_{b}_pool") for a, b in (("max", "max"), ("avg", "average")) for n in (1, 2, 3)}
@@ -1227,7 +1264,7 @@ CALLS |= {f"signal.windows.{t}": ladder(o, getattr(torch.signal.windows, t)) for
 CALLS |= {t: cast(o) for t, o in (("double", "f64"), ("float", "f32"), ("long", "i64"), ("int", "i32"), ("char", "i8"), ("byte", "u8"), ("bool", "bool"), ("half", "f16"))}
 PADS = {"constant": pad("constant"), "reflect": pad("reflect"), "replicate": pad("edge"), "circular": pad("wrap")}
 # Ours under which the tensors of a made-up name go.
-BEHIND = {"logdet": "slogdet", "MeanAbsoluteError": "exp", "Huber": "exp", "CosineSimilarity": "exp", "cholesky_symmetric": "cholesky", "qr_positive": "qr", "eigenvalues": "eigh", "singular_values": "svd"}
+BEHIND = {"GroupNormalization": "layer_norm", "PReLU": "layer_norm", "logdet": "slogdet", "MeanAbsoluteError": "exp", "Huber": "exp", "CosineSimilarity": "exp", "cholesky_symmetric": "cholesky", "qr_positive": "qr", "eigenvalues": "eigh", "singular_values": "svd"}
 
 
 def seeded(op):
@@ -1264,6 +1301,41 @@ def chosen(all_made, n):
     if len(fresh) <= n:
         return fresh
     return [fresh[i * len(fresh) // n] for i in range(n)]
+
+
+# Zeros of both signs, ones, numbers of any size down to the smallest, infinities, NaN.
+EDGE = [0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 7.0, 5e-324, -1e-310, 1e-300, 1e200, -1e200, float("inf"), -float("inf"), float("nan")]
+
+
+def edges(pack):
+    """These and pairs of them through the elementwise functions, with gradients."""
+    one = torch.tensor(EDGE, dtype=torch.float64)
+    two = [t.flatten() for t in torch.meshgrid(one, one, indexing="ij")]
+    named = {"relu": F.relu, "relu6": F.relu6, "silu": F.silu, "mish": F.mish, "softsign": F.softsign, "selu": F.selu, "gelu": F.gelu, "hardswish": F.hardswish,
+             "hardsigmoid": F.hardsigmoid, "logsigmoid": F.logsigmoid, "tanhshrink": F.tanhshrink, "softplus": F.softplus, "elu": F.elu,
+             "celu": F.celu, "leaky_relu": F.leaky_relu, "softshrink": F.softshrink, "hardshrink": F.hardshrink, "hardtanh": F.hardtanh,
+             "mse_loss": lambda a, b: F.mse_loss(a, b, reduction="none")}
+    constants = {"elu": ("elu", {"p": 1.0}), "celu": ("celu", {"p": 1.0}), "leaky_relu": ("leaky_relu", {"p": 0.01}),
+                 "softshrink": ("soft_shrink", {"p": 0.5}), "hardshrink": ("hard_shrink", {"p": 0.5})}
+    first = {**{n: (n.split(".")[-1], {}) for n in SIMPLE}, **{t: (o, {}) for t, o in OTHER_NAMES.items()}, **constants, "softplus": ("softplus", {}),
+             "logit": ("logit", {}), "hardtanh": ("hard_tanh", {})}
+    second = {**{t: (o, {}) for t, o in PAIRS.items()}, "mse_loss": ("squared_difference", {})}
+    others = ("matmul", "dot", "vdot", "outer", "argwhere", "corrcoef", "inverse", "slogdet", "flatten", "t")
+    for names, tensors in ((first, [one]), (second, two)):
+        for theirs, (ours, args) in names.items():
+            f = named.get(theirs) or (getattr(torch.special, theirs[8:]) if theirs.startswith("special.") else getattr(torch, theirs, None))
+            if f is None or ours in others or "f64" not in OURS[ours][0] or theirs in ("div", "floor_divide") or ours.startswith("logical"):
+                continue
+            leaves = [t.clone().requires_grad_(OURS[ours][1]) for t in tensors]
+            y = f(*leaves)
+            gradients = None
+            if y.requires_grad:
+                try:
+                    found = torch.autograd.grad([y], leaves, [torch.from_numpy(cotangents(y.numel()))], allow_unused=True)
+                    gradients = [None if g is None else g.numpy(force=True) for g in found]
+                except RuntimeError as e:
+                    assert "not implemented" in str(e), (theirs, e)
+            pack.add("torch edges of " + theirs, ours, [t.detach().numpy() for t in leaves], [y.detach().numpy()], args, gradients)
 
 
 def main():
@@ -1333,6 +1405,7 @@ def main():
                 pack.add(source, ours, [as_numpy(t) for t in leaves], [as_numpy(v) for v in y], args, gradients)
         if len(pack.cases) == before:
             without.append(op.name)
+    edges(pack)
     pack.write("torch.bin")
     if without:
         print("no sample that fits:", *without)
