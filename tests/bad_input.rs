@@ -298,11 +298,18 @@ const CALLS: &[(&str, Call)] = &[
         let (x, k) = images(d)?;
         one(x.depthwise_conv(&k, None, Some(Fused::Relu), &convolution(d)))
     }),
+    ("separable_conv", |d| {
+        let (x, k) = images(d)?;
+        one(x.separable_conv(&k, if d.yes { &k } else { &d.z }, None, None, &convolution(d)))
+    }),
     ("conv_transpose", |d| {
         let (x, k) = images(d)?;
         one(x.conv_transpose(&k, &convolution(d)))
     }),
     ("layer_norm", |d| one(d.x.layer_norm(if d.yes { Some(&d.y) } else { None }, None, d.a))),
+    ("rms_normalization", |d| {
+        one(d.x.rms_normalization(if d.yes { Some(&d.y) } else { None }, &d.axes, d.a))
+    }),
     ("batch_norm", |d| {
         let (y, mean, variance) = d.x.batch_norm(if d.yes { Some(&d.y) } else { None }, None, d.a)?;
         Ok(vec![y, mean, variance])
@@ -430,6 +437,7 @@ const CALLS: &[(&str, Call)] = &[
         d.x.expand_dims(0)?.ctc_beam_search_decode(&frames, d.n, paths, usize::from(d.yes)).map(two)
     }),
     ("argsort", |d| one(d.x.argsort(d.axis, d.yes))),
+    ("argpartition", |d| one(d.x.argpartition(d.at, d.axis))),
     ("sort", |d| one(d.x.sort(d.axis, d.yes))),
     ("top_k", |d| d.x.top_k(d.n, d.axis).map(two)),
     ("unique", |d| d.x.unique().map(|u| vec![u.values, u.inverse, u.counts])),

@@ -33,6 +33,7 @@ super::table::ops! {
     [Conv, ConvTranspose, ConvInputGrad, ConvKernelGrad];
     conv: Floats, Every, "Conv";
     depthwise_conv: Floats, Every, "Conv";
+    separable_conv: Floats, Every, "Conv";
     conv_transpose: Floats, Every, "ConvTranspose";
 }
 
@@ -748,6 +749,29 @@ impl Tensor {
         let windows = (0..last - 1).map(Part::Keep);
         let kernel = kernel.reshape_by(windows.chain([Part::Size(1), Part::Merge(last - 1, last)]))?;
         self.conv(&kernel, bias, activation, &how.clone().groups(channels))
+    }
+
+    /// Computes [`Tensor::depthwise_conv`], and then mixes the channels at each place by [`Tensor::conv`] with the
+    /// `pointwise` kernel, `[1…, channels·multiplier, filters]`. Bias and activation belong to the second; `how` is that of the
+    /// first.
+    ///
+    /// # Errors
+    /// Those of both; or a window of the pointwise kernel is not of size 1.
+    pub fn separable_conv(
+        &self,
+        depthwise: &Tensor,
+        pointwise: &Tensor,
+        bias: Option<&Tensor>,
+        activation: Option<Fused>,
+        how: &Convolution,
+    ) -> Result<Tensor> {
+        let y = self.depthwise_conv(depthwise, None, None, how)?;
+        let windows = pointwise.rank().saturating_sub(2);
+        if pointwise.dims()[..windows].iter().any(|&size| size != 1) {
+            let expected = "a pointwise kernel [1…, channels·multiplier, filters]";
+            return Err(Error::shape("separable_conv", expected, *pointwise.shape()));
+        }
+        y.conv(pointwise, bias, activation, &Convolution::new())
     }
 
     /// Computes the transpose of [`Tensor::conv`] (a "deconvolution"): `[batch, axes…, inputs]` becomes

@@ -203,8 +203,10 @@ impl Op for CtcGrad {
     }
 }
 
-/// Stands for the logarithm of 0, which has no derivative.
-const NEVER: f64 = -1e30;
+/// Stands for the logarithm of 0, which has no derivative: below all others, and far from the end of the range.
+fn never(dtype: DType) -> f64 {
+    if dtype == DType::F64 { -1e300 } else { -1e30 }
+}
 
 /// What [`CtcGrad`] computes, in tensor operations: the rule of its own gradient.
 fn composed(
@@ -220,7 +222,7 @@ fn composed(
     if frames == 0 {
         return Ok(ln_p.clone());
     }
-    let never = ln_p.new_full([], NEVER)?;
+    let never = ln_p.new_full([], never(ln_p.dtype()))?;
     // The class of each state, [batch, states]: a blank before, between and behind the labels.
     let counted = places(labels, 1)?.expand_dims(0)?.less(&counts.expand_dims(-1)?)?;
     let blanks = labels.new_full([batch, 1], blank as f64)?;

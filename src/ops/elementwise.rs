@@ -456,10 +456,18 @@ fn acosh<R: Real>(x: R) -> R {
     (t.clone() + t.clone().sqrt() * (t + R::c(2.0)).sqrt()).ln_1p() + ln_excess(x)
 }
 
-/// Limits to finite float32 numbers, so that differences of infinities are not NaN.
+/// Limits to finite numbers of either type. Only for values in which more than this makes no difference to the last
+/// digit; a gradient needs [`difference`].
 #[inline(always)]
 fn finite<R: Real>(x: R) -> R {
-    x.maximum(R::c(-1e38)).minimum(R::c(1e38))
+    within(x, 1e38)
+}
+
+/// `a - b`, and 0 of one infinity and the same.
+fn difference<R: Real>(a: R, b: R) -> R {
+    let d = a.clone() - b.clone();
+    let both = is_number(a) * is_number(b);
+    is_number(d.clone()).pick(d.clone(), both.pick(R::c(0.0), d))
 }
 
 /// Limits to a range beyond which a function has reached its limit to the last digit, so that no product of an infinity
@@ -652,14 +660,17 @@ unary! {
         d(X x) = (x.abs() - threshold).step(); on [0.6, 2.0] onnx Shrink;
     /// `(x + √(x² + b)) / 2`, computed as `max(x, 0) + ½b / (|x| + √(x² + b))`, which neither cancels nor
     /// overflows.
-    squareplus: Squareplus(x; b = 4.0) = {
-            let root = (x.clone() * x.clone() + b.clone()).sqrt();
-            x.clone().maximum(R::c(0.0)) + R::c(0.5) * b / (x.abs() + root).maximum(R::c(1e-30))
+    squareplus: Squareplus(x; b = 4.0 from 0.0) = {
+            let root = x.clone().hypot(b.clone().sqrt());
+            x.clone().maximum(R::c(0.0)) + ratio(R::c(0.5) * b, x.abs() + root)
         };
         d(X x) = {
-            // Beyond 1e18 the slope is 0 or 1.
-            let x = x.maximum(R::c(-1e18)).minimum(R::c(1e18));
-            R::c(0.5) * (R::c(1.0) + x.clone() / (x.clone() * x + b).sqrt())
+            // Below 0 as ½b / (r·(r - x)) with the root r; the slopes of x and -x add up to 1. Each form is smooth at 0.
+            let root = x.clone().hypot(b.clone().sqrt());
+            let half = ratio(R::c(0.5) * b, root.clone());
+            let above = R::c(1.0) - ratio(half.clone(), root.clone() + x.clone().maximum(R::c(0.0)));
+            let below = ratio(half, root - up_to_zero(x.clone()));
+            x.pick(above, below)
         };
         on [-3.0, 3.0];
     /// 2 to the power of each element.
@@ -709,7 +720,8 @@ unary! {
             let near = ((R::c(2.0) * x.clone() - R::c(1.0)) / (R::c(1.0) - x.clone())).ln_1p();
             (R::c(0.25) - (x.clone() - R::c(0.5)).abs()).pick(near, (x.clone() / (R::c(1.0) - x)).ln())
         };
-        d(X x) = R::c(1.0) / (x.clone() * (R::c(1.0) - x)); on [0.1, 0.9];
+        // By way of a root, which is NaN outside of [0, 1].
+        d(X x) = { let s = (x.clone() * (R::c(1.0) - x)).sqrt(); R::c(1.0) / (s.clone() * s) }; on [0.1, 0.9];
     /// `sin(πx) / (πx)`, and 1 at 0. Whole numbers other than 0 give 0 exactly.
     sinc: Sinc(x) = x.sinc(R::c(0.0)); d(X x) = x.sinc(R::c(1.0)); on [-3.0, 3.0];
     /// The derivative of [`Tensor::sinc`] of an order, a whole number from 0 to 10; NaN for others.
@@ -1023,7 +1035,7 @@ binary! {
         da(g) = g * b; db = g * a; on [[-2.0, 2.0]; 2], onnx Mul;
     /// The quotient. For integers and truth values it is float32, computed in float64.
     div: Div(a, b) = a / b; int Wide Fraction; reads true;
-        da(g) = g / b; db = -((g / b.clone()) * (a / b)); on [[-2.0, 2.0], [0.5, 2.0]], onnx Div;
+        da(g) = g / b; db = -(g * ((a / b.clone()) / b)); on [[-2.0, 2.0], [0.5, 2.0]], onnx Div;
     /// The larger; NaN if either is NaN. Where both are equal the gradient is shared equally.
     maximum: Maximum(a, b) = a.maximum(b); int Wide Wrap(I::max); reads true;
         da(g) = g * prefers(a, b); db = g * prefers(b, a); on [[-2.0, 0.0], [0.1, 2.0]], onnx Max;
@@ -1031,16 +1043,20 @@ binary! {
     minimum: Minimum(a, b) = a.minimum(b); int Wide Wrap(I::min); reads true;
         da(g) = g * prefers(b, a); db = g * prefers(a, b); on [[-2.0, 0.0], [0.1, 2.0]], onnx Min;
     /// The first to the power of the second, by C's rules. Where the first is not positive, the second's gradient
-    /// is 0; at 0⁰ both are. For integers it wraps, and exponents must not be negative.
+    /// is 0 (NaN if the power or the first is); at 0⁰ both are. To the power of 0 everything is 1, NaN too, so the first's
+    /// gradient is 0 there. For integers it wraps, and exponents must not be negative.
     pow: Pow(a, b) = a.pow(b); int Numbers Exponents(I::power); reads true;
         da(g) = {
-            let origin = zero(a.clone()) * zero(b.clone());
+            // x⁰ has the slope 0·x⁻¹, which must not become 0·∞ or NaN.
+            let inverse = (R::c(1.0) / a.clone()).abs();
+            let origin = zero(b.clone()) * (R::c(1.0) - R::c(f64::INFINITY).above(inverse));
             g * b.clone() * a.pow(b - R::c(1.0) + origin)
         };
         db = {
-            let s = a.clone().step();
-            let base = a.maximum(R::c(0.0)) + (R::c(1.0) - s);
-            g * base.clone().pow(b) * base.ln()
+            let (s, power) = (a.clone().step(), a.clone().pow(b));
+            let base = a.clone().maximum(R::c(0.0)) + (R::c(1.0) - s.clone());
+            let flat = is_number(a.clone()).pick(is_number(power.clone()).pick(R::c(0.0), power.clone()), a);
+            g * s.pick(power * base.ln(), flat)
         };
         on [[0.3, 2.0], [0.3, 2.0]], onnx Pow;
     /// Binary cross-entropy of a logit (first) against a probability (second), per element:
@@ -1055,7 +1071,7 @@ binary! {
             top.clone() + (low - finite(top)).minimum(R::c(0.0)).exp().ln_1p()
         };
         int Floats Refused; reads true;
-        da(g) = g * (finite(a) - finite(b)).sigmoid(); db = g * (finite(b) - finite(a)).sigmoid(); on [[-2.0, 2.0]; 2], onnx ReduceLogSumExp;
+        da(g) = g * difference(a, b).sigmoid(); db = g * difference(b, a).sigmoid(); on [[-2.0, 2.0]; 2], onnx ReduceLogSumExp;
     /// The square of the difference.
     squared_difference: SquaredDifference(a, b) = (a.clone() - b.clone()) * (a - b);
         int Numbers Wrap(|a: I, b: I| a.minus(b).times(a.minus(b))); reads true;
@@ -1090,11 +1106,12 @@ binary! {
     /// The first times 2 to the power of the second, rounded once.
     ldexp: Ldexp(a, b) = a.ldexp(b); int Floats Refused; reads true;
         da(g) = g.ldexp(b); db = g * R::c(std::f64::consts::LN_2) * a.ldexp(b); on [[0.2, 2.0], [-2.0, 2.0]];
-    /// `a·ln(b)`, and 0 where `a` is 0, unless `b` is NaN.
+    /// `a·ln(b)`, and 0 where `a` is 0, unless `b` is NaN. Where `a` is 0 the second's gradient is 0, and so is the first's
+    /// if `b` is 0 or less: a term that counts as 0 does not pass on infinities or NaN.
     xlogy: Xlogy(a, b) = a.clone().abs().pick(a.clone() * b.clone().ln(), a.abs() * finite(b).abs());
         int Floats Refused; reads true;
-        da(g) = (zero(a) * zero(b.clone())).pick(R::c(0.0), g * b.clone().ln());
-        db = zero(a.clone()).pick(R::c(0.0), g * a / b); on [[-2.0, 2.0], [0.2, 2.0]];
+        da(g) = (zero(a) * (R::c(1.0) - b.clone().step())).pick(R::c(0.0), g * b.clone().ln());
+        db = (zero(a.clone()) * is_number(b.clone())).pick(R::c(0.0), g * a / b); on [[-2.0, 2.0], [0.2, 2.0]];
     /// 0 where the first is negative, 1 where it is positive, the second where it is 0. The first's derivative counts
     /// as 0.
     heaviside: HeavisideStep(a, b) = a.clone().pick(R::c(1.0), (-a.clone()).pick(R::c(0.0), a + b)); int Floats Refused; reads true;
@@ -1106,18 +1123,20 @@ binary! {
             top + (R::c(std::f64::consts::LN_2) * less).exp().ln_1p() * R::c(std::f64::consts::LOG2_E)
         };
         int Floats Refused; reads true;
-        da(g) = g * (R::c(std::f64::consts::LN_2) * (finite(a) - finite(b))).sigmoid();
-        db = g * (R::c(std::f64::consts::LN_2) * (finite(b) - finite(a))).sigmoid(); on [[-2.0, 2.0]; 2];
-    /// The larger; where one is NaN the other. Where both are equal the gradient is shared equally.
+        da(g) = g * (R::c(std::f64::consts::LN_2) * difference(a, b)).sigmoid();
+        db = g * (R::c(std::f64::consts::LN_2) * difference(b, a)).sigmoid(); on [[-2.0, 2.0]; 2];
+    /// The larger; where one is NaN the other. Where both are equal the gradient is shared equally, and where both are NaN it
+    /// is the first's.
     fmax: Fmax(a, b) = a.clone().above(b.clone()).pick(a.clone(), is_number(b.clone()).pick(b, a));
         int Floats Refused; reads true;
         da(g) = is_number(b.clone()).pick(g.clone() * is_number(a.clone()) * prefers(a, b), g);
-        db = is_number(a.clone()).pick(g.clone() * is_number(b.clone()) * prefers(b, a), g); on [[-2.0, 0.0], [0.1, 2.0]];
-    /// The smaller; where one is NaN the other. Where both are equal the gradient is shared equally.
+        db = is_number(b.clone()) * is_number(a.clone()).pick(g.clone() * prefers(b, a), g); on [[-2.0, 0.0], [0.1, 2.0]];
+    /// The smaller; where one is NaN the other. Where both are equal the gradient is shared equally, and where both are NaN it
+    /// is the first's.
     fmin: Fmin(a, b) = b.clone().above(a.clone()).pick(a.clone(), is_number(b.clone()).pick(b, a));
         int Floats Refused; reads true;
         da(g) = is_number(b.clone()).pick(g.clone() * is_number(a.clone()) * prefers(b, a), g);
-        db = is_number(a.clone()).pick(g.clone() * is_number(b.clone()) * prefers(a, b), g); on [[-2.0, 0.0], [0.1, 2.0]];
+        db = is_number(b.clone()) * is_number(a.clone()).pick(g.clone() * prefers(a, b), g); on [[-2.0, 0.0], [0.1, 2.0]];
     /// The quotient, and 0 where the second is 0. Gradients there are 0.
     divide_no_nan: DivideNoNan(a, b) = ratio(a, b); int Floats Refused; reads true;
         da(g) = ratio(g, b); db = -ratio(ratio(g * a, b.clone()), b); on [[-2.0, 2.0], [0.5, 2.0]];

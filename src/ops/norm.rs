@@ -11,6 +11,7 @@ use crate::{Error, Float, MAX_RANK, Result, Shape, Spec};
 super::table::ops! {
     [LayerNorm, LayerNormGrad, LayerNormGammaGrad];
     layer_norm: Floats, Every, "LayerNormalization";
+    rms_normalization: Floats, Every, "RMSNormalization";
 }
 
 /// Cost of an element relative to an addition.
@@ -203,5 +204,23 @@ impl Tensor {
         let (gamma, beta) = (or(gamma, 1.0)?, or(beta, 0.0)?);
         let [x, gamma, beta] = alike([self, &gamma, &beta])?;
         Ok(apply(LayerNorm { epsilon }, &[&x, &gamma, &beta])?.swap_remove(0))
+    }
+
+    /// Computes `x / √(mean(x²) + ε) · scale`, with the mean over `axes`, or over all axes if none are given (Zhang and
+    /// Sennrich 2019; Keras's `rms_normalization`). `scale` broadcasts to this shape; by default it is 1.
+    ///
+    /// # Errors
+    /// Shapes do not fit, the dtype is not float32 or float64, there are no elements to take the mean of, an axis is out of
+    /// range or repeated, or `epsilon` is not a number of 0 or more.
+    pub fn rms_normalization(&self, scale: Option<&Tensor>, axes: &[isize], epsilon: f64) -> Result<Tensor> {
+        float("rms_normalization", self.dtype())?;
+        if !(epsilon >= 0.0 && epsilon.is_finite()) {
+            return Err(Error::argument("epsilon", "a finite number of 0 or more", epsilon));
+        }
+        let y = self.mul(&self.square()?.mean(axes, true)?.affine(1.0, epsilon)?.rsqrt()?)?;
+        match scale {
+            Some(scale) => y.mul(&scale.broadcast_to(*self.shape())?),
+            None => Ok(y),
+        }
     }
 }

@@ -11,6 +11,7 @@ super::table::ops! {
     [ArgSort, Mode];
     sort: Any, Every, "TopK";
     argsort: Any, None, "TopK";
+    argpartition: Any, None, "TopK";
     top_k: Any, Every, "TopK";
     unique: Any, None, "Unique";
     mode: Any, Every, "";
@@ -101,6 +102,20 @@ impl Tensor {
     pub fn argsort(&self, axis: isize, descending: bool) -> Result<Tensor> {
         let axis = self.shape().axis("argsort", axis)?;
         apply1(ArgSort { descending }, &[&self.detach().to_last(axis)?])?.last_to(axis)
+    }
+
+    /// Returns indices (int64) that put the element at place `kth` of an axis, counted from the end if negative, where it
+    /// would be if the axis were sorted, with none larger before it and none smaller behind it. These are the indices of
+    /// [`Tensor::argsort`], which is one of the orders that NumPy allows.
+    ///
+    /// # Errors
+    /// The axis or the place is out of range.
+    pub fn argpartition(&self, kth: isize, axis: isize) -> Result<Tensor> {
+        let size = self.dims()[self.shape().axis("argpartition", axis)?] as isize;
+        if kth >= size || kth < -size {
+            return Err(Error::argument("kth", format!("a place from {} to {}", -size, size - 1), kth));
+        }
+        self.argsort(axis, false)
     }
 
     /// Sorts along an axis, NaN last.

@@ -63,7 +63,7 @@ const DOUBLE: &[(&str, f64, &str)] =
 #[test]
 fn values_and_gradients_of_orders_1_to_3_are_those_of_sixty_digits() {
     let all = pack("elementwise");
-    let (mut points, mut wrong) = (0, Vec::new());
+    let (mut points, mut explained, mut wrong) = (0, 0, Vec::new());
     for (name, rows) in all.as_object().unwrap() {
         let mut worst = [0.0f64; 4];
         for point in rows.as_array().unwrap() {
@@ -86,6 +86,9 @@ fn values_and_gradients_of_orders_1_to_3_are_those_of_sixty_digits() {
                 if want.is_finite() && got.is_finite() {
                     worst[order] = worst[order].max((got - want).abs() / want.abs().max(scale));
                 }
+                let usual = if order == 0 { 2e-14 } else { 1e-12 };
+                explained +=
+                    usize::from(!near(*got, want, usual, scale) && near(*got, want, tolerance, scale));
                 if !near(*got, want, tolerance, scale) {
                     wrong.push(format!("order {order} of {name}({x:e}): {got:e}, not {want:e}"));
                 }
@@ -96,6 +99,8 @@ fn values_and_gradients_of_orders_1_to_3_are_those_of_sixty_digits() {
                 let got = (row(name).apply)(&Tensor::scalar(x32).unwrap()).unwrap().item().unwrap();
                 let tolerance = SINGLE.iter().find(|s| s.0 == name).map_or(1e-6, |s| s.1);
                 let want = if want.abs() > f64::from(f32::MAX) { want * f64::INFINITY } else { want };
+                points += 1;
+                explained += usize::from(!near(got, want, 1e-6, 1e-37) && near(got, want, tolerance, 1e-37));
                 if !near(got, want, tolerance, 1e-37) {
                     wrong.push(format!("{name}({x:e}) in float32: {got:e}, not {want:e}"));
                 }
@@ -103,7 +108,11 @@ fn values_and_gradients_of_orders_1_to_3_are_those_of_sixty_digits() {
         }
         println!("{name:16} {:8.1e} {:8.1e} {:8.1e} {:8.1e}", worst[0], worst[1], worst[2], worst[3]);
     }
-    println!("{points} values and derivatives of {} functions", all.as_object().unwrap().len());
+    println!(
+        "mpmath: {points} values and derivatives of {} functions, {explained} explained, {} unexplained",
+        all.as_object().unwrap().len(),
+        wrong.len()
+    );
     assert!(
         points > 2000 && wrong.is_empty(),
         "{points} points, {} wrong:\n{}",
@@ -135,6 +144,11 @@ fn run(case: &Value, x: &[Tensor]) -> Result<Vec<Tensor>> {
     let i = |key: &str| args[key].as_i64().unwrap() as isize;
     let axes: Vec<isize> = args["axis"].as_i64().into_iter().map(|a| a as isize).collect();
     let name = case["op"].as_str().unwrap();
+    if let (Some(row), true) =
+        (ops::UNARY.iter().find(|r| r.name == name), args.as_object().is_none_or(|a| a.is_empty()))
+    {
+        return Ok(vec![(row.apply)(&x[0])?]);
+    }
     if let Some(y) = plain(name, x).or_else(|| reduced(name, x.first()?, &axes, false)) {
         return Ok(vec![y?]);
     }
@@ -198,7 +212,7 @@ const OTHER_ZEROS: &[&str] = &["maximum", "minimum", "heaviside", "xlogy", "fmax
 #[test]
 fn operations_give_what_numpy_gives() {
     let all = pack("numpy");
-    let (mut count, mut wrong) = (0, Vec::new());
+    let (mut count, mut explained, mut wrong) = (0, 0, Vec::new());
     for case in all["cases"].as_array().unwrap() {
         let inputs: Vec<Tensor> = case["inputs"].as_array().unwrap().iter().map(tensor).collect();
         let what = format!("{} {}", case["op"].as_str().unwrap(), case["args"]);
@@ -209,10 +223,13 @@ fn operations_give_what_numpy_gives() {
             let want = tensor(want);
             assert_eq!(got.dims(), want.dims(), "{what}");
             let [g, w] = [got, &want].map(|t| t.cast(DType::F64).unwrap().to_vec::<f64>().unwrap());
+            let mut other = false;
             for (at, (g, w)) in g.iter().zip(&w).enumerate() {
                 let name = case["op"].as_str().unwrap();
-                let strict = !OTHER_ZEROS.contains(&name) && inputs.len() == 2;
+                let elementwise = ops::UNARY.iter().any(|r| r.name == name) || inputs.len() == 2;
+                let strict = elementwise && !OTHER_ZEROS.contains(&name);
                 let zero = *w == 0.0 && *g == 0.0 && g.is_sign_negative() != w.is_sign_negative();
+                other |= zero && elementwise && !strict;
                 // Factorizations are right in proportion to the matrix.
                 let (tolerance, scale) = if LINEAR.contains(&name) { (1e-12, 1.0) } else { (4e-15, 1e-3) };
                 if !near(*g, *w, tolerance, scale) || strict && zero {
@@ -225,9 +242,10 @@ fn operations_give_what_numpy_gives() {
                 }
             }
             count += 1;
+            explained += usize::from(other);
         }
     }
-    println!("{count} results");
+    println!("NumPy and SciPy: {count} results, {explained} explained, {} unexplained", wrong.len());
     assert!(count > 150 && wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -368,6 +386,90 @@ fn gradients_at_infinities_are_limits() {
             );
         }
     }
+}
+
+/// Gradients of both operands, in float64 or float32.
+fn pair(name: &str, a: f64, b: f64, dtype: DType) -> Result<[f64; 2]> {
+    let row = ops::BINARY.iter().find(|r| r.name == name).unwrap();
+    let of = |v: f64| -> Result<Tensor> { Ok(Tensor::scalar(v)?.cast(dtype)?.tracked()) };
+    let (a, b) = (of(a)?, of(b)?);
+    let g = (row.apply)(&a, &b)?.backward()?;
+    Ok([g.get(&a).unwrap().item()?, g.get(&b).unwrap().item()?])
+}
+
+#[test]
+fn no_bound_of_one_type_limits_the_other() -> Result<()> {
+    let inf = f64::INFINITY;
+    for (dtype, large) in [(DType::F32, 3e38), (DType::F64, 1e200), (DType::F64, 1.7e308)] {
+        for name in ["logaddexp", "logaddexp2"] {
+            for (a, b, want) in [
+                (large, inf, [0.0, 1.0]),
+                (-large, -inf, [1.0, 0.0]),
+                (large, 0.5 * large, [1.0, 0.0]),
+                (-large, -0.5 * large, [0.0, 1.0]),
+                (-large, large, [0.0, 1.0]),
+                (large, large, [0.5, 0.5]),
+                (inf, inf, [0.5, 0.5]),
+                (-inf, -inf, [0.5, 0.5]),
+                (-inf, inf, [0.0, 1.0]),
+            ] {
+                assert_eq!(pair(name, a, b, dtype)?, want, "{name}({a:e}, {b:e}) {dtype}");
+            }
+            assert!(pair(name, f64::NAN, 1.0, dtype)?.iter().all(|g| g.is_nan()));
+        }
+    }
+    // The second derivative at a tie is that of numbers.
+    let (a, b) = (Tensor::scalar(2.0)?.tracked(), Tensor::scalar(2.0)?);
+    let first = grad(&a.logaddexp(&b)?, &[&a])?.swap_remove(0);
+    assert_eq!(grad(&first, &[&a])?[0].item()?, 0.25);
+    // ½b / |x| far below 0, whose slope is ½b / (2x²).
+    for (x, dtype) in [(-1e20, DType::F32), (-1e15, DType::F32), (-1e150, DType::F64), (-1e200, DType::F64)] {
+        let leaf = Tensor::scalar(x)?.cast(dtype)?.tracked();
+        let (y, x) = (leaf.squareplus(4.0)?, leaf.item()?);
+        let (tolerance, floor) = if dtype == DType::F32 { (1e-6, 1e-38) } else { (1e-14, 1e-305) };
+        assert!(near(y.item()?, 1.0 / -x, tolerance, 0.0), "{:e}", y.item()?);
+        let (slope, want) = (y.backward()?.get(&leaf).unwrap().item()?, 1.0 / (x * x));
+        assert!(near(slope, want, tolerance, floor), "{slope:e}, not {want:e}");
+    }
+    let zero = Tensor::scalar(0.0)?.tracked();
+    assert_eq!(zero.squareplus(0.0)?.item()?, 0.0);
+    assert!(near(zero.squareplus(1e-70)?.item()?, 0.5e-35, 1e-14, 0.0));
+    assert!(zero.squareplus(-1.0).is_err());
+    Ok(())
+}
+
+#[test]
+fn slopes_of_what_is_constant_are_0() -> Result<()> {
+    let nan = f64::NAN;
+    for dtype in [DType::F32, DType::F64] {
+        // x⁰ is 1 for every x; a logarithm of 0 or less that is switched off is absent.
+        for a in [nan, 0.0, -0.0, 1e-320, -1e-45, 1e-40, f64::INFINITY, -3.0] {
+            assert_eq!(pair("pow", a, 0.0, dtype)?[0], 0.0, "pow({a:e}, 0) {dtype}");
+        }
+        assert!(pair("pow", nan, 0.0, dtype)?[1].is_nan());
+        for b in [0.0, -0.0, -2.0, -f64::INFINITY] {
+            assert_eq!(pair("xlogy", 0.0, b, dtype)?, [0.0, 0.0], "xlogy(0, {b:e}) {dtype}");
+        }
+        assert!(pair("xlogy", 0.0, nan, dtype)?.iter().all(|g| g.is_nan()));
+        assert!(near(pair("xlogy", 0.0, 3.0, dtype)?[0], 3f64.ln(), 1e-7, 0.0));
+        // Of two NaN the first is the result.
+        for name in ["fmax", "fmin"] {
+            assert_eq!(pair(name, nan, nan, dtype)?, [1.0, 0.0], "{name}");
+            assert_eq!(pair(name, 2.0, nan, dtype)?, [1.0, 0.0], "{name}");
+            assert_eq!(pair(name, nan, 2.0, dtype)?, [0.0, 1.0], "{name}");
+        }
+    }
+    // A quotient of 0, and one of subnormal numbers.
+    assert_eq!(pair("div", 0.0, 5e-324, DType::F64)?[1], 0.0);
+    assert!(near(pair("div", 1e-320, 1e-310, DType::F64)?[1], -1e300, 1e-3, 0.0));
+    let outside = Tensor::new([-0.5, 1.5, f64::INFINITY])?.tracked();
+    let slopes = outside.logit()?.sum(&[], false)?.backward()?;
+    assert!(slopes.get(&outside).unwrap().to_vec::<f64>()?.iter().all(|g| g.is_nan()));
+    // Where a slope is b·xᵇ⁻¹ its own slope along b is x⁻¹ at 0.
+    let (a, b) = (Tensor::scalar(4.0)?.tracked(), Tensor::scalar(0.0)?.tracked());
+    let first = grad(&a.pow(&b)?, &[&a])?.swap_remove(0);
+    assert_eq!(grad(&first, &[&b])?[0].item()?, 0.25);
+    Ok(())
 }
 
 #[test]

@@ -649,6 +649,10 @@ fn conv() {
     check("depthwise_conv", &[x(&[2, 3, 3, 2]), y(&[2, 2, 2, 2]), points(&[4], [-1.0, 1.0], 2)], |t| {
         t[0].depthwise_conv(&t[1], Some(&t[2]), Some(Fused::Sigmoid), &plain())
     });
+    let kernels = [x(&[1, 3, 3, 2]), y(&[2, 2, 2, 1]), y(&[1, 1, 2, 3]), points(&[3], [-1.0, 1.0], 2)];
+    check("separable_conv", &kernels, |t| {
+        t[0].separable_conv(&t[1], &t[2], Some(&t[3]), Some(Fused::Sigmoid), &plain())
+    });
     for (images, kernel, how) in [
         (&[2, 3, 2][..], &[2, 3, 2][..], plain()),
         (&[1, 3, 1], &[3, 2, 1], plain().strides([2]).padding(Padding::Same)),
@@ -669,6 +673,10 @@ fn layer_norm() {
         let inputs = [x(shape), gamma.clone(), beta.clone()];
         check(&format!("layer_norm {shape:?}"), &inputs, |t| t[0].layer_norm(Some(&t[1]), Some(&t[2]), 1e-3));
     }
+    check("rms_normalization", &[x(&[2, 3, 4]), gamma.clone()], |t| {
+        let y = t[0].rms_normalization(Some(&t[1]), &[-1], 1e-3)?;
+        y.mul(&t[0].rms_normalization(None, &[1, 2], 1e-3)?)
+    });
     check("layer_norm, plain, transposed", &[x(&[4, 3])], |t| {
         t[0].t()?.layer_norm(None, None, 1e-3)?.square()
     });

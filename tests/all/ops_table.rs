@@ -67,7 +67,7 @@ const KERAS_IMAGE: usize = 16;
 fn keras() -> String {
     let list = std::fs::read_to_string(root().join("tests/foreign/keras_ops.txt")).unwrap();
     let all: BTreeSet<&str> = tables().values().flatten().map(|r| r.0).collect();
-    let (mut rows, mut here, mut seen) = (String::new(), 0, BTreeSet::new());
+    let (mut rows, mut here, mut images, mut seen) = (String::new(), 0, 0, BTreeSet::new());
     for line in list.lines().filter(|l| !l.starts_with('#')) {
         let mut words = line.splitn(3, ' ');
         let (name, ours) = (words.next().unwrap(), words.next().unwrap());
@@ -78,11 +78,14 @@ fn keras() -> String {
         );
         let cell = if ours == "-" { String::new() } else { format!("`{ours}`") };
         writeln!(rows, "| `{name}` | {cell} | {} |", words.next().unwrap_or_default()).unwrap();
-        here += usize::from(ours != "-" && !name.starts_with("image."));
+        match name.starts_with("image.") {
+            true => images += usize::from(ours != "-"),
+            false => here += usize::from(ours != "-"),
+        }
     }
     assert_eq!(seen.len(), KERAS + KERAS_IMAGE, "tests/foreign/keras_ops.txt lists not all of them");
     format!(
-        "\n## Keras's operations\n\nOf the {KERAS} of `keras.ops`, {here} are here. For the others: what to write instead, \
+        "\n## Keras's operations\n\nOf the {KERAS} names of `keras.ops`, {here} are here, and of the {KERAS_IMAGE} of `keras.ops.image` {images}. For the others: what to write instead, \
          or why not.\n\n| `keras.ops.` | `Tensor::` | |\n| --- | --- | --- |\n{rows}"
     )
 }

@@ -292,8 +292,8 @@ fn a_relu_that_waits_for_the_maximum_has_the_same_bits() {
             let x = Input::new([9, 8, 2]);
             let h = Conv2D::new(5, 3).activation(Relu).on(&x).unwrap();
             let y = Dense::new(3).on(&pool().on(&h).unwrap()).unwrap();
-            let outputs = if seen { vec![&y, &h] } else { vec![&y] };
-            Functional::new([&x], outputs).unwrap().seed(3).build().unwrap()
+            let outputs = if seen { vec![y, h] } else { vec![y] };
+            Functional::new([&x], &outputs).unwrap().seed(3).build().unwrap()
         };
         let pass = |network: &Network, x: &Tensor| -> [Vec<u32>; 2] {
             let x = x.tracked();

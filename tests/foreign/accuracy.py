@@ -32,6 +32,17 @@ def ncdf(x):
     return mp.erfc(-x / mp.sqrt(2)) / 2
 
 
+def clip(x, low, high):
+    return min(max(x, X(low)), X(high))
+
+
+def sinc_slope(x):
+    return (mp.cos(mp.pi * x) - mp.sin(mp.pi * x) / (mp.pi * x)) / x
+
+
+ALPHA, SCALE = X("1.6732632423543772848170429916717"), X("1.0507009873554804934193349852946")
+
+
 # name: (function, interval)
 ALL = {
     "exp": (mp.exp, (-80, 80)), "exp_m1": (mp.expm1, (-40, 80)), "exp2": (lambda x: mp.power(2, x), (-120, 120)),
@@ -53,6 +64,38 @@ ALL = {
     "polygamma": (lambda x: mp.psi(1, x), (0.1, 100)), "i0": (lambda x: mp.besseli(0, x), (-50, 50)), "i1": (lambda x: mp.besseli(1, x), (-50, 50)),
     "i0e": (lambda x: mp.exp(-abs(x)) * mp.besseli(0, x), (-50, 50)), "i1e": (lambda x: mp.exp(-abs(x)) * mp.besseli(1, x), (-50, 50)),
     "deg2rad": (lambda x: x * mp.pi / 180, (-360, 360)), "rad2deg": (lambda x: x * 180 / mp.pi, (-10, 10)),
+    "celu": (lambda x: x if x > 0 else mp.expm1(x), (-20, 20)), "selu": (lambda x: SCALE * (x if x > 0 else ALPHA * mp.expm1(x)), (-20, 20)),
+    "leaky_relu": (lambda x: x if x > 0 else x / 5, (-20, 20)), "hard_sigmoid": (lambda x: clip(x + 3, 0, 6) / 6, (-4, 4)),
+    "hard_silu": (lambda x: x * clip(x + 3, 0, 6) / 6, (-4, 4)), "sparse_plus": (lambda x: clip(x + 1, 0, 2) ** 2 / 4 + max(x - 1, 0), (-2, 4)),
+    "sparse_sigmoid": (lambda x: clip(x + 1, 0, 2) / 2, (-2, 2)), "soft_shrink": (lambda x: mp.sign(x) * max(abs(x) - 0.5, 0), (-4, 4)),
+    "hard_shrink": (lambda x: x if abs(x) > 0.5 else X(0), (-4, 4)), "hard_tanh": (lambda x: clip(x, -1, 1), (-2, 2)),
+    "relu": (lambda x: max(x, X(0)), (-4, 4)), "relu6": (lambda x: clip(x, 0, 6), (-4, 8)), "step": (lambda x: X(int(x > 0)), (-4, 4)),
+    "sign": (mp.sign, (-4, 4)), "abs": (abs, (-4, 4)), "neg": (lambda x: -x, (-4, 4)), "floor": (mp.floor, (-100, 100)), "ceil": (mp.ceil, (-100, 100)),
+    "round": (mp.nint, (-100, 100)), "trunc": (lambda x: mp.sign(x) * mp.floor(abs(x)), (-100, 100)),
+    "sinc_derivative": (sinc_slope, (-10, 10)), "bessel_i": (lambda x: mp.besseli(2, x), (-50, 50)),
+    "bessel_ie": (lambda x: mp.exp(-abs(x)) * mp.besseli(2, x), (-50, 50)),
+}
+# Where float32 loses digits.
+TAILS = {"ndtr": (ncdf, (-5, -2)), "gelu": (lambda x: x * ncdf(x), (-5, -2))}
+
+
+def softmin(x, t):
+    return max(x, X(0)) - x * t + mp.log1p(mp.exp(-abs(x)))
+
+
+# Of two operands: (function, interval of the first, of the second)
+TWO = {
+    "add": (lambda a, b: a + b, (-4, 4), (-4, 4)), "sub": (lambda a, b: a - b, (-4, 4), (-4, 4)), "mul": (lambda a, b: a * b, (-4, 4), (-4, 4)),
+    "div": (lambda a, b: a / b, (-4, 4), (-4, 4)), "divide_no_nan": (lambda a, b: a / b, (-4, 4), (-4, 4)),
+    "squared_difference": (lambda a, b: (a - b) ** 2, (-4, 4), (-4, 4)), "pow": (mp.power, (0.1, 10), (-20, 20)),
+    "atan2": (mp.atan2, (-10, 10), (-10, 10)), "hypot": (mp.hypot, (-10, 10), (-10, 10)), "xlogy": (lambda a, b: a * mp.log(b), (-4, 4), (0.01, 100)),
+    "logaddexp": (lambda a, b: mp.log(mp.exp(a) + mp.exp(b)), (1, 20), (1, 20)),
+    "logaddexp2": (lambda a, b: mp.log(mp.power(2, a) + mp.power(2, b)) / mp.log(2), (1, 20), (1, 20)),
+    "binary_cross_entropy": (softmin, (-20, 20), (0, 1)), "remainder": (lambda a, b: a - b * mp.floor(a / b), (-20, 20), (-4, 4)),
+    "fmod": (lambda a, b: a - b * mp.sign(a / b) * mp.floor(abs(a / b)), (-20, 20), (-4, 4)), "floor_div": (lambda a, b: mp.floor(a / b), (-20, 20), (-4, 4)),
+    "maximum": (max, (-4, 4), (-4, 4)), "minimum": (min, (-4, 4), (-4, 4)), "fmax": (max, (-4, 4), (-4, 4)), "fmin": (min, (-4, 4), (-4, 4)),
+    "copysign": (lambda a, b: abs(a) * mp.sign(b), (-4, 4), (-4, 4)), "heaviside": (lambda a, b: X(int(a > 0)), (-4, 4), (-4, 4)),
+    "ldexp": (lambda a, b: a * mp.power(2, b), (-4, 4), (-20, 20)),
 }
 
 
@@ -81,13 +124,23 @@ def points(name, low, high):
 
 def main():
     pack = Pack()
-    for name, (f, (low, high)) in ALL.items():
-        xs = points(name, low, high)
-        exact = [f(X(x)) for x in xs]
-        high_part = [float(y) for y in exact]
-        low_part = [float(y - X(h)) for y, h in zip(exact, high_part)]
-        pack.add("mpmath", name, [np.array(xs)], [np.array(high_part), np.array(low_part)], {"low": low, "high": high})
+    for name, (f, (low, high)) in [*ALL.items(), *TAILS.items()]:
+        add(pack, name, f, [points(name, low, high)], {"low": low, "high": high})
+    for name, (f, first, second) in TWO.items():
+        seconds = points(name + " 2", *second)
+        # Another order, so that the sizes of the two are not alike.
+        seconds = [seconds[i // EACH * EACH + i * 37 % EACH] for i in range(len(seconds))]
+        if name == "ldexp":
+            seconds = [float(round(b)) for b in seconds]
+        add(pack, name, f, [points(name, *first), seconds], {"low": first[0], "high": first[1], "second": list(second)})
     pack.write("accuracy.bin")
+
+
+def add(pack, name, f, operands, args):
+    exact = [f(*map(X, x)) for x in zip(*operands)]
+    high_part = [float(y) for y in exact]
+    low_part = [float(y - X(h)) for y, h in zip(exact, high_part)]
+    pack.add("mpmath", name, [np.array(x) for x in operands], [np.array(high_part), np.array(low_part)], args)
 
 
 main()

@@ -99,13 +99,21 @@ SIZES = ["0", "1e-30", "1e-8", "0.001", "0.3", "0.5", "0.75", "1", "1.25", "2", 
 LARGE = ["10000", "1e10", "1e16"]
 # mpmath needs minutes for these beyond, or the reference is a difference of giants.
 SMALL_ONLY = {"i0", "i1", "bessel_i", "i0e", "i1e", "bessel_ie", "polygamma", "digamma", "lgamma", "sinc", "tan"}
+# Beyond float32's range, where a bound that suits it would show.
+HUGE = ["1e40", "1e200"]
+# Values alone: as near to zero as there are numbers.
+TINY = ["5e-324", "1e-310", "1e-200"]
+# Near a pole differences of the function say nothing; its derivatives are known.
+GAMMA = {"lgamma": -1, "digamma": 0, "polygamma": 1}
+NEAR_POLES = [s * F for F in (5e-324, 1e-310, 1e-300, 1e-160, 1e-100, 1e-20, 2.0**-149, 1e-40) for s in (1, -1)]
+NEAR_POLES += [-1 - 2.0**-52, -1 + 2.0**-53, -2 - 2.0**-51, -2 + 2.0**-52, -3 + 1e-9, -10 - 1e-12]
 F = float
 
 
 def number(v):
     """As JSON has it; infinities and NaN are strings."""
     if isinstance(v, mp.mpc):
-        if abs(v.imag) > mp.mpf(10) ** -40:
+        if abs(v.imag) > mp.mpf(10) ** -40 * min(1, abs(v)):
             return "nan"
         v = v.real
     f = F(v)
@@ -142,6 +150,16 @@ def main():
                     continue
                 mp.mp.dps = 60 if abs(x) > 1e-20 else 120
                 rows[name].append([x if x or not sign else "-0.0", *column(f, X(x), singular)])
+        mp.mp.dps = 500
+        for x in [F(s + size) for size in ([] if name in SMALL_ONLY else HUGE) for s in ("", "-")]:
+            rows[name].append([x, *column(f, X(x), False)])
+        for x in [F(s + size) for size in ([] if name in GAMMA or name == "tanh_shrink" else TINY) for s in ("", "-")]:
+            rows[name].append([x, number(f(X(x))), None, None, None])
+        if name in GAMMA:
+            mp.mp.dps = 400
+            for x in NEAR_POLES:
+                orders = [GAMMA[name] + i for i in range(4)]
+                rows[name].append([x, *(number(mp.log(abs(mp.gamma(X(x)))) if n < 0 else mp.psi(n, X(x))) for n in orders)])
     mp.mp.dps = 60
     for name, (above, below) in PIECES.items():
         rows[name] = []

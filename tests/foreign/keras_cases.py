@@ -174,6 +174,16 @@ for method in ("bilinear", "bicubic", "lanczos3", "lanczos5"):
             got = image.scale_and_translate(images, shape, scale, shift, dims, method, antialias)
             case("scale_and_translate", [images, scale, shift], got, out=list(shape), dims=list(dims), method=method, antialias=antialias)
 
+for padding, strides, dilation in (("valid", 1, 1), ("same", 2, 1), ("same", 1, 2)):
+    x, depthwise, pointwise = rng.normal(size=(2, 7, 6, 3)), rng.normal(size=(3, 2, 3, 2)), rng.normal(size=(1, 1, 6, 4))
+    y = ops.separable_conv(x, depthwise, pointwise, strides, padding, "channels_last", dilation)
+    case("separable_conv", [x, depthwise, pointwise], y, padding=padding, strides=[strides] * 2, dilation=[dilation] * 2)
+x, scale = rng.normal(size=(3, 4, 5)), rng.normal(size=(5,))
+case("rms_normalization", [x], ops.rms_normalization(x, axis=-1, epsilon=1e-3), axes=[-1], epsilon=1e-3)
+case("rms_normalization", [x, scale], ops.rms_normalization(x, scale, -1, 1e-3), axes=[-1], epsilon=1e-3)
+scale = rng.normal(size=(4, 5))
+case("rms_normalization", [x, scale], ops.rms_normalization(x, scale, (1, 2), 1e-3), axes=[1, 2], epsilon=1e-3)
+
 path = pathlib.Path(__file__).parent / "pack" / "keras.json"
 path.write_text('{"cases":[\n' + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]}\n")
 print(len(cases), "cases of", len({c["op"] for c in cases}), "operations,", path.stat().st_size, "bytes")

@@ -35,6 +35,7 @@ def case(op, inputs, outputs, **args):
 
 
 EDGE = np.array([0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 7.0, 1e-300, 1e300, -1e300, INF, -INF, NAN])
+UNARY_EDGE = np.array([*EDGE, 0.5, -0.5, 1.5, -1.5, 2.5, 1e-8, -1e-8, 5e-324, -5e-324, 2e-308, 1e5, -1e5, 709.0, -740.0, 1 - 2**-53, -1 + 2**-53])
 A, B = [g.ravel() for g in np.meshgrid(EDGE, EDGE)]
 with np.errstate(all="ignore"):
     for op, f in {
@@ -42,6 +43,20 @@ with np.errstate(all="ignore"):
         "fmax": np.fmax, "fmin": np.fmin, "xlogy": sp.xlogy, "maximum": np.maximum, "minimum": np.minimum,
     }.items():
         case(op, [A, B], f(A, B))
+    for op, f in {
+        "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "pow": np.power, "atan2": np.arctan2, "logaddexp": np.logaddexp,
+        "logaddexp2": np.logaddexp2, "remainder": np.remainder, "floor_div": np.floor_divide,
+        "divide_no_nan": lambda a, b: np.where(b == 0, 0.0, a / b), "squared_difference": lambda a, b: (a - b) ** 2,
+    }.items():
+        case(op, [A, B], f(A, B))
+    for op, f in {
+        "neg": np.negative, "abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil, "round": np.rint, "trunc": np.trunc, "sqrt": np.sqrt,
+        "cbrt": np.cbrt, "exp": np.exp, "exp_m1": np.expm1, "exp2": np.exp2, "ln": np.log, "ln_1p": np.log1p, "log2": np.log2, "log10": np.log10,
+        "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh,
+        "tanh": np.tanh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "reciprocal": np.reciprocal, "square": np.square,
+        "deg2rad": np.deg2rad, "rad2deg": np.rad2deg, "sigmoid": sp.expit, "logit": sp.logit, "erf": sp.erf, "erfc": sp.erfc, "ndtr": sp.ndtr, "i0e": sp.i0e,
+    }.items():
+        case(op, [UNARY_EDGE], f(UNARY_EDGE))
     E = np.array([0, 1, -1, 52, -1074, 1023, 2000, -2000], float)
     x, e = [g.ravel() for g in np.meshgrid([1.0, 0.3, -1e300, 1e-310, 0.0, INF], E)]
     case("ldexp", [x, e], np.ldexp(x, e.astype(int)))

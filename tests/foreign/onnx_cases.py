@@ -343,8 +343,60 @@ def swish(n):
 
 
 def hard_sigmoid(n):
-    need(n.get("alpha", 0.2) == 1 / 6)
-    return "hard_sigmoid", n.x, {}, n.y
+    """Ours has one slope: another one is a factor before it."""
+    alpha, beta = n.get("alpha", 0.2), n.get("beta", 0.5)
+    return "hard_sigmoid_of", n.x, {"scale": 6 * alpha, "shift": 6 * beta - 3}, n.y
+
+
+def col2im(n):
+    size, block = ints(n.x[1]), ints(n.x[2])
+    need(len(size) == 2)
+    pads = per_axis(n, "pads", 4, 0)
+    need(pads[:2] == pads[2:])
+    args = {"size": size, "kernel": block, "dilation": per_axis(n, "dilations", 2), "padding": pads[:2], "stride": per_axis(n, "strides", 2)}
+    return "fold", n.x[:1], args, n.y
+
+
+def parts(x, axis):
+    """Real and imaginary part, with the axis last."""
+    return [np.moveaxis(x[..., i], axis, -1) for i in range(x.shape[-1])]
+
+
+def dft(n):
+    x, length = n.x[0], n.input(1)
+    need(length is None)
+    axis = int(n.input(2)) if n.input(2) is not None else n.get("axis", 1)
+    back, half = n.get("inverse", 0), n.get("onesided", 0)
+    given, made = parts(x, axis), parts(n.y[0], axis)
+    if half:
+        return ("irfft", given, {"n": made[0].shape[-1]}, made) if back else ("rfft", given, {}, made)
+    given = given if len(given) == 2 else [given[0], np.zeros_like(given[0])]
+    return "ifft" if back else "fft", given, {}, made
+
+
+def stft(n):
+    x, step, window, length = n.x[0], int(n.x[1]), n.input(2), n.input(3)
+    need(n.get("onesided", 1) and x.shape[-1] == 1)
+    size = int(length) if length is not None else len(window)
+    return "stft", [x[..., 0]] + ([window] if window is not None else []), {"length": size, "stride": step}, [n.y[0][..., 0], n.y[0][..., 1]]
+
+
+def group_norm(n):
+    args = {"groups": n.get("num_groups", -1), "epsilon": n.get("epsilon", 1e-5)}
+    return "GroupNormalization", [last(n.x[0]), *n.x[1:]], args, [last(n.y[0])]
+
+
+def prelu(n):
+    x, slope = n.x
+    if slope.shape == x.shape:
+        return "PReLU", [x[None], slope], {"shared": []}, [n.y[0][None]]
+    need(slope.ndim == 1)
+    return "PReLU", [x, slope.reshape([1] * (x.ndim - 2) + [-1])], {"shared": list(range(1, x.ndim - 1))}, n.y
+
+
+def rms_norm(n):
+    axis, rank = n.get("axis", -1), n.x[0].ndim
+    return "rms_normalization", n.x, {"axes": list(range(axis % rank, rank)), "epsilon": n.get("epsilon", 1e-5)}, n.y
 
 
 def selu(n):
@@ -376,14 +428,25 @@ def is_inf(n):
 
 def scatter(n):
     axis, data, at, updates = n.get("axis", 0), *n.x
-    need(n.get("reduction", "none") == "add" and not data.any())
-    return "add_along_axis", [updates, at], {"axis": axis, "size": data.shape[axis]}, n.y
+    how = n.get("reduction", "none")
+    need(all(a == b for d, (a, b) in enumerate(zip(data.shape, at.shape)) if d != axis % data.ndim))
+    if how == "none":
+        return "put_along_axis", n.x, {"axis": axis}, n.y
+    return "scatter_along_axis", n.x, {"axis": axis, "how": how}, n.y
 
 
 def scatter_nd(n):
     data, at, updates = n.x
-    need(n.get("reduction", "none") == "none" and at.shape[-1] == 1)
-    return "index_put", [data, at[..., 0], updates], {}, n.y
+    how = n.get("reduction", "none")
+    if at.shape[-1] == data.ndim and how != "none":
+        # Single elements, of one axis.
+        flat = np.ravel_multi_index(tuple(np.moveaxis(at, -1, 0)), data.shape).ravel().astype(np.int64)
+        return "scatter_along_axis", [data.ravel(), flat, updates.ravel()], {"axis": 0, "how": how}, [n.y[0].ravel()]
+    need(at.shape[-1] == 1 and at.ndim == 2)
+    if how == "none":
+        return "index_put", [data, at[..., 0], updates], {}, n.y
+    rows = np.broadcast_to(at.reshape([-1] + [1] * (data.ndim - 1)), updates.shape)
+    return "scatter_along_axis", [data, rows, updates], {"axis": 0, "how": how}, n.y
 
 
 def recurrent(ours, gates, order):
@@ -459,9 +522,10 @@ CALLS = {op: same(ours) for op, ours in SAME.items()} | {
     "Shrink": shrink, "Gelu": gelu, "EyeLike": eye, "HannWindow": window("hanning"), "BlackmanWindow": window("blackman"),
     "HammingWindow": window("hamming"), "Range": sequence, "IsInf": is_inf, "ScatterElements": scatter, "ScatterND": scatter_nd,
     "LSTM": recurrent("lstm", 4, (0, 2, 3, 1)), "GRU": recurrent("gru", 3, (0, 1, 2)), "RNN": recurrent("simple_rnn", 1, (0,)),
-    "Attention": attention, "Resize": resize, "Cast": cast,
+    "Attention": attention, "Resize": resize, "Cast": cast, "Col2Im": col2im, "DFT": dft, "STFT": stft, "GroupNormalization": group_norm,
+    "InstanceNormalization": group_norm, "PRelu": prelu, "RMSNormalization": rms_norm,
 }
-BEHIND = {"one_hot_values": "one_hot"}
+BEHIND = {"one_hot_values": "one_hot", "hard_sigmoid_of": "hard_sigmoid", "GroupNormalization": "layer_norm", "PReLU": "layer_norm"}
 
 
 def main():

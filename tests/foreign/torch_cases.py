@@ -9,6 +9,7 @@ import inspect
 import random
 import warnings
 
+import ml_dtypes
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -645,6 +646,43 @@ def layer_norm(s):
     return "layer_norm", tensors, {"epsilon": e}, lambda x, w=None, b=None: F.layer_norm(x, shape, w, b, e)
 
 
+def channels_last(x):
+    return x.movedim(1, -1)
+
+
+def group_norm(s):
+    """The layer; its weights are parameters, and the gradient is that of the images alone."""
+    groups, w, b, e = s.args[1], s.get(2, "weight"), s.get(3, "bias"), s.get(4, "eps", 1e-5)
+    need(s.input.dim() >= 2 and s.input.numel() and (w is None) <= (b is None) and e > 0)
+    tensors = [channels_last(s.input.detach()), *(t for t in (w, b) if t is not None)]
+    return "GroupNormalization", tensors, {"groups": groups, "epsilon": e}, lambda x, *wb: channels_last(
+        F.group_norm(x.movedim(-1, 1), groups, *(t.detach() for t in wb), eps=e))
+
+
+def instance_norm(s):
+    w, b, e = s.get(3, "weight"), s.get(4, "bias"), s.kwargs.get("eps", 1e-5)
+    need(s.input.dim() >= 3 and s.input.numel() and (w is None) <= (b is None) and e > 0 and s.kwargs.get("use_input_stats", True))
+    tensors = [channels_last(s.input.detach()), *(t for t in (w, b) if t is not None)]
+    return "GroupNormalization", tensors, {"groups": -1, "epsilon": e}, lambda x, w=None, b=None: channels_last(
+        F.instance_norm(x.movedim(-1, 1), None, None, None if w is None else w.detach(), None if b is None else b.detach(), True, 0.0, e))
+
+
+def prelu(s):
+    w = s.get(1, "weight")
+    need(s.input.dim() >= 2 and s.input.numel())
+    rank = s.input.dim() - 1
+    shared = list(range(1, rank + (w.numel() == 1)))
+    return "PReLU", [channels_last(s.input.detach()), w.reshape([1] * (rank - 1) + [w.numel()])], {"shared": shared}, lambda x, w: channels_last(
+        F.prelu(x.movedim(-1, 1), w.detach().flatten()))
+
+
+def rms_norm(s):
+    shape, w, e = s.args[1], s.get(2, "weight"), s.get(3, "eps")
+    need(s.input.numel() and (e is None or e > 0))
+    args = {"axes": list(range(-len(shape), 0)), "epsilon": torch.finfo(s.input.dtype).eps if e is None else e}
+    return "rms_normalization", [s.input] + ([w] if w is not None else []), args, lambda x, w=None: F.rms_norm(x, shape, w, e)
+
+
 def one_hot(s):
     n = s.get(1, "num_classes", -1)
     need(n > 0)
@@ -847,6 +885,309 @@ def trace(s):
     return "trace", [s.input], {"offset": 0, "a": 0, "b": 1}, again(s)
 
 
+def turned(ours, f):
+    """A function of two whose operands PyTorch has the other way around."""
+    def call(s):
+        need(len(s.args) == 2 and not s.kwargs)
+        b, a = s.args
+        need(isinstance(b, T))
+        a = same(a, b)
+        need(a.dtype == b.dtype)
+        return ours, [a, b], {}, f
+    return call
+
+
+def floated(s):
+    need(s.input.dtype == torch.float64)
+    return binary("pow")(s)
+
+
+def largest(ours):
+    """`torch.max` and `torch.min`: of two, of all, or along an axis with places."""
+    def call(s):
+        f = getattr(torch, ours)
+        if len(s.args) == 2 and isinstance(s.args[1], T):
+            return binary(ours + "imum")(s)
+        d = s.get(1, "dim")
+        if d is None:
+            return ours, [s.input], {"axes": [], "keepdims": False}, f
+        keep = bool(s.get(2, "keepdim", False))
+        return ours, [s.input], {"axes": [d], "keepdims": keep}, lambda x: f(x, d, keep)[0]
+    return call
+
+
+def middle(ours):
+    """Of an odd number: of an even one PyTorch gives the lower of two, NumPy and we their mean."""
+    def call(s):
+        need(s.input.dtype.is_floating_point and s.input.dim() > 0)
+        d, keep, f = s.get(1, "dim"), bool(s.get(2, "keepdim", False)), getattr(torch, ours)
+        numbers = s.input.numel() if d is None else s.input.shape[d]
+        need(numbers % 2 == 1 and not bool(s.input.isnan().any()))
+        if d is None:
+            return ours, [s.input], {"axes": [], "keepdims": False}, f
+        return ours, [s.input], {"axes": [d], "keepdims": keep}, lambda x: f(x, d, keep)[0]
+    return call
+
+
+def first(ours, *more):
+    """The first of PyTorch's results, of a function along an axis."""
+    def call(s):
+        d = s.get(1, "dim", *more)
+        need(isinstance(d, int) and not s.get(2, "keepdim", False))
+        return ours, [s.input], {"axis": d}, lambda x: s.op(x, d)[0]
+    return call
+
+
+def diag_embed(s):
+    need({k: v for k, v in s.kwargs.items() if k != "offset"} in ({}, {"dim1": -2, "dim2": -1}) and len(s.args) <= 2)
+    return "diag_embed", [s.input], {"k": s.get(1, "offset", 0)}, again(s)
+
+
+def diagflat(s):
+    return "diag", [s.input.detach().reshape(-1)], {"k": s.get(1, "offset", 0)}, lambda x: torch.diagflat(x, *s.args[1:], **s.kwargs)
+
+
+def histogram(s):
+    bins, ends = s.get(1, "bins", 100), s.kwargs.get("range")
+    if s.name == "histc":
+        ends = (s.get(2, "min", 0), s.get(3, "max", 0))
+        ends = None if ends[0] == ends[1] else ends
+    need(isinstance(bins, int) and s.kwargs.get("weight") is None and not s.kwargs.get("density") and s.input.numel() and s.input.dtype.is_floating_point)
+    args = {"bins": bins} | ({"range": list(ends)} if ends else {})
+
+    def f(x):
+        counts, edges = torch.histogram(x, bins, range=ends)
+        return counts.long(), edges
+    return "histogram", [s.input.detach()], args, f
+
+
+def inner(s):
+    need(s.input.dim() and s.args[1].dim())
+    return "tensordot", [s.input, s.args[1]], {"axes": [-1], "others": [-1]}, torch.inner
+
+
+def vecdot(s):
+    need(s.kwargs.get("dim", -1) == -1 and s.input.shape == s.args[1].shape)
+    return "einsum", [s.input, s.args[1]], {"equation": "...i,...i->..."}, torch.linalg.vecdot
+
+
+def rows(x, axes):
+    """A part of a large sample with its last axes whole."""
+    need(x.dim() >= axes)
+    x = x.detach().reshape(-1, *x.shape[x.dim() - axes:])
+    return x[:max(1, LARGEST // max(1, x[0].numel()))]
+
+
+def fourier(ours, axes):
+    def call(s):
+        s.only("n", "dim", "norm", "s", most=1)
+        n = s.kwargs.get("n")
+        need(s.kwargs.get("norm") in (None, "backward") and s.kwargs.get("s") is None and s.kwargs.get("dim", -1) in (-1, (-2, -1), [-2, -1]))
+        x, f = rows(s.input, axes), getattr(torch.fft, ours)
+        args = {} if n is None else {"n": n}
+        if ours == "rfft":
+            return ours, [x], args, lambda x: (lambda y: (y.real, y.imag))(f(x, n))
+        need(n is None or ours == "irfft")
+        if ours == "irfft":
+            return ours, [x, x.flip(-1)], args, lambda a, b: f(torch.complex(a, b), n)
+        return ours, [x, x.flip(-1)], args, lambda a, b: (lambda y: (y.real, y.imag))(f(torch.complex(a, b)))
+    return call
+
+
+def lu(ours):
+    def call(s):
+        x = s.input
+        need(x.dim() >= 2 and x.shape[-1] == x.shape[-2] and s.get(1, "pivot", True))
+        if ours == "lu":
+            return ours, [x], {}, lambda x: (lambda p, l, u: (p.argmax(-2), l, u))(*torch.linalg.lu(x))
+        return ours, [x], {}, lambda x: (lambda lu, p: (lu, p.long() - 1))(*torch.linalg.lu_factor(x))
+    return call
+
+
+def cholesky_inverse(s):
+    need(not s.kwargs.get("upper") and len(s.args) == 1)
+    return "cholesky_inverse", [s.input.detach().tril()], {}, lambda x: torch.cholesky_inverse(x.tril())
+
+
+def logdet(s):
+    return "logdet", [s.input], {}, torch.logdet
+
+
+def any_norm(s):
+    p, dim = s.get(1, "p" if s.name == "norm" else "ord"), s.get(2, "dim")
+    p = 2.0 if p is None else number(p)
+    need(p > 0 and s.input.dim() and (isinstance(dim, int) or s.input.dim() == 1 and dim is None))
+    keep = bool(s.get(3, "keepdim", False))
+    need("dtype" not in s.kwargs)
+    return "norm", [s.input], {"p": p, "axes": axes(dim), "keepdims": keep}, lambda x: torch.linalg.vector_norm(x, p, dim, keep)
+
+
+def fits(x, at, dim):
+    return x.dim() == at.dim() > 0 and all(a == b for d, (a, b) in enumerate(zip(x.shape, at.shape)) if d != dim % x.dim())
+
+
+def scatter(s):
+    dim, at, src = s.args[1:4]
+    need(isinstance(src, T) and src.shape == at.shape and fits(s.input, at, dim) and not s.kwargs and len(s.args) == 4)
+    line = at.movedim(dim, -1).reshape(-1, at.shape[dim])
+    need(all(len(set(r.tolist())) == len(r) for r in line))
+    return "put_along_axis", [s.input, at, src], {"axis": dim}, lambda x, i, v: torch.scatter(x, dim, i, v)
+
+
+REDUCE = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
+
+
+def scatter_reduce(s):
+    dim, at, src, how = s.args[1:5]
+    need(isinstance(src, T) and src.shape == at.shape and s.input.dim() == at.dim() > 0 and how in REDUCE and s.kwargs.get("include_self", True))
+    x = s.input.detach()[tuple(slice(None if d == dim % at.dim() else n) for d, n in enumerate(at.shape))]
+    return "scatter_along_axis", [x, at, src], {"axis": dim, "how": REDUCE[how]}, lambda x, i, v: torch.scatter_reduce(x, dim, i, v, how)
+
+
+def index_reduce(s):
+    dim, at, src, how = s.args[1:5]
+    need(s.input.dim() == src.dim() > 0 and at.dim() == 1 and how in REDUCE and s.kwargs.get("include_self", True))
+    shape = [1] * src.dim()
+    shape[dim] = -1
+    at = at.reshape(shape).expand_as(src).contiguous()
+    return "scatter_along_axis", [s.input, at, src], {"axis": dim, "how": REDUCE[how]}, lambda x, i, v: torch.scatter_reduce(x, dim, i, v, how)
+
+
+def index_copy(s):
+    dim, at, src = s.args[1:4]
+    need(s.input.dim() > 0 and dim % s.input.dim() == 0 and at.dim() == 1 and len(torch.unique(at)) == len(at))
+    return "index_put", [s.input, at, src], {}, lambda x, i, v: torch.index_copy(x, 0, i, v)
+
+
+def segments(s):
+    how, lengths = s.args[1], s.kwargs.get("lengths")
+    need(isinstance(lengths, T) and lengths.dim() == 1 and s.kwargs.get("axis", 0) == 0)
+    lengths = lengths[lengths > 0]  # of nothing PyTorch's mean is NaN, and ours 0
+    need(int(lengths.sum()) == s.input.shape[0])
+    ids = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    return f"segment_{how}", [s.input, ids], {"n": len(lengths)}, lambda x, _: torch._segment_reduce(x, how, lengths=lengths, unsafe=True)
+
+
+def sequences(s):
+    dim, size, step = s.get(1, "dimension"), s.get(2, "size"), s.get(3, "step")
+    need(s.input.dim() and dim % s.input.dim() == s.input.dim() - 1 and size > 0)
+    return "extract_sequences", [s.input], {"length": size, "stride": step}, lambda x: x.unfold(-1, size, step)
+
+
+def unfold(s):
+    need(s.input.dim() == 4)
+    names = (("kernel", "kernel_size", None), ("dilation", "dilation", 1), ("padding", "padding", 0), ("stride", "stride", 1))
+    args = {ours: each(s.get(i + 1, n, d), 2) for i, (ours, n, d) in enumerate(names)}
+    return "unfold", [s.input], args, lambda x: F.unfold(x, args["kernel"], args["dilation"], args["padding"], args["stride"])
+
+
+def shuffled(s):
+    b = s.get(1, "upscale_factor")
+    need(s.input.dim() == 4)
+    n, c, h, w = s.input.shape
+    ours = s.input.detach().reshape(n, c // b**2, b, b, h, w).permute(0, 4, 5, 2, 3, 1).reshape(n, h, w, c)
+    return "depth_to_space", [ours], {"block": b}, lambda x: F.pixel_shuffle(
+        x.reshape(n, h, w, b, b, c // b**2).permute(0, 5, 3, 4, 1, 2).reshape(n, c, h, w), b).movedim(1, -1)
+
+
+def unshuffled(s):
+    b = s.get(1, "downscale_factor")
+    need(s.input.dim() == 4)
+    n, c, h, w = s.input.shape
+
+    def f(x):
+        y = F.pixel_unshuffle(x.movedim(-1, 1), b)
+        return y.reshape(n, c, b, b, h // b, w // b).permute(0, 4, 5, 2, 3, 1).reshape(n, h // b, w // b, c * b * b)
+    return "space_to_depth", [s.input.detach().movedim(1, -1)], {"block": b}, f
+
+
+def native_layer_norm(s):
+    shape, w, b, e = s.args[1:5]
+    need(len(shape) == 1 and (w is None) == (b is None))
+    tensors = [s.input] + ([w, b] if w is not None else [])
+    return "layer_norm", tensors, {"epsilon": e}, lambda x, w=None, b=None: F.layer_norm(x, shape, w, b, e)
+
+
+def slice_step(s):
+    dim, start, stop, step = s.get(1, "dim", 0), s.get(2, "start"), s.get(3, "end"), s.get(4, "step", 1)
+    args = {"axis": dim, "step": step} | ({"start": start} if start is not None else {}) | ({"end": stop} if stop is not None else {})
+    return "slice_step", [s.input], args, again(s)
+
+
+def slice_scatter(s):
+    need(s.input.dim())
+    x, src = s.input.detach(), s.args[1].detach()
+    dim = s.get(2, "dim", 0) % x.dim()
+    for other in range(x.dim()):  # they are large
+        if other != dim:
+            x, src = x.narrow(other, 0, min(4, x.shape[other])), src.narrow(other, 0, min(4, src.shape[other]))
+    dim, start, step = s.get(2, "dim", 0), s.get(3, "start"), s.get(5, "step", 1)
+    start = 0 if start is None else start
+    need(step == 1 and x.dim() == src.dim() > 0 and 0 <= start and start + src.shape[dim] <= x.shape[dim])
+    return "slice_update", [x, src, torch.tensor(start)], {"axis": dim}, lambda x, v, _: torch.slice_scatter(x, v, dim, start, start + src.shape[dim])
+
+
+def flipped(axis):
+    def call(s):
+        return "flip", [s.input], {"axes": [axis]}, s.op
+    return call
+
+
+def beside(axis):
+    """Stacks of tensors that have the axis already."""
+    def call(s):
+        need(all(t.dim() > max(axis, 1) and t.dtype == s.input[0].dtype for t in s.input))
+        return "concat", list(s.input), {"axis": axis}, lambda *x: torch.cat(x, axis)
+    return call
+
+
+def parts(axis):
+    def call(s):
+        d = axis if axis is not None else s.get(2, "dim", 0)
+        d = 0 if axis == 1 and s.input.dim() == 1 else d
+        need(not isinstance(s.args[1], T))
+        f = lambda x: list(s.op(x, *s.args[1:], **s.kwargs))
+        sizes = [y.shape[d] for y in f(s.input)]
+        need(sum(sizes) == s.input.shape[d])
+        return "split", [s.input], {"sizes": sizes, "axis": d}, f
+    return call
+
+
+def shaped_as(ours):
+    def call(s):
+        y = s.op(s.input, *s.args[1:], **s.kwargs)
+        return ours, [s.input], {"shape": list(y.shape)}, again(s)
+    return call
+
+
+def filled(s):
+    need("dtype" not in s.kwargs and isinstance(s.input, T))
+    y = s.op(s.input, *s.args[1:], **s.kwargs)
+    need(y.dtype == s.input.dtype and y.numel())
+    value = y.flatten()[0].item()
+    return "new_full", [s.input.detach()], {"shape": list(y.shape), "value": float(value)}, lambda x: torch.full_like(y, value)
+
+
+def enlarged(s):
+    size, factor = s.get(1, "size"), s.get(2, "scale_factor")
+    if s.name == "upsample_nearest" and factor is not None:
+        factor = 2.0  # the samples' are not whole
+    y = F.interpolate(s.input, size, factor, mode="nearest")
+    need(s.input.numel() and all(a % b == 0 for a, b in zip(y.shape[2:], s.input.shape[2:])) and s.kwargs.get("mode", "nearest") == "nearest")
+    factors = [a // b for a, b in zip(y.shape[2:], s.input.shape[2:])]
+    return "upsample", [s.input.detach().movedim(1, -1)], {"factors": factors}, lambda x: F.interpolate(x.movedim(-1, 1), y.shape[2:], mode="nearest").movedim(1, -1)
+
+
+def loss(ours, f, name=None, default=None):
+    """A loss in Keras's form: the mean over the last axis."""
+    def call(s):
+        t = s.args[1]
+        need(isinstance(t, T) and t.shape == s.input.shape and s.input.dim() > 1 and s.input.shape[-1] and s.kwargs.get("weight") is None)
+        args = {} if name is None else {"p": number(s.kwargs.get(name, default))}
+        return ours, [s.input, t.detach()], args, lambda x, t: f(x, t, *args.values())
+    return call
+
+
 SIMPLE = """abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 floor i0 lgamma log2 log10 neg
 rad2deg reciprocal round rsqrt sigmoid sign sin sinc sinh sqrt square tan tanh trunc signbit logical_not bitwise_not relu relu6 silu
 mish softsign selu special.i0e special.i1 special.i1e special.ndtr""".split()
@@ -889,16 +1230,41 @@ CALLS |= {
     "conv1d": conv, "conv2d": conv, "conv3d": conv, "conv_transpose1d": conv_transpose, "conv_transpose2d": conv_transpose,
     "conv_transpose3d": conv_transpose, "avg_pool1d": pool("average_pool"), "avg_pool2d": pool("average_pool"), "avg_pool3d": pool("average_pool"),
     "max_pool1d": pool("max_pool"), "max_pool2d": pool("max_pool"), "max_pool3d": pool("max_pool"), "batch_norm": batch_norm,
-    "layer_norm": layer_norm, "one_hot": one_hot, "embedding": embedding, "interpolate": interpolate,
+    "layer_norm": layer_norm, "group_norm": group_norm, "instance_norm": instance_norm, "prelu": prelu, "rms_norm": rms_norm, "one_hot": one_hot, "embedding": embedding, "interpolate": interpolate,
     "scaled_dot_product_attention": attention, "ctc_loss": ctc, "binary_cross_entropy_with_logits": logits, "cross": cross, "glu": glu,
     "mse_loss": difference, "__getitem__": getitem, "index_put": index_put, "linspace": linspace, "logspace": logspace, "arange": arange, "eye": eye, "new_full": new_full, "select": select, "kron": kron, "unravel_index": unravel,
 } | {f"adaptive_{a}_pool{n}d": adaptive(f"adaptive_{b}_pool") for a, b in (("max", "max"), ("avg", "average")) for n in (1, 2, 3)}
+CALLS |= {
+    **{f"{n}_copy": CALLS[n] for n in "diagonal expand narrow permute split_with_sizes squeeze t transpose unbind unsqueeze view".split()},
+    **{f"__r{t}__": turned(o, f) for t, o, f in (
+        ("add", "add", torch.add), ("sub", "sub", torch.sub), ("mul", "mul", torch.mul), ("div", "div", torch.true_divide), ("mod", "remainder", torch.remainder),
+        ("pow", "pow", torch.pow), ("and", "bitwise_and", torch.bitwise_and), ("or", "bitwise_or", torch.bitwise_or), ("xor", "bitwise_xor", torch.bitwise_xor),
+        ("matmul", "matmul", torch.matmul))},
+    "rsub": turned("sub", torch.sub), "float_power": floated, "clamp_max": binary("minimum"), "clamp_min": binary("maximum"), "unsafe_chunk": chunk,
+    "max": largest("max"), "min": largest("min"), "median": middle("median"), "nanmedian": middle("nanmedian"), "mode": first("mode", -1),
+    "cummax": first("cummax"), "cummin": first("cummin"), "diag_embed": diag_embed, "diagflat": diagflat, "histogram": histogram, "histc": histogram,
+    "isneginf": unary("is_neginf"), "isposinf": unary("is_posinf"), "sgn": unary("sign"), "special.modified_bessel_i0": unary("i0"),
+    "special.modified_bessel_i1": unary("i1"), "special.polygamma": polygamma, "frexp": unary("frexp"), "T": unary("t"), "inner": inner, "linalg.vecdot": vecdot,
+    **{f"fft.{o}": fourier(o, 2 if o.endswith("2") else 1) for o in "fft ifft rfft irfft fft2 ifft2".split()},
+    "linalg.lu": lu("lu"), "linalg.lu_factor": lu("lu_factor"), "cholesky_inverse": cholesky_inverse, "linalg.eigh": eigvals, "linalg.svd": svdvals, "svd": svdvals,
+    "linalg.inv_ex": lambda s: ("inverse", [s.input], {}, torch.linalg.inv), "linalg.solve_ex": solve, "linalg.cholesky_ex": cholesky, "logdet": logdet,
+    "pinverse": lambda s: ("pinv", [s.input], {}, torch.linalg.pinv), "norm": any_norm, "linalg.norm": any_norm,
+    "scatter": scatter, "scatter_reduce": scatter_reduce, "index_reduce": index_reduce, "index_copy": index_copy, "_segment_reduce": segments,
+    "unfold": None, "pixel_shuffle": shuffled, "pixel_unshuffle": unshuffled, "native_layer_norm": native_layer_norm, "slice": slice_step,
+    "slice_scatter": slice_scatter, "fliplr": flipped(1), "flipud": flipped(0), "msort": lambda s: ("sort", [s.input], {"axis": 0, "descending": False}, torch.msort),
+    "hstack": beside(1), "vstack": beside(0), "dstack": beside(2), "column_stack": beside(1), "hsplit": parts(1), "vsplit": parts(0), "dsplit": parts(2),
+    "tensor_split": parts(None), "expand_as": shaped_as("broadcast_to"), "reshape_as": shaped_as("reshape_to"), "view_as": shaped_as("reshape_to"),
+    **{n: filled for n in "full_like ones_like zeros_like new_ones new_zeros fill".split()}, "bfloat16": cast("bf16"), "upsample_nearest": enlarged,
+    "l1_loss": loss("MeanAbsoluteError", lambda x, t: (x - t).abs().mean(-1)),
+    "huber_loss": loss("Huber", lambda x, t, d: F.huber_loss(x, t, reduction="none", delta=d).mean(-1), "delta", 1.0),
+    "cosine_similarity": loss("CosineSimilarity", lambda x, t: -F.cosine_similarity(x, t, -1)),
+}
 CALLS |= {f"signal.windows.{t}": ladder(o, getattr(torch.signal.windows, t)) for t, o in
           (("bartlett", "bartlett"), ("blackman", "blackman"), ("hamming", "hamming"), ("hann", "hanning"), ("kaiser", "kaiser"))}
 CALLS |= {t: cast(o) for t, o in (("double", "f64"), ("float", "f32"), ("long", "i64"), ("int", "i32"), ("char", "i8"), ("byte", "u8"), ("bool", "bool"), ("half", "f16"))}
 PADS = {"constant": pad("constant"), "reflect": pad("reflect"), "replicate": pad("edge"), "circular": pad("wrap")}
 # Ours under which the tensors of a made-up name go.
-BEHIND = {"cholesky_symmetric": "cholesky", "qr_positive": "qr", "eigenvalues": "eigh", "singular_values": "svd"}
+BEHIND = {"GroupNormalization": "layer_norm", "PReLU": "layer_norm", "logdet": "slogdet", "MeanAbsoluteError": "exp", "Huber": "exp", "CosineSimilarity": "exp", "cholesky_symmetric": "cholesky", "qr_positive": "qr", "eigenvalues": "eigh", "singular_values": "svd"}
 
 
 def seeded(op):
@@ -911,6 +1277,11 @@ def seeded(op):
 
 def as_list(y):
     return list(y) if isinstance(y, (tuple, list)) else [y]
+
+
+def as_numpy(t):
+    t = t.detach()
+    return t.view(torch.int16).numpy().view(ml_dtypes.bfloat16) if t.dtype == torch.bfloat16 else t.numpy()
 
 
 def key(made):
@@ -932,6 +1303,41 @@ def chosen(all_made, n):
     return [fresh[i * len(fresh) // n] for i in range(n)]
 
 
+# Zeros of both signs, ones, numbers of any size down to the smallest, infinities, NaN.
+EDGE = [0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 7.0, 5e-324, -1e-310, 1e-300, 1e200, -1e200, float("inf"), -float("inf"), float("nan")]
+
+
+def edges(pack):
+    """These and pairs of them through the elementwise functions, with gradients."""
+    one = torch.tensor(EDGE, dtype=torch.float64)
+    two = [t.flatten() for t in torch.meshgrid(one, one, indexing="ij")]
+    named = {"relu": F.relu, "relu6": F.relu6, "silu": F.silu, "mish": F.mish, "softsign": F.softsign, "selu": F.selu, "gelu": F.gelu, "hardswish": F.hardswish,
+             "hardsigmoid": F.hardsigmoid, "logsigmoid": F.logsigmoid, "tanhshrink": F.tanhshrink, "softplus": F.softplus, "elu": F.elu,
+             "celu": F.celu, "leaky_relu": F.leaky_relu, "softshrink": F.softshrink, "hardshrink": F.hardshrink, "hardtanh": F.hardtanh,
+             "mse_loss": lambda a, b: F.mse_loss(a, b, reduction="none")}
+    constants = {"elu": ("elu", {"p": 1.0}), "celu": ("celu", {"p": 1.0}), "leaky_relu": ("leaky_relu", {"p": 0.01}),
+                 "softshrink": ("soft_shrink", {"p": 0.5}), "hardshrink": ("hard_shrink", {"p": 0.5})}
+    first = {**{n: (n.split(".")[-1], {}) for n in SIMPLE}, **{t: (o, {}) for t, o in OTHER_NAMES.items()}, **constants, "softplus": ("softplus", {}),
+             "logit": ("logit", {}), "hardtanh": ("hard_tanh", {})}
+    second = {**{t: (o, {}) for t, o in PAIRS.items()}, "mse_loss": ("squared_difference", {})}
+    others = ("matmul", "dot", "vdot", "outer", "argwhere", "corrcoef", "inverse", "slogdet", "flatten", "t")
+    for names, tensors in ((first, [one]), (second, two)):
+        for theirs, (ours, args) in names.items():
+            f = named.get(theirs) or (getattr(torch.special, theirs[8:]) if theirs.startswith("special.") else getattr(torch, theirs, None))
+            if f is None or ours in others or "f64" not in OURS[ours][0] or theirs in ("div", "floor_divide") or ours.startswith("logical"):
+                continue
+            leaves = [t.clone().requires_grad_(OURS[ours][1]) for t in tensors]
+            y = f(*leaves)
+            gradients = None
+            if y.requires_grad:
+                try:
+                    found = torch.autograd.grad([y], leaves, [torch.from_numpy(cotangents(y.numel()))], allow_unused=True)
+                    gradients = [None if g is None else g.numpy(force=True) for g in found]
+                except RuntimeError as e:
+                    assert "not implemented" in str(e), (theirs, e)
+            pack.add("torch edges of " + theirs, ours, [t.detach().numpy() for t in leaves], [y.detach().numpy()], args, gradients)
+
+
 def main():
     pack, without, dropped = Pack(), [], 0
     for op in op_db:
@@ -939,6 +1345,8 @@ def main():
         call = CALLS.get(name)
         if name == "pad":
             call = PADS.get(op.variant_test_name)
+        if name == "unfold":
+            call = unfold if op.name.startswith("nn") else sequences
         if name == "div" and op.variant_test_name == "trunc_rounding":
             continue
         if call is None:
@@ -992,11 +1400,12 @@ def main():
                         found = None
                 if reached and found:
                     gradients = [(next(found) if t.requires_grad else None) for t in leaves]
-                    gradients = [None if v is None else v.numpy() for v in gradients]
+                    gradients = [None if v is None else v.numpy(force=True) for v in gradients]
                 source = "torch " + op.name + (f" ({op.variant_test_name})" if op.variant_test_name else "")
-                pack.add(source, ours, [t.detach().numpy() for t in leaves], [v.detach().numpy() for v in y], args, gradients)
+                pack.add(source, ours, [as_numpy(t) for t in leaves], [as_numpy(v) for v in y], args, gradients)
         if len(pack.cases) == before:
             without.append(op.name)
+    edges(pack)
     pack.write("torch.bin")
     if without:
         print("no sample that fits:", *without)

@@ -92,7 +92,8 @@ pub(super) fn polygamma(x: f64, order: f64) -> f64 {
     if odd { value } else { -value }
 }
 
-/// The derivative of `cot(πx)` of an order: a polynomial in the cotangent `c`, from `c' = -π(1 + c²)`.
+/// The derivative of `cot(πx)` of an order: a polynomial in the cotangent `c`, from `c' = -π(1 + c²)`. Its terms have one
+/// sign, and end with that of `c` to the power of `order + 1`: near a pole `c` may be infinite.
 fn cotangent(x: f64, order: usize) -> f64 {
     let c = cos_pi(x) / sin_pi(x);
     let mut p = [0.0; ORDERS + 2];
@@ -106,7 +107,7 @@ fn cotangent(x: f64, order: usize) -> f64 {
         }
         p = next;
     }
-    p.iter().rev().fold(0.0, |y, a| y * c + a)
+    p[..order + 1].iter().rev().fold(p[order + 1], |y, a| y * c + a)
 }
 
 /// The largest order of Bessel functions.

@@ -123,6 +123,7 @@ fn reductions(a: &mut Answers, dtype: DType) {
             a.both(&format!("cumprod {dtype}"), &x, |t| t[0].cumprod(axis));
             if !large || axis == rank - 1 {
                 a.add(&format!("argsort {dtype}"), odd.argsort(axis, true));
+                a.add(&format!("argpartition {dtype}"), odd.argpartition(0, axis));
                 a.both(&format!("sort {dtype}"), std::slice::from_ref(&odd), |t| t[0].sort(axis, false));
                 a.both(&format!("top_k {dtype}"), &x, |t| Ok(t[0].top_k(2, axis)?.0));
             }
@@ -227,6 +228,11 @@ fn convolutions(a: &mut Answers, dtype: DType) {
     let inputs = [&[3, 9, 8, 7][..], &[3, 2, 7, 2], &[14]].map(|dims| lying(r, dims, dtype, Rng::plain));
     a.both(&format!("depthwise_conv {dtype}"), &inputs, |t| {
         t[0].depthwise_conv(&t[1], Some(&t[2]), Some(Fused::Tanh), &how().strides([2, 1]))
+    });
+    let inputs = [&[2, 9, 8, 5][..], &[3, 2, 5, 2], &[1, 1, 10, 7], &[7]]
+        .map(|dims| lying(r, dims, dtype, Rng::plain));
+    a.both(&format!("separable_conv {dtype}"), &inputs, |t| {
+        t[0].separable_conv(&t[1], &t[2], Some(&t[3]), Some(Fused::Relu), &how().padding(Padding::Same))
     });
     let cases: [(&[usize], &[usize], Convolution); 3] = [
         (&[3, 7, 2], &[3, 5, 2], how().strides([3]).output_padding([2])),

@@ -27,7 +27,7 @@ pub(crate) fn all(a: &mut Answers) {
 }
 
 /// Of any numbers, and of numbers among which some are NaN.
-const STATISTICS: [Row; 37] = [
+const STATISTICS: [Row; 38] = [
     ("nan_to_num", |t| t.nan_to_num(0.5, Some(9.0), None)),
     ("nansum", |t| t.nansum(&[0], false)),
     ("nanprod", |t| t.nanprod(&[-1], false)),
@@ -50,6 +50,7 @@ const STATISTICS: [Row; 37] = [
     ("average", |t| t.average(&t.square()?.affine(1.0, 0.5)?, &[0], false)),
     ("moments", |t| t.moments(&[-1], false).map(|(mean, variance)| mean.sub(&variance))?),
     ("normalize", |t| t.normalize(2.0, &[-1])),
+    ("rms_normalization", |t| t.rms_normalization(Some(&t.slice(0, 0, 1)?), &[0], 1e-3)),
     ("quantile", |t| t.quantile(0.7, &[0], false)),
     ("median", |t| t.median(&[], false)),
     ("logcumsumexp", |t| t.logcumsumexp(-1)),
