@@ -297,7 +297,7 @@ fn a_relu_that_waits_for_the_maximum_has_the_same_bits() {
         };
         let pass = |network: &Network, x: &Tensor| -> [Vec<u32>; 2] {
             let x = x.tracked();
-            let y = network.forward_all(&[x.clone()], &mut Cx::train(1, 0)).unwrap()[0].clone();
+            let y = network.forward_all(&x, &mut Cx::train(1, 0)).unwrap()[0].clone();
             let g = y.mul(&values(y.dims())).unwrap().sum(&[], false).unwrap().backward().unwrap();
             [&y, g.get(&x).unwrap()]
                 .map(|t| t.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect())
