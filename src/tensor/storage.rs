@@ -620,7 +620,7 @@ mod tests {
     #[test]
     fn classes_cover_sizes_with_little_waste() {
         let large = (20..40).flat_map(|p| [1 << p, (1 << p) + 1, (1 << p) / 16 * 19 + 1, (2 << p) - 1]);
-        let mut last = (0, 0);
+        let mut last = class_of(0);
         for payload in (0..100_000).chain(large.map(|p: u64| p.min(MAX_BYTES as u64) as usize)) {
             let (class, size) = class_of(payload);
             assert!(class < SIZES);
