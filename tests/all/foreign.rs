@@ -451,7 +451,7 @@ fn slopes_of_what_is_constant_are_0() -> Result<()> {
             assert_eq!(pair("xlogy", 0.0, b, dtype)?, [0.0, 0.0], "xlogy(0, {b:e}) {dtype}");
         }
         assert!(pair("xlogy", 0.0, nan, dtype)?.iter().all(|g| g.is_nan()));
-        assert!(near(pair("xlogy", 0.0, 3.0, dtype)?[0], 3f64.ln(), 1e-7, 0.0));
+        assert!(near(pair("xlogy", 0.0, 3.0, dtype)?[0], libm::log(3.0), 1e-7, 0.0));
         // Of two NaN the first is the result.
         for name in ["fmax", "fmin"] {
             assert_eq!(pair(name, nan, nan, dtype)?, [1.0, 0.0], "{name}");
