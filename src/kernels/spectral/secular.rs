@@ -34,10 +34,7 @@ fn difference(x: f64, y: f64, of: Of) -> f64 {
 stamped! {
     /// Sets `gaps` to the distances of the poles from pole `from`.
     fn fill_gaps(gaps: &mut [f64], d: &[f64], from: f64, of: Of) {
-        match of {
-            Of::Values => gaps.iter_mut().zip(d).for_each(|(gap, &d)| *gap = d - from),
-            Of::Squares => gaps.iter_mut().zip(d).for_each(|(gap, &d)| *gap = (d - from) * (d + from)),
-        }
+        gaps.iter_mut().zip(d).for_each(|(gap, &d)| *gap = difference(d, from, of));
     }
 }
 

@@ -192,24 +192,27 @@ fn three_diagonals(n: usize) -> Vec<(&'static str, Vec<f64>, Vec<f64>)> {
     ]
 }
 
+/// Lets `solve` use room for `n` rows in which nothing is written yet.
+fn with_room(n: usize, solve: impl FnOnce(Room<'_>) -> Result<(), Unsettled>) {
+    let (mut vectors, mut coordinates) = (vec![f64::NAN; n * n], vec![f64::NAN; n * n]);
+    let (mut numbers, mut places) = (vec![f64::NAN; NUMBERS * n], vec![0; places(n)]);
+    let room = Room {
+        vectors: &mut vectors,
+        coordinates: &mut coordinates,
+        numbers: &mut numbers,
+        places: &mut places,
+    };
+    solve(room).unwrap();
+}
+
 #[test]
 fn halves_of_three_diagonals_are_put_together_as_steps_find_them() {
-    let mut sizes: Vec<usize> = (33..=70).collect();
-    sizes.extend([105, 129, 200, 210, 300]);
-    for n in sizes {
+    for n in (33..=70).chain([105, 129, 200, 210, 300]) {
         for (what, d, e) in three_diagonals(n) {
             let norm = d.iter().chain(&e[..n - 1]).fold(0.0f64, |m, x| m.max(x.abs()));
             let (mut w, mut q) = (d.clone(), vec![0.0; n * n]);
-            let (mut vectors, mut coordinates) = (vec![f64::NAN; n * n], vec![f64::NAN; n * n]);
-            let (mut numbers, mut places) = (vec![f64::NAN; NUMBERS * n], vec![0; places(n)]);
-            let room = Room {
-                vectors: &mut vectors,
-                coordinates: &mut coordinates,
-                numbers: &mut numbers,
-                places: &mut places,
-            };
             let rows = Rows { data: &mut q, ld: n, at: 0 };
-            divide::eigenvalues(&mut w, &mut e[..n - 1].to_vec(), rows, room).unwrap();
+            with_room(n, |room| divide::eigenvalues(&mut w, &mut e[..n - 1].to_vec(), rows, room));
             let bound = 2e-16 * (10.0 + n as f64).sqrt() * 8.0;
             let rows = Mat::row_major(&q, n, n);
             near(&product(rows, rows.t()), &eye(n), bound, what);
@@ -235,24 +238,14 @@ fn halves_of_three_diagonals_are_put_together_as_steps_find_them() {
 
 #[test]
 fn halves_of_two_diagonals_are_put_together_as_steps_find_them() {
-    let mut sizes: Vec<usize> = (33..=70).collect();
-    sizes.extend([105, 129, 200, 210, 300]);
-    for n in sizes {
+    for n in (33..=70).chain([105, 129, 200, 210, 300]) {
         for (what, d, e) in three_diagonals(n) {
             let e = &e[..n - 1];
             let norm = d.iter().chain(e).fold(0.0f64, |m, x| m.max(x.abs()));
             let mut s = d.clone();
             let (mut u, mut v) = (vec![0.0; n * n], vec![0.0; n * n]);
-            let (mut vectors, mut coordinates) = (vec![f64::NAN; n * n], vec![f64::NAN; n * n]);
-            let (mut numbers, mut places) = (vec![f64::NAN; NUMBERS * n], vec![0; places(n)]);
-            let room = Room {
-                vectors: &mut vectors,
-                coordinates: &mut coordinates,
-                numbers: &mut numbers,
-                places: &mut places,
-            };
             let (left, right) = (Rows { data: &mut u, ld: n, at: 0 }, Rows { data: &mut v, ld: n, at: 0 });
-            divide::singular_values(&mut s, &mut e.to_vec(), left, right, room).unwrap();
+            with_room(n, |room| divide::singular_values(&mut s, &mut e.to_vec(), left, right, room));
             let bound = 2e-16 * (10.0 + n as f64).sqrt() * 8.0;
             for rows in [&u, &v] {
                 let rows = Mat::row_major(rows, n, n);
