@@ -592,7 +592,13 @@ impl Plan {
     ) -> Result<Few<Array, 3>> {
         let inputs = self.arrays(&step.inputs, values)?;
         if let (How::View, Some(first)) = (step.how, inputs.first()) {
-            return Ok(few![first.viewed(layouts[step.outputs[0].at()].clone())]);
+            let layout = &layouts[step.outputs[0].at()];
+            // What the caller gave may be a part of something, and begin later in its memory than a whole does.
+            let later = first.layout().offset - self.layouts[step.inputs[0].at()].0.offset;
+            return Ok(few![match later {
+                0 => first.viewed(layout.clone()),
+                _ => first.with_layout(Layout { offset: layout.offset + later, ..**layout }),
+            }]);
         }
         let mut outputs: Few<Array, 3> = Few::new();
         for value in &step.outputs {
