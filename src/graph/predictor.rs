@@ -7,7 +7,7 @@ use super::{Graph, Source, ValueId, parameters};
 use crate::kernels::par;
 use crate::nn::{Module, Network, Predict, Session, agreed, only_output};
 use crate::tensor::arena::Arena;
-use crate::tensor::{Array, AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows, trim};
+use crate::tensor::{Array, AsTensors, Tensor, Tensors, rows, trim};
 use crate::{Element, Result, Spec, UNKNOWN};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -192,22 +192,7 @@ impl Predictor {
     }
 
     fn predict_rows(&self, x: &[Tensor], settings: &Predict) -> Result<Tensors> {
-        let batch = settings.rows()?;
-        let x = self.network.accept(x)?;
-        let n = rows("x", &x)?;
-        par::enter(|| {
-            if n <= batch {
-                settings.check(|| format!("0 of {n} rows"))?;
-                return self.run(&x, None);
-            }
-            let part = |start: usize| -> Result<Tensors> {
-                settings.check(|| format!("{start} of {n} rows"))?;
-                let x: Tensors = slice_rows(&x, start, (start + batch).min(n))?;
-                self.run(&x, None)
-            };
-            let parts: PoolVec<Tensors> = (0..n).step_by(batch).map(part).collect::<Result<_>>()?;
-            join_rows(&parts, self.network.output_names().count())
-        })
+        self.network.in_batches(x, settings, &|x| self.run(x, None))
     }
 
     /// [`Predictor::predict`] into the caller's memory, in row-major order.

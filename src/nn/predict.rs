@@ -1,7 +1,7 @@
 //! Prediction: runs a network on data, without a loss.
 
 use super::network::{Network, single, tensors};
-use super::{Cx, Session};
+use super::{Cx, Node, Session};
 use crate::kernels::par;
 use crate::tensor::{AsTensors, PoolVec, Tensor, Tensors, join_rows, rows, slice_rows};
 use crate::{CancellationToken, Element, Error, Result};
@@ -51,6 +51,14 @@ impl Predict {
         CancellationToken::check(self.cancellation.as_ref(), "predict", done)
     }
 }
+
+/// Returns every output for one batch.
+pub(crate) type RunFn<'a> = dyn Fn(&[Tensor]) -> Result<Tensors> + Sync + 'a;
+
+/// The rows that stay together where a batch is divided: products of more rows are not faster.
+const TOGETHER: usize = 64;
+/// The multiply-adds from which a part of a batch is worth handing to another thread.
+const PART: usize = 1 << 22;
 
 impl Network {
     /// Returns the output for one batch, in one pass. The numbers are the same as from [`Network::predict`].
@@ -108,23 +116,51 @@ impl Network {
     }
 
     fn predict_rows(&self, x: &[Tensor], settings: &Predict) -> Result<Tensors> {
+        self.in_batches(x, settings, &|x| self.infer(x))
+    }
+
+    /// Returns what `run` gives for batches of the rows, one batch after another.
+    pub(crate) fn in_batches(&self, x: &[Tensor], settings: &Predict, run: &RunFn<'_>) -> Result<Tensors> {
         let batch = settings.rows()?;
         let x = self.accept(x)?;
         let n = rows("x", &x)?;
         par::enter(|| {
             if n <= batch {
                 settings.check(|| format!("0 of {n} rows"))?;
-                return self.infer(&x);
+                return self.in_parts(&x, n, run);
             }
             let part = |start: usize| -> Result<Tensors> {
                 settings.check(|| format!("{start} of {n} rows"))?;
                 let end = (start + batch).min(n);
                 let x: Tensors = slice_rows(&x, start, end)?;
-                self.infer(&x)
+                self.in_parts(&x, end - start, run)
             };
             let parts: PoolVec<Tensors> = (0..n).step_by(batch).map(part).collect::<Result<_>>()?;
             join_rows(&parts, self.topology.outputs.len())
         })
+    }
+
+    /// Returns what `run` gives for a batch of `n` rows. If there are many, and each goes its own way, threads take parts of the
+    /// batch instead of parts of each operation: they need not wait for each other in between, and each finds in its cache what it
+    /// wrote before.
+    fn in_parts(&self, x: &[Tensor], n: usize, run: &RunFn<'_>) -> Result<Tensors> {
+        let threads = par::threads();
+        let parts = (n / TOGETHER).min(2 * threads);
+        // Nearly every parameter is multiplied with something of each row.
+        let work = || self.count_params().saturating_mul(n) / parts;
+        if threads == 1 || parts < threads || !self.is_row_wise() || work() < PART {
+            return run(x);
+        }
+        let size = n.div_ceil(parts);
+        let part = |number: usize| -> Result<Tensors> {
+            let x: Tensors = slice_rows(x, number * size, ((number + 1) * size).min(n))?;
+            par::alone(|| run(&x))
+        };
+        let mut results: PoolVec<Result<Tensors>> =
+            (0..n.div_ceil(size)).map(|_| Ok(Tensors::new())).collect();
+        par::each(results.len(), [&mut results[..]], 1, &|number, [result]| result[0] = part(number));
+        let results: PoolVec<Tensors> = results.into_iter().collect::<Result<_>>()?;
+        join_rows(&results, self.topology.outputs.len())
     }
 
     /// Returns the output for one batch that continues from the state which earlier calls left in the session: the

@@ -147,3 +147,52 @@ fn a_prediction_does_not_depend_on_threads_or_layout() {
     let columns = data.x.t().unwrap().contiguous().unwrap().t().unwrap();
     assert!(model.predict(&columns).unwrap().same_bits(&all), "rows that lie by columns");
 }
+
+/// With many rows, threads take parts of the batch: the rows of all parts come back in order, and what fails in one fails.
+#[test]
+fn a_prediction_of_many_rows_does_not_depend_on_how_threads_share_them() {
+    let data = digits(1003);
+    let dense =
+        Sequential::new().add(Input::new([784])).add(Dense::new(64).activation(Relu)).add(Dense::new(10));
+    let images = Sequential::new()
+        .add(Input::new([784]))
+        .add(Reshape::new([28, 28, 1]))
+        .add(Conv2D::new(6, 3).activation(Relu))
+        .add(MaxPooling2D::new())
+        .add(Flatten::new())
+        .add(Dropout::new(0.5))
+        .add(Dense::new(64))
+        .add(BatchNormalization::new())
+        .add(Dense::new(10).activation(Softmax));
+    for network in [dense.seed(1).build().unwrap(), images.seed(2).build().unwrap()] {
+        let predictor = network.predictor().unwrap();
+        for rows in [1003, 512, 384, 257, 130] {
+            let x = data.x.slice(0, 0, rows).unwrap();
+            let one = with_threads(1, || network.predict(&x).unwrap()).unwrap();
+            assert_eq!(one.dims(), [rows as usize, 10]);
+            // A part of something begins later in its memory than a whole does, also after a reshape.
+            let (end, rest) = (x.slice(0, rows - 9, rows).unwrap(), one.slice(0, rows - 9, rows).unwrap());
+            assert!(
+                predictor.predict(&end).unwrap().same_bits(&rest),
+                "the last of {rows} rows, as they lie"
+            );
+            for threads in [2, 3, 8] {
+                with_threads(threads, || {
+                    for _ in 0..3 {
+                        assert!(
+                            network.predict(&x).unwrap().same_bits(&one),
+                            "{rows} rows, {threads} threads"
+                        );
+                        assert!(
+                            predictor.predict(&x).unwrap().same_bits(&one),
+                            "{rows} rows, {threads} threads"
+                        );
+                    }
+                    let few = network.predict_with(&x, &gradus::nn::Predict::new().batch_size(300)).unwrap();
+                    assert!(few[0].same_bits(&one), "300 of {rows} rows at a time, {threads} threads");
+                })
+                .unwrap();
+            }
+        }
+    }
+}
