@@ -32,9 +32,10 @@ pub(super) fn product<T: Gemm>(
     assert!(a.across() == c.rows && a.k() == b.k() && b.across() == c.cols);
     let work = c.rows.saturating_mul(c.cols).saturating_mul(a.k());
     let one = c.rows == 1 || c.cols == 1;
-    // More pieces than threads, so that one that is held up does not hold up all; but each of them reads A again (with four a thread
-    // instead of two, BERT's products take 6 % longer on two threads), and long rows are read faster.
-    let (grain, least, most) = if one { (STREAMED, 2 * STREAMED, 1) } else { (GRAIN, least(), 2) };
+    // Each piece reads A again and copies its own part of B, so few are better: two for two threads, who share equally. More
+    // threads seldom find panels that can be shared equally, and long rows are read faster.
+    let most = if one || par::threads() == 2 { 1 } else { 2 };
+    let (grain, least) = if one { (STREAMED, 2 * STREAMED) } else { (GRAIN, least()) };
     if work < least || par::threads() == 1 {
         leaf(kernels, a, b, c, finish);
     } else {
