@@ -1,6 +1,7 @@
 //! The tests of the public interface, as one program, because linking thirty programs takes longer than running
 //! them. Each file is a module: `cargo test --test all gradients::` runs one file's tests. Tests that need their
-//! own allocator, or memory that no other test uses meanwhile, are separate programs in `tests/`.
+//! own allocator, or memory that no other test uses meanwhile, are separate programs in `tests/`, and so are those that
+//! are built again for the address sanitizer (`views`) and for another machine (`golden_weights`).
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod absent;
@@ -8,7 +9,6 @@ mod accuracy;
 mod applications;
 mod apps;
 mod arrays;
-mod bad_input;
 mod calls;
 mod capture;
 mod chains;
@@ -30,7 +30,6 @@ mod foreign_suites;
 mod fuzz_corpus;
 mod generation;
 mod golden;
-mod golden_weights;
 mod gradients;
 mod graph_files;
 mod graphs;

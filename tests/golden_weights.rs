@@ -1,6 +1,7 @@
 //! Pins what training gives, so that machines that never meet prove that they have one answer: an AVX2 machine, an
 //! AVX-512 machine and a 64-bit ARM agree with each other, and those without fused multiply-adds among themselves.
 //! Within a minor version these hashes do not change.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use gradus::kernels::simd::isa;
 use gradus::optim::Optimizer;

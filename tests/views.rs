@@ -1,6 +1,7 @@
 //! Tests of tensors that nobody would choose. If sizes are 0 but others are so large that they overflow, views
 //! overlap themselves, or rows are pages apart, an operation gives what it gives for a copy, or an error, and never
 //! panics.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use gradus::ops::matmul::Fused;
 use gradus::ops::{self, Interpolation, PadMode, Padding};
