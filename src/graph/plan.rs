@@ -1,9 +1,10 @@
 //! `Plan`: a graph made ready to run again and again. What each step writes, where, and until when it is needed are
-//! known before it runs: values lie at offsets of one arena, views are worked out, and a step whose input is not
-//! needed any more writes over it where its operation can. The steps are those of the graph, evaluated by the same
+//! known before it runs: values lie at offsets of one arena, views are worked out, and a step that may write over its input
+//! ([`Graph::with_steps_in_place`]) does. The steps are those of the graph, evaluated by the same
 //! code, so results have the same bits.
 
 use super::cost::Counts;
+use super::lying::LEAVES;
 use super::weights::Weights;
 use super::{Graph, Output, Source, Step, ValueId};
 use crate::autograd::{Constant, Made as Form, Op, check_countable, check_view};
@@ -109,9 +110,6 @@ struct Made<'a> {
     last: Vec<usize>,
 }
 
-/// The last use of what leaves the run.
-const LEAVES: usize = usize::MAX;
-
 impl Plan {
     /// Plans a graph of inference ([`Graph::for_inference`]) with these parameters; `continues` says whether it is run in
     /// a session. Parameters that are then read in other forms alone lose their values; those that are not among these
@@ -214,11 +212,7 @@ impl Plan {
 impl Made<'_> {
     fn new(graph: &Graph) -> Made<'_> {
         let n = graph.specs.len();
-        let mut last = vec![0; n];
-        for (number, step) in graph.steps.iter().enumerate() {
-            step.inputs.iter().chain(&step.outputs).for_each(|value| last[value.at()] = number);
-        }
-        graph.outputs.iter().for_each(|(_, value)| last[value.at()] = LEAVES);
+        let last = graph.last_uses();
         let layouts = graph.specs.iter().map(|spec| (Layout::contiguous(spec.shape), spec.dtype)).collect();
         let (fixed, numbers) = (vec![None; n], vec![None; n]);
         Made { graph, layouts, fixed, numbers, memories: Vec::new(), memory: vec![0; n], last }
@@ -243,16 +237,11 @@ impl Made<'_> {
     /// Decides how a step computes; `None` if there is nothing to compute.
     fn step(&mut self, number: usize, step: &Step) -> Result<Option<(usize, Planned)>> {
         let place = || step.place();
-        let specs = self.graph.specs_of(&step.inputs);
         let (first, out) = (step.inputs.first().copied(), step.outputs[0]);
-        let spec = self.graph.specs[out.at()];
         step.outputs.iter().try_for_each(|v| check_countable(self.graph.specs[v.at()])).at(place)?;
         // As `apply` draws in inference.
         let op = step.op.reseeded(0, 0).unwrap_or_else(|| step.op.clone());
-        let view = match first {
-            Some(first) if specs.len() < 3 => op.view(&self.layouts[first.at()].0, spec),
-            _ => None,
-        };
+        let view = first.and_then(|first| step.view_of(&self.layouts[first.at()].0, self.graph));
         let how = match (first, view) {
             (Some(first), Some(layout)) => {
                 self.share(out, first, layout);
@@ -263,7 +252,7 @@ impl Made<'_> {
                 }
                 How::View
             }
-            (Some(first), None) if self.writes_over(number, step, &op, &specs) => {
+            (Some(first), None) if step.over && self.memories[self.memory[first.at()]].owned => {
                 self.share(out, first, self.layouts[first.at()].0);
                 How::InPlace
             }
@@ -395,19 +384,6 @@ impl Made<'_> {
                 *fixed = Some(new(array));
             }
         }
-    }
-
-    /// Returns whether a step may write over its first input: nothing else reads it, now or later.
-    fn writes_over(&self, number: usize, step: &Step, op: &Arc<dyn Op>, specs: &[Spec]) -> bool {
-        let ([first, rest @ ..], [out]) = (&step.inputs[..], &step.outputs[..]) else { return false };
-        let memory = self.memory[first.at()];
-        let Memory { owned, to, .. } = self.memories[memory];
-        owned
-            && to <= number
-            && self.graph.specs[out.at()] == specs[0]
-            && self.layouts[first.at()].0.is_contiguous()
-            && rest.iter().all(|value| self.memory[value.at()] != memory)
-            && op.works_in_place(specs)
     }
 
     /// Finds places in the arena: the largest values first, each at the lowest place that is free while it lives.

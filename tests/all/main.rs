@@ -33,6 +33,7 @@ mod golden;
 mod golden_weights;
 mod gradients;
 mod graph_files;
+mod graph_passes;
 mod graphs;
 mod imports;
 mod keras_configs;
