@@ -234,8 +234,8 @@ impl Graph {
     }
 
     /// Returns the graph with each step that may write its output over its first input marked so ([`Step::over`]): its
-    /// operation can, the memory is the run's own, and nothing else needs what lies there, under whatever view. Other
-    /// passes take the marks away.
+    /// operation can, the memory is the run's own, and nothing else needs what lies there, under whatever view. Passes
+    /// that let values live longer take the marks away.
     #[must_use]
     pub fn with_steps_in_place(&self) -> Graph {
         let (mut lying, mut graph) = (Lying::sources(self), self.beside());
