@@ -473,6 +473,26 @@ impl Graph {
         Some(outputs.iter().map(Tensor::detach).collect())
     }
 
+    /// Returns the graph with its values numbered without the gaps that passes leave.
+    pub(super) fn without_gaps(&self) -> Graph {
+        let mut numbers: Vec<Option<ValueId>> = vec![None; self.specs.len()];
+        let mut graph = Graph { specs: Vec::new(), ..self.clone() };
+        let mut renumber = |value: &mut ValueId| {
+            let spec = self.specs[value.at()];
+            *value = *numbers[value.at()].get_or_insert_with(|| {
+                graph.specs.push(spec);
+                ValueId(graph.specs.len() as u32 - 1)
+            });
+        };
+        graph.sources.iter_mut().for_each(|(value, _)| renumber(value));
+        for step in &mut graph.steps {
+            step.inputs.iter_mut().for_each(&mut renumber);
+            step.outputs.iter_mut().for_each(&mut renumber);
+        }
+        graph.outputs.iter_mut().for_each(|(_, value)| renumber(value));
+        graph
+    }
+
     /// Returns the graph without what only training needs: added losses and new values of statistics; and, unless
     /// it `continues` in a session, without what it leaves in one.
     pub(super) fn for_inference(&self, continues: bool) -> Graph {

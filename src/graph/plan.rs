@@ -72,13 +72,17 @@ pub(super) struct Planned {
 /// What one run at a time needs besides the plan.
 pub(super) struct Room {
     pub(super) plan: Arc<Plan>,
-    layouts: Vec<Shared<Layout>>,
+    /// How the values that steps compute lie.
+    layouts: Vec<Option<Shared<Layout>>>,
     values: Vec<Option<Array>>,
 }
 
 impl Room {
     pub(super) fn new(plan: Arc<Plan>) -> Room {
-        let layouts = plan.layouts.iter().map(|(layout, _)| Shared::new(*layout)).collect();
+        let mut layouts = vec![None; plan.layouts.len()];
+        for value in plan.steps.iter().flat_map(|step| &step.outputs) {
+            layouts[value.at()] = Some(Shared::new(plan.layouts[value.at()].0));
+        }
         let values = vec![None; plan.layouts.len()];
         Room { plan, layouts, values }
     }
@@ -118,6 +122,7 @@ impl Plan {
     /// # Errors
     /// A value is too large for any memory, or the graph has outputs of training.
     pub(super) fn new(graph: &Graph, continues: bool, weights: &mut Weights) -> Result<Plan> {
+        let graph = &graph.without_gaps();
         let mut made = Made::new(graph);
         let (mut inputs, mut parameters, mut states) = (Vec::new(), Vec::new(), Vec::new());
         for (value, source) in &graph.sources {
@@ -504,6 +509,11 @@ impl Room {
     }
 }
 
+/// Returns the layout of a value that a step computes.
+fn layout_of(value: ValueId, layouts: &[Option<Shared<Layout>>]) -> Result<Shared<Layout>> {
+    layouts[value.at()].clone().ok_or_else(missing)
+}
+
 #[cold]
 fn missing() -> Error {
     Error::Custom("plan: a value was not computed".into())
@@ -522,7 +532,7 @@ impl Plan {
         &self,
         step: &Planned,
         arena: &mut Arena,
-        layouts: &[Shared<Layout>],
+        layouts: &[Option<Shared<Layout>>],
         values: &mut [Option<Array>],
     ) -> Result<()> {
         let over = match (step.how, step.inputs.first()) {
@@ -563,12 +573,12 @@ impl Plan {
         &self,
         step: &Planned,
         arena: &mut Arena,
-        layouts: &[Shared<Layout>],
+        layouts: &[Option<Shared<Layout>>],
         values: &[Option<Array>],
     ) -> Result<Few<Array, 3>> {
         let inputs = self.arrays(&step.inputs, values)?;
         if let (How::View, Some(first)) = (step.how, inputs.first()) {
-            return Ok(few![first.viewed(layouts[step.outputs[0].at()].clone())]);
+            return Ok(few![first.viewed(layout_of(step.outputs[0], layouts)?)]);
         }
         let mut outputs: Few<Array, 3> = Few::new();
         for value in &step.outputs {
@@ -584,11 +594,11 @@ impl Plan {
     }
 
     /// Returns memory for a value.
-    fn fresh(&self, value: ValueId, arena: &mut Arena, layouts: &[Shared<Layout>]) -> Result<Array> {
+    fn fresh(&self, value: ValueId, arena: &mut Arena, layouts: &[Option<Shared<Layout>>]) -> Result<Array> {
         let (layout, dtype) = &self.layouts[value.at()];
         let bytes = layout.shape.elements() * dtype.size();
         let part = self.places[value.at()].and_then(|at| arena.take(at, bytes));
         let buffer = part.map_or_else(|| Buffer::new(&layout.shape, *dtype), Ok)?;
-        Ok(Array::in_buffer(buffer, layouts[value.at()].clone(), *dtype))
+        Ok(Array::in_buffer(buffer, layout_of(value, layouts)?, *dtype))
     }
 }
