@@ -11,6 +11,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum End {
+    /// A number for each channel is added, a further input.
+    Bias,
     /// `x · s + t` with a number for each channel; s and t are further inputs.
     Scale,
     /// A tensor of the same shape is added, a further input.
@@ -22,7 +24,7 @@ pub enum End {
 impl End {
     /// Returns whether the product may be the second input as well as the first.
     pub(crate) fn commutes(self) -> bool {
-        matches!(self, End::Residual)
+        matches!(self, End::Bias | End::Residual)
     }
 }
 

@@ -183,7 +183,7 @@ impl Made {
         let first = outputs.first().copied().ok_or_else(|| unknown("a step without outputs"))?;
         let layer = self.layer(node.id).to_string();
         let op = node.op().shared().ok_or_else(|| unknown("a step that was computed"))?;
-        self.graph.steps.push(Step { op, inputs, outputs, layer });
+        self.graph.steps.push(Step { op, inputs, outputs, layer, over: false });
         Ok(first)
     }
 

@@ -27,6 +27,9 @@ impl Display for Graph {
             let specs: Vec<String> = step.outputs.iter().map(|v| self.specs[v.at()].to_string()).collect();
             write!(f, "{} = {}{attrs}({})", list(&step.outputs), step.name(), list(&step.inputs))?;
             write!(f, "  {}", specs.join(", "))?;
+            if let Some(value) = step.over() {
+                write!(f, "  over {value}")?;
+            }
             match step.layer.is_empty() {
                 true => writeln!(f)?,
                 false => writeln!(f, "  # {}", step.layer)?,

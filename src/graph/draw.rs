@@ -81,6 +81,9 @@ impl Graph {
             let short: String = text.chars().take(LONG).collect();
             lines.push(if short.len() < text.len() { format!("{short}…") } else { short });
         }
+        if step.over {
+            lines.push("in place".into());
+        }
         Node { lines, color: STEP, layer: step.layer.clone(), from: Vec::new() }
     }
 

@@ -9,6 +9,7 @@ use super::{Graph, ValueId, parameters};
 use crate::kernels::par;
 use crate::nn::activation::foreign;
 use crate::nn::{Keep, Network};
+use crate::ops::moves::is_reshape;
 use crate::tensor::arena::Arena;
 use crate::tensor::{Array, AsTensors, Few, PoolVec, Tensor, Tensors};
 use crate::{Error, Result, Spec};
@@ -138,7 +139,7 @@ impl Living {
             return Ok(Made::Never);
         }
         let (graph, joined) = Living::prepared(&graph?);
-        if joined.steps.len() == graph.steps.len() || graph.is_random() {
+        if joined.computing() == graph.computing() || graph.is_random() {
             return Ok(Made::Never);
         }
         if graph.written().saturating_sub(joined.written()) < WORTH {
@@ -149,9 +150,9 @@ impl Living {
 
     /// Returns a captured graph without what is not needed, and then with its steps joined.
     fn prepared(captured: &Graph) -> (Graph, Graph) {
-        let graph = captured.for_inference(false).without_duplicates();
-        let graph = graph.without_dead_code().with_constants_folded(FOLDED).without_dead_code();
-        let joined = graph.with_padding_in_convolutions().with_epilogues();
+        let graph = captured.for_inference(false).without_duplicates().with_views_joined();
+        let graph = graph.with_constants_folded(FOLDED).without_dead_code();
+        let joined = graph.with_padding_in_convolutions().with_epilogues().with_steps_in_place();
         (graph, joined)
     }
 
@@ -224,6 +225,11 @@ impl Network {
 }
 
 impl Graph {
+    /// Returns how many of its steps are no reshapes.
+    fn computing(&self) -> usize {
+        self.steps.iter().filter(|step| !is_reshape(&*step.op)).count()
+    }
+
     /// Returns how many bytes its steps write.
     fn written(&self) -> usize {
         let outputs = self.steps.iter().flat_map(|step| &step.outputs);

@@ -30,6 +30,7 @@ mod cost;
 mod display;
 mod draw;
 mod living;
+mod lying;
 mod network;
 mod passes;
 mod plan;
@@ -130,6 +131,8 @@ pub struct Step {
     inputs: Few<ValueId, 3>,
     outputs: Few<ValueId, 3>,
     layer: String,
+    /// Whether it may write over its first input.
+    over: bool,
 }
 
 /// Returns where an operation stands, for errors.
@@ -166,6 +169,12 @@ impl Step {
     /// Returns the path of the layer that it belongs to; empty if it belongs to none, as for backward steps.
     pub fn layer(&self) -> &str {
         &self.layer
+    }
+
+    /// Returns the input that it may write its output over, since nothing else needs it then: see
+    /// [`Graph::with_steps_in_place`]. [`Graph::run`] writes beside it nevertheless.
+    pub fn over(&self) -> Option<ValueId> {
+        self.inputs.first().copied().filter(|_| self.over)
     }
 
     /// Returns the operation.

@@ -1,9 +1,10 @@
 //! `Plan`: a graph made ready to run again and again. What each step writes, where, and until when it is needed are
-//! known before it runs: values lie at offsets of one arena, views are worked out, and a step whose input is not
-//! needed any more writes over it where its operation can. The steps are those of the graph, evaluated by the same
+//! known before it runs: values lie at offsets of one arena, views are worked out, and a step that may write over its input
+//! ([`Graph::with_steps_in_place`]) does. The steps are those of the graph, evaluated by the same
 //! code, so results have the same bits.
 
 use super::cost::Counts;
+use super::lying::LEAVES;
 use super::weights::Weights;
 use super::{Graph, Output, Source, Step, ValueId};
 use crate::autograd::{Constant, Made as Form, Op, check_countable, check_view};
@@ -71,13 +72,17 @@ pub(super) struct Planned {
 /// What one run at a time needs besides the plan.
 pub(super) struct Room {
     pub(super) plan: Arc<Plan>,
-    layouts: Vec<Shared<Layout>>,
+    /// How the values that steps compute lie.
+    layouts: Vec<Option<Shared<Layout>>>,
     values: Vec<Option<Array>>,
 }
 
 impl Room {
     pub(super) fn new(plan: Arc<Plan>) -> Room {
-        let layouts = plan.layouts.iter().map(|(layout, _)| Shared::new(*layout)).collect();
+        let mut layouts = vec![None; plan.layouts.len()];
+        for value in plan.steps.iter().flat_map(|step| &step.outputs) {
+            layouts[value.at()] = Some(Shared::new(plan.layouts[value.at()].0));
+        }
         let values = vec![None; plan.layouts.len()];
         Room { plan, layouts, values }
     }
@@ -109,9 +114,6 @@ struct Made<'a> {
     last: Vec<usize>,
 }
 
-/// The last use of what leaves the run.
-const LEAVES: usize = usize::MAX;
-
 impl Plan {
     /// Plans a graph of inference ([`Graph::for_inference`]) with these parameters; `continues` says whether it is run in
     /// a session. Parameters that are then read in other forms alone lose their values; those that are not among these
@@ -120,6 +122,7 @@ impl Plan {
     /// # Errors
     /// A value is too large for any memory, or the graph has outputs of training.
     pub(super) fn new(graph: &Graph, continues: bool, weights: &mut Weights) -> Result<Plan> {
+        let graph = &graph.without_gaps();
         let mut made = Made::new(graph);
         let (mut inputs, mut parameters, mut states) = (Vec::new(), Vec::new(), Vec::new());
         for (value, source) in &graph.sources {
@@ -214,11 +217,7 @@ impl Plan {
 impl Made<'_> {
     fn new(graph: &Graph) -> Made<'_> {
         let n = graph.specs.len();
-        let mut last = vec![0; n];
-        for (number, step) in graph.steps.iter().enumerate() {
-            step.inputs.iter().chain(&step.outputs).for_each(|value| last[value.at()] = number);
-        }
-        graph.outputs.iter().for_each(|(_, value)| last[value.at()] = LEAVES);
+        let last = graph.last_uses();
         let layouts = graph.specs.iter().map(|spec| (Layout::contiguous(spec.shape), spec.dtype)).collect();
         let (fixed, numbers) = (vec![None; n], vec![None; n]);
         Made { graph, layouts, fixed, numbers, memories: Vec::new(), memory: vec![0; n], last }
@@ -243,16 +242,11 @@ impl Made<'_> {
     /// Decides how a step computes; `None` if there is nothing to compute.
     fn step(&mut self, number: usize, step: &Step) -> Result<Option<(usize, Planned)>> {
         let place = || step.place();
-        let specs = self.graph.specs_of(&step.inputs);
         let (first, out) = (step.inputs.first().copied(), step.outputs[0]);
-        let spec = self.graph.specs[out.at()];
         step.outputs.iter().try_for_each(|v| check_countable(self.graph.specs[v.at()])).at(place)?;
         // As `apply` draws in inference.
         let op = step.op.reseeded(0, 0).unwrap_or_else(|| step.op.clone());
-        let view = match first {
-            Some(first) if specs.len() < 3 => op.view(&self.layouts[first.at()].0, spec),
-            _ => None,
-        };
+        let view = first.and_then(|first| step.view_of(&self.layouts[first.at()].0, self.graph));
         let how = match (first, view) {
             (Some(first), Some(layout)) => {
                 self.share(out, first, layout);
@@ -263,7 +257,7 @@ impl Made<'_> {
                 }
                 How::View
             }
-            (Some(first), None) if self.writes_over(number, step, &op, &specs) => {
+            (Some(first), None) if step.over && self.memories[self.memory[first.at()]].owned => {
                 self.share(out, first, self.layouts[first.at()].0);
                 How::InPlace
             }
@@ -397,19 +391,6 @@ impl Made<'_> {
         }
     }
 
-    /// Returns whether a step may write over its first input: nothing else reads it, now or later.
-    fn writes_over(&self, number: usize, step: &Step, op: &Arc<dyn Op>, specs: &[Spec]) -> bool {
-        let ([first, rest @ ..], [out]) = (&step.inputs[..], &step.outputs[..]) else { return false };
-        let memory = self.memory[first.at()];
-        let Memory { owned, to, .. } = self.memories[memory];
-        owned
-            && to <= number
-            && self.graph.specs[out.at()] == specs[0]
-            && self.layouts[first.at()].0.is_contiguous()
-            && rest.iter().all(|value| self.memory[value.at()] != memory)
-            && op.works_in_place(specs)
-    }
-
     /// Finds places in the arena: the largest values first, each at the lowest place that is free while it lives.
     fn places(&mut self) -> Result<(Vec<Option<usize>>, usize)> {
         let leaves = |memory: &Memory| memory.to == LEAVES;
@@ -528,6 +509,11 @@ impl Room {
     }
 }
 
+/// Returns the layout of a value that a step computes.
+fn layout_of(value: ValueId, layouts: &[Option<Shared<Layout>>]) -> Result<Shared<Layout>> {
+    layouts[value.at()].clone().ok_or_else(missing)
+}
+
 #[cold]
 fn missing() -> Error {
     Error::Custom("plan: a value was not computed".into())
@@ -546,7 +532,7 @@ impl Plan {
         &self,
         step: &Planned,
         arena: &mut Arena,
-        layouts: &[Shared<Layout>],
+        layouts: &[Option<Shared<Layout>>],
         values: &mut [Option<Array>],
     ) -> Result<()> {
         let over = match (step.how, step.inputs.first()) {
@@ -587,17 +573,17 @@ impl Plan {
         &self,
         step: &Planned,
         arena: &mut Arena,
-        layouts: &[Shared<Layout>],
+        layouts: &[Option<Shared<Layout>>],
         values: &[Option<Array>],
     ) -> Result<Few<Array, 3>> {
         let inputs = self.arrays(&step.inputs, values)?;
         if let (How::View, Some(first)) = (step.how, inputs.first()) {
-            let layout = &layouts[step.outputs[0].at()];
+            let layout = layout_of(step.outputs[0], layouts)?;
             // What the caller gave may be a part of something, and begin later in its memory than a whole does.
             let later = first.layout().offset - self.layouts[step.inputs[0].at()].0.offset;
             return Ok(few![match later {
-                0 => first.viewed(layout.clone()),
-                _ => first.with_layout(Layout { offset: layout.offset + later, ..**layout }),
+                0 => first.viewed(layout),
+                _ => first.with_layout(Layout { offset: layout.offset + later, ..*layout }),
             }]);
         }
         let mut outputs: Few<Array, 3> = Few::new();
@@ -614,11 +600,11 @@ impl Plan {
     }
 
     /// Returns memory for a value.
-    fn fresh(&self, value: ValueId, arena: &mut Arena, layouts: &[Shared<Layout>]) -> Result<Array> {
+    fn fresh(&self, value: ValueId, arena: &mut Arena, layouts: &[Option<Shared<Layout>>]) -> Result<Array> {
         let (layout, dtype) = &self.layouts[value.at()];
         let bytes = layout.shape.elements() * dtype.size();
         let part = self.places[value.at()].and_then(|at| arena.take(at, bytes));
         let buffer = part.map_or_else(|| Buffer::new(&layout.shape, *dtype), Ok)?;
-        Ok(Array::in_buffer(buffer, layouts[value.at()].clone(), *dtype))
+        Ok(Array::in_buffer(buffer, layout_of(value, layouts)?, *dtype))
     }
 }

@@ -350,7 +350,7 @@ impl Predictor {
         let session = session.cloned().unwrap_or_default();
         let graph = Graph::of_network_in(&self.network, x, &session)?.for_inference(continues);
         // Duplicates first, while constants are few and parameters have paths.
-        let graph = graph.without_duplicates().without_dead_code();
+        let graph = graph.without_duplicates().without_dead_code().with_views_joined();
         let mut weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bound = weights.bind(&graph)?.with_constants_folded(FOLDED).without_dead_code();
         if self.settings.fold {
@@ -366,7 +366,7 @@ impl Predictor {
             })?;
         }
         // The values go with the graph before, so that each may be given up as soon as it is packed.
-        bound = bound.with_padding_in_convolutions().with_epilogues();
+        bound = bound.with_padding_in_convolutions().with_epilogues().with_steps_in_place();
         Plan::new(&weights.unbind(bound, &graph), continues, &mut weights)
     }
 }

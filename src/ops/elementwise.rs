@@ -938,8 +938,16 @@ impl Op for Zip {
         Ok(true)
     }
     fn as_end(&self, inputs: &[Spec]) -> Option<End> {
-        let adds = self.row.name == Add::NAME && inputs[0].dtype.is_float() && inputs[0] == inputs[1];
-        adds.then_some(End::Residual)
+        let [a, b] = [inputs[0], inputs[1]];
+        if self.row.name != Add::NAME || !a.dtype.is_float() || a.dtype != b.dtype {
+            return None;
+        }
+        // A bias has the last axes of the other, whole.
+        let ends_with = |all: &Shape, end: &Shape| end.rank() > 0 && all.dims().ends_with(end.dims());
+        match a == b {
+            true => Some(End::Residual),
+            false => (ends_with(&a.shape, &b.shape) || ends_with(&b.shape, &a.shape)).then_some(End::Bias),
+        }
     }
     fn as_end_with(&self, second: f32) -> Option<End> {
         Some(End::Map(EachElement { name: self.row.name, f: Each::Two(self.row.single), p: second }))

@@ -27,6 +27,8 @@ impl Ending {
         let nothing = self.activation.is_none() && self.map.is_none();
         match end {
             End::Scale if nothing && !self.scale && !self.residual => Some(Ending { scale: true, ..self }),
+            // Of the product itself: see `Ended::then`.
+            End::Bias => None,
             End::Residual if nothing && !self.residual => Some(Ending { residual: true, ..self }),
             End::Map(row) if nothing && row.name == Of::<Relu>::ROW.name() => {
                 Some(Ending { activation: Some(Fused::Relu), ..self })
@@ -45,6 +47,11 @@ impl Ending {
     /// Whether results are positive parts.
     fn ends_positive(self) -> bool {
         self.activation == Some(Fused::Relu) && self.map.is_none()
+    }
+
+    /// Whether nothing follows the product.
+    fn is_nothing(self) -> bool {
+        self.inputs() == 0 && self.activation.is_none() && self.map.is_none()
     }
 
     /// The number of further inputs.
@@ -85,7 +92,7 @@ impl Closing<'_> {
     }
 }
 
-/// A product whose kernel can go on with a sum before it stores it.
+/// A product whose kernel can go on with a sum before it stores it. Its inputs are two, and a bias if it has one.
 pub(super) trait Product: Op {
     /// Computes the product and its ending. If there is a form made `ready` of its input `WEIGHTS`, that
     /// input has a shape alone.
@@ -100,6 +107,11 @@ pub(super) trait Product: Op {
     /// The activation of its own.
     fn activation(&self) -> Option<Fused>;
 
+    /// Returns whether it is one product with all its rows, rather than a stack of them.
+    fn is_one(&self, _inputs: &[Spec]) -> bool {
+        true
+    }
+
     /// Returns whether a form of its second input, the weights, can be made once that is read faster.
     fn packs(&self, inputs: &[Spec]) -> bool;
 
@@ -112,10 +124,10 @@ const WEIGHTS: usize = 1;
 
 /// Returns a product that ends with one of the steps that may follow it, if it can.
 pub(super) fn ended<P: Product + Clone>(product: &P, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
-    let own = Ending { activation: product.activation(), ..Ending::default() };
     // An activation of its own stays with the product; `then` sees that it is there.
-    let ending = own.then(end, inputs[0].dtype)?;
-    Some(Arc::new(Ended { product: Arc::new(product.clone()), own: inputs.len(), ending, ready: None }))
+    let ending = Ending { activation: product.activation(), ..Ending::default() };
+    let plain = Ended { product: Arc::new(product.clone()), own: inputs.len(), ending, ready: None };
+    Some(Arc::new(plain.then(end, inputs)?))
 }
 
 /// Writes what a product says of its weights and of steps that follow it, for its `impl Op`.
@@ -172,6 +184,21 @@ struct Ended {
     ready: Option<Arc<dyn Made>>,
 }
 
+impl Ended {
+    /// Returns this and then another step, if there is a place for it.
+    fn then(&self, end: End, inputs: &[Spec]) -> Option<Ended> {
+        let own = &inputs[..self.own];
+        if let End::Bias = end {
+            let may = self.own == 2 && self.ending.is_nothing();
+            return may.then(|| Ended { own: 3, ..self.clone() });
+        }
+        if matches!(end, End::Scale | End::Residual) && !self.product.is_one(own) {
+            return None;
+        }
+        Some(Ended { ending: self.ending.then(end, inputs[0].dtype)?, ..self.clone() })
+    }
+}
+
 impl std::fmt::Debug for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Ended({:?}, {:?})", self.product, self.ending)
@@ -183,6 +210,7 @@ impl Attributes for Ended {
         match self.product.name() {
             "linear" => "linear_ended",
             "conv" => "conv_ended",
+            "matmul" => "matmul_ended",
             other => other,
         }
     }
@@ -234,8 +262,7 @@ impl Op for Ended {
         self.product.flops(&inputs[..self.own], outputs) + more * elements(outputs)
     }
     fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
-        let ending = self.ending.then(end, inputs[0].dtype)?;
-        Some(Arc::new(Ended { ending, ..self.clone() }))
+        Some(Arc::new(self.then(end, inputs)?))
     }
     fn readies(&self, inputs: &[Spec]) -> Option<usize> {
         self.product.packs(&inputs[..self.own]).then_some(WEIGHTS)

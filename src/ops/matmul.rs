@@ -4,7 +4,7 @@ use super::elementwise::{Formula, Of, Relu, Sigmoid, Tanh, float};
 use super::ending::{Closing, Product, ends};
 use super::promote::alike;
 use crate::autograd::{
-    Attr, Attribute, Constant, Grads, Made, Naming, Op, Ready, Saves, Specs, Step, apply1, elements, one,
+    Attr, Attribute, Constant, End, Grads, Made, Naming, Op, Ready, Saves, Specs, Step, apply1, elements, one,
 };
 use crate::dtype::dispatch_float;
 pub use crate::kernels::gemm::Act as Fused;
@@ -114,6 +114,53 @@ impl Op for Matmul {
             });
         }
         Ok(grads)
+    }
+    fn ends_with(&self, inputs: &[Spec], end: End) -> Option<Arc<dyn Op>> {
+        if !inputs[0].dtype.is_float() {
+            return None;
+        }
+        super::ending::ended(self, inputs, end)
+    }
+}
+
+/// As a step of its own it packs nothing; with an ending, a stack of matrices times one matrix is the product of a dense layer.
+impl Product for Matmul {
+    fn close(
+        &self,
+        inputs: &[&Array],
+        output: &mut Array,
+        closing: &Closing<'_>,
+        ready: Option<&(dyn Made + 'static)>,
+    ) -> Result<()> {
+        if inputs[1].shape().rank() == 2 {
+            return Linear { activation: None }.close(inputs, output, closing, ready);
+        }
+        let (stack, bias) = (batch(output.shape())?, inputs.get(2).map(|b| b.contiguous()).transpose()?);
+        match inputs[0].dtype() {
+            DType::F32 => {
+                let bias = bias.as_ref().map(Array::slice).transpose()?;
+                let end = closing.epilogue(bias, None, closing.map)?;
+                product::<f32>(inputs[0], inputs[1], stack, output.slice_mut()?, end)
+            }
+            DType::F64 => {
+                let bias = bias.as_ref().map(Array::slice).transpose()?;
+                let end = closing.epilogue(bias, None, None)?;
+                product::<f64>(inputs[0], inputs[1], stack, output.slice_mut()?, end)
+            }
+            got => float("matmul", got),
+        }
+    }
+    fn activation(&self) -> Option<Fused> {
+        None
+    }
+    fn is_one(&self, inputs: &[Spec]) -> bool {
+        inputs[1].shape.rank() == 2
+    }
+    fn packs(&self, inputs: &[Spec]) -> bool {
+        self.is_one(inputs) && Linear { activation: None }.packs(inputs)
+    }
+    fn ready(&self, inputs: &[Spec], weights: Constant<'_>, kept: &mut Ready) -> Option<Arc<dyn Made>> {
+        Linear { activation: None }.ready(inputs, weights, kept)
     }
 }
 

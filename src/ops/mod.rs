@@ -5,6 +5,7 @@
 mod attending;
 mod ending;
 mod expr;
+pub(crate) mod moves;
 mod naive;
 mod parts;
 mod promote;

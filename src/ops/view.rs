@@ -29,7 +29,7 @@ super::table::ops! {
 
 crate::op! {
     /// The same elements under axes that come from the input's.
-    struct Reshape("reshape", 1) { to: Parts }
+    pub(super) struct Reshape("reshape", 1) { pub(super) to: Parts }
 }
 
 impl Op for Reshape {
@@ -62,7 +62,7 @@ impl Op for Reshape {
 
 crate::op! {
     /// Axis `i` of the result is axis `order[i]` of the input.
-    struct Permute("permute", 1) { order: Few<usize, MAX_RANK> }
+    pub(super) struct Permute("permute", 1) { pub(super) order: Few<usize, MAX_RANK> }
 }
 
 impl Op for Permute {

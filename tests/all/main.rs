@@ -32,6 +32,7 @@ mod generation;
 mod golden;
 mod gradients;
 mod graph_files;
+mod graph_passes;
 mod graphs;
 mod imports;
 mod keras_configs;

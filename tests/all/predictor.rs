@@ -57,15 +57,17 @@ fn passes_hold(what: &str, network: &Network, data: &[Tensor]) -> Result<()> {
     let mut graph = Graph::of_network(network, &specs)?;
     let feed = Feed::new(data).parameters(network);
     let want = graph.run(&feed)?;
-    let passes: [(&str, Pass); 8] = [
+    let passes: [(&str, Pass); 10] = [
         ("duplicates", &|graph| Ok(graph.without_duplicates())),
         ("dead code", &|graph| Ok(graph.without_dead_code())),
+        ("views", &|graph| Ok(graph.with_views_joined())),
         ("parameters", &|graph| graph.with_parameters(network)),
         ("few constants", &|graph| Ok(graph.with_constants_folded(64))),
         ("constants", &|graph| Ok(graph.with_constants_folded(usize::MAX))),
         ("dead code again", &|graph| Ok(graph.without_dead_code())),
         ("padding", &|graph| Ok(graph.with_padding_in_convolutions())),
         ("epilogues", &|graph| Ok(graph.with_epilogues())),
+        ("in place", &|graph| Ok(graph.with_steps_in_place())),
     ];
     for (pass, run) in passes {
         let steps = graph.steps().len();
