@@ -41,7 +41,7 @@ pub(super) enum Size {
 }
 
 /// The graphs of one network for several sets of sizes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Traces {
     pub(super) graphs: Vec<Graph>,
     /// The specs of the inputs, in which sizes that may be any are unknown.
@@ -89,7 +89,10 @@ impl Traces {
         graphs.extend(trace(NEEDED));
         let traces = Traces { graphs, inputs: inputs.to_vec(), equal };
         traces.check()?;
-        Ok(traces)
+        let joined = traces.graphs.iter().map(Graph::with_views_joined).collect();
+        let joined = Traces { graphs: joined, ..traces.clone() };
+        // Where sizes make a difference for what may be joined, nothing is.
+        Ok(if joined.check().is_ok() { joined } else { traces })
     }
 
     /// Fails unless the same operations run in all traces.

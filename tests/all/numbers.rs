@@ -225,7 +225,7 @@ fn every_test_that_the_page_names_is_there() {
     let page = std::fs::read_to_string(root.join("docs/numerics.md")).unwrap();
     let mut files = Vec::new();
     sources(&root.join("src"), &mut files);
-    sources(&root.join("tests/all"), &mut files);
+    sources(&root.join("tests"), &mut files);
     let texts: Vec<(String, String)> = files
         .iter()
         .map(|f| (f.to_string_lossy().replace('\\', "/"), std::fs::read_to_string(f).unwrap()))

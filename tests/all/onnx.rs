@@ -360,7 +360,7 @@ fn recorded() -> BTreeSet<String> {
                 _ => {}
             }
             let quoted = || line.split('"').nth(1).map(String::from);
-            if op && line.trim_start().starts_with("struct ") && line.contains("(\"") {
+            if op && line.contains("struct ") && line.contains("(\"") {
                 names.extend(quoted());
             }
             if kinds && line.contains(" = \"") {
