@@ -13,6 +13,9 @@ pub(super) const GRAIN: usize = 1 << 20;
 /// The same for a single row or column, whose every multiply-add reads a number from memory.
 const STREAMED: usize = 1 << 17;
 
+/// The bytes of an operand up to which each piece may read it again: it stays in a core's own cache.
+const SHARED: usize = 128 << 10;
+
 /// The number of multiply-adds from which a product is cut at all: two pieces of three quarters of a grain still take
 /// a third less time than one, if both threads have the operands in their caches. What a training step multiplies was
 /// written by one of them just before: there, two pieces of this size take longer than one (the network of the MNIST
@@ -32,9 +35,16 @@ pub(super) fn product<T: Gemm>(
     assert!(a.across() == c.rows && a.k() == b.k() && b.across() == c.cols);
     let work = c.rows.saturating_mul(c.cols).saturating_mul(a.k());
     let one = c.rows == 1 || c.cols == 1;
-    // Each piece reads A again and copies its own part of B, so few are better: two for two threads, who share equally. More
-    // threads seldom find panels that can be shared equally, and long rows are read faster.
-    let most = if one || par::threads() == 2 { 1 } else { 2 };
+    // Halves of the longer side of C read the other side's operand each for itself. Where it is small, more pieces than threads give
+    // a thread that wakes up late less to do. Where it is large, few are better: two for two threads, who share equally; more threads
+    // seldom find panels that can be shared equally. Long rows are read faster.
+    let shared = c.rows.min(c.cols).saturating_mul(a.k()).saturating_mul(size_of::<T>());
+    let most = match par::threads() {
+        _ if one => 1,
+        _ if shared <= SHARED => 4,
+        2 => 1,
+        _ => 2,
+    };
     let (grain, least) = if one { (STREAMED, 2 * STREAMED) } else { (GRAIN, least()) };
     if work < least || par::threads() == 1 {
         leaf(kernels, a, b, c, finish);
