@@ -210,6 +210,15 @@ impl Real for Expr {
     fn minimum(self, other: Expr) -> Expr {
         -((-self).maximum(-other))
     }
+    fn ends(self, end: f64) -> Expr {
+        self.maximum(Expr::c(-end)).minimum(Expr::c(end))
+    }
+    fn or_limit(self, limit: impl FnOnce() -> Expr, f: impl FnOnce(Expr) -> Expr) -> Expr {
+        // Neither for numbers nor for NaN.
+        let finite = Expr::c(f64::INFINITY).above(self.clone().abs());
+        let infinite = self.clone().above(Expr::c(0.0)).maximum((-self.clone()).above(Expr::c(0.0))) - finite;
+        infinite.clone().pick(limit(), f(infinite.pick(Expr::c(0.0), self)))
+    }
     fn fma(self, a: Expr, b: Expr) -> Expr {
         self * a + b
     }

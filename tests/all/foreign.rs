@@ -351,6 +351,7 @@ fn zeros_keep_their_sign() {
 #[test]
 fn gradients_at_infinities_are_limits() {
     let (up, down) = (f64::INFINITY, f64::NEG_INFINITY);
+    let mut wrong = Vec::new();
     for (name, at_top, at_bottom) in [
         ("gelu", 1.0, 0.0),
         ("gelu_tanh", 1.0, 0.0),
@@ -369,10 +370,20 @@ fn gradients_at_infinities_are_limits() {
         ("tanh_shrink", 1.0, 1.0),
         ("squareplus", 1.0, 0.0),
         ("erf", 0.0, 0.0),
+        ("erfc", 0.0, 0.0),
+        ("ndtr", 0.0, 0.0),
     ] {
-        assert_eq!(derivatives(name, up, 1).unwrap()[1], at_top, "{name} at infinity");
-        assert_eq!(derivatives(name, down, 1).unwrap()[1], at_bottom, "{name} at -infinity");
+        // Each nears a line, so that the derivatives of its slope end at 0.
+        for (x, slope) in [(up, at_top), (down, at_bottom)] {
+            let got = derivatives(name, x, 3).unwrap();
+            if got[1..] != [slope, 0.0, 0.0] {
+                wrong.push(format!("{name} at {x}: {got:?}"));
+            }
+        }
+        let got = derivatives(name, f64::NAN, 0).unwrap();
+        assert!(got[0].is_nan(), "{name} at NaN: {got:?}");
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Where both operands are one infinity the gradient is shared, as at any tie.
     for name in ["maximum", "minimum", "fmax", "fmin"] {
         let row = ops::BINARY.iter().find(|r| r.name == name).unwrap();

@@ -11,9 +11,11 @@ use gradus::nn::layers::*;
 use gradus::nn::{Network, Symbol};
 use gradus::onnx::{Export, Field};
 use gradus::ops::Padding::{Causal, Same};
+use gradus::ops::conv::Convolution;
+use gradus::ops::matmul::Fused;
 use gradus::prelude::*;
 use gradus::tensor::Array;
-use gradus::{Result, Spec, UNKNOWN};
+use gradus::{Result, Shape, Spec, UNKNOWN};
 use std::path::PathBuf;
 
 fn folder() -> Option<PathBuf> {
@@ -636,6 +638,38 @@ const OPERATIONS: &[Operation] = &[
         let dims = [x.dims()[0], x.dims()[1], 4];
         x.split_axis(-1, &[2, 3])?.scatter_add(&places, 2, dims)
     }),
+    ("rms_normalization", 13, |x| x.rms_normalization(None, &[-1], 1e-6)),
+    ("rms_normalization over time, with a scale", 13, |x| {
+        let scale = Tensor::from_slice(&[0.5f32, -1.0, 2.0, 0.0, 1.5, 3.0], [6])?;
+        x.rms_normalization(Some(&scale), &[1, 2], 0.1)
+    }),
+    ("separable_conv", 13, |x| {
+        let depthwise = data(Spec::new(Shape::new(&[3, 6, 2])?, DType::F32), 0.3);
+        let pointwise = data(Spec::new(Shape::new(&[1, 12, 4])?, DType::F32), 0.9);
+        x.separable_conv(&depthwise, &pointwise, None, None, &Convolution::new().padding(Causal))
+    }),
+    ("separable_conv of images with dilation, bias and activation", 13, |x| {
+        let depthwise = data(Spec::new(Shape::new(&[2, 3, 3, 1])?, DType::F32), 0.3);
+        let pointwise = data(Spec::new(Shape::new(&[1, 1, 3, 5])?, DType::F32), 0.9);
+        let bias = data(Spec::new(Shape::new(&[5])?, DType::F32), 0.5);
+        let how = Convolution::new().padding(Same).dilation_rate([2, 1]);
+        x.split_axis(-1, &[2, 3])?.separable_conv(
+            &depthwise,
+            &pointwise,
+            Some(&bias),
+            Some(Fused::Relu),
+            &how,
+        )
+    }),
+    ("separable_conv with strides", 13, |x| {
+        let depthwise = data(Spec::new(Shape::new(&[2, 6, 1])?, DType::F32), 0.3);
+        let pointwise = data(Spec::new(Shape::new(&[1, 6, 3])?, DType::F32), 0.9);
+        x.separable_conv(&depthwise, &pointwise, None, None, &Convolution::new().padding(Same).strides([2]))
+    }),
+    ("argpartition", 13, |x| x.argpartition(-2, -1)),
+    ("argpartition over time", 13, |x| x.argpartition(0, 1)),
+    ("argpartition of equals", 13, |x| x.round()?.argpartition(3, -1)),
+    ("argpartition of integers", 13, |x| whole(x, DType::I64)?.argpartition(1, -1)),
 ];
 
 #[test]

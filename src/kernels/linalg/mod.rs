@@ -18,7 +18,7 @@ pub type Pivot = (usize, f64);
 /// The largest matrices that plain loops factorise.
 const SMALL: usize = 32;
 /// The same for Householder's reflections: by the product of both sizes.
-const SMALL_QR: usize = 24 * 24;
+const SMALL_QR: usize = 48 * 48;
 
 /// Exchanges two rows.
 fn swap_rows<T>(a: &mut [T], n: usize, i: usize, j: usize) {

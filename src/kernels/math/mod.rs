@@ -57,6 +57,18 @@ pub trait Real:
     fn gate(self) -> Self {
         gate(self)
     }
+    /// This number, where a formula has ended beyond ±`end`. The formula itself need not know; an expression, whose derivatives
+    /// would multiply an infinity by 0 there, is limited to that range.
+    #[inline(always)]
+    fn ends(self, _end: f64) -> Self {
+        self
+    }
+    /// `f(self)`, whose value at infinities is `limit`. The formula itself gives that; the derivatives of an expression are 0 there
+    /// instead of NaN.
+    #[inline(always)]
+    fn or_limit(self, _limit: impl FnOnce() -> Self, f: impl FnOnce(Self) -> Self) -> Self {
+        f(self)
+    }
     /// `exp(x) - 1` without cancellation.
     fn exp_m1(self) -> Self;
     /// `ln(1 + x)` without cancellation.
