@@ -219,7 +219,9 @@ impl Tensor {
         }
         let y = self.mul(&self.square()?.mean(axes, true)?.affine(1.0, epsilon)?.rsqrt()?)?;
         match scale {
-            Some(scale) => y.mul(&scale.broadcast_to(*self.shape())?),
+            // The scale must not widen the result. It is multiplied as it is: as large as the result, it would be a constant of the graph
+            // that depends on the sizes of inputs.
+            Some(scale) => scale.broadcast_to(*self.shape()).and_then(|_| y.mul(scale)),
             None => Ok(y),
         }
     }
