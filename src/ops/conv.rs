@@ -425,8 +425,7 @@ impl Product for Conv {
         let bias = inputs.get(2).map(|b| b.contiguous()).transpose()?;
         match x.dtype() {
             DType::F32 => {
-                let bias = bias.as_ref().map(Array::slice).transpose()?;
-                let end = closing.epilogue(bias, self.activation, closing.map)?;
+                let end = closing.epilogue(bias.as_ref(), self.activation, closing.map)?;
                 if let Some(ready) = ready {
                     return ready.forward(&sizes, x.slice()?, output.slice_mut()?, end);
                 }
@@ -436,8 +435,7 @@ impl Product for Conv {
                 kernel::forward::<f32>(&sizes, x.slice()?, k.slice()?, output.slice_mut()?, end)
             }
             DType::F64 => {
-                let bias = bias.as_ref().map(Array::slice).transpose()?;
-                let end = closing.epilogue(bias, self.activation, None)?;
+                let end = closing.epilogue(bias.as_ref(), self.activation, None)?;
                 kernel::forward::<f64>(&sizes, x.slice()?, k.slice()?, output.slice_mut()?, end)
             }
             got => float("conv", got),

@@ -78,16 +78,17 @@ impl Closing<'_> {
     /// Returns what kernels do, with a bias and an activation of the product's own.
     pub(super) fn epilogue<'b, T: Float + Stored>(
         &'b self,
-        bias: Option<&'b [T]>,
+        bias: Option<&'b Array>,
         activation: Option<Fused>,
         map: Option<Map<'b, T>>,
     ) -> Result<Epilogue<'b, T>> {
+        let slice = |array: Option<&'b Array>| array.map(Array::slice::<T>).transpose();
         let (scale, rest) = self.more.split_at(2 * usize::from(self.ending.scale));
         let scale = match scale {
             [s, t] => Some((s.slice::<T>()?, t.slice::<T>()?)),
             _ => None,
         };
-        let residual = rest.first().map(Array::slice::<T>).transpose()?;
+        let (bias, residual) = (slice(bias)?, slice(rest.first())?);
         Ok(Epilogue { bias, scale, residual, activation: activation.or(self.ending.activation), map })
     }
 }

@@ -138,13 +138,11 @@ impl Product for Matmul {
         let (stack, bias) = (batch(output.shape())?, inputs.get(2).map(|b| b.contiguous()).transpose()?);
         match inputs[0].dtype() {
             DType::F32 => {
-                let bias = bias.as_ref().map(Array::slice).transpose()?;
-                let end = closing.epilogue(bias, None, closing.map)?;
+                let end = closing.epilogue(bias.as_ref(), None, closing.map)?;
                 product::<f32>(inputs[0], inputs[1], stack, output.slice_mut()?, end)
             }
             DType::F64 => {
-                let bias = bias.as_ref().map(Array::slice).transpose()?;
-                let end = closing.epilogue(bias, None, None)?;
+                let end = closing.epilogue(bias.as_ref(), None, None)?;
                 product::<f64>(inputs[0], inputs[1], stack, output.slice_mut()?, end)
             }
             got => float("matmul", got),
@@ -395,16 +393,14 @@ impl Product for Linear {
         let panels = ready.and_then(|ready| (ready as &dyn Any).downcast_ref::<Panels>());
         match x.dtype() {
             DType::F32 => {
-                let bias = bias.as_ref().map(Array::slice).transpose()?;
-                let end = closing.epilogue(bias, self.activation, closing.map)?;
+                let end = closing.epilogue(bias.as_ref(), self.activation, closing.map)?;
                 match panels {
                     Some(panels) => panels.product(&x, output.slice_mut()?, end),
                     None => product::<f32>(&x, inputs[1], Shape::SCALAR, output.slice_mut()?, end),
                 }
             }
             DType::F64 => {
-                let bias = bias.as_ref().map(Array::slice).transpose()?;
-                let end = closing.epilogue(bias, self.activation, None)?;
+                let end = closing.epilogue(bias.as_ref(), self.activation, None)?;
                 product::<f64>(&x, inputs[1], Shape::SCALAR, output.slice_mut()?, end)
             }
             got => float("linear", got),
