@@ -21,14 +21,17 @@ use crate::kernels::scratch;
 
 /// Columns of B in L3.
 const NC: usize = 4096;
-/// Rows of A in L2.
+/// Rows of A in L2, if there are no more.
 pub(super) const MC: usize = 288;
+/// The same if there are more. The sums that wait for the next part of a block of K then stay in L1; that panels of B are
+/// read more often costs little, since they are prefetched.
+const MANY_MC: usize = 96;
 /// The rows and columns of C for which a sum is kept separate from C.
 const APART: usize = 512;
 /// Bytes from one row to the next from which rows count as far apart.
 const FAR: usize = 2048;
 /// Bytes of a panel of B that stay in L1 beside what a tile reads of A and writes to C.
-const NEAR: usize = 26 << 10;
+const NEAR: usize = 32 << 10;
 /// Rows of A from which a part of the panel of B is used often enough to be kept in L1.
 const MANY: usize = 36;
 
@@ -77,16 +80,16 @@ fn blocks<T: Gemm>(
     let (m, n, k) = (c.rows, c.cols, a.k());
     let shape = shape(kernels, a, b);
     let nr = shape.nr;
+    let high = if m <= MC { m } else { MANY_MC };
     let kc_most = k.min(T::KC);
     let pack_b = packs_right(shape, m, b);
     let pack_a = packs_left(shape, n, a);
-    let (nc_most, mc_most) = (n.min(NC), m.min(MC));
-    let run = |kc| if n <= nr { kc } else { run::<T>(shape, m, kc) };
+    let (nc_most, mc_most) = (n.min(NC), m.min(high));
     // Panels of B are needed again only if other rows of A follow.
-    let b_kept = if m > MC { nc_most } else { nc_most.min(nr) };
+    let b_kept = if m > high { nc_most } else { nc_most.min(nr) };
     let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
     let a_len = if pack_a { kernels.packed_len(kc_most, mc_most, shape.mr) } else { 0 };
-    let part_len = if run(kc_most) < kc_most { mc_most * nr } else { 0 };
+    let part_len = if run::<T>(shape, m, kc_most) < kc_most { mc_most * nr } else { 0 };
     scratch_parts([a_len, b_len, part_len], |[a_room, b_room, part_room]| {
         for jc in (0..n).step_by(NC) {
             let nc = NC.min(n - jc);
@@ -94,9 +97,9 @@ fn blocks<T: Gemm>(
             while first || pc < k {
                 let kc = T::KC.min(k - pc);
                 let last = pc + kc == k;
-                let run = run(kc).max(1);
-                for ic in (0..m).step_by(MC) {
-                    let mc = MC.min(m - ic);
+                let run = run::<T>(shape, m, kc).max(1);
+                for ic in (0..m).step_by(high) {
+                    let mc = high.min(m - ic);
                     let left = match a {
                         Side::Panels(panels) => Left::panels(panels.block(pc, kc, ic), mc, kc),
                         Side::Plain(a) if !pack_a => {
@@ -120,7 +123,7 @@ fn blocks<T: Gemm>(
                                 }
                                 Side::Plain(b) if !pack_b => b.block(p, col, steps, cols),
                                 b => {
-                                    let at = if m > MC { j * kc + from * nr } else { 0 };
+                                    let at = if m > high { j * kc + from * nr } else { 0 };
                                     if ic == 0 {
                                         b.pack(kernels, (p, steps), (col, cols), nr, &mut b_room[at..]);
                                     }
@@ -129,17 +132,21 @@ fn blocks<T: Gemm>(
                             };
                             // What follows is prefetched from memory meanwhile: the same steps of the next columns, or
                             // of the next block of K. Beyond the last column lies what this thread will probably be
-                            // given next.
+                            // given next. With more rows, panels that were copied come from L3.
                             let next = match b {
                                 // One after another, as those of Winograd's algorithm are.
                                 Side::Plain(b) if b.cs == 1 && b.rs == n as isize && n <= nr && last => {
                                     Next::after(&right)
                                 }
-                                Side::Panels(_) if m <= MC => Next::after(&right),
-                                Side::Plain(b) if b.cs == 1 && m <= MC => match j + nr < nc || last {
-                                    true => Next::at(b, if j + nr < nc { p } else { from }, col + nr),
-                                    false => Next::at(b, p + kc, jc),
-                                },
+                                Side::Panels(_) if m <= high => Next::after(&right),
+                                Side::Plain(b) if b.cs == 1 && (m <= high || pack_b && ic == 0) => {
+                                    let next = match j + nr < nc || last {
+                                        true => Next::at(b, if j + nr < nc { p } else { from }, col + nr),
+                                        false => Next::at(b, p + kc, jc),
+                                    };
+                                    if m <= high { next } else { next.far() }
+                                }
+                                _ if pack_b && ic > 0 => Next::after(&right).far(),
                                 _ => Next::NONE,
                             };
                             let (left, right) = (left.steps(from, steps), (right, next));

@@ -24,9 +24,10 @@ pub(super) struct Tiles<T> {
     pub(super) b: *const T,
     pub(super) b_rs: isize,
     /// Where the panel of B begins that is needed next, and the distance between its rows, which are prefetched; its
-    /// distance is 0 if there is none.
+    /// distance is 0 if there is none. Whether into L2 only.
     pub(super) next: *const T,
     pub(super) next_rs: isize,
+    pub(super) next_far: bool,
     /// Columns of the last vector that are used.
     pub(super) lanes: usize,
     /// Where the chains of multiply-adds go on from, if not from zero.
@@ -94,9 +95,7 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
                     }
                 }
                 if rest > 0 {
-                    for v in 0..NV {
-                        S::prefetch(next.wrapping_add(v * S::LANES));
-                    }
+                    prefetch_row::<T, S, NV>(next, t.next_far);
                     (next, rest) = (next.wrapping_offset(t.next_rs), rest - 1);
                 }
                 for _ in p..end {
@@ -139,6 +138,19 @@ pub(super) unsafe fn tiles<T: Copy, S: Simd<T>, const MR: usize, const NV: usize
         }
         first = first.wrapping_offset(t.a_next);
         c = c.wrapping_add(MR * t.c_ld);
+    }
+}
+
+/// Prefetches a row of a panel of B, into L2 only if it is `far` from its use.
+///
+/// # Safety
+/// The processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn prefetch_row<T: Copy, S: Simd<T>, const NV: usize>(row: *const T, far: bool) {
+    for v in 0..NV {
+        let line = row.wrapping_add(v * S::LANES);
+        // SAFETY: by the contract above.
+        unsafe { if far { S::prefetch_far(line) } else { S::prefetch(line) } }
     }
 }
 
@@ -312,6 +324,7 @@ pub(super) struct Gathered<T> {
     /// As in [`Tiles`].
     pub(super) next: *const T,
     pub(super) next_rs: isize,
+    pub(super) next_far: bool,
     /// Columns of the last vector that are used.
     pub(super) lanes: usize,
     pub(super) c: *mut T,
@@ -367,9 +380,7 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
             while first < t.k {
                 let end = t.k.min(first + pace);
                 if rest > 0 {
-                    for v in 0..NV {
-                        S::prefetch(next.wrapping_add(v * S::LANES));
-                    }
+                    prefetch_row::<T, S, NV>(next, t.next_far);
                     (next, rest) = (next.wrapping_offset(t.next_rs), rest - 1);
                 }
                 for p in first..end {

@@ -90,24 +90,32 @@ impl<'a, T: Copy> Left<'a, T> {
 pub(super) struct Next<T> {
     start: *const T,
     rs: isize,
+    /// Whether it is brought into L2 only, where the panel in use fills L1.
+    far: bool,
 }
 
 impl<T> Next<T> {
     /// Nothing is prefetched.
-    pub(super) const NONE: Self = Next { start: std::ptr::null(), rs: 0 };
+    pub(super) const NONE: Self = Next { start: std::ptr::null(), rs: 0, far: false };
 
     /// The columns of B from (p, j) on, which may lie beyond it.
     #[inline]
     pub(super) fn at(b: &Source<T>, p: usize, j: usize) -> Self {
         let start = b.start.wrapping_offset(p as isize * b.rs).wrapping_offset(j as isize * b.cs);
-        Next { start, rs: b.rs }
+        Next { start, rs: b.rs, far: false }
     }
 
     /// The panel after this one.
     #[inline]
     pub(super) fn after(panel: &Source<T>) -> Self {
         let start = panel.start.wrapping_offset(panel.rows as isize * panel.rs);
-        Next { start, rs: panel.rs }
+        Next { start, rs: panel.rs, far: false }
+    }
+
+    /// The same, into L2 only.
+    #[inline]
+    pub(super) fn far(self) -> Self {
+        Next { far: true, ..self }
     }
 }
 
@@ -227,6 +235,7 @@ impl<T: Gemm> Kernels<T> {
             b_rs: b.rs,
             next: next.start,
             next_rs: next.rs,
+            next_far: next.far,
             lanes,
             start,
             start_ld,
@@ -304,6 +313,7 @@ impl<T: Gemm> Kernels<T> {
             b_rs: b.rs,
             next: next.start,
             next_rs: next.rs,
+            next_far: next.far,
             lanes,
             c: c.start(),
             part: sums.as_mut_ptr(),

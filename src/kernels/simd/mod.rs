@@ -31,6 +31,9 @@ pub(crate) trait Simd<T: Copy>: Copy + 'static {
     /// Prefetches the cache line at `p`, which need not be valid.
     #[inline(always)]
     unsafe fn prefetch(_p: *const T) {}
+    /// The same into L2 only, for what is needed later.
+    #[inline(always)]
+    unsafe fn prefetch_far(_p: *const T) {}
     /// All lanes zero.
     unsafe fn zero() -> Self::Reg;
     /// All lanes `x`.

@@ -25,6 +25,11 @@ impl Simd<f32> for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn prefetch_far(p: *const f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn zero() -> __m256 {
         // SAFETY: the caller vouches for AVX2.
         unsafe { _mm256_setzero_ps() }
@@ -131,6 +136,11 @@ impl Simd<f64> for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn prefetch_far(p: *const f64) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn zero() -> __m256d {
         // SAFETY: the caller vouches for AVX2.
         unsafe { _mm256_setzero_pd() }
@@ -221,6 +231,11 @@ impl Simd<f32> for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn prefetch_far(p: *const f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn zero() -> __m512 {
         // SAFETY: the caller vouches for AVX-512.
         unsafe { _mm512_setzero_ps() }
@@ -306,6 +321,11 @@ impl Simd<f64> for Avx512 {
     unsafe fn prefetch(p: *const f64) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch_far(p: *const f64) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn zero() -> __m512d {
