@@ -2,6 +2,7 @@
 //! buffers it has used; a kernel borrows one for the length of a call that never waits for another thread, so no
 //! two calls ever need the same buffer at once.
 
+use super::simd::large_pages;
 use std::cell::Cell;
 use std::thread::LocalKey;
 
@@ -41,6 +42,7 @@ pub fn with<T: Scratch, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
     if buffer.len() < len + pad {
         // Its contents are not needed, so this makes a new buffer instead of a copy.
         buffer = vec![T::default(); (len + pad).next_power_of_two()];
+        large_pages(&buffer);
     }
     let start = buffer.as_ptr().align_offset(ALIGN).min(pad);
     let result = f(&mut buffer[start..start + len]);

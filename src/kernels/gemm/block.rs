@@ -21,11 +21,11 @@ use crate::kernels::scratch;
 
 /// Columns of B in L3.
 const NC: usize = 4096;
-/// Rows of A in L2, if there are no more.
+/// Rows of A in L2.
 pub(super) const MC: usize = 288;
-/// The same if there are more. The sums that wait for the next part of a block of K then stay in L1; that panels of B are
-/// read more often costs little, since they are prefetched.
-const MANY_MC: usize = 96;
+/// The same if there are more of them, and sums wait for the next part of a block of K: they then stay in L1. That panels
+/// of B are read more often costs little, since they are prefetched.
+const FEW_MC: usize = 96;
 /// The rows and columns of C for which a sum is kept separate from C.
 const APART: usize = 512;
 /// Bytes from one row to the next from which rows count as far apart.
@@ -80,8 +80,9 @@ fn blocks<T: Gemm>(
     let (m, n, k) = (c.rows, c.cols, a.k());
     let shape = shape(kernels, a, b);
     let nr = shape.nr;
-    let high = if m <= MC { m } else { MANY_MC };
     let kc_most = k.min(T::KC);
+    let in_parts = run::<T>(shape, m, kc_most) < kc_most;
+    let high = if m > MC && in_parts { FEW_MC } else { MC };
     let pack_b = packs_right(shape, m, b);
     let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(high));
@@ -89,7 +90,7 @@ fn blocks<T: Gemm>(
     let b_kept = if m > high { nc_most } else { nc_most.min(nr) };
     let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
     let a_len = if pack_a { kernels.packed_len(kc_most, mc_most, shape.mr) } else { 0 };
-    let part_len = if run::<T>(shape, m, kc_most) < kc_most { mc_most * nr } else { 0 };
+    let part_len = if in_parts { mc_most * nr } else { 0 };
     scratch_parts([a_len, b_len, part_len], |[a_room, b_room, part_room]| {
         for jc in (0..n).step_by(NC) {
             let nc = NC.min(n - jc);
