@@ -227,7 +227,9 @@ fn large_operands_on_several_threads() {
 }
 
 fn large(r: &mut Rng, isa: Isa) {
-    for (m, k, n) in [(310, 520, 40), (20, 1030, 560), (300, 30, 530), (1, 700, 3100), (2900, 800, 1)] {
+    for (m, k, n) in
+        [(310, 520, 140), (300, 520, 40), (20, 1030, 560), (300, 30, 530), (1, 700, 3100), (2900, 800, 1)]
+    {
         for _ in 0..4 {
             let (a, ta) = any(r, isa, (m, k), Some(narrow));
             let (b, tb) = any(r, isa, (k, n), Some(narrow));
