@@ -69,10 +69,16 @@ pub mod random;
 mod shape;
 pub mod tensor;
 pub mod tensorboard;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "text")]
 pub mod text;
 pub mod train;
 pub mod validation;
+
+// Tests of the public interface name the crate as users do.
+#[cfg(test)]
+extern crate self as gradus;
 
 pub use cancel::CancellationToken;
 pub use dtype::{DType, Element, Float, Stored, bf16, f16};

@@ -1,7 +1,7 @@
 //! The tests of the public interface, as one program, because linking thirty programs takes longer than running
 //! them. Each file is a module: `cargo test --test all gradients::` runs one file's tests. Tests that need their
-//! own allocator, or memory that no other test uses meanwhile, are separate programs in `tests/`, and so are those that
-//! are built again for the address sanitizer (`views`) and for another machine (`golden_weights`).
+//! own allocator, or memory that no other test uses meanwhile, are separate programs in `tests/`; those that run under
+//! the address sanitizer and on an emulated machine as well are in `src/tests`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod absent;
