@@ -113,8 +113,9 @@ impl Tensor {
             ));
         }
         let common = Shape::broadcast(OP, self.shape().with(at, 1), indices.shape().with(at, 1))?;
-        let x = self.broadcast_to(common.with(at, self.dims()[at]))?.to_last(at)?;
-        let index = index_of(OP, indices)?.broadcast_to(common.with(at, indices.dims()[at]))?.to_last(at)?;
+        let x = self.broadcast_beside(indices, common.with(at, self.dims()[at]))?.to_last(at)?;
+        let index = index_of(OP, indices)?.broadcast_beside(self, common.with(at, indices.dims()[at]))?;
+        let index = index.to_last(at)?;
         apply1(TakeAlong {}, &[&x, &index])?.last_to(at)
     }
 

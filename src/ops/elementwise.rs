@@ -662,16 +662,17 @@ unary! {
     /// `(x + √(x² + b)) / 2`, computed as `max(x, 0) + ½b / (|x| + √(x² + b))`, which neither cancels nor
     /// overflows.
     squareplus: Squareplus(x; b = 4.0 from 0.0) = {
-            let root = x.clone().hypot(b.clone().sqrt());
-            x.clone().maximum(R::c(0.0)) + ratio(R::c(0.5) * b, x.abs() + root)
+            // Both halves of the sum, which could overflow; it is 0 only where `b` is, and `b` is the same in all of a loop.
+            let half = R::c(0.5) * x.clone().abs() + R::c(0.5) * x.clone().root_plus(b.clone());
+            x.maximum(R::c(0.0)) + R::c(0.25) * (b.clone() / (half + zero(b)))
         };
         d(X x) = {
             // Below 0 as ½b / (r·(r - x)) with the root r; the slopes of x and -x add up to 1. Each form is smooth at 0.
             let slope = |x: R| {
-                let root = x.clone().hypot(b.clone().sqrt());
-                let half = ratio(R::c(0.5) * b, root.clone());
-                let above = R::c(1.0) - ratio(half.clone(), root.clone() + x.clone().maximum(R::c(0.0)));
-                let below = ratio(half, root - up_to_zero(x.clone()));
+                let (root, none) = (x.clone().root_plus(b.clone()), zero(b.clone()));
+                let half = R::c(0.5) * (b / (root.clone() + none.clone()));
+                let above = R::c(1.0) - half.clone() / (root.clone() + x.clone().maximum(R::c(0.0)) + none.clone());
+                let below = half / (root - up_to_zero(x.clone()) + none);
                 x.pick(above, below)
             };
             x.clone().or_limit(|| x.step(), slope)
@@ -746,22 +747,15 @@ unary! {
     i1: I1(x) = x.bessel_i(R::c(1.0)); d(X x) = R::c(0.5) * (x.clone().bessel_i(R::c(0.0)) + x.bessel_i(R::c(2.0)));
         on [-3.0, 3.0];
     /// `exp(-|x|)` times [`Tensor::i0`]. The derivative at 0 is 0.
-    i0e: I0e(x) = x.bessel_ie(R::c(0.0));
-        d(X x) = x.clone().bessel_ie(R::c(1.0)) - x.clone().sign() * x.bessel_ie(R::c(0.0)); on [0.1, 3.0];
+    i0e: I0e(x) = x.bessel_ie(R::c(0.0)); d(X x) = x.bessel_ie_slope(R::c(0.0)); on [0.1, 3.0];
     /// `exp(-|x|)` times [`Tensor::i1`].
-    i1e: I1e(x) = x.bessel_ie(R::c(1.0));
-        d(X x) = R::c(0.5) * (x.clone().bessel_ie(R::c(0.0)) + x.clone().bessel_ie(R::c(2.0)))
-            - x.clone().sign() * x.bessel_ie(R::c(1.0));
-        on [0.1, 3.0];
+    i1e: I1e(x) = x.bessel_ie(R::c(1.0)); d(X x) = x.bessel_ie_slope(R::c(1.0)); on [0.1, 3.0];
     /// The modified Bessel function of the first kind of an order, a whole number from -20 to 20; NaN for others.
     bessel_i: BesselI(x; order = 2.0) = x.bessel_i(order);
         d(X x) = R::c(0.5) * (x.clone().bessel_i(order.clone() - R::c(1.0)) + x.bessel_i(order + R::c(1.0)));
         on [-3.0, 3.0];
     /// `exp(-|x|)` times [`Tensor::bessel_i`].
-    bessel_ie: BesselIe(x; order = 2.0) = x.bessel_ie(order);
-        d(X x) = R::c(0.5) * (x.clone().bessel_ie(order.clone() - R::c(1.0)) + x.clone().bessel_ie(order.clone() + R::c(1.0)))
-            - x.clone().sign() * x.bessel_ie(order);
-        on [0.1, 3.0];
+    bessel_ie: BesselIe(x; order = 2.0) = x.bessel_ie(order); d(X x) = x.bessel_ie_slope(order); on [0.1, 3.0];
 }
 
 /// How an operation on two operands handles integers.

@@ -252,6 +252,9 @@ impl Real for Expr {
     fn hypot(self, other: Expr) -> Expr {
         self.pair(other, Real::hypot, Tensor::hypot)
     }
+    fn root_plus(self, b: Expr) -> Expr {
+        self.hypot(b.sqrt())
+    }
     fn log2(self) -> Expr {
         self.map(Real::log2, Tensor::log2)
     }
@@ -272,6 +275,14 @@ impl Real for Expr {
     }
     fn bessel_ie(self, order: Expr) -> Expr {
         self.of_order(order, Real::bessel_ie, Tensor::bessel_ie)
+    }
+    fn bessel_ie_slope(self, order: Expr) -> Expr {
+        let of = |by: f64| self.clone().bessel_ie(order.clone() + Expr::c(by));
+        let unscaled = match order {
+            Expr::Const(0.0) => of(1.0),
+            _ => Expr::c(0.5) * (of(-1.0) + of(1.0)),
+        };
+        unscaled - self.clone().sign() * of(0.0)
     }
     fn sinc(self, order: Expr) -> Expr {
         self.of_order(order, Real::sinc, Tensor::sinc_derivative)

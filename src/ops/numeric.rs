@@ -67,8 +67,19 @@ impl Tensor {
     /// # Errors
     /// Those of [`Tensor::mean`], or shapes do not broadcast.
     pub fn average(&self, weights: &Tensor, axes: &[isize], keepdims: bool) -> Result<Tensor> {
-        let weights = weights.broadcast_to(*self.shape())?;
-        self.mul(&weights)?.sum(axes, keepdims)?.div(&weights.sum(axes, keepdims)?)
+        let wide = weights.broadcast_like(self)?;
+        let sum = self.mul(weights)?.sum(axes, keepdims)?;
+        // The weights are added up as they are: as large as this tensor, they would be a constant of a graph that depends on the sizes of
+        // inputs. Only where they are repeated along an axis that is summed do these count.
+        let mut whole = weights.clone();
+        while whole.rank() < self.rank() {
+            whole = whole.expand_dims(0)?;
+        }
+        let mut repeated = axes.is_empty() && whole.dims().contains(&1);
+        for &axis in axes {
+            repeated |= whole.dims()[self.shape().axis("average", axis)?] == 1;
+        }
+        sum.div(&if repeated { wide } else { whole }.sum(axes, keepdims)?)
     }
 
     /// Returns the mean and the variance over `axes`, or over all axes if none are given.

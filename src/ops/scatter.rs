@@ -248,8 +248,7 @@ impl Tensor {
         let (indices, values) = self.placed(OP, indices, values)?;
         let n = self.dims()[at];
         // Each element comes before the values for its place.
-        let own =
-            super::arrange::positions(n, |i| i)?.broadcast_to(*self.to_last(at)?.shape())?.last_to(at)?;
+        let own = super::arrange::positions(n, |i| i)?.broadcast_like(&self.to_last(at)?)?.last_to(at)?;
         let index = Tensor::concat(&[&own, &indices], axis)?;
         let all = Tensor::concat(&[self, &values], axis)?;
         match how {
@@ -267,7 +266,7 @@ impl Tensor {
             return Err(Error::shapes(op, *self.shape(), *indices.shape(), why));
         }
         let indices = index_of(op, indices)?.into_owned();
-        Ok((indices.clone(), values.cast(self.dtype())?.broadcast_to(*indices.shape())?))
+        Ok((indices.clone(), values.cast(self.dtype())?.broadcast_like(&indices)?))
     }
 
     /// The rows as elements along the last axis, and the segment of each.
@@ -278,7 +277,7 @@ impl Tensor {
             return Err(Error::shapes(op, *self.shape(), *ids.shape(), why));
         }
         let x = self.to_last(0)?;
-        let ids = index_of(op, ids)?.broadcast_to(*x.shape())?;
+        let ids = index_of(op, ids)?.broadcast_like(&x)?;
         Ok((x, ids))
     }
 

@@ -259,7 +259,7 @@ impl Tensor {
         }
         match out {
             Some(out) => Ok(out),
-            None => Tensor::arange(size)?.one_hot(size, self.dtype())?.broadcast_to(*self.shape()),
+            None => Tensor::arange(size)?.one_hot(size, self.dtype())?.broadcast_like(self),
         }
     }
 

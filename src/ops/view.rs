@@ -435,6 +435,14 @@ impl Tensor {
         }
     }
 
+    /// [`Tensor::broadcast_to`] a shape some of whose sizes are those of another tensor, which they follow where it is traced.
+    pub(crate) fn broadcast_beside(&self, other: &Tensor, shape: Shape) -> Result<Tensor> {
+        if other.is_traced() && *self.shape() != shape {
+            return self.broadcast_like(&other.new_full(shape, 0.0)?);
+        }
+        self.broadcast_to(shape)
+    }
+
     /// Returns elements `start..end` of an axis. Negative positions count from the end; both are clamped to the
     /// axis.
     ///

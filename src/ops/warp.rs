@@ -157,13 +157,13 @@ fn grid(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((numbers(x.dims()[1])?.expand_dims(1)?, numbers(x.dims()[2])?))
 }
 
-/// The numbers of a transform for each image, `[batch, count]`.
-fn for_each(op: &'static str, t: &Tensor, batch: usize, shape: &[usize]) -> Result<Tensor> {
-    let dims = t.dims();
+/// The numbers of a transform for each of the images `x`, `[batch, count]`.
+fn for_each(op: &'static str, t: &Tensor, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let (dims, batch) = (t.dims(), x.dims()[0]);
     if dims == shape
         || (dims.len() == shape.len() + 1 && &dims[1..] == shape && [1, batch].contains(&dims[0]))
     {
-        return t.broadcast_to(Shape::new(&[&[batch], shape].concat())?);
+        return t.broadcast_beside(x, Shape::new(&[&[batch], shape].concat())?);
     }
     let expected = format!("{shape:?} for all of {batch} images or for each");
     Err(Error::shape(op, expected, *t.shape()))
@@ -260,7 +260,7 @@ impl Tensor {
         const OP: &str = "affine_transform";
         float(OP, self.dtype())?;
         let (x, added) = batched(OP, self)?;
-        let t = for_each(OP, &transform.cast(x.dtype())?, x.dims()[0], &[8])?;
+        let t = for_each(OP, &transform.cast(x.dtype())?, &x, &[8])?;
         let part = |i: isize| t.select(1, i)?.expand_dims(1)?.expand_dims(1);
         let (row, column) = grid(&x)?;
         let line = |of_x: isize| {
@@ -285,7 +285,7 @@ impl Tensor {
         const OP: &str = "perspective_transform";
         float(OP, self.dtype())?;
         let (x, added) = batched(OP, self)?;
-        let points = |t: &Tensor| for_each(OP, &t.cast(x.dtype())?, x.dims()[0], &[4, 2]);
+        let points = |t: &Tensor| for_each(OP, &t.cast(x.dtype())?, &x, &[4, 2]);
         let (start, end) = (points(start_points)?, points(end_points)?);
         // Of eight numbers h: start_x·(h6·x + h7·y + 1) = h0·x + h1·y + h2 at the end points, and the same with start_y.
         let (end_x, end_y) = (end.select(2, 0)?, end.select(2, 1)?);

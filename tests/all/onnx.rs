@@ -409,3 +409,44 @@ fn the_guide_has_the_table() {
         "docs/onnx.md is stale: UPDATE_SNAPSHOTS=1 cargo test --all-features --test all onnx:: writes it"
     );
 }
+
+/// A constant beside a tensor of open sizes stays as it is: as large as that, it would be refused, since it differs from trace to trace.
+#[test]
+fn constants_are_not_made_as_large_as_what_they_are_beside() {
+    fn weights() -> Result<Tensor> {
+        Tensor::from_slice(&[0.5f32, 1.0, 2.0, 0.0, 1.5, 3.0], [6])
+    }
+    fn segments() -> Result<Tensor> {
+        Tensor::from_slice(&[0i64, 2, 2, 1, 0, 3], [6])
+    }
+    type Case = (&'static str, fn(&Tensor) -> Result<Tensor>);
+    let cases: [Case; 8] = [
+        ("average", |x| x.average(&weights()?, &[-1], false)),
+        ("average over time", |x| x.average(&weights()?, &[1, 2], true)),
+        ("rms_normalization", |x| x.rms_normalization(Some(&weights()?), &[-1], 1e-3)),
+        ("segment_max", |x| x.moveaxis(-1, 0)?.segment_max(&segments()?, 4)?.moveaxis(0, -1)),
+        ("segment_mean", |x| x.moveaxis(-1, 0)?.segment_mean(&segments()?, 4)?.moveaxis(0, -1)),
+        ("take_along_axis", |x| x.take_along_axis(&Tensor::from_slice(&[4i64, 0, -1], [1, 1, 3])?, -1)),
+        ("matrix_power", |x| x.t()?.matmul(x)?.matrix_power(0)?.matmul(&x.t()?)),
+        ("put_along_axis", |x| {
+            x.scatter_along_axis(
+                &x.argsort(-1, false)?,
+                &Tensor::from_slice(&[2.0f32], [1, 1, 1])?,
+                -1,
+                gradus::ops::scatter::Scatter::Add,
+            )
+        }),
+    ];
+    for (name, f) in cases {
+        let net = Sequential::new()
+            .add(Input::with_unknown([None, Some(6)]).named("x"))
+            .add(gradus::nn::layers::Lambda::new(f))
+            .build()
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let bytes = Export::new(&net).opset(18).to_bytes().unwrap_or_else(|e| panic!("{name}: {e}"));
+        for (tensor, (_, sizes, _)) in File::read(&bytes).tensors() {
+            let elements: i64 = sizes.iter().product();
+            assert!(elements <= 36, "{name}: {tensor} has sizes {sizes:?}");
+        }
+    }
+}

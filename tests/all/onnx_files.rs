@@ -571,6 +571,16 @@ fn pair((a, b): (Tensor, Tensor)) -> Result<Tensor> {
     Tensor::concat(&[&a.cast(DType::F32)?, &b.cast(DType::F32)?], -1)
 }
 
+/// Weights, one of them 0.
+fn six() -> Result<Tensor> {
+    Tensor::from_slice(&[0.5f32, 1.0, 2.0, 0.0, 1.5, 3.0], [6])
+}
+
+/// The segments of six rows; there is none in one of them.
+fn places() -> Result<Tensor> {
+    Tensor::from_slice(&[0i64, 2, 2, 1, 0, 3], [6])
+}
+
 /// A name, the first operator set that has it, and what is computed.
 type Operation = (&'static str, i64, fn(&Tensor) -> Result<Tensor>);
 
@@ -643,6 +653,15 @@ const OPERATIONS: &[Operation] = &[
         let scale = Tensor::from_slice(&[0.5f32, -1.0, 2.0, 0.0, 1.5, 3.0], [6])?;
         x.rms_normalization(Some(&scale), &[1, 2], 0.1)
     }),
+    ("average", 13, |x| x.average(&six()?, &[-1], false)),
+    ("average over time", 13, |x| x.average(&six()?, &[1, 2], true)),
+    ("average by weights of its own", 13, |x| x.average(&x.square()?, &[], false)),
+    ("segment_max", 18, |x| x.moveaxis(-1, 0)?.segment_max(&places()?, 4)),
+    ("segment_min", 18, |x| x.moveaxis(-1, 0)?.segment_min(&places()?, 5)),
+    ("take_along_axis with one index for all", 13, |x| {
+        x.take_along_axis(&Tensor::from_slice(&[4i64, 0, -1], [1, 1, 3])?, -1)
+    }),
+    ("matrix_power of 0", 13, |x| x.t()?.matmul(x)?.matrix_power(0)?.scale(2.0)),
     ("separable_conv", 13, |x| {
         let depthwise = data(Spec::new(Shape::new(&[3, 6, 2])?, DType::F32), 0.3);
         let pointwise = data(Spec::new(Shape::new(&[1, 12, 4])?, DType::F32), 0.9);

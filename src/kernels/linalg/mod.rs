@@ -17,6 +17,8 @@ pub type Pivot = (usize, f64);
 
 /// The largest matrices that plain loops factorise.
 const SMALL: usize = 32;
+/// The same for Cholesky's factor.
+const SMALL_CHOLESKY: usize = 40;
 /// The same for Householder's reflections: by the product of both sizes.
 const SMALL_QR: usize = 48 * 48;
 
@@ -112,13 +114,15 @@ fn triangle_of<T: Float + Gemm>(a: &[T], n: usize, kind: Kind, b: &mut [T], m: u
 /// Replaces A by L of A = LLᵀ, reading only the lower triangle, with zeros above. Or returns the first pivot that
 /// is not positive by more than the last bit, `ulp`, of what it is left over from. `room` is what [`room`] says.
 pub fn cholesky<T: Float + Gemm>(a: &mut [T], n: usize, ulp: f64, room: &mut [T]) -> Option<Pivot> {
-    if n <= SMALL {
-        return plain::cholesky(a, n, ulp);
-    }
     triangle::lower_to_upper(a, n);
-    let (diagonal, room) = room.split_at_mut(n);
+    let mut few = [T::zero(); SMALL_CHOLESKY];
+    let (diagonal, room) = if n <= SMALL_CHOLESKY { (&mut few[..n], room) } else { room.split_at_mut(n) };
     diagonal.iter_mut().zip(a.iter().step_by(n + 1)).for_each(|(d, &x)| *d = x);
-    let bad = triangle::cholesky(a, n, (0, n), (diagonal, ulp), room);
+    let bad = if n <= SMALL_CHOLESKY {
+        triangle::cholesky_by_rows(a, n, (0, n), (diagonal, ulp))
+    } else {
+        triangle::cholesky(a, n, (0, n), (diagonal, ulp), room)
+    };
     if bad.is_none() {
         triangle::upper_to_lower(a, n);
     }

@@ -73,32 +73,6 @@ pub(super) fn triangular_solve<T: Float>(a: &[T], n: usize, lower: bool, unit: b
     }
 }
 
-/// Replaces A by L of A = LLᵀ, reading only the lower triangle, with zeros above. Or returns the first pivot that
-/// is not positive by more than the last bit, `ulp`, of what it is left over from.
-pub(super) fn cholesky<T: Float>(a: &mut [T], n: usize, ulp: f64) -> Option<Pivot> {
-    for i in 0..n {
-        for j in 0..=i {
-            let (row, other) = if i == j { (&a[i * n..], &a[i * n..]) } else { (&a[i * n..], &a[j * n..]) };
-            let whole = row[j];
-            let mut sum = whole;
-            for (&x, &y) in row[..j].iter().zip(&other[..j]) {
-                sum -= x * y;
-            }
-            a[i * n + j] = if i == j {
-                let noise = if i == 0 { 0.0 } else { ulp * whole.wide().abs() };
-                if sum.wide().is_nan() || sum.wide() <= noise {
-                    return Some((i, sum.wide()));
-                }
-                sum.sqrt()
-            } else {
-                sum / a[j * n + j]
-            };
-        }
-        a[i * n + i + 1..(i + 1) * n].fill(T::default());
-    }
-    None
-}
-
 /// Computes A = QR by Householder's reflections: `a` (`m` rows of `n`) is overwritten; `q` is `m` rows of `k`, `r`
 /// is `k` rows of `n`, where `k` is the smaller of both. The last three are room: for a reflection of `m` numbers,
 /// `n` and `k`. Signs are LAPACK's.

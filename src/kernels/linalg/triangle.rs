@@ -171,7 +171,7 @@ pub(super) fn cholesky<T: Float + Gemm>(
     room: &mut [T],
 ) -> Option<Pivot> {
     if count <= LEAF {
-        return cholesky_leaf(a, n, (first, count), (diagonal, ulp));
+        return cholesky_by_rows(a, n, (first, count), (diagonal, ulp));
     }
     let at = half(count);
     if let Some(bad) = cholesky(a, n, (first, at), (diagonal, ulp), room) {
@@ -213,8 +213,9 @@ fn add_upper<T: Float + Gemm>(a: Mat<'_, T>, b: Mat<'_, T>, c: &mut [T], ld: usi
     add_upper(part(a, at, 0, n - at, k), part(b, 0, at, k, n - at), &mut c[at * ld + at..], ld);
 }
 
-/// [`cholesky`] row by row.
-fn cholesky_leaf<T: Float>(
+/// [`cholesky`] row by row. The products that a number loses come in the order of plain loops over rows and columns, but numbers that
+/// lie side by side lose them together.
+pub(super) fn cholesky_by_rows<T: Float>(
     a: &mut [T],
     n: usize,
     (first, count): (usize, usize),

@@ -114,6 +114,20 @@ pub trait Real:
     fn copysign(self, of: Self) -> Self;
     /// `√(x² + y²)` without overflow.
     fn hypot(self, other: Self) -> Self;
+    /// `√(x² + b)` of a `b` from 0 on, without overflow. From 2^30 `√b` on it is `|x|` to the last digit, and below that no square
+    /// overflows or vanishes beside `b` once both are multiplied by a power of two, which depends on `b` alone: in a loop only one
+    /// comparison is made for each element.
+    #[inline(always)]
+    fn root_plus(self, b: Self) -> Self {
+        let two = |exponent: i32| Self::c(power_of_two(exponent));
+        let (large, small) = (b.clone().above(two(60)), two(-80).above(b.clone()));
+        let scale = large.clone().pick(two(-66), small.clone().pick(two(70), two(0)));
+        let back = large.pick(two(66), small.pick(two(-70), two(0)));
+        let (a, end) = (self.abs(), b.clone().sqrt() * two(30));
+        let scaled = a.clone() * scale.clone();
+        let root = scaled.clone().fma(scaled, b * scale.clone() * scale).sqrt() * back;
+        a.clone().above(end).pick(a, root)
+    }
     /// The base-2 logarithm, exact at powers of 2.
     fn log2(self) -> Self;
     /// The base-10 logarithm, exact at powers of 10.
@@ -128,6 +142,8 @@ pub trait Real:
     fn bessel_i(self, order: Self) -> Self;
     /// `exp(-|x|)` times [`Real::bessel_i`].
     fn bessel_ie(self, order: Self) -> Self;
+    /// The derivative of [`Real::bessel_ie`]; at 0, where that of order 0 has none, 0.
+    fn bessel_ie_slope(self, order: Self) -> Self;
     /// The derivative of `sin(πx) / (πx)` of a whole order from 0 on.
     fn sinc(self, order: Self) -> Self;
     /// The number whose `erf` this is.
@@ -157,6 +173,12 @@ pub trait Real:
         let half = (Self::c(0.5) * self.abs()).exp();
         Self::c(0.5) * half.clone() * half.clone() + Self::c(0.5) / half.clone() / half
     }
+}
+
+/// `2^exponent`, of normal numbers; a constant, where the exponent is one.
+#[inline(always)]
+const fn power_of_two(exponent: i32) -> f64 {
+    f64::from_bits(((1023 + exponent) as u64) << 52)
 }
 
 /// `√(2/π)`.
@@ -342,6 +364,10 @@ macro_rules! real {
             #[inline(always)]
             fn bessel_ie(self, order: Self) -> Self {
                 special::bessel_ie(f64::from(self), f64::from(order)) as $t
+            }
+            #[inline(always)]
+            fn bessel_ie_slope(self, order: Self) -> Self {
+                special::bessel_ie_slope(f64::from(self), f64::from(order)) as $t
             }
             #[inline(always)]
             fn sinc(self, order: Self) -> Self {

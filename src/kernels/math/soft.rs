@@ -172,7 +172,7 @@ macro_rules! lane {
             exp in exp, ln in log, tanh in exp, sigmoid in exp, silu in exp, erf in erf, ndtr in normal, gelu in normal, gate in normal, exp_m1 in exp, ln_1p in log,
             sin in trig, cos in trig, log2 in log, log10 in log;
             sqrt abs step floor round erfc cbrt lgamma erfinv;
-            maximum minimum pow atan2 rem floor_div above copysign hypot polygamma bessel_i bessel_ie sinc nextafter ldexp
+            maximum minimum pow atan2 rem floor_div above copysign hypot polygamma bessel_i bessel_ie bessel_ie_slope sinc nextafter ldexp
         );
     };
 }
