@@ -6,8 +6,8 @@ use super::reduce::is_whole;
 use crate::autograd::{Op, Specs, apply1, nothing_flows, one};
 use crate::dtype::dispatch_stored;
 use crate::kernels::sort;
-use crate::tensor::{Array, Few, Tensor};
-use crate::{DType, Error, MAX_RANK, Result, Shape, Spec};
+use crate::tensor::{Array, Tensor};
+use crate::{DType, Error, Result, Shape, Spec};
 
 super::table::ops! {
     [SearchSorted];
@@ -64,13 +64,13 @@ impl Tensor {
     /// Returns the elements over `axes` as one last axis, sorted, and the result's shape if axes are kept.
     fn sorted_over(&self, op: &'static str, axes: &[isize]) -> Result<(Tensor, Shape)> {
         let set = self.shape().axes(op, axes)?;
-        let mut order: Few<isize, MAX_RANK> = (0..self.rank() as isize).collect();
-        order.sort_by_key(|&i| set[i as usize]);
         let count = super::reduce::reduced_count(self.shape(), &set);
         if count == 0 {
             return Err(Error::shape(op, "at least one element to reduce", *self.shape()));
         }
-        let rows = self.permute(&order)?.reshape_to([self.elements() / count, count])?;
+        let rows = self
+            .permute(&super::reduce::last(&set, self.rank()))?
+            .reshape_to([self.elements() / count, count])?;
         Ok((rows.sort(1, false)?, self.shape().reduced(&set, true)))
     }
 

@@ -83,6 +83,15 @@ impl Reduce {
     }
 }
 
+/// Returns the order of axes in which those of the set are the last.
+pub(super) fn last(set: &[bool; MAX_RANK], rank: usize) -> Few<isize, MAX_RANK> {
+    let mut order = Few::new();
+    for reduced in [false, true] {
+        order.extend((0..rank as isize).filter(|&i| set[i as usize] == reduced));
+    }
+    order
+}
+
 /// Returns how many elements become one.
 pub(super) fn reduced_count(shape: &Shape, axes: &[bool; MAX_RANK]) -> usize {
     shape.reduced(&axes.map(|r| !r), false).elements()
@@ -155,8 +164,7 @@ impl Reduce {
         if x.elements() == 0 {
             return Ok(x.clone());
         }
-        let mut order: Few<isize, MAX_RANK> = (0..x.rank() as isize).collect();
-        order.sort_by_key(|&i| self.axes[i as usize]);
+        let order = last(&self.axes, x.rank());
         let moved = x.permute(&order)?;
         let rows = moved.reshape_to([x.elements() / self.count(&x.spec()), self.count(&x.spec())])?;
         let before = rows.products_before()?;

@@ -229,17 +229,19 @@ impl<T, const N: usize> From<Vec<T>> for Few<T, N> {
 
 impl<T, const N: usize> Extend<T> for Few<T, N> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
-        let mut items = items.into_iter();
+        let items = items.into_iter();
         self.reserve(items.size_hint().0);
-        // As many as there is room for at once.
-        let (start, room) = (self.start_mut(), self.capacity());
-        while self.len < room {
-            let Some(item) = items.next() else { return };
+        let (mut start, mut room) = (self.start_mut(), self.capacity());
+        // One loop with one `next`: every kind of iterator has a copy of this.
+        for item in items {
+            if self.len == room {
+                self.grow(room.saturating_add(1));
+                (start, room) = (self.start_mut(), self.capacity());
+            }
             // SAFETY: there is room for it, where it was before: the list is borrowed meanwhile.
             unsafe { start.add(self.len).write(item) };
             self.len += 1;
         }
-        items.for_each(|item| self.push(item));
     }
 }
 
