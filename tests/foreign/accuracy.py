@@ -1,5 +1,6 @@
-"""Values of elementwise functions at a sample of points, in 40 digits by mpmath, as a sum of two numbers. Writes pack/accuracy.bin,
-from which `tests/all/accuracy.rs` makes the table of errors in docs/numerics.md.
+"""Values and first derivatives of elementwise functions at a sample of points, in 40 digits by mpmath, each as the nearest float64 and
+what is missing, in its last place. Writes pack/accuracy.bin, from which `tests/all/accuracy.rs` makes the tables of errors in
+docs/numerics.md.
 
 A third of the points has 8 significant bits (so that each dtype has them), a third those of float32, a third those of float64.
 Half of each are spread evenly over an interval, half over its powers of two and both signs.
@@ -15,6 +16,8 @@ from packing import Pack
 mp.mp.dps = 40
 X = mp.mpf
 EACH = 80
+# The first of each third, at which the derivatives are.
+SLOPES = 50
 
 def sigmoid(x):
     return 1 / (1 + mp.exp(-x))
@@ -99,6 +102,60 @@ TWO = {
 }
 
 
+def one_if(condition):
+    return lambda x: X(int(condition(x)))
+
+
+def flat(*_):
+    return X(0)
+
+
+def end(f):
+    """An end of the domain is a pole."""
+    def slope(x):
+        return X("inf") if abs(x) == 1 else f(x)
+    return slope
+
+
+# Derivatives that differences do not give: of functions with seams, at which ours is that of one side, and at ends of domains.
+SLOPE_OF = {
+    "asin": end(lambda x: 1 / mp.sqrt(1 - x * x)), "acosh": end(lambda x: 1 / mp.sqrt(x * x - 1)),
+    "acos": lambda x: -end(lambda x: 1 / mp.sqrt(1 - x * x))(x), "sinc": sinc_slope,
+    "elu": lambda x: X(1) if x > 0 else mp.exp(x), "celu": lambda x: X(1) if x > 0 else mp.exp(x),
+    "selu": lambda x: SCALE * (1 if x > 0 else ALPHA * mp.exp(x)), "leaky_relu": lambda x: X(1) if x > 0 else X(1) / 5,
+    "hard_sigmoid": lambda x: X(1) / 6 if abs(x) < 3 else X(0), "hard_silu": lambda x: (2 * x + 3) / 6 if abs(x) < 3 else X(int(x > 0)),
+    "sparse_plus": lambda x: clip(x + 1, 0, 2) / 2, "sparse_sigmoid": lambda x: X(int(abs(x) < 1)) / 2,
+    "soft_shrink": one_if(lambda x: abs(x) > 0.5), "hard_shrink": one_if(lambda x: abs(x) > 0.5), "hard_tanh": one_if(lambda x: abs(x) <= 1),
+    "relu": one_if(lambda x: x > 0), "relu6": one_if(lambda x: 0 < x < 6), "abs": mp.sign, "neg": lambda x: X(-1),
+    "step": flat, "sign": flat, "floor": flat, "ceil": flat, "round": flat, "trunc": flat,
+}
+
+
+def prefers(larger):
+    return lambda a, b: X(int(larger(a, b))) if a != b else X(1) / 2
+
+
+FIRST, SECOND = prefers(lambda a, b: a > b), prefers(lambda a, b: b > a)
+# The same of two operands, along each.
+SLOPES_OF = {
+    "remainder": (lambda a, b: X(1), lambda a, b: -mp.floor(a / b)),
+    "fmod": (lambda a, b: X(1), lambda a, b: -mp.sign(a / b) * mp.floor(abs(a / b))),
+    "floor_div": (flat, flat), "maximum": (FIRST, SECOND), "fmax": (FIRST, SECOND), "minimum": (SECOND, FIRST), "fmin": (SECOND, FIRST),
+    "copysign": (lambda a, b: mp.sign(a) * mp.sign(b), flat), "heaviside": (flat, flat),
+}
+
+
+def slopes(name, f, count):
+    """The derivative along each operand."""
+    if name in SLOPE_OF:
+        return [SLOPE_OF[name]]
+    if name in SLOPES_OF:
+        return SLOPES_OF[name]
+    if count == 1:
+        return [lambda x: mp.diff(f, x)]
+    return [lambda a, b: mp.diff(lambda x: f(x, b), a), lambda a, b: mp.diff(lambda x: f(a, x), b)]
+
+
 def cut(x, bits):
     """To this many significant bits."""
     m, e = np.frexp(x)
@@ -136,11 +193,21 @@ def main():
     pack.write("accuracy.bin")
 
 
+def parts(exact):
+    """The nearest float64, and what is missing in its last place."""
+    near = np.array([float(y) for y in exact])
+    missing = [float((y - X(h)) / X(np.spacing(abs(h)))) if np.isfinite(h) else 0.0 for y, h in zip(exact, near)]
+    return [near, np.array(missing).astype(np.float16)]
+
+
 def add(pack, name, f, operands, args):
-    exact = [f(*map(X, x)) for x in zip(*operands)]
-    high_part = [float(y) for y in exact]
-    low_part = [float(y - X(h)) for y, h in zip(exact, high_part)]
-    pack.add("mpmath", name, [np.array(x) for x in operands], [np.array(high_part), np.array(low_part)], args)
+    all_points = list(zip(*operands))
+    outputs = parts([f(*map(X, x)) for x in all_points])
+    # A slope may be far smaller than its function.
+    with mp.workdps(100):
+        for slope in slopes(name, f, len(operands)):
+            outputs += parts([slope(*map(X, x)) for i, x in enumerate(all_points) if i % EACH < SLOPES])
+    pack.add("mpmath", name, [np.array(x) for x in operands], outputs, args)
 
 
 main()
