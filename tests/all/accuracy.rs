@@ -311,7 +311,7 @@ fn squareplus_is_right_for_numbers_of_any_size() {
             let error = (slope[i] - exact_slope[i]).abs() / unit(exact_slope[i], 24, -126);
             assert!(error <= 4.0, "its slope at {x:e}, {b:e} is {:e}, not {:e}", slope[i], exact_slope[i]);
         }
-        if b >= 1e-12 && b <= 1e9 {
+        if (1e-12..=1e9).contains(&b) {
             for by in [-400, -100, 100, 400] {
                 let scale = libm::scalbn(1.0, by);
                 let [far, far_slope] =
