@@ -23,6 +23,8 @@ const COLUMN: &[&[&str]] = &[
 /// Beside the column: each may use what is listed, and nothing in the column uses them.
 const BESIDE: &[(&str, &[&str])] = &[
     ("guides", &[]),
+    // They name the crate as users do.
+    ("tests", &[]),
     (
         "io",
         &[
@@ -107,7 +109,7 @@ pub(crate) fn sources() -> Vec<(String, String)> {
 
 /// The lines of a file without comments, up to its test module; files of tests have none.
 pub(crate) fn code(name: &str, text: &str) -> Vec<(usize, String)> {
-    if name.ends_with("tests.rs") {
+    if name.ends_with("tests.rs") || name.starts_with("tests/") {
         return Vec::new();
     }
     let mut lines = Vec::new();
