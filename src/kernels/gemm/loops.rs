@@ -591,32 +591,11 @@ pub(super) unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
                     }
                 }
             }
+        } else if rs == 1 && w <= S::Half::LANES {
+            // A panel of six rows of A would leave ten of sixteen lanes unused.
+            pack_turned::<T, S::Half>(t);
         } else if rs == 1 {
-            for panel in 0..panels {
-                let (j, n) = columns(panel);
-                let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
-                let mut p = 0;
-                while p + lanes <= k {
-                    // The last group first: what its stores overwrite belongs to the first group's next rows.
-                    for g in (0..n.div_ceil(lanes)).rev() {
-                        let block = S::load_transposed(
-                            from.offset((g * lanes) as isize * cs).add(p),
-                            cs,
-                            lanes.min(n - g * lanes),
-                        );
-                        for t in 0..lanes {
-                            S::store(out.add((p + t) * w + g * lanes), block.as_ref()[t]);
-                        }
-                    }
-                    p += lanes;
-                }
-                while p < k {
-                    for v in 0..n {
-                        *out.add(p * w + v) = *from.offset(v as isize * cs).add(p);
-                    }
-                    p += 1;
-                }
-            }
+            pack_turned::<T, S>(t);
         } else {
             for panel in 0..panels {
                 let (j, n) = columns(panel);
@@ -626,6 +605,44 @@ pub(super) unsafe fn pack<T: Copy, S: Simd<T>>(t: &Pack<T>) {
                         *out.add(p * w + v) = *from.offset(v as isize * cs + p as isize * rs);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// [`pack`] of a matrix whose columns are contiguous: they are turned into rows.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn pack_turned<T: Copy, S: Simd<T>>(t: &Pack<T>) {
+    let Pack { k, n: all, width: w, src, rs: _, cs, dst } = *t;
+    let lanes = S::LANES;
+    // SAFETY: as in `pack`.
+    unsafe {
+        for panel in 0..all.div_ceil(w) {
+            let (j, n) = (panel * w, w.min(all - panel * w));
+            let (from, out) = (src.offset(j as isize * cs), dst.add(panel * k * w));
+            let mut p = 0;
+            while p + lanes <= k {
+                // The last group first: what its stores overwrite belongs to the first group's next rows.
+                for g in (0..n.div_ceil(lanes)).rev() {
+                    let block = S::load_transposed(
+                        from.offset((g * lanes) as isize * cs).add(p),
+                        cs,
+                        lanes.min(n - g * lanes),
+                    );
+                    for t in 0..lanes {
+                        S::store(out.add((p + t) * w + g * lanes), block.as_ref()[t]);
+                    }
+                }
+                p += lanes;
+            }
+            while p < k {
+                for v in 0..n {
+                    *out.add(p * w + v) = *from.offset(v as isize * cs).add(p);
+                }
+                p += 1;
             }
         }
     }

@@ -8,6 +8,7 @@ use std::arch::aarch64::*;
 pub(crate) struct Neon;
 
 impl Simd<f32> for Neon {
+    type Half = Self;
     type Reg = float32x4_t;
     type Block = [float32x4_t; 4];
     const LANES: usize = 4;
@@ -87,6 +88,7 @@ impl Simd<f32> for Neon {
 }
 
 impl Simd<f64> for Neon {
+    type Half = Self;
     type Reg = float64x2_t;
     type Block = [float64x2_t; 2];
     const LANES: usize = 2;

@@ -23,6 +23,8 @@ use std::sync::OnceLock;
 pub(crate) trait Simd<T: Copy>: Copy + 'static {
     /// A vector of `LANES` elements.
     type Reg: Copy;
+    /// Vectors of half as many lanes for work on few of them, if the same processors have such.
+    type Half: Simd<T>;
     /// `LANES` vectors.
     type Block: AsRef<[Self::Reg]>;
     /// Elements in a vector.

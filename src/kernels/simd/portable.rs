@@ -14,6 +14,7 @@ const LANES: usize = if cfg!(target_arch = "x86_64") { 1 } else { 4 };
 pub(crate) struct Portable;
 
 impl<T: Real + Copy + 'static> Simd<T> for Portable {
+    type Half = Self;
     type Reg = [T; LANES];
     type Block = [[T; LANES]; LANES];
     const LANES: usize = LANES;

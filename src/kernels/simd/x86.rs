@@ -15,6 +15,7 @@ pub(crate) struct Avx512;
 static ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl Simd<f32> for Avx2 {
+    type Half = Self;
     type Reg = __m256;
     type Block = [__m256; 8];
     const LANES: usize = 8;
@@ -126,6 +127,7 @@ impl Simd<f32> for Avx2 {
 }
 
 impl Simd<f64> for Avx2 {
+    type Half = Self;
     type Reg = __m256d;
     type Block = [__m256d; 4];
     const LANES: usize = 4;
@@ -221,6 +223,7 @@ impl Simd<f64> for Avx2 {
 }
 
 impl Simd<f32> for Avx512 {
+    type Half = Avx2;
     type Reg = __m512;
     type Block = [__m512; 16];
     const LANES: usize = 16;
@@ -313,6 +316,7 @@ impl Simd<f32> for Avx512 {
 }
 
 impl Simd<f64> for Avx512 {
+    type Half = Avx2;
     type Reg = __m512d;
     type Block = [__m512d; 8];
     const LANES: usize = 8;
