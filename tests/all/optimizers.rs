@@ -1300,8 +1300,9 @@ fn adam_decays_before_its_update() {
             two.step(&mut driver, Some(g), None).unwrap();
             let decayed: Vec<f64> = w.to_vec().unwrap().iter().map(|w: &f64| w - w * (0.3 * 0.1)).collect();
             w = Tensor::from_slice(&decayed, [3]).unwrap();
-            let update = Update::new("a", &mut w, &gradient(g), &mut slots);
-            adam.update(&Step::new(iteration, 0.1), update).unwrap();
+            let g = gradient(g);
+            let update = Update::new("a", &mut w, &g, &mut slots);
+            Optimizer::update(&adam, &Step::new(iteration, 0.1), update).unwrap();
             assert!(w.same_bits(two.a.value()), "update {iteration}");
         }
     }
