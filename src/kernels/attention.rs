@@ -10,6 +10,7 @@
 //! changes: more work and other bits, for scores that fit into the second-level cache as they are.)
 
 use super::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
+use super::simd::stamped;
 use super::softmax::{softmax_grad, weights, weights_of};
 use super::strided::Strided;
 use super::{par, scratch};
@@ -218,7 +219,8 @@ impl<T: Float + Gemm> Attention<'_, T> {
             });
         }
         let scale = T::of(self.rule.scale);
-        query.iter_mut().chain(key).for_each(|x| *x *= scale);
+        scaled(query, scale);
+        scaled(key, scale);
     }
 
     fn backward_part(
@@ -344,10 +346,10 @@ impl<T: Float + Gemm> Attention<'_, T> {
         let Rule { scale, causal, window } = self.rule;
         let Part { sample, first, rows, keys, .. } = part;
         self.products(part, heads(&self.query, sample, first, rows), heads(&self.key, sample, 0, keys), out);
-        let (scale, place) = (T::of(scale), self.place(sample));
+        scaled(out, T::of(scale));
+        let place = self.place(sample);
         for (row, scores) in out.chunks_exact_mut(keys).enumerate() {
             let (head, query) = (part.group * self.share() + row / rows, first + row % rows);
-            scores.iter_mut().for_each(|x| *x *= scale);
             if let Some(bias) = &self.bias {
                 let (start, step) = line(bias, [sample, head, query]);
                 for (j, x) in scores.iter_mut().enumerate() {
@@ -370,6 +372,14 @@ impl<T: Float + Gemm> Attention<'_, T> {
                 scores[..end(before, query + 1, keys)].fill(T::neg_infinity());
                 scores[end(place, query.saturating_add(window), keys)..].fill(T::neg_infinity());
             }
+        }
+    }
+}
+
+stamped! {
+    fn scaled<T: Float>(x: &mut [T], factor: T) {
+        for x in x.iter_mut() {
+            *x *= factor;
         }
     }
 }

@@ -78,17 +78,25 @@ impl Fold for Min {
     }
 }
 
-/// Joins the lanes, one half onto the other.
+/// Joins the lanes, one half onto the other. Each half is an array of its own: of one array that shrinks in place the compiler
+/// makes vectors of two, for the loop before as well, which then takes six times as long.
 #[inline(always)]
-fn join<F: Fold, T: Float>(lanes: &mut [T; LANES]) -> T {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] = F::fold(lanes[i], lanes[i + width]);
-        }
-        width /= 2;
+fn join<F: Fold, T: Float>(lanes: [T; LANES]) -> T {
+    let sixteen = halves::<F, T, LANES, 16>(lanes);
+    let eight = halves::<F, T, 16, 8>(sixteen);
+    let four = halves::<F, T, 8, 4>(eight);
+    let two = halves::<F, T, 4, 2>(four);
+    F::fold(two[0], two[1])
+}
+
+/// Folds the second half onto the first.
+#[inline(always)]
+fn halves<F: Fold, T: Float, const N: usize, const HALF: usize>(lanes: [T; N]) -> [T; HALF] {
+    let mut joined = [T::c(0.0); HALF];
+    for i in 0..HALF {
+        joined[i] = F::fold(lanes[i], lanes[i + HALF]);
     }
-    lanes[0]
+    joined
 }
 
 /// Adds `map(a, b)` of a run of pairs to the lanes, starting with lane 0.
@@ -146,7 +154,7 @@ impl<T: Float> Pending<T> {
 fn fold_block<F: Fold, T: Float>(a: &[T], b: &[T], map: impl Fn(T, T) -> T) -> T {
     let mut lanes = [F::start(); LANES];
     feed::<F, T>(&mut lanes, a, b, map);
-    join::<F, T>(&mut lanes)
+    join::<F, T>(lanes)
 }
 
 /// Folds a slice in the fixed order; for use inside stamped kernels.
@@ -220,7 +228,7 @@ fn fold_two_blocks<F: Fold, T: Float>(
     for ((lane, &a), &b) in second.iter_mut().zip(tails[2]).zip(tails[3]) {
         *lane = F::fold(*lane, map(1, a, b));
     }
-    [join::<F, T>(&mut first), join::<F, T>(&mut second)]
+    [join::<F, T>(first), join::<F, T>(second)]
 }
 
 stamped! {

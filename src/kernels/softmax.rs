@@ -24,7 +24,7 @@ fn pivot<T: Float>(row: &[T]) -> T {
 fn exponentials<T: Float, R: Lane<T>>(x: &[T], out: &mut [T]) {
     let max = pivot(x);
     for (o, &x) in out.iter_mut().zip(x) {
-        *o = R::of(x - max).exp().value();
+        *o = R::of(x - max).exp_below().value();
     }
 }
 
@@ -37,6 +37,13 @@ fn scale<T: Float>(out: &mut [T], share: T) {
 
 /// How many short rows are computed side by side.
 const ROWS: usize = 32;
+
+/// How many rows of `n` a kernel takes through one loop before the next: the sums of a row are chains of dependent steps, which
+/// those of others hide, while all of them stay in the first-level cache.
+#[inline(always)]
+fn together(n: usize) -> usize {
+    (NEAR / n.max(1)).clamp(1, ROWS)
+}
 
 /// Short rows, transposed: a row of 10 logits fills no vector, but 32 such rows fill vectors with each of their
 /// columns.
@@ -79,7 +86,7 @@ impl<T: Float> Short<T> {
         }
         for e in &mut e[..n] {
             for r in 0..ROWS {
-                e[r] = R::of(e[r] - max[r]).exp().value();
+                e[r] = R::of(e[r] - max[r]).exp_below().value();
             }
         }
         let mut sums = *e;
@@ -135,10 +142,7 @@ stamped! {
     /// [`Float::TINY`] count as 0.
     pub fn softmax_grad<T: Float>(y: &[T], g: &[T], out: &mut [T], n: usize) {
         for ((y, g), out) in y.chunks_exact(n).zip(g.chunks_exact(n)).zip(out.chunks_exact_mut(n)) {
-            for ((o, &y), &g) in out.iter_mut().zip(y).zip(g) {
-                *o = y.flush(T::TINY) * g;
-            }
-            let dot = fold_slice::<Sum, T>(out);
+            let dot = fold_pairs::<Sum, T>(y, g, |y, g| y.flush(T::TINY) * g);
             for ((o, &y), &g) in out.iter_mut().zip(y).zip(g) {
                 *o = y.flush(T::TINY) * (g - dot);
             }
@@ -164,7 +168,7 @@ stamped! {
         }
         for ((row, max), log) in x.chunks_exact(n).zip(max).zip(log) {
             let pivot = pivot(row);
-            let sum = fold_pairs::<Sum, T>(row, row, |x, _| R::of(x - pivot).exp().value());
+            let sum = fold_pairs::<Sum, T>(row, row, |x, _| R::of(x - pivot).exp_below().value());
             *log = R::of(sum).ln().value();
             *max = pivot;
         }
@@ -175,14 +179,22 @@ stamped! {
     /// Computes the softmax of each row of `n` in place, and the row's largest element and sum of `exp(x - max)`. A
     /// row of only -infinity becomes zeros, and its sum 0.
     pub fn weights<T: Float>[R: T](x: &mut [T], max: &mut [T], sum: &mut [T], n: usize) {
-        for ((row, max), sum) in x.chunks_exact_mut(n).zip(max).zip(sum) {
-            let largest = pivot(row);
-            for x in row.iter_mut() {
-                *x = R::of(*x - largest).exp().value();
+        let rows = together(n);
+        for ((x, max), sum) in x.chunks_mut(rows * n).zip(max.chunks_mut(rows)).zip(sum.chunks_mut(rows)) {
+            for (row, max) in x.chunks_exact(n).zip(&mut *max) {
+                *max = pivot(row);
             }
-            let total = fold_slice::<Sum, T>(row);
-            (*max, *sum) = (largest, total);
-            scale(row, share(total));
+            for (row, &max) in x.chunks_exact_mut(n).zip(&*max) {
+                for x in row.iter_mut() {
+                    *x = R::of(*x - max).exp_below().value();
+                }
+            }
+            for (row, sum) in x.chunks_exact(n).zip(&mut *sum) {
+                *sum = fold_slice::<Sum, T>(row);
+            }
+            for (row, &sum) in x.chunks_exact_mut(n).zip(&*sum) {
+                scale(row, share(sum));
+            }
         }
     }
 }
@@ -192,7 +204,7 @@ stamped! {
     pub fn weights_of<T: Float>[R: T](x: &mut [T], max: &[T], sum: &[T], n: usize) {
         for ((row, &max), &sum) in x.chunks_exact_mut(n).zip(max).zip(sum) {
             for x in row.iter_mut() {
-                *x = R::of(*x - max).exp().value();
+                *x = R::of(*x - max).exp_below().value();
             }
             scale(row, share(sum));
         }
@@ -213,7 +225,7 @@ pub fn log_softmax<T: Float>(x: &[T], out: &mut [T], n: usize) {
     let (mut max, mut log) = ([T::c(0.0); ROWS], [T::c(0.0); ROWS]);
     // As many rows as are computed side by side, or fewer, so that they are still in the first-level cache when
     // they are read again.
-    let rows = (NEAR / n.max(1)).clamp(1, ROWS);
+    let rows = together(n);
     for (x, out) in x.chunks(rows * n).zip(out.chunks_mut(rows * n)) {
         let (max, log) = (&mut max[..x.len() / n], &mut log[..x.len() / n]);
         logsumexp(x, max, log, n);
@@ -251,7 +263,7 @@ pub struct Rows<'a, T> {
 /// pass are many times slower. `low` is a logarithm below that of `TINY`.
 #[inline(always)]
 fn probability<T: Float, R: Lane<T>>(log: T, low: T) -> T {
-    R::of(if log < low { low } else { log }).exp().value().flush(T::TINY)
+    R::of(if log < low { low } else { log }).exp_below().value().flush(T::TINY)
 }
 
 stamped! {

@@ -460,7 +460,7 @@ fn acosh<R: Real>(x: R) -> R {
 /// digit; a gradient needs [`difference`].
 #[inline(always)]
 fn finite<R: Real>(x: R) -> R {
-    within(x, 1e38)
+    x.within(1e38)
 }
 
 /// `a - b`, and 0 of one infinity and the same.
@@ -468,13 +468,6 @@ fn difference<R: Real>(a: R, b: R) -> R {
     let d = a.clone() - b.clone();
     let both = is_number(a) * is_number(b);
     is_number(d.clone()).pick(d.clone(), both.pick(R::c(0.0), d))
-}
-
-/// Limits to a range beyond which a function has reached its limit to the last digit, so that no product of an infinity
-/// and a zero arises.
-#[inline(always)]
-fn within<R: Real>(x: R, end: f64) -> R {
-    x.maximum(R::c(-end)).minimum(R::c(end))
 }
 
 /// `x` up to 0, then 0. At 0 its derivative is 1.
@@ -515,7 +508,7 @@ fn zero<R: Real>(x: R) -> R {
 /// The density of the standard normal distribution.
 #[inline(always)]
 fn density<R: Real>(x: R) -> R {
-    R::c(FRAC_1_SQRT_2PI) * (R::c(-0.5) * x.clone() * x).exp()
+    R::c(FRAC_1_SQRT_2PI) * (R::c(-0.5) * x.clone() * x).exp_below()
 }
 
 /// 1/√(2π).
@@ -561,11 +554,11 @@ unary! {
     /// 1 where positive, else 0. Its derivative counts as 0 everywhere.
     step: Heaviside(x) = x.step(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Greater;
     /// `x·Φ(x)` with the normal distribution function Φ (Hendrycks and Gimpel 2016), exact as Keras's default.
-    gelu: Gelu(x) = x.gelu(); d(X x) = x.clone().ndtr() + within(x.clone(), 100.0) * density(x.ends(100.0));
+    gelu: Gelu(x) = x.gelu(); d(X x) = x.clone().ndtr() + x.clone().within(100.0) * density(x.ends(100.0));
         on [-3.0, 3.0] onnx Gelu;
     /// `x·sigmoid(x)`, also called swish.
     silu: Silu(x) = x.silu();
-        d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + within(x, 1e4) * (R::c(1.0) - s)) };
+        d(X x) = { let s = x.clone().sigmoid(); s.clone() * (R::c(1.0) + x.within(1e4) * (R::c(1.0) - s)) };
         on [-3.0, 3.0] onnx Swish;
     /// -1, 0 or 1, also for integers. Its derivative counts as 0.
     sign: Sign(x) = x.sign(); d(Nothing _v) = R::c(0.0); on [0.1, 2.0] onnx Sign, int I::sign;
@@ -617,7 +610,7 @@ unary! {
     /// so nothing cancels.
     gelu_tanh: GeluTanh(x) = x.clone().maximum(R::c(-100.0)) * x.gate();
         d(X x) = {
-            let x = within(x, 100.0);
+            let x = x.within(100.0);
             let square = x.clone() * x.clone();
             let s = x.clone().gate();
             let slope = R::c(2.0 * SQRT_2_OVER_PI) * (R::c(1.0) + R::c(3.0 * 0.044_715) * square);
@@ -631,7 +624,7 @@ unary! {
     hard_silu: HardSilu(x) = x.clone().maximum(R::c(-3.0)) * (x + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
         d(X x) = {
             let h = (x.clone() + R::c(3.0)).maximum(R::c(0.0)).minimum(R::c(6.0)) / R::c(6.0);
-            h.clone() + within(x, 3.0) * h.clone().step() * (R::c(1.0) - h).step() / R::c(6.0)
+            h.clone() + x.within(3.0) * h.clone().step() * (R::c(1.0) - h).step() / R::c(6.0)
         };
         on [-2.9, 2.9] onnx HardSwish;
     /// `min(max(x, -1), 1)`. The derivative at -1 and 1 is 1.
@@ -641,7 +634,7 @@ unary! {
     mish: Mish(x) = x.clone().maximum(R::c(-1e4)) * x.softplus().tanh();
         d(X x) = {
             let t = x.clone().softplus().tanh();
-            t.clone() + within(x.clone(), 1e4) * (R::c(1.0) - t.clone() * t) * x.sigmoid()
+            t.clone() + x.clone().within(1e4) * (R::c(1.0) - t.clone() * t) * x.sigmoid()
         };
         on [-3.0, 3.0] onnx Mish;
     /// `x / (1 + |x|)`.

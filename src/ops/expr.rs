@@ -211,7 +211,7 @@ impl Real for Expr {
         -((-self).maximum(-other))
     }
     fn ends(self, end: f64) -> Expr {
-        self.maximum(Expr::c(-end)).minimum(Expr::c(end))
+        self.within(end)
     }
     fn or_limit(self, limit: impl FnOnce() -> Expr, f: impl FnOnce(Expr) -> Expr) -> Expr {
         // Neither for numbers nor for NaN.

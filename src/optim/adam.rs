@@ -68,6 +68,14 @@ struct Scalars<T> {
     one_minus_beta_1: T,
     one_minus_beta_2: T,
     epsilon: T,
+    /// Taken off the parameter first, as a share of it, if it decays.
+    decay: Option<T>,
+}
+
+/// The parameter before its update.
+#[inline(always)]
+fn decayed<T: Float>(w: T, share: Option<T>) -> T {
+    share.map_or(w, |share| w - w * share)
 }
 
 stamped! {
@@ -76,7 +84,7 @@ stamped! {
             let g = g.flush(T::TINY);
             *m = (*m + (g - *m) * s.one_minus_beta_1).flush(T::FADED);
             *v = (*v + (g * g - *v) * s.one_minus_beta_2).flush(T::FADED);
-            *w -= *m * s.rate / (v.sqrt() + s.epsilon);
+            *w = decayed(*w, s.decay) - *m * s.rate / (v.sqrt() + s.epsilon);
         }
     }
 }
@@ -87,7 +95,7 @@ fn with_largest<T: Float>(w: &mut [T], g: &[T], [m, v, largest]: [&mut [T]; 3], 
         *m = (*m + (g - *m) * s.one_minus_beta_1).flush(T::FADED);
         *v = (*v + (g * g - *v) * s.one_minus_beta_2).flush(T::FADED);
         *largest = largest.maximum(*v);
-        *w -= *m * s.rate / (largest.sqrt() + s.epsilon);
+        *w = decayed(*w, s.decay) - *m * s.rate / (largest.sqrt() + s.epsilon);
     }
 }
 
@@ -110,6 +118,7 @@ impl Formula {
             one_minus_beta_1: T::of(1.0 - self.beta_1),
             one_minus_beta_2: T::of(1.0 - self.beta_2),
             epsilon: T::of(self.epsilon),
+            decay: (step.weight_decay > 0.0).then(|| T::of(step.weight_decay * step.learning_rate)),
         };
         match slots {
             [m, v] => kernel(w, g, m, v, scalars),
@@ -134,6 +143,9 @@ impl Rule for Adam {
     fn check(&self) -> Result<()> {
         self.formula().check()
     }
+    fn decays_itself(&self) -> bool {
+        true
+    }
     fn update<T: Float>(&self, step: Step, w: &mut [T], g: &[T], mut slots: Slots<'_, T>) {
         self.formula().update(&step, w, g, &mut slots);
     }
@@ -153,6 +165,9 @@ impl Rule for AdamW {
     }
     fn check(&self) -> Result<()> {
         self.formula().check()
+    }
+    fn decays_itself(&self) -> bool {
+        true
     }
     fn options(&self) -> Options {
         Options { weight_decay: Some(self.weight_decay), ..Options::default() }

@@ -57,8 +57,11 @@ impl Pass<'_> {
     pub(super) fn takes_rows(&self, choice: &Choice) -> bool {
         let decays = choice.weight_decay > 0.0 && self.optimizer.decays_itself();
         let norms = self.options.clipnorm.or(self.options.global_clipnorm).is_some();
-        let takes = self.optimizer.takes_rows() || self.optimizer.spreads_rows() && !norms;
-        takes && !self.accumulates && !decays && self.rate(choice).is_finite()
+        let takes = match self.optimizer.takes_rows() {
+            true => !decays,
+            false => self.optimizer.spreads_rows() && !norms,
+        };
+        takes && !self.accumulates && self.rate(choice).is_finite()
     }
 
     /// Returns whether an update of this parameter may fail half-way, so that its old values must be kept.

@@ -78,6 +78,11 @@ pub trait Rule: Configured + std::fmt::Debug + Clone + Send + Sync + 'static {
         false
     }
 
+    /// See [`Optimizer::decays_itself`]. The driver's way is a pass over the parameter of its own.
+    fn decays_itself(&self) -> bool {
+        false
+    }
+
     /// See [`Optimizer::options`].
     fn options(&self) -> Options {
         Options::default()
@@ -105,6 +110,9 @@ impl<R: Rule> Optimizer for R {
     }
     fn can_fail(&self) -> bool {
         false
+    }
+    fn decays_itself(&self) -> bool {
+        Rule::decays_itself(self)
     }
     fn options(&self) -> Options {
         Rule::options(self)

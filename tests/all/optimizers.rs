@@ -580,7 +580,7 @@ fn trained(mut model: Model) -> Vec<u8> {
 #[test]
 fn rows_give_the_bytes_of_the_dense_gradient() {
     type Make = fn() -> Tuned;
-    let all: [(&str, Make); 13] = [
+    let all: [(&str, Make); 14] = [
         ("SGD", || SGD::new(0.5).tuned()),
         ("momentum", || SGD::new(0.1).momentum(0.9).tuned()),
         ("Adam", || Adam::new(0.01).tuned()),
@@ -589,6 +589,7 @@ fn rows_give_the_bytes_of_the_dense_gradient() {
         ("Muon", || Muon::new(0.01).tuned()),
         ("clipvalue", || SGD::new(0.5).clipvalue(0.01)),
         ("decay", || SGD::new(0.5).weight_decay(0.1)),
+        ("decay of Adam", || Adam::new(0.01).weight_decay(0.1)),
         ("average", || SGD::new(0.5).use_ema(0.9).ema_overwrite_frequency(3)),
         ("accumulation", || SGD::new(0.5).gradient_accumulation_steps(2)),
         ("Adam with a norm", || Adam::new(0.01).clipnorm(0.01)),
@@ -1283,6 +1284,28 @@ fn rows_are_dense_where_an_optimizer_decays_itself() {
     let (mut two, mut driver) = (Two::new(&[1], 1.0), Driver::new(Told.weight_decay(0.5)));
     two.step(&mut driver, Some(1.0), None).unwrap();
     assert_eq!(two.values(), [1.0 - 0.1 * 0.5, 1.0]);
+}
+
+/// Adam takes decay off in its own loop: the bits are those of a pass before it.
+#[test]
+fn adam_decays_before_its_update() {
+    let gradient = |g: f64| Gradient::Dense(Tensor::from_slice(&[g; 3], [3]).unwrap());
+    for largest in [false, true] {
+        let adam = Adam::new(0.1).amsgrad(largest);
+        let (mut two, mut driver) = (Two::new(&[3], 0.75), Driver::new(adam.clone().weight_decay(0.3)));
+        let mut w = two.a.value().clone();
+        let zeros = Tensor::from_slice(&[0.0f64; 3], [3]).unwrap();
+        let mut slots = vec![zeros; if largest { 3 } else { 2 }];
+        for (iteration, g) in (1..).zip([0.3, -2.0, 0.0, 1e-3]) {
+            two.step(&mut driver, Some(g), None).unwrap();
+            let decayed: Vec<f64> = w.to_vec().unwrap().iter().map(|w: &f64| w - w * (0.3 * 0.1)).collect();
+            w = Tensor::from_slice(&decayed, [3]).unwrap();
+            let g = gradient(g);
+            let update = Update::new("a", &mut w, &g, &mut slots);
+            Optimizer::update(&adam, &Step::new(iteration, 0.1), update).unwrap();
+            assert!(w.same_bits(two.a.value()), "update {iteration}");
+        }
+    }
 }
 
 /// Fails if it is told of a decay, though it does not say that it decays itself.

@@ -67,9 +67,27 @@ pub(super) fn exp<A: Fma>(x: f32) -> f32 {
     let (b, r) = split::<A>(select(x < LOW, LOW, x));
     let (s, t) = powers(b);
     let s = select(x < LOW, 0.0, s);
-    // This order takes the fewest steps and keeps more bits of the sum than `1 + m` does.
+    one_and_more::<A>(r) * s * t
+}
+
+/// `1 + r + r² Q(r)`, in the order that takes the fewest steps and keeps more bits of the sum than `1 + m` does.
+#[inline(always)]
+fn one_and_more<A: Fma>(r: f32) -> f32 {
     let q = r.fused::<A>(Q[4], Q[3]).fused::<A>(r, Q[2]).fused::<A>(r, Q[1]).fused::<A>(r, Q[0]);
-    q.fused::<A>(r, 1.0).fused::<A>(r, 1.0) * s * t
+    q.fused::<A>(r, 1.0).fused::<A>(r, 1.0)
+}
+
+/// [`exp`] of what is not above 0, with its bits and fewer steps: nothing is too large, and `2^(n + 65)` is a normal number for
+/// all `n` there are, from -150 to 0. (An even number leaves ties of the first rounding as they are.)
+#[inline(always)]
+pub(super) fn exp_below<A: Fma>(x: f32) -> f32 {
+    const SHIFTED: f32 = ROUNDER + 192.0;
+    let c = select(x < LOW, LOW, x);
+    let t = c.fused::<A>(LOG2_E, SHIFTED);
+    let n = t - SHIFTED;
+    let r = n.fused::<A>(-LN2_LO, n.fused::<A>(-LN2_HI, c));
+    let s = select(x < LOW, 0.0, f32::from_bits(t.to_bits() << 23));
+    one_and_more::<A>(r) * s * power(0, -65)
 }
 
 /// `2^n m + (2^n - 1)`, halved until the last step so that `n = 128` is no overflow.

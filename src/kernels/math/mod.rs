@@ -35,6 +35,11 @@ pub trait Real:
     fn c(v: f64) -> Self;
     /// e to the power of this.
     fn exp(self) -> Self;
+    /// [`Real::exp`] of a number that is not above 0 (or NaN), in fewer steps.
+    #[inline(always)]
+    fn exp_below(self) -> Self {
+        self.exp()
+    }
     /// Natural logarithm.
     fn ln(self) -> Self;
     /// Square root, correctly rounded.
@@ -62,6 +67,12 @@ pub trait Real:
     #[inline(always)]
     fn ends(self, _end: f64) -> Self {
         self
+    }
+    /// This number, limited to ±`end`: a range beyond which a function has reached its limit to the last digit, so that no product of
+    /// an infinity and a zero arises.
+    #[inline(always)]
+    fn within(self, end: f64) -> Self {
+        self.maximum(Self::c(-end)).minimum(Self::c(end))
     }
     /// `f(self)`, whose value at infinities is `limit`. The formula itself gives that; the derivatives of an expression are 0 there
     /// instead of NaN.
@@ -204,7 +215,7 @@ fn sign(magnitude: f32, of: f32) -> f32 {
 }
 
 macro_rules! real {
-    ($t:ty, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $silu:path, $erf:path, $ndtr:path, $gelu:path, $gate:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
+    ($t:ty, $exp:path, $exp_below:path, $ln:path, $tanh:path, $sigmoid:path, $silu:path, $erf:path, $ndtr:path, $gelu:path, $gate:path, $expm1:path, $log1p:path, $sin:path, $cos:path,
      $rem:path, $floor_div:path, $log2:path, $log10:path, $hypot:path) => {
         impl Real for $t {
             #[inline(always)]
@@ -214,6 +225,16 @@ macro_rules! real {
             #[inline(always)]
             fn exp(self) -> Self {
                 $exp(self)
+            }
+            #[inline(always)]
+            fn exp_below(self) -> Self {
+                $exp_below(self)
+            }
+            #[inline(always)]
+            fn within(self, end: f64) -> Self {
+                let end = end as $t;
+                let x = select(self > end, end, self);
+                select(x < -end, -end, x)
             }
             #[inline(always)]
             fn ln(self) -> Self {
@@ -399,6 +420,7 @@ macro_rules! real {
 real!(
     f32,
     exp::exp::<f32>,
+    exp::exp_below::<f32>,
     log::ln::<f32>,
     exp::tanh::<f32>,
     exp::sigmoid::<f32>,
@@ -419,6 +441,7 @@ real!(
 );
 real!(
     f64,
+    libm::exp,
     libm::exp,
     libm::log,
     libm::tanh,

@@ -144,6 +144,10 @@ macro_rules! lane {
                 $lane(v as f32)
             }
             #[inline(always)]
+            fn within(self, end: f64) -> $lane {
+                $lane(Real::within(self.0, end))
+            }
+            #[inline(always)]
             fn fma(self, a: $lane, b: $lane) -> $lane {
                 $lane(<$lane as Fma>::fma(self.0, a.0, b.0))
             }
@@ -169,7 +173,7 @@ macro_rules! lane {
     ($lane:ident, $inline:ident) => {
         lane!(
             $lane, $inline: Add add, Sub sub, Mul mul, Div div;
-            exp in exp, ln in log, tanh in exp, sigmoid in exp, silu in exp, erf in erf, ndtr in normal, gelu in normal, gate in normal, exp_m1 in exp, ln_1p in log,
+            exp in exp, exp_below in exp, ln in log, tanh in exp, sigmoid in exp, silu in exp, erf in erf, ndtr in normal, gelu in normal, gate in normal, exp_m1 in exp, ln_1p in log,
             sin in trig, cos in trig, log2 in log, log10 in log;
             sqrt abs step floor round erfc cbrt lgamma erfinv;
             maximum minimum pow atan2 rem floor_div above copysign hypot polygamma bessel_i bessel_ie bessel_ie_slope sinc nextafter ldexp

@@ -14,7 +14,9 @@ macro_rules! kernels {
         })+
     };
 }
-kernels!(exp, ln, tanh, sigmoid, erf, exp_m1, ln_1p, sin, cos, step, ndtr, gelu, gate, log2, log10);
+kernels!(
+    exp, exp_below, ln, tanh, sigmoid, erf, exp_m1, ln_1p, sin, cos, step, ndtr, gelu, gate, log2, log10
+);
 
 /// A test case: a function, a kernel that applies it to slices, its reference in f64, the error allowed in units in
 /// the last place and from which input on, and a hash of the results of the sampled inputs.
@@ -138,6 +140,24 @@ fn errors_over_a_sample_are_within_the_promise() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_exponential_below_0_has_the_bits_of_the_exponential() {
+    let thin = if cfg!(debug_assertions) { 31 } else { 1 };
+    let bits = sample().step_by(thin).chain(boundaries());
+    // The numbers around each multiple of ln 2 / 2, where the nearest power of two changes.
+    let seams = (0..320).flat_map(|i| {
+        let at = (f64::from(i) * -0.5 * std::f64::consts::LN_2) as f32;
+        (0..9).map(move |step| at.to_bits().saturating_sub(4) + step)
+    });
+    let x: Vec<f32> = bits.chain(seams).map(f32::from_bits).filter(|x| !(*x > 0.0)).collect();
+    let (mut below, mut all) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    exp_below(&mut below, &x);
+    exp(&mut all, &x);
+    for ((x, a), b) in x.iter().zip(below).zip(all) {
+        assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "exp({x:e}): {a:e} and {b:e}");
+    }
 }
 
 /// Tests `ndtr` and `gelu` below the interval of their cases: (down to, relative error below).
