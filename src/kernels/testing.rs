@@ -2,7 +2,20 @@
 
 use super::gemm::{Act, Epilogue, Gemm};
 use super::math::Real;
+use super::simd::{Isa, isa};
 use crate::Float;
+
+/// The instruction sets that a test of all of them goes through: all that this processor has, or the one that `GRADUS_ISA` names.
+pub(crate) fn sets() -> Vec<Isa> {
+    let forced = std::env::var_os("GRADUS_ISA").is_some();
+    if forced { vec![isa()] } else { Isa::available().to_vec() }
+}
+
+/// Those of [`sets`] that large cases are for: portable multiply-adds are in software on x86-64, and the best set stands for those below it.
+pub(crate) fn sets_for_large() -> Vec<Isa> {
+    let best = Isa::available()[Isa::available().len() - 1];
+    sets().into_iter().filter(|&isa| isa == best || isa == Isa::NoFma).collect()
+}
 
 /// Numbers from a seed, so that failures repeat.
 pub(crate) struct Rng(pub(crate) u64);

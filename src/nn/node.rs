@@ -77,7 +77,7 @@ pub trait Layer: Module {
 
     /// Returns whether in inference each row of the output (of the first axis, the batch) follows from the same row of the input alone,
     /// with no random numbers, no losses, and nothing carried from call to call. `TimeDistributed` then calls the layer once, with all
-    /// time steps as rows.
+    /// time steps as rows, and a network of such layers alone predicts many rows in parts, each on a thread of its own.
     fn is_row_wise(&self) -> bool {
         false
     }
@@ -145,7 +145,7 @@ pub trait Node: Module + CloneNode + std::fmt::Debug + Send + Sync {
 
     /// Returns whether in inference each row of the output (of the first axis, the batch) follows from the same row of the input alone,
     /// with no random numbers, no losses, and nothing carried from call to call. `TimeDistributed` then calls the layer once, with all
-    /// time steps as rows.
+    /// time steps as rows, and a network of such layers alone predicts many rows in parts, each on a thread of its own.
     fn is_row_wise(&self) -> bool {
         false
     }

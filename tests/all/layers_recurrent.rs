@@ -6,8 +6,9 @@ use gradus::graph::{Feed, Graph};
 use gradus::io::Load;
 use gradus::nn::activation::Relu;
 use gradus::nn::layers::{
-    Bidirectional, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, SimpleRNN, SimpleRNNCell, StackedRNNCells,
-    TimeDistributed,
+    AdaptiveAveragePooling2D, Bidirectional, GRU, GRUCell, GroupNormalization, LSTM, LSTMCell, MergeMode,
+    PReLU, RNN, RepeatVector, Resizing, SimpleRNN, SimpleRNNCell, StackedRNNCells, TimeDistributed,
+    UnitNormalization,
 };
 use gradus::nn::{Cx, IntoLayer, Module, Network, Shared};
 use gradus::prelude::*;
@@ -370,4 +371,11 @@ fn one_call_for_all_time_steps_gives_the_bits_of_a_loop() {
     bits(&[4, 3, 6], BatchNormalization::new());
     bits(&[4, 3, 2, 6], LayerNormalization::new());
     bits(&[4, 3, 2, 6], Flatten::new());
+    bits(&[4, 3, 2, 6], GroupNormalization::new().groups(2));
+    bits(&[4, 3, 2, 6], UnitNormalization::new());
+    bits(&[4, 3, 2, 6], PReLU::new());
+    bits(&[4, 3, 2, 6], gradus::nn::layers::Softmax::new());
+    bits(&[4, 3, 6], RepeatVector::new(2));
+    bits(&[2, 3, 8, 7, 3], Resizing::new(5, 9));
+    bits(&[2, 3, 8, 7, 3], AdaptiveAveragePooling2D::new(3));
 }

@@ -2,8 +2,11 @@
 //! in any batch; and all of it must work from many threads at once.
 
 use gradus::autograd::Gradients;
+use gradus::nn::layers::{Average, Dot};
 use gradus::nn::{Build, Functional, Network, Node, Session, Subclass, Symbol};
 use gradus::prelude::*;
+use gradus::random::{Purpose, Stream};
+use gradus::{Error, Result};
 
 #[test]
 fn types_go_to_other_threads() {
@@ -22,7 +25,7 @@ fn types_go_to_other_threads() {
     both::<Symbol>();
     both::<Threads>();
     both::<History>();
-    both::<gradus::Error>();
+    both::<Error>();
     send::<Box<dyn Callback>>();
 }
 
@@ -66,6 +69,85 @@ fn training_gives_the_same_bytes_on_any_number_of_threads() {
         assert_eq!(h, history, "figures differ on {threads} threads");
     }
     assert!(history["loss"][1] < history["loss"][0]);
+}
+
+/// Two inputs, their branches merged in each way: with work for several threads at 400 rows.
+fn branches() -> Network {
+    let (a, b) = (Input::new([128]), Input::new([128]));
+    let x = Dense::new(256).activation(Relu).on(&a).unwrap();
+    let y = Dense::new(256).activation(Tanh).on(&b).unwrap();
+    // One number a row, which is broadcast to the others.
+    let gate = Dense::new(1).activation(Sigmoid).on(&b).unwrap();
+    let merged = [
+        Add::new().on([&x, &y]).unwrap(),
+        Subtract::new().on([&x, &y]).unwrap(),
+        Multiply::new().on([&x, &gate]).unwrap(),
+        Average::new().on([&x, &y]).unwrap(),
+        Maximum::new().on([&x, &y]).unwrap(),
+        Minimum::new().on([&x, &gate]).unwrap(),
+        Dot::new(-1).normalize(true).on([&x, &y]).unwrap(),
+    ];
+    let merged = Concatenate::new().on(&merged).unwrap();
+    let out = Dense::new(10).activation(Softmax).on(&merged).unwrap();
+    Functional::new([&a, &b], [&out, &gate]).unwrap().seed(3).build().unwrap()
+}
+
+fn normal(seed: u64, shape: [usize; 2]) -> Tensor {
+    Tensor::randn(shape, Stream::new(seed, Purpose::User(0), 0)).unwrap()
+}
+
+#[test]
+fn branches_predict_in_parts_what_they_predict_whole() {
+    let network = branches();
+    assert!(network.is_row_wise());
+    let x = [normal(1, [400, 128]), normal(2, [400, 128])];
+    let predict =
+        |threads: usize| Threads::new(threads).unwrap().run(|| network.clone().predict_all(&x)).unwrap();
+    let whole = predict(1);
+    for threads in [2, 3] {
+        for (part, whole) in predict(threads).iter().zip(&whole) {
+            assert!(part.same_bits(whole), "{threads} threads");
+        }
+    }
+    for row in [0, 66, 67, 399] {
+        let alone = x.each_ref().map(|x| x.slice(0, row, row + 1).unwrap());
+        for (alone, whole) in network.predict_all(&alone).unwrap().iter().zip(&whole) {
+            assert!(alone.same_bits(&whole.slice(0, row, row + 1).unwrap()), "row {row}");
+        }
+    }
+}
+
+#[test]
+fn an_input_of_one_row_is_not_divided_beside_one_of_many() {
+    let network = branches();
+    let (many, one) = (normal(1, [400, 128]), normal(2, [1, 128]));
+    let refused = network.predict_all(&[&many, &one]).unwrap_err().to_string();
+    assert!(refused.contains("the same number of rows"), "{refused}");
+}
+
+/// The mean of all rows, in one row.
+#[derive(Clone, Debug)]
+struct Middle;
+gradus::parts!(Middle {});
+impl gradus::config::Configured for Middle {}
+impl Layer for Middle {
+    fn forward(&self, x: &Tensor, _: &mut Cx) -> Result<Tensor> {
+        x.mean(&[0], true)
+    }
+}
+
+#[test]
+fn a_row_that_is_broadcast_inside_a_network_keeps_it_whole() {
+    let x = Input::new([128]);
+    let wide = Dense::new(512).on(&x).unwrap();
+    let middle = Middle.on(&wide).unwrap();
+    let out = Add::new().on([&wide, &middle]).unwrap();
+    let network = Functional::new([&x], [&out]).unwrap().seed(3).build().unwrap();
+    assert!(!network.is_row_wise());
+    let x = normal(1, [400, 128]);
+    let predict =
+        |threads: usize| Threads::new(threads).unwrap().run(|| network.clone().predict(&x)).unwrap();
+    assert!(predict(3).same_bits(&predict(1)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::Float;
 use crate::kernels::batch_norm::mul_add;
 use crate::kernels::gemm::{Act, Store, product_on};
 use crate::kernels::par::with_threads;
-use crate::kernels::testing::{Ends, Rng, same};
+use crate::kernels::testing::{Ends, Rng, same, sets};
 
 /// The sizes of a test, owned.
 #[derive(Clone, Debug)]
@@ -117,13 +117,18 @@ fn check<T: Gemm + Float>(r: &mut Rng, case: &Case, isas: &[Isa]) {
     }
 }
 
+/// The sets that have vectors and fused multiply-adds.
+fn fast() -> Vec<Isa> {
+    sets().into_iter().filter(|&isa| isa > Isa::NoFma).collect()
+}
+
 #[test]
 fn like_products_of_patches() {
     let r = &mut Rng(71);
     for _ in 0..150 {
         let case = Case::any(r, 6);
-        check::<f32>(r, &case, Isa::available());
-        check::<f64>(r, &case, Isa::available());
+        check::<f32>(r, &case, &sets());
+        check::<f64>(r, &case, &sets());
     }
 }
 
@@ -131,7 +136,7 @@ fn like_products_of_patches() {
 #[test]
 fn like_products_of_patches_when_large() {
     let r = &mut Rng(72);
-    let fast: Vec<Isa> = Isa::available().iter().copied().filter(|&isa| isa > Isa::NoFma).collect();
+    let fast = fast();
     let window = |size, stride, before| Window { stride, before, after: before, ..Window::new(size) };
     let mut cases = vec![
         Case::square(7, 130, 150, window(3, 1, 1)),
@@ -154,7 +159,10 @@ fn like_products_of_patches_when_large() {
 #[test]
 fn depthwise_like_products_of_patches() {
     let r = &mut Rng(74);
-    let fast: Vec<Isa> = Isa::available().iter().copied().filter(|&isa| isa > Isa::NoFma).collect();
+    let fast = fast();
+    if fast.is_empty() {
+        return;
+    }
     for i in 0..60 {
         let mut case = Case::any(r, 6);
         (case.groups, case.channels, case.filters) = (1 + r.below(70), 1, [1, 1, 2][r.below(3)]);
@@ -181,7 +189,7 @@ fn windows_far_beyond_images() {
     for window in cases {
         let case = Case { spatial: vec![4], windows: vec![window], ..Case::square(1, 3, 5, Window::new(1)) };
         if case.elements()[2] < 1 << 20 {
-            check::<f32>(r, &case, Isa::available());
+            check::<f32>(r, &case, &sets());
         }
     }
 }

@@ -7,7 +7,7 @@ use super::tests::ORDERS;
 use super::*;
 use crate::Float;
 use crate::kernels::par::with_threads;
-use crate::kernels::testing::{Ends, Rng, same};
+use crate::kernels::testing::{Ends, Rng, same, sets};
 
 /// A matrix, and how many elements it takes.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +81,7 @@ fn one<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
         naive::gemm_on(isa, a, b, MatMut { data: &mut want[skip..], rows: m, cols: n, ld }, store, epilogue);
         want
     });
-    for &isa in Isa::available() {
+    for isa in sets() {
         let want = &wants[usize::from(isa.is_fused())];
         let mut got = before.clone();
         gemm_on(isa, a, b, MatMut { data: &mut got[skip..], rows: m, cols: n, ld }, store, epilogue);

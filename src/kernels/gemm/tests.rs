@@ -3,7 +3,7 @@
 use super::*;
 use crate::Float;
 use crate::kernels::par::with_threads;
-use crate::kernels::testing::{Ends, Rng, same};
+use crate::kernels::testing::{Ends, Rng, same, sets, sets_for_large};
 
 /// One instruction set for each of the two orders of arithmetic: separate and fused.
 pub(super) const ORDERS: [Isa; 2] = [Isa::NoFma, Isa::Portable];
@@ -60,7 +60,7 @@ fn one_case<T: Gemm + Float>(r: &mut Rng, m: usize, k: usize, n: usize) {
         naive::gemm_on(isa, a, b, MatMut { data: &mut want, rows: m, cols: n, ld }, store, epilogue);
         want
     });
-    for &isa in Isa::available() {
+    for isa in sets() {
         let want = &wants[usize::from(isa.is_fused())];
         let mut got = before.clone();
         gemm_on(isa, a, b, MatMut { data: &mut got, rows: m, cols: n, ld }, store, epilogue);
@@ -138,11 +138,7 @@ fn block_boundaries() {
 
 #[test]
 fn threads_and_batch_cannot_be_seen() {
-    let sets = Isa::available();
-    threads_and_batch(sets[sets.len() - 1]);
-    if sets.contains(&Isa::NoFma) {
-        threads_and_batch(Isa::NoFma);
-    }
+    sets_for_large().into_iter().for_each(threads_and_batch);
 }
 
 fn threads_and_batch(isa: Isa) {
@@ -260,7 +256,7 @@ fn special_numbers_pass_alike() {
             naive::gemm_on(isa, ma, mb, MatMut::row_major(&mut want, m, n), Store::Add, epilogue);
             want
         });
-        for &isa in Isa::available() {
+        for isa in sets() {
             let want = &wants[usize::from(isa.is_fused())];
             let mut got = vec![-0.0; m * n];
             gemm_on(isa, ma, mb, MatMut::row_major(&mut got, m, n), Store::Add, epilogue);

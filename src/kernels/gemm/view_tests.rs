@@ -6,7 +6,7 @@ use super::*;
 use crate::Float;
 use crate::dtype::{bf16, f16};
 use crate::kernels::par::with_threads;
-use crate::kernels::testing::{Ends, Rng, same};
+use crate::kernels::testing::{Ends, Rng, same, sets, sets_for_large};
 
 /// An operand and the elements it stands for, in row-major order. What it borrows is leaked, which is fine in
 /// tests.
@@ -186,7 +186,7 @@ type Narrow<T> = Option<fn(&mut Rng, (usize, usize)) -> Case<T>>;
 
 fn random_pairs<T: Gemm + Float>(seed: u64, with: Narrow<T>) {
     let mut r = Rng(seed);
-    for &isa in Isa::available() {
+    for isa in sets() {
         for case in 0..220 {
             let (m, n) = ([1, 1 + r.below(9), r.below(70)][r.below(3)], [1, r.below(90)][r.below(2)]);
             let k = if case % 20 == 0 { T::KC - 3 + r.below(2 * T::KC + 9) } else { r.below(50) };
@@ -220,8 +220,7 @@ fn operands_are_the_matrices_that_they_stand_for() {
 #[test]
 fn large_operands_on_several_threads() {
     let mut r = Rng(3);
-    let sets = Isa::available();
-    for &isa in &[sets[sets.len() - 1], Isa::NoFma][..1 + usize::from(sets.contains(&Isa::NoFma))] {
+    for isa in sets_for_large() {
         large(&mut r, isa);
     }
 }

@@ -126,34 +126,34 @@ fn bessel_series(a: f64, n: f64) -> f64 {
     sum
 }
 
-/// `exp(-a)·Iₙ(a)` for large `a` (DLMF 10.40.1).
-fn bessel_asymptotic(a: f64, n: f64) -> f64 {
-    let (mut term, mut sum, mut k) = (1.0, 1.0, 1.0);
-    while k < 60.0 {
+/// The terms of the series of `exp(-a)·Iₙ(a)·√(2πa)` for large `a` after the first, which is 1 (DLMF 10.40.1), with their numbers.
+fn asymptotic_terms(a: f64, n: f64) -> impl Iterator<Item = (f64, f64)> {
+    let mut term = 1.0;
+    (1..60).map(move |k| {
+        let k = f64::from(k);
         let odd = 2.0 * k - 1.0;
-        let next = term * -(4.0 * n * n - odd * odd) / (8.0 * k * a);
-        if next == 0.0 || next.abs() < 1e-18 {
-            break;
-        }
-        term = next;
-        sum += term;
-        k += 1.0;
-    }
-    sum / (2.0 * PI * a).sqrt()
+        term = term * -(4.0 * n * n - odd * odd) / (8.0 * k * a);
+        (k, term)
+    })
 }
 
-/// The order's size, and the sign of the result: `I₋ₙ` is `Iₙ`, and odd orders are odd functions.
-fn bessel_order(x: f64, order: f64) -> (f64, f64) {
+/// `exp(-a)·Iₙ(a)` for large `a`.
+fn bessel_asymptotic(a: f64, n: f64) -> f64 {
+    let terms = asymptotic_terms(a, n).take_while(|(_, term)| term.abs() >= 1e-18);
+    terms.fold(1.0, |sum, (_, term)| sum + term) / (2.0 * PI * a).sqrt()
+}
+
+/// The order's size, and the sign of the result: `I₋ₙ` is `Iₙ`, and odd orders are odd functions. Nothing where there is no result.
+fn bessel_order(x: f64, order: f64) -> Option<(f64, f64)> {
     let n = order.abs();
-    (n, if x < 0.0 && n % 2.0 != 0.0 { -1.0 } else { 1.0 })
+    let sign = if x < 0.0 && n % 2.0 != 0.0 { -1.0 } else { 1.0 };
+    (!x.is_nan() && n <= BESSEL_ORDERS && n.fract() == 0.0).then_some((n, sign))
 }
 
 /// The modified Bessel function of the first kind of a whole order.
 pub(super) fn bessel_i(x: f64, order: f64) -> f64 {
-    let ((n, sign), a) = (bessel_order(x, order), x.abs());
-    if x.is_nan() || n.is_nan() || n > BESSEL_ORDERS || n.fract() != 0.0 {
-        return f64::NAN;
-    }
+    let Some((n, sign)) = bessel_order(x, order) else { return f64::NAN };
+    let a = x.abs();
     let value = if a.is_infinite() {
         f64::INFINITY
     } else if a > 30.0 + n * n {
@@ -167,10 +167,8 @@ pub(super) fn bessel_i(x: f64, order: f64) -> f64 {
 
 /// `exp(-|x|)` times [`bessel_i`].
 pub(super) fn bessel_ie(x: f64, order: f64) -> f64 {
-    let ((n, sign), a) = (bessel_order(x, order), x.abs());
-    if x.is_nan() || n.is_nan() || n > BESSEL_ORDERS || n.fract() != 0.0 {
-        return f64::NAN;
-    }
+    let Some((n, sign)) = bessel_order(x, order) else { return f64::NAN };
+    let a = x.abs();
     let value = if a.is_infinite() {
         0.0
     } else if a > 30.0 + n * n {
@@ -184,10 +182,8 @@ pub(super) fn bessel_ie(x: f64, order: f64) -> f64 {
 /// The derivative of [`bessel_ie`]; at 0, where that of order 0 has none, 0. The difference `½(Iₙ₋₁ + Iₙ₊₁) - Iₙ` would lose as many
 /// digits as `x` has, so it is taken term by term, which is also one series instead of three.
 pub(super) fn bessel_ie_slope(x: f64, order: f64) -> f64 {
-    let ((n, sign), a) = (bessel_order(x, order), x.abs());
-    if x.is_nan() || n.is_nan() || n > BESSEL_ORDERS || n.fract() != 0.0 {
-        return f64::NAN;
-    }
+    let Some((n, sign)) = bessel_order(x, order) else { return f64::NAN };
+    let a = x.abs();
     let value = if a == 0.0 {
         if n == 1.0 { 0.5 } else { 0.0 }
     } else if a.is_infinite() {
@@ -222,18 +218,8 @@ fn bessel_series_slope(a: f64, n: f64) -> f64 {
 
 /// The derivative of [`bessel_asymptotic`], term by term.
 fn bessel_asymptotic_slope(a: f64, n: f64) -> f64 {
-    let (mut term, mut sum, mut k) = (1.0, 0.5, 1.0);
-    while k < 60.0 {
-        let odd = 2.0 * k - 1.0;
-        let next = term * -(4.0 * n * n - odd * odd) / (8.0 * k * a);
-        if next == 0.0 || (next * k).abs() < 1e-18 {
-            break;
-        }
-        term = next;
-        sum += (k + 0.5) * term;
-        k += 1.0;
-    }
-    -sum / (a * (2.0 * PI * a).sqrt())
+    let terms = asymptotic_terms(a, n).take_while(|(k, term)| (term * k).abs() >= 1e-18);
+    -terms.fold(0.5, |sum, (k, term)| sum + (k + 0.5) * term) / (a * (2.0 * PI * a).sqrt())
 }
 
 /// The derivative of `sin(πx) / (πx)` of a whole order up to 10: its power series near 0, else the recurrence that follows from

@@ -70,4 +70,7 @@ impl Layer for AdaptivePooling {
     fn class_name(&self) -> &'static str {
         self.class
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

@@ -56,4 +56,7 @@ impl Layer for AlphaDropoutNode {
     fn class_name(&self) -> &'static str {
         "AlphaDropout"
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

@@ -58,4 +58,7 @@ impl Layer for CenterCropNode {
     fn class_name(&self) -> &'static str {
         "CenterCrop"
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

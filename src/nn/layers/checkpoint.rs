@@ -179,4 +179,7 @@ impl Node for Block {
     fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
         self.layer.output_range(output, inputs)
     }
+    fn is_row_wise(&self) -> bool {
+        self.layer.is_row_wise()
+    }
 }

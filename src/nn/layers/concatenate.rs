@@ -45,6 +45,9 @@ impl Node for Concatenate {
     fn output_range(&self, _: usize, inputs: &[Option<Range>]) -> Option<Range> {
         Range::united(inputs).map(Range::moved)
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }
 
 impl Concatenate {

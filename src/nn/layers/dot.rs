@@ -85,6 +85,9 @@ impl Node for Dot {
         let y = Tensor::einsum(equation.as_str(), &[&a, &b])?;
         Ok(if y.rank() == 1 { y.expand_dims(1)? } else { y }.into())
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }
 
 /// Divides by the Euclidean norm along an axis, or by 1e-7 if the norm is smaller.

@@ -24,4 +24,7 @@ impl Layer for ELU {
     fn masking(&self) -> Masking {
         Masking::Keep
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

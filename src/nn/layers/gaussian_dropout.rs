@@ -50,4 +50,7 @@ impl Layer for GaussianDropoutNode {
     fn output_range(&self, input: Option<Range>) -> Option<Range> {
         input
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

@@ -48,4 +48,7 @@ impl Layer for GaussianNoiseNode {
     fn output_range(&self, input: Option<Range>) -> Option<Range> {
         input
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

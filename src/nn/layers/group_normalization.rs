@@ -118,4 +118,7 @@ impl Layer for GroupNormalizationNode {
     fn class_name(&self) -> &'static str {
         "GroupNormalization"
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

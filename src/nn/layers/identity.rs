@@ -25,4 +25,7 @@ impl Node for Identity {
     fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
         inputs.get(output).copied().flatten()
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

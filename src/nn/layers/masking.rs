@@ -42,4 +42,7 @@ impl Node for Masking {
     fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
         inputs.get(output).copied().flatten()
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

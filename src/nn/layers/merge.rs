@@ -35,6 +35,9 @@ macro_rules! merging {
                 let $x = &same_rank(x)?[..];
                 Ok(Value::masked($formula?, mask(x)?).into())
             }
+            fn is_row_wise(&self) -> bool {
+                true
+            }
             $(
                 fn output_range(&self, _: usize, inputs: &[Option<Range>]) -> Option<Range> {
                     $range(inputs)

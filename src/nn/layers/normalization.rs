@@ -257,4 +257,8 @@ impl Layer for NormalizationNode {
     fn class_name(&self) -> &'static str {
         "Normalization"
     }
+    fn is_row_wise(&self) -> bool {
+        // No axis of statistics is the batch.
+        self.broadcast.dims().first() == Some(&1)
+    }
 }

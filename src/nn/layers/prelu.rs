@@ -68,4 +68,7 @@ impl Layer for PReLUNode {
     fn class_name(&self) -> &'static str {
         "PReLU"
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

@@ -60,6 +60,9 @@ impl Layer for ReLUNode {
     fn output_range(&self, _: Option<Range>) -> Option<Range> {
         range_of(&self.function)
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }
 
 crate::settings! {
@@ -81,6 +84,9 @@ impl Layer for LeakyReLU {
     }
     fn masking(&self) -> Masking {
         Masking::Keep
+    }
+    fn is_row_wise(&self) -> bool {
+        true
     }
 }
 

@@ -25,4 +25,7 @@ impl Layer for RepeatVector {
     fn output_range(&self, input: Option<Range>) -> Option<Range> {
         input
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

@@ -52,4 +52,8 @@ impl Layer for RescalingNode {
     fn class_name(&self) -> &'static str {
         "Rescaling"
     }
+    fn is_row_wise(&self) -> bool {
+        // Several numbers may be one for each row.
+        self.single.is_some()
+    }
 }

@@ -117,4 +117,7 @@ impl Layer for ResizingNode {
     fn class_name(&self) -> &'static str {
         "Resizing"
     }
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

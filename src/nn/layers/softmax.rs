@@ -30,11 +30,12 @@ impl Build for Softmax {
         if inputs.len() > 2 {
             return Err(Error::argument("inputs", "one input and its mask", inputs.len()));
         }
-        self.axis.of("axis", &x.shape)?;
+        let axes = self.axis.of("axis", &x.shape)?;
         if self.axis.list().is_empty() {
             return Err(Error::argument("axis", "at least one axis", "none"));
         }
-        Ok(Box::new(SoftmaxNode { axis: self.axis.clone(), masked: inputs.len() > 1 }))
+        let (masked, across_rows) = (inputs.len() > 1, axes.contains(&0));
+        Ok(Box::new(SoftmaxNode { axis: self.axis.clone(), masked, across_rows }))
     }
     fn input_names(&self) -> &[&'static str] {
         &["mask"]
@@ -50,6 +51,8 @@ struct SoftmaxNode {
     axis: Axes,
     /// Whether a mask is given as an input.
     masked: bool,
+    /// Whether one of the axes is the batch.
+    across_rows: bool,
 }
 crate::parts!(SoftmaxNode {});
 
@@ -116,6 +119,10 @@ impl Node for SoftmaxNode {
         let last = self.axis.list() == [-1] && !self.masked;
         Some(if last { Range::SHARES } else { Range::UNIT }.by("Softmax"))
     }
+    fn is_row_wise(&self) -> bool {
+        // A mask of fewer axes has none for the batch.
+        !self.masked && !self.across_rows
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +134,7 @@ mod tests {
     fn shares_are_those_of_keras() -> Result<()> {
         let x = Value::from(Tensor::from_slice(&[1.0, 2.0, 1.0], [1, 3])?);
         let mask = Value::from(Tensor::from_slice(&[1.0, 0.0, 1.0], [1, 3])?);
-        let node = SoftmaxNode { axis: Axes::from(-1), masked: false };
+        let node = SoftmaxNode { axis: Axes::from(-1), masked: false, across_rows: false };
         let y = node.call(Inputs::new(std::slice::from_ref(&x)), &mut Cx::infer())?.single()?.tensor;
         let want = [0.21194157, 0.57611686, 0.21194157];
         assert!(y.to_vec::<f64>()?.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-7));

@@ -121,4 +121,7 @@ impl Node for SpectralNormalizationNode {
     fn output_range(&self, output: usize, inputs: &[Option<Range>]) -> Option<Range> {
         self.layer.output_range(output, inputs)
     }
+    fn is_row_wise(&self) -> bool {
+        self.layer.is_row_wise()
+    }
 }

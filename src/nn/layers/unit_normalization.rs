@@ -41,4 +41,7 @@ impl Layer for UnitNormalizationNode {
     fn class_name(&self) -> &'static str {
         "UnitNormalization"
     }
+    fn is_row_wise(&self) -> bool {
+        !self.axes.contains(&0)
+    }
 }

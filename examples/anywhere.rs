@@ -1,4 +1,10 @@
-//! Trains 784-64-32-10 on the built-in digits and prints what came of it: losses, accuracy, and a hash of the weights' bytes.
+//! Trains 784-64-32-10 on the built-in digits and prints what came of it: losses, accuracy, and a hash of the weights' bytes. They are the
+//! same on every processor with fused multiply-adds, and on all without, such as WebAssembly's: `.ci/wasm` runs it there.
+//!
+//! ```text
+//! cargo run --release --example anywhere
+//! GRADUS_ISA=nofma cargo run --release --example anywhere
+//! ```
 
 use gradus::kernels::simd::isa;
 use gradus::prelude::*;
