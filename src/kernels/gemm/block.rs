@@ -83,11 +83,12 @@ fn blocks<T: Gemm>(
     let kc_most = k.min(T::KC);
     let in_parts = run::<T>(shape, m, kc_most) < kc_most;
     let high = if m > MC && in_parts { FEW_MC } else { MC };
+    let one_block = m <= high;
     let pack_b = packs_right(shape, m, b);
     let pack_a = packs_left(shape, n, a);
     let (nc_most, mc_most) = (n.min(NC), m.min(high));
     // Panels of B are needed again only if other rows of A follow.
-    let b_kept = if m > high { nc_most } else { nc_most.min(nr) };
+    let b_kept = if one_block { nc_most.min(nr) } else { nc_most };
     let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
     let a_len = if pack_a { kernels.packed_len(kc_most, mc_most, shape.mr) } else { 0 };
     let part_len = if in_parts { mc_most * nr } else { 0 };
@@ -124,7 +125,7 @@ fn blocks<T: Gemm>(
                                 }
                                 Side::Plain(b) if !pack_b => b.block(p, col, steps, cols),
                                 b => {
-                                    let at = if m > high { j * kc + from * nr } else { 0 };
+                                    let at = if one_block { 0 } else { j * kc + from * nr };
                                     if ic == 0 {
                                         b.pack(kernels, (p, steps), (col, cols), nr, &mut b_room[at..]);
                                     }
@@ -139,13 +140,13 @@ fn blocks<T: Gemm>(
                                 Side::Plain(b) if b.cs == 1 && b.rs == n as isize && n <= nr && last => {
                                     Next::after(&right)
                                 }
-                                Side::Panels(_) if m <= high => Next::after(&right),
-                                Side::Plain(b) if b.cs == 1 && (m <= high || pack_b && ic == 0) => {
+                                Side::Panels(_) if one_block => Next::after(&right),
+                                Side::Plain(b) if b.cs == 1 && (one_block || pack_b && ic == 0) => {
                                     let next = match j + nr < nc || last {
                                         true => Next::at(b, if j + nr < nc { p } else { from }, col + nr),
                                         false => Next::at(b, p + kc, jc),
                                     };
-                                    if m <= high { next } else { next.far() }
+                                    if one_block { next } else { next.far() }
                                 }
                                 _ if pack_b && ic > 0 => Next::after(&right).far(),
                                 _ => Next::NONE,

@@ -321,10 +321,9 @@ pub(super) struct Gathered<T> {
     pub(super) steps: *const usize,
     pub(super) b: *const T,
     pub(super) b_rs: isize,
-    /// As in [`Tiles`].
+    /// As in [`Tiles`], but into all caches.
     pub(super) next: *const T,
     pub(super) next_rs: isize,
-    pub(super) next_far: bool,
     /// Columns of the last vector that are used.
     pub(super) lanes: usize,
     pub(super) c: *mut T,
@@ -380,7 +379,7 @@ pub(super) unsafe fn gathered<T: Copy, S: Simd<T>, const MR: usize, const NV: us
             while first < t.k {
                 let end = t.k.min(first + pace);
                 if rest > 0 {
-                    prefetch_row::<T, S, NV>(next, t.next_far);
+                    prefetch_row::<T, S, NV>(next, false);
                     (next, rest) = (next.wrapping_offset(t.next_rs), rest - 1);
                 }
                 for p in first..end {

@@ -289,6 +289,7 @@ impl<T: Gemm> Kernels<T> {
         assert!(rows.len() == to.len() && rows.len().is_multiple_of(shape.mr));
         assert!(a.steps().len() == b.rows && b.cols == c.cols() && (b.cs == 1 || b.cols == 1));
         assert!(0 < b.cols && b.cols <= shape.nr);
+        debug_assert!(!next.far);
         assert!(end.is_none_or(|end| !end.add && (end.residual.is_none() || c.whole_rows())));
         let last = end.and_then(|end| self.last(end, c.start(), c.size(), to.as_ptr()));
         let (bias, relu) = start_of(end, c.cols());
@@ -313,7 +314,6 @@ impl<T: Gemm> Kernels<T> {
             b_rs: b.rs,
             next: next.start,
             next_rs: next.rs,
-            next_far: next.far,
             lanes,
             c: c.start(),
             part: sums.as_mut_ptr(),
