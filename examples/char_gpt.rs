@@ -5,7 +5,8 @@
 //! cargo run --release --example char_gpt -- --data input.txt
 //! ```
 //!
-//! Without `--data` it learns a few nursery rhymes that stand in this file. Options: `--data FILE --steps N --threads N --seed N`. It prints
+//! Without `--data` it looks for Tiny Shakespeare in `../shared/data/tinyshakespeare/input.txt` and otherwise learns a few nursery rhymes that
+//! stand in this file; it says which. Options: `--data FILE --steps N --threads N --seed N`. It prints
 //! `validation loss`, over the whole last tenth of the text.
 
 use gradus::applications::GPT2;
@@ -18,6 +19,9 @@ use std::ops::ControlFlow;
 
 const CONTEXT: usize = 64;
 const BATCH: usize = 12;
+
+/// Where the text is looked for.
+const SHAKESPEARE: &str = "../shared/data/tinyshakespeare/input.txt";
 
 const RHYMES: &str = "Humpty Dumpty sat on a wall,
 Humpty Dumpty had a great fall.
@@ -40,6 +44,9 @@ There came a big spider, who sat down beside her
 And frightened Miss Muffet away.
 ";
 
+/// What can be given.
+const OPTIONS: &str = "--data FILE --steps N --threads N --seed N";
+
 struct Args {
     data: Option<String>,
     steps: u64,
@@ -51,6 +58,10 @@ fn args() -> Result<Args, String> {
     let mut args = Args { data: None, steps: 2000, threads: None, seed: 0 };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
+        if name == "--help" {
+            println!("Options: {OPTIONS}");
+            std::process::exit(0);
+        }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{name} needs a number, got '{value}'"));
         match name.as_str() {
@@ -58,7 +69,7 @@ fn args() -> Result<Args, String> {
             "--steps" => args.steps = number()?,
             "--threads" => args.threads = Some(number()? as usize),
             "--seed" => args.seed = number()?,
-            _ => return Err(format!("unknown option {name}: --data --steps --threads --seed")),
+            _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }
     Ok(args)
@@ -66,10 +77,22 @@ fn args() -> Result<Args, String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = args()?;
-    let text = match &args.data {
-        Some(path) => std::fs::read_to_string(path)?,
-        None => RHYMES.repeat(20),
+    let found = std::path::Path::new(SHAKESPEARE).exists().then(|| SHAKESPEARE.to_string());
+    let text = match args.data.as_ref().or(found.as_ref()) {
+        Some(path) => {
+            println!("{path}");
+            std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?
+        }
+        None => {
+            println!("no --data: a few nursery rhymes, again and again");
+            RHYMES.repeat(20)
+        }
     };
+    // A tenth of it must be longer than one context.
+    let least = 10 * (CONTEXT + 2);
+    if text.chars().count() < least {
+        return Err(format!("a text of at least {least} characters is needed").into());
+    }
     match args.threads {
         Some(n) => with_threads(n, || run(&args, &text))??,
         None => run(&args, &text)?,

@@ -9,6 +9,9 @@ use gradus::optim::schedule::CosineDecay;
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 
+/// What can be given.
+const OPTIONS: &str = "--data DIR --epochs N --blocks N --rows N --threads N --seed N";
+
 struct Args {
     data: Option<String>,
     epochs: usize,
@@ -22,6 +25,10 @@ fn args() -> Result<Args, String> {
     let mut args = Args { data: None, epochs: 3, blocks: 1, rows: usize::MAX, threads: None, seed: 0 };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
+        if name == "--help" {
+            println!("Options: {OPTIONS}");
+            std::process::exit(0);
+        }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
         let number = || value.parse::<usize>().map_err(|_| format!("{name} needs a number, got '{value}'"));
         match name.as_str() {
@@ -31,11 +38,7 @@ fn args() -> Result<Args, String> {
             "--rows" => args.rows = number()?,
             "--threads" => args.threads = Some(number()?),
             "--seed" => args.seed = number()? as u64,
-            _ => {
-                return Err(format!(
-                    "unknown option {name}: --data --epochs --blocks --rows --threads --seed"
-                ));
-            }
+            _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }
     Ok(args)

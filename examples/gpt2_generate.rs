@@ -4,14 +4,18 @@
 //! cargo run --release --features text --example gpt2_generate -- --weights model.safetensors --tokenizer tokenizer.json --prompt "The sea"
 //! ```
 //!
-//! Without weights a small network of random numbers writes nonsense, and says so; without a tokenizer (or the feature `text`) bytes are
-//! tokens. Options: `--weights FILE --tokenizer FILE --prompt TEXT --tokens N --temperature T --threads N --seed N`.
+//! Without the two a small network of random numbers, whose tokens are bytes, writes nonsense, and says so. Options:
+//! `--weights FILE --tokenizer FILE --prompt TEXT --tokens N --temperature T --threads N --seed N`.
 
 use gradus::applications::GPT2;
 use gradus::generation::Generate;
 use gradus::prelude::*;
 use std::io::Write;
 use std::ops::ControlFlow;
+
+/// What can be given.
+const OPTIONS: &str =
+    "--weights FILE --tokenizer FILE --prompt TEXT --tokens N --temperature T --threads N --seed N";
 
 struct Args {
     weights: Option<String>,
@@ -29,6 +33,10 @@ fn args() -> Result<Args, String> {
         Args { weights: None, tokenizer: None, prompt, tokens: 40, temperature: 0.8, threads: None, seed: 0 };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
+        if name == "--help" {
+            println!("Options: {OPTIONS}");
+            std::process::exit(0);
+        }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
         let number = || value.parse::<f64>().map_err(|_| format!("{name} needs a number, got '{value}'"));
         match name.as_str() {
@@ -39,10 +47,7 @@ fn args() -> Result<Args, String> {
             "--temperature" => args.temperature = number()?,
             "--threads" => args.threads = Some(number()? as usize),
             "--seed" => args.seed = number()? as u64,
-            _ => {
-                let all = "--weights --tokenizer --prompt --tokens --temperature --threads --seed";
-                return Err(format!("unknown option {name}: {all}"));
-            }
+            _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }
     Ok(args)
@@ -88,6 +93,9 @@ impl Tokens {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = args()?;
+    if args.weights.is_some() != args.tokenizer.is_some() {
+        return Err("--weights and --tokenizer belong together: the one's tokens are the other's".into());
+    }
     let tokens = Tokens::of(args.tokenizer.as_deref())?;
     match args.threads {
         Some(n) => with_threads(n, || run(&args, &tokens))??,

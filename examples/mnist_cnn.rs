@@ -13,6 +13,9 @@ use gradus::random::Stream;
 /// Width and height of a digit.
 const SIZE: usize = 28;
 
+/// What can be given.
+const OPTIONS: &str = "--data DIR --epochs N --batch-size N --threads N --seed N";
+
 struct Args {
     data: Option<String>,
     epochs: usize,
@@ -25,6 +28,10 @@ fn args() -> Result<Args, String> {
     let mut args = Args { data: None, epochs: 15, batch_size: 128, threads: None, seed: 42 };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
+        if name == "--help" {
+            println!("Options: {OPTIONS}");
+            std::process::exit(0);
+        }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
         let number = || value.parse::<usize>().map_err(|_| format!("{name} needs a number, got '{value}'"));
         match name.as_str() {
@@ -33,7 +40,7 @@ fn args() -> Result<Args, String> {
             "--batch-size" => args.batch_size = number()?,
             "--threads" => args.threads = Some(number()?),
             "--seed" => args.seed = number()? as u64,
-            _ => return Err(format!("unknown option {name}: --data --epochs --batch-size --threads --seed")),
+            _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }
     Ok(args)

@@ -10,6 +10,9 @@ const DIGITS: usize = 2;
 const QUESTION: usize = 2 * DIGITS + 1;
 const ANSWER: usize = DIGITS + 1;
 
+/// What can be given.
+const OPTIONS: &str = "--epochs N --threads N --seed N";
+
 struct Args {
     epochs: usize,
     threads: Option<usize>,
@@ -20,13 +23,17 @@ fn args() -> Result<Args, String> {
     let mut args = Args { epochs: 30, threads: None, seed: 0 };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
+        if name == "--help" {
+            println!("Options: {OPTIONS}");
+            std::process::exit(0);
+        }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
         let number = value.parse::<usize>().map_err(|_| format!("{name} needs a number, got '{value}'"))?;
         match name.as_str() {
             "--epochs" => args.epochs = number,
             "--threads" => args.threads = Some(number),
             "--seed" => args.seed = number as u64,
-            _ => return Err(format!("unknown option {name}: --epochs --threads --seed")),
+            _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }
     Ok(args)

@@ -111,6 +111,15 @@ impl GPT2 {
     fn renamed(&self, file: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>> {
         let (n, heads, each) = (self.hidden_dim, self.num_heads, self.hidden_dim / self.num_heads.max(1));
         let mut out = Vec::new();
+        let find =
+            |wanted: &str| file.iter().find(|(name, _)| bare(name) == wanted).map(|(_, tensor)| tensor);
+        if let (Some(head), Some(table)) = (find("lm_head.weight"), find("wte.weight"))
+            && !head.same_bits(table)
+        {
+            let why =
+                "tensor 'lm_head.weight' differs from 'wte.weight': this network has one table for both";
+            return Err(Error::format("GPT2", why));
+        }
         for (name, tensor) in file {
             let name = bare(&name);
             if let Some(path) = ours(&AROUND, name) {
@@ -128,6 +137,13 @@ impl GPT2 {
                 continue;
             }
             let tensor = tensor.cast(self.dtype)?;
+            let shaped = |dims: &[usize]| match tensor.dims() == dims {
+                true => Ok(()),
+                false => {
+                    let why = format!("tensor '{name}' should be {dims:?} and is {}", tensor.shape());
+                    Err(Error::format("GPT2", why))
+                }
+            };
             let mut put =
                 |path: &str, tensor: Tensor| out.push((format!("transformer_layer_{block}/{path}"), tensor));
             match part {
@@ -136,6 +152,8 @@ impl GPT2 {
                         "attn.c_attn.bias" => ("bias", vec![heads as isize, each as isize]),
                         _ => ("kernel", vec![n as isize, heads as isize, each as isize]),
                     };
+                    let whole = [n, 3 * n];
+                    shaped(if kind == "bias" { &whole[1..] } else { &whole })?;
                     for (i, which) in ["query", "key", "value"].into_iter().enumerate() {
                         let (from, to) = ((i * n) as isize, ((i + 1) * n) as isize);
                         let third = tensor.slice(-1, from, to)?.reshape(&shape[..])?;
@@ -143,6 +161,7 @@ impl GPT2 {
                     }
                 }
                 "attn.c_proj.weight" => {
+                    shaped(&[n, n])?;
                     let kernel = tensor.reshape([heads as isize, each as isize, n as isize])?;
                     put("self_attention/output_dense/kernel", kernel);
                 }

@@ -49,7 +49,11 @@ impl Op for SliceUpdate {
         let (room, count) = (sizes.dims()[self.axis], updates.shape().dims()[self.axis]);
         let end = usize::try_from(start).ok().and_then(|start| start.checked_add(count));
         if end.is_none_or(|end| end > room) {
-            let expected = format!("at most {room} along axis {}", self.axis);
+            // In networks this is the cache of a decoder that is full: the message says what to do, whatever runs the operation.
+            let expected = format!(
+                "at most {room} along axis {} (for time steps kept by a layer: set a longer `cache`, or `max_sequence_length` of GPT2, or begin a new Session)",
+                self.axis
+            );
             return Err(Error::argument(NAME, expected, format!("{count} from {start} on")));
         }
         let inner: usize = sizes.dims()[self.axis + 1..].iter().product();

@@ -408,5 +408,20 @@ fn gpt2_reads_the_file_of_hugging_face() {
     write(&file);
     let message = gpt2().num_layers(1).build().unwrap_err().to_string();
     assert!(message.contains("transformer_layer_1"), "{message}");
+    // A table of its own for the scores, and matrices that are too wide or flat: nothing of them is left out.
+    let with = |name: &str, value: Tensor| -> String {
+        let other: Vec<_> = file
+            .iter()
+            .map(|(given, t)| (given.clone(), if given.ends_with(name) { value.clone() } else { t.clone() }))
+            .collect();
+        write(&other);
+        gpt2().build().unwrap_err().to_string()
+    };
+    let message = with("lm_head.weight", wave(&[23, n], 5.0));
+    assert!(message.contains("'lm_head.weight' differs from 'wte.weight'"), "{message}");
+    let message = with("h.1.attn.c_attn.weight", wave(&[n, 3 * n + 1], 5.0));
+    assert!(message.contains("'h.1.attn.c_attn.weight' should be [8, 24] and is [8, 25]"), "{message}");
+    let message = with("h.0.attn.c_proj.weight", wave(&[n * n], 5.0));
+    assert!(message.contains("'h.0.attn.c_proj.weight' should be [8, 8] and is [64]"), "{message}");
     std::fs::remove_file(&path).unwrap();
 }
