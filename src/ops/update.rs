@@ -49,9 +49,9 @@ impl Op for SliceUpdate {
         let (room, count) = (sizes.dims()[self.axis], updates.shape().dims()[self.axis]);
         let end = usize::try_from(start).ok().and_then(|start| start.checked_add(count));
         if end.is_none_or(|end| end > room) {
-            // In networks this is the cache of a decoder that is full: the message says what to do, whatever runs the operation.
+            // A plan knows the operation alone, not the layer whose cache it is.
             let expected = format!(
-                "at most {room} along axis {} (for time steps kept by a layer: set a longer `cache`, or `max_sequence_length` of GPT2, or begin a new Session)",
+                "at most {room} along axis {} (if the cache of a layer is full: a longer `cache`, or a new `Session`)",
                 self.axis
             );
             return Err(Error::argument(NAME, expected, format!("{count} from {start} on")));

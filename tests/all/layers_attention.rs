@@ -76,7 +76,7 @@ fn a_full_cache_says_which_layer() {
     let why = network.predict_in(&mut session, &wave(&[2, 2, 4], 1)).unwrap_err().to_string();
     assert_eq!(
         why,
-        "layer 'short' (MultiHeadAttention, number 1): cache of 3 time steps: slice_update: expected at most 3 along axis 1 (for time steps kept by a layer: set a longer `cache`, or `max_sequence_length` of GPT2, or begin a new Session), got 2 from 2 on"
+        "layer 'short' (MultiHeadAttention, number 1): cache of 3 time steps: slice_update: expected at most 3 along axis 1 (if the cache of a layer is full: a longer `cache`, or a new `Session`), got 2 from 2 on"
     );
     assert!(session.is_empty());
     // A fit keeps nothing, and knows no end.
