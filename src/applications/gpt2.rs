@@ -34,7 +34,8 @@ settings! {
         intermediate_dim: usize = 3072,
         /// Dropout rate. Default: `0.1`.
         dropout: f64 = 0.1,
-        /// The most tokens of a sequence. Default: `1024`.
+        /// The positions that have a vector of their own; further ones are made of two (`PositionEmbedding`). With a cache, the most
+        /// tokens of a session. Default: `1024`.
         max_sequence_length: usize = 1024,
         /// What stands between the dense layers of a block. Default: `Gelu.approximate(true)`, as published.
         activation: into Dyn<dyn Activation> = Gelu.approximate(true),

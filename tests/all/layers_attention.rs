@@ -4,8 +4,8 @@
 use gradus::graph::{Feed, Graph};
 use gradus::io::Load;
 use gradus::nn::layers::{
-    Attention, EinsumDense, GroupQueryAttention, MultiHeadAttention, PositionEmbedding, ReversibleEmbedding,
-    RotaryEmbedding, SinePositionEncoding, TransformerDecoder, TransformerEncoder,
+    AdditiveAttention, Attention, EinsumDense, GroupQueryAttention, MultiHeadAttention, PositionEmbedding,
+    ReversibleEmbedding, RotaryEmbedding, SinePositionEncoding, TransformerDecoder, TransformerEncoder,
 };
 use gradus::nn::{Build, Network, Session, Symbol};
 use gradus::prelude::*;
@@ -64,6 +64,28 @@ fn decoding_step_by_step_gives_the_bits_of_the_whole_pass() {
     let one = network.predict(&x.slice(0, 1, 2).unwrap()).unwrap();
     assert!(one.same_bits(&whole.slice(0, 1, 2).unwrap()));
     assert_eq!(network.predict(&x.slice(0, 0, 0).unwrap()).unwrap().dims(), [0, 12, 12]);
+}
+
+#[test]
+fn sequences_of_no_steps_are_refused_by_layer() {
+    let x = Tensor::zeros([2, 0, 4]).unwrap();
+    let some = wave(&[2, 3, 4], 1);
+    let inputs = || [Input::with_unknown([None, Some(4)]), Input::with_unknown([None, Some(4)])];
+    let network = |on: fn(&Input, &Input) -> Result<Symbol>| {
+        let [a, b] = inputs();
+        Functional::new([&a, &b], [&on(&a, &b).unwrap()]).unwrap().build().unwrap()
+    };
+    let heads = network(|a, b| MultiHeadAttention::new(2, 2).named("look").on([a, b]));
+    let plain = network(|a, b| Attention::new().named("look").on([a, b]));
+    let additive = network(|a, b| AdditiveAttention::new().named("look").on([a, b]));
+    for network in [heads, plain, additive] {
+        for pair in [[&x, &some], [&some, &x], [&x, &x]] {
+            let why = network.predict(&pair).unwrap_err().to_string();
+            let expected = "expected sequences [batch, time, …] of at least one step, got shape [2, 0, 4]";
+            assert!(why.contains("layer 'look'") && why.contains(expected), "{why}");
+        }
+        assert_eq!(network.predict(&[&some, &some]).unwrap().dims(), [2, 3, 4]);
+    }
 }
 
 #[test]

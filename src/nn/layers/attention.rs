@@ -204,6 +204,9 @@ impl Node for AttentionNode {
     fn call(&self, x: Inputs<'_>, cx: &mut Cx) -> Result<Values> {
         let (query, value) = (x.at(0)?, x.at(1)?);
         let key = x.positional().get(2).unwrap_or(value);
+        for x in [query, value] {
+            checks::some_steps(self.class_name(), &x.tensor, &[x.tensor.rank().saturating_sub(2)])?;
+        }
         let (operands, mask) = ([&query.tensor, &key.tensor, &value.tensor], value.mask.as_ref());
         let plain = self.form == Form::Dot && operands.iter().all(|t| t.rank() == 3);
         let drops = self.dropout_key.is_some() && cx.is_training();

@@ -1,6 +1,14 @@
 //! Checks of settings that many layers have, each with one message for all.
 
+use crate::tensor::Tensor;
 use crate::{Error, Result};
+
+/// Fails if one of these axes, the time steps that attention looks from or at, has none.
+pub(super) fn some_steps(layer: &'static str, sequences: &Tensor, axes: &[usize]) -> Result<()> {
+    let none = axes.iter().any(|&axis| sequences.dims().get(axis) == Some(&0));
+    let expected = "sequences [batch, time, …] of at least one step";
+    if none { Err(Error::shape(layer, expected, *sequences.shape())) } else { Ok(()) }
+}
 
 /// Fails unless a setting is at least 1.
 pub(super) fn positive(setting: &'static str, n: usize) -> Result<()> {

@@ -8,6 +8,7 @@
 //! ```
 
 use super::cache::{Cache, Kept};
+use super::checks;
 use super::einsum_dense::{EinsumDense, EinsumDenseNode};
 use crate::config::Dyn;
 use crate::nn::regularizer::Regularizer;
@@ -222,6 +223,8 @@ impl Node for HeadsNode {
         let missing = || Error::argument("inputs", "query and value", "one input");
         let value = x.find(1, "value").ok_or_else(missing)?;
         let key = x.find(2, "key");
+        checks::some_steps(self.settings.class, &query.tensor, &self.settings.axes)?;
+        checks::some_steps(self.settings.class, &value.tensor, &self.settings.axes)?;
         let gate = self.gate_dense.as_ref().map(|gate| gate.forward(&query.tensor, cx)).transpose()?;
         let q = self.query_dense.forward(&query.tensor, cx)?;
         let k = self.key_dense.forward(&key.unwrap_or(value).tensor, cx)?;
