@@ -325,6 +325,7 @@ const CALLS: &[(&str, Call)] = &[
             is_causal: d.axis > 0,
             sliding_window: d.sizes.first().copied(),
             position: (d.other > 1).then_some(&d.z),
+            dropout: (d.n % 3 > 1).then_some((d.a, 1.into())),
         };
         if d.yes {
             // With itself, as the queries, keys and values of one sample or more.

@@ -278,6 +278,15 @@ impl<A: Attribute> Attribute for Option<A> {
             value => A::read(value).map(Some),
         }
     }
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+    fn reseeded(&self, seed: u64, step: u64) -> Option<Self> {
+        self.as_ref()?.reseeded(seed, step).map(Some)
+    }
+    fn is_traced(&self) -> bool {
+        self.as_ref().is_some_and(A::is_traced)
+    }
 }
 
 impl Attribute for Shape {

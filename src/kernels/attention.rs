@@ -10,13 +10,25 @@
 //! changes: more work and other bits, for scores that fit into the second-level cache as they are.)
 
 use super::gemm::{Epilogue, Gemm, Mat, MatMut, Steps, Store, batched};
+use super::random::{drop_run, threshold};
 use super::simd::stamped;
 use super::softmax::{softmax_grad, weights, weights_of};
 use super::strided::Strided;
 use super::{par, scratch};
 use crate::Float;
+use crate::random::Stream;
 
-/// Which keys a query sees, besides those that a mask hides, and the factor of its scores.
+/// Which weights are dropped: each with probability `rate`, and the others are divided by `1 - rate`. The weight of a sample,
+/// head, query and key is decided by its number in `[batch, heads, queries, keys]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Drops {
+    /// The share, below 1.
+    pub rate: f64,
+    /// What decides.
+    pub stream: Stream,
+}
+
+/// Which keys a query sees, besides those that a mask hides, the factor of its scores, and what is dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
     /// The factor of the scores.
@@ -25,6 +37,8 @@ pub struct Rule {
     pub causal: bool,
     /// Keys this far from a query's own position, or further, are hidden.
     pub window: Option<usize>,
+    /// Which weights are dropped, if any.
+    pub drops: Option<Drops>,
 }
 
 /// The operands of all samples, with any strides.
@@ -166,6 +180,7 @@ impl<T: Float + Gemm> Attention<'_, T> {
             let at = i % part.rows * s.heads + first + i / part.rows;
             (max[at], sum[at]) = (largest, total);
         }
+        self.drop(part, scores);
         self.sums(part, scores, heads(&self.value, part.sample, 0, part.keys), out);
     }
 
@@ -246,7 +261,9 @@ impl<T: Float + Gemm> Attention<'_, T> {
         weights_of(weights, largest, total, keys);
         let g = heads(g, sample, first, rows);
         self.products(part, g, heads(&self.value, sample, 0, keys), slopes);
+        self.drop(part, slopes);
         softmax_grad(weights, slopes, of_scores, keys);
+        self.drop(part, weights);
         self.sums(part, of_scores, heads(&self.key, sample, 0, keys), query);
         self.gathered(part, of_scores, heads(&self.query, sample, first, rows), key);
         self.gathered(part, weights, g, value);
@@ -341,9 +358,20 @@ impl<T: Float + Gemm> Attention<'_, T> {
         }
     }
 
+    /// Drops some of `[heads, rows, keys]` and scales the others: weights, or the gradients of dropped weights.
+    fn drop(&self, part: Part, weights: &mut [T]) {
+        let Some(Drops { rate, stream }) = self.rule.drops else { return };
+        let (s, threshold, scale) = (self.sizes(), threshold(rate), T::of(1.0 / (1.0 - rate)));
+        for (row, weights) in weights.chunks_exact_mut(part.keys).enumerate() {
+            let (head, query) = (part.group * self.share() + row / part.rows, part.first + row % part.rows);
+            let start = ((part.sample * s.heads + head) * s.queries + query) * s.keys;
+            drop_run(stream, start as u64, weights, threshold, scale);
+        }
+    }
+
     /// Computes scores: scaled, with their bias, and -infinity where a key is hidden.
     fn scores(&self, part: Part, out: &mut [T]) {
-        let Rule { scale, causal, window } = self.rule;
+        let Rule { scale, causal, window, .. } = self.rule;
         let Part { sample, first, rows, keys, .. } = part;
         self.products(part, heads(&self.query, sample, first, rows), heads(&self.key, sample, 0, keys), out);
         scaled(out, T::of(scale));

@@ -22,6 +22,28 @@ stamped! {
     }
 }
 
+stamped! {
+    /// The same in place, for elements that begin anywhere: element 0 is number `start` of the stream.
+    pub fn drop_run<T: Float>(stream: Stream, start: u64, x: &mut [T], threshold: u32, scale: T) {
+        let (mut rest, mut at) = (x, start);
+        while !rest.is_empty() {
+            let words = stream.group(at / GROUP as u64 * (GROUP as u64 / 4));
+            let words = &words[(at % GROUP as u64) as usize..];
+            let (run, more) = rest.split_at_mut(words.len().min(rest.len()));
+            for (x, &word) in run.iter_mut().zip(words) {
+                let kept = *x * scale;
+                *x = if word >= threshold { kept } else { T::c(0.0) };
+            }
+            (rest, at) = (more, at + words.len() as u64);
+        }
+    }
+}
+
+/// Returns the word from which an element is kept, with probability `1 - rate`: below 2³², because the rate is below 1.
+pub fn threshold(rate: f64) -> u32 {
+    (rate * 4_294_967_296.0) as u32
+}
+
 /// Uniform numbers of a group: two for each of sixteen counters.
 pub const NUMBERS: usize = 32;
 

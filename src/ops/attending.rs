@@ -1,6 +1,7 @@
 //! The options of attention besides query, key and value, and their order among an operation's inputs.
 
-use crate::kernels::attention::Rule;
+use crate::kernels::attention::{Drops, Rule};
+use crate::random::Stream;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
@@ -20,6 +21,9 @@ pub struct AttentionOptions<'a> {
     /// The position of the first query among the keys: integers, one number or `[batch]`; 0 by default. With a
     /// cache, this is the number of keys before the new ones.
     pub position: Option<&'a Tensor>,
+    /// Dropout of the weights: the probability with which each becomes 0, while the others are divided by one minus it, and
+    /// the stream that decides.
+    pub dropout: Option<(f64, Stream)>,
 }
 
 impl AttentionOptions<'_> {
@@ -33,7 +37,11 @@ impl AttentionOptions<'_> {
         if !scale.is_finite() {
             return Err(Error::argument("scale", "a finite number", scale));
         }
-        Ok(Rule { scale, causal: self.is_causal, window: self.sliding_window })
+        if let Some((rate, _)) = self.dropout.filter(|(rate, _)| !(0.0..1.0).contains(rate)) {
+            return Err(Error::argument("dropout", "0 <= rate < 1", rate));
+        }
+        let drops = self.dropout.filter(|(rate, _)| *rate > 0.0).map(|(rate, stream)| Drops { rate, stream });
+        Ok(Rule { scale, causal: self.is_causal, window: self.sliding_window, drops })
     }
 }
 

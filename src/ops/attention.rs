@@ -10,10 +10,11 @@ pub(crate) use super::naive::{attention_weights, masked_softmax, places, weighte
 use super::promote::{alike, indices};
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, elements};
 use crate::dtype::dispatch_float;
-use crate::kernels::attention::{Attention as Kernel, BLOCK, Rule, Sizes};
+use crate::kernels::attention::{Attention as Kernel, BLOCK, Drops, Rule, Sizes};
 use crate::kernels::gemm::Gemm;
 use crate::kernels::par;
 use crate::kernels::strided::Strided;
+use crate::random::Stream;
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec};
 use std::borrow::Cow;
@@ -35,14 +36,21 @@ const ROWS: usize = 16;
 crate::op! {
     /// Inputs are query, key and value, then mask (bool), bias (float) and position (int64) if given. Two more
     /// outputs keep each row's largest score and sum of exponentials, `[batch, queries, heads]`, for the gradient.
-    struct Attention("attention", 3..=6) { scale: f64, causal: bool, window: Option<usize> }
+    struct Attention("attention", 3..=6) { scale: f64, causal: bool, window: Option<usize>, dropout: Option<f64>, stream: Option<Stream> }
 }
 
 crate::op! {
     /// The gradients of query, key, value and, if asked for, of the bias before it is broadcast. Inputs are the
     /// gradient of the output, query, key, value, the rows' largest scores and sums, and the rest of
     /// [`Attention`]'s inputs.
-    struct AttentionGrad("attention_grad", 6..=9) { scale: f64, causal: bool, window: Option<usize>, of_bias: bool }
+    struct AttentionGrad("attention_grad", 6..=9) {
+        scale: f64,
+        causal: bool,
+        window: Option<usize>,
+        of_bias: bool,
+        dropout: Option<f64>,
+        stream: Option<Stream>,
+    }
 }
 
 /// Checks all inputs but the gradient and the saved values of rows; returns the shapes of the output and of the
@@ -162,7 +170,8 @@ fn scratch(count: usize, size: usize, dtype: DType) -> Result<Array> {
 
 impl Attention {
     fn rule(&self) -> Rule {
-        Rule { scale: self.scale, causal: self.causal, window: self.window }
+        let drops = self.dropout.zip(self.stream).map(|(rate, stream)| Drops { rate, stream });
+        Rule { scale: self.scale, causal: self.causal, window: self.window, drops }
     }
 }
 
@@ -205,12 +214,13 @@ impl Op for Attention {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let g = step.grad(0)?;
         let of_bias = (3..step.inputs()).find(|&i| step.spec(i).dtype.is_float() && step.wants(i));
-        let &Attention { scale, causal, window } = self;
+        let &Attention { scale, causal, window, dropout, stream } = self;
         let kept = [step.output(1).detach(), step.output(2).detach()];
         let given: Few<Tensor, 8> = (0..step.inputs()).map(|i| step.input(i)).collect();
         let mut inputs: Few<&Tensor, 8> = few![&g];
         inputs.extend(given[..3].iter().chain(&kept).chain(&given[3..]));
-        let found = apply(AttentionGrad { scale, causal, window, of_bias: of_bias.is_some() }, &inputs)?;
+        let of = AttentionGrad { scale, causal, window, of_bias: of_bias.is_some(), dropout, stream };
+        let found = apply(of, &inputs)?;
         let mut grads: Grads = found.iter().take(3).map(|t| Some(t.clone())).collect();
         grads.resize(step.inputs(), None);
         if let (Some(i), Some(bias)) = (of_bias, found.get(3)) {
@@ -222,7 +232,8 @@ impl Op for Attention {
 
 impl AttentionGrad {
     fn rule(&self) -> Rule {
-        Rule { scale: self.scale, causal: self.causal, window: self.window }
+        let drops = self.dropout.zip(self.stream).map(|(rate, stream)| Drops { rate, stream });
+        Rule { scale: self.scale, causal: self.causal, window: self.window, drops }
     }
 }
 
@@ -297,7 +308,7 @@ impl Tensor {
     /// step by step with a cache (`position`) gives the rows of the whole causal pass.
     ///
     /// # Errors
-    /// Shapes or dtypes do not fit, the scale is not finite, or `sliding_window` is 0.
+    /// Shapes or dtypes do not fit, the scale is not finite, `sliding_window` is 0, or the rate of `dropout` is not in `[0, 1)`.
     pub fn dot_product_attention(
         &self,
         key: &Tensor,
@@ -306,7 +317,7 @@ impl Tensor {
     ) -> Result<Tensor> {
         const NAME: &str = "dot_product_attention";
         let AttentionOptions { bias, mask, position, .. } = options;
-        let Rule { scale, causal, window } = options.rule(self)?;
+        let Rule { scale, causal, window, drops } = options.rule(self)?;
         let [query, key, value] = alike([self, key, value])?;
         if let Some(mask) = mask.filter(|mask| mask.dtype() != DType::Bool) {
             return Err(Error::DType { op: NAME, expected: "a mask of bool", got: mask.dtype() });
@@ -318,6 +329,7 @@ impl Tensor {
         let (bias, position) = (bias.transpose()?, position.map(|p| indices(NAME, p)).transpose()?);
         let mut inputs: Few<&Tensor, 8> = few![&*query, &*key, &*value];
         inputs.extend(mask.into_iter().chain(bias.as_deref()).chain(position.as_deref()));
-        Ok(apply(Attention { scale, causal, window }, &inputs)?.swap_remove(0))
+        let (dropout, stream) = drops.map(|drops| (drops.rate, drops.stream)).unzip();
+        Ok(apply(Attention { scale, causal, window, dropout, stream }, &inputs)?.swap_remove(0))
     }
 }

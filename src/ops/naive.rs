@@ -3,7 +3,7 @@
 
 use super::attending::{AttentionOptions, Given};
 use crate::autograd::Outputs;
-use crate::kernels::attention::Rule;
+use crate::kernels::attention::{Drops, Rule};
 use crate::tensor::{Few, Tensor, few};
 use crate::{DType, Result};
 
@@ -18,6 +18,7 @@ pub(super) struct Naive {
     /// `[batch, heads, queries, keys]`.
     weights: Tensor,
     scale: f64,
+    drops: Option<Drops>,
 }
 
 /// Turns `[batch, time, heads, dim]` into matrices `[batch, groups, heads of one, time, dim]`.
@@ -123,7 +124,12 @@ impl Naive {
         let groups = key.dims()[2];
         let [query, key, value] = [stack(query, groups)?, stack(key, groups)?, stack(value, groups)?];
         let weights = weights(&query, &key, bias, seen.as_ref(), rule.scale)?;
-        Ok(Naive { query, key, value, weights, scale: rule.scale })
+        Ok(Naive { query, key, value, weights, scale: rule.scale, drops: rule.drops })
+    }
+
+    /// Drops some of `[batch, heads, queries, keys]`.
+    fn dropped(&self, x: &Tensor) -> Result<Tensor> {
+        self.drops.map_or_else(|| Ok(x.clone()), |Drops { rate, stream }| x.dropout(rate, stream))
     }
 
     /// Reshapes `[batch, heads, …]` by groups.
@@ -133,19 +139,19 @@ impl Naive {
 
     #[cfg(test)]
     fn output(&self) -> Result<Tensor> {
-        unstack(&self.grouped(&self.weights)?.matmul(&self.value)?)
+        unstack(&self.grouped(&self.dropped(&self.weights)?)?.matmul(&self.value)?)
     }
 
     /// Returns the gradients of query, key, value and, if asked for, the scores.
     pub(super) fn gradients(&self, g: &Tensor, of_bias: bool) -> Result<Outputs> {
         let g = &stack(g, self.key.dims()[1])?;
         let p = &self.weights;
-        let dp = g.matmul(&self.value.t()?)?.merge_axes(1, 2)?;
+        let dp = self.dropped(&g.matmul(&self.value.t()?)?.merge_axes(1, 2)?)?;
         let ds = p.mul(&dp.sub(&p.mul(&dp)?.sum(&[-1], true)?)?)?;
         let scaled = self.grouped(&ds.affine(self.scale, 0.0)?)?;
         let query = unstack(&scaled.matmul(&self.key)?)?;
         let key = unstack(&scaled.t()?.matmul(&self.query)?.sum(&[2], true)?)?;
-        let value = unstack(&self.grouped(p)?.t()?.matmul(g)?.sum(&[2], true)?)?;
+        let value = unstack(&self.grouped(&self.dropped(p)?)?.t()?.matmul(g)?.sum(&[2], true)?)?;
         let mut out: Outputs = few![query, key, value];
         out.extend(of_bias.then_some(ds));
         Ok(out)
@@ -156,6 +162,7 @@ impl Naive {
 mod tests {
     use super::*;
     use crate::kernels::par::with_threads;
+    use crate::random::Stream;
 
     fn wave(shape: &[usize], salt: usize) -> Tensor {
         let n = shape.iter().product::<usize>();
@@ -201,7 +208,7 @@ mod tests {
             let mask = wave(&[b, 1, 1, s], 4).greater(&Tensor::scalar(-1.0f32).unwrap()).unwrap();
             let bias = wave(&[h, t, s], 5);
             let position = Tensor::from_slice(&(0..b as i64).collect::<Vec<_>>(), [b]).unwrap();
-            for case in 0..16 {
+            for case in 0..32 {
                 let options = AttentionOptions {
                     mask: (case & 1 > 0).then_some(&mask),
                     bias: (case & 2 > 0).then_some(&bias),
@@ -209,9 +216,10 @@ mod tests {
                     sliding_window: (case & 8 > 0).then_some(2),
                     position: (case & 12 > 0).then_some(&position),
                     scale: Some(0.5),
+                    dropout: (case & 16 > 0).then_some((0.3, Stream::from(7))),
                 };
                 let got = q.dot_product_attention(&k, &v, options).unwrap();
-                let rule = Rule { scale: 0.5, causal: options.is_causal, window: options.sliding_window };
+                let rule = options.rule(&q).unwrap();
                 let given = [options.mask, options.bias, options.position];
                 let rest: Vec<Tensor> = given.into_iter().flatten().cloned().collect();
                 assert_eq!(got.dims(), [b, t, h, w]);
@@ -270,6 +278,7 @@ mod tests {
                 sliding_window: Some(40),
                 position: Some(&position),
                 scale: Some(0.5),
+                dropout: None,
             };
             let y = inputs[0].dot_product_attention(&inputs[1], &inputs[2], options).unwrap();
             let loss = y.mul(&up).unwrap().sum(&[0, 1, 2, 3], false).unwrap();

@@ -40,8 +40,7 @@ impl Op for Dropout {
         Ok(few![inputs[0]])
     }
     fn eval(&self, inputs: &[&Array], outputs: &mut [Array]) -> Result<()> {
-        // Below 2³², because the rate is below 1.
-        let threshold = (self.rate * 4_294_967_296.0) as u32;
+        let threshold = kernel::threshold(self.rate);
         dispatch_float!("dropout", inputs[0].dtype(), T => {
             let x = inputs[0].contiguous()?;
             let x = x.slice::<T>()?;

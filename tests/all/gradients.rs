@@ -796,7 +796,13 @@ fn attention() {
             is_causal: true,
             sliding_window: Some(3),
             position: Some(&position),
+            dropout: None,
         };
+        t[0].dot_product_attention(&t[1], &t[2], options)
+    });
+    check("attention, some weights dropped", &[q.clone(), k.clone(), v.clone(), bias.clone()], |t| {
+        let dropout = Some((0.3, gradus::random::Stream::from(5)));
+        let options = AttentionOptions { bias: Some(&t[3]), mask: Some(&mask), dropout, ..options };
         t[0].dot_product_attention(&t[1], &t[2], options)
     });
     check("attention, some rows see nothing", &[q.clone(), k.clone()], |t| {

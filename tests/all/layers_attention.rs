@@ -66,6 +66,28 @@ fn decoding_step_by_step_gives_the_bits_of_the_whole_pass() {
     assert_eq!(network.predict(&x.slice(0, 0, 0).unwrap()).unwrap().dims(), [0, 12, 12]);
 }
 
+/// Dropped weights are the same ones whether all weights are an output, which stores them, or not.
+#[test]
+fn dropout_of_weights_does_not_depend_on_whether_they_are_stored() {
+    let (x, y) = (wave(&[4, 70, 6], 1), wave(&[4, 70, 6], 2));
+    let heads = || MultiHeadAttention::new(2, 3).dropout(0.4).use_causal_mask(true).named("look");
+    let fit = |stored: bool| {
+        let input = Input::new([70, 6]);
+        let z = match stored {
+            true => heads().return_attention_scores(true).on_all([&input, &input]).unwrap()[0].clone(),
+            false => heads().on([&input, &input]).unwrap(),
+        };
+        let model = Functional::new(&input, &z).unwrap().seed(3);
+        let mut model = model.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
+        let history = model.fit(&x, &y, Fit::new().epochs(3).batch_size(4).verbose(0)).unwrap();
+        history["loss"].clone()
+    };
+    let (stored, blocked) = (fit(true), fit(false));
+    assert_eq!(stored[0], blocked[0]);
+    assert!(stored.iter().zip(&blocked).all(|(a, b)| (a - b).abs() < 1e-6 * a), "{stored:?} {blocked:?}");
+    assert!(blocked[2] < blocked[0]);
+}
+
 #[test]
 fn sequences_of_no_steps_are_refused_by_layer() {
     let x = Tensor::zeros([2, 0, 4]).unwrap();

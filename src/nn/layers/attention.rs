@@ -189,10 +189,13 @@ impl AttentionNode {
             None => query.clone(),
         };
         let mask = mask.map(|mask| mask.expand_dims(1)?.expand_dims(1)).transpose()?;
+        let dropout_key = self.dropout_key.as_ref().filter(|_| cx.is_training());
+        let dropout = dropout_key.map(|key| (self.dropout, cx.stream(key)));
         let options = AttentionOptions {
             mask: mask.as_ref(),
             scale: Some(1.0),
             is_causal: self.causal,
+            dropout,
             ..AttentionOptions::default()
         };
         let head = |x: &Tensor| x.expand_dims(-2);
@@ -209,8 +212,7 @@ impl Node for AttentionNode {
         }
         let (operands, mask) = ([&query.tensor, &key.tensor, &value.tensor], value.mask.as_ref());
         let plain = self.form == Form::Dot && operands.iter().all(|t| t.rank() == 3);
-        let drops = self.dropout_key.is_some() && cx.is_training();
-        let (mut y, weights) = match plain && !self.scores && !drops {
+        let (mut y, weights) = match plain && !self.scores {
             true => (self.fused(operands, mask, cx)?, None),
             false => {
                 let (y, weights) = self.composed(operands, mask, cx)?;

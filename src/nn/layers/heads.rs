@@ -240,6 +240,9 @@ impl Node for HeadsNode {
         }
 
         let mask = self.mask(x, &kept, &q)?;
+        let drops = self.dropout_key.as_ref().filter(|_| cx.is_training());
+        let stream = drops.map(|key| cx.stream(key));
+        let dropout = stream.map(|stream| (self.settings.dropout, stream));
         let options = AttentionOptions {
             mask: mask.as_ref(),
             scale: Some(1.0 / libm::sqrt(self.settings.dim as f64)),
@@ -249,15 +252,15 @@ impl Node for HeadsNode {
             ..AttentionOptions::default()
         };
         let [flat_q, flat_k, flat_v] = [self.flat(&q)?, self.flat(&kept.key)?, self.flat(&kept.value)?];
-        let drops = self.dropout_key.as_ref().filter(|_| cx.is_training());
-        let (y, weights) = if self.settings.scores || drops.is_some() {
+        let (y, weights) = if self.settings.scores {
             let weights = attention_weights(&flat_q, &flat_k, options)?;
-            let used = match drops {
-                Some(key) => weights.dropout(self.settings.dropout, cx.stream(key))?,
+            let used = match dropout {
+                Some((rate, stream)) => weights.dropout(rate, stream)?,
                 None => weights.clone(),
             };
-            (weighted_sums(&used, &flat_v)?, self.settings.scores.then_some(weights))
+            (weighted_sums(&used, &flat_v)?, Some(weights))
         } else {
+            let options = AttentionOptions { dropout, ..options };
             (flat_q.dot_product_attention(&flat_k, &flat_v, options)?, None)
         };
         let mut y = self.full(y, &q)?;

@@ -6,13 +6,17 @@ use super::super::traces::Size;
 use super::Form::As;
 use super::Row;
 use crate::graph::ValueId;
-use crate::{DType, Result, Tensor};
+use crate::{DType, Error, Result, Tensor};
 
 pub(super) const FORMS: &[Row] = &[("attention", As("MatMul, Mul, Add, Where, Softmax, MatMul", attention))];
 
 fn attention(e: &mut Emit<'_>, call: &Call) -> Result<()> {
     let (scale, causal, window): (f64, bool, Option<usize>) =
         (call.attr("scale")?, call.attr("causal")?, call.attr("window")?);
+    let dropout: Option<f64> = call.attr("dropout")?;
+    if dropout.is_some() {
+        return Err(Error::argument("attention", "no dropout: export a network for inference", "dropout"));
+    }
     let [q, k, v] = [call.inputs[0], call.inputs[1], call.inputs[2]];
     let given =
         |fits: fn(DType) -> bool| call.inputs[3..].iter().copied().find(|&value| fits(e.spec(value).dtype));

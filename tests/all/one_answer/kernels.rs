@@ -188,7 +188,8 @@ fn attention(a: &mut Answers, dtype: DType) {
         let operand = |r: &mut Rng, dims: &[usize]| lying(r, dims, dtype, Rng::plain);
         let inputs = [operand(r, &[b, t, h, d]), operand(r, &[b, s, g, d]), operand(r, &[b, s, g, w])];
         let causal = AttentionOptions { is_causal: true, sliding_window: Some(17), ..plain };
-        for options in [plain, causal] {
+        let drops = AttentionOptions { dropout: Some((0.4, 9.into())), ..causal };
+        for options in [plain, causal, drops] {
             let name = format!("dot_product_attention {dtype}");
             a.both(&name, &inputs, |t| t[0].dot_product_attention(&t[1], &t[2], options));
         }
