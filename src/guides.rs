@@ -52,6 +52,7 @@ macro_rules! links {
 [decision 16]: crate::guides::decisions
 [decision 18]: crate::guides::decisions
 [decision 19]: crate::guides::decisions
+[decision 20]: crate::guides::decisions
 
 "
     };
@@ -106,5 +107,6 @@ guides! {
         "decisions/0016-winograd"
         "decisions/0017-bookkeeping-of-small-steps"
         "decisions/0018-weights-in-predictors"
-        "decisions/0019-plans-of-predict";
+        "decisions/0019-plans-of-predict"
+        "decisions/0020-products-side-by-side";
 }

@@ -44,6 +44,9 @@ impl Op for Arc<dyn Op> {
     fn view(&self, input: &Layout, output: Spec) -> Option<Layout> {
         (**self).view(input, output)
     }
+    fn reads_apart(&self, input: usize) -> bool {
+        (**self).reads_apart(input)
+    }
     fn eval_in_place(&self, first: &mut Array, rest: &[&Array]) -> Result<bool> {
         (**self).eval_in_place(first, rest)
     }

@@ -85,6 +85,12 @@ pub trait Op: Attributes + std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Returns whether it reads this input as fast where its rows lie apart in memory, as columns of a wider matrix do.
+    #[doc(hidden)]
+    fn reads_apart(&self, _input: usize) -> bool {
+        false
+    }
+
     /// Computes into the first input instead of an output; returns `Ok(false)` if the operation cannot. The output
     /// has the first input's spec, and nothing else holds its memory.
     ///

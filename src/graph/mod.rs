@@ -25,6 +25,7 @@
 //! What cannot be captured is an error that names the layer: values read in `forward`, and layers that can only
 //! give shapes ([`Tensor::opaque`](crate::Tensor::opaque)).
 
+mod beside;
 mod capture;
 mod cost;
 mod display;

@@ -28,7 +28,7 @@ struct Joined {
 
 impl Step {
     /// Returns the step writing into memory of its own.
-    fn beside(&self) -> Step {
+    pub(super) fn beside(&self) -> Step {
         Step { over: false, ..self.clone() }
     }
 }
@@ -344,7 +344,7 @@ impl Graph {
     }
 
     /// Returns the values of a constant.
-    fn constant(&self, value: ValueId) -> Option<&Tensor> {
+    pub(super) fn constant(&self, value: ValueId) -> Option<&Tensor> {
         self.sources.iter().find_map(|(of, source)| match source {
             Source::Constant(tensor) if *of == value => Some(tensor),
             _ => None,

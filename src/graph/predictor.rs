@@ -366,7 +366,9 @@ impl Predictor {
             })?;
         }
         // The values go with the graph before, so that each may be given up as soon as it is packed.
-        bound = bound.with_padding_in_convolutions().with_epilogues().with_steps_in_place();
+        bound = bound.with_padding_in_convolutions().with_epilogues();
+        bound = bound.with_products_side_by_side(&mut |parts, rows| weights.side_by_side(parts, rows))?;
+        bound = bound.with_steps_in_place();
         Plan::new(&weights.unbind(bound, &graph), continues, &mut weights)
     }
 }

@@ -26,6 +26,8 @@ struct Weight {
     spec: Spec,
     /// `None` once they were given up.
     values: Option<Tensor>,
+    /// The weight that has it as columns from this one on.
+    part_of: Option<(usize, usize)>,
 }
 
 /// Given-up bytes from which the pool's idle memory goes back to the system, so that packing a network does not take
@@ -39,7 +41,7 @@ impl Weights {
         for (path, values) in parameters {
             bytes += values.elements() * values.dtype().size();
             numbers.insert(path.clone(), all.len());
-            all.push(Weight { path, spec: values.spec(), values: Some(values) });
+            all.push(Weight { path, spec: values.spec(), values: Some(values), part_of: None });
         }
         let idle = (bytes / IDLE_PART).max(IDLE_LEAST);
         Weights { numbers, all, ready: Ready::default(), settled, given_up: 0, idle }
@@ -109,10 +111,51 @@ impl Weights {
             let Some(values) = &weight.values else { return Ok(None) };
             let (values, spec) = (Some(values.mul(scale)?), weight.spec);
             weight.values = None;
-            self.numbers.insert(name.clone(), self.all.len());
-            self.all.push(Weight { path: name.clone(), spec, values });
+            self.add(&name, Weight { path: name.clone(), spec, values, part_of: None });
         }
         Ok(Some(Source::Parameter(name)))
+    }
+
+    fn add(&mut self, name: &str, weight: Weight) {
+        self.numbers.insert(name.into(), self.all.len());
+        self.all.push(weight);
+    }
+
+    /// Returns parameters, as matrices of so many rows, side by side as one that takes their place; `None` if a part is
+    /// not a parameter. Once nothing else holds their values, call [`Weights::tidy`].
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    pub(super) fn side_by_side(&mut self, parts: &[&Source], rows: usize) -> Result<Option<(Source, Spec)>> {
+        let number = |source: &&Source| match source {
+            Source::Constant(tensor) => self.number_of(tensor.array()),
+            Source::Parameter(path) => self.number(path),
+            _ => None,
+        };
+        let Some(numbers) = parts.iter().map(number).collect::<Option<Vec<usize>>>() else { return Ok(None) };
+        let paths: Vec<&str> = numbers.iter().map(|number| self.all[*number].path.as_str()).collect();
+        let name = format!("{}, side by side", paths.join(", "));
+        let joined = match self.number(&name) {
+            Some(joined) => joined,
+            None => {
+                let values = numbers.iter().map(|number| self.all[*number].values.as_ref());
+                let Some(values) = values.collect::<Option<Vec<&Tensor>>>() else { return Ok(None) };
+                let matrix = |values: &&Tensor| values.reshape([rows as isize, -1]);
+                let matrices = values.iter().map(matrix).collect::<Result<Vec<Tensor>>>()?;
+                let values = Tensor::concat(&matrices.iter().collect::<Vec<_>>(), 1)?;
+                let (joined, mut first) = (self.all.len(), 0);
+                for (number, matrix) in numbers.iter().zip(&matrices) {
+                    let part = &mut self.all[*number];
+                    (part.values, part.part_of) = (None, Some((joined, first)));
+                    self.given_up += part.spec.shape.elements() * part.spec.dtype.size();
+                    first += matrix.dims()[1];
+                }
+                let spec = values.spec();
+                self.add(&name, Weight { path: name.clone(), spec, values: Some(values), part_of: None });
+                joined
+            }
+        };
+        Ok(Some((Source::Parameter(name), self.all[joined].spec)))
     }
 
     /// Gives a parameter's values up, since products read forms made of it; not if they may be needed again and could
@@ -148,7 +191,14 @@ impl Weights {
     /// # Errors
     /// They cannot be had any more, or there is not enough memory.
     pub(super) fn restore(&mut self, number: usize) -> Result<Array> {
-        let Weight { path, spec, values } = &mut self.all[number];
+        if let (None, Some((joined, first))) = (&self.all[number].values, self.all[number].part_of) {
+            let joined = Tensor::from(self.restore(joined)?);
+            let weight = &mut self.all[number];
+            let columns = weight.spec.shape.elements() / joined.dims()[0].max(1);
+            let part = joined.slice(1, first as isize, (first + columns) as isize)?;
+            weight.values = Some(part.contiguous()?.reshape_to(weight.spec.shape)?);
+        }
+        let Weight { path, spec, values, .. } = &mut self.all[number];
         if let Some(values) = values {
             return Ok(values.array().clone());
         }

@@ -47,6 +47,20 @@ impl Layout {
         out
     }
 
+    /// Returns the axes from `axis` on alone, at place number `i` of those before it.
+    pub fn below(&self, axis: usize, mut i: usize) -> Layout {
+        let mut out = *self;
+        for (&size, &stride) in self.shape.dims()[..axis].iter().zip(&self.strides).rev() {
+            out.offset = out.offset.wrapping_add_signed((i % size) as isize * stride);
+            i /= size;
+        }
+        let mut first = [false; MAX_RANK];
+        first[..axis].fill(true);
+        out.shape = self.shape.reduced(&first, false);
+        out.strides.rotate_left(axis);
+        out
+    }
+
     /// Repeats to a larger shape, to which its own broadcasts.
     pub fn broadcast(&self, shape: Shape) -> Layout {
         let lead = shape.rank() - self.shape.rank();

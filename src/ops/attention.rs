@@ -208,6 +208,9 @@ impl Op for Attention {
         });
         Ok(())
     }
+    fn reads_apart(&self, input: usize) -> bool {
+        input < 3
+    }
     fn saves(&self, _: &[bool]) -> Saves {
         (0..6).fold(Saves::NONE, Saves::input).output(1).output(2)
     }

@@ -16,7 +16,7 @@ use crate::kernels::strided::Layout;
 use crate::kernels::whole;
 use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec};
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -315,6 +315,11 @@ impl Attribute for Fused {
 crate::op! {
     /// `activation(x·W + b)`.
     struct Linear("linear", 2..=3) { activation: Option<Fused> }
+}
+
+/// Returns whether an operation is the step of a dense layer.
+pub(crate) fn is_linear(op: &dyn Op) -> bool {
+    op.kind() == TypeId::of::<Linear>()
 }
 
 impl Op for Linear {

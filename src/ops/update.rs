@@ -4,6 +4,7 @@
 use super::promote::indices;
 use crate::autograd::{Grads, Op, Saves, Specs, Step, apply_in_place, one};
 use crate::dtype::dispatch_moved;
+use crate::kernels::map;
 use crate::tensor::{Array, Tensor, few};
 use crate::{DType, Error, Result, Spec};
 
@@ -44,7 +45,7 @@ impl Op for SliceUpdate {
         self.eval_in_place(&mut outputs[0], &inputs[1..]).map(drop)
     }
     fn eval_in_place(&self, first: &mut Array, rest: &[&Array]) -> Result<bool> {
-        let (updates, start) = (rest[0].contiguous()?, rest[1].contiguous()?);
+        let (updates, start) = (rest[0], rest[1].contiguous()?);
         let (start, sizes) = (start.slice::<i64>()?[0], *first.shape());
         let (room, count) = (sizes.dims()[self.axis], updates.shape().dims()[self.axis]);
         let end = usize::try_from(start).ok().and_then(|start| start.checked_add(count));
@@ -60,13 +61,21 @@ impl Op for SliceUpdate {
         let (run, start) = (count * inner, start as usize * inner);
         if run > 0 {
             dispatch_moved!(first.dtype(), T => {
+                let updates = updates.words::<T>()?;
                 let rows = first.words_mut::<T>()?.chunks_exact_mut(room * inner);
-                for (row, update) in rows.zip(updates.word_slice::<T>()?.chunks_exact(run)) {
-                    row[start..start + run].copy_from_slice(update);
+                for (i, row) in rows.enumerate() {
+                    let row = &mut row[start..start + run];
+                    match updates.as_slice() {
+                        Some(updates) => row.copy_from_slice(&updates[i * run..(i + 1) * run]),
+                        None => map::copy(updates.with(updates.layout().below(self.axis, i)), row),
+                    }
                 }
             });
         }
         Ok(true)
+    }
+    fn reads_apart(&self, input: usize) -> bool {
+        input == 1
     }
     fn works_in_place(&self, _: &[Spec]) -> bool {
         true

@@ -8,6 +8,8 @@ use crate::kernels::map;
 use crate::kernels::strided::Layout;
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{Error, IntoShape, MAX_RANK, Result, Shape, Spec};
+use std::ops::Range;
+use std::sync::Arc;
 
 super::table::ops! {
     [Reshape, Permute, Broadcast, BroadcastLike, Slice, Unslice];
@@ -227,6 +229,12 @@ crate::op! {
     /// Every `step`-th element of an axis.
     #[derive(Copy)]
     struct Slice("slice", 1) { axis: usize, run: Run }
+}
+
+/// Returns the operation that views these of `columns` columns, which axis `axis` has.
+pub(crate) fn columns_of(columns: usize, axis: usize, range: Range<usize>) -> Arc<dyn Op> {
+    let run = Run { start: Some(range.start as isize), end: Some(range.end as isize), step: 1 };
+    Arc::new(Slice { axis, run: run.plain(columns) })
 }
 
 impl Op for Slice {

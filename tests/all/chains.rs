@@ -305,7 +305,7 @@ const ROWS: &[Row] = &[
         |x, d| {
             let axis = d.axis(x.rank());
             let start = Tensor::scalar(d.below(3) as i64)?;
-            x.slice_update(&x.slice(axis, 0, 1)?.neg()?, &start, axis)
+            x.slice_update(&x.neg()?.slice(axis, 0, 1)?, &start, axis)
         },
         |x, d| {
             let (axis, start) = (d.axis(x.dims.len()), d.below(3));

@@ -6,8 +6,8 @@ use crate::layer_cases::{build, every_case};
 use crate::one_answer::answers::{Answers, Visitor};
 use crate::one_answer::layers;
 use gradus::applications::*;
-use gradus::graph::{Feed, Graph, Pack};
-use gradus::nn::layers::{Masking, PositionEmbedding, TransformerDecoder};
+use gradus::graph::{Feed, Graph, Pack, Predictor};
+use gradus::nn::layers::{GroupQueryAttention, Masking, PositionEmbedding, TransformerDecoder};
 use gradus::nn::{Network, Session};
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
@@ -304,6 +304,72 @@ fn forms_of_weights_change_with_sizes() {
     let both = [&conv.on(&large).unwrap(), &conv.on(&small).unwrap()];
     let network = Functional::new([&large, &small], both).unwrap().build().unwrap();
     holds("shared", &network, &[normal(1, &[2, 24, 24, 64]), normal(2, &[2, 4, 4, 64])], &pools()).unwrap();
+}
+
+/// Counts the matrix products of one prediction.
+fn products(predictor: &Predictor, data: &[Tensor]) -> usize {
+    let profile = predictor.profile(data).unwrap();
+    profile.steps.iter().filter(|step| step.op.starts_with("linear")).count()
+}
+
+/// Projections of one input are one product, with the bits of three; those that would be copied apart again are not.
+#[test]
+fn projections_of_one_input_are_one_product() {
+    let sequence = || Input::with_unknown([None, Some(24)]);
+    let attention = || MultiHeadAttention::new(3, 5).value_dim(7);
+    let check = |what: &str, network: Functional, inputs: usize, want: usize| {
+        let network = network.build().unwrap();
+        let data: Vec<Tensor> = (0..inputs).map(|i| normal(i as u64, &[4, 6 + i, 24])).collect();
+        assert_eq!(products(&network.predictor().unwrap(), &data), want, "{what}");
+        holds(what, &network, &data, &pools()).unwrap();
+        // One row of one sequence lies in one piece, and so do no rows.
+        let one: Vec<Tensor> =
+            data.iter().map(|x| x.slice(0, 0, 1)?.slice(1, 0, 1)).collect::<Result<_>>().unwrap();
+        holds(what, &network, &one, &pools()).unwrap();
+    };
+
+    let x = sequence();
+    let y = attention().on([&x, &x]).unwrap();
+    check("self-attention", Functional::new([&x], [&y]).unwrap(), 1, 2);
+    let x = sequence();
+    let y = attention().use_bias(false).use_causal_mask(true).on([&x, &x]).unwrap();
+    check("without a bias", Functional::new([&x], [&y]).unwrap(), 1, 2);
+    let x = sequence();
+    let y = GroupQueryAttention::new(8, 6, 2).on([&x, &x]).unwrap();
+    check("groups", Functional::new([&x], [&y]).unwrap(), 1, 2);
+    let (x, other) = (sequence(), sequence());
+    let y = attention().on([&x, &other]).unwrap();
+    check("key and value of another sequence", Functional::new([&x, &other], [&y]).unwrap(), 2, 3);
+
+    // The gate is read by a multiplication, which would be slower over parts of rows.
+    let x = sequence();
+    let y = attention().use_gate(true).on([&x, &x]).unwrap();
+    check("a gate", Functional::new([&x], [&y]).unwrap(), 1, 3);
+    // Results of a network lie in one piece.
+    let x = sequence();
+    let ends = [&Dense::new(8).on(&x).unwrap(), &Dense::new(9).on(&x).unwrap()];
+    check("results", Functional::new([&x], ends).unwrap(), 1, 2);
+    // Weights of a shared layer stay where both of its calls find them.
+    let (x, other) = (sequence(), sequence());
+    let shared = attention().shared();
+    let ends = [&shared.on([&x, &x]).unwrap(), &shared.on([&other, &other]).unwrap()];
+    check("a shared layer", Functional::new([&x, &other], ends).unwrap(), 2, 8);
+}
+
+/// Weights side by side are as large as apart, and what is made of them is shared by plans of all sizes, with or without
+/// a session.
+#[test]
+fn weights_side_by_side_are_kept_once() {
+    let network = gpt2(true);
+    let predictor = network.predictor().unwrap();
+    let parameters = 4 * network.count_params();
+    let mut session = Session::new();
+    for x in [tokens([2, 4], 1), tokens([1, 9], 2), tokens([2, 4], 3)] {
+        assert!(predictor.predict(&x).unwrap().same_bits(&network.predict(&x).unwrap()));
+        predictor.predict_in(&mut session, &tokens([2, 1], 4)).unwrap();
+        let bytes = predictor.profile(&x).unwrap().weight_bytes;
+        assert!(bytes < parameters + parameters / 2, "{bytes} bytes for {parameters}");
+    }
 }
 
 #[test]
