@@ -8,8 +8,9 @@ use super::side::Side;
 use super::tile::Kernels;
 use crate::kernels::scratch;
 
-/// Results that are computed together; with a second sum they stay in L1.
-pub(super) const WIDTH: usize = 2048;
+/// Results that are computed together: many, because rows of B are read the faster the longer runs of them are, but so
+/// few that with a second sum they stay in L2.
+pub(super) const WIDTH: usize = 8192;
 /// The same where columns of B are contiguous: the blocks of K of a few columns one after another are one stream from
 /// memory, those of many are two that skip.
 const COLUMNS: usize = 32;
