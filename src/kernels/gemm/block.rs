@@ -9,6 +9,9 @@
 //!   in them,
 //! - rows, a tile's height at a time, inside `tile`.
 //!
+//! For few rows of A, B is what is read: then the steps are fewer, and a window of columns takes them one panel after
+//! another, so that rows of B are read in long runs (`streams`).
+//!
 //! Operands are copied into panels only where that pays off; otherwise the tile reads them in place. A panel of B
 //! is copied just before its first use, which then finds it in the cache.
 
@@ -30,8 +33,15 @@ const FEW_MC: usize = 96;
 const APART: usize = 512;
 /// Bytes from one row to the next from which rows count as far apart.
 const FAR: usize = 2048;
+/// Rows of A up to which B is not copied, though its rows are far apart.
+const COPIED: usize = 48;
 /// Bytes of a panel of B that stay in L1 beside what a tile reads of A and writes to C.
 const NEAR: usize = 32 << 10;
+/// Columns of B that take a few steps of K together, and how many steps, where few rows of A stream B.
+const WINDOW: usize = 2048;
+const STEPS: usize = 32;
+/// Bytes of B up to which it stays in L2, however it is read.
+const CLOSE: usize = 1 << 20;
 /// Rows of A from which a part of the panel of B is used often enough to be kept in L1.
 const MANY: usize = 36;
 
@@ -91,7 +101,10 @@ fn blocks<T: Gemm>(
     let b_kept = if one_block { nc_most.min(nr) } else { nc_most };
     let b_len = if pack_b { kernels.packed_len(kc_most, b_kept, nr) } else { 0 };
     let a_len = if pack_a { kernels.packed_len(kc_most, mc_most, shape.mr) } else { 0 };
-    let part_len = if in_parts { mc_most * nr } else { 0 };
+    let stream = !pack_b && streams(m, b);
+    // Columns that take steps of K together.
+    let width = if stream { (WINDOW / nr * nr).min(nc_most) } else { nr };
+    let part_len = if in_parts || stream { mc_most * width } else { 0 };
     scratch_parts([a_len, b_len, part_len], |[a_room, b_room, part_room]| {
         for jc in (0..n).step_by(NC) {
             let nc = NC.min(n - jc);
@@ -99,7 +112,7 @@ fn blocks<T: Gemm>(
             while first || pc < k {
                 let kc = T::KC.min(k - pc);
                 let last = pc + kc == k;
-                let run = run::<T>(shape, m, kc).max(1);
+                let run = if stream { STEPS } else { run::<T>(shape, m, kc).max(1) };
                 for ic in (0..m).step_by(high) {
                     let mc = high.min(m - ic);
                     let left = match a {
@@ -113,68 +126,77 @@ fn blocks<T: Gemm>(
                             Left::panels(&*a_room, mc, kc)
                         }
                     };
-                    for j in (0..nc).step_by(nr) {
-                        let (col, cols) = (jc + j, nr.min(nc - j));
-                        let end = finish.columns(col, cols).rows(ic, mc);
-                        let mut out = c.block(ic, col, mc, cols);
+                    for window in (0..nc).step_by(width) {
+                        let window = window..nc.min(window + width);
                         for from in (0..kc.max(1)).step_by(run) {
-                            let (p, steps) = (pc + from, run.min(kc - from));
-                            let right = match b {
-                                Side::Panels(panels) => {
-                                    panel(panels.block(pc, kc, col), kc, cols, nr).block(from, 0, steps, cols)
-                                }
-                                Side::Plain(b) if !pack_b => b.block(p, col, steps, cols),
-                                b => {
-                                    let at = if one_block { 0 } else { j * kc + from * nr };
-                                    if ic == 0 {
-                                        b.pack(kernels, (p, steps), (col, cols), nr, &mut b_room[at..]);
+                            for j in window.clone().step_by(nr) {
+                                let (col, cols) = (jc + j, nr.min(nc - j));
+                                let end = finish.columns(col, cols).rows(ic, mc);
+                                let mut out = c.block(ic, col, mc, cols);
+                                let (p, steps) = (pc + from, run.min(kc - from));
+                                let right = match b {
+                                    Side::Panels(panels) => panel(panels.block(pc, kc, col), kc, cols, nr)
+                                        .block(from, 0, steps, cols),
+                                    Side::Plain(b) if !pack_b => b.block(p, col, steps, cols),
+                                    b => {
+                                        let at = if one_block { 0 } else { j * kc + from * nr };
+                                        if ic == 0 {
+                                            b.pack(kernels, (p, steps), (col, cols), nr, &mut b_room[at..]);
+                                        }
+                                        panel(&b_room[at..], steps, cols, nr)
                                     }
-                                    panel(&b_room[at..], steps, cols, nr)
+                                };
+                                // What follows is prefetched from memory meanwhile: the same steps of the next columns, or
+                                // of the next block of K. Beyond the last column lies what this thread will probably be
+                                // given next. With more rows, panels that were copied come from L3.
+                                let next = match b {
+                                    // One after another, as those of Winograd's algorithm are.
+                                    Side::Plain(b) if b.cs == 1 && b.rs == n as isize && n <= nr && last => {
+                                        Next::after(&right)
+                                    }
+                                    Side::Plain(b) if stream && j + nr >= window.end => match from + run < kc
+                                    {
+                                        true => Next::at(b, p + run, jc + window.start),
+                                        false => Next::at(b, pc, jc + window.end),
+                                    },
+                                    Side::Panels(_) if one_block => Next::after(&right),
+                                    Side::Plain(b) if b.cs == 1 && (one_block || pack_b && ic == 0) => {
+                                        let next = match j + nr < nc || last {
+                                            true => Next::at(b, if j + nr < nc { p } else { from }, col + nr),
+                                            false => Next::at(b, p + kc, jc),
+                                        };
+                                        if one_block { next } else { next.far() }
+                                    }
+                                    _ if pack_b && ic > 0 => Next::after(&right).far(),
+                                    _ => Next::NONE,
+                                };
+                                let (left, right) = (left.steps(from, steps), (right, next));
+                                let complete = from + steps == kc;
+                                let room = part_room.get_mut(j - window.start..).unwrap_or_default();
+                                let start = if from == 0 { Prior::None } else { Prior::Here };
+                                if !complete {
+                                    let mut part = Target::new(room, mc, cols, width).expect("made for it");
+                                    kernels.tiles(shape, left, right, start, &mut part, Then::GoOn);
+                                    continue;
                                 }
-                            };
-                            // What follows is prefetched from memory meanwhile: the same steps of the next columns, or
-                            // of the next block of K. Beyond the last column lies what this thread will probably be
-                            // given next. With more rows, panels that were copied come from L3.
-                            let next = match b {
-                                // One after another, as those of Winograd's algorithm are.
-                                Side::Plain(b) if b.cs == 1 && b.rs == n as isize && n <= nr && last => {
-                                    Next::after(&right)
+                                let start = match start {
+                                    Prior::Here => Prior::There(panel(room, mc, cols, width)),
+                                    none => none,
+                                };
+                                let prior = if first { Prior::None } else { Prior::Here };
+                                let then =
+                                    |prior| if last { Then::End(prior, &end) } else { Then::Block(prior) };
+                                let Some(sums) = &mut sums else {
+                                    kernels.tiles(shape, left, right, start, &mut out, then(prior));
+                                    continue;
+                                };
+                                let mut sums = sums.block(ic, col, mc, cols);
+                                if last {
+                                    let prior = Prior::There(sums.source());
+                                    kernels.tiles(shape, left, right, start, &mut out, then(prior));
+                                } else {
+                                    kernels.tiles(shape, left, right, start, &mut sums, then(prior));
                                 }
-                                Side::Panels(_) if one_block => Next::after(&right),
-                                Side::Plain(b) if b.cs == 1 && (one_block || pack_b && ic == 0) => {
-                                    let next = match j + nr < nc || last {
-                                        true => Next::at(b, if j + nr < nc { p } else { from }, col + nr),
-                                        false => Next::at(b, p + kc, jc),
-                                    };
-                                    if one_block { next } else { next.far() }
-                                }
-                                _ if pack_b && ic > 0 => Next::after(&right).far(),
-                                _ => Next::NONE,
-                            };
-                            let (left, right) = (left.steps(from, steps), (right, next));
-                            let complete = from + steps == kc;
-                            let start = if from == 0 { Prior::None } else { Prior::Here };
-                            if !complete {
-                                let mut part = Target::new(part_room, mc, cols, nr).expect("made for it");
-                                kernels.tiles(shape, left, right, start, &mut part, Then::GoOn);
-                                continue;
-                            }
-                            let start = match start {
-                                Prior::Here => Prior::There(panel(part_room, mc, cols, nr)),
-                                none => none,
-                            };
-                            let prior = if first { Prior::None } else { Prior::Here };
-                            let then = |prior| if last { Then::End(prior, &end) } else { Then::Block(prior) };
-                            let Some(sums) = &mut sums else {
-                                kernels.tiles(shape, left, right, start, &mut out, then(prior));
-                                continue;
-                            };
-                            let mut sums = sums.block(ic, col, mc, cols);
-                            if last {
-                                let prior = Prior::There(sums.source());
-                                kernels.tiles(shape, left, right, start, &mut out, then(prior));
-                            } else {
-                                kernels.tiles(shape, left, right, start, &mut sums, then(prior));
                             }
                         }
                     }
@@ -190,6 +212,19 @@ fn blocks<T: Gemm>(
     });
 }
 
+/// Returns whether B, read in place, is read in long runs of its rows: if its rows are far apart, it does not stay in L2,
+/// and the rows of A are so few that this takes more time than to load sums again.
+fn streams<T: Gemm>(m: usize, b: &Side<T>) -> bool {
+    match b {
+        Side::Plain(b) => {
+            let far = b.rs.unsigned_abs() * size_of::<T>() > FAR;
+            let close = b.rows.saturating_mul(b.cols).saturating_mul(size_of::<T>()) <= CLOSE;
+            b.cs == 1 && far && !close && m <= COPIED
+        }
+        Side::Panels(_) | Side::Other(_) => false,
+    }
+}
+
 /// Returns whether to copy B into panels: always if its rows are not contiguous, or not in memory; else if there
 /// are enough rows of A to use the copy, and reading in place would cost repeated cache misses.
 fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Side<T>) -> bool {
@@ -198,7 +233,7 @@ fn packs_right<T: Gemm>(shape: Shape, m: usize, b: &Side<T>) -> bool {
         Side::Plain(b) => {
             // Each time they are read, rows that are far apart cost an address translation, or half of one.
             let far = b.rs.unsigned_abs() * size_of::<T>() >= FAR;
-            let enough = if far { 48 } else { 192 };
+            let enough = if far { COPIED } else { 192 };
             b.cs != 1 && b.cols > 1 || m > enough && b.cols > shape.nr
         }
         Side::Other(_) => true,

@@ -101,7 +101,7 @@ fn vectors() {
         one_case::<f32>(&mut r, 2, k, n);
         one_case::<f32>(&mut r, n, k, 3);
     }
-    for (k, n) in [(600, 2100), (1030, 70), (513, 33), (784, 64)] {
+    for (k, n) in [(600, 2100), (1030, 70), (513, 33), (784, 64), (13, 20_000)] {
         one_case::<f32>(&mut r, 1, k, n);
         one_case::<f32>(&mut r, n, k, 1);
         one_case::<f64>(&mut r, 1, k, n);
@@ -133,6 +133,20 @@ fn block_boundaries() {
     ] {
         one_case::<f32>(&mut r, m, k, n);
         one_case::<f64>(&mut r, m, k, n);
+    }
+}
+
+/// Rows of B are then read in long runs, if they are in order: a third of the cases.
+#[test]
+fn few_rows_of_a_large_matrix() {
+    let mut r = Rng(4);
+    for (m, k, n) in
+        [(2, 700, 2100), (5, 129, 2050), (3, 45, 7000), (23, 530, 600), (48, 300, 1100), (7, 513, 4200)]
+    {
+        for _ in 0..4 {
+            one_case::<f32>(&mut r, m, k, n);
+            one_case::<f64>(&mut r, m, k / 2, n);
+        }
     }
 }
 
