@@ -140,6 +140,7 @@ fn blocks<T: Gemm>(
                                 Side::Plain(b) if b.cs == 1 && b.rs == n as isize && n <= nr && last => {
                                     Next::after(&right)
                                 }
+                                Side::Panels(panels) if panels.near => Next::NONE,
                                 Side::Panels(_) if one_block => Next::after(&right),
                                 Side::Plain(b) if b.cs == 1 && (one_block || pack_b && ic == 0) => {
                                     let next = match j + nr < nc || last {

@@ -89,6 +89,7 @@ impl<'a, T: Gemm> Packed<'a, T> {
             all: across.div_ceil(width),
             first: 0,
             across,
+            near: matches!(self.data, Cow::Borrowed(_)),
         }
     }
 }
