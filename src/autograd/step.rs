@@ -3,7 +3,7 @@
 use super::Outputs;
 use super::node::{Edge, Node};
 use crate::tensor::{Few, Tensor};
-use crate::{Error, Result, Spec};
+use crate::{Error, Result, Shape, Spec};
 use std::cell::RefCell;
 
 /// Gradients of a step's inputs, `None` where there is none (as for an integer input) or none is wanted.
@@ -97,6 +97,16 @@ impl Step<'_> {
                 }
             }
         }
+    }
+
+    /// [`Step::grad`], for kernels that read any strides: the zeros are a single one, seen everywhere.
+    pub(crate) fn grad_or_one_zero(&self, i: usize) -> Result<Tensor> {
+        let grads = self.grads.borrow();
+        if grads[i].is_some() || grads.iter().flatten().any(Tensor::is_traced) {
+            return self.grad(i);
+        }
+        let spec = self.node().saved[self.node().parents.len() + i].spec();
+        Tensor::filled(Spec::new(Shape::SCALAR, spec.dtype), 0.0)?.broadcast_to(spec.shape)
     }
 
     /// Changes the gradient of output `i` to what `f` makes of it, and returns it. The step holds no other reference

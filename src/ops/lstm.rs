@@ -1,7 +1,7 @@
 //! A long short-term memory (LSTM) over a whole sequence, as one op.
 
 use super::recurrent::{
-    Form, RecurrentWeights, copy, differentiated, flowing, inputs, mask, project, unrolled,
+    Form, RecurrentWeights, copy, differentiated, flowing, inputs, mask, of_outputs, project, unrolled,
 };
 use crate::autograd::{Attributes, Grads, Op, Outputs, Saves, Specs, Step, apply};
 use crate::dtype::dispatch_float;
@@ -54,7 +54,7 @@ impl Op for Lstm {
     }
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let mut all: Few<Tensor, 8> = (0..6).map(|i| step.input(i)).collect();
-        all.extend([step.grad(0)?, step.grad(1)?, step.grad(2)?]);
+        all.extend([step.grad_or_one_zero(0)?, step.grad(1)?, step.grad(2)?]);
         all.extend([0, 3, 4].map(|i| step.output(i).detach()));
         all.extend((6..step.inputs()).map(|i| step.input(i)));
         let all: Few<&Tensor, 8> = all.iter().collect();
@@ -101,7 +101,8 @@ impl Op for LstmGrad {
         let over = sizes.over(self.go_backwards, mask.as_ref().map(Array::slice).transpose()?);
         let contiguous = |i: usize| inputs[i].contiguous();
         let (first, carry, recurrent) = (contiguous(1)?, contiguous(2)?, contiguous(4)?);
-        let (g, h, cells, gates) = (contiguous(6)?, contiguous(9)?, contiguous(10)?, contiguous(11)?);
+        let (g, h, cells, gates) =
+            (of_outputs(inputs[6], sizes.units)?, contiguous(9)?, contiguous(10)?, contiguous(11)?);
         let (mut before, mut room) = (Array::new(sizes.sequence(sizes.units)?)?, sizes.room(&over, 4)?);
         let [dz, dh, dc, dr] = outputs else { return Ok(()) };
         dispatch_float!(self.name(), sizes.dtype, T => {

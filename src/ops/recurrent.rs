@@ -12,6 +12,8 @@ use crate::autograd::{Grads, Outputs, Step, elements, gradients_of};
 use crate::dtype::dispatch_float;
 use crate::kernels::gemm::{Epilogue, Gemm};
 use crate::kernels::recurrent::Over;
+use crate::kernels::strided::Layout;
+use crate::shape::MAX_RANK;
 use crate::tensor::{Array, Few, PoolVec, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec};
 
@@ -195,6 +197,14 @@ pub(super) fn project<T: Float + Gemm>(x: &Array, kernel: &Array, bias: &[T], ou
 pub(super) fn copy<T: Float>(from: &Array, to: &mut Array) -> Result<()> {
     to.slice_mut::<T>()?.copy_from_slice(from.contiguous()?.slice::<T>()?);
     Ok(())
+}
+
+/// Returns the gradient of the outputs of all steps contiguous: that of a single row and step where it is one number for all of
+/// them, as for a layer that returns the last output alone.
+pub(super) fn of_outputs(g: &Array, units: usize) -> Result<Array> {
+    let Layout { strides, offset, .. } = *g.layout();
+    let one = Layout { shape: Shape::new(&[units])?, strides: [0; MAX_RANK], offset };
+    if strides[..g.shape().rank()] == [0; 3] { g.with_layout(one).contiguous() } else { g.contiguous() }
 }
 
 /// Returns the mask, if there is one.

@@ -159,6 +159,7 @@ fn blocks<T: Gemm>(
                                         true => Next::at(b, p + run, jc + window.start),
                                         false => Next::at(b, pc, jc + window.end),
                                     },
+                                    Side::Panels(panels) if panels.near => Next::NONE,
                                     Side::Panels(_) if one_block => Next::after(&right),
                                     Side::Plain(b) if b.cs == 1 && (one_block || pack_b && ic == 0) => {
                                         let next = match j + nr < nc || last {

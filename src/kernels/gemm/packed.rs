@@ -8,6 +8,9 @@ use super::{Gemm, Mat};
 use crate::kernels::simd::{Isa, isa, large_pages};
 use std::borrow::Cow;
 
+/// Bytes of panels in a caller's memory that stay in L2, from one step of a sequence to the next.
+const NEAR: usize = 1 << 20;
+
 /// The side of a product that a matrix was packed for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum For {
@@ -89,6 +92,7 @@ impl<'a, T: Gemm> Packed<'a, T> {
             all: across.div_ceil(width),
             first: 0,
             across,
+            near: matches!(self.data, Cow::Borrowed(_)) && size_of_val(&*self.data) <= NEAR,
         }
     }
 }

@@ -148,6 +148,8 @@ pub(super) struct Panels<'a, T> {
     pub(super) first: usize,
     /// Columns of this matrix.
     pub(super) across: usize,
+    /// Whether they are in a cache of this core: each panel is multiplied with again soon.
+    pub(super) near: bool,
 }
 
 impl<'a, T: Gemm> Panels<'a, T> {

@@ -21,20 +21,22 @@ pub struct Lstm<'a, T> {
 }
 
 stamped! {
-    /// One row of one step: the gates in place of the sums, then the states.
-    fn cell<T: Gemm>[R: T](gates: &mut [T], h: &mut [T], c: &mut [T]) {
+    /// One row of one step: the gates in place of the sums, then the states, which are also written to where they are kept.
+    fn cell<T: Gemm>[R: T](gates: &mut [T], h: &mut [T], c: &mut [T], outputs: &mut [T], cells: &mut [T]) {
         let u = h.len();
         let (i, rest) = gates.split_at_mut(u);
         let (f, rest) = rest.split_at_mut(u);
         let (g, o) = rest.split_at_mut(u);
         let gates = i.iter_mut().zip(f).zip(g).zip(o);
-        for ((((i, f), g), o), (h, c)) in gates.zip(h.iter_mut().zip(c)) {
+        let states = h.iter_mut().zip(c).zip(outputs.iter_mut().zip(cells));
+        for ((((i, f), g), o), ((h, c), (output, cell))) in gates.zip(states) {
             *i = R::of(*i).sigmoid().value();
             *f = R::of(*f).sigmoid().value();
             *g = R::of(*g).tanh().value();
             *o = R::of(*o).sigmoid().value();
             *c = *f * *c + *i * *g;
             *h = R::of(*c).tanh().value() * *o;
+            (*output, *cell) = (*h, *c);
         }
     }
 }
@@ -52,13 +54,14 @@ pub fn lstm<T: Float + Gemm>(over: &Over<'_>, recurrent: &[T], gates: &mut [T], 
             weights.add(state(last, u), over.matrix_mut(gates, time, w, 0, w));
             for (r, (last, carry)) in last.chunks_exact_mut(u).zip(carry.chunks_exact_mut(u)).enumerate() {
                 let (at, gates) = (r * over.time + step, row_mut(gates, r * over.time + time, w));
+                let (h, cells) = (row_mut(h, at, u), row_mut(cells, at, u));
                 if over.counts(first + r, time) {
-                    cell(gates, last, carry);
+                    cell(gates, last, carry, h, cells);
                 } else {
                     gates.fill(T::zero());
+                    h.copy_from_slice(last);
+                    cells.copy_from_slice(carry);
                 }
-                row_mut(h, at, u).copy_from_slice(last);
-                row_mut(cells, at, u).copy_from_slice(carry);
             }
         }
     });
@@ -67,7 +70,7 @@ pub fn lstm<T: Float + Gemm>(over: &Over<'_>, recurrent: &[T], gates: &mut [T], 
 /// What [`lstm_grad`] reads besides the weights.
 #[derive(Clone, Copy, Debug)]
 pub struct LstmSaved<'a, T> {
-    /// The gradients of the outputs.
+    /// The gradients of the outputs; or `units` of them, which stand for every row and step.
     pub g: &'a [T],
     /// The gates that [`lstm`] left.
     pub gates: &'a [T],
@@ -125,7 +128,8 @@ pub fn lstm_grad<T: Float + Gemm>(
             let time = over.at(step);
             for (r, (dh, dc)) in dh.chunks_exact_mut(u).zip(dc.chunks_exact_mut(u)).enumerate() {
                 let (at, all) = ((first + r) * over.time + step, first + r);
-                let (g, dz) = (row(saved.g, at, u), row_mut(dz, r * over.time + time, w));
+                let g = if saved.g.len() == u { saved.g } else { row(saved.g, at, u) };
+                let dz = row_mut(dz, r * over.time + time, w);
                 if over.counts(all, time) {
                     let gates = row(saved.gates, all * over.time + time, w);
                     let before =

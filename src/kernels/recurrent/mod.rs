@@ -168,6 +168,12 @@ pub fn before<T: Copy + Send + Sync>(over: &Over<'_>, first: &[T], states: &[T],
     par::chunks(out, length, par::GRAIN, &|begin, out: &mut [T]| {
         for (r, out) in out.chunks_exact_mut(length).enumerate() {
             let (first, states) = (row(first, begin + r, u), row(states, begin + r, length));
+            if !over.go_backwards {
+                let (begin, rest) = out.split_at_mut(u);
+                begin.copy_from_slice(first);
+                rest.copy_from_slice(&states[..length - u]);
+                continue;
+            }
             for (step, state) in
                 std::iter::once(first).chain(states.chunks_exact(u)).take(over.time).enumerate()
             {
