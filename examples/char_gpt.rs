@@ -63,12 +63,15 @@ fn args() -> Result<Args, String> {
             std::process::exit(0);
         }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
-        let number = || value.parse::<u64>().map_err(|_| format!("{name} needs a number, got '{value}'"));
+        let number = |least: u64| match value.parse::<u64>() {
+            Ok(n) if n >= least => Ok(n),
+            _ => Err(format!("{name} needs a whole number of at least {least}, got '{value}'")),
+        };
         match name.as_str() {
             "--data" => args.data = Some(value),
-            "--steps" => args.steps = number()?,
-            "--threads" => args.threads = Some(number()? as usize),
-            "--seed" => args.seed = number()?,
+            "--steps" => args.steps = number(0)?,
+            "--threads" => args.threads = Some(number(1)? as usize),
+            "--seed" => args.seed = number(0)?,
             _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }
@@ -100,14 +103,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Windows of the text that begin at these characters, and the same one character later.
-fn windows(all: &Tensor, starts: &[i64]) -> gradus::Result<(Tensor, Tensor)> {
+/// Windows of the text, of this length, that begin at these characters, and the same one character later.
+fn windows(all: &Tensor, starts: &[i64], length: usize) -> gradus::Result<(Tensor, Tensor)> {
     let rows = Tensor::from_slice(starts, [starts.len(), 1])?;
-    let both = all.index((rows + Tensor::arange(CONTEXT + 1)?,))?;
-    Ok((
-        both.slice(1, 0, CONTEXT as isize)?.contiguous()?,
-        both.slice(1, 1, CONTEXT as isize + 1)?.contiguous()?,
-    ))
+    let both = all.index((rows + Tensor::arange(length + 1)?,))?;
+    let length = length as isize;
+    Ok((both.slice(1, 0, length)?.contiguous()?, both.slice(1, 1, length + 1)?.contiguous()?))
 }
 
 fn run(args: &Args, text: &str) -> gradus::Result<()> {
@@ -144,7 +145,7 @@ fn run(args: &Args, text: &str) -> gradus::Result<()> {
     for step in 0..args.steps {
         let drawn = Stream::new(args.seed, Purpose::User(1), step);
         let starts: Vec<i64> = (0..BATCH as u64).map(|row| (drawn.uniform(row) * places) as i64).collect();
-        let (x, y) = windows(&all, &starts)?;
+        let (x, y) = windows(&all, &starts, CONTEXT)?;
         let logs = model.train_on_batch(&x, &y)?;
         if (step + 1) % 200 == 0 || step + 1 == args.steps {
             println!("step {}: loss {:.3}, {:.0} s", step + 1, logs["loss"], began.elapsed().as_secs_f64());
@@ -152,9 +153,18 @@ fn run(args: &Args, text: &str) -> gradus::Result<()> {
     }
 
     let all = Tensor::from_slice(validation, [validation.len()])?;
-    let starts: Vec<i64> = (0..validation.len() as i64 - 1 - CONTEXT as i64).step_by(CONTEXT).collect();
-    let (x, y) = windows(&all, &starts)?;
-    println!("validation loss {:.4}", model.evaluate(&x, &y)?["loss"]);
+    // Windows side by side, then what is left over: every character but the first is foretold once and weighs the same.
+    let foretold = validation.len() - 1;
+    let starts: Vec<i64> = (0..(foretold / CONTEXT) as i64).map(|window| window * CONTEXT as i64).collect();
+    let (rest, last) = (foretold % CONTEXT, (foretold - foretold % CONTEXT) as i64);
+    let mut sum = 0.0;
+    for (starts, length) in [(starts, CONTEXT), (vec![last], rest)] {
+        if length > 0 {
+            let (x, y) = windows(&all, &starts, length)?;
+            sum += model.evaluate(&x, &y)?["loss"] * (starts.len() * length) as f64;
+        }
+    }
+    println!("validation loss {:.4}", sum / foretold as f64);
 
     let settings = Generate::new(400).temperature(0.8).top_k(40).window(CONTEXT).seed(args.seed);
     model.generate_with(&[[ids[0]]], &settings, |token| {

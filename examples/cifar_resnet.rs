@@ -30,14 +30,17 @@ fn args() -> Result<Args, String> {
             std::process::exit(0);
         }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
-        let number = || value.parse::<usize>().map_err(|_| format!("{name} needs a number, got '{value}'"));
+        let number = |least: usize| match value.parse::<usize>() {
+            Ok(n) if n >= least => Ok(n),
+            _ => Err(format!("{name} needs a whole number of at least {least}, got '{value}'")),
+        };
         match name.as_str() {
             "--data" => args.data = Some(value),
-            "--epochs" => args.epochs = number()?,
-            "--blocks" => args.blocks = number()?,
-            "--rows" => args.rows = number()?,
-            "--threads" => args.threads = Some(number()?),
-            "--seed" => args.seed = number()? as u64,
+            "--epochs" => args.epochs = number(1)?,
+            "--blocks" => args.blocks = number(1)?,
+            "--rows" => args.rows = number(1)?,
+            "--threads" => args.threads = Some(number(1)?),
+            "--seed" => args.seed = number(0)? as u64,
             _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }
@@ -99,7 +102,7 @@ fn run(args: &Args) -> gradus::Result<()> {
         Some((train, test)) => ((train.images, train.labels), (test.images, test.labels)),
         None => {
             println!("CIFAR-10 is not here: pictures made for the occasion stand in for it");
-            (stand_in(2000, args.seed)?, stand_in(500, args.seed + 1)?)
+            (stand_in(2000, args.seed)?, stand_in(500, args.seed.wrapping_add(1))?)
         }
     };
     let rows = args.rows.min(x.dims()[0]) as isize;
@@ -116,7 +119,7 @@ fn run(args: &Args) -> gradus::Result<()> {
     }
     let h = GlobalAveragePooling2D::new().on(&h)?;
     let network = Functional::new(&image, &Dense::new(10).activation(Softmax).on(&h)?)?.seed(args.seed);
-    let steps = (args.epochs * (rows as usize).div_ceil(64)) as u64;
+    let steps = args.epochs.saturating_mul((rows as usize).div_ceil(64)) as u64;
     let optimizer = SGD::new(CosineDecay::new(0.1, steps)).momentum(0.9).nesterov(true).weight_decay(5e-4);
     let mut model = network.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])?;
     println!("{} parameters, {rows} images", model.count_params());

@@ -38,15 +38,22 @@ fn args() -> Result<Args, String> {
             std::process::exit(0);
         }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
-        let number = || value.parse::<f64>().map_err(|_| format!("{name} needs a number, got '{value}'"));
+        let number = |least: u64| match value.parse::<u64>() {
+            Ok(n) if n >= least => Ok(n),
+            _ => Err(format!("{name} needs a whole number of at least {least}, got '{value}'")),
+        };
+        let above_0 = || match value.parse::<f64>() {
+            Ok(n) if n > 0.0 && n.is_finite() => Ok(n),
+            _ => Err(format!("{name} needs a number above 0, got '{value}'")),
+        };
         match name.as_str() {
             "--weights" => args.weights = Some(value),
             "--tokenizer" => args.tokenizer = Some(value),
             "--prompt" => args.prompt = value,
-            "--tokens" => args.tokens = number()? as usize,
-            "--temperature" => args.temperature = number()?,
-            "--threads" => args.threads = Some(number()? as usize),
-            "--seed" => args.seed = number()? as u64,
+            "--tokens" => args.tokens = number(1)? as usize,
+            "--temperature" => args.temperature = above_0()?,
+            "--threads" => args.threads = Some(number(1)? as usize),
+            "--seed" => args.seed = number(0)?,
             _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }

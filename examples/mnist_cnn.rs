@@ -33,13 +33,16 @@ fn args() -> Result<Args, String> {
             std::process::exit(0);
         }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
-        let number = || value.parse::<usize>().map_err(|_| format!("{name} needs a number, got '{value}'"));
+        let number = |least: usize| match value.parse::<usize>() {
+            Ok(n) if n >= least => Ok(n),
+            _ => Err(format!("{name} needs a whole number of at least {least}, got '{value}'")),
+        };
         match name.as_str() {
             "--data" => args.data = Some(value),
-            "--epochs" => args.epochs = number()?,
-            "--batch-size" => args.batch_size = number()?,
-            "--threads" => args.threads = Some(number()?),
-            "--seed" => args.seed = number()? as u64,
+            "--epochs" => args.epochs = number(1)?,
+            "--batch-size" => args.batch_size = number(1)?,
+            "--threads" => args.threads = Some(number(1)?),
+            "--seed" => args.seed = number(0)? as u64,
             _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }
@@ -98,7 +101,7 @@ fn run(args: &Args) -> gradus::Result<()> {
     let batches = digits.map_random(args.seed, seen_otherwise).batch(args.batch_size).prefetch(1);
 
     // From three times Keras's rate for this network down to 0 along a cosine.
-    let steps = args.epochs * x_train.dims()[0].div_ceil(args.batch_size);
+    let steps = args.epochs.saturating_mul(x_train.dims()[0].div_ceil(args.batch_size));
     let rate = CosineDecay::new(0.003, steps as u64);
     let mut model = Sequential::new()
         .add(Input::new([SIZE, SIZE, 1]))

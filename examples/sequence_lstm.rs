@@ -28,11 +28,14 @@ fn args() -> Result<Args, String> {
             std::process::exit(0);
         }
         let value = given.next().ok_or(format!("{name} needs a value"))?;
-        let number = value.parse::<usize>().map_err(|_| format!("{name} needs a number, got '{value}'"))?;
+        let number = |least: usize| match value.parse::<usize>() {
+            Ok(n) if n >= least => Ok(n),
+            _ => Err(format!("{name} needs a whole number of at least {least}, got '{value}'")),
+        };
         match name.as_str() {
-            "--epochs" => args.epochs = number,
-            "--threads" => args.threads = Some(number),
-            "--seed" => args.seed = number as u64,
+            "--epochs" => args.epochs = number(1)?,
+            "--threads" => args.threads = Some(number(1)?),
+            "--seed" => args.seed = number(0)? as u64,
             _ => return Err(format!("unknown option {name}: {OPTIONS}")),
         }
     }

@@ -8,6 +8,13 @@ use crate::random::{Stream, fraction, wide};
 /// Elements of a group: sixteen counters of four words.
 pub const GROUP: usize = 64;
 
+/// `x · scale` where the word is at least `threshold`, else 0.
+#[inline(always)]
+fn scaled_or_0<T: Float>(x: T, word: u32, threshold: u32, scale: T) -> T {
+    let kept = x * scale;
+    if word >= threshold { kept } else { T::c(0.0) }
+}
+
 stamped! {
     /// Computes `x · scale` where the word at the element's position in the stream is at least `threshold`, else 0.
     /// Element 0 is at the beginning of group `first`.
@@ -15,8 +22,7 @@ stamped! {
         for (group, (out, x)) in out.chunks_mut(GROUP).zip(x.chunks(GROUP)).enumerate() {
             let words = stream.group((first + group as u64) * (GROUP as u64 / 4));
             for ((o, &x), &word) in out.iter_mut().zip(x).zip(&words) {
-                let kept = x * scale;
-                *o = if word >= threshold { kept } else { T::c(0.0) };
+                *o = scaled_or_0(x, word, threshold, scale);
             }
         }
     }
@@ -31,8 +37,7 @@ stamped! {
             let words = &words[(at % GROUP as u64) as usize..];
             let (run, more) = rest.split_at_mut(words.len().min(rest.len()));
             for (x, &word) in run.iter_mut().zip(words) {
-                let kept = *x * scale;
-                *x = if word >= threshold { kept } else { T::c(0.0) };
+                *x = scaled_or_0(*x, word, threshold, scale);
             }
             (rest, at) = (more, at + words.len() as u64);
         }

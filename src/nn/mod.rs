@@ -50,7 +50,7 @@ pub(crate) use network::{Keep, single as only_output};
 pub use node::{Build, Cell, CloneNode, IntoLayer, Layer, Node, Recurrence, Recurrent, features};
 pub(crate) use node::{build_inside, range_of};
 pub use numbers::Numbers;
-pub(crate) use param::Budget;
+pub(crate) use param::{Budget, LARGEST};
 pub use param::{Init, Key, Param};
 pub(crate) use param::{numbers, set_numbers};
 pub use part::Part;

@@ -234,6 +234,9 @@ pub struct Init {
     plan: Option<Budget>,
 }
 
+/// What a weight must be, for messages; [`Shape::is_countable`](crate::Shape::is_countable).
+pub(crate) const LARGEST: &str = "sizes whose weights some memory can hold";
+
 /// The limits of a network that is only being planned: elements per parameter, and bytes in total.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
@@ -244,7 +247,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// No limit except what can be counted.
+    /// No limit.
     pub(crate) const NONE: Budget = Budget { elements: u64::MAX, bytes: u64::MAX, calls: u64::MAX };
 
     /// The number of calls that a network in a file may have.
@@ -263,7 +266,9 @@ impl Budget {
         if bytes > self.bytes {
             return over("the size in bytes (beside the parameters before it)", bytes, self.bytes);
         }
-        self.bytes -= bytes;
+        if self.bytes < u64::MAX {
+            self.bytes -= bytes;
+        }
         Ok(())
     }
 }
@@ -356,6 +361,9 @@ impl Init {
         let (value, number) = match &mut self.plan {
             Some(budget) => {
                 budget.take(spec)?;
+                if !shape.is_countable() {
+                    return Err(Error::argument("parameter", LARGEST, shape));
+                }
                 (Array::traced(spec).into(), None)
             }
             None => {

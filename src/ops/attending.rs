@@ -1,5 +1,6 @@
 //! The options of attention besides query, key and value, and their order among an operation's inputs.
 
+use crate::autograd::{Attr, Attribute};
 use crate::kernels::attention::{Drops, Rule};
 use crate::random::Stream;
 use crate::tensor::Tensor;
@@ -42,6 +43,29 @@ impl AttentionOptions<'_> {
         }
         let drops = self.dropout.filter(|(rate, _)| *rate > 0.0).map(|(rate, stream)| Drops { rate, stream });
         Ok(Rule { scale, causal: self.is_causal, window: self.sliding_window, drops })
+    }
+}
+
+/// Written as the rate and what identifies the stream, `0.1 of [12884901889]`: one is nothing without the other.
+impl Attribute for Drops {
+    const EXPECTED: &'static str = "a rate and a stream such as '0.1 of [12884901889]'";
+    fn write(&self) -> Attr {
+        Attr::Text(format!("{:?} of {:?}", self.rate, self.stream.to_numbers()).into())
+    }
+    fn read(value: &Attr) -> Option<Drops> {
+        let Attr::Text(text) = value else { return None };
+        let (rate, stream) = text.split_once(" of ")?;
+        let rate: f64 = rate.parse().ok()?;
+        let numbers = stream.strip_prefix('[')?.strip_suffix(']')?.split(", ");
+        let numbers: Option<Vec<i64>> = numbers.map(|number| number.parse().ok()).collect();
+        let stream = Stream::from_numbers(&numbers?)?;
+        (0.0..1.0).contains(&rate).then_some(Drops { rate, stream })
+    }
+    fn reseeded(&self, seed: u64, step: u64) -> Option<Drops> {
+        self.stream.at(seed, step).map(|stream| Drops { stream, ..*self })
+    }
+    fn is_traced(&self) -> bool {
+        self.stream.is_traced()
     }
 }
 

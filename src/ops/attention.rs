@@ -14,7 +14,6 @@ use crate::kernels::attention::{Attention as Kernel, BLOCK, Drops, Rule, Sizes};
 use crate::kernels::gemm::Gemm;
 use crate::kernels::par;
 use crate::kernels::strided::Strided;
-use crate::random::Stream;
 use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Error, Float, Result, Shape, Spec};
 use std::borrow::Cow;
@@ -36,7 +35,7 @@ const ROWS: usize = 16;
 crate::op! {
     /// Inputs are query, key and value, then mask (bool), bias (float) and position (int64) if given. Two more
     /// outputs keep each row's largest score and sum of exponentials, `[batch, queries, heads]`, for the gradient.
-    struct Attention("attention", 3..=6) { scale: f64, causal: bool, window: Option<usize>, dropout: Option<f64>, stream: Option<Stream> }
+    struct Attention("attention", 3..=6) { scale: f64, causal: bool, window: Option<usize>, dropout: Option<Drops> }
 }
 
 crate::op! {
@@ -48,8 +47,7 @@ crate::op! {
         causal: bool,
         window: Option<usize>,
         of_bias: bool,
-        dropout: Option<f64>,
-        stream: Option<Stream>,
+        dropout: Option<Drops>,
     }
 }
 
@@ -170,8 +168,7 @@ fn scratch(count: usize, size: usize, dtype: DType) -> Result<Array> {
 
 impl Attention {
     fn rule(&self) -> Rule {
-        let drops = self.dropout.zip(self.stream).map(|(rate, stream)| Drops { rate, stream });
-        Rule { scale: self.scale, causal: self.causal, window: self.window, drops }
+        Rule { scale: self.scale, causal: self.causal, window: self.window, drops: self.dropout }
     }
 }
 
@@ -217,12 +214,12 @@ impl Op for Attention {
     fn vjp(&self, step: &Step<'_>) -> Result<Grads> {
         let g = step.grad(0)?;
         let of_bias = (3..step.inputs()).find(|&i| step.spec(i).dtype.is_float() && step.wants(i));
-        let &Attention { scale, causal, window, dropout, stream } = self;
+        let &Attention { scale, causal, window, dropout } = self;
         let kept = [step.output(1).detach(), step.output(2).detach()];
         let given: Few<Tensor, 8> = (0..step.inputs()).map(|i| step.input(i)).collect();
         let mut inputs: Few<&Tensor, 8> = few![&g];
         inputs.extend(given[..3].iter().chain(&kept).chain(&given[3..]));
-        let of = AttentionGrad { scale, causal, window, of_bias: of_bias.is_some(), dropout, stream };
+        let of = AttentionGrad { scale, causal, window, of_bias: of_bias.is_some(), dropout };
         let found = apply(of, &inputs)?;
         let mut grads: Grads = found.iter().take(3).map(|t| Some(t.clone())).collect();
         grads.resize(step.inputs(), None);
@@ -235,8 +232,7 @@ impl Op for Attention {
 
 impl AttentionGrad {
     fn rule(&self) -> Rule {
-        let drops = self.dropout.zip(self.stream).map(|(rate, stream)| Drops { rate, stream });
-        Rule { scale: self.scale, causal: self.causal, window: self.window, drops }
+        Rule { scale: self.scale, causal: self.causal, window: self.window, drops: self.dropout }
     }
 }
 
@@ -320,7 +316,7 @@ impl Tensor {
     ) -> Result<Tensor> {
         const NAME: &str = "dot_product_attention";
         let AttentionOptions { bias, mask, position, .. } = options;
-        let Rule { scale, causal, window, drops } = options.rule(self)?;
+        let Rule { scale, causal, window, drops: dropout } = options.rule(self)?;
         let [query, key, value] = alike([self, key, value])?;
         if let Some(mask) = mask.filter(|mask| mask.dtype() != DType::Bool) {
             return Err(Error::DType { op: NAME, expected: "a mask of bool", got: mask.dtype() });
@@ -332,7 +328,6 @@ impl Tensor {
         let (bias, position) = (bias.transpose()?, position.map(|p| indices(NAME, p)).transpose()?);
         let mut inputs: Few<&Tensor, 8> = few![&*query, &*key, &*value];
         inputs.extend(mask.into_iter().chain(bias.as_deref()).chain(position.as_deref()));
-        let (dropout, stream) = drops.map(|drops| (drops.rate, drops.stream)).unzip();
-        Ok(apply(Attention { scale, causal, window, dropout, stream }, &inputs)?.swap_remove(0))
+        Ok(apply(Attention { scale, causal, window, dropout }, &inputs)?.swap_remove(0))
     }
 }

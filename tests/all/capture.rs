@@ -543,6 +543,65 @@ fn a_streams_key_is_recorded_not_what_it_draws() {
     assert!(graph.read_back().unwrap().run(&Feed::new(&x)).unwrap()[0].same_bits(&want));
 }
 
+/// Rate and stream of attention's dropout are one attribute: there is none without the other.
+#[test]
+fn the_dropout_of_attention_is_one_attribute() {
+    use gradus::autograd::{Attr, Attrs};
+    let x = Input::new([5, 6]).named("x");
+    let look = MultiHeadAttention::new(2, 3).dropout(0.25).named("look");
+    let net = Functional::new(&x, &look.on([&x, &x]).unwrap()).unwrap().seed(7).build().unwrap();
+    let value = Tensor::randn([2, 5, 6], 3).unwrap();
+    let graph = Graph::of_training(&net, &[value.spec()]).unwrap();
+    let text = graph.to_string();
+    assert!(text.contains(", dropout: 0.25 of [12884901889]}("), "{text}");
+    assert!(graph.is_random());
+    let run = |graph: &Graph, step: u64| {
+        let feed = Feed::new(&value).parameters(&net).at(7, step);
+        graph.run(&feed).unwrap().swap_remove(0)
+    };
+    let again = graph.read_back().unwrap();
+    assert_eq!(again.to_string(), text);
+    assert!(run(&again, 0).same_bits(&run(&graph, 0)));
+    assert!(!run(&graph, 1).same_bits(&run(&graph, 0)));
+
+    let mut attrs = Attrs::new();
+    attrs.set("scale", Attr::Float(0.5));
+    attrs.set("causal", Attr::Bool(false));
+    attrs.set("window", Attr::None);
+    // As files have it that were written before weights could be dropped.
+    assert!(gradus::ops::read("attention", &attrs).is_ok());
+    let with = |name: &'static str, value: Attr| {
+        let mut attrs = attrs.clone();
+        attrs.set(name, value);
+        gradus::ops::read("attention", &attrs).map(|op| op.attrs().get("dropout").map(Attr::to_string))
+    };
+    let text = |text: &'static str| with("dropout", Attr::Text(text.into()));
+    assert_eq!(text("0.1 of [3, 4, 5]").unwrap().unwrap(), "0.1 of [3, 4, 5]");
+    assert_eq!(with("dropout", Attr::None).unwrap().unwrap(), "none");
+    let wrong = [
+        "",
+        "0.1",
+        "[1]",
+        "0.1 of ",
+        "0.1 of []",
+        "0.1 of [1, 2]",
+        "1.0 of [1]",
+        "NaN of [1]",
+        "-0.1 of [1]",
+        "0.1 of [-1, 2, 3]",
+    ];
+    for wrong in wrong {
+        let e = text(wrong).unwrap_err().to_string();
+        let want = format!(
+            "'dropout' of attention, a rate and a stream such as '0.1 of [12884901889]', got {wrong}"
+        );
+        assert!(e.contains(&want), "{e}");
+    }
+    assert!(with("dropout", Attr::Float(0.1)).is_err(), "a rate without a stream");
+    let e = with("stream", Attr::Ints(vec![1])).unwrap_err().to_string();
+    assert!(e.contains("those of attention (scale, causal, window, dropout), got 'stream'"), "{e}");
+}
+
 #[test]
 fn the_printed_form() {
     let net = Sequential::new()

@@ -400,3 +400,59 @@ fn a_model_of_all_goes_the_whole_path() {
     let graph = Graph::of_network(&model, &[data.spec()]).unwrap();
     assert!(graph.run(&Feed::new(&data).parameters(&*model)).unwrap()[0].same_bits(&want));
 }
+
+/// Sizes so large that no memory holds the weights are errors of the layer's own settings; no reader's limits are meant.
+#[test]
+fn sizes_that_no_memory_holds_are_refused_by_their_names() {
+    use gradus::nn::layers::*;
+    use gradus::prelude::{Conv2D, LSTM};
+    let stack = |input: Input, layer: Shared| Sequential::new().add(input).add(layer).build().err();
+    let image = |layer: Shared| stack(Input::new([6, 6, 4]), layer);
+    let steps = |layer: Shared| stack(Input::new([6, 4]), layer);
+    let ids = |layer: Shared| stack(Input::new([3]), layer);
+    let looking = |layer: Shared| {
+        let x = Input::new([6, 4]);
+        layer.on([&x, &x]).err()
+    };
+    for n in [usize::MAX, usize::MAX / 2, 1 << 60] {
+        let refused = [
+            ("filters, kernel_size", image(Conv2D::new(n, 3).shared())),
+            ("filters, kernel_size", image(Conv2D::new(n, 3).use_bias(false).shared())),
+            ("filters, kernel_size", image(Conv2D::new(3, n).padding("same").shared())),
+            ("filters, kernel_size", steps(Conv1D::new(3, n).shared())),
+            ("filters, kernel_size", image(Conv2DTranspose::new(n, 3).shared())),
+            ("filters, kernel_size", image(Conv2DTranspose::new(3, n).shared())),
+            ("depth_multiplier", image(DepthwiseConv2D::new(3).depth_multiplier(n).shared())),
+            ("kernel_size", image(DepthwiseConv2D::new(n).shared())),
+            ("filters", image(SeparableConv2D::new(n, 3).shared())),
+            ("kernel_size", image(SeparableConv2D::new(3, n).shared())),
+            ("filters", image(ConvLSTM1D::new(n, 3).shared())),
+            ("kernel_size", image(ConvLSTM1D::new(3, n).padding("same").shared())),
+            ("units", steps(Dense::new(n).shared())),
+            ("units", steps(Dense::new(n).use_bias(false).shared())),
+            ("output_shape", steps(EinsumDense::new("abc,cd->abd", [6, n]).shared())),
+            ("input_dim, output_dim", ids(Embedding::new(n, 4).shared())),
+            ("input_dim, output_dim", ids(Embedding::new(4, n).shared())),
+            ("sequence_length", steps(PositionEmbedding::new(n).shared())),
+            ("units", steps(LSTM::new(n).shared())),
+            ("units", steps(GRU::new(n).shared())),
+            ("units", steps(SimpleRNN::new(n).shared())),
+            ("intermediate_dim", steps(TransformerEncoder::new(n, 2).shared())),
+            ("num_heads, key_dim", looking(MultiHeadAttention::new(n, 3).shared())),
+            ("num_heads, key_dim", looking(MultiHeadAttention::new(2, n).shared())),
+            ("num_heads, value_dim", looking(MultiHeadAttention::new(2, 3).value_dim(n).shared())),
+            ("num_query_heads, head_dim", looking(GroupQueryAttention::new(n, 2, 1).shared())),
+            ("pool", image(MaxPooling2D::new().pool_size(n).shared())),
+        ];
+        for (setting, e) in refused {
+            let e = e.unwrap_or_else(|| panic!("{setting} of {n} is accepted")).to_string();
+            assert!(e.contains(setting) && !e.contains("Limits"), "{setting} of {n}: {e}");
+        }
+    }
+    let e = image(Conv2D::new(3, usize::MAX).shared()).unwrap().to_string();
+    let want = format!(
+        "filters, kernel_size: expected sizes whose weights some memory can hold, got a weight [{0}, {0}, 4, 3]",
+        usize::MAX
+    );
+    assert!(e.ends_with(&want), "{e}");
+}

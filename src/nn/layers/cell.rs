@@ -1,7 +1,7 @@
 //! What SimpleRNN, LSTM and GRU share, both the cells and the layers made of them: weights, dropout, and the op
 //! over a whole sequence. Each cell adds its formula.
 
-use super::checks::{self, positive};
+use super::checks::{self, fits, positive};
 use super::recurrence::{Ran, Sequence, States, given_states, zeros};
 use crate::config::{Common, Configured, Dyn};
 use crate::nn::activation::Activation;
@@ -173,6 +173,7 @@ impl CellNode {
         let Some(width) = width else {
             return Err(Error::argument("units", "a number that can be counted", units));
         };
+        fits("units", &[features.max(units), width])?;
         // As in Keras, recurrent dropout gives each gate its own mask.
         let masks = if recurrent_dropout > 0.0 { formula.gates() } else { 1 };
         let bias: &[usize] = if formula.two_biases() { &[2, width] } else { &[width] };

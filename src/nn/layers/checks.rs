@@ -1,7 +1,8 @@
 //! Checks of settings that many layers have, each with one message for all.
 
+use crate::nn::LARGEST;
 use crate::tensor::Tensor;
-use crate::{Error, Result};
+use crate::{Error, Result, Shape};
 
 /// Fails if one of these axes, the time steps that attention looks from or at, has none.
 pub(super) fn some_steps(layer: &'static str, sequences: &Tensor, axes: &[usize]) -> Result<()> {
@@ -13,6 +14,16 @@ pub(super) fn some_steps(layer: &'static str, sequences: &Tensor, axes: &[usize]
 /// Fails unless a setting is at least 1.
 pub(super) fn positive(setting: &'static str, n: usize) -> Result<()> {
     if n == 0 { Err(Error::argument(setting, "at least 1", 0)) } else { Ok(()) }
+}
+
+/// Fails if no memory can hold a weight of this shape, which these settings ask for.
+pub(super) fn fits(settings: &'static str, shape: &[usize]) -> Result<()> {
+    let shape = Shape::new(shape)?;
+    if shape.is_countable() {
+        Ok(())
+    } else {
+        Err(Error::argument(settings, LARGEST, format!("a weight {shape}")))
+    }
 }
 
 /// Fails unless a setting is a finite number above 0.

@@ -6,7 +6,7 @@
 //! Output size of an axis of `n` elements, with `reach = (kernel_size - 1)·dilation_rate + 1`:
 //! `⌊(n - reach) / strides⌋ + 1` (valid), `⌈n / strides⌉` (same and causal).
 
-use super::checks::positive;
+use super::checks::{fits, positive};
 use super::sliding::{Ending, channels, not_both, sliding};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
@@ -91,6 +91,7 @@ macro_rules! conv {
                     return Err(Error::argument("groups", expected, self.groups));
                 }
                 let shape = [&self.kernel_size.0[..], &[channels / self.groups, self.filters]].concat();
+                fits("filters, kernel_size", &shape)?;
                 let kernel = init.weight(
                     shape,
                     &self.kernel_initializer,
@@ -123,7 +124,8 @@ conv! {
     Conv2D, 2, {
         /// Whether kernels of 3 × 3 elements, without strides, dilation and groups, may use Winograd's algorithm in
         /// float32 where the sizes of one image say that it is faster; only the last digits of results differ. Keras
-        /// does not have this setting. Default: `true`.
+        /// does not have this setting. For a whole network, make its convolutions by one function that sets it.
+        /// Default: `true`.
         winograd
     }
 }

@@ -2,7 +2,7 @@
 //! 2015). Their states are images, and every time step sees the neighbourhood of each position.
 
 use super::cell::{UnitForgetBias, part};
-use super::checks::{self, positive};
+use super::checks::{self, fits, positive};
 use super::recurrence::{Sequence, States, recurrent};
 use super::sliding::{channels, not_both, plain_padding, sliding};
 use crate::config::Dyn;
@@ -242,6 +242,7 @@ macro_rules! conv_lstm {
                     return Err(Error::argument("filters", "a number that can be multiplied by 4", self.filters));
                 };
                 let shape = |channels: usize| [&self.kernel_size.0[..], &[channels, gates]].concat();
+                fits("filters, kernel_size", &shape(channels.max(self.filters)))?;
                 let kernel = init.weight(
                     shape(channels),
                     &self.kernel_initializer,

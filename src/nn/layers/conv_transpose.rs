@@ -7,7 +7,7 @@
 //! (same), where `reach = (kernel_size - 1)·dilation_rate + 1`; the table of [`Tensor::conv_transpose`] has those
 //! with `output_padding`.
 
-use super::checks::positive;
+use super::checks::{fits, positive};
 use super::sliding::{Ending, channels, not_both, plain_padding, sliding};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
@@ -86,6 +86,7 @@ macro_rules! conv_transpose {
                 }
                 let channels = channels(stringify!($type), single(inputs)?, $axes, self.data_format)?;
                 let shape = [&self.kernel_size.0[..], &[self.filters, channels]].concat();
+                fits("filters, kernel_size", &shape)?;
                 let kernel = init.weight(
                     shape,
                     &self.kernel_initializer,

@@ -1,6 +1,6 @@
 //! `Dense`: the fully connected layer, `activation(x·kernel + bias)`.
 
-use super::checks::positive;
+use super::checks::{fits, positive};
 use crate::Result;
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
@@ -45,6 +45,7 @@ impl Build for Dense {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
         positive("units", self.units)?;
         let shape = [features("Dense", single(inputs)?)?, self.units];
+        fits("units", &shape)?;
         let kernel =
             init.weight(shape, &self.kernel_initializer, &self.kernel_regularizer, &self.kernel_constraint)?;
         let bias = init.weight_if(

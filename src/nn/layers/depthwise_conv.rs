@@ -2,7 +2,7 @@
 //!
 //! `y[b, i, c·depth_multiplier + m] = activation(Σ_k x[b, i·strides + k·dilation_rate, c] · kernel[k, c, m] + bias[c·depth_multiplier + m])`
 
-use super::checks::positive;
+use super::checks::{fits, positive};
 use super::conv::ConvNode;
 use super::sliding::{Ending, channels, plain_padding, sliding};
 use crate::config::Dyn;
@@ -74,8 +74,10 @@ macro_rules! depthwise_conv {
                     let expected = format!("a number that can be multiplied by {channels} channels");
                     return Err(Error::argument("depth_multiplier", expected, self.depth_multiplier));
                 };
+                let shape = [&self.kernel_size.0[..], &[channels, self.depth_multiplier]].concat();
+                fits("depth_multiplier, kernel_size", &shape)?;
                 let kernel = init.weight(
-                    [&self.kernel_size.0[..], &[channels, self.depth_multiplier]].concat(),
+                    shape,
                     &self.depthwise_initializer,
                     &self.depthwise_regularizer,
                     &self.depthwise_constraint,

@@ -1,5 +1,6 @@
 //! `EinsumDense`: a dense layer over any axes, `activation(einsum(equation, x, kernel) + bias)`.
 
+use super::checks::fits;
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
 use crate::nn::constraint::Constraint;
@@ -192,7 +193,9 @@ impl EinsumDense {
 
 impl Build for EinsumDense {
     fn build(&self, inputs: &InputSpecs<'_>, init: &mut Init) -> Result<Box<dyn Node>> {
-        Ok(Box::new(self.node(single(inputs)?.shape, init)?))
+        let input = single(inputs)?.shape;
+        fits("output_shape", &self.plan(input)?.kernel)?;
+        Ok(Box::new(self.node(input, init)?))
     }
 }
 

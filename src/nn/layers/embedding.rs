@@ -1,6 +1,6 @@
 //! `Embedding`: a table of vectors, looked up by whole numbers, `y[…] = embeddings[x[…]]`.
 
-use super::checks::positive;
+use super::checks::{fits, positive};
 use crate::config::{Configured, Dyn};
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
@@ -72,6 +72,7 @@ impl Build for Embedding {
         for (name, size) in [("input_dim", self.input_dim), ("output_dim", self.output_dim)] {
             positive(name, size)?;
         }
+        fits("input_dim, output_dim", &[self.input_dim, self.output_dim])?;
         let given = self.weights.clone().map(Dyn::from);
         if let Some(Given { shape, .. }) = &self.weights
             && shape.dims() != [self.input_dim, self.output_dim]

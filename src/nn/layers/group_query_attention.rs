@@ -2,7 +2,7 @@
 //! caches and faster decoding.
 
 use super::cache::Cache;
-use super::checks::{self, positive};
+use super::checks::{self, fits, positive};
 use super::einsum_dense::EinsumDense;
 use super::heads::{HeadsNode, HeadsSettings, NAMED, POSITIONAL, cache_fits, projection, shapes};
 use crate::config::Dyn;
@@ -81,6 +81,7 @@ impl Build for GroupQueryAttention {
             ));
         }
         checks::rate("dropout", self.dropout)?;
+        fits("num_query_heads, head_dim", &[query.dims().last().copied().unwrap_or(1), heads, dim])?;
         if query.rank() != 3 {
             return Err(Error::shape("GroupQueryAttention", "inputs [batch, time, features]", query));
         }

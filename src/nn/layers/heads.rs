@@ -240,9 +240,8 @@ impl Node for HeadsNode {
         }
 
         let mask = self.mask(x, &kept, &q)?;
-        let drops = self.dropout_key.as_ref().filter(|_| cx.is_training());
-        let stream = drops.map(|key| cx.stream(key));
-        let dropout = stream.map(|stream| (self.settings.dropout, stream));
+        let dropout_key = self.dropout_key.as_ref().filter(|_| cx.is_training());
+        let dropout = dropout_key.map(|key| (self.settings.dropout, cx.stream(key)));
         let options = AttentionOptions {
             mask: mask.as_ref(),
             scale: Some(1.0 / libm::sqrt(self.settings.dim as f64)),

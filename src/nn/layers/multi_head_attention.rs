@@ -1,7 +1,7 @@
 //! `MultiHeadAttention`: attention of several heads, each with its own projections (Vaswani et al. 2017).
 
 use super::cache::Cache;
-use super::checks::{self, positive};
+use super::checks::{self, fits, positive};
 use super::einsum_dense::EinsumDense;
 use super::heads::{HeadsNode, HeadsSettings, NAMED, POSITIONAL, cache_fits, projection, shapes};
 use crate::config::Dyn;
@@ -83,6 +83,9 @@ impl Build for MultiHeadAttention {
         ];
         for (name, size) in sizes {
             positive(name, size)?;
+        }
+        for (settings, size) in [("num_heads, key_dim", self.key_dim), ("num_heads, value_dim", width)] {
+            fits(settings, &[query.dims().last().copied().unwrap_or(1), self.num_heads, size])?;
         }
         checks::rate("dropout", self.dropout)?;
         let rank = query.rank();

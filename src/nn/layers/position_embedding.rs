@@ -1,6 +1,6 @@
 //! `PositionEmbedding`: a trained vector for each position (Devlin et al. 2019).
 
-use super::checks::positive;
+use super::checks::{fits, positive};
 use super::positions::{Counter, START};
 use crate::config::Dyn;
 use crate::nn::initializer::{GlorotUniform, Initializer};
@@ -39,6 +39,7 @@ impl Build for PositionEmbedding {
             return Err(Error::shape("PositionEmbedding", "inputs [batch, …, time, features]", input.shape));
         }
         positive("sequence_length", self.sequence_length)?;
+        fits("sequence_length", &[self.sequence_length, n])?;
         if !(0.0..1.0).contains(&self.hierarchical_alpha) {
             return Err(Error::argument("hierarchical_alpha", "0 <= alpha < 1", self.hierarchical_alpha));
         }

@@ -1,7 +1,7 @@
 //! `ReversibleEmbedding`: a table of vectors that is read both ways, from numbers to vectors and from vectors to a
 //! score for each number.
 
-use super::checks::{positive, positive_number};
+use super::checks::{fits, positive, positive_number};
 use crate::config::Dyn;
 use crate::nn::constraint::Constraint;
 use crate::nn::initializer::{Initializer, RandomUniform};
@@ -60,6 +60,7 @@ impl Build for ReversibleEmbedding {
         for (name, size) in [("input_dim", self.input_dim), ("output_dim", self.output_dim)] {
             positive(name, size)?;
         }
+        fits("input_dim, output_dim", &[self.input_dim, self.output_dim])?;
         if let Some(cap) = self.logit_soft_cap {
             positive_number("logit_soft_cap", cap)?;
         }

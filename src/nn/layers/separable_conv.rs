@@ -1,7 +1,7 @@
 //! Separable convolutions, `activation(depthwise_conv(x, depthwise_kernel) · pointwise_kernel + bias)`: first each
 //! channel separately, then all channels of each position together.
 
-use super::checks::positive;
+use super::checks::{fits, positive};
 use super::sliding::{Ending, channels, plain_padding, sliding};
 use crate::config::Dyn;
 use crate::nn::activation::{Activation, Linear};
@@ -126,14 +126,18 @@ macro_rules! separable_conv {
                     let expected = format!("a number that can be multiplied by {channels} channels");
                     return Err(Error::argument("depth_multiplier", expected, self.depth_multiplier));
                 };
+                let shape = [&self.kernel_size.0[..], &[channels, self.depth_multiplier]].concat();
+                fits("depth_multiplier, kernel_size", &shape)?;
                 let depthwise_kernel = init.weight(
-                    [&self.kernel_size.0[..], &[channels, self.depth_multiplier]].concat(),
+                    shape,
                     &self.depthwise_initializer,
                     &self.depthwise_regularizer,
                     &self.depthwise_constraint,
                 )?;
+                let shape = [&[1; $axes][..], &[between, self.filters]].concat();
+                fits("filters, depth_multiplier", &shape)?;
                 let pointwise_kernel = init.weight(
-                    [&[1; $axes][..], &[between, self.filters]].concat(),
+                    shape,
                     &self.pointwise_initializer,
                     &self.pointwise_regularizer,
                     &self.pointwise_constraint,

@@ -1,6 +1,6 @@
 //! What encoder and decoder blocks share: the normalization around each part, and the addition of the input.
 
-use super::checks::{self, epsilon, positive};
+use super::checks::{self, epsilon, fits, positive};
 use super::{Dense, Dropout, LayerNormalization, MultiHeadAttention};
 use crate::config::Dyn;
 use crate::nn::activation::Activation;
@@ -31,6 +31,7 @@ impl Block<'_> {
             return Err(Error::shape(layer, "inputs [batch, time, features]", input.shape));
         }
         positive("intermediate_dim", self.intermediate_dim)?;
+        fits("intermediate_dim", &[features, self.intermediate_dim])?;
         if self.num_heads == 0 || self.num_heads > features {
             let expected = format!("from 1 to the {features} features of the input");
             return Err(Error::argument("num_heads", expected, self.num_heads));

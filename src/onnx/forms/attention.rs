@@ -6,6 +6,7 @@ use super::super::traces::Size;
 use super::Form::As;
 use super::Row;
 use crate::graph::ValueId;
+use crate::kernels::attention::Drops;
 use crate::{DType, Error, Result, Tensor};
 
 pub(super) const FORMS: &[Row] = &[("attention", As("MatMul, Mul, Add, Where, Softmax, MatMul", attention))];
@@ -13,7 +14,7 @@ pub(super) const FORMS: &[Row] = &[("attention", As("MatMul, Mul, Add, Where, So
 fn attention(e: &mut Emit<'_>, call: &Call) -> Result<()> {
     let (scale, causal, window): (f64, bool, Option<usize>) =
         (call.attr("scale")?, call.attr("causal")?, call.attr("window")?);
-    let dropout: Option<f64> = call.attr("dropout")?;
+    let dropout: Option<Drops> = call.attr("dropout")?;
     if dropout.is_some() {
         return Err(Error::argument("attention", "no dropout: export a network for inference", "dropout"));
     }
