@@ -10,7 +10,8 @@ pub(crate) use super::naive::{attention_weights, masked_softmax, places, weighte
 use super::promote::{alike, indices};
 use crate::autograd::{Attributes, Grads, Op, Saves, Specs, Step, apply, elements};
 use crate::dtype::dispatch_float;
-use crate::kernels::attention::{Attention as Kernel, BLOCK, Drops, Rule, Sizes};
+pub(crate) use crate::kernels::attention::Drops;
+use crate::kernels::attention::{Attention as Kernel, BLOCK, Rule, Sizes};
 use crate::kernels::gemm::Gemm;
 use crate::kernels::par;
 use crate::kernels::strided::Strided;

@@ -117,7 +117,7 @@ impl<'a, T: Gemm> Job<'a, T> {
     /// Halves the longer side of C, whose first row has the number `row`, until there are `pieces`.
     fn split(&self, b: Side<T>, c: Target<T>, end: Finish<T>, row: usize, unit: usize, pieces: usize) {
         let (m, n) = (c.rows, c.cols);
-        let Shape { mr, nr } = b.shape(self.kernels);
+        let Shape { mr, nr } = self.kernels.gathering(b.shape(self.kernels));
         let (half, least) = (pieces / 2, if unit > 1 { unit } else { mr });
         let along = n >= 2 * nr && (n >= m || m < 2 * least);
         if pieces < 2 || !along && m < 2 * least {
@@ -164,7 +164,7 @@ impl<'a, T: Gemm> Job<'a, T> {
         (from, count): (usize, usize),
     ) {
         let (n, k, ld, kernels) = (c.cols, walk.taps() * walk.used, c.ld, self.kernels);
-        let shape = b.shape(kernels);
+        let shape = kernels.gathering(b.shape(kernels));
         let Shape { mr, nr } = shape;
         let most = (BAND / walk.weight()).clamp(*ROWS.start(), *ROWS.end());
         let chunk = count.div_ceil(count.div_ceil(most)).next_multiple_of(mr);
@@ -389,7 +389,7 @@ impl<T: Gemm> Turned<'_, T> {
     /// Computes the channels in use of a walk, which begin with number `at` of those in C.
     fn channels(&self, b: Source<T>, c: &mut Target<T>, walk: Walk<T>, at: usize) {
         let (n, k, m) = (b.cols, b.rows, walk.taps() * walk.used);
-        let shape = self.kernels.shape(n);
+        let shape = self.kernels.gathering(self.kernels.shape(n));
         let Shape { mr, nr } = shape;
         let tiled = m.next_multiple_of(mr);
         let band = (BAND / walk.weight()).clamp(T::KC, k.max(T::KC)) / T::KC * T::KC;

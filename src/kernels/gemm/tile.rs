@@ -138,8 +138,8 @@ pub(super) struct Kernels<T: 'static> {
     lanes: usize,
     /// By rows minus one; then by vectors minus one; then whether the last vector is partly used.
     tiles: &'static [&'static [[TilesFn<T>; 2]]],
-    /// For the wide and the tall tile, by vectors minus one; then whether the last vector is partly used.
-    gathered: [&'static [[GatheredFn<T>; 2]]; 2],
+    /// With as many rows as the wide tile: by vectors minus one; then whether the last vector is partly used.
+    gathered: &'static [[GatheredFn<T>; 2]],
     last: unsafe fn(&Last<T>, usize, usize),
     depthwise: unsafe fn(&Depthwise<T>),
     pack: unsafe fn(&Pack<T>),
@@ -272,6 +272,13 @@ impl<T: Gemm> Kernels<T> {
         }
     }
 
+    /// Returns the tile for rows that are gathered, for a right side of this width: as high as the wide one. Each row
+    /// of it has a pointer, and for more of them there are too few registers.
+    #[inline]
+    pub(super) fn gathering(&self, shape: Shape) -> Shape {
+        Shape { mr: self.wide.mr, ..shape }
+    }
+
     /// Computes the product of `a`, as many rows as `c` has, and `b` (at most `shape.nr` columns, its rows
     /// contiguous), going on from and stopping where `run` says. `next` is prefetched meanwhile. Once the sums are
     /// complete for their block of K, they are added to C with `prior`. With `end`, it was the last block, and they
@@ -325,11 +332,10 @@ impl<T: Gemm> Kernels<T> {
             bias,
             last: last.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
         };
-        let tall = (shape.mr == self.tall.mr) as usize;
-        assert!(shape.mr == [self.wide, self.tall][tall].mr);
+        assert!(shape.mr == self.wide.mr);
         // SAFETY: `Gather` and `Scatter` were checked when they were made, the assertions above say that they fit
         // each other, and `tiles` says why the processor has the instructions.
-        unsafe { self.gathered[tall][whole][part](&job) }
+        unsafe { self.gathered[whole][part](&job) }
     }
 
     /// Returns what tiles do to C, of `size` rows, columns and distance between rows, after they stored it, if
@@ -515,7 +521,7 @@ const fn left_over(rows: usize, whole: usize) -> bool {
 /// that may be partly used. The others, which do what is left over, treat every last vector as partly used where
 /// that costs nothing.
 macro_rules! stamp {
-    ($isa:ident, $simd:ty, wide $wide_mr:literal x $wide_nv:literal = $($wides:literal)+, tall $tall_mr:literal x $tall_nv:literal = $($talls:literal)+, whole $whole:literal, $([$rows:literal: $($nv:literal)+])+ $(, $feature:literal)?) => {
+    ($isa:ident, $simd:ty, wide $wide_mr:literal x $wide_nv:literal = $($wides:literal)+, tall $tall_mr:literal x $tall_nv:literal, whole $whole:literal, $([$rows:literal: $($nv:literal)+])+ $(, $feature:literal)?) => {
         #[allow(non_snake_case)]
         mod $isa {
             use super::super::loops;
@@ -594,16 +600,14 @@ macro_rules! stamp {
                 const LANES: usize = <$simd as Simd<T>>::LANES;
                 const TILES: &'static [&'static [[TilesFn<T>; 2]]] =
                     &[$(&[$([tiles::<T, $rows, $nv, { left_over($rows, $whole) }>, tiles::<T, $rows, $nv, true>]),+]),+];
-                const WIDE: &'static [[GatheredFn<T>; 2]] =
+                const GATHERED: &'static [[GatheredFn<T>; 2]] =
                     &[$([gathered::<T, $wide_mr, $wides, false>, gathered::<T, $wide_mr, $wides, true>]),+];
-                const TALL: &'static [[GatheredFn<T>; 2]] =
-                    &[$([gathered::<T, $tall_mr, $talls, false>, gathered::<T, $tall_mr, $talls, true>]),+];
                 pub(super) const KERNELS: Kernels<T> = Kernels {
                     wide: Shape { mr: $wide_mr, nr: $wide_nv * Self::LANES },
                     tall: Shape { mr: $tall_mr, nr: $tall_nv * Self::LANES },
                     lanes: Self::LANES,
                     tiles: Self::TILES,
-                    gathered: [Self::WIDE, Self::TALL],
+                    gathered: Self::GATHERED,
                     last: last::<T>,
                     depthwise: depthwise::<T>,
                     pack: pack::<T>,
@@ -616,13 +620,13 @@ macro_rules! stamp {
         }
     };
 }
-stamp!(portable, Portable, wide 4 x 2 = 1 2, tall 4 x 2 = 1 2, whole 8, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2]);
+stamp!(portable, Portable, wide 4 x 2 = 1 2, tall 4 x 2, whole 8, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2]);
 #[cfg(target_arch = "x86_64")]
-stamp!(avx2, Avx2, wide 6 x 2 = 1 2, tall 12 x 1 = 1, whole 1, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2] [5: 1 2] [6: 1 2] [7: 1] [8: 1] [9: 1] [10: 1] [11: 1] [12: 1], "avx2,fma");
+stamp!(avx2, Avx2, wide 6 x 2 = 1 2, tall 12 x 1, whole 1, [1: 1 2] [2: 1 2] [3: 1 2] [4: 1 2] [5: 1 2] [6: 1 2] [7: 1] [8: 1] [9: 1] [10: 1] [11: 1] [12: 1], "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-stamp!(avx512, Avx512, wide 6 x 4 = 1 2 3 4, tall 12 x 2 = 1 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+stamp!(avx512, Avx512, wide 6 x 4 = 1 2 3 4, tall 12 x 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 #[cfg(target_arch = "aarch64")]
-stamp!(neon, Neon, wide 6 x 4 = 1 2 3 4, tall 12 x 2 = 1 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "neon");
+stamp!(neon, Neon, wide 6 x 4 = 1 2 3 4, tall 12 x 2, whole 6, [1: 1 2 3 4] [2: 1 2 3 4] [3: 1 2 3 4] [4: 1 2 3 4] [5: 1 2 3 4] [6: 1 2 3 4] [7: 1 2] [8: 1 2] [9: 1 2] [10: 1 2] [11: 1 2] [12: 1 2], "neon");
 
 /// Element types with kernels.
 pub trait Stamped: Copy + Sized + 'static {

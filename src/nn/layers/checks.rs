@@ -1,6 +1,7 @@
 //! Checks of settings that many layers have, each with one message for all.
 
 use crate::nn::LARGEST;
+use crate::shape::is_unknown;
 use crate::tensor::Tensor;
 use crate::{Error, Result, Shape};
 
@@ -16,10 +17,12 @@ pub(super) fn positive(setting: &'static str, n: usize) -> Result<()> {
     if n == 0 { Err(Error::argument(setting, "at least 1", 0)) } else { Ok(()) }
 }
 
-/// Fails if no memory can hold a weight of this shape, which these settings ask for.
+/// Fails if no memory can hold a weight of this shape, which these settings ask for. Sizes that must be known are
+/// checked elsewhere.
 pub(super) fn fits(settings: &'static str, shape: &[usize]) -> Result<()> {
+    let known = !shape.iter().any(|&size| is_unknown(size));
     let shape = Shape::new(shape)?;
-    if shape.is_countable() {
+    if shape.is_countable() || !known {
         Ok(())
     } else {
         Err(Error::argument(settings, LARGEST, format!("a weight {shape}")))

@@ -6,7 +6,7 @@ use super::super::traces::Size;
 use super::Form::As;
 use super::Row;
 use crate::graph::ValueId;
-use crate::kernels::attention::Drops;
+use crate::ops::attention::Drops;
 use crate::{DType, Error, Result, Tensor};
 
 pub(super) const FORMS: &[Row] = &[("attention", As("MatMul, Mul, Add, Where, Softmax, MatMul", attention))];
