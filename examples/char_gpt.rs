@@ -159,7 +159,7 @@ fn run(args: &Args, text: &str) -> gradus::Result<()> {
     let (rest, last) = (foretold % CONTEXT, (foretold - foretold % CONTEXT) as i64);
     let mut sum = 0.0;
     for (starts, length) in [(starts, CONTEXT), (vec![last], rest)] {
-        if length > 0 {
+        if length > 0 && !starts.is_empty() {
             let (x, y) = windows(&all, &starts, length)?;
             sum += model.evaluate(&x, &y)?["loss"] * (starts.len() * length) as f64;
         }
