@@ -94,7 +94,7 @@ impl Graph {
             {
                 weights = reshape.inputs[0];
             }
-            if uses[weights.at()] == 1 {
+            if uses[weights.at()] == 1 && !self.is_shared(weights) {
                 let identity = (x, step.attrs(), step.inputs.len());
                 let place = *places.entry(identity).or_insert(groups.len());
                 if place == groups.len() {
@@ -128,6 +128,16 @@ impl Graph {
             }
         }
         true
+    }
+
+    /// Returns whether another source views the memory of a constant, as one does after its shape was folded.
+    fn is_shared(&self, value: ValueId) -> bool {
+        let memory = |source: &Source| match source {
+            Source::Constant(tensor) => Some(tensor.array().memory()),
+            _ => None,
+        };
+        let own = self.source(value).and_then(memory);
+        own.is_some() && self.sources.iter().filter(|(_, source)| memory(source) == own).count() > 1
     }
 
     fn source(&self, value: ValueId) -> Option<&Source> {

@@ -299,7 +299,11 @@ impl Made<'_> {
             }
         }
         for (_, value) in &self.graph.outputs {
-            self.numbers[value.at()].iter().for_each(|number| readers.entry(*number).or_default().0 += 1);
+            let Some(number) = self.numbers[value.at()] else { continue };
+            readers.entry(number).or_default().0 += 1;
+            if self.fixed[value.at()].as_ref().is_some_and(Array::is_traced) {
+                self.restore(number, weights)?;
+            }
         }
         let mut forms = Vec::new();
         for (_, step) in steps {

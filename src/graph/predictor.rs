@@ -376,7 +376,7 @@ impl Predictor {
 impl std::fmt::Debug for Predictor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let plans = self.lock_plans().len();
-        let parameters = self.weights.lock().unwrap_or_else(PoisonError::into_inner).count();
+        let parameters = self.weights.lock().unwrap_or_else(PoisonError::into_inner).own();
         write!(f, "Predictor('{}', {parameters} parameters, {plans} plans)", self.network.name())
     }
 }

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub(super) struct Weights {
     numbers: BTreeMap<String, usize>,
     all: Vec<Weight>,
+    /// How many of them are the network's own; others were computed from these.
+    own: usize,
     /// What operations made of them, by number.
     pub(super) ready: Ready,
     /// Whether inputs differ in the number of their rows alone, on which no form depends.
@@ -44,11 +46,17 @@ impl Weights {
             all.push(Weight { path, spec: values.spec(), values: Some(values), part_of: None });
         }
         let idle = (bytes / IDLE_PART).max(IDLE_LEAST);
-        Weights { numbers, all, ready: Ready::default(), settled, given_up: 0, idle }
+        let own = all.len();
+        Weights { numbers, all, own, ready: Ready::default(), settled, given_up: 0, idle }
     }
 
     pub(super) fn count(&self) -> usize {
         self.all.len()
+    }
+
+    /// Returns how many parameters the network has.
+    pub(super) fn own(&self) -> usize {
+        self.own
     }
 
     pub(super) fn number(&self, path: &str) -> Option<usize> {
@@ -122,20 +130,26 @@ impl Weights {
     }
 
     /// Returns parameters, as matrices of so many rows, side by side as one that takes their place; `None` if a part is
-    /// not a parameter. Once nothing else holds their values, call [`Weights::tidy`].
+    /// not a parameter, or occurs twice.
     ///
     /// # Errors
     /// There is not enough memory.
     pub(super) fn side_by_side(&mut self, parts: &[&Source], rows: usize) -> Result<Option<(Source, Spec)>> {
+        // The values of those joined before this call are not held any more.
+        self.tidy();
         let number = |source: &&Source| match source {
             Source::Constant(tensor) => self.number_of(tensor.array()),
             Source::Parameter(path) => self.number(path),
             _ => None,
         };
         let Some(numbers) = parts.iter().map(number).collect::<Option<Vec<usize>>>() else { return Ok(None) };
+        if rows == 0 || (1..numbers.len()).any(|i| numbers[..i].contains(&numbers[i])) {
+            return Ok(None);
+        }
         let paths: Vec<&str> = numbers.iter().map(|number| self.all[*number].path.as_str()).collect();
         let name = format!("{}, side by side", paths.join(", "));
         let joined = match self.number(&name) {
+            Some(joined) if self.all[joined].spec.shape.dims()[0] != rows => return Ok(None),
             Some(joined) => joined,
             None => {
                 let values = numbers.iter().map(|number| self.all[*number].values.as_ref());

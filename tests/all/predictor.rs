@@ -7,8 +7,10 @@ use crate::one_answer::answers::{Answers, Visitor};
 use crate::one_answer::layers;
 use gradus::applications::*;
 use gradus::graph::{Feed, Graph, Pack, Predictor};
+use gradus::nn::initializer::GlorotUniform;
 use gradus::nn::layers::{GroupQueryAttention, Masking, PositionEmbedding, TransformerDecoder};
-use gradus::nn::{Network, Session};
+use gradus::nn::{Init, Network, Param, Session};
+use gradus::ops::attention::AttentionOptions;
 use gradus::prelude::*;
 use gradus::random::{Purpose, Stream};
 use gradus::{Result, Spec};
@@ -354,6 +356,34 @@ fn projections_of_one_input_are_one_product() {
     let shared = attention().shared();
     let ends = [&shared.on([&x, &x]).unwrap(), &shared.on([&other, &other]).unwrap()];
     check("a shared layer", Functional::new([&x, &other], ends).unwrap(), 2, 8);
+}
+
+/// Two projections, and another use of the weights of one.
+#[derive(Clone, Debug)]
+struct Twice {
+    query: Param,
+    key: Param,
+}
+gradus::parts!(Twice { query, key });
+impl Layer for Twice {
+    fn forward(&self, x: &Tensor, cx: &mut Cx) -> Result<Tensor> {
+        let (query, key) = (cx.param(&self.query)?, cx.param(&self.key)?);
+        let project = |w: &Tensor| x.linear(&w.merge_axes(1, 2)?, None, None)?.split_axis(-1, &[2, 3]);
+        let k = project(&key)?;
+        let y = project(&query)?.dot_product_attention(&k, &k, AttentionOptions::default())?;
+        y.add(&query.sum(&[0], false)?)
+    }
+}
+
+#[test]
+fn weights_that_are_read_elsewhere_stay_apart() {
+    let mut init = Init::new(3, DType::F32);
+    let mut weight = || init.param([4, 2, 3], &GlorotUniform.into()).unwrap();
+    let twice = Twice { query: weight(), key: weight() };
+    let network = Subclass::new([Input::with_unknown([None, Some(4)])], twice).build().unwrap();
+    let x = normal(1, &[2, 5, 4]);
+    assert_eq!(products(&network.predictor().unwrap(), std::slice::from_ref(&x)), 2);
+    holds("weights read twice", &network, &[x], &pools()).unwrap();
 }
 
 /// Weights side by side are as large as apart, and what is made of them is shared by plans of all sizes, with or without

@@ -14,15 +14,18 @@ pub(super) fn some_steps(layer: &'static str, sequences: &Tensor, axes: &[usize]
 
 /// Fails unless a setting is at least 1.
 pub(super) fn positive(setting: &'static str, n: usize) -> Result<()> {
-    if n == 0 { Err(Error::argument(setting, "at least 1", 0)) } else { Ok(()) }
+    match n {
+        0 => Err(Error::argument(setting, "at least 1", 0)),
+        // What stands for a size that is not known is none that a layer can have.
+        n if is_unknown(n) => Err(Error::argument(setting, LARGEST, n)),
+        _ => Ok(()),
+    }
 }
 
-/// Fails if no memory can hold a weight of this shape, which these settings ask for. Sizes that must be known are
-/// checked elsewhere.
+/// Fails if no memory can hold a weight of this shape, which these settings ask for.
 pub(super) fn fits(settings: &'static str, shape: &[usize]) -> Result<()> {
-    let known = !shape.iter().any(|&size| is_unknown(size));
     let shape = Shape::new(shape)?;
-    if shape.is_countable() || !known {
+    if shape.is_countable() {
         Ok(())
     } else {
         Err(Error::argument(settings, LARGEST, format!("a weight {shape}")))

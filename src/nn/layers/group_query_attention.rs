@@ -4,7 +4,9 @@
 use super::cache::Cache;
 use super::checks::{self, fits, positive};
 use super::einsum_dense::EinsumDense;
-use super::heads::{HeadsNode, HeadsSettings, NAMED, POSITIONAL, cache_fits, projection, shapes};
+use super::heads::{
+    HeadsNode, HeadsSettings, NAMED, POSITIONAL, cache_fits, known_features, projection, shapes,
+};
 use crate::config::Dyn;
 use crate::nn::activation::Sigmoid;
 use crate::nn::constraint::Constraint;
@@ -81,7 +83,7 @@ impl Build for GroupQueryAttention {
             ));
         }
         checks::rate("dropout", self.dropout)?;
-        fits("num_query_heads, head_dim", &[query.dims().last().copied().unwrap_or(1), heads, dim])?;
+        fits("num_query_heads, head_dim", &[known_features(query), heads, dim])?;
         if query.rank() != 3 {
             return Err(Error::shape("GroupQueryAttention", "inputs [batch, time, features]", query));
         }

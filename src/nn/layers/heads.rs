@@ -14,6 +14,7 @@ use crate::config::Dyn;
 use crate::nn::regularizer::Regularizer;
 use crate::nn::{Cx, InputSpecs, Inputs, Key, Layer, Node, Value, Values, both_masks};
 use crate::ops::attention::{AttentionOptions, attention_weights, weighted_sums};
+use crate::shape::is_unknown;
 use crate::tensor::{Few, Tensor};
 use crate::{DType, Error, MAX_RANK, Result, Shape};
 
@@ -85,6 +86,11 @@ pub(super) fn shapes(layer: &'static str, inputs: &InputSpecs<'_>) -> Result<[Sh
         ));
     }
     Ok(shapes)
+}
+
+/// Returns the features of an input; 1 if they are not known, which projections refuse by their own words.
+pub(super) fn known_features(input: Shape) -> usize {
+    input.dims().last().copied().filter(|&n| !is_unknown(n)).unwrap_or(1)
 }
 
 /// Fails for a cache of 0 steps, or one without `use_causal_mask`.

@@ -3,7 +3,9 @@
 use super::cache::Cache;
 use super::checks::{self, fits, positive};
 use super::einsum_dense::EinsumDense;
-use super::heads::{HeadsNode, HeadsSettings, NAMED, POSITIONAL, cache_fits, projection, shapes};
+use super::heads::{
+    HeadsNode, HeadsSettings, NAMED, POSITIONAL, cache_fits, known_features, projection, shapes,
+};
 use crate::config::Dyn;
 use crate::nn::activation::Sigmoid;
 use crate::nn::constraint::Constraint;
@@ -84,9 +86,9 @@ impl Build for MultiHeadAttention {
         for (name, size) in sizes {
             positive(name, size)?;
         }
-        for (settings, size) in [("num_heads, key_dim", self.key_dim), ("num_heads, value_dim", width)] {
-            fits(settings, &[query.dims().last().copied().unwrap_or(1), self.num_heads, size])?;
-        }
+        let [of_query, of_value, of_key] = [query, value, key].map(known_features);
+        fits("num_heads, key_dim", &[of_query.max(of_key), self.num_heads, self.key_dim])?;
+        fits("num_heads, value_dim", &[of_query.max(of_value), self.num_heads, width])?;
         checks::rate("dropout", self.dropout)?;
         let rank = query.rank();
         let axes = self.axes(rank)?;
@@ -103,6 +105,11 @@ impl Build for MultiHeadAttention {
             // As in Keras, an empty list counts as not set.
             _ => query.dims()[rank - 1..].to_vec(),
         };
+
+        if self.output_shape.is_some() {
+            let units = output.iter().fold(1, |all: usize, &n| all.saturating_mul(n));
+            fits("output_shape", &[self.num_heads, width, units])?;
+        }
 
         let mut plain = EinsumDense::new("", 1);
         plain.kernel_initializer = self.kernel_initializer.clone();
