@@ -90,7 +90,7 @@ impl Step<'_> {
         match &grads[i] {
             Some(g) => Ok(g.clone()),
             None => {
-                let spec = self.node().saved[self.node().parents.len() + i].spec();
+                let spec = self.spec_of_output(i);
                 match grads.iter().flatten().next() {
                     Some(like) if like.is_traced() => like.new_full(spec.shape, 0.0)?.cast(spec.dtype),
                     _ => Tensor::filled(spec, 0.0),
@@ -105,8 +105,12 @@ impl Step<'_> {
         if grads[i].is_some() || grads.iter().flatten().any(Tensor::is_traced) {
             return self.grad(i);
         }
-        let spec = self.node().saved[self.node().parents.len() + i].spec();
+        let spec = self.spec_of_output(i);
         Tensor::filled(Spec::new(Shape::SCALAR, spec.dtype), 0.0)?.broadcast_to(spec.shape)
+    }
+
+    fn spec_of_output(&self, i: usize) -> Spec {
+        self.node().saved[self.node().parents.len() + i].spec()
     }
 
     /// Changes the gradient of output `i` to what `f` makes of it, and returns it. The step holds no other reference

@@ -140,7 +140,7 @@ impl Graph {
         own.is_some() && self.sources.iter().filter(|(_, source)| memory(source) == own).count() > 1
     }
 
-    fn source(&self, value: ValueId) -> Option<&Source> {
+    pub(super) fn source(&self, value: ValueId) -> Option<&Source> {
         self.sources.iter().find(|(of, _)| *of == value).map(|(_, source)| source)
     }
 
@@ -149,7 +149,7 @@ impl Graph {
         ValueId(self.specs.len() as u32 - 1)
     }
 
-    fn new_source(&mut self, spec: Spec, source: Source) -> ValueId {
+    pub(super) fn new_source(&mut self, spec: Spec, source: Source) -> ValueId {
         let value = self.new_value(spec);
         self.sources.push((value, source));
         value

@@ -6,7 +6,7 @@ use crate::autograd::{Attrs, End, apply};
 use crate::kernels::strided::Layout;
 use crate::nn::Module;
 use crate::ops::moves::{Moves, is_reshape, only_moves, reshape};
-use crate::tensor::{Array, Few, Tensor};
+use crate::tensor::{Array, Few, Tensor, few};
 use crate::{DType, Result, Shape, Spec};
 use std::any::TypeId;
 use std::collections::hash_map::Entry;
@@ -318,15 +318,10 @@ impl Graph {
                 Some(bias) => bias.mul(&s)?.add(&t)?,
                 None => t,
             };
-            let mut inputs: Few<ValueId, 3> = Few::new();
-            inputs.push(product.inputs[0]);
-            for (spec, source) in
-                [(self.specs[product.inputs[1].at()], weights), (bias.spec(), Source::Constant(bias))]
-            {
-                inputs.push(ValueId(graph.specs.len() as u32));
-                graph.specs.push(spec);
-                graph.sources.push((inputs[inputs.len() - 1], source));
-            }
+            let spec = self.specs[product.inputs[1].at()];
+            let weights = graph.new_source(spec, weights);
+            let bias = graph.new_source(bias.spec(), Source::Constant(bias));
+            let inputs = few![product.inputs[0], weights, bias];
             // In the place of the scale: what else the product needs is there.
             graph.steps[number] = Step { inputs, outputs: step.outputs.clone(), ..product.beside() };
             dropped[at] = true;
@@ -345,10 +340,10 @@ impl Graph {
 
     /// Returns the values of a constant.
     pub(super) fn constant(&self, value: ValueId) -> Option<&Tensor> {
-        self.sources.iter().find_map(|(of, source)| match source {
-            Source::Constant(tensor) if *of == value => Some(tensor),
+        match self.source(value) {
+            Some(Source::Constant(tensor)) => Some(tensor),
             _ => None,
-        })
+        }
     }
 
     /// Returns what does the same as a step and the product before it: the product, which goes on with what the step does.

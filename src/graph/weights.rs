@@ -119,13 +119,13 @@ impl Weights {
             let Some(values) = &weight.values else { return Ok(None) };
             let (values, spec) = (Some(values.mul(scale)?), weight.spec);
             weight.values = None;
-            self.add(&name, Weight { path: name.clone(), spec, values, part_of: None });
+            self.add(Weight { path: name.clone(), spec, values, part_of: None });
         }
         Ok(Some(Source::Parameter(name)))
     }
 
-    fn add(&mut self, name: &str, weight: Weight) {
-        self.numbers.insert(name.into(), self.all.len());
+    fn add(&mut self, weight: Weight) {
+        self.numbers.insert(weight.path.clone(), self.all.len());
         self.all.push(weight);
     }
 
@@ -165,7 +165,7 @@ impl Weights {
                     first += matrix.dims()[1];
                 }
                 let spec = values.spec();
-                self.add(&name, Weight { path: name.clone(), spec, values: Some(values), part_of: None });
+                self.add(Weight { path: name.clone(), spec, values: Some(values), part_of: None });
                 joined
             }
         };

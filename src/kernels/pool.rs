@@ -1,7 +1,8 @@
 //! Pooling, which reduces each pool of neighbouring elements to one number per channel, and its adjoints. Forward,
-//! a place loops over the elements of its pool; backward, an element loops over the places whose pools hold it.
-//! Both write each number once, in a fixed order, so any division between threads gives the same bits. Channels lie
-//! side by side: the innermost loops take a block of them, whose results stay in registers over a whole pool.
+//! a place loops over the elements of its pool, and results stay in registers over a whole pool. Backward, the places
+//! whose pools meet a line of elements add to it, while it stays in L1. An element gets its terms in the order of
+//! places, so any division between threads gives the same bits. Channels lie side by side: the innermost loops take a
+//! block of them.
 
 use super::gemm::Window;
 use super::par;
@@ -77,7 +78,7 @@ impl Pools {
         }
     }
 
-    /// Returns the places whose pools hold an element. [`Pools::advance`] is cheaper for one element after another.
+    /// Returns the places whose pools hold an element.
     #[inline(always)]
     fn holders(&self, element: usize) -> Range<usize> {
         match self.rule {
@@ -89,17 +90,6 @@ impl Pools {
                 let (n, places) = (self.elements, self.places);
                 element * places / n..((element + 1) * places).div_ceil(n)
             }
-        }
-    }
-
-    /// Moves the holders of an element on to those of a later one, without a division.
-    #[inline(always)]
-    fn advance(&self, holders: &mut Range<usize>, element: usize) {
-        while holders.start < self.places && self.pool(holders.start).end <= element {
-            holders.start += 1;
-        }
-        while holders.end < self.places && self.pool(holders.end).start <= element {
-            holders.end += 1;
         }
     }
 }
@@ -258,11 +248,26 @@ impl Line {
         [grid[0].pool(self.at[0]), grid[1].pool(self.at[1])]
     }
 
-    /// Returns the holders of the elements on this line on the first two axes, and those of its first element on the
-    /// last.
+    /// Returns the holders of the elements on this line.
     #[inline(always)]
     fn holders(&self, grid: &Grid) -> [Range<usize>; 3] {
-        [grid[0].holders(self.at[0]), grid[1].holders(self.at[1]), grid[2].holders(self.on.start)]
+        let (first, last) = (grid[2].holders(self.on.start), grid[2].holders(self.on.end - 1));
+        [grid[0].holders(self.at[0]), grid[1].holders(self.at[1]), first.start..last.end]
+    }
+
+    /// Returns those elements of a pool that are on this line.
+    #[inline(always)]
+    fn of(&self, pool: &Range<usize>) -> Range<usize> {
+        pool.start.max(self.on.start)..pool.end.min(self.on.end)
+    }
+
+    /// Takes the line's elements, of `n` channels each, from those that are left, and sets them to 0.
+    #[inline(always)]
+    fn zeros<'a, T: Float>(&self, left: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+        let (line, after) = std::mem::take(left).split_at_mut(self.on.len() * n);
+        *left = after;
+        line.fill(T::c(0.0));
+        line
     }
 }
 
@@ -380,28 +385,26 @@ stamped! {
     /// Computes [`max_grad`] for the elements from number `first` on.
     fn max_grad_of<T: Float, I: Tap>(g: &[T], taps: &[I], grid: &Grid, n: usize, first: usize, dx: &mut [T]) {
         let count = dx.len() / n;
-        let mut out = dx.chunks_exact_mut(n);
+        let mut rest = dx;
         for line in Lines::of(elements(grid), first, count) {
-            let [a, b, mut on] = line.holders(grid);
-            for (element, dx) in line.on.clone().zip(&mut out) {
-                grid[2].advance(&mut on, element);
-                in_blocks!(n, from, B => {
-                    let mut sum = [T::c(0.0); B];
-                    for pair in Pairs::of(&a, &b) {
-                        let holder = holder(grid, &line, pair);
-                        for k in on.clone() {
-                            let c = grid[2].pool(k);
+            let dx = line.zeros(&mut rest, n);
+            let [a, b, places] = line.holders(grid);
+            for pair in Pairs::of(&a, &b) {
+                let holder = holder(grid, &line, pair);
+                for k in places.clone() {
+                    let (c, at) = (grid[2].pool(k), (holder.start + k) * n);
+                    in_blocks!(n, from, B => {
+                        let (g, taps) = (&g[at + from..][..B], &taps[at + from..][..B]);
+                        for element in line.of(&c) {
                             let tap = (holder.row * c.len() + element - c.start) as u32;
-                            let at = (holder.start + k) * n + from;
-                            let (g, taps) = (&g[at..][..B], &taps[at..][..B]);
+                            let dx = &mut dx[(element - line.on.start) * n + from..][..B];
                             for i in 0..B {
-                                let more = sum[i] + g[i];
-                                sum[i] = if taps[i].count() == tap { more } else { sum[i] };
+                                let more = dx[i] + g[i];
+                                dx[i] = if taps[i].count() == tap { more } else { dx[i] };
                             }
                         }
-                    }
-                    dx[from..][..B].copy_from_slice(&sum);
-                });
+                    });
+                }
             }
         }
     }
@@ -456,25 +459,28 @@ stamped! {
     /// Computes [`mean_grad`] for the elements from number `first` on.
     fn mean_grad_of<T: Float>(g: &[T], grid: &Grid, n: usize, first: usize, dx: &mut [T]) {
         let count = dx.len() / n;
-        let mut out = dx.chunks_exact_mut(n);
+        let mut rest = dx;
         for line in Lines::of(elements(grid), first, count) {
-            let [a, b, mut on] = line.holders(grid);
-            for (element, dx) in line.on.clone().zip(&mut out) {
-                grid[2].advance(&mut on, element);
-                in_blocks!(n, from, B => {
-                    let mut sum = [T::c(0.0); B];
-                    for pair in Pairs::of(&a, &b) {
-                        let holder = holder(grid, &line, pair);
-                        for k in on.clone() {
-                            let count = T::c((holder.rows * grid[2].pool(k).len()) as f64);
-                            let g = &g[(holder.start + k) * n + from..][..B];
+            let dx = line.zeros(&mut rest, n);
+            let [a, b, places] = line.holders(grid);
+            for pair in Pairs::of(&a, &b) {
+                let holder = holder(grid, &line, pair);
+                for k in places.clone() {
+                    let (c, at) = (grid[2].pool(k), (holder.start + k) * n);
+                    let count = T::c((holder.rows * c.len()) as f64);
+                    in_blocks!(n, from, B => {
+                        let mut each = [T::c(0.0); B];
+                        for (each, &g) in each.iter_mut().zip(&g[at + from..][..B]) {
+                            *each = g / count;
+                        }
+                        for element in line.of(&c) {
+                            let dx = &mut dx[(element - line.on.start) * n + from..][..B];
                             for i in 0..B {
-                                sum[i] += g[i] / count;
+                                dx[i] += each[i];
                             }
                         }
-                    }
-                    dx[from..][..B].copy_from_slice(&sum);
-                });
+                    });
+                }
             }
         }
     }

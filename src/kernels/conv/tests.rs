@@ -156,6 +156,23 @@ fn like_products_of_patches_when_large() {
     }
 }
 
+/// Gradients of small kernels over many places, whose blocks of K are divided between threads.
+#[test]
+fn like_products_of_patches_over_many_places() {
+    let r = &mut Rng(76);
+    let window = |size, stride, before| Window { stride, before, after: before, ..Window::new(size) };
+    let cases = [
+        (Case::square(42, 3, 20, window(3, 1, 0)), 12, 1),
+        (Case::square(37, 1, 70, window(2, 1, 1)), 9, 2),
+        (Case::square(61, 33, 4, window(1, 2, 0)), 7, 2),
+    ];
+    for (case, batch, groups) in cases {
+        let case = Case { batch, groups, ..case };
+        check::<f32>(r, &case, &fast());
+        check::<f64>(r, &case, &fast());
+    }
+}
+
 #[test]
 fn depthwise_like_products_of_patches() {
     let r = &mut Rng(74);

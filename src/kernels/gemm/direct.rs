@@ -21,6 +21,7 @@ use super::walk::Walk;
 use super::{Epilogue, Gemm, Mat, MatMut, Patches, Spread, Store, View, gemm_on, packed, product_on};
 use crate::kernels::simd::Isa;
 use crate::kernels::{par, scratch};
+use std::ops::Range;
 
 /// Elements of images that a chunk reads, about: they stay in L2.
 const BAND: usize = 1 << 18;
@@ -30,6 +31,8 @@ const ROWS: std::ops::RangeInclusive<usize> = 288..=2048;
 const KEPT: usize = 3 << 18;
 /// Elements of a kernel's gradient that stay in L2 while K runs.
 const GRADIENT: usize = 1 << 18;
+/// Elements of a kernel's gradient up to which threads divide blocks of K, as the sums of some must wait.
+const APART: usize = GRADIENT / 4;
 /// The number of rows from which copying a panel of B pays.
 const ENOUGH: usize = 192;
 
@@ -81,7 +84,10 @@ pub(crate) fn patches_turned_product<T: Gemm>(isa: Isa, patches: &Patches<T>, b:
     let work = c.rows.saturating_mul(c.cols).saturating_mul(b.rows);
     let pieces = (work / GRAIN).clamp(1, par::threads());
     let (kernel, b) = (Turned { kernels, walk, used: stack.used, ld: c.ld }, b.source());
-    if pieces > 1 && (stack.used >= 8 * pieces || c.cols < 32) {
+    let blocks = b.rows.div_ceil(T::KC);
+    if pieces > 1 && blocks >= 4 * pieces && c.rows * c.cols <= APART {
+        kernel.by_blocks(b, c.target(), blocks, pieces);
+    } else if pieces > 1 && (stack.used >= 8 * pieces || c.cols < 32) {
         // Channels of a tap are beside each other: with a row for each tap, they are columns.
         let (taps, wide) = (walk.taps(), (stack.used - 1) * c.ld + c.cols);
         let by_tap =
@@ -346,6 +352,65 @@ struct Turned<'a, T: Gemm> {
 }
 
 impl<T: Gemm> Turned<'_, T> {
+    /// Divides the blocks of K into pieces, some blocks after the other. The first piece adds its blocks up in C; the sums
+    /// of each later one wait apart until all before them are added.
+    fn by_blocks(&self, b: Source<T>, mut c: Target<T>, blocks: usize, pieces: usize) {
+        let (rows, n) = (c.rows, c.cols);
+        let most = pieces * (GRADIENT / (rows * n)).max(1);
+        let together = blocks.div_ceil(blocks.div_ceil(most));
+        let later = Turned { ld: n, walk: self.walk, ..*self };
+        scratch::with((together - together / pieces) * rows * n, |room: &mut [T]| {
+            for start in (0..blocks).step_by(together) {
+                let count = together.min(blocks - start);
+                let (middle, end) = (start + count / pieces, start + count);
+                let apart = &mut room[..(end - middle) * rows * n];
+                let waiting = Target::new(apart, (end - middle) * rows, n, n).expect("rows do not overlap");
+                par::join(
+                    || self.blocks(b, &mut c, self.walk, 0, (start..middle, None)),
+                    || later.apart(b, waiting, middle..end, pieces - 1),
+                );
+                Self::add(c.block(0, 0, rows, n), apart, 0, rows, pieces);
+            }
+        });
+    }
+
+    /// Computes the sums of each of these blocks, which C has below each other.
+    fn apart(&self, b: Source<T>, mut c: Target<T>, blocks: Range<usize>, pieces: usize) {
+        let (count, half) = (blocks.len(), pieces / 2);
+        let rows = c.rows / count.max(1);
+        if pieces < 2 || count < 2 {
+            return self.blocks(b, &mut c, self.walk, 0, (blocks, Some(rows)));
+        }
+        let at = (count * half / pieces).max(1);
+        let (upper, lower) = c.split_rows(at * rows);
+        let middle = blocks.start + at;
+        par::join(
+            || self.apart(b, upper, blocks.start..middle, half),
+            || self.apart(b, lower, middle..blocks.end, pieces - half),
+        );
+    }
+
+    /// Adds the sums that waited apart, those of `rows` rows a block, to C, whose first row has the number `from`.
+    fn add(mut c: Target<T>, apart: &[T], from: usize, rows: usize, pieces: usize) {
+        if pieces > 1 && c.rows > 1 {
+            let at = c.rows / 2;
+            let (upper, lower) = c.split_rows(at);
+            par::join(
+                || Self::add(upper, apart, from, rows, pieces / 2),
+                || Self::add(lower, apart, from + at, rows, pieces - pieces / 2),
+            );
+            return;
+        }
+        let n = c.cols;
+        for i in 0..c.rows {
+            let sums = c.row(i);
+            for block in apart.chunks_exact(rows * n) {
+                let more = &block[(from + i) * n..][..n];
+                sums.iter_mut().zip(more).for_each(|(sum, more)| *sum = *sum + *more);
+            }
+        }
+    }
+
     /// Divides `count` channels from `first` on into pieces. C has a row for each tap.
     fn by_channels(&self, b: Source<T>, c: Target<T>, (first, count): (usize, usize), pieces: usize) {
         if pieces < 2 || count < 2 {
@@ -382,13 +447,24 @@ impl<T: Gemm> Turned<'_, T> {
         let each = count.div_ceil(count.div_ceil(most));
         for at in (0..count).step_by(each) {
             let channels = each.min(count - at);
-            self.channels(b, &mut c, self.walk.part(first + at, channels), at);
+            let blocks = 0..b.rows.div_ceil(T::KC);
+            self.blocks(b, &mut c, self.walk.part(first + at, channels), at, (blocks, None));
         }
     }
 
-    /// Computes the channels in use of a walk, which begin with number `at` of those in C.
-    fn channels(&self, b: Source<T>, c: &mut Target<T>, walk: Walk<T>, at: usize) {
-        let (n, k, m) = (b.cols, b.rows, walk.taps() * walk.used);
+    /// Computes these blocks of K for the channels in use of a walk, which begin with number `at` of those in C. The sums
+    /// of each block are so many rows below those of the block before, if they are not added.
+    fn blocks(
+        &self,
+        b: Source<T>,
+        c: &mut Target<T>,
+        walk: Walk<T>,
+        at: usize,
+        (blocks, below): (Range<usize>, Option<usize>),
+    ) {
+        let (n, m) = (b.cols, walk.taps() * walk.used);
+        let (first, end) = (blocks.start * T::KC, b.rows.min(blocks.end * T::KC));
+        let k = end - first;
         let shape = self.kernels.gathering(self.kernels.shape(n));
         let Shape { mr, nr } = shape;
         let tiled = m.next_multiple_of(mr);
@@ -405,17 +481,22 @@ impl<T: Gemm> Turned<'_, T> {
             }
             rows.repeat_last(m, tiled);
             to.repeat_last(m, tiled);
-            let mut out = Scatter::new(c, to, n).expect("taps and channels lie in the kernel");
             scratch::with(room + sums_len(shape, tiled), |room: &mut [T]| {
                 let (sums, packed) = room.split_at_mut(sums_len(shape, tiled));
-                for start in (0..k).step_by(band) {
-                    let places = band.min(k - start);
+                for start in (first..end).step_by(band) {
+                    let places = band.min(end - start);
                     scratch::with(walk.room(start, places), |room: &mut [T]| {
                         let data = walk.lay(start, room, &mut steps[..places]);
                         let a = Gather::new(data, rows, &steps[..places])
                             .expect("places and taps lie in the images");
                         for p in (0..places).step_by(T::KC) {
                             let kc = T::KC.min(places - p);
+                            let prior = start + p > 0 && below.is_none();
+                            if let Some(below) = below.filter(|_| start + p > first) {
+                                to.iter_mut().for_each(|to| *to += below * self.ld);
+                            }
+                            let mut out =
+                                Scatter::new(c, to, n).expect("taps and channels lie in the kernel");
                             for j in (0..n).step_by(nr) {
                                 let cols = nr.min(n - j);
                                 let mut right = b.block(start + p, j, kc, cols);
@@ -423,7 +504,7 @@ impl<T: Gemm> Turned<'_, T> {
                                     self.kernels.pack(right, nr, packed);
                                     right = panel(packed, kc, cols, nr);
                                 }
-                                let (mut out, prior) = (out.columns(j, cols), start + p > 0);
+                                let mut out = out.columns(j, cols);
                                 let (a, b) = (a.block(p, kc), (right, Following::None));
                                 in_parts(self.kernels, shape, a, b, sums, prior, &mut out, None);
                             }
