@@ -26,11 +26,13 @@ pub(super) enum Field {
 #[derive(Clone, Debug)]
 pub(super) struct Body {
     pub(super) nodes: Vec<Node>,
-    /// The first of them that are single numbers, which is said in the file.
-    pub(super) scalars: usize,
-    pub(super) inputs: Vec<(String, DType)>,
-    pub(super) outputs: Vec<(String, DType)>,
+    pub(super) inputs: Vec<Port>,
+    pub(super) outputs: Vec<Port>,
 }
+
+/// An input or output of a [`Body`]: its name, its dtype, and how many axes it has, if that is to be said. ONNX Runtime
+/// has to know it of the outputs of a `Scan`, and cannot always find out.
+pub(super) type Port = (String, DType, Option<usize>);
 
 /// A node of the exported graph.
 #[derive(Clone, Debug)]

@@ -212,22 +212,23 @@ fn field_message(name: &str, field: &Field) -> Message {
 
 fn body_message(body: &Body) -> Message {
     let mut graph = nodes(&body.nodes).blob(2, "body");
-    for (i, (name, dtype)) in body.inputs.iter().enumerate() {
-        let sizes = (i < body.scalars).then_some(&[][..]);
-        graph = graph.message(11, &port_message(name, *dtype, sizes));
-    }
-    for (name, dtype) in &body.outputs {
-        graph = graph.message(12, &port_message(name, *dtype, None));
+    for (field, ports) in [(11, &body.inputs), (12, &body.outputs)] {
+        for (name, dtype, rank) in ports {
+            let sizes = rank.map(|rank| vec![Err(String::new()); rank]);
+            graph = graph.message(field, &port_message(name, *dtype, sizes.as_deref()));
+        }
     }
     graph
 }
 
+/// A name of a tensor, with its dtype and perhaps its sizes: numbers, names, or empty names for those that have none.
 fn port_message(name: &str, dtype: DType, sizes: Option<&[Result<usize, String>]>) -> Message {
     let mut tensor = Message::new().int(1, type_number(dtype));
     if let Some(sizes) = sizes {
         let shape = sizes.iter().fold(Message::new(), |shape, size| {
             let size = match size {
                 Ok(n) => Message::new().int(1, *n as i64),
+                Err(name) if name.is_empty() => Message::new(),
                 Err(name) => Message::new().blob(2, name),
             };
             shape.message(1, &size)

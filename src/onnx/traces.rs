@@ -7,24 +7,27 @@ use crate::nn::Network;
 use crate::shape::is_unknown;
 use crate::{Error, Result, Spec, Tensor};
 
-/// The size of the batch in each trace; the last trace is the one that checks.
-const BATCH: [usize; TRACES] = [24, 40, 72, 7];
+/// The size of the batch in each trace; the last traces are those that check.
+const BATCH: [usize; TRACES] = [24, 40, 72, 7, 26, 12];
 
-/// The other unknown sizes. Multiples of 64 first, so that strides and halves have a meaning; in the last trace odd
-/// numbers, which multiples cannot be confused with.
+/// The other unknown sizes. Multiples of 64 first, so that strides and halves have a meaning; in the last traces odd
+/// numbers, which multiples cannot be confused with, twice odd numbers and four times odd numbers: how often a size
+/// can be halved must make no difference.
 const OTHER: [[usize; 7]; TRACES] = [
     [192, 448, 704, 960, 1216, 1472, 1728],
     [320, 576, 832, 1088, 1344, 1600, 1856],
     [128, 384, 640, 896, 1152, 1408, 1664],
     [37, 41, 43, 47, 53, 59, 61],
+    [226, 214, 206, 202, 194, 178, 166],
+    [116, 148, 124, 164, 172, 188, 212],
 ];
 
 /// How many times as large unknown sizes are in a second attempt: layers with a table (of positions) compute otherwise beyond its end,
 /// in a way that is right before it too.
 const FAR: usize = 64;
 
-const TRACES: usize = 4;
-/// How many traces there must be. The last one may be refused by the network.
+const TRACES: usize = 6;
+/// How many traces there must be. The others may be refused by the network.
 const NEEDED: usize = 3;
 
 /// Where a size comes from when the exported graph runs.
@@ -86,7 +89,7 @@ impl Traces {
             Ok(Graph::of_network(network, &trial(inputs, i, equal, far))?.without_dead_code())
         };
         let mut graphs = (0..NEEDED).map(trace).collect::<Result<Vec<_>>>()?;
-        graphs.extend(trace(NEEDED));
+        graphs.extend((NEEDED..TRACES).filter_map(|i| trace(i).ok()));
         let traces = Traces { graphs, inputs: inputs.to_vec(), equal };
         traces.check()?;
         let joined = traces.graphs.iter().map(Graph::with_views_joined).collect();

@@ -315,6 +315,31 @@ fn sequences_of_any_length_are_written() {
         pictures().add(Conv2D::new(4, 2)).add(GlobalAveragePooling2D::new()).add(Dense::new(2)).build(),
         images,
     );
+    // Whose sizes before the last layer are even or odd, whatever the images are.
+    let halves: &[&[usize]] = &[&[30, 34], &[11, 22], &[32, 17], &[13, 48]];
+    let stacks: [(&str, fn(Sequential) -> Sequential); 7] = [
+        ("pooled, conv", |s| s.add(MaxPooling2D::new()).add(Conv2D::new(4, 3).strides(2).padding(Same))),
+        ("conv, pooled", |s| {
+            s.add(Conv2D::new(4, 2).strides(2)).add(MaxPooling2D::new().pool_size(3).strides(2).padding(Same))
+        }),
+        ("larger, pooled", |s| {
+            s.add(UpSampling2D::new().size(3)).add(AveragePooling2D::new(3).strides(4).padding(Same))
+        }),
+        ("steps beyond a window, conv", |s| s.add(Conv2D::new(4, 2).strides(5).padding(Same))),
+        ("steps beyond a window, depthwise", |s| s.add(DepthwiseConv2D::new(2).strides(3).padding(Same))),
+        ("steps beyond a window, max", |s| s.add(MaxPooling2D::new().pool_size(2).strides(3).padding(Same))),
+        ("steps beyond a window, mean", |s| s.add(AveragePooling2D::new(3).strides(5).padding(Same))),
+    ];
+    for (name, add) in stacks {
+        check(&format!("same padding, {name}"), add(pictures()).build(), halves);
+    }
+    // A loop whose shapes ONNX Runtime does not find out with the operators of set 13.
+    let masked = tokens()
+        .add(Embedding::new(6, 4).mask_zero(true))
+        .add(TimeDistributed::new(Dense::new(4)))
+        .add(BatchNormalization::new())
+        .add(LSTM::new(3).return_sequences(true));
+    check_with("masked lstm, set 13", masked.build(), lengths, |e| e.opset(13));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Convolutions. ONNX has channels first: images are read and left in that order, and weights are laid out for it.
 
 use super::super::emit::{Call, Emit, Field};
+use super::super::traces::Size;
 use super::Form::As;
 use super::Row;
 use super::products::activated;
@@ -28,26 +29,48 @@ fn ints(list: impl IntoIterator<Item = usize>) -> Field {
     Field::Ints(list.into_iter().map(|n| n as i64).collect())
 }
 
-/// The attributes that say where windows lie: amounts where they are the same for all sizes, else the rule.
+/// Says where windows lie on images `name`, which are the value `x` channels first: returns attributes, and the images,
+/// to which what windows see beyond them is added if no attribute can say how much that is.
 pub(super) fn padding(
-    e: &Emit<'_>,
-    x: ValueId,
+    e: &mut Emit<'_>,
+    (x, name): (ValueId, String),
     [size, strides, dilation]: [&[usize]; 3],
-    padding: &Padding,
-) -> Result<Vec<(&'static str, Field)>> {
+    (padding, fill): (&Padding, f64),
+) -> Result<(String, Vec<(&'static str, Field)>)> {
     let axes = size.len();
-    let mut all = Vec::new();
-    for graph in &e.traces.graphs {
-        let Some(spec) = graph.spec(x) else { continue };
-        let spatial = &spec.shape.dims()[1..=axes];
-        let found = windows("onnx", spatial, size, strides, dilation, padding)?;
-        all.push(found.iter().map(|w| w.before).chain(found.iter().map(|w| w.after)).collect::<Vec<_>>());
+    let reach: Vec<usize> =
+        size.iter().zip(dilation).map(|(size, dilation)| (size - 1) * dilation + 1).collect();
+    // With padding that is "same", steps of several elements may end anywhere on an axis.
+    let open = |i: usize| strides[i] > 1 && reach[i] > 1 && e.number(x, i + 1).is_none();
+    if !matches!(padding, Padding::Same) || !(0..axes).any(open) {
+        let shape = e.spec(x).shape;
+        let windows = windows("onnx", &shape.dims()[1..=axes], size, strides, dilation, padding)?;
+        let pads: Vec<usize> =
+            windows.iter().map(|w| w.before).chain(windows.iter().map(|w| w.after)).collect();
+        let none = pads.iter().all(|n| *n == 0);
+        return Ok((name, if none { Vec::new() } else { vec![("pads", ints(pads))] }));
     }
-    if all.iter().all(|pads| *pads == all[0]) {
-        let none = all[0].iter().all(|n| *n == 0);
-        return Ok(if none { Vec::new() } else { vec![("pads", ints(all.swap_remove(0)))] });
+    // The rule itself is for windows that leave nothing out: readers refuse the negative amounts of others.
+    if reach.iter().zip(strides).all(|(reach, stride)| reach >= stride) {
+        return Ok((name, vec![("auto_pad", Field::Text("SAME_UPPER"))]));
     }
-    Ok(vec![("auto_pad", Field::Text("SAME_UPPER"))])
+    let sizes: Vec<Size> = (0..axes).map(|i| e.size(x, i + 1)).collect();
+    let list = |list: &[usize]| list.iter().map(|n| *n as i64).collect::<Vec<_>>();
+    let n = e.shape(&sizes)?;
+    let (step, reach) = (e.ints(&list(strides))?, e.ints(&list(&reach))?);
+    let (zero, one, two) = (e.ints(&[0])?, e.ints(&[1])?, e.ints(&[2])?);
+    let last = e.sub(&n, &one);
+    let last = e.div(&last, &step);
+    let last = e.mul(&last, &step);
+    let covered = e.add2(&last, &reach);
+    let more = e.sub(&covered, &n);
+    let more = e.node("Max", &[&more, &zero]);
+    let before = e.div(&more, &two);
+    let after = e.sub(&more, &before);
+    let rest = e.ints(&[0, 0])?;
+    let pads = e.node_with("Concat", &[&rest, &before, &rest, &after], vec![("axis", Field::Int(0))]);
+    let fill = e.scalar(e.spec(x).dtype, fill)?;
+    Ok((e.node("Pad", &[&name, &pads, &fill]), Vec::new()))
 }
 
 fn conv(e: &mut Emit<'_>, call: &Call) -> Result<()> {
@@ -59,7 +82,9 @@ fn conv(e: &mut Emit<'_>, call: &Call) -> Result<()> {
     let size = e.spec(k).shape.dims()[..rank - 2].to_vec();
     let rule: Padding = call.attr("padding")?;
     let mut fields = vec![("kernel_shape", ints(size.iter().copied()))];
-    fields.extend(padding(e, x, [&size, &strides, &dilation], &rule)?);
+    let images = e.stored(x, &order)?;
+    let (images, pads) = padding(e, (x, images), [&size, &strides, &dilation], (&rule, 0.0))?;
+    fields.extend(pads);
     for (name, list) in [("strides", &strides), ("dilations", &dilation)] {
         if list.iter().any(|n| *n != 1) {
             fields.push((name, ints(list.iter().copied())));
@@ -68,7 +93,7 @@ fn conv(e: &mut Emit<'_>, call: &Call) -> Result<()> {
     if groups != 1 {
         fields.push(("group", Field::Int(groups as i64)));
     }
-    let mut inputs = vec![e.stored(x, &order)?, e.stored(k, &kernel_order(rank))?];
+    let mut inputs = vec![images, e.stored(k, &kernel_order(rank))?];
     if let Some(&bias) = call.inputs.get(2) {
         inputs.push(e.plain(bias)?);
     }

@@ -1,6 +1,7 @@
 //! Pooling, channels first.
 
 use super::super::emit::{Call, Emit, Field};
+use super::super::traces::Size;
 use super::Form::As;
 use super::Row;
 use super::conv::{channels_first, padding};
@@ -38,8 +39,22 @@ fn pool(e: &mut Emit<'_>, call: &Call, [op, whole]: [&'static str; 2]) -> Result
         let ones = vec![1; size.len()];
         let list = |list: &[usize]| Field::Ints(list.iter().map(|n| *n as i64).collect());
         let mut fields = vec![("kernel_shape", list(&size)), ("strides", list(&strides))];
-        fields.extend(padding(e, x, [&size, &strides, &ones], &rule)?);
-        e.node_with(op, &[&name], fields)
+        let least = if op == "MaxPool" { f64::NEG_INFINITY } else { 0.0 };
+        let (images, pads) = padding(e, (x, name.clone()), [&size, &strides, &ones], (&rule, least))?;
+        fields.extend(pads);
+        let y = e.node_with(op, &[&images], fields.clone());
+        if op == "AveragePool" && images != name {
+            // What was added has been counted, too: the share of each window that has not.
+            let shape: Vec<Size> = (0..size.len()).map(|i| e.size(x, i + 1)).collect();
+            let shape = e.shape(&[&[Size::Known(1), Size::Known(1)], &shape[..]].concat())?;
+            let one = e.scalar(e.spec(x).dtype, 1.0)?;
+            let all = e.node("Expand", &[&one, &shape]);
+            let (all, _) = padding(e, (x, all), [&size, &strides, &ones], (&rule, 0.0))?;
+            let share = e.node_with(op, &[&all], fields);
+            e.div(&y, &share)
+        } else {
+            y
+        }
     };
     e.put(call.outputs[0], y, order);
     Ok(())

@@ -1,7 +1,7 @@
 //! Recurrent layers: ONNX's own operators. With a mask, whose gaps those do not know, a loop over time (`Scan`) with
 //! the same step.
 
-use super::super::emit::{Body, Call, Emit, Field};
+use super::super::emit::{Body, Call, Emit, Field, Port};
 use super::Form::As;
 use super::Row;
 use crate::graph::ValueId;
@@ -129,11 +129,12 @@ fn masked(e: &mut Emit<'_>, call: &Call, kind: &Kind) -> Result<()> {
         outputs.push(output);
         Ok(outputs)
     })?;
-    let mut inputs: Vec<(String, DType)> = states.into_iter().map(|name| (name, dtype)).collect();
-    inputs.extend([(z_now, dtype), (counts_now, DType::Bool)]);
-    let outputs = outputs.into_iter().map(|name| (name, dtype)).collect();
+    let port = |name| (name, dtype, Some(2));
+    let mut inputs: Vec<Port> = states.into_iter().map(port).collect();
+    inputs.extend([port(z_now), (counts_now, DType::Bool, Some(2))]);
+    let outputs = outputs.into_iter().map(port).collect();
     let mut fields = vec![
-        ("body", Field::Body(Box::new(Body { nodes, scalars: 0, inputs, outputs }))),
+        ("body", Field::Body(Box::new(Body { nodes, inputs, outputs }))),
         ("num_scan_inputs", Field::Int(2)),
     ];
     if backwards {

@@ -1,7 +1,7 @@
 //! Running products, extremes and sums of exponentials along the last axis: loops over it (`Scan`), whose step is what the kernel does
 //! with one element.
 
-use super::super::emit::{Body, Call, Emit, Field, plain_order};
+use super::super::emit::{Body, Call, Emit, Field, Port, plain_order};
 use super::Form::As;
 use super::Row;
 use super::elementwise::log_add;
@@ -15,12 +15,12 @@ pub(super) const FORMS: &[Row] = &[
     ("cummin", As("Scan", |e, call| extreme(e, call, "LessOrEqual", i64::MAX))),
 ];
 
-/// Writes a loop along the last axis. `step` is passed the names of states and elements; it returns the new states and what is
-/// collected. Returns the names of the collected tensors.
+/// Writes a loop along the last axis of elements with `rank` axes more than one. `step` is passed the names of states and
+/// elements; it returns the new states and what is collected. Returns the names of the collected tensors.
 fn along_last(
     e: &mut Emit<'_>,
-    states: &[(String, DType)],
-    elements: &[(String, DType)],
+    states: &[Port],
+    (elements, rank): (&[(String, DType)], usize),
     collected: &[DType],
     step: impl FnOnce(&mut Emit<'_>, &[String], &[String]) -> Result<Vec<String>>,
 ) -> Result<Vec<String>> {
@@ -31,19 +31,25 @@ fn along_last(
         // Each output has a name of its own.
         Ok(names.iter().map(|name| e.separate(name)).collect::<Vec<_>>())
     })?;
-    let dtypes = |list: &[(String, DType)]| list.iter().map(|(_, dtype)| *dtype).collect::<Vec<_>>();
-    let (of_states, of_elements) = (dtypes(states), dtypes(elements));
-    let inputs =
-        states_now.into_iter().chain(elements_now).zip(of_states.iter().chain(&of_elements).copied());
-    let outputs = names.into_iter().zip(of_states.iter().chain(collected).copied());
-    let body = Body { nodes, scalars: 0, inputs: inputs.collect(), outputs: outputs.collect() };
+    let of_states = states.iter().map(|(_, dtype, rank)| (*dtype, *rank));
+    let inputs = of_states.clone().chain(elements.iter().map(|(_, dtype)| (*dtype, Some(rank))));
+    let outputs = of_states.chain(collected.iter().map(|dtype| (*dtype, Some(rank))));
+    let inputs = states_now.into_iter().chain(elements_now).zip(inputs);
+    let port = |(name, (dtype, rank))| (name, dtype, rank);
+    let body = Body {
+        nodes,
+        inputs: inputs.map(port).collect(),
+        outputs: names.into_iter().zip(outputs).map(port).collect(),
+    };
     let fields = vec![
         ("body", Field::Body(Box::new(body))),
         ("num_scan_inputs", Field::Int(elements.len() as i64)),
         ("scan_input_axes", Field::Ints(vec![-1; elements.len()])),
         ("scan_output_axes", Field::Ints(vec![-1; collected.len()])),
     ];
-    let given: Vec<&str> = states.iter().chain(elements).map(|(name, _)| name.as_str()).collect();
+    let states_given = states.iter().map(|(name, ..)| name);
+    let given = states_given.chain(elements.iter().map(|(name, _)| name));
+    let given: Vec<&str> = given.map(String::as_str).collect();
     let mut names = e.nodes_with("Scan", &given, fields, states.len() + collected.len());
     Ok(names.split_off(states.len()))
 }
@@ -66,7 +72,9 @@ fn simple(
     let dtype = e.spec(call.inputs[0]).dtype;
     e.dtype = dtype;
     let (x, state) = (e.plain(call.inputs[0])?, start(e, call, dtype, first)?);
-    let y = along_last(e, &[(state, dtype)], &[(x, dtype)], &[dtype], |e, states, x| {
+    let rank = e.rank(call.inputs[0]) - 1;
+    let states = [(state, dtype, Some(rank))];
+    let y = along_last(e, &states, (&[(x, dtype)], rank), &[dtype], |e, states, x| {
         let new = step(e, &states[0], &x[0])?;
         Ok(vec![new.clone(), new])
     })?;
@@ -84,7 +92,9 @@ fn recurrence(e: &mut Emit<'_>, call: &Call) -> Result<()> {
     let rest = e.slice(&a, axis, [&one, &end, &one])?;
     let zero = e.unsqueeze(&state, &[axis])?;
     let a = e.node_with("Concat", &[&zero, &rest], vec![("axis", Field::Int(axis))]);
-    let y = along_last(e, &[(state, dtype)], &[(a, dtype), (b, dtype)], &[dtype], |e, states, x| {
+    let rank = e.rank(call.inputs[0]) - 1;
+    let states = [(state, dtype, Some(rank))];
+    let y = along_last(e, &states, (&[(a, dtype), (b, dtype)], rank), &[dtype], |e, states, x| {
         let kept = e.mul(&x[0], &states[0]);
         let new = e.add2(&kept, &x[1]);
         Ok(vec![new.clone(), new])
@@ -107,12 +117,13 @@ fn extreme(e: &mut Emit<'_>, call: &Call, no_worse: &'static str, least: i64) ->
         true => f64::INFINITY,
         false => least as f64,
     };
+    let rank = e.rank(call.inputs[0]) - 1;
     let states = [
-        (start(e, call, dtype, worst)?, dtype),
-        (start(e, call, DType::I64, 0.0)?, DType::I64),
-        (e.scalar(DType::I64, 0.0)?, DType::I64),
+        (start(e, call, dtype, worst)?, dtype, Some(rank)),
+        (start(e, call, DType::I64, 0.0)?, DType::I64, Some(rank)),
+        (e.scalar(DType::I64, 0.0)?, DType::I64, Some(0)),
     ];
-    let y = along_last(e, &states, &[(x, dtype)], &[DType::I64], |e, states, x| {
+    let y = along_last(e, &states, (&[(x, dtype)], rank), &[DType::I64], |e, states, x| {
         let mut taken = e.node(no_worse, &[&x[0], &states[0]]);
         if dtype.is_float() {
             let odd = e.node("IsNaN", &[&x[0]]);

@@ -117,9 +117,13 @@ fn gcd(e: &mut Emit<'_>, a: &str, b: &str) -> Result<String> {
     let [more, a_next, b_next] = outputs;
     let body = Body {
         nodes,
-        scalars: 2,
-        inputs: vec![(step, DType::I64), (going, DType::Bool), (a_now, DType::I64), (b_now, DType::I64)],
-        outputs: vec![(more, DType::Bool), (a_next, DType::I64), (b_next, DType::I64)],
+        inputs: vec![
+            (step, DType::I64, Some(0)),
+            (going, DType::Bool, Some(0)),
+            (a_now, DType::I64, None),
+            (b_now, DType::I64, None),
+        ],
+        outputs: vec![(more, DType::Bool, None), (a_next, DType::I64, None), (b_next, DType::I64, None)],
     };
     let (most, yes) = (whole(e, 92)?, e.scalar(DType::Bool, 1.0)?);
     let fields = vec![("body", Field::Body(Box::new(body)))];
