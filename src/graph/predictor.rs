@@ -207,10 +207,11 @@ impl Predictor {
     /// [`Network::predict_in`] does. A session may go from the network to its predictor and back.
     ///
     /// # Errors
-    /// Those of [`Predictor::predict`]; the session is then left without state.
+    /// Those of [`Predictor::predict`]; the session's state, if it has any, is then lost, and it takes no other call before it is
+    /// [reset](Session::reset).
     pub fn predict_in(&self, session: &mut Session, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         let x = self.network.accept(&x.as_tensors())?;
-        let mut states = std::mem::take(session);
+        let mut states = session.begin()?;
         let outputs = par::enter(|| self.run(&x, Some(&mut states)))?;
         *session = states;
         only_output(outputs)

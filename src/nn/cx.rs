@@ -542,6 +542,8 @@ impl Effects {
 pub struct Session {
     /// By key and number of the call in a pass.
     states: Few<((u64, u32), Tensor), 2>,
+    /// Whether there was state that a failed call left nothing of.
+    lost: bool,
 }
 
 impl Session {
@@ -552,7 +554,21 @@ impl Session {
 
     /// Drops all state.
     pub fn reset(&mut self) {
-        self.states = Few::new();
+        *self = Session::new();
+    }
+
+    /// Takes the states out for a call, which puts the new ones back. If it fails they are lost, since it may have written
+    /// into them, and no call goes on from there.
+    ///
+    /// # Errors
+    /// A call before lost them.
+    pub(crate) fn begin(&mut self) -> Result<Session> {
+        if self.lost {
+            let expected = "a session with its state (`reset` it, or make a new one, to begin anew)";
+            return Err(Error::argument("session", expected, "one whose state a failed call has lost"));
+        }
+        let lost = !self.is_empty();
+        Ok(std::mem::replace(self, Session { states: Few::new(), lost }))
     }
 
     /// Returns whether there is no state.
@@ -578,7 +594,7 @@ impl Session {
 
     /// Makes a session of these states.
     pub(crate) fn of(states: impl IntoIterator<Item = ((u64, u32), Tensor)>) -> Session {
-        Session { states: states.into_iter().collect() }
+        Session { states: states.into_iter().collect(), lost: false }
     }
 
     fn take(&mut self, key: &Key, call: u32) -> Option<Tensor> {

@@ -167,10 +167,11 @@ impl Network {
     /// next token of a decoder, the next stretch of a signal. It is one pass, however many rows there are.
     ///
     /// # Errors
-    /// Those of [`Network::predict`]; the session is then left without state.
+    /// Those of [`Network::predict`]; the session's state, if it has any, is then lost, and it takes no other call before it is
+    /// [reset](Session::reset).
     pub fn predict_in(&self, session: &mut Session, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         let x = self.accept(&x.as_tensors())?;
-        let mut cx = Cx::infer().resume(std::mem::take(session));
+        let mut cx = Cx::infer().resume(session.begin()?);
         let outputs = par::enter(|| self.pass(&x, &mut cx, &[]))?;
         *session = cx.finish().session;
         single(tensors(outputs))

@@ -122,7 +122,15 @@ fn a_full_cache_says_which_layer() {
         why,
         "layer 'short' (MultiHeadAttention, number 1): cache of 3 time steps: slice_update: expected at most 3 along axis 1 (if the cache of a layer is full: a longer `cache`, or a new `Session`), got 2 from 2 on"
     );
+    // What the call may have written into is no state to go on from.
     assert!(session.is_empty());
+    let why = network.predict_in(&mut session, &wave(&[2, 1, 4], 1)).unwrap_err().to_string();
+    assert_eq!(
+        why,
+        "session: expected a session with its state (`reset` it, or make a new one, to begin anew), got one whose state a failed call has lost"
+    );
+    session.reset();
+    network.predict_in(&mut session, &wave(&[2, 1, 4], 1)).unwrap();
     // A fit keeps nothing, and knows no end.
     let mut model = network.compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();
     model.train_on_batch(&wave(&[2, 5, 4], 1), &wave(&[2, 5, 4], 2)).unwrap();

@@ -485,7 +485,7 @@ fn sessions() {
         let network = network.seed(1).build().unwrap();
         continues(&network.name(), &network, &calls);
     }
-    // What does not fit empties the session, as with the network.
+    // What does not fit loses the session's state, as with the network.
     let (network, mut session) = (gpt2(true), Session::new());
     let predictor = network.predictor().unwrap();
     predictor.predict_in(&mut session, &tokens([2, 18], 1)).unwrap();
@@ -494,6 +494,16 @@ fn sessions() {
         ours.contains("at most 20 along axis") && ours.contains("longer `cache`") && session.is_empty(),
         "{ours}"
     );
+    for why in [
+        predictor.predict_in(&mut session, &tokens([2, 1], 1)).unwrap_err(),
+        network.predict_in(&mut session, &tokens([2, 1], 1)).unwrap_err(),
+    ] {
+        assert!(why.to_string().contains("one whose state a failed call has lost"), "{why}");
+    }
+    // A first call that fails has nothing to lose.
+    let mut fresh = Session::new();
+    predictor.predict_in(&mut fresh, &tokens([2, 21], 1)).unwrap_err();
+    predictor.predict_in(&mut fresh, &tokens([2, 2], 1)).unwrap();
     // And other rows than before are an error or a new start, as with the network.
     let (mut a, mut b) = (Session::new(), Session::new());
     network.predict_in(&mut a, &tokens([2, 3], 1)).unwrap();
