@@ -3,7 +3,7 @@
 
 use crate::{Args, Res, emit, normal, sample};
 use gradus::DType;
-use gradus::kernels::conv::{Prepared, Sizes, forward, input, kernel};
+use gradus::kernels::conv::{Prepared, Sizes, forward, input, kernel, kernel_room};
 use gradus::kernels::gemm::{Act, Epilogue, Window};
 use gradus::ops::{Padding, conv::Convolution};
 use std::time::Instant;
@@ -48,6 +48,7 @@ fn products(args: &Args, only: &str) -> Res<()> {
         let mut x = numbers(batch * size * size * channels);
         let mut k = numbers(taps * taps * channels / groups * filters);
         let mut y = numbers(batch * places * filters);
+        let mut room = numbers(kernel_room(&sizes, &x)?);
         let flops = 2.0 * (batch * places * filters * taps * taps * channels / groups) as f64;
         for part in ["forward", "input", "kernel"] {
             let mut rates = Vec::new();
@@ -57,7 +58,7 @@ fn products(args: &Args, only: &str) -> Res<()> {
                 match part {
                     "forward" => forward(&sizes, &x, &k, &mut y, Epilogue::NONE)?,
                     "input" => input(&sizes, &y, &k, &mut x)?,
-                    _ => kernel(&sizes, &x, &y, &mut k)?,
+                    _ => kernel(&sizes, &x, &y, &mut k, &mut room)?,
                 }
                 rates.push(flops / start.elapsed().as_secs_f64() / 1e9);
             }

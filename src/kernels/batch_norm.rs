@@ -3,8 +3,7 @@
 //! rows (`reduce.rs`), so they do not depend on threads. Also `x · s + t`, which is all that is left of it in
 //! inference.
 
-use super::par;
-use super::reduce::{self, Fold, Sum, columns, columns_of_a_thread};
+use super::reduce::{self, Fold, Sum, all_columns};
 use super::simd::{self, stamped};
 use super::strided::{Layout, Strided};
 use crate::{Float, MAX_RANK, Shape};
@@ -37,14 +36,6 @@ fn sums<T: Float>(x: Table<'_, T>, out: &mut [T]) {
     reduce::fold::<Sum, T>(Strided::new(x.data, Layout::contiguous(shape)), &first, out);
 }
 
-/// Sums each column of what `rows` computes.
-fn sums_of<T: Float, R: reduce::Rows<T> + Sync>(rows: R, count: usize, n: usize, out: &mut [T]) {
-    let unit = columns_of_a_thread(n);
-    par::chunks(out, unit, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [T]| {
-        columns::<Sum, T, _>(rows, count, first * unit, run);
-    });
-}
-
 /// `(x - mean)²`.
 #[derive(Clone, Copy)]
 struct Squares<'a, T> {
@@ -69,7 +60,7 @@ pub fn moments<T: Float>(x: Table<'_, T>, mean: &mut [T], variance: &mut [T]) {
     let count = T::of(rows as f64);
     sums(x, mean);
     mean.iter_mut().for_each(|m| *m /= count);
-    sums_of(Squares { x, mean }, rows, x.n, variance);
+    all_columns::<Sum, T, _>(Squares { x, mean }, rows, variance);
     variance.iter_mut().for_each(|v| *v /= count);
 }
 
@@ -121,7 +112,7 @@ pub fn of_weights<T: Float>(
     gamma: &mut [T],
     beta: &mut [T],
 ) {
-    sums_of(Slopes { x, g, columns }, x.data.len() / x.n, x.n, gamma);
+    all_columns::<Sum, T, _>(Slopes { x, g, columns }, x.data.len() / x.n, gamma);
     sums(Table { data: g, n: x.n }, beta);
 }
 

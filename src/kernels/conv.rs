@@ -4,7 +4,7 @@
 
 use super::gemm::depthwise;
 use super::gemm::{Epilogue, Gemm, Mat, MatMut, Operand, Packed, Patches, Spread, View, Window};
-use super::gemm::{patches_product, patches_turned_product, spread_product};
+use super::gemm::{patches_product, patches_turned_product, patches_turned_room, spread_product};
 use super::simd::{Isa, isa, large_pages};
 use super::winograd::Tiles;
 use crate::Result;
@@ -257,15 +257,26 @@ fn input_on<T: Gemm>(isa: Isa, sizes: &Sizes, y: &[T], k: &[T], x: &mut [T]) -> 
     Ok(())
 }
 
-/// Computes k from x and y: the gradient of the kernel.
+/// Returns how many elements [`kernel`] works in. More threads want more.
+///
+/// # Errors
+/// x does not hold what `sizes` say.
+pub fn kernel_room<T: Gemm>(sizes: &Sizes, x: &[T]) -> Result<usize> {
+    let (c, f) = sizes.group();
+    let patches = Patches::new(x, sizes.batch, sizes.spatial, sizes.channels, sizes.windows)?;
+    Ok(if sizes.depthwise() { 0 } else { patches_turned_room(&patches.channels(0, c)?, f) })
+}
+
+/// Computes k from x and y: the gradient of the kernel. `room` has [`kernel_room`] elements; with fewer, threads divide
+/// the work in other ways.
 ///
 /// # Errors
 /// Slices do not hold what `sizes` say.
-pub fn kernel<T: Gemm>(sizes: &Sizes, x: &[T], y: &[T], k: &mut [T]) -> Result<()> {
-    kernel_on(isa(), sizes, x, y, k)
+pub fn kernel<T: Gemm>(sizes: &Sizes, x: &[T], y: &[T], k: &mut [T], room: &mut [T]) -> Result<()> {
+    kernel_on(isa(), sizes, [x, y], k, room)
 }
 
-fn kernel_on<T: Gemm>(isa: Isa, sizes: &Sizes, x: &[T], y: &[T], k: &mut [T]) -> Result<()> {
+fn kernel_on<T: Gemm>(isa: Isa, sizes: &Sizes, [x, y]: [&[T]; 2], k: &mut [T], room: &mut [T]) -> Result<()> {
     let ((c, f), places) = (sizes.group(), y.len() / sizes.filters);
     let patches = Patches::new(x, sizes.batch, sizes.spatial, sizes.channels, sizes.windows)?;
     if sizes.depthwise() && isa.is_fused() && depthwise::suits(&patches) {
@@ -276,7 +287,7 @@ fn kernel_on<T: Gemm>(isa: Isa, sizes: &Sizes, x: &[T], y: &[T], k: &mut [T]) ->
         let patches = patches.channels(group * c, c)?;
         let values = Mat { cols: f, offset: group * f, ..Mat::row_major(y, places, sizes.filters) };
         let out = MatMut { data: &mut k[group * f..], rows: sizes.taps() * c, cols: f, ld: sizes.filters };
-        patches_turned_product(isa, &patches, values, out);
+        patches_turned_product(isa, &patches, values, out, room);
     }
     Ok(())
 }

@@ -2,8 +2,7 @@
 //! allows: `y = (x - mean) / √(var + ε) · γ + β` over each row, with the biased variance (Ba et al. 2016; Keras's
 //! rule).
 
-use super::par;
-use super::reduce::{self, Fold, Sum, columns, columns_of_a_thread, fold_pairs, fold_slice, fold_two};
+use super::reduce::{self, Fold, Sum, all_columns, fold_pairs, fold_slice, fold_two};
 use super::simd::stamped;
 use crate::Float;
 
@@ -93,8 +92,5 @@ impl<T: Float> reduce::Rows<T> for Slopes<'_, T> {
 pub fn layer_norm_gamma<T: Float>(x: &[T], g: &[T], rows: Rows<'_, T>, out: &mut [T]) {
     let (n, count) = (out.len(), rows.mean.len());
     let slopes = Slopes { x, g, rows, n };
-    let unit = columns_of_a_thread(n).max(1);
-    par::chunks(out, unit, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [T]| {
-        columns::<Sum, T, _>(slopes, count, first * unit, run);
-    });
+    all_columns::<Sum, T, _>(slopes, count, out);
 }

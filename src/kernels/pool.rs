@@ -1,6 +1,6 @@
 //! Pooling, which reduces each pool of neighbouring elements to one number per channel, and its adjoints. Forward,
 //! a place loops over the elements of its pool, and results stay in registers over a whole pool. Backward, the places
-//! whose pools meet a line of elements add to it, while it stays in L1. An element gets its terms in the order of
+//! whose pools meet a line of elements add to it, while it is in the caches. An element gets its terms in the order of
 //! places, so any division between threads gives the same bits. Channels lie side by side: the innermost loops take a
 //! block of them.
 

@@ -245,7 +245,7 @@ const COLUMNS: usize = 64;
 
 /// Returns how many of `n` columns a thread takes at least: a few cache lines of each row, or one or two of them
 /// where all columns would be too few to divide.
-pub(super) fn columns_of_a_thread(n: usize) -> usize {
+fn columns_of_a_thread(n: usize) -> usize {
     COLUMNS.min(n.div_ceil(2).next_multiple_of(16)).min(n)
 }
 
@@ -299,7 +299,7 @@ stamped! {
 }
 
 /// Folds `count` rows to one, of which `out` is the part from `column` on.
-pub(super) fn columns<F: Fold, T: Float, R: Rows<T>>(rows: R, count: usize, column: usize, out: &mut [T]) {
+fn columns<F: Fold, T: Float, R: Rows<T>>(rows: R, count: usize, column: usize, out: &mut [T]) {
     for (tile, out) in out.chunks_mut(COLUMNS).enumerate() {
         let column = column + tile * COLUMNS;
         if count <= BLOCK {
@@ -313,6 +313,34 @@ pub(super) fn columns<F: Fold, T: Float, R: Rows<T>>(rows: R, count: usize, colu
         }
         pending.iter().zip(out).for_each(|(p, o)| *o = p.finish::<F>());
     }
+}
+
+/// [`columns`] of all columns, on the threads of the pool. These take blocks of rows where rows are narrow and many: each
+/// thread would else read cache lines beside those of another.
+pub(super) fn all_columns<F: Fold, T: Float, R: Rows<T> + Sync>(rows: R, count: usize, out: &mut [T]) {
+    const MANY: usize = 8;
+    let (n, blocks) = (out.len(), count.div_ceil(BLOCK));
+    if par::threads() == 1 || blocks < MANY || !(1..=COLUMNS).contains(&n) {
+        let unit = columns_of_a_thread(n).max(1);
+        return par::chunks(out, unit, (par::GRAIN / count.max(1)).max(1), &|first, run: &mut [T]| {
+            columns::<F, T, R>(rows, count, first * unit, run);
+        });
+    }
+    let (mut sums, mut pending) = ([T::c(0.0); 64 * COLUMNS], [Pending::new(); COLUMNS]);
+    let together = sums.len() / n;
+    for start in (0..blocks).step_by(together) {
+        let sums = &mut sums[..together.min(blocks - start) * n];
+        par::chunks(sums, n, par::GRAIN / BLOCK, &|first, run: &mut [T]| {
+            for (block, sums) in (start + first..).zip(run.chunks_mut(n)) {
+                let from = block * BLOCK;
+                column_block::<F, T, R>(rows, from, BLOCK.min(count - from), 0, sums);
+            }
+        });
+        for sums in sums.chunks(n) {
+            pending.iter_mut().zip(sums).for_each(|(pending, &sum)| pending.push::<F>(sum));
+        }
+    }
+    pending.iter().zip(out).for_each(|(pending, o)| *o = pending.finish::<F>());
 }
 
 /// Splits a layout into its kept and its reduced axes.
@@ -332,6 +360,7 @@ struct By<T> {
     start: T,
     rows: fn(&[T], usize, &mut [T]),
     columns: for<'a> fn(InMemory<'a, T>, usize, usize, &mut [T]),
+    all_columns: for<'a> fn(InMemory<'a, T>, usize, &mut [T]),
     scattered: fn(&[T], isize, &Axes<1>, isize, &mut [T; BLOCK]) -> T,
 }
 
@@ -341,6 +370,7 @@ pub fn fold<F: Fold, T: Float>(x: Strided<T>, reduce: &[bool; MAX_RANK], out: &m
         start: F::start(),
         rows: rows::<F, T>,
         columns: |rows, count, column, out| columns::<F, T, _>(rows, count, column, out),
+        all_columns: |rows, count, out| all_columns::<F, T, _>(rows, count, out),
         scattered: scattered::<F, T>,
     };
     fold_by(&by, x, reduce, out);
@@ -370,12 +400,8 @@ fn fold_by<T: Float>(by: &By<T>, x: Strided<T>, reduce: &[bool; MAX_RANK], out: 
     if folded.rank <= 1 && kept.rank > 0 && kept.steps()[0] == 1 {
         let row = kept.row();
         if kept.rank == 1 {
-            // With one row of outputs, threads take columns of it.
             let rows = InMemory { data, start: kept.start(0)[0], step: folded.steps()[0] };
-            let unit = columns_of_a_thread(row);
-            return par::chunks(out, unit, grain, &|first, run: &mut [T]| {
-                (by.columns)(rows, count, first * unit, run);
-            });
+            return (by.all_columns)(rows, count, out);
         }
         return par::chunks(out, row, grain, &|first, run: &mut [T]| {
             for (i, line) in run.chunks_mut(row).enumerate() {

@@ -389,6 +389,33 @@ fn runs_moved_and_added() {
     }
 }
 
+/// Many narrow rows, of which threads take blocks: each column in the order of a row of its elements.
+#[test]
+fn columns_folded_on_several_threads() {
+    fn check<F: reduce::Fold, T: Float>(r: &mut Rng, (count, n): (usize, usize)) {
+        let x: Vec<T> = (0..count * n).map(|_| r.odd()).collect();
+        let column = |j: usize| x[j..].iter().step_by(n).copied().collect::<Vec<T>>();
+        let want: Vec<T> = (0..n).map(|j| reduce::fold_slice::<F, T>(&column(j))).collect();
+        let mut mask = [false; MAX_RANK];
+        mask[0] = true;
+        let shape = Shape::new(&[count, n]).unwrap();
+        for threads in [1, 2, 3, 8] {
+            let mut got = vec![T::of(0.5); n];
+            let x = Strided::new(&x, Layout::contiguous(shape));
+            par::with_threads(threads, || reduce::fold::<F, T>(x, &mask, &mut got)).unwrap();
+            same(&got, &want, &|| format!("{shape} on {threads} threads"));
+        }
+    }
+    let r = &mut Rng(9);
+    for size in [(2048 * 8 - 2047, 33), (2048 * 8, 1), (2048 * 9 + 5, 64), (2048 * 11 + 1, 7), (20_000, 65)] {
+        check::<reduce::Sum, f32>(r, size);
+        check::<reduce::Sum, f64>(r, size);
+        check::<reduce::Max, f32>(r, size);
+    }
+    // More blocks than wait at a time.
+    check::<reduce::Sum, f32>(r, (2048 * 131 + 9, 33));
+}
+
 /// Tables that are cut between threads, within blocks too.
 #[test]
 fn runs_added_on_several_threads() {

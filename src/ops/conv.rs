@@ -524,7 +524,10 @@ impl Op for ConvKernelGrad {
         let form = Form::of("conv_kernel_grad", &inputs[0].spec(), &outputs[0].spec(), &how!(self))?;
         let (x, y) = (inputs[0].contiguous()?, inputs[1].contiguous()?);
         dispatch_float!("conv_kernel_grad", x.dtype(), T => {
-            kernel::kernel::<T>(&form.sizes(), x.slice()?, y.slice()?, outputs[0].slice_mut()?)?;
+            let room = kernel::kernel_room::<T>(&form.sizes(), x.slice()?)?;
+            let mut room = Array::new(Spec::new(Shape::new(&[room])?, x.dtype()))?;
+            let (k, room) = (outputs[0].slice_mut()?, room.slice_mut()?);
+            kernel::kernel::<T>(&form.sizes(), x.slice()?, y.slice()?, k, room)?;
         });
         Ok(())
     }

@@ -106,7 +106,8 @@ fn check<T: Gemm + Float>(r: &mut Rng, case: &Case, isas: &[Isa]) {
             with_threads(threads, || {
                 forward_on(isa, &sizes, &x, &k, &mut got, end).unwrap();
                 input_on(isa, &sizes, &y, &kt, &mut got_x).unwrap();
-                kernel_on(isa, &sizes, &x, &y, &mut got_k).unwrap();
+                let mut room = nan(kernel_room(&sizes, &x).unwrap());
+                kernel_on(isa, &sizes, [&x, &y], &mut got_k, &mut room).unwrap();
             })
             .unwrap();
             let what = |part: &'static str| move || format!("{part}, {isa:?}, {threads} threads: {case:?}");
@@ -171,6 +172,9 @@ fn like_products_of_patches_over_many_places() {
         check::<f32>(r, &case, &fast());
         check::<f64>(r, &case, &fast());
     }
+    // As large as it may be: several rounds.
+    let case = Case { batch: 1, ..Case::square(137, 240, 240, window(1, 2, 0)) };
+    check::<f32>(r, &case, &fast());
 }
 
 #[test]

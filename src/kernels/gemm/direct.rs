@@ -70,8 +70,20 @@ pub(crate) fn spread_product<T: Gemm>(isa: Isa, spread: &Spread<T>, b: Mat<T>, c
     job.start(Side::right(b), c, Finish::none(Store::Write));
 }
 
-/// Computes C = patchesᵀ · B: the gradient of a convolution's kernel.
-pub(crate) fn patches_turned_product<T: Gemm>(isa: Isa, patches: &Patches<T>, b: Mat<T>, c: MatMut<T>) {
+/// Returns how many elements [`patches_turned_product`] with so many columns works in.
+pub(crate) fn patches_turned_room<T: Gemm>(patches: &Patches<T>, cols: usize) -> usize {
+    let (stack, plain) = (&patches.0, patches.0.plain().is_some());
+    Rounds::of::<T>(stack.cols, cols, stack.rows).filter(|_| !plain).map_or(0, |rounds| rounds.room)
+}
+
+/// Computes C = patchesᵀ · B: the gradient of a convolution's kernel. Threads work in `room`.
+pub(crate) fn patches_turned_product<T: Gemm>(
+    isa: Isa,
+    patches: &Patches<T>,
+    b: Mat<T>,
+    c: MatMut<T>,
+    room: &mut [T],
+) {
     if let Some(a) = patches.0.plain() {
         return gemm_on(isa, a.t(), b, c, Store::Write, Epilogue::NONE);
     }
@@ -84,9 +96,9 @@ pub(crate) fn patches_turned_product<T: Gemm>(isa: Isa, patches: &Patches<T>, b:
     let work = c.rows.saturating_mul(c.cols).saturating_mul(b.rows);
     let pieces = (work / GRAIN).clamp(1, par::threads());
     let (kernel, b) = (Turned { kernels, walk, used: stack.used, ld: c.ld }, b.source());
-    let blocks = b.rows.div_ceil(T::KC);
-    if pieces > 1 && blocks >= 4 * pieces && c.rows * c.cols <= APART {
-        kernel.by_blocks(b, c.target(), blocks, pieces);
+    let rounds = Rounds::of::<T>(c.rows, c.cols, b.rows).filter(|rounds| rounds.room <= room.len());
+    if let Some(rounds) = rounds {
+        kernel.by_blocks(b, c.target(), &rounds, room);
     } else if pieces > 1 && (stack.used >= 8 * pieces || c.cols < 32) {
         // Channels of a tap are beside each other: with a row for each tap, they are columns.
         let (taps, wide) = (walk.taps(), (stack.used - 1) * c.ld + c.cols);
@@ -342,6 +354,29 @@ impl Repeat for [usize] {
     }
 }
 
+/// How threads divide the blocks of K for the gradient of a kernel: some blocks after the others, each time in pieces.
+struct Rounds {
+    pieces: usize,
+    blocks: usize,
+    /// Blocks of a round.
+    together: usize,
+    /// Elements of the sums that wait.
+    room: usize,
+}
+
+impl Rounds {
+    /// `None` if it pays more to divide channels or columns.
+    fn of<T: Gemm>(rows: usize, cols: usize, places: usize) -> Option<Rounds> {
+        let (size, blocks) = (rows.saturating_mul(cols), places.div_ceil(T::KC));
+        let pieces = (size.saturating_mul(places) / GRAIN).min(par::threads());
+        if pieces < 2 || blocks < 4 * pieces || !(1..=APART).contains(&size) {
+            return None;
+        }
+        let together = blocks.div_ceil(blocks.div_ceil(pieces * (GRADIENT / size)));
+        Some(Rounds { pieces, blocks, together, room: (together - together / pieces) * size })
+    }
+}
+
 /// The gradient of a kernel: its rows are taps and channels, with `used` channels for each tap in C.
 struct Turned<'a, T: Gemm> {
     kernels: &'a Kernels<T>,
@@ -352,26 +387,22 @@ struct Turned<'a, T: Gemm> {
 }
 
 impl<T: Gemm> Turned<'_, T> {
-    /// Divides the blocks of K into pieces, some blocks after the other. The first piece adds its blocks up in C; the sums
-    /// of each later one wait apart until all before them are added.
-    fn by_blocks(&self, b: Source<T>, mut c: Target<T>, blocks: usize, pieces: usize) {
-        let (rows, n) = (c.rows, c.cols);
-        let most = pieces * (GRADIENT / (rows * n)).max(1);
-        let together = blocks.div_ceil(blocks.div_ceil(most));
+    /// Divides the blocks of K. The first piece of a round adds its blocks up in C; the sums of each later one wait in
+    /// `room` until all before them are added.
+    fn by_blocks(&self, b: Source<T>, mut c: Target<T>, rounds: &Rounds, room: &mut [T]) {
+        let (rows, n, &Rounds { pieces, blocks, together, .. }) = (c.rows, c.cols, rounds);
         let later = Turned { ld: n, walk: self.walk, ..*self };
-        scratch::with((together - together / pieces) * rows * n, |room: &mut [T]| {
-            for start in (0..blocks).step_by(together) {
-                let count = together.min(blocks - start);
-                let (middle, end) = (start + count / pieces, start + count);
-                let apart = &mut room[..(end - middle) * rows * n];
-                let waiting = Target::new(apart, (end - middle) * rows, n, n).expect("rows do not overlap");
-                par::join(
-                    || self.blocks(b, &mut c, self.walk, 0, (start..middle, None)),
-                    || later.apart(b, waiting, middle..end, pieces - 1),
-                );
-                Self::add(c.block(0, 0, rows, n), apart, 0, rows, pieces);
-            }
-        });
+        for start in (0..blocks).step_by(together) {
+            let count = together.min(blocks - start);
+            let (middle, end) = (start + count / pieces, start + count);
+            let apart = &mut room[..(end - middle) * rows * n];
+            let waiting = Target::new(apart, (end - middle) * rows, n, n).expect("rows do not overlap");
+            par::join(
+                || self.blocks(b, &mut c, self.walk, 0, (start..middle, None)),
+                || later.apart(b, waiting, middle..end, pieces - 1),
+            );
+            Self::add(c.block(0, 0, rows, n), apart, 0, rows, pieces);
+        }
     }
 
     /// Computes the sums of each of these blocks, which C has below each other.

@@ -39,7 +39,7 @@ mod tile;
 mod vector;
 mod walk;
 
-pub(crate) use direct::{patches_product, patches_turned_product, spread_product};
+pub(crate) use direct::{patches_product, patches_turned_product, patches_turned_room, spread_product};
 pub use narrow::Quantized;
 pub use operand::{Block, Operand, View};
 pub use packed::Packed;
