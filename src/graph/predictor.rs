@@ -207,8 +207,8 @@ impl Predictor {
     /// [`Network::predict_in`] does. A session may go from the network to its predictor and back.
     ///
     /// # Errors
-    /// Those of [`Predictor::predict`]; the session's state, if it has any, is then lost, and it takes no other call before it is
-    /// [reset](Session::reset).
+    /// Those of [`Predictor::predict`]. Data that does not fit the inputs leaves the session as it is; after any other error its
+    /// state, if it had any, is lost, and it takes no other call before it is [reset](Session::reset).
     pub fn predict_in(&self, session: &mut Session, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         let x = self.network.accept(&x.as_tensors())?;
         let mut states = session.begin()?;

@@ -92,10 +92,10 @@ impl Cx {
         self
     }
 
-    /// Continues with the state that earlier calls left.
+    /// Continues with the state that earlier calls left; anew, if a failed call lost it.
     #[must_use]
     pub fn resume(mut self, session: Session) -> Cx {
-        self.session = session;
+        self.session = Session { lost: false, ..session };
         self
     }
 
@@ -524,7 +524,8 @@ impl Effects {
 }
 
 /// State carried from one call of a network to the next: that of stateful recurrent layers, the keys and values
-/// that a decoder has seen. It belongs to the caller; a new session starts without state.
+/// that a decoder has seen. It belongs to the caller; a new session starts without state. A call that fails on the way
+/// loses the state, and the session then takes no other call before it is [reset](Session::reset).
 ///
 /// ```
 /// use gradus::nn::Session;
@@ -552,7 +553,7 @@ impl Session {
         Session::default()
     }
 
-    /// Drops all state.
+    /// Drops all state, so that the next call begins anew.
     pub fn reset(&mut self) {
         *self = Session::new();
     }
@@ -571,7 +572,7 @@ impl Session {
         Ok(std::mem::replace(self, Session { states: Few::new(), lost }))
     }
 
-    /// Returns whether there is no state.
+    /// Returns whether there is no state: none yet, or it was lost.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }

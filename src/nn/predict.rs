@@ -167,8 +167,8 @@ impl Network {
     /// next token of a decoder, the next stretch of a signal. It is one pass, however many rows there are.
     ///
     /// # Errors
-    /// Those of [`Network::predict`]; the session's state, if it has any, is then lost, and it takes no other call before it is
-    /// [reset](Session::reset).
+    /// Those of [`Network::predict`]. Data that does not fit the inputs leaves the session as it is; after any other error its
+    /// state, if it had any, is lost, and it takes no other call before it is [reset](Session::reset).
     pub fn predict_in(&self, session: &mut Session, x: &(impl AsTensors + ?Sized)) -> Result<Tensor> {
         let x = self.accept(&x.as_tensors())?;
         let mut cx = Cx::infer().resume(session.begin()?);

@@ -8,25 +8,26 @@ use crate::shape::is_unknown;
 use crate::{Error, Result, Spec, Tensor};
 
 /// The size of the batch in each trace; the last traces are those that check.
-const BATCH: [usize; TRACES] = [24, 40, 72, 7, 26, 12];
+const BATCH: [usize; TRACES] = [24, 40, 72, 7, 26, 12, 15];
 
 /// The other unknown sizes. Multiples of 64 first, so that strides and halves have a meaning; in the last traces odd
-/// numbers, which multiples cannot be confused with, twice odd numbers and four times odd numbers: how often a size
-/// can be halved must make no difference.
+/// numbers, which multiples cannot be confused with, and numbers that leave 2, 4 and 7 when they are divided by 8: what
+/// is rounded in halves, quarters and eighths shows.
 const OTHER: [[usize; 7]; TRACES] = [
     [192, 448, 704, 960, 1216, 1472, 1728],
     [320, 576, 832, 1088, 1344, 1600, 1856],
     [128, 384, 640, 896, 1152, 1408, 1664],
     [37, 41, 43, 47, 53, 59, 61],
-    [226, 214, 206, 202, 194, 178, 166],
-    [116, 148, 124, 164, 172, 188, 212],
+    [226, 210, 202, 194, 186, 178, 170],
+    [116, 148, 132, 164, 172, 188, 212],
+    [135, 151, 167, 183, 199, 215, 231],
 ];
 
 /// How many times as large unknown sizes are in a second attempt: layers with a table (of positions) compute otherwise beyond its end,
 /// in a way that is right before it too.
 const FAR: usize = 64;
 
-const TRACES: usize = 6;
+const TRACES: usize = 7;
 /// How many traces there must be. The others may be refused by the network.
 const NEEDED: usize = 3;
 
@@ -55,7 +56,7 @@ pub(super) struct Traces {
 
 /// The specs of a trace.
 fn trial(inputs: &[Spec], trace: usize, equal: bool, far: bool) -> Vec<Spec> {
-    let other = OTHER[trace].map(|size| if far { FAR * size + size % 2 } else { size });
+    let other = OTHER[trace].map(|size| if far { FAR * size + size % 8 } else { size });
     let mut next = other.iter().cycle();
     let mut of = |spec: &Spec| {
         let mut spec = *spec;

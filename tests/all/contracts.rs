@@ -147,9 +147,15 @@ fn a_stateful_layer_goes_on_where_the_last_call_stopped() {
     // `predict` begins anew each time, and so does another session.
     assert!(network.predict(&x).unwrap().same_bits(&whole));
     assert!(network.predict_in(&mut Session::new(), &x).unwrap().same_bits(&whole));
-    // A batch of another size does not fit the state: an error, and the session is empty again.
+    // A batch of another size does not fit the state: an error, and the state is lost, which is not forgotten. Data of
+    // another shape does not get that far.
+    assert!(network.predict_in(&mut session, &random(1, &[2, 6, 4])).is_err());
+    assert!(!session.is_empty());
     assert!(network.predict_in(&mut session, &random(1, &[3, 6, 3])).is_err());
     assert!(session.is_empty());
+    assert!(network.predict_in(&mut session, &x).is_err());
+    session.reset();
+    assert!(network.predict_in(&mut session, &x).unwrap().same_bits(&whole));
 
     // Training carries state from batch to batch within a fit, which begins without any.
     let model = || network.clone().compile(SGD::new(0.1), MeanSquaredError::new(), ()).unwrap();

@@ -317,7 +317,7 @@ fn sequences_of_any_length_are_written() {
     );
     // Whose sizes before the last layer are even or odd, whatever the images are.
     let halves: &[&[usize]] = &[&[30, 34], &[11, 22], &[32, 17], &[13, 48]];
-    let stacks: [(&str, fn(Sequential) -> Sequential); 7] = [
+    let stacks: [(&str, fn(Sequential) -> Sequential); 8] = [
         ("pooled, conv", |s| s.add(MaxPooling2D::new()).add(Conv2D::new(4, 3).strides(2).padding(Same))),
         ("conv, pooled", |s| {
             s.add(Conv2D::new(4, 2).strides(2)).add(MaxPooling2D::new().pool_size(3).strides(2).padding(Same))
@@ -325,6 +325,7 @@ fn sequences_of_any_length_are_written() {
         ("larger, pooled", |s| {
             s.add(UpSampling2D::new().size(3)).add(AveragePooling2D::new(3).strides(4).padding(Same))
         }),
+        ("dilated", |s| s.add(DepthwiseConv2D::new(2).strides(2).dilation_rate(2).padding(Same))),
         ("steps beyond a window, conv", |s| s.add(Conv2D::new(4, 2).strides(5).padding(Same))),
         ("steps beyond a window, depthwise", |s| s.add(DepthwiseConv2D::new(2).strides(3).padding(Same))),
         ("steps beyond a window, max", |s| s.add(MaxPooling2D::new().pool_size(2).strides(3).padding(Same))),

@@ -50,8 +50,9 @@ pub(super) fn padding(
         let none = pads.iter().all(|n| *n == 0);
         return Ok((name, if none { Vec::new() } else { vec![("pads", ints(pads))] }));
     }
-    // The rule itself is for windows that leave nothing out: readers refuse the negative amounts of others.
-    if reach.iter().zip(strides).all(|(reach, stride)| reach >= stride) {
+    // The rule itself is for windows that leave nothing out, without dilation: ONNX Runtime refuses others, or counts
+    // negative amounts.
+    if size.iter().zip(strides).all(|(size, stride)| size >= stride) && dilation.iter().all(|n| *n == 1) {
         return Ok((name, vec![("auto_pad", Field::Text("SAME_UPPER"))]));
     }
     let sizes: Vec<Size> = (0..axes).map(|i| e.size(x, i + 1)).collect();
