@@ -210,6 +210,9 @@ fn applications_are_written() {
     }
 }
 
+/// Adds layers to a stack.
+type Stack = fn(Sequential) -> Sequential;
+
 /// A stack over sequences of unknown length.
 fn sequences(width: usize) -> Sequential {
     Sequential::new().add(Input::with_unknown([None, Some(width)]).named("x"))
@@ -317,7 +320,7 @@ fn sequences_of_any_length_are_written() {
     );
     // Whose sizes before the last layer are even or odd, whatever the images are.
     let halves: &[&[usize]] = &[&[30, 34], &[11, 22], &[32, 17], &[13, 48]];
-    let stacks: [(&str, fn(Sequential) -> Sequential); 8] = [
+    let stacks: [(&str, Stack); 8] = [
         ("pooled, conv", |s| s.add(MaxPooling2D::new()).add(Conv2D::new(4, 3).strides(2).padding(Same))),
         ("conv, pooled", |s| {
             s.add(Conv2D::new(4, 2).strides(2)).add(MaxPooling2D::new().pool_size(3).strides(2).padding(Same))
